@@ -1,0 +1,5 @@
+//! The content-addressed store on disk.
+
+mod digest;
+
+pub use digest::Digest;
