@@ -1,1 +1,27 @@
-//! TBD
+//! Turning what a spec says about files into trees in the store.
+//!
+//! A [`LayerSpec`](crate::spec::LayerSpec) and its [`LayerContext`] become a recipe
+//! (`recipe`): the same with every placeholder and relative path resolved, and
+//! nothing in it that does not matter. Recipes with the same content are one piece
+//! of work, however many tests ask for it ([`LayerBuilder`]). Cooking one adds the
+//! content of files to the store and fills a [`Manifest`] (`assembly`); each kind
+//! of layer that takes more than a loop has a file of its own. To be touched here:
+//! files of the host, for reading only; and the store.
+
+mod assembly;
+mod braces;
+mod builder;
+mod context;
+mod error;
+mod git;
+mod glob;
+pub mod libraries;
+mod paths;
+mod recipe;
+mod source;
+pub mod tar;
+
+pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
+pub use builder::{Built, LayerBuilder};
+pub use context::LayerContext;
+pub use error::{LayerError, Problem};
