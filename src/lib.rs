@@ -3,6 +3,8 @@
 //! The rooms of the house, in the order data flows through them. Arrows point
 //! down only: a room may use the rooms below it (and `spec`, which is pure data).
 
+pub mod cli;
+pub mod config;
 pub mod cargo;
 pub mod listing;
 pub mod filter;
