@@ -20,10 +20,12 @@ fn main() {
                 let mounts = [("/tmp", MountKind::Tmp), ("/proc", MountKind::Proc), ("/sys", MountKind::Sys),
                   ("/dev/full", MountKind::Device(0)),("/dev/null", MountKind::Device(2)),("/dev/random", MountKind::Device(3)),("/dev/shm", MountKind::Device(4)),("/dev/tty", MountKind::Device(5)),("/dev/urandom", MountKind::Device(6)),("/dev/zero", MountKind::Device(7)),
                   ("/dev/pts", MountKind::Devpts), ("/dev/mqueue", MountKind::Mqueue), ("/home", MountKind::Tmp)];
-                let req = Request::<&str> {
-                    lowers: vec!["root"], root: Root::Scratch,
+                let nm: usize = std::env::var("NM").map_or(99, |v| v.parse().unwrap()); let ro = std::env::var("RO").is_ok(); let ini = std::env::var("NOINIT").is_err();
+ let mounts: Vec<_> = mounts.into_iter().take(nm).collect();
+let req = Request::<&str> {
+                    lowers: vec!["root"], root: if ro {Root::ReadOnly} else {Root::Scratch},
                     mounts: mounts.iter().map(|(p,k)| MountStep{kind:*k, mount_point: *p}).collect(),
-                    user: 1000, group: 1000, init: true, hostname: "x", working_directory: "/",
+                    user: 1000, group: 1000, init: ini, hostname: "x", working_directory: "/",
                     program: &args[4], arguments: args[5..].iter().map(|s| s.as_str()).collect(), environment: vec!["PATH=/bin"],
                     timeout: Duration::from_secs(0), open_files: 1024, scratch_size: 1<<30,
                 };
