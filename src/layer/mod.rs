@@ -1,1 +1,3 @@
-//! TBD
+//! Layers: from what a spec names to trees in the store.
+
+pub mod libraries;
