@@ -15,7 +15,7 @@ fn main() {
             let args = args.clone();
             handles.push(tokio::task::spawn_local(async move {
                 let t = Instant::now();
-                let mut l = Launcher::start(&LauncherConfig { trees: args[3].clone().into(), network: NetworkKind::Loopback, binds: vec![] }).await.unwrap();
+                let mut l = Launcher::start("/proc/self/exe".as_ref(), &LauncherConfig { trees: args[3].clone().into(), network: NetworkKind::Loopback, binds: vec![] }).await.unwrap();
                 eprintln!("launcher {:?}", t.elapsed());
                 let mounts = [("/tmp", MountKind::Tmp), ("/proc", MountKind::Proc), ("/sys", MountKind::Sys),
                   ("/dev/full", MountKind::Device(0)),("/dev/null", MountKind::Device(2)),("/dev/random", MountKind::Device(3)),("/dev/shm", MountKind::Device(4)),("/dev/tty", MountKind::Device(5)),("/dev/urandom", MountKind::Device(6)),("/dev/zero", MountKind::Device(7)),
@@ -27,7 +27,7 @@ let req = Request::<&str> {
                     mounts: mounts.iter().map(|(p,k)| MountStep{kind:*k, mount_point: *p}).collect(),
                     user: 1000, group: 1000, init: ini, hostname: "x", working_directory: "/",
                     program: &args[4], arguments: args[5..].iter().map(|s| s.as_str()).collect(), environment: vec!["PATH=/bin"],
-                    timeout: Duration::from_secs(0), open_files: 1024, scratch_size: 1<<30,
+                    timeout: Duration::from_secs(0), open_files: 1024, scratch_size: 1<<30, watched: vec![],
                 };
                 for i in 0..n / slots {
                     use std::os::fd::*;

@@ -7,6 +7,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
@@ -40,9 +41,11 @@ pub enum JobEnd {
 }
 
 impl Launcher {
-    /// Starts a launcher and waits until it is ready for jobs.
-    pub async fn start(config: &LauncherConfig) -> Result<Self, LauncherError> {
-        let (mut launcher, message) = Self::spawn(config).map_err(LauncherError::Start)?;
+    /// Starts a launcher and waits until it is ready for jobs. `program` is one
+    /// that calls [`run_if_launcher`](super::run_if_launcher) first thing.
+    pub async fn start(program: &Path, config: &LauncherConfig) -> Result<Self, LauncherError> {
+        let (mut launcher, message) =
+            Self::spawn(program, config).map_err(LauncherError::Start)?;
         launcher
             .socket
             .write_all(&message)
@@ -93,12 +96,12 @@ impl Launcher {
         }
     }
 
-    fn spawn(config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
+    fn spawn(program: &Path, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
         let message = config.encode()?;
         let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let socket = UnixStream::from_std(ours)?;
-        let starter = Command::new("/proc/self/exe")
+        let starter = Command::new(program)
             .arg0(LAUNCHER_NAME)
             .env_clear()
             .stdin(OwnedFd::from(theirs))

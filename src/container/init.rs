@@ -6,7 +6,8 @@
 //! kills everything else in the job. It holds one end of a status pipe and a
 //! descriptor of the scratch space, no capability, and cannot be traced.
 
-use super::job::{self, JobRecord};
+use super::job::{self, JobRecord, ProgramEnd};
+use super::written;
 use super::protocol::{Request, StepError};
 use super::step::Step;
 use super::sys;
@@ -33,10 +34,16 @@ pub fn run(
     loop {
         let waited = sys::wait4(-1).step("wait for the program")?;
         if waited.pid == program {
-            return Ok(JobRecord::Ended {
+            return Ok(JobRecord::Ended(ProgramEnd {
                 wait_status: waited.status,
                 scratch_full: scratch.is_some_and(is_full),
-            });
+                written: match scratch {
+                    Some(scratch) if waited.status != 0 => {
+                        written::below(scratch, &request.watched)
+                    }
+                    _ => Vec::new(),
+                },
+            }));
         }
     }
 }

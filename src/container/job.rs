@@ -67,7 +67,14 @@ pub enum JobRecord {
     /// The program was not started.
     Failed(StepError),
     /// The program under an init ended.
-    Ended { wait_status: i32, scratch_full: bool },
+    Ended(ProgramEnd),
+}
+
+/// How the program under an init ended, and what it left in the scratch space.
+pub struct ProgramEnd {
+    pub wait_status: i32,
+    pub scratch_full: bool,
+    pub written: Vec<String>,
 }
 
 impl JobRecord {
@@ -79,13 +86,11 @@ impl JobRecord {
                 w.u32(error.errno as u32);
                 w.string(error.step.as_bytes())?;
             }
-            Self::Ended {
-                wait_status,
-                scratch_full,
-            } => {
+            Self::Ended(end) => {
                 w.u32(1);
-                w.u32(*wait_status as u32);
-                w.u32(u32::from(*scratch_full));
+                w.u32(end.wait_status as u32);
+                w.u32(u32::from(end.scratch_full));
+                w.list(end.written.iter(), |w, path| w.string(path.as_bytes()))?;
             }
         }
         Ok(w.into_bytes())
@@ -99,10 +104,13 @@ impl JobRecord {
                 errno: r.u32().ok()? as i32,
                 step: r.string().ok()?.to_string_lossy().into_owned(),
             })),
-            _ => Some(Self::Ended {
+            _ => Some(Self::Ended(ProgramEnd {
                 wait_status: r.u32().ok()? as i32,
                 scratch_full: r.u32().ok()? != 0,
-            }),
+                written: r
+                    .list(|r| Ok(r.string()?.to_string_lossy().into_owned()))
+                    .ok()?,
+            })),
         }
     }
 }

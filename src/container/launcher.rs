@@ -6,7 +6,7 @@
 //! closes or its starter dies, and every job of the slot dies with it.
 
 use super::channel::{Channel, Received};
-use super::job::{self, JobRecord};
+use super::job::{self, JobRecord, ProgramEnd};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
@@ -104,20 +104,22 @@ fn run_job(
     File::from(record)
         .read_to_end(&mut bytes)
         .step("read a job's status")?;
-    let (wait_status, scratch_full) = match JobRecord::decode(&bytes) {
+    let end = match JobRecord::decode(&bytes) {
         Some(JobRecord::Failed(error)) => {
             return Ok((Reply::Failed(error), received.bytes));
         }
-        Some(JobRecord::Ended {
-            wait_status,
-            scratch_full,
-        }) => (wait_status, scratch_full),
-        None => (waited.status, false),
+        Some(JobRecord::Ended(end)) => end,
+        None => ProgramEnd {
+            wait_status: waited.status,
+            scratch_full: false,
+            written: Vec::new(),
+        },
     };
     let reply = Reply::Ended(Ended {
-        wait_status,
+        wait_status: end.wait_status,
         timed_out,
-        scratch_full,
+        scratch_full: end.scratch_full,
+        written: end.written,
         duration,
         usage: Usage {
             user: to_duration(waited.usage.ru_utime),

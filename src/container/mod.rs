@@ -27,6 +27,7 @@ mod starter;
 mod step;
 mod sys;
 mod wire;
+mod written;
 
 pub use client::{JobEnd, Launcher, LauncherError};
 pub use protocol::{

@@ -93,6 +93,9 @@ pub struct Request<S> {
     pub open_files: u64,
     /// Size of the job's scratch space (upper and tmpfs mounts), in bytes.
     pub scratch_size: u64,
+    /// Directories below which files that a failed job wrote are reported; needs
+    /// an init and a root with its changes in the scratch space.
+    pub watched: Vec<S>,
 }
 
 /// How the job's root is made from its lower directories.
@@ -169,6 +172,7 @@ impl<S: AsRef<[u8]>> Request<S> {
         w.u64(self.timeout.as_nanos() as u64);
         w.u64(self.open_files);
         w.u64(self.scratch_size);
+        w.list(self.watched.iter(), string)?;
         Ok(w.framed())
     }
 }
@@ -213,6 +217,7 @@ impl<'a> Request<&'a CStr> {
             timeout: Duration::from_nanos(r.u64()?),
             open_files: r.u64()?,
             scratch_size: r.u64()?,
+            watched: r.list(Reader::string)?,
         })
     }
 }
@@ -254,6 +259,9 @@ pub struct Ended {
     pub timed_out: bool,
     /// The scratch space had no room left when the program ended.
     pub scratch_full: bool,
+    /// Files below the watched directories that the job wrote, or some of them;
+    /// only for a job that failed.
+    pub written: Vec<String>,
     /// From the clone to the end of the program's container.
     pub duration: Duration,
     pub usage: Usage,
@@ -286,6 +294,7 @@ impl Reply {
                 w.u32(ended.wait_status as u32);
                 w.u32(u32::from(ended.timed_out));
                 w.u32(u32::from(ended.scratch_full));
+                w.list(ended.written.iter(), |w, path| w.string(path.as_bytes()))?;
                 w.u64(ended.duration.as_nanos() as u64);
                 w.u64(ended.usage.user.as_nanos() as u64);
                 w.u64(ended.usage.system.as_nanos() as u64);
@@ -309,6 +318,7 @@ impl Reply {
                 wait_status: r.u32()? as i32,
                 timed_out: r.u32()? != 0,
                 scratch_full: r.u32()? != 0,
+                written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
                 duration: Duration::from_nanos(r.u64()?),
                 usage: Usage {
                     user: Duration::from_nanos(r.u64()?),

@@ -25,6 +25,8 @@ pub struct Container {
     pub group: u32,
     pub init: bool,
     pub hostname: String,
+    /// Directories below which the files that a failed job wrote are told.
+    pub watched: Vec<Utf8PathBuf>,
 }
 
 /// A program ready to run. Pure data.
@@ -48,6 +50,8 @@ pub struct Outcome {
     pub usage: Usage,
     /// The space for what the job writes was used up when it ended.
     pub scratch_full: bool,
+    /// Files below the watched directories that the job wrote, if it failed.
+    pub written: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +73,7 @@ impl Outcome {
             duration: Duration::ZERO,
             usage: Usage::default(),
             scratch_full: false,
+            written: Vec::new(),
         }
     }
 }

@@ -22,6 +22,9 @@ const LAUNCHERS_PER_SLOT: usize = 4;
 /// What is the same for all jobs of an executor.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// A program that calls [`run_if_launcher`](crate::container::run_if_launcher)
+    /// first thing: this one, mostly.
+    pub launcher: PathBuf,
     /// The directory of the store's trees.
     pub trees: PathBuf,
     /// Size of the space for what one job writes, in bytes.
@@ -41,6 +44,21 @@ struct Slot {
     /// The one used last is last.
     launchers: VecDeque<(LauncherConfig, Launcher)>,
     buffer: Vec<u8>,
+}
+
+impl Settings {
+    /// This program's own launcher and limits: a job may write as much as half
+    /// the memory holds, as with any tmpfs, and open as many files as this
+    /// process.
+    pub fn of_process(trees: PathBuf) -> io::Result<Self> {
+        use nix::sys::resource::{Resource, getrlimit};
+        Ok(Self {
+            launcher: "/proc/self/exe".into(),
+            trees,
+            scratch_size: nix::sys::sysinfo::sysinfo()?.ram_total() / 2,
+            open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
+        })
+    }
 }
 
 impl LocalExecutor {
@@ -95,10 +113,11 @@ impl LocalExecutor {
             timeout: job.timeout.unwrap_or(Duration::ZERO),
             open_files: self.settings.open_files,
             scratch_size: self.settings.scratch_size,
+            watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
         let mut launcher = match self.take_launcher(slot, &config) {
             Some(launcher) => launcher,
-            None => Launcher::start(&config).await?,
+            None => Launcher::start(&self.settings.launcher, &config).await?,
         };
         let (mut stdout, job_stdout) =
             Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
@@ -124,6 +143,7 @@ impl LocalExecutor {
                 duration: ended.duration,
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
+                written: ended.written,
             },
         })
     }
@@ -270,11 +290,4 @@ fn common_ancestor(a: &Utf8Path, b: &Utf8Path) -> Utf8PathBuf {
         .take_while(|(a, b)| a == b)
         .map(|(component, _)| component)
         .collect()
-}
-
-/// The most a job may write, unless configured: half the memory, as a tmpfs has
-/// it by itself, in bytes.
-pub fn default_scratch_size() -> io::Result<u64> {
-    let info = nix::sys::sysinfo::sysinfo()?;
-    Ok(info.ram_total() / 2)
 }

@@ -1,5 +1,6 @@
 //! What a job prints: kept up to a limit, or passed on as it comes.
 
+use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -19,7 +20,16 @@ pub struct Captured {
 
 impl Captured {
     pub fn is_empty(&self) -> bool {
-        self.head.is_empty()
+        self.head.is_empty() && self.tail.is_empty() && self.omitted == 0
+    }
+}
+
+impl From<&[u8]> for Captured {
+    fn from(bytes: &[u8]) -> Self {
+        Self {
+            head: bytes.to_vec(),
+            ..Self::default()
+        }
     }
 }
 
@@ -28,6 +38,15 @@ impl Captured {
 pub enum Stream {
     Stdout,
     Stderr,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        })
+    }
 }
 
 /// What to do with what a job prints.

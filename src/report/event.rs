@@ -1,6 +1,7 @@
 //! What a reporter is told: the events of a run, in the order they happened.
 
 use super::outcome::{Cancellation, Summary, TestOutcome};
+use crate::executor::Stream;
 use crate::filter::TargetKind;
 use std::fmt;
 use std::time::Duration;
@@ -132,21 +133,5 @@ impl fmt::Display for Repeat {
     /// `[2/5]`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{}/{}]", self.number, self.of)
-    }
-}
-
-/// Where a test wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stream {
-    Stdout,
-    Stderr,
-}
-
-impl fmt::Display for Stream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Stdout => "stdout",
-            Self::Stderr => "stderr",
-        })
     }
 }

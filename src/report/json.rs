@@ -3,7 +3,8 @@
 
 use super::Reporter;
 use super::event::{Binary, Case, Event, Repeat};
-use super::outcome::{Captured, Exit, Status, Summary, TestOutcome};
+use crate::executor::Captured;
+use super::outcome::{Exit, Status, Summary, TestOutcome};
 use super::sink::Sink;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -62,7 +63,7 @@ impl<W: Write> Json<W> {
         line.usage = outcome.usage.map(|usage| UsageValue {
             user_seconds: seconds(usage.user),
             system_seconds: seconds(usage.system),
-            max_rss: usage.max_rss,
+            max_rss: usage.max_resident,
         });
         self.line(&line);
     }

@@ -22,8 +22,8 @@ mod sink;
 mod terminal;
 mod units;
 
-pub use event::{Binary, Case, Event, Repeat, Stream, TestId};
-pub use outcome::{Cancellation, Captured, Exit, Status, Summary, Tally, TestOutcome, Usage};
+pub use event::{Binary, Case, Event, Repeat, TestId};
+pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
 pub use terminal::{ColorChoice, Paint, UnknownColorChoice};
 
 use fancy::Fancy;

@@ -3,7 +3,8 @@
 
 use super::cargo_line::CargoStatus;
 use super::event::{Binary, Case, Event, Repeat};
-use super::outcome::{Cancellation, Captured, Exit, Status, Summary, TestOutcome};
+use super::outcome::{Cancellation, Exit, Status, Summary, TestOutcome};
+use crate::executor::Captured;
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
@@ -218,7 +219,7 @@ impl Narrator {
             return String::new();
         };
         let cpu = Elapsed(usage.user + usage.system);
-        let memory = Bytes(usage.max_rss);
+        let memory = Bytes(usage.max_resident);
         let line = format!("used {cpu} of CPU time and at most {memory} of memory");
         format!("    {}\n", self.paint.apply(Role::Aside, line))
     }

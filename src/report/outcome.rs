@@ -1,6 +1,8 @@
 //! How tests and runs ended, as reporters are told it.
 
 use super::units::Count;
+use crate::container::Usage;
+use crate::executor::Captured;
 use nix::sys::signal::Signal;
 use std::fmt;
 use std::time::Duration;
@@ -109,40 +111,6 @@ impl fmt::Display for Exit {
             (Self::Signal(number), None) => write!(f, "signal {number}"),
         }
     }
-}
-
-/// What a program wrote to one stream. Of much output the middle is left out.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Captured {
-    pub head: Vec<u8>,
-    /// Empty if nothing was left out.
-    pub tail: Vec<u8>,
-    /// How many bytes between head and tail were left out.
-    pub omitted: u64,
-}
-
-impl Captured {
-    pub fn is_empty(&self) -> bool {
-        self.head.is_empty() && self.tail.is_empty() && self.omitted == 0
-    }
-}
-
-impl From<&[u8]> for Captured {
-    fn from(bytes: &[u8]) -> Self {
-        Self {
-            head: bytes.to_vec(),
-            ..Self::default()
-        }
-    }
-}
-
-/// What a test used of the machine.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    pub user: Duration,
-    pub system: Duration,
-    /// In bytes.
-    pub max_rss: u64,
 }
 
 /// How many tests ended how.

@@ -1,7 +1,7 @@
 //! Making what a test wrote safe to show: it may hold half a colour sequence,
 //! cursor movements, binary data.
 
-use super::outcome::Captured;
+use crate::executor::Captured;
 use super::units::Count;
 use std::fmt::Write;
 use std::iter::Peekable;

@@ -1,7 +1,9 @@
 //! Events to show, for the tests of this room.
 
 use super::event::{Binary, Case, Event, Repeat, TestId};
-use super::outcome::{Captured, Exit, Status, TestOutcome, Usage};
+use crate::executor::Captured;
+use super::outcome::{Exit, Status, TestOutcome};
+use crate::container::Usage;
 use crate::filter::TargetKind;
 use std::time::Duration;
 
@@ -56,7 +58,7 @@ pub fn passed() -> TestOutcome {
         usage: Some(Usage {
             user: millis(8),
             system: millis(3),
-            max_rss: 4 << 20,
+            max_resident: 4 << 20,
         }),
         ..TestOutcome::new(Status::Passed, millis(12))
     }
@@ -75,7 +77,7 @@ pub fn aborted() -> TestOutcome {
         usage: Some(Usage {
             user: millis(20),
             system: millis(10),
-            max_rss: 12 << 20,
+            max_resident: 12 << 20,
         }),
         ..TestOutcome::new(Status::Failed(Exit::Signal(6)), millis(40))
     }
@@ -90,7 +92,7 @@ pub fn timed_out() -> TestOutcome {
         usage: Some(Usage {
             user: millis(20),
             system: millis(10),
-            max_rss: 12 << 20,
+            max_resident: 12 << 20,
         }),
         ..TestOutcome::new(status, millis(60_003))
     }

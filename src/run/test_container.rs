@@ -91,6 +91,7 @@ impl ContainerBuilder {
             group: container.group,
             init: container.init,
             hostname: container.hostname.clone(),
+            watched: vec![self.workspace.root.clone()],
         })
     }
 

@@ -1,5 +1,6 @@
 use super::*;
-use crate::report::event::{Stream, TestId};
+use crate::executor::Stream;
+use crate::report::event::TestId;
 use crate::report::outcome::{Tally, TestOutcome};
 use crate::report::samples::*;
 use insta::assert_snapshot;
