@@ -2,7 +2,7 @@
 
 use crate::cargo::TestBinary;
 use crate::cli::{NameFilter, RunIgnored};
-use crate::filter::{Pattern, Subject};
+use crate::filter::{Pattern, Subject, TargetKind};
 
 #[derive(Debug, Default)]
 pub struct Selector {
@@ -17,8 +17,20 @@ pub struct Selector {
 impl Selector {
     /// Whether some test case of the binary could be selected.
     pub fn may_select(&self, binary: &TestBinary) -> bool {
-        let (package, kind, target) = (&binary.package.name, binary.kind, &binary.target);
-        let matches = |pattern: &Pattern| pattern.matches_binary(package, kind, target);
+        self.may_select_target(&binary.package.name, binary.kind, &binary.target)
+    }
+
+    /// Whether some test case of the target could be selected.
+    pub fn may_select_target(&self, package: &str, kind: TargetKind, target: &str) -> bool {
+        self.may(|pattern| pattern.matches_binary(package, kind, target))
+    }
+
+    /// Whether some test case of the package could be selected.
+    pub fn may_select_package(&self, package: &str) -> bool {
+        self.may(|pattern| pattern.matches_package(package))
+    }
+
+    fn may(&self, matches: impl Fn(&Pattern) -> Option<bool>) -> bool {
         let included =
             self.includes.is_empty() || self.includes.iter().any(|p| matches(p) != Some(false));
         included && !self.excludes.iter().any(|p| matches(p) == Some(true))
