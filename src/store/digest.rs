@@ -1,6 +1,8 @@
 //! What names content.
 
+use sha2::{Digest as _, Sha256};
 use std::fmt;
+use std::str::FromStr;
 
 /// The SHA-256 and size of some content: what the Remote Execution API calls a
 /// digest, so that a file is hashed once and means the same thing everywhere.
@@ -9,6 +11,15 @@ pub struct Digest {
     pub sha256: [u8; 32],
     /// In bytes.
     pub size: u64,
+}
+
+impl Digest {
+    /// The digest of `content`.
+    pub fn of(content: &[u8]) -> Self {
+        let mut hasher = Hasher::default();
+        hasher.update(content);
+        hasher.finish()
+    }
 }
 
 impl fmt::Display for Digest {
@@ -24,5 +35,91 @@ impl fmt::Display for Digest {
 impl fmt::Debug for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// A text that is not what [`Digest`] displays as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a digest: expected 64 hexadecimal digits, `-` and a size in bytes")]
+pub struct NotADigest;
+
+impl FromStr for Digest {
+    type Err = NotADigest;
+
+    /// Reads exactly what is displayed, so that a digest has one spelling.
+    fn from_str(text: &str) -> Result<Self, NotADigest> {
+        let (hex, size) = text.split_once('-').ok_or(NotADigest)?;
+        let digits = hex.as_bytes();
+        if digits.len() != 64 {
+            return Err(NotADigest);
+        }
+        let mut sha256 = [0; 32];
+        for (byte, pair) in sha256.iter_mut().zip(digits.chunks_exact(2)) {
+            *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+        }
+        let canonical = size == "0" || (!size.starts_with('0') && !size.starts_with('+'));
+        if !canonical {
+            return Err(NotADigest);
+        }
+        let size = size.parse().map_err(|_| NotADigest)?;
+        Ok(Self { sha256, size })
+    }
+}
+
+fn hex_digit(digit: u8) -> Result<u8, NotADigest> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(NotADigest),
+    }
+}
+
+/// Computes a [`Digest`] piece by piece.
+#[derive(Default)]
+pub(super) struct Hasher {
+    sha256: Sha256,
+    size: u64,
+}
+
+impl Hasher {
+    pub fn update(&mut self, piece: &[u8]) {
+        self.sha256.update(piece);
+        self.size += piece.len() as u64;
+    }
+
+    pub fn finish(self) -> Digest {
+        Digest {
+            sha256: self.sha256.finalize().into(),
+            size: self.size,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_digest_of_nothing_is_well_known() {
+        assert_eq!(
+            Digest::of(b"").to_string(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855-0"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn a_digest_survives_printing(sha256 in any::<[u8; 32]>(), size in any::<u64>()) {
+            let digest = Digest { sha256, size };
+            prop_assert_eq!(digest.to_string().parse(), Ok(digest));
+        }
+
+        #[test]
+        fn what_parses_as_a_digest_prints_as_it_was(text in "[0-9a-f]{62,65}-[+0-9]{1,4}") {
+            if let Ok(digest) = text.parse::<Digest>() {
+                prop_assert_eq!(digest.to_string(), text);
+            }
+        }
     }
 }

@@ -1,0 +1,158 @@
+//! What can go wrong in a store.
+
+use super::{Digest, PathInContainer};
+use rustix::io::Errno;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Why the store could not do what was asked. Causes are part of the message.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error(
+        "no space left on the file system of the store {} while writing {what}: free some, or \
+         let the store hold less than {} (`cache-size`)",
+        root.display(), Size(*limit)
+    )]
+    Full {
+        what: String,
+        root: PathBuf,
+        limit: u64,
+    },
+    #[error(
+        "cannot write to the store {}: {cause}; make the directory writable for this user, or \
+         choose another place for it",
+        root.display()
+    )]
+    NotWritable { root: PathBuf, cause: io::Error },
+    #[error(
+        "cannot lock files in the store {}: {cause}; choose a place for it on a local file system",
+        root.display()
+    )]
+    CannotLock { root: PathBuf, cause: io::Error },
+    #[error(
+        "the store {} has another format ({found}) and a running client uses it; wait for that \
+         client to end, or choose another place for the store",
+        root.display()
+    )]
+    OtherFormatInUse { root: PathBuf, found: String },
+    #[error("cannot read {}: {cause}", path.display())]
+    Read { path: PathBuf, cause: io::Error },
+    #[error("{} is not a regular file", path.display())]
+    NotAFile { path: PathBuf },
+    #[error("cannot {doing} {}: {cause}", path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        cause: io::Error,
+    },
+    /// The content was removed or changed since it was added: add it again.
+    #[error("the store no longer has the content {digest} of `{path}`")]
+    MissingBlob {
+        digest: Digest,
+        path: PathInContainer,
+    },
+}
+
+impl StoreError {
+    /// Whether a file to add is not there (any more).
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Read { cause, .. }
+            if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    }
+
+    /// Whether a file to add may not be read by this user.
+    pub fn is_permission_denied(&self) -> bool {
+        matches!(self, Self::Read { cause, .. }
+            if cause.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+/// Turns what the kernel says about a write below `root` into what to do about it.
+pub(super) fn write_error(
+    root: &Path,
+    limit: u64,
+    doing: &'static str,
+    path: &Path,
+    cause: io::Error,
+) -> StoreError {
+    let root = root.to_owned();
+    match Errno::from_io_error(&cause) {
+        Some(Errno::NOSPC | Errno::DQUOT) => StoreError::Full {
+            what: path.display().to_string(),
+            root,
+            limit,
+        },
+        Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => StoreError::NotWritable { root, cause },
+        _ => StoreError::Io {
+            doing,
+            path: path.to_owned(),
+            cause,
+        },
+    }
+}
+
+/// A number of bytes as people write it.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+        if self.0 < 1024 {
+            return write!(f, "{} bytes", self.0);
+        }
+        let mut size = self.0 as f64 / 1024.0;
+        let mut unit = 0;
+        while size >= 1024.0 && unit + 1 < units.len() {
+            size /= 1024.0;
+            unit += 1;
+        }
+        if size.fract() == 0.0 {
+            write!(f, "{size:.0} {}", units[unit])
+        } else {
+            write!(f, "{size:.1} {}", units[unit])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_an_error_that_says_what_was_written_and_how_much_the_store_may_hold() {
+        let cause = io::Error::from(Errno::NOSPC);
+        let error = write_error(
+            Path::new("/c"),
+            10 << 30,
+            "write",
+            Path::new("/w/target/debug/app"),
+            cause,
+        );
+        assert_eq!(
+            error.to_string(),
+            "no space left on the file system of the store /c while writing /w/target/debug/app: \
+             free some, or let the store hold less than 10 GiB (`cache-size`)"
+        );
+    }
+
+    #[test]
+    fn a_read_only_store_is_an_error_with_a_remedy() {
+        let cause = io::Error::from(Errno::ROFS);
+        let error = write_error(Path::new("/c"), 0, "write", Path::new("x"), cause);
+        assert!(
+            error.to_string().starts_with(
+                "cannot write to the store /c: Read-only file system (os error 30); make the \
+                 directory writable"
+            ),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn sizes_are_shown_in_the_unit_that_fits() {
+        assert_eq!(Size(1023).to_string(), "1023 bytes");
+        assert_eq!(Size(1536).to_string(), "1.5 KiB");
+        assert_eq!(Size(10 << 30).to_string(), "10 GiB");
+    }
+}

@@ -1,0 +1,193 @@
+//! Eviction: keeping the store below its size.
+//!
+//! First goes what nothing refers to, then trees, the longest unused first, with
+//! the blobs that only they referred to. What a running client uses stays, however
+//! large; so does a tree that is being made.
+
+mod census;
+
+use super::blob::record_path;
+use super::lock::Subject;
+use super::open::{Client, locked};
+use super::usage::Usage;
+use super::{Digest, Entry, Manifest, Mode, Store, StoreError};
+use census::{Blob, Census, Tree};
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::TryLockError;
+
+/// What [`Store::evict`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evicted {
+    pub trees: usize,
+    pub blobs: usize,
+    /// Bytes that were freed.
+    pub freed: u64,
+    /// Bytes that the store holds now: more than its limit if running clients use
+    /// more.
+    pub held: u64,
+}
+
+impl Store {
+    /// Brings the store down to its size limit, as far as running clients, this one
+    /// included, allow. Costs nothing worth mentioning while there is nothing to do.
+    /// Leaves the work to another client that is doing it at the moment.
+    pub fn evict(&self) -> Result<Evicted, StoreError> {
+        let client = &self.client;
+        let _alone = locked(&client.eviction);
+        let usage = client.add_to_usage()?;
+        let nothing = Evicted {
+            held: usage.bytes,
+            ..Evicted::default()
+        };
+        if usage.is_believed() && usage.bytes <= client.size_limit {
+            return Ok(nothing);
+        }
+        let evicting = client.lock.try_hold(Subject::Eviction);
+        let Some(_evicting) = evicting.map_err(|cause| client.cannot_lock(cause))? else {
+            return Ok(nothing);
+        };
+        let census = Census::take(client)?;
+        let mut eviction = Eviction {
+            client,
+            done: Evicted {
+                held: census.held,
+                ..Evicted::default()
+            },
+            census,
+        };
+        eviction.run()?;
+        client.write_usage(&Usage::counted(eviction.done.held))?;
+        Ok(eviction.done)
+    }
+}
+
+struct Eviction<'a> {
+    client: &'a Client,
+    census: Census,
+    done: Evicted,
+}
+
+impl Eviction<'_> {
+    fn run(&mut self) -> Result<(), StoreError> {
+        for blob in std::mem::take(&mut self.census.unreferenced) {
+            self.remove_blob(&blob)?;
+        }
+        for tree in std::mem::take(&mut self.census.trees) {
+            // Without a mark it is what a killed client left.
+            let is_garbage = tree.mark.is_none();
+            if is_garbage || self.done.held > self.client.size_limit {
+                self.remove_tree(&tree)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a tree, unless somebody uses or makes it, and the blobs that only it
+    /// referred to.
+    fn remove_tree(&mut self, tree: &Tree) -> Result<(), StoreError> {
+        let client = self.client;
+        let digest = &tree.digest;
+        let turn = client.turn(digest);
+        let _turn = match turn.try_lock() {
+            Ok(turn) => turn,
+            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+            Err(TryLockError::WouldBlock) => return Ok(()),
+        };
+        if locked(&client.in_use).contains(digest) {
+            return Ok(());
+        }
+        let try_hold = |subject| {
+            client
+                .lock
+                .try_hold(subject)
+                .map_err(|cause| client.cannot_lock(cause))
+        };
+        let Some(unused) = try_hold(Subject::Use(*digest))? else {
+            return Ok(());
+        };
+        let Some(unmade) = try_hold(Subject::Build(*digest))? else {
+            return Ok(());
+        };
+        let manifest = fs::read(client.manifest_path(digest))
+            .ok()
+            .and_then(|bytes| Manifest::parse(&bytes).ok());
+        self.remove_file(&client.mark_path(digest))?;
+        self.remove_file(&client.manifest_path(digest))?;
+        let temporary = client.temporary();
+        let path = client.tree_path(digest);
+        match fs::rename(&path, &temporary.path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                return Err(client.failed("remove", &path, cause));
+            }
+            _ => {}
+        }
+        drop((unused, unmade));
+        drop(temporary);
+        self.done.trees += 1;
+        self.free(tree.size);
+        for file in tree.mark.iter().flat_map(|mark| &mark.linked) {
+            self.census.forget_reference(&file.digest, file.mode);
+        }
+        self.remove_blobs_of(&manifest.unwrap_or_default())
+    }
+
+    fn remove_blobs_of(&mut self, manifest: &Manifest) -> Result<(), StoreError> {
+        let blobs: HashSet<(Digest, Mode)> = manifest
+            .entries()
+            .filter_map(|(_, entry)| match entry {
+                Entry::File { digest, mode } => Some((*digest, *mode)),
+                _ => None,
+            })
+            .collect();
+        for (digest, mode) in blobs {
+            let path = self.client.blob_path(&digest, mode);
+            if let Ok(metadata) = fs::symlink_metadata(&path)
+                && !self.census.is_referenced(&digest, mode, &metadata)
+            {
+                self.remove_blob(&Blob::new(digest, mode, &metadata))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes a blob, unless it was linked into a tree since it was looked at.
+    fn remove_blob(&mut self, blob: &Blob) -> Result<(), StoreError> {
+        let client = self.client;
+        let path = client.blob_path(&blob.digest, blob.mode);
+        let temporary = client.temporary();
+        if fs::rename(&path, &temporary.path).is_err() {
+            return Ok(());
+        }
+        let metadata = fs::symlink_metadata(&temporary.path)
+            .map_err(|cause| client.failed("look at", &temporary.path, cause))?;
+        if blob.links != metadata.nlink() {
+            return temporary
+                .rename(&path)
+                .map_err(|cause| client.failed("put back", &path, cause));
+        }
+        drop(temporary);
+        self.remove_file(&record_path(&path))?;
+        self.done.blobs += 1;
+        if metadata.nlink() == 1 {
+            self.free(metadata.blocks() * 512);
+        }
+        Ok(())
+    }
+
+    fn remove_file(&self, path: &Path) -> Result<(), StoreError> {
+        match fs::remove_file(path) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                Err(self.client.failed("remove", path, cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn free(&mut self, bytes: u64) {
+        self.done.freed += bytes;
+        self.done.held = self.done.held.saturating_sub(bytes);
+    }
+}

@@ -1,0 +1,190 @@
+//! Counting what is in the store, and who refers to what.
+
+use super::super::blob::Origin;
+use super::super::mark::Mark;
+use super::super::open::Client;
+use super::super::{Digest, Mode, StoreError};
+use std::collections::{BTreeSet, HashMap};
+use std::fs::{self, DirEntry, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// A blob younger than this may be about to be linked into a tree. (If it is
+/// removed all the same, it is added again.)
+const YOUNG: Duration = Duration::from_secs(10 * 60);
+/// A value that was not asked for in this time is removed.
+const STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+pub(super) struct Census {
+    /// Bytes of everything.
+    pub held: u64,
+    /// The longest unused first.
+    pub trees: Vec<Tree>,
+    /// Blobs that belong to no tree, but not young ones.
+    pub unreferenced: Vec<Blob>,
+    /// How many files of trees are hard links to each blob that has links outside
+    /// the store.
+    references: HashMap<(Digest, Mode), u64>,
+}
+
+pub(super) struct Tree {
+    pub digest: Digest,
+    /// `None` if the tree, or the file that is left of it, does not count.
+    pub mark: Option<Mark>,
+    pub size: u64,
+    used: SystemTime,
+}
+
+pub(super) struct Blob {
+    pub digest: Digest,
+    pub mode: Mode,
+    pub links: u64,
+}
+
+impl Blob {
+    pub fn new(digest: Digest, mode: Mode, metadata: &Metadata) -> Self {
+        let links = metadata.nlink();
+        Self {
+            digest,
+            mode,
+            links,
+        }
+    }
+}
+
+impl Census {
+    pub fn take(client: &Client) -> Result<Self, StoreError> {
+        let mut census = Self {
+            held: 0,
+            trees: Vec::new(),
+            unreferenced: Vec::new(),
+            references: HashMap::new(),
+        };
+        census.count_trees(client)?;
+        census.count_blobs(client)?;
+        census.count_values(client)?;
+        Ok(census)
+    }
+
+    /// Everything that is called by a tree's digest: marks, manifests and trees.
+    fn count_trees(&mut self, client: &Client) -> Result<(), StoreError> {
+        let mut trees = BTreeSet::new();
+        for name in ["trees", "manifests", "marks"] {
+            for entry in list(client, &client.root.join(name))? {
+                if let Some(digest) = entry
+                    .file_name()
+                    .to_str()
+                    .and_then(|name| name.parse().ok())
+                {
+                    trees.insert(digest);
+                }
+            }
+        }
+        self.trees = trees
+            .into_iter()
+            .map(|digest: Digest| {
+                let path = client.mark_path(&digest);
+                let used = fs::metadata(&path).and_then(|metadata| metadata.modified());
+                let mark = Mark::read(&path);
+                Tree {
+                    digest,
+                    size: mark.as_ref().map_or(0, |mark| mark.size),
+                    used: used.unwrap_or(SystemTime::UNIX_EPOCH),
+                    mark,
+                }
+            })
+            .collect();
+        self.trees.sort_by_key(|tree| tree.used);
+        self.held += self.trees.iter().map(|tree| tree.size).sum::<u64>();
+        let linked = self.trees.iter().filter_map(|tree| tree.mark.as_ref());
+        for file in linked.flat_map(|mark| &mark.linked) {
+            *self.references.entry((file.digest, file.mode)).or_default() += 1;
+        }
+        Ok(())
+    }
+
+    fn count_blobs(&mut self, client: &Client) -> Result<(), StoreError> {
+        for directory in list(client, &client.root.join("blobs"))? {
+            for entry in list(client, &directory.path())? {
+                let name = entry.file_name();
+                let blob = name.to_str().and_then(parse_name);
+                // It may be gone by now.
+                if let (Some((digest, mode)), Ok(metadata)) = (blob, entry.metadata()) {
+                    self.count_blob(digest, mode, &metadata);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count_blob(&mut self, digest: Digest, mode: Mode, metadata: &Metadata) {
+        let own_links = 1 + self.references(&digest, mode);
+        let is_shared = Origin::of(metadata) == Origin::Linked && metadata.nlink() > own_links;
+        if !is_shared {
+            self.held += metadata.blocks() * 512;
+        }
+        let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(metadata.ctime().max(0) as u64);
+        let is_young = changed.elapsed().unwrap_or_default() < YOUNG;
+        if !is_young && !self.is_referenced(&digest, mode, metadata) {
+            self.unreferenced.push(Blob::new(digest, mode, metadata));
+        }
+    }
+
+    /// Values are small; old ones go, and the others only count.
+    fn count_values(&mut self, client: &Client) -> Result<(), StoreError> {
+        for kind in list(client, &client.root.join("values"))? {
+            for entry in list(client, &kind.path())? {
+                let Ok(metadata) = entry.metadata() else {
+                    continue;
+                };
+                let used = metadata.modified().ok();
+                let age = used.and_then(|used| used.elapsed().ok());
+                if age.is_some_and(|age| age > STALE) && fs::remove_file(entry.path()).is_ok() {
+                    continue;
+                }
+                self.held += metadata.blocks() * 512;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether some tree has the blob. Hard links tell, except where some are
+    /// outside the store; then the marks do.
+    pub fn is_referenced(&self, digest: &Digest, mode: Mode, metadata: &Metadata) -> bool {
+        match Origin::of(metadata) {
+            Origin::Written => metadata.nlink() > 1,
+            Origin::Linked => self.references(digest, mode) > 0,
+        }
+    }
+
+    fn references(&self, digest: &Digest, mode: Mode) -> u64 {
+        self.references
+            .get(&(*digest, mode))
+            .copied()
+            .unwrap_or_default()
+    }
+
+    pub fn forget_reference(&mut self, digest: &Digest, mode: Mode) {
+        if let Some(references) = self.references.get_mut(&(*digest, mode)) {
+            *references = references.saturating_sub(1);
+        }
+    }
+}
+
+/// The digest and mode that a blob's name says.
+fn parse_name(name: &str) -> Option<(Digest, Mode)> {
+    let (digest, mode) = name.split_once('.')?;
+    let bits = u32::from_str_radix(mode, 8).ok()?;
+    Some((digest.parse().ok()?, Mode::of_file(bits)))
+}
+
+/// What is in a directory; nothing if it is gone.
+fn list(client: &Client, directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    let entries = fs::read_dir(directory).and_then(Iterator::collect);
+    match entries {
+        Ok(entries) => Ok(entries),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(cause) => Err(client.failed("list", directory, cause)),
+    }
+}

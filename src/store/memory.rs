@@ -1,0 +1,182 @@
+//! Remembering the digests of files between runs.
+//!
+//! A file is taken to be unchanged when its inode, size, modification and change
+//! time are. Times only move in ticks, so a file that changed less than a second
+//! before it was hashed could change again unseen: such a file is not remembered.
+
+mod format;
+
+use super::Digest;
+use std::collections::HashMap;
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+const SECOND: i64 = 1_000_000_000;
+/// Days after which a file that no client asked about is forgotten.
+const FORGOTTEN_AFTER: u32 = 30;
+/// How many files are remembered at most.
+const CAPACITY: usize = 1_000_000;
+
+/// What shows that a file changed. Times in nanoseconds since 1970.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    pub inode: u64,
+    pub size: u64,
+    pub modified: i64,
+    pub changed: i64,
+}
+
+impl Identity {
+    pub fn of(metadata: &Metadata) -> Self {
+        Self {
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+            changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    /// Whether the file last changed long enough before `now` that any later
+    /// change shows in its times.
+    pub fn is_settled(&self, now: i64) -> bool {
+        now.saturating_sub(self.modified.max(self.changed)) > SECOND
+    }
+
+    /// Whether this is the same content as `other` as far as size and
+    /// modification time can tell; links and renames are not changes.
+    pub fn same_content(&self, other: &Self) -> bool {
+        (self.inode, self.size, self.modified) == (other.inode, other.size, other.modified)
+    }
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn now() -> i64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |elapsed| elapsed.as_nanos() as i64)
+}
+
+fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
+    seconds.saturating_mul(SECOND).saturating_add(fraction)
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Remembered {
+    identity: Identity,
+    sha256: [u8; 32],
+    /// The day somebody last asked, counted since 1970.
+    seen: u32,
+    /// Whether this client changed the entry since it was read.
+    fresh: bool,
+}
+
+/// Digests by path and identity of a file.
+pub(super) struct Memory {
+    file: PathBuf,
+    today: u32,
+    /// `None` until first needed.
+    entries: Option<HashMap<Box<[u8]>, Remembered>>,
+    /// The paths of files that blobs are hard links to, by inode.
+    linked: HashMap<u64, PathBuf>,
+}
+
+impl Memory {
+    pub fn new(file: PathBuf) -> Self {
+        Self {
+            file,
+            today: (now() / SECOND / 86_400) as u32,
+            entries: None,
+            linked: HashMap::new(),
+        }
+    }
+
+    fn entries(&mut self) -> &mut HashMap<Box<[u8]>, Remembered> {
+        self.entries
+            .get_or_insert_with(|| read(&self.file).unwrap_or_default())
+    }
+
+    /// The digest of an unchanged file.
+    pub fn recall(&mut self, path: &Path, identity: &Identity) -> Option<Digest> {
+        let today = self.today;
+        let entry = self.entries().get_mut(path.as_os_str().as_bytes())?;
+        if entry.identity != *identity {
+            return None;
+        }
+        // A week's grain spares most runs the rewriting of the file.
+        if entry.seen + 7 <= today {
+            entry.seen = today;
+            entry.fresh = true;
+        }
+        Some(Digest {
+            sha256: entry.sha256,
+            size: identity.size,
+        })
+    }
+
+    /// Remembers a file that was settled when it was hashed.
+    pub fn remember(&mut self, path: &Path, identity: Identity, digest: &Digest) {
+        let entry = Remembered {
+            identity,
+            sha256: digest.sha256,
+            seen: self.today,
+            fresh: true,
+        };
+        self.entries()
+            .insert(path.as_os_str().as_bytes().into(), entry);
+    }
+
+    /// Takes note that the blob with this inode is `path` itself.
+    pub fn is_linked(&mut self, path: &Path, inode: u64) {
+        self.linked.insert(inode, path.to_owned());
+    }
+
+    /// Takes note that this client made a hard link, and so moved the change time.
+    pub fn relinked(&mut self, before: &Identity, after: &Identity) {
+        let Some(path) = self.linked.get(&before.inode).cloned() else {
+            return;
+        };
+        if let Some(entry) = self.entries().get_mut(path.as_os_str().as_bytes())
+            && entry.identity == *before
+        {
+            entry.identity = *after;
+            entry.fresh = true;
+        }
+    }
+
+    /// What to write for other clients to read: what they have written since, and
+    /// what this one learned. `None` if it learned nothing.
+    pub fn news(&mut self) -> Option<Vec<u8>> {
+        let ours = self.entries.as_mut()?;
+        if !ours.values().any(|entry| entry.fresh) {
+            return None;
+        }
+        let mut merged = read(&self.file).unwrap_or_default();
+        for (path, entry) in ours {
+            if std::mem::take(&mut entry.fresh) {
+                merged.insert(path.clone(), *entry);
+            }
+        }
+        merged.retain(|_, entry| entry.seen + FORGOTTEN_AFTER > self.today);
+        let mut sorted: Vec<(&[u8], _)> = merged
+            .iter()
+            .map(|(path, entry)| (&**path, entry))
+            .collect();
+        if sorted.len() > CAPACITY {
+            sorted.sort_unstable_by_key(|(_, entry)| std::cmp::Reverse(entry.seen));
+            sorted.truncate(CAPACITY);
+        }
+        sorted.sort_unstable_by_key(|(path, _)| *path);
+        Some(format::write(&sorted))
+    }
+}
+
+/// What is remembered on disk; nothing if that is damaged or of another version.
+fn read(file: &Path) -> Option<HashMap<Box<[u8]>, Remembered>> {
+    format::read(&fs::read(file).ok()?)
+}
+
+#[cfg(test)]
+mod tests;

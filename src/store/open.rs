@@ -1,0 +1,362 @@
+//! Opening a store, and what a client has open of it.
+
+use super::error::write_error;
+use super::lock::{LockFile, Subject};
+use super::memory::Memory;
+use super::{Digest, StoreError};
+use rustix::process::{getegid, geteuid};
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, Permissions};
+use std::hash::{BuildHasher, RandomState};
+use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What the file `version` holds. To be changed with the layout or with what any
+/// file means; the contents of `memory`, `manifests` and `marks` have versions of
+/// their own besides.
+const VERSION: &str = "maelstrom store 1\n";
+
+/// Everything of a store but `lock`, `version` and `tmp`, which stay.
+const CONTENT: [&str; 7] = [
+    "blobs",
+    "manifests",
+    "marks",
+    "trees",
+    "values",
+    "memory",
+    "usage",
+];
+
+/// A client's hold of a store. Clones are the same client; it ends with the last.
+#[derive(Clone)]
+pub struct Store {
+    pub(super) client: Arc<Client>,
+}
+
+/// What the clones of a [`Store`] share.
+pub(super) struct Client {
+    pub root: PathBuf,
+    pub size_limit: u64,
+    pub lock: LockFile,
+    /// This client's directory in `tmp/`.
+    pub temporary: PathBuf,
+    next_temporary: AtomicU64,
+    pub memory: Mutex<Memory>,
+    /// For each tree or blob being worked on, what makes this client's threads take
+    /// turns; between clients there are the locks.
+    turns: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
+    /// The trees whose use lock this client shares.
+    pub in_use: Mutex<HashSet<Digest>>,
+    pub eviction: Mutex<()>,
+    /// Bytes added since `usage` was written.
+    pub added: AtomicU64,
+    /// Whether the file system may know how to share extents between files.
+    pub can_clone: AtomicBool,
+    /// Names the time since the machine started.
+    pub boot: String,
+    pub user: u32,
+    pub group: u32,
+    discarded: Option<String>,
+}
+
+impl Store {
+    /// Opens the store in the directory `root`, making it where there is none.
+    /// `size_limit` is in bytes; see [`Store::evict`].
+    pub fn open(root: &Path, size_limit: u64) -> Result<Self, StoreError> {
+        let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
+        fs::create_dir_all(root).map_err(|cause| failed("make the directory", root, cause))?;
+        // Layers are named to the kernel by absolute paths.
+        let absolute =
+            std::path::absolute(root).map_err(|cause| failed("find the directory", root, cause))?;
+        let root = absolute.as_path();
+        let path = root.join("lock");
+        let lock = LockFile::open(&path).map_err(|cause| failed("open", &path, cause))?;
+        let cannot_lock = |cause| StoreError::CannotLock {
+            root: root.to_owned(),
+            cause,
+        };
+        let discarded = {
+            let _opening = lock.hold(Subject::Opening).map_err(cannot_lock)?;
+            let discarded = discard_other_format(root, &lock, size_limit)?;
+            lock.share(Subject::Store).map_err(cannot_lock)?;
+            for name in ["blobs", "manifests", "marks", "trees", "values", "tmp"] {
+                let path = root.join(name);
+                make_directory(&path)
+                    .map_err(|cause| failed("make the directory", &path, cause))?;
+            }
+            discarded
+        };
+        let temporary = temporary_directory(root, &lock)
+            .map_err(|cause| failed("make a directory in", &root.join("tmp"), cause))?;
+        let store = Self {
+            client: Arc::new(Client {
+                size_limit,
+                lock,
+                temporary,
+                next_temporary: AtomicU64::new(0),
+                memory: Mutex::new(Memory::new(root.join("memory"))),
+                turns: Mutex::default(),
+                in_use: Mutex::default(),
+                eviction: Mutex::new(()),
+                added: AtomicU64::new(0),
+                can_clone: AtomicBool::new(true),
+                boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")
+                    .map(|id| id.trim().to_owned())
+                    .unwrap_or_default(),
+                user: geteuid().as_raw(),
+                group: getegid().as_raw(),
+                discarded,
+                root: root.to_owned(),
+            }),
+        };
+        store.client.clear_leftovers();
+        Ok(store)
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.client.root
+    }
+
+    /// How large the store may be, in bytes.
+    pub fn size_limit(&self) -> u64 {
+        self.client.size_limit
+    }
+
+    /// The directory that holds the trees, each named by its manifest's digest.
+    pub fn trees(&self) -> PathBuf {
+        self.client.root.join("trees")
+    }
+
+    /// The format of what was in the store's place and had to be discarded: worth a
+    /// note to the user.
+    pub fn discarded(&self) -> Option<&str> {
+        self.client.discarded.as_deref()
+    }
+
+    /// Writes down what later clients can make use of. Also done when the last
+    /// clone is dropped, but then failures go unseen.
+    pub fn save(&self) -> Result<(), StoreError> {
+        self.client.save()
+    }
+}
+
+impl Client {
+    pub fn failed(&self, doing: &'static str, path: &Path, cause: io::Error) -> StoreError {
+        write_error(&self.root, self.size_limit, doing, path, cause)
+    }
+
+    pub fn cannot_lock(&self, cause: io::Error) -> StoreError {
+        StoreError::CannotLock {
+            root: self.root.clone(),
+            cause,
+        }
+    }
+
+    /// A path in this client's own temporary directory that is not in use.
+    pub fn temporary(&self) -> Temporary {
+        let n = self.next_temporary.fetch_add(1, Ordering::Relaxed);
+        Temporary {
+            path: self.temporary.join(n.to_string()),
+            kept: false,
+        }
+    }
+
+    /// What threads that work on `digest` have in turn.
+    pub fn turn(&self, digest: &Digest) -> Arc<Mutex<()>> {
+        Arc::clone(locked(&self.turns).entry(*digest).or_default())
+    }
+
+    /// Removes what clients that are no more left in `tmp/`. Others may do the same
+    /// at the same time; what cannot be removed now is left to a later client.
+    fn clear_leftovers(&self) {
+        let Ok(directories) = fs::read_dir(self.root.join("tmp")) else {
+            return;
+        };
+        for directory in directories.flatten() {
+            let path = directory.path();
+            if path == self.temporary {
+                continue;
+            }
+            let name = directory.file_name();
+            let id = name
+                .to_str()
+                .and_then(|id| u32::from_str_radix(id, 16).ok());
+            if let Some(id) = id
+                && let Ok(Some(_dead)) = self.lock.try_hold(Subject::Client(id))
+            {
+                let _ = fs::remove_dir_all(&path);
+            }
+        }
+    }
+
+    pub fn save(&self) -> Result<(), StoreError> {
+        self.save_memory()?;
+        self.save_usage()
+    }
+
+    fn save_memory(&self) -> Result<(), StoreError> {
+        let mut memory = locked(&self.memory);
+        let saving = self.lock.hold(Subject::Memory);
+        let _saving = saving.map_err(|cause| self.cannot_lock(cause))?;
+        match memory.news() {
+            Some(bytes) => self.write_file(&self.root.join("memory"), &bytes),
+            None => Ok(()),
+        }
+    }
+
+    /// Replaces a small file of the store as a whole.
+    pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let temporary = self.temporary();
+        fs::write(&temporary.path, bytes).map_err(|cause| self.failed("write", path, cause))?;
+        temporary
+            .rename(path)
+            .map_err(|cause| self.failed("rename a new file to", path, cause))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // Nothing depends on any of this: the next client relearns and clears.
+        let _ = self.save();
+        let _ = fs::remove_dir_all(&self.temporary);
+    }
+}
+
+/// A file or directory in `tmp/`, removed unless it is renamed or kept.
+pub(super) struct Temporary {
+    pub path: PathBuf,
+    kept: bool,
+}
+
+impl Temporary {
+    pub fn rename(mut self, to: &Path) -> io::Result<()> {
+        fs::rename(&self.path, to)?;
+        self.kept = true;
+        Ok(())
+    }
+
+    /// Leaves it in `tmp/` until the client ends.
+    pub fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        if !self.kept && fs::remove_file(&self.path).is_err() {
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// What a mutex guards, also after a thread panicked: none of what the store keeps
+/// in memory is ever left inconsistent.
+pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Removes the content of a store of another format, and returns what the format
+/// was; then the store is of this format. The caller has the lock on opening.
+fn discard_other_format(
+    root: &Path,
+    lock: &LockFile,
+    size_limit: u64,
+) -> Result<Option<String>, StoreError> {
+    let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
+    let path = root.join("version");
+    let found = match fs::read(&path) {
+        Ok(found) if found == VERSION.as_bytes() => return Ok(None),
+        Ok(found) => Some(String::from_utf8_lossy(&found).trim().to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(cause) => return Err(failed("read", &path, cause)),
+    };
+    // A file cut short by a crash says nothing about what else is there.
+    let found = found.map(|found| {
+        if found.is_empty() {
+            "unknown".to_owned()
+        } else {
+            found
+        }
+    });
+    if let Some(found) = &found {
+        let alone = lock
+            .try_hold(Subject::Store)
+            .map_err(|cause| StoreError::CannotLock {
+                root: root.to_owned(),
+                cause,
+            })?;
+        let Some(_alone) = alone else {
+            return Err(StoreError::OtherFormatInUse {
+                root: root.to_owned(),
+                found: found.clone(),
+            });
+        };
+        for name in CONTENT {
+            let path = root.join(name);
+            remove(&path).map_err(|cause| failed("remove", &path, cause))?;
+        }
+    }
+    let new = root.join("version.new");
+    fs::write(&new, VERSION)
+        .and_then(|()| fs::rename(&new, &path))
+        .map_err(|cause| failed("write", &path, cause))?;
+    Ok(found)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    let result = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
+/// Makes one of the store's directories. What is made in it belongs to this user
+/// and group also where the directory above hands down its own group.
+fn make_directory(path: &Path) -> io::Result<()> {
+    match fs::create_dir(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    let metadata = fs::metadata(path)?;
+    let group = getegid().as_raw();
+    if metadata.gid() != group {
+        chown(path, None, Some(group))?;
+    }
+    if metadata.mode() & 0o6000 != 0 {
+        fs::set_permissions(path, Permissions::from_mode(0o755))?;
+    }
+    Ok(())
+}
+
+/// Makes a directory that only this client uses, marked by its lock.
+fn temporary_directory(root: &Path, lock: &LockFile) -> io::Result<PathBuf> {
+    loop {
+        let id = RandomState::new().hash_one(std::process::id()) as u32;
+        let Some(client) = lock.try_hold(Subject::Client(id))? else {
+            continue;
+        };
+        let path = root.join("tmp").join(format!("{id:08x}"));
+        match make_new_directory(&path) {
+            Ok(()) => {
+                client.keep();
+                return Ok(path);
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn make_new_directory(path: &Path) -> io::Result<()> {
+    fs::create_dir(path)?;
+    make_directory(path)
+}

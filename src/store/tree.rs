@@ -1,0 +1,267 @@
+//! Trees: manifests unpacked, ready to be lower directories of an overlay.
+
+use super::blob::{self, Origin};
+use super::lock::Subject;
+use super::mark::{LinkedFile, Mark};
+use super::memory::Identity;
+use super::open::{Client, Temporary, locked};
+use super::{Digest, Entry, Manifest, Mode, PathInContainer, Store, StoreError, parallel};
+use rustix::fs::{
+    AtFlags, CWD, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, renameat_with,
+    utimensat,
+};
+use rustix::io::Errno;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+/// Blobs up to this size are never hard links to files outside.
+const NEVER_LINKED: u64 = 128 * 1024;
+
+impl Store {
+    /// Unpacks a manifest, unless that is done already, and returns its digest,
+    /// which is the tree's name in [`Store::trees`]. The tree stays until this
+    /// client ends. The content of its files must have been added before.
+    pub fn add_tree(&self, manifest: &Manifest) -> Result<Digest, StoreError> {
+        let bytes = manifest.to_bytes();
+        let digest = Digest::of(&bytes);
+        let client = &self.client;
+        let turn = client.turn(&digest);
+        let _turn = locked(&turn);
+        client.use_tree(&digest)?;
+        if !client.has_whole_tree(&digest) {
+            let building = client.lock.hold(Subject::Build(digest));
+            let _building = building.map_err(|cause| client.cannot_lock(cause))?;
+            // Another client may have made it just now.
+            if !client.has_whole_tree(&digest) {
+                client.check_or_build(&digest, manifest, &bytes)?;
+            }
+        }
+        client.touch_mark(&digest);
+        Ok(digest)
+    }
+
+    /// Where a tree is.
+    pub fn tree_path(&self, digest: &Digest) -> PathBuf {
+        self.client.tree_path(digest)
+    }
+
+    /// What a tree was made of, if the store remembers it.
+    pub fn manifest(&self, digest: &Digest) -> Option<Manifest> {
+        let bytes = fs::read(self.client.manifest_path(digest)).ok()?;
+        if Digest::of(&bytes) != *digest {
+            return None;
+        }
+        Manifest::parse(&bytes).ok()
+    }
+}
+
+impl Client {
+    pub fn tree_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("trees").join(digest.to_string())
+    }
+
+    pub fn mark_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("marks").join(digest.to_string())
+    }
+
+    pub fn manifest_path(&self, digest: &Digest) -> PathBuf {
+        self.root.join("manifests").join(digest.to_string())
+    }
+
+    /// From now on no other client evicts the tree.
+    fn use_tree(&self, digest: &Digest) -> Result<(), StoreError> {
+        if !locked(&self.in_use).contains(digest) {
+            self.lock
+                .share(Subject::Use(*digest))
+                .map_err(|cause| self.cannot_lock(cause))?;
+            locked(&self.in_use).insert(*digest);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a tree that was checked since the machine started, and
+    /// whose linked files are as they were.
+    fn has_whole_tree(&self, digest: &Digest) -> bool {
+        Mark::read(&self.mark_path(digest)).is_some_and(|mark| {
+            let tree = self.tree_path(digest);
+            mark.boot == self.boot
+                && !self.boot.is_empty()
+                && tree.is_dir()
+                && mark.linked_files_are_intact(&tree)
+        })
+    }
+
+    /// Checks a tree of an earlier boot file by file, or makes a new one. The
+    /// caller has the lock on building it.
+    fn check_or_build(
+        &self,
+        digest: &Digest,
+        manifest: &Manifest,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
+        let old = Mark::read(&self.mark_path(digest))
+            .filter(|mark| mark.is_true(&self.tree_path(digest), manifest));
+        let mark = match old {
+            Some(old) => Mark {
+                boot: self.boot.clone(),
+                ..old
+            },
+            None => self.build(digest, manifest)?,
+        };
+        self.write_file(&self.manifest_path(digest), bytes)?;
+        self.write_file(&self.mark_path(digest), &mark.to_bytes())
+    }
+
+    /// Puts a new tree in its place, which then lacks its mark.
+    fn build(&self, digest: &Digest, manifest: &Manifest) -> Result<Mark, StoreError> {
+        let temporary = self.temporary();
+        let linked = self.unpack(manifest, &temporary.path)?;
+        let mark = self.mark_path(digest);
+        match fs::remove_file(&mark) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                return Err(self.failed("remove", &mark, cause));
+            }
+            _ => {}
+        }
+        let tree = self.tree_path(digest);
+        self.put_tree(temporary, &tree)
+            .map_err(|cause| self.failed("rename a new tree to", &tree, cause))?;
+        let size = size(manifest);
+        self.added.fetch_add(size, Ordering::Relaxed);
+        Ok(Mark {
+            boot: self.boot.clone(),
+            size,
+            linked,
+        })
+    }
+
+    /// Jobs of other clients may still run on a tree that is replaced: it is kept
+    /// in `tmp/` as long as this client lives.
+    fn put_tree(&self, new: Temporary, tree: &Path) -> io::Result<()> {
+        match renameat_with(CWD, &new.path, CWD, tree, RenameFlags::EXCHANGE) {
+            Ok(()) => {
+                new.keep();
+                Ok(())
+            }
+            Err(Errno::NOENT) => new.rename(tree),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                let old = self.temporary();
+                match fs::rename(tree, &old.path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                    _ => old.keep(),
+                }
+                new.rename(tree)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn unpack(&self, manifest: &Manifest, tree: &Path) -> Result<Vec<LinkedFile>, StoreError> {
+        make_directory(tree, Mode::DIRECTORY)
+            .map_err(|cause| self.failed("make the directory", tree, cause))?;
+        let mut files = Vec::new();
+        for (path, entry) in manifest.entries() {
+            let host = tree.join(path.relative());
+            match entry {
+                Entry::Directory { mode } => make_directory(&host, *mode),
+                Entry::Symlink { target } => symlink(OsStr::from_bytes(target), &host),
+                Entry::File { digest, mode } => {
+                    files.push((path, *digest, *mode));
+                    Ok(())
+                }
+            }
+            .map_err(|cause| self.failed("make", &host, cause))?;
+        }
+        let linked = parallel::map(&files, 128, |(path, digest, mode)| {
+            self.make_file(tree, path, digest, *mode)
+        });
+        linked.into_iter().filter_map(Result::transpose).collect()
+    }
+
+    /// Makes one file of a tree; returns what to watch if others can write to it.
+    fn make_file(
+        &self,
+        tree: &Path,
+        path: &PathInContainer,
+        digest: &Digest,
+        mode: Mode,
+    ) -> Result<Option<LinkedFile>, StoreError> {
+        let missing = || StoreError::MissingBlob {
+            digest: *digest,
+            path: path.clone(),
+        };
+        let blob = self.blob_path(digest, mode);
+        let host = tree.join(path.relative());
+        let before = (digest.size > NEVER_LINKED)
+            .then(|| fs::symlink_metadata(&blob))
+            .and_then(Result::ok);
+        let mut attempts = 0;
+        while let Err(error) = fs::hard_link(&blob, &host) {
+            attempts += 1;
+            match Errno::from_io_error(&error) {
+                // Also said of a file that is replaced by an equal one right now.
+                Some(Errno::NOENT) if attempts < 10 && self.has_blob(digest, mode) => {}
+                Some(Errno::NOENT) => return Err(missing()),
+                Some(Errno::MLINK) => return self.copy_blob(&blob, &host, mode).map(|()| None),
+                _ => return Err(self.failed("make", &host, error)),
+            }
+        }
+        let metadata =
+            fs::symlink_metadata(&host).map_err(|cause| self.failed("look at", &host, cause))?;
+        if !blob::is_intact(&metadata, &blob, digest, mode) {
+            return Err(missing());
+        }
+        if Origin::of(&metadata) == Origin::Written {
+            return Ok(None);
+        }
+        if let Some(before) = before {
+            let (before, after) = (Identity::of(&before), Identity::of(&metadata));
+            locked(&self.memory).relinked(&before, &after);
+        }
+        Ok(Some(LinkedFile::new(path, digest, mode, &metadata)))
+    }
+
+    /// For a blob that has as many hard links as the file system allows.
+    fn copy_blob(&self, blob: &Path, host: &Path, mode: Mode) -> Result<(), StoreError> {
+        let copy = || -> io::Result<File> {
+            let mut from = File::open(blob)?;
+            let mut to = OpenOptions::new().write(true).create_new(true).open(host)?;
+            io::copy(&mut from, &mut to)?;
+            Ok(to)
+        };
+        let file = copy().map_err(|cause| self.failed("copy a file to", host, cause))?;
+        self.finish(&file, mode, host)
+    }
+
+    /// Takes note that the tree is used now. Only the order of eviction depends on
+    /// it, so nothing is said when it fails.
+    fn touch_mark(&self, digest: &Digest) {
+        let special = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
+        let times = Timestamps {
+            last_access: special(UTIME_OMIT),
+            last_modification: special(UTIME_NOW),
+        };
+        let _ = utimensat(CWD, self.mark_path(digest), &times, AtFlags::empty());
+    }
+}
+
+/// Exactly the mode, whatever the umask.
+fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(mode.bits()))
+}
+
+/// About how many bytes a tree takes on disk besides its blobs.
+fn size(manifest: &Manifest) -> u64 {
+    let entries = manifest.entries().map(|(path, entry)| match entry {
+        Entry::Directory { .. } => 4096,
+        Entry::File { .. } => path.as_bytes().len() as u64,
+        Entry::Symlink { target } => 256 + target.len() as u64,
+    });
+    4096 + entries.sum::<u64>() + manifest.to_bytes().len() as u64
+}
