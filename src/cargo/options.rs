@@ -126,6 +126,11 @@ impl Options {
         Self { given }
     }
 
+    /// Adds an option that takes a value, by Cargo's long name.
+    pub fn push(&mut self, name: &'static str, value: &str) {
+        self.given.push(Given::Known(name, Some(value.into())));
+    }
+
     /// The command line again, under Cargo's names.
     pub fn arguments(&self) -> Vec<OsString> {
         self.arguments_of(|_| true)

@@ -19,6 +19,7 @@ pub struct Launcher {
     socket: UnixStream,
     starter: Child,
     outer_proc: bool,
+    network_reuse: bool,
 }
 
 /// Why a launcher could not be started or be heard from.
@@ -52,8 +53,12 @@ impl Launcher {
             .await
             .map_err(LauncherError::Start)?;
         match launcher.receive().await.map_err(LauncherError::Start)? {
-            Reply::Ready { outer_proc } => {
+            Reply::Ready {
+                outer_proc,
+                network_reuse,
+            } => {
                 launcher.outer_proc = outer_proc;
+                launcher.network_reuse = network_reuse;
                 Ok(launcher)
             }
             Reply::Failed(error) => Err(LauncherError::SetUp(error)),
@@ -65,6 +70,11 @@ impl Launcher {
     /// container around this client forbids.
     pub fn outer_proc(&self) -> bool {
         self.outer_proc
+    }
+
+    /// Whether the network namespace serves one job after another.
+    pub fn network_reuse(&self) -> bool {
+        self.network_reuse
     }
 
     /// Runs one job to its end. Dropping the future leaves the launcher in the
@@ -111,6 +121,7 @@ impl Launcher {
             socket,
             starter,
             outer_proc: false,
+            network_reuse: false,
         };
         Ok((launcher, message))
     }

@@ -45,7 +45,10 @@ pub fn run(
         sys::place_descriptor(null.as_raw_fd(), number).step("leave the client's terminal")?;
     }
     channel
-        .send(&Reply::Ready { outer_proc })
+        .send(&Reply::Ready {
+            outer_proc,
+            network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
+        })
         .step("tell the client")?;
     let mut buffer = Vec::new();
     while let Some(received) = channel.receive_job(buffer).step("receive a job")? {

@@ -17,6 +17,7 @@
 
 mod channel;
 mod client;
+pub mod doctor;
 mod init;
 mod job;
 mod launcher;

@@ -62,6 +62,11 @@ impl NetworkNamespace {
         }))
     }
 
+    /// Whether it can serve one job after another.
+    pub fn is_reusable(&self) -> bool {
+        !self.use_once
+    }
+
     /// After a job: makes sure that the next one finds nothing of it.
     pub fn clear(&mut self) -> Result<(), StepError> {
         if !self.use_once && count(&self.sockstat).is_ok_and(|now| now == self.baseline) {

@@ -228,6 +228,8 @@ pub enum Reply {
     Ready {
         /// Whether jobs see the outer `/proc` because a fresh one is refused.
         outer_proc: bool,
+        /// Whether the network namespace can serve one job after another.
+        network_reuse: bool,
     },
     /// The launcher, or the job before its program, failed at a step.
     Failed(StepError),
@@ -280,9 +282,13 @@ impl Reply {
     pub fn encode(&self) -> io::Result<Vec<u8>> {
         let mut w = Writer::default();
         match self {
-            Self::Ready { outer_proc } => {
+            Self::Ready {
+                outer_proc,
+                network_reuse,
+            } => {
                 w.u32(0);
                 w.u32(u32::from(*outer_proc));
+                w.u32(u32::from(*network_reuse));
             }
             Self::Failed(error) => {
                 w.u32(1);
@@ -309,6 +315,7 @@ impl Reply {
         Ok(match r.u32()? {
             0 => Self::Ready {
                 outer_proc: r.u32()? != 0,
+                network_reuse: r.u32()? != 0,
             },
             1 => Self::Failed(StepError {
                 step: r.string()?.to_string_lossy().into_owned(),

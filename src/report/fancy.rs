@@ -70,6 +70,10 @@ impl Fancy {
 }
 
 impl Reporter for Fancy {
+    fn draws(&self) -> bool {
+        true
+    }
+
     fn report(&mut self, event: &Event<'_>) {
         self.report_at(Instant::now(), event);
     }

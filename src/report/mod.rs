@@ -24,7 +24,7 @@ mod units;
 
 pub use event::{Binary, Case, Event, Repeat, TestId};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
-pub use terminal::{ColorChoice, Paint, UnknownColorChoice};
+pub use terminal::{ColorChoice, Paint, Role, UnknownColorChoice};
 
 use fancy::Fancy;
 use json::Json;
@@ -46,6 +46,11 @@ pub trait Reporter: Send {
     /// Shows that time has passed. To be called every [`TICK`], whether anything
     /// happened or not.
     fn tick(&mut self) {}
+
+    /// Whether it draws on the terminal, so that nobody else should write there.
+    fn draws(&self) -> bool {
+        false
+    }
 
     /// Shows what has not been shown yet and leaves the terminal as it was found.
     /// To be called before the process ends, however it ends. The error is one that
@@ -103,6 +108,10 @@ impl Reporter for Both {
     fn tick(&mut self) {
         self.0.tick();
         self.1.tick();
+    }
+
+    fn draws(&self) -> bool {
+        self.0.draws() || self.1.draws()
     }
 
     fn finish(&mut self) -> io::Result<()> {

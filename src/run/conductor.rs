@@ -13,7 +13,7 @@ use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output};
 use crate::filter::Subject;
-use crate::listing::Listed;
+use crate::listing::{Listed, Listing};
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary, TestId};
 use crate::schedule::{CaseId, History, Queue, Rank, Slots};
 use std::cell::RefCell;
@@ -102,6 +102,8 @@ enum Group {
 struct Case {
     binary: Arc<TestBinary>,
     listed: Rc<Listed>,
+    /// The whole binary is the test.
+    whole: bool,
     spec: Arc<TestSpec>,
 }
 
@@ -143,7 +145,7 @@ enum EndedWork {
     List {
         binary: Arc<TestBinary>,
         key: String,
-        outcome: Result<Vec<Listed>, ListError>,
+        outcome: Result<Listing, ListError>,
     },
     Test {
         id: TestId,
@@ -364,7 +366,17 @@ impl Conductor {
         });
     }
 
-    fn listed(&mut self, binary: &Arc<TestBinary>, listed: Vec<Listed>) {
+    fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
+        let (listed, whole) = match listing {
+            Listing::Cases(listed) => (listed, false),
+            Listing::Whole => (
+                vec![Listed {
+                    name: binary.target.clone(),
+                    ignored: false,
+                }],
+                true,
+            ),
+        };
         self.report(&Event::Listed {
             binary: report::Binary {
                 package: &binary.package.name,
@@ -387,6 +399,7 @@ impl Conductor {
             let case = Case {
                 binary: binary.clone(),
                 listed: Rc::new(test),
+                whole,
                 spec,
             };
             if ignored {
@@ -565,7 +578,7 @@ impl Conductor {
 
     fn job(&self, case: &Case, container: &Arc<Container>) -> Job {
         let mut arguments = Vec::new();
-        if !case.listed.whole {
+        if !case.whole {
             arguments.extend([
                 case.listed.name.clone(),
                 "--exact".to_owned(),
@@ -613,7 +626,7 @@ impl Conductor {
                 outcome,
             } => match outcome {
                 Ok(listed) => {
-                    self.parts.lister.remember(&binary, &key, &listed);
+                    self.parts.lister.remember(&key, &listed);
                     self.listed(&binary, listed);
                 }
                 Err(error) => self.listing_failed(&binary, &super::chain(&error)),
@@ -632,7 +645,7 @@ impl Conductor {
                     let passed = verdict.status == Status::Passed;
                     self.parts
                         .history
-                        .record(&case.id(), verdict.duration, passed);
+                        .record(case.id(), verdict.duration, passed);
                 }
                 self.finished(id, &case, repeat, &verdict);
                 self.stop_after_failures();

@@ -6,7 +6,6 @@
 
 use crate::cargo::TestBinary;
 use crate::executor::{Container, Outcome, Status};
-use crate::spec::LayerSpec;
 use camino::Utf8Path;
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
@@ -145,9 +144,9 @@ fn started_by_sources(binary: &TestBinary) -> BTreeSet<String> {
     };
     let mut left = SOURCES_LOOKED_AT;
     let directory = &binary.package.directory;
-    let files = walkdir::WalkDir::new(directory)
-        .into_iter()
-        .filter_entry(|entry| entry.file_name() != "target" && entry.file_name() != ".git")
+    let files = ignore::WalkBuilder::new(directory)
+        .filter_entry(|entry| entry.file_name() != "target")
+        .build()
         .filter_map(Result::ok)
         .filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"));
     for entry in files {

@@ -2,7 +2,7 @@
 
 use crate::cargo::TestBinary;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
-use crate::listing::{self, Listed};
+use crate::listing::{self, Listing, ListingError};
 use crate::store::Store;
 use sha2::{Digest as _, Sha256};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Prepared {
     pub container: Container,
     /// What the listing depends on.
     pub key: String,
-    pub cached: Option<Vec<Listed>>,
+    pub cached: Option<Listing>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -36,11 +36,8 @@ pub enum ListError {
     NotRun(String),
     #[error("listing its tests ended with {how}{output}")]
     Failed { how: String, output: String },
-    #[error("what it printed is not a list of tests: {source}{output}")]
-    Malformed {
-        source: listing::ParseError,
-        output: String,
-    },
+    #[error(transparent)]
+    Malformed(#[from] ListingError),
 }
 
 impl Lister {
@@ -63,8 +60,8 @@ impl Lister {
     }
 
     /// Keeps a listing for later runs. That it cannot be kept costs time only.
-    pub fn remember(&self, _binary: &TestBinary, key: &str, listed: &[Listed]) {
-        let _ = self.store.cache("listings", key, &listing::encode(listed));
+    pub fn remember(&self, key: &str, listing: &Listing) {
+        let _ = self.store.cache("listings", key, &listing::encode(listing));
     }
 }
 
@@ -77,7 +74,7 @@ fn key(binary: &TestBinary, container: &Container) -> String {
     hash.update([0]);
     if binary.harness {
         // The last layer is the binary with the programs it may start.
-        for layer in container.layers.last() {
+        if let Some(layer) = container.layers.last() {
             hash.update(layer.sha256);
         }
     } else {
@@ -99,17 +96,15 @@ pub async fn list(
     slot: usize,
     binary: &TestBinary,
     container: &Arc<Container>,
-) -> Result<Vec<Listed>, ListError> {
-    let all = ask(executor, slot, binary, container, &[]).await;
-    if !binary.harness && all.is_err() {
-        return Ok(vec![Listed::whole(&binary.target)]);
-    }
-    let all = all?;
-    if !binary.harness && all.is_empty() {
-        return Ok(vec![Listed::whole(&binary.target)]);
-    }
+) -> Result<Listing, ListError> {
+    let all = match ask(executor, slot, binary, container, &[]).await {
+        // It knows no lists, or has none: it is its own only test.
+        Err(_) if !binary.harness => return Ok(Listing::Whole),
+        Ok(all) if !binary.harness && all.is_empty() => return Ok(Listing::Whole),
+        all => all?,
+    };
     let ignored = ask(executor, slot, binary, container, &["--ignored"]).await?;
-    Ok(listing::merge(all, ignored))
+    Ok(Listing::Cases(listing::merge(&all, &ignored)))
 }
 
 async fn ask(
@@ -127,10 +122,7 @@ async fn ask(
         .await;
     let how = match &outcome.status {
         Status::Exited(0) => {
-            return listing::parse(&outcome.stdout.head).map_err(|source| ListError::Malformed {
-                source,
-                output: shown(&outcome),
-            });
+            return Ok(listing::parse(&outcome.stdout.head)?);
         }
         Status::TimedOut => return Err(ListError::TimedOut),
         Status::Error(message) => return Err(ListError::NotRun(message.clone())),

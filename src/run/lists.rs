@@ -32,9 +32,13 @@ pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {
     let targets = workspace.selected_targets(&invocation.options)?;
     let lines = targets
         .iter()
-        .filter(|target| selector.may_select_target(&target.package.name, target.kind, &target.name))
+        .filter(|target| selector.may_select_target(&target.package.name, target.target.kind, &target.target.name))
         .map(|target| {
-            let (package, kind, name) = (&target.package.name, target.kind.as_str(), &target.name);
+            let (package, kind, name) = (
+                &target.package.name,
+                target.target.kind.as_str(),
+                &target.target.name,
+            );
             match options.message_format {
                 MessageFormat::Human => format!("{package} {kind}/{name}"),
                 MessageFormat::Json => json!({

@@ -6,6 +6,7 @@
 //! [`lists`].
 
 mod conductor;
+mod doctor;
 mod doctests;
 mod hints;
 mod lister;
@@ -16,13 +17,13 @@ mod test_container;
 mod verdict;
 
 use crate::cargo::{CargoError, Stderr};
-use crate::cli::{Action, ExitCode, MessageFormat, Options};
+use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
 use crate::config::{Color, NoTests};
 use crate::directive::{self, DirectiveError};
 use crate::executor::LocalExecutor;
 use crate::filter::PatternError;
 use crate::report::{self, Cancellation, ColorChoice, Event, Reporter, Ui};
-use crate::schedule::HistoryError;
+use crate::schedule::history::HistoryError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use conductor::{Conductor, Ending, Parts, RunError, Running};
@@ -59,6 +60,11 @@ pub enum SetUpError {
     Start(#[source] io::Error),
 }
 
+/// Examines the machine.
+pub fn doctor(options: &DoctorOptions) -> ExitCode {
+    doctor::run(options, resolve_paint(options.settings.color.value, &io::stdout()))
+}
+
 /// Does what the options ask for.
 pub fn run(options: &Options) -> ExitCode {
     match try_run(options) {
@@ -75,8 +81,8 @@ pub fn run(options: &Options) -> ExitCode {
 }
 
 fn print_error(options: &Options, error: &dyn Error) {
-    let paint = paint(options);
-    eprintln!("{}", report::error_line(paint, &chain(error)));
+    let label = paint(options).apply(report::Role::Bad, "error:");
+    eprintln!("{label} {}", chain(error));
 }
 
 fn try_run(options: &Options) -> Result<ExitCode, SetUpError> {
@@ -256,13 +262,16 @@ fn report_settings(options: &Options, list_only: bool) -> report::Settings {
 
 /// Whether what people see is coloured.
 fn paint(options: &Options) -> report::Paint {
-    let choice = match options.settings.color.value {
+    resolve_paint(options.settings.color.value, &io::stderr())
+}
+
+fn resolve_paint(color: Color, stream: &impl io::IsTerminal) -> report::Paint {
+    let choice = match color {
         Color::Auto => ColorChoice::Auto,
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     };
-    let is_terminal = io::IsTerminal::is_terminal(&io::stderr());
-    choice.resolve(is_terminal, |name| std::env::var(name).ok())
+    choice.resolve(stream.is_terminal(), |name| std::env::var(name).ok())
 }
 
 /// An error with its causes, joined as one reads them.

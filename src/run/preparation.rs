@@ -70,7 +70,7 @@ impl Preparation {
             directory.join("cache").as_std_path(),
             options.settings.cache_size.value.0,
         )?;
-        warnings.extend(store.note().map(ToString::to_string));
+        warnings.extend(store.discarded().map(ToOwned::to_owned));
         let history = History::load(directory.join("history").as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
         Ok(Self {

@@ -6,7 +6,8 @@ use crate::directive::TestSpec;
 use crate::executor::Container;
 use crate::filter::TargetKind;
 use crate::layer::{LayerBuilder, LayerContext, LayerError};
-use crate::spec::{self, EnvironmentError, LayerSpec, Mount, PrefixOptions, RootOverlay};
+use crate::spec::environment::{self, EnvironmentError};
+use crate::spec::{LayerSpec, Mount, PrefixOptions, RootOverlay, escape_placeholders};
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -76,7 +77,7 @@ impl ContainerBuilder {
         if let Some(out_dir) = &binary.out_dir {
             layers.push(self.layers.build_directory(out_dir)?.digest);
         }
-        layers.push(self.layers.build_binaries(&programs(binary))?.digest);
+        layers.push(self.layers.build_binaries(&programs(binary), &context)?.digest);
         Ok(Container {
             layers,
             environment: self.environment(spec, binary)?,
@@ -125,18 +126,18 @@ impl ContainerBuilder {
 
     /// What every test gets besides what its spec names.
     fn own_layers(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<LayerSpec> {
-        let mut stubs = vec![format!("{}/", binary.package.directory)];
-        if let Some(directory) = self.temporary_directory(binary) {
-            stubs.push(format!("{directory}/"));
-        }
-        let mut layers = vec![LayerSpec::Stubs {
-            stubs: stubs.iter().map(|stub| spec::escape_braces(stub)).collect(),
+        let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
+        let mut directories = vec![escaped(&binary.package.directory)];
+        directories.extend(self.temporary_directory(binary).as_deref().map(escaped));
+        let mut layers = vec![LayerSpec::Paths {
+            paths: directories,
+            prefix: PrefixOptions::default(),
         }];
         if spec.include_shared_libraries {
             layers.push(LayerSpec::SharedLibraryDependencies {
                 binaries: programs(binary)
                     .iter()
-                    .map(|path| spec::escape_placeholders(path.as_str()).into())
+                    .map(|path| escaped(path))
                     .collect(),
                 prefix: PrefixOptions::default(),
             });
@@ -160,7 +161,7 @@ impl ContainerBuilder {
         if !library_path.is_empty() {
             beneath.insert("LD_LIBRARY_PATH".to_owned(), library_path.join(":"));
         }
-        spec::expand(&spec.container.environment, beneath, &|name| {
+        environment::expand(&spec.container.environment, beneath, &|name| {
             std::env::var(name).ok()
         })
     }

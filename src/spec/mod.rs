@@ -24,5 +24,5 @@ pub use inheritance::{Containers, DEFAULT, EMPTY};
 pub use job::JobSpec;
 pub use mistake::{Choices, Deprecated, Deprecations, Mistake, Problem, UsedAndSetRemedy};
 pub use node::{Entry, Map, Node, Place, Span, Spanned, Value};
-pub use placeholder::{Placeholder, PlaceholderError, substitute};
+pub use placeholder::{Placeholder, PlaceholderError, escape_placeholders, substitute};
 pub use source::{Position, Source};

@@ -51,6 +51,11 @@ pub enum PlaceholderError {
     Unclosed,
 }
 
+/// A text that [`substitute`] turns back into `path`, whatever is in that.
+pub fn escape_placeholders(path: &str) -> String {
+    path.replace('<', "<<")
+}
+
 /// Replaces every placeholder in `text` by what `lookup` says, and `<<` by `<`.
 pub fn substitute<'a>(
     text: &str,
