@@ -1,1 +1,13 @@
-fn main() {}
+//! `cargo maelstrom`: a workspace's tests, each in a container of its own.
+
+use maelstrom::cli::Request;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    maelstrom::container::run_if_launcher();
+    match Request::of_process() {
+        Ok(Request::Test(options)) => maelstrom::run::run(&options).into(),
+        Ok(Request::Doctor(options)) => maelstrom::run::doctor(&options).into(),
+        Err(error) => error.report().into(),
+    }
+}

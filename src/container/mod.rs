@@ -1,1 +1,48 @@
-//! TBD
+//! Containers: namespaces, mounts and system calls. `unsafe` lives here alone.
+//!
+//! Who is who, in the order they come to life:
+//!
+//! 1. The **client** is the program the user started. For each slot it executes
+//!    itself anew as a *starter* and talks to it over a socket ([`client`]).
+//! 2. The **starter** makes namespaces and clones the launcher into them, then
+//!    waits for it ([`starter`]).
+//! 3. The **launcher** is pid 1 of its pid namespace. It prepares what jobs share
+//!    ([`prepare`], [`network`]) and runs one job after the other ([`launcher`]).
+//! 4. The **job** is a clone of the launcher in namespaces of its own. It builds
+//!    its root ([`job`]) and becomes the program, or an **init** that runs the
+//!    program ([`init`]).
+//!
+//! Each dies with the one before it: the launcher by its socket's end and a
+//! parent-death signal, jobs because the launcher is their pid 1.
+
+mod channel;
+mod client;
+pub mod doctor;
+mod init;
+mod job;
+mod launcher;
+mod network;
+mod prepare;
+mod protocol;
+mod starter;
+mod step;
+mod sys;
+mod wire;
+mod written;
+
+pub use client::{JobEnd, Launcher, LauncherError};
+pub use protocol::{
+    Ended, HostBind, LauncherConfig, MountKind, MountStep, NetworkKind, Request, Root, StepError,
+    Usage,
+};
+
+/// Becomes a launcher if this process was executed as one, and then never
+/// returns. Must be the first thing a program does, while it has one thread.
+pub fn run_if_launcher() {
+    if std::env::args_os()
+        .next()
+        .is_some_and(|name| name == protocol::LAUNCHER_NAME)
+    {
+        starter::main();
+    }
+}

@@ -1,1 +1,10 @@
-//! TBD
+//! From a job to its outcome: the only room that knows both a job and a way to
+//! run it.
+
+mod job;
+mod local;
+mod output;
+
+pub use job::{Container, Job, Outcome, Status};
+pub use local::{LocalExecutor, Settings};
+pub use output::{Captured, Output, Stream};

@@ -1,35 +1,30 @@
-//! The pattern language. Knows nothing of the other rooms.
+//! The pattern language: which test cases a pattern selects.
+//!
+//! A [`Pattern`] is parsed once, with its regular expressions and globs compiled,
+//! and then asked about test cases, test binaries or whole packages. The last two
+//! are answered as far as they can be ([`Pattern::matches_binary`],
+//! [`Pattern::matches_package`]), so that nothing is built or listed in vain.
+//!
+//! `parse` reads the text, `names` knows the words and their abbreviations,
+//! `expression` is what a pattern means, `matcher` and `glob` look at one string,
+//! and `error` says what is wrong with a pattern and where.
+//!
+//! Knows nothing of the other rooms.
 
-use std::fmt;
+mod error;
+mod expression;
+mod glob;
+mod matcher;
+mod names;
+mod parse;
+mod pattern;
+mod target;
 
-/// What kind of target a test case lives in, in Cargo's terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum TargetKind {
-    /// A library, of any crate type but `proc-macro`.
-    Library,
-    ProcMacro,
-    Binary,
-    Test,
-    Example,
-    Benchmark,
-}
+#[cfg(test)]
+mod properties;
+#[cfg(test)]
+mod tests;
 
-impl TargetKind {
-    /// Cargo's name of the kind, as `cargo metadata` writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Library => "lib",
-            Self::ProcMacro => "proc-macro",
-            Self::Binary => "bin",
-            Self::Test => "test",
-            Self::Example => "example",
-            Self::Benchmark => "bench",
-        }
-    }
-}
-
-impl fmt::Display for TargetKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+pub use error::PatternError;
+pub use pattern::{Pattern, Subject};
+pub use target::TargetKind;

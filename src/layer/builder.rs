@@ -35,8 +35,11 @@ pub struct Built {
 pub struct LayerBuilder {
     store: Store,
     libraries: Libraries,
-    layers: Mutex<HashMap<Recipe, Arc<OnceLock<Result<Built, LayerError>>>>>,
+    layers: Mutex<HashMap<Recipe, Slot>>,
 }
+
+/// What has come of a recipe, once somebody has tried.
+type Slot = Arc<OnceLock<Result<Built, LayerError>>>;
 
 impl LayerBuilder {
     pub fn new(store: Store) -> Self {
@@ -54,7 +57,7 @@ impl LayerBuilder {
     /// Builds what a layer spec says.
     pub fn build(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Built, LayerError> {
         match Recipe::new(layer, context) {
-            Ok(recipe) => self.build_recipe(recipe),
+            Ok(recipe) => self.build_recipe(&recipe),
             Err(problem) => Err(LayerError::new(
                 "a layer whose path has a placeholder".to_owned(),
                 problem,
@@ -69,16 +72,24 @@ impl LayerBuilder {
         files: &[Utf8PathBuf],
         context: &LayerContext,
     ) -> Result<Built, LayerError> {
-        self.build_recipe(Recipe::binaries(files, context))
+        self.build_recipe(&Recipe::binaries(files, context))
     }
 
-    fn build_recipe(&self, recipe: Recipe) -> Result<Built, LayerError> {
+    /// Builds a layer of everything in a directory, at its own path: what a build
+    /// script made.
+    pub fn build_directory(&self, directory: &Utf8Path) -> Result<Built, LayerError> {
+        self.build_recipe(&Recipe::Directory {
+            directory: directory.to_owned(),
+        })
+    }
+
+    fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {
         let name = recipe.to_string();
         let slot = {
             let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(layers.entry(recipe.clone()).or_default())
         };
-        slot.get_or_init(|| match self.cook(&recipe) {
+        slot.get_or_init(|| match self.cook(recipe) {
             Ok(mut built) => {
                 for warning in &mut built.warnings {
                     *warning = format!("{name}: {warning}");
@@ -186,6 +197,7 @@ impl LayerBuilder {
             }
             Recipe::Source { directories, never } => source::add(directories, never, assembly),
             Recipe::Binaries { files } => add_binaries(files, assembly),
+            Recipe::Directory { directory } => source::add_whole(directory, assembly),
         }
     }
 }
@@ -242,7 +254,7 @@ fn add_closure(
     assembly: &mut Assembly<'_>,
 ) -> Result<(), Problem> {
     let mut files = Vec::new();
-    for (path, entry) in closure.iter() {
+    for (path, entry) in closure {
         let name = match entry.file() {
             Some(file) if prefix.canonicalize => file,
             _ => path,

@@ -56,6 +56,10 @@ pub(super) enum Recipe {
     Binaries {
         files: Vec<Utf8PathBuf>,
     },
+    /// Everything in a directory, at its own path.
+    Directory {
+        directory: Utf8PathBuf,
+    },
 }
 
 impl Recipe {
@@ -153,15 +157,13 @@ fn source_of(directory: &Utf8Path, context: &LayerContext) -> Recipe {
                 .cloned(),
         );
     }
-    let never = [&context.target_dir, &context.build_dir];
-    Recipe::Source {
-        directories,
-        never: never
-            .into_iter()
-            .filter(|path| !path.as_str().is_empty())
-            .cloned()
-            .collect(),
+    // Most often the one is in the other, and then nothing depends on the profile.
+    let mut never = vec![context.target_dir.clone()];
+    if !context.build_dir.starts_with(&context.target_dir) {
+        never.push(context.build_dir.clone());
     }
+    never.retain(|path| !path.as_str().is_empty());
+    Recipe::Source { directories, never }
 }
 
 impl fmt::Display for Recipe {
@@ -188,6 +190,9 @@ impl fmt::Display for Recipe {
                 directories.first().map_or("", |path| path.as_str()),
                 0,
             ),
+            Self::Directory { directory } => {
+                return write!(f, "the layer of the directory `{directory}`");
+            }
             Self::Binaries { files } => {
                 let (_, first, others) = named("", files.iter().map(|path| path.as_str()));
                 return match others {

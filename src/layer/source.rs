@@ -13,7 +13,7 @@ use super::assembly::{Assembly, Found, Reading};
 use super::git::{self, Answer};
 use super::{Entry, PathInContainer, Problem, paths};
 use crate::store::{Import, parallel};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use ignore::WalkBuilder;
 use std::collections::HashSet;
 use std::fs;
@@ -39,19 +39,54 @@ pub(super) fn add(
         done: HashSet::new(),
     };
     for directory in directories {
-        paths::must_exist(directory.as_std_path())?;
-        if !directory.is_dir() {
-            return Err(Problem::NotADirectory(directory.into()));
-        }
-        assembly.add_directory(in_container(directory.as_std_path())?)?;
+        add_start(directory, assembly)?;
         search.repositories.push(directory.into());
         while let Some(repository) = search.repositories.pop() {
             if search.done.insert(repository.clone()) {
-                search.add_repository(&repository, assembly)?;
+                let paths = search.list(&repository, &mut assembly.warnings)?;
+                // Git names a directory only for the repository in it.
+                search.repositories.extend(add_found(paths, assembly)?);
             }
         }
     }
     Ok(())
+}
+
+/// Adds all that is in a directory, at its own path.
+pub(super) fn add_whole(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+    add_start(directory, assembly)?;
+    let paths = everything(directory.as_std_path(), |_| false, &mut assembly.warnings)?;
+    add_found(paths, assembly)?;
+    Ok(())
+}
+
+fn add_start(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+    paths::must_exist(directory.as_std_path())?;
+    if !directory.is_dir() {
+        return Err(Problem::NotADirectory(directory.into()));
+    }
+    assembly.add_directory(in_container(directory.as_std_path())?)
+}
+
+/// Adds what was found, and returns the repositories among it, which are not added.
+fn add_found(paths: Vec<PathBuf>, assembly: &mut Assembly<'_>) -> Result<Vec<PathBuf>, Problem> {
+    let mut repositories = Vec::new();
+    let found = parallel::map(&paths, 64, |path| assembly.read(path, READING));
+    for (path, found) in paths.into_iter().zip(found) {
+        match found {
+            Ok(Found::Entry(Entry::Directory { .. })) if path.join(".git").exists() => {
+                repositories.push(path);
+            }
+            Ok(Found::Entry(entry)) => assembly.manifest.insert(in_container(&path)?, entry)?,
+            Ok(Found::Special) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) if error.is_permission_denied() => {
+                assembly.warnings.push(format!("{error}; it is left out"));
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(repositories)
 }
 
 struct Search<'a> {
@@ -62,33 +97,6 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
-    fn add_repository(
-        &mut self,
-        directory: &Path,
-        assembly: &mut Assembly<'_>,
-    ) -> Result<(), Problem> {
-        let paths = self.list(directory, &mut assembly.warnings)?;
-        let found = parallel::map(&paths, 64, |path| assembly.read(path, READING));
-        for (path, found) in paths.into_iter().zip(found) {
-            match found {
-                // Git names a directory only for the repository in it.
-                Ok(Found::Entry(Entry::Directory { .. })) if path.join(".git").exists() => {
-                    self.repositories.push(path);
-                }
-                Ok(Found::Entry(entry)) => {
-                    assembly.manifest.insert(in_container(&path)?, entry)?;
-                }
-                Ok(Found::Special) => {}
-                Err(error) if error.is_not_found() => {}
-                Err(error) if error.is_permission_denied() => {
-                    assembly.warnings.push(format!("{error}; it is left out"));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Ok(())
-    }
-
     /// Everything that may be source in a directory: files, symlinks, empty
     /// directories and other repositories.
     fn list(&self, directory: &Path, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>, Problem> {
@@ -99,15 +107,22 @@ impl Search<'_> {
             .map(|path| path.as_std_path())
             .filter(|never| !directory.starts_with(never))
             .collect();
+        let is_left_out = |path: &Path| {
+            path.file_name().is_some_and(|name| name == ".git")
+                || never.contains(&path)
+                || is_a_target_directory(path)
+        };
         if !git::is_in_work_tree(directory) {
-            return everything(directory, &never, warnings);
+            return everything(directory, is_left_out, warnings);
         }
         let relative: Vec<&Path> = never
             .iter()
             .filter_map(|never| never.strip_prefix(directory).ok())
             .collect();
         match git::list(directory, &relative) {
-            Answer::Files(paths) if paths.is_empty() => everything(directory, &never, warnings),
+            Answer::Files(paths) if paths.is_empty() => {
+                everything(directory, is_left_out, warnings)
+            }
             Answer::Files(paths) => Ok(paths.iter().map(|path| directory.join(path)).collect()),
             Answer::NotInstalled => Ok(not_ignored(directory, &never)),
             Answer::Refused(complaint) => {
@@ -140,9 +155,10 @@ fn not_ignored(directory: &Path, never: &[&Path]) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Files, symlinks and empty directories.
 fn everything(
     directory: &Path,
-    never: &[&Path],
+    is_left_out: impl Fn(&Path) -> bool,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<PathBuf>, Problem> {
     let mut found = Vec::new();
@@ -169,13 +185,13 @@ fn everything(
             let entry = entry.map_err(unreadable)?;
             let path = entry.path();
             is_empty = false;
-            if entry.file_name() == ".git" || never.contains(&path.as_path()) {
+            if is_left_out(&path) {
                 continue;
             }
-            if !entry.file_type().map_err(unreadable)?.is_dir() {
-                found.push(path);
-            } else if !is_a_target_directory(&path) {
+            if entry.file_type().map_err(unreadable)?.is_dir() {
                 directories.push(path);
+            } else {
+                found.push(path);
             }
         }
         if is_empty {

@@ -1,1 +1,9 @@
-//! TBD
+//! What runs next, on which slot, and the record that the order is learned from.
+
+pub mod history;
+mod queue;
+mod slots;
+
+pub use history::{CaseId, History};
+pub use queue::{Queue, Rank};
+pub use slots::Slots;

@@ -149,17 +149,26 @@ pub enum Mount {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LayerSpec {
     /// A tar file, perhaps compressed (`.gz`, `.zst`).
-    Tar { tar: Utf8PathBuf },
+    Tar {
+        tar: Utf8PathBuf,
+    },
     /// Files matching a pattern relative to the project directory.
-    Glob { glob: String, prefix: PrefixOptions },
+    Glob {
+        glob: String,
+        prefix: PrefixOptions,
+    },
     /// Files, symlinks and (empty) directories.
     Paths {
         paths: Vec<Utf8PathBuf>,
         prefix: PrefixOptions,
     },
     /// Empty files, or directories where the path ends in `/`; brace-expanded.
-    Stubs { stubs: Vec<String> },
-    Symlinks { symlinks: Vec<SymlinkSpec> },
+    Stubs {
+        stubs: Vec<String>,
+    },
+    Symlinks {
+        symlinks: Vec<SymlinkSpec>,
+    },
     /// The library closure and loader of ELF files, not the files themselves.
     SharedLibraryDependencies {
         binaries: Vec<Utf8PathBuf>,
@@ -170,9 +179,13 @@ pub enum LayerSpec {
         files: BTreeMap<Utf8PathBuf, String>,
     },
     /// Programs found on the client's `PATH`, with interpreter and libraries.
-    Programs { programs: Vec<String> },
+    Programs {
+        programs: Vec<String>,
+    },
     /// What version control tracks or does not ignore below a directory.
-    Source { source: Utf8PathBuf },
+    Source {
+        source: Utf8PathBuf,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -1,24 +1,28 @@
 //! What a job is: its container and its program. Pure data, no I/O.
+//!
+//! Besides the data itself, here is how people write it: a document becomes a
+//! tree of [`Node`]s, whichever its format; [`ContainerFields`] reads a container
+//! as written from there; [`Containers`] works out what it inherits. Whatever is
+//! wrong becomes a [`Mistake`] that a [`Source`] can show.
 
 mod container;
+pub mod environment;
+mod fields;
+mod inheritance;
+mod job;
+mod mistake;
+mod node;
+mod placeholder;
+mod source;
+mod toml;
 
+pub use self::toml::parse_toml;
 pub use container::*;
-
-use std::time::Duration;
-
-/// A program to run in a container, and how to run it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct JobSpec {
-    pub container: ContainerSpec,
-    /// Path of the program in the container; without a `/` it is looked up in
-    /// the job's `PATH`, otherwise it is relative to the working directory.
-    pub program: String,
-    pub arguments: Vec<String>,
-    /// `None`: the job may take as long as it likes.
-    pub timeout: Option<Duration>,
-    pub estimated_duration: Option<Duration>,
-    /// Higher runs earlier.
-    pub priority: i8,
-    /// How many slots the job takes while it runs; at least 1.
-    pub slots: u32,
-}
+pub use environment::TemplateError;
+pub use fields::{Beneath, ContainerFields, Field, ParentRef, Written, seconds};
+pub use inheritance::{Containers, DEFAULT, EMPTY};
+pub use job::JobSpec;
+pub use mistake::{Choices, Deprecated, Deprecations, Mistake, Problem, UsedAndSetRemedy};
+pub use node::{Entry, Map, Node, Place, Span, Spanned, Value};
+pub use placeholder::{Placeholder, PlaceholderError, escape_placeholders, substitute};
+pub use source::{Position, Source};

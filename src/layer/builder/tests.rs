@@ -587,6 +587,21 @@ fn a_changed_source_file_is_noticed_and_the_others_are_shared() {
 }
 
 #[test]
+fn a_directory_of_a_build_script_is_there_as_a_whole() {
+    let place = Place::new();
+    place.write(".gitignore", "target\n");
+    place.git(&["init"]);
+    place.write("target/debug/build/p-1/out/generated.rs", "x");
+    place.write("target/debug/build/p-1/out/target/CACHEDIR.TAG", "x");
+    let out = place.project.join("target/debug/build/p-1/out");
+    let built = place.builder.build_directory(&out).unwrap();
+    let tree = place.builder.store().tree_path(&built.digest);
+    let tree = tree.join(out.strip_prefix("/").unwrap());
+    assert!(tree.join("generated.rs").exists());
+    assert!(tree.join("target/CACHEDIR.TAG").exists());
+}
+
+#[test]
 fn missing_source_is_an_error() {
     let place = Place::new();
     let error = place.build(&source("no")).unwrap_err().to_string();

@@ -1,0 +1,290 @@
+//! `cargo metadata`: the workspace, its packages and their targets.
+
+use super::{
+    CargoError, Configuration, Invocation, Toolchain, environment, manifest::ManifestFlags,
+};
+use crate::filter::TargetKind;
+use camino::{Utf8Path, Utf8PathBuf};
+use cargo_metadata::semver::Version;
+use serde::Deserialize;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    process::Stdio,
+    sync::Arc,
+};
+use tokio::process::Command;
+
+/// The workspace as Cargo sees it from where it is called.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The directory of the workspace's manifest.
+    pub root: Utf8PathBuf,
+    /// Cargo's `target`.
+    pub target_directory: Utf8PathBuf,
+    /// Where Cargo keeps intermediate files, if not in the target directory.
+    pub build_directory: Option<Utf8PathBuf>,
+    /// The members, in Cargo's order.
+    pub packages: Vec<Arc<Package>>,
+    /// The ids of the packages that Cargo selects by itself in this directory.
+    pub default_members: BTreeSet<String>,
+    /// The compiler's installation.
+    pub toolchain: Toolchain,
+    /// What Cargo's configuration files say of tests.
+    pub configuration: Configuration,
+}
+
+/// A package: a manifest and its targets.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Package {
+    pub name: String,
+    pub version: Version,
+    /// Cargo's name for it, unique in the build.
+    pub id: String,
+    pub manifest_path: Utf8PathBuf,
+    /// The directory of the manifest.
+    pub directory: Utf8PathBuf,
+    /// `CARGO_MANIFEST_DIR`, `CARGO_MANIFEST_PATH` and every `CARGO_PKG_*`.
+    pub environment: BTreeMap<String, String>,
+    /// Its features, each with what it turns on.
+    pub features: BTreeMap<String, Vec<String>>,
+    /// Its targets but build scripts.
+    pub targets: Vec<TargetInfo>,
+}
+
+/// A target of a package.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TargetInfo {
+    pub kind: TargetKind,
+    pub name: String,
+    pub src_path: Utf8PathBuf,
+    /// Whether libtest's harness is linked in. Cargo does not say: read from the
+    /// manifest.
+    pub harness: bool,
+    /// Whether its doc comments hold tests.
+    pub doctest: bool,
+    /// Whether `cargo test` tests it by default.
+    pub test: bool,
+    /// Whether `--benches` means it. Read from the manifest, too.
+    pub bench: bool,
+    /// Features without which Cargo does not build it.
+    pub required_features: Vec<String>,
+}
+
+impl Package {
+    /// The target of that kind and name.
+    pub fn target(&self, kind: TargetKind, name: &str) -> Option<&TargetInfo> {
+        self.targets
+            .iter()
+            .find(|target| target.kind == kind && target.name == name)
+    }
+}
+
+impl Workspace {
+    /// The member with that id.
+    pub fn package(&self, id: &str) -> Option<&Arc<Package>> {
+        self.packages.iter().find(|package| package.id == id)
+    }
+}
+
+/// Asks Cargo about the workspace, and finds the toolchain and the configuration
+/// meanwhile. May run while the build does: it takes no lock.
+pub async fn metadata(invocation: &Invocation) -> Result<Workspace, CargoError> {
+    let configuration = Configuration::load(invocation)?;
+    let (raw, toolchain) = tokio::try_join!(
+        ask(invocation),
+        Toolchain::find(invocation, configuration.rustc.as_deref())
+    )?;
+    raw.into_workspace(toolchain, configuration)
+}
+
+async fn ask(invocation: &Invocation) -> Result<RawMetadata, CargoError> {
+    let mut command = Command::from(command(invocation));
+    command
+        .args(invocation.options.metadata_arguments())
+        .kill_on_drop(true);
+    let output = command.output().await.map_err(|source| CargoError::Start {
+        program: invocation.cargo.clone(),
+        source,
+    })?;
+    parse(&output)
+}
+
+/// The package of a manifest that is no member's: Cargo also tests dependencies when
+/// asked to (`-p`). Rare, so it may block the caller for the 20 ms that it takes.
+pub(super) fn package_outside(
+    invocation: &Invocation,
+    manifest: &Utf8Path,
+    id: &str,
+) -> Result<Package, CargoError> {
+    let output = command(invocation)
+        .arg("--offline")
+        .arg("--manifest-path")
+        .arg(manifest)
+        .output()
+        .map_err(|source| CargoError::Start {
+            program: invocation.cargo.clone(),
+            source,
+        })?;
+    let found = parse(&output)?
+        .packages
+        .into_iter()
+        .find(|package| package.manifest_path == manifest)
+        .ok_or_else(|| CargoError::Output {
+            command: "cargo metadata".to_owned(),
+            message: format!("{manifest} is not among its packages"),
+        })?;
+    let mut package = found.into_package()?;
+    id.clone_into(&mut package.id);
+    Ok(package)
+}
+
+fn command(invocation: &Invocation) -> std::process::Command {
+    let mut command = std::process::Command::new(&invocation.cargo);
+    command
+        .current_dir(&invocation.directory)
+        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .stdin(Stdio::null());
+    if let Some(directory) = invocation.options.value("target-dir") {
+        command.env("CARGO_TARGET_DIR", directory);
+    }
+    if let Some(color) = invocation.color {
+        command.env("CARGO_TERM_COLOR", if color { "always" } else { "never" });
+    }
+    command
+}
+
+fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
+    if !output.status.success() {
+        return Err(CargoError::Cargo {
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        });
+    }
+    serde_json::from_slice(&output.stdout).map_err(|error| CargoError::Output {
+        command: "cargo metadata".to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// The parts we use, as Cargo writes them. (`cargo_metadata`'s own types would turn
+/// `rust-version = "1.70"` into 1.70.0, which is not what `CARGO_PKG_RUST_VERSION` is.)
+#[derive(Deserialize)]
+struct RawMetadata {
+    packages: Vec<RawPackage>,
+    workspace_members: Vec<String>,
+    workspace_default_members: Option<BTreeSet<String>>,
+    workspace_root: Utf8PathBuf,
+    target_directory: Utf8PathBuf,
+    build_directory: Option<Utf8PathBuf>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RawPackage {
+    pub(super) name: String,
+    pub(super) version: Version,
+    id: String,
+    pub(super) manifest_path: Utf8PathBuf,
+    #[serde(default)]
+    pub(super) authors: Vec<String>,
+    pub(super) description: Option<String>,
+    pub(super) homepage: Option<String>,
+    pub(super) repository: Option<String>,
+    pub(super) license: Option<String>,
+    pub(super) license_file: Option<String>,
+    pub(super) rust_version: Option<String>,
+    pub(super) readme: Option<String>,
+    #[serde(default)]
+    features: BTreeMap<String, Vec<String>>,
+    targets: Vec<cargo_metadata::Target>,
+}
+
+impl RawMetadata {
+    fn into_workspace(
+        self,
+        toolchain: Toolchain,
+        configuration: Configuration,
+    ) -> Result<Workspace, CargoError> {
+        let packages = self
+            .packages
+            .into_iter()
+            .map(|package| package.into_package().map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Workspace {
+            build_directory: self
+                .build_directory
+                .filter(|directory| *directory != self.target_directory),
+            root: self.workspace_root,
+            target_directory: self.target_directory,
+            packages,
+            // Cargo before 1.71 does not say; then it is all of them.
+            default_members: self
+                .workspace_default_members
+                .unwrap_or_else(|| self.workspace_members.into_iter().collect()),
+            toolchain,
+            configuration,
+        })
+    }
+}
+
+impl RawPackage {
+    fn into_package(self) -> Result<Package, CargoError> {
+        let text =
+            fs::read_to_string(&self.manifest_path).map_err(|source| CargoError::Manifest {
+                path: self.manifest_path.clone(),
+                source,
+            })?;
+        let flags = ManifestFlags::parse(&text);
+        let targets = self
+            .targets
+            .iter()
+            .filter_map(|target| target_info(target, &flags))
+            .collect();
+        Ok(Package {
+            environment: environment::of_package(&self),
+            directory: directory_of(&self.manifest_path),
+            name: self.name,
+            version: self.version,
+            id: self.id,
+            manifest_path: self.manifest_path,
+            features: self.features,
+            targets,
+        })
+    }
+}
+
+fn target_info(target: &cargo_metadata::Target, flags: &ManifestFlags) -> Option<TargetInfo> {
+    let kind = kind_of(target)?;
+    Some(TargetInfo {
+        kind,
+        name: target.name.clone(),
+        src_path: target.src_path.clone(),
+        harness: flags.harness(kind, &target.name),
+        doctest: target.doctest,
+        test: target.test,
+        bench: flags.bench(kind, &target.name),
+        required_features: target.required_features.clone(),
+    })
+}
+
+/// The kind of a target as Cargo describes it; `None` for build scripts and what we
+/// have not heard of.
+pub(super) fn kind_of(target: &cargo_metadata::Target) -> Option<TargetKind> {
+    use cargo_metadata::TargetKind as Cargos;
+    target.kind.iter().find_map(|kind| match kind {
+        Cargos::Lib | Cargos::RLib | Cargos::DyLib | Cargos::CDyLib | Cargos::StaticLib => {
+            Some(TargetKind::Library)
+        }
+        Cargos::ProcMacro => Some(TargetKind::ProcMacro),
+        Cargos::Bin => Some(TargetKind::Binary),
+        Cargos::Test => Some(TargetKind::Test),
+        Cargos::Example => Some(TargetKind::Example),
+        Cargos::Bench => Some(TargetKind::Benchmark),
+        _ => None,
+    })
+}
+
+/// The directory that a file is in.
+pub(super) fn directory_of(file: &Utf8Path) -> Utf8PathBuf {
+    file.parent()
+        .map_or_else(|| Utf8PathBuf::from("/"), Utf8Path::to_owned)
+}

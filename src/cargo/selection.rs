@@ -1,0 +1,251 @@
+//! Which packages Cargo selects, and fewer of them where patterns allow.
+
+use super::{CargoError, Options, Package, Workspace};
+use camino::Utf8Path;
+use globset::{Glob, GlobMatcher};
+use std::sync::Arc;
+
+/// What the include patterns make of the selection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Narrowed {
+    /// The options stand as given.
+    Verbatim,
+    /// These options select only the packages that can match.
+    To(Options),
+    /// No package of the workspace can match.
+    Nothing,
+}
+
+impl Workspace {
+    /// The members that `cargo test` selects with these options: those specified, all
+    /// but those excluded, or what Cargo selects by itself where it is called. Unlike
+    /// Cargo's, a specification can only name members, not their dependencies.
+    pub fn selected(&self, options: &Options) -> Result<Vec<Arc<Package>>, CargoError> {
+        let everything = options.is_set("workspace");
+        let excluded: Vec<_> = options.texts("exclude").collect();
+        let specified: Vec<_> = options.texts("package").collect();
+        if !everything && !excluded.is_empty() {
+            return Err(CargoError::ExcludeWithoutWorkspace);
+        }
+        if everything {
+            let excluded = specifications(&excluded)?;
+            return Ok(
+                self.members(|package| !excluded.iter().any(|excluded| excluded.matches(package)))
+            );
+        }
+        if specified.is_empty() {
+            return Ok(self.members(|package| self.default_members.contains(&package.id)));
+        }
+        let wanted = specifications(&specified)?;
+        for (specification, text) in wanted.iter().zip(specified) {
+            if !self
+                .packages
+                .iter()
+                .any(|package| specification.matches(package))
+            {
+                return Err(CargoError::NoSuchPackage {
+                    specification: text.to_owned(),
+                    root: self.root.clone(),
+                });
+            }
+        }
+        Ok(self.members(|package| wanted.iter().any(|wanted| wanted.matches(package))))
+    }
+
+    /// Whether a text is a specification of a member: a plain word may as well be
+    /// something else.
+    pub fn names_member(&self, text: &str) -> bool {
+        Specification::parse(text).is_ok_and(|specification| {
+            self.packages
+                .iter()
+                .any(|package| specification.matches(package))
+        })
+    }
+
+    /// The options for building no more packages than can match the include patterns.
+    /// `matches` says whether a package of that name does: yes, no, or it depends on
+    /// more than the package.
+    ///
+    /// Options that name targets or features stand as given: Cargo refuses names that
+    /// no selected package has, so selecting fewer could break the build.
+    pub fn narrow(
+        &self,
+        options: &Options,
+        matches: impl Fn(&str) -> Option<bool>,
+    ) -> Result<Narrowed, CargoError> {
+        let can_match = |package: &Arc<Package>| matches(&package.name) != Some(false);
+        let selected = match self.selected(options) {
+            // It may be a dependency's. If not, Cargo says so better.
+            Err(CargoError::NoSuchPackage { .. }) => return Ok(Narrowed::Verbatim),
+            selected => selected?,
+        };
+        let kept: Vec<_> = selected
+            .iter()
+            .filter(|package| can_match(package))
+            .collect();
+        if kept.is_empty() {
+            let outside: Vec<_> = self
+                .packages
+                .iter()
+                .filter(|package| can_match(package))
+                .map(|package| package.name.clone())
+                .collect();
+            return if outside.is_empty() {
+                Ok(Narrowed::Nothing)
+            } else {
+                Err(CargoError::OutsideSelection { packages: outside })
+            };
+        }
+        let names = ["bin", "test", "example", "bench", "features"];
+        if kept.len() == selected.len() || names.iter().any(|name| options.is_set(name)) {
+            return Ok(Narrowed::Verbatim);
+        }
+        let specifications = kept.into_iter().map(|package| specification_of(package));
+        Ok(Narrowed::To(options.for_packages(specifications)))
+    }
+
+    fn members(&self, wanted: impl Fn(&Package) -> bool) -> Vec<Arc<Package>> {
+        self.packages
+            .iter()
+            .filter(|package| wanted(package))
+            .cloned()
+            .collect()
+    }
+}
+
+fn specifications(texts: &[&str]) -> Result<Vec<Specification>, CargoError> {
+    texts
+        .iter()
+        .map(|text| Specification::parse(text))
+        .collect()
+}
+
+/// A specification that means this package only. Ids are such since Cargo 1.77.
+fn specification_of(package: &Package) -> &str {
+    if package.id.contains(' ') {
+        &package.name
+    } else {
+        &package.id
+    }
+}
+
+/// A package id specification, or a pattern of names: what `-p` and `--exclude` take.
+enum Specification {
+    Pattern(GlobMatcher),
+    Exact {
+        directory: Option<String>,
+        name: Option<String>,
+        version: Option<String>,
+    },
+    /// A package from elsewhere, which no member is.
+    Foreign,
+}
+
+impl Specification {
+    fn parse(text: &str) -> Result<Self, CargoError> {
+        if let Some((scheme, rest)) = text.split_once("://") {
+            return Ok(Self::parse_url(scheme, rest));
+        }
+        if text.contains(['*', '?', '[', ']']) {
+            return Glob::new(text)
+                .map(|glob| Self::Pattern(glob.compile_matcher()))
+                .map_err(|error| CargoError::PackagePattern {
+                    pattern: text.to_owned(),
+                    message: error.kind().to_string(),
+                });
+        }
+        let (name, version) = split_version(text);
+        Ok(Self::Exact {
+            directory: None,
+            name: Some(name.to_owned()),
+            version: version.map(str::to_owned),
+        })
+    }
+
+    /// `[path+]file:///DIRECTORY[#[NAME@]VERSION]`
+    fn parse_url(scheme: &str, rest: &str) -> Self {
+        if !matches!(scheme, "file" | "path+file") {
+            return Self::Foreign;
+        }
+        let (path, fragment) = match rest.split_once('#') {
+            Some((path, fragment)) => (path, Some(fragment)),
+            None => (rest, None),
+        };
+        let (name, version) = match fragment {
+            Some(fragment) if fragment.starts_with(|first: char| first.is_ascii_digit()) => {
+                (None, Some(fragment))
+            }
+            Some(fragment) => {
+                let (name, version) = split_version(fragment);
+                (Some(name), version)
+            }
+            None => (None, None),
+        };
+        Self::Exact {
+            directory: Some(percent_decoded(path.trim_end_matches('/'))),
+            name: name.map(str::to_owned),
+            version: version.map(str::to_owned),
+        }
+    }
+
+    fn matches(&self, package: &Package) -> bool {
+        match self {
+            Self::Pattern(pattern) => pattern.is_match(&package.name),
+            Self::Exact {
+                directory,
+                name,
+                version,
+            } => {
+                let here = |directory: &String| package.directory == Utf8Path::new(directory);
+                directory.as_ref().is_none_or(here)
+                    && name.as_ref().is_none_or(|name| *name == package.name)
+                    && version
+                        .as_ref()
+                        .is_none_or(|version| is_version(version, &package.version.to_string()))
+            }
+            Self::Foreign => false,
+        }
+    }
+}
+
+/// `NAME@VERSION`, or of old `NAME:VERSION`.
+fn split_version(text: &str) -> (&str, Option<&str>) {
+    match text.split_once(['@', ':']) {
+        Some((name, version)) => (name, Some(version)),
+        None => (text, None),
+    }
+}
+
+/// Whether `partial`, which may leave out the minor and patch version, means `full`.
+fn is_version(partial: &str, full: &str) -> bool {
+    let rest = match full.strip_prefix(partial) {
+        Some("") => return true,
+        Some(rest) => rest,
+        None => return false,
+    };
+    let parts = partial.split('.').count();
+    // `1.2.3` does not mean 1.2.3-rc, but does mean 1.2.3+build.
+    (parts < 3 && rest.starts_with('.')) || (parts == 3 && rest.starts_with('+'))
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let decoded = (*first == b'%')
+            .then(|| after.get(..2))
+            .flatten()
+            .and_then(|digits| std::str::from_utf8(digits).ok())
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.push(decoded.unwrap_or(*first));
+        rest = if decoded.is_some() {
+            &after[2..]
+        } else {
+            after
+        };
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,197 @@
+//! Which targets `cargo test` builds as tests, without building.
+//!
+//! An approximation where Cargo's answer takes resolving the whole graph: a target
+//! with `required-features` is taken if the options and the package's own default
+//! features give them, not if another member's dependency turns them on. Names that no
+//! package has select nothing, where Cargo would refuse them.
+
+use super::{CargoError, Options, Package, TargetInfo, Workspace};
+use crate::filter::TargetKind;
+use globset::Glob;
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A target that would become a test binary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectedTarget {
+    pub package: Arc<Package>,
+    pub target: TargetInfo,
+}
+
+impl Workspace {
+    /// The targets that `cargo test` would make test binaries of, in Cargo's order of
+    /// packages.
+    pub fn selected_targets(&self, options: &Options) -> Result<Vec<SelectedTarget>, CargoError> {
+        let mut selected = Vec::new();
+        for package in self.selected(options)? {
+            let features = enabled_features(&package, options);
+            let targets = package.targets.iter().filter(|target| {
+                let has = |feature: &String| features.contains(feature.as_str());
+                is_selected(target, options) && target.required_features.iter().all(has)
+            });
+            selected.extend(targets.map(|target| SelectedTarget {
+                package: Arc::clone(&package),
+                target: target.clone(),
+            }));
+        }
+        Ok(selected)
+    }
+}
+
+fn is_selected(target: &TargetInfo, options: &Options) -> bool {
+    const SWITCHES: [&str; 10] = [
+        "lib",
+        "bins",
+        "bin",
+        "tests",
+        "test",
+        "examples",
+        "example",
+        "benches",
+        "bench",
+        "all-targets",
+    ];
+    if !SWITCHES.iter().any(|switch| options.is_set(switch)) {
+        return target.test;
+    }
+    let all = options.is_set("all-targets");
+    let chosen = |every: &str, one: &str| {
+        all || options.is_set(every) || options.texts(one).any(|name| is_named(target, name))
+    };
+    let by_kind = match target.kind {
+        TargetKind::Library | TargetKind::ProcMacro => all || options.is_set("lib"),
+        TargetKind::Binary => chosen("bins", "bin"),
+        TargetKind::Example => chosen("examples", "example"),
+        TargetKind::Test => options.texts("test").any(|name| is_named(target, name)),
+        TargetKind::Benchmark => options.texts("bench").any(|name| is_named(target, name)),
+    };
+    // `--tests` and `--benches` mean what `cargo test` and `cargo bench` would take.
+    by_kind
+        || (target.test && (all || options.is_set("tests")))
+        || (target.bench && (all || options.is_set("benches")))
+}
+
+fn is_named(target: &TargetInfo, name: &str) -> bool {
+    target.name == name
+        || Glob::new(name).is_ok_and(|glob| glob.compile_matcher().is_match(&target.name))
+}
+
+/// The package's features that the options turn on, with what they turn on in turn.
+fn enabled_features<'a>(package: &'a Package, options: &'a Options) -> BTreeSet<&'a str> {
+    if options.is_set("all-features") {
+        return package.features.keys().map(String::as_str).collect();
+    }
+    let given = options
+        .texts("features")
+        .flat_map(|features| features.split([',', ' ']))
+        .filter_map(|feature| match feature.split_once('/') {
+            Some((name, feature)) => (name == package.name).then_some(feature),
+            None => Some(feature),
+        });
+    let default = (!options.is_set("no-default-features")).then_some("default");
+    let mut open: Vec<&str> = given.chain(default).collect();
+    let mut enabled = BTreeSet::new();
+    while let Some(feature) = open.pop() {
+        if let Some(more) = package.features.get(feature)
+            && enabled.insert(feature)
+        {
+            open.extend(more.iter().map(String::as_str));
+        }
+    }
+    enabled
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo::tests::{package, workspace};
+    use TargetKind::{Benchmark, Binary, Example, Library, Test};
+
+    fn sample() -> Workspace {
+        let mut a = package("a", "1.0.0");
+        let targets = [
+            (Library, "a", true, true),
+            (Binary, "main", true, true),
+            (Example, "ex", false, false),
+            (Test, "it", true, false),
+            (Test, "extra", true, false),
+            (Benchmark, "be", false, true),
+        ];
+        a.targets = targets
+            .into_iter()
+            .map(|(kind, name, test, bench)| TargetInfo {
+                kind,
+                name: name.to_owned(),
+                src_path: "x.rs".into(),
+                harness: true,
+                doctest: false,
+                test,
+                bench,
+                required_features: (name == "extra")
+                    .then(|| "more".to_owned())
+                    .into_iter()
+                    .collect(),
+            })
+            .collect();
+        let features = [
+            ("default", vec!["less"]),
+            ("less", vec![]),
+            ("full", vec!["more"]),
+            ("more", vec![]),
+        ];
+        a.features = features
+            .into_iter()
+            .map(|(name, on)| (name.to_owned(), on.into_iter().map(str::to_owned).collect()))
+            .collect();
+        workspace(vec![a])
+    }
+
+    fn names(arguments: &[&str]) -> Vec<String> {
+        sample()
+            .selected_targets(&Options::parse(arguments))
+            .unwrap()
+            .into_iter()
+            .map(|selected| format!("{}/{}", selected.target.kind, selected.target.name))
+            .collect()
+    }
+
+    #[test]
+    fn by_default_it_is_what_the_manifest_has_tested() {
+        assert_eq!(names(&[]), ["lib/a", "bin/main", "test/it"]);
+        assert_eq!(names(&["--tests"]), names(&[]));
+    }
+
+    #[test]
+    fn required_features_are_followed_through_other_features() {
+        assert_eq!(names(&["--test=*", "-Ffull"]), ["test/it", "test/extra"]);
+        assert_eq!(
+            names(&["--test=*", "-F", "x,a/full"]),
+            ["test/it", "test/extra"]
+        );
+        assert_eq!(names(&["--test=*", "-F", "b/full"]), ["test/it"]);
+        assert_eq!(
+            names(&["--test=*", "--all-features"]),
+            ["test/it", "test/extra"]
+        );
+    }
+
+    #[test]
+    fn switches_select_kinds_and_names() {
+        assert_eq!(names(&["--lib"]), ["lib/a"]);
+        assert_eq!(names(&["--bins", "--test", "it"]), ["bin/main", "test/it"]);
+        assert_eq!(names(&["--examples"]), ["example/ex"]);
+        assert_eq!(names(&["--bench=be"]), ["bench/be"]);
+    }
+
+    #[test]
+    fn benches_are_all_that_cargo_bench_would_take() {
+        assert_eq!(names(&["--benches"]), ["lib/a", "bin/main", "bench/be"]);
+    }
+
+    #[test]
+    fn all_targets_are_all() {
+        assert_eq!(
+            names(&["--all-targets"]),
+            ["lib/a", "bin/main", "example/ex", "test/it", "bench/be"]
+        );
+    }
+}

@@ -1,0 +1,248 @@
+//! Where the compiler is installed: tests may need its shared libraries.
+//!
+//! Asking rustc costs 12 ms, through rustup 20, so it is asked only if looking does
+//! not answer.
+
+use super::{CargoError, Invocation};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+use tokio::process::Command;
+
+/// The toolchain that builds the tests.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Toolchain {
+    /// The installation's root.
+    pub sysroot: Utf8PathBuf,
+    /// The target triple of this machine.
+    pub host: String,
+    /// The path of Cargo that tests find in `CARGO`.
+    pub cargo: Utf8PathBuf,
+    /// The compiler, for further questions.
+    pub rustc: PathBuf,
+}
+
+impl Toolchain {
+    /// Finds the toolchain that Cargo uses, `build.rustc` being `configured`.
+    pub async fn find(
+        invocation: &Invocation,
+        configured: Option<&Path>,
+    ) -> Result<Self, CargoError> {
+        let cargo = absolute(&invocation.cargo, &invocation.directory);
+        // Empty counts as unset, as for Cargo.
+        let chosen = env::var_os("RUSTC")
+            .filter(|rustc| !rustc.is_empty())
+            .map(PathBuf::from)
+            .or_else(|| configured.map(Path::to_owned));
+        // What Cargo gives its subcommands is the real Cargo of a toolchain, and
+        // without another choice its rustc is the one beside it.
+        let beside = cargo
+            .as_deref()
+            .filter(|_| chosen.is_none())
+            .and_then(sysroot_of);
+        let rustc = match (&chosen, &beside) {
+            (Some(rustc), _) => rustc.clone(),
+            (None, Some(sysroot)) => sysroot.join("bin/rustc").into(),
+            (None, None) => PathBuf::from("rustc"),
+        };
+        let sysroot = match beside {
+            Some(sysroot) => sysroot,
+            None => ask(&rustc, &["--print", "sysroot"], invocation)
+                .await?
+                .trim()
+                .into(),
+        };
+        let host = if let Some(host) = host_of(&sysroot) {
+            host
+        } else {
+            let version = ask(&rustc, &["-vV"], invocation).await?;
+            let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+            host.map(str::to_owned).ok_or_else(|| CargoError::Rustc {
+                program: format!("{} -vV", rustc.display()),
+                message: "it does not name its host".to_owned(),
+            })?
+        };
+        Ok(Self {
+            cargo: real_cargo(cargo, &sysroot),
+            sysroot,
+            host,
+            rustc,
+        })
+    }
+
+    /// The directories with the shared libraries of the toolchain, those for the
+    /// target first, in the order in which tests find them under rustup's Cargo.
+    pub fn library_directories(&self, triple: &str) -> [Utf8PathBuf; 2] {
+        [
+            self.sysroot.join("lib/rustlib").join(triple).join("lib"),
+            self.sysroot.join("lib"),
+        ]
+    }
+}
+
+/// The program as found on PATH, if not by its path.
+fn absolute(program: &Path, directory: &Path) -> Option<PathBuf> {
+    if program.components().count() > 1 {
+        return Some(directory.join(program));
+    }
+    env::split_paths(&env::var_os("PATH")?)
+        .map(|entry| entry.join(program))
+        .find(|path| path.is_file())
+}
+
+/// The toolchain's root if this Cargo lies in one together with its rustc; rustup's
+/// stand-in does not.
+fn sysroot_of(cargo: &Path) -> Option<Utf8PathBuf> {
+    let cargo = Utf8PathBuf::from_path_buf(fs::canonicalize(cargo).ok()?).ok()?;
+    let bin = cargo.parent()?;
+    let sysroot = bin.parent()?;
+    let complete =
+        bin.ends_with("bin") && bin.join("rustc").is_file() && sysroot.join("lib/rustlib").is_dir();
+    complete.then(|| sysroot.to_owned())
+}
+
+/// The host's triple, from the installer's list of components, or because there is
+/// only one set of libraries.
+fn host_of(sysroot: &Utf8Path) -> Option<String> {
+    let rustlib = sysroot.join("lib/rustlib");
+    if let Ok(components) = fs::read_to_string(rustlib.join("components")) {
+        let host = components
+            .lines()
+            .find_map(|line| line.strip_prefix("cargo-"));
+        if let Some(host) = host {
+            return Some(host.to_owned());
+        }
+    }
+    let mut triples = rustlib
+        .read_dir_utf8()
+        .ok()?
+        .flatten()
+        .filter(|entry| entry.path().join("lib").is_dir())
+        .map(|entry| entry.file_name().to_owned());
+    match (triples.next(), triples.next()) {
+        (Some(only), None) => Some(only),
+        _ => None,
+    }
+}
+
+/// The Cargo behind rustup's stand-in, as Cargo itself names it in `CARGO`.
+fn real_cargo(cargo: Option<PathBuf>, sysroot: &Utf8Path) -> Utf8PathBuf {
+    let of_toolchain = sysroot.join("bin/cargo");
+    let is_stand_in = cargo
+        .as_deref()
+        .is_none_or(|cargo| sysroot_of(cargo).is_none());
+    match cargo.map(Utf8PathBuf::from_path_buf) {
+        Some(Ok(cargo)) if !is_stand_in || !of_toolchain.is_file() => cargo,
+        _ => of_toolchain,
+    }
+}
+
+async fn ask(
+    rustc: &Path,
+    arguments: &[&str],
+    invocation: &Invocation,
+) -> Result<String, CargoError> {
+    let output = Command::new(rustc)
+        .args(arguments)
+        .current_dir(&invocation.directory)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .map_err(|source| CargoError::Start {
+            program: rustc.to_owned(),
+            source,
+        })?;
+    answer(rustc, arguments, &output)
+}
+
+/// Asks rustc and waits; for rare questions in the middle of the stream.
+pub(super) fn ask_now(rustc: &Path, arguments: &[&str]) -> Result<String, CargoError> {
+    let output = std::process::Command::new(rustc)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| CargoError::Start {
+            program: rustc.to_owned(),
+            source,
+        })?;
+    answer(rustc, arguments, &output)
+}
+
+fn answer(
+    rustc: &Path,
+    arguments: &[&str],
+    output: &std::process::Output,
+) -> Result<String, CargoError> {
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    Err(CargoError::Rustc {
+        program: format!("{} {}", rustc.display(), arguments.join(" ")),
+        message: String::from_utf8_lossy(&output.stderr)
+            .trim_end()
+            .to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn toolchain(root: &Utf8Path) {
+        for directory in ["bin", "lib/rustlib/a-b-c/lib", "lib/rustlib/etc"] {
+            fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        fs::write(root.join("bin/cargo"), "").unwrap();
+        fs::write(root.join("bin/rustc"), "").unwrap();
+    }
+
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(fs::canonicalize(directory.path()).unwrap()).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn the_sysroot_is_around_a_cargo_that_has_its_rustc_beside_it() {
+        let (_keep, root) = directory();
+        toolchain(&root);
+        assert_eq!(
+            sysroot_of(root.join("bin/cargo").as_std_path()),
+            Some(root.clone())
+        );
+        fs::remove_file(root.join("bin/rustc")).unwrap();
+        assert_eq!(sysroot_of(root.join("bin/cargo").as_std_path()), None);
+    }
+
+    #[test]
+    fn the_host_is_the_triple_that_cargo_was_installed_for() {
+        let (_keep, root) = directory();
+        toolchain(&root);
+        assert_eq!(host_of(&root).as_deref(), Some("a-b-c"));
+        fs::create_dir_all(root.join("lib/rustlib/d-e-f/lib")).unwrap();
+        assert_eq!(
+            host_of(&root),
+            None,
+            "two sets of libraries and no word on which"
+        );
+        let components = "rust-std-a-b-c\ncargo-d-e-f\nrustc-d-e-f\n";
+        fs::write(root.join("lib/rustlib/components"), components).unwrap();
+        assert_eq!(host_of(&root).as_deref(), Some("d-e-f"));
+    }
+
+    #[test]
+    fn cargo_is_named_by_its_real_path_behind_a_stand_in() {
+        let (_keep, root) = directory();
+        toolchain(&root);
+        let stand_in = root.join("elsewhere");
+        fs::write(&stand_in, "").unwrap();
+        assert_eq!(
+            real_cargo(Some(stand_in.into()), &root),
+            root.join("bin/cargo")
+        );
+    }
+}

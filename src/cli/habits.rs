@@ -1,0 +1,107 @@
+//! What people write on their first day who come from nextest, answered with what to write instead.
+
+use std::ffi::OsString;
+
+/// What to write instead, if the words (the program's name left out) are another program's.
+pub fn explanation(words: &[OsString]) -> Option<String> {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    if words.first().is_some_and(|word| word == "run") {
+        return Some(
+            "drop the word 'run': `cargo maelstrom` alone runs the tests (for the tests with `run` in their name, write \
+             `cargo maelstrom -- run`)"
+                .to_owned(),
+        );
+    }
+    let options: Vec<_> = words.iter().take_while(|word| *word != "--").collect();
+    options.iter().enumerate().find_map(|(place, word)| {
+        let next = options.get(place + 1).filter(|next| !next.starts_with('-'));
+        let apart = || next.map(AsRef::as_ref);
+        if let Some(attached) = word.strip_prefix("-E") {
+            let expression = non_empty(attached).or_else(apart).unwrap_or("…");
+            return Some(no_filterset(&format!("-E {expression}")));
+        }
+        if word.starts_with("--filterset") || word.starts_with("--filter-expr") {
+            return Some(no_filterset(word));
+        }
+        let attached = word.strip_prefix("-P")?;
+        non_empty(attached).or_else(apart).map(no_profile)
+    })
+}
+
+/// The value attached to a short option.
+fn non_empty(attached: &str) -> Option<&str> {
+    let value = attached.strip_prefix('=').unwrap_or(attached);
+    (!value.is_empty()).then_some(value)
+}
+
+fn no_filterset(written: &str) -> String {
+    format!(
+        "'{written}' is nextest's; write `-i PATTERN`, or `-x PATTERN` for what not to run, for instance \
+         `-i 'package.equals(parser) && name.contains(empty)'`"
+    )
+}
+
+fn no_profile(value: &str) -> String {
+    format!(
+        "'-P' prints the configuration and takes no value, but '{value}' follows it; what a profile is in nextest is a \
+         configuration file here (`-c FILE`), and Cargo's profiles are chosen with `--profile {value}`"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explained(words: &[&str]) -> Option<String> {
+        let words: Vec<_> = words.iter().map(OsString::from).collect();
+        explanation(&words)
+    }
+
+    #[test]
+    fn a_first_word_run_is_to_be_dropped() {
+        assert_eq!(
+            explained(&["run", "-p", "a"]).unwrap(),
+            "drop the word 'run': `cargo maelstrom` alone runs the tests (for the tests with `run` in their name, write \
+             `cargo maelstrom -- run`)"
+        );
+        assert_eq!(explained(&["--", "run"]), None);
+        assert_eq!(explained(&["-p", "a", "run"]), None);
+    }
+
+    #[test]
+    fn a_filterset_points_to_include() {
+        let message = "'-E test(x)' is nextest's; write `-i PATTERN`, or `-x PATTERN` for what not to run, for instance \
+                       `-i 'package.equals(parser) && name.contains(empty)'`";
+        assert_eq!(explained(&["-E", "test(x)"]).unwrap(), message);
+        assert_eq!(explained(&["--lib", "-E=test(x)"]).unwrap(), message);
+        assert_eq!(explained(&["-Etest(x)"]).unwrap(), message);
+        assert!(
+            explained(&["-E"])
+                .unwrap()
+                .starts_with("'-E …' is nextest's")
+        );
+        assert!(
+            explained(&["--filterset=all()"])
+                .unwrap()
+                .starts_with("'--filterset=all()' is")
+        );
+        assert_eq!(explained(&["--", "-E", "x"]), None);
+    }
+
+    #[test]
+    fn a_profile_of_nextest_is_not_taken_for_a_filter() {
+        let message = "'-P' prints the configuration and takes no value, but 'ci' follows it; what a profile is in \
+                       nextest is a configuration file here (`-c FILE`), and Cargo's profiles are chosen with \
+                       `--profile ci`";
+        for words in [["-P", "ci"], ["--lib", "-Pci"], ["-P=ci", "x"]] {
+            assert_eq!(explained(&words).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn printing_the_configuration_is_no_habit() {
+        assert_eq!(explained(&["-P"]), None);
+        assert_eq!(explained(&["-P", "-c", "file"]), None);
+        assert_eq!(explained(&["-P", "--", "word"]), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! Filters on test names, as libtest has them.
+
+/// Words that a test's name must and must not contain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NameFilter {
+    /// One of them must match; none: every name does.
+    pub filters: Vec<String>,
+    /// None of them may match.
+    pub skips: Vec<String>,
+    /// Filters and skips are whole names rather than parts.
+    pub exact: bool,
+}
+
+impl NameFilter {
+    /// Whether the test case called `name` is selected.
+    pub fn matches(&self, name: &str) -> bool {
+        let fits = |word: &String| {
+            if self.exact {
+                name == word
+            } else {
+                name.contains(word.as_str())
+            }
+        };
+        let selected = self.filters.is_empty() || self.filters.iter().any(fits);
+        selected && !self.skips.iter().any(fits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filter(filters: &[&str], skips: &[&str], exact: bool) -> NameFilter {
+        let owned = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+        NameFilter {
+            filters: owned(filters),
+            skips: owned(skips),
+            exact,
+        }
+    }
+
+    #[test]
+    fn no_filter_selects_every_test() {
+        assert!(NameFilter::default().matches("a::b"));
+    }
+
+    #[test]
+    fn a_test_needs_to_match_one_of_the_filters_only() {
+        let filter = filter(&["alpha", "beta"], &[], false);
+        assert!(filter.matches("tests::alphabet"));
+        assert!(filter.matches("beta"));
+        assert!(!filter.matches("tests::gamma"));
+    }
+
+    #[test]
+    fn a_skip_wins_over_a_filter() {
+        let filter = filter(&["alpha"], &["slow", "net"], false);
+        assert!(filter.matches("alpha"));
+        assert!(!filter.matches("alpha_slow"));
+        assert!(!filter.matches("net::alpha"));
+    }
+
+    #[test]
+    fn skips_alone_select_the_rest() {
+        let filter = filter(&[], &["slow"], false);
+        assert!(filter.matches("alpha"));
+        assert!(!filter.matches("slow"));
+    }
+
+    #[test]
+    fn exact_binds_filters_and_skips() {
+        let filter = filter(&["a", "ab"], &["ab"], true);
+        assert!(filter.matches("a"));
+        assert!(!filter.matches("aa"));
+        assert!(!filter.matches("ab"));
+
+        let skips_only = self::filter(&[], &["a"], true);
+        assert!(skips_only.matches("ab"));
+        assert!(!skips_only.matches("a"));
+    }
+}

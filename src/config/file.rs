@@ -1,0 +1,97 @@
+//! A configuration file: keys and values with their positions.
+
+use super::{error::ConfigError, setting::Source, value::Literal};
+use std::path::{Path, PathBuf};
+use toml::de::{DeTable, DeValue};
+
+/// A configuration file that has been read.
+#[derive(Debug)]
+pub struct File {
+    pub path: PathBuf,
+    /// In the order of the file.
+    pub entries: Vec<Entry>,
+}
+
+/// `key = value`
+#[derive(Debug)]
+pub struct Entry {
+    pub key: String,
+    /// Where the key stands.
+    pub key_source: Source,
+    pub value: Literal,
+    /// Where the value stands.
+    pub value_source: Source,
+    /// The value as written, its first line.
+    pub written: String,
+}
+
+impl File {
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
+            path: path.to_owned(),
+            error,
+        })?;
+        Self::parse(path, &text)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
+        let position = |start| position(path, text, start);
+        let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+            at: position(error.span().unwrap_or_default().start),
+            message: error.message().replace('\n', "; "),
+        })?;
+        let mut keys: Vec<_> = table.get_ref().iter().collect();
+        keys.sort_by_key(|(key, _)| key.span().start);
+        let entries = keys
+            .into_iter()
+            .map(|(key, value)| Entry {
+                key: key.get_ref().to_string(),
+                key_source: position(key.span().start),
+                value: literal(value.get_ref()),
+                value_source: position(value.span().start),
+                written: first_line(text.get(value.span()).unwrap_or_default()),
+            })
+            .collect();
+        Ok(Self {
+            path: path.to_owned(),
+            entries,
+        })
+    }
+
+    /// The entry for a key.
+    pub fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries.iter().find(|entry| entry.key == key)
+    }
+}
+
+/// The place of a byte of the file.
+fn position(path: &Path, text: &str, start: usize) -> Source {
+    let before = text.get(..start).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    Source::File {
+        path: path.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+    }
+}
+
+fn literal(value: &DeValue<'_>) -> Literal {
+    match value {
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .map_or(Literal::Other, Literal::Integer),
+        DeValue::Float(number) => number
+            .as_str()
+            .parse()
+            .map_or(Literal::Other, Literal::Float),
+        DeValue::Boolean(value) => Literal::Boolean(*value),
+        DeValue::String(text) => Literal::Text(text.to_string()),
+        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Literal::Other,
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let mut lines = text.lines();
+    let first = lines.next().unwrap_or_default();
+    let more = if lines.next().is_some() { " …" } else { "" };
+    format!("{first}{more}")
+}

@@ -1,0 +1,149 @@
+//! Values that are numbers, each with what zero means.
+
+use super::value::{Literal, Value};
+use std::{num::NonZeroU32, time::Duration};
+
+/// How many jobs run at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slots(pub NonZeroU32);
+
+impl Slots {
+    pub const ONE: Self = Self(NonZeroU32::MIN);
+}
+
+impl Value for Slots {
+    fn expected() -> String {
+        "a number of slots, at least 1".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Integer(number) => NonZeroU32::new(u32::try_from(*number).ok()?).map(Self),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+/// How long a test may run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeout(Duration);
+
+impl Timeout {
+    /// `None`: as long as it wants.
+    pub fn limit(self) -> Option<Duration> {
+        (!self.0.is_zero()).then_some(self.0)
+    }
+
+    fn from_seconds(seconds: f64) -> Option<Self> {
+        Duration::try_from_secs_f64(seconds).ok().map(Self)
+    }
+}
+
+impl Value for Timeout {
+    fn expected() -> String {
+        "a number of seconds, 0 for no timeout".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Self::from_seconds(text.parse().ok()?)
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Integer(seconds) => Self::from_seconds(*seconds as f64),
+            Literal::Float(seconds) => Self::from_seconds(*seconds),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        self.0.as_secs_f64().to_string()
+    }
+}
+
+/// After how many failures no new test is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopAfter(u32);
+
+impl StopAfter {
+    pub const FIRST_FAILURE: Self = Self(1);
+    pub const NEVER: Self = Self(0);
+
+    /// `None`: every test runs, whatever fails.
+    pub fn failures(self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.0)
+    }
+}
+
+impl Value for StopAfter {
+    fn expected() -> String {
+        "a number of failures, 0 to run every test".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok().map(Self)
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Integer(number) => u32::try_from(*number).ok().map(Self),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        self.0.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_is_at_least_one_slot() {
+        assert_eq!(Slots::from_text("1"), Some(Slots::ONE));
+        assert_eq!(Slots::from_text("0"), None);
+        assert_eq!(Slots::from_text("-2"), None);
+        assert_eq!(Slots::from_literal(&Literal::Integer(0)), None);
+        assert_eq!(Slots::from_literal(&Literal::Text("1".to_owned())), None);
+    }
+
+    #[test]
+    fn a_timeout_is_in_seconds_and_zero_is_none() {
+        let limit = |text| Timeout::from_text(text).map(Timeout::limit);
+        assert_eq!(limit("90"), Some(Some(Duration::from_secs(90))));
+        assert_eq!(limit("0.5"), Some(Some(Duration::from_millis(500))));
+        assert_eq!(limit("0"), Some(None));
+        for text in ["-1", "1m", "NaN", "inf", "1e300", ""] {
+            assert_eq!(limit(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_timeout_prints_as_short_as_it_can() {
+        let printed = |text| Timeout::from_text(text).unwrap().to_toml();
+        assert_eq!(printed("90"), "90");
+        assert_eq!(printed("0.50"), "0.5");
+    }
+
+    #[test]
+    fn stopping_after_no_failure_means_running_all() {
+        assert_eq!(StopAfter::from_text("0").unwrap().failures(), None);
+        assert_eq!(
+            StopAfter::from_literal(&Literal::Integer(3))
+                .unwrap()
+                .failures(),
+            NonZeroU32::new(3)
+        );
+        assert_eq!(StopAfter::from_literal(&Literal::Integer(-3)), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! What a configuration value must be able to do.
+
+/// A value as a configuration file can write it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Literal {
+    Integer(i64),
+    Float(f64),
+    Boolean(bool),
+    Text(String),
+    /// A date, an array, a table, a number beyond 64 bits: nothing that any value is written as.
+    Other,
+}
+
+/// A kind of configuration value.
+pub trait Value: Sized {
+    /// What is expected, as the end of a sentence: "a number of slots, at least 1".
+    fn expected() -> String;
+
+    /// From the command line or an environment variable.
+    fn from_text(text: &str) -> Option<Self>;
+
+    /// From a configuration file.
+    fn from_literal(literal: &Literal) -> Option<Self>;
+
+    /// As a configuration file would write it.
+    fn to_toml(&self) -> String;
+}
+
+impl Value for bool {
+    fn expected() -> String {
+        "`true` or `false`".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Boolean(value) => Some(*value),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        self.to_string()
+    }
+}

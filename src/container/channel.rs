@@ -1,0 +1,123 @@
+//! The launcher's end of the socket to its client; blocking.
+
+use super::protocol::{LauncherConfig, Reply};
+use nix::libc;
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use std::fs::File;
+use std::io::{self, IoSliceMut, Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+#[derive(Debug)]
+pub struct Channel {
+    socket: File,
+}
+
+/// A job's message with its stdout and stderr.
+pub struct Received {
+    pub bytes: Vec<u8>,
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+}
+
+impl Channel {
+    /// Takes the socket that the client left as stdin, where `/dev/null` goes.
+    pub fn from_stdin() -> io::Result<Self> {
+        let socket = io::stdin().as_fd().try_clone_to_owned()?;
+        let null = File::options().read(true).write(true).open("/dev/null")?;
+        super::sys::place_descriptor(null.as_raw_fd(), libc::STDIN_FILENO)?;
+        Ok(Self {
+            socket: File::from(socket),
+        })
+    }
+
+    /// `None`: the client is gone.
+    pub fn receive_config(&mut self) -> io::Result<Option<LauncherConfig>> {
+        let mut length = [0; 4];
+        match self.socket.read_exact(&mut length) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            other => other?,
+        }
+        let mut bytes = vec![0; u32::from_ne_bytes(length) as usize];
+        self.socket.read_exact(&mut bytes)?;
+        LauncherConfig::decode(&bytes).map(Some)
+    }
+
+    /// The next job; `None` when the client is gone. A kill that came after its
+    /// job had ended is passed over.
+    pub fn receive_job(&mut self, buffer: Vec<u8>) -> io::Result<Option<Received>> {
+        let mut bytes = buffer;
+        loop {
+            let mut length = [0; 4];
+            let descriptors = self.receive_with_descriptors(&mut length)?;
+            let Some(descriptors) = descriptors else {
+                return Ok(None);
+            };
+            let length = u32::from_ne_bytes(length) as usize;
+            if length == 0 {
+                continue;
+            }
+            bytes.resize(length, 0);
+            self.socket.read_exact(&mut bytes)?;
+            let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| {
+                io::Error::new(io::ErrorKind::InvalidData, "a job without its descriptors")
+            })?;
+            return Ok(Some(Received {
+                bytes,
+                stdout,
+                stderr,
+            }));
+        }
+    }
+
+    /// What the client says while a job runs: true to kill it, an error of kind
+    /// `UnexpectedEof` when the client is gone.
+    pub fn receive_kill(&mut self) -> io::Result<()> {
+        self.socket.read_exact(&mut [0; 4])
+    }
+
+    pub fn send(&mut self, reply: &Reply) -> io::Result<()> {
+        self.socket.write_all(&reply.encode()?)
+    }
+
+    fn receive_with_descriptors(
+        &mut self,
+        header: &mut [u8; 4],
+    ) -> io::Result<Option<Vec<OwnedFd>>> {
+        let mut descriptors = Vec::new();
+        let mut read = 0;
+        while read < header.len() {
+            let mut space = nix::cmsg_space!([libc::c_int; 2]);
+            let mut slices = [IoSliceMut::new(&mut header[read..])];
+            let message = match recvmsg::<()>(
+                self.socket.as_raw_fd(),
+                &mut slices,
+                Some(&mut space),
+                MsgFlags::MSG_CMSG_CLOEXEC,
+            ) {
+                Err(nix::Error::EINTR) => continue,
+                other => other?,
+            };
+            if message.bytes == 0 {
+                return Ok(None);
+            }
+            for control in message.cmsgs()? {
+                if let ControlMessageOwned::ScmRights(numbers) = control {
+                    // SAFETY: the kernel has just made these for this process.
+                    descriptors.extend(
+                        numbers
+                            .into_iter()
+                            .map(|number| unsafe { OwnedFd::from_raw_fd(number) }),
+                    );
+                }
+            }
+            read += message.bytes;
+        }
+        Ok(Some(descriptors))
+    }
+}
+
+impl AsFd for Channel {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}

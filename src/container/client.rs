@@ -1,0 +1,185 @@
+//! The client's end: starting launchers and handing them jobs.
+
+use super::protocol::{
+    Ended, LAUNCHER_NAME, LauncherConfig, Reply, Request, StepError,
+};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
+use tokio::net::UnixStream;
+
+/// A slot's launcher, from the client's side. Dropping it ends the launcher and
+/// whatever it runs.
+#[derive(Debug)]
+pub struct Launcher {
+    socket: UnixStream,
+    starter: Child,
+    outer_proc: bool,
+    network_reuse: bool,
+}
+
+/// Why a launcher could not be started or be heard from.
+#[derive(Debug, thiserror::Error)]
+pub enum LauncherError {
+    #[error("failed to start a launcher")]
+    Start(#[source] io::Error),
+    #[error("failed to set up containers: {0}")]
+    SetUp(#[from] StepError),
+    #[error("lost the launcher of a slot")]
+    Lost(#[source] io::Error),
+}
+
+/// How one job went.
+#[derive(Debug)]
+pub enum JobEnd {
+    Ended(Ended),
+    /// Its container could not be made or its program not be executed.
+    NotStarted(StepError),
+}
+
+impl Launcher {
+    /// Starts a launcher and waits until it is ready for jobs. `program` is one
+    /// that calls [`run_if_launcher`](super::run_if_launcher) first thing.
+    pub async fn start(program: &Path, config: &LauncherConfig) -> Result<Self, LauncherError> {
+        let (mut launcher, message) =
+            Self::spawn(program, config).map_err(LauncherError::Start)?;
+        launcher
+            .socket
+            .write_all(&message)
+            .await
+            .map_err(LauncherError::Start)?;
+        match launcher.receive().await.map_err(LauncherError::Start)? {
+            Reply::Ready {
+                outer_proc,
+                network_reuse,
+            } => {
+                launcher.outer_proc = outer_proc;
+                launcher.network_reuse = network_reuse;
+                Ok(launcher)
+            }
+            Reply::Failed(error) => Err(LauncherError::SetUp(error)),
+            Reply::Ended(_) => Err(LauncherError::Start(io::ErrorKind::InvalidData.into())),
+        }
+    }
+
+    /// Whether jobs get the outer `/proc` instead of one of their own, which a
+    /// container around this client forbids.
+    pub fn outer_proc(&self) -> bool {
+        self.outer_proc
+    }
+
+    /// Whether the network namespace serves one job after another.
+    pub fn network_reuse(&self) -> bool {
+        self.network_reuse
+    }
+
+    /// Runs one job to its end. Dropping the future leaves the launcher in the
+    /// middle of the job: drop the launcher too.
+    pub async fn run<S: AsRef<[u8]>>(
+        &mut self,
+        request: &Request<S>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> Result<JobEnd, LauncherError> {
+        let message = match request.encode() {
+            Ok(message) => message,
+            Err(error) => {
+                let step = format!("describe the job to its launcher ({error})");
+                return Ok(JobEnd::NotStarted(StepError::new(
+                    step,
+                    &io::Error::from_raw_os_error(nix::libc::EINVAL),
+                )));
+            }
+        };
+        self.send_with_descriptors(&message, &stdout, &stderr)
+            .await
+            .map_err(LauncherError::Lost)?;
+        drop((stdout, stderr));
+        match self.receive().await.map_err(LauncherError::Lost)? {
+            Reply::Ended(ended) => Ok(JobEnd::Ended(ended)),
+            Reply::Failed(error) => Ok(JobEnd::NotStarted(error)),
+            Reply::Ready { .. } => Err(LauncherError::Lost(io::ErrorKind::InvalidData.into())),
+        }
+    }
+
+    fn spawn(program: &Path, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
+        let message = config.encode()?;
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let socket = UnixStream::from_std(ours)?;
+        let starter = Command::new(program)
+            .arg0(LAUNCHER_NAME)
+            .env_clear()
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .spawn()?;
+        let launcher = Self {
+            socket,
+            starter,
+            outer_proc: false,
+            network_reuse: false,
+        };
+        Ok((launcher, message))
+    }
+
+    async fn send_with_descriptors(
+        &self,
+        message: &[u8],
+        stdout: &OwnedFd,
+        stderr: &OwnedFd,
+    ) -> io::Result<()> {
+        let descriptors = [stdout.as_raw_fd(), stderr.as_raw_fd()];
+        let mut sent = 0;
+        while sent < message.len() {
+            let control = [ControlMessage::ScmRights(&descriptors)];
+            // The descriptors travel with the first byte.
+            let control = if sent == 0 { &control[..] } else { &[] };
+            sent += self
+                .socket
+                .async_io(Interest::WRITABLE, || {
+                    sendmsg::<()>(
+                        self.socket.as_raw_fd(),
+                        &[IoSlice::new(&message[sent..])],
+                        control,
+                        MsgFlags::MSG_NOSIGNAL,
+                        None,
+                    )
+                    .map_err(io::Error::from)
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn receive(&mut self) -> io::Result<Reply> {
+        let length = self.socket.read_u32_ne().await?;
+        let mut bytes = vec![0; length as usize];
+        self.socket.read_exact(&mut bytes).await?;
+        Reply::decode(&bytes)
+    }
+}
+
+/// Reading an integer in the byte order of this machine.
+trait ReadNative {
+    async fn read_u32_ne(&mut self) -> io::Result<u32>;
+}
+
+impl ReadNative for UnixStream {
+    async fn read_u32_ne(&mut self) -> io::Result<u32> {
+        let mut bytes = [0; 4];
+        self.read_exact(&mut bytes).await?;
+        Ok(u32::from_ne_bytes(bytes))
+    }
+}
+
+impl Drop for Launcher {
+    fn drop(&mut self) {
+        // The starter's death is the launcher's, and so its jobs'.
+        let _ = self.starter.kill();
+        let _ = self.starter.wait();
+    }
+}

@@ -1,0 +1,67 @@
+//! The tiny init: pid 1 of a job whose program is not.
+//!
+//! The kernel ignores signals to a pid 1 that has no handler for them, so a
+//! program that is pid 1 cannot abort. This one starts the program, reaps
+//! whatever is left to it, and ends when the program does, upon which the kernel
+//! kills everything else in the job. It holds one end of a status pipe and a
+//! descriptor of the scratch space, no capability, and cannot be traced.
+
+use super::job::{self, JobRecord, ProgramEnd};
+use super::written;
+use super::protocol::{Request, StepError};
+use super::step::Step;
+use super::sys;
+use std::ffi::CStr;
+use std::os::fd::OwnedFd;
+
+/// Runs the program and returns how it ended.
+pub fn run(
+    request: &Request<&CStr>,
+    scratch: Option<&OwnedFd>,
+) -> Result<JobRecord, StepError> {
+    let mut failure = None;
+    let program = sys::vfork(&mut || {
+        failure = Some(start(request));
+        127
+    })
+    .step("create the program's process")?;
+    if let Some(failure) = failure {
+        return Err(failure);
+    }
+    sys::drop_capabilities().step("drop capabilities")?;
+    nix::sys::prctl::set_dumpable(false).step("become untraceable")?;
+    nix::sys::prctl::set_name(c"init").step("take a name")?;
+    loop {
+        let waited = sys::wait4(-1).step("wait for the program")?;
+        if waited.pid == program {
+            return Ok(JobRecord::Ended(ProgramEnd {
+                wait_status: waited.status,
+                scratch_full: scratch.is_some_and(is_full),
+                written: match scratch {
+                    Some(scratch) if waited.status != 0 => {
+                        written::below(scratch, &request.watched)
+                    }
+                    _ => Vec::new(),
+                },
+            }));
+        }
+    }
+}
+
+/// In the program's process, which shares this one's memory: becomes the program.
+fn start(request: &Request<&CStr>) -> StepError {
+    if let Err(error) = nix::unistd::setsid().step("create a session") {
+        return error;
+    }
+    if request.user != 0
+        && let Err(error) = sys::drop_capabilities().step("drop capabilities")
+    {
+        return error;
+    }
+    job::execute(request)
+}
+
+fn is_full(scratch: &OwnedFd) -> bool {
+    nix::sys::statvfs::fstatvfs(scratch)
+        .is_ok_and(|space| space.blocks_available() == 0 || space.files_available() == 0)
+}

@@ -1,0 +1,428 @@
+//! A job's first moments: from a fresh clone of the launcher to its program.
+//!
+//! The clone is pid 1 of the job's pid namespace and holds every capability
+//! over the job's own namespaces, none over the launcher's. It makes the root
+//! from the lower directories, moves into it, makes the mounts there (so that
+//! symbolic links of the job's root lead where the job sees them), lets go of
+//! the launcher's root, and ends as the program or its init. A step that cannot
+//! be done is told to the launcher, and nothing runs.
+
+use super::init;
+use super::protocol::{MountKind, Request, Root, StepError};
+use super::step::Step;
+use super::sys;
+use super::wire::{Reader, Writer};
+use crate::spec::Device;
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::libc;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::stat::Mode;
+use std::ffi::{CStr, CString};
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// The namespaces a job has for itself.
+pub const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS;
+
+/// Jobs go before anything else when memory is short.
+const OOM_SCORE: &str = "500";
+
+/// Room for options of mount(2): a page, less the final NUL.
+const MOUNT_OPTIONS: usize = 4095;
+
+/// Sets the job up and becomes its program or its init.
+pub fn run(
+    request: &Request<&CStr>,
+    stdout: BorrowedFd<'_>,
+    stderr: BorrowedFd<'_>,
+    mut report: File,
+    outer_proc: bool,
+) -> ! {
+    let outcome = set_up(request, stdout, stderr, outer_proc).and_then(|scratch| {
+        if request.init {
+            init::run(request, scratch.as_ref())
+        } else {
+            become_program(request)
+        }
+    });
+    let record = match outcome {
+        Ok(record) => record,
+        Err(error) => JobRecord::Failed(error),
+    };
+    if let Ok(bytes) = record.encode() {
+        let _ = report.write_all(&bytes);
+    }
+    sys::exit(127)
+}
+
+/// What a job's pid 1 tells the launcher, where it is not the program itself.
+pub enum JobRecord {
+    /// The program was not started.
+    Failed(StepError),
+    /// The program under an init ended.
+    Ended(ProgramEnd),
+}
+
+/// How the program under an init ended, and what it left in the scratch space.
+pub struct ProgramEnd {
+    pub wait_status: i32,
+    pub scratch_full: bool,
+    pub written: Vec<String>,
+}
+
+impl JobRecord {
+    fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut w = Writer::default();
+        match self {
+            Self::Failed(error) => {
+                w.u32(0);
+                w.u32(error.errno as u32);
+                w.string(error.step.as_bytes())?;
+            }
+            Self::Ended(end) => {
+                w.u32(1);
+                w.u32(end.wait_status as u32);
+                w.u32(u32::from(end.scratch_full));
+                w.list(end.written.iter(), |w, path| w.string(path.as_bytes()))?;
+            }
+        }
+        Ok(w.into_bytes())
+    }
+
+    /// `None`: it told nothing, being the program.
+    pub fn decode(bytes: &[u8]) -> Option<Self> {
+        let mut r = Reader::new(bytes);
+        match r.u32().ok()? {
+            0 => Some(Self::Failed(StepError {
+                errno: r.u32().ok()? as i32,
+                step: r.string().ok()?.to_string_lossy().into_owned(),
+            })),
+            _ => Some(Self::Ended(ProgramEnd {
+                wait_status: r.u32().ok()? as i32,
+                scratch_full: r.u32().ok()? != 0,
+                written: r
+                    .list(|r| Ok(r.string()?.to_string_lossy().into_owned()))
+                    .ok()?,
+            })),
+        }
+    }
+}
+
+/// Everything up to the program. Returns the scratch space, where there is one.
+fn set_up(
+    request: &Request<&CStr>,
+    stdout: BorrowedFd<'_>,
+    stderr: BorrowedFd<'_>,
+    outer_proc: bool,
+) -> Result<Option<OwnedFd>, StepError> {
+    map_ids(request.user, request.group)?;
+    fs::write("/proc/self/oom_score_adj", OOM_SCORE).step("raise oom_score_adj")?;
+    sys::leave_session_keyring().step("leave the session keyring")?;
+    nix::unistd::sethostname(request_text(request.hostname)).step("set the hostname")?;
+    nix::sys::stat::umask(Mode::empty());
+    let scratch = make_scratch(request)?;
+    make_root(request)?;
+    let launcher_root = open_path("/").step("open the launcher's root")?;
+    let launcher_proc = open_path("/proc").step("open the launcher's /proc")?;
+    nix::unistd::chdir("/root").step("enter the root")?;
+    nix::unistd::pivot_root(".", ".").step("enter the root")?;
+    // The launcher's root now lies over the job's; from inside it, relative
+    // paths are the launcher's and absolute ones the job's.
+    nix::unistd::fchdir(&launcher_root).step("enter the launcher's root")?;
+    for (index, step) in request.mounts.iter().enumerate() {
+        make_mount(index, step.kind, step.mount_point, outer_proc).step_with(|| {
+            let mount_point = step.mount_point.to_string_lossy();
+            format!("mount {} at {mount_point}", step.kind.name())
+        })?;
+    }
+    umount2(".", MntFlags::MNT_DETACH).step("leave the launcher's root")?;
+    if request.user == 0 {
+        lock_mounts(request, &launcher_proc)?;
+    }
+    nix::unistd::chdir(request.working_directory).step_with(|| {
+        let directory = request.working_directory.to_string_lossy();
+        format!("enter the working directory {directory}")
+    })?;
+    set_limits(request.open_files)?;
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    nix::sys::prctl::set_no_new_privs().step("set no_new_privs")?;
+    sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step("attach stdout")?;
+    sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step("attach stderr")?;
+    Ok(scratch)
+}
+
+/// Maps the one id a job has to the launcher's.
+fn map_ids(user: u32, group: u32) -> Result<(), StepError> {
+    // The launcher's namespace denies setgroups already, and so does this one.
+    fs::write("/proc/self/uid_map", format!("{user} 0 1")).step("write the job's uid map")?;
+    fs::write("/proc/self/gid_map", format!("{group} 0 1")).step("write the job's gid map")
+}
+
+/// One tmpfs for all that a job may write that is not kept: a mount of its own
+/// for each would cost more and bound less.
+fn make_scratch(request: &Request<&CStr>) -> Result<Option<OwnedFd>, StepError> {
+    let wanted = matches!(request.root, Root::Scratch)
+        || request.mounts.iter().any(|step| step.kind.is_scratch());
+    if !wanted {
+        return Ok(None);
+    }
+    let options = format!("mode=755,size={}", request.scratch_size);
+    mount(
+        Some("scratch"),
+        "/scratch",
+        Some("tmpfs"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        Some(options.as_str()),
+    )
+    .step("mount the scratch space")?;
+    if matches!(request.root, Root::Scratch) {
+        for directory in ["/scratch/upper", "/scratch/work"] {
+            nix::unistd::mkdir(directory, Mode::from_bits_truncate(0o755))
+                .step("create the overlay's directories")?;
+        }
+    }
+    open_path("/scratch").step("open the scratch space").map(Some)
+}
+
+/// Stacks the lower directories at `/root`.
+fn make_root(request: &Request<&CStr>) -> Result<(), StepError> {
+    nix::unistd::chdir("/trees").step("enter the trees")?;
+    let upper = match &request.root {
+        Root::ReadOnly => None,
+        Root::Scratch => Some(("/scratch/upper".to_owned(), "/scratch/work".to_owned())),
+        Root::Local { bind, upper, work } => Some((
+            format!("/binds/{bind}/{}", upper.to_string_lossy()),
+            format!("/binds/{bind}/{}", work.to_string_lossy()),
+        )),
+    };
+    // Top first, as overlayfs has it; and a root without an upper needs two.
+    let lowers: Vec<&str> = request
+        .lowers
+        .iter()
+        .rev()
+        .map(|name| request_text(name))
+        .chain(["../empty"])
+        .collect();
+    let mut options = format!("lowerdir={}", lowers.join(":"));
+    if let Some((upper, work)) = &upper {
+        options.push_str(",userxattr,xino=on,upperdir=");
+        options.push_str(&escape(upper));
+        options.push_str(",workdir=");
+        options.push_str(&escape(work));
+    } else {
+        options.push_str(",userxattr");
+    }
+    if options.len() <= MOUNT_OPTIONS {
+        return mount(
+            Some("root"),
+            "/root",
+            Some("overlay"),
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+            Some(options.as_str()),
+        )
+        .step("mount the root");
+    }
+    mount_many_layers(&lowers, upper.as_ref())
+        .step_with(|| format!("mount a root of {} layers", request.lowers.len()))
+}
+
+/// For more layers than fit mount(2)'s options: one at a time, since Linux 6.5.
+fn mount_many_layers(lowers: &[&str], upper: Option<&(String, String)>) -> rustix::io::Result<()> {
+    use rustix::mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create,
+        fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
+    };
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    for lower in lowers {
+        fsconfig_set_string(context, "lowerdir+", *lower)?;
+    }
+    fsconfig_set_flag(context, "userxattr")?;
+    if let Some((upper, work)) = upper {
+        fsconfig_set_string(context, "upperdir", upper.as_str())?;
+        fsconfig_set_string(context, "workdir", work.as_str())?;
+        fsconfig_set_string(context, "xino", "on")?;
+    }
+    fsconfig_create(context)?;
+    let root = fsmount(
+        context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
+    )?;
+    move_mount(
+        root.as_fd(),
+        "",
+        rustix::fs::CWD,
+        "/root",
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+}
+
+/// Makes one mount; the working directory is the launcher's root.
+fn make_mount(
+    index: usize,
+    kind: MountKind,
+    mount_point: &CStr,
+    outer_proc: bool,
+) -> Result<(), nix::Error> {
+    const NOTHING: MsFlags = MsFlags::MS_NOSUID
+        .union(MsFlags::MS_NODEV)
+        .union(MsFlags::MS_NOEXEC);
+    let file_system = |name: &str, flags: MsFlags, options: Option<&str>| {
+        mount(Some(name), mount_point, Some(name), flags, options)
+    };
+    let bind = |source: &str| {
+        mount(
+            Some(source),
+            mount_point,
+            None::<&str>,
+            MsFlags::MS_BIND | MsFlags::MS_REC,
+            None::<&str>,
+        )
+    };
+    match kind {
+        MountKind::Bind(index) => bind(&format!("binds/{index}")),
+        MountKind::Device(device) if Device::ALL[device as usize] != Device::Shm => {
+            bind(&format!("dev/{}", Device::ALL[device as usize].as_str()))
+        }
+        MountKind::Device(_) | MountKind::Tmp => {
+            let directory = format!("scratch/{index}");
+            nix::unistd::mkdir(directory.as_str(), Mode::from_bits_truncate(0o1777))?;
+            bind(&directory)
+        }
+        MountKind::Devpts => file_system(
+            "devpts",
+            MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+            Some("newinstance,ptmxmode=0666"),
+        ),
+        MountKind::Mqueue => file_system("mqueue", NOTHING, None),
+        MountKind::Proc if outer_proc => bind("proc"),
+        MountKind::Proc => file_system("proc", NOTHING, None),
+        MountKind::Sys => bind("sys"),
+    }
+}
+
+impl MountKind {
+    /// Whether the mount lies in the scratch space.
+    fn is_scratch(self) -> bool {
+        match self {
+            Self::Tmp => true,
+            Self::Device(device) => Device::ALL[device as usize] == Device::Shm,
+            _ => false,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bind(_) => "a host path",
+            Self::Device(device) => Device::ALL[device as usize].as_str(),
+            Self::Devpts => "devpts",
+            Self::Mqueue => "mqueue",
+            Self::Proc => "proc",
+            Self::Sys => "sys",
+            Self::Tmp => "tmp",
+        }
+    }
+}
+
+/// A uid 0 job could unmount what was mounted for it. A further user namespace
+/// with a copy of the mounts locks them.
+fn lock_mounts(request: &Request<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
+    use nix::sched::{CloneFlags, unshare};
+    let write = |path: &str, text: String| {
+        let file = nix::fcntl::openat(proc, path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        File::from(file).write_all(text.as_bytes())
+    };
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step("lock the job's mounts")?;
+    let (user, group) = (request.user, request.group);
+    write("self/uid_map", format!("{user} {user} 1")).step("lock the job's mounts")?;
+    write("self/gid_map", format!("{group} {group} 1")).step("lock the job's mounts")
+}
+
+fn set_limits(open_files: u64) -> Result<(), StepError> {
+    // Not zero: only 1 keeps a dump handler from being run. See core(5).
+    setrlimit(Resource::RLIMIT_CORE, 1, 1).step("set the core limit")?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).step("read the file limit")?;
+    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step("set the file limit")
+}
+
+/// Executes the program in this very process.
+fn become_program(request: &Request<&CStr>) -> Result<JobRecord, StepError> {
+    nix::unistd::setsid().step("create a session")?;
+    if request.user != 0 {
+        sys::drop_capabilities().step("drop capabilities")?;
+    }
+    Err(execute(request))
+}
+
+/// Executes the program; returns why it could not be.
+pub fn execute(request: &Request<&CStr>) -> StepError {
+    let arguments: Vec<_> = std::iter::once(&request.program)
+        .chain(&request.arguments)
+        .map(|argument| argument.as_ptr())
+        .chain([std::ptr::null()])
+        .collect();
+    let environment: Vec<_> = request
+        .environment
+        .iter()
+        .map(|variable| variable.as_ptr())
+        .chain([std::ptr::null()])
+        .collect();
+    let mut error = io::Error::from_raw_os_error(libc::ENOENT);
+    for candidate in candidates(request) {
+        let tried = sys::exec(&candidate, &arguments, &environment);
+        // As execvp(3): what is there but cannot be executed tells more than
+        // what is not there.
+        match tried.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => {}
+            Some(libc::EACCES) => error = tried,
+            _ => {
+                error = tried;
+                break;
+            }
+        }
+    }
+    let program = request.program.to_string_lossy();
+    StepError::new(format!("execute {program}"), &error)
+}
+
+/// The paths a program may be at: its own, or one for each directory of `PATH`.
+fn candidates(request: &Request<&CStr>) -> Vec<CString> {
+    let program = request.program.to_bytes();
+    if program.contains(&b'/') {
+        return vec![request.program.to_owned()];
+    }
+    let path = request
+        .environment
+        .iter()
+        .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+    path.unwrap_or(b"/bin:/usr/bin")
+        .split(|byte| *byte == b':')
+        .filter_map(|directory| {
+            let directory = if directory.is_empty() { b"." } else { directory };
+            CString::new([directory, b"/", program].concat()).ok()
+        })
+        .collect()
+}
+
+fn open_path(path: &str) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(AT_FDCWD, Path::new(path), flags, Mode::empty())
+}
+
+/// Commas, colons and backslashes mean something to overlayfs.
+fn escape(path: &str) -> String {
+    path.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
+}
+
+/// Names that the client made are UTF-8; anything else would not be found.
+fn request_text(text: &CStr) -> &str {
+    text.to_str().unwrap_or("")
+}

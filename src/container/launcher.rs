@@ -1,0 +1,179 @@
+//! The launcher: one per slot, pid 1 of a pid namespace, one job at a time.
+//!
+//! It is single-threaded and small, so that cloning it is cheap, and holds what
+//! jobs share. As pid 1 it ignores every signal of its own namespace, and those
+//! of the client's but SIGKILL; it dies when its client's end of the socket
+//! closes or its starter dies, and every job of the slot dies with it.
+
+use super::channel::{Channel, Received};
+use super::job::{self, JobRecord, ProgramEnd};
+use super::network::NetworkNamespace;
+use super::prepare::{self, HostTrees};
+use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
+use super::step::Step;
+use super::sys::{self, Cloned};
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::{Duration, Instant};
+
+/// Largest buffer kept from one job to the next, in bytes.
+const KEPT_BUFFER: usize = 256 * 1024;
+
+/// The life of a launcher, from its first moment in its namespaces to the end
+/// of its client.
+pub fn run(
+    config: &LauncherConfig,
+    trees: Option<HostTrees>,
+    channel: &mut Channel,
+) -> Result<(), StepError> {
+    sys::reset_signals();
+    sys::leave_session_keyring().step("leave the session keyring")?;
+    let own_sys = prepare::enter_root(config, trees)?;
+    let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
+    let outer_proc = !prepare::proc_can_be_mounted();
+    // Errors were the client's to see until here; jobs have their own.
+    let null = File::options()
+        .read(true)
+        .write(true)
+        .open("/dev/null")
+        .step("open /dev/null")?;
+    for number in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        sys::place_descriptor(null.as_raw_fd(), number).step("leave the client's terminal")?;
+    }
+    channel
+        .send(&Reply::Ready {
+            outer_proc,
+            network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
+        })
+        .step("tell the client")?;
+    let mut buffer = Vec::new();
+    while let Some(received) = channel.receive_job(buffer).step("receive a job")? {
+        let (reply, used) = run_job(received, outer_proc, channel)?;
+        let reply = match network.as_mut().map_or(Ok(()), NetworkNamespace::clear) {
+            Ok(()) => reply,
+            Err(error) => {
+                // The job's result stands; the next client to ask finds us gone
+                // rather than a namespace that is not clean.
+                channel.send(&reply).step("tell the client")?;
+                return Err(error);
+            }
+        };
+        channel.send(&reply).step("tell the client")?;
+        buffer = used;
+        if buffer.capacity() > KEPT_BUFFER {
+            buffer = Vec::new();
+        }
+    }
+    Ok(())
+}
+
+/// Runs one job to its end. An error means that this launcher is of no use any
+/// more; a job that could not be started is a reply.
+fn run_job(
+    received: Received,
+    outer_proc: bool,
+    channel: &mut Channel,
+) -> Result<(Reply, Vec<u8>), StepError> {
+    let started = Instant::now();
+    let request = Request::decode(&received.bytes).step("read a job")?;
+    let timeout = request.timeout;
+    let (record, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step("create a status pipe")?;
+    let (pid, pidfd) = match sys::clone3(job::NAMESPACES) {
+        Ok(Cloned::Child) => {
+            job::run(
+                &request,
+                received.stdout.as_fd(),
+                received.stderr.as_fd(),
+                File::from(report),
+                outer_proc,
+            );
+        }
+        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
+        Err(error) => {
+            let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
+            drop(request);
+            return Ok((reply, received.bytes));
+        }
+    };
+    drop((report, received.stdout, received.stderr));
+    let timed_out = wait_for_end(pidfd.as_fd(), started, timeout, channel)?;
+    let waited = sys::wait4(pid).step("wait for a job")?;
+    let duration = started.elapsed();
+    let mut bytes = Vec::new();
+    File::from(record)
+        .read_to_end(&mut bytes)
+        .step("read a job's status")?;
+    let end = match JobRecord::decode(&bytes) {
+        Some(JobRecord::Failed(error)) => {
+            return Ok((Reply::Failed(error), received.bytes));
+        }
+        Some(JobRecord::Ended(end)) => end,
+        None => ProgramEnd {
+            wait_status: waited.status,
+            scratch_full: false,
+            written: Vec::new(),
+        },
+    };
+    let reply = Reply::Ended(Ended {
+        wait_status: end.wait_status,
+        timed_out,
+        scratch_full: end.scratch_full,
+        written: end.written,
+        duration,
+        usage: Usage {
+            user: to_duration(waited.usage.ru_utime),
+            system: to_duration(waited.usage.ru_stime),
+            max_resident: waited.usage.ru_maxrss as u64 * 1024,
+        },
+    });
+    Ok((reply, received.bytes))
+}
+
+/// Waits until the job's pid 1 has ended, killing it when its time is up or the
+/// client asks to. Tells whether it was the time.
+fn wait_for_end(
+    job: BorrowedFd<'_>,
+    started: Instant,
+    timeout: Duration,
+    channel: &mut Channel,
+) -> Result<bool, StepError> {
+    let mut timed_out = false;
+    loop {
+        let wait = if timeout.is_zero() || timed_out {
+            PollTimeout::NONE
+        } else {
+            // Rounded up, so that no poll ends just before the time is up.
+            let left = timeout.saturating_sub(started.elapsed()) + Duration::from_millis(1);
+            PollTimeout::try_from(left.min(Duration::from_secs(3600))).unwrap_or(PollTimeout::MAX)
+        };
+        let mut polled = [
+            PollFd::new(job, PollFlags::POLLIN),
+            PollFd::new(channel.as_fd(), PollFlags::POLLIN),
+        ];
+        match nix::poll::poll(&mut polled, wait) {
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(error) => return Err(error).step("wait for a job"),
+        }
+        let [job_ended, client_spoke] = polled.map(|fd| fd.any().unwrap_or(false));
+        if job_ended {
+            return Ok(timed_out);
+        }
+        if client_spoke {
+            channel.receive_kill().step("hear from the client")?;
+            sys::kill(job);
+        }
+        if !timeout.is_zero() && started.elapsed() >= timeout {
+            timed_out = true;
+            sys::kill(job);
+        }
+    }
+}
+
+fn to_duration(time: libc::timeval) -> Duration {
+    Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
+}
+

@@ -1,0 +1,124 @@
+//! The network namespace that the jobs of a launcher use one after another.
+//!
+//! Making one costs more than all the rest of a container but exec, so it is
+//! kept as long as nothing of a job outlives it there. Sockets die with their
+//! job's pid namespace, TIME_WAIT is switched off; what still is left, such as a
+//! listener that io_uring holds on to, shows in the namespace's socket counts,
+//! and then the next job gets a fresh namespace.
+
+use super::prepare;
+use super::protocol::{NetworkKind, StepError};
+use super::step::Step;
+use super::sys;
+use nix::sched::{CloneFlags, unshare};
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::FileExt;
+
+/// Largest `/proc/net/sockstat` looked at; the file is about 200 bytes.
+const SOCKSTAT_SIZE: usize = 1024;
+
+#[derive(Debug)]
+pub struct NetworkNamespace {
+    kind: NetworkKind,
+    /// `/proc/net/sockstat` of the namespace, kept open: reading it again from
+    /// its start counts anew.
+    sockstat: File,
+    baseline: SocketCounts,
+    /// TIME_WAIT could not be switched off: never use it twice.
+    use_once: bool,
+    /// `/sys` is of this namespace, not the outer one.
+    own_sys: bool,
+}
+
+/// What of `/proc/net/sockstat` belongs to the namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct SocketCounts {
+    /// Sockets of every family.
+    used: u64,
+    /// TCP connections that have no socket any more.
+    time_wait: u64,
+}
+
+impl NetworkNamespace {
+    /// Sets up the current namespace; none for the client's own.
+    pub fn set_up(kind: NetworkKind, own_sys: bool) -> Result<Option<Self>, StepError> {
+        if kind == NetworkKind::Local {
+            return Ok(None);
+        }
+        let mut use_once = false;
+        if kind == NetworkKind::Loopback {
+            use_once = fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", "0").is_err();
+            sys::bring_loopback_up().step("bring the loopback interface up")?;
+        }
+        let sockstat = File::open("/proc/net/sockstat").step("open /proc/net/sockstat")?;
+        let baseline = count(&sockstat).step("read /proc/net/sockstat")?;
+        Ok(Some(Self {
+            kind,
+            sockstat,
+            baseline,
+            use_once,
+            own_sys,
+        }))
+    }
+
+    /// Whether it can serve one job after another.
+    pub fn is_reusable(&self) -> bool {
+        !self.use_once
+    }
+
+    /// After a job: makes sure that the next one finds nothing of it.
+    pub fn clear(&mut self) -> Result<(), StepError> {
+        if !self.use_once && count(&self.sockstat).is_ok_and(|now| now == self.baseline) {
+            return Ok(());
+        }
+        unshare(CloneFlags::CLONE_NEWNET).step("create a network namespace")?;
+        if self.own_sys {
+            // sysfs shows the interfaces of the namespace it was made in.
+            prepare::renew_sys()?;
+        }
+        if let Some(fresh) = Self::set_up(self.kind, self.own_sys)? {
+            *self = fresh;
+        }
+        Ok(())
+    }
+}
+
+fn count(sockstat: &File) -> io::Result<SocketCounts> {
+    let mut bytes = [0; SOCKSTAT_SIZE];
+    let length = sockstat.read_at(&mut bytes, 0)?;
+    Ok(SocketCounts::parse(&bytes[..length]))
+}
+
+impl SocketCounts {
+    fn parse(text: &[u8]) -> Self {
+        let text = String::from_utf8_lossy(text);
+        let value = |line: &str, key: &str| {
+            let line = text.lines().find(|l| l.starts_with(line))?;
+            let mut words = line.split_whitespace();
+            words.find(|word| *word == key)?;
+            words.next()?.parse().ok()
+        };
+        Self {
+            used: value("sockets:", "used").unwrap_or(u64::MAX),
+            time_wait: value("TCP:", "tw").unwrap_or(u64::MAX),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::SocketCounts;
+
+    #[test]
+    fn counts_are_found_in_sockstat() {
+        let text = b"sockets: used 12\nTCP: inuse 3 orphan 0 tw 5 alloc 4 mem 1\nUDP: inuse 0 mem 0\n";
+        assert_eq!(
+            SocketCounts::parse(text),
+            SocketCounts {
+                used: 12,
+                time_wait: 5
+            }
+        );
+    }
+}

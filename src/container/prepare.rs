@@ -1,0 +1,216 @@
+//! The launcher's own root: everything its jobs share, made once.
+//!
+//! ```text
+//! /trees      the store's lower directories, read-only
+//! /dev/*      the devices jobs may have
+//! /proc       the outer proc: the kernel lets a namespace mount a fresh one
+//!             only while it can see one that nothing covers
+//! /sys        sysfs of the launcher's network namespace, read-only
+//! /binds/N    host paths, flags set
+//! /empty      a lower directory for roots of a single layer
+//! /root       where a job's root goes
+//! /scratch    where a job's scratch space goes
+//! ```
+//!
+//! Jobs get a copy of these mounts in a user namespace of their own, which
+//! locks them: nothing made read-only here can be made writable there.
+
+use super::protocol::{HostBind, LauncherConfig, NetworkKind, StepError};
+use super::step::Step;
+use super::sys;
+use crate::spec::Device;
+use nix::libc;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use rustix::fs::{CWD, FileType};
+use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, OpenTreeFlags};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// Host directories and files as mounts that are not attached anywhere yet.
+pub struct HostTrees {
+    pub store: OwnedFd,
+    pub binds: Vec<OwnedFd>,
+}
+
+/// Builds the launcher's root and moves into it. Tells whether `/sys` is of the
+/// launcher's own network namespace.
+pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<bool, StepError> {
+    mount(
+        None::<&str>,
+        "/",
+        None::<&str>,
+        MsFlags::MS_REC | MsFlags::MS_PRIVATE,
+        None::<&str>,
+    )
+    .step("make mounts private")?;
+    let trees = match trees {
+        Some(trees) => trees,
+        None => HostTrees::open(config)?,
+    };
+    let proc = open_tree(Path::new("/proc"), true).step("open /proc")?;
+    let devices: Vec<_> = Device::ALL
+        .iter()
+        .filter(|device| **device != Device::Shm)
+        .filter_map(|device| {
+            let path = Path::new("/dev").join(device.as_str());
+            open_tree(&path, false).ok().map(|tree| (device, tree))
+        })
+        .collect();
+    let own_sys = match config.network {
+        NetworkKind::Local => None,
+        // Made here, while the kernel can see the outer one uncovered.
+        _ => new_sysfs().ok(),
+    };
+    let outer_sys = open_tree(Path::new("/sys"), true).ok();
+
+    let root = new_tmpfs().step("create a tmpfs for a launcher")?;
+    // Over /proc because that is a directory every machine has; its mounts were
+    // opened above.
+    attach(root.as_fd(), Path::new("/proc")).step("attach the launcher's root")?;
+    nix::unistd::fchdir(&root).step("enter the launcher's root")?;
+    for directory in ["trees", "proc", "sys", "dev", "binds", "empty", "root", "scratch"] {
+        fs::create_dir(directory).step("create the launcher's directories")?;
+    }
+    attach(trees.store.as_fd(), Path::new("trees")).step("attach the store")?;
+    attach(proc.as_fd(), Path::new("proc")).step("attach /proc")?;
+    for (device, tree) in devices {
+        let path = Path::new("dev").join(device.as_str());
+        fs::write(&path, "").step("create a device's mount point")?;
+        attach(tree.as_fd(), &path).step_with(|| format!("attach /dev/{}", device.as_str()))?;
+    }
+    for (index, (tree, bind)) in trees.binds.iter().zip(&config.binds).enumerate() {
+        attach_bind(index, tree.as_fd())
+            .step_with(|| format!("attach {}", bind.path.display()))?;
+    }
+    nix::unistd::pivot_root(".", ".").step("enter the launcher's root")?;
+    umount2(".", MntFlags::MNT_DETACH).step("leave the host's files")?;
+    nix::unistd::chdir("/").step("enter the launcher's root")?;
+    match (own_sys, outer_sys) {
+        (Some(own), _) => {
+            attach(own.as_fd(), Path::new("/sys")).step("attach /sys")?;
+            Ok(true)
+        }
+        // A container around us hides parts of /sys, so that the kernel refuses
+        // a fresh one: the outer one, read-only, is what can be had.
+        (None, Some(outer)) if config.network != NetworkKind::Local => {
+            sys::mount_setattr(outer.as_fd(), true, libc::MOUNT_ATTR_RDONLY, None)
+                .step("make /sys read-only")?;
+            attach(outer.as_fd(), Path::new("/sys")).step("attach /sys")?;
+            Ok(false)
+        }
+        _ => Ok(false),
+    }
+}
+
+impl HostTrees {
+    fn open(config: &LauncherConfig) -> Result<Self, StepError> {
+        let store = HostBind {
+            path: config.trees.clone(),
+            read_only: true,
+        };
+        Ok(Self {
+            store: clone_tree(&store, None)?,
+            binds: config
+                .binds
+                .iter()
+                .map(|bind| clone_tree(bind, None))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+/// A detached copy of the mounts at a host path, its flags set and, where
+/// `user_ns` is given, its owners mapped as that namespace maps ids.
+pub fn clone_tree(
+    bind: &HostBind,
+    user_ns: Option<BorrowedFd<'_>>,
+) -> Result<OwnedFd, StepError> {
+    let what = || format!("open {}", bind.path.display());
+    let tree = open_tree(&bind.path, true).step_with(what)?;
+    let mut set = libc::MOUNT_ATTR_NOSUID;
+    if bind.read_only {
+        set |= libc::MOUNT_ATTR_RDONLY;
+    }
+    sys::mount_setattr(tree.as_fd(), true, set, None).step_with(what)?;
+    if let Some(user_ns) = user_ns {
+        // A file system that cannot map owners keeps them: its files are then
+        // the host's root's to the job.
+        match sys::mount_setattr(tree.as_fd(), false, 0, Some(user_ns)) {
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
+            other => other.step_with(|| format!("map the owners of {}", bind.path.display()))?,
+        }
+    }
+    Ok(tree)
+}
+
+/// Puts a sysfs of the current network namespace, which is not the one that
+/// the present one was made in, at `/sys`.
+pub fn renew_sys() -> Result<(), StepError> {
+    let fresh = new_sysfs().step("create a sysfs")?;
+    umount2("/sys", MntFlags::MNT_DETACH).step("unmount /sys")?;
+    attach(fresh.as_fd(), Path::new("/sys")).step("attach /sys")
+}
+
+fn attach_bind(index: usize, tree: BorrowedFd<'_>) -> rustix::io::Result<()> {
+    let mount_point = format!("binds/{index}");
+    let mode = rustix::fs::fstat(tree)?.st_mode;
+    if FileType::from_raw_mode(mode) == FileType::Directory {
+        rustix::fs::mkdir(&mount_point, 0o755.into())?;
+    } else {
+        rustix::fs::open(
+            &mount_point,
+            rustix::fs::OFlags::CREATE | rustix::fs::OFlags::CLOEXEC,
+            0o644.into(),
+        )?;
+    }
+    attach(tree, Path::new(&mount_point))
+}
+
+fn open_tree(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+    let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    if recursive {
+        flags |= OpenTreeFlags::AT_RECURSIVE;
+    }
+    rustix::mount::open_tree(CWD, path, flags)
+}
+
+fn attach(tree: BorrowedFd<'_>, mount_point: &Path) -> rustix::io::Result<()> {
+    rustix::mount::move_mount(
+        tree,
+        "",
+        CWD,
+        mount_point,
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+}
+
+fn new_tmpfs() -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    rustix::mount::fsconfig_set_string(context.as_fd(), "mode", "755")?;
+    new_mount(
+        context.as_fd(),
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
+    )
+}
+
+fn new_sysfs() -> rustix::io::Result<OwnedFd> {
+    let context = rustix::mount::fsopen("sysfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    new_mount(context.as_fd(), SYSTEM | MountAttrFlags::MOUNT_ATTR_RDONLY)
+}
+
+/// Whether the kernel lets this namespace mount a proc of its own.
+pub fn proc_can_be_mounted() -> bool {
+    let context = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC);
+    context.is_ok_and(|context| new_mount(context.as_fd(), SYSTEM).is_ok())
+}
+
+/// What file systems that are windows into the kernel are mounted with.
+const SYSTEM: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
+    .union(MountAttrFlags::MOUNT_ATTR_NODEV)
+    .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);
+
+fn new_mount(context: BorrowedFd<'_>, attributes: MountAttrFlags) -> rustix::io::Result<OwnedFd> {
+    rustix::mount::fsconfig_create(context)?;
+    rustix::mount::fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)
+}

@@ -1,0 +1,338 @@
+//! What a client and its launcher tell each other.
+
+use super::wire::{Reader, Writer};
+use std::ffi::CStr;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// argv\[0\] of a launcher: what makes this executable one.
+pub const LAUNCHER_NAME: &str = "maelstrom-launcher";
+
+/// What a launcher is for; fixed for its life.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LauncherConfig {
+    /// The directory that holds the lower directories, by name.
+    pub trees: PathBuf,
+    pub network: NetworkKind,
+    /// Host paths that jobs of this launcher bind or write their changes to.
+    pub binds: Vec<HostBind>,
+}
+
+/// The network namespace a launcher gives its jobs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum NetworkKind {
+    /// Its own, with no interface up.
+    Disabled,
+    /// Its own, with `lo` up.
+    Loopback,
+    /// The client's.
+    Local,
+}
+
+/// A host path that is prepared once, so that jobs inherit it locked.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostBind {
+    pub path: PathBuf,
+    pub read_only: bool,
+}
+
+impl LauncherConfig {
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut w = Writer::default();
+        w.string(self.trees.as_os_str().as_bytes())?;
+        w.u32(self.network as u32);
+        w.list(self.binds.iter(), |w, bind| {
+            w.u32(u32::from(bind.read_only));
+            w.string(bind.path.as_os_str().as_bytes())
+        })?;
+        Ok(w.framed())
+    }
+
+    pub fn decode(bytes: &[u8]) -> io::Result<Self> {
+        let path = |s: &CStr| PathBuf::from(std::ffi::OsStr::from_bytes(s.to_bytes()));
+        let mut r = Reader::new(bytes);
+        Ok(Self {
+            trees: path(r.string()?),
+            network: match r.u32()? {
+                0 => NetworkKind::Disabled,
+                1 => NetworkKind::Loopback,
+                _ => NetworkKind::Local,
+            },
+            binds: r.list(|r| {
+                Ok(HostBind {
+                    read_only: r.u32()? != 0,
+                    path: path(r.string()?),
+                })
+            })?,
+        })
+    }
+}
+
+/// A job as its launcher gets it. `S` is `&CStr` at the launcher's end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request<S> {
+    /// Names of lower directories below the trees, bottom first.
+    pub lowers: Vec<S>,
+    pub root: Root<S>,
+    pub mounts: Vec<MountStep<S>>,
+    pub user: u32,
+    pub group: u32,
+    pub init: bool,
+    pub hostname: S,
+    pub working_directory: S,
+    pub program: S,
+    /// Without the program's name.
+    pub arguments: Vec<S>,
+    /// `NAME=VALUE`.
+    pub environment: Vec<S>,
+    /// Zero: none.
+    pub timeout: Duration,
+    /// The soft limit on open files; the hard limit is inherited.
+    pub open_files: u64,
+    /// Size of the job's scratch space (upper and tmpfs mounts), in bytes.
+    pub scratch_size: u64,
+    /// Directories below which files that a failed job wrote are reported; needs
+    /// an init and a root with its changes in the scratch space.
+    pub watched: Vec<S>,
+}
+
+/// How the job's root is made from its lower directories.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Root<S> {
+    ReadOnly,
+    /// Writable, changes in the scratch space.
+    Scratch,
+    /// Writable, changes in `upper`; both paths are relative to a host bind.
+    Local {
+        bind: u32,
+        upper: S,
+        work: S,
+    },
+}
+
+/// A mount to make in the job, at a path that its root provides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MountStep<S> {
+    pub kind: MountKind,
+    pub mount_point: S,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MountKind {
+    /// Index into the launcher's binds.
+    Bind(u32),
+    /// Index into `spec::Device::ALL`.
+    Device(u32),
+    Devpts,
+    Mqueue,
+    Proc,
+    Sys,
+    Tmp,
+}
+
+impl<S: AsRef<[u8]>> Request<S> {
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut w = Writer::default();
+        let string = |w: &mut Writer, s: &S| w.string(s.as_ref());
+        w.list(self.lowers.iter(), string)?;
+        match &self.root {
+            Root::ReadOnly => w.u32(0),
+            Root::Scratch => w.u32(1),
+            Root::Local { bind, upper, work } => {
+                w.u32(2);
+                w.u32(*bind);
+                w.string(upper.as_ref())?;
+                w.string(work.as_ref())?;
+            }
+        }
+        w.list(self.mounts.iter(), |w, step| {
+            let (kind, index) = match step.kind {
+                MountKind::Bind(index) => (0, index),
+                MountKind::Device(index) => (1, index),
+                MountKind::Devpts => (2, 0),
+                MountKind::Mqueue => (3, 0),
+                MountKind::Proc => (4, 0),
+                MountKind::Sys => (5, 0),
+                MountKind::Tmp => (6, 0),
+            };
+            w.u32(kind);
+            w.u32(index);
+            w.string(step.mount_point.as_ref())
+        })?;
+        w.u32(self.user);
+        w.u32(self.group);
+        w.u32(u32::from(self.init));
+        w.string(self.hostname.as_ref())?;
+        w.string(self.working_directory.as_ref())?;
+        w.string(self.program.as_ref())?;
+        w.list(self.arguments.iter(), string)?;
+        w.list(self.environment.iter(), string)?;
+        w.u64(self.timeout.as_nanos() as u64);
+        w.u64(self.open_files);
+        w.u64(self.scratch_size);
+        w.list(self.watched.iter(), string)?;
+        Ok(w.framed())
+    }
+}
+
+impl<'a> Request<&'a CStr> {
+    pub fn decode(bytes: &'a [u8]) -> io::Result<Self> {
+        let mut r = Reader::new(bytes);
+        Ok(Self {
+            lowers: r.list(Reader::string)?,
+            root: match r.u32()? {
+                0 => Root::ReadOnly,
+                1 => Root::Scratch,
+                _ => Root::Local {
+                    bind: r.u32()?,
+                    upper: r.string()?,
+                    work: r.string()?,
+                },
+            },
+            mounts: r.list(|r| {
+                let (kind, index) = (r.u32()?, r.u32()?);
+                Ok(MountStep {
+                    kind: match kind {
+                        0 => MountKind::Bind(index),
+                        1 => MountKind::Device(index),
+                        2 => MountKind::Devpts,
+                        3 => MountKind::Mqueue,
+                        4 => MountKind::Proc,
+                        5 => MountKind::Sys,
+                        _ => MountKind::Tmp,
+                    },
+                    mount_point: r.string()?,
+                })
+            })?,
+            user: r.u32()?,
+            group: r.u32()?,
+            init: r.u32()? != 0,
+            hostname: r.string()?,
+            working_directory: r.string()?,
+            program: r.string()?,
+            arguments: r.list(Reader::string)?,
+            environment: r.list(Reader::string)?,
+            timeout: Duration::from_nanos(r.u64()?),
+            open_files: r.u64()?,
+            scratch_size: r.u64()?,
+            watched: r.list(Reader::string)?,
+        })
+    }
+}
+
+/// What a launcher answers: once when it is ready, then once for every job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    Ready {
+        /// Whether jobs see the outer `/proc` because a fresh one is refused.
+        outer_proc: bool,
+        /// Whether the network namespace can serve one job after another.
+        network_reuse: bool,
+    },
+    /// The launcher, or the job before its program, failed at a step.
+    Failed(StepError),
+    Ended(Ended),
+}
+
+/// A step that could not be done, by the words that name it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{step}: {}", io::Error::from_raw_os_error(*errno))]
+pub struct StepError {
+    pub step: String,
+    pub errno: i32,
+}
+
+impl StepError {
+    pub fn new(step: impl Into<String>, error: &io::Error) -> Self {
+        Self {
+            step: step.into(),
+            errno: error.raw_os_error().unwrap_or(nix::libc::EIO),
+        }
+    }
+}
+
+/// How a job's program ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// As wait(2) gives it.
+    pub wait_status: i32,
+    pub timed_out: bool,
+    /// The scratch space had no room left when the program ended.
+    pub scratch_full: bool,
+    /// Files below the watched directories that the job wrote, or some of them;
+    /// only for a job that failed.
+    pub written: Vec<String>,
+    /// From the clone to the end of the program's container.
+    pub duration: Duration,
+    pub usage: Usage,
+}
+
+/// What a job used, its descendants that were waited for included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    pub user: Duration,
+    pub system: Duration,
+    /// The largest resident set of any one process, in bytes.
+    pub max_resident: u64,
+}
+
+impl Reply {
+    pub fn encode(&self) -> io::Result<Vec<u8>> {
+        let mut w = Writer::default();
+        match self {
+            Self::Ready {
+                outer_proc,
+                network_reuse,
+            } => {
+                w.u32(0);
+                w.u32(u32::from(*outer_proc));
+                w.u32(u32::from(*network_reuse));
+            }
+            Self::Failed(error) => {
+                w.u32(1);
+                w.string(error.step.as_bytes())?;
+                w.u32(error.errno as u32);
+            }
+            Self::Ended(ended) => {
+                w.u32(2);
+                w.u32(ended.wait_status as u32);
+                w.u32(u32::from(ended.timed_out));
+                w.u32(u32::from(ended.scratch_full));
+                w.list(ended.written.iter(), |w, path| w.string(path.as_bytes()))?;
+                w.u64(ended.duration.as_nanos() as u64);
+                w.u64(ended.usage.user.as_nanos() as u64);
+                w.u64(ended.usage.system.as_nanos() as u64);
+                w.u64(ended.usage.max_resident);
+            }
+        }
+        Ok(w.framed())
+    }
+
+    pub fn decode(bytes: &[u8]) -> io::Result<Self> {
+        let mut r = Reader::new(bytes);
+        Ok(match r.u32()? {
+            0 => Self::Ready {
+                outer_proc: r.u32()? != 0,
+                network_reuse: r.u32()? != 0,
+            },
+            1 => Self::Failed(StepError {
+                step: r.string()?.to_string_lossy().into_owned(),
+                errno: r.u32()? as i32,
+            }),
+            _ => Self::Ended(Ended {
+                wait_status: r.u32()? as i32,
+                timed_out: r.u32()? != 0,
+                scratch_full: r.u32()? != 0,
+                written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
+                duration: Duration::from_nanos(r.u64()?),
+                usage: Usage {
+                    user: Duration::from_nanos(r.u64()?),
+                    system: Duration::from_nanos(r.u64()?),
+                    max_resident: r.u64()?,
+                },
+            }),
+        })
+    }
+}

@@ -1,0 +1,154 @@
+//! From a freshly executed program to a launcher in namespaces of its own.
+//!
+//! The *starter* is this executable, executed anew by a client with its end of
+//! a socket as stdin. It reads the configuration, makes the namespaces and
+//! clones the *launcher*, pid 1 of a pid namespace, into them. Then it only
+//! waits: the launcher carries a parent-death signal, so that whoever kills the
+//! starter ends every job of the slot too. The launcher ends when the client's
+//! end of the socket closes, however the client went.
+
+use super::channel::Channel;
+use super::launcher;
+use super::prepare::{self, HostTrees};
+use super::protocol::{HostBind, LauncherConfig, NetworkKind, Reply, StepError};
+use super::step::Step;
+use super::sys::{self, Cloned};
+use nix::libc;
+use nix::sched::CloneFlags;
+use std::fs;
+
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The host uid and gid that jobs of a real root get: in the range systemd sets
+/// aside for containers, and owner of nothing.
+const UNPRIVILEGED_ID: u32 = 1_878_982_656;
+
+/// The life of a starter. Never returns.
+pub fn main() -> ! {
+    sys::reset_signals();
+    ignore_terminal();
+    sys::close_from(3);
+    let Ok(mut channel) = Channel::from_stdin() else {
+        sys::exit(1)
+    };
+    let Ok(Some(config)) = channel.receive_config() else {
+        sys::exit(1)
+    };
+    match start(&config, &mut channel) {
+        Ok(pid) => {
+            drop(channel);
+            let _ = sys::wait4(pid);
+            sys::exit(0)
+        }
+        Err(error) => {
+            let _ = channel.send(&Reply::Failed(error));
+            sys::exit(1)
+        }
+    }
+}
+
+/// A new session keeps a terminal's Ctrl-C away; the client decides what an
+/// interrupt means.
+fn ignore_terminal() {
+    let _ = nix::unistd::setsid();
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: SIG_IGN installs no code.
+        unsafe { libc::signal(signal, libc::SIG_IGN) };
+    }
+}
+
+fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepError> {
+    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWIPC;
+    if config.network != NetworkKind::Local {
+        flags |= libc::CLONE_NEWNET;
+    }
+    let trees = if is_real_root() {
+        Some(leave_root(config)?)
+    } else {
+        flags |= libc::CLONE_NEWUSER;
+        None
+    };
+    let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+    match sys::clone3(flags).step("create namespaces for a launcher")? {
+        Cloned::Parent { pid, .. } => Ok(pid),
+        Cloned::Child => {
+            let outcome = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
+                .step("set the parent-death signal")
+                .and_then(|()| {
+                    if trees.is_none() {
+                        write_own_maps(uid.as_raw(), gid.as_raw())?;
+                    }
+                    launcher::run(config, trees, channel)
+                });
+            if let Err(error) = outcome {
+                let _ = channel.send(&Reply::Failed(error));
+            }
+            sys::exit(0)
+        }
+    }
+}
+
+/// Whether uid 0 here is uid 0 of the machine, to whom the kernel gives the
+/// files of `/proc/sys` whatever its capabilities are.
+pub fn is_real_root() -> bool {
+    nix::unistd::geteuid().is_root()
+        && fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
+            map.split_whitespace().eq(["0", "0", "4294967295"])
+        })
+}
+
+/// Maps the caller's own ids to 0, as anyone may in a namespace just made.
+fn write_own_maps(uid: u32, gid: u32) -> Result<(), StepError> {
+    // Before the gid map, which is refused otherwise: see user_namespaces(7).
+    fs::write("/proc/self/setgroups", "deny").step("deny setgroups")?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1")).step("write the uid map")?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1")).step("write the gid map")
+}
+
+/// Opens what needs root, then moves into a user namespace in which 0 is an
+/// unprivileged id of the host.
+fn leave_root(config: &LauncherConfig) -> Result<HostTrees, StepError> {
+    let user_ns = unprivileged_user_namespace()?;
+    let store = HostBind {
+        path: config.trees.clone(),
+        read_only: true,
+    };
+    let trees = HostTrees {
+        store: prepare::clone_tree(&store, Some(user_ns.as_fd()))?,
+        binds: config
+            .binds
+            .iter()
+            .map(|bind| prepare::clone_tree(bind, Some(user_ns.as_fd())))
+            .collect::<Result<_, _>>()?,
+    };
+    nix::unistd::setgroups(&[]).step("drop supplementary groups")?;
+    nix::sched::setns(&user_ns, CloneFlags::CLONE_NEWUSER).step("enter the user namespace")?;
+    let (uid, gid) = (nix::unistd::Uid::from_raw(0), nix::unistd::Gid::from_raw(0));
+    nix::unistd::setresgid(gid, gid, gid).step("become an unprivileged group")?;
+    nix::unistd::setresuid(uid, uid, uid).step("become an unprivileged user")?;
+    // Changing ids made this process's /proc files the real root's.
+    nix::sys::prctl::set_dumpable(true).step("become dumpable")?;
+    Ok(trees)
+}
+
+/// A user namespace that maps 0 to [`UNPRIVILEGED_ID`], made by a child that
+/// lives only until its maps are written.
+fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
+    match sys::clone3(libc::CLONE_NEWUSER).step("create a user namespace")? {
+        Cloned::Child => loop {
+            nix::unistd::pause();
+        },
+        Cloned::Parent { pid, pidfd } => {
+            let map = format!("0 {UNPRIVILEGED_ID} 1");
+            let user_ns = fs::write(format!("/proc/{pid}/setgroups"), "deny")
+                .and_then(|()| fs::write(format!("/proc/{pid}/uid_map"), &map))
+                .and_then(|()| fs::write(format!("/proc/{pid}/gid_map"), &map))
+                .and_then(|()| fs::File::open(format!("/proc/{pid}/ns/user")))
+                .step("map an unprivileged user");
+            sys::kill(pidfd.as_fd());
+            let _ = sys::wait4(pid);
+            user_ns.map(OwnedFd::from)
+        }
+    }
+}
+

@@ -1,0 +1,272 @@
+//! System calls that nix and rustix lack, each behind a safe face.
+
+use nix::libc;
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+fn check(result: libc::c_long) -> io::Result<libc::c_long> {
+    if result < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(result)
+    }
+}
+
+/// Which side of a clone this is.
+pub enum Cloned {
+    Child,
+    Parent { pid: i32, pidfd: OwnedFd },
+}
+
+/// clone3(2) in the manner of fork: the child goes on here, on a copy of the
+/// caller's memory, with handled signals back at their defaults.
+///
+/// Must be called from a single-threaded process: the child may then do
+/// anything its parent could, allocating included.
+pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
+    let mut pidfd: RawFd = -1;
+    // SAFETY: plain old data, for which all zeroes means "not asked for".
+    let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
+    args.flags = u64::from(flags as u32) | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
+    args.pidfd = &raw mut pidfd as u64;
+    args.exit_signal = libc::SIGCHLD as u64;
+    // SAFETY: without CLONE_VM the child has its own copy of everything; `args`
+    // and `pidfd` live through the call.
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
+    if pid == 0 {
+        return Ok(Cloned::Child);
+    }
+    Ok(Cloned::Parent {
+        pid: pid as i32,
+        // SAFETY: the kernel has just made this descriptor for us.
+        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+    })
+}
+
+/// `CLONE_CLEAR_SIGHAND`, which does not fit the type libc gives flags.
+const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
+
+/// Runs `child` in a new process that shares this one's memory while the caller
+/// waits for it to exec or exit, as vfork(2) does, on a stack of its own.
+pub fn vfork(child: &mut dyn FnMut() -> u8) -> io::Result<i32> {
+    extern "C" fn enter(argument: *mut libc::c_void) -> libc::c_int {
+        // SAFETY: `argument` is the address of `child` below, which outlives
+        // the child's use of it since CLONE_VFORK suspends the caller.
+        let child = unsafe { &mut *argument.cast::<&mut dyn FnMut() -> u8>() };
+        libc::c_int::from(child())
+    }
+    const STACK: usize = 64 * 1024;
+    let mut stack = Vec::<u8>::with_capacity(STACK);
+    let mut child = child;
+    // SAFETY: the stack grows down from its aligned end and is not freed before
+    // the child has left it; CLONE_VFORK keeps this thread out of the way.
+    let pid = unsafe {
+        let top = stack.as_mut_ptr().add(STACK);
+        let top = top.sub(top.align_offset(16).wrapping_neg() & 15);
+        libc::clone(
+            enter,
+            top.cast(),
+            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
+            (&raw mut child).cast(),
+        )
+    };
+    check(libc::c_long::from(pid)).map(|pid| pid as i32)
+}
+
+/// How a child ended, as wait4(2) tells it.
+pub struct Waited {
+    pub pid: i32,
+    pub status: i32,
+    pub usage: libc::rusage,
+}
+
+/// Waits for `pid`, or for any child where it is -1.
+pub fn wait4(pid: i32) -> io::Result<Waited> {
+    let mut status = 0;
+    // SAFETY: plain old data.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    loop {
+        // SAFETY: both pointers are valid for the call.
+        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        match check(libc::c_long::from(waited)) {
+            Ok(pid) => {
+                return Ok(Waited {
+                    pid: pid as i32,
+                    status,
+                    usage,
+                });
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Kills the process that `pidfd` stands for.
+pub fn kill(pidfd: BorrowedFd<'_>) {
+    // SAFETY: no pointers but a null one. An error means it is gone already.
+    unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            libc::SIGKILL,
+            std::ptr::null::<libc::siginfo_t>(),
+            0,
+        );
+    }
+}
+
+/// Changes the attributes of a mount: sets `set`, and maps ids as `user_ns`
+/// does where one is given. See `mount_setattr(2)`.
+pub fn mount_setattr(
+    mount: BorrowedFd<'_>,
+    recursive: bool,
+    set: u64,
+    user_ns: Option<BorrowedFd<'_>>,
+) -> io::Result<()> {
+    // SAFETY: plain old data.
+    let mut attributes: libc::mount_attr = unsafe { std::mem::zeroed() };
+    attributes.attr_set = set;
+    if let Some(user_ns) = user_ns {
+        attributes.attr_set |= libc::MOUNT_ATTR_IDMAP;
+        attributes.userns_fd = user_ns.as_raw_fd() as u64;
+    }
+    let flags = libc::AT_EMPTY_PATH | if recursive { libc::AT_RECURSIVE } else { 0 };
+    // SAFETY: the path is a C string and `attributes` outlives the call.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            &raw const attributes,
+            size_of_val(&attributes),
+        )
+    })
+    .map(drop)
+}
+
+/// Closes every descriptor from `first` on.
+pub fn close_from(first: RawFd) {
+    // SAFETY: the callers own no descriptor at or above `first` any more that
+    // they would use or drop before exec or exit.
+    unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
+}
+
+/// Moves the process into a new, anonymous session keyring, away from the keys
+/// of whoever started it. A kernel without keyrings has none to leave.
+pub fn leave_session_keyring() -> io::Result<()> {
+    const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    let joined = check(unsafe {
+        libc::syscall(
+            libc::SYS_keyctl,
+            KEYCTL_JOIN_SESSION_KEYRING,
+            std::ptr::null::<libc::c_char>(),
+        )
+    });
+    match joined {
+        // A seccomp profile that refuses keyctl (Docker's) refuses it to jobs too.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),
+        other => other.map(drop),
+    }
+}
+
+/// Empties the permitted, effective and inheritable capability sets.
+pub fn drop_capabilities() -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    let header = Header {
+        version: VERSION_3,
+        pid: 0,
+    };
+    let none = [0u32; 6];
+    // SAFETY: version 3 takes two sets of three words, which `none` is.
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
+}
+
+/// Puts every signal back at its default, unblocked: an exec keeps what was
+/// ignored or blocked, and Rust's runtime ignores SIGPIPE.
+pub fn reset_signals() {
+    // As the kernel has it: handler, flags, restorer, mask.
+    let default = [0u64; 4];
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL installs no code; signals that cannot be changed say
+        // so with an error that does not matter. Not by way of libc, which will
+        // not touch the two signals it keeps for itself.
+        unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                default.as_ptr(),
+                std::ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            );
+        }
+    }
+    unblock_signals();
+}
+
+fn unblock_signals() {
+    // SAFETY: `set` is initialised by sigemptyset before it is read.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::sigprocmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut());
+    }
+}
+
+/// Makes `fd` be descriptor `number`, which survives exec.
+pub fn place_descriptor(fd: RawFd, number: RawFd) -> io::Result<()> {
+    // SAFETY: the standard descriptors are nobody's `OwnedFd`.
+    check(libc::c_long::from(unsafe { libc::dup2(fd, number) })).map(drop)
+}
+
+/// Ends the process at once, running nothing on the way out.
+pub fn exit(code: i32) -> ! {
+    // SAFETY: never returns.
+    unsafe { libc::_exit(code) }
+}
+
+/// execve(2) with lists of C strings; returns only the error.
+pub fn exec(
+    program: &std::ffi::CStr,
+    arguments: &[*const libc::c_char],
+    environment: &[*const libc::c_char],
+) -> io::Error {
+    debug_assert!(arguments.last().is_some_and(|last| last.is_null()));
+    debug_assert!(environment.last().is_some_and(|last| last.is_null()));
+    // SAFETY: both lists end in a null pointer and point to C strings that live
+    // as long as the request they come from.
+    unsafe { libc::execve(program.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    io::Error::last_os_error()
+}
+
+/// Brings the interface `lo` of the current network namespace up.
+pub fn bring_loopback_up() -> io::Result<()> {
+    let socket = nix::sys::socket::socket(
+        nix::sys::socket::AddressFamily::Inet,
+        nix::sys::socket::SockType::Datagram,
+        nix::sys::socket::SockFlag::SOCK_CLOEXEC,
+        None,
+    )?;
+    // SAFETY: plain old data.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    request.ifr_name[0] = b'l' as libc::c_char;
+    request.ifr_name[1] = b'o' as libc::c_char;
+    request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq.
+    check(libc::c_long::from(unsafe {
+        libc::ioctl(
+            socket.as_raw_fd(),
+            libc::SIOCSIFFLAGS,
+            &raw const request,
+        )
+    }))
+    .map(drop)
+}

@@ -1,0 +1,293 @@
+//! Running jobs on this machine: a launcher for every slot and kind of
+//! container, kept from job to job.
+
+use super::job::{Container, Job, Outcome, Status};
+use super::output::{Collector, Output, Stream};
+use crate::container::{
+    Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
+    NetworkKind, Request, Root,
+};
+use crate::spec::{Device, Mount, Network, RootOverlay};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Launchers kept for one slot; a further kind takes the longest unused one's
+/// place.
+const LAUNCHERS_PER_SLOT: usize = 4;
+
+/// What is the same for all jobs of an executor.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// A program that calls [`run_if_launcher`](crate::container::run_if_launcher)
+    /// first thing: this one, mostly.
+    pub launcher: PathBuf,
+    /// The directory of the store's trees.
+    pub trees: PathBuf,
+    /// Size of the space for what one job writes, in bytes.
+    pub scratch_size: u64,
+    /// The soft limit on open files for jobs.
+    pub open_files: u64,
+}
+
+/// Runs jobs in containers here. For use on one thread.
+pub struct LocalExecutor {
+    settings: Settings,
+    slots: Vec<RefCell<Slot>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// The one used last is last.
+    launchers: VecDeque<(LauncherConfig, Launcher)>,
+    buffer: Vec<u8>,
+}
+
+impl Settings {
+    /// This program's own launcher and limits: a job may write as much as half
+    /// the memory holds, as with any tmpfs, and open as many files as this
+    /// process.
+    pub fn of_process(trees: PathBuf) -> io::Result<Self> {
+        use nix::sys::resource::{Resource, getrlimit};
+        Ok(Self {
+            launcher: "/proc/self/exe".into(),
+            trees,
+            scratch_size: nix::sys::sysinfo::sysinfo()?.ram_total() / 2,
+            open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
+        })
+    }
+}
+
+impl LocalExecutor {
+    pub fn new(settings: Settings, slots: usize) -> Self {
+        Self {
+            settings,
+            slots: (0..slots).map(|_| RefCell::default()).collect(),
+        }
+    }
+
+    /// Runs a job on a slot, which no other job may be using, to its end.
+    /// Dropping the future kills the job.
+    pub async fn run(&self, slot: usize, job: &Job, output: Output) -> Outcome {
+        match self.try_run(slot, job, output).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::error(describe(&error)),
+        }
+    }
+
+    async fn try_run(
+        &self,
+        slot: usize,
+        job: &Job,
+        output: Output,
+    ) -> Result<Outcome, LauncherError> {
+        let plan = Plan::new(&job.container);
+        let config = LauncherConfig {
+            trees: self.settings.trees.clone(),
+            network: plan.network,
+            binds: plan.binds,
+        };
+        let lowers: Vec<String> = job.container.layers.iter().map(ToString::to_string).collect();
+        let mut environment: Vec<String> = job
+            .container
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        environment.push(format!("MAELSTROM_SLOT={slot}"));
+        let request = Request {
+            lowers: lowers.iter().map(String::as_str).collect(),
+            root: plan.root,
+            mounts: plan.mounts,
+            user: job.container.user,
+            group: job.container.group,
+            init: job.container.init,
+            hostname: job.container.hostname.as_str(),
+            working_directory: job.container.working_directory.as_str(),
+            program: &job.program,
+            arguments: job.arguments.iter().map(String::as_str).collect(),
+            environment: environment.iter().map(String::as_str).collect(),
+            timeout: job.timeout.unwrap_or(Duration::ZERO),
+            open_files: self.settings.open_files,
+            scratch_size: self.settings.scratch_size,
+            watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
+        };
+        let mut launcher = match self.take_launcher(slot, &config) {
+            Some(launcher) => launcher,
+            None => Launcher::start(&self.settings.launcher, &config).await?,
+        };
+        let (mut stdout, job_stdout) =
+            Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
+        let (mut stderr, job_stderr) =
+            Collector::new(Stream::Stderr, output).map_err(LauncherError::Start)?;
+        let mut buffer = std::mem::take(&mut self.slots[slot].borrow_mut().buffer);
+        let mut other_buffer = Vec::new();
+        let end = tokio::select! {
+            end = launcher.run(&request, job_stdout, job_stderr) => end?,
+            () = stdout.collect(&mut buffer) => unreachable!("collecting does not end"),
+            () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
+        };
+        // Whoever could write is dead: what is in the pipes now is all there is.
+        stdout.drain(&mut buffer);
+        stderr.drain(&mut buffer);
+        self.put_back(slot, config, launcher, buffer);
+        Ok(match end {
+            JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
+            JobEnd::Ended(ended) => Outcome {
+                status: status(&ended),
+                stdout: stdout.finish(),
+                stderr: stderr.finish(),
+                duration: ended.duration,
+                usage: ended.usage,
+                scratch_full: ended.scratch_full,
+                written: ended.written,
+            },
+        })
+    }
+
+    fn take_launcher(&self, slot: usize, config: &LauncherConfig) -> Option<Launcher> {
+        let mut slot = self.slots[slot].borrow_mut();
+        let index = slot.launchers.iter().position(|(key, _)| key == config)?;
+        slot.launchers.remove(index).map(|(_, launcher)| launcher)
+    }
+
+    fn put_back(&self, slot: usize, config: LauncherConfig, launcher: Launcher, buffer: Vec<u8>) {
+        let mut slot = self.slots[slot].borrow_mut();
+        slot.buffer = buffer;
+        slot.launchers.push_back((config, launcher));
+        if slot.launchers.len() > LAUNCHERS_PER_SLOT {
+            slot.launchers.pop_front();
+        }
+    }
+}
+
+fn status(ended: &Ended) -> Status {
+    use nix::libc::{WEXITSTATUS, WIFSIGNALED, WTERMSIG};
+    if ended.timed_out {
+        Status::TimedOut
+    } else if WIFSIGNALED(ended.wait_status) {
+        Status::Signaled(WTERMSIG(ended.wait_status))
+    } else {
+        Status::Exited(WEXITSTATUS(ended.wait_status))
+    }
+}
+
+/// An error with its causes, on one line.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+/// A container in the terms of a launcher.
+struct Plan<'a> {
+    network: NetworkKind,
+    binds: Vec<HostBind>,
+    root: Root<&'a str>,
+    mounts: Vec<MountStep<&'a str>>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(container: &'a Container) -> Self {
+        let mut binds = Vec::new();
+        let root = match &container.root_overlay {
+            RootOverlay::None => Root::ReadOnly,
+            RootOverlay::Tmp => Root::Scratch,
+            RootOverlay::Local { upper, work } => {
+                // overlayfs wants both below one mount.
+                let parent = common_ancestor(upper, work);
+                binds.push(HostBind {
+                    path: parent.as_std_path().to_owned(),
+                    read_only: false,
+                });
+                let below = |path: &'a Utf8PathBuf| {
+                    path.strip_prefix(&parent).unwrap_or(path).as_str()
+                };
+                Root::Local {
+                    bind: 0,
+                    upper: below(upper),
+                    work: below(work),
+                }
+            }
+        };
+        let mut mounts = Vec::new();
+        for mount in &container.mounts {
+            plan_mount(mount, &mut binds, &mut mounts);
+        }
+        Self {
+            network: match container.network {
+                Network::Disabled => NetworkKind::Disabled,
+                Network::Loopback => NetworkKind::Loopback,
+                Network::Local => NetworkKind::Local,
+            },
+            binds,
+            root,
+            mounts,
+        }
+    }
+}
+
+fn plan_mount<'a>(
+    mount: &'a Mount,
+    binds: &mut Vec<HostBind>,
+    steps: &mut Vec<MountStep<&'a str>>,
+) {
+    let (kind, mount_point) = match mount {
+        Mount::Bind {
+            mount_point,
+            local_path,
+            read_only,
+        } => {
+            binds.push(HostBind {
+                path: local_path.as_std_path().to_owned(),
+                read_only: *read_only,
+            });
+            (MountKind::Bind(binds.len() as u32 - 1), mount_point)
+        }
+        Mount::Devices { devices } => {
+            steps.extend(devices.iter().map(|device| MountStep {
+                kind: MountKind::Device(*device as u32),
+                mount_point: device_path(*device),
+            }));
+            return;
+        }
+        Mount::Devpts { mount_point } => (MountKind::Devpts, mount_point),
+        Mount::Mqueue { mount_point } => (MountKind::Mqueue, mount_point),
+        Mount::Proc { mount_point } => (MountKind::Proc, mount_point),
+        Mount::Sys { mount_point } => (MountKind::Sys, mount_point),
+        Mount::Tmp { mount_point } => (MountKind::Tmp, mount_point),
+    };
+    steps.push(MountStep {
+        kind,
+        mount_point: mount_point.as_str(),
+    });
+}
+
+fn device_path(device: Device) -> &'static str {
+    match device {
+        Device::Full => "/dev/full",
+        Device::Fuse => "/dev/fuse",
+        Device::Null => "/dev/null",
+        Device::Random => "/dev/random",
+        Device::Shm => "/dev/shm",
+        Device::Tty => "/dev/tty",
+        Device::Urandom => "/dev/urandom",
+        Device::Zero => "/dev/zero",
+    }
+}
+
+fn common_ancestor(a: &Utf8Path, b: &Utf8Path) -> Utf8PathBuf {
+    a.components()
+        .zip(b.components())
+        .take_while(|(a, b)| a == b)
+        .map(|(component, _)| component)
+        .collect()
+}

@@ -1,0 +1,220 @@
+//! What a job prints: kept up to a limit, or passed on as it comes.
+
+use std::fmt;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use tokio::net::unix::pipe::Receiver;
+
+/// Size of one read, in bytes; a pipe holds 64 KiB.
+const CHUNK: usize = 64 * 1024;
+
+/// What a job printed to one stream: all of it, or its first and last part.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Captured {
+    pub head: Vec<u8>,
+    /// Bytes left out between head and tail.
+    pub omitted: u64,
+    pub tail: Vec<u8>,
+}
+
+impl Captured {
+    pub fn is_empty(&self) -> bool {
+        self.head.is_empty() && self.tail.is_empty() && self.omitted == 0
+    }
+}
+
+impl From<&[u8]> for Captured {
+    fn from(bytes: &[u8]) -> Self {
+        Self {
+            head: bytes.to_vec(),
+            ..Self::default()
+        }
+    }
+}
+
+/// Which of a job's streams.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stream {
+    Stdout,
+    Stderr,
+}
+
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+        })
+    }
+}
+
+/// What to do with what a job prints.
+#[derive(Clone)]
+pub enum Output {
+    /// Keep up to so many bytes of each stream.
+    Capture { limit: usize },
+    /// Pass it on at once, and keep as much too.
+    Stream {
+        limit: usize,
+        sink: Rc<dyn Fn(Stream, &[u8])>,
+    },
+}
+
+/// Collects one stream of one job.
+pub(super) struct Collector {
+    pipe: Receiver,
+    stream: Stream,
+    output: Output,
+    captured: Capture,
+    ended: bool,
+}
+
+impl Collector {
+    /// The collector and the end of the pipe that goes to the job.
+    pub fn new(stream: Stream, output: Output) -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+        nix::fcntl::fcntl(
+            &ours,
+            nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
+        )?;
+        let limit = match &output {
+            Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
+        };
+        let collector = Self {
+            pipe: Receiver::from_owned_fd_unchecked(ours)?,
+            stream,
+            output,
+            captured: Capture::new(limit),
+            ended: false,
+        };
+        Ok((collector, theirs))
+    }
+
+    /// Collects until the stream ends.
+    pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
+        while !self.ended {
+            if self.pipe.readable().await.is_err() {
+                self.ended = true;
+            }
+            self.drain(buffer);
+        }
+        // Whoever waits for the job waits for its end, not for this.
+        std::future::pending::<()>().await;
+    }
+
+    /// Takes what is there now.
+    pub fn drain(&mut self, buffer: &mut Vec<u8>) {
+        while !self.ended {
+            buffer.resize(CHUNK, 0);
+            match self.pipe.try_read(buffer) {
+                Ok(0) => self.ended = true,
+                Ok(length) => {
+                    if let Output::Stream { sink, .. } = &self.output {
+                        sink(self.stream, &buffer[..length]);
+                    }
+                    self.captured.add(&buffer[..length]);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => self.ended = true,
+            }
+        }
+    }
+
+    pub fn finish(self) -> Captured {
+        self.captured.finish()
+    }
+}
+
+/// Keeps the first and the last half of a limit's worth of bytes: panics come
+/// last.
+struct Capture {
+    limit: usize,
+    head: Vec<u8>,
+    tail: std::collections::VecDeque<u8>,
+    omitted: u64,
+}
+
+impl Capture {
+    fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            head: Vec::new(),
+            tail: std::collections::VecDeque::new(),
+            omitted: 0,
+        }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        let (first_half, last_half) = (self.limit / 2, self.limit - self.limit / 2);
+        let room = first_half.saturating_sub(self.head.len()).min(bytes.len());
+        let (head, rest) = bytes.split_at(room);
+        self.head.extend_from_slice(head);
+        let excess = (self.tail.len() + rest.len()).saturating_sub(last_half);
+        self.omitted += excess as u64;
+        let from_tail = excess.min(self.tail.len());
+        self.tail.drain(..from_tail);
+        self.tail.extend(&rest[excess - from_tail..]);
+    }
+
+    fn finish(mut self) -> Captured {
+        let mut head = self.head;
+        if self.omitted == 0 {
+            head.extend(self.tail.drain(..));
+        }
+        Captured {
+            head,
+            omitted: self.omitted,
+            tail: self.tail.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Capture;
+    use proptest::prelude::*;
+
+    #[test]
+    fn output_within_the_limit_is_kept_whole() {
+        let mut capture = Capture::new(10);
+        capture.add(b"01234");
+        capture.add(b"56789");
+        let captured = capture.finish();
+        assert_eq!(captured.head, b"0123456789");
+        assert_eq!((captured.omitted, captured.tail.len()), (0, 0));
+    }
+
+    #[test]
+    fn output_beyond_the_limit_keeps_its_first_and_last_half() {
+        let mut capture = Capture::new(10);
+        capture.add(b"abcdefgh");
+        capture.add(b"ijklmnop");
+        let captured = capture.finish();
+        assert_eq!(captured.head, b"abcde");
+        assert_eq!(captured.tail, b"lmnop");
+        assert_eq!(captured.omitted, 6);
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_does_not_depend_on_how_it_came(
+            chunks in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..20), 0..20),
+            limit in 0usize..50,
+        ) {
+            let all = chunks.concat();
+            let mut capture = Capture::new(limit);
+            chunks.iter().for_each(|chunk| capture.add(chunk));
+            let captured = capture.finish();
+            if all.len() <= limit {
+                prop_assert_eq!(&captured.head, &all);
+                prop_assert_eq!(captured.omitted, 0);
+            } else {
+                prop_assert_eq!(&captured.head[..], &all[..limit / 2]);
+                prop_assert_eq!(&captured.tail[..], &all[all.len() - (limit - limit / 2)..]);
+                prop_assert_eq!(captured.omitted as usize, all.len() - limit);
+            }
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! Matchers: what can be asked of one string.
+
+use super::error::Mistake;
+use super::glob;
+use regex::Regex;
+
+/// A matcher as it is named in a pattern.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum MatcherKind {
+    Equals,
+    Contains,
+    StartsWith,
+    EndsWith,
+    Matches,
+    Globs,
+}
+
+/// A matcher with its argument, ready to be asked.
+#[derive(Clone, Debug)]
+pub(super) enum Matcher {
+    Equals(String),
+    Contains(String),
+    StartsWith(String),
+    EndsWith(String),
+    /// Unanchored.
+    Matches(Regex),
+    Globs(glob::Glob),
+}
+
+/// What is wrong with an argument, and at which byte of it.
+#[derive(Debug)]
+pub(super) struct BadArgument {
+    pub offset: usize,
+    pub mistake: Mistake,
+}
+
+impl Matcher {
+    pub fn new(kind: MatcherKind, argument: &str) -> Result<Self, BadArgument> {
+        Ok(match kind {
+            MatcherKind::Equals => Self::Equals(argument.to_owned()),
+            MatcherKind::Contains => Self::Contains(argument.to_owned()),
+            MatcherKind::StartsWith => Self::StartsWith(argument.to_owned()),
+            MatcherKind::EndsWith => Self::EndsWith(argument.to_owned()),
+            MatcherKind::Matches => {
+                Self::Matches(Regex::new(argument).map_err(|error| explain(argument, &error))?)
+            }
+            MatcherKind::Globs => Self::Globs(glob::Glob::new(argument)?),
+        })
+    }
+
+    pub fn matches(&self, text: &str) -> bool {
+        match self {
+            Self::Equals(argument) => text == argument,
+            Self::Contains(argument) => text.contains(argument.as_str()),
+            Self::StartsWith(argument) => text.starts_with(argument.as_str()),
+            Self::EndsWith(argument) => text.ends_with(argument.as_str()),
+            Self::Matches(regex) => regex.is_match(text),
+            Self::Globs(glob) => glob.matches(text),
+        }
+    }
+}
+
+/// `regex` reports mistakes as text only; its parser knows where they are.
+fn explain(argument: &str, error: &regex::Error) -> BadArgument {
+    let (offset, message) = match regex_syntax::parse(argument) {
+        Err(regex_syntax::Error::Parse(error)) => {
+            (error.span().start.offset, error.kind().to_string())
+        }
+        Err(regex_syntax::Error::Translate(error)) => {
+            (error.span().start.offset, error.kind().to_string())
+        }
+        _ => (0, error.to_string().trim_end_matches('.').to_lowercase()),
+    };
+    BadArgument {
+        offset,
+        mistake: Mistake::Regex(message),
+    }
+}

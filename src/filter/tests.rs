@@ -1,0 +1,908 @@
+//! Every rule of the language, and every message, by example.
+
+use super::TargetKind::{Benchmark, Binary, Example, Library, ProcMacro, Test};
+use super::parse::NESTING_LIMIT;
+use super::{Pattern, Subject, TargetKind};
+
+const KINDS: [TargetKind; 6] = [Library, ProcMacro, Binary, Test, Example, Benchmark];
+
+fn pattern(text: &str) -> Pattern {
+    text.parse()
+        .unwrap_or_else(|error| panic!("should be a pattern: {error}"))
+}
+
+/// Whether the pattern selects a test case with this name.
+fn selects_name(text: &str, name: &str) -> bool {
+    pattern(text).matches(&Subject {
+        package: "package",
+        kind: Library,
+        target: "target",
+        name,
+    })
+}
+
+/// The kinds of targets whose tests the pattern selects.
+fn kinds(text: &str) -> Vec<TargetKind> {
+    let pattern = pattern(text);
+    KINDS
+        .into_iter()
+        .filter(|kind| pattern.matches_binary("package", *kind, "target") == Some(true))
+        .collect()
+}
+
+/// Checks that two patterns mean the same for names made of `a`, `b` and `c`.
+#[track_caller]
+fn assert_same(left: &str, right: &str) {
+    let (left_pattern, right_pattern) = (pattern(left), pattern(right));
+    for name in ["", "a", "b", "c", "ab", "ac", "bc", "abc"] {
+        let subject = Subject {
+            package: "package",
+            kind: Test,
+            target: "target",
+            name,
+        };
+        assert_eq!(
+            left_pattern.matches(&subject),
+            right_pattern.matches(&subject),
+            "{left} and {right} differ for {name:?}"
+        );
+    }
+}
+
+/// The same, for operands written `A`, `B` and `C`.
+#[track_caller]
+fn assert_groups_as(left: &str, right: &str) {
+    let spell_out = |text: &str| {
+        text.replace('A', "name.contains(a)")
+            .replace('B', "name.contains(b)")
+            .replace('C', "name.contains(c)")
+    };
+    assert_same(&spell_out(left), &spell_out(right));
+}
+
+fn error(text: &str) -> String {
+    text.parse::<Pattern>()
+        .expect_err("should not be a pattern")
+        .to_string()
+}
+
+/// A message, the offending line and the caret line.
+fn lines(lines: &[&str]) -> String {
+    lines.join("\n")
+}
+
+fn message(text: &str) -> String {
+    text.parse::<Pattern>()
+        .expect_err("should not be a pattern")
+        .message()
+}
+
+mod selectors {
+    use super::*;
+
+    #[test]
+    fn constants_select_every_test_or_none() {
+        for text in ["all", "any", "true", "all()", "any( )", "true ()"] {
+            assert_eq!(kinds(text), KINDS, "{text}");
+        }
+        for text in ["none", "false", "none()", "false\t(\n)"] {
+            assert_eq!(kinds(text), [], "{text}");
+        }
+    }
+
+    #[test]
+    fn a_kind_of_target_stands_alone() {
+        for (text, expected) in [
+            ("binary", Binary),
+            ("test", Test),
+            ("example", Example),
+            ("benchmark", Benchmark),
+            ("benchmark()", Benchmark),
+        ] {
+            assert_eq!(kinds(text), [expected], "{text}");
+        }
+    }
+
+    #[test]
+    fn library_includes_procedural_macros() {
+        assert_eq!(kinds("library"), [Library, ProcMacro]);
+        assert_eq!(kinds("library()"), [Library, ProcMacro]);
+    }
+
+    #[test]
+    fn a_kind_of_target_with_a_matcher_asks_for_the_kind_and_the_targets_name() {
+        for (text, expected) in [
+            ("binary.equals(x)", Binary),
+            ("test.equals(x)", Test),
+            ("example.equals(x)", Example),
+            ("benchmark.equals(x)", Benchmark),
+        ] {
+            for kind in KINDS {
+                let pattern = pattern(text);
+                assert_eq!(
+                    pattern.matches_binary("x", kind, "x"),
+                    Some(kind == expected),
+                    "{text} {kind}"
+                );
+                assert_eq!(pattern.matches_binary("x", kind, "y"), Some(false));
+            }
+        }
+    }
+
+    #[test]
+    fn package_and_name_ask_for_those() {
+        let subject = Subject {
+            package: "p",
+            kind: Test,
+            target: "t",
+            name: "n",
+        };
+        assert!(pattern("package.equals(p)").matches(&subject));
+        assert!(!pattern("package.equals(n)").matches(&subject));
+        assert!(pattern("name.equals(n)").matches(&subject));
+        assert!(!pattern("name.equals(t)").matches(&subject));
+    }
+}
+
+mod matchers {
+    use super::*;
+
+    #[test]
+    fn equals_wants_the_whole_string() {
+        assert!(selects_name("name.equals(a::b)", "a::b"));
+        assert!(!selects_name("name.equals(a::b)", "a::b::c"));
+        assert!(!selects_name("name.equals(A)", "a"));
+    }
+
+    #[test]
+    fn contains_starts_with_and_ends_with_look_for_a_part() {
+        assert!(selects_name("name.contains(::b::)", "a::b::c"));
+        assert!(!selects_name("name.contains(::c::)", "a::b::c"));
+        assert!(selects_name("name.starts_with(a::)", "a::b"));
+        assert!(!selects_name("name.starts_with(b)", "a::b"));
+        assert!(selects_name("name.ends_with(::b)", "a::b"));
+        assert!(!selects_name("name.ends_with(a)", "a::b"));
+    }
+
+    #[test]
+    fn matches_finds_a_regular_expression_anywhere() {
+        assert!(selects_name(r"name.matches(b\d+)", "a::b12::c"));
+        assert!(!selects_name(r"name.matches(^b\d+)", "a::b12::c"));
+        assert!(selects_name("name.matches(^(a|b)$)", "b"));
+        assert!(selects_name("name.matches((?i)B)", "b"));
+    }
+
+    #[test]
+    fn globs_wants_the_whole_string_and_crosses_every_separator() {
+        for (glob, name, expected) in [
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "a::b/c::d", true),
+            ("*", "", true),
+            ("**::d", "a::b::d", true),
+            ("a?c", "aéc", true),
+            ("a?c", "ac", false),
+            ("[a-c]x", "bx", true),
+            ("[a-c]x", "dx", false),
+            ("[!a-c]x", "dx", true),
+            ("[^a-c]x", "bx", false),
+            ("[]a]", "]", true),
+            ("[a-]", "-", true),
+            (r"[\]]", "]", true),
+            ("[é-ü]", "ö", true),
+            ("[&&~~]", "&", true),
+            ("{one,t{wo,hree}}_*", "three_x", true),
+            ("{one,two}", "three", false),
+            ("a,b", "a,b", true),
+            ("{a,}b", "b", true),
+            (r"\*\\", r"*\", true),
+            (r"\*", "a", false),
+            ("a.c", "abc", false),
+            ("a*c", "a\nc", true),
+        ] {
+            let text = format!("name.globs({glob})");
+            assert_eq!(selects_name(&text, name), expected, "{glob} {name:?}");
+        }
+    }
+}
+
+mod arguments {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_delimiters_will_do() {
+        for text in [
+            "name.equals(a)",
+            "name.equals[a]",
+            "name.equals{a}",
+            "name.equals<a>",
+            "name.equals/a/",
+        ] {
+            assert!(selects_name(text, "a"), "{text}");
+            assert!(!selects_name(text, "b"), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_argument_is_taken_verbatim() {
+        assert!(selects_name("name.equals(foo::bar baz)", "foo::bar baz"));
+        assert!(selects_name("name.equals( a )", " a "));
+        assert!(!selects_name("name.equals( a )", "a"));
+        assert!(selects_name("name.equals()", ""));
+        assert!(selects_name("name.equals//", ""));
+        assert!(selects_name(r"name.equals(\)", r"\"));
+        assert!(selects_name("name.equals(a || b)", "a || b"));
+        assert!(selects_name("name.equals(é)", "é"));
+    }
+
+    #[test]
+    fn delimiters_within_an_argument_balance() {
+        assert!(selects_name("name.equals(a(b)(c(d)))", "a(b)(c(d))"));
+        assert!(selects_name("name.equals<Vec<Vec<u8>>>", "Vec<Vec<u8>>"));
+        assert!(selects_name("name.equals[[u8; 2]]", "[u8; 2]"));
+        assert!(selects_name("name.equals{{}}", "{}"));
+    }
+
+    #[test]
+    fn only_the_delimiters_of_the_argument_count() {
+        assert!(selects_name("name.equals([{<)", "[{<"));
+        assert!(selects_name("name.equals[)(]", ")("));
+        assert!(selects_name("name.equals/(/", "("));
+    }
+
+    #[test]
+    fn a_slash_ends_at_the_next_slash() {
+        assert_same("name.equals/a/ or name.equals/b/", "name.matches/^(a|b)$/");
+    }
+}
+
+mod operators {
+    use super::*;
+
+    #[test]
+    fn every_spelling_of_an_operator_means_the_same() {
+        for (spellings, expected) in [
+            (["A || B", "A | B", "A or B"], "(A) || (B)"),
+            (["A && B", "A & B", "A and B"], "(A) && (B)"),
+            ([r"A \ B", "A - B", "A minus B"], "(A) && (!B)"),
+            (["!A", "~A", "not A"], "! (A)"),
+        ] {
+            for spelling in spellings {
+                assert_groups_as(spelling, expected);
+            }
+        }
+    }
+
+    #[test]
+    fn or_is_looser_than_and_and_minus() {
+        assert_groups_as("A || B && C", "A || (B && C)");
+        assert_groups_as("A && B || C", "(A && B) || C");
+        assert_groups_as("A || B - C", "A || (B - C)");
+        assert_groups_as("A - B || C", "(A - B) || C");
+    }
+
+    #[test]
+    fn and_and_minus_go_left_to_right_on_one_level() {
+        assert_groups_as("A - B - C", "(A - B) - C");
+        assert_groups_as("A - B && C", "(A - B) && C");
+        assert_groups_as("A && B - C", "(A && B) - C");
+        assert_groups_as("A minus B or C", "(A minus B) or C");
+    }
+
+    #[test]
+    fn not_is_tightest() {
+        assert_groups_as("!A && B", "(!A) && B");
+        assert_groups_as("!A || B", "(!A) || B");
+        assert_groups_as("!A - B", "(!A) - B");
+        assert_groups_as("A - !B", "A - (!B)");
+        assert_groups_as("A and not B", "A && (!B)");
+    }
+
+    #[test]
+    fn nots_cancel_each_other() {
+        assert_groups_as("!!A", "A");
+        assert_groups_as("not ~ !A", "!A");
+        assert_groups_as("!(!A)", "A");
+    }
+
+    #[test]
+    fn parentheses_group() {
+        assert_groups_as("((A || B)) && C", "A && C || B && C");
+        assert_groups_as("A - (B - C)", "A && !(B && !C)");
+        assert_groups_as("!(A || B)", "!A && !B");
+    }
+
+    #[test]
+    fn white_space_is_free_between_words_and_signs() {
+        assert_same(
+            "\n name\t. contains (a)||name . con/b/\u{3000}",
+            "name.contains(a) || name.contains(b)",
+        );
+    }
+
+    #[test]
+    fn word_operators_end_where_their_letters_end() {
+        assert_same("not(all)", "none");
+        assert_same("all and(none)or(all)", "all");
+        assert_same("name.equals(a)or name.equals(b)", "name.matches/^[ab]$/");
+        assert_same("(all)minus(all)", "none");
+    }
+
+    #[test]
+    fn a_hyphen_is_never_part_of_a_word() {
+        assert_eq!(kinds("all-library"), [Binary, Test, Example, Benchmark]);
+        assert!(selects_name("name.equals(a-b)", "a-b"));
+    }
+
+    #[test]
+    fn long_chains_and_many_nots_do_not_nest() {
+        assert_same(&format!("none{}", " || none".repeat(50_000)), "none");
+        assert_same(&format!("all{}", " - none".repeat(50_000)), "all");
+        assert_same(&format!("{}all", "!".repeat(50_001)), "none");
+    }
+}
+
+mod abbreviations {
+    use super::*;
+
+    #[test]
+    fn before_a_dot_only_compound_selectors_compete() {
+        for (short, long) in [
+            ("n.eq(a)", "name.equals(a)"),
+            ("n.st(a)", "name.starts_with(a)"),
+            ("nam.c(a)", "name.contains(a)"),
+        ] {
+            assert_same(short, long);
+        }
+        let test_target = pattern("t.eq(x)");
+        assert_eq!(test_target.matches_binary("p", Test, "x"), Some(true));
+        assert_eq!(pattern("p.eq(x)").matches_package("x"), Some(true));
+        assert_eq!(
+            pattern("be.m(x)").matches_binary("p", Benchmark, "x"),
+            Some(true)
+        );
+    }
+
+    #[test]
+    fn elsewhere_only_simple_selectors_compete() {
+        assert_eq!(kinds("n"), []);
+        assert_eq!(kinds("no"), []);
+        assert_eq!(kinds("f"), []);
+        assert_eq!(kinds("al"), KINDS);
+        assert_eq!(kinds("an"), KINDS);
+        assert_eq!(kinds("tr"), KINDS);
+        assert_eq!(kinds("l"), [Library, ProcMacro]);
+        assert_eq!(kinds("bi()"), [Binary]);
+        assert_eq!(kinds("te"), [Test]);
+        assert_eq!(kinds("e"), [Example]);
+        assert_eq!(kinds("ben"), [Benchmark]);
+    }
+
+    #[test]
+    fn every_unambiguous_prefix_of_a_matcher_will_do() {
+        for (short, long) in [
+            ("eq", "equals"),
+            ("c", "contains"),
+            ("s", "starts_with"),
+            ("starts_", "starts_with"),
+            ("en", "ends_with"),
+            ("m", "matches"),
+            ("g", "globs"),
+        ] {
+            assert_same(&format!("name.{short}(b)"), &format!("name.{long}(b)"));
+        }
+    }
+
+    #[test]
+    fn an_ambiguous_word_lists_what_it_could_be() {
+        assert_eq!(
+            error("b.equals(x)"),
+            lines(&[
+                "ambiguous selector `b` (it could be `binary` or `benchmark`)",
+                "  b.equals(x)",
+                "  ^"
+            ])
+        );
+        assert_eq!(
+            error("all && t"),
+            lines(&[
+                "ambiguous selector `t` (it could be `true` or `test`)",
+                "  all && t",
+                "         ^"
+            ])
+        );
+        assert_eq!(
+            error("a"),
+            lines(&[
+                "ambiguous selector `a` (it could be `all` or `any`)",
+                "  a",
+                "  ^"
+            ])
+        );
+        assert_eq!(
+            error("name.e(x)"),
+            lines(&[
+                "ambiguous matcher `e` (it could be `equals` or `ends_with`)",
+                "  name.e(x)",
+                "       ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn an_unknown_word_lists_what_could_stand_there() {
+        assert_eq!(
+            error("all && parser"),
+            lines(&[
+                "unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, \
+                 `library`, `binary`, `test`, `example` or `benchmark`; or `name`, `package`, \
+                 `binary`, `test`, `example` or `benchmark` with a matcher, as in \
+                 `name.contains(parser)`)",
+                "  all && parser",
+                "         ^"
+            ])
+        );
+        assert_eq!(
+            error("!kind.equals(x)"),
+            lines(&[
+                "unknown selector `kind` (before a `.` write `name`, `package`, `binary`, \
+                 `test`, `example` or `benchmark`)",
+                "  !kind.equals(x)",
+                "   ^"
+            ])
+        );
+        assert_eq!(
+            error("name.is(x)"),
+            lines(&[
+                "unknown matcher `is` (write `equals`, `contains`, `starts_with`, `ends_with`, \
+                 `matches` or `globs`)",
+                "  name.is(x)",
+                "       ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn words_are_lower_case_and_whole() {
+        assert!(message("Library").starts_with("unknown selector `Library`"));
+        assert!(message("notall").starts_with("unknown selector `notall`"));
+        assert!(message("library2").starts_with("unknown selector `library2`"));
+        assert!(message("names.equals(x)").starts_with("unknown selector `names`"));
+    }
+
+    #[test]
+    fn operators_have_no_abbreviations() {
+        assert_eq!(
+            error("all an library"),
+            lines(&[
+                "expected an operator, such as `&&`, `||` or `-`, found `an`",
+                "  all an library",
+                "      ^"
+            ])
+        );
+        assert!(message("no all").starts_with("expected an operator"));
+    }
+}
+
+mod mistakes {
+    use super::*;
+
+    #[test]
+    fn an_empty_pattern_is_told_what_to_write() {
+        for text in ["", " \t\n"] {
+            assert_eq!(
+                error(text),
+                "the pattern is empty (write `all` to select every test)"
+            );
+        }
+    }
+
+    #[test]
+    fn a_missing_selector_is_pointed_at() {
+        assert_eq!(
+            error("all && "),
+            lines(&[
+                "expected a selector, found the end of the pattern",
+                "  all &&",
+                "        ^"
+            ])
+        );
+        assert_eq!(
+            error("all || && library"),
+            lines(&[
+                "expected a selector, found `&&`",
+                "  all || && library",
+                "         ^"
+            ])
+        );
+        assert_eq!(
+            error("all and or library"),
+            lines(&[
+                "expected a selector, found `or`",
+                "  all and or library",
+                "          ^"
+            ])
+        );
+        assert_eq!(
+            error("()"),
+            lines(&["expected a selector, found `)`", "  ()", "   ^"])
+        );
+        assert_eq!(message("@"), "expected a selector, found `@`");
+        assert_eq!(
+            message("not"),
+            "expected a selector, found the end of the pattern"
+        );
+        assert_eq!(message("|||"), "expected a selector, found `||`");
+        assert_eq!(
+            message("minus.equals(x)"),
+            "expected a selector, found `minus`"
+        );
+    }
+
+    #[test]
+    fn a_missing_operator_is_pointed_at() {
+        assert_eq!(
+            error("library package.equals(x)"),
+            lines(&[
+                "expected an operator, such as `&&`, `||` or `-`, found `package`",
+                "  library package.equals(x)",
+                "          ^"
+            ])
+        );
+        assert_eq!(
+            error("library not package.equals(x)"),
+            lines(&[
+                "expected an operator, such as `&&`, `||` or `-`, found `not` (write `and not`)",
+                "  library not package.equals(x)",
+                "          ^"
+            ])
+        );
+        assert_eq!(
+            error("(library [x])"),
+            lines(&[
+                "expected an operator, such as `&&`, `||` or `-`, found `[`",
+                "  (library [x])",
+                "           ^"
+            ])
+        );
+        assert!(message("all()()").ends_with("found `(`"));
+    }
+
+    #[test]
+    fn unbalanced_parentheses_are_pointed_at() {
+        assert_eq!(
+            error("all && (library || (test)"),
+            lines(&[
+                "this `(` is never closed",
+                "  all && (library || (test)",
+                "         ^"
+            ])
+        );
+        assert_eq!(
+            error("library) && all"),
+            lines(&[
+                "there is no `(` that this `)` could close",
+                "  library) && all",
+                "         ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn a_compound_selector_alone_needs_a_matcher() {
+        assert_eq!(
+            error("package(foo)"),
+            lines(&[
+                "`package` needs a matcher, as in `package.contains(…)`",
+                "  package(foo)",
+                "  ^"
+            ])
+        );
+        assert_eq!(
+            message("nam && all"),
+            "`name` needs a matcher, as in `name.contains(…)`"
+        );
+    }
+
+    #[test]
+    fn a_simple_selector_takes_no_matcher() {
+        assert_eq!(
+            error("all && lib.equals(x)"),
+            lines(&[
+                "`library` takes no matcher (only `name`, `package`, `binary`, `test`, \
+                 `example` or `benchmark` do)",
+                "  all && lib.equals(x)",
+                "         ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn a_simple_selector_takes_no_argument() {
+        assert_eq!(
+            error("test(parse)"),
+            lines(&[
+                "`test` takes no argument (to select by the target's name write \
+                 `test.equals(parse)`, by the name of the test case `name.contains(parse)`)",
+                "  test(parse)",
+                "      ^"
+            ])
+        );
+        assert_eq!(
+            message("bin(x)"),
+            "`binary` takes no argument (to select by the target's name write `binary.equals(x)`)"
+        );
+        assert_eq!(message("all(x)"), "`all` takes no argument");
+    }
+
+    #[test]
+    fn a_missing_matcher_is_pointed_at() {
+        assert_eq!(
+            error("name.(x)"),
+            lines(&[
+                "expected a matcher, found `(` (write `equals`, `contains`, `starts_with`, \
+                 `ends_with`, `matches` or `globs`)",
+                "  name.(x)",
+                "       ^"
+            ])
+        );
+        assert!(message("name.").starts_with("expected a matcher, found the end of the pattern"));
+    }
+
+    #[test]
+    fn a_missing_argument_is_pointed_at() {
+        assert_eq!(
+            error("name.eq && all"),
+            lines(&[
+                "`equals` needs an argument, as in `equals(…)`, found `&&`",
+                "  name.eq && all",
+                "          ^"
+            ])
+        );
+        assert_eq!(
+            error("name.starts-with(x)"),
+            lines(&[
+                "`starts_with` needs an argument, as in `starts_with(…)`, found `-`",
+                "  name.starts-with(x)",
+                "             ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn an_argument_that_is_never_closed_is_pointed_at() {
+        assert_eq!(
+            error(r"name.matches(\() && all"),
+            lines(&[
+                "the argument is never closed: no `)` is left for this `(` (within an argument \
+                 they must balance; if they do not, use other delimiters, such as `/…/`)",
+                "  name.matches(\\() && all",
+                "              ^"
+            ])
+        );
+        assert_eq!(
+            message("name.equals/x"),
+            "the argument is never closed: no `/` is left for this `/`"
+        );
+    }
+
+    #[test]
+    fn a_bad_regular_expression_is_pointed_into() {
+        assert_eq!(
+            error("all && name.matches[a(b]"),
+            lines(&[
+                "bad regular expression: unclosed group",
+                "  all && name.matches[a(b]",
+                "                       ^"
+            ])
+        );
+        assert_eq!(
+            error(r"name.matches(é\p{Nonsense})"),
+            lines(&[
+                "bad regular expression: Unicode property not found",
+                "  name.matches(é\\p{Nonsense})",
+                "                ^"
+            ])
+        );
+        assert_eq!(
+            error(r"name.matches/\w{1000}{1000}/"),
+            lines(&[
+                "bad regular expression: compiled regex exceeds size limit of 10485760 bytes",
+                "  name.matches/\\w{1000}{1000}/",
+                "               ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn a_bad_glob_is_pointed_into() {
+        for (glob, message, caret) in [
+            ("a[b", r"this `[` is never closed (write `\[`)", " ^"),
+            ("a[]", r"this `[` is never closed (write `\[`)", " ^"),
+            ("a[x-", r"this `[` is never closed (write `\[`)", " ^"),
+            ("[z-a]", "the range ends before it starts", " ^"),
+            ("a{b{c}", r"this `{` is never closed (write `\{`)", " ^"),
+            ("a}", r"no `{` before this `}` (write `\}`)", " ^"),
+            (r"ab\", r"nothing follows this `\` (write `\\`)", "  ^"),
+        ] {
+            assert_eq!(
+                error(&format!("name.globs({glob})")),
+                format!("bad glob: {message}\n  name.globs({glob})\n             {caret}")
+            );
+        }
+        let deep = format!("name.globs/{}{}/", "{".repeat(1000), "}".repeat(1000));
+        assert_eq!(
+            message(&deep),
+            "bad glob: it is too long or its braces are nested too deeply"
+        );
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let nested = |depth| format!("{}all{}", "(".repeat(depth), ")".repeat(depth));
+        assert_same(&nested(NESTING_LIMIT), "all");
+        assert_eq!(
+            message(&nested(NESTING_LIMIT + 1)),
+            "the pattern nests parentheses more than 100 deep"
+        );
+        assert_eq!(
+            message(&"!(".repeat(1_000_000)),
+            "the pattern nests parentheses more than 100 deep"
+        );
+    }
+
+    #[test]
+    fn parentheses_side_by_side_do_not_nest() {
+        assert_same(&format!("(all){}", " && (all)".repeat(1000)), "all");
+    }
+
+    #[test]
+    fn the_caret_stands_under_the_column_despite_tabs_and_wide_characters() {
+        assert_eq!(
+            error("\tall\t&& @"),
+            lines(&[
+                "expected a selector, found `@`",
+                "  \tall\t&& @",
+                "  \t   \t   ^"
+            ])
+        );
+        assert_eq!(
+            error("name.equals(é) && @"),
+            lines(&[
+                "expected a selector, found `@`",
+                "  name.equals(é) && @",
+                "                    ^"
+            ])
+        );
+        assert_eq!(
+            error("name.equals(試験) && @"),
+            lines(&[
+                "expected a selector, found `@`",
+                "  name.equals(試験) && @",
+                "                       ^"
+            ])
+        );
+        assert_eq!(
+            error("name.equals(e\u{301}) && @"),
+            lines(&[
+                "expected a selector, found `@`",
+                "  name.equals(e\u{301}) && @",
+                "                    ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn only_the_offending_line_is_shown() {
+        assert_eq!(
+            error("all &&\n  (library || @)\n  && test"),
+            lines(&[
+                "expected a selector, found `@`",
+                "    (library || @)",
+                "                ^"
+            ])
+        );
+        assert_eq!(
+            error("all &&\r\n"),
+            lines(&[
+                "expected a selector, found the end of the pattern",
+                "  all &&",
+                "        ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn control_characters_are_not_sent_to_the_terminal() {
+        assert_eq!(
+            error("all \u{1b}[31m"),
+            lines(&[
+                "expected an operator, such as `&&`, `||` or `-`, found `\u{fffd}`",
+                "  all \u{fffd}[31m",
+                "      ^"
+            ])
+        );
+    }
+
+    #[test]
+    fn the_offset_is_in_bytes_of_the_text_as_given() {
+        let error = "  name.equals(é) @".parse::<Pattern>().unwrap_err();
+        assert_eq!(error.offset(), 18);
+    }
+}
+
+mod knowledge {
+    use super::*;
+
+    #[test]
+    fn a_package_is_decided_where_targets_and_names_do_not_matter() {
+        for (text, expected) in [
+            ("all", Some(true)),
+            ("none", Some(false)),
+            ("package.equals(p)", Some(true)),
+            ("package.equals(q)", Some(false)),
+            ("!package.equals(q)", Some(true)),
+            ("library", None),
+            ("name.equals(x)", None),
+            ("binary.equals(x)", None),
+            ("package.equals(q) && name.equals(x)", Some(false)),
+            ("name.equals(x) && package.equals(q)", Some(false)),
+            ("package.equals(p) && name.equals(x)", None),
+            ("package.equals(p) || name.equals(x)", Some(true)),
+            ("package.equals(q) || name.equals(x)", None),
+            ("name.equals(x) - package.equals(p)", Some(false)),
+            ("package.equals(p) - name.equals(x)", None),
+            ("!(package.equals(q) && library)", Some(true)),
+            ("!name.equals(x)", None),
+        ] {
+            assert_eq!(pattern(text).matches_package("p"), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_binary_is_decided_where_names_do_not_matter() {
+        for (text, expected) in [
+            ("library", Some(false)),
+            ("test", Some(true)),
+            ("test.equals(t)", Some(true)),
+            ("test.equals(u)", Some(false)),
+            ("name.equals(x)", None),
+            ("test && name.equals(x)", None),
+            ("test || name.equals(x)", Some(true)),
+            ("library && name.equals(x)", Some(false)),
+            ("package.equals(p) && test", Some(true)),
+            ("package.equals(q) || !test", Some(false)),
+        ] {
+            assert_eq!(
+                pattern(text).matches_binary("p", Test, "t"),
+                expected,
+                "{text}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_pattern_displays_as_it_was_written() {
+    let text = " n.eq( x )  or\tlib ";
+    assert_eq!(pattern(text).to_string(), text);
+}
+
+#[test]
+fn a_pattern_can_be_shared_by_threads() {
+    fn is_shareable<T: Send + Sync + Clone + 'static>() {}
+    is_shareable::<Pattern>();
+}
+
+#[test]
+fn every_example_of_the_chapter_on_patterns_is_a_pattern() {
+    let chapter = include_str!("../../docs/src/patterns.md");
+    let mut examples = 0;
+    for block in chapter.split("```pattern\n").skip(1) {
+        for line in block.lines().take_while(|line| *line != "```") {
+            pattern(line);
+            examples += 1;
+        }
+    }
+    assert!(examples > 0);
+}

@@ -1,0 +1,240 @@
+//! Where a run stands, and the few lines that show it.
+
+use super::cargo_line::CargoStatus;
+use super::event::{Binary, Case, Event, Repeat, TestId};
+use super::outcome::{Status, Tally};
+use super::output::readable;
+use super::terminal::{Paint, Role, Size};
+use super::units::{Bytes, Elapsed, Thousands};
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Tests that ran for less are not named: their names would only flicker.
+const WORTH_NAMING: Duration = Duration::from_millis(500);
+
+/// How many tests are named, at most.
+const MOST_NAMED: usize = 8;
+
+/// Columns that what a line is about takes, as in Cargo's output.
+const LABEL: usize = 12;
+
+/// What is going on at one moment.
+#[derive(Debug)]
+pub struct Board {
+    start: Instant,
+    /// What Cargo is doing, in its words.
+    build: Option<(String, String)>,
+    listing: Vec<String>,
+    packing: Option<(String, u64)>,
+    waiting: u64,
+    running: BTreeMap<TestId, Running>,
+    tally: Tally,
+    cancelled: bool,
+    finished: bool,
+}
+
+#[derive(Debug)]
+struct Running {
+    since: Instant,
+    binary: String,
+    name: String,
+}
+
+impl Board {
+    pub fn new(now: Instant) -> Self {
+        Self {
+            start: now,
+            build: None,
+            listing: Vec::new(),
+            packing: None,
+            waiting: 0,
+            running: BTreeMap::new(),
+            tally: Tally::default(),
+            cancelled: false,
+            finished: false,
+        }
+    }
+
+    pub fn update(&mut self, now: Instant, event: &Event<'_>) {
+        match event {
+            Event::BuildStarted => self.build = Some(("Building".to_owned(), String::new())),
+            Event::CargoLine(line) => self.cargo_line(line),
+            Event::BuildFinished { .. } => self.build = None,
+            Event::ListingStarted(binary) => self.listing.push(binary.to_string()),
+            Event::Listed { binary, .. } => self.listed(binary),
+            Event::ListingFailed { binary, .. } => {
+                self.listed(binary);
+                self.tally.errors += 1;
+            }
+            Event::Packing { what, bytes } => {
+                self.packing = Some((readable(what.as_bytes(), false), *bytes));
+            }
+            Event::Packed => self.packing = None,
+            Event::Queued(count) => self.waiting += count,
+            Event::TestStarted { id, case, repeat } => {
+                self.waiting = self.waiting.saturating_sub(1);
+                self.running.insert(*id, Running::new(now, case, *repeat));
+            }
+            Event::TestFinished { id, outcome, .. } => {
+                let ran = self.running.remove(id).is_some();
+                if !ran && outcome.status != Status::Ignored {
+                    self.waiting = self.waiting.saturating_sub(1);
+                }
+                self.tally.add(&outcome.status);
+            }
+            Event::Cancelled(_) => self.cancelled = true,
+            Event::Finished(_) => self.finished = true,
+            Event::RunStarted
+            | Event::Output { .. }
+            | Event::Slow { .. }
+            | Event::Warning(_)
+            | Event::Note(_) => {}
+        }
+    }
+
+    fn cargo_line(&mut self, line: &str) {
+        let line = readable(line.as_bytes(), false);
+        if let (Some(build), Some(status)) = (&mut self.build, CargoStatus::parse(&line)) {
+            *build = (status.verb.to_owned(), status.rest.to_owned());
+        }
+    }
+
+    fn listed(&mut self, binary: &Binary<'_>) {
+        let binary = binary.to_string();
+        if let Some(position) = self.listing.iter().position(|listed| *listed == binary) {
+            self.listing.remove(position);
+        }
+    }
+
+    /// The lines to draw, none if the run is over. They may be wider than the
+    /// terminal, but leave room for at least one more line on it.
+    pub fn lines(&self, now: Instant, paint: Paint, size: Size) -> Vec<String> {
+        if self.finished {
+            return Vec::new();
+        }
+        let mut lines = Vec::new();
+        let age = now.saturating_duration_since(self.start);
+        let label = |label: &str| {
+            let label = format!("{} {label:>width$}", spinner(age), width = LABEL - 2);
+            paint.apply(Role::Activity, label)
+        };
+        if let Some((verb, rest)) = &self.build {
+            lines.push(format!("{} {rest}", label(verb)));
+        }
+        match self.listing.as_slice() {
+            [] => {}
+            [binary] => lines.push(format!("{} {binary}", label("Listing"))),
+            [binary, rest @ ..] => {
+                lines.push(format!(
+                    "{} {binary} and {} more",
+                    label("Listing"),
+                    rest.len()
+                ));
+            }
+        }
+        if let Some((what, bytes)) = &self.packing {
+            lines.push(format!(
+                "{} {what} ({} so far)",
+                label("Packing"),
+                Bytes(*bytes)
+            ));
+        }
+        if self.total() > 0 {
+            let verb = if self.cancelled {
+                "Stopping"
+            } else {
+                "Testing"
+            };
+            lines.push(format!("{} {}", label(verb), self.progress(paint, size)));
+        }
+        lines.truncate(size.height.saturating_sub(1));
+        let room = size.height.saturating_sub(1 + lines.len());
+        lines.extend(self.named(now, paint, size, room.min(MOST_NAMED)));
+        lines
+    }
+
+    fn total(&self) -> u64 {
+        self.waiting + self.running.len() as u64 + self.tally.run()
+    }
+
+    /// The bar, if there is room for one, and the counts.
+    fn progress(&self, paint: Paint, size: Size) -> String {
+        let (done, total) = (self.tally.run(), self.total());
+        let failures = self.tally.failures();
+        let fraction = format!("{}/{}", Thousands(done), Thousands(total));
+        let failed = format!("{} failed", Thousands(failures));
+        let before = format!("{fraction}: {} passed, ", Thousands(self.tally.passed));
+        let after = format!(
+            ", {} running, {} queued",
+            self.running.len(),
+            Thousands(self.waiting)
+        );
+        let room = size
+            .width
+            .saturating_sub(LABEL + 5 + before.len() + failed.len() + after.len());
+        let bar = match room.min(30) {
+            0..8 => String::new(),
+            width => format!("[{}] ", bar(done, total, width)),
+        };
+        let failed = match failures {
+            0 => failed,
+            _ => paint.apply(Role::Bad, failed).to_string(),
+        };
+        format!("{bar}{before}{failed}{after}")
+    }
+
+    /// The tests that have been running longest, the oldest first.
+    fn named(
+        &self,
+        now: Instant,
+        paint: Paint,
+        size: Size,
+        count: usize,
+    ) -> impl Iterator<Item = String> {
+        let age = move |test: &Running| now.saturating_duration_since(test.since);
+        let mut tests: Vec<_> = self
+            .running
+            .values()
+            .filter(|test| age(test) >= WORTH_NAMING)
+            .collect();
+        tests.sort_by_key(|test| test.since);
+        tests.truncate(count);
+        tests.into_iter().map(move |test| {
+            let Running { binary, name, .. } = test;
+            let time = paint.apply(Role::Aside, format!("{:>LABEL$}", Elapsed(age(test))));
+            // The name says more than what comes before it.
+            if LABEL + binary.len() + name.len() + 2 <= size.width {
+                format!("{time} {binary} {name}")
+            } else {
+                format!("{time} {name}")
+            }
+        })
+    }
+}
+
+impl Running {
+    fn new(now: Instant, case: &Case<'_>, repeat: Option<Repeat>) -> Self {
+        let name = readable(case.name.as_bytes(), false);
+        Self {
+            since: now,
+            binary: case.binary().to_string(),
+            name: repeat.map_or(name.clone(), |repeat| format!("{name} {repeat}")),
+        }
+    }
+}
+
+fn spinner(age: Duration) -> char {
+    const FRAMES: [char; 10] = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
+    FRAMES[(age.as_millis() / 100) as usize % FRAMES.len()]
+}
+
+fn bar(done: u64, total: u64, width: usize) -> String {
+    let filled = (u128::from(done) * width as u128 / u128::from(total.max(1))) as usize;
+    if filled >= width {
+        return "=".repeat(width);
+    }
+    format!("{}>{}", "=".repeat(filled), " ".repeat(width - filled - 1))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,47 @@
+//! Telling what Cargo is doing from what it writes for people.
+
+/// A line like `   Compiling serde v1.0.228`: Cargo aligns the verb to the right
+/// in twelve columns.
+#[derive(Debug, PartialEq, Eq)]
+pub struct CargoStatus<'a> {
+    pub verb: &'a str,
+    pub rest: &'a str,
+}
+
+impl<'a> CargoStatus<'a> {
+    /// Reads a line without control sequences. `None`: it is no such line, but a
+    /// warning, an error, or part of one.
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (verb, rest) = line.split_at_checked(12)?;
+        let verb = verb.trim_start();
+        let is_verb = verb.starts_with(char::is_uppercase) && verb.chars().all(char::is_alphabetic);
+        let rest = rest.strip_prefix(' ').filter(|_| is_verb)?;
+        Some(Self { verb, rest })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_told_from_a_diagnostic() {
+        let line = "   Compiling serde v1.0.228";
+        let status = CargoStatus {
+            verb: "Compiling",
+            rest: "serde v1.0.228",
+        };
+        assert_eq!(CargoStatus::parse(line), Some(status));
+        for line in [
+            "",
+            "warning: unused variable: `x`",
+            "error[E0308]: mismatched types",
+            "  --> src/lib.rs:3:9",
+            "   |         ^ expected",
+            "Résumé — naïveté here",
+            "Undercooked potatoes are bad",
+        ] {
+            assert_eq!(CargoStatus::parse(line), None, "{line}");
+        }
+    }
+}

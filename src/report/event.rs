@@ -1,0 +1,137 @@
+//! What a reporter is told: the events of a run, in the order they happened.
+
+use super::outcome::{Cancellation, Summary, TestOutcome};
+use crate::executor::Stream;
+use crate::filter::TargetKind;
+use std::fmt;
+use std::time::Duration;
+
+/// Something that happened in a run.
+///
+/// The conductor sends the events in order, [`RunStarted`](Self::RunStarted)
+/// first and [`Finished`](Self::Finished) last.
+#[derive(Clone, Copy, Debug)]
+pub enum Event<'a> {
+    RunStarted,
+    BuildStarted,
+    /// One line of what Cargo writes to stderr, without its newline.
+    CargoLine(&'a str),
+    BuildFinished {
+        success: bool,
+        duration: Duration,
+    },
+    ListingStarted(Binary<'a>),
+    Listed {
+        binary: Binary<'a>,
+        /// How many test cases it has, before any filter.
+        count: usize,
+    },
+    /// A binary whose test cases could not be listed. Counts as one error.
+    ListingFailed {
+        binary: Binary<'a>,
+        message: &'a str,
+    },
+    /// A layer is being built.
+    Packing {
+        what: &'a str,
+        /// Packed so far in the whole run.
+        bytes: u64,
+    },
+    /// No layer is being built any more, for now.
+    Packed,
+    /// So many more test cases (and repetitions) are waiting for a slot. Each
+    /// ends in a [`TestFinished`](Self::TestFinished) unless the run is cancelled.
+    /// Those that are ignored never wait, and are not counted.
+    Queued(u64),
+    TestStarted {
+        id: TestId,
+        case: Case<'a>,
+        repeat: Option<Repeat>,
+    },
+    /// What a running test writes, as it writes it (`--nocapture`).
+    Output {
+        case: Case<'a>,
+        stream: Stream,
+        bytes: &'a [u8],
+    },
+    /// A test has been running for long, and still is.
+    Slow {
+        case: Case<'a>,
+        repeat: Option<Repeat>,
+        elapsed: Duration,
+    },
+    /// Exactly one for each test case and repetition. A test that was ignored or
+    /// could not be started has no [`TestStarted`](Self::TestStarted) before it.
+    TestFinished {
+        id: TestId,
+        case: Case<'a>,
+        repeat: Option<Repeat>,
+        outcome: &'a TestOutcome,
+    },
+    Warning(&'a str),
+    Note(&'a str),
+    /// No further test starts, for this reason.
+    Cancelled(Cancellation),
+    Finished(&'a Summary),
+}
+
+/// Tells running tests apart. Unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TestId(pub u64);
+
+/// A test binary, as people know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Binary<'a> {
+    pub package: &'a str,
+    pub kind: TargetKind,
+    pub target: &'a str,
+}
+
+impl fmt::Display for Binary<'_> {
+    /// `package target-kind/name`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.package, self.kind, self.target)
+    }
+}
+
+/// A test case, as people know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Case<'a> {
+    pub package: &'a str,
+    pub kind: TargetKind,
+    pub target: &'a str,
+    pub name: &'a str,
+}
+
+impl<'a> Case<'a> {
+    /// The test binary that the test case is in.
+    pub fn binary(&self) -> Binary<'a> {
+        Binary {
+            package: self.package,
+            kind: self.kind,
+            target: self.target,
+        }
+    }
+}
+
+impl fmt::Display for Case<'_> {
+    /// `package target-kind/name test::path`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.binary(), self.name)
+    }
+}
+
+/// Which repetition of a test case this is (`--repeat`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// From 1.
+    pub number: u32,
+    pub of: u32,
+}
+
+impl fmt::Display for Repeat {
+    /// `[2/5]`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}/{}]", self.number, self.of)
+    }
+}

@@ -1,0 +1,110 @@
+use super::*;
+use crate::report::narrator::Detail;
+use crate::report::outcome::Summary;
+use crate::report::samples::*;
+use crate::report::terminal::{InMemoryTerm, Size};
+use insta::assert_snapshot;
+
+fn fancy(width: u16, height: u16) -> (InMemoryTerm, Fancy) {
+    let terminal = InMemoryTerm::new(height, width);
+    let size = Size {
+        width: width.into(),
+        height: height.into(),
+    };
+    let paint = Paint::new(false);
+    let narrator = Narrator::new(paint, Detail::Remarkable, false);
+    let screen = Screen::in_memory(&terminal, size);
+    (terminal, Fancy::new(narrator, paint, screen))
+}
+
+#[test]
+fn failures_go_by_above_the_bar_and_the_summary_takes_its_place() {
+    let (terminal, mut fancy) = fancy(80, 20);
+    let (good, bad) = (passed(), aborted());
+    let mut now = Instant::now();
+    for event in [
+        Event::Queued(3),
+        started(1, "quick"),
+        finished(1, "quick", &good),
+        started(2, "broken"),
+        finished(2, "broken", &bad),
+        started(3, "long"),
+    ] {
+        now += INTERVAL;
+        fancy.report_at(now, &event);
+    }
+    now += Duration::from_secs(2);
+    fancy.tick_at(now);
+    assert_snapshot!(terminal.contents(), @r#"
+    FAIL    [   0.040s] fd-find test/cli broken (signal SIGABRT)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+
+    ⠼    Testing [============>      ] 2/3: 1 passed, 1 failed, 1 running, 0 queued
+           2.00s fd-find test/cli long
+    "#);
+    let summary = Summary {
+        tally: crate::report::Tally {
+            passed: 2,
+            failed: 1,
+            ..Default::default()
+        },
+        duration: Duration::from_secs(2),
+        ..Summary::default()
+    };
+    fancy.report_at(now, &finished(3, "long", &good));
+    fancy.report_at(now, &Event::Finished(&summary));
+    fancy.finish().unwrap();
+    assert_snapshot!(terminal.contents(), @r#"
+    FAIL    [   0.040s] fd-find test/cli broken (signal SIGABRT)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+
+    Ran 3 tests in 2.00s
+        2 passed
+        1 failed
+
+    Failures:
+        FAIL    fd-find test/cli broken (signal SIGABRT)
+    "#);
+}
+
+#[test]
+fn ten_thousand_quick_tests_are_drawn_a_few_times() {
+    let (terminal, mut fancy) = fancy(80, 20);
+    let (good, bad) = (passed(), failed());
+    let start = Instant::now();
+    let mut drawn = Vec::new();
+    fancy.report_at(start, &Event::Queued(10_000));
+    for number in 0..10_000 {
+        let now = start + Duration::from_micros(100 * number);
+        let outcome = if number % 100 == 0 { &bad } else { &good };
+        fancy.report_at(now, &started(number, "a"));
+        fancy.report_at(now, &finished(number, "a", outcome));
+        drawn.extend(fancy.drawn);
+        drawn.dedup();
+    }
+    assert!(drawn.len() <= 13, "drawn {} times in a second", drawn.len());
+    drop(fancy);
+    assert!(terminal.contents().contains("FAIL"));
+}
+
+#[test]
+fn much_text_does_not_wait_in_memory() {
+    let (_terminal, mut fancy) = fancy(80, 20);
+    let now = Instant::now();
+    let mut outcome = failed();
+    outcome.stdout.head = vec![b'x'; 2 * MOST_WAITING];
+    for number in 0..3 {
+        fancy.report_at(now, &finished(number, "a", &outcome));
+        assert!(fancy.waiting.len() <= MOST_WAITING);
+    }
+}
+
+#[test]
+fn what_was_told_is_seen_even_if_the_run_breaks_off() {
+    let (terminal, mut fancy) = fancy(80, 20);
+    let now = Instant::now();
+    fancy.report_at(now, &Event::Queued(2));
+    fancy.report_at(now, &Event::Warning("the disk is full"));
+    drop(fancy);
+    assert_eq!(terminal.contents(), "warning: the disk is full");
+}

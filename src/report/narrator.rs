@@ -1,0 +1,380 @@
+//! The words: what is written for people when something happens, whatever draws
+//! it.
+
+use super::cargo_line::CargoStatus;
+use super::event::{Binary, Case, Event, Repeat};
+use super::outcome::{Cancellation, Exit, Status, Summary, TestOutcome};
+use crate::executor::Captured;
+use super::output::{captured, readable};
+use super::terminal::{Paint, Role};
+use super::units::{Bytes, Count, Elapsed, Thousands};
+use std::fmt::{self, Write as _};
+use std::time::Duration;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Failures, warnings and the summary.
+    Failures,
+    /// Also what stands out: slow tests, notes. Progress is drawn, not said.
+    Remarkable,
+    /// Also a line for each test, and every line of Cargo's.
+    Everything,
+}
+
+/// Turns events into text. Of tests that passed it keeps nothing, of those that
+/// failed a line for the summary.
+#[derive(Debug)]
+pub struct Narrator {
+    paint: Paint,
+    detail: Detail,
+    show_output: bool,
+    failures: Vec<Failure>,
+    /// Whether a test's streamed output has left the cursor inside a line.
+    inside_line: bool,
+    /// Whether what was told last ended in an empty line, or nothing was told yet.
+    after_gap: bool,
+}
+
+/// A line of the summary; in the order they are shown.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Failure {
+    subject: String,
+    repetition: u32,
+    line: String,
+}
+
+impl Narrator {
+    /// `show_output`: also that of tests that passed.
+    pub fn new(paint: Paint, detail: Detail, show_output: bool) -> Self {
+        Self {
+            paint,
+            detail,
+            show_output,
+            failures: Vec::new(),
+            inside_line: false,
+            after_gap: true,
+        }
+    }
+
+    /// What is to be written about an event: whole lines, except for streamed
+    /// output, which is passed on as it is.
+    pub fn tell(&mut self, event: &Event<'_>) -> Vec<u8> {
+        if let Event::Output { bytes, .. } = event {
+            self.inside_line = bytes.last().map_or(self.inside_line, |&last| last != b'\n');
+            self.after_gap = false;
+            return bytes.to_vec();
+        }
+        let text = match event {
+            Event::CargoLine(line) => self.cargo_line(line),
+            Event::ListingFailed { binary, message } => self.listing_failed(binary, message),
+            Event::Slow {
+                case,
+                repeat,
+                elapsed,
+            } => self.slow(case, *repeat, *elapsed),
+            Event::TestFinished {
+                case,
+                repeat,
+                outcome,
+                ..
+            } => self.test_finished(case, *repeat, outcome),
+            Event::Warning(text) => self.paragraph(Role::Caution, "warning", text),
+            Event::Note(text) if self.detail >= Detail::Remarkable => {
+                self.paragraph(Role::Strong, "note", text)
+            }
+            Event::Cancelled(reason) => self.cancelled(*reason),
+            Event::Finished(summary) => self.summary(summary),
+            _ => String::new(),
+        };
+        if text.is_empty() {
+            return Vec::new();
+        }
+        self.after_gap = text.ends_with("\n\n");
+        if std::mem::take(&mut self.inside_line) {
+            let reset = if self.paint.is_colored() {
+                "\x1b[0m"
+            } else {
+                ""
+            };
+            return format!("{reset}\n{text}").into_bytes();
+        }
+        text.into_bytes()
+    }
+
+    fn cargo_line(&self, line: &str) -> String {
+        let plain = readable(line.as_bytes(), false);
+        let shown = match CargoStatus::parse(&plain) {
+            Some(status) if status.verb == "Finished" => self.detail >= Detail::Remarkable,
+            Some(_) => self.detail >= Detail::Everything,
+            None => true,
+        };
+        if shown {
+            format!("{line}\n")
+        } else {
+            String::new()
+        }
+    }
+
+    fn listing_failed(&mut self, binary: &Binary<'_>, message: &str) -> String {
+        let label = self.label(Role::Bad, "ERROR");
+        let what = format!("{}: its tests could not be listed", self.binary(binary));
+        self.failures.push(Failure {
+            subject: binary.to_string(),
+            repetition: 0,
+            line: format!("{label} {what}"),
+        });
+        let message = self.indented(message);
+        format!("{label} {} {what}\n{message}\n", Clock(None))
+    }
+
+    fn slow(&self, case: &Case<'_>, repeat: Option<Repeat>, elapsed: Duration) -> String {
+        if self.detail < Detail::Remarkable {
+            return String::new();
+        }
+        let label = self.label(Role::Caution, "SLOW");
+        let case = self.case(case, repeat);
+        format!("{label} {} {case} (still running)\n", Clock(Some(elapsed)))
+    }
+
+    fn test_finished(
+        &mut self,
+        case: &Case<'_>,
+        repeat: Option<Repeat>,
+        outcome: &TestOutcome,
+    ) -> String {
+        let (role, label) = match &outcome.status {
+            Status::Passed => (Role::Good, "PASS"),
+            Status::Failed(_) => (Role::Bad, "FAIL"),
+            Status::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
+            Status::Ignored => (Role::Caution, "IGNORED"),
+            Status::Error { .. } => (Role::Bad, "ERROR"),
+        };
+        let failed = outcome.status.is_failure();
+        let with_output = failed || self.show_output && outcome.status == Status::Passed;
+        if !with_output && self.detail < Detail::Everything {
+            return String::new();
+        }
+        let clock = match &outcome.status {
+            Status::Ignored | Status::Error { .. } => Clock(None),
+            _ => Clock(Some(outcome.duration)),
+        };
+        let label = self.label(role, label);
+        let case_text = self.case(case, repeat);
+        let reason = match &outcome.status {
+            Status::Error { .. } => String::new(),
+            status => status
+                .reason()
+                .map_or_else(String::new, |reason| format!(" ({reason})")),
+        };
+        if failed {
+            self.failures.push(Failure {
+                subject: case.to_string(),
+                repetition: repeat.map_or(0, |repeat| repeat.number),
+                line: format!("{label} {case_text}{reason}"),
+            });
+        }
+        let header = format!("{label} {clock} {case_text}{reason}\n");
+        if with_output {
+            header + &self.details(outcome)
+        } else {
+            header
+        }
+    }
+
+    /// What is shown below the line about a test, with an empty line at its end.
+    fn details(&self, outcome: &TestOutcome) -> String {
+        let mut text = String::new();
+        if let Status::Error { message } = &outcome.status {
+            text.push_str(&self.indented(message));
+        }
+        text.push_str(&self.usage(outcome));
+        text.push_str(&self.section("stdout", &outcome.stdout));
+        text.push_str(&self.section("stderr", &outcome.stderr));
+        if outcome.status.is_failure() {
+            if let Some(files) = some_of(&outcome.written) {
+                let note = format!(
+                    "the test wrote to the source tree; its container threw that away: {files}"
+                );
+                text.push_str(&self.paragraph(Role::Strong, "note", &note));
+            }
+            for hint in &outcome.hints {
+                text.push_str(&self.paragraph(Role::Activity, "hint", hint));
+            }
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text
+    }
+
+    /// What a test used, where that helps to tell waiting from working, or what
+    /// ran out of memory.
+    fn usage(&self, outcome: &TestOutcome) -> String {
+        let ended = matches!(
+            outcome.status,
+            Status::TimedOut { .. } | Status::Failed(Exit::Signal(_))
+        );
+        let Some(usage) = outcome.usage.filter(|_| ended) else {
+            return String::new();
+        };
+        let cpu = Elapsed(usage.user + usage.system);
+        let memory = Bytes(usage.max_resident);
+        let line = format!("used {cpu} of CPU time and at most {memory} of memory");
+        format!("    {}\n", self.paint.apply(Role::Aside, line))
+    }
+
+    fn section(&self, name: &str, output: &Captured) -> String {
+        let text = captured(output, self.paint.is_colored());
+        if text.is_empty() {
+            return text;
+        }
+        let rule = self.paint.apply(Role::Aside, format!("--- {name} ---"));
+        format!("{rule}\n{text}")
+    }
+
+    fn cancelled(&self, reason: Cancellation) -> String {
+        let what = self.paint.apply(Role::Caution, "Cancelling");
+        let again = match reason {
+            Cancellation::Interrupted => " (press it again to exit at once)",
+            _ => "",
+        };
+        format!("{what}: {reason}{again}\n")
+    }
+
+    fn summary(&mut self, summary: &Summary) -> String {
+        let tally = summary.tally;
+        let mut text = String::new();
+        if !self.after_gap {
+            text.push('\n');
+        }
+        if tally.run() + tally.ignored + summary.not_run > 0 {
+            let ran = Count(tally.run(), "test", "tests");
+            let line = format!("Ran {ran} in {}", Elapsed(summary.duration));
+            push_line(&mut text, self.paint.apply(Role::Strong, line));
+            text.push_str(&self.counts(summary));
+        } else if summary.cancelled.is_some() {
+            text.push_str("No tests were run\n");
+        } else {
+            text.push_str("No tests to run\n");
+        }
+        if let Some(reason) = summary.cancelled {
+            let what = self.paint.apply(Role::Caution, "Cancelled");
+            push_line(&mut text, format_args!("{what}: {reason}"));
+        }
+        let mut failures = std::mem::take(&mut self.failures);
+        failures.sort_unstable();
+        if !failures.is_empty() {
+            text.push_str("\nFailures:\n");
+        }
+        for failure in failures {
+            push_line(&mut text, format_args!("    {}", failure.line));
+        }
+        if !summary.notes.is_empty() {
+            text.push('\n');
+        }
+        for note in &summary.notes {
+            text.push_str(&self.paragraph(Role::Strong, "note", note));
+        }
+        text
+    }
+
+    /// The counts that are not zero, one below the other.
+    fn counts(&self, summary: &Summary) -> String {
+        let tally = summary.tally;
+        let errors = if tally.errors == 1 { "error" } else { "errors" };
+        let counts = [
+            (tally.passed, Role::Good, "passed"),
+            (tally.failed, Role::Bad, "failed"),
+            (tally.timed_out, Role::Bad, "timed out"),
+            (tally.errors, Role::Bad, errors),
+            (tally.ignored, Role::Caution, "ignored"),
+            (summary.not_run, Role::Caution, "not run"),
+        ];
+        let counts = counts.iter().filter(|(count, ..)| *count > 0);
+        let width = |(count, ..): &(u64, Role, &str)| Thousands(*count).to_string().len();
+        let width = counts.clone().map(width).max().unwrap_or(0);
+        let mut text = String::new();
+        for (count, role, word) in counts {
+            let number = format!("{:>width$}", Thousands(*count));
+            push_line(
+                &mut text,
+                format_args!("    {} {word}", self.paint.apply(*role, number)),
+            );
+        }
+        text
+    }
+
+    fn label(&self, role: Role, label: &str) -> impl fmt::Display + use<> {
+        self.paint.apply(role, format!("{label:<7}"))
+    }
+
+    fn case(&self, case: &Case<'_>, repeat: Option<Repeat>) -> String {
+        let binary = self.binary(&case.binary());
+        let name = readable(case.name.as_bytes(), false);
+        let name = self.paint.apply(Role::Strong, name);
+        match repeat {
+            Some(repeat) => format!("{repeat} {binary} {name}"),
+            None => format!("{binary} {name}"),
+        }
+    }
+
+    fn binary(&self, binary: &Binary<'_>) -> String {
+        let package = self.paint.apply(Role::Package, binary.package);
+        let target = format!("{}/{}", binary.kind, binary.target);
+        format!("{package} {}", self.paint.apply(Role::Aside, target))
+    }
+
+    /// Text with a word before it that says what it is; further lines are indented
+    /// to stand below the first.
+    fn paragraph(&self, role: Role, what: &str, text: &str) -> String {
+        let text = readable(text.trim_end().as_bytes(), self.paint.is_colored());
+        let indent = format!("\n{:1$}", "", what.len() + 2);
+        let text = text.replace('\n', &indent);
+        format!("{}: {text}\n", self.paint.apply(role, what))
+    }
+
+    fn indented(&self, text: &str) -> String {
+        let mut indented = String::new();
+        for line in readable(text.trim_end().as_bytes(), self.paint.is_colored()).lines() {
+            indented.push_str("    ");
+            indented.push_str(line);
+            indented.push('\n');
+        }
+        indented
+    }
+}
+
+fn push_line(text: &mut String, line: impl fmt::Display) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{line}");
+}
+
+/// The time column: `[   0.012s]`.
+struct Clock(Option<Duration>);
+
+impl fmt::Display for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(time) => write!(f, "[{:>8.3}s]", time.as_secs_f64()),
+            None => write!(f, "[{:>9}]", "-"),
+        }
+    }
+}
+
+/// The first few of many names. `None`: there are none.
+fn some_of(names: &[String]) -> Option<String> {
+    const SHOWN: usize = 5;
+    match names.len() {
+        0 => None,
+        1..=SHOWN => Some(names.join(", ")),
+        count => Some(format!(
+            "{} and {} more",
+            names[..SHOWN].join(", "),
+            count - SHOWN
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;

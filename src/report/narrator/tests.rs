@@ -1,0 +1,434 @@
+use super::*;
+use crate::executor::Stream;
+use crate::report::event::TestId;
+use crate::report::outcome::{Tally, TestOutcome};
+use crate::report::samples::*;
+use insta::assert_snapshot;
+
+fn tell(detail: Detail, events: &[Event<'_>]) -> String {
+    let mut narrator = Narrator::new(Paint::new(false), detail, false);
+    tell_with(&mut narrator, events)
+}
+
+fn tell_with(narrator: &mut Narrator, events: &[Event<'_>]) -> String {
+    let text: Vec<u8> = events
+        .iter()
+        .flat_map(|event| narrator.tell(event))
+        .collect();
+    String::from_utf8(text).unwrap()
+}
+
+fn simple(event: Event<'_>) -> String {
+    tell(Detail::Everything, &[event])
+}
+
+#[test]
+fn a_passed_test_is_a_line() {
+    assert_snapshot!(simple(finished(1, "search::by_name", &passed())), @r#"
+    PASS    [   0.012s] fd-find test/cli search::by_name
+    "#);
+}
+
+#[test]
+fn a_failed_test_shows_both_streams() {
+    assert_snapshot!(simple(finished(1, "search", &failed())), @r#"
+    FAIL    [   1.203s] fd-find test/cli search (exit code 101)
+    --- stdout ---
+    running 1 test
+    --- stderr ---
+    thread 'search' panicked at tests/cli.rs:7:5:
+    no such file
+    "#);
+}
+
+#[test]
+fn a_signal_is_named_and_what_the_test_used_is_told() {
+    assert_snapshot!(simple(finished(1, "search", &aborted())), @r#"
+    FAIL    [   0.040s] fd-find test/cli search (signal SIGABRT)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+    "#);
+}
+
+#[test]
+fn a_signal_without_a_name_is_a_number() {
+    let outcome = TestOutcome::new(Status::Failed(Exit::Signal(40)), millis(1));
+    assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"
+    FAIL    [   0.001s] fd-find test/cli search (signal 40)
+    "#);
+}
+
+#[test]
+fn a_timeout_says_after_how_long_and_shows_the_partial_output() {
+    assert_snapshot!(simple(finished(1, "search", &timed_out())), @r#"
+    TIMEOUT [  60.003s] fd-find test/cli search (timed out after 60s)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+    --- stderr ---
+    waiting for the server
+    "#);
+}
+
+#[test]
+fn an_ignored_test_is_a_line_without_a_time() {
+    assert_snapshot!(simple(finished(1, "search", &ignored())), @r#"
+    IGNORED [        -] fd-find test/cli search
+    "#);
+}
+
+#[test]
+fn an_error_shows_its_whole_message() {
+    assert_snapshot!(simple(finished(1, "search", &error())), @r#"
+    ERROR   [        -] fd-find test/cli search
+        failed to build the layer `tar = "data.tar"`
+        no such file
+    "#);
+}
+
+#[test]
+fn truncated_output_says_how_much_is_missing_where() {
+    assert_snapshot!(simple(finished(1, "search", &truncated())), @r#"
+    FAIL    [   0.300s] fd-find test/cli search (exit code 1)
+    --- stdout ---
+    line 1
+    line 2
+    li
+    [... 1,234,567 bytes left out ...]
+    ne 99998
+    line 99999
+    "#);
+}
+
+#[test]
+fn output_that_is_not_text_is_made_readable() {
+    assert_snapshot!(simple(finished(1, "search", &binary_output())), @r#"
+    FAIL    [   0.005s] fd-find test/cli search (exit code 1)
+    --- stdout ---
+    caf� ␀ red and
+    "#);
+}
+
+#[test]
+fn hints_and_written_files_follow_the_output_of_a_failed_test() {
+    assert_snapshot!(simple(finished(1, "search", &hinted())), @r#"
+    FAIL    [   0.007s] fd-find test/cli search (exit code 101)
+    --- stderr ---
+    git: not found
+    note: the test wrote to the source tree; its container threw that away: snapshots/a.new, snapshots/b.new, snapshots/c.new, snapshots/d.new, snapshots/e.new and 2 more
+    hint: the test looked for `git`, which is not in its container; to add it:
+          [[directives]]
+          added_layers = [{ programs = ["git"] }]
+    "#);
+}
+
+#[test]
+fn a_repetition_is_numbered() {
+    let (good, bad) = (passed(), aborted());
+    let summary = Summary::default();
+    let events = [
+        repeated(1, "search", &good),
+        repeated(2, "search", &bad),
+        Event::Finished(&summary),
+    ];
+    assert_snapshot!(tell(Detail::Everything, &events), @r#"
+    PASS    [   0.012s] [1/5] fd-find test/cli search
+    FAIL    [   0.040s] [2/5] fd-find test/cli search (signal SIGABRT)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+
+    No tests to run
+
+    Failures:
+        FAIL    [2/5] fd-find test/cli search (signal SIGABRT)
+    "#);
+}
+
+#[test]
+fn a_slow_test_is_told_while_it_runs() {
+    let event = Event::Slow {
+        case: case("search"),
+        repeat: None,
+        elapsed: millis(60_001),
+    };
+    assert_snapshot!(simple(event), @r#"
+    SLOW    [  60.001s] fd-find test/cli search (still running)
+    "#);
+}
+
+#[test]
+fn a_binary_that_cannot_be_listed_is_an_error() {
+    let summary = Summary {
+        tally: Tally {
+            errors: 1,
+            ..Tally::default()
+        },
+        ..Summary::default()
+    };
+    let failed = Event::ListingFailed {
+        binary: BINARY,
+        message: "`cli --list` ended with exit code 1\nusage: cli FILE",
+    };
+    assert_snapshot!(tell(Detail::Everything, &[failed, Event::Finished(&summary)]), @r#"
+    ERROR   [        -] fd-find test/cli: its tests could not be listed
+        `cli --list` ended with exit code 1
+        usage: cli FILE
+
+    Ran 1 test in 0.00s
+        1 error
+
+    Failures:
+        ERROR   fd-find test/cli: its tests could not be listed
+    "#);
+}
+
+#[test]
+fn show_output_shows_what_passed_tests_wrote() {
+    let outcome = passed();
+    for detail in [Detail::Everything, Detail::Remarkable, Detail::Failures] {
+        let mut narrator = Narrator::new(Paint::new(false), detail, true);
+        let text = tell_with(&mut narrator, &[finished(1, "search", &outcome)]);
+        assert!(text.contains("--- stdout ---\nrunning 1 test\n"));
+    }
+    let mut narrator = Narrator::new(Paint::new(false), Detail::Everything, true);
+    assert_snapshot!(tell_with(&mut narrator, &[finished(1, "search", &outcome)]), @r#"
+    PASS    [   0.012s] fd-find test/cli search
+    --- stdout ---
+    running 1 test
+    "#);
+}
+
+#[test]
+fn the_summary_counts_and_names_failures_and_ends_with_notes() {
+    let outcomes = [timed_out(), failed(), error()];
+    let summary = Summary {
+        tally: Tally {
+            passed: 9_990,
+            failed: 12,
+            timed_out: 1,
+            errors: 2,
+            ignored: 3,
+        },
+        duration: millis(5_012),
+        notes: vec!["doctests were not run; `cargo maelstrom --doc` runs them".to_owned()],
+        ..Summary::default()
+    };
+    let mut narrator = Narrator::new(Paint::new(false), Detail::Remarkable, false);
+    for (name, outcome) in ["c::waits", "b::fails", "a::errs"].iter().zip(&outcomes) {
+        narrator.tell(&finished(1, name, outcome));
+    }
+    assert_snapshot!(tell_with(&mut narrator, &[Event::Finished(&summary)]), @r#"
+    Ran 10,005 tests in 5.01s
+        9,990 passed
+           12 failed
+            1 timed out
+            2 errors
+            3 ignored
+
+    Failures:
+        ERROR   fd-find test/cli a::errs
+        FAIL    fd-find test/cli b::fails (exit code 101)
+        TIMEOUT fd-find test/cli c::waits (timed out after 60s)
+
+    note: doctests were not run; `cargo maelstrom --doc` runs them
+    "#);
+}
+
+#[test]
+fn a_cancelled_run_says_why_and_how_much_is_missing() {
+    let summary = Summary {
+        tally: Tally {
+            passed: 1,
+            ..Tally::default()
+        },
+        duration: millis(10),
+        cancelled: Some(Cancellation::Interrupted),
+        not_run: 1_200,
+        ..Summary::default()
+    };
+    let events = [
+        Event::Cancelled(Cancellation::Interrupted),
+        Event::Finished(&summary),
+    ];
+    assert_snapshot!(tell(Detail::Everything, &events), @r#"
+    Cancelling: interrupted by Ctrl-C (press it again to exit at once)
+
+    Ran 1 test in 0.01s
+            1 passed
+        1,200 not run
+    Cancelled: interrupted by Ctrl-C
+    "#);
+}
+
+#[test]
+fn a_run_cancelled_during_the_build_ran_nothing() {
+    let summary = Summary {
+        cancelled: Some(Cancellation::BuildFailed),
+        ..Summary::default()
+    };
+    let events = [
+        Event::CargoLine("error: could not compile `fd-find`"),
+        Event::Finished(&summary),
+    ];
+    assert_snapshot!(tell(Detail::Everything, &events), @r#"
+    error: could not compile `fd-find`
+
+    No tests were run
+    Cancelled: the build failed
+    "#);
+}
+
+#[test]
+fn each_reason_to_cancel_has_its_words() {
+    let reasons = [
+        Cancellation::Interrupted,
+        Cancellation::Terminated,
+        Cancellation::Failures(1),
+        Cancellation::Failures(2),
+        Cancellation::BuildFailed,
+    ];
+    assert_snapshot!(tell(Detail::Failures, &reasons.map(Event::Cancelled)), @r#"
+    Cancelling: interrupted by Ctrl-C (press it again to exit at once)
+    Cancelling: terminated by SIGTERM
+    Cancelling: stopped after 1 failure
+    Cancelling: stopped after 2 failures
+    Cancelling: the build failed
+    "#);
+}
+
+#[test]
+fn an_empty_run_says_so() {
+    let summary = Summary::default();
+    assert_snapshot!(tell(Detail::Failures, &[Event::Finished(&summary)]), @r#"
+    No tests to run
+    "#);
+}
+
+#[test]
+fn quiet_is_silent_but_for_failures_and_the_summary() {
+    let (good, bad, skipped) = (passed(), aborted(), ignored());
+    let summary = Summary {
+        tally: Tally {
+            passed: 1,
+            failed: 1,
+            ignored: 1,
+            ..Tally::default()
+        },
+        duration: millis(100),
+        ..Summary::default()
+    };
+    let events = [
+        Event::RunStarted,
+        Event::CargoLine("   Compiling fd-find v1.0.0"),
+        Event::CargoLine("warning: unused import"),
+        Event::CargoLine("    Finished `test` profile in 1.2s"),
+        Event::Note("a note"),
+        Event::Warning("a glob matched nothing"),
+        finished(1, "a", &good),
+        finished(2, "b", &skipped),
+        Event::Slow {
+            case: case("c"),
+            repeat: None,
+            elapsed: millis(60_000),
+        },
+        finished(3, "c", &bad),
+        Event::Finished(&summary),
+    ];
+    assert_snapshot!(tell(Detail::Failures, &events), @r#"
+    warning: unused import
+    warning: a glob matched nothing
+    FAIL    [   0.040s] fd-find test/cli c (signal SIGABRT)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+
+    Ran 2 tests in 0.10s
+        1 passed
+        1 failed
+        1 ignored
+
+    Failures:
+        FAIL    fd-find test/cli c (signal SIGABRT)
+    "#);
+}
+
+#[test]
+fn on_a_terminal_progress_is_not_told_but_drawn() {
+    let (good, skipped) = (passed(), ignored());
+    let events = [
+        Event::CargoLine("   Compiling fd-find v1.0.0"),
+        Event::CargoLine("warning: unused import"),
+        Event::CargoLine("    Finished `test` profile in 1.2s"),
+        finished(1, "a", &good),
+        finished(2, "b", &skipped),
+        Event::Note("a note"),
+    ];
+    assert_snapshot!(tell(Detail::Remarkable, &events), @r#"
+    warning: unused import
+        Finished `test` profile in 1.2s
+    note: a note
+    "#);
+}
+
+#[test]
+fn without_a_terminal_cargo_is_heard_word_for_word() {
+    let lines = [
+        "   Compiling a",
+        "\x1b[1mwarning\x1b[0m: b",
+        "",
+        "    Finished c",
+    ];
+    let text = tell(Detail::Everything, &lines.map(Event::CargoLine));
+    assert_eq!(text, lines.map(|line| format!("{line}\n")).concat());
+}
+
+#[test]
+fn streamed_output_is_passed_on_and_never_shares_a_line_with_a_result() {
+    let outcome = passed();
+    let output = |bytes| Event::Output {
+        case: case("a"),
+        stream: Stream::Stdout,
+        bytes,
+    };
+    let events = [
+        output(b"one\ntw"),
+        output(b""),
+        started(2, "b"),
+        output(b"o"),
+        finished(1, "a", &outcome),
+        output(b"three\n"),
+        finished(2, "b", &outcome),
+    ];
+    let mut narrator = Narrator::new(Paint::new(false), Detail::Everything, false);
+    assert_snapshot!(tell_with(&mut narrator, &events), @r#"
+    one
+    two
+    PASS    [   0.012s] fd-find test/cli a
+    three
+    PASS    [   0.012s] fd-find test/cli b
+    "#);
+}
+
+#[test]
+fn colours_are_used_where_wanted_and_end_with_what_they_colour() {
+    let outcome = TestOutcome {
+        stderr: Captured::from("\x1b[31mred for ever".as_bytes()),
+        ..failed()
+    };
+    let mut narrator = Narrator::new(Paint::new(true), Detail::Everything, false);
+    let text = tell_with(&mut narrator, &[finished(1, "search", &outcome)]);
+    assert_snapshot!(text.replace('\x1b', "ESC"), @r#"
+    ESC[31mESC[1mFAIL   ESC[0m [   1.203s] ESC[36mfd-findESC[0m ESC[2mtest/cliESC[0m ESC[1msearchESC[0m (exit code 101)
+    ESC[2m--- stdout ---ESC[0m
+    running 1 test
+    ESC[2m--- stderr ---ESC[0m
+    ESC[31mred for everESC[0m
+    "#);
+}
+
+#[test]
+fn a_name_with_control_characters_moves_no_cursor() {
+    let event = Event::TestFinished {
+        id: TestId(1),
+        case: case("a\x1b[2Jb\x07"),
+        repeat: None,
+        outcome: &passed(),
+    };
+    assert_snapshot!(simple(event), @r#"
+    PASS    [   0.012s] fd-find test/cli ab␇
+    "#);
+}

@@ -1,0 +1,198 @@
+//! Making what a test wrote safe to show: it may hold half a colour sequence,
+//! cursor movements, binary data.
+
+use crate::executor::Captured;
+use super::units::Count;
+use std::fmt::Write;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// The whole of what was captured, as text that can be shown: [`readable`], with
+/// a line that says what was left out, without empty lines at either end. Ends in
+/// a newline, unless there is nothing.
+pub fn captured(output: &Captured, colored: bool) -> String {
+    let mut text = readable(&output.head, colored);
+    if output.omitted > 0 {
+        end_line(&mut text, colored);
+        let omitted = Count(output.omitted, "byte", "bytes");
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "[... {omitted} left out ...]");
+        text.push_str(&readable(&output.tail, colored));
+    }
+    let start = text.find(|c| c != '\n').unwrap_or(text.len());
+    let mut text = text[start..].trim_end_matches('\n').to_owned();
+    if !text.is_empty() {
+        end_line(&mut text, colored);
+    }
+    text
+}
+
+/// Ends the line and whatever style the test left switched on.
+fn end_line(text: &mut String, colored: bool) {
+    if colored && text.contains('\x1b') {
+        text.push_str("\x1b[0m");
+    }
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+}
+
+/// Text that moves no cursor and rings no bell: colours and styles are kept if
+/// `colored`, other control sequences are dropped, other control characters are
+/// shown as symbols, what is not UTF-8 as `�`.
+pub fn readable(bytes: &[u8], colored: bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown = String::with_capacity(text.len());
+    let mut chars = text.chars().peekable();
+    while let Some(c) = chars.next() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            // Most likely a progress bar. Each of its states gets a line.
+            '\r' => {
+                if chars.peek().is_some_and(|&next| next != '\n') {
+                    shown.push('\n');
+                }
+            }
+            '\x1b' => {
+                let style = escape_sequence(&mut chars);
+                if let Some(parameters) = style.filter(|_| colored) {
+                    shown.push_str("\x1b[");
+                    shown.push_str(&parameters);
+                    shown.push('m');
+                }
+            }
+            '\x7f' => shown.push('␡'),
+            c if c < ' ' => shown.extend(char::from_u32(0x2400 + c as u32)),
+            // Some terminals obey these as they do escape sequences.
+            '\u{80}'..='\u{9f}' => shown.push(char::REPLACEMENT_CHARACTER),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Reads the rest of an escape sequence. Returns its parameters if it is one that
+/// sets a style. A broken sequence ends where it stops making sense, and a newline
+/// always ends it, so that no text is swallowed along with it.
+fn escape_sequence(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
+    match chars.peek()? {
+        '[' => {
+            chars.next();
+            let parameters: String = take_while(chars, |c| ('0'..='?').contains(&c)).collect();
+            let intermediates = take_while(chars, |c| (' '..='/').contains(&c)).count();
+            let last = chars.next_if(|c| ('@'..='~').contains(c))?;
+            let plain = |c: char| c.is_ascii_digit() || c == ';' || c == ':';
+            (last == 'm' && intermediates == 0 && parameters.chars().all(plain))
+                .then_some(parameters)
+        }
+        // Strings: titles, links, and the like. They end in BEL or ESC \.
+        ']' | 'P' | 'X' | '^' | '_' => {
+            take_while(chars, |c| !matches!(c, '\x07' | '\x1b' | '\n')).for_each(drop);
+            match chars.peek()? {
+                '\x07' => {
+                    chars.next();
+                }
+                '\x1b' => {
+                    chars.next();
+                    chars.next_if_eq(&'\\');
+                }
+                _ => {}
+            }
+            None
+        }
+        _ => {
+            take_while(chars, |c| (' '..='/').contains(&c)).for_each(drop);
+            chars.next_if(|c| ('0'..='~').contains(c));
+            None
+        }
+    }
+}
+
+fn take_while<'a>(
+    chars: &'a mut Peekable<Chars<'_>>,
+    accept: impl Fn(char) -> bool + 'a,
+) -> impl Iterator<Item = char> + 'a {
+    std::iter::from_fn(move || chars.next_if(|&c| accept(c)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn plain(text: &str) -> String {
+        readable(text.as_bytes(), false)
+    }
+
+    #[test]
+    fn styles_are_kept_where_colour_is_wanted_and_dropped_where_not() {
+        let text = "a \x1b[1;31mred\x1b[0m thing";
+        assert_eq!(readable(text.as_bytes(), true), text);
+        assert_eq!(plain(text), "a red thing");
+    }
+
+    #[test]
+    fn what_moves_the_cursor_or_sets_a_title_is_dropped() {
+        let text = "a\x1b[2J\x1b[3;4Hb\x1b]0;title\x07c\x1b]8;;x\x1b\\d\x1b(Be\x1bcf\x1b[?25lg";
+        assert_eq!(readable(text.as_bytes(), true), "abcdefg");
+    }
+
+    #[test]
+    fn a_broken_sequence_swallows_no_later_line() {
+        assert_eq!(plain("\x1b]0;never ends\nnext\n"), "\nnext\n");
+        assert_eq!(plain("\x1b[31\nnext"), "\nnext");
+        assert_eq!(plain("end\x1b"), "end");
+    }
+
+    #[test]
+    fn other_control_characters_become_visible() {
+        assert_eq!(plain("a\0b\x08c\x7fd\u{9b}e\tf"), "a␀b␈c␡d\u{fffd}e\tf");
+    }
+
+    #[test]
+    fn carriage_returns_become_line_ends() {
+        assert_eq!(plain("10%\r20%\r\ndone\r"), "10%\n20%\ndone");
+    }
+
+    #[test]
+    fn a_style_left_on_is_reset() {
+        let output = Captured::from("\n\n\x1b[31mred\n\n".as_bytes());
+        assert_eq!(captured(&output, true), "\x1b[31mred\x1b[0m\n");
+        assert_eq!(captured(&output, false), "red\n");
+    }
+
+    #[test]
+    fn a_gap_is_named_where_it_is() {
+        let output = Captured {
+            head: b"first".to_vec(),
+            tail: b"last\n".to_vec(),
+            omitted: 1_234_567,
+        };
+        assert_eq!(
+            captured(&output, false),
+            "first\n[... 1,234,567 bytes left out ...]\nlast\n"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_but_styles_is_left_of_any_bytes(bytes in any::<Vec<u8>>(), colored: bool) {
+            let text = readable(&bytes, colored);
+            let mut rest = text.as_str();
+            while let Some(start) = rest.find('\x1b') {
+                prop_assert!(colored);
+                rest = &rest[start + 1..];
+                let end = rest.find('m').unwrap();
+                prop_assert!(rest.starts_with('['));
+                prop_assert!(rest[1..end].chars().all(|c| c.is_ascii_digit() || c == ';' || c == ':'));
+            }
+            let allowed = |c: char| matches!(c, '\n' | '\t' | '\x1b') || !c.is_control();
+            prop_assert!(text.chars().all(allowed));
+        }
+
+        #[test]
+        fn text_without_control_characters_stays_as_it_is(text in "[^\\p{Cc}]*") {
+            prop_assert_eq!(plain(&text), text);
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The terminal: the only place that knows the drawing libraries (console and
+//! indicatif).
+
+mod paint;
+mod screen;
+
+pub use paint::{ColorChoice, Paint, Role, UnknownColorChoice};
+pub use screen::{Screen, Size};
+
+#[cfg(test)]
+pub use indicatif::InMemoryTerm;

@@ -1,0 +1,757 @@
+//! The loop of a run: what was built is listed, what was listed is queued, what
+//! is queued runs when a slot is free, what has run is reported.
+//!
+//! One thread owns all of it. Whatever takes time is a task that ends in a
+//! message here: the build, preparing containers (on threads of their own),
+//! listings and tests (in containers).
+
+use super::lister::{self, ListError, Lister};
+use super::selector::Selector;
+use super::test_container::{ContainerBuilder, ContainerError};
+use super::verdict;
+use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
+use crate::directive::{Directives, TestSpec};
+use crate::executor::{Container, Job, LocalExecutor, Outcome, Output};
+use crate::filter::Subject;
+use crate::listing::{Listed, Listing};
+use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary, TestId};
+use crate::schedule::{CaseId, History, Queue, Rank, Slots};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+
+/// A test that has been running for so long is worth a line, and another after
+/// each such time.
+const SLOW: Duration = Duration::from_secs(60);
+
+/// What a run needs, made by the caller.
+pub struct Parts {
+    pub selector: Selector,
+    pub directives: Arc<Directives>,
+    pub containers: Arc<ContainerBuilder>,
+    pub lister: Lister,
+    pub executor: Rc<LocalExecutor>,
+    pub slots: usize,
+    pub history: History,
+    pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
+    pub running: Running,
+}
+
+/// How tests are to be run.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub repeat: u32,
+    /// Overrides every test's own; `Some(None)`: none.
+    pub timeout: Option<Option<Duration>>,
+    pub stop_after: Option<u64>,
+    pub no_capture: bool,
+    pub inline_limit: usize,
+    pub test_arguments: Vec<String>,
+    /// Only list: nothing is run.
+    pub list_only: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Default)]
+pub struct Ending {
+    pub summary: Summary,
+    pub build_failed: bool,
+    /// What a listing run found, in the order it was found.
+    pub listed: Vec<(Arc<TestBinary>, String)>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    #[error("failed to watch for signals")]
+    Signals(#[source] std::io::Error),
+}
+
+pub struct Conductor {
+    parts: Parts,
+    started: Instant,
+    ending: Ending,
+    queue: Queue<Work>,
+    slots: Slots,
+    /// Containers being prepared.
+    preparing: JoinSet<Prepared>,
+    /// Listings and tests being run.
+    running: JoinSet<Ended>,
+    /// Tests being run, oldest first.
+    since: BTreeMap<TestId, Started>,
+    /// Containers known, by the spec they were made from and their binary.
+    containers: HashMap<(*const TestSpec, *const TestBinary), Group>,
+    next_id: u64,
+    cancelled: Option<Cancellation>,
+}
+
+/// The tests of a binary that share a container.
+enum Group {
+    Preparing(Vec<Case>),
+    Ready(Arc<Container>),
+    Failed(Arc<str>),
+}
+
+/// A test case on its way.
+#[derive(Clone)]
+struct Case {
+    binary: Arc<TestBinary>,
+    listed: Rc<Listed>,
+    /// The whole binary is the test.
+    whole: bool,
+    spec: Arc<TestSpec>,
+}
+
+enum Work {
+    List {
+        binary: Arc<TestBinary>,
+        container: Arc<Container>,
+        key: String,
+    },
+    Test {
+        case: Case,
+        container: Arc<Container>,
+        repeat: Option<Repeat>,
+    },
+}
+
+/// What a thread that prepares a container ends in.
+enum Prepared {
+    ForListing {
+        binary: Arc<TestBinary>,
+        spec: Arc<TestSpec>,
+        outcome: Result<lister::Prepared, ContainerError>,
+    },
+    ForTests {
+        binary: Arc<TestBinary>,
+        spec: Arc<TestSpec>,
+        outcome: Result<Container, ContainerError>,
+    },
+    Sources,
+}
+
+/// What a task that runs something ends in.
+struct Ended {
+    slots: Vec<usize>,
+    what: EndedWork,
+}
+
+enum EndedWork {
+    List {
+        binary: Arc<TestBinary>,
+        key: String,
+        outcome: Result<Listing, ListError>,
+    },
+    Test {
+        id: TestId,
+        case: Case,
+        repeat: Option<Repeat>,
+        container: Arc<Container>,
+        outcome: Outcome,
+    },
+}
+
+struct Started {
+    case: Case,
+    repeat: Option<Repeat>,
+    at: Instant,
+    slow_reported: u32,
+}
+
+impl Conductor {
+    pub fn new(parts: Parts) -> Self {
+        let slots = Slots::new(parts.slots);
+        Self {
+            parts,
+            started: Instant::now(),
+            ending: Ending::default(),
+            queue: Queue::default(),
+            slots,
+            preparing: JoinSet::new(),
+            running: JoinSet::new(),
+            since: BTreeMap::new(),
+            containers: HashMap::new(),
+            next_id: 0,
+            cancelled: None,
+        }
+    }
+
+    /// Runs everything the build yields. Must be called within a `LocalSet`.
+    pub async fn run(mut self, mut build: Build) -> Result<(Ending, History), RunError> {
+        let mut interrupts = watch(SignalKind::interrupt())?;
+        let mut terminations = watch(SignalKind::terminate())?;
+        let mut ticks = tokio::time::interval(report::TICK);
+        let mut building = true;
+        let build_started = Instant::now();
+        self.report(&Event::BuildStarted);
+        self.pack_sources();
+        loop {
+            self.start_work();
+            let idle = self.preparing.is_empty() && self.running.is_empty();
+            if !building && idle && self.queue.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = self.running.join_next() => {
+                    if let Ok(ended) = ended {
+                        self.work_ended(ended);
+                    }
+                }
+                Some(prepared) = self.preparing.join_next() => {
+                    if let Ok(prepared) = prepared {
+                        self.prepared(prepared);
+                    }
+                }
+                _ = interrupts.recv() => {
+                    self.interrupt(Cancellation::Interrupted, &mut build).await;
+                    building = false;
+                }
+                _ = terminations.recv() => {
+                    self.interrupt(Cancellation::Terminated, &mut build).await;
+                    building = false;
+                }
+                event = build.next(), if building => match event {
+                    Some(event) => self.build_event(event?, build_started),
+                    None => building = false,
+                },
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+        self.finish()
+    }
+
+    fn finish(mut self) -> Result<(Ending, History), RunError> {
+        self.ending.summary.duration = self.started.elapsed();
+        self.ending.summary.cancelled = self.cancelled;
+        self.tell_warnings();
+        Ok((self.ending, self.parts.history))
+    }
+
+    fn report(&self, event: &Event<'_>) {
+        self.parts.reporter.borrow_mut().report(event);
+    }
+
+    // Building and listing.
+
+    /// Packs the sources while Cargo builds: they are the same for every test.
+    fn pack_sources(&mut self) {
+        let containers = self.parts.containers.clone();
+        self.preparing.spawn_blocking(move || {
+            containers.pack_sources();
+            Prepared::Sources
+        });
+    }
+
+    fn build_event(&mut self, event: BuildEvent, started: Instant) {
+        match event {
+            BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
+            BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
+            BuildEvent::Message(line) => println!("{line}"),
+            BuildEvent::Compiling(_) | BuildEvent::Built { .. } => {}
+            BuildEvent::Finished { success, .. } => {
+                self.report(&Event::BuildFinished {
+                    success,
+                    duration: started.elapsed(),
+                });
+                if !success && self.cancelled.is_none() {
+                    self.ending.build_failed = true;
+                    self.ending.summary.not_run += self.queue.clear() as u64;
+                }
+            }
+        }
+    }
+
+    /// Whether nothing more is to be started.
+    fn is_stopping(&self) -> bool {
+        self.cancelled.is_some() || self.ending.build_failed
+    }
+
+    fn prepare_listing(&mut self, binary: Arc<TestBinary>) {
+        if self.is_stopping() || !self.parts.selector.may_select(&binary) {
+            return;
+        }
+        let spec = self.parts.directives.resolve(&subject(&binary, ""));
+        let containers = self.parts.containers.clone();
+        let lister = self.parts.lister.clone();
+        self.preparing.spawn_blocking(move || {
+            let outcome = containers
+                .container(&spec, &binary)
+                .map(|container| lister.prepare(&binary, container));
+            Prepared::ForListing {
+                binary,
+                spec,
+                outcome,
+            }
+        });
+    }
+
+    fn prepared(&mut self, prepared: Prepared) {
+        self.tell_warnings();
+        if self.preparing.is_empty() {
+            self.report(&Event::Packed);
+        }
+        match prepared {
+            Prepared::Sources => {}
+            Prepared::ForListing {
+                binary,
+                spec,
+                outcome,
+            } => match outcome {
+                Err(error) => self.listing_failed(&binary, &super::chain(&error)),
+                Ok(lister::Prepared {
+                    container,
+                    key,
+                    cached,
+                }) => {
+                    let container = Arc::new(container);
+                    self.containers.insert(
+                        (Arc::as_ptr(&spec), Arc::as_ptr(&binary)),
+                        Group::Ready(container.clone()),
+                    );
+                    match cached {
+                        Some(listed) => self.listed(&binary, listed),
+                        None if self.is_stopping() => {}
+                        None => self.queue_listing(binary, container, key),
+                    }
+                }
+            },
+            Prepared::ForTests {
+                binary,
+                spec,
+                outcome,
+            } => {
+                let group = match outcome {
+                    Ok(container) => Group::Ready(Arc::new(container)),
+                    Err(error) => Group::Failed(super::chain(&error).into()),
+                };
+                let key = (Arc::as_ptr(&spec), Arc::as_ptr(&binary));
+                if let Some(Group::Preparing(cases)) = self.containers.insert(key, group) {
+                    for case in cases {
+                        self.queue_case(case);
+                    }
+                }
+            }
+        }
+    }
+
+    fn queue_listing(&mut self, binary: Arc<TestBinary>, container: Arc<Container>, key: String) {
+        let first = Rank {
+            priority: i8::MAX,
+            suspect: true,
+            estimate: None,
+        };
+        let work = Work::List {
+            binary,
+            container,
+            key,
+        };
+        self.queue.push(first, 1, work);
+    }
+
+    fn listing_failed(&mut self, binary: &TestBinary, message: &str) {
+        self.ending.summary.tally.errors += 1;
+        self.report(&Event::ListingFailed {
+            binary: report::Binary {
+                package: &binary.package.name,
+                kind: binary.kind,
+                target: &binary.target,
+            },
+            message,
+        });
+    }
+
+    fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
+        let (listed, whole) = match listing {
+            Listing::Cases(listed) => (listed, false),
+            Listing::Whole => (
+                vec![Listed {
+                    name: binary.target.clone(),
+                    ignored: false,
+                }],
+                true,
+            ),
+        };
+        self.report(&Event::Listed {
+            binary: report::Binary {
+                package: &binary.package.name,
+                kind: binary.kind,
+                target: &binary.target,
+            },
+            count: listed.len(),
+        });
+        for test in listed {
+            let subject = subject(binary, &test.name);
+            if !self.parts.selector.selects(&subject, test.ignored) {
+                continue;
+            }
+            if self.parts.running.list_only {
+                self.ending.listed.push((binary.clone(), test.name));
+                continue;
+            }
+            let spec = self.parts.directives.resolve(&subject);
+            let ignored = spec.ignore || !self.parts.selector.runs(test.ignored);
+            let case = Case {
+                binary: binary.clone(),
+                listed: Rc::new(test),
+                whole,
+                spec,
+            };
+            if ignored {
+                self.ignored(&case);
+            } else {
+                self.queue_case(case);
+            }
+        }
+    }
+
+    fn ignored(&mut self, case: &Case) {
+        for repeat in self.repeats() {
+            let id = self.new_id();
+            let outcome = report::TestOutcome::new(Status::Ignored, Duration::ZERO);
+            self.finished(id, case, repeat, &outcome);
+        }
+    }
+
+    // Queueing and running.
+
+    /// Queues a case when its container is ready, and has it made if nobody did.
+    fn queue_case(&mut self, case: Case) {
+        let key = (Arc::as_ptr(&case.spec), Arc::as_ptr(&case.binary));
+        match self.containers.get_mut(&key) {
+            Some(Group::Preparing(cases)) => cases.push(case),
+            Some(Group::Ready(container)) => {
+                let container = container.clone();
+                self.queue_repeats(&case, &container);
+            }
+            Some(Group::Failed(message)) => {
+                let message = message.to_string();
+                for repeat in self.repeats() {
+                    let id = self.new_id();
+                    let message = message.clone();
+                    let outcome =
+                        report::TestOutcome::new(Status::Error { message }, Duration::ZERO);
+                    self.finished(id, &case, repeat, &outcome);
+                }
+            }
+            None => {
+                let containers = self.parts.containers.clone();
+                let (binary, spec) = (case.binary.clone(), case.spec.clone());
+                self.containers.insert(key, Group::Preparing(vec![case]));
+                self.preparing.spawn_blocking(move || {
+                    let outcome = containers.container(&spec, &binary);
+                    Prepared::ForTests {
+                        binary,
+                        spec,
+                        outcome,
+                    }
+                });
+            }
+        }
+    }
+
+    fn queue_repeats(&mut self, case: &Case, container: &Arc<Container>) {
+        let repeats = self.repeats();
+        if self.is_stopping() {
+            self.ending.summary.not_run += repeats.len() as u64;
+            return;
+        }
+        let id = case.id();
+        let history = &self.parts.history;
+        let rank = Rank {
+            priority: 0,
+            suspect: history.last_failed(&id).unwrap_or(true),
+            estimate: history.estimate(&id),
+        };
+        let slots = (case.spec.slots as usize).clamp(1, self.slots.total());
+        self.report(&Event::Queued(repeats.len() as u64));
+        for repeat in repeats {
+            let work = Work::Test {
+                case: case.clone(),
+                container: container.clone(),
+                repeat,
+            };
+            self.queue.push(rank, slots, work);
+        }
+    }
+
+    fn repeats(&self) -> Vec<Option<Repeat>> {
+        match self.parts.running.repeat {
+            0 | 1 => vec![None],
+            of => (1..=of)
+                .map(|number| Some(Repeat { number, of }))
+                .collect(),
+        }
+    }
+
+    fn new_id(&mut self) -> TestId {
+        self.next_id += 1;
+        TestId(self.next_id)
+    }
+
+    fn start_work(&mut self) {
+        while let Some((count, work)) = self.queue.pop(self.slots.free()) {
+            let slots = self.slots.take(count);
+            match work {
+                Work::List {
+                    binary,
+                    container,
+                    key,
+                } => self.start_listing(slots, binary, container, key),
+                Work::Test {
+                    case,
+                    container,
+                    repeat,
+                } => self.start_test(slots, case, container, repeat),
+            }
+        }
+    }
+
+    fn start_listing(
+        &mut self,
+        slots: Vec<usize>,
+        binary: Arc<TestBinary>,
+        container: Arc<Container>,
+        key: String,
+    ) {
+        self.report(&Event::ListingStarted(report::Binary {
+            package: &binary.package.name,
+            kind: binary.kind,
+            target: &binary.target,
+        }));
+        let executor = self.parts.executor.clone();
+        self.running.spawn_local(async move {
+            let outcome = lister::list(&executor, slots[0], &binary, &container).await;
+            Ended {
+                slots,
+                what: EndedWork::List {
+                    binary,
+                    key,
+                    outcome,
+                },
+            }
+        });
+    }
+
+    fn start_test(
+        &mut self,
+        slots: Vec<usize>,
+        case: Case,
+        container: Arc<Container>,
+        repeat: Option<Repeat>,
+    ) {
+        let id = self.new_id();
+        self.report(&Event::TestStarted {
+            id,
+            case: case.view(),
+            repeat,
+        });
+        let started = Started {
+            case: case.clone(),
+            repeat,
+            at: Instant::now(),
+            slow_reported: 0,
+        };
+        self.since.insert(id, started);
+        let job = self.job(&case, &container);
+        let output = self.output(&case);
+        let executor = self.parts.executor.clone();
+        self.running.spawn_local(async move {
+            let outcome = executor.run(slots[0], &job, output).await;
+            Ended {
+                slots,
+                what: EndedWork::Test {
+                    id,
+                    case,
+                    repeat,
+                    container,
+                    outcome,
+                },
+            }
+        });
+    }
+
+    fn job(&self, case: &Case, container: &Arc<Container>) -> Job {
+        let mut arguments = Vec::new();
+        if !case.whole {
+            arguments.extend([
+                case.listed.name.clone(),
+                "--exact".to_owned(),
+                "--nocapture".to_owned(),
+            ]);
+            if case.listed.ignored {
+                arguments.push("--ignored".to_owned());
+            }
+        }
+        arguments.extend(self.parts.running.test_arguments.iter().cloned());
+        lister::job(
+            &case.binary,
+            container.clone(),
+            arguments,
+            self.parts.running.timeout.unwrap_or(case.spec.timeout),
+        )
+    }
+
+    fn output(&self, case: &Case) -> Output {
+        let limit = self.parts.running.inline_limit;
+        if !self.parts.running.no_capture {
+            return Output::Capture { limit };
+        }
+        let (reporter, case) = (self.parts.reporter.clone(), case.clone());
+        Output::Stream {
+            limit,
+            sink: Rc::new(move |stream, bytes| {
+                reporter.borrow_mut().report(&Event::Output {
+                    case: case.view(),
+                    stream,
+                    bytes,
+                });
+            }),
+        }
+    }
+
+    // Endings.
+
+    fn work_ended(&mut self, ended: Ended) {
+        self.slots.give_back(&ended.slots);
+        match ended.what {
+            EndedWork::List {
+                binary,
+                key,
+                outcome,
+            } => match outcome {
+                Ok(listed) => {
+                    self.parts.lister.remember(&key, &listed);
+                    self.listed(&binary, listed);
+                }
+                Err(error) => self.listing_failed(&binary, &super::chain(&error)),
+            },
+            EndedWork::Test {
+                id,
+                case,
+                repeat,
+                container,
+                outcome,
+            } => {
+                self.since.remove(&id);
+                let limit = self.parts.running.timeout.unwrap_or(case.spec.timeout);
+                let verdict = verdict::judge(outcome, limit, &case.binary, &container);
+                if !matches!(verdict.status, Status::Error { .. }) {
+                    let passed = verdict.status == Status::Passed;
+                    self.parts
+                        .history
+                        .record(case.id(), verdict.duration, passed);
+                }
+                self.finished(id, &case, repeat, &verdict);
+                self.stop_after_failures();
+            }
+        }
+    }
+
+    fn finished(
+        &mut self,
+        id: TestId,
+        case: &Case,
+        repeat: Option<Repeat>,
+        outcome: &report::TestOutcome,
+    ) {
+        self.ending.summary.tally.add(&outcome.status);
+        self.report(&Event::TestFinished {
+            id,
+            case: case.view(),
+            repeat,
+            outcome,
+        });
+    }
+
+    fn stop_after_failures(&mut self) {
+        let failures = self.ending.summary.tally.failures();
+        if self.cancelled.is_none() && self.parts.running.stop_after == Some(failures) {
+            self.cancel(Cancellation::Failures(failures));
+        }
+    }
+
+    /// Starts nothing more.
+    fn cancel(&mut self, reason: Cancellation) {
+        self.cancelled = Some(reason);
+        let waiting = self.queue.clear();
+        self.ending.summary.not_run += waiting as u64;
+        self.report(&Event::Cancelled(reason));
+    }
+
+    /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
+    async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
+        build.kill();
+        self.cancel(reason);
+        self.ending.summary.not_run += self.since.len() as u64;
+        self.since.clear();
+        // Dropping a test's task drops its launcher, which takes the test along.
+        self.running.abort_all();
+        while self.running.join_next().await.is_some() {}
+        self.preparing.detach_all();
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        let mut slow = Vec::new();
+        for started in self.since.values_mut() {
+            let elapsed = now - started.at;
+            if elapsed >= SLOW * (started.slow_reported + 1) {
+                started.slow_reported += 1;
+                slow.push((started.case.clone(), started.repeat, elapsed));
+            }
+        }
+        for (case, repeat, elapsed) in slow {
+            self.report(&Event::Slow {
+                case: case.view(),
+                repeat,
+                elapsed,
+            });
+        }
+        self.parts.reporter.borrow_mut().tick();
+    }
+
+    fn tell_warnings(&self) {
+        for warning in self.parts.containers.take_warnings() {
+            self.report(&Event::Warning(&warning));
+        }
+    }
+}
+
+impl Case {
+    fn view(&self) -> report::Case<'_> {
+        report::Case {
+            package: &self.binary.package.name,
+            kind: self.binary.kind,
+            target: &self.binary.target,
+            name: &self.listed.name,
+        }
+    }
+
+    fn id(&self) -> CaseId {
+        CaseId::new(
+            &self.binary.package.name,
+            self.binary.kind.as_str(),
+            &self.binary.target,
+            &self.listed.name,
+        )
+    }
+}
+
+fn subject<'a>(binary: &'a TestBinary, name: &'a str) -> Subject<'a> {
+    Subject {
+        package: &binary.package.name,
+        kind: binary.kind,
+        target: &binary.target,
+        name,
+    }
+}
+
+fn watch(kind: SignalKind) -> Result<Signal, RunError> {
+    signal(kind).map_err(RunError::Signals)
+}

@@ -1,0 +1,187 @@
+//! What a failed test may be missing, and the line that would give it.
+//!
+//! A test that passes on the bare machine and fails here mostly wants a program
+//! or a file of the host. What it printed says so more often than not, and the
+//! programs that its sources name are known.
+
+use crate::cargo::TestBinary;
+use crate::executor::{Container, Outcome, Status};
+use camino::Utf8Path;
+use regex::bytes::Regex;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+/// Looked at of each stream, in bytes.
+const LOOKED_AT: usize = 64 * 1024;
+
+/// Looked at of a package's sources, in bytes.
+const SOURCES_LOOKED_AT: u64 = 8 << 20;
+
+/// How a missing file or program shows in output.
+static MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"(?i)no such file or directory|not found|os error 2\b|NotFound|cannot find|could not find|does not exist|No such file",
+    )
+    .ok()
+});
+
+/// `Command::new("git")` and its like.
+static STARTS_PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r#"(?:Command::new|cmd!?|Exec::cmd|which|Exec::shell)\s*\(\s*"([A-Za-z0-9_.+-]+)["\s]"#).ok()
+});
+
+/// A word that could be a program's name or an absolute path.
+static WORD: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"/?[A-Za-z0-9_.+@-][A-Za-z0-9_./+@-]*").ok());
+
+/// Paragraphs for a failed test; none when nothing suggests itself.
+pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &Container) -> Vec<String> {
+    let mut hints = Vec::new();
+    if outcome.scratch_full {
+        hints.push(
+            "the space for what a test writes was used up: `/tmp`, HOME and every changed file \
+             share one tmpfs of half the machine's memory"
+                .to_owned(),
+        );
+    }
+    if let Status::Exited(127) | Status::Exited(101) | Status::Exited(1) = outcome.status {
+        hints.extend(missing(outcome, binary, container));
+    }
+    hints
+}
+
+fn missing(outcome: &Outcome, binary: &TestBinary, container: &Container) -> Option<String> {
+    let output = [
+        &outcome.stdout.head,
+        &outcome.stdout.tail,
+        &outcome.stderr.head,
+        &outcome.stderr.tail,
+    ]
+    .map(|bytes| &bytes[bytes.len().saturating_sub(LOOKED_AT)..])
+    .join(&b'\n');
+    if !MISSING.as_ref()?.is_match(&output) && outcome.status != Status::Exited(127) {
+        return None;
+    }
+    let (programs, files) = named(&output);
+    let mut programs: BTreeSet<String> = programs;
+    if programs.is_empty() {
+        programs = started_by_sources(binary);
+    }
+    programs.retain(|program| !in_path(container, program));
+    if !programs.is_empty() {
+        let list = quoted(&programs);
+        return Some(format!(
+            "programs of this machine are not in a test's container; to add what this test seems \
+             to start, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
+             \"package.equals({})\"\n    added_layers = [{{ programs = [{list}] }}]",
+            binary.package.name
+        ));
+    }
+    if !files.is_empty() {
+        let list = quoted(&files);
+        return Some(format!(
+            "files of this machine are not in a test's container; to add what this test seems to \
+             look for, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
+             \"package.equals({})\"\n    added_layers = [{{ paths = [{list}] }}]",
+            binary.package.name
+        ));
+    }
+    Some(
+        "the test may be looking for a program or file of this machine, none of which is in its \
+         container unless maelstrom-test.toml adds it, as in:\n\n    [[directives]]\n    \
+         added_layers = [{ programs = [\"sh\"] }, { paths = [\"/usr/share/zoneinfo/UTC\"] }]"
+            .to_owned(),
+    )
+}
+
+/// Programs on the client's `PATH` and files of the host that the output names
+/// on lines that tell of something missing.
+fn named(output: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
+    let (mut programs, mut files) = (BTreeSet::new(), BTreeSet::new());
+    let (Some(missing), Some(word)) = (MISSING.as_ref(), WORD.as_ref()) else {
+        return (programs, files);
+    };
+    for line in output.split(|byte| *byte == b'\n') {
+        if !missing.is_match(line) {
+            continue;
+        }
+        for found in word.find_iter(line) {
+            let Ok(text) = std::str::from_utf8(found.as_bytes()) else {
+                continue;
+            };
+            let text = text.trim_end_matches(['.', ',', ':']);
+            if let Some(name) = program_name(text) {
+                programs.insert(name.to_owned());
+            } else if text.len() > 1 && text.starts_with('/') && Utf8Path::new(text).is_file() {
+                files.insert(text.to_owned());
+            }
+        }
+    }
+    (programs, files)
+}
+
+/// The name to write for a word of output, if that names a program of the host
+/// and is not also a word of English that error messages are made of.
+fn program_name(text: &str) -> Option<&str> {
+    const WORDS: [&str; 12] = [
+        "file", "test", "at", "find", "not", "no", "which", "command", "unwrap", "path", "in",
+        "directory",
+    ];
+    if text.contains('/') {
+        let path = Utf8Path::new(text);
+        let in_bin = path.parent().is_some_and(|parent| parent.ends_with("bin"));
+        return (in_bin && path.is_file()).then_some(text);
+    }
+    (!WORDS.contains(&text) && on_host(text).is_some()).then_some(text)
+}
+
+/// Programs that the sources of the test's package start by name.
+fn started_by_sources(binary: &TestBinary) -> BTreeSet<String> {
+    let mut programs = BTreeSet::new();
+    let Some(starts_program) = STARTS_PROGRAM.as_ref() else {
+        return programs;
+    };
+    let mut left = SOURCES_LOOKED_AT;
+    let directory = &binary.package.directory;
+    let files = ignore::WalkBuilder::new(directory)
+        .filter_entry(|entry| entry.file_name() != "target")
+        .build()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"));
+    for entry in files {
+        let size = entry.metadata().map_or(0, |metadata| metadata.len());
+        if size > left {
+            break;
+        }
+        left -= size;
+        let text = std::fs::read(entry.path()).unwrap_or_default();
+        for found in starts_program.captures_iter(&text) {
+            let name = String::from_utf8_lossy(&found[1]).into_owned();
+            if on_host(&name).is_some() {
+                programs.insert(name);
+            }
+        }
+    }
+    programs
+}
+
+fn on_host(program: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|directory| directory.join(program))
+        .find(|path| {
+            path.metadata()
+                .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+        })
+}
+
+/// Whether the container was given the program by a layer of its own.
+fn in_path(_container: &Container, _program: &str) -> bool {
+    false
+}
+
+fn quoted(words: &BTreeSet<String>) -> String {
+    let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    words.join(", ")
+}

@@ -1,0 +1,85 @@
+//! `--list`, `--list-binaries` and `--list-packages`: what would be run, on
+//! stdout. The last two build nothing.
+
+use super::{SetUpError, preparation};
+use crate::cargo::TestBinary;
+use crate::cli::{ExitCode, MessageFormat, Options};
+use serde_json::json;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+/// The test cases that were found.
+pub fn print_tests(options: &Options, listed: &[(Arc<TestBinary>, String)]) {
+    let lines = listed.iter().map(|(binary, name)| {
+        let (package, kind, target) = (&binary.package.name, binary.kind.as_str(), &binary.target);
+        match options.message_format {
+            MessageFormat::Human => format!("{package} {kind}/{target} {name}"),
+            MessageFormat::Json => json!({
+                "type": "test",
+                "event": "listed",
+                "package": package,
+                "target": { "kind": kind, "name": target },
+                "name": name,
+            })
+            .to_string(),
+        }
+    });
+    print(lines);
+}
+
+pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {
+    let (workspace, invocation, selector) = preparation::selection(options).await?;
+    let targets = workspace.selected_targets(&invocation.options)?;
+    let lines = targets
+        .iter()
+        .filter(|target| selector.may_select_target(&target.package.name, target.target.kind, &target.target.name))
+        .map(|target| {
+            let (package, kind, name) = (
+                &target.package.name,
+                target.target.kind.as_str(),
+                &target.target.name,
+            );
+            match options.message_format {
+                MessageFormat::Human => format!("{package} {kind}/{name}"),
+                MessageFormat::Json => json!({
+                    "type": "binary",
+                    "event": "listed",
+                    "package": package,
+                    "target": { "kind": kind, "name": name },
+                })
+                .to_string(),
+            }
+        });
+    print(lines);
+    Ok(ExitCode::Success)
+}
+
+pub async fn packages(options: &Options) -> Result<ExitCode, SetUpError> {
+    let (workspace, invocation, selector) = preparation::selection(options).await?;
+    let packages = workspace.selected(&invocation.options)?;
+    let lines = packages
+        .iter()
+        .filter(|package| selector.may_select_package(&package.name))
+        .map(|package| match options.message_format {
+            MessageFormat::Human => package.name.clone(),
+            MessageFormat::Json => json!({
+                "type": "package",
+                "event": "listed",
+                "package": package.name,
+                "version": package.version.to_string(),
+            })
+            .to_string(),
+        });
+    print(lines);
+    Ok(ExitCode::Success)
+}
+
+/// Prints lines to stdout until it has no reader any more.
+fn print(lines: impl Iterator<Item = String>) {
+    let mut stdout = io::stdout().lock();
+    for line in lines {
+        if writeln!(stdout, "{line}").is_err() {
+            return;
+        }
+    }
+}

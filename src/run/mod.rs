@@ -1,0 +1,290 @@
+//! The conductor's room: `cargo maelstrom` from its options to its exit code.
+//!
+//! It wires the other rooms together. [`conductor`] is the loop of a run;
+//! [`test_container`], [`lister`] and [`verdict`] are the joints between rooms
+//! that may not know each other; what is asked for besides running tests is in
+//! [`lists`].
+
+mod conductor;
+mod doctor;
+mod doctests;
+mod hints;
+mod lister;
+mod lists;
+mod preparation;
+mod selector;
+mod test_container;
+mod verdict;
+
+use crate::cargo::{CargoError, Stderr};
+use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
+use crate::config::{Color, NoTests};
+use crate::directive::{self, DirectiveError};
+use crate::executor::LocalExecutor;
+use crate::filter::PatternError;
+use crate::report::{self, Cancellation, ColorChoice, Event, Reporter, Ui};
+use crate::schedule::history::HistoryError;
+use crate::store::StoreError;
+use camino::Utf8PathBuf;
+use conductor::{Conductor, Ending, Parts, RunError, Running};
+use preparation::Preparation;
+use std::cell::RefCell;
+use std::error::Error;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Why nothing could be run. Shown to the user, with its causes.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    #[error(transparent)]
+    Directives(#[from] DirectiveError),
+    #[error("bad pattern for {option}: {source}")]
+    Pattern {
+        option: &'static str,
+        source: PatternError,
+    },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("`{0}` exists; remove it first to get a new one")]
+    Exists(Utf8PathBuf),
+    #[error("failed to write `{path}`")]
+    Write { path: Utf8PathBuf, source: io::Error },
+    #[error("failed to start")]
+    Start(#[source] io::Error),
+}
+
+/// Examines the machine.
+pub fn doctor(options: &DoctorOptions) -> ExitCode {
+    doctor::run(options, resolve_paint(options.settings.color.value, &io::stdout()))
+}
+
+/// Does what the options ask for.
+pub fn run(options: &Options) -> ExitCode {
+    match try_run(options) {
+        Ok(code) => code,
+        Err(SetUpError::Cargo(CargoError::OutsideSelection { packages })) => {
+            print_error(options, &CargoError::OutsideSelection { packages });
+            ExitCode::NoTests
+        }
+        Err(error) => {
+            print_error(options, &error);
+            ExitCode::SetUp
+        }
+    }
+}
+
+fn print_error(options: &Options, error: &dyn Error) {
+    let label = paint(options).apply(report::Role::Bad, "error:");
+    eprintln!("{label} {}", chain(error));
+}
+
+fn try_run(options: &Options) -> Result<ExitCode, SetUpError> {
+    if let Action::PrintConfig(text) = &options.action {
+        print!("{text}");
+        return Ok(ExitCode::Success);
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(SetUpError::Start)?;
+    let tasks = tokio::task::LocalSet::new();
+    let code = tasks.block_on(&runtime, async {
+        match &options.action {
+            Action::PrintConfig(_) | Action::Run | Action::ListTests => run_tests(options).await,
+            Action::Build => build_only(options).await,
+            Action::ListBinaries => lists::binaries(options).await,
+            Action::ListPackages => lists::packages(options).await,
+            Action::Doctests { arguments } => doctests::run(options, arguments).await,
+            Action::Init => init(options).await,
+        }
+    });
+    // Threads that still pack something hold nobody up.
+    runtime.shutdown_background();
+    code
+}
+
+async fn init(options: &Options) -> Result<ExitCode, SetUpError> {
+    let workspace = preparation::workspace(options).await?;
+    let path = workspace.root.join(directive::FILE_NAME);
+    let file = std::fs::File::create_new(&path);
+    match file.and_then(|mut file| io::Write::write_all(&mut file, directive::STARTER.as_bytes())) {
+        Ok(()) => {
+            eprintln!("wrote {path}");
+            Ok(ExitCode::Success)
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(SetUpError::Exists(path))
+        }
+        Err(source) => Err(SetUpError::Write { path, source }),
+    }
+}
+
+async fn build_only(options: &Options) -> Result<ExitCode, SetUpError> {
+    let mut preparation = Preparation::new(options, Stderr::Inherited).await?;
+    while let Some(event) = preparation.build.next().await {
+        match event? {
+            crate::cargo::BuildEvent::Message(line) => println!("{line}"),
+            crate::cargo::BuildEvent::Finished { success: false, .. } => {
+                return Ok(ExitCode::BuildFailed);
+            }
+            _ => {}
+        }
+    }
+    Ok(ExitCode::Success)
+}
+
+/// Runs the tests, or lists them.
+async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
+    let list_only = options.action == Action::ListTests;
+    let reporter = report::reporter(&report_settings(options, list_only));
+    let stderr = if reporter.draws() {
+        Stderr::Piped
+    } else {
+        Stderr::Inherited
+    };
+    let reporter = Rc::new(RefCell::new(reporter));
+    let preparation = Preparation::new(options, stderr).await?;
+    reporter.borrow_mut().report(&Event::RunStarted);
+    for warning in &preparation.warnings {
+        reporter.borrow_mut().report(&Event::Warning(warning));
+    }
+    let outcome = conduct(options, preparation, &reporter, list_only).await;
+    let finished = reporter.borrow_mut().finish();
+    let (ending, packages) = outcome?;
+    finished.map_err(|source| SetUpError::Write {
+        path: "standard output".into(),
+        source,
+    })?;
+    if list_only {
+        lists::print_tests(options, &ending.listed);
+    }
+    drop(packages);
+    Ok(exit_code(options, &ending, list_only))
+}
+
+type Packages = Vec<Arc<crate::cargo::Package>>;
+
+async fn conduct(
+    options: &Options,
+    preparation: Preparation,
+    reporter: &Rc<RefCell<Box<dyn Reporter>>>,
+    list_only: bool,
+) -> Result<(Ending, Packages), SetUpError> {
+    let slots = options.settings.slots.value.0.get() as usize;
+    let settings = crate::executor::Settings::of_process(preparation.store.trees())
+        .map_err(SetUpError::Start)?;
+    let parts = Parts {
+        selector: preparation.selector,
+        directives: preparation.directives,
+        containers: preparation.containers.clone(),
+        lister: lister::Lister::new(preparation.store.clone()),
+        executor: Rc::new(LocalExecutor::new(settings, slots)),
+        slots,
+        history: preparation.history,
+        reporter: reporter.clone(),
+        running: Running {
+            repeat: options.repeat.get(),
+            timeout: options.settings.timeout.as_ref().map(|t| t.value.limit()),
+            stop_after: options
+                .settings
+                .stop_after
+                .value
+                .failures()
+                .map(|n| u64::from(n.get())),
+            no_capture: options.no_capture,
+            inline_limit: options.settings.inline_limit.value.0 as usize,
+            test_arguments: options.test_arguments.clone(),
+            list_only,
+        },
+    };
+    let (mut ending, mut history) = Conductor::new(parts).run(preparation.build).await?;
+    if !list_only {
+        if let Some(note) = doctests::note(options, &preparation.packages) {
+            ending.summary.notes.push(note);
+        }
+        reporter.borrow_mut().report(&Event::Finished(&ending.summary));
+        history.save()?;
+    }
+    if let Err(error) = preparation.store.save() {
+        tracing::warn!("{}", chain(&error));
+    }
+    if let Err(error) = preparation.store.evict() {
+        tracing::warn!("{}", chain(&error));
+    }
+    Ok((ending, preparation.packages))
+}
+
+fn exit_code(options: &Options, ending: &Ending, list_only: bool) -> ExitCode {
+    let tally = &ending.summary.tally;
+    match ending.summary.cancelled {
+        Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
+        _ if ending.build_failed => ExitCode::BuildFailed,
+        _ if tally.failures() > 0 => ExitCode::TestsFailed,
+        _ if list_only => ExitCode::Success,
+        _ if tally.run() + tally.ignored == 0 => match options.settings.no_tests.value {
+            NoTests::Pass => ExitCode::Success,
+            NoTests::Warn => {
+                eprintln!("warning: no tests were run");
+                ExitCode::Success
+            }
+            NoTests::Fail => {
+                eprintln!("error: no tests were run; `--no-tests pass` makes that a success");
+                ExitCode::NoTests
+            }
+        },
+        _ => ExitCode::Success,
+    }
+}
+
+fn report_settings(options: &Options, list_only: bool) -> report::Settings {
+    let ui = match options.settings.ui.value {
+        _ if list_only => Ui::Quiet,
+        crate::config::Ui::Auto => Ui::Auto,
+        crate::config::Ui::Fancy => Ui::Fancy,
+        crate::config::Ui::Simple => Ui::Simple,
+        crate::config::Ui::Quiet => Ui::Quiet,
+    };
+    report::Settings {
+        ui,
+        paint: paint(options),
+        json: options.message_format == MessageFormat::Json && !list_only,
+        show_output: options.settings.show_output.value,
+        nocapture: options.no_capture,
+    }
+}
+
+/// Whether what people see is coloured.
+fn paint(options: &Options) -> report::Paint {
+    resolve_paint(options.settings.color.value, &io::stderr())
+}
+
+fn resolve_paint(color: Color, stream: &impl io::IsTerminal) -> report::Paint {
+    let choice = match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    };
+    choice.resolve(stream.is_terminal(), |name| std::env::var(name).ok())
+}
+
+/// An error with its causes, joined as one reads them.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,231 @@
+//! From a test binary and what `maelstrom-test.toml` says of a test to the
+//! container it runs in.
+
+use crate::cargo::{TestBinary, Workspace};
+use crate::directive::TestSpec;
+use crate::executor::Container;
+use crate::filter::TargetKind;
+use crate::layer::{LayerBuilder, LayerContext, LayerError};
+use crate::spec::environment::{self, EnvironmentError};
+use crate::spec::{LayerSpec, Mount, PrefixOptions, RootOverlay, escape_placeholders};
+use crate::store::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Makes containers of tests. Blocking, and shared by threads.
+pub struct ContainerBuilder {
+    workspace: Arc<Workspace>,
+    layers: LayerBuilder,
+    /// `RUST_*` of the client, which every test gets.
+    rust_variables: BTreeMap<String, String>,
+    warnings: Mutex<Vec<String>>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+}
+
+impl ContainerBuilder {
+    pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder) -> Self {
+        Self {
+            workspace,
+            layers,
+            rust_variables: std::env::vars()
+                .filter(|(name, _)| name.starts_with("RUST_"))
+                .collect(),
+            warnings: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// The layer of the workspace's sources, made ahead of time.
+    pub fn pack_sources(&self) {
+        let source = LayerSpec::Source {
+            source: "<workspace-dir>".into(),
+        };
+        // An error is met again, and told, by the first test that needs it.
+        let _ = self.layers.build(&source, &self.context(None));
+    }
+
+    /// Warnings since the last call.
+    pub fn take_warnings(&self) -> Vec<String> {
+        self.warnings
+            .lock()
+            .map(|mut warnings| std::mem::take(&mut *warnings))
+            .unwrap_or_default()
+    }
+
+    /// The container of the tests of `binary` that `spec` is for.
+    pub fn container(
+        &self,
+        spec: &TestSpec,
+        binary: &TestBinary,
+    ) -> Result<Container, ContainerError> {
+        let container = &spec.container;
+        let context = self.context(Some(binary));
+        let mut layers = Vec::new();
+        for layer in &container.layers {
+            layers.push(self.layer(layer, &context)?);
+        }
+        for layer in self.own_layers(spec, binary) {
+            layers.push(self.layer(&layer, &context)?);
+        }
+        if let Some(out_dir) = &binary.out_dir {
+            layers.push(self.layers.build_directory(out_dir)?.digest);
+        }
+        layers.push(self.layers.build_binaries(&programs(binary), &context)?.digest);
+        Ok(Container {
+            layers,
+            environment: self.environment(spec, binary)?,
+            mounts: self.mounts(spec, binary),
+            network: container.network,
+            root_overlay: self.absolute_overlay(&container.root_overlay),
+            working_directory: container
+                .working_directory
+                .clone()
+                .unwrap_or_else(|| binary.package.directory.clone()),
+            user: container.user,
+            group: container.group,
+            init: container.init,
+            hostname: container.hostname.clone(),
+            watched: vec![self.workspace.root.clone()],
+        })
+    }
+
+    fn layer(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Digest, LayerError> {
+        let built = self.layers.build(layer, context)?;
+        if let (false, Ok(mut warnings)) = (built.warnings.is_empty(), self.warnings.lock()) {
+            for warning in &built.warnings {
+                if !warnings.contains(warning) {
+                    warnings.push(warning.clone());
+                }
+            }
+        }
+        Ok(built.digest)
+    }
+
+    fn context(&self, binary: Option<&TestBinary>) -> LayerContext {
+        let root = &self.workspace.root;
+        LayerContext {
+            project_dir: root.clone(),
+            workspace_dir: root.clone(),
+            package_dir: binary.map_or(root, |b| &b.package.directory).clone(),
+            build_dir: binary
+                .map_or(&self.workspace.target_directory, |b| &b.build_dir)
+                .clone(),
+            target_dir: self.workspace.target_directory.clone(),
+            outside_sources: binary.map_or_else(Vec::new, |b| b.outside_sources.clone()),
+            path_variable: std::env::var_os("PATH"),
+            library_path: binary.map_or_else(Vec::new, |b| b.library_path.clone()),
+        }
+    }
+
+    /// What every test gets besides what its spec names.
+    fn own_layers(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<LayerSpec> {
+        let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
+        let mut directories = vec![escaped(&binary.package.directory)];
+        directories.extend(self.temporary_directory(binary).as_deref().map(escaped));
+        let mut layers = vec![LayerSpec::Paths {
+            paths: directories,
+            prefix: PrefixOptions::default(),
+        }];
+        if spec.include_shared_libraries {
+            layers.push(LayerSpec::SharedLibraryDependencies {
+                binaries: programs(binary)
+                    .iter()
+                    .map(|path| escaped(path))
+                    .collect(),
+                prefix: PrefixOptions::default(),
+            });
+        }
+        if let Some(runner) = binary.runner.as_ref().and_then(|words| words.first()) {
+            layers.push(LayerSpec::Programs {
+                programs: vec![runner.clone()],
+            });
+        }
+        layers
+    }
+
+    fn environment(
+        &self,
+        spec: &TestSpec,
+        binary: &TestBinary,
+    ) -> Result<BTreeMap<String, String>, EnvironmentError> {
+        let mut beneath = self.rust_variables.clone();
+        beneath.extend(binary.environment.clone());
+        let library_path: Vec<&str> = binary.library_path.iter().map(|p| p.as_str()).collect();
+        if !library_path.is_empty() {
+            beneath.insert("LD_LIBRARY_PATH".to_owned(), library_path.join(":"));
+        }
+        environment::expand(&spec.container.environment, beneath, &|name| {
+            std::env::var(name).ok()
+        })
+    }
+
+    fn mounts(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<Mount> {
+        let writable = spec.container.root_overlay != RootOverlay::None;
+        let mut mounts: Vec<Mount> = spec
+            .container
+            .mounts
+            .iter()
+            .filter(|mount| !(writable && self.hides_files(mount, binary)))
+            .map(|mount| self.absolute_mount(mount))
+            .collect();
+        if let Some(directory) = self.temporary_directory(binary) {
+            mounts.push(Mount::Tmp {
+                mount_point: directory,
+            });
+        }
+        mounts
+    }
+
+    /// Whether a fresh file system there would lie over files of the test: a
+    /// workspace below `/tmp` must stay visible. A writable root serves as well.
+    fn hides_files(&self, mount: &Mount, binary: &TestBinary) -> bool {
+        let Mount::Tmp { mount_point } = mount else {
+            return false;
+        };
+        [&self.workspace.root, &self.workspace.target_directory]
+            .into_iter()
+            .chain([&binary.path, &binary.package.directory])
+            .chain(&binary.outside_sources)
+            .any(|path| path.starts_with(mount_point))
+    }
+
+    fn absolute_mount(&self, mount: &Mount) -> Mount {
+        let mut mount = mount.clone();
+        if let Mount::Bind { local_path, .. } = &mut mount {
+            *local_path = self.workspace.root.join(&*local_path);
+        }
+        mount
+    }
+
+    fn absolute_overlay(&self, overlay: &RootOverlay) -> RootOverlay {
+        match overlay {
+            RootOverlay::Local { upper, work } => RootOverlay::Local {
+                upper: self.workspace.root.join(upper),
+                work: self.workspace.root.join(work),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// `CARGO_TARGET_TMPDIR`, which Cargo gives integration tests and benches.
+    fn temporary_directory(&self, binary: &TestBinary) -> Option<Utf8PathBuf> {
+        matches!(binary.kind, TargetKind::Test | TargetKind::Benchmark)
+            .then(|| self.workspace.target_directory.join("tmp"))
+    }
+}
+
+/// The test binary and the programs it may start by `CARGO_BIN_EXE_*`.
+fn programs(binary: &TestBinary) -> Vec<Utf8PathBuf> {
+    let mut programs: Vec<&Utf8Path> = vec![&binary.path];
+    programs.extend(binary.programs.values().map(|path| path.as_path()));
+    programs.sort_unstable();
+    programs.dedup();
+    programs.into_iter().map(Utf8Path::to_owned).collect()
+}

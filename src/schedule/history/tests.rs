@@ -1,0 +1,363 @@
+use super::*;
+use proptest::prelude::*;
+use std::os::unix::fs::PermissionsExt;
+
+const TODAY: u16 = 20_000;
+
+fn id(name: &str) -> CaseId {
+    CaseId::new("pkg", "lib", "pkg", name)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+struct Place {
+    directory: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        Self { directory }
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.path().join("maelstrom/history")
+    }
+
+    fn load(&self) -> History {
+        self.load_on(TODAY)
+    }
+
+    fn load_on(&self, today: u16) -> History {
+        History::load_on(&self.path(), today).unwrap()
+    }
+
+    fn with_content(bytes: &[u8]) -> Self {
+        let place = Self::new();
+        fs::create_dir_all(place.path().parent().unwrap()).unwrap();
+        fs::write(place.path(), bytes).unwrap();
+        place
+    }
+}
+
+#[test]
+fn a_test_that_never_ran_is_unknown() {
+    let history = Place::new().load();
+    assert_eq!(history.estimate(&id("a")), None);
+    assert_eq!(history.last_failed(&id("a")), None);
+    assert_eq!(history.note(), None);
+}
+
+#[test]
+fn ids_tell_apart_where_one_part_ends_and_the_next_begins() {
+    assert_ne!(
+        CaseId::new("a", "lib", "b", "c"),
+        CaseId::new("a", "lib", "bc", "")
+    );
+    assert_ne!(
+        CaseId::new("a", "lib", "b", "c"),
+        CaseId::new("a", "bin", "b", "c")
+    );
+}
+
+/// The id keys files that outlive this version.
+#[test]
+fn an_id_never_changes() {
+    assert_eq!(id("tests::it_works").0, 0x9acb_890e_1243_6a23);
+}
+
+#[test]
+fn what_was_recorded_is_known_at_once_and_after_loading() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(20), true);
+    history.record(id("b"), millis(30), false);
+    for _ in 0..2 {
+        assert_eq!(history.estimate(&id("a")), Some(millis(20)));
+        assert_eq!(history.last_failed(&id("a")), Some(false));
+        assert_eq!(history.last_failed(&id("b")), Some(true));
+        history.save().unwrap();
+        history = place.load();
+    }
+}
+
+#[test]
+fn one_outlier_does_not_change_the_estimate() {
+    let mut history = Place::new().load();
+    for duration in [20, 21, 9000, 22] {
+        history.record(id("a"), millis(duration), true);
+    }
+    assert_eq!(history.estimate(&id("a")), Some(millis(22)));
+    history.record(id("a"), millis(1), true);
+    assert_eq!(history.estimate(&id("a")), Some(millis(21)));
+}
+
+#[test]
+fn of_two_times_the_longer_counts() {
+    let mut history = Place::new().load();
+    history.record(id("a"), millis(20), true);
+    history.record(id("a"), millis(30), true);
+    assert_eq!(history.estimate(&id("a")), Some(millis(30)));
+}
+
+#[test]
+fn a_test_that_became_slow_is_known_to_be_after_three_runs() {
+    let place = Place::new();
+    for duration in [1, 1, 1, 1, 1, 500, 500, 500] {
+        let mut history = place.load();
+        history.record(id("a"), millis(duration), true);
+        history.save().unwrap();
+    }
+    assert_eq!(place.load().estimate(&id("a")), Some(millis(500)));
+}
+
+#[test]
+fn a_repeated_test_that_failed_once_has_failed() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(1), false);
+    history.save().unwrap();
+    history.record(id("a"), millis(1), true);
+    history.save().unwrap();
+    assert_eq!(history.last_failed(&id("a")), Some(true));
+    let mut next = place.load();
+    assert_eq!(next.last_failed(&id("a")), Some(true));
+    next.record(id("a"), millis(1), true);
+    assert_eq!(next.last_failed(&id("a")), Some(false));
+}
+
+#[test]
+fn an_endless_duration_is_kept_as_the_longest() {
+    let mut history = Place::new().load();
+    history.record(id("a"), Duration::MAX, true);
+    let longest = Duration::from_micros(u32::MAX.into());
+    assert_eq!(history.estimate(&id("a")), Some(longest));
+}
+
+#[test]
+fn two_clients_keep_what_both_recorded() {
+    let place = Place::new();
+    let (mut one, mut other) = (place.load(), place.load());
+    one.record(id("a"), millis(1), true);
+    one.record(id("both"), millis(10), false);
+    other.record(id("b"), millis(2), false);
+    other.record(id("both"), millis(30), true);
+    one.save().unwrap();
+    other.save().unwrap();
+    let history = place.load();
+    assert_eq!(history.last_failed(&id("a")), Some(false));
+    assert_eq!(history.last_failed(&id("b")), Some(true));
+    assert_eq!(history.last_failed(&id("both")), Some(false));
+    assert_eq!(history.estimate(&id("both")), Some(millis(30)));
+    assert_eq!(other.last_failed(&id("a")), Some(false));
+}
+
+#[test]
+fn clients_that_save_at_once_lose_nothing() {
+    let place = Place::new();
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let place = &place;
+            scope.spawn(move || {
+                for test in 0..5 {
+                    let mut history = place.load();
+                    history.record(id(&format!("{client} {test}")), millis(1), true);
+                    history.save().unwrap();
+                }
+            });
+        }
+    });
+    assert_eq!(place.load().records.len(), 40);
+}
+
+#[test]
+fn a_test_is_forgotten_when_it_was_not_run_for_90_days() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(1), true);
+    history.save().unwrap();
+    assert_eq!(place.load_on(TODAY + 90).last_failed(&id("a")), Some(false));
+    assert_eq!(place.load_on(TODAY + 91).last_failed(&id("a")), None);
+
+    let mut later = place.load_on(TODAY + 91);
+    later.record(id("b"), millis(1), true);
+    later.save().unwrap();
+    assert_eq!(place.load().records.len(), 1);
+}
+
+#[test]
+fn a_day_in_the_future_keeps_nothing_for_ever() {
+    let place = Place::new();
+    let mut history = place.load_on(u16::MAX);
+    history.record(id("a"), millis(1), true);
+    history.save().unwrap();
+    place.load_on(TODAY).save().unwrap();
+    assert_eq!(place.load_on(TODAY + 91).last_failed(&id("a")), None);
+}
+
+#[test]
+fn of_too_many_tests_those_that_ran_last_are_kept() {
+    let record = |last_run| Record {
+        last_run,
+        ..Record::default()
+    };
+    let day = |offset| record(TODAY - offset);
+    let mut records = Records::from([
+        (CaseId(1), day(2)),
+        (CaseId(2), day(0)),
+        (CaseId(3), day(1)),
+    ]);
+    prune(&mut records, TODAY, 2);
+    assert_eq!(
+        records.into_keys().collect::<Vec<_>>(),
+        [CaseId(2), CaseId(3)]
+    );
+}
+
+#[test]
+fn a_damaged_file_is_put_aside_with_a_note() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(1), true);
+    history.save().unwrap();
+    let whole = fs::read(place.path()).unwrap();
+    let mut flipped = whole.clone();
+    flipped[20] ^= 1;
+    for bytes in [&b""[..], b"hello", &whole[..whole.len() - 1], &flipped] {
+        let place = Place::with_content(bytes);
+        let mut history = place.load();
+        let note = history.note().unwrap().to_string();
+        assert!(note.ends_with("is damaged; starting a new one"), "{note}");
+        history.record(id("b"), millis(1), true);
+        history.save().unwrap();
+        let history = place.load();
+        assert_eq!(history.note(), None);
+        assert_eq!(history.last_failed(&id("b")), Some(false));
+    }
+}
+
+#[test]
+fn a_file_of_another_version_is_put_aside_with_a_note() {
+    for version in [0u32, 2, u32::MAX] {
+        let bytes = [
+            &b"MLSTHIST"[..],
+            &version.to_le_bytes(),
+            b"what a later version likes",
+        ];
+        let place = Place::with_content(&bytes.concat());
+        let note = place.load().note().unwrap().to_string();
+        let expected = format!(
+            "the history of earlier runs in `{}` was written by another version of this program \
+             (format {version}, not 1); starting a new one",
+            place.path().display()
+        );
+        assert_eq!(note, expected);
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
+    let place = Place::new();
+    fs::create_dir_all(place.path()).unwrap();
+    let error = History::load(&place.path()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "failed to read the history of earlier runs from `{}`",
+            place.path().display()
+        )
+    );
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(1), true);
+    history.save().unwrap();
+    fs::create_dir(beside(&place.path(), ".tmp")).unwrap();
+    history.record(id("b"), millis(1), true);
+    let error = history.save().unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("failed to write the history of this run to `")
+    );
+    assert_eq!(place.load().last_failed(&id("a")), Some(false));
+    assert_eq!(history.last_failed(&id("b")), Some(false));
+}
+
+#[test]
+fn what_a_killed_client_left_is_gone_after_the_next_save() {
+    let place = Place::with_content(b"");
+    let temporary = beside(&place.path(), ".tmp");
+    fs::write(&temporary, "half").unwrap();
+    place.load().save().unwrap();
+    assert!(!temporary.exists());
+    assert_eq!(place.load().note(), None);
+    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o600, 0o600);
+}
+
+#[test]
+fn ten_thousand_tests_take_little_room() {
+    let mut history = Place::new().load();
+    for number in 0..10_000 {
+        for _ in 0..KEPT {
+            history.record(CaseId(number), millis(1), true);
+        }
+    }
+    history.save().unwrap();
+    assert!(fs::metadata(&history.path).unwrap().len() < 320 * 1024);
+    assert!(size_of::<(CaseId, Record)>() <= 40);
+}
+
+fn records() -> impl Strategy<Value = Records> {
+    let durations = proptest::collection::vec(any::<u32>(), 0..=KEPT);
+    let record = (any::<u16>(), any::<bool>(), durations);
+    proptest::collection::btree_map(any::<u64>().prop_map(CaseId), record, 0..20).prop_map(|map| {
+        let record = |(last_run, failed, micros): (u16, bool, Vec<u32>)| {
+            let mut durations = Durations::default();
+            for micros in micros {
+                durations.push_micros(micros);
+            }
+            Record {
+                last_run,
+                failed,
+                durations,
+            }
+        };
+        map.into_iter()
+            .map(|(id, parts)| (id, record(parts)))
+            .collect()
+    })
+}
+
+proptest! {
+    #[test]
+    fn what_is_encoded_decodes_to_the_same(records in records()) {
+        prop_assert_eq!(codec::decode(&codec::encode(&records)), Ok(records));
+    }
+
+    #[test]
+    fn no_bytes_are_too_odd_to_decode(bytes in any::<Vec<u8>>()) {
+        prop_assert!(codec::decode(&bytes).is_err());
+    }
+
+    #[test]
+    fn no_records_are_too_odd_to_decode(content in any::<Vec<u8>>()) {
+        let mut bytes = [&b"MLSTHIST\x01\0\0\0"[..], &content].concat();
+        let checksum = Sha256::digest(&bytes);
+        bytes.extend(&checksum[..8]);
+        let _ = codec::decode(&bytes);
+    }
+
+    #[test]
+    fn a_truncated_file_is_always_noticed(records in records(), cut in 1usize..200) {
+        let bytes = codec::encode(&records);
+        let cut = bytes.len().saturating_sub(cut);
+        prop_assert_eq!(codec::decode(&bytes[..cut]), Err(codec::Unusable::Damaged));
+    }
+}

@@ -1,0 +1,166 @@
+//! What runs next.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::time::Duration;
+
+/// What a job's place in the queue depends on, in this order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rank {
+    /// Higher runs earlier.
+    pub priority: i8,
+    /// Never run, or failed the last time: runs before what passed.
+    pub suspect: bool,
+    /// Longer runs earlier, so that no long job is left over at the end; unknown
+    /// counts as longest.
+    pub estimate: Option<Duration>,
+}
+
+impl Ord for Rank {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let length = |rank: &Self| rank.estimate.unwrap_or(Duration::MAX);
+        (self.priority, self.suspect, length(self)).cmp(&(
+            other.priority,
+            other.suspect,
+            length(other),
+        ))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// Jobs waiting for slots.
+#[derive(Debug)]
+pub struct Queue<T> {
+    waiting: BinaryHeap<Waiting<T>>,
+    pushed: u64,
+}
+
+#[derive(Debug)]
+struct Waiting<T> {
+    rank: Rank,
+    /// Among equals, first come first served.
+    number: u64,
+    slots: usize,
+    job: T,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Self {
+        Self {
+            waiting: BinaryHeap::new(),
+            pushed: 0,
+        }
+    }
+}
+
+impl<T> Queue<T> {
+    /// Adds a job that takes so many slots.
+    pub fn push(&mut self, rank: Rank, slots: usize, job: T) {
+        self.waiting.push(Waiting {
+            rank,
+            number: self.pushed,
+            slots,
+            job,
+        });
+        self.pushed += 1;
+    }
+
+    /// The next job, if `free` slots are enough for it. A job that is next but
+    /// needs more keeps its place: smaller ones behind it would hold it up for
+    /// ever.
+    pub fn pop(&mut self, free: usize) -> Option<(usize, T)> {
+        if self.waiting.peek()?.slots > free {
+            return None;
+        }
+        self.waiting.pop().map(|next| (next.slots, next.job))
+    }
+
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Drops what waits, and tells how many there were.
+    pub fn clear(&mut self) -> usize {
+        let waiting = self.waiting.len();
+        self.waiting.clear();
+        waiting
+    }
+}
+
+impl<T> Ord for Waiting<T> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rank
+            .cmp(&other.rank)
+            .then(other.number.cmp(&self.number))
+    }
+}
+
+impl<T> PartialOrd for Waiting<T> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl<T> PartialEq for Waiting<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl<T> Eq for Waiting<T> {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rank(priority: i8, suspect: bool, seconds: Option<u64>) -> Rank {
+        Rank {
+            priority,
+            suspect,
+            estimate: seconds.map(Duration::from_secs),
+        }
+    }
+
+    fn order(queue: &mut Queue<&'static str>) -> Vec<&'static str> {
+        std::iter::from_fn(|| queue.pop(usize::MAX).map(|(_, job)| job)).collect()
+    }
+
+    #[test]
+    fn priority_comes_before_suspicion_and_suspicion_before_length() {
+        let mut queue = Queue::default();
+        queue.push(rank(0, false, Some(9)), 1, "long");
+        queue.push(rank(0, false, Some(1)), 1, "short");
+        queue.push(rank(0, true, Some(2)), 1, "failed");
+        queue.push(rank(0, true, None), 1, "new");
+        queue.push(rank(1, false, Some(1)), 1, "urgent");
+        assert_eq!(order(&mut queue), ["urgent", "new", "failed", "long", "short"]);
+    }
+
+    #[test]
+    fn equals_run_in_the_order_they_came() {
+        let mut queue = Queue::default();
+        for job in ["a", "b", "c"] {
+            queue.push(rank(0, false, Some(1)), 1, job);
+        }
+        assert_eq!(order(&mut queue), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn a_job_that_needs_more_slots_than_are_free_keeps_its_place() {
+        let mut queue = Queue::default();
+        queue.push(rank(0, false, Some(9)), 2, "wide");
+        queue.push(rank(0, false, Some(1)), 1, "narrow");
+        assert_eq!(queue.pop(1), None);
+        assert_eq!(queue.pop(2), Some((2, "wide")));
+        assert_eq!(queue.pop(1), Some((1, "narrow")));
+    }
+}

@@ -1,0 +1,127 @@
+//! Showing people where in a document something stands.
+
+use super::Span;
+use std::fmt;
+
+/// The name and text of a document.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    pub name: &'a str,
+    pub text: &'a str,
+}
+
+/// A place as people count: from 1, columns in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub line: usize,
+    pub column: usize,
+}
+
+impl Source<'_> {
+    pub fn position(&self, offset: usize) -> Position {
+        let before = &self.text[..self.floor(offset)];
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Position {
+            line: before.bytes().filter(|&byte| byte == b'\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+
+    /// `message` with where it applies: file, line and column, the line itself
+    /// and a caret. Further lines of `message` follow the caret.
+    pub fn explain(&self, span: &Span, message: &impl fmt::Display) -> String {
+        let Position { line, column } = self.position(span.start);
+        let message = message.to_string();
+        let (head, more) = message.split_once('\n').unwrap_or((&message, ""));
+        let gutter = " ".repeat(line.to_string().len());
+        let (excerpt, indent, carets) = self.excerpt(span);
+        let mut explained = format!(
+            "{name}:{line}:{column}: {head}\n\
+             {gutter} |\n\
+             {line} | {excerpt}\n\
+             {gutter} | {indent}{carets}",
+            name = self.name,
+        );
+        for line in more.lines() {
+            explained.push_str("\n  ");
+            explained.push_str(line);
+        }
+        explained
+    }
+
+    /// The line that `span` starts on, what aligns with it up to the span, and
+    /// carets for the part of the span that is on it.
+    fn excerpt(&self, span: &Span) -> (&str, String, String) {
+        let start = self.floor(span.start);
+        let line_start = self.text[..start]
+            .rfind('\n')
+            .map_or(0, |newline| newline + 1);
+        let line_end = self.text[start..]
+            .find('\n')
+            .map_or(self.text.len(), |newline| start + newline);
+        let end = self.floor(span.end.clamp(start, line_end));
+        let indent = self.text[line_start..start]
+            .chars()
+            .map(|c| if c == '\t' { '\t' } else { ' ' })
+            .collect();
+        let carets = "^".repeat(self.text[start..end].trim_end().chars().count().max(1));
+        let line = self.text[line_start..line_end].trim_end();
+        (line, indent, carets)
+    }
+
+    /// The nearest character boundary at or before `offset`.
+    fn floor(&self, offset: usize) -> usize {
+        let mut offset = offset.min(self.text.len());
+        while !self.text.is_char_boundary(offset) {
+            offset -= 1;
+        }
+        offset
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_explanation_shows_the_line_and_points_to_the_place() {
+        let source = Source {
+            name: "file.toml",
+            text: "one = 1\n\ttwo = \"zwei\"\r\nthree = 3\n",
+        };
+        assert_eq!(
+            source.explain(&(15..21), &"not a number\nmore\nand more"),
+            "file.toml:2:8: not a number\n  |\n2 | \ttwo = \"zwei\"\n  | \t      ^^^^^^\n  more\n  and more"
+        );
+    }
+
+    #[test]
+    fn a_span_over_several_lines_is_marked_on_the_first() {
+        let source = Source {
+            name: "f",
+            text: "a = [\n1,\n]",
+        };
+        assert_eq!(
+            source.explain(&(4..10), &"no"),
+            "f:1:5: no\n  |\n1 | a = [\n  |     ^"
+        );
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        let source = Source {
+            name: "f",
+            text: "\"ä\" = 1",
+        };
+        assert_eq!(source.position(5), Position { line: 1, column: 5 });
+    }
+
+    proptest! {
+        #[test]
+        fn any_span_can_be_explained(text in any::<String>(), start in 0..100usize, end in 0..100usize) {
+            let source = Source { name: "f", text: &text };
+            source.explain(&(start..end), &"message");
+        }
+    }
+}
