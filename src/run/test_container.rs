@@ -74,9 +74,6 @@ impl ContainerBuilder {
         for layer in self.own_layers(spec, binary) {
             layers.push(self.layer(&layer, &context)?);
         }
-        if let Some(out_dir) = &binary.out_dir {
-            layers.push(self.layers.build_directory(out_dir)?.digest);
-        }
         layers.push(self.layers.build_binaries(&programs(binary), &context)?.digest);
         Ok(Container {
             layers,
@@ -140,6 +137,11 @@ impl ContainerBuilder {
                     .map(|path| escaped(path))
                     .collect(),
                 prefix: PrefixOptions::default(),
+            });
+        }
+        if let Some(out_dir) = &binary.out_dir {
+            layers.push(LayerSpec::Source {
+                source: escaped(out_dir),
             });
         }
         if let Some(runner) = binary.runner.as_ref().and_then(|words| words.first()) {
