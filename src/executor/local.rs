@@ -131,15 +131,14 @@ impl LocalExecutor {
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
         // Whoever could write is dead: what is in the pipes now is all there is.
-        stdout.drain(&mut buffer);
-        stderr.drain(&mut buffer);
+        let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.put_back(slot, config, launcher, buffer);
         Ok(match end {
             JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
-                stdout: stdout.finish(),
-                stderr: stderr.finish(),
+                stdout,
+                stderr,
                 duration: ended.duration,
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
