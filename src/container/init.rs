@@ -7,18 +7,15 @@
 //! descriptor of the scratch space, no capability, and cannot be traced.
 
 use super::job::{self, JobRecord, ProgramEnd};
-use super::written;
 use super::protocol::{Request, StepError};
 use super::step::Step;
 use super::sys;
+use super::written;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 /// Runs the program and returns how it ended.
-pub fn run(
-    request: &Request<&CStr>,
-    scratch: Option<&OwnedFd>,
-) -> Result<JobRecord, StepError> {
+pub fn run(request: &Request<&CStr>, scratch: Option<&OwnedFd>) -> Result<JobRecord, StepError> {
     let mut failure = None;
     let program = sys::vfork(&mut || {
         failure = Some(start(request));

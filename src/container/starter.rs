@@ -92,9 +92,8 @@ fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepErro
 /// files of `/proc/sys` whatever its capabilities are.
 pub fn is_real_root() -> bool {
     nix::unistd::geteuid().is_root()
-        && fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
-            map.split_whitespace().eq(["0", "0", "4294967295"])
-        })
+        && fs::read_to_string("/proc/self/uid_map")
+            .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
 }
 
 /// Maps the caller's own ids to 0, as anyone may in a namespace just made.
@@ -151,4 +150,3 @@ fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
         }
     }
 }
-

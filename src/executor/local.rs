@@ -90,7 +90,12 @@ impl LocalExecutor {
             network: plan.network,
             binds: plan.binds,
         };
-        let lowers: Vec<String> = job.container.layers.iter().map(ToString::to_string).collect();
+        let lowers: Vec<String> = job
+            .container
+            .layers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let mut environment: Vec<String> = job
             .container
             .environment
@@ -207,9 +212,8 @@ impl<'a> Plan<'a> {
                     path: parent.as_std_path().to_owned(),
                     read_only: false,
                 });
-                let below = |path: &'a Utf8PathBuf| {
-                    path.strip_prefix(&parent).unwrap_or(path).as_str()
-                };
+                let below =
+                    |path: &'a Utf8PathBuf| path.strip_prefix(&parent).unwrap_or(path).as_str();
                 Root::Local {
                     bind: 0,
                     upper: below(upper),

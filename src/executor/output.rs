@@ -49,16 +49,16 @@ impl fmt::Display for Stream {
     }
 }
 
+/// Where output goes as it comes.
+pub type Sink = Rc<dyn Fn(Stream, &[u8])>;
+
 /// What to do with what a job prints.
 #[derive(Clone)]
 pub enum Output {
     /// Keep up to so many bytes of each stream.
     Capture { limit: usize },
     /// Pass it on at once, and keep as much too.
-    Stream {
-        limit: usize,
-        sink: Rc<dyn Fn(Stream, &[u8])>,
-    },
+    Stream { limit: usize, sink: Sink },
 }
 
 /// Collects one stream of one job.
@@ -104,7 +104,7 @@ impl Collector {
             let Self { pipe, taken } = self;
             let _ = pipe.try_io(|| taken.take(pipe.as_fd(), buffer));
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 
     /// Takes what is left when the job has ended. Reads the pipe itself: the
@@ -215,7 +215,9 @@ mod tests {
         ) {
             let all = chunks.concat();
             let mut capture = Capture::new(limit);
-            chunks.iter().for_each(|chunk| capture.add(chunk));
+            for chunk in &chunks {
+                capture.add(chunk);
+            }
             let captured = capture.finish();
             if all.len() <= limit {
                 prop_assert_eq!(&captured.head, &all);
