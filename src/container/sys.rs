@@ -155,6 +155,10 @@ pub fn close_from(first: RawFd) {
 
 /// Moves the process into a new, anonymous session keyring, away from the keys
 /// of whoever started it. A kernel without keyrings has none to leave.
+///
+/// Keyrings found by name are a user namespace's own, so this leaves them all.
+/// It does not take away what the kernel grants by uid to whoever gives a key's
+/// number: another user keyring of the same host uid.
 pub fn leave_session_keyring() -> io::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: a null name asks for an anonymous keyring.
