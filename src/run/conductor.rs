@@ -59,7 +59,6 @@ pub struct Running {
 #[derive(Debug, Default)]
 pub struct Ending {
     pub summary: Summary,
-    pub build_failed: bool,
     /// What a listing run found, in the order it was found.
     pub listed: Vec<(Arc<TestBinary>, String)>,
 }
@@ -260,8 +259,7 @@ impl Conductor {
                     duration: started.elapsed(),
                 });
                 if !success && self.cancelled.is_none() {
-                    self.ending.build_failed = true;
-                    self.ending.summary.not_run += self.queue.clear() as u64;
+                    self.cancel(Cancellation::BuildFailed);
                 }
             }
         }
@@ -269,7 +267,7 @@ impl Conductor {
 
     /// Whether nothing more is to be started.
     fn is_stopping(&self) -> bool {
-        self.cancelled.is_some() || self.ending.build_failed
+        self.cancelled.is_some()
     }
 
     fn prepare_listing(&mut self, binary: Arc<TestBinary>) {
@@ -364,6 +362,7 @@ impl Conductor {
             },
             message,
         });
+        self.stop_after_failures();
     }
 
     fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
@@ -648,7 +647,6 @@ impl Conductor {
                         .record(case.id(), verdict.duration, passed);
                 }
                 self.finished(id, &case, repeat, &verdict);
-                self.stop_after_failures();
             }
         }
     }
@@ -667,11 +665,14 @@ impl Conductor {
             repeat,
             outcome,
         });
+        self.stop_after_failures();
     }
 
     fn stop_after_failures(&mut self) {
         let failures = self.ending.summary.tally.failures();
-        if self.cancelled.is_none() && self.parts.running.stop_after == Some(failures) {
+        let limit = self.parts.running.stop_after;
+        let is_running = self.cancelled.is_none() && !self.parts.running.list_only;
+        if is_running && limit.is_some_and(|limit| failures >= limit) {
             self.cancel(Cancellation::Failures(failures));
         }
     }
@@ -679,8 +680,9 @@ impl Conductor {
     /// Starts nothing more.
     fn cancel(&mut self, reason: Cancellation) {
         self.cancelled = Some(reason);
-        let waiting = self.queue.clear();
-        self.ending.summary.not_run += waiting as u64;
+        let waiting = self.queue.drain();
+        let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
+        self.ending.summary.not_run += tests.count() as u64;
         self.report(&Event::Cancelled(reason));
     }
 

@@ -228,7 +228,7 @@ fn exit_code(options: &Options, ending: &Ending, list_only: bool) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
-        _ if ending.build_failed => ExitCode::BuildFailed,
+        Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
         _ if list_only => ExitCode::Success,
         _ if tally.run() + tally.ignored == 0 => no_tests(options, "no tests were run"),

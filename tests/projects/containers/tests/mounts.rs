@@ -31,7 +31,7 @@ fn all_other_mounts() {
     fs::File::open("/dev/random").unwrap().read_exact(&mut bytes).unwrap();
     assert!(fs::metadata("/dev/tty").is_ok());
     fs::write("/dev/shm/a", "").unwrap();
-    fs::write("/tmp/a", "").unwrap();
+    fs::write("/scratch/a", "").unwrap();
     fs::File::options().read(true).write(true).open("/dev/ptmx").unwrap();
     assert!(Path::new("/dev/pts/0").exists() || Path::new("/dev/pts/ptmx").exists());
     assert_eq!(fs::read_link("/proc/self").unwrap().to_str().unwrap(), std::process::id().to_string());
@@ -42,7 +42,7 @@ fn all_other_mounts() {
         ("mqueue", "/queues"),
         ("proc", "/proc"),
         ("sysfs", "/sys"),
-        ("tmpfs", "/tmp"),
+        ("tmpfs", "/scratch"),
         ("tmpfs", "/dev/shm"),
     ] {
         let mounted = |line: &str| line.split(' ').skip(1).take(2).eq([place, kind]);
@@ -55,7 +55,7 @@ fn all_other_mounts() {
 fn root_is_read_only() {
     let error = fs::write("lib.rs", "").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ReadOnlyFilesystem);
-    fs::write("/tmp/but-this-is-a-mount", "").unwrap();
+    fs::write("/home/maelstrom/this-is-a-mount", "").unwrap();
 }
 
 #[test]
