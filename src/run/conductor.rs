@@ -150,7 +150,6 @@ enum EndedWork {
         id: TestId,
         case: Case,
         repeat: Option<Repeat>,
-        container: Arc<Container>,
         outcome: Outcome,
     },
 }
@@ -568,7 +567,6 @@ impl Conductor {
                     id,
                     case,
                     repeat,
-                    container,
                     outcome,
                 },
             }
@@ -634,12 +632,11 @@ impl Conductor {
                 id,
                 case,
                 repeat,
-                container,
                 outcome,
             } => {
                 self.since.remove(&id);
                 let limit = self.parts.running.timeout.unwrap_or(case.spec.timeout);
-                let verdict = verdict::judge(outcome, limit, &case.binary, &container);
+                let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
                 if !matches!(verdict.status, Status::Error { .. }) {
                     let passed = verdict.status == Status::Passed;
                     self.parts
