@@ -59,7 +59,6 @@ pub struct Running {
 #[derive(Debug, Default)]
 pub struct Ending {
     pub summary: Summary,
-    pub build_failed: bool,
     /// What a listing run found, in the order it was found.
     pub listed: Vec<(Arc<TestBinary>, String)>,
 }
@@ -151,7 +150,6 @@ enum EndedWork {
         id: TestId,
         case: Case,
         repeat: Option<Repeat>,
-        container: Arc<Container>,
         outcome: Outcome,
     },
 }
@@ -260,8 +258,7 @@ impl Conductor {
                     duration: started.elapsed(),
                 });
                 if !success && self.cancelled.is_none() {
-                    self.ending.build_failed = true;
-                    self.ending.summary.not_run += self.queue.clear() as u64;
+                    self.cancel(Cancellation::BuildFailed);
                 }
             }
         }
@@ -269,7 +266,7 @@ impl Conductor {
 
     /// Whether nothing more is to be started.
     fn is_stopping(&self) -> bool {
-        self.cancelled.is_some() || self.ending.build_failed
+        self.cancelled.is_some()
     }
 
     fn prepare_listing(&mut self, binary: Arc<TestBinary>) {
@@ -364,6 +361,7 @@ impl Conductor {
             },
             message,
         });
+        self.stop_after_failures();
     }
 
     fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
@@ -505,7 +503,7 @@ impl Conductor {
                     case,
                     container,
                     repeat,
-                } => self.start_test(slots, case, container, repeat),
+                } => self.start_test(slots, case, &container, repeat),
             }
         }
     }
@@ -540,7 +538,7 @@ impl Conductor {
         &mut self,
         slots: Vec<usize>,
         case: Case,
-        container: Arc<Container>,
+        container: &Arc<Container>,
         repeat: Option<Repeat>,
     ) {
         let id = self.new_id();
@@ -556,7 +554,7 @@ impl Conductor {
             slow_reported: 0,
         };
         self.since.insert(id, started);
-        let job = self.job(&case, &container);
+        let job = self.job(&case, container);
         let output = self.output(&case);
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
@@ -567,7 +565,6 @@ impl Conductor {
                     id,
                     case,
                     repeat,
-                    container,
                     outcome,
                 },
             }
@@ -641,12 +638,11 @@ impl Conductor {
                 id,
                 case,
                 repeat,
-                container,
                 outcome,
             } => {
                 self.since.remove(&id);
                 let limit = self.timeout(&case);
-                let verdict = verdict::judge(outcome, limit, &case.binary, &container);
+                let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
                 if !matches!(verdict.status, Status::Error { .. }) {
                     let passed = verdict.status == Status::Passed;
                     self.parts
@@ -654,7 +650,6 @@ impl Conductor {
                         .record(case.id(), verdict.duration, passed);
                 }
                 self.finished(id, &case, repeat, &verdict);
-                self.stop_after_failures();
             }
         }
     }
@@ -673,11 +668,14 @@ impl Conductor {
             repeat,
             outcome,
         });
+        self.stop_after_failures();
     }
 
     fn stop_after_failures(&mut self) {
         let failures = self.ending.summary.tally.failures();
-        if self.cancelled.is_none() && self.parts.running.stop_after == Some(failures) {
+        let limit = self.parts.running.stop_after;
+        let is_running = self.cancelled.is_none() && !self.parts.running.list_only;
+        if is_running && limit.is_some_and(|limit| failures >= limit) {
             self.cancel(Cancellation::Failures(failures));
         }
     }
@@ -685,8 +683,9 @@ impl Conductor {
     /// Starts nothing more.
     fn cancel(&mut self, reason: Cancellation) {
         self.cancelled = Some(reason);
-        let waiting = self.queue.clear();
-        self.ending.summary.not_run += waiting as u64;
+        let waiting = self.queue.drain();
+        let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
+        self.ending.summary.not_run += tests.count() as u64;
         self.report(&Event::Cancelled(reason));
     }
 

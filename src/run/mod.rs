@@ -46,6 +46,8 @@ pub enum SetUpError {
         option: &'static str,
         source: PatternError,
     },
+    #[error("no package of the workspace matches the include patterns")]
+    NoPackageMatches,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -79,6 +81,7 @@ pub fn run(options: &Options) -> ExitCode {
             print_error(options, &CargoError::OutsideSelection { packages });
             ExitCode::NoTests
         }
+        Err(error @ SetUpError::NoPackageMatches) => no_tests(options, &chain(&error)),
         Err(error) => {
             print_error(options, &error);
             ExitCode::SetUp
@@ -235,21 +238,28 @@ fn exit_code(options: &Options, ending: &Ending, list_only: bool) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
-        _ if ending.build_failed => ExitCode::BuildFailed,
+        Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
         _ if list_only => ExitCode::Success,
-        _ if tally.run() + tally.ignored == 0 => match options.settings.no_tests.value {
-            NoTests::Pass => ExitCode::Success,
-            NoTests::Warn => {
-                eprintln!("warning: no tests were run");
-                ExitCode::Success
-            }
-            NoTests::Fail => {
-                eprintln!("error: no tests were run; `--no-tests pass` makes that a success");
-                ExitCode::NoTests
-            }
-        },
+        _ if tally.run() + tally.ignored == 0 => no_tests(options, "no tests were run"),
         _ => ExitCode::Success,
+    }
+}
+
+/// What it means that there was nothing to run.
+fn no_tests(options: &Options, what: &str) -> ExitCode {
+    let paint = paint(options);
+    match options.settings.no_tests.value {
+        NoTests::Pass => ExitCode::Success,
+        NoTests::Warn => {
+            eprintln!("{} {what}", paint.apply(report::Role::Caution, "warning:"));
+            ExitCode::Success
+        }
+        NoTests::Fail => {
+            let label = paint.apply(report::Role::Bad, "error:");
+            eprintln!("{label} {what}; `--no-tests pass` makes that a success");
+            ExitCode::NoTests
+        }
     }
 }
 

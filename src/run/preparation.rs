@@ -8,9 +8,7 @@
 use super::SetUpError;
 use super::selector::Selector;
 use super::test_container::ContainerBuilder;
-use crate::cargo::{
-    self, Build, CargoError, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace,
-};
+use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
 use crate::cli::{Options, RawPattern, divide};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
@@ -119,8 +117,10 @@ pub async fn selection(options: &Options) -> Result<(Workspace, Invocation, Sele
     for package in &excluded.packages {
         invocation.options.push("exclude", package);
     }
+    let includes = patterns(&options.selection.includes)?;
+    narrow(&mut invocation, &workspace, &includes)?;
     let selector = Selector {
-        includes: patterns(&options.selection.includes)?,
+        includes,
         excludes: patterns(&excluded.patterns)?,
         names: options.selection.names.clone(),
         ignored: options.selection.ignored,
@@ -191,7 +191,7 @@ fn narrow(
     invocation: &mut Invocation,
     workspace: &Workspace,
     includes: &[Pattern],
-) -> Result<(), CargoError> {
+) -> Result<(), SetUpError> {
     if includes.is_empty() {
         return Ok(());
     }
@@ -209,8 +209,10 @@ fn narrow(
             Some(false)
         }
     };
-    if let Narrowed::To(options) = workspace.narrow(&invocation.options, matches)? {
-        invocation.options = options;
+    match workspace.narrow(&invocation.options, matches)? {
+        Narrowed::Verbatim => {}
+        Narrowed::To(options) => invocation.options = options,
+        Narrowed::Nothing => return Err(SetUpError::NoPackageMatches),
     }
     Ok(())
 }
