@@ -7,18 +7,15 @@
 //! descriptors are a copy of the launcher's, the job can look at neither.
 
 use super::job::{self, JobRecord, ProgramEnd};
-use super::written;
 use super::protocol::{Request, StepError};
 use super::step::Step;
 use super::sys;
+use super::written;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 /// Runs the program and returns how it ended.
-pub fn run(
-    request: &Request<&CStr>,
-    scratch: Option<&OwnedFd>,
-) -> Result<JobRecord, StepError> {
+pub fn run(request: &Request<&CStr>, scratch: Option<&OwnedFd>) -> Result<JobRecord, StepError> {
     // Before there is anyone to look; the program gets a new memory, which is
     // its own to show.
     nix::sys::prctl::set_dumpable(false).step("become untraceable")?;

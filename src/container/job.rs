@@ -190,7 +190,9 @@ fn make_scratch(request: &Request<&CStr>) -> Result<Option<OwnedFd>, StepError> 
                 .step("create the overlay's directories")?;
         }
     }
-    open_path("/scratch").step("open the scratch space").map(Some)
+    open_path("/scratch")
+        .step("open the scratch space")
+        .map(Some)
 }
 
 /// Stacks the lower directories at `/root`.
@@ -339,7 +341,12 @@ impl MountKind {
 fn lock_mounts(request: &Request<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
     use nix::sched::{CloneFlags, unshare};
     let write = |path: &str, text: String| {
-        let file = nix::fcntl::openat(proc, path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let file = nix::fcntl::openat(
+            proc,
+            path,
+            OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
         File::from(file).write_all(text.as_bytes())
     };
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step("lock the job's mounts")?;
@@ -408,7 +415,11 @@ fn candidates(request: &Request<&CStr>) -> Vec<CString> {
     path.unwrap_or(b"/bin:/usr/bin")
         .split(|byte| *byte == b':')
         .filter_map(|directory| {
-            let directory = if directory.is_empty() { b"." } else { directory };
+            let directory = if directory.is_empty() {
+                b"."
+            } else {
+                directory
+            };
             CString::new([directory, b"/", program].concat()).ok()
         })
         .collect()
@@ -421,7 +432,9 @@ fn open_path(path: &str) -> nix::Result<OwnedFd> {
 
 /// Commas, colons and backslashes mean something to overlayfs.
 fn escape(path: &str) -> String {
-    path.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
+    path.replace('\\', "\\\\")
+        .replace(',', "\\,")
+        .replace(':', "\\:")
 }
 
 /// Names that the client made are UTF-8; anything else would not be found.

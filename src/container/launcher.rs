@@ -186,4 +186,3 @@ fn wait_for_end(
 fn to_duration(time: libc::timeval) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
-

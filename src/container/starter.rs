@@ -97,7 +97,9 @@ pub fn is_real_root() -> bool {
     // Whoever has no uid in this namespace is shown as the one that it holds.
     const NOBODY: &str = "/proc/sys/kernel/overflowuid";
     let user = nix::unistd::geteuid().as_raw();
-    let nobody = fs::read_to_string(NOBODY).ok().and_then(|text| text.trim().parse().ok());
+    let nobody = fs::read_to_string(NOBODY)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
     Some(user) != nobody && fs::metadata(NOBODY).is_ok_and(|file| file.uid() == user)
 }
 
@@ -155,4 +157,3 @@ fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
         }
     }
 }
-

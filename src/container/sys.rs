@@ -32,8 +32,7 @@ pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
     args.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own copy of everything; `args`
     // and `pidfd` live through the call.
-    let pid =
-        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
     if pid == 0 {
         return Ok(Cloned::Child);
     }
@@ -266,11 +265,7 @@ pub fn bring_loopback_up() -> io::Result<()> {
     request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
     // SAFETY: SIOCSIFFLAGS reads an ifreq.
     check(libc::c_long::from(unsafe {
-        libc::ioctl(
-            socket.as_raw_fd(),
-            libc::SIOCSIFFLAGS,
-            &raw const request,
-        )
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
     }))
     .map(drop)
 }

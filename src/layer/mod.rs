@@ -1,17 +1,27 @@
-//! Layers: from what a spec names to trees in the store.
+//! Turning what a spec says about files into trees in the store.
+//!
+//! A [`LayerSpec`](crate::spec::LayerSpec) and its [`LayerContext`] become a recipe
+//! (`recipe`): the same with every placeholder and relative path resolved, and
+//! nothing in it that does not matter. Recipes with the same content are one piece
+//! of work, however many tests ask for it ([`LayerBuilder`]). Cooking one adds the
+//! content of files to the store and fills a [`Manifest`] (`assembly`); each kind
+//! of layer that takes more than a loop has a file of its own. To be touched here:
+//! files of the host, for reading only; and the store.
 
+mod assembly;
+mod braces;
+mod builder;
+mod context;
+mod error;
+mod git;
+mod glob;
 pub mod libraries;
-use camino::Utf8PathBuf;
-use std::ffi::OsString;
-pub struct LayerContext { pub project_dir: Utf8PathBuf, pub workspace_dir: Utf8PathBuf, pub package_dir: Utf8PathBuf, pub build_dir: Utf8PathBuf, pub target_dir: Utf8PathBuf, pub outside_sources: Vec<Utf8PathBuf>, pub path_variable: Option<OsString>, pub library_path: Vec<Utf8PathBuf> }
-pub struct LayerBuilder;
-pub struct Built { pub digest: crate::store::Digest, pub warnings: Vec<String> }
-#[derive(Debug, thiserror::Error)]
-#[error("x")]
-pub struct LayerError;
-impl LayerBuilder {
-  pub fn new(_: crate::store::Store) -> Self { Self }
-  pub fn build(&self, _: &crate::spec::LayerSpec, _: &LayerContext) -> Result<Built, LayerError> { todo!() }
-  pub fn build_directory(&self, _: &camino::Utf8Path) -> Result<Built, LayerError> { todo!() }
-  pub fn build_binaries(&self, _: &[Utf8PathBuf], _: &LayerContext) -> Result<Built, LayerError> { todo!() }
-}
+mod paths;
+mod recipe;
+mod source;
+pub mod tar;
+
+pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
+pub use builder::{Built, LayerBuilder};
+pub use context::LayerContext;
+pub use error::{LayerError, Problem};

@@ -1,0 +1,137 @@
+//! A layer in the making: content goes into the store, entries into a manifest.
+
+use super::Problem;
+use crate::store::{Entry, Import, Manifest, Mode, PathInContainer, Store, StoreError, parallel};
+use std::fs::{self, Metadata};
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// Whether the store is taken at its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Trust {
+    /// Content with a known digest is taken to be in the store.
+    Remembered,
+    /// Content is looked for, and added where it is missing or damaged.
+    Nothing,
+}
+
+/// A file of the host, and where in the layer it goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostFile {
+    pub host: PathBuf,
+    pub to: PathInContainer,
+}
+
+/// How files of the host are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reading {
+    /// Whether a symlink stands for what it leads to.
+    pub follow: bool,
+    pub how: Import,
+}
+
+/// What is at a path of the host.
+#[derive(Debug)]
+pub(super) enum Found {
+    Entry(Entry),
+    /// A socket, pipe or device.
+    Special,
+}
+
+pub(super) struct Assembly<'a> {
+    pub store: &'a Store,
+    pub trust: Trust,
+    pub manifest: Manifest,
+    pub warnings: Vec<String>,
+}
+
+impl<'a> Assembly<'a> {
+    pub fn new(store: &'a Store, trust: Trust) -> Self {
+        Self {
+            store,
+            trust,
+            manifest: Manifest::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    /// Adds files, symlinks and directories (without what is in them) of the host,
+    /// all of which must exist.
+    pub fn add_host_files(&mut self, files: &[HostFile], reading: Reading) -> Result<(), Problem> {
+        let found = parallel::map(files, 4, |file| self.read(&file.host, reading));
+        for (file, found) in files.iter().zip(found) {
+            match found? {
+                Found::Entry(entry) => self.manifest.insert(file.to.clone(), entry)?,
+                Found::Special => return Err(Problem::Special(file.host.clone())),
+            }
+        }
+        Ok(())
+    }
+
+    /// What is at a path of the host; its content is in the store then.
+    pub fn read(&self, host: &Path, reading: Reading) -> Result<Found, StoreError> {
+        let unreadable = |cause| StoreError::Read {
+            path: host.to_owned(),
+            cause,
+        };
+        let metadata = if reading.follow {
+            fs::metadata(host)
+        } else {
+            fs::symlink_metadata(host)
+        };
+        let metadata = metadata.map_err(unreadable)?;
+        let entry = if metadata.is_file() {
+            self.read_file(host, &metadata, reading.how)?
+        } else if metadata.is_dir() {
+            Entry::Directory {
+                mode: Mode::DIRECTORY,
+            }
+        } else if metadata.is_symlink() {
+            let target = fs::read_link(host).map_err(unreadable)?;
+            let target = target.into_os_string().into_vec();
+            Entry::Symlink { target }
+        } else {
+            return Ok(Found::Special);
+        };
+        Ok(Found::Entry(entry))
+    }
+
+    fn read_file(
+        &self,
+        host: &Path,
+        metadata: &Metadata,
+        how: Import,
+    ) -> Result<Entry, StoreError> {
+        let executable = metadata.mode() & 0o100 != 0;
+        let digest = match self.trust {
+            Trust::Remembered => self
+                .store
+                .add_file_unless_known(host, metadata, executable, how)?,
+            Trust::Nothing => self.store.add_file(host, executable, how)?,
+        };
+        let mode = Mode::executable(executable);
+        Ok(Entry::File { digest, mode })
+    }
+
+    /// Adds a file with this content. What starts as a script does is executable.
+    pub fn add_text(&mut self, to: PathInContainer, content: &str) -> Result<(), Problem> {
+        let executable = content.starts_with("#!");
+        let digest = self.store.add_bytes(content.as_bytes(), executable)?;
+        let mode = Mode::executable(executable);
+        self.manifest.insert(to, Entry::File { digest, mode })?;
+        Ok(())
+    }
+
+    pub fn add_directory(&mut self, to: PathInContainer) -> Result<(), Problem> {
+        let mode = Mode::DIRECTORY;
+        self.manifest.insert(to, Entry::Directory { mode })?;
+        Ok(())
+    }
+
+    pub fn add_symlink(&mut self, to: PathInContainer, target: &Path) -> Result<(), Problem> {
+        let target = target.to_owned().into_os_string().into_vec();
+        self.manifest.insert(to, Entry::Symlink { target })?;
+        Ok(())
+    }
+}

@@ -1,0 +1,324 @@
+//! Building layers, each once.
+
+use super::assembly::{Assembly, HostFile, Reading, Trust};
+use super::libraries::{self, Closure, Libraries, SearchContext};
+use super::recipe::Recipe;
+use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
+use super::{braces, glob, paths, source, tar};
+use crate::spec::{LayerSpec, PrefixOptions};
+use crate::store::{Digest, Import, Store};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// How often a layer is tried whose content the store turns out to have lost.
+const ATTEMPTS: u32 = 3;
+
+/// What is cached for a tar file; to be renamed when that changes.
+const UNPACKED_TAR: &str = "tar-1";
+
+/// A layer that is in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// Of the manifest: names the tree in the store.
+    pub digest: Digest,
+    /// For the user to see once.
+    pub warnings: Vec<String>,
+}
+
+/// Builds layers, and remembers those that it has built: for one run, in which the
+/// files of the host are taken to stay as they are. To be shared by threads; those
+/// that ask for the same layer at the same time wait for one to build it.
+pub struct LayerBuilder {
+    store: Store,
+    libraries: Libraries,
+    layers: Mutex<HashMap<Recipe, Slot>>,
+}
+
+/// What has come of a recipe, once somebody has tried.
+type Slot = Arc<OnceLock<Result<Built, LayerError>>>;
+
+impl LayerBuilder {
+    pub fn new(store: Store) -> Self {
+        Self {
+            store,
+            libraries: Libraries::new(),
+            layers: Mutex::default(),
+        }
+    }
+
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Builds what a layer spec says.
+    pub fn build(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Built, LayerError> {
+        match Recipe::new(layer, context) {
+            Ok(recipe) => self.build_recipe(&recipe),
+            Err(problem) => Err(LayerError::new(
+                "a layer whose path has a placeholder".to_owned(),
+                problem,
+            )),
+        }
+    }
+
+    /// Builds a layer of executables that Cargo made, at their own paths. They are
+    /// shared with the target directory where that is safe.
+    pub fn build_binaries(
+        &self,
+        files: &[Utf8PathBuf],
+        context: &LayerContext,
+    ) -> Result<Built, LayerError> {
+        self.build_recipe(&Recipe::binaries(files, context))
+    }
+
+    /// Builds a layer of everything in a directory, at its own path: what a build
+    /// script made.
+    pub fn build_directory(&self, directory: &Utf8Path) -> Result<Built, LayerError> {
+        self.build_recipe(&Recipe::Directory {
+            directory: directory.to_owned(),
+        })
+    }
+
+    fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {
+        let name = recipe.to_string();
+        let slot = {
+            let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(layers.entry(recipe.clone()).or_default())
+        };
+        slot.get_or_init(|| match self.cook(recipe) {
+            Ok(mut built) => {
+                for warning in &mut built.warnings {
+                    *warning = format!("{name}: {warning}");
+                }
+                Ok(built)
+            }
+            Err(problem) => Err(LayerError::new(name, problem)),
+        })
+        .clone()
+    }
+
+    fn cook(&self, recipe: &Recipe) -> Result<Built, Problem> {
+        let mut attempt = 1;
+        let mut trust = Trust::Remembered;
+        loop {
+            let result = self.try_to_cook(recipe, trust);
+            match result {
+                Err(problem) if problem.is_missing_blob() && attempt < ATTEMPTS => {
+                    attempt += 1;
+                    trust = Trust::Nothing;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn try_to_cook(&self, recipe: &Recipe, trust: Trust) -> Result<Built, Problem> {
+        let mut assembly = Assembly::new(&self.store, trust);
+        self.assemble(recipe, &mut assembly)?;
+        Ok(Built {
+            digest: self.store.add_tree(&assembly.manifest)?,
+            warnings: assembly.warnings,
+        })
+    }
+
+    fn assemble(&self, recipe: &Recipe, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+        match recipe {
+            Recipe::Tar { tar } => add_tar(tar, assembly),
+            Recipe::Glob {
+                pattern,
+                project_dir,
+                target_dir,
+                prefix,
+            } => {
+                let found = glob::find(pattern, project_dir, target_dir)?;
+                if found.is_empty() {
+                    assembly.warnings.push("nothing matches".to_owned());
+                }
+                add_paths(
+                    found.iter().map(AsRef::as_ref),
+                    project_dir,
+                    prefix,
+                    assembly,
+                )
+            }
+            Recipe::Paths {
+                paths,
+                project_dir,
+                prefix,
+            } => add_paths(
+                paths.iter().map(AsRef::as_ref),
+                project_dir,
+                prefix,
+                assembly,
+            ),
+            Recipe::Stubs { stubs } => stubs
+                .iter()
+                .try_for_each(|stub| add_stubs(stub.as_str(), assembly)),
+            Recipe::Symlinks { symlinks } => symlinks.iter().try_for_each(|symlink| {
+                let link = in_layer(symlink.link.as_std_path())?;
+                assembly.add_symlink(link, symlink.target.as_std_path())
+            }),
+            Recipe::SharedLibraries {
+                binaries,
+                library_path,
+                prefix,
+            } => {
+                for binary in binaries {
+                    paths::must_exist(binary.as_std_path())?;
+                }
+                let context = SearchContext {
+                    library_path: library_path.clone(),
+                    ..SearchContext::default()
+                };
+                let closure = self.libraries.closure(binaries, &context)?;
+                add_closure(&closure, prefix, assembly)
+            }
+            Recipe::Files { files } => files.iter().try_for_each(|(path, text)| {
+                assembly.add_text(in_layer(path.as_std_path())?, text)
+            }),
+            Recipe::Programs {
+                programs,
+                path_variable,
+                library_path,
+                project_dir,
+            } => {
+                let context = SearchContext {
+                    library_path: library_path.clone(),
+                    working_directory: Some(project_dir.clone()),
+                    ..SearchContext::default()
+                };
+                let path = path_variable.as_deref();
+                let closure = self.libraries.programs(programs, path, &context)?;
+                add_closure(&closure, &PrefixOptions::default(), assembly)
+            }
+            Recipe::Source { directories, never } => source::add(directories, never, assembly),
+            Recipe::Binaries { files } => add_binaries(files, assembly),
+            Recipe::Directory { directory } => source::add_whole(directory, assembly),
+        }
+    }
+}
+
+fn add_paths<'a>(
+    written: impl Iterator<Item = &'a Path>,
+    project_dir: &Utf8Path,
+    prefix: &PrefixOptions,
+    assembly: &mut Assembly<'_>,
+) -> Result<(), Problem> {
+    let files = written
+        .map(|written| paths::place(written, project_dir, prefix))
+        .collect::<Result<Vec<_>, _>>()?;
+    let reading = Reading {
+        follow: prefix.follow_symlinks,
+        how: Import::Copy,
+    };
+    assembly.add_host_files(&files, reading)
+}
+
+fn add_stubs(stub: &str, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+    for path in braces::expand(stub)? {
+        let to = in_layer(Path::new(&path))?;
+        if path.ends_with('/') {
+            assembly.add_directory(to)?;
+        } else {
+            assembly.add_text(to, "")?;
+        }
+    }
+    Ok(())
+}
+
+fn add_binaries(files: &[Utf8PathBuf], assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+    let files = files
+        .iter()
+        .map(|file| {
+            paths::must_exist(file.as_std_path())?;
+            let (host, to) = (file.into(), in_layer(file.as_std_path())?);
+            Ok(HostFile { host, to })
+        })
+        .collect::<Result<Vec<_>, Problem>>()?;
+    let reading = Reading {
+        follow: true,
+        how: Import::LinkIfSafe,
+    };
+    assembly.add_host_files(&files, reading)
+}
+
+/// Adds libraries and programs. They are copied: a package manager may write into
+/// its files.
+fn add_closure(
+    closure: &Closure,
+    prefix: &PrefixOptions,
+    assembly: &mut Assembly<'_>,
+) -> Result<(), Problem> {
+    let mut files = Vec::new();
+    for (path, entry) in closure {
+        let name = match entry.file() {
+            Some(file) if prefix.canonicalize => file,
+            _ => path,
+        };
+        let to = paths::in_layer(name, prefix)?;
+        match entry {
+            libraries::Entry::Symlink { target, .. }
+                if !prefix.canonicalize && !prefix.follow_symlinks =>
+            {
+                assembly.add_symlink(to, target)?;
+            }
+            libraries::Entry::Directory => assembly.add_directory(to)?,
+            libraries::Entry::File(host) | libraries::Entry::Symlink { file: host, .. } => {
+                let host = host.clone();
+                files.push(HostFile { host, to });
+            }
+        }
+    }
+    let reading = Reading {
+        follow: true,
+        how: Import::Copy,
+    };
+    assembly.add_host_files(&files, reading)
+}
+
+/// Unpacks a tar file, unless what was in it is still known.
+fn add_tar(path: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+    paths::must_exist(path.as_std_path())?;
+    let store = assembly.store;
+    let key = store.hash_file(path.as_std_path())?.to_string();
+    if assembly.trust == Trust::Remembered
+        && let Some((manifest, warnings)) = known_tar(store, &key)
+    {
+        assembly.manifest = manifest;
+        assembly.warnings = warnings;
+        return Ok(());
+    }
+    let file = File::open(path).map_err(|cause| Problem::Read {
+        path: path.into(),
+        cause,
+    })?;
+    let unpacked = tar::unpack(store, file, path.as_std_path(), Manifest::new())?;
+    let mut value = unpacked.manifest.digest().to_string();
+    for warning in &unpacked.warnings {
+        value.push('\n');
+        value.push_str(&warning.replace('\n', " "));
+    }
+    store.cache(UNPACKED_TAR, &key, value.as_bytes())?;
+    assembly.manifest = unpacked.manifest;
+    assembly.warnings = unpacked.warnings;
+    Ok(())
+}
+
+fn known_tar(store: &Store, key: &str) -> Option<(Manifest, Vec<String>)> {
+    let value = String::from_utf8(store.cached(UNPACKED_TAR, key)?).ok()?;
+    let mut lines = value.lines();
+    let manifest = store.manifest(&lines.next()?.parse().ok()?)?;
+    Some((manifest, lines.map(str::to_owned).collect()))
+}
+
+/// Where a path that is written in a spec leads.
+fn in_layer(path: &Path) -> Result<PathInContainer, Problem> {
+    Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
+}
+
+#[cfg(test)]
+mod tests;

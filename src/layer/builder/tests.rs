@@ -1,0 +1,609 @@
+use super::*;
+use crate::spec::SymlinkSpec;
+use std::collections::BTreeMap;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::process::Command;
+
+/// A project directory and a builder whose store is beside it.
+struct Place {
+    _directory: tempfile::TempDir,
+    project: Utf8PathBuf,
+    builder: LayerBuilder,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(directory.path()).unwrap();
+        let root = root.canonicalize_utf8().unwrap();
+        let project = root.join("project");
+        fs::create_dir(&project).unwrap();
+        let store = Store::open(root.join("store").as_std_path(), u64::MAX).unwrap();
+        Self {
+            project,
+            builder: LayerBuilder::new(store),
+            _directory: directory,
+        }
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.project.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    fn context(&self) -> LayerContext {
+        LayerContext {
+            project_dir: self.project.clone(),
+            workspace_dir: self.project.clone(),
+            package_dir: self.project.join("package"),
+            build_dir: self.project.join("target/debug"),
+            target_dir: self.project.join("target"),
+            path_variable: std::env::var_os("PATH"),
+            ..LayerContext::default()
+        }
+    }
+
+    fn build(&self, layer: &LayerSpec) -> Result<Built, LayerError> {
+        self.builder.build(layer, &self.context())
+    }
+
+    /// The files, symlinks and empty directories of a layer.
+    fn shown(&self, layer: &LayerSpec) -> Vec<String> {
+        self.shown_below(layer, "")
+    }
+
+    /// The same, without the beginning of their paths.
+    fn shown_below(&self, layer: &LayerSpec, prefix: &str) -> Vec<String> {
+        let built = self.build(layer).unwrap_or_else(|error| panic!("{error}"));
+        let manifest = self.builder.store().manifest(&built.digest).unwrap();
+        let tree = self.builder.store().tree_path(&built.digest);
+        manifest
+            .entries()
+            .filter_map(|(path, entry)| {
+                let shown = path.to_string();
+                let shown = shown.strip_prefix(prefix)?;
+                let host = tree.join(path.relative());
+                match entry {
+                    super::super::Entry::File { mode, .. } => {
+                        let content = fs::read_to_string(&host).unwrap();
+                        let executable = if mode.is_executable() { "*" } else { "" };
+                        Some(format!("{shown}{executable}={content}"))
+                    }
+                    super::super::Entry::Symlink { .. } => {
+                        let target = fs::read_link(&host).unwrap();
+                        Some(format!("{shown}->{}", target.display()))
+                    }
+                    super::super::Entry::Directory { .. } => {
+                        let is_empty = fs::read_dir(&host).unwrap().next().is_none();
+                        is_empty.then(|| format!("{shown}/"))
+                    }
+                }
+            })
+            .collect()
+    }
+
+    fn git(&self, arguments: &[&str]) {
+        self.git_in("", arguments);
+    }
+
+    fn git_in(&self, directory: &str, arguments: &[&str]) {
+        let status = Command::new("git")
+            .args(["-c", "user.name=n", "-c", "user.email=e@x"])
+            .args(["-c", "protocol.file.allow=always"])
+            .args(["-c", "init.defaultBranch=main"])
+            .args(arguments)
+            .current_dir(self.project.join(directory))
+            .env_remove("GIT_DIR")
+            .env_remove("GIT_INDEX_FILE")
+            .output()
+            .unwrap();
+        assert!(status.status.success(), "{status:?}");
+    }
+}
+
+fn paths(paths: &[&str], prefix: PrefixOptions) -> LayerSpec {
+    let paths = paths.iter().map(Utf8PathBuf::from).collect();
+    LayerSpec::Paths { paths, prefix }
+}
+
+fn source(source: &str) -> LayerSpec {
+    LayerSpec::Source {
+        source: source.into(),
+    }
+}
+
+#[test]
+fn paths_bring_files_symlinks_and_empty_directories() {
+    let place = Place::new();
+    place.write("d/f", "x");
+    fs::set_permissions(place.project.join("d/f"), Permissions::from_mode(0o700)).unwrap();
+    symlink("f", place.project.join("d/l")).unwrap();
+    assert_eq!(
+        place.shown(&paths(&["./d/f", "d/l"], PrefixOptions::default())),
+        ["/d/f*=x", "/d/l->f"]
+    );
+    assert_eq!(
+        place.shown(&paths(&["d"], PrefixOptions::default())),
+        ["/d/"]
+    );
+}
+
+#[test]
+fn prefix_options_change_where_files_go() {
+    let place = Place::new();
+    place.write("d/f", "x");
+    symlink("d/f", place.project.join("l")).unwrap();
+    let with = |prefix| place.shown(&paths(&["l"], prefix));
+    let none = PrefixOptions::default;
+    assert_eq!(
+        with(PrefixOptions {
+            follow_symlinks: true,
+            ..none()
+        }),
+        ["/l=x"]
+    );
+    let at = format!("{}/d/f=x", place.project);
+    assert_eq!(
+        with(PrefixOptions {
+            canonicalize: true,
+            ..none()
+        }),
+        [at]
+    );
+    assert_eq!(
+        with(PrefixOptions {
+            canonicalize: true,
+            strip_prefix: Some("<workspace-dir>/d/".into()),
+            prepend_prefix: Some("/opt".into()),
+            ..none()
+        }),
+        ["/opt/f=x"]
+    );
+    assert_eq!(
+        with(PrefixOptions {
+            strip_prefix: Some("elsewhere".into()),
+            prepend_prefix: Some("opt/../usr".into()),
+            ..none()
+        }),
+        ["/usr/l->d/f"]
+    );
+}
+
+#[test]
+fn a_missing_file_is_named_with_its_layer() {
+    let place = Place::new();
+    let error = place
+        .build(&paths(&["no/file", "other"], PrefixOptions::default()))
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "cannot build the `paths` layer of `no/file` and 1 more: `no/file` does not exist: \
+             there is no {}/no/file",
+            place.project
+        )
+    );
+    let error = place.build(&LayerSpec::Tar {
+        tar: "x.tar".into(),
+    });
+    let tar = place.project.join("x.tar");
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        format!("cannot build the `tar` layer `{tar}`: {tar} does not exist")
+    );
+}
+
+#[test]
+fn a_glob_brings_what_matches_and_warns_if_nothing_does() {
+    let place = Place::new();
+    place.write("d/a.txt", "a");
+    place.write("target/b.txt", "b");
+    let glob = |glob: &str| LayerSpec::Glob {
+        glob: glob.to_owned(),
+        prefix: PrefixOptions {
+            strip_prefix: Some("d".into()),
+            ..PrefixOptions::default()
+        },
+    };
+    assert_eq!(place.shown(&glob("**/*.txt")), ["/a.txt=a"]);
+    let built = place.build(&glob("*.md")).unwrap();
+    assert_eq!(built.warnings, ["the `glob` layer `*.md`: nothing matches"]);
+}
+
+#[test]
+fn stubs_are_empty_files_and_directories() {
+    let place = Place::new();
+    let stubs = vec!["/dev/{null,pts/}".to_owned(), "proc/".to_owned()];
+    assert_eq!(
+        place.shown(&LayerSpec::Stubs { stubs }),
+        ["/dev/null=", "/dev/pts/", "/proc/"]
+    );
+}
+
+#[test]
+fn symlinks_and_inline_files_are_as_written() {
+    let place = Place::new();
+    let symlinks = vec![SymlinkSpec {
+        link: "/dev/fd".into(),
+        target: "/proc/self/fd".into(),
+    }];
+    assert_eq!(
+        place.shown(&LayerSpec::Symlinks { symlinks }),
+        ["/dev/fd->/proc/self/fd"]
+    );
+    let files = BTreeMap::from([
+        ("/!/hosts".into(), "localhost\n".to_owned()),
+        ("<package-dir>/run".into(), "#!/bin/sh".to_owned()),
+    ]);
+    assert_eq!(
+        place.shown(&LayerSpec::Files { files }),
+        [
+            "/!/hosts=localhost\n".to_owned(),
+            format!("{}/package/run*=#!/bin/sh", place.project)
+        ]
+    );
+}
+
+#[test]
+fn two_things_that_cannot_be_at_one_path_are_an_error() {
+    let place = Place::new();
+    let stubs = vec!["/a".to_owned(), "/a/b".to_owned()];
+    let error = place.build(&LayerSpec::Stubs { stubs }).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "cannot build the `stubs` layer of `/a` and 1 more: `/a/b` cannot be made, because \
+         `/a` is not a directory"
+    );
+}
+
+#[test]
+fn a_tar_is_unpacked_once_and_again_when_its_content_is_lost() {
+    let place = Place::new();
+    place.write("f", "content");
+    let mut builder = ::tar::Builder::new(File::create(place.project.join("x.tar")).unwrap());
+    builder
+        .append_path_with_name(place.project.join("f"), "d/f")
+        .unwrap();
+    builder.into_inner().unwrap();
+    let layer = LayerSpec::Tar {
+        tar: "x.tar".into(),
+    };
+    assert_eq!(place.shown(&layer), ["/d/f=content"]);
+
+    let store = place.builder.store();
+    let digest = place.build(&layer).unwrap().digest;
+    let key = store.hash_file(place.project.join("x.tar").as_std_path());
+    let (manifest, _) = known_tar(store, &key.unwrap().to_string()).unwrap();
+    assert_eq!(manifest.digest(), digest);
+    let blob = store.blob_path(&Digest::of(b"content"), crate::store::Mode::PLAIN);
+    fs::remove_file(&blob).unwrap();
+    fs::remove_dir_all(store.tree_path(&digest)).unwrap();
+    let next = LayerBuilder::new(store.clone());
+    assert_eq!(next.build(&layer, &place.context()).unwrap().digest, digest);
+    assert!(blob.exists());
+}
+
+#[test]
+fn binaries_are_at_their_own_paths() {
+    let place = Place::new();
+    place.write("target/debug/deps/t-1", &"x".repeat(200_000));
+    let file = place.project.join("target/debug/deps/t-1");
+    fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
+    let built = place
+        .builder
+        .build_binaries(std::slice::from_ref(&file), &place.context())
+        .unwrap();
+    let tree = place.builder.store().tree_path(&built.digest);
+    let found = fs::metadata(tree.join(file.strip_prefix("/").unwrap())).unwrap();
+    assert_eq!((found.mode() & 0o777, found.len()), (0o755, 200_000));
+}
+
+#[test]
+fn a_binary_rewritten_in_place_gets_a_new_layer() {
+    let place = Place::new();
+    place.write("t", &"x".repeat(200_000));
+    let file = place.project.join("t");
+    let build = || {
+        LayerBuilder::new(place.builder.store().clone())
+            .build_binaries(std::slice::from_ref(&file), &place.context())
+            .unwrap()
+            .digest
+    };
+    let before = build();
+    place.write("t", &"y".repeat(200_000));
+    let after = build();
+    assert_ne!(before, after);
+    assert_eq!(build(), after);
+    let tree = place.builder.store().tree_path(&after);
+    let found = fs::read_to_string(tree.join(file.strip_prefix("/").unwrap()));
+    assert_eq!(found.unwrap(), "y".repeat(200_000));
+}
+
+#[test]
+fn programs_come_with_what_they_need() {
+    let place = Place::new();
+    let programs = vec!["sh".to_owned()];
+    let built = place.build(&LayerSpec::Programs { programs }).unwrap();
+    let tree = place.builder.store().tree_path(&built.digest);
+    assert!(fs::metadata(tree.join("bin/sh")).is_ok() || tree.join("bin/sh").is_symlink());
+}
+
+#[test]
+fn the_libraries_of_a_file_are_there_but_not_the_file() {
+    let place = Place::new();
+    let program = Utf8PathBuf::try_from(std::env::current_exe().unwrap()).unwrap();
+    let layer = LayerSpec::SharedLibraryDependencies {
+        binaries: vec![program.clone()],
+        prefix: PrefixOptions {
+            prepend_prefix: Some("/sub".into()),
+            ..PrefixOptions::default()
+        },
+    };
+    let built = place.build(&layer).unwrap();
+    let manifest = place.builder.store().manifest(&built.digest).unwrap();
+    assert!(
+        manifest
+            .entries()
+            .any(|(path, _)| path.to_string().contains("libc.so"))
+    );
+    assert!(
+        manifest
+            .entries()
+            .all(|(path, _)| path.to_string().starts_with("/sub"))
+    );
+    assert!(
+        !manifest
+            .entries()
+            .any(|(path, _)| path.to_string().ends_with(program.as_str()))
+    );
+}
+
+#[test]
+fn layers_that_do_not_depend_on_the_package_are_shared_between_packages() {
+    let place = Place::new();
+    place.write("f", "x");
+    let other = LayerContext {
+        package_dir: place.project.join("other"),
+        ..place.context()
+    };
+    let recipe = |text: &str, context: &LayerContext| {
+        Recipe::new(&paths(&[text], PrefixOptions::default()), context).unwrap()
+    };
+    assert_eq!(recipe("f", &place.context()), recipe("f", &other));
+    let (one, two) = (
+        recipe("<package-dir>/f", &place.context()),
+        recipe("<package-dir>/f", &other),
+    );
+    assert_ne!(one, two);
+}
+
+#[test]
+fn threads_that_want_the_same_layer_wait_for_one_to_build_it() {
+    let place = Place::new();
+    for n in 0..50 {
+        place.write(&format!("d/{n}"), "x");
+    }
+    let layer = LayerSpec::Glob {
+        glob: "d/*".to_owned(),
+        prefix: PrefixOptions::default(),
+    };
+    let digests: Vec<Digest> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4)
+            .map(|_| scope.spawn(|| place.build(&layer).unwrap().digest))
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .collect()
+    });
+    assert!(digests.iter().all(|digest| digest == &digests[0]));
+    // Built for this run: a file that comes later is not looked for.
+    place.write("d/later", "x");
+    assert_eq!(place.build(&layer).unwrap().digest, digests[0]);
+}
+
+#[test]
+fn an_unknown_placeholder_is_an_error() {
+    let place = Place::new();
+    let error = place
+        .build(&paths(&["<nonsense>/f"], PrefixOptions::default()))
+        .unwrap_err();
+    assert!(error.to_string().contains("<nonsense>"), "{error}");
+}
+
+#[test]
+fn source_outside_git_is_everything_but_target() {
+    let place = Place::new();
+    place.write("src/lib.rs", "x");
+    place.write(".hidden", "x");
+    place.write("target/debug/f", "x");
+    place.write("fuzz/target/CACHEDIR.TAG", "x");
+    place.write("other/target/f", "x");
+    fs::create_dir(place.project.join("empty")).unwrap();
+    symlink("nowhere", place.project.join("link")).unwrap();
+    if place
+        .project
+        .ancestors()
+        .any(|path| path.join(".git").exists())
+    {
+        eprintln!("skipped: the temporary directory is in a git work tree");
+        return;
+    }
+    assert_eq!(
+        place.shown_below(&source("<workspace-dir>"), place.project.as_str()),
+        [
+            "/.hidden=x",
+            "/empty/",
+            "/link->nowhere",
+            "/other/target/f=x",
+            "/src/lib.rs=x"
+        ]
+    );
+}
+
+#[test]
+fn source_in_git_is_what_is_tracked_or_not_ignored() {
+    let place = Place::new();
+    place.write(".gitignore", "ignored*\n");
+    for name in [
+        "tracked",
+        "ignored",
+        "ignored-but-tracked",
+        "deleted",
+        "target/f",
+    ] {
+        place.write(name, "x");
+    }
+    place.git(&["init"]);
+    place.git(&["add", "tracked", "deleted"]);
+    place.git(&["add", "--force", "ignored-but-tracked", "target/f"]);
+    place.write("untracked", "x");
+    fs::remove_file(place.project.join("deleted")).unwrap();
+    let built = place.build(&source(".")).unwrap();
+    assert!(built.warnings.is_empty(), "{built:?}");
+    assert_eq!(
+        place.shown_below(&source("."), place.project.as_str()),
+        [
+            "/.gitignore=ignored*\n",
+            "/ignored-but-tracked=x",
+            "/tracked=x",
+            "/untracked=x"
+        ]
+    );
+}
+
+#[test]
+fn the_source_of_a_subdirectory_of_a_repository_is_that_subdirectory() {
+    let place = Place::new();
+    place.write(".gitignore", "*.log\n");
+    place.write("beside", "x");
+    place.write("d/f", "x");
+    place.write("d/f.log", "x");
+    place.git(&["init"]);
+    assert_eq!(
+        place.shown_below(&source("d"), place.project.as_str()),
+        ["/d/f=x"]
+    );
+}
+
+#[test]
+fn submodules_and_nested_repositories_are_source_by_their_own_rules() {
+    let place = Place::new();
+    place.write("sub/.gitignore", "ignored\n");
+    place.write("sub/f", "x");
+    place.git_in("sub", &["init"]);
+    place.git_in("sub", &["add", "."]);
+    place.git_in("sub", &["commit", "-m", "x"]);
+    place.git(&["init"]);
+    place.git(&["submodule", "add", "./sub", "sub"]);
+    place.write("sub/ignored", "x");
+    place.write("nested/.gitignore", "ignored\n");
+    place.write("nested/ignored", "x");
+    place.write("nested/f", "x");
+    place.git_in("nested", &["init"]);
+    let shown = place.shown_below(&source("."), place.project.as_str());
+    let shown: Vec<_> = shown.iter().filter(|line| line.ends_with("=x")).collect();
+    assert_eq!(shown, ["/nested/f=x", "/sub/f=x"]);
+}
+
+#[test]
+fn a_directory_that_is_ignored_as_a_whole_is_source_as_a_whole() {
+    let place = Place::new();
+    place.write(".gitignore", "*\n");
+    place.write("d/f", "x");
+    place.git(&["init"]);
+    assert_eq!(
+        place.shown_below(&source("d"), place.project.as_str()),
+        ["/d/f=x"]
+    );
+}
+
+#[test]
+fn where_git_refuses_the_ignore_files_decide() {
+    let place = Place::new();
+    place.write(".gitignore", "ignored\n/target\n");
+    place.write("f", "x");
+    place.write(".hidden", "x");
+    place.write("ignored", "x");
+    place.write("target/f", "x");
+    // Enough for the `ignore` crate, but not for git.
+    fs::create_dir(place.project.join(".git")).unwrap();
+    let built = place.build(&source(".")).unwrap();
+    assert_eq!(built.warnings.len(), 1, "{built:?}");
+    let shown = place.shown_below(&source("."), place.project.as_str());
+    assert_eq!(
+        shown,
+        ["/.gitignore=ignored\n/target\n", "/.hidden=x", "/f=x"]
+    );
+}
+
+#[test]
+fn the_source_of_the_workspace_has_parts_outside() {
+    let place = Place::new();
+    place.write("f", "x");
+    let outside = place.project.with_file_name("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("f"), "y").unwrap();
+    let context = LayerContext {
+        outside_sources: vec![outside.clone()],
+        ..place.context()
+    };
+    let manifest = |layer| {
+        let built = place.builder.build(&layer, &context).unwrap();
+        place.builder.store().manifest(&built.digest).unwrap()
+    };
+    let path = in_layer(outside.join("f").as_std_path()).unwrap();
+    assert!(manifest(source("<workspace-dir>/")).get(&path).is_some());
+    place.write("d/f", "x");
+    assert!(manifest(source("<workspace-dir>/d")).get(&path).is_none());
+}
+
+#[test]
+fn a_changed_source_file_is_noticed_and_the_others_are_shared() {
+    let place = Place::new();
+    place.write("a", "a");
+    place.write("b", "b");
+    let build = || {
+        let builder = LayerBuilder::new(place.builder.store().clone());
+        builder
+            .build(&source("."), &place.context())
+            .unwrap()
+            .digest
+    };
+    let inode = |tree: &Digest, name: &str| {
+        let tree = place.builder.store().tree_path(tree);
+        let file = place.project.strip_prefix("/").unwrap().join(name);
+        fs::metadata(tree.join(file)).unwrap().ino()
+    };
+    let before = build();
+    assert_eq!(build(), before);
+    place.write("a", "changed");
+    let after = build();
+    assert_ne!(before, after);
+    assert_ne!(inode(&before, "a"), inode(&after, "a"));
+    assert_eq!(inode(&before, "b"), inode(&after, "b"));
+}
+
+#[test]
+fn a_directory_of_a_build_script_is_there_as_a_whole() {
+    let place = Place::new();
+    place.write(".gitignore", "target\n");
+    place.git(&["init"]);
+    place.write("target/debug/build/p-1/out/generated.rs", "x");
+    place.write("target/debug/build/p-1/out/target/CACHEDIR.TAG", "x");
+    let out = place.project.join("target/debug/build/p-1/out");
+    let built = place.builder.build_directory(&out).unwrap();
+    let tree = place.builder.store().tree_path(&built.digest);
+    let tree = tree.join(out.strip_prefix("/").unwrap());
+    assert!(tree.join("generated.rs").exists());
+    assert!(tree.join("target/CACHEDIR.TAG").exists());
+}
+
+#[test]
+fn missing_source_is_an_error() {
+    let place = Place::new();
+    let error = place.build(&source("no")).unwrap_err().to_string();
+    assert!(error.contains("no does not exist"), "{error}");
+}

@@ -1,0 +1,46 @@
+//! What layers depend on besides what is written in them.
+
+use crate::spec::{Placeholder, PlaceholderError, substitute};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::ffi::OsString;
+
+/// Where a layer is built for. All paths are absolute.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct LayerContext {
+    /// Where relative paths in layers start.
+    pub project_dir: Utf8PathBuf,
+    /// `<workspace-dir>`.
+    pub workspace_dir: Utf8PathBuf,
+    /// `<package-dir>`.
+    pub package_dir: Utf8PathBuf,
+    /// `<build-dir>`: the profile's artifact directory.
+    pub build_dir: Utf8PathBuf,
+    /// `<target-dir>`.
+    pub target_dir: Utf8PathBuf,
+    /// `<home-dir>`: the client's.
+    pub home_dir: Utf8PathBuf,
+    /// Directories of members and path dependencies outside the workspace: part of
+    /// its source.
+    pub outside_sources: Vec<Utf8PathBuf>,
+    /// The client's `PATH`, where the `programs` layer looks.
+    pub path_variable: Option<OsString>,
+    /// `LD_LIBRARY_PATH` as it is in the container, in order.
+    pub library_path: Vec<Utf8PathBuf>,
+}
+
+impl LayerContext {
+    /// `text` with its placeholders replaced.
+    pub fn fill(&self, text: &Utf8Path) -> Result<Utf8PathBuf, PlaceholderError> {
+        let filled = substitute(text.as_str(), |placeholder| {
+            let directory = match placeholder {
+                Placeholder::BuildDir => &self.build_dir,
+                Placeholder::WorkspaceDir => &self.workspace_dir,
+                Placeholder::PackageDir => &self.package_dir,
+                Placeholder::TargetDir => &self.target_dir,
+                Placeholder::HomeDir => &self.home_dir,
+            };
+            directory.as_str()
+        })?;
+        Ok(filled.into())
+    }
+}

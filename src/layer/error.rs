@@ -1,0 +1,99 @@
+//! What can go wrong while building a layer.
+
+use super::braces::BraceError;
+use super::libraries::LibraryError;
+use super::tar::TarError;
+use crate::spec::PlaceholderError;
+use crate::store::{ManifestError, PathError, StoreError};
+use std::error::Error;
+use std::fmt::{self, Write};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why a layer could not be built, and which one.
+#[derive(Clone, Debug)]
+pub struct LayerError {
+    /// What the layer is, such as "the `tar` layer `x.tar`".
+    layer: String,
+    problem: Arc<Problem>,
+}
+
+impl LayerError {
+    pub(super) fn new(layer: String, problem: impl Into<Problem>) -> Self {
+        let problem = Arc::new(problem.into());
+        Self { layer, problem }
+    }
+
+    pub fn problem(&self) -> &Problem {
+        &self.problem
+    }
+}
+
+impl fmt::Display for LayerError {
+    /// All there is to say, causes included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cannot build {}: {}", self.layer, self.problem)
+    }
+}
+
+impl Error for LayerError {}
+
+/// Why a layer could not be built. Causes are part of the message.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    #[error("`{}` does not exist: there is no {}", written.display(), host.display())]
+    MissingRelative { written: PathBuf, host: PathBuf },
+    #[error("{} is not a directory", .0.display())]
+    NotADirectory(PathBuf),
+    #[error("{} is a socket, pipe or device, which a layer cannot hold", .0.display())]
+    Special(PathBuf),
+    #[error("cannot read {}: {cause}", path.display())]
+    Read { path: PathBuf, cause: io::Error },
+    #[error("`{pattern}` is not a pattern: {cause}")]
+    Pattern {
+        pattern: String,
+        cause: globset::Error,
+    },
+    #[error(transparent)]
+    Braces(#[from] BraceError),
+    #[error("{}", all_causes(.0))]
+    Libraries(LibraryError),
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<LibraryError> for Problem {
+    fn from(error: LibraryError) -> Self {
+        Self::Libraries(error)
+    }
+}
+
+impl Problem {
+    /// Whether content that was taken to be in the store is not, so that trying
+    /// again without such trust helps.
+    pub(super) fn is_missing_blob(&self) -> bool {
+        matches!(self, Self::Store(StoreError::MissingBlob { .. }))
+    }
+}
+
+fn all_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        // Writing to a string does not fail.
+        let _ = write!(text, ": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -1,0 +1,79 @@
+//! Host paths and what they are called in a layer.
+
+use super::Problem;
+use super::assembly::HostFile;
+use crate::spec::PrefixOptions;
+use crate::store::PathInContainer;
+use camino::Utf8Path;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// Finds the file that is written as `written`, and where it goes. A relative path
+/// starts at `project_dir` on the host, and at the root in the layer.
+pub(super) fn place(
+    written: &Path,
+    project_dir: &Utf8Path,
+    prefix: &PrefixOptions,
+) -> Result<HostFile, Problem> {
+    let mut host = project_dir.as_std_path().join(written);
+    let looked_at = if prefix.follow_symlinks || prefix.canonicalize {
+        fs::metadata(&host)
+    } else {
+        fs::symlink_metadata(&host)
+    };
+    looked_at.map_err(|cause| unreadable(written, &host, cause))?;
+    let mut name = written.to_owned();
+    if prefix.canonicalize {
+        name = fs::canonicalize(&host).map_err(|cause| unreadable(written, &host, cause))?;
+        host.clone_from(&name);
+    }
+    let to = in_layer(&name, prefix)?;
+    Ok(HostFile { host, to })
+}
+
+/// Finds out whether something that is needed is there, following symlinks.
+pub(super) fn must_exist(host: &Path) -> Result<(), Problem> {
+    match fs::metadata(host) {
+        Ok(_) => Ok(()),
+        Err(cause) => Err(unreadable(host, host, cause)),
+    }
+}
+
+fn unreadable(written: &Path, host: &Path, cause: io::Error) -> Problem {
+    match cause.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if written == host => {
+            Problem::Missing(host.to_owned())
+        }
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Problem::MissingRelative {
+            written: written.to_owned(),
+            host: host.to_owned(),
+        },
+        _ => Problem::Read {
+            path: host.to_owned(),
+            cause,
+        },
+    }
+}
+
+/// Where something with this name goes by the last two of the options.
+pub(super) fn in_layer(name: &Path, prefix: &PrefixOptions) -> Result<PathInContainer, Problem> {
+    let mut name = without_dot(name);
+    if let Some(strip) = &prefix.strip_prefix
+        && let Ok(rest) = name.strip_prefix(without_dot(strip.as_std_path()))
+    {
+        name = rest;
+    }
+    let name = match &prefix.prepend_prefix {
+        Some(prepend) => prepend
+            .as_std_path()
+            .join(name.strip_prefix("/").unwrap_or(name)),
+        None => name.to_owned(),
+    };
+    Ok(PathInContainer::normalised(name.as_os_str().as_bytes())?)
+}
+
+fn without_dot(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}

@@ -1,0 +1,217 @@
+//! Recipes: layers with nothing left to resolve.
+//!
+//! Everything that decides about the result is in the recipe, and nothing else, so
+//! that it serves as the key for work done already: two packages' tests share a
+//! layer unless it really depends on the package.
+
+use super::{LayerContext, Problem};
+use crate::spec::{LayerSpec, PrefixOptions, SymlinkSpec};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fmt;
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Recipe {
+    Tar {
+        tar: Utf8PathBuf,
+    },
+    Glob {
+        pattern: String,
+        project_dir: Utf8PathBuf,
+        /// Not looked into unless the pattern starts there.
+        target_dir: Utf8PathBuf,
+        prefix: PrefixOptions,
+    },
+    Paths {
+        paths: Vec<Utf8PathBuf>,
+        project_dir: Utf8PathBuf,
+        prefix: PrefixOptions,
+    },
+    Stubs {
+        stubs: Vec<Utf8PathBuf>,
+    },
+    Symlinks {
+        symlinks: Vec<SymlinkSpec>,
+    },
+    SharedLibraries {
+        binaries: Vec<Utf8PathBuf>,
+        library_path: Vec<Utf8PathBuf>,
+        prefix: PrefixOptions,
+    },
+    Files {
+        files: BTreeMap<Utf8PathBuf, String>,
+    },
+    Programs {
+        programs: Vec<String>,
+        path_variable: Option<OsString>,
+        library_path: Vec<Utf8PathBuf>,
+        project_dir: Utf8PathBuf,
+    },
+    Source {
+        directories: Vec<Utf8PathBuf>,
+        /// Directories that are left out.
+        never: Vec<Utf8PathBuf>,
+    },
+    Binaries {
+        files: Vec<Utf8PathBuf>,
+    },
+    /// Everything in a directory, at its own path.
+    Directory {
+        directory: Utf8PathBuf,
+    },
+}
+
+impl Recipe {
+    pub fn new(layer: &LayerSpec, context: &LayerContext) -> Result<Self, Problem> {
+        let fill = |path: &Utf8PathBuf| context.fill(path);
+        let fill_all = |paths: &[Utf8PathBuf]| -> Result<Vec<_>, _> {
+            paths.iter().map(|path| context.fill(path)).collect()
+        };
+        let project_dir = &context.project_dir;
+        Ok(match layer {
+            LayerSpec::Tar { tar } => Self::Tar {
+                tar: project_dir.join(fill(tar)?),
+            },
+            LayerSpec::Glob { glob, prefix } => Self::Glob {
+                pattern: context.fill(Utf8Path::new(glob))?.into_string(),
+                project_dir: project_dir.clone(),
+                target_dir: context.target_dir.clone(),
+                prefix: fill_prefix(prefix, context)?,
+            },
+            LayerSpec::Paths { paths, prefix } => Self::Paths {
+                paths: fill_all(paths)?,
+                project_dir: project_dir.clone(),
+                prefix: fill_prefix(prefix, context)?,
+            },
+            LayerSpec::Stubs { stubs } => Self::Stubs {
+                stubs: stubs
+                    .iter()
+                    .map(|stub| context.fill(Utf8Path::new(stub)))
+                    .collect::<Result<_, _>>()?,
+            },
+            LayerSpec::Symlinks { symlinks } => Self::Symlinks {
+                symlinks: symlinks
+                    .iter()
+                    .map(|SymlinkSpec { link, target }| {
+                        let (link, target) = (fill(link)?, fill(target)?);
+                        Ok(SymlinkSpec { link, target })
+                    })
+                    .collect::<Result<_, Problem>>()?,
+            },
+            LayerSpec::SharedLibraryDependencies { binaries, prefix } => Self::SharedLibraries {
+                binaries: fill_all(binaries)?
+                    .into_iter()
+                    .map(|binary| project_dir.join(binary))
+                    .collect(),
+                library_path: context.library_path.clone(),
+                prefix: fill_prefix(prefix, context)?,
+            },
+            LayerSpec::Files { files } => Self::Files {
+                files: files
+                    .iter()
+                    .map(|(path, text)| Ok((fill(path)?, text.clone())))
+                    .collect::<Result<_, Problem>>()?,
+            },
+            LayerSpec::Programs { programs } => Self::Programs {
+                programs: programs
+                    .iter()
+                    .map(|program| Ok(context.fill(Utf8Path::new(program))?.into_string()))
+                    .collect::<Result<_, Problem>>()?,
+                path_variable: context.path_variable.clone(),
+                library_path: context.library_path.clone(),
+                project_dir: project_dir.clone(),
+            },
+            LayerSpec::Source { source } => source_of(&project_dir.join(fill(source)?), context),
+        })
+    }
+
+    pub fn binaries(files: &[Utf8PathBuf], context: &LayerContext) -> Self {
+        let project_dir = &context.project_dir;
+        Self::Binaries {
+            files: files.iter().map(|file| project_dir.join(file)).collect(),
+        }
+    }
+}
+
+fn fill_prefix(prefix: &PrefixOptions, context: &LayerContext) -> Result<PrefixOptions, Problem> {
+    let fill =
+        |path: &Option<Utf8PathBuf>| path.as_deref().map(|path| context.fill(path)).transpose();
+    Ok(PrefixOptions {
+        strip_prefix: fill(&prefix.strip_prefix)?,
+        prepend_prefix: fill(&prefix.prepend_prefix)?,
+        ..*prefix
+    })
+}
+
+/// The source in a directory; that of the whole workspace has parts elsewhere.
+fn source_of(directory: &Utf8Path, context: &LayerContext) -> Recipe {
+    // Comparing components passes over a trailing slash, and so does collecting.
+    let directory: Utf8PathBuf = directory.components().collect();
+    let mut directories = vec![directory.clone()];
+    if directory == context.workspace_dir {
+        let outside = context.outside_sources.iter();
+        directories.extend(
+            outside
+                .filter(|outside| !outside.starts_with(&directory))
+                .cloned(),
+        );
+    }
+    // Most often the one is in the other, and then nothing depends on the profile.
+    let mut never = vec![context.target_dir.clone()];
+    if !context.build_dir.starts_with(&context.target_dir) {
+        never.push(context.build_dir.clone());
+    }
+    never.retain(|path| !path.as_str().is_empty());
+    Recipe::Source { directories, never }
+}
+
+impl fmt::Display for Recipe {
+    /// As part of a sentence, to name the layer in messages.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, first, others) = match self {
+            Self::Tar { tar } => ("tar", tar.as_str(), 0),
+            Self::Glob { pattern, .. } => ("glob", pattern.as_str(), 0),
+            Self::Paths { paths, .. } => named("paths", paths.iter().map(|path| path.as_str())),
+            Self::Stubs { stubs } => named("stubs", stubs.iter().map(|path| path.as_str())),
+            Self::Symlinks { symlinks } => {
+                named("symlinks", symlinks.iter().map(|link| link.link.as_str()))
+            }
+            Self::SharedLibraries { binaries, .. } => named(
+                "shared_library_dependencies",
+                binaries.iter().map(|path| path.as_str()),
+            ),
+            Self::Files { files } => named("files", files.keys().map(|path| path.as_str())),
+            Self::Programs { programs, .. } => {
+                named("programs", programs.iter().map(String::as_str))
+            }
+            Self::Source { directories, .. } => (
+                "source",
+                directories.first().map_or("", |path| path.as_str()),
+                0,
+            ),
+            Self::Directory { directory } => {
+                return write!(f, "the layer of the directory `{directory}`");
+            }
+            Self::Binaries { files } => {
+                let (_, first, others) = named("", files.iter().map(|path| path.as_str()));
+                return match others {
+                    0 => write!(f, "the layer of the test binary `{first}`"),
+                    _ => write!(f, "the layer of `{first}` and {others} more binaries"),
+                };
+            }
+        };
+        match others {
+            0 => write!(f, "the `{kind}` layer `{first}`"),
+            _ => write!(f, "the `{kind}` layer of `{first}` and {others} more"),
+        }
+    }
+}
+
+fn named<'a>(
+    kind: &'static str,
+    mut items: impl ExactSizeIterator<Item = &'a str>,
+) -> (&'static str, &'a str, usize) {
+    let others = items.len().saturating_sub(1);
+    (kind, items.next().unwrap_or_default(), others)
+}
