@@ -69,6 +69,19 @@ impl LocalExecutor {
         }
     }
 
+    /// Starts the launcher that most jobs need, so that it is there when the first
+    /// one comes. That it cannot be started is told by the first job.
+    pub async fn warm_up(&self, slot: usize) {
+        let config = LauncherConfig {
+            trees: self.settings.trees.clone(),
+            network: NetworkKind::Loopback,
+            binds: Vec::new(),
+        };
+        if let Ok(launcher) = Launcher::start(&self.settings.launcher, &config).await {
+            self.put_back(slot, config, launcher, Vec::new());
+        }
+    }
+
     /// Runs a job on a slot, which no other job may be using, to its end.
     /// Dropping the future kills the job.
     pub async fn run(&self, slot: usize, job: &Job, output: Output) -> Outcome {

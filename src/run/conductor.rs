@@ -188,6 +188,7 @@ impl Conductor {
         let build_started = Instant::now();
         self.report(&Event::BuildStarted);
         self.pack_sources();
+        self.warm_up();
         loop {
             self.start_work();
             let idle = self.preparing.is_empty() && self.running.is_empty();
@@ -244,6 +245,14 @@ impl Conductor {
             containers.pack_sources();
             Prepared::Sources
         });
+    }
+
+    /// Starts launchers while Cargo builds.
+    fn warm_up(&self) {
+        for slot in 0..self.slots.total() {
+            let executor = self.parts.executor.clone();
+            tokio::task::spawn_local(async move { executor.warm_up(slot).await });
+        }
     }
 
     fn build_event(&mut self, event: BuildEvent, started: Instant) {
