@@ -169,12 +169,11 @@ impl ContainerBuilder {
     }
 
     fn mounts(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<Mount> {
-        let writable = spec.container.root_overlay != RootOverlay::None;
         let mut mounts: Vec<Mount> = spec
             .container
             .mounts
             .iter()
-            .filter(|mount| !(writable && self.hides_files(mount, binary)))
+            .filter(|mount| !self.hides_files(mount, binary))
             .map(|mount| self.absolute_mount(mount))
             .collect();
         if let Some(directory) = self.temporary_directory(binary) {
@@ -186,7 +185,8 @@ impl ContainerBuilder {
     }
 
     /// Whether a fresh file system there would lie over files of the test: a
-    /// workspace below `/tmp` must stay visible. A writable root serves as well.
+    /// workspace below `/tmp` must stay visible. A writable root serves as well, and
+    /// with a read-only one the test could not even start.
     fn hides_files(&self, mount: &Mount, binary: &TestBinary) -> bool {
         let Mount::Tmp { mount_point } = mount else {
             return false;
