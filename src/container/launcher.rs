@@ -15,7 +15,7 @@ use super::sys::{self, Cloned};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -32,6 +32,7 @@ pub fn run(
 ) -> Result<(), StepError> {
     sys::reset_signals();
     sys::leave_session_keyring().step("leave the session keyring")?;
+    forbid_control_group_namespaces();
     let own_sys = prepare::enter_root(config, trees)?;
     let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
     let outer_proc = !prepare::proc_can_be_mounted();
@@ -69,6 +70,15 @@ pub fn run(
         }
     }
     Ok(())
+}
+
+/// Keeps jobs from making control group namespaces, in user namespaces of their
+/// own. There they could mount the file system that shows the client's control
+/// group, and where that is delegated to the user, kill everything in it.
+fn forbid_control_group_namespaces() {
+    // Where it cannot be written, a container around us has made it read-only,
+    // and its control group is not the user's.
+    let _ = fs::write("/proc/sys/user/max_cgroup_namespaces", "0");
 }
 
 /// Runs one job to its end. An error means that this launcher is of no use any
@@ -176,4 +186,3 @@ fn wait_for_end(
 fn to_duration(time: libc::timeval) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
-

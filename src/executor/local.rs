@@ -90,7 +90,12 @@ impl LocalExecutor {
             network: plan.network,
             binds: plan.binds,
         };
-        let lowers: Vec<String> = job.container.layers.iter().map(ToString::to_string).collect();
+        let lowers: Vec<String> = job
+            .container
+            .layers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let mut environment: Vec<String> = job
             .container
             .environment
@@ -131,15 +136,14 @@ impl LocalExecutor {
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
         // Whoever could write is dead: what is in the pipes now is all there is.
-        stdout.drain(&mut buffer);
-        stderr.drain(&mut buffer);
+        let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.put_back(slot, config, launcher, buffer);
         Ok(match end {
             JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
-                stdout: stdout.finish(),
-                stderr: stderr.finish(),
+                stdout,
+                stderr,
                 duration: ended.duration,
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
@@ -208,9 +212,8 @@ impl<'a> Plan<'a> {
                     path: parent.as_std_path().to_owned(),
                     read_only: false,
                 });
-                let below = |path: &'a Utf8PathBuf| {
-                    path.strip_prefix(&parent).unwrap_or(path).as_str()
-                };
+                let below =
+                    |path: &'a Utf8PathBuf| path.strip_prefix(&parent).unwrap_or(path).as_str();
                 Root::Local {
                     bind: 0,
                     upper: below(upper),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use tokio::net::unix::pipe::Receiver;
 
@@ -49,21 +49,25 @@ impl fmt::Display for Stream {
     }
 }
 
+/// Where output goes as it comes.
+pub type Sink = Rc<dyn Fn(Stream, &[u8])>;
+
 /// What to do with what a job prints.
 #[derive(Clone)]
 pub enum Output {
     /// Keep up to so many bytes of each stream.
     Capture { limit: usize },
     /// Pass it on at once, and keep as much too.
-    Stream {
-        limit: usize,
-        sink: Rc<dyn Fn(Stream, &[u8])>,
-    },
+    Stream { limit: usize, sink: Sink },
 }
 
 /// Collects one stream of one job.
 pub(super) struct Collector {
     pipe: Receiver,
+    taken: Taken,
+}
+
+struct Taken {
     stream: Stream,
     output: Output,
     captured: Capture,
@@ -83,47 +87,53 @@ impl Collector {
         };
         let collector = Self {
             pipe: Receiver::from_owned_fd_unchecked(ours)?,
-            stream,
-            output,
-            captured: Capture::new(limit),
-            ended: false,
+            taken: Taken {
+                stream,
+                output,
+                captured: Capture::new(limit),
+                ended: false,
+            },
         };
         Ok((collector, theirs))
     }
 
-    /// Collects until the stream ends.
+    /// Collects for ever: whoever waits for the job waits for its end, not for
+    /// this.
     pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
-        while !self.ended {
-            if self.pipe.readable().await.is_err() {
-                self.ended = true;
-            }
-            self.drain(buffer);
+        while !self.taken.ended && self.pipe.readable().await.is_ok() {
+            let Self { pipe, taken } = self;
+            let _ = pipe.try_io(|| taken.take(pipe.as_fd(), buffer));
         }
-        // Whoever waits for the job waits for its end, not for this.
         std::future::pending::<()>().await;
     }
 
-    /// Takes what is there now.
-    pub fn drain(&mut self, buffer: &mut Vec<u8>) {
-        while !self.ended {
-            buffer.resize(CHUNK, 0);
-            match self.pipe.try_read(buffer) {
-                Ok(0) => self.ended = true,
-                Ok(length) => {
-                    if let Output::Stream { sink, .. } = &self.output {
-                        sink(self.stream, &buffer[..length]);
-                    }
-                    self.captured.add(&buffer[..length]);
+    /// Takes what is left when the job has ended. Reads the pipe itself: the
+    /// runtime knows only of what it has polled since, which may be nothing.
+    pub fn finish(mut self, buffer: &mut Vec<u8>) -> Captured {
+        while !self.taken.ended && self.taken.take(self.pipe.as_fd(), buffer).is_ok() {}
+        self.taken.captured.finish()
+    }
+}
+
+impl Taken {
+    /// Takes one buffer full, or fails with `WouldBlock` when there is nothing.
+    fn take(&mut self, pipe: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.resize(CHUNK, 0);
+        match nix::unistd::read(pipe, buffer) {
+            Ok(0) => self.ended = true,
+            Ok(length) => {
+                if let Output::Stream { sink, .. } = &self.output {
+                    sink(self.stream, &buffer[..length]);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.ended = true,
+                self.captured.add(&buffer[..length]);
+            }
+            Err(nix::Error::EINTR) => {}
+            Err(error) => {
+                self.ended = error != nix::Error::EAGAIN;
+                return Err(error.into());
             }
         }
-    }
-
-    pub fn finish(self) -> Captured {
-        self.captured.finish()
+        Ok(())
     }
 }
 
@@ -205,7 +215,9 @@ mod tests {
         ) {
             let all = chunks.concat();
             let mut capture = Capture::new(limit);
-            chunks.iter().for_each(|chunk| capture.add(chunk));
+            for chunk in &chunks {
+                capture.add(chunk);
+            }
             let captured = capture.finish();
             if all.len() <= limit {
                 prop_assert_eq!(&captured.head, &all);

@@ -4,10 +4,10 @@
 use super::cargo_line::CargoStatus;
 use super::event::{Binary, Case, Event, Repeat};
 use super::outcome::{Cancellation, Exit, Status, Summary, TestOutcome};
-use crate::executor::Captured;
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
+use crate::executor::Captured;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 

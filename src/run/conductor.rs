@@ -45,8 +45,8 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Running {
     pub repeat: u32,
-    /// Overrides every test's own; `Some(None)`: none.
-    pub timeout: Option<Option<Duration>>,
+    /// Overrides every test's own; zero: none.
+    pub timeout: Option<Duration>,
     pub stop_after: Option<u64>,
     pub no_capture: bool,
     pub inline_limit: usize,
@@ -221,14 +221,14 @@ impl Conductor {
                 _ = ticks.tick() => self.tick(),
             }
         }
-        self.finish()
+        Ok(self.finish())
     }
 
-    fn finish(mut self) -> Result<(Ending, History), RunError> {
+    fn finish(mut self) -> (Ending, History) {
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;
         self.tell_warnings();
-        Ok((self.ending, self.parts.history))
+        (self.ending, self.parts.history)
     }
 
     fn report(&self, event: &Event<'_>) {
@@ -481,9 +481,7 @@ impl Conductor {
     fn repeats(&self) -> Vec<Option<Repeat>> {
         match self.parts.running.repeat {
             0 | 1 => vec![None],
-            of => (1..=of)
-                .map(|number| Some(Repeat { number, of }))
-                .collect(),
+            of => (1..=of).map(|number| Some(Repeat { number, of })).collect(),
         }
     }
 
@@ -505,7 +503,7 @@ impl Conductor {
                     case,
                     container,
                     repeat,
-                } => self.start_test(slots, case, container, repeat),
+                } => self.start_test(slots, case, &container, repeat),
             }
         }
     }
@@ -540,7 +538,7 @@ impl Conductor {
         &mut self,
         slots: Vec<usize>,
         case: Case,
-        container: Arc<Container>,
+        container: &Arc<Container>,
         repeat: Option<Repeat>,
     ) {
         let id = self.new_id();
@@ -556,7 +554,7 @@ impl Conductor {
             slow_reported: 0,
         };
         self.since.insert(id, started);
-        let job = self.job(&case, &container);
+        let job = self.job(&case, container);
         let output = self.output(&case);
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
@@ -590,8 +588,16 @@ impl Conductor {
             &case.binary,
             container.clone(),
             arguments,
-            self.parts.running.timeout.unwrap_or(case.spec.timeout),
+            self.timeout(case),
         )
+    }
+
+    fn timeout(&self, case: &Case) -> Option<Duration> {
+        match self.parts.running.timeout {
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+            None => case.spec.timeout,
+        }
     }
 
     fn output(&self, case: &Case) -> Output {
@@ -635,7 +641,7 @@ impl Conductor {
                 outcome,
             } => {
                 self.since.remove(&id);
-                let limit = self.parts.running.timeout.unwrap_or(case.spec.timeout);
+                let limit = self.timeout(&case);
                 let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
                 if !matches!(verdict.status, Status::Error { .. }) {
                     let passed = verdict.status == Status::Passed;

@@ -40,9 +40,14 @@ pub fn note(options: &Options, packages: &[Arc<Package>]) -> Option<String> {
         || selected.examples
         || selected.benches
         || selected.all_targets
-        || ![&selected.bin, &selected.test, &selected.example, &selected.bench]
-            .iter()
-            .all(|names| names.is_empty());
+        || ![
+            &selected.bin,
+            &selected.test,
+            &selected.example,
+            &selected.bench,
+        ]
+        .iter()
+        .all(|names| names.is_empty());
     if named_targets || !cargo::has_doctests(packages) {
         return None;
     }

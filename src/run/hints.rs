@@ -29,7 +29,10 @@ static MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// `Command::new("git")` and its like.
 static STARTS_PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?:Command::new|cmd!?|Exec::cmd|which|Exec::shell)\s*\(\s*"([A-Za-z0-9_.+-]+)["\s]"#).ok()
+    Regex::new(
+        r#"(?:Command::new|cmd!?|Exec::cmd|which|Exec::shell)\s*\(\s*"([A-Za-z0-9_.+-]+)["\s]"#,
+    )
+    .ok()
 });
 
 /// A word that could be a program's name or an absolute path.
@@ -46,7 +49,7 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) 
                 .to_owned(),
         );
     }
-    if let Status::Exited(127) | Status::Exited(101) | Status::Exited(1) = outcome.status {
+    if let Status::Exited(1 | 101 | 127) = outcome.status {
         hints.extend(missing(outcome, binary, container).unwrap_or_default());
     }
     hints
@@ -134,7 +137,17 @@ fn named(output: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
 /// and is not also a word of English that error messages are made of.
 fn program_name(text: &str) -> Option<&str> {
     const WORDS: [&str; 12] = [
-        "file", "test", "at", "find", "not", "no", "which", "command", "unwrap", "path", "in",
+        "file",
+        "test",
+        "at",
+        "find",
+        "not",
+        "no",
+        "which",
+        "command",
+        "unwrap",
+        "path",
+        "in",
         "directory",
     ];
     if text.contains('/') {

@@ -6,8 +6,8 @@
 //! [`lists`].
 
 mod conductor;
-mod doctor;
 mod doctests;
+mod doctor;
 mod hints;
 mod lister;
 mod lists;
@@ -57,14 +57,20 @@ pub enum SetUpError {
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
     #[error("failed to write `{path}`")]
-    Write { path: Utf8PathBuf, source: io::Error },
+    Write {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("failed to start")]
     Start(#[source] io::Error),
 }
 
 /// Examines the machine.
 pub fn doctor(options: &DoctorOptions) -> ExitCode {
-    doctor::run(options, resolve_paint(options.settings.color.value, &io::stdout()))
+    doctor::run(
+        options,
+        resolve_paint(options.settings.color.value, &io::stdout()),
+    )
 }
 
 /// Does what the options ask for.
@@ -122,9 +128,7 @@ async fn init(options: &Options) -> Result<ExitCode, SetUpError> {
             eprintln!("wrote {path}");
             Ok(ExitCode::Success)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(SetUpError::Exists(path))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SetUpError::Exists(path)),
         Err(source) => Err(SetUpError::Write { path, source }),
     }
 }
@@ -194,7 +198,11 @@ async fn conduct(
         reporter: reporter.clone(),
         running: Running {
             repeat: options.repeat.get(),
-            timeout: options.settings.timeout.as_ref().map(|t| t.value.limit()),
+            timeout: options
+                .settings
+                .timeout
+                .as_ref()
+                .map(|timeout| timeout.value.limit().unwrap_or_default()),
             stop_after: options
                 .settings
                 .stop_after
@@ -212,7 +220,9 @@ async fn conduct(
         if let Some(note) = doctests::note(options, &preparation.packages) {
             ending.summary.notes.push(note);
         }
-        reporter.borrow_mut().report(&Event::Finished(&ending.summary));
+        reporter
+            .borrow_mut()
+            .report(&Event::Finished(&ending.summary));
         history.save()?;
     }
     if let Err(error) = preparation.store.save() {

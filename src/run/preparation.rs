@@ -38,21 +38,28 @@ impl Preparation {
             .transpose()?;
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
         let directives = load_directives(&workspace)?;
-        let excluded = divide(&options.selection.exclusions, |text| {
+        let exclusions = divide(&options.selection.exclusions, |text| {
             workspace.names_member(text)
         });
-        let excludes = patterns(&excluded.patterns)?;
-        for package in &excluded.packages {
+        let excludes = patterns(&exclusions.patterns)?;
+        for package in &exclusions.packages {
             invocation.options.push("exclude", package);
         }
-        let build = match early {
-            Some(started) => started,
-            None => {
-                narrow(&mut invocation, &workspace, &includes)?;
-                cargo::start_build(&invocation, stderr)?
-            }
+        let build = if let Some(started) = early {
+            started
+        } else {
+            narrow(&mut invocation, &workspace, &includes)?;
+            cargo::start_build(&invocation, stderr)?
         };
-        Self::with_build(options, &invocation, workspace, build, directives, includes, excludes)
+        Self::with_build(
+            options,
+            &invocation,
+            workspace,
+            build,
+            directives,
+            includes,
+            excludes,
+        )
     }
 
     fn with_build(
@@ -100,9 +107,7 @@ pub async fn workspace(options: &Options) -> Result<Workspace, SetUpError> {
 }
 
 /// The workspace, Cargo's options and the patterns, for what builds nothing.
-pub async fn selection(
-    options: &Options,
-) -> Result<(Workspace, Invocation, Selector), SetUpError> {
+pub async fn selection(options: &Options) -> Result<(Workspace, Invocation, Selector), SetUpError> {
     let mut invocation = invocation(options)?;
     let workspace = cargo::metadata(&invocation).await?;
     load_directives(&workspace)?;
@@ -191,13 +196,18 @@ fn narrow(
         return Ok(());
     }
     let matches = |package: &str| {
-        let matches = includes.iter().map(|p| p.matches_package(package));
         // Any include will do: yes beats maybe, maybe beats no.
-        matches.fold(Some(false), |any, this| match (any, this) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (None, _) | (_, None) => None,
-            _ => Some(false),
-        })
+        let matches: Vec<_> = includes
+            .iter()
+            .map(|p| p.matches_package(package))
+            .collect();
+        if matches.contains(&Some(true)) {
+            Some(true)
+        } else if matches.contains(&None) {
+            None
+        } else {
+            Some(false)
+        }
     };
     match workspace.narrow(&invocation.options, matches)? {
         Narrowed::Verbatim => {}
