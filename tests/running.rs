@@ -469,3 +469,17 @@ fn plain_doctests_that_fail_are_failed_tests() {
     project.write("src/lib.rs", "//! ```\n//! panic!();\n//! ```\n");
     project.maelstrom(&["--doc"]).exits(100);
 }
+
+#[test]
+fn plain_tests_of_binaries_built_one_after_the_other_run_in_containers_of_their_own() {
+    let project = Project::own("plain");
+    project.directives("[[directives]]\nfilter = 'name.equals(special)'\nhostname = 'special'\n");
+    for number in 0..8 {
+        project.write(
+            &format!("tests/number_{number}.rs"),
+            "#[test]\nfn special() {}\n",
+        );
+    }
+    let run = project.maelstrom(&["--build-jobs", "1"]).exits(0);
+    run.says("11 passed");
+}

@@ -18,6 +18,7 @@ use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary
 use crate::schedule::{CaseId, History, Queue, Rank, Slots};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,10 +84,44 @@ pub struct Conductor {
     running: JoinSet<Ended>,
     /// Tests being run, oldest first.
     since: BTreeMap<TestId, Started>,
-    /// Containers known, by the spec they were made from and their binary.
-    containers: HashMap<(*const TestSpec, *const TestBinary), Group>,
+    /// Containers known, by what they are made of.
+    containers: HashMap<Ingredients, Group>,
     next_id: u64,
     cancelled: Option<Cancellation>,
+}
+
+/// What a container is made of. Equal are only the very same: to compare what is in
+/// them would take longer, and being held here they keep their addresses.
+struct Ingredients {
+    spec: Arc<TestSpec>,
+    binary: Arc<TestBinary>,
+}
+
+impl Ingredients {
+    fn new(spec: &Arc<TestSpec>, binary: &Arc<TestBinary>) -> Self {
+        Self {
+            spec: spec.clone(),
+            binary: binary.clone(),
+        }
+    }
+
+    fn addresses(&self) -> (*const TestSpec, *const TestBinary) {
+        (Arc::as_ptr(&self.spec), Arc::as_ptr(&self.binary))
+    }
+}
+
+impl PartialEq for Ingredients {
+    fn eq(&self, other: &Self) -> bool {
+        self.addresses() == other.addresses()
+    }
+}
+
+impl Eq for Ingredients {}
+
+impl Hash for Ingredients {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.addresses().hash(state);
+    }
 }
 
 /// The tests of a binary that share a container.
@@ -317,7 +352,7 @@ impl Conductor {
                 }) => {
                     let container = Arc::new(container);
                     self.containers.insert(
-                        (Arc::as_ptr(&spec), Arc::as_ptr(&binary)),
+                        Ingredients::new(&spec, &binary),
                         Group::Ready(container.clone()),
                     );
                     match cached {
@@ -336,7 +371,7 @@ impl Conductor {
                     Ok(container) => Group::Ready(Arc::new(container)),
                     Err(error) => Group::Failed(super::chain(&error).into()),
                 };
-                let key = (Arc::as_ptr(&spec), Arc::as_ptr(&binary));
+                let key = Ingredients::new(&spec, &binary);
                 if let Some(Group::Preparing(cases)) = self.containers.insert(key, group) {
                     for case in cases {
                         self.queue_case(case);
@@ -429,7 +464,7 @@ impl Conductor {
 
     /// Queues a case when its container is ready, and has it made if nobody did.
     fn queue_case(&mut self, case: Case) {
-        let key = (Arc::as_ptr(&case.spec), Arc::as_ptr(&case.binary));
+        let key = Ingredients::new(&case.spec, &case.binary);
         match self.containers.get_mut(&key) {
             Some(Group::Preparing(cases)) => cases.push(case),
             Some(Group::Ready(container)) => {

@@ -184,11 +184,10 @@ impl ContainerBuilder {
         binary: &TestBinary,
         context: &LayerContext,
     ) -> Result<Vec<Mount>, PlaceholderError> {
-        let writable = spec.container.root_overlay != RootOverlay::None;
         let mut mounts = Vec::new();
         for mount in &spec.container.mounts {
             let mount = self.filled_mount(mount, context)?;
-            if !(writable && self.hides_files(&mount, binary)) {
+            if !self.hides_files(&mount, binary) {
                 mounts.push(mount);
             }
         }
@@ -201,7 +200,8 @@ impl ContainerBuilder {
     }
 
     /// Whether a fresh file system there would lie over files of the test: a
-    /// workspace below `/tmp` must stay visible. A writable root serves as well.
+    /// workspace below `/tmp` must stay visible. A writable root serves as well, and
+    /// with a read-only one the test could not even start.
     fn hides_files(&self, mount: &Mount, binary: &TestBinary) -> bool {
         let Mount::Tmp { mount_point } = mount else {
             return false;
