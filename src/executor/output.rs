@@ -61,6 +61,10 @@ pub enum Output {
     },
 }
 
+/// Reads in a row, before other jobs and signals are looked after: a job may print
+/// as fast as it is read, for as long as it likes.
+const IN_A_ROW: usize = 8;
+
 /// Collects one stream of one job.
 pub(super) struct Collector {
     pipe: Receiver,
@@ -97,15 +101,26 @@ impl Collector {
             if self.pipe.readable().await.is_err() {
                 self.ended = true;
             }
-            self.drain(buffer);
+            if self.read(buffer, IN_A_ROW) {
+                tokio::task::yield_now().await;
+            }
         }
         // Whoever waits for the job waits for its end, not for this.
         std::future::pending::<()>().await;
     }
 
-    /// Takes what is there now.
+    /// Takes what is left, of which there is no more than the pipe holds.
     pub fn drain(&mut self, buffer: &mut Vec<u8>) {
-        while !self.ended {
+        while self.read(buffer, 1) {}
+    }
+
+    /// Takes what is there now, in so many reads at most. Tells whether there may be
+    /// more.
+    fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> bool {
+        for _ in 0..most {
+            if self.ended {
+                return false;
+            }
             buffer.resize(CHUNK, 0);
             match self.pipe.try_read(buffer) {
                 Ok(0) => self.ended = true,
@@ -115,11 +130,12 @@ impl Collector {
                     }
                     self.captured.add(&buffer[..length]);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => self.ended = true,
             }
         }
+        !self.ended
     }
 
     pub fn finish(self) -> Captured {
