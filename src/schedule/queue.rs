@@ -88,11 +88,9 @@ impl<T> Queue<T> {
         self.waiting.is_empty()
     }
 
-    /// Drops what waits, and tells how many there were.
-    pub fn clear(&mut self) -> usize {
-        let waiting = self.waiting.len();
-        self.waiting.clear();
-        waiting
+    /// Takes out all that waits, in no order.
+    pub fn drain(&mut self) -> impl Iterator<Item = T> {
+        self.waiting.drain().map(|next| next.job)
     }
 }
 
