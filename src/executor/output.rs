@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::rc::Rc;
 use tokio::net::unix::pipe::Receiver;
 
@@ -82,6 +82,7 @@ impl Collector {
             &ours,
             nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
         )?;
+        crate::container::give_to_jobs(theirs.as_fd())?;
         let limit = match &output {
             Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
         };
