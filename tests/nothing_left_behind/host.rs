@@ -50,6 +50,12 @@ pub fn status_value(process: i32, name: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
+/// How many processes and threads there are.
+pub fn tasks() -> u64 {
+    let load = fs::read_to_string("/proc/loadavg").unwrap();
+    load.split([' ', '/']).nth(4).unwrap().parse().unwrap()
+}
+
 /// Numbers that look random, the same for the same seed: xorshift.
 pub struct Random(u64);
 

@@ -87,7 +87,7 @@ fn ctrl_c_at_a_terminal_ends_a_run_of_unruly_with_what_was_done() {
     let project = Project::copy("unruly");
     project.build();
     // Four slots, for two are soon taken for good.
-    let mut terminal = AtTerminal::start(project.json(&[&["-j4"], &WORDS[..]].concat()));
+    let mut terminal = AtTerminal::start(project.json(&[&["-j4", "--color=never"], &WORDS[..]].concat()));
     wait_until_stuck(&mut terminal.client);
     let pressed = Instant::now();
     terminal.press_ctrl_c();
