@@ -137,6 +137,7 @@ pub fn invocation(options: &Options) -> Result<Invocation, SetUpError> {
     let cargo_options = cargo::Options::parse(words);
     let mut invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
     invocation.color = Some(super::paint(options).is_colored());
+    invocation.guard = Some("/proc/self/exe".into());
     Ok(invocation)
 }
 

@@ -1,0 +1,164 @@
+//! The file system of the store is full.
+
+use crate::client::Client;
+use crate::host::needs_containers;
+use crate::project::Project;
+use nix::sched::{CloneFlags, setns, unshare};
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+const CROWD: usize = 25;
+
+/// A user and a mount namespace, in which an ordinary user may mount things too.
+pub struct Nest {
+    /// Holds the namespaces as long as its stdin is open.
+    holder: Child,
+}
+
+impl Nest {
+    pub fn new() -> Self {
+        let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        let (uid_map, gid_map) = (format!("0 {uid} 1"), format!("0 {gid} 1"));
+        let mut command = Command::new("cat");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let enter = move || {
+            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
+            fs::write("/proc/self/setgroups", "deny")?;
+            fs::write("/proc/self/uid_map", &uid_map)?;
+            fs::write("/proc/self/gid_map", &gid_map)
+        };
+        // SAFETY: system calls on memory of the child's own.
+        let holder = unsafe { command.pre_exec(enter) }.spawn().unwrap();
+        Self { holder }
+    }
+
+    /// Makes a command run in here.
+    pub fn command(&self, mut command: Command) -> Command {
+        let open = |kind| File::open(format!("/proc/{}/ns/{kind}", self.holder.id())).unwrap();
+        let (user, mounts) = (open("user"), open("mnt"));
+        let directory = command.get_current_dir().map(Path::to_owned);
+        let enter = move || {
+            setns(&user, CloneFlags::CLONE_NEWUSER)?;
+            setns(&mounts, CloneFlags::CLONE_NEWNS)?;
+            if let Some(directory) = &directory {
+                nix::unistd::chdir(directory)?;
+            }
+            Ok(())
+        };
+        // SAFETY: system calls on memory of the child's own.
+        unsafe { command.pre_exec(enter) };
+        command
+    }
+
+    /// Writes to a file as seen, and with the rights one has, in here.
+    pub fn write(&self, path: &str, text: &str) {
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"printf %s "$1" > "$2""#, "sh", text, path]);
+        let status = self.command(command).status().unwrap();
+        assert!(status.success(), "cannot write {path}");
+    }
+
+    pub fn mount_tmpfs(&self, path: &Path, options: &str) {
+        self.run(
+            "mount",
+            &[
+                "-t",
+                "tmpfs",
+                "-o",
+                options,
+                "tmpfs",
+                path.to_str().unwrap(),
+            ],
+        );
+    }
+
+    pub fn remount(&self, path: &Path, options: &str) {
+        self.run(
+            "mount",
+            &["-o", &format!("remount,{options}"), path.to_str().unwrap()],
+        );
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let mut command = Command::new(program);
+        command.args(arguments);
+        let output = self.command(command).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{program} {arguments:?}: {output:?}"
+        );
+    }
+
+    /// A path as it is from outside.
+    pub fn outside(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
+        root.join(path.strip_prefix("/").unwrap())
+    }
+}
+
+impl Drop for Nest {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
+#[test]
+fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
+    needs_containers!();
+    let project = Project::copy("crowd");
+    project.build();
+    let directory = project.root().join("target/maelstrom");
+    for size in ["0", "16k", "64k", "1m", "2m", "4m", "8m"] {
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir(&directory).unwrap();
+        let nest = Nest::new();
+        let limit = if size == "0" {
+            "size=1m,nr_inodes=2".to_owned()
+        } else {
+            format!("size={size}")
+        };
+        nest.mount_tmpfs(&directory, &limit);
+        let run = Client::start(&mut nest.command(project.json(&[]))).finish();
+        println!(
+            "{size}: {:?} {}",
+            run.status.code(),
+            run.stderr.lines().last().unwrap_or("")
+        );
+        match run.status.code() {
+            Some(0) => run.assert_all_passed(CROWD),
+            // Nothing could be run.
+            Some(96) => assert_tells_of_full_disk(&run.stderr),
+            Some(100) => {
+                for event in run
+                    .events
+                    .iter()
+                    .filter(|event| event["status"] != "passed")
+                {
+                    if event["event"] == "finished" && event["type"] == "test"
+                        || event["event"] == "error"
+                    {
+                        assert_tells_of_full_disk(event["message"].as_str().unwrap());
+                    }
+                }
+            }
+            code => panic!("{size}: {code:?}: {run}"),
+        }
+        nest.remount(&directory, "size=1g,nr_inodes=100k");
+        let run = Client::start(&mut nest.command(project.json(&[]))).finish();
+        run.assert_all_passed(CROWD);
+        let tmp = fs::read_dir(nest.outside(&project.store().join("tmp"))).unwrap();
+        assert_eq!(tmp.count(), 0, "temporary files are left");
+    }
+    project.assert_nothing_is_left();
+}
+
+fn assert_tells_of_full_disk(text: &str) {
+    assert!(
+        text.contains("no space left on the file system of the store")
+            && text.contains("free some"),
+        "{text}"
+    );
+}
