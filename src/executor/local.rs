@@ -78,6 +78,7 @@ impl LocalExecutor {
             binds: Vec::new(),
         };
         if let Ok(launcher) = Launcher::start(&self.settings.launcher, &config).await {
+            tracing::debug!("the launcher of slot {slot} is ready");
             self.put_back(slot, config, launcher, Vec::new());
         }
     }

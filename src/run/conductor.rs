@@ -287,6 +287,7 @@ impl Conductor {
     }
 
     fn build_event(&mut self, event: BuildEvent, started: Instant) {
+        tracing::trace!("{event:?}");
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
             BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
@@ -329,6 +330,12 @@ impl Conductor {
     }
 
     fn prepared(&mut self, prepared: Prepared) {
+        match &prepared {
+            Prepared::Sources => tracing::debug!("the sources are packed"),
+            Prepared::ForListing { binary, .. } | Prepared::ForTests { binary, .. } => {
+                tracing::debug!("a container for {} is ready", binary.path);
+            }
+        }
         self.tell_warnings();
         if self.preparing.is_empty() {
             self.report(&Event::Packed);

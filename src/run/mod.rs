@@ -19,7 +19,7 @@ mod verdict;
 
 use crate::cargo::{CargoError, Stderr};
 use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
-use crate::config::{Color, NoTests};
+use crate::config::{Color, LogLevel, NoTests};
 use crate::directive::{self, DirectiveError};
 use crate::executor::LocalExecutor;
 use crate::filter::PatternError;
@@ -77,6 +77,7 @@ pub fn doctor(options: &DoctorOptions) -> ExitCode {
 
 /// Does what the options ask for.
 pub fn run(options: &Options) -> ExitCode {
+    start_log(options.settings.log_level.value);
     match try_run(options) {
         Ok(code) => code,
         Err(SetUpError::Cargo(CargoError::OutsideSelection { packages })) => {
@@ -182,6 +183,25 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     }
     drop(packages);
     Ok(exit_code(options, &ending, list_only))
+}
+
+/// The program's own log: what it does and when, on stderr.
+fn start_log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => return,
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_timer(tracing_subscriber::fmt::time::uptime())
+        .init();
 }
 
 type Packages = Vec<Arc<crate::cargo::Package>>;

@@ -37,6 +37,7 @@ impl Preparation {
             .then(|| cargo::start_build(&invocation, stderr))
             .transpose()?;
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
+        tracing::debug!("the workspace is {}", workspace.root);
         let directives = load_directives(&workspace)?;
         let exclusions = divide(&options.selection.exclusions, |text| {
             workspace.names_member(text)
