@@ -69,6 +69,19 @@ impl LocalExecutor {
         }
     }
 
+    /// Whether containers can be made here at all. What it takes to find out is
+    /// kept for the first job.
+    pub async fn try_out(&self) -> Result<(), LauncherError> {
+        let config = LauncherConfig {
+            trees: self.settings.trees.clone(),
+            network: NetworkKind::Loopback,
+            binds: Vec::new(),
+        };
+        let launcher = Launcher::start(&self.settings.launcher, &config).await?;
+        self.put_back(0, config, launcher, Vec::new());
+        Ok(())
+    }
+
     /// Runs a job on a slot, which no other job may be using, to its end.
     /// Dropping the future kills the job.
     pub async fn run(&self, slot: usize, job: &Job, output: Output) -> Outcome {
