@@ -3,6 +3,7 @@
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
+use super::turn::Turn;
 use crate::container::{
     Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
     NetworkKind, Request, Root,
@@ -97,6 +98,17 @@ impl LocalExecutor {
         job: &Job,
         output: Output,
     ) -> Result<Outcome, LauncherError> {
+        let _turn = match &job.container.root_overlay {
+            RootOverlay::Local { upper, work } => {
+                let directories = vec![upper.clone(), work.clone()];
+                Some(
+                    Turn::wait(directories)
+                        .await
+                        .map_err(LauncherError::Start)?,
+                )
+            }
+            _ => None,
+        };
         let plan = Plan::new(&job.container);
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
