@@ -356,7 +356,7 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
     cannot build the `paths` layer `/no/such/file`: /no/such/file does not exist
     cannot build the `programs` layer `no-such-program`: cannot find a program:
       no-such-program
-    looked in PATH: /root/.cargo/bin:/root/.cargo/bin:/root/.pyenv/plugins/pyenv-virtualenv/shims:/root/.pyenv/shims:/root/.pyenv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+    looked in PATH: <path>
     install what is missing, put its directory into PATH, or name it by its path
     cannot build the `shared_library_dependencies` layer `<root>/no-such-file`: <root>/no-such-file does not exist
     cannot build the `source` layer `<root>/no-such-directory`: <root>/no-such-directory does not exist
@@ -379,23 +379,7 @@ fn plain_a_glob_without_a_match_is_a_warning() {
         .lines()
         .filter(|line| line.starts_with("warning"))
         .collect();
-    insta::assert_snapshot!(warnings.join("\n"), @r"
-    cannot build the `tar` layer `<root>/no.tar`: <root>/no.tar does not exist
-    cannot build the `tar` layer `<root>/Cargo.toml`: cannot read <root>/Cargo.toml: failed to read entire block
-    cannot build the `paths` layer `/no/such/file`: /no/such/file does not exist
-    cannot build the `programs` layer `no-such-program`: cannot find a program:
-      no-such-program
-    looked in PATH: <path>
-    install what is missing, put its directory into PATH, or name it by its path
-    cannot build the `shared_library_dependencies` layer `<root>/no-such-file`: <root>/no-such-file does not exist
-    cannot build the `source` layer `<root>/no-such-directory`: <root>/no-such-directory does not exist
-    failed to compute the environment variable `A`: its value refers to `$env{NO_SUCH_VARIABLE}`, but the client's environment has no variable `NO_SUCH_VARIABLE`; set it, or give a default: `$env{NO_SUCH_VARIABLE:-...}`
-    mount tmp at /no/such/directory: No such file or directory (os error 2)
-    failed to set up containers: open <root>/no-such-directory: No such file or directory (os error 2)
-    `root_overlay` wants a directory <root>/no-upper, which is not there; make it first
-    enter the working directory /no/such/directory: No such file or directory (os error 2)
-    execute <target>/debug/deps/plain-0123456789abcdef: No such file or directory (os error 2)
-    ");
+    insta::assert_snapshot!(warnings.join("\n"), @"warning: the `glob` layer `*.nothing`: nothing matches");
 }
 
 #[test]
@@ -531,13 +515,10 @@ fn plain_a_target_directory_that_is_read_only_is_named() {
 
     project.maelstrom(&["--no-run"]).exits(0);
     let run = read_only(&project.target, &project, &["-q"]).unwrap();
-    insta::assert_snapshot!(run.exits(96).stable, @r"
-    error: failed to open: <target>/debug/.cargo-lock
-
-    Caused by:
-      Read-only file system (os error 30)
-    error: cannot write to the store <target>/maelstrom/cache: Read-only file system (os error 30); make the directory writable for this user, or choose another place for it
-    ");
+    run.exits(96).says(
+        "error: cannot write to the store <target>/maelstrom/cache: Read-only file system (os error \
+         30); make the directory writable for this user, or choose another place for it\n",
+    );
 }
 
 #[test]
