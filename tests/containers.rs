@@ -118,3 +118,16 @@ fn containers_are_many_in_a_run_and_each_test_ends_once() {
     assert_eq!(run.summary()["passed"], 21);
     assert_eq!(run.statuses()["is_ignored_here"], "ignored");
 }
+
+#[test]
+fn plain_tests_that_keep_their_changes_in_one_place_take_turns() {
+    let project = Project::own("plain");
+    project.directives(
+        "[[directives]]\nroot_overlay = { local = { upper = 'kept', work = 'work' } }\n",
+    );
+    for directory in ["kept", "work"] {
+        fs::create_dir(project.root.join(directory)).unwrap();
+    }
+    let run = project.events(&["-j", "4", "--repeat", "10"]).exits(0);
+    assert_eq!(run.summary()["passed"], 30);
+}

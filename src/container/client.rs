@@ -25,7 +25,7 @@ pub struct Launcher {
 pub enum LauncherError {
     #[error("failed to start a launcher")]
     Start(#[source] io::Error),
-    #[error("failed to set up containers: {0}")]
+    #[error("failed to set up containers")]
     SetUp(#[from] StepError),
     #[error("lost the launcher of a slot")]
     Lost(#[source] io::Error),

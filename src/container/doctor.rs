@@ -48,14 +48,27 @@ pub async fn examine(launcher: &Path, trees: &Path) -> Vec<Check> {
     checks
 }
 
-/// What most likely keeps user namespaces from being made here, and what to do.
-/// `None`: nothing known.
-pub fn obstacle() -> Option<String> {
+/// What to do where no launcher can be started: what most likely keeps it from
+/// its namespaces, and what would let it have them.
+pub fn remedy() -> String {
     let bad = |check: Check| match check.finding {
         Finding::Bad { found, remedy } => Some(format!("{found}; {remedy}")),
         _ => None,
     };
-    bad(user_namespaces()).or_else(|| app_armor().and_then(bad))
+    bad(user_namespaces())
+        .or_else(|| app_armor().and_then(bad))
+        .unwrap_or_else(|| {
+            if starter::is_real_root() {
+                "as root, CAP_SYS_ADMIN is needed (Docker: --privileged, or --cap-add SYS_ADMIN \
+                 with --security-opt seccomp=unconfined --security-opt apparmor=unconfined)"
+                    .to_owned()
+            } else {
+                "if this runs in a container, allow it user namespaces and mounts (Docker: \
+                 --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
+                 --security-opt systempaths=unconfined)"
+                    .to_owned()
+            }
+        })
 }
 
 fn kernel() -> Check {
@@ -202,23 +215,11 @@ fn no_container(error: &LauncherError) -> Check {
         LauncherError::SetUp(step) => step.to_string(),
         LauncherError::Start(cause) | LauncherError::Lost(cause) => format!("{error}: {cause}"),
     };
-    let remedy = obstacle().unwrap_or_else(|| {
-        if starter::is_real_root() {
-            "as root, CAP_SYS_ADMIN is needed (Docker: --privileged, or --cap-add SYS_ADMIN with \
-             --security-opt seccomp=unconfined --security-opt apparmor=unconfined)"
-                .to_owned()
-        } else {
-            "if this runs in a container, allow it user namespaces and mounts (Docker: \
-             --security-opt seccomp=unconfined --security-opt apparmor=unconfined --security-opt \
-             systempaths=unconfined)"
-                .to_owned()
-        }
-    });
     Check {
         what: "namespaces",
         finding: Finding::Bad {
             found: cause,
-            remedy,
+            remedy: remedy(),
         },
     }
 }

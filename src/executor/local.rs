@@ -3,6 +3,7 @@
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
+use super::turn::Turn;
 use crate::container::{
     Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
     NetworkKind, Request, Root,
@@ -70,17 +71,17 @@ impl LocalExecutor {
     }
 
     /// Starts the launcher that most jobs need, so that it is there when the first
-    /// one comes. That it cannot be started is told by the first job.
-    pub async fn warm_up(&self, slot: usize) {
+    /// one comes. Fails where no containers can be made at all.
+    pub async fn warm_up(&self, slot: usize) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: NetworkKind::Loopback,
             binds: Vec::new(),
         };
-        if let Ok(launcher) = Launcher::start(&self.settings.launcher, &config).await {
-            tracing::debug!("the launcher of slot {slot} is ready");
-            self.put_back(slot, config, launcher, Vec::new());
-        }
+        let launcher = Launcher::start(&self.settings.launcher, &config).await?;
+        tracing::debug!("the launcher of slot {slot} is ready");
+        self.put_back(slot, config, launcher, Vec::new());
+        Ok(())
     }
 
     /// Runs a job on a slot, which no other job may be using, to its end.
@@ -98,6 +99,17 @@ impl LocalExecutor {
         job: &Job,
         output: Output,
     ) -> Result<Outcome, LauncherError> {
+        let _turn = match &job.container.root_overlay {
+            RootOverlay::Local { upper, work } => {
+                let directories = vec![upper.clone(), work.clone()];
+                Some(
+                    Turn::wait(directories)
+                        .await
+                        .map_err(LauncherError::Start)?,
+                )
+            }
+            _ => None,
+        };
         let plan = Plan::new(&job.container);
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),

@@ -4,6 +4,7 @@
 mod job;
 mod local;
 mod output;
+mod turn;
 
 pub use job::{Container, Job, Outcome, Status};
 pub use local::{LocalExecutor, Settings};

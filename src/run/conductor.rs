@@ -278,10 +278,12 @@ impl Conductor {
         });
     }
 
-    /// Starts launchers while Cargo builds.
+    /// Starts the other slots' launchers while Cargo builds.
     fn warm_up(&self) {
-        for slot in 0..self.slots.total() {
+        for slot in 1..self.slots.total() {
             let executor = self.parts.executor.clone();
+            // The first slot has shown that it works; if it does not for this one,
+            // its first job tells.
             tokio::task::spawn_local(async move { executor.warm_up(slot).await });
         }
     }

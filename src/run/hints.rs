@@ -49,6 +49,16 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) 
                 .to_owned(),
         );
     }
+    if let Status::Error(message) = &outcome.status
+        && message.starts_with("execute ")
+        && message.ends_with("(os error 2)")
+    {
+        hints.push(
+            "the program, or the loader that it was linked to start with, is not in the container; \
+             `include_shared_libraries = true` adds the loader and libraries of test binaries"
+                .to_owned(),
+        );
+    }
     if let Status::Exited(1 | 101 | 127) = outcome.status {
         hints.extend(missing(outcome, binary, container).unwrap_or_default());
     }

@@ -20,6 +20,7 @@ mod verdict;
 use crate::cargo::{CargoError, Stderr};
 use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
 use crate::config::{Color, LogLevel, NoTests};
+use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
 use crate::executor::LocalExecutor;
 use crate::filter::PatternError;
@@ -56,6 +57,12 @@ pub enum SetUpError {
     History(#[from] HistoryError),
     #[error(transparent)]
     Run(#[from] RunError),
+    #[error(
+        "{}; {}; `cargo maelstrom doctor` examines this machine",
+        chain(.0),
+        crate::container::doctor::remedy()
+    )]
+    Machine(LauncherError),
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
     #[error("failed to write `{path}`")]
@@ -216,12 +223,14 @@ async fn conduct(
     let slots = options.settings.slots.value.0.get() as usize;
     let settings = crate::executor::Settings::of_process(preparation.store.trees())
         .map_err(SetUpError::Start)?;
+    let executor = LocalExecutor::new(settings, slots);
+    executor.warm_up(0).await.map_err(SetUpError::Machine)?;
     let parts = Parts {
         selector: preparation.selector,
         directives: preparation.directives,
         containers: preparation.containers.clone(),
         lister: lister::Lister::new(preparation.store.clone()),
-        executor: Rc::new(LocalExecutor::new(settings, slots)),
+        executor: Rc::new(executor),
         slots,
         history: preparation.history,
         reporter: reporter.clone(),
@@ -332,13 +341,14 @@ fn resolve_paint(color: Color, stream: &impl io::IsTerminal) -> report::Paint {
     choice.resolve(stream.is_terminal(), |name| std::env::var(name).ok())
 }
 
-/// An error with its causes, joined as one reads them.
+/// An error with its causes, joined as one reads them; what a message tells of its
+/// cause itself is not said twice.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {
         let cause_text = cause.to_string();
-        if !text.ends_with(&cause_text) {
+        if !text.contains(&cause_text) {
             text.push_str(": ");
             text.push_str(&cause_text);
         }

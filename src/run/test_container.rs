@@ -33,6 +33,8 @@ pub enum ContainerError {
     Environment(#[from] EnvironmentError),
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
+    #[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
+    NoDirectory(Utf8PathBuf),
 }
 
 impl ContainerBuilder {
@@ -92,7 +94,7 @@ impl ContainerBuilder {
             environment: self.environment(spec, binary)?,
             mounts: self.mounts(spec, binary, &context)?,
             network: container.network,
-            root_overlay: self.absolute_overlay(&container.root_overlay),
+            root_overlay: self.absolute_overlay(&container.root_overlay)?,
             working_directory: container
                 .working_directory
                 .clone()
@@ -229,14 +231,22 @@ impl ContainerBuilder {
         Ok(mount)
     }
 
-    fn absolute_overlay(&self, overlay: &RootOverlay) -> RootOverlay {
-        match overlay {
-            RootOverlay::Local { upper, work } => RootOverlay::Local {
-                upper: self.workspace.root.join(upper),
-                work: self.workspace.root.join(work),
-            },
-            other => other.clone(),
-        }
+    fn absolute_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, ContainerError> {
+        let RootOverlay::Local { upper, work } = overlay else {
+            return Ok(overlay.clone());
+        };
+        let directory = |path| {
+            let path = self.workspace.root.join(path);
+            if path.is_dir() {
+                Ok(path)
+            } else {
+                Err(ContainerError::NoDirectory(path))
+            }
+        };
+        Ok(RootOverlay::Local {
+            upper: directory(upper)?,
+            work: directory(work)?,
+        })
     }
 
     /// `CARGO_TARGET_TMPDIR`, which Cargo gives integration tests and benches.

@@ -71,7 +71,7 @@ fn starts_from_nothing() {
     let mut inherited = env::vars().filter(|(name, _)| {
         !name.starts_with("CARGO") && !name.starts_with("RUST_") && name != "LD_LIBRARY_PATH"
     });
-    assert_eq!(inherited.next(), Some(("MAELSTROM_SLOT".to_owned(), "0".to_owned())));
+    assert_eq!(inherited.next().unwrap().0, "MAELSTROM_SLOT");
     assert_eq!(inherited.next(), None);
     fs::write("/tmp-file", "").unwrap();
 }

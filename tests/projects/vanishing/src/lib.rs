@@ -1,0 +1,7 @@
+#[test]
+fn calls_the_library() {
+    extern "C" {
+        fn vanish();
+    }
+    unsafe { vanish() };
+}
