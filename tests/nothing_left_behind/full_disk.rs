@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::host::needs_containers;
 use crate::project::Project;
+use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt;
@@ -61,18 +62,24 @@ impl Nest {
     }
 
     pub fn mount_tmpfs(&self, path: &Path, options: &str) {
-        self.run("mount", &["-t", "tmpfs", "-o", options, "tmpfs", path.to_str().unwrap()]);
+        self.mount(path, MsFlags::empty(), options);
     }
 
     pub fn remount(&self, path: &Path, options: &str) {
-        self.run("mount", &["-o", &format!("remount,{options}"), path.to_str().unwrap()]);
+        self.mount(path, MsFlags::MS_REMOUNT, options);
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(program);
-        command.args(arguments);
-        let output = self.command(command).output().unwrap();
-        assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+    fn mount(&self, path: &Path, flags: MsFlags, options: &str) {
+        let (path, options) = (path.to_owned(), options.to_owned());
+        let mount = move || {
+            let tmpfs = Some("tmpfs");
+            Ok(nix::mount::mount(tmpfs, &path, tmpfs, flags, Some(options.as_str()))?)
+        };
+        let mut command = self.command(Command::new("true"));
+        // SAFETY: system calls on memory of the child's own. It comes after those
+        // that enter the namespaces.
+        let status = unsafe { command.pre_exec(mount) }.status().unwrap();
+        assert!(status.success());
     }
 
     /// A path as it is from outside.
@@ -95,16 +102,25 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
     let project = Project::copy("crowd");
     project.build();
     let directory = project.root().join("target/maelstrom");
-    for size in ["0", "16k", "64k", "1m", "2m", "4m", "8m"] {
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
+    fs::create_dir_all(&directory).unwrap();
+    project.start(&[]).finish().assert_all_passed(CROWD);
+    let needed = count_files(&directory);
+    let sizes = ["4k", "16k", "64k", "1m", "2m", "3m", "4m"].map(|size| format!("size={size}"));
+    // Full at the start, in the middle, and at each of the last files of a run.
+    let files = [2, 10, needed / 2].into_iter().chain(needed - 10..needed + 2);
+    let files = files.map(|files| format!("size=1g,nr_inodes={files}"));
+    for limit in sizes.into_iter().chain(files) {
         let nest = Nest::new();
-        let limit = if size == "0" { "size=1m,nr_inodes=2".to_owned() } else { format!("size={size}") };
         nest.mount_tmpfs(&directory, &limit);
         let run = Client::start(&mut nest.command(project.json(&[]))).finish();
-        println!("{size}: {:?} {}", run.status.code(), run.stderr.lines().last().unwrap_or(""));
+        println!("{limit}: {:?} {}", run.status.code(), run.stderr.lines().last().unwrap_or(""));
         match run.status.code() {
-            Some(0) => run.assert_all_passed(CROWD),
+            Some(0) => {
+                run.assert_all_passed(CROWD);
+                for event in run.events.iter().filter(|event| event["type"] == "warning") {
+                    println!("{event}");
+                }
+            }
             // Nothing could be run.
             Some(96) => assert_tells_of_full_disk(&run.stderr),
             Some(100) => {
@@ -116,7 +132,7 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
                     }
                 }
             }
-            code => panic!("{size}: {code:?}: {run}"),
+            code => panic!("{limit}: {code:?}: {run}"),
         }
         nest.remount(&directory, "size=1g,nr_inodes=100k");
         let run = Client::start(&mut nest.command(project.json(&[]))).finish();
@@ -125,6 +141,13 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
         assert_eq!(tmp.count(), 0, "temporary files are left");
     }
     project.assert_nothing_is_left();
+}
+
+fn count_files(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    1 + entries
+        .map(|entry| if entry.file_type().unwrap().is_dir() { count_files(&entry.path()) } else { 1 })
+        .sum::<usize>()
 }
 
 fn assert_tells_of_full_disk(text: &str) {

@@ -70,7 +70,7 @@ fn a_fork_bomb_of_unruly_ends_with_its_time_and_leaves_room_for_others() {
     // Were there no limit for each test, the bomb would stop here.
     const PROCESSES: u64 = 8000;
     const OF_A_TEST: u64 = 4096;
-    let project = Project::copy("unruly");
+    let project = Project::copy_alone("unruly");
     project.build();
     let (bomb, other) = ("tests::bombs_with_forks", "tests::takes_a_moment");
     let words = ["--timeout", "2", "--", "--exact", bomb, other];
