@@ -29,7 +29,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     if arguments.iter().any(|argument| argument == NOTHING) {
         return Ok(());
     }
-    let mut numbers = arguments.iter().filter_map(|argument| argument.parse().ok());
+    let mut numbers = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok());
     let jobs = numbers.next().unwrap_or(2000);
     let rounds = numbers.next().unwrap_or(5);
 
@@ -41,15 +43,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         .build()?;
     let mut times: [Vec<f64>; 3] = Default::default();
     for _ in 0..rounds {
-        times[0].push(bare(jobs, &program)?);
+        times[0].push(bare(jobs, &program));
         times[1].push(contained(&runtime, trees.path(), &program, jobs, 1)?);
         times[2].push(contained(&runtime, trees.path(), &program, jobs, MANY)?);
     }
     let [floor, one, many] = times.map(median);
     println!("{jobs} jobs, {SLOTS} slots, median of {rounds} rounds, ms per job:");
     println!("  bare vfork and exec        {floor:.3}");
-    println!("  1 container                {one:.3}   {:.2} x bare", one / floor);
-    println!("  {MANY} distinct containers    {many:.3}   {:.2} x one", many / one);
+    println!(
+        "  1 container                {one:.3}   {:.2} x bare",
+        one / floor
+    );
+    println!(
+        "  {MANY} distinct containers    {many:.3}   {:.2} x one",
+        many / one
+    );
     Ok(())
 }
 
@@ -57,7 +65,15 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// that make containers distinct.
 fn make_trees(trees: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
     let base = trees.join("base");
-    for directory in ["tmp", "proc", "sys", "dev/shm", "dev/pts", "dev/mqueue", "home"] {
+    for directory in [
+        "tmp",
+        "proc",
+        "sys",
+        "dev/shm",
+        "dev/pts",
+        "dev/mqueue",
+        "home",
+    ] {
         fs::create_dir_all(base.join(directory))?;
     }
     for device in Device::ALL {
@@ -82,13 +98,16 @@ fn make_trees(trees: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
     fs::copy(program, place(program)?)?;
     for number in 0..MANY {
         fs::create_dir_all(trees.join(format!("{number}/distinct")))?;
-        fs::write(trees.join(format!("{number}/distinct/number")), number.to_string())?;
+        fs::write(
+            trees.join(format!("{number}/distinct/number")),
+            number.to_string(),
+        )?;
     }
     Ok(())
 }
 
 /// Milliseconds per job without any container.
-fn bare(jobs: usize, program: &Path) -> Result<f64, Box<dyn Error>> {
+fn bare(jobs: usize, program: &Path) -> f64 {
     let started = Instant::now();
     std::thread::scope(|scope| {
         for _ in 0..SLOTS {
@@ -104,7 +123,7 @@ fn bare(jobs: usize, program: &Path) -> Result<f64, Box<dyn Error>> {
             });
         }
     });
-    Ok(per_job(started, jobs))
+    per_job(started, jobs)
 }
 
 /// Milliseconds per job in so many distinct containers.

@@ -12,12 +12,7 @@ use super::{
     assembly::{Assembler, Said},
     guard, process_tree,
 };
-use std::{
-    collections::VecDeque,
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, ChildStderr, ChildStdout, Command},

@@ -1,7 +1,7 @@
 //! Talking to Cargo: what the workspace holds, the build as a stream of test
 //! binaries, and what Cargo gives a test at run time.
 //!
-//! Only this room starts Cargo or rustc and knows their formats. [`metadata`] and
+//! Only this room starts Cargo or rustc and knows their formats. [`metadata()`] and
 //! [`start_build`] may run at the same time; the build's stream needs the
 //! workspace, so a run looks like this:
 //!

@@ -1,8 +1,6 @@
 //! The client's end: starting launchers and handing them jobs.
 
-use super::protocol::{
-    Ended, LAUNCHER_NAME, LauncherConfig, Reply, Request, StepError,
-};
+use super::protocol::{Ended, LAUNCHER_NAME, LauncherConfig, Reply, Request, StepError};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -45,8 +43,7 @@ impl Launcher {
     /// Starts a launcher and waits until it is ready for jobs. `program` is one
     /// that calls [`run_if_launcher`](super::run_if_launcher) first thing.
     pub async fn start(program: &Path, config: &LauncherConfig) -> Result<Self, LauncherError> {
-        let (mut launcher, message) =
-            Self::spawn(program, config).map_err(LauncherError::Start)?;
+        let (mut launcher, message) = Self::spawn(program, config).map_err(LauncherError::Start)?;
         launcher
             .socket
             .write_all(&message)

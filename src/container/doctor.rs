@@ -122,9 +122,10 @@ fn app_armor() -> Option<Check> {
     let finding = if restricted && !confined && !nix::unistd::geteuid().is_root() {
         Finding::Bad {
             found: "AppArmor restricts user namespaces of programs without a profile".to_owned(),
-            remedy: "install the profile from the chapter on troubleshooting, or as root: sysctl -w \
+            remedy:
+                "install the profile from the chapter on troubleshooting, or as root: sysctl -w \
                      kernel.apparmor_restrict_unprivileged_userns=0"
-                .to_owned(),
+                    .to_owned(),
         }
     } else {
         Finding::Good("allows user namespaces".to_owned())
@@ -240,7 +241,12 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         scratch_size: 1 << 20,
         watched: Vec::new(),
     };
-    let null = || fs::File::options().write(true).open("/dev/null").map(Into::into);
+    let null = || {
+        fs::File::options()
+            .write(true)
+            .open("/dev/null")
+            .map(Into::into)
+    };
     let end = match (null(), null()) {
         (Ok(stdout), Ok(stderr)) => launcher.run(&request, stdout, stderr).await,
         (Err(error), _) | (_, Err(error)) => Err(LauncherError::Start(error)),
@@ -251,10 +257,11 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         }
         Ok(JobEnd::NotStarted(error)) => Finding::Bad {
             found: error.to_string(),
-            remedy: "overlayfs in user namespaces is needed: load the module `overlay`, and keep the \
+            remedy:
+                "overlayfs in user namespaces is needed: load the module `overlay`, and keep the \
                      target directory on a file system that overlayfs takes as a lower layer \
                      (not NFS, FUSE or another overlay)"
-                .to_owned(),
+                    .to_owned(),
         },
         Ok(JobEnd::Ended(_)) => Finding::Good("overlayfs".to_owned()),
         Err(error) => Finding::Bad {

@@ -3,22 +3,22 @@
 //! The kernel ignores signals to a pid 1 that has no handler for them, so a
 //! program that is pid 1 cannot abort. This one starts the program, reaps
 //! whatever is left to it, and ends when the program does, upon which the kernel
-//! kills everything else in the job. It holds one end of a status pipe and a
-//! descriptor of the scratch space, no capability, and cannot be traced.
+//! kills everything else in the job. It has no capability, and as its memory and
+//! descriptors are a copy of the launcher's, the job can look at neither.
 
 use super::job::{self, JobRecord, ProgramEnd};
-use super::written;
 use super::protocol::{Request, StepError};
 use super::step::Step;
 use super::sys;
+use super::written;
 use std::ffi::CStr;
 use std::os::fd::OwnedFd;
 
 /// Runs the program and returns how it ended.
-pub fn run(
-    request: &Request<&CStr>,
-    scratch: Option<&OwnedFd>,
-) -> Result<JobRecord, StepError> {
+pub fn run(request: &Request<&CStr>, scratch: Option<&OwnedFd>) -> Result<JobRecord, StepError> {
+    // Before there is anyone to look; the program gets a new memory, which is
+    // its own to show.
+    nix::sys::prctl::set_dumpable(false).step("become untraceable")?;
     let mut failure = None;
     let program = sys::vfork(&mut || {
         failure = Some(start(request));
@@ -29,7 +29,6 @@ pub fn run(
         return Err(failure);
     }
     sys::drop_capabilities().step("drop capabilities")?;
-    nix::sys::prctl::set_dumpable(false).step("become untraceable")?;
     nix::sys::prctl::set_name(c"init").step("take a name")?;
     loop {
         let waited = sys::wait4(-1).step("wait for the program")?;

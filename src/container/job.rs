@@ -2,10 +2,10 @@
 //!
 //! The clone is pid 1 of the job's pid namespace and holds every capability
 //! over the job's own namespaces, none over the launcher's. It makes the root
-//! from the lower directories, moves into it, makes the mounts there (so that
-//! symbolic links of the job's root lead where the job sees them), lets go of
-//! the launcher's root, and ends as the program or its init. A step that cannot
-//! be done is told to the launcher, and nothing runs.
+//! from the lower directories, makes the mounts there (seen from inside, so that
+//! symbolic links of the job's root lead where the job sees them), moves into it,
+//! lets go of the launcher's root, and ends as the program or its init. A step
+//! that cannot be done is told to the launcher, and nothing runs.
 
 use super::init;
 use super::protocol::{MountKind, Request, Root, StepError};
@@ -138,19 +138,21 @@ fn set_up(
     nix::sys::stat::umask(Mode::empty());
     let scratch = make_scratch(request)?;
     make_root(request)?;
-    let launcher_root = open_path("/").step("open the launcher's root")?;
     let launcher_proc = open_path("/proc").step("open the launcher's /proc")?;
-    nix::unistd::chdir("/root").step("enter the root")?;
-    nix::unistd::pivot_root(".", ".").step("enter the root")?;
-    // The launcher's root now lies over the job's; from inside it, relative
-    // paths are the launcher's and absolute ones the job's.
-    nix::unistd::fchdir(&launcher_root).step("enter the launcher's root")?;
+    // For now relative paths are the launcher's and absolute ones the job's.
+    // Not by pivot_root(2) yet, as the one root would lie over the other, and
+    // `..` at the job's root lead into the launcher's.
+    nix::unistd::chdir("/").step("enter the launcher's root")?;
+    nix::unistd::chroot("root").step("look from the root")?;
     for (index, step) in request.mounts.iter().enumerate() {
         make_mount(index, step.kind, step.mount_point, machine.outer_proc).step_with(|| {
             let mount_point = step.mount_point.to_string_lossy();
             format!("mount {} at {mount_point}", step.kind.name())
         })?;
     }
+    nix::unistd::chroot(".").step("look from the launcher's root")?;
+    nix::unistd::chdir("root").step("enter the root")?;
+    nix::unistd::pivot_root(".", ".").step("enter the root")?;
     umount2(".", MntFlags::MNT_DETACH).step("leave the launcher's root")?;
     if request.user == 0 {
         lock_mounts(request, &launcher_proc)?;
@@ -197,7 +199,9 @@ fn make_scratch(request: &Request<&CStr>) -> Result<Option<OwnedFd>, StepError> 
                 .step("create the overlay's directories")?;
         }
     }
-    open_path("/scratch").step("open the scratch space").map(Some)
+    open_path("/scratch")
+        .step("open the scratch space")
+        .map(Some)
 }
 
 /// Stacks the lower directories at `/root`.
@@ -346,7 +350,12 @@ impl MountKind {
 fn lock_mounts(request: &Request<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
     use nix::sched::{CloneFlags, unshare};
     let write = |path: &str, text: String| {
-        let file = nix::fcntl::openat(proc, path, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        let file = nix::fcntl::openat(
+            proc,
+            path,
+            OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
         File::from(file).write_all(text.as_bytes())
     };
     unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step("lock the job's mounts")?;
@@ -421,7 +430,11 @@ fn candidates(request: &Request<&CStr>) -> Vec<CString> {
     path.unwrap_or(b"/bin:/usr/bin")
         .split(|byte| *byte == b':')
         .filter_map(|directory| {
-            let directory = if directory.is_empty() { b"." } else { directory };
+            let directory = if directory.is_empty() {
+                b"."
+            } else {
+                directory
+            };
             CString::new([directory, b"/", program].concat()).ok()
         })
         .collect()
@@ -434,7 +447,9 @@ fn open_path(path: &str) -> nix::Result<OwnedFd> {
 
 /// Commas, colons and backslashes mean something to overlayfs.
 fn escape(path: &str) -> String {
-    path.replace('\\', "\\\\").replace(',', "\\,").replace(':', "\\:")
+    path.replace('\\', "\\\\")
+        .replace(',', "\\,")
+        .replace(':', "\\:")
 }
 
 /// Names that the client made are UTF-8; anything else would not be found.

@@ -16,7 +16,7 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{Resource, getrlimit};
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
@@ -33,6 +33,7 @@ pub fn run(
 ) -> Result<(), StepError> {
     sys::reset_signals();
     sys::leave_session_keyring().step("leave the session keyring")?;
+    forbid_control_group_namespaces();
     let own_sys = prepare::enter_root(config, trees)?;
     let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
     let machine = Machine {
@@ -75,13 +76,27 @@ pub fn run(
     Ok(())
 }
 
+/// Keeps jobs from making control group namespaces, in user namespaces of their
+/// own. There they could mount the file system that shows the client's control
+/// group, and where that is delegated to the user, kill everything in it.
+fn forbid_control_group_namespaces() {
+    // Where it cannot be written, a container around us has made it read-only,
+    // and its control group is not the user's.
+    let _ = fs::write("/proc/sys/user/max_cgroup_namespaces", "0");
+}
+
 /// An eighth of what this user or the machine can have, so that a fork bomb leaves
 /// others room; but no less than anybody could reasonably need. Before Linux 5.14
 /// the limit counts the user's processes outside the job too: none is set then.
 fn process_limit() -> Option<u64> {
     const ENOUGH: u64 = 4096;
     let release = rustix::system::uname();
-    let mut numbers = release.release().to_str().ok()?.split('.').map(str::parse::<u32>);
+    let mut numbers = release
+        .release()
+        .to_str()
+        .ok()?
+        .split('.')
+        .map(str::parse::<u32>);
     let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
     if version < (5, 14) {
         return None;
@@ -200,4 +215,3 @@ fn wait_for_end(
 fn to_duration(time: libc::timeval) -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
 }
-

@@ -2,8 +2,8 @@
 //!
 //! Making one costs more than all the rest of a container but exec, so it is
 //! kept as long as nothing of a job outlives it there. Sockets die with their
-//! job's pid namespace, TIME_WAIT is switched off; what still is left, such as a
-//! listener that io_uring holds on to, shows in the namespace's socket counts,
+//! job's pid namespace, `TIME_WAIT` is switched off; what still is left, such as a
+//! listener that `io_uring` holds on to, shows in the namespace's socket counts,
 //! and then the next job gets a fresh namespace.
 
 use super::prepare;
@@ -25,7 +25,7 @@ pub struct NetworkNamespace {
     /// its start counts anew.
     sockstat: File,
     baseline: SocketCounts,
-    /// TIME_WAIT could not be switched off: never use it twice.
+    /// `TIME_WAIT` could not be switched off: never use it twice.
     use_once: bool,
     /// `/sys` is of this namespace, not the outer one.
     own_sys: bool,
@@ -112,7 +112,8 @@ mod tests {
 
     #[test]
     fn counts_are_found_in_sockstat() {
-        let text = b"sockets: used 12\nTCP: inuse 3 orphan 0 tw 5 alloc 4 mem 1\nUDP: inuse 0 mem 0\n";
+        let text =
+            b"sockets: used 12\nTCP: inuse 3 orphan 0 tw 5 alloc 4 mem 1\nUDP: inuse 0 mem 0\n";
         assert_eq!(
             SocketCounts::parse(text),
             SocketCounts {

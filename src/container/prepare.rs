@@ -69,7 +69,9 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
     // opened above.
     attach(root.as_fd(), Path::new("/proc")).step("attach the launcher's root")?;
     nix::unistd::fchdir(&root).step("enter the launcher's root")?;
-    for directory in ["trees", "proc", "sys", "dev", "binds", "empty", "root", "scratch"] {
+    for directory in [
+        "trees", "proc", "sys", "dev", "binds", "empty", "root", "scratch",
+    ] {
         fs::create_dir(directory).step("create the launcher's directories")?;
     }
     attach(trees.store.as_fd(), Path::new("trees")).step("attach the store")?;
@@ -80,8 +82,7 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
         attach(tree.as_fd(), &path).step_with(|| format!("attach /dev/{}", device.as_str()))?;
     }
     for (index, (tree, bind)) in trees.binds.iter().zip(&config.binds).enumerate() {
-        attach_bind(index, tree.as_fd())
-            .step_with(|| format!("attach {}", bind.path.display()))?;
+        attach_bind(index, tree.as_fd()).step_with(|| format!("attach {}", bind.path.display()))?;
     }
     nix::unistd::pivot_root(".", ".").step("enter the launcher's root")?;
     umount2(".", MntFlags::MNT_DETACH).step("leave the host's files")?;
@@ -122,10 +123,7 @@ impl HostTrees {
 
 /// A detached copy of the mounts at a host path, its flags set and, where
 /// `user_ns` is given, its owners mapped as that namespace maps ids.
-pub fn clone_tree(
-    bind: &HostBind,
-    user_ns: Option<BorrowedFd<'_>>,
-) -> Result<OwnedFd, StepError> {
+pub fn clone_tree(bind: &HostBind, user_ns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StepError> {
     let what = || format!("open {}", bind.path.display());
     let tree = open_tree(&bind.path, true).step_with(what)?;
     let mut set = libc::MOUNT_ATTR_NOSUID;

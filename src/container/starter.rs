@@ -18,6 +18,7 @@ use nix::sched::CloneFlags;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::sync::LazyLock;
 
 /// The host uid and gid that jobs of a real root get: in the range systemd sets
@@ -100,13 +101,19 @@ pub fn give_to_jobs(pipe: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether uid 0 here is uid 0 of the machine, to whom the kernel gives the
+/// Whether the user here is uid 0 of the machine, to whom the kernel gives the
 /// files of `/proc/sys` whatever its capabilities are.
+///
+/// The map of this user namespace does not tell: its 0 may be the 0 of a parent
+/// that has another user for it. But those files show whose they are.
 pub fn is_real_root() -> bool {
-    nix::unistd::geteuid().is_root()
-        && fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| {
-            map.split_whitespace().eq(["0", "0", "4294967295"])
-        })
+    // Whoever has no uid in this namespace is shown as the one that it holds.
+    const NOBODY: &str = "/proc/sys/kernel/overflowuid";
+    let user = nix::unistd::geteuid().as_raw();
+    let nobody = fs::read_to_string(NOBODY)
+        .ok()
+        .and_then(|text| text.trim().parse().ok());
+    Some(user) != nobody && fs::metadata(NOBODY).is_ok_and(|file| file.uid() == user)
 }
 
 /// Maps the caller's own ids to 0, as anyone may in a namespace just made.
@@ -163,4 +170,3 @@ fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
         }
     }
 }
-

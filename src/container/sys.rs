@@ -32,8 +32,7 @@ pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
     args.exit_signal = libc::SIGCHLD as u64;
     // SAFETY: without CLONE_VM the child has its own copy of everything; `args`
     // and `pidfd` live through the call.
-    let pid =
-        check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
+    let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
     if pid == 0 {
         return Ok(Cloned::Child);
     }
@@ -156,6 +155,10 @@ pub fn close_from(first: RawFd) {
 
 /// Moves the process into a new, anonymous session keyring, away from the keys
 /// of whoever started it. A kernel without keyrings has none to leave.
+///
+/// Keyrings found by name are a user namespace's own, so this leaves them all.
+/// It does not take away what the kernel grants by uid to whoever gives a key's
+/// number: another user keyring of the same host uid.
 pub fn leave_session_keyring() -> io::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: a null name asks for an anonymous keyring.
@@ -262,11 +265,7 @@ pub fn bring_loopback_up() -> io::Result<()> {
     request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
     // SAFETY: SIOCSIFFLAGS reads an ifreq.
     check(libc::c_long::from(unsafe {
-        libc::ioctl(
-            socket.as_raw_fd(),
-            libc::SIOCSIFFLAGS,
-            &raw const request,
-        )
+        libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw const request)
     }))
     .map(drop)
 }

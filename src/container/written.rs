@@ -38,8 +38,7 @@ struct Search {
 
 impl Search {
     fn visit(&mut self, parent: BorrowedFd<'_>, name: &Path, path: &Path) {
-        let flags =
-            OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let Ok(mut directory) = Dir::openat(parent, name, flags, Mode::empty()) else {
             return;
         };

@@ -69,6 +69,19 @@ impl LocalExecutor {
         }
     }
 
+    /// Starts the launcher that most jobs need, so that it is there when the first
+    /// one comes. That it cannot be started is told by the first job.
+    pub async fn warm_up(&self, slot: usize) {
+        let config = LauncherConfig {
+            trees: self.settings.trees.clone(),
+            network: NetworkKind::Loopback,
+            binds: Vec::new(),
+        };
+        if let Ok(launcher) = Launcher::start(&self.settings.launcher, &config).await {
+            self.put_back(slot, config, launcher, Vec::new());
+        }
+    }
+
     /// Runs a job on a slot, which no other job may be using, to its end.
     /// Dropping the future kills the job.
     pub async fn run(&self, slot: usize, job: &Job, output: Output) -> Outcome {
@@ -90,7 +103,12 @@ impl LocalExecutor {
             network: plan.network,
             binds: plan.binds,
         };
-        let lowers: Vec<String> = job.container.layers.iter().map(ToString::to_string).collect();
+        let lowers: Vec<String> = job
+            .container
+            .layers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         let mut environment: Vec<String> = job
             .container
             .environment
@@ -131,15 +149,14 @@ impl LocalExecutor {
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
         // Whoever could write is dead: what is in the pipes now is all there is.
-        stdout.drain(&mut buffer);
-        stderr.drain(&mut buffer);
+        let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.put_back(slot, config, launcher, buffer);
         Ok(match end {
             JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
-                stdout: stdout.finish(),
-                stderr: stderr.finish(),
+                stdout,
+                stderr,
                 duration: ended.duration,
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
@@ -157,6 +174,10 @@ impl LocalExecutor {
     fn put_back(&self, slot: usize, config: LauncherConfig, launcher: Launcher, buffer: Vec<u8>) {
         let mut slot = self.slots[slot].borrow_mut();
         slot.buffer = buffer;
+        // One that was started ahead of time may have come meanwhile.
+        if slot.launchers.iter().any(|(key, _)| *key == config) {
+            return;
+        }
         slot.launchers.push_back((config, launcher));
         if slot.launchers.len() > LAUNCHERS_PER_SLOT {
             slot.launchers.pop_front();
@@ -208,9 +229,8 @@ impl<'a> Plan<'a> {
                     path: parent.as_std_path().to_owned(),
                     read_only: false,
                 });
-                let below = |path: &'a Utf8PathBuf| {
-                    path.strip_prefix(&parent).unwrap_or(path).as_str()
-                };
+                let below =
+                    |path: &'a Utf8PathBuf| path.strip_prefix(&parent).unwrap_or(path).as_str();
                 Root::Local {
                     bind: 0,
                     upper: below(upper),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use tokio::net::unix::pipe::Receiver;
 
@@ -49,16 +49,16 @@ impl fmt::Display for Stream {
     }
 }
 
+/// Where output goes as it comes.
+pub type Sink = Rc<dyn Fn(Stream, &[u8])>;
+
 /// What to do with what a job prints.
 #[derive(Clone)]
 pub enum Output {
     /// Keep up to so many bytes of each stream.
     Capture { limit: usize },
     /// Pass it on at once, and keep as much too.
-    Stream {
-        limit: usize,
-        sink: Rc<dyn Fn(Stream, &[u8])>,
-    },
+    Stream { limit: usize, sink: Sink },
 }
 
 /// Reads in a row, before other jobs and signals are looked after: a job may print
@@ -68,6 +68,10 @@ const IN_A_ROW: usize = 8;
 /// Collects one stream of one job.
 pub(super) struct Collector {
     pipe: Receiver,
+    taken: Taken,
+}
+
+struct Taken {
     stream: Stream,
     output: Output,
     captured: Capture,
@@ -88,59 +92,61 @@ impl Collector {
         };
         let collector = Self {
             pipe: Receiver::from_owned_fd_unchecked(ours)?,
-            stream,
-            output,
-            captured: Capture::new(limit),
-            ended: false,
+            taken: Taken {
+                stream,
+                output,
+                captured: Capture::new(limit),
+                ended: false,
+            },
         };
         Ok((collector, theirs))
     }
 
-    /// Collects until the stream ends.
+    /// Collects for ever: whoever waits for the job waits for its end, not for
+    /// this.
     pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
-        while !self.ended {
-            if self.pipe.readable().await.is_err() {
-                self.ended = true;
+        let mut in_a_row = 0;
+        while !self.taken.ended && self.pipe.readable().await.is_ok() {
+            let Self { pipe, taken } = self;
+            if pipe.try_io(|| taken.take(pipe.as_fd(), buffer)).is_err() {
+                in_a_row = 0;
+                continue;
             }
-            if self.read(buffer, IN_A_ROW) {
+            in_a_row += 1;
+            if in_a_row % IN_A_ROW == 0 {
                 tokio::task::yield_now().await;
             }
         }
-        // Whoever waits for the job waits for its end, not for this.
         std::future::pending::<()>().await;
     }
 
-    /// Takes what is left, of which there is no more than the pipe holds.
-    pub fn drain(&mut self, buffer: &mut Vec<u8>) {
-        while self.read(buffer, 1) {}
+    /// Takes what is left when the job has ended. Reads the pipe itself: the
+    /// runtime knows only of what it has polled since, which may be nothing.
+    pub fn finish(mut self, buffer: &mut Vec<u8>) -> Captured {
+        while !self.taken.ended && self.taken.take(self.pipe.as_fd(), buffer).is_ok() {}
+        self.taken.captured.finish()
     }
+}
 
-    /// Takes what is there now, in so many reads at most. Tells whether there may be
-    /// more.
-    fn read(&mut self, buffer: &mut Vec<u8>, most: usize) -> bool {
-        for _ in 0..most {
-            if self.ended {
-                return false;
-            }
-            buffer.resize(CHUNK, 0);
-            match self.pipe.try_read(buffer) {
-                Ok(0) => self.ended = true,
-                Ok(length) => {
-                    if let Output::Stream { sink, .. } = &self.output {
-                        sink(self.stream, &buffer[..length]);
-                    }
-                    self.captured.add(&buffer[..length]);
+impl Taken {
+    /// Takes one buffer full, or fails with `WouldBlock` when there is nothing.
+    fn take(&mut self, pipe: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<()> {
+        buffer.resize(CHUNK, 0);
+        match nix::unistd::read(pipe, buffer) {
+            Ok(0) => self.ended = true,
+            Ok(length) => {
+                if let Output::Stream { sink, .. } = &self.output {
+                    sink(self.stream, &buffer[..length]);
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return false,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => self.ended = true,
+                self.captured.add(&buffer[..length]);
+            }
+            Err(nix::Error::EINTR) => {}
+            Err(error) => {
+                self.ended = error != nix::Error::EAGAIN;
+                return Err(error.into());
             }
         }
-        !self.ended
-    }
-
-    pub fn finish(self) -> Captured {
-        self.captured.finish()
+        Ok(())
     }
 }
 
@@ -222,7 +228,9 @@ mod tests {
         ) {
             let all = chunks.concat();
             let mut capture = Capture::new(limit);
-            chunks.iter().for_each(|chunk| capture.add(chunk));
+            for chunk in &chunks {
+                capture.add(chunk);
+            }
             let captured = capture.finish();
             if all.len() <= limit {
                 prop_assert_eq!(&captured.head, &all);

@@ -17,6 +17,8 @@ pub struct LayerContext {
     pub build_dir: Utf8PathBuf,
     /// `<target-dir>`.
     pub target_dir: Utf8PathBuf,
+    /// `<home-dir>`: the client's.
+    pub home_dir: Utf8PathBuf,
     /// Directories of members and path dependencies outside the workspace: part of
     /// its source.
     pub outside_sources: Vec<Utf8PathBuf>,
@@ -28,13 +30,14 @@ pub struct LayerContext {
 
 impl LayerContext {
     /// `text` with its placeholders replaced.
-    pub(super) fn fill(&self, text: &Utf8Path) -> Result<Utf8PathBuf, PlaceholderError> {
+    pub fn fill(&self, text: &Utf8Path) -> Result<Utf8PathBuf, PlaceholderError> {
         let filled = substitute(text.as_str(), |placeholder| {
             let directory = match placeholder {
                 Placeholder::BuildDir => &self.build_dir,
                 Placeholder::WorkspaceDir => &self.workspace_dir,
                 Placeholder::PackageDir => &self.package_dir,
                 Placeholder::TargetDir => &self.target_dir,
+                Placeholder::HomeDir => &self.home_dir,
             };
             directory.as_str()
         })?;

@@ -29,7 +29,7 @@ pub(super) enum Answer {
     /// Paths below the directory: files and symlinks, also ones that are missing,
     /// and the directories of submodules and other repositories.
     Files(Vec<PathBuf>),
-    /// There is no git program.
+    /// There is no git program to run.
     NotInstalled,
     /// Git refused; what it said.
     Refused(String),
@@ -77,22 +77,33 @@ fn list_with(git: &OsStr, directory: &Path, never: &[&Path]) -> Answer {
     match command.output() {
         Ok(output) if output.status.success() => Answer::Files(split(&output.stdout)),
         Ok(output) => Answer::Refused(complaint(&output.stderr)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Answer::NotInstalled,
+        // Not allowed: `PATH` leads through somebody else's directories.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
+            ) =>
+        {
+            Answer::NotInstalled
+        }
         Err(error) => Answer::Refused(error.to_string()),
     }
 }
 
 /// Paths once each: a file with conflicts is listed in every version.
 fn split(output: &[u8]) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = output
+    let mut paths: Vec<&[u8]> = output
         .split(|&byte| byte == 0)
         .map(|path| path.strip_suffix(b"/").unwrap_or(path))
         .filter(|path| !path.is_empty())
-        .map(|path| OsString::from_vec(path.to_vec()).into())
         .collect();
+    // Paths as such compare by component, which takes its time.
     paths.sort_unstable();
     paths.dedup();
     paths
+        .into_iter()
+        .map(|path| OsString::from_vec(path.to_vec()).into())
+        .collect()
 }
 
 fn complaint(stderr: &[u8]) -> String {

@@ -3,9 +3,9 @@
 
 use super::Reporter;
 use super::event::{Binary, Case, Event, Repeat};
-use crate::executor::Captured;
 use super::outcome::{Exit, Status, Summary, TestOutcome};
 use super::sink::Sink;
+use crate::executor::Captured;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;

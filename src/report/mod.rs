@@ -23,8 +23,8 @@ mod sink;
 mod terminal;
 mod units;
 
-pub use lines::{to_stderr, to_stdout};
 pub use event::{Binary, Case, Event, Repeat, TestId};
+pub use lines::{to_stderr, to_stdout};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
 pub use terminal::{ColorChoice, Paint, Role, UnknownColorChoice};
 
@@ -80,7 +80,14 @@ pub fn reporter(settings: &Settings) -> Box<dyn Reporter> {
     let shared = settings.nocapture || settings.json && io::stdout().is_terminal();
     let can_draw = io::stderr().is_terminal() && !dumb && !shared;
 
-    let narrator = |detail| Narrator::new(settings.paint, detail, settings.show_output);
+    let narrator = |detail| {
+        let narrator = Narrator::new(settings.paint, detail, settings.show_output);
+        if settings.nocapture {
+            narrator.of_streamed_output()
+        } else {
+            narrator
+        }
+    };
     let human: Box<dyn Reporter> = match settings.ui {
         Ui::Auto | Ui::Fancy if can_draw => {
             let narrator = narrator(Detail::Remarkable);

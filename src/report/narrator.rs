@@ -4,10 +4,10 @@
 use super::cargo_line::CargoStatus;
 use super::event::{Binary, Case, Event, Repeat};
 use super::outcome::{Cancellation, Exit, Status, Summary, TestOutcome};
-use crate::executor::Captured;
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
+use crate::executor::Captured;
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -29,6 +29,8 @@ pub struct Narrator {
     paint: Paint,
     detail: Detail,
     show_output: bool,
+    /// Tests' output is shown as it comes, and not again when they end.
+    streamed: bool,
     failures: Vec<Failure>,
     /// Whether a test's streamed output has left the cursor inside a line.
     inside_line: bool,
@@ -51,9 +53,18 @@ impl Narrator {
             paint,
             detail,
             show_output,
+            streamed: false,
             failures: Vec::new(),
             inside_line: false,
             after_gap: true,
+        }
+    }
+
+    /// The same, for tests whose output is shown as it comes.
+    pub fn of_streamed_output(self) -> Self {
+        Self {
+            streamed: true,
+            ..self
         }
     }
 
@@ -189,8 +200,10 @@ impl Narrator {
             text.push_str(&self.indented(message));
         }
         text.push_str(&self.usage(outcome));
-        text.push_str(&self.section("stdout", &outcome.stdout));
-        text.push_str(&self.section("stderr", &outcome.stderr));
+        if !self.streamed {
+            text.push_str(&self.section("stdout", &outcome.stdout));
+            text.push_str(&self.section("stderr", &outcome.stderr));
+        }
         if outcome.status.is_failure() {
             if let Some(files) = some_of(&outcome.written) {
                 let note = format!(

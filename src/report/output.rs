@@ -1,8 +1,8 @@
 //! Making what a test wrote safe to show: it may hold half a colour sequence,
 //! cursor movements, binary data.
 
-use crate::executor::Captured;
 use super::units::Count;
+use crate::executor::Captured;
 use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::Chars;

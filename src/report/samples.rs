@@ -1,9 +1,9 @@
 //! Events to show, for the tests of this room.
 
 use super::event::{Binary, Case, Event, Repeat, TestId};
-use crate::executor::Captured;
 use super::outcome::{Exit, Status, TestOutcome};
 use crate::container::Usage;
+use crate::executor::Captured;
 use crate::filter::TargetKind;
 use std::time::Duration;
 

@@ -19,6 +19,7 @@ use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary
 use crate::schedule::{CaseId, History, Queue, Rank, Slots};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -45,8 +46,8 @@ pub struct Parts {
 #[derive(Clone, Debug)]
 pub struct Running {
     pub repeat: u32,
-    /// Overrides every test's own; `Some(None)`: none.
-    pub timeout: Option<Option<Duration>>,
+    /// Overrides every test's own; zero: none.
+    pub timeout: Option<Duration>,
     pub stop_after: Option<u64>,
     pub no_capture: bool,
     pub inline_limit: usize,
@@ -59,7 +60,6 @@ pub struct Running {
 #[derive(Debug, Default)]
 pub struct Ending {
     pub summary: Summary,
-    pub build_failed: bool,
     /// What a listing run found, in the order it was found.
     pub listed: Vec<(Arc<TestBinary>, String)>,
 }
@@ -82,10 +82,44 @@ pub struct Conductor {
     running: JoinSet<Ended>,
     /// Tests being run, oldest first.
     since: BTreeMap<TestId, Started>,
-    /// Containers known, by the spec they were made from and their binary.
-    containers: HashMap<(*const TestSpec, *const TestBinary), Group>,
+    /// Containers known, by what they are made of.
+    containers: HashMap<Ingredients, Group>,
     next_id: u64,
     cancelled: Option<Cancellation>,
+}
+
+/// What a container is made of. Equal are only the very same: to compare what is in
+/// them would take longer, and being held here they keep their addresses.
+struct Ingredients {
+    spec: Arc<TestSpec>,
+    binary: Arc<TestBinary>,
+}
+
+impl Ingredients {
+    fn new(spec: &Arc<TestSpec>, binary: &Arc<TestBinary>) -> Self {
+        Self {
+            spec: spec.clone(),
+            binary: binary.clone(),
+        }
+    }
+
+    fn addresses(&self) -> (*const TestSpec, *const TestBinary) {
+        (Arc::as_ptr(&self.spec), Arc::as_ptr(&self.binary))
+    }
+}
+
+impl PartialEq for Ingredients {
+    fn eq(&self, other: &Self) -> bool {
+        self.addresses() == other.addresses()
+    }
+}
+
+impl Eq for Ingredients {}
+
+impl Hash for Ingredients {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.addresses().hash(state);
+    }
 }
 
 /// The tests of a binary that share a container.
@@ -149,7 +183,6 @@ enum EndedWork {
         id: TestId,
         case: Case,
         repeat: Option<Repeat>,
-        container: Arc<Container>,
         outcome: Outcome,
     },
 }
@@ -190,6 +223,7 @@ impl Conductor {
         let build_started = Instant::now();
         self.report(&Event::BuildStarted);
         self.pack_sources();
+        self.warm_up();
         loop {
             self.start_work();
             let idle = self.preparing.is_empty() && self.running.is_empty();
@@ -219,14 +253,14 @@ impl Conductor {
                 _ = ticks.tick() => self.tick(),
             }
         }
-        self.finish()
+        Ok(self.finish())
     }
 
-    fn finish(mut self) -> Result<(Ending, History), RunError> {
+    fn finish(mut self) -> (Ending, History) {
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;
         self.tell_warnings();
-        Ok((self.ending, self.parts.history))
+        (self.ending, self.parts.history)
     }
 
     fn report(&self, event: &Event<'_>) {
@@ -244,6 +278,14 @@ impl Conductor {
         });
     }
 
+    /// Starts launchers while Cargo builds.
+    fn warm_up(&self) {
+        for slot in 0..self.slots.total() {
+            let executor = self.parts.executor.clone();
+            tokio::task::spawn_local(async move { executor.warm_up(slot).await });
+        }
+    }
+
     fn build_event(&mut self, event: BuildEvent, started: Instant) {
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
@@ -256,8 +298,7 @@ impl Conductor {
                     duration: started.elapsed(),
                 });
                 if !success && self.cancelled.is_none() {
-                    self.ending.build_failed = true;
-                    self.drop_waiting();
+                    self.cancel(Cancellation::BuildFailed);
                 }
             }
         }
@@ -265,7 +306,7 @@ impl Conductor {
 
     /// Whether nothing more is to be started.
     fn is_stopping(&self) -> bool {
-        self.cancelled.is_some() || self.ending.build_failed
+        self.cancelled.is_some()
     }
 
     fn prepare_listing(&mut self, binary: Arc<TestBinary>) {
@@ -307,7 +348,7 @@ impl Conductor {
                 }) => {
                     let container = Arc::new(container);
                     self.containers.insert(
-                        (Arc::as_ptr(&spec), Arc::as_ptr(&binary)),
+                        Ingredients::new(&spec, &binary),
                         Group::Ready(container.clone()),
                     );
                     match cached {
@@ -326,7 +367,7 @@ impl Conductor {
                     Ok(container) => Group::Ready(Arc::new(container)),
                     Err(error) => Group::Failed(super::chain(&error).into()),
                 };
-                let key = (Arc::as_ptr(&spec), Arc::as_ptr(&binary));
+                let key = Ingredients::new(&spec, &binary);
                 if let Some(Group::Preparing(cases)) = self.containers.insert(key, group) {
                     for case in cases {
                         self.queue_case(case);
@@ -360,6 +401,7 @@ impl Conductor {
             },
             message,
         });
+        self.stop_after_failures();
     }
 
     fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
@@ -418,7 +460,7 @@ impl Conductor {
 
     /// Queues a case when its container is ready, and has it made if nobody did.
     fn queue_case(&mut self, case: Case) {
-        let key = (Arc::as_ptr(&case.spec), Arc::as_ptr(&case.binary));
+        let key = Ingredients::new(&case.spec, &case.binary);
         match self.containers.get_mut(&key) {
             Some(Group::Preparing(cases)) => cases.push(case),
             Some(Group::Ready(container)) => {
@@ -479,9 +521,7 @@ impl Conductor {
     fn repeats(&self) -> Vec<Option<Repeat>> {
         match self.parts.running.repeat {
             0 | 1 => vec![None],
-            of => (1..=of)
-                .map(|number| Some(Repeat { number, of }))
-                .collect(),
+            of => (1..=of).map(|number| Some(Repeat { number, of })).collect(),
         }
     }
 
@@ -503,7 +543,7 @@ impl Conductor {
                     case,
                     container,
                     repeat,
-                } => self.start_test(slots, case, container, repeat),
+                } => self.start_test(slots, case, &container, repeat),
             }
         }
     }
@@ -538,7 +578,7 @@ impl Conductor {
         &mut self,
         slots: Vec<usize>,
         case: Case,
-        container: Arc<Container>,
+        container: &Arc<Container>,
         repeat: Option<Repeat>,
     ) {
         let id = self.new_id();
@@ -554,7 +594,7 @@ impl Conductor {
             slow_reported: 0,
         };
         self.since.insert(id, started);
-        let job = self.job(&case, &container);
+        let job = self.job(&case, container);
         let output = self.output(&case);
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
@@ -565,7 +605,6 @@ impl Conductor {
                     id,
                     case,
                     repeat,
-                    container,
                     outcome,
                 },
             }
@@ -589,8 +628,16 @@ impl Conductor {
             &case.binary,
             container.clone(),
             arguments,
-            self.parts.running.timeout.unwrap_or(case.spec.timeout),
+            self.timeout(case),
         )
+    }
+
+    fn timeout(&self, case: &Case) -> Option<Duration> {
+        match self.parts.running.timeout {
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+            None => case.spec.timeout,
+        }
     }
 
     fn output(&self, case: &Case) -> Output {
@@ -631,12 +678,11 @@ impl Conductor {
                 id,
                 case,
                 repeat,
-                container,
                 outcome,
             } => {
                 self.since.remove(&id);
-                let limit = self.parts.running.timeout.unwrap_or(case.spec.timeout);
-                let verdict = verdict::judge(outcome, limit, &case.binary, &container);
+                let limit = self.timeout(&case);
+                let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
                 if !matches!(verdict.status, Status::Error { .. }) {
                     let passed = verdict.status == Status::Passed;
                     self.parts
@@ -644,7 +690,6 @@ impl Conductor {
                         .record(case.id(), verdict.duration, passed);
                 }
                 self.finished(id, &case, repeat, &verdict);
-                self.stop_after_failures();
             }
         }
     }
@@ -663,11 +708,14 @@ impl Conductor {
             repeat,
             outcome,
         });
+        self.stop_after_failures();
     }
 
     fn stop_after_failures(&mut self) {
         let failures = self.ending.summary.tally.failures();
-        if self.cancelled.is_none() && self.parts.running.stop_after == Some(failures) {
+        let limit = self.parts.running.stop_after;
+        let is_running = self.cancelled.is_none() && !self.parts.running.list_only;
+        if is_running && limit.is_some_and(|limit| failures >= limit) {
             self.cancel(Cancellation::Failures(failures));
         }
     }
@@ -765,4 +813,3 @@ fn subject<'a>(binary: &'a TestBinary, name: &'a str) -> Subject<'a> {
         name,
     }
 }
-

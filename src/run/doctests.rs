@@ -9,7 +9,9 @@ use std::sync::Arc;
 /// Runs `cargo test --doc`, and says so.
 pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, SetUpError> {
     let invocation = preparation::invocation(options)?;
-    report::to_stderr(format_args!("documentation tests are run by Cargo, outside containers: cargo test --doc"));
+    report::to_stderr(format_args!(
+        "documentation tests are run by Cargo, outside containers: cargo test --doc"
+    ));
     let mut command = tokio::process::Command::new(&invocation.cargo);
     command
         .current_dir(&invocation.directory)
@@ -41,9 +43,14 @@ pub fn note(options: &Options, packages: &[Arc<Package>]) -> Option<String> {
         || selected.examples
         || selected.benches
         || selected.all_targets
-        || ![&selected.bin, &selected.test, &selected.example, &selected.bench]
-            .iter()
-            .all(|names| names.is_empty());
+        || ![
+            &selected.bin,
+            &selected.test,
+            &selected.example,
+            &selected.bench,
+        ]
+        .iter()
+        .all(|names| names.is_empty());
     if named_targets || !cargo::has_doctests(packages) {
         return None;
     }

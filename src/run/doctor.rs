@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 
 /// Examines the machine and prints what was found.
 pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -21,7 +23,11 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
     checks.extend(runtime.block_on(doctor::examine(Path::new("/proc/self/exe"), &trees)));
     checks.push(store_check);
     let mut code = ExitCode::Success;
-    let width = checks.iter().map(|check| check.what.len()).max().unwrap_or(0);
+    let width = checks
+        .iter()
+        .map(|check| check.what.len())
+        .max()
+        .unwrap_or(0);
     for check in &checks {
         let (role, word, found, remedy) = match &check.finding {
             Finding::Good(found) => (Role::Good, "good", found, None),
@@ -31,14 +37,20 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
                 (Role::Bad, "bad", found, Some(remedy))
             }
         };
-        report::to_stdout(format_args!("{:<7} {:width$}  {found}", paint.apply(role, word), check.what));
+        report::to_stdout(format_args!(
+            "{:<7} {:width$}  {found}",
+            paint.apply(role, word),
+            check.what
+        ));
         if let Some(remedy) = remedy {
             report::to_stdout(format_args!("{:7} {:width$}  -> {remedy}", "", ""));
         }
     }
     match code {
         ExitCode::Success => report::to_stdout(format_args!("\nTests can run in containers here.")),
-        _ => report::to_stdout(format_args!("\nTests cannot run in containers here until what is bad is mended.")),
+        _ => report::to_stdout(format_args!(
+            "\nTests cannot run in containers here until what is bad is mended."
+        )),
     }
     code
 }
@@ -60,11 +72,16 @@ fn store(options: &DoctorOptions) -> (Check, PathBuf) {
         Ok(_) => Finding::Good(root.display().to_string()),
         Err(error) => Finding::Bad {
             found: super::chain(&error),
-            remedy: "make the target directory writable, or name another with --target-dir".to_owned(),
+            remedy: "make the target directory writable, or name another with --target-dir"
+                .to_owned(),
         },
     };
     let trees = root.join("trees");
-    let trees = if trees.is_dir() { trees } else { std::env::temp_dir() };
+    let trees = if trees.is_dir() {
+        trees
+    } else {
+        std::env::temp_dir()
+    };
     (
         Check {
             what: "store",

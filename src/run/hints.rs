@@ -5,7 +5,8 @@
 //! programs that its sources name are known.
 
 use crate::cargo::TestBinary;
-use crate::executor::{Container, Outcome, Status};
+use crate::executor::{Outcome, Status};
+use crate::spec::{ContainerSpec, LayerSpec};
 use camino::Utf8Path;
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
@@ -28,7 +29,10 @@ static MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// `Command::new("git")` and its like.
 static STARTS_PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r#"(?:Command::new|cmd!?|Exec::cmd|which|Exec::shell)\s*\(\s*"([A-Za-z0-9_.+-]+)["\s]"#).ok()
+    Regex::new(
+        r#"(?:Command::new|cmd!?|Exec::cmd|which|Exec::shell)\s*\(\s*"([A-Za-z0-9_.+-]+)["\s]"#,
+    )
+    .ok()
 });
 
 /// A word that could be a program's name or an absolute path.
@@ -36,7 +40,7 @@ static WORD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"/?[A-Za-z0-9_.+@-][A-Za-z0-9_./+@-]*").ok());
 
 /// Paragraphs for a failed test; none when nothing suggests itself.
-pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &Container) -> Vec<String> {
+pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) -> Vec<String> {
     let mut hints = Vec::new();
     if outcome.scratch_full {
         hints.push(
@@ -45,13 +49,17 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &Container) -> V
                 .to_owned(),
         );
     }
-    if let Status::Exited(127) | Status::Exited(101) | Status::Exited(1) = outcome.status {
-        hints.extend(missing(outcome, binary, container));
+    if let Status::Exited(1 | 101 | 127) = outcome.status {
+        hints.extend(missing(outcome, binary, container).unwrap_or_default());
     }
     hints
 }
 
-fn missing(outcome: &Outcome, binary: &TestBinary, container: &Container) -> Option<String> {
+fn missing(
+    outcome: &Outcome,
+    binary: &TestBinary,
+    container: &ContainerSpec,
+) -> Option<Vec<String>> {
     let output = [
         &outcome.stdout.head,
         &outcome.stdout.tail,
@@ -63,15 +71,16 @@ fn missing(outcome: &Outcome, binary: &TestBinary, container: &Container) -> Opt
     if !MISSING.as_ref()?.is_match(&output) && outcome.status != Status::Exited(127) {
         return None;
     }
-    let (programs, files) = named(&output);
-    let mut programs: BTreeSet<String> = programs;
-    if programs.is_empty() {
+    let (mut programs, mut files) = named(&output);
+    if programs.is_empty() && files.is_empty() {
         programs = started_by_sources(binary);
     }
-    programs.retain(|program| !in_path(container, program));
+    programs.retain(|program| !has(container, program));
+    files.retain(|file| !has(container, file));
+    let mut hints = Vec::new();
     if !programs.is_empty() {
         let list = quoted(&programs);
-        return Some(format!(
+        hints.push(format!(
             "programs of this machine are not in a test's container; to add what this test seems \
              to start, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
              \"package.equals({})\"\n    added_layers = [{{ programs = [{list}] }}]",
@@ -80,19 +89,22 @@ fn missing(outcome: &Outcome, binary: &TestBinary, container: &Container) -> Opt
     }
     if !files.is_empty() {
         let list = quoted(&files);
-        return Some(format!(
+        hints.push(format!(
             "files of this machine are not in a test's container; to add what this test seems to \
              look for, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
-             \"package.equals({})\"\n    added_layers = [{{ paths = [{list}] }}]",
+             \"package.equals({})\"\n    added_layers = [{{ paths = [{list}], follow_symlinks = true }}]",
             binary.package.name
         ));
     }
-    Some(
-        "the test may be looking for a program or file of this machine, none of which is in its \
-         container unless maelstrom-test.toml adds it, as in:\n\n    [[directives]]\n    \
-         added_layers = [{ programs = [\"sh\"] }, { paths = [\"/usr/share/zoneinfo/UTC\"] }]"
-            .to_owned(),
-    )
+    if hints.is_empty() {
+        hints.push(
+            "the test may be looking for a program or file of this machine, none of which is in \
+             its container unless maelstrom-test.toml adds it, as in:\n\n    [[directives]]\n    \
+             added_layers = [{ programs = [\"sh\"] }, { paths = [\"/usr/share/zoneinfo/UTC\"] }]"
+                .to_owned(),
+        );
+    }
+    Some(hints)
 }
 
 /// Programs on the client's `PATH` and files of the host that the output names
@@ -125,7 +137,17 @@ fn named(output: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
 /// and is not also a word of English that error messages are made of.
 fn program_name(text: &str) -> Option<&str> {
     const WORDS: [&str; 12] = [
-        "file", "test", "at", "find", "not", "no", "which", "command", "unwrap", "path", "in",
+        "file",
+        "test",
+        "at",
+        "find",
+        "not",
+        "no",
+        "which",
+        "command",
+        "unwrap",
+        "path",
+        "in",
         "directory",
     ];
     if text.contains('/') {
@@ -176,9 +198,13 @@ fn on_host(program: &str) -> Option<PathBuf> {
         })
 }
 
-/// Whether the container was given the program by a layer of its own.
-fn in_path(_container: &Container, _program: &str) -> bool {
-    false
+/// Whether a layer of the container gives it the program or file by this name.
+fn has(container: &ContainerSpec, name: &str) -> bool {
+    container.layers.iter().any(|layer| match layer {
+        LayerSpec::Programs { programs } => programs.iter().any(|program| program == name),
+        LayerSpec::Paths { paths, .. } => paths.iter().any(|path| path == name),
+        _ => false,
+    })
 }
 
 fn quoted(words: &BTreeSet<String>) -> String {

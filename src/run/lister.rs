@@ -3,8 +3,9 @@
 use crate::cargo::TestBinary;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::listing::{self, Listing, ListingError};
-use crate::store::Store;
+use crate::store::{Digest, Store};
 use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,9 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A listing longer than this is not one, in bytes.
 const LIMIT: usize = 64 << 20;
+
+/// What listings are kept as; to be renamed when what they hold changes.
+const KIND: &str = "listings-1";
 
 /// Knows the listings of earlier runs.
 #[derive(Clone)]
@@ -50,7 +54,7 @@ impl Lister {
         let key = key(binary, &container);
         let cached = self
             .store
-            .cached("listings", &key)
+            .cached(KIND, &key)
             .and_then(|bytes| listing::decode(&bytes));
         Prepared {
             container,
@@ -61,7 +65,7 @@ impl Lister {
 
     /// Keeps a listing for later runs. That it cannot be kept costs time only.
     pub fn remember(&self, key: &str, listing: &Listing) {
-        let _ = self.store.cache("listings", key, &listing::encode(listing));
+        let _ = self.store.cache(KIND, key, &listing::encode(listing));
     }
 }
 
@@ -87,7 +91,11 @@ fn key(binary: &TestBinary, container: &Container) -> String {
         hash.update(format!("{:?}", container.mounts));
         hash.update(container.working_directory.as_str());
     }
-    hash.finalize().iter().map(|b| format!("{b:02x}")).collect()
+    Digest {
+        sha256: hash.finalize().into(),
+        size: 0,
+    }
+    .to_string()
 }
 
 /// Lists the test cases of a binary on a slot.
@@ -139,12 +147,11 @@ async fn ask(
 fn shown(outcome: &Outcome) -> String {
     const MOST: usize = 4096;
     let mut text = String::new();
-    for (name, Captured { head, .. }) in
-        [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)]
+    for (name, Captured { head, .. }) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)]
     {
         if !head.is_empty() {
             let part = String::from_utf8_lossy(&head[..head.len().min(MOST)]);
-            text.push_str(&format!("\n--- {name}\n{}", part.trim_end()));
+            let _ = write!(text, "\n--- {name}\n{}", part.trim_end());
         }
     }
     text

@@ -32,7 +32,13 @@ pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {
     let targets = workspace.selected_targets(&invocation.options)?;
     let lines = targets
         .iter()
-        .filter(|target| selector.may_select_target(&target.package.name, target.target.kind, &target.target.name))
+        .filter(|target| {
+            selector.may_select_target(
+                &target.package.name,
+                target.target.kind,
+                &target.target.name,
+            )
+        })
         .map(|target| {
             let (package, kind, name) = (
                 &target.package.name,

@@ -6,8 +6,8 @@
 //! [`lists`].
 
 mod conductor;
-mod doctor;
 mod doctests;
+mod doctor;
 mod hints;
 mod interrupts;
 mod lister;
@@ -48,6 +48,8 @@ pub enum SetUpError {
         option: &'static str,
         source: PatternError,
     },
+    #[error("no package of the workspace matches the include patterns")]
+    NoPackageMatches,
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -57,14 +59,20 @@ pub enum SetUpError {
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
     #[error("failed to write `{path}`")]
-    Write { path: Utf8PathBuf, source: io::Error },
+    Write {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("failed to start")]
     Start(#[source] io::Error),
 }
 
 /// Examines the machine.
 pub fn doctor(options: &DoctorOptions) -> ExitCode {
-    doctor::run(options, resolve_paint(options.settings.color.value, &io::stdout()))
+    doctor::run(
+        options,
+        resolve_paint(options.settings.color.value, &io::stdout()),
+    )
 }
 
 /// Does what the options ask for.
@@ -75,6 +83,7 @@ pub fn run(options: &Options) -> ExitCode {
             print_error(options, &CargoError::OutsideSelection { packages });
             ExitCode::NoTests
         }
+        Err(error @ SetUpError::NoPackageMatches) => no_tests(options, &chain(&error)),
         Err(error) => {
             print_error(options, &error);
             ExitCode::SetUp
@@ -121,9 +130,7 @@ async fn init(options: &Options) -> Result<ExitCode, SetUpError> {
             report::to_stderr(format_args!("wrote {path}"));
             Ok(ExitCode::Success)
         }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            Err(SetUpError::Exists(path))
-        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SetUpError::Exists(path)),
         Err(source) => Err(SetUpError::Write { path, source }),
     }
 }
@@ -200,7 +207,11 @@ async fn conduct(
         reporter: reporter.clone(),
         running: Running {
             repeat: options.repeat.get(),
-            timeout: options.settings.timeout.as_ref().map(|t| t.value.limit()),
+            timeout: options
+                .settings
+                .timeout
+                .as_ref()
+                .map(|timeout| timeout.value.limit().unwrap_or_default()),
             stop_after: options
                 .settings
                 .stop_after
@@ -213,7 +224,9 @@ async fn conduct(
             list_only,
         },
     };
-    let (mut ending, mut history) = Conductor::new(parts).run(preparation.build, interrupts).await?;
+    let (mut ending, mut history) = Conductor::new(parts)
+        .run(preparation.build, interrupts)
+        .await?;
     if !list_only {
         if let Some(note) = doctests::note(options, &preparation.packages) {
             ending.summary.notes.push(note);
@@ -223,7 +236,9 @@ async fn conduct(
             let warning = chain(&error);
             reporter.borrow_mut().report(&Event::Warning(&warning));
         }
-        reporter.borrow_mut().report(&Event::Finished(&ending.summary));
+        reporter
+            .borrow_mut()
+            .report(&Event::Finished(&ending.summary));
     }
     if let Err(error) = preparation.store.save() {
         tracing::warn!("{}", chain(&error));
@@ -238,21 +253,31 @@ fn exit_code(options: &Options, ending: &Ending, list_only: bool) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
-        _ if ending.build_failed => ExitCode::BuildFailed,
+        Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
         _ if list_only => ExitCode::Success,
-        _ if tally.run() + tally.ignored == 0 => match options.settings.no_tests.value {
-            NoTests::Pass => ExitCode::Success,
-            NoTests::Warn => {
-                report::to_stderr(format_args!("warning: no tests were run"));
-                ExitCode::Success
-            }
-            NoTests::Fail => {
-                report::to_stderr(format_args!("error: no tests were run; `--no-tests pass` makes that a success"));
-                ExitCode::NoTests
-            }
-        },
+        _ if tally.run() + tally.ignored == 0 => no_tests(options, "no tests were run"),
         _ => ExitCode::Success,
+    }
+}
+
+/// What it means that there was nothing to run.
+fn no_tests(options: &Options, what: &str) -> ExitCode {
+    let paint = paint(options);
+    match options.settings.no_tests.value {
+        NoTests::Pass => ExitCode::Success,
+        NoTests::Warn => {
+            let label = paint.apply(report::Role::Caution, "warning:");
+            report::to_stderr(format_args!("{label} {what}"));
+            ExitCode::Success
+        }
+        NoTests::Fail => {
+            let label = paint.apply(report::Role::Bad, "error:");
+            report::to_stderr(format_args!(
+                "{label} {what}; `--no-tests pass` makes that a success"
+            ));
+            ExitCode::NoTests
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use super::SetUpError;
 use super::selector::Selector;
 use super::test_container::ContainerBuilder;
-use crate::cargo::{self, Build, CargoError, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
+use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
 use crate::cli::{Options, RawPattern, divide};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
@@ -38,21 +38,28 @@ impl Preparation {
             .transpose()?;
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
         let directives = load_directives(&workspace)?;
-        let excluded = divide(&options.selection.exclusions, |text| {
+        let exclusions = divide(&options.selection.exclusions, |text| {
             workspace.names_member(text)
         });
-        let excludes = patterns(&excluded.patterns)?;
-        for package in &excluded.packages {
+        let excludes = patterns(&exclusions.patterns)?;
+        for package in &exclusions.packages {
             invocation.options.push("exclude", package);
         }
-        let build = match early {
-            Some(started) => started,
-            None => {
-                narrow(&mut invocation, &workspace, &includes)?;
-                cargo::start_build(&invocation, stderr)?
-            }
+        let build = if let Some(started) = early {
+            started
+        } else {
+            narrow(&mut invocation, &workspace, &includes)?;
+            cargo::start_build(&invocation, stderr)?
         };
-        Self::with_build(options, &invocation, workspace, build, directives, includes, excludes)
+        Self::with_build(
+            options,
+            &invocation,
+            workspace,
+            build,
+            directives,
+            includes,
+            excludes,
+        )
     }
 
     fn with_build(
@@ -100,9 +107,7 @@ pub async fn workspace(options: &Options) -> Result<Workspace, SetUpError> {
 }
 
 /// The workspace, Cargo's options and the patterns, for what builds nothing.
-pub async fn selection(
-    options: &Options,
-) -> Result<(Workspace, Invocation, Selector), SetUpError> {
+pub async fn selection(options: &Options) -> Result<(Workspace, Invocation, Selector), SetUpError> {
     let mut invocation = invocation(options)?;
     let workspace = cargo::metadata(&invocation).await?;
     load_directives(&workspace)?;
@@ -112,8 +117,10 @@ pub async fn selection(
     for package in &excluded.packages {
         invocation.options.push("exclude", package);
     }
+    let includes = patterns(&options.selection.includes)?;
+    narrow(&mut invocation, &workspace, &includes)?;
     let selector = Selector {
-        includes: patterns(&options.selection.includes)?,
+        includes,
         excludes: patterns(&excluded.patterns)?,
         names: options.selection.names.clone(),
         ignored: options.selection.ignored,
@@ -185,21 +192,28 @@ fn narrow(
     invocation: &mut Invocation,
     workspace: &Workspace,
     includes: &[Pattern],
-) -> Result<(), CargoError> {
+) -> Result<(), SetUpError> {
     if includes.is_empty() {
         return Ok(());
     }
     let matches = |package: &str| {
-        let matches = includes.iter().map(|p| p.matches_package(package));
         // Any include will do: yes beats maybe, maybe beats no.
-        matches.fold(Some(false), |any, this| match (any, this) {
-            (Some(true), _) | (_, Some(true)) => Some(true),
-            (None, _) | (_, None) => None,
-            _ => Some(false),
-        })
+        let matches: Vec<_> = includes
+            .iter()
+            .map(|p| p.matches_package(package))
+            .collect();
+        if matches.contains(&Some(true)) {
+            Some(true)
+        } else if matches.contains(&None) {
+            None
+        } else {
+            Some(false)
+        }
     };
-    if let Narrowed::To(options) = workspace.narrow(&invocation.options, matches)? {
-        invocation.options = options;
+    match workspace.narrow(&invocation.options, matches)? {
+        Narrowed::Verbatim => {}
+        Narrowed::To(options) => invocation.options = options,
+        Narrowed::Nothing => return Err(SetUpError::NoPackageMatches),
     }
     Ok(())
 }

@@ -38,8 +38,7 @@ impl Selector {
 
     /// Whether a test case is selected, to be run or to be told as ignored.
     pub fn selects(&self, subject: &Subject<'_>, ignored: bool) -> bool {
-        let included =
-            self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject));
+        let included = self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject));
         included
             && !self.excludes.iter().any(|p| p.matches(subject))
             && self.names.matches(subject.name)

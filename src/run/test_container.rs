@@ -7,7 +7,9 @@ use crate::executor::Container;
 use crate::filter::TargetKind;
 use crate::layer::{LayerBuilder, LayerContext, LayerError};
 use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{LayerSpec, Mount, PrefixOptions, RootOverlay, escape_placeholders};
+use crate::spec::{
+    LayerSpec, Mount, PlaceholderError, PrefixOptions, RootOverlay, escape_placeholders,
+};
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -19,6 +21,7 @@ pub struct ContainerBuilder {
     layers: LayerBuilder,
     /// `RUST_*` of the client, which every test gets.
     rust_variables: BTreeMap<String, String>,
+    home: Utf8PathBuf,
     warnings: Mutex<Vec<String>>,
 }
 
@@ -28,6 +31,8 @@ pub enum ContainerError {
     Layer(#[from] LayerError),
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
 }
 
 impl ContainerBuilder {
@@ -38,6 +43,9 @@ impl ContainerBuilder {
             rust_variables: std::env::vars()
                 .filter(|(name, _)| name.starts_with("RUST_"))
                 .collect(),
+            home: std::env::home_dir()
+                .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
+                .unwrap_or_default(),
             warnings: Mutex::new(Vec::new()),
         }
     }
@@ -74,11 +82,15 @@ impl ContainerBuilder {
         for layer in self.own_layers(spec, binary) {
             layers.push(self.layer(&layer, &context)?);
         }
-        layers.push(self.layers.build_binaries(&programs(binary), &context)?.digest);
+        layers.push(
+            self.layers
+                .build_binaries(&programs(binary), &context)?
+                .digest,
+        );
         Ok(Container {
             layers,
             environment: self.environment(spec, binary)?,
-            mounts: self.mounts(spec, binary),
+            mounts: self.mounts(spec, binary, &context)?,
             network: container.network,
             root_overlay: self.absolute_overlay(&container.root_overlay),
             working_directory: container
@@ -115,6 +127,7 @@ impl ContainerBuilder {
                 .map_or(&self.workspace.target_directory, |b| &b.build_dir)
                 .clone(),
             target_dir: self.workspace.target_directory.clone(),
+            home_dir: self.home.clone(),
             outside_sources: binary.map_or_else(Vec::new, |b| b.outside_sources.clone()),
             path_variable: std::env::var_os("PATH"),
             library_path: binary.map_or_else(Vec::new, |b| b.library_path.clone()),
@@ -132,10 +145,7 @@ impl ContainerBuilder {
         }];
         if spec.include_shared_libraries {
             layers.push(LayerSpec::SharedLibraryDependencies {
-                binaries: programs(binary)
-                    .iter()
-                    .map(|path| escaped(path))
-                    .collect(),
+                binaries: programs(binary).iter().map(|path| escaped(path)).collect(),
                 prefix: PrefixOptions::default(),
             });
         }
@@ -168,25 +178,30 @@ impl ContainerBuilder {
         })
     }
 
-    fn mounts(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<Mount> {
-        let writable = spec.container.root_overlay != RootOverlay::None;
-        let mut mounts: Vec<Mount> = spec
-            .container
-            .mounts
-            .iter()
-            .filter(|mount| !(writable && self.hides_files(mount, binary)))
-            .map(|mount| self.absolute_mount(mount))
-            .collect();
+    fn mounts(
+        &self,
+        spec: &TestSpec,
+        binary: &TestBinary,
+        context: &LayerContext,
+    ) -> Result<Vec<Mount>, PlaceholderError> {
+        let mut mounts = Vec::new();
+        for mount in &spec.container.mounts {
+            let mount = self.filled_mount(mount, context)?;
+            if !self.hides_files(&mount, binary) {
+                mounts.push(mount);
+            }
+        }
         if let Some(directory) = self.temporary_directory(binary) {
             mounts.push(Mount::Tmp {
                 mount_point: directory,
             });
         }
-        mounts
+        Ok(mounts)
     }
 
     /// Whether a fresh file system there would lie over files of the test: a
-    /// workspace below `/tmp` must stay visible. A writable root serves as well.
+    /// workspace below `/tmp` must stay visible. A writable root serves as well, and
+    /// with a read-only one the test could not even start.
     fn hides_files(&self, mount: &Mount, binary: &TestBinary) -> bool {
         let Mount::Tmp { mount_point } = mount else {
             return false;
@@ -198,12 +213,20 @@ impl ContainerBuilder {
             .any(|path| path.starts_with(mount_point))
     }
 
-    fn absolute_mount(&self, mount: &Mount) -> Mount {
+    /// A mount with its paths as they are here.
+    fn filled_mount(
+        &self,
+        mount: &Mount,
+        context: &LayerContext,
+    ) -> Result<Mount, PlaceholderError> {
         let mut mount = mount.clone();
         if let Mount::Bind { local_path, .. } = &mut mount {
-            *local_path = self.workspace.root.join(&*local_path);
+            *local_path = self.workspace.root.join(context.fill(local_path)?);
         }
-        mount
+        if let Some(mount_point) = mount.mount_point_mut() {
+            *mount_point = context.fill(mount_point)?;
+        }
+        Ok(mount)
     }
 
     fn absolute_overlay(&self, overlay: &RootOverlay) -> RootOverlay {
@@ -226,7 +249,7 @@ impl ContainerBuilder {
 /// The test binary and the programs it may start by `CARGO_BIN_EXE_*`.
 fn programs(binary: &TestBinary) -> Vec<Utf8PathBuf> {
     let mut programs: Vec<&Utf8Path> = vec![&binary.path];
-    programs.extend(binary.programs.values().map(|path| path.as_path()));
+    programs.extend(binary.programs.values().map(Utf8PathBuf::as_path));
     programs.sort_unstable();
     programs.dedup();
     programs.into_iter().map(Utf8Path::to_owned).collect()

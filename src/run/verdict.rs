@@ -2,7 +2,8 @@
 
 use super::hints;
 use crate::cargo::TestBinary;
-use crate::executor::{Container, Outcome, Status};
+use crate::directive::TestSpec;
+use crate::executor::{Outcome, Status};
 use crate::report::{self, Exit, TestOutcome};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ pub fn judge(
     outcome: Outcome,
     limit: Option<Duration>,
     binary: &TestBinary,
-    container: &Container,
+    spec: &TestSpec,
 ) -> TestOutcome {
     let status = match &outcome.status {
         Status::Exited(0) => report::Status::Passed,
@@ -25,7 +26,7 @@ pub fn judge(
         },
     };
     let hints = if status.is_failure() {
-        hints::hints(&outcome, binary, container)
+        hints::hints(&outcome, binary, &spec.container)
     } else {
         Vec::new()
     };

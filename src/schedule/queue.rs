@@ -90,7 +90,7 @@ impl<T> Queue<T> {
 
     /// Takes out all that waits, in no order.
     pub fn drain(&mut self) -> impl Iterator<Item = T> {
-        self.waiting.drain().map(|next| next.job)
+        self.waiting.drain().map(|waiting| waiting.job)
     }
 }
 
@@ -140,7 +140,10 @@ mod tests {
         queue.push(rank(0, true, Some(2)), 1, "failed");
         queue.push(rank(0, true, None), 1, "new");
         queue.push(rank(1, false, Some(1)), 1, "urgent");
-        assert_eq!(order(&mut queue), ["urgent", "new", "failed", "long", "short"]);
+        assert_eq!(
+            order(&mut queue),
+            ["urgent", "new", "failed", "long", "short"]
+        );
     }
 
     #[test]

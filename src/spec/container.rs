@@ -145,6 +145,21 @@ pub enum Mount {
     },
 }
 
+impl Mount {
+    /// Where it is made; devices have places of their own.
+    pub fn mount_point_mut(&mut self) -> Option<&mut Utf8PathBuf> {
+        match self {
+            Self::Devices { .. } => None,
+            Self::Bind { mount_point, .. }
+            | Self::Devpts { mount_point }
+            | Self::Mqueue { mount_point }
+            | Self::Proc { mount_point }
+            | Self::Sys { mount_point }
+            | Self::Tmp { mount_point } => Some(mount_point),
+        }
+    }
+}
+
 /// Where the files of one layer come from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LayerSpec {

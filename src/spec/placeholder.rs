@@ -15,14 +15,17 @@ pub enum Placeholder {
     PackageDir,
     /// Cargo's target directory.
     TargetDir,
+    /// The client's home directory.
+    HomeDir,
 }
 
 impl Placeholder {
-    pub const ALL: [Self; 4] = [
+    pub const ALL: [Self; 5] = [
         Self::BuildDir,
         Self::WorkspaceDir,
         Self::PackageDir,
         Self::TargetDir,
+        Self::HomeDir,
     ];
 
     /// The name that is written between angle brackets.
@@ -32,6 +35,7 @@ impl Placeholder {
             Self::WorkspaceDir => "workspace-dir",
             Self::PackageDir => "package-dir",
             Self::TargetDir => "target-dir",
+            Self::HomeDir => "home-dir",
         }
     }
 }
@@ -99,6 +103,7 @@ mod tests {
             Placeholder::WorkspaceDir => "/w",
             Placeholder::PackageDir => "/w/p",
             Placeholder::TargetDir => "/w/target",
+            Placeholder::HomeDir => "/home/me",
         }
     }
 
@@ -132,7 +137,7 @@ mod tests {
         assert_eq!(
             message("/x/<y>"),
             "unknown placeholder `<y>` (a plain `<` is written `<<`); it must be one of \
-             `build-dir`, `workspace-dir`, `package-dir`, `target-dir`"
+             `build-dir`, `workspace-dir`, `package-dir`, `target-dir`, `home-dir`"
         );
         assert_eq!(
             message("/x/<target-dir"),

@@ -118,7 +118,11 @@ impl Client {
             return Ok(());
         }
         let path = self.blob_path(digest, mode);
+        let old_name = link.path.clone();
         self.rename_to_blob(link, &path)?;
+        // A file that was touched and linked again is the blob already, and then
+        // renaming leaves both names.
+        let _ = fs::remove_file(old_name);
         let record = self.temporary();
         let record_path = record_path(&path);
         symlink(record_of(identity), &record.path)

@@ -22,13 +22,18 @@ impl Digest {
     }
 }
 
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 impl fmt::Display for Digest {
     /// `<64 hex digits>-<size>`: usable as a file name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Manifests hold many thousands of these: not digit by digit.
+        let mut digits = String::with_capacity(64);
         for byte in self.sha256 {
-            write!(f, "{byte:02x}")?;
+            digits.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            digits.push(char::from(DIGITS[usize::from(byte & 15)]));
         }
-        write!(f, "-{}", self.size)
+        write!(f, "{digits}-{}", self.size)
     }
 }
 

@@ -108,7 +108,10 @@ impl Store {
                     .unwrap_or_default(),
                 user: geteuid().as_raw(),
                 group: getegid().as_raw(),
-                discarded,
+                discarded: discarded.map(|found| {
+                    let root = root.display();
+                    format!("discarded the content of {root}, which has another format ({found})")
+                }),
                 root: root.to_owned(),
             }),
         };
@@ -130,8 +133,8 @@ impl Store {
         self.client.root.join("trees")
     }
 
-    /// The format of what was in the store's place and had to be discarded: worth a
-    /// note to the user.
+    /// A note to the user, if what was in the store's place had another format and
+    /// had to be discarded.
     pub fn discarded(&self) -> Option<&str> {
         self.client.discarded.as_deref()
     }

@@ -224,6 +224,40 @@ fn a_linked_blob_that_was_rewritten_in_place_is_noticed_and_replaced() {
 }
 
 #[test]
+fn a_linked_file_that_was_only_touched_is_linked_again() {
+    let place = Place::new();
+    let store = place.open();
+    store.client.can_clone.store(false, Ordering::Relaxed);
+    let content = vec![7; LARGE];
+    let file = place.file("f", &content, 0o644);
+    let add = || {
+        let digest = store.add_file(&file, false, Import::LinkIfSafe).unwrap();
+        store.add_tree(&manifest(&[("/f", digest)])).unwrap()
+    };
+    let before = add();
+    rewrite_in_place(&file, &content);
+    assert_eq!(add(), before);
+    let blob = store.blob_path(&Digest::of(&content), Mode::PLAIN);
+    assert_eq!(inode_of(&blob), inode_of(&file));
+    // The tree that was replaced stays until the end, as jobs may run on it.
+    assert_eq!(fs::read_dir(&store.client.temporary).unwrap().count(), 1);
+}
+
+#[test]
+fn a_copy_passes_for_a_link_where_there_are_too_many_links() {
+    let place = Place::new();
+    let store = place.open();
+    let digest = store.add_bytes(b"x", false).unwrap();
+    let blob = store.blob_path(&digest, Mode::PLAIN);
+    let copy = place.directory.path().join("copy");
+    store.client.copy_blob(&blob, &copy, Mode::PLAIN).unwrap();
+    let (of_blob, of_copy) = (fs::metadata(&blob).unwrap(), fs::metadata(&copy).unwrap());
+    assert_ne!(of_blob.ino(), of_copy.ino());
+    assert_eq!(of_blob.modified().unwrap(), of_copy.modified().unwrap());
+    assert_eq!(mode_of(&copy), 0o644);
+}
+
+#[test]
 fn making_links_does_not_make_the_store_forget_the_digest() {
     let place = Place::new();
     let store = place.open();
@@ -486,7 +520,11 @@ fn a_store_of_another_format_is_discarded_with_a_note() {
     fs::write(place.root().join("version"), "maelstrom store 0\n").unwrap();
     fs::write(place.root().join("foreign"), "").unwrap();
     let store = place.open();
-    assert_eq!(store.discarded(), Some("maelstrom store 0"));
+    let note = format!(
+        "discarded the content of {}, which has another format (maelstrom store 0)",
+        place.root().display()
+    );
+    assert_eq!(store.discarded(), Some(note.as_str()));
     assert_eq!(fs::read_dir(store.trees()).unwrap().count(), 0);
     assert!(place.root().join("foreign").exists());
     assert_eq!(place.open().discarded(), None);

@@ -227,7 +227,7 @@ impl Client {
     }
 
     /// For a blob that has as many hard links as the file system allows.
-    fn copy_blob(&self, blob: &Path, host: &Path, mode: Mode) -> Result<(), StoreError> {
+    pub(super) fn copy_blob(&self, blob: &Path, host: &Path, mode: Mode) -> Result<(), StoreError> {
         let copy = || -> io::Result<File> {
             let mut from = File::open(blob)?;
             let mut to = OpenOptions::new().write(true).create_new(true).open(host)?;

@@ -186,7 +186,10 @@ impl Run {
         for event in &self.events {
             if event["type"] == "test" && event["event"] == "finished" {
                 let name = event["name"].as_str().unwrap();
-                finished.entry(name).or_default().push(event["status"].as_str().unwrap());
+                finished
+                    .entry(name)
+                    .or_default()
+                    .push(event["status"].as_str().unwrap());
             }
         }
         finished
@@ -207,8 +210,15 @@ impl Run {
 
     /// The last event.
     pub fn summary(&self) -> &Value {
-        let last = self.events.last().unwrap_or_else(|| panic!("nothing was told: {self}"));
-        assert_eq!((&last["type"], &last["event"]), (&"run".into(), &"finished".into()), "{self}");
+        let last = self
+            .events
+            .last()
+            .unwrap_or_else(|| panic!("nothing was told: {self}"));
+        assert_eq!(
+            (&last["type"], &last["event"]),
+            (&"run".into(), &"finished".into()),
+            "{self}"
+        );
         last
     }
 
@@ -229,7 +239,11 @@ impl Run {
             ("error", "errors"),
             ("ignored", "ignored"),
         ] {
-            assert_eq!(count(field), told.get(status).copied().unwrap_or(0), "{status}: {self}");
+            assert_eq!(
+                count(field),
+                told.get(status).copied().unwrap_or(0),
+                "{status}: {self}"
+            );
             sum += count(field);
         }
         assert_eq!(sum, total, "{self}");

@@ -6,6 +6,7 @@ use crate::project::Project;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -73,7 +74,13 @@ impl Nest {
         let (path, options) = (path.to_owned(), options.to_owned());
         let mount = move || {
             let tmpfs = Some("tmpfs");
-            Ok(nix::mount::mount(tmpfs, &path, tmpfs, flags, Some(options.as_str()))?)
+            Ok(nix::mount::mount(
+                tmpfs,
+                &path,
+                tmpfs,
+                flags,
+                Some(options.as_str()),
+            )?)
         };
         let mut command = self.command(Command::new("true"));
         // SAFETY: system calls on memory of the child's own. It comes after those
@@ -107,13 +114,19 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
     let needed = count_files(&directory);
     let sizes = ["4k", "16k", "64k", "1m", "2m", "3m", "4m"].map(|size| format!("size={size}"));
     // Full at the start, in the middle, and at each of the last files of a run.
-    let files = [2, 10, needed / 2].into_iter().chain(needed - 10..needed + 2);
+    let files = [2, 10, needed / 2]
+        .into_iter()
+        .chain(needed - 10..needed + 2);
     let files = files.map(|files| format!("size=1g,nr_inodes={files}"));
     for limit in sizes.into_iter().chain(files) {
         let nest = Nest::new();
         nest.mount_tmpfs(&directory, &limit);
         let run = Client::start(&mut nest.command(project.json(&[]))).finish();
-        println!("{limit}: {:?} {}", run.status.code(), run.stderr.lines().last().unwrap_or(""));
+        println!(
+            "{limit}: {:?} {}",
+            run.status.code(),
+            run.stderr.lines().last().unwrap_or("")
+        );
         match run.status.code() {
             Some(0) => {
                 run.assert_all_passed(CROWD);
@@ -124,7 +137,11 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
             // Nothing could be run.
             Some(96) => assert_tells_of_full_disk(&run.stderr),
             Some(100) => {
-                for event in run.events.iter().filter(|event| event["status"] != "passed") {
+                for event in run
+                    .events
+                    .iter()
+                    .filter(|event| event["status"] != "passed")
+                {
                     if event["event"] == "finished" && event["type"] == "test"
                         || event["event"] == "error"
                     {
@@ -143,16 +160,63 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
     project.assert_nothing_is_left();
 }
 
+#[test]
+fn a_disk_that_is_full_at_the_end_of_a_run_of_unruly_costs_no_result() {
+    needs_containers!();
+    let project = Project::copy("unruly");
+    project.build();
+    let directory = project.root().join("target/maelstrom");
+    let nest = Nest::new();
+    fs::create_dir_all(&directory).unwrap();
+    nest.mount_tmpfs(&directory, "size=64m");
+    let waits = "tests::waits_and_ignores_signals";
+    let arguments = ["--timeout", "1", "--", "--exact", waits, "tests::passes"];
+    let mut client = Client::start(&mut nest.command(project.json(&arguments)));
+    client.wait_for_start_of(waits);
+    // While that one's time is not yet up.
+    let mut filler = File::create(nest.outside(&directory.join("filler"))).unwrap();
+    let chunk = [1; 64 << 10];
+    let full = std::iter::repeat_with(|| filler.write_all(&chunk)).find_map(Result::err);
+    assert_eq!(full.unwrap().kind(), std::io::ErrorKind::StorageFull);
+    let run = client.finish();
+    assert_eq!(run.status.code(), Some(100), "{run}");
+    assert_eq!(run.test(waits)["status"], "timed-out", "{run}");
+    assert_eq!(run.test("tests::passes")["status"], "passed", "{run}");
+    run.assert_counts_add_up(2);
+    let warned = run.events.iter().filter(|event| event["type"] == "warning");
+    let warned: Vec<_> = warned
+        .map(|event| event["message"].as_str().unwrap())
+        .collect();
+    assert!(
+        warned
+            .iter()
+            .any(|text| text.contains("failed to write the history")),
+        "{run}"
+    );
+    fs::remove_file(nest.outside(&directory.join("filler"))).unwrap();
+    let arguments = ["--", "--exact", "tests::passes"];
+    Client::start(&mut nest.command(project.json(&arguments)))
+        .finish()
+        .assert_all_passed(1);
+}
+
 fn count_files(directory: &Path) -> usize {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     1 + entries
-        .map(|entry| if entry.file_type().unwrap().is_dir() { count_files(&entry.path()) } else { 1 })
+        .map(|entry| {
+            if entry.file_type().unwrap().is_dir() {
+                count_files(&entry.path())
+            } else {
+                1
+            }
+        })
         .sum::<usize>()
 }
 
 fn assert_tells_of_full_disk(text: &str) {
     assert!(
-        text.contains("no space left on the file system of the store") && text.contains("free some"),
+        text.contains("no space left on the file system of the store")
+            && text.contains("free some"),
         "{text}"
     );
 }

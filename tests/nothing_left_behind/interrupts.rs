@@ -24,7 +24,11 @@ impl AtTerminal {
     fn start(mut command: Command) -> Self {
         let pty = openpty(None, None).unwrap();
         let slave = || Stdio::from(OwnedFd::try_clone(&pty.slave).unwrap());
-        command.stdin(slave()).stdout(Stdio::piped()).stderr(slave()).env("TERM", "xterm");
+        command
+            .stdin(slave())
+            .stdout(Stdio::piped())
+            .stderr(slave())
+            .env("TERM", "xterm");
         let enter = || {
             nix::unistd::setsid()?;
             rustix::process::ioctl_tiocsctty(std::io::stdin())?;
@@ -72,12 +76,19 @@ fn wait_until_stuck(client: &mut Client) {
 
 fn assert_was_interrupted(run: &Run, reason: &str) {
     assert_eq!(run.status.code(), Some(130), "{run}");
-    let cancelled: Vec<_> = run.events.iter().filter(|e| e["event"] == "cancelled").collect();
+    let cancelled: Vec<_> = run
+        .events
+        .iter()
+        .filter(|e| e["event"] == "cancelled")
+        .collect();
     assert_eq!(cancelled.len(), 1, "{run}");
     assert_eq!(cancelled[0]["reason"], reason);
     run.assert_counts_add_up(SELECTED);
     let summary = run.summary();
-    assert_eq!((&summary["passed"], &summary["not_run"]), (&3.into(), &2.into()));
+    assert_eq!(
+        (&summary["passed"], &summary["not_run"]),
+        (&3.into(), &2.into())
+    );
     assert_eq!(summary["cancelled"], reason);
 }
 
@@ -87,12 +98,17 @@ fn ctrl_c_at_a_terminal_ends_a_run_of_unruly_with_what_was_done() {
     let project = Project::copy("unruly");
     project.build();
     // Four slots, for two are soon taken for good.
-    let mut terminal = AtTerminal::start(project.json(&[&["-j4", "--color=never"], &WORDS[..]].concat()));
+    let mut terminal =
+        AtTerminal::start(project.json(&[&["-j4", "--color=never"], &WORDS[..]].concat()));
     wait_until_stuck(&mut terminal.client);
     let pressed = Instant::now();
     terminal.press_ctrl_c();
     let run = terminal.client.finish();
-    assert!(pressed.elapsed() < Duration::from_secs(1), "{:?}", pressed.elapsed());
+    assert!(
+        pressed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        pressed.elapsed()
+    );
     assert_was_interrupted(&run, "interrupted");
     assert!(run.stderr.contains("3 passed"), "{}", run.stderr);
     assert!(run.stderr.contains("2 not run"), "{}", run.stderr);
@@ -122,7 +138,11 @@ fn a_run_of_crowd_interrupted_at_any_time_tells_of_each_test_once() {
     let project = Project::copy("crowd");
     let whole = project.start(&[]).finish();
     whole.assert_all_passed(CROWD as usize);
-    let first_test = whole.events.iter().position(|e| e["type"] == "test").unwrap() as u64;
+    let first_test = whole
+        .events
+        .iter()
+        .position(|e| e["type"] == "test")
+        .unwrap() as u64;
     for _ in 0..10 {
         let after = first_test + random.below(2 * CROWD - 4);
         let mut client = project.start(&[]);
@@ -145,7 +165,11 @@ fn a_client_interrupted_as_it_starts_ends_as_interrupted() {
         let client = project.start(&[]);
         // The moment is what is random here; nothing is waited for.
         std::thread::sleep(Duration::from_micros(random.below(100_000)));
-        let signal = if round % 2 == 0 { Signal::SIGINT } else { Signal::SIGTERM };
+        let signal = if round % 2 == 0 {
+            Signal::SIGINT
+        } else {
+            Signal::SIGTERM
+        };
         client.signal(signal);
         let run = client.finish();
         use std::os::unix::process::ExitStatusExt;
@@ -189,18 +213,26 @@ fn a_second_ctrl_c_ends_the_client_at_once() {
     let project = Project::copy("unruly");
     project.build();
     let mut terminal = AtTerminal::start(project.json(&["--", "tests::waits"]));
-    terminal.client.wait_for_start_of("tests::waits_and_ignores_signals");
+    terminal
+        .client
+        .wait_for_start_of("tests::waits_and_ignores_signals");
     // The client is held up: another has the lock on the history.
     let lock = File::create(project.root().join("target/maelstrom/history.lock")).unwrap();
     lock.lock().unwrap();
     terminal.press_ctrl_c();
-    terminal.client.wait_for("the cancellation", |event| event["event"] == "cancelled");
+    terminal
+        .client
+        .wait_for("the cancellation", |event| event["event"] == "cancelled");
     let client = terminal.client.id();
     project.assert_nothing_is_left_but(|process| process.id == client);
     let pressed = Instant::now();
     terminal.press_ctrl_c();
     let run = terminal.client.finish();
-    assert!(pressed.elapsed() < Duration::from_secs(1), "{:?}", pressed.elapsed());
+    assert!(
+        pressed.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        pressed.elapsed()
+    );
     assert_eq!(run.status.code(), Some(130), "{run}");
     project.assert_nothing_is_left();
 }
@@ -225,7 +257,11 @@ fn a_test_that_prints_for_ever_does_not_keep_the_client_from_ctrl_c() {
     let asked = Instant::now();
     client.signal(Signal::SIGINT);
     let run = client.finish();
-    assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    assert!(
+        asked.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        asked.elapsed()
+    );
     assert_eq!(run.status.code(), Some(130), "{run}");
     project.assert_nothing_is_left();
 }

@@ -82,7 +82,11 @@ fn add_sources(project: &Project, count: usize) {
     let directory = project.root().join("data");
     fs::create_dir(&directory).unwrap();
     for number in 0..count {
-        fs::write(directory.join(number.to_string()), format!("content {number}")).unwrap();
+        fs::write(
+            directory.join(number.to_string()),
+            format!("content {number}"),
+        )
+        .unwrap();
     }
 }
 
@@ -105,7 +109,11 @@ fn what_a_killed_client_was_making_is_cleared_by_the_next() {
     let mut client = project.start(&[]);
     client.wait_for("a test", |event| event["type"] == "test");
     // As if it was in the middle of something.
-    let own = fs::read_dir(project.store().join("tmp")).unwrap().next().unwrap().unwrap();
+    let own = fs::read_dir(project.store().join("tmp"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
     fs::write(own.path().join("half"), "made").unwrap();
     client.kill();
     assert!(own.path().join("half").exists());
@@ -123,7 +131,10 @@ fn namespaces_of_killed_runs_are_free_again() {
     const NAMESPACES: usize = 50;
     let nest = crate::full_disk::Nest::new();
     for kind in ["user", "mnt", "net", "pid", "ipc", "uts"] {
-        nest.write(&format!("/proc/sys/user/max_{kind}_namespaces"), &NAMESPACES.to_string());
+        nest.write(
+            &format!("/proc/sys/user/max_{kind}_namespaces"),
+            &NAMESPACES.to_string(),
+        );
     }
     for _ in 0..ROUNDS {
         let mut client = Client::start(&mut nest.command(project.json(&[])));
@@ -133,7 +144,9 @@ fn namespaces_of_killed_runs_are_free_again() {
         client.kill();
         project.assert_nothing_is_left();
     }
-    Client::start(&mut nest.command(project.json(&[]))).finish().assert_all_passed(CROWD);
+    Client::start(&mut nest.command(project.json(&[])))
+        .finish()
+        .assert_all_passed(CROWD);
 }
 
 #[test]
@@ -146,6 +159,10 @@ fn a_killed_client_ends_a_test_that_ignores_signals() {
     project.wait_for_process("the test", |process| process.is_test(test));
     client.signal(Signal::SIGKILL);
     let run = client.finish();
-    assert!(!run.events.iter().any(|event| is_test(event, "finished", test)));
+    assert!(
+        !run.events
+            .iter()
+            .any(|event| is_test(event, "finished", test))
+    );
     project.assert_nothing_is_left();
 }

@@ -31,7 +31,10 @@ fn run_and_kill(project: &Project, chosen: impl Fn(&[Process], &Process) -> i32)
 }
 
 fn parent<'a>(processes: &'a [Process], of: &Process) -> &'a Process {
-    processes.iter().find(|process| process.id == of.parent).unwrap()
+    processes
+        .iter()
+        .find(|process| process.id == of.parent)
+        .unwrap()
 }
 
 fn assert_stuck_is_an_error_and_others_ran(run: &Run) {
@@ -39,7 +42,11 @@ fn assert_stuck_is_an_error_and_others_ran(run: &Run) {
     assert_eq!(event["status"], "error", "{run}");
     let message = event["message"].as_str().unwrap();
     assert!(message.contains("launcher"), "{message}");
-    for name in ["tests::passes", "tests::also_passes", "tests::takes_a_moment"] {
+    for name in [
+        "tests::passes",
+        "tests::also_passes",
+        "tests::takes_a_moment",
+    ] {
         assert_eq!(run.test(name)["status"], "passed", "{run}");
     }
     assert_eq!(run.status.code(), Some(100), "{run}");
@@ -79,7 +86,11 @@ fn a_killed_init_or_test_of_unruly_is_a_failure_by_that_signal() {
     let killed_init = run_and_kill(&project, |all, test| parent(all, test).id);
     for run in [killed_test, killed_init] {
         let event = run.test(STUCK);
-        assert_eq!((&event["status"], &event["signal"]), (&"failed".into(), &9.into()), "{run}");
+        assert_eq!(
+            (&event["status"], &event["signal"]),
+            (&"failed".into(), &9.into()),
+            "{run}"
+        );
         assert_eq!(run.status.code(), Some(100), "{run}");
         run.assert_counts_add_up(4);
     }

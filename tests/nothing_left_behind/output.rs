@@ -11,7 +11,9 @@ fn a_gibibyte_of_output_is_kept_in_part_and_in_little_memory() {
     let project = Project::copy("unruly");
     project.build();
     let test = "tests::prints_a_gibibyte";
-    let run = project.start(&["--show-output", "--", "--exact", test]).finish();
+    let run = project
+        .start(&["--show-output", "--", "--exact", test])
+        .finish();
     let event = run.test(test);
     assert_eq!(event["status"], "passed", "{run}");
     let stdout = event["stdout"].as_str().unwrap();
@@ -46,7 +48,9 @@ fn lines_of_many_writers_come_whole_and_all() {
     let project = Project::copy("unruly");
     project.build();
     let test = "tests::has_many_writers";
-    let run = project.start(&["--show-output", "--", "--exact", test]).finish();
+    let run = project
+        .start(&["--show-output", "--", "--exact", test])
+        .finish();
     let stdout = run.test(test)["stdout"].as_str().unwrap();
     for writer in 0..64 {
         for line in 0..200 {
@@ -61,9 +65,16 @@ fn a_test_can_open_its_stdout_by_name() {
     needs_containers!();
     let project = Project::copy("unruly");
     let test = "tests::opens_its_stdout_by_name";
-    let run = project.start(&["--show-output", "--", "--exact", test]).finish();
+    let run = project
+        .start(&["--show-output", "--", "--exact", test])
+        .finish();
     assert_eq!(run.test(test)["status"], "passed", "{run}");
-    assert!(run.test(test)["stdout"].as_str().unwrap().contains("by name"));
+    assert!(
+        run.test(test)["stdout"]
+            .as_str()
+            .unwrap()
+            .contains("by name")
+    );
 }
 
 #[test]
@@ -80,7 +91,12 @@ fn a_reader_of_events_who_goes_away_does_not_stop_the_run_of_crowd() {
     stdout.read_line(&mut String::new()).unwrap();
     drop(stdout);
     let mut stderr = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut stderr).unwrap();
+    child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut stderr)
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0), "{stderr}");
     assert!(stderr.contains("25 passed"), "{stderr}");
     assert!(!stderr.contains("panicked"), "{stderr}");
@@ -132,7 +148,13 @@ fn nothing_panics_without_a_reader() {
         &["-i", "no such pattern"],
     ] {
         for (no_stdout, no_stderr) in [(true, false), (false, true), (true, true)] {
-            let pipe = |closed: bool| if closed { without_reader() } else { Stdio::null() };
+            let pipe = |closed: bool| {
+                if closed {
+                    without_reader()
+                } else {
+                    Stdio::null()
+                }
+            };
             let status = project
                 .command(arguments)
                 .stdout(pipe(no_stdout))

@@ -71,7 +71,14 @@ fn all() -> BTreeMap<i32, Process> {
             let parent = fields.next()?.parse().ok()?;
             let command = fs::read(format!("/proc/{id}/cmdline")).ok()?;
             let command = String::from_utf8_lossy(&command).replace('\0', " ");
-            (state != "Z" && state != "X").then_some((id, Process { id, parent, command }))
+            (state != "Z" && state != "X").then_some((
+                id,
+                Process {
+                    id,
+                    parent,
+                    command,
+                },
+            ))
         })
         .collect()
 }

@@ -116,7 +116,12 @@ impl Project {
     pub fn json(&self, arguments: &[&str]) -> Command {
         let slots = arguments.iter().any(|argument| argument.starts_with("-j"));
         let slots = (!slots).then_some(&"-j2");
-        self.command(["--message-format=json"].iter().chain(slots).chain(arguments))
+        self.command(
+            ["--message-format=json"]
+                .iter()
+                .chain(slots)
+                .chain(arguments),
+        )
     }
 
     /// Builds the tests, and runs none.
@@ -135,7 +140,11 @@ impl Project {
     }
 
     /// Waits for something to become true of the workspace's processes.
-    pub fn wait_for_process(&self, what: &str, wanted: impl Fn(&processes::Process) -> bool) -> i32 {
+    pub fn wait_for_process(
+        &self,
+        what: &str,
+        wanted: impl Fn(&processes::Process) -> bool,
+    ) -> i32 {
         host::wait_until(what, Duration::from_secs(60), || {
             self.processes().iter().find(|p| wanted(p)).map(|p| p.id)
         })
@@ -148,7 +157,10 @@ impl Project {
     }
 
     /// As [`Self::assert_nothing_is_left`], but for some processes.
-    pub fn assert_nothing_is_left_but(&self, may_stay: impl Fn(&processes::Process) -> bool) -> Duration {
+    pub fn assert_nothing_is_left_but(
+        &self,
+        may_stay: impl Fn(&processes::Process) -> bool,
+    ) -> Duration {
         let started = Instant::now();
         loop {
             let mut left = self.processes();
@@ -166,7 +178,10 @@ impl Project {
     fn assert_no_mounts(&self) {
         let marker = self.directory.path().to_string_lossy();
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let ours: Vec<_> = mounts.lines().filter(|line| line.contains(&*marker)).collect();
+        let ours: Vec<_> = mounts
+            .lines()
+            .filter(|line| line.contains(&*marker))
+            .collect();
         assert!(ours.is_empty(), "mounts are left: {ours:#?}");
     }
 

@@ -28,7 +28,12 @@ fn a_killed_client_does_not_disturb_another() {
     doomed.kill();
     let run = other.finish();
     assert_eq!(run.status.code(), Some(0), "{run}");
-    assert!(run.finished().values().all(|statuses| statuses == &["passed"; 3]), "{run}");
+    assert!(
+        run.finished()
+            .values()
+            .all(|statuses| statuses == &["passed"; 3]),
+        "{run}"
+    );
     assert_eq!(run.finished().len(), 25);
     project.assert_nothing_is_left();
 }

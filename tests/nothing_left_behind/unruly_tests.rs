@@ -15,7 +15,9 @@ fn daemons_of_a_test_of_unruly_end_with_it() {
     project.build();
     let (daemons, waits) = ("tests::leaves_daemons", "tests::waits_and_ignores_signals");
     let mut client = project.start(&["-j2", "--", "--exact", daemons, waits]);
-    client.wait_for(daemons, |event| crate::client::is_test(event, "finished", daemons));
+    client.wait_for(daemons, |event| {
+        crate::client::is_test(event, "finished", daemons)
+    });
     // The run goes on, but of that test nobody is there any more.
     let left: Vec<_> = project
         .processes()
@@ -57,8 +59,12 @@ fn shared_things() -> BTreeSet<String> {
         }));
     }
     for directory in ["/dev/shm", "/dev/mqueue", "/tmp"] {
-        let Ok(entries) = fs::read_dir(directory) else { continue };
-        let names = entries.flatten().map(|entry| entry.path().display().to_string());
+        let Ok(entries) = fs::read_dir(directory) else {
+            continue;
+        };
+        let names = entries
+            .flatten()
+            .map(|entry| entry.path().display().to_string());
         found.extend(names.filter(|name| name.contains("maelstrom-unruly")));
     }
     found
@@ -87,13 +93,18 @@ fn a_fork_bomb_of_unruly_ends_with_its_time_and_leaves_room_for_others() {
     let mut client = Client::start(&mut command);
     client.wait_for_start_of(bomb);
     let before = host::tasks();
-    wait_until("the bomb", Duration::from_secs(20), || (host::tasks() > before + 500).then_some(()));
+    wait_until("the bomb", Duration::from_secs(20), || {
+        (host::tasks() > before + 500).then_some(())
+    });
     let mut most = 0;
     while let now @ 500.. = host::tasks().saturating_sub(before) {
         most = most.max(now);
     }
     let run = client.finish();
-    println!("{most} processes were seen; it took {:?}", started.elapsed());
+    println!(
+        "{most} processes were seen; it took {:?}",
+        started.elapsed()
+    );
     // Others come and go on this machine.
     assert!(most <= OF_A_TEST + 1000, "{most}");
     assert_eq!(run.test(bomb)["status"], "timed-out", "{run}");

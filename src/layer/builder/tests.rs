@@ -234,13 +234,13 @@ fn symlinks_and_inline_files_are_as_written() {
         ["/dev/fd->/proc/self/fd"]
     );
     let files = BTreeMap::from([
-        ("/etc/hosts".into(), "localhost\n".to_owned()),
+        ("/!/hosts".into(), "localhost\n".to_owned()),
         ("<package-dir>/run".into(), "#!/bin/sh".to_owned()),
     ]);
     assert_eq!(
         place.shown(&LayerSpec::Files { files }),
         [
-            "/etc/hosts=localhost\n".to_owned(),
+            "/!/hosts=localhost\n".to_owned(),
             format!("{}/package/run*=#!/bin/sh", place.project)
         ]
     );

@@ -1,6 +1,6 @@
 //! Reading `mounts`: each is a map whose `type` says what else it has.
 
-use super::paths::{container_path, host_path};
+use super::paths::{layer_path, made_path};
 use crate::spec::{
     Choices, Deprecated, Deprecations, Device, Entry, Mistake, Mount, Node, Place, Problem,
 };
@@ -125,7 +125,7 @@ impl Fields {
             ("type" | "fs_type", _) => {}
             ("devices", "devices") => self.devices = Some(devices(entry)?),
             ("local_path", "bind") => {
-                self.local_path = Some(host_path(&entry.value, entry.place())?);
+                self.local_path = Some(layer_path(&entry.value, entry.place())?);
             }
             ("read_only", "bind") => self.read_only = entry.boolean()?,
             ("mount_point", _) if mount_type != "devices" => {
@@ -148,7 +148,7 @@ impl Fields {
 }
 
 fn mount_point(entry: &Entry) -> Result<Utf8PathBuf, Mistake> {
-    let path = container_path(&entry.value, entry.place())?;
+    let path = Utf8PathBuf::from(made_path(&entry.value, entry.place(), false)?);
     let is_root = !path
         .components()
         .any(|component| matches!(component, Utf8Component::Normal(_)));

@@ -1479,7 +1479,7 @@ f:2:25: unknown placeholder `<build_dir>` (a plain `<` is written `<<`); did you
             r#"[[directives]]
 added_layers = [{ tar = "<home>/x.tar" }]"#,
             r#"
-f:2:25: unknown placeholder `<home>` (a plain `<` is written `<<`); it must be one of `build-dir`, `workspace-dir`, `package-dir`, `target-dir`
+f:2:25: unknown placeholder `<home>` (a plain `<` is written `<<`); it must be one of `build-dir`, `workspace-dir`, `package-dir`, `target-dir`, `home-dir`
   |
 2 | added_layers = [{ tar = "<home>/x.tar" }]
   |                         ^^^^^^^^^^^^^^

@@ -1,0 +1,211 @@
+//! What a test finds in the default container.
+
+mod fixture;
+
+use fixture::{Project, Run};
+use std::{collections::BTreeMap, process::Command};
+
+#[test]
+fn shop_tests_find_what_they_find_under_cargo_test() {
+    let project = Project::shared("shop");
+    let run = project
+        .events(&["-p", "shop-core", "--test", "surroundings"])
+        .exits(0);
+    assert_eq!(run.summary()["passed"], 11);
+}
+
+/// A workspace below `/tmp` is not hidden by the container's own `/tmp`, and one that no version
+/// control knows is there.
+#[test]
+fn shop_tests_find_the_same_below_tmp() {
+    let project = Project::own("shop");
+    assert!(
+        project.root.starts_with("/tmp"),
+        "{}",
+        project.root.display()
+    );
+    let run = project.events(&["-p", "shop-core", "--tests"]).exits(0);
+    assert_eq!(run.summary()["passed"], 20);
+}
+
+#[test]
+fn shop_tests_find_the_sources_that_git_tracks_or_does_not_ignore() {
+    let project = Project::own("shop");
+    let git = |arguments: &[&str]| {
+        let mut command = Command::new("git");
+        command
+            .current_dir(&project.root)
+            .args(["-c", "user.name=a", "-c", "user.email=a@b"]);
+        let output = command.args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+    };
+    project.write(".gitignore", "ignored*\n/target\n");
+    project.write("extra/tracked-ignored.txt", "");
+    project.write("extra/ignored.txt", "");
+    project.write("extra/new.txt", "");
+    project.write("extra/tracked.txt", "");
+    git(&["init", "-q"]);
+    git(&["add", "."]);
+    project.write("extra/ignored-but-tracked.txt", "");
+    git(&["add", "-f", "extra/ignored-but-tracked.txt"]);
+    git(&["commit", "-qm", "all"]);
+    project.write("extra/new.txt", "");
+    project.write(
+        "extra/src/lib.rs",
+        r#"#[test]
+        fn lists_its_files() {
+            let entries = std::fs::read_dir(".").unwrap();
+            let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+            names.sort();
+            let expected = [
+                "Cargo.toml", "ignored-but-tracked.txt", "new.txt", "src",
+                "tracked-ignored.txt", "tracked.txt",
+            ];
+            assert_eq!(names, expected);
+        }"#,
+    );
+    project.maelstrom(&["-p", "shop-extra"]).exits(0);
+}
+
+#[test]
+fn shop_tests_have_the_variables_they_have_under_cargo_test() {
+    let project = Project::shared("shop");
+    project.maelstrom(&["--no-run", "-p", "shop-core"]).exits(0);
+    let of = |text: &str| {
+        let lines = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("VARIABLE "));
+        lines
+            .map(|line| line.split_once('=').unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let name = "prints_its_environment";
+    let mut cargo = project.cargo(&[
+        "test",
+        "-p",
+        "shop-core",
+        "--test=surroundings",
+        name,
+        "--",
+        "--nocapture",
+    ]);
+    let under_cargo = of(&Run::of(cargo.env("RUST_BACKTRACE", "1"), &project)
+        .exits(0)
+        .stdout);
+    let mut ours = project.command(&[
+        "-p",
+        "shop-core",
+        "--test=surroundings",
+        name,
+        "--show-output",
+        "--message-format=json",
+    ]);
+    ours.env("RUST_BACKTRACE", "1")
+        .env("SECRET", "of the client");
+    let run = Run::of(&mut ours, &project).exits(0);
+    let mut here = of(run.finished(name)["stdout"].as_str().unwrap());
+
+    // A name that shells and other runners can have in a variable.
+    assert_eq!(
+        here.remove("CARGO_BIN_EXE_shop_till"),
+        Some(here["CARGO_BIN_EXE_shop-till"].clone())
+    );
+
+    // What else the toolchain keeps its libraries in comes last: rustup would have added it.
+    let libraries = here.insert(
+        "LD_LIBRARY_PATH".to_owned(),
+        under_cargo["LD_LIBRARY_PATH"].clone(),
+    );
+    assert!(
+        libraries
+            .unwrap()
+            .starts_with(&under_cargo["LD_LIBRARY_PATH"])
+    );
+
+    // What the tests of this project are run with is not Cargo's doing.
+    let own = [
+        "CARGO_TARGET_DIR",
+        "CARGO_INCREMENTAL",
+        "CARGO_PROFILE_DEV_DEBUG",
+        "CARGO_HOME",
+    ];
+    let is_cargos = |name: &str| {
+        ["CARGO", "OUT_DIR", "LD_LIBRARY_PATH", "RUST_", "BUILT_BY"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix))
+            && !own.contains(&name)
+    };
+    let cargos = |variables: &BTreeMap<String, String>| {
+        let mut variables = variables.clone();
+        variables.retain(|name, _| is_cargos(name));
+        variables
+    };
+    assert_eq!(cargos(&here), cargos(&under_cargo));
+    assert!(here.len() > 20, "{here:?}");
+    assert_eq!(here["CARGO_PKG_AUTHORS"], "A Baker:A Butcher");
+
+    let mut others: Vec<_> = here
+        .iter()
+        .filter(|(name, _)| !is_cargos(name))
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
+    others.retain(|line| !line.starts_with("MAELSTROM_SLOT="));
+    insta::assert_snapshot!(others.join("\n"), @r"
+    HOME=/home/maelstrom
+    LANG=C.UTF-8
+    LOGNAME=maelstrom
+    MAELSTROM=1
+    PATH=/usr/local/bin:/usr/bin:/bin
+    TMPDIR=/tmp
+    TZ=UTC
+    USER=maelstrom
+    ");
+}
+
+#[test]
+fn plain_tests_have_the_variables_of_cargos_configuration() {
+    let project = Project::own("plain");
+    project.write(
+        ".cargo/config.toml",
+        "[env]\nGREETING = 'hello'\nPLACE = { value = 'data', relative = true }\n",
+    );
+    project.write(
+        "src/lib.rs",
+        r#"#[test]
+        fn greets() {
+            assert_eq!(std::env::var("GREETING").unwrap(), "hello");
+            let place = std::env::var("PLACE").unwrap();
+            assert_eq!(place, concat!(env!("CARGO_MANIFEST_DIR"), "/data"));
+        }"#,
+    );
+    project.maelstrom(&[]).exits(0);
+}
+
+#[test]
+fn scattered_sources_outside_the_workspace_are_there() {
+    let project = Project::own_below("scattered", "workspace");
+    let run = project.events(&["--workspace"]).exits(0);
+    assert_eq!(run.summary()["passed"], 3);
+    let run = project
+        .maelstrom(&["--workspace", "--list-packages"])
+        .exits(0);
+    assert_eq!(run.lines(), ["scattered-member", "scattered"]);
+}
+
+#[test]
+fn shop_what_tests_leave_behind_is_gone_for_the_next() {
+    // Each finds HOME and the like empty, and writes to them.
+    let project = Project::shared("shop");
+    let run = project.events(&[
+        "-p",
+        "shop-core",
+        "--test=surroundings",
+        "has_",
+        "--repeat",
+        "4",
+        "-j",
+        "2",
+    ]);
+    assert_eq!(run.exits(0).summary()["passed"], 12);
+}

@@ -1,0 +1,434 @@
+//! What a run shows: text for people on stderr, what was asked for on stdout.
+
+mod fixture;
+
+use fixture::{Project, Run};
+use serde_json::Value;
+use std::process::Stdio;
+
+/// A run of one test of `outcomes`.
+fn outcome(name: &str, arguments: &[&str]) -> Run {
+    let pattern = format!("name.equals({name})");
+    let target = if name.contains("print") || name.contains("after_") || name.contains("newline") {
+        "print"
+    } else {
+        "end"
+    };
+    Project::shared("outcomes")
+        .maelstrom(&[&["--test", target, "-i", &pattern], arguments].concat())
+}
+
+/// What the run said after Cargo's own lines.
+fn said(run: &Run) -> String {
+    let cargos = |line: &&str| {
+        ["Compiling", "Finished"]
+            .iter()
+            .any(|word| line.trim_start().starts_with(word))
+    };
+    let lines: Vec<_> = run.stable.lines().filter(|line| !cargos(line)).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn shop_without_a_terminal_each_test_gets_a_line() {
+    let project = Project::shared("shop");
+    let run = project.maelstrom(&[
+        "-p",
+        "shop-core",
+        "--lib",
+        "takes_inventory_at",
+        "--run-ignored=all",
+    ]);
+    insta::assert_snapshot!(said(&run.exits(0)), @r"
+    PASS    [   0.000s] shop-core lib/shop_core tests::takes_inventory_at_night
+
+    Ran 1 test in 0.00s
+        1 passed
+    ");
+    let run = project
+        .maelstrom(&["-p", "shop-core", "takes_inventory_at"])
+        .exits(0);
+    insta::assert_snapshot!(said(&run), @r"
+    IGNORED [        -] shop-core lib/shop_core tests::takes_inventory_at_night
+
+    Ran 0 tests in 0.00s
+        1 ignored
+
+    note: doctests were not run; `cargo maelstrom --doc` runs them
+    ");
+    assert_eq!(run.stdout, "", "stdout is for what was asked for");
+}
+
+#[test]
+fn outcomes_a_failure_is_shown_with_all_there_is_to_know() {
+    insta::assert_snapshot!(said(&outcome("panics", &[]).exits(100)), @r"
+    FAIL    [   0.000s] outcomes test/end panics (exit code 101)
+    --- stdout ---
+    running 1 test
+    test panics ... FAILED
+
+    failures:
+
+    failures:
+        panics
+
+    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 11 filtered out; finished in 0.00s
+    --- stderr ---
+    thread 'panics' panicked at tests/end.rs:24:5:
+    assertion `left == right` failed: sums are hard
+      left: 2
+     right: 3
+    note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace
+
+    Ran 1 test in 0.00s
+        1 failed
+
+    Failures:
+        FAIL    outcomes test/end panics (exit code 101)
+    ");
+    insta::assert_snapshot!(said(&outcome("exits_with_7", &[]).exits(100)), @r"
+    FAIL    [   0.000s] outcomes test/end exits_with_7 (exit code 7)
+    --- stdout ---
+    running 1 test
+    --- stderr ---
+    leaving
+
+    Ran 1 test in 0.00s
+        1 failed
+
+    Failures:
+        FAIL    outcomes test/end exits_with_7 (exit code 7)
+    ");
+    insta::assert_snapshot!(said(&outcome("aborts", &[]).exits(100)), @r"
+    FAIL    [   0.000s] outcomes test/end aborts (signal SIGABRT)
+        used CPU time and memory
+    --- stdout ---
+    running 1 test
+
+    Ran 1 test in 0.00s
+        1 failed
+
+    Failures:
+        FAIL    outcomes test/end aborts (signal SIGABRT)
+    ");
+    insta::assert_snapshot!(said(&outcome("hangs", &["-t", "0.5"]).exits(100)), @r"
+    TIMEOUT [   0.000s] outcomes test/end hangs (timed out after 0.5s)
+        used CPU time and memory
+    --- stdout ---
+    running 1 test
+    going to hang
+
+    Ran 1 test in 0.00s
+        1 timed out
+
+    Failures:
+        TIMEOUT outcomes test/end hangs (timed out after 0.5s)
+    ");
+}
+
+#[test]
+fn outcomes_quiet_runs_show_failures_and_the_summary() {
+    for quiet in [&["-q"][..], &["--quiet"], &["--ui", "quiet"], &["--", "-q"]] {
+        let run = outcome("passes", quiet).exits(0);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said(&run), @r"
+            Ran 1 test in 0.00s
+                1 passed
+            ");
+        }
+    }
+    outcome("passes", &["-q"])
+        .exits(0)
+        .does_not_say("Finished `test` profile");
+    outcome("exits_with_7", &["-q"])
+        .exits(100)
+        .says("leaving")
+        .says("FAIL");
+}
+
+#[test]
+fn outcomes_a_drawing_without_a_terminal_is_lines() {
+    for ui in ["auto", "fancy", "simple"] {
+        outcome("passes", &["--ui", ui])
+            .exits(0)
+            .says("PASS    [   0.000s] outcomes test/end passes\n");
+    }
+}
+
+#[test]
+fn outcomes_output_of_tests_that_pass_is_shown_when_asked_for() {
+    outcome("passes_after_printing", &[])
+        .exits(0)
+        .does_not_say("to stdout")
+        .does_not_say("to stderr");
+    for option in [&["--show-output"][..], &["--", "--show-output"]] {
+        let run = outcome("passes_after_printing", option).exits(0);
+        insta::allow_duplicates! {
+            insta::assert_snapshot!(said(&run), @r"
+            PASS    [   0.000s] outcomes test/print passes_after_printing
+            --- stdout ---
+            running 1 test
+            to stdout
+            test passes_after_printing ... ok
+
+            test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.00s
+            --- stderr ---
+            to stderr
+
+            Ran 1 test in 0.00s
+                1 passed
+            ");
+        }
+    }
+}
+
+#[test]
+fn outcomes_without_capture_output_is_shown_as_it_comes_and_once() {
+    for option in [
+        &["--nocapture"][..],
+        &["--no-capture"],
+        &["--", "--nocapture"],
+    ] {
+        let run = outcome("passes_after_printing", option).exits(0);
+        assert_eq!(run.stderr.matches("to stdout").count(), 1, "{run}");
+        assert_eq!(run.stderr.matches("to stderr").count(), 1, "{run}");
+        let run = outcome("fails_without_a_last_newline", option).exits(100);
+        assert_eq!(run.stderr.matches("no newline").count(), 1, "{run}");
+        run.says("no newline\nFAIL  ");
+    }
+    // Programs get it all the same.
+    let run = outcome(
+        "fails_without_a_last_newline",
+        &["--nocapture", "--message-format", "json"],
+    );
+    assert!(
+        run.finished("fails_without_a_last_newline")["stdout"]
+            .as_str()
+            .unwrap()
+            .contains("no newline")
+    );
+}
+
+#[test]
+fn outcomes_output_that_is_not_text_does_not_reach_the_terminal() {
+    let run = outcome("fails_after_what_is_not_utf_8", &[]).exits(100);
+    run.says("caf\u{fffd} red  end\n");
+    let run = outcome("fails_after_what_is_not_utf_8", &["--color", "always"]).exits(100);
+    run.says("caf\u{fffd} \u{1b}[31mred\u{1b}[0m  end");
+    let run = outcome(
+        "fails_after_what_is_not_utf_8",
+        &["--message-format", "json"],
+    )
+    .exits(100);
+    let event = run.finished("fails_after_what_is_not_utf_8");
+    let text = event["stdout"].as_str().unwrap();
+    assert!(
+        text.contains("caf\u{fffd} \u{1b}[31mred\u{1b}[0m \u{1b}]0;title\u{7} end\n"),
+        "{text:?}"
+    );
+}
+
+#[test]
+fn outcomes_much_output_is_cut_in_the_middle() {
+    let run = outcome("fails_after_three_megabytes", &["--message-format=json"]).exits(100);
+    assert!(run.stderr.len() < 1_200_000, "{}", run.stderr.len());
+    let run = run
+        .says("the beginning\n")
+        .says("the end\n")
+        .says(" bytes left out ...]");
+    let event = run.finished("fails_after_three_megabytes");
+    let omitted = event["stdout_omitted"].as_u64().unwrap();
+    let text = event["stdout"].as_str().unwrap();
+    assert!(text.contains(&format!("[... {omitted} bytes left out ...]")));
+    assert!(omitted > 1_900_000, "{omitted}");
+    assert_eq!(event["stderr_omitted"], Value::Null);
+
+    let run = outcome("fails_after_three_megabytes", &["--inline-limit", "2 KiB"]).exits(100);
+    assert!(run.stderr.len() < 4096, "{run}");
+    outcome("fails_after_three_megabytes", &["--inline-limit=1G"])
+        .exits(100)
+        .says(&"0".repeat(99))
+        .does_not_say("left out");
+}
+
+#[test]
+fn outcomes_colors_are_for_those_who_want_them() {
+    let escape = "\u{1b}[";
+    outcome("passes", &[]).does_not_say(escape);
+    outcome("passes", &["--color", "always"]).says(escape);
+    outcome("passes", &["--", "--color=always"]).says(escape);
+    let project = Project::shared("outcomes");
+    for (variables, colored) in [
+        (&[("CLICOLOR_FORCE", "1")][..], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&[("CARGO_TERM_COLOR", "always"), ("NO_COLOR", "1")], true),
+        (
+            &[("CARGO_TERM_COLOR", "never"), ("CLICOLOR_FORCE", "1")],
+            false,
+        ),
+    ] {
+        let mut command = project.command(&["--test", "end", "-i", "n.eq(passes)"]);
+        let run = Run::of(command.envs(variables.iter().copied()), &project).exits(0);
+        assert_eq!(run.stderr.contains(escape), colored, "{variables:?}: {run}");
+    }
+}
+
+#[test]
+fn outcomes_json_is_one_object_per_line_from_the_start_to_the_end() {
+    let run = outcome("exits_with_7", &["--message-format", "json"]).exits(100);
+    let mut events = run.all_events();
+    for event in &mut events {
+        if event["seconds"].is_number() {
+            event["seconds"] = 0.into();
+        }
+        if event["usage"].is_object() {
+            event["usage"] = "…".into();
+        }
+        if event["program_version"].is_string() {
+            event["program_version"] = "…".into();
+        }
+    }
+    let lines: Vec<_> = events.iter().map(Value::to_string).collect();
+    insta::assert_snapshot!(lines.join("\n"), @r#"
+    {"event":"started","program":"cargo-maelstrom","program_version":"…","type":"run","version":1}
+    {"event":"started","type":"build"}
+    {"event":"finished","seconds":0,"success":true,"type":"build"}
+    {"count":12,"event":"listed","package":"outcomes","target":{"kind":"test","name":"end"},"type":"binary"}
+    {"event":"started","name":"exits_with_7","package":"outcomes","target":{"kind":"test","name":"end"},"type":"test"}
+    {"event":"finished","exit_code":7,"message":"exit code 7","name":"exits_with_7","package":"outcomes","seconds":0,"status":"failed","stderr":"leaving\n","stdout":"\nrunning 1 test\n","target":{"kind":"test","name":"end"},"type":"test","usage":"…"}
+    {"errors":0,"event":"finished","failed":1,"ignored":0,"not_run":0,"passed":0,"seconds":0,"timed_out":0,"type":"run"}
+    "#);
+}
+
+#[test]
+fn shop_json_leaves_text_for_people_on_stderr() {
+    let project = Project::shared("shop");
+    let run = project
+        .maelstrom(&["--message-format", "json", "-p", "shop-macros"])
+        .exits(0);
+    run.all_events();
+    run.says("PASS  ").says("1 passed");
+}
+
+#[test]
+fn shop_a_reader_who_goes_away_does_not_end_the_run() {
+    let project = Project::shared("shop");
+    for format in ["json", "human"] {
+        let arguments = ["--message-format", format, "-p", "shop-core", "--lib"];
+        let mut child = project
+            .command(&arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{stderr}");
+        assert!(stderr.contains("4 passed"), "{stderr}");
+    }
+    let mut child = project
+        .command(&["--list"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn shop_json_that_cannot_be_written_is_an_error() {
+    let project = Project::shared("shop");
+    let full = || {
+        std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap()
+    };
+    let mut command = project.command(&["--message-format", "json", "-p", "shop-macros"]);
+    let run = Run::of_stdout(&mut command, &project, full()).exits(96);
+    run.says("error: failed to write `standard output`: No space left on device");
+}
+
+#[test]
+fn shop_cargos_own_messages_come_when_asked_for() {
+    let project = Project::shared("shop");
+    let run = project
+        .maelstrom(&["-p", "shop-macros", "--cargo-message-format", "json"])
+        .exits(0);
+    let reasons: Vec<_> = run
+        .all_events()
+        .iter()
+        .map(|event| event["reason"].to_string())
+        .collect();
+    assert!(reasons.contains(&"\"build-finished\"".to_owned()), "{run}");
+    assert!(
+        reasons.contains(&"\"compiler-artifact\"".to_owned()),
+        "{run}"
+    );
+}
+
+#[test]
+fn outcomes_sources_that_a_failed_test_wrote_are_named() {
+    let project = Project::own("outcomes");
+    let before = std::fs::read(project.root.join("lib.rs")).unwrap();
+    let run = project
+        .maelstrom(&["--test", "need", "writes_sources", "--message-format=json"])
+        .exits(100);
+    assert_eq!(run.statuses()["writes_sources_and_passes"], "passed");
+    let written = run.finished("writes_sources_and_fails")["written"].clone();
+    let written: Vec<String> = serde_json::from_value(written).unwrap();
+    let written: Vec<_> = written.iter().map(|path| project.stable(path)).collect();
+    assert_eq!(
+        written,
+        ["<root>/Cargo.lock", "<root>/lib.rs", "<root>/snapshot.new"]
+    );
+    let run = run.says("note: the test wrote to the source tree; its container threw that away: <root>/Cargo.lock, <root>/lib.rs, <root>/snapshot.new\n");
+    assert_eq!(run.stderr.matches("note: the test wrote").count(), 1);
+    assert_eq!(std::fs::read(project.root.join("lib.rs")).unwrap(), before);
+    assert!(project.root.join("Cargo.lock").exists());
+    assert!(!project.root.join("snapshot.new").exists());
+    assert!(!project.root.join("new-directory").exists());
+}
+
+#[test]
+fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
+    let project = Project::own("outcomes");
+    let hints = |run: &Run, name: &str| {
+        let hints = run.finished(name)["hints"].clone();
+        serde_json::from_value::<Vec<String>>(hints)
+            .unwrap_or_default()
+            .join("\n")
+    };
+    let run = project
+        .maelstrom(&["--test", "need", "s", "--message-format=json"])
+        .exits(100);
+    insta::assert_snapshot!(hints(&run, "starts_sh"), @r#"
+    programs of this machine are not in a test's container; to add what this test seems to start, write in maelstrom-test.toml:
+
+        [[directives]]
+        filter = "package.equals(outcomes)"
+        added_layers = [{ programs = ["sh"] }]
+    "#);
+    insta::assert_snapshot!(hints(&run, "reads_a_file_of_the_host"), @r#"
+    files of this machine are not in a test's container; to add what this test seems to look for, write in maelstrom-test.toml:
+
+        [[directives]]
+        filter = "package.equals(outcomes)"
+        added_layers = [{ paths = ["/etc/os-release"], follow_symlinks = true }]
+    "#);
+    assert_eq!(hints(&run, "writes_sources_and_fails"), "");
+    let run = run
+        .says("hint: programs of this machine")
+        .says("hint: files of this machine");
+
+    // What the hints say to write helps.
+    let directives: Vec<_> = ["starts_sh", "reads_a_file_of_the_host"]
+        .map(|name| hints(&run, name).split_once("\n\n").unwrap().1.to_owned())
+        .into();
+    project.directives(&directives.join("\n"));
+    let statuses = project.events(&["--test", "need"]).exits(100).statuses();
+    for name in ["starts_sh", "starts_a_script", "reads_a_file_of_the_host"] {
+        assert_eq!(statuses[name], "passed", "{name}");
+    }
+}

@@ -1,0 +1,8 @@
+#[test]
+fn first() {}
+
+#[test]
+fn second() {}
+
+#[test]
+fn third() {}

@@ -1,0 +1,3 @@
+//! Prints nothing, whatever it is asked.
+
+fn main() {}

@@ -1,0 +1,2 @@
+#[test]
+fn can_be_listed() {}
