@@ -13,36 +13,57 @@ use std::process::{Child, Command, Stdio};
 
 const CROWD: usize = 25;
 
-/// A user and a mount namespace, in which an ordinary user may mount things too.
+/// A mount namespace, and for an ordinary user a user namespace around it, so that
+/// everybody may mount things in here.
 pub struct Nest {
     /// Holds the namespaces as long as its stdin is open.
     holder: Child,
+    has_user_namespace: bool,
 }
 
 impl Nest {
     pub fn new() -> Self {
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        // Another one whose 0 is the machine's is refused, having no user for tests.
+        let has_user_namespace = !uid.is_root();
         let (uid_map, gid_map) = (format!("0 {uid} 1"), format!("0 {gid} 1"));
         let mut command = Command::new("cat");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let enter = move || {
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-            fs::write("/proc/self/setgroups", "deny")?;
-            fs::write("/proc/self/uid_map", &uid_map)?;
-            fs::write("/proc/self/gid_map", &gid_map)
+            if has_user_namespace {
+                unshare(CloneFlags::CLONE_NEWUSER)?;
+                fs::write("/proc/self/setgroups", "deny")?;
+                fs::write("/proc/self/uid_map", &uid_map)?;
+                fs::write("/proc/self/gid_map", &gid_map)?;
+            }
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            Ok(nix::mount::mount(
+                None::<&str>,
+                "/",
+                None::<&str>,
+                private,
+                None::<&str>,
+            )?)
         };
         // SAFETY: system calls on memory of the child's own.
         let holder = unsafe { command.pre_exec(enter) }.spawn().unwrap();
-        Self { holder }
+        Self {
+            holder,
+            has_user_namespace,
+        }
     }
 
     /// Makes a command run in here.
     pub fn command(&self, mut command: Command) -> Command {
         let open = |kind| File::open(format!("/proc/{}/ns/{kind}", self.holder.id())).unwrap();
-        let (user, mounts) = (open("user"), open("mnt"));
+        let mounts = open("mnt");
+        let user = self.has_user_namespace.then(|| open("user"));
         let directory = command.get_current_dir().map(Path::to_owned);
         let enter = move || {
-            setns(&user, CloneFlags::CLONE_NEWUSER)?;
+            if let Some(user) = &user {
+                setns(user, CloneFlags::CLONE_NEWUSER)?;
+            }
             setns(&mounts, CloneFlags::CLONE_NEWNS)?;
             if let Some(directory) = &directory {
                 nix::unistd::chdir(directory)?;
@@ -175,7 +196,7 @@ fn a_disk_that_is_full_at_the_end_of_a_run_of_unruly_costs_no_result() {
     client.wait_for_start_of(waits);
     // While that one's time is not yet up.
     let mut filler = File::create(nest.outside(&directory.join("filler"))).unwrap();
-    let chunk = [1; 64 << 10];
+    let chunk = vec![1; 64 << 10];
     let full = std::iter::repeat_with(|| filler.write_all(&chunk)).find_map(Result::err);
     assert_eq!(full.unwrap().kind(), std::io::ErrorKind::StorageFull);
     let run = client.finish();

@@ -46,7 +46,9 @@ impl Project {
     }
 
     fn fill(&self, name: &str) {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/projects").join(name);
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("tests/projects")
+            .join(name);
         copy_files(&source, &self.root);
     }
 
