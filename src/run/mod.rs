@@ -194,7 +194,7 @@ async fn conduct(
     list_only: bool,
 ) -> Result<(Ending, Packages), SetUpError> {
     let slots = options.settings.slots.value.0.get() as usize;
-    let settings = crate::executor::Settings::of_process(preparation.store.trees())
+    let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let parts = Parts {
         selector: preparation.selector,
