@@ -221,7 +221,7 @@ async fn conduct(
     list_only: bool,
 ) -> Result<(Ending, Packages), SetUpError> {
     let slots = options.settings.slots.value.0.get() as usize;
-    let settings = crate::executor::Settings::of_process(preparation.store.trees())
+    let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let executor = LocalExecutor::new(settings, slots);
     executor.warm_up(0).await.map_err(SetUpError::Machine)?;

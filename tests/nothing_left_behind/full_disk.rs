@@ -3,44 +3,67 @@
 use crate::client::Client;
 use crate::host::needs_containers;
 use crate::project::Project;
+use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 const CROWD: usize = 25;
 
-/// A user and a mount namespace, in which an ordinary user may mount things too.
+/// A mount namespace, and for an ordinary user a user namespace around it, so that
+/// everybody may mount things in here.
 pub struct Nest {
     /// Holds the namespaces as long as its stdin is open.
     holder: Child,
+    has_user_namespace: bool,
 }
 
 impl Nest {
     pub fn new() -> Self {
         let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
+        // Another one whose 0 is the machine's is refused, having no user for tests.
+        let has_user_namespace = !uid.is_root();
         let (uid_map, gid_map) = (format!("0 {uid} 1"), format!("0 {gid} 1"));
         let mut command = Command::new("cat");
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let enter = move || {
-            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS)?;
-            fs::write("/proc/self/setgroups", "deny")?;
-            fs::write("/proc/self/uid_map", &uid_map)?;
-            fs::write("/proc/self/gid_map", &gid_map)
+            if has_user_namespace {
+                unshare(CloneFlags::CLONE_NEWUSER)?;
+                fs::write("/proc/self/setgroups", "deny")?;
+                fs::write("/proc/self/uid_map", &uid_map)?;
+                fs::write("/proc/self/gid_map", &gid_map)?;
+            }
+            unshare(CloneFlags::CLONE_NEWNS)?;
+            let private = MsFlags::MS_REC | MsFlags::MS_PRIVATE;
+            Ok(nix::mount::mount(
+                None::<&str>,
+                "/",
+                None::<&str>,
+                private,
+                None::<&str>,
+            )?)
         };
         // SAFETY: system calls on memory of the child's own.
         let holder = unsafe { command.pre_exec(enter) }.spawn().unwrap();
-        Self { holder }
+        Self {
+            holder,
+            has_user_namespace,
+        }
     }
 
     /// Makes a command run in here.
     pub fn command(&self, mut command: Command) -> Command {
         let open = |kind| File::open(format!("/proc/{}/ns/{kind}", self.holder.id())).unwrap();
-        let (user, mounts) = (open("user"), open("mnt"));
+        let mounts = open("mnt");
+        let user = self.has_user_namespace.then(|| open("user"));
         let directory = command.get_current_dir().map(Path::to_owned);
         let enter = move || {
-            setns(&user, CloneFlags::CLONE_NEWUSER)?;
+            if let Some(user) = &user {
+                setns(user, CloneFlags::CLONE_NEWUSER)?;
+            }
             setns(&mounts, CloneFlags::CLONE_NEWNS)?;
             if let Some(directory) = &directory {
                 nix::unistd::chdir(directory)?;
@@ -61,34 +84,30 @@ impl Nest {
     }
 
     pub fn mount_tmpfs(&self, path: &Path, options: &str) {
-        self.run(
-            "mount",
-            &[
-                "-t",
-                "tmpfs",
-                "-o",
-                options,
-                "tmpfs",
-                path.to_str().unwrap(),
-            ],
-        );
+        self.mount(path, MsFlags::empty(), options);
     }
 
     pub fn remount(&self, path: &Path, options: &str) {
-        self.run(
-            "mount",
-            &["-o", &format!("remount,{options}"), path.to_str().unwrap()],
-        );
+        self.mount(path, MsFlags::MS_REMOUNT, options);
     }
 
-    fn run(&self, program: &str, arguments: &[&str]) {
-        let mut command = Command::new(program);
-        command.args(arguments);
-        let output = self.command(command).output().unwrap();
-        assert!(
-            output.status.success(),
-            "{program} {arguments:?}: {output:?}"
-        );
+    fn mount(&self, path: &Path, flags: MsFlags, options: &str) {
+        let (path, options) = (path.to_owned(), options.to_owned());
+        let mount = move || {
+            let tmpfs = Some("tmpfs");
+            Ok(nix::mount::mount(
+                tmpfs,
+                &path,
+                tmpfs,
+                flags,
+                Some(options.as_str()),
+            )?)
+        };
+        let mut command = self.command(Command::new("true"));
+        // SAFETY: system calls on memory of the child's own. It comes after those
+        // that enter the namespaces.
+        let status = unsafe { command.pre_exec(mount) }.status().unwrap();
+        assert!(status.success());
     }
 
     /// A path as it is from outside.
@@ -111,24 +130,31 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
     let project = Project::copy("crowd");
     project.build();
     let directory = project.root().join("target/maelstrom");
-    for size in ["0", "16k", "64k", "1m", "2m", "4m", "8m"] {
-        let _ = fs::remove_dir_all(&directory);
-        fs::create_dir(&directory).unwrap();
+    fs::create_dir_all(&directory).unwrap();
+    project.start(&[]).finish().assert_all_passed(CROWD);
+    let needed = count_files(&directory);
+    let sizes = ["4k", "16k", "64k", "1m", "2m", "3m", "4m"].map(|size| format!("size={size}"));
+    // Full at the start, in the middle, and at each of the last files of a run.
+    let files = [2, 10, needed / 2]
+        .into_iter()
+        .chain(needed - 10..needed + 2);
+    let files = files.map(|files| format!("size=1g,nr_inodes={files}"));
+    for limit in sizes.into_iter().chain(files) {
         let nest = Nest::new();
-        let limit = if size == "0" {
-            "size=1m,nr_inodes=2".to_owned()
-        } else {
-            format!("size={size}")
-        };
         nest.mount_tmpfs(&directory, &limit);
         let run = Client::start(&mut nest.command(project.json(&[]))).finish();
         println!(
-            "{size}: {:?} {}",
+            "{limit}: {:?} {}",
             run.status.code(),
             run.stderr.lines().last().unwrap_or("")
         );
         match run.status.code() {
-            Some(0) => run.assert_all_passed(CROWD),
+            Some(0) => {
+                run.assert_all_passed(CROWD);
+                for event in run.events.iter().filter(|event| event["type"] == "warning") {
+                    println!("{event}");
+                }
+            }
             // Nothing could be run.
             Some(96) => assert_tells_of_full_disk(&run.stderr),
             Some(100) => {
@@ -144,7 +170,7 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
                     }
                 }
             }
-            code => panic!("{size}: {code:?}: {run}"),
+            code => panic!("{limit}: {code:?}: {run}"),
         }
         nest.remount(&directory, "size=1g,nr_inodes=100k");
         let run = Client::start(&mut nest.command(project.json(&[]))).finish();
@@ -153,6 +179,59 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
         assert_eq!(tmp.count(), 0, "temporary files are left");
     }
     project.assert_nothing_is_left();
+}
+
+#[test]
+fn a_disk_that_is_full_at_the_end_of_a_run_of_unruly_costs_no_result() {
+    needs_containers!();
+    let project = Project::copy("unruly");
+    project.build();
+    let directory = project.root().join("target/maelstrom");
+    let nest = Nest::new();
+    fs::create_dir_all(&directory).unwrap();
+    nest.mount_tmpfs(&directory, "size=64m");
+    let waits = "tests::waits_and_ignores_signals";
+    let arguments = ["--timeout", "1", "--", "--exact", waits, "tests::passes"];
+    let mut client = Client::start(&mut nest.command(project.json(&arguments)));
+    client.wait_for_start_of(waits);
+    // While that one's time is not yet up.
+    let mut filler = File::create(nest.outside(&directory.join("filler"))).unwrap();
+    let chunk = vec![1; 64 << 10];
+    let full = std::iter::repeat_with(|| filler.write_all(&chunk)).find_map(Result::err);
+    assert_eq!(full.unwrap().kind(), std::io::ErrorKind::StorageFull);
+    let run = client.finish();
+    assert_eq!(run.status.code(), Some(100), "{run}");
+    assert_eq!(run.test(waits)["status"], "timed-out", "{run}");
+    assert_eq!(run.test("tests::passes")["status"], "passed", "{run}");
+    run.assert_counts_add_up(2);
+    let warned = run.events.iter().filter(|event| event["type"] == "warning");
+    let warned: Vec<_> = warned
+        .map(|event| event["message"].as_str().unwrap())
+        .collect();
+    assert!(
+        warned
+            .iter()
+            .any(|text| text.contains("failed to write the history")),
+        "{run}"
+    );
+    fs::remove_file(nest.outside(&directory.join("filler"))).unwrap();
+    let arguments = ["--", "--exact", "tests::passes"];
+    Client::start(&mut nest.command(project.json(&arguments)))
+        .finish()
+        .assert_all_passed(1);
+}
+
+fn count_files(directory: &Path) -> usize {
+    let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
+    1 + entries
+        .map(|entry| {
+            if entry.file_type().unwrap().is_dir() {
+                count_files(&entry.path())
+            } else {
+                1
+            }
+        })
+        .sum::<usize>()
 }
 
 fn assert_tells_of_full_disk(text: &str) {

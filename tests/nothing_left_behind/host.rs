@@ -18,8 +18,10 @@ pub fn wait_until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Opti
 /// Whether containers can be had here; says so if not.
 pub fn has_containers() -> bool {
     static DOCTOR: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| {
+        let directory = tempfile::tempdir().unwrap();
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_cargo-maelstrom"))
-            .args(["maelstrom", "doctor"])
+            .args(["maelstrom", "doctor", "--target-dir"])
+            .arg(directory.path())
             .output()
             .unwrap();
         (!output.status.success()).then(|| String::from_utf8_lossy(&output.stdout).into_owned())

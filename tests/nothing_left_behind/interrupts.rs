@@ -8,9 +8,12 @@ use nix::sys::signal::Signal;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::OwnedFd;
-use std::os::unix::process::CommandExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// Tests in the project `crowd`.
+const CROWD: u64 = 25;
 
 /// A client whose terminal is ours to type at.
 struct AtTerminal {
@@ -133,7 +136,6 @@ fn sigterm_ends_a_run_of_unruly_with_what_was_done() {
 #[test]
 fn a_run_of_crowd_interrupted_at_any_time_tells_of_each_test_once() {
     needs_containers!();
-    const CROWD: u64 = 25;
     let mut random = Random::seeded();
     let project = Project::copy("crowd");
     let whole = project.start(&[]).finish();
@@ -172,7 +174,6 @@ fn a_client_interrupted_as_it_starts_ends_as_interrupted() {
         };
         client.signal(signal);
         let run = client.finish();
-        use std::os::unix::process::ExitStatusExt;
         // Before it could say what to do with the signal, it is the kernel's.
         let by_kernel = run.status.signal() == Some(signal as i32) && run.events.is_empty();
         assert!(by_kernel || run.status.code() == Some(130), "{run}");

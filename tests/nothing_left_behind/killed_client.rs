@@ -12,6 +12,10 @@ const CROWD: usize = 25;
 
 const ROUNDS: usize = 30;
 
+/// More than one run takes, given that the kernel frees them a little later, and
+/// fewer than there would be if only those of the launchers were kept.
+const NAMESPACES: usize = 50;
+
 #[test]
 fn a_killed_run_of_crowd_leaves_nothing_and_the_next_works() {
     needs_containers!();
@@ -61,7 +65,7 @@ fn a_client_killed_at_any_time_leaves_nothing() {
     let started = Instant::now();
     project.start(&[]).finish().assert_all_passed(CROWD);
     let length = started.elapsed().as_micros() as u64;
-    for round in 0..ROUNDS {
+    for round in 0..ROUNDS / 2 {
         match round % 3 {
             0 => fs::remove_dir_all(project.store()).unwrap(),
             1 => fs::remove_dir_all(project.root().join("target")).unwrap(),
@@ -124,11 +128,12 @@ fn what_a_killed_client_was_making_is_cleared_by_the_next() {
 #[test]
 fn namespaces_of_killed_runs_are_free_again() {
     needs_containers!();
+    if nix::unistd::geteuid().is_root() {
+        println!("only as an ordinary user: root's limit on namespaces is the machine's");
+        return;
+    }
     let project = Project::copy("crowd");
     project.start(&[]).finish().assert_all_passed(CROWD);
-    // More than one run takes, given that the kernel frees them a little later, and
-    // fewer than there would be if only those of the launchers were kept.
-    const NAMESPACES: usize = 50;
     let nest = crate::full_disk::Nest::new();
     for kind in ["user", "mnt", "net", "pid", "ipc", "uts"] {
         nest.write(

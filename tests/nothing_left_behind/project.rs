@@ -6,14 +6,24 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 /// How soon everything must be gone.
 const SOON: Duration = Duration::from_secs(1);
 
+/// Held shared by tests that leave the others time to run, exclusively by the rest.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+enum Turn {
+    Shared(#[expect(dead_code, reason = "only held")] RwLockReadGuard<'static, ()>),
+    Alone(#[expect(dead_code, reason = "only held")] RwLockWriteGuard<'static, ()>),
+}
+
 /// A workspace, and the program in it.
 pub struct Project {
+    _turn: Turn,
     directory: TempDir,
     root: PathBuf,
     program: PathBuf,
@@ -22,16 +32,33 @@ pub struct Project {
 impl Project {
     /// A copy of `tests/projects/NAME`.
     pub fn copy(name: &str) -> Self {
+        let project = Self::empty();
+        project.fill(name);
+        project
+    }
+
+    /// A copy of `tests/projects/NAME` for a test that takes all of the machine.
+    pub fn copy_alone(name: &str) -> Self {
+        let alone = MACHINE.write().unwrap_or_else(PoisonError::into_inner);
+        let project = Self::new(Turn::Alone(alone));
+        project.fill(name);
+        project
+    }
+
+    fn fill(&self, name: &str) {
         let source = Path::new(env!("CARGO_MANIFEST_DIR"))
             .join("tests/projects")
             .join(name);
-        let project = Self::empty();
-        copy_files(&source, &project.root);
-        project
+        copy_files(&source, &self.root);
     }
 
     /// A workspace whose files are yet to be written.
     pub fn empty() -> Self {
+        let shared = MACHINE.read().unwrap_or_else(PoisonError::into_inner);
+        Self::new(Turn::Shared(shared))
+    }
+
+    fn new(turn: Turn) -> Self {
         let directory = tempfile::Builder::new()
             .prefix("nothing-left-")
             .tempdir()
@@ -47,6 +74,7 @@ impl Project {
             fs::copy(built, &program).unwrap();
         }
         Self {
+            _turn: turn,
             directory,
             root,
             program,

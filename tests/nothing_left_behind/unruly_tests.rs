@@ -8,6 +8,12 @@ use std::fs;
 use std::os::unix::process::CommandExt;
 use std::time::{Duration, Instant};
 
+/// Where the bomb would stop were there no limit for each test.
+const PROCESSES: u64 = 8000;
+
+/// Where it does stop.
+const OF_A_TEST: u64 = 4096;
+
 #[test]
 fn daemons_of_a_test_of_unruly_end_with_it() {
     needs_containers!();
@@ -71,12 +77,34 @@ fn shared_things() -> BTreeSet<String> {
 }
 
 #[test]
+fn a_test_of_unruly_that_fills_its_scratch_space_is_told_so() {
+    needs_containers!();
+    let project = Project::copy("unruly");
+    project.build();
+    let (fills, other) = ("tests::fills_the_scratch_space", "tests::takes_a_moment");
+    // The more slots, the smaller each one's space.
+    let run = project
+        .start(&["-j64", "--", "--exact", fills, other])
+        .finish();
+    let event = run.test(fills);
+    assert_eq!(event["status"], "failed", "{run}");
+    assert!(
+        event["stderr"].as_str().unwrap().contains("StorageFull"),
+        "{run}"
+    );
+    let hint = event["hints"][0].as_str().unwrap();
+    assert!(
+        hint.contains("space for what a test writes was used up"),
+        "{hint}"
+    );
+    assert_eq!(run.test(other)["status"], "passed", "{run}");
+    project.assert_nothing_is_left();
+}
+
+#[test]
 fn a_fork_bomb_of_unruly_ends_with_its_time_and_leaves_room_for_others() {
     needs_containers!();
-    // Were there no limit for each test, the bomb would stop here.
-    const PROCESSES: u64 = 8000;
-    const OF_A_TEST: u64 = 4096;
-    let project = Project::copy("unruly");
+    let project = Project::copy_alone("unruly");
     project.build();
     let (bomb, other) = ("tests::bombs_with_forks", "tests::takes_a_moment");
     let words = ["--timeout", "2", "--", "--exact", bomb, other];
