@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     maelstrom::container::run_if_launcher();
+    maelstrom::cargo::guard::run_if_guard();
     match Request::of_process() {
         Ok(Request::Test(options)) => maelstrom::run::run(&options).into(),
         Ok(Request::Doctor(options)) => maelstrom::run::doctor(&options).into(),

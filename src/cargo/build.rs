@@ -4,24 +4,15 @@
 //! Who the child is: Cargo, in our process group, so that the terminal's Ctrl-C and
 //! Ctrl-Z reach it and a question for a password can be answered. It gets no standard
 //! input. It dies by itself, by the terminal, or with everything it started when
-//! [`Build::kill`] is called or the build is dropped; should we die first, its next
-//! message fails and it stops.
+//! [`Build::kill`] is called or the build is dropped; should we be killed, its guard
+//! does the same.
 
 use super::{
     CargoError, Invocation, TestBinary, Workspace,
     assembly::{Assembler, Said},
+    guard, process_tree,
 };
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
-use std::{
-    collections::{BTreeSet, VecDeque},
-    fs,
-    process::Stdio,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
     process::{Child, ChildStderr, ChildStdout, Command},
@@ -111,6 +102,10 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
         program: invocation.cargo.clone(),
         source,
     })?;
+    if let (Some(program), Some(id)) = (&invocation.guard, child.id()) {
+        // That there is no guard is no reason not to build.
+        let _ = guard::start(program, id);
+    }
     Ok(StartedBuild {
         invocation: invocation.clone(),
         child: Process(child),
@@ -285,21 +280,7 @@ impl Process {
     fn kill(&mut self) {
         // No id: it has been waited for, and is no process any more.
         let Some(id) = self.0.id() else { return };
-        // All are stopped before any is killed, so that none can start another or be
-        // lost from the tree. Stopping takes effect a little later, hence again, until
-        // there is nothing new.
-        let root = id as i32;
-        let mut stopped = BTreeSet::new();
-        loop {
-            let found = tree(root);
-            let new: Vec<_> = found.difference(&stopped).copied().collect();
-            if new.is_empty() {
-                break;
-            }
-            signal(&new, Signal::SIGSTOP);
-            stopped.extend(new);
-        }
-        signal(&stopped, Signal::SIGKILL);
+        process_tree::kill(id as i32);
     }
 }
 
@@ -307,31 +288,6 @@ impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
     }
-}
-
-/// One that is gone meanwhile has no need of a signal.
-fn signal<'a>(processes: impl IntoIterator<Item = &'a i32>, signal: Signal) {
-    for process in processes {
-        let _ = kill(Pid::from_raw(*process), signal);
-    }
-}
-
-/// A process and all below it.
-fn tree(root: i32) -> BTreeSet<i32> {
-    let mut found = BTreeSet::new();
-    let mut open = vec![root];
-    while let Some(process) = open.pop() {
-        found.insert(process);
-        let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
-            continue;
-        };
-        for thread in threads.flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            let children = children.split_whitespace();
-            open.extend(children.filter_map(|id| id.parse::<i32>().ok()));
-        }
-    }
-    found
 }
 
 /// Lines of a pipe. What was read of one is kept when waiting for its end is given up.

@@ -23,7 +23,8 @@
 //!
 //! Front to back: `options` are what the user gave Cargo; `metadata` and
 //! `manifest` make the `Workspace`, with its `toolchain` and `configuration`;
-//! `selection` and `targets` say what Cargo would select; `build` runs Cargo, and
+//! `selection` and `targets` say what Cargo would select; `build` runs Cargo, with a
+//! `guard` that ends its `process_tree` should we be killed, and
 //! `assembly` turns its messages into test binaries with the help of `place`,
 //! `lockfile` and `environment`; `doctests` looks for what is left out.
 
@@ -33,11 +34,13 @@ mod configuration;
 mod doctests;
 mod environment;
 mod error;
+pub mod guard;
 mod lockfile;
 mod manifest;
 mod metadata;
 mod options;
 mod place;
+mod process_tree;
 mod selection;
 mod targets;
 mod toolchain;

@@ -28,7 +28,7 @@ impl CliError {
                 // Whoever closed the stream does not want to know.
                 let _ = error.print();
             }
-            Self::Config(error) => eprintln!("error: {error}"),
+            Self::Config(error) => crate::report::to_stderr(format_args!("error: {error}")),
         }
         self.exit_code()
     }

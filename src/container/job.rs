@@ -37,15 +37,24 @@ const OOM_SCORE: &str = "500";
 /// Room for options of mount(2): a page, less the final NUL.
 const MOUNT_OPTIONS: usize = 4095;
 
+/// What a launcher knows of the machine that its jobs go by.
+#[derive(Clone, Copy, Debug)]
+pub struct Machine {
+    /// A fresh `/proc` is refused: jobs see the outer one.
+    pub outer_proc: bool,
+    /// How many processes and threads a job may have.
+    pub processes: Option<u64>,
+}
+
 /// Sets the job up and becomes its program or its init.
 pub fn run(
     request: &Request<&CStr>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
     mut report: File,
-    outer_proc: bool,
+    machine: Machine,
 ) -> ! {
-    let outcome = set_up(request, stdout, stderr, outer_proc).and_then(|scratch| {
+    let outcome = set_up(request, stdout, stderr, machine).and_then(|scratch| {
         if request.init {
             init::run(request, scratch.as_ref())
         } else {
@@ -120,7 +129,7 @@ fn set_up(
     request: &Request<&CStr>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
-    outer_proc: bool,
+    machine: Machine,
 ) -> Result<Option<OwnedFd>, StepError> {
     map_ids(request.user, request.group)?;
     fs::write("/proc/self/oom_score_adj", OOM_SCORE).step("raise oom_score_adj")?;
@@ -136,7 +145,7 @@ fn set_up(
     nix::unistd::chdir("/").step("enter the launcher's root")?;
     nix::unistd::chroot("root").step("look from the root")?;
     for (index, step) in request.mounts.iter().enumerate() {
-        make_mount(index, step.kind, step.mount_point, outer_proc).step_with(|| {
+        make_mount(index, step.kind, step.mount_point, machine.outer_proc).step_with(|| {
             let mount_point = step.mount_point.to_string_lossy();
             format!("mount {} at {mount_point}", step.kind.name())
         })?;
@@ -152,7 +161,7 @@ fn set_up(
         let directory = request.working_directory.to_string_lossy();
         format!("enter the working directory {directory}")
     })?;
-    set_limits(request.open_files)?;
+    set_limits(request.open_files, machine.processes)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     nix::sys::prctl::set_no_new_privs().step("set no_new_privs")?;
     sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step("attach stdout")?;
@@ -355,11 +364,17 @@ fn lock_mounts(request: &Request<&CStr>, proc: &OwnedFd) -> Result<(), StepError
     write("self/gid_map", format!("{group} {group} 1")).step("lock the job's mounts")
 }
 
-fn set_limits(open_files: u64) -> Result<(), StepError> {
+fn set_limits(open_files: u64, processes: Option<u64>) -> Result<(), StepError> {
     // Not zero: only 1 keeps a dump handler from being run. See core(5).
     setrlimit(Resource::RLIMIT_CORE, 1, 1).step("set the core limit")?;
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).step("read the file limit")?;
-    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step("set the file limit")
+    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step("set the file limit")?;
+    match processes {
+        Some(limit) => {
+            setrlimit(Resource::RLIMIT_NPROC, limit, limit).step("set the process limit")
+        }
+        None => Ok(()),
+    }
 }
 
 /// Executes the program in this very process.

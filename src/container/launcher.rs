@@ -6,7 +6,7 @@
 //! closes or its starter dies, and every job of the slot dies with it.
 
 use super::channel::{Channel, Received};
-use super::job::{self, JobRecord, ProgramEnd};
+use super::job::{self, JobRecord, Machine, ProgramEnd};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
@@ -15,6 +15,7 @@ use super::sys::{self, Cloned};
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
+use nix::sys::resource::{Resource, getrlimit};
 use std::fs::{self, File};
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -35,7 +36,10 @@ pub fn run(
     forbid_control_group_namespaces();
     let own_sys = prepare::enter_root(config, trees)?;
     let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
-    let outer_proc = !prepare::proc_can_be_mounted();
+    let machine = Machine {
+        outer_proc: !prepare::proc_can_be_mounted(),
+        processes: process_limit(),
+    };
     // Errors were the client's to see until here; jobs have their own.
     let null = File::options()
         .read(true)
@@ -47,13 +51,13 @@ pub fn run(
     }
     channel
         .send(&Reply::Ready {
-            outer_proc,
+            outer_proc: machine.outer_proc,
             network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
         })
         .step("tell the client")?;
     let mut buffer = Vec::new();
     while let Some(received) = channel.receive_job(buffer).step("receive a job")? {
-        let (reply, used) = run_job(received, outer_proc, channel)?;
+        let (reply, used) = run_job(received, machine, channel)?;
         let reply = match network.as_mut().map_or(Ok(()), NetworkNamespace::clear) {
             Ok(()) => reply,
             Err(error) => {
@@ -81,11 +85,36 @@ fn forbid_control_group_namespaces() {
     let _ = fs::write("/proc/sys/user/max_cgroup_namespaces", "0");
 }
 
+/// An eighth of what this user or the machine can have, so that a fork bomb leaves
+/// others room; but no less than anybody could reasonably need. Before Linux 5.14
+/// the limit counts the user's processes outside the job too: none is set then.
+fn process_limit() -> Option<u64> {
+    const ENOUGH: u64 = 4096;
+    let release = rustix::system::uname();
+    let mut numbers = release
+        .release()
+        .to_str()
+        .ok()?
+        .split('.')
+        .map(str::parse::<u32>);
+    let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
+    if version < (5, 14) {
+        return None;
+    }
+    let (soft, _) = getrlimit(Resource::RLIMIT_NPROC).ok()?;
+    let ids: u64 = std::fs::read_to_string("/proc/sys/kernel/pid_max")
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some((soft.min(ids) / 8).max(ENOUGH).min(soft))
+}
+
 /// Runs one job to its end. An error means that this launcher is of no use any
 /// more; a job that could not be started is a reply.
 fn run_job(
     received: Received,
-    outer_proc: bool,
+    machine: Machine,
     channel: &mut Channel,
 ) -> Result<(Reply, Vec<u8>), StepError> {
     let started = Instant::now();
@@ -99,7 +128,7 @@ fn run_job(
                 received.stdout.as_fd(),
                 received.stderr.as_fd(),
                 File::from(report),
-                outer_proc,
+                machine,
             );
         }
         Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),

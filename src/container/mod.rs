@@ -35,6 +35,7 @@ pub use protocol::{
     Ended, HostBind, LauncherConfig, MountKind, MountStep, NetworkKind, Request, Root, StepError,
     Usage,
 };
+pub use starter::give_to_jobs;
 
 /// Becomes a launcher if this process was executed as one, and then never
 /// returns. Must be the first thing a program does, while it has one thread.

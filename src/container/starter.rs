@@ -16,8 +16,10 @@ use super::sys::{self, Cloned};
 use nix::libc;
 use nix::sched::CloneFlags;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
+use std::sync::LazyLock;
 
 /// The host uid and gid that jobs of a real root get: in the range systemd sets
 /// aside for containers, and owner of nothing.
@@ -86,6 +88,17 @@ fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepErro
             sys::exit(0)
         }
     }
+}
+
+/// Makes a pipe the jobs' own, so that they can open it by a name such as
+/// `/dev/stdout`. For a client that is real root; any other's pipes are already.
+pub fn give_to_jobs(pipe: BorrowedFd<'_>) -> io::Result<()> {
+    static IS_REAL_ROOT: LazyLock<bool> = LazyLock::new(is_real_root);
+    if *IS_REAL_ROOT {
+        let (uid, gid) = (UNPRIVILEGED_ID.into(), UNPRIVILEGED_ID.into());
+        nix::unistd::fchown(pipe, Some(uid), Some(gid))?;
+    }
+    Ok(())
 }
 
 /// Whether the user here is uid 0 of the machine, to whom the kernel gives the

@@ -20,6 +20,10 @@ use std::time::Duration;
 /// place.
 const LAUNCHERS_PER_SLOT: usize = 4;
 
+/// Scratch space that a job gets however many slots there are, in bytes, unless
+/// half the memory is less.
+const LEAST_SCRATCH: u64 = 1 << 30;
+
 /// What is the same for all jobs of an executor.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -48,18 +52,23 @@ struct Slot {
 }
 
 impl Settings {
-    /// This program's own launcher and limits: a job may write as much as half
-    /// the memory holds, as with any tmpfs, and open as many files as this
-    /// process.
-    pub fn of_process(trees: PathBuf) -> io::Result<Self> {
+    /// This program's own launcher and limits: a job may open as many files as this
+    /// process, and write its slot's share of half the memory: tmpfs mounts that take
+    /// more than there is take the machine down, for no kill frees what they hold.
+    pub fn of_process(trees: PathBuf, slots: usize) -> io::Result<Self> {
         use nix::sys::resource::{Resource, getrlimit};
         Ok(Self {
             launcher: "/proc/self/exe".into(),
             trees,
-            scratch_size: nix::sys::sysinfo::sysinfo()?.ram_total() / 2,
+            scratch_size: scratch_size(nix::sys::sysinfo::sysinfo()?.ram_total(), slots),
             open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
         })
     }
+}
+
+fn scratch_size(memory: u64, slots: usize) -> u64 {
+    let half = memory / 2;
+    (half / slots.max(1) as u64).max(LEAST_SCRATCH).min(half)
 }
 
 impl LocalExecutor {
@@ -70,16 +79,17 @@ impl LocalExecutor {
         }
     }
 
-    /// Whether containers can be made here at all. What it takes to find out is
-    /// kept for the first job.
-    pub async fn try_out(&self) -> Result<(), LauncherError> {
+    /// Starts the launcher that most jobs need, so that it is there when the first
+    /// one comes. Fails where no containers can be made at all.
+    pub async fn warm_up(&self, slot: usize) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: NetworkKind::Loopback,
             binds: Vec::new(),
         };
         let launcher = Launcher::start(&self.settings.launcher, &config).await?;
-        self.put_back(0, config, launcher, Vec::new());
+        tracing::debug!("the launcher of slot {slot} is ready");
+        self.put_back(slot, config, launcher, Vec::new());
         Ok(())
     }
 
@@ -186,6 +196,10 @@ impl LocalExecutor {
     fn put_back(&self, slot: usize, config: LauncherConfig, launcher: Launcher, buffer: Vec<u8>) {
         let mut slot = self.slots[slot].borrow_mut();
         slot.buffer = buffer;
+        // One that was started ahead of time may have come meanwhile.
+        if slot.launchers.iter().any(|(key, _)| *key == config) {
+            return;
+        }
         slot.launchers.push_back((config, launcher));
         if slot.launchers.len() > LAUNCHERS_PER_SLOT {
             slot.launchers.pop_front();
@@ -318,4 +332,18 @@ fn common_ancestor(a: &Utf8Path, b: &Utf8Path) -> Utf8PathBuf {
         .take_while(|(a, b)| a == b)
         .map(|(component, _)| component)
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::scratch_size;
+
+    #[test]
+    fn slots_share_half_the_memory_but_each_has_a_gibibyte() {
+        const GIB: u64 = 1 << 30;
+        assert_eq!(scratch_size(64 * GIB, 1), 32 * GIB);
+        assert_eq!(scratch_size(64 * GIB, 4), 8 * GIB);
+        assert_eq!(scratch_size(64 * GIB, 64), GIB);
+        assert_eq!(scratch_size(GIB, 64), GIB / 2);
+    }
 }

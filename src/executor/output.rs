@@ -61,6 +61,10 @@ pub enum Output {
     Stream { limit: usize, sink: Sink },
 }
 
+/// Reads in a row, before other jobs and signals are looked after: a job may print
+/// as fast as it is read, for as long as it likes.
+const IN_A_ROW: usize = 8;
+
 /// Collects one stream of one job.
 pub(super) struct Collector {
     pipe: Receiver,
@@ -82,6 +86,7 @@ impl Collector {
             &ours,
             nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
         )?;
+        crate::container::give_to_jobs(theirs.as_fd())?;
         let limit = match &output {
             Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
         };
@@ -100,9 +105,17 @@ impl Collector {
     /// Collects for ever: whoever waits for the job waits for its end, not for
     /// this.
     pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
+        let mut in_a_row = 0;
         while !self.taken.ended && self.pipe.readable().await.is_ok() {
             let Self { pipe, taken } = self;
-            let _ = pipe.try_io(|| taken.take(pipe.as_fd(), buffer));
+            if pipe.try_io(|| taken.take(pipe.as_fd(), buffer)).is_err() {
+                in_a_row = 0;
+                continue;
+            }
+            in_a_row += 1;
+            if in_a_row % IN_A_ROW == 0 {
+                tokio::task::yield_now().await;
+            }
         }
         std::future::pending::<()>().await;
     }

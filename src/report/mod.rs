@@ -12,6 +12,7 @@ mod cargo_line;
 mod event;
 mod fancy;
 mod json;
+mod lines;
 mod narrator;
 mod outcome;
 mod output;
@@ -23,6 +24,7 @@ mod terminal;
 mod units;
 
 pub use event::{Binary, Case, Event, Repeat, TestId};
+pub use lines::{to_stderr, to_stdout};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
 pub use terminal::{ColorChoice, Paint, Role, UnknownColorChoice};
 

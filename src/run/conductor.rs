@@ -5,6 +5,7 @@
 //! message here: the build, preparing containers (on threads of their own),
 //! listings and tests (in containers).
 
+use super::interrupts::{self, Interrupts};
 use super::lister::{self, ListError, Lister};
 use super::selector::Selector;
 use super::test_container::{ContainerBuilder, ContainerError};
@@ -22,7 +23,6 @@ use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 
 /// A test that has been running for so long is worth a line, and another after
@@ -68,8 +68,6 @@ pub struct Ending {
 pub enum RunError {
     #[error(transparent)]
     Cargo(#[from] CargoError),
-    #[error("failed to watch for signals")]
-    Signals(#[source] std::io::Error),
 }
 
 pub struct Conductor {
@@ -215,14 +213,17 @@ impl Conductor {
     }
 
     /// Runs everything the build yields. Must be called within a `LocalSet`.
-    pub async fn run(mut self, mut build: Build) -> Result<(Ending, History), RunError> {
-        let mut interrupts = watch(SignalKind::interrupt())?;
-        let mut terminations = watch(SignalKind::terminate())?;
+    pub async fn run(
+        mut self,
+        mut build: Build,
+        mut interrupts: Interrupts,
+    ) -> Result<(Ending, History), RunError> {
         let mut ticks = tokio::time::interval(report::TICK);
         let mut building = true;
         let build_started = Instant::now();
         self.report(&Event::BuildStarted);
         self.pack_sources();
+        self.warm_up();
         loop {
             self.start_work();
             let idle = self.preparing.is_empty() && self.running.is_empty();
@@ -241,12 +242,8 @@ impl Conductor {
                         self.prepared(prepared);
                     }
                 }
-                _ = interrupts.recv() => {
-                    self.interrupt(Cancellation::Interrupted, &mut build).await;
-                    building = false;
-                }
-                _ = terminations.recv() => {
-                    self.interrupt(Cancellation::Terminated, &mut build).await;
+                reason = interrupts.next() => {
+                    self.interrupt(reason, &mut build).await;
                     building = false;
                 }
                 event = build.next(), if building => match event {
@@ -281,11 +278,22 @@ impl Conductor {
         });
     }
 
+    /// Starts the other slots' launchers while Cargo builds.
+    fn warm_up(&self) {
+        for slot in 1..self.slots.total() {
+            let executor = self.parts.executor.clone();
+            // The first slot has shown that it works; if it does not for this one,
+            // its first job tells.
+            tokio::task::spawn_local(async move { executor.warm_up(slot).await });
+        }
+    }
+
     fn build_event(&mut self, event: BuildEvent, started: Instant) {
+        tracing::trace!("{event:?}");
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
             BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
-            BuildEvent::Message(line) => println!("{line}"),
+            BuildEvent::Message(line) => report::to_stdout(format_args!("{line}")),
             BuildEvent::Compiling(_) | BuildEvent::Built { .. } => {}
             BuildEvent::Finished { success, .. } => {
                 self.report(&Event::BuildFinished {
@@ -324,6 +332,12 @@ impl Conductor {
     }
 
     fn prepared(&mut self, prepared: Prepared) {
+        match &prepared {
+            Prepared::Sources => tracing::debug!("the sources are packed"),
+            Prepared::ForListing { binary, .. } | Prepared::ForTests { binary, .. } => {
+                tracing::debug!("a container for {} is ready", binary.path);
+            }
+        }
         self.tell_warnings();
         if self.preparing.is_empty() {
             self.report(&Event::Packed);
@@ -718,22 +732,39 @@ impl Conductor {
     /// Starts nothing more.
     fn cancel(&mut self, reason: Cancellation) {
         self.cancelled = Some(reason);
+        self.drop_waiting();
+        self.report(&Event::Cancelled(reason));
+    }
+
+    /// Empties the queue.
+    fn drop_waiting(&mut self) {
         let waiting = self.queue.drain();
         let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
         self.ending.summary.not_run += tests.count() as u64;
-        self.report(&Event::Cancelled(reason));
     }
 
     /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
     async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
+        interrupts::end_at_next();
         build.kill();
         self.cancel(reason);
-        self.ending.summary.not_run += self.since.len() as u64;
-        self.since.clear();
         // Dropping a test's task drops its launcher, which takes the test along.
         self.running.abort_all();
-        while self.running.join_next().await.is_some() {}
+        while let Some(ended) = self.running.join_next().await {
+            // It had ended before it could be aborted.
+            if let Ok(ended) = ended {
+                self.work_ended(ended);
+            }
+        }
+        self.ending.summary.not_run += self.since.len() as u64;
+        self.since.clear();
         self.preparing.detach_all();
+        let unprepared = self.containers.values_mut().map(|group| match group {
+            Group::Preparing(cases) => std::mem::take(cases).len(),
+            Group::Ready(_) | Group::Failed(_) => 0,
+        });
+        let unprepared = unprepared.sum::<usize>() * self.repeats().len();
+        self.ending.summary.not_run += unprepared as u64;
     }
 
     fn tick(&mut self) {
@@ -790,8 +821,4 @@ fn subject<'a>(binary: &'a TestBinary, name: &'a str) -> Subject<'a> {
         target: &binary.target,
         name,
     }
-}
-
-fn watch(kind: SignalKind) -> Result<Signal, RunError> {
-    signal(kind).map_err(RunError::Signals)
 }

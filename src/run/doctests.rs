@@ -3,12 +3,15 @@
 use super::{SetUpError, preparation};
 use crate::cargo::{self, Package};
 use crate::cli::{ExitCode, Options};
+use crate::report;
 use std::sync::Arc;
 
 /// Runs `cargo test --doc`, and says so.
 pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, SetUpError> {
     let invocation = preparation::invocation(options)?;
-    eprintln!("documentation tests are run by Cargo, outside containers: cargo test --doc");
+    report::to_stderr(format_args!(
+        "documentation tests are run by Cargo, outside containers: cargo test --doc"
+    ));
     let mut command = tokio::process::Command::new(&invocation.cargo);
     command
         .current_dir(&invocation.directory)
@@ -17,12 +20,12 @@ pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, Se
     if options.settings.stop_after.value.failures().is_none() {
         command.arg("--no-fail-fast");
     }
-    let status = command
-        .arg("--")
-        .args(arguments)
-        .status()
-        .await
-        .map_err(SetUpError::Start)?;
+    command.arg("--").args(arguments);
+    let mut child = command.spawn().map_err(SetUpError::Start)?;
+    if let (Some(program), Some(id)) = (&invocation.guard, child.id()) {
+        let _ = cargo::guard::start(program, id);
+    }
+    let status = child.wait().await.map_err(SetUpError::Start)?;
     Ok(match status.code() {
         Some(0) => ExitCode::Success,
         // Cargo gives failed tests and a failed build the same code.

@@ -2,7 +2,7 @@
 
 use crate::cli::{DoctorOptions, ExitCode};
 use crate::container::doctor::{self, Check, Finding};
-use crate::report::{Paint, Role};
+use crate::report::{self, Paint, Role};
 use crate::store::Store;
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: failed to start: {error}");
+            report::to_stderr(format_args!("error: failed to start: {error}"));
             return ExitCode::SetUp;
         }
     };
@@ -37,18 +37,20 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
                 (Role::Bad, "bad", found, Some(remedy))
             }
         };
-        println!(
+        report::to_stdout(format_args!(
             "{:<7} {:width$}  {found}",
             paint.apply(role, word),
             check.what
-        );
+        ));
         if let Some(remedy) = remedy {
-            println!("{:7} {:width$}  -> {remedy}", "", "");
+            report::to_stdout(format_args!("{:7} {:width$}  -> {remedy}", "", ""));
         }
     }
     match code {
-        ExitCode::Success => println!("\nTests can run in containers here."),
-        _ => println!("\nTests cannot run in containers here until what is bad is mended."),
+        ExitCode::Success => report::to_stdout(format_args!("\nTests can run in containers here.")),
+        _ => report::to_stdout(format_args!(
+            "\nTests cannot run in containers here until what is bad is mended."
+        )),
     }
     code
 }

@@ -45,7 +45,7 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) 
     if outcome.scratch_full {
         hints.push(
             "the space for what a test writes was used up: `/tmp`, HOME and every changed file \
-             share one tmpfs of half the machine's memory"
+             share one tmpfs, of half the machine's memory divided by the number of slots (`-j`)"
                 .to_owned(),
         );
     }

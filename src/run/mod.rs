@@ -9,6 +9,7 @@ mod conductor;
 mod doctests;
 mod doctor;
 mod hints;
+mod interrupts;
 mod lister;
 mod lists;
 mod preparation;
@@ -18,7 +19,7 @@ mod verdict;
 
 use crate::cargo::{CargoError, Stderr};
 use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
-use crate::config::{Color, NoTests};
+use crate::config::{Color, LogLevel, NoTests};
 use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
 use crate::executor::LocalExecutor;
@@ -28,6 +29,7 @@ use crate::schedule::history::HistoryError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use conductor::{Conductor, Ending, Parts, RunError, Running};
+use interrupts::Interrupts;
 use preparation::Preparation;
 use std::cell::RefCell;
 use std::error::Error;
@@ -82,6 +84,7 @@ pub fn doctor(options: &DoctorOptions) -> ExitCode {
 
 /// Does what the options ask for.
 pub fn run(options: &Options) -> ExitCode {
+    start_log(options.settings.log_level.value);
     match try_run(options) {
         Ok(code) => code,
         Err(SetUpError::Cargo(CargoError::OutsideSelection { packages })) => {
@@ -98,12 +101,12 @@ pub fn run(options: &Options) -> ExitCode {
 
 fn print_error(options: &Options, error: &dyn Error) {
     let label = paint(options).apply(report::Role::Bad, "error:");
-    eprintln!("{label} {}", chain(error));
+    report::to_stderr(format_args!("{label} {}", chain(error)));
 }
 
 fn try_run(options: &Options) -> Result<ExitCode, SetUpError> {
     if let Action::PrintConfig(text) = &options.action {
-        print!("{text}");
+        report::to_stdout(format_args!("{}", text.trim_end()));
         return Ok(ExitCode::Success);
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,7 +135,7 @@ async fn init(options: &Options) -> Result<ExitCode, SetUpError> {
     let file = std::fs::File::create_new(&path);
     match file.and_then(|mut file| io::Write::write_all(&mut file, directive::STARTER.as_bytes())) {
         Ok(()) => {
-            eprintln!("wrote {path}");
+            report::to_stderr(format_args!("wrote {path}"));
             Ok(ExitCode::Success)
         }
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SetUpError::Exists(path)),
@@ -144,7 +147,7 @@ async fn build_only(options: &Options) -> Result<ExitCode, SetUpError> {
     let mut preparation = Preparation::new(options, Stderr::Inherited).await?;
     while let Some(event) = preparation.build.next().await {
         match event? {
-            crate::cargo::BuildEvent::Message(line) => println!("{line}"),
+            crate::cargo::BuildEvent::Message(line) => report::to_stdout(format_args!("{line}")),
             crate::cargo::BuildEvent::Finished { success: false, .. } => {
                 return Ok(ExitCode::BuildFailed);
             }
@@ -164,12 +167,18 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
         Stderr::Inherited
     };
     let reporter = Rc::new(RefCell::new(reporter));
-    let preparation = Preparation::new(options, stderr).await?;
+    let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
+    let preparation = tokio::select! {
+        biased;
+        // Dropped in the middle of it, the preparation ends Cargo.
+        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+        preparation = Preparation::new(options, stderr) => preparation?,
+    };
     reporter.borrow_mut().report(&Event::RunStarted);
     for warning in &preparation.warnings {
         reporter.borrow_mut().report(&Event::Warning(warning));
     }
-    let outcome = conduct(options, preparation, &reporter, list_only).await;
+    let outcome = conduct(options, preparation, interrupts, &reporter, list_only).await;
     let finished = reporter.borrow_mut().finish();
     let (ending, packages) = outcome?;
     finished.map_err(|source| SetUpError::Write {
@@ -183,19 +192,39 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     Ok(exit_code(options, &ending, list_only))
 }
 
+/// The program's own log: what it does and when, on stderr.
+fn start_log(level: LogLevel) {
+    let level = match level {
+        LogLevel::Off => return,
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+        LogLevel::Trace => tracing::Level::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_timer(tracing_subscriber::fmt::time::uptime())
+        .init();
+}
+
 type Packages = Vec<Arc<crate::cargo::Package>>;
 
 async fn conduct(
     options: &Options,
     preparation: Preparation,
+    interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
     list_only: bool,
 ) -> Result<(Ending, Packages), SetUpError> {
     let slots = options.settings.slots.value.0.get() as usize;
-    let settings = crate::executor::Settings::of_process(preparation.store.trees())
+    let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let executor = LocalExecutor::new(settings, slots);
-    executor.try_out().await.map_err(SetUpError::Machine)?;
+    executor.warm_up(0).await.map_err(SetUpError::Machine)?;
     let parts = Parts {
         selector: preparation.selector,
         directives: preparation.directives,
@@ -224,15 +253,21 @@ async fn conduct(
             list_only,
         },
     };
-    let (mut ending, mut history) = Conductor::new(parts).run(preparation.build).await?;
+    let (mut ending, mut history) = Conductor::new(parts)
+        .run(preparation.build, interrupts)
+        .await?;
     if !list_only {
         if let Some(note) = doctests::note(options, &preparation.packages) {
             ending.summary.notes.push(note);
         }
+        // The results stand, whatever becomes of what the next run could learn.
+        if let Err(error) = history.save() {
+            let warning = chain(&error);
+            reporter.borrow_mut().report(&Event::Warning(&warning));
+        }
         reporter
             .borrow_mut()
             .report(&Event::Finished(&ending.summary));
-        history.save()?;
     }
     if let Err(error) = preparation.store.save() {
         tracing::warn!("{}", chain(&error));
@@ -261,12 +296,15 @@ fn no_tests(options: &Options, what: &str) -> ExitCode {
     match options.settings.no_tests.value {
         NoTests::Pass => ExitCode::Success,
         NoTests::Warn => {
-            eprintln!("{} {what}", paint.apply(report::Role::Caution, "warning:"));
+            let label = paint.apply(report::Role::Caution, "warning:");
+            report::to_stderr(format_args!("{label} {what}"));
             ExitCode::Success
         }
         NoTests::Fail => {
             let label = paint.apply(report::Role::Bad, "error:");
-            eprintln!("{label} {what}; `--no-tests pass` makes that a success");
+            report::to_stderr(format_args!(
+                "{label} {what}; `--no-tests pass` makes that a success"
+            ));
             ExitCode::NoTests
         }
     }

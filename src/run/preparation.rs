@@ -37,6 +37,7 @@ impl Preparation {
             .then(|| cargo::start_build(&invocation, stderr))
             .transpose()?;
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
+        tracing::debug!("the workspace is {}", workspace.root);
         let directives = load_directives(&workspace)?;
         let exclusions = divide(&options.selection.exclusions, |text| {
             workspace.names_member(text)
@@ -137,6 +138,7 @@ pub fn invocation(options: &Options) -> Result<Invocation, SetUpError> {
     let cargo_options = cargo::Options::parse(words);
     let mut invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
     invocation.color = Some(super::paint(options).is_colored());
+    invocation.guard = Some("/proc/self/exe".into());
     Ok(invocation)
 }
 

@@ -144,7 +144,7 @@ fn a_full_scratch_space_is_told() {
 }
 
 #[test]
-fn a_job_with_a_nul_in_it_must_be_refused() {
+fn a_job_with_a_nul_in_it_is_refused() {
     inside("job", || {});
     let mut slot = Slot::start();
     let ran = slot.job("job").tell("WORD", "\0").run();

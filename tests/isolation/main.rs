@@ -10,6 +10,7 @@
 
 mod fixture;
 
+mod binds;
 mod capabilities;
 mod descriptors;
 mod errors;

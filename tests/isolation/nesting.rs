@@ -28,7 +28,7 @@ fn a_job_can_run_containers_of_its_own() {
 }
 
 #[test]
-fn a_user_namespace_that_has_the_hosts_root_for_its_only_user_must_be_refused() {
+fn a_user_namespace_that_has_the_hosts_root_for_its_only_user_is_refused() {
     use nix::sched::{CloneFlags, unshare};
     use std::os::unix::process::CommandExt;
     inside("client", || {

@@ -1,7 +1,8 @@
 //! Processes: a job sees its own, and ends as its program did.
 
 use crate::fixture::raw;
-use crate::fixture::{Refused, Slot, in_containers_as_any_user, inside, ready};
+use crate::fixture::{Refused, Slot, bind, eventually, in_containers_as_any_user, inside, ready};
+use maelstrom::container::MountKind;
 use nix::errno::Errno;
 use nix::libc;
 use nix::sys::signal::{Signal, kill};
@@ -142,7 +143,7 @@ fn init_reaps_what_is_left_to_it() {
                 }
             }
         }
-        crate::fixture::eventually("every orphan is reaped", || visible().len() == 2);
+        eventually("every orphan is reaped", || visible().len() == 2);
     });
     Slot::start().job("job").run().succeeds();
 }
@@ -210,17 +211,23 @@ fn what_a_job_used_is_told() {
 
 #[test]
 fn a_terminal_has_no_say_over_a_launcher() {
-    inside("job", || ready());
-    let mut slot = Slot::start();
-    let signals = [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP];
-    let ran = slot.job("job").run_while(|processes| {
+    inside("job", || {
+        ready();
+        eventually("the signals are sent", || fs::exists("/work/sent").unwrap());
+    });
+    let host = tempfile::tempdir().unwrap();
+    let mut slot = Slot::with_binds(&[bind(host.path(), true)]);
+    let job = slot.job("job").mount(MountKind::Bind(0), "/work");
+    let ran = job.run_while(|processes| {
         // The starter and the launcher; what a job does with a signal is its own.
         for pid in processes.ids().take(2) {
-            for signal in signals {
+            for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
                 kill(Pid::from_raw(pid), signal).expect("they are ours");
             }
         }
+        fs::write(host.path().join("sent"), "").unwrap();
     });
     ran.succeeds();
-    slot.job("job").run_while(|_| {}).succeeds();
+    let job = slot.job("job").mount(MountKind::Bind(0), "/work");
+    job.run().succeeds();
 }

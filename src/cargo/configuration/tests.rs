@@ -50,6 +50,7 @@ impl Place {
             directory: self.path("ws/sub"),
             options: Options::parse(arguments),
             color: None,
+            guard: None,
         };
         Configuration::load_with(&invocation, &self.client(variables))
     }

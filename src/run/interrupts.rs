@@ -1,0 +1,51 @@
+//! Ctrl-C and SIGTERM: the first is the run's to answer, the next ends the program.
+
+use crate::cli::ExitCode;
+use crate::report::Cancellation;
+use std::io;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// Signals that ask for the end of a run. While this is held they do nothing by
+/// themselves.
+pub struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Must be called within a runtime.
+    pub fn watch() -> io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    /// Waits for the next one. May be cancelled and called again.
+    pub async fn next(&mut self) -> Cancellation {
+        tokio::select! {
+            _ = self.interrupt.recv() => Cancellation::Interrupted,
+            _ = self.terminate.recv() => Cancellation::Terminated,
+        }
+    }
+}
+
+/// From now on another signal ends the program at once, whatever it is busy with:
+/// a thread of its own waits for it.
+pub fn end_at_next() {
+    // Watched from here on, not from some time later on that thread.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let Ok(runtime) = runtime else { return };
+    let watched = {
+        let _within = runtime.enter();
+        Interrupts::watch()
+    };
+    if let Ok(mut interrupts) = watched {
+        std::thread::spawn(move || {
+            runtime.block_on(interrupts.next());
+            std::process::exit(ExitCode::Interrupted as i32);
+        });
+    }
+}

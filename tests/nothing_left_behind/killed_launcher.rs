@@ -1,0 +1,98 @@
+//! Somebody else, the kernel short of memory perhaps, kills what runs a test.
+
+use crate::client::Run;
+use crate::host::needs_containers;
+use crate::processes::Process;
+use crate::project::Project;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+const STUCK: &str = "tests::waits_and_ignores_signals";
+
+/// Runs tests of `unruly`, of which one never ends, kills the process `chosen`
+/// of its slot, and reads on.
+fn run_and_kill(project: &Project, chosen: impl Fn(&[Process], &Process) -> i32) -> Run {
+    // One slot: the tests behind the stuck one need it.
+    let mut client = project.start(&[
+        "-j1",
+        "--",
+        "--exact",
+        STUCK,
+        "tests::passes",
+        "tests::also_passes",
+        "tests::takes_a_moment",
+    ]);
+    client.wait_for_start_of(STUCK);
+    let test = project.wait_for_process("the test", |process| process.is_test(STUCK));
+    let processes = project.processes();
+    let test = processes.iter().find(|process| process.id == test).unwrap();
+    kill(Pid::from_raw(chosen(&processes, test)), Signal::SIGKILL).unwrap();
+    client.finish()
+}
+
+fn parent<'a>(processes: &'a [Process], of: &Process) -> &'a Process {
+    processes
+        .iter()
+        .find(|process| process.id == of.parent)
+        .unwrap()
+}
+
+fn assert_stuck_is_an_error_and_others_ran(run: &Run) {
+    let event = run.test(STUCK);
+    assert_eq!(event["status"], "error", "{run}");
+    let message = event["message"].as_str().unwrap();
+    assert!(message.contains("launcher"), "{message}");
+    for name in [
+        "tests::passes",
+        "tests::also_passes",
+        "tests::takes_a_moment",
+    ] {
+        assert_eq!(run.test(name)["status"], "passed", "{run}");
+    }
+    assert_eq!(run.status.code(), Some(100), "{run}");
+    run.assert_counts_add_up(4);
+    assert!(run.stderr.contains(STUCK), "{run}");
+}
+
+#[test]
+fn a_killed_launcher_makes_its_test_of_unruly_an_error() {
+    needs_containers!();
+    let project = Project::copy("unruly");
+    project.build();
+    // The test's parent is its init, and the launcher that one's.
+    let run = run_and_kill(&project, |all, test| parent(all, parent(all, test)).id);
+    assert_stuck_is_an_error_and_others_ran(&run);
+    project.assert_nothing_is_left();
+}
+
+#[test]
+fn a_killed_starter_makes_its_test_of_unruly_an_error() {
+    needs_containers!();
+    let project = Project::copy("unruly");
+    project.build();
+    let run = run_and_kill(&project, |all, test| {
+        parent(all, parent(all, parent(all, test))).id
+    });
+    assert_stuck_is_an_error_and_others_ran(&run);
+    project.assert_nothing_is_left();
+}
+
+#[test]
+fn a_killed_init_or_test_of_unruly_is_a_failure_by_that_signal() {
+    needs_containers!();
+    let project = Project::copy("unruly");
+    project.build();
+    let killed_test = run_and_kill(&project, |_, test| test.id);
+    let killed_init = run_and_kill(&project, |all, test| parent(all, test).id);
+    for run in [killed_test, killed_init] {
+        let event = run.test(STUCK);
+        assert_eq!(
+            (&event["status"], &event["signal"]),
+            (&"failed".into(), &9.into()),
+            "{run}"
+        );
+        assert_eq!(run.status.code(), Some(100), "{run}");
+        run.assert_counts_add_up(4);
+    }
+    project.assert_nothing_is_left();
+}
