@@ -99,6 +99,14 @@ fn containers_have_roots_that_are_read_only_thrown_away_or_kept() {
     assert_eq!(fs::read_to_string(kept.join("lib.rs")).unwrap(), "changed");
     assert!(!root.join("kept-note").exists());
     assert_ne!(fs::read_to_string(root.join("lib.rs")).unwrap(), "changed");
+
+    // What was kept is no obstacle to the next run.
+    let again = all().project.maelstrom(&["root_changes_are_kept"]).exits(0);
+    // The kernel lets only root read the work directory, which is among the sources here.
+    let unreadable = again
+        .stable
+        .matches("cannot read <root>/work/work: Permission denied");
+    assert!(unreadable.count() <= 1, "said twice: {again}");
 }
 
 #[test]

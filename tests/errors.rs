@@ -370,10 +370,22 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
 }
 
 #[test]
-fn plain_a_glob_without_a_match_is_a_warning() {
+fn plain_a_glob_without_a_match_is_a_warning_for_all_who_have_it() {
     let project = Project::own("plain");
-    project.directives("[[directives]]\nadded_layers = [{ glob = \"*.nothing\" }]\n");
-    let run = project.maelstrom(&[]).exits(0).says("3 passed");
+    project.directives(
+        "[[directives]]\nadded_layers = [{ glob = '*.nothing' }]\n\n\
+         [[directives]]\nfilter = 'name.equals(late)'\nhostname = 'late'\n",
+    );
+    for number in 0..4 {
+        project.write(
+            &format!("tests/number_{number}.rs"),
+            "#[test]\nfn late() {}\n",
+        );
+    }
+    let run = project
+        .maelstrom(&["--build-jobs", "1"])
+        .exits(0)
+        .says("7 passed");
     let warnings: Vec<_> = run
         .stable
         .lines()

@@ -12,7 +12,7 @@ use crate::spec::{
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex};
 
 /// Makes containers of tests. Blocking, and shared by threads.
@@ -22,7 +22,14 @@ pub struct ContainerBuilder {
     /// `RUST_*` of the client, which every test gets.
     rust_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
-    warnings: Mutex<Vec<String>>,
+    warnings: Mutex<Warnings>,
+}
+
+/// Many containers may have the same layer: what is wrong with it is said once.
+#[derive(Default)]
+struct Warnings {
+    known: HashSet<String>,
+    waiting: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -48,7 +55,7 @@ impl ContainerBuilder {
             home: std::env::home_dir()
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
-            warnings: Mutex::new(Vec::new()),
+            warnings: Mutex::default(),
         }
     }
 
@@ -65,7 +72,7 @@ impl ContainerBuilder {
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings
             .lock()
-            .map(|mut warnings| std::mem::take(&mut *warnings))
+            .map(|mut warnings| std::mem::take(&mut warnings.waiting))
             .unwrap_or_default()
     }
 
@@ -111,8 +118,8 @@ impl ContainerBuilder {
         let built = self.layers.build(layer, context)?;
         if let (false, Ok(mut warnings)) = (built.warnings.is_empty(), self.warnings.lock()) {
             for warning in &built.warnings {
-                if !warnings.contains(warning) {
-                    warnings.push(warning.clone());
+                if warnings.known.insert(warning.clone()) {
+                    warnings.waiting.push(warning.clone());
                 }
             }
         }
