@@ -215,13 +215,13 @@ fn make_root(request: &Request<&CStr>) -> Result<(), StepError> {
             format!("/binds/{bind}/{}", work.to_string_lossy()),
         )),
     };
-    // Top first, as overlayfs has it; and a root without an upper needs two.
+    // Top first, as overlayfs has it; a root needs one, and without an upper two.
     let lowers: Vec<&str> = request
         .lowers
         .iter()
         .rev()
         .map(|name| request_text(name))
-        .chain(["../empty"])
+        .chain((request.lowers.len() < 2).then_some("../empty"))
         .collect();
     let mut options = format!("lowerdir={}", lowers.join(":"));
     if let Some((upper, work)) = &upper {

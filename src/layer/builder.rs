@@ -4,7 +4,7 @@ use super::assembly::{Assembly, HostFile, Reading, Trust};
 use super::libraries::{self, Closure, Libraries, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
-use super::{braces, glob, paths, source, tar};
+use super::{braces, glob, paths, source, stack, tar};
 use crate::spec::{LayerSpec, PrefixOptions};
 use crate::store::{Digest, Import, Store};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -81,6 +81,11 @@ impl LayerBuilder {
         self.build_recipe(&Recipe::Directory {
             directory: directory.to_owned(),
         })
+    }
+
+    /// The same files in as few layers as makes sense, bottom first as given.
+    pub fn stack(&self, layers: &[Digest]) -> Vec<Digest> {
+        stack::stack(&self.store, layers)
     }
 
     fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {

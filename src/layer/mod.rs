@@ -19,6 +19,7 @@ pub mod libraries;
 mod paths;
 mod recipe;
 mod source;
+mod stack;
 pub mod tar;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};

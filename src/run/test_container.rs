@@ -97,7 +97,7 @@ impl ContainerBuilder {
                 .digest,
         );
         Ok(Container {
-            layers,
+            layers: self.layers.stack(&layers),
             environment: self.environment(spec, binary)?,
             mounts: self.mounts(spec, binary, &context)?,
             network: container.network,

@@ -151,7 +151,11 @@ fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
         match run.status.code() {
             Some(0) => {
                 run.assert_all_passed(CROWD);
-                for event in run.events.iter().filter(|event| event["type"] == "warning") {
+                for event in run
+                    .events
+                    .iter()
+                    .filter(|event| event["event"] == "warning")
+                {
                     println!("{event}");
                 }
             }
@@ -204,7 +208,10 @@ fn a_disk_that_is_full_at_the_end_of_a_run_of_unruly_costs_no_result() {
     assert_eq!(run.test(waits)["status"], "timed-out", "{run}");
     assert_eq!(run.test("tests::passes")["status"], "passed", "{run}");
     run.assert_counts_add_up(2);
-    let warned = run.events.iter().filter(|event| event["type"] == "warning");
+    let warned = run
+        .events
+        .iter()
+        .filter(|event| event["event"] == "warning");
     let warned: Vec<_> = warned
         .map(|event| event["message"].as_str().unwrap())
         .collect();
@@ -214,6 +221,7 @@ fn a_disk_that_is_full_at_the_end_of_a_run_of_unruly_costs_no_result() {
             .any(|text| text.contains("failed to write the history")),
         "{run}"
     );
+    drop(filler);
     fs::remove_file(nest.outside(&directory.join("filler"))).unwrap();
     let arguments = ["--", "--exact", "tests::passes"];
     Client::start(&mut nest.command(project.json(&arguments)))

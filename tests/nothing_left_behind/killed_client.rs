@@ -45,7 +45,7 @@ fn a_killed_run_of_crowd_leaves_nothing_and_the_next_works() {
     let mut last = project.start(&["-j1"]);
     let mut started = Vec::new();
     while let Some(event) = last.next() {
-        assert_ne!(event["type"], "warning", "{event}");
+        assert_ne!(event["event"], "warning", "{event}");
         if event["event"] == "started" && event["type"] == "test" {
             started.push(event["name"].as_str().unwrap().to_owned());
         }

@@ -1,0 +1,112 @@
+//! Fewer layers with the same files.
+//!
+//! A job looks for every file in every layer until it finds it, so neighbours
+//! that are small become one. Large ones, such as a source tree, stay as they are:
+//! merged, they would be linked anew for each container that has them.
+
+use super::{Entry, Manifest};
+use crate::store::{Digest, ManifestError, Store};
+
+/// Manifests larger than this are left alone, in bytes.
+const LARGE: u64 = 128 * 1024;
+
+/// The same files in as few layers as makes sense. That layers cannot be merged
+/// costs time only.
+pub(super) fn stack(store: &Store, layers: &[Digest]) -> Vec<Digest> {
+    let mut stacked = Vec::new();
+    for run in layers.chunk_by(|a, b| a.size <= LARGE && b.size <= LARGE) {
+        match run {
+            [_] => stacked.extend(run),
+            _ => match merge(store, run) {
+                Some(merged) => stacked.push(merged),
+                None => stacked.extend(run),
+            },
+        }
+    }
+    stacked
+}
+
+fn merge(store: &Store, layers: &[Digest]) -> Option<Digest> {
+    let mut merged = Manifest::new();
+    for layer in layers {
+        add(&mut merged, &store.manifest(layer)?).ok()?;
+    }
+    store.add_tree(&merged).ok()
+}
+
+/// Puts a layer on top of what is there.
+fn add(below: &mut Manifest, layer: &Manifest) -> Result<(), ManifestError> {
+    for (path, entry) in layer.entries() {
+        if !matches!(entry, Entry::Directory { .. }) {
+            below.remove(path);
+        }
+        below.insert(path.clone(), entry.clone())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Mode, PathInContainer};
+
+    fn manifest(entries: &[(&str, Entry)]) -> Manifest {
+        let mut manifest = Manifest::new();
+        for (path, entry) in entries {
+            let path = PathInContainer::new(path.as_bytes()).unwrap();
+            manifest.insert(path, entry.clone()).unwrap();
+        }
+        manifest
+    }
+
+    fn symlink(target: &str) -> Entry {
+        Entry::Symlink {
+            target: target.into(),
+        }
+    }
+
+    fn directory() -> Entry {
+        Entry::Directory {
+            mode: Mode::DIRECTORY,
+        }
+    }
+
+    #[test]
+    fn small_neighbours_become_one_in_which_the_later_wins() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path(), 1 << 30).unwrap();
+        let below = store
+            .add_tree(&manifest(&[
+                ("/a/x", symlink("below")),
+                ("/b", symlink("b")),
+            ]))
+            .unwrap();
+        let above = store
+            .add_tree(&manifest(&[("/a/x", symlink("above"))]))
+            .unwrap();
+        let stacked = stack(&store, &[below, above]);
+        assert_eq!(stacked.len(), 1);
+        assert_eq!(
+            store.manifest(&stacked[0]),
+            Some(manifest(&[
+                ("/a/x", symlink("above")),
+                ("/b", symlink("b"))
+            ]))
+        );
+    }
+
+    #[test]
+    fn a_file_hides_the_directory_below_it() {
+        let mut below = manifest(&[("/a/b/c", symlink("c"))]);
+        add(&mut below, &manifest(&[("/a/b", symlink("b"))])).unwrap();
+        assert_eq!(below, manifest(&[("/a/b", symlink("b"))]));
+    }
+
+    #[test]
+    fn a_directory_takes_the_place_of_a_symlink_below_it() {
+        let mut below = manifest(&[("/lib", symlink("usr/lib"))]);
+        let above = manifest(&[("/lib", directory()), ("/lib/x", symlink("y"))]);
+        add(&mut below, &above).unwrap();
+        assert_eq!(below, above);
+    }
+}
