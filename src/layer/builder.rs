@@ -83,9 +83,10 @@ impl LayerBuilder {
         })
     }
 
-    /// The same files in as few layers as makes sense, bottom first as given.
-    pub fn stack(&self, layers: &[Digest]) -> Vec<Digest> {
-        stack::stack(&self.store, layers)
+    /// The same files in as few layers as makes sense, bottom first as given; those
+    /// `apart` stay as they are.
+    pub fn stack(&self, layers: &[Digest], apart: &[Digest]) -> Vec<Digest> {
+        stack::stack(&self.store, layers, apart)
     }
 
     fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {

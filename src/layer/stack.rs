@@ -1,8 +1,8 @@
 //! Fewer layers with the same files.
 //!
 //! A job looks for every file in every layer until it finds it, so neighbours
-//! that are small become one. Large ones, such as a source tree, stay as they are:
-//! merged, they would be linked anew for each container that has them.
+//! become one. Sources and what is large stay as they are: merged, they would be
+//! linked anew for each container that has them, and whenever they change.
 
 use super::{Entry, Manifest};
 use crate::store::{Digest, ManifestError, Store};
@@ -10,11 +10,12 @@ use crate::store::{Digest, ManifestError, Store};
 /// Manifests larger than this are left alone, in bytes.
 const LARGE: u64 = 128 * 1024;
 
-/// The same files in as few layers as makes sense. That layers cannot be merged
-/// costs time only.
-pub(super) fn stack(store: &Store, layers: &[Digest]) -> Vec<Digest> {
+/// The same files in as few layers as makes sense; those `apart` stay as they are.
+/// That layers cannot be merged costs time only.
+pub(super) fn stack(store: &Store, layers: &[Digest], apart: &[Digest]) -> Vec<Digest> {
+    let small = |layer: &Digest| layer.size <= LARGE && !apart.contains(layer);
     let mut stacked = Vec::new();
-    for run in layers.chunk_by(|a, b| a.size <= LARGE && b.size <= LARGE) {
+    for run in layers.chunk_by(|a, b| small(a) && small(b)) {
         match run {
             [_] => stacked.extend(run),
             _ => match merge(store, run) {
@@ -84,7 +85,8 @@ mod tests {
         let above = store
             .add_tree(&manifest(&[("/a/x", symlink("above"))]))
             .unwrap();
-        let stacked = stack(&store, &[below, above]);
+        assert_eq!(stack(&store, &[below, above], &[below]), [below, above]);
+        let stacked = stack(&store, &[below, above], &[]);
         assert_eq!(stacked.len(), 1);
         assert_eq!(
             store.manifest(&stacked[0]),

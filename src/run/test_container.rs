@@ -84,12 +84,17 @@ impl ContainerBuilder {
     ) -> Result<Container, ContainerError> {
         let container = &spec.container;
         let context = self.context(Some(binary));
-        let mut layers = Vec::new();
-        for layer in &container.layers {
-            layers.push(self.layer(layer, &context)?);
-        }
-        for layer in self.own_layers(spec, binary) {
-            layers.push(self.layer(&layer, &context)?);
+        let (mut layers, mut sources) = (Vec::new(), Vec::new());
+        for layer in container
+            .layers
+            .iter()
+            .chain(&self.own_layers(spec, binary))
+        {
+            let digest = self.layer(layer, &context)?;
+            layers.push(digest);
+            if matches!(layer, LayerSpec::Source { .. }) {
+                sources.push(digest);
+            }
         }
         layers.push(
             self.layers
@@ -97,7 +102,7 @@ impl ContainerBuilder {
                 .digest,
         );
         Ok(Container {
-            layers: self.layers.stack(&layers),
+            layers: self.layers.stack(&layers, &sources),
             environment: self.environment(spec, binary)?,
             mounts: self.mounts(spec, binary, &context)?,
             network: container.network,
