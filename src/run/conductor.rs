@@ -320,9 +320,10 @@ impl Conductor {
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
         self.preparing.spawn_blocking(move || {
-            let outcome = containers
-                .container(&spec, &binary)
-                .map(|container| lister.prepare(&binary, container));
+            let outcome = containers.container(&spec, &binary).and_then(|container| {
+                let layer = containers.binary_layer(&binary)?;
+                Ok(lister.prepare(&binary, layer, container))
+            });
             Prepared::ForListing {
                 binary,
                 spec,

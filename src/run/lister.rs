@@ -49,9 +49,10 @@ impl Lister {
         Self { store }
     }
 
-    /// Looks for an earlier listing. Blocking.
-    pub fn prepare(&self, binary: &TestBinary, container: Container) -> Prepared {
-        let key = key(binary, &container);
+    /// Looks for an earlier listing. `layer` is the one that holds the binary and the
+    /// programs it may start. Blocking.
+    pub fn prepare(&self, binary: &TestBinary, layer: Digest, container: Container) -> Prepared {
+        let key = key(binary, layer, &container);
         let cached = self
             .store
             .cached(KIND, &key)
@@ -71,16 +72,13 @@ impl Lister {
 
 /// A libtest binary's list is a matter of its content; another's may depend on
 /// everything it sees.
-fn key(binary: &TestBinary, container: &Container) -> String {
+fn key(binary: &TestBinary, layer: Digest, container: &Container) -> String {
     let mut hash = Sha256::new();
     hash.update([u8::from(binary.harness)]);
     hash.update(binary.path.as_str());
     hash.update([0]);
     if binary.harness {
-        // The last layer is the binary with the programs it may start.
-        if let Some(layer) = container.layers.last() {
-            hash.update(layer.sha256);
-        }
+        hash.update(layer.sha256);
     } else {
         for layer in &container.layers {
             hash.update(layer.sha256);

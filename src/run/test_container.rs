@@ -96,11 +96,7 @@ impl ContainerBuilder {
                 sources.push(digest);
             }
         }
-        layers.push(
-            self.layers
-                .build_binaries(&programs(binary), &context)?
-                .digest,
-        );
+        layers.push(self.binary_layer(binary)?);
         Ok(Container {
             layers: self.layers.stack(&layers, &sources),
             environment: self.environment(spec, binary)?,
@@ -117,6 +113,13 @@ impl ContainerBuilder {
             hostname: container.hostname.clone(),
             watched: vec![self.workspace.root.clone()],
         })
+    }
+
+    /// The layer of the test binary and the programs it may start.
+    pub fn binary_layer(&self, binary: &TestBinary) -> Result<Digest, ContainerError> {
+        let context = self.context(Some(binary));
+        let built = self.layers.build_binaries(&programs(binary), &context)?;
+        Ok(built.digest)
     }
 
     fn layer(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Digest, LayerError> {
