@@ -223,7 +223,6 @@ impl Conductor {
         let build_started = Instant::now();
         self.report(&Event::BuildStarted);
         self.pack_sources();
-        self.warm_up();
         loop {
             self.start_work();
             let idle = self.preparing.is_empty() && self.running.is_empty();
@@ -276,16 +275,6 @@ impl Conductor {
             containers.pack_sources();
             Prepared::Sources
         });
-    }
-
-    /// Starts the other slots' launchers while Cargo builds.
-    fn warm_up(&self) {
-        for slot in 1..self.slots.total() {
-            let executor = self.parts.executor.clone();
-            // The first slot has shown that it works; if it does not for this one,
-            // its first job tells.
-            tokio::task::spawn_local(async move { executor.warm_up(slot).await });
-        }
     }
 
     fn build_event(&mut self, event: BuildEvent, started: Instant) {
