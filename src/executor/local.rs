@@ -196,10 +196,6 @@ impl LocalExecutor {
     fn put_back(&self, slot: usize, config: LauncherConfig, launcher: Launcher, buffer: Vec<u8>) {
         let mut slot = self.slots[slot].borrow_mut();
         slot.buffer = buffer;
-        // One that was started ahead of time may have come meanwhile.
-        if slot.launchers.iter().any(|(key, _)| *key == config) {
-            return;
-        }
         slot.launchers.push_back((config, launcher));
         if slot.launchers.len() > LAUNCHERS_PER_SLOT {
             slot.launchers.pop_front();
