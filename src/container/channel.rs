@@ -14,6 +14,8 @@ pub struct Channel {
 
 /// A job's message with its stdout and stderr.
 pub struct Received {
+    /// What replies to it are marked with.
+    pub job: u32,
     pub bytes: Vec<u8>,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
@@ -42,46 +44,50 @@ impl Channel {
         LauncherConfig::decode(&bytes).map(Some)
     }
 
-    /// The next job; `None` when the client is gone. A kill that came after its
-    /// job had ended is passed over.
+    /// The next job; `None` when the client is gone.
     pub fn receive_job(&mut self, buffer: Vec<u8>) -> io::Result<Option<Received>> {
         let mut bytes = buffer;
-        loop {
-            let mut length = [0; 4];
-            let descriptors = self.receive_with_descriptors(&mut length)?;
-            let Some(descriptors) = descriptors else {
-                return Ok(None);
-            };
-            let length = u32::from_ne_bytes(length) as usize;
-            if length == 0 {
-                continue;
-            }
-            bytes.resize(length, 0);
-            self.socket.read_exact(&mut bytes)?;
-            let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| {
-                io::Error::new(io::ErrorKind::InvalidData, "a job without its descriptors")
-            })?;
-            return Ok(Some(Received {
-                bytes,
-                stdout,
-                stderr,
-            }));
+        let mut header = [0; 8];
+        let Some(descriptors) = self.receive_with_descriptors(&mut header)? else {
+            return Ok(None);
+        };
+        let [length, job] = [0, 4].map(|at| {
+            let mut word = [0; 4];
+            word.copy_from_slice(&header[at..at + 4]);
+            u32::from_ne_bytes(word)
+        });
+        bytes.resize(length as usize, 0);
+        self.socket.read_exact(&mut bytes)?;
+        let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| {
+            io::Error::new(io::ErrorKind::InvalidData, "a job without its descriptors")
+        })?;
+        Ok(Some(Received {
+            job,
+            bytes,
+            stdout,
+            stderr,
+        }))
+    }
+
+    /// Whether a client that has become readable has closed its end, instead of
+    /// having sent a further job.
+    pub fn is_closed(&self) -> io::Result<bool> {
+        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
+        match nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], flags) {
+            Ok(length) => Ok(length == 0),
+            Err(nix::Error::EAGAIN | nix::Error::EINTR) => Ok(false),
+            Err(error) => Err(error.into()),
         }
     }
 
-    /// What the client says while a job runs: true to kill it, an error of kind
-    /// `UnexpectedEof` when the client is gone.
-    pub fn receive_kill(&mut self) -> io::Result<()> {
-        self.socket.read_exact(&mut [0; 4])
-    }
-
-    pub fn send(&mut self, reply: &Reply) -> io::Result<()> {
-        self.socket.write_all(&reply.encode()?)
+    /// Sends what is to be told of a job, or of the launcher as job 0.
+    pub fn send(&mut self, job: u32, reply: &Reply) -> io::Result<()> {
+        self.socket.write_all(&reply.encode(job)?)
     }
 
     fn receive_with_descriptors(
         &mut self,
-        header: &mut [u8; 4],
+        header: &mut [u8; 8],
     ) -> io::Result<Option<Vec<OwnedFd>>> {
         let mut descriptors = Vec::new();
         let mut read = 0;

@@ -18,6 +18,8 @@ pub struct Launcher {
     starter: Child,
     outer_proc: bool,
     network_reuse: bool,
+    /// How many jobs it has been given.
+    jobs: u32,
 }
 
 /// Why a launcher could not be started or be heard from.
@@ -49,7 +51,8 @@ impl Launcher {
             .write_all(&message)
             .await
             .map_err(LauncherError::Start)?;
-        match launcher.receive().await.map_err(LauncherError::Start)? {
+        let (_, reply) = launcher.receive().await.map_err(LauncherError::Start)?;
+        match reply {
             Reply::Ready {
                 outer_proc,
                 network_reuse,
@@ -74,7 +77,9 @@ impl Launcher {
         self.network_reuse
     }
 
-    /// Runs one job to its end. Dropping the future leaves the launcher in the
+    /// Runs one job to the end of its program, or of all its processes where others
+    /// are left by then. Its container goes away after that, and before that of the
+    /// next job is made. Dropping the future leaves the launcher in the
     /// middle of the job: drop the launcher too.
     pub async fn run<S: AsRef<[u8]>>(
         &mut self,
@@ -82,7 +87,8 @@ impl Launcher {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<JobEnd, LauncherError> {
-        let message = match request.encode() {
+        self.jobs += 1;
+        let message = match request.encode(self.jobs) {
             Ok(message) => message,
             Err(error) => {
                 let step = format!("describe the job to its launcher ({error})");
@@ -96,7 +102,14 @@ impl Launcher {
             .await
             .map_err(LauncherError::Lost)?;
         drop((stdout, stderr));
-        match self.receive().await.map_err(LauncherError::Lost)? {
+        // One that was killed as its end was told may have been told of twice.
+        let reply = loop {
+            let (job, reply) = self.receive().await.map_err(LauncherError::Lost)?;
+            if job == self.jobs {
+                break reply;
+            }
+        };
+        match reply {
             Reply::Ended(ended) => Ok(JobEnd::Ended(ended)),
             Reply::Failed(error) => Ok(JobEnd::NotStarted(error)),
             Reply::Ready { .. } => Err(LauncherError::Lost(io::ErrorKind::InvalidData.into())),
@@ -119,6 +132,7 @@ impl Launcher {
             starter,
             outer_proc: false,
             network_reuse: false,
+            jobs: 0,
         };
         Ok((launcher, message))
     }
@@ -152,7 +166,7 @@ impl Launcher {
         Ok(())
     }
 
-    async fn receive(&mut self) -> io::Result<Reply> {
+    async fn receive(&mut self) -> io::Result<(u32, Reply)> {
         let length = self.socket.read_u32_ne().await?;
         let mut bytes = vec![0; length as usize];
         self.socket.read_exact(&mut bytes).await?;

@@ -7,6 +7,7 @@
 //! lets go of the launcher's root, and ends as the program or its init. A step
 //! that cannot be done is told to the launcher, and nothing runs.
 
+use super::channel::Channel;
 use super::init;
 use super::protocol::{MountKind, Request, Root, StepError};
 use super::step::Step;
@@ -23,6 +24,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Instant;
 
 /// The namespaces a job has for itself.
 pub const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
@@ -52,11 +54,12 @@ pub fn run(
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
     mut report: File,
+    told: Told<'_>,
     machine: Machine,
 ) -> ! {
     let outcome = set_up(request, stdout, stderr, machine).and_then(|scratch| {
         if request.init {
-            init::run(request, scratch.as_ref())
+            init::run(request, scratch.as_ref(), told)
         } else {
             become_program(request)
         }
@@ -71,12 +74,22 @@ pub fn run(
     sys::exit(127)
 }
 
+/// What an init needs to tell the client how its program ended: at once, while the
+/// kernel still has the container to take apart.
+pub struct Told<'a> {
+    pub job: u32,
+    pub started: Instant,
+    pub client: &'a mut Channel,
+}
+
 /// What a job's pid 1 tells the launcher, where it is not the program itself.
 pub enum JobRecord {
     /// The program was not started.
     Failed(StepError),
     /// The program under an init ended.
     Ended(ProgramEnd),
+    /// It ended, and the client knows.
+    Told,
 }
 
 /// How the program under an init ended, and what it left in the scratch space.
@@ -101,6 +114,7 @@ impl JobRecord {
                 w.u32(u32::from(end.scratch_full));
                 w.list(end.written.iter(), |w, path| w.string(path.as_bytes()))?;
             }
+            Self::Told => w.u32(2),
         }
         Ok(w.into_bytes())
     }
@@ -113,6 +127,7 @@ impl JobRecord {
                 errno: r.u32().ok()? as i32,
                 step: r.string().ok()?.to_string_lossy().into_owned(),
             })),
+            2 => Some(Self::Told),
             _ => Some(Self::Ended(ProgramEnd {
                 wait_status: r.u32().ok()? as i32,
                 scratch_full: r.u32().ok()? != 0,

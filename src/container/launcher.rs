@@ -6,7 +6,7 @@
 //! closes or its starter dies, and every job of the slot dies with it.
 
 use super::channel::{Channel, Received};
-use super::job::{self, JobRecord, Machine, ProgramEnd};
+use super::job::{self, JobRecord, Machine, ProgramEnd, Told};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
@@ -17,7 +17,7 @@ use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{Resource, getrlimit};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -49,25 +49,22 @@ pub fn run(
     for number in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
         sys::place_descriptor(null.as_raw_fd(), number).step("leave the client's terminal")?;
     }
-    channel
-        .send(&Reply::Ready {
-            outer_proc: machine.outer_proc,
-            network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
-        })
-        .step("tell the client")?;
+    let ready = Reply::Ready {
+        outer_proc: machine.outer_proc,
+        network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
+    };
+    channel.send(0, &ready).step("tell the client")?;
     let mut buffer = Vec::new();
     while let Some(received) = channel.receive_job(buffer).step("receive a job")? {
+        let job = received.job;
         let (reply, used) = run_job(received, machine, channel)?;
-        let reply = match network.as_mut().map_or(Ok(()), NetworkNamespace::clear) {
-            Ok(()) => reply,
-            Err(error) => {
-                // The job's result stands; the next client to ask finds us gone
-                // rather than a namespace that is not clean.
-                channel.send(&reply).step("tell the client")?;
-                return Err(error);
-            }
-        };
-        channel.send(&reply).step("tell the client")?;
+        // The job's result stands if its network cannot be cleared; the next job
+        // finds nobody here rather than a namespace that is not clean.
+        let cleared = network.as_mut().map_or(Ok(()), NetworkNamespace::clear);
+        if let Some(reply) = reply {
+            channel.send(job, &reply).step("tell the client")?;
+        }
+        cleared?;
         buffer = used;
         if buffer.capacity() > KEPT_BUFFER {
             buffer = Vec::new();
@@ -110,24 +107,30 @@ fn process_limit() -> Option<u64> {
     Some((soft.min(ids) / 8).max(ENOUGH).min(soft))
 }
 
-/// Runs one job to its end. An error means that this launcher is of no use any
-/// more; a job that could not be started is a reply.
+/// Runs one job to its end. Returns what is to be told of it, if its init has not
+/// done so. An error means that this launcher is of no use any more.
 fn run_job(
     received: Received,
     machine: Machine,
     channel: &mut Channel,
-) -> Result<(Reply, Vec<u8>), StepError> {
+) -> Result<(Option<Reply>, Vec<u8>), StepError> {
     let started = Instant::now();
     let request = Request::decode(&received.bytes).step("read a job")?;
     let timeout = request.timeout;
     let (record, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step("create a status pipe")?;
     let (pid, pidfd) = match sys::clone3(job::NAMESPACES) {
         Ok(Cloned::Child) => {
+            let told = Told {
+                job: received.job,
+                started,
+                client: channel,
+            };
             job::run(
                 &request,
                 received.stdout.as_fd(),
                 received.stderr.as_fd(),
                 File::from(report),
+                told,
                 machine,
             );
         }
@@ -135,7 +138,7 @@ fn run_job(
         Err(error) => {
             let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
             drop(request);
-            return Ok((reply, received.bytes));
+            return Ok((Some(reply), received.bytes));
         }
     };
     drop((report, received.stdout, received.stderr));
@@ -148,8 +151,9 @@ fn run_job(
         .step("read a job's status")?;
     let end = match JobRecord::decode(&bytes) {
         Some(JobRecord::Failed(error)) => {
-            return Ok((Reply::Failed(error), received.bytes));
+            return Ok((Some(Reply::Failed(error)), received.bytes));
         }
+        Some(JobRecord::Told) => return Ok((None, received.bytes)),
         Some(JobRecord::Ended(end)) => end,
         None => ProgramEnd {
             wait_status: waited.status,
@@ -163,17 +167,13 @@ fn run_job(
         scratch_full: end.scratch_full,
         written: end.written,
         duration,
-        usage: Usage {
-            user: to_duration(waited.usage.ru_utime),
-            system: to_duration(waited.usage.ru_stime),
-            max_resident: waited.usage.ru_maxrss as u64 * 1024,
-        },
+        usage: Usage::from(waited.usage),
     });
-    Ok((reply, received.bytes))
+    Ok((Some(reply), received.bytes))
 }
 
-/// Waits until the job's pid 1 has ended, killing it when its time is up or the
-/// client asks to. Tells whether it was the time.
+/// Waits until the job's pid 1 has ended, killing it when its time is up. Tells
+/// whether it was killed. An error when the client is gone.
 fn wait_for_end(
     job: BorrowedFd<'_>,
     started: Instant,
@@ -181,6 +181,7 @@ fn wait_for_end(
     channel: &mut Channel,
 ) -> Result<bool, StepError> {
     let mut timed_out = false;
+    let mut watch_client = true;
     loop {
         let wait = if timeout.is_zero() || timed_out {
             PollTimeout::NONE
@@ -193,7 +194,8 @@ fn wait_for_end(
             PollFd::new(job, PollFlags::POLLIN),
             PollFd::new(channel.as_fd(), PollFlags::POLLIN),
         ];
-        match nix::poll::poll(&mut polled, wait) {
+        let watched = if watch_client { 2 } else { 1 };
+        match nix::poll::poll(&mut polled[..watched], wait) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(error) => return Err(error).step("wait for a job"),
         }
@@ -202,8 +204,12 @@ fn wait_for_end(
             return Ok(timed_out);
         }
         if client_spoke {
-            channel.receive_kill().step("hear from the client")?;
-            sys::kill(job);
+            if channel.is_closed().step("hear from the client")? {
+                let gone = io::Error::from_raw_os_error(libc::EPIPE);
+                return Err(StepError::new("hear from the client", &gone));
+            }
+            // The next job, sent when this one's init had answered.
+            watch_client = false;
         }
         if !timeout.is_zero() && started.elapsed() >= timeout {
             timed_out = true;
@@ -212,6 +218,15 @@ fn wait_for_end(
     }
 }
 
-fn to_duration(time: libc::timeval) -> Duration {
-    Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
+impl From<libc::rusage> for Usage {
+    fn from(usage: libc::rusage) -> Self {
+        let duration = |time: libc::timeval| {
+            Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
+        };
+        Self {
+            user: duration(usage.ru_utime),
+            system: duration(usage.ru_stime),
+            max_resident: usage.ru_maxrss as u64 * 1024,
+        }
+    }
 }

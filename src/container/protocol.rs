@@ -133,7 +133,8 @@ pub enum MountKind {
 }
 
 impl<S: AsRef<[u8]>> Request<S> {
-    pub fn encode(&self) -> io::Result<Vec<u8>> {
+    /// The message, marked with a number for the replies to it.
+    pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
         let mut w = Writer::default();
         let string = |w: &mut Writer, s: &S| w.string(s.as_ref());
         w.list(self.lowers.iter(), string)?;
@@ -173,7 +174,12 @@ impl<S: AsRef<[u8]>> Request<S> {
         w.u64(self.open_files);
         w.u64(self.scratch_size);
         w.list(self.watched.iter(), string)?;
-        Ok(w.framed())
+        let message = w.into_bytes();
+        let mut framed = Vec::with_capacity(message.len() + 8);
+        framed.extend((message.len() as u32).to_ne_bytes());
+        framed.extend(job.to_ne_bytes());
+        framed.extend(message);
+        Ok(framed)
     }
 }
 
@@ -222,7 +228,9 @@ impl<'a> Request<&'a CStr> {
     }
 }
 
-/// What a launcher answers: once when it is ready, then once for every job.
+/// What a launcher answers: once when it is ready, then once for every job, by the
+/// job's own init or by the launcher. A job killed while its init answers may be
+/// answered twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     Ready {
@@ -264,7 +272,7 @@ pub struct Ended {
     /// Files below the watched directories that the job wrote, or some of them;
     /// only for a job that failed.
     pub written: Vec<String>,
-    /// From the clone to the end of the program's container.
+    /// From the start of its container to the end of its program.
     pub duration: Duration,
     pub usage: Usage,
 }
@@ -279,8 +287,10 @@ pub struct Usage {
 }
 
 impl Reply {
-    pub fn encode(&self) -> io::Result<Vec<u8>> {
+    /// The message about a job, or about the launcher as job 0.
+    pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
         let mut w = Writer::default();
+        w.u32(job);
         match self {
             Self::Ready {
                 outer_proc,
@@ -310,9 +320,10 @@ impl Reply {
         Ok(w.framed())
     }
 
-    pub fn decode(bytes: &[u8]) -> io::Result<Self> {
+    pub fn decode(bytes: &[u8]) -> io::Result<(u32, Self)> {
         let mut r = Reader::new(bytes);
-        Ok(match r.u32()? {
+        let job = r.u32()?;
+        let reply = match r.u32()? {
             0 => Self::Ready {
                 outer_proc: r.u32()? != 0,
                 network_reuse: r.u32()? != 0,
@@ -333,6 +344,7 @@ impl Reply {
                     max_resident: r.u64()?,
                 },
             }),
-        })
+        };
+        Ok((job, reply))
     }
 }

@@ -43,7 +43,7 @@ pub fn main() -> ! {
             sys::exit(0)
         }
         Err(error) => {
-            let _ = channel.send(&Reply::Failed(error));
+            let _ = channel.send(0, &Reply::Failed(error));
             sys::exit(1)
         }
     }
@@ -83,7 +83,7 @@ fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepErro
                     launcher::run(config, trees, channel)
                 });
             if let Err(error) = outcome {
-                let _ = channel.send(&Reply::Failed(error));
+                let _ = channel.send(0, &Reply::Failed(error));
             }
             sys::exit(0)
         }

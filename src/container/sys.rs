@@ -102,6 +102,17 @@ pub fn wait4(pid: i32) -> io::Result<Waited> {
     }
 }
 
+/// What the children that were waited for have used, and theirs. See getrusage(2).
+pub fn usage_of_children() -> io::Result<libc::rusage> {
+    // SAFETY: plain old data.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is valid for the call.
+    check(libc::c_long::from(unsafe {
+        libc::getrusage(libc::RUSAGE_CHILDREN, &raw mut usage)
+    }))?;
+    Ok(usage)
+}
+
 /// Kills the process that `pidfd` stands for.
 pub fn kill(pidfd: BorrowedFd<'_>) {
     // SAFETY: no pointers but a null one. An error means it is gone already.

@@ -1,8 +1,8 @@
-//! Running jobs on this machine: a launcher for every slot and kind of
-//! container, kept from job to job.
+//! Running jobs on this machine, on launchers that are kept from job to job.
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
+use super::pool::{Kind, Pool};
 use super::turn::Turn;
 use crate::container::{
     Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
@@ -11,14 +11,9 @@ use crate::container::{
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
-use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
-
-/// Launchers kept for one slot; a further kind takes the longest unused one's
-/// place.
-const LAUNCHERS_PER_SLOT: usize = 4;
 
 /// Scratch space that a job gets however many slots there are, in bytes, unless
 /// half the memory is less.
@@ -41,14 +36,9 @@ pub struct Settings {
 /// Runs jobs in containers here. For use on one thread.
 pub struct LocalExecutor {
     settings: Settings,
-    slots: Vec<RefCell<Slot>>,
-}
-
-#[derive(Default)]
-struct Slot {
-    /// The one used last is last.
-    launchers: VecDeque<(LauncherConfig, Launcher)>,
-    buffer: Vec<u8>,
+    pool: Pool,
+    /// For what jobs print; one for each that runs.
+    buffers: RefCell<Vec<Vec<u8>>>,
 }
 
 impl Settings {
@@ -75,21 +65,22 @@ impl LocalExecutor {
     pub fn new(settings: Settings, slots: usize) -> Self {
         Self {
             settings,
-            slots: (0..slots).map(|_| RefCell::default()).collect(),
+            pool: Pool::new(slots),
+            buffers: RefCell::default(),
         }
     }
 
     /// Starts the launcher that most jobs need, so that it is there when the first
     /// one comes. Fails where no containers can be made at all.
-    pub async fn warm_up(&self, slot: usize) -> Result<(), LauncherError> {
+    pub async fn warm_up(&self) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: NetworkKind::Loopback,
             binds: Vec::new(),
         };
-        let launcher = Launcher::start(&self.settings.launcher, &config).await?;
-        tracing::debug!("the launcher of slot {slot} is ready");
-        self.put_back(slot, config, launcher, Vec::new());
+        let (kind, _) = self.pool.take(config);
+        let launcher = self.start(&kind).await?;
+        self.pool.put_back(kind, launcher);
         Ok(())
     }
 
@@ -120,11 +111,11 @@ impl LocalExecutor {
             _ => None,
         };
         let plan = Plan::new(&job.container);
-        let config = LauncherConfig {
+        let (kind, launcher) = self.pool.take(LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
             binds: plan.binds,
-        };
+        });
         let lowers: Vec<String> = job
             .container
             .layers
@@ -155,24 +146,25 @@ impl LocalExecutor {
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
-        let mut launcher = match self.take_launcher(slot, &config) {
+        let mut launcher = match launcher {
             Some(launcher) => launcher,
-            None => Launcher::start(&self.settings.launcher, &config).await?,
+            None => self.start(&kind).await?,
         };
         let (mut stdout, job_stdout) =
             Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
         let (mut stderr, job_stderr) =
             Collector::new(Stream::Stderr, output).map_err(LauncherError::Start)?;
-        let mut buffer = std::mem::take(&mut self.slots[slot].borrow_mut().buffer);
+        let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let mut other_buffer = Vec::new();
         let end = tokio::select! {
             end = launcher.run(&request, job_stdout, job_stderr) => end?,
             () = stdout.collect(&mut buffer) => unreachable!("collecting does not end"),
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
-        // Whoever could write is dead: what is in the pipes now is all there is.
+        // Whoever could write is gone: what is in the pipes now is all there is.
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
-        self.put_back(slot, config, launcher, buffer);
+        self.buffers.borrow_mut().push(buffer);
+        self.pool.put_back(kind, launcher);
         Ok(match end {
             JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
             JobEnd::Ended(ended) => Outcome {
@@ -187,19 +179,10 @@ impl LocalExecutor {
         })
     }
 
-    fn take_launcher(&self, slot: usize, config: &LauncherConfig) -> Option<Launcher> {
-        let mut slot = self.slots[slot].borrow_mut();
-        let index = slot.launchers.iter().position(|(key, _)| key == config)?;
-        slot.launchers.remove(index).map(|(_, launcher)| launcher)
-    }
-
-    fn put_back(&self, slot: usize, config: LauncherConfig, launcher: Launcher, buffer: Vec<u8>) {
-        let mut slot = self.slots[slot].borrow_mut();
-        slot.buffer = buffer;
-        slot.launchers.push_back((config, launcher));
-        if slot.launchers.len() > LAUNCHERS_PER_SLOT {
-            slot.launchers.pop_front();
-        }
+    async fn start(&self, kind: &Kind) -> Result<Launcher, LauncherError> {
+        let launcher = Launcher::start(&self.settings.launcher, &kind.config).await?;
+        tracing::debug!("a launcher for {:?} is ready", kind.config.network);
+        Ok(launcher)
     }
 }
 

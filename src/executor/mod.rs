@@ -4,6 +4,7 @@
 mod job;
 mod local;
 mod output;
+mod pool;
 mod turn;
 
 pub use job::{Container, Job, Outcome, Status};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
+use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
 
 /// Size of one read, in bytes; a pipe holds 64 KiB.
@@ -65,9 +66,14 @@ pub enum Output {
 /// as fast as it is read, for as long as it likes.
 const IN_A_ROW: usize = 8;
 
+/// What a job prints at first is left in the pipe: most have ended by then, and
+/// reading each line as it comes takes longer than reading all of them at the end.
+/// One that prints more than a pipe holds, 64 KiB, waits for so long, once.
+const UNREAD: Duration = Duration::from_millis(10);
+
 /// Collects one stream of one job.
 pub(super) struct Collector {
-    pipe: Receiver,
+    pipe: OwnedFd,
     taken: Taken,
 }
 
@@ -91,7 +97,7 @@ impl Collector {
             Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
         };
         let collector = Self {
-            pipe: Receiver::from_owned_fd_unchecked(ours)?,
+            pipe: ours,
             taken: Taken {
                 stream,
                 output,
@@ -105,9 +111,20 @@ impl Collector {
     /// Collects for ever: whoever waits for the job waits for its end, not for
     /// this.
     pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
+        if matches!(self.taken.output, Output::Capture { .. }) {
+            tokio::time::sleep(UNREAD).await;
+        }
+        let pipe = self.pipe.try_clone();
+        if let Ok(pipe) = pipe.and_then(Receiver::from_owned_fd_unchecked) {
+            self.collect_from(&pipe, buffer).await;
+        }
+        std::future::pending::<()>().await;
+    }
+
+    async fn collect_from(&mut self, pipe: &Receiver, buffer: &mut Vec<u8>) {
         let mut in_a_row = 0;
-        while !self.taken.ended && self.pipe.readable().await.is_ok() {
-            let Self { pipe, taken } = self;
+        while !self.taken.ended && pipe.readable().await.is_ok() {
+            let taken = &mut self.taken;
             if pipe.try_io(|| taken.take(pipe.as_fd(), buffer)).is_err() {
                 in_a_row = 0;
                 continue;
@@ -117,7 +134,6 @@ impl Collector {
                 tokio::task::yield_now().await;
             }
         }
-        std::future::pending::<()>().await;
     }
 
     /// Takes what is left when the job has ended. Reads the pipe itself: the

@@ -5,6 +5,8 @@
 //! message here: the build, preparing containers (on threads of their own),
 //! listings and tests (in containers).
 
+use super::case::{self, Case, subject};
+use super::group::{Group, Ingredients};
 use super::interrupts::{self, Interrupts};
 use super::lister::{self, ListError, Lister};
 use super::selector::Selector;
@@ -13,13 +15,11 @@ use super::verdict;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output};
-use crate::filter::Subject;
 use crate::listing::{Listed, Listing};
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary, TestId};
-use crate::schedule::{CaseId, History, Queue, Rank, Slots};
+use crate::schedule::{History, Queue, Rank, Slots};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
-use std::hash::{Hash, Hasher};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -86,57 +86,6 @@ pub struct Conductor {
     containers: HashMap<Ingredients, Group>,
     next_id: u64,
     cancelled: Option<Cancellation>,
-}
-
-/// What a container is made of. Equal are only the very same: to compare what is in
-/// them would take longer, and being held here they keep their addresses.
-struct Ingredients {
-    spec: Arc<TestSpec>,
-    binary: Arc<TestBinary>,
-}
-
-impl Ingredients {
-    fn new(spec: &Arc<TestSpec>, binary: &Arc<TestBinary>) -> Self {
-        Self {
-            spec: spec.clone(),
-            binary: binary.clone(),
-        }
-    }
-
-    fn addresses(&self) -> (*const TestSpec, *const TestBinary) {
-        (Arc::as_ptr(&self.spec), Arc::as_ptr(&self.binary))
-    }
-}
-
-impl PartialEq for Ingredients {
-    fn eq(&self, other: &Self) -> bool {
-        self.addresses() == other.addresses()
-    }
-}
-
-impl Eq for Ingredients {}
-
-impl Hash for Ingredients {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.addresses().hash(state);
-    }
-}
-
-/// The tests of a binary that share a container.
-enum Group {
-    Preparing(Vec<Case>),
-    Ready(Arc<Container>),
-    Failed(Arc<str>),
-}
-
-/// A test case on its way.
-#[derive(Clone)]
-struct Case {
-    binary: Arc<TestBinary>,
-    listed: Rc<Listed>,
-    /// The whole binary is the test.
-    whole: bool,
-    spec: Arc<TestSpec>,
 }
 
 enum Work {
@@ -393,11 +342,7 @@ impl Conductor {
     fn listing_failed(&mut self, binary: &TestBinary, message: &str) {
         self.ending.summary.tally.errors += 1;
         self.report(&Event::ListingFailed {
-            binary: report::Binary {
-                package: &binary.package.name,
-                kind: binary.kind,
-                target: &binary.target,
-            },
+            binary: case::view(binary),
             message,
         });
         self.stop_after_failures();
@@ -415,11 +360,7 @@ impl Conductor {
             ),
         };
         self.report(&Event::Listed {
-            binary: report::Binary {
-                package: &binary.package.name,
-                kind: binary.kind,
-                target: &binary.target,
-            },
+            binary: case::view(binary),
             count: listed.len(),
         });
         for test in listed {
@@ -554,11 +495,7 @@ impl Conductor {
         container: Arc<Container>,
         key: String,
     ) {
-        self.report(&Event::ListingStarted(report::Binary {
-            package: &binary.package.name,
-            kind: binary.kind,
-            target: &binary.target,
-        }));
+        self.report(&Event::ListingStarted(case::view(&binary)));
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
             let outcome = lister::list(&executor, slots[0], &binary, &container).await;
@@ -611,17 +548,7 @@ impl Conductor {
     }
 
     fn job(&self, case: &Case, container: &Arc<Container>) -> Job {
-        let mut arguments = Vec::new();
-        if !case.whole {
-            arguments.extend([
-                case.listed.name.clone(),
-                "--exact".to_owned(),
-                "--nocapture".to_owned(),
-            ]);
-            if case.listed.ignored {
-                arguments.push("--ignored".to_owned());
-            }
-        }
+        let mut arguments = case.arguments();
         arguments.extend(self.parts.running.test_arguments.iter().cloned());
         lister::job(
             &case.binary,
@@ -781,34 +708,5 @@ impl Conductor {
         for warning in self.parts.containers.take_warnings() {
             self.report(&Event::Warning(&warning));
         }
-    }
-}
-
-impl Case {
-    fn view(&self) -> report::Case<'_> {
-        report::Case {
-            package: &self.binary.package.name,
-            kind: self.binary.kind,
-            target: &self.binary.target,
-            name: &self.listed.name,
-        }
-    }
-
-    fn id(&self) -> CaseId {
-        CaseId::new(
-            &self.binary.package.name,
-            self.binary.kind.as_str(),
-            &self.binary.target,
-            &self.listed.name,
-        )
-    }
-}
-
-fn subject<'a>(binary: &'a TestBinary, name: &'a str) -> Subject<'a> {
-    Subject {
-        package: &binary.package.name,
-        kind: binary.kind,
-        target: &binary.target,
-        name,
     }
 }

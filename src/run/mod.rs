@@ -5,9 +5,11 @@
 //! that may not know each other; what is asked for besides running tests is in
 //! [`lists`].
 
+mod case;
 mod conductor;
 mod doctests;
 mod doctor;
+mod group;
 mod hints;
 mod interrupts;
 mod lister;
@@ -224,7 +226,7 @@ async fn conduct(
     let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let executor = LocalExecutor::new(settings, slots);
-    executor.warm_up(0).await.map_err(SetUpError::Machine)?;
+    executor.warm_up().await.map_err(SetUpError::Machine)?;
     let parts = Parts {
         selector: preparation.selector,
         directives: preparation.directives,
