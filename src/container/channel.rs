@@ -69,17 +69,6 @@ impl Channel {
         }))
     }
 
-    /// Whether a client that has become readable has closed its end, instead of
-    /// having sent a further job.
-    pub fn is_closed(&self) -> io::Result<bool> {
-        let flags = MsgFlags::MSG_PEEK | MsgFlags::MSG_DONTWAIT;
-        match nix::sys::socket::recv(self.socket.as_raw_fd(), &mut [0], flags) {
-            Ok(length) => Ok(length == 0),
-            Err(nix::Error::EAGAIN | nix::Error::EINTR) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// Sends what is to be told of a job, or of the launcher as job 0.
     pub fn send(&mut self, job: u32, reply: &Reply) -> io::Result<()> {
         self.socket.write_all(&reply.encode(job)?)

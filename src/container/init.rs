@@ -4,98 +4,144 @@
 //! program that is pid 1 cannot abort. This one starts the program, reaps
 //! whatever is left to it, and ends when the program does, upon which the kernel
 //! kills everything else in the job. Where there is nothing else, it tells the client
-//! first, which need not wait until the kernel has taken the container apart. It has no capability, and as its memory and
-//! descriptors are a copy of the launcher's, the job can look at neither.
+//! first, which need not wait until the kernel has taken the container apart. It has
+//! no capability, and as its memory is the launcher's, the job cannot look at it.
 
-use super::job::{self, JobRecord, ProgramEnd, Told};
-use super::protocol::{Ended, Reply, Request, StepError};
+use super::channel::Channel;
+use super::job::{self, Fate, Program, Running};
+use super::launcher;
+use super::protocol::{Ended, Reply, Request, StepError, Usage};
 use super::step::Step;
-use super::sys;
+use super::sys::{self, Stack};
 use super::written;
+use nix::libc;
+use nix::poll::{PollFd, PollFlags};
+use nix::sys::signal::{Signal, kill};
+use nix::sys::signalfd::SignalFd;
+use nix::unistd::Pid;
 use std::ffi::CStr;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Instant;
 
-/// Runs the program and returns how it ended.
-pub fn run(
-    request: &Request<&CStr>,
-    scratch: Option<&OwnedFd>,
-    told: Told<'_>,
-) -> Result<JobRecord, StepError> {
-    // Before there is anyone to look; the program gets a new memory, which is
-    // its own to show.
-    nix::sys::prctl::set_dumpable(false).step("become untraceable")?;
-    let mut failure = None;
-    let program = sys::vfork(&mut || {
-        failure = Some(start(request));
-        127
-    })
-    .step("create the program's process")?;
-    if let Some(failure) = failure {
-        return Err(failure);
-    }
-    sys::drop_capabilities().step("drop capabilities")?;
-    nix::sys::prctl::set_name(c"init").step("take a name")?;
-    let wait_status = wait_for(program)?;
-    let duration = told.started.elapsed();
-    let end = ProgramEnd {
-        wait_status,
-        scratch_full: scratch.is_some_and(is_full),
-        written: match scratch {
-            Some(scratch) if wait_status != 0 => written::below(scratch, &request.watched),
-            _ => Vec::new(),
-        },
-    };
-    if !is_alone() {
-        // What is left may have more to say, until this process ends.
-        return Ok(JobRecord::Ended(end));
-    }
-    let reply = Reply::Ended(Ended {
-        wait_status,
-        timed_out: false,
-        scratch_full: end.scratch_full,
-        written: end.written,
-        duration,
-        usage: sys::usage_of_children()
-            .step("read what the program used")?
-            .into(),
-    });
-    told.client.send(told.job, &reply).step("tell the client")?;
-    Ok(JobRecord::Told)
+pub struct Init<'a> {
+    pub running: Running,
+    pub request: &'a Request<&'a CStr>,
+    pub program: &'a Program,
+    /// The job's scratch space, if it has one.
+    pub scratch: Option<OwnedFd>,
+    /// The launcher's `/proc`.
+    pub proc: OwnedFd,
+    pub child_signals: &'a SignalFd,
+    pub client: &'a mut Channel,
+    pub stack: &'a mut Stack,
 }
 
-/// Reaps whatever ends until the program has.
-fn wait_for(program: i32) -> Result<i32, StepError> {
-    loop {
-        let waited = sys::wait4(-1).step("wait for the program")?;
-        if waited.pid == program {
-            return Ok(waited.status);
+/// How waiting for the program ended.
+enum Waited {
+    Ended { status: i32, timed_out: bool },
+    ClientGone,
+}
+
+impl Init<'_> {
+    /// Runs the program and tells how it ended.
+    pub fn run(mut self) -> Result<Fate, StepError> {
+        let mut failure = None;
+        let program = sys::vfork(self.stack, &mut || {
+            failure = Some(start(self.program, self.request.user, &self.proc));
+            127
+        })
+        .step("create the program's process")?;
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        sys::drop_capabilities().step("drop capabilities")?;
+        nix::sys::prctl::set_name(c"init").step("take a name")?;
+        let (wait_status, timed_out) = match self.wait_for(program)? {
+            Waited::Ended { status, timed_out } => (status, timed_out),
+            Waited::ClientGone => return Ok(Fate::ClientGone),
+        };
+        let usage = sys::usage_of_children().step("read what the program used")?;
+        let ended = Ended {
+            wait_status,
+            timed_out,
+            scratch_full: self.scratch.as_ref().is_some_and(is_full),
+            written: match &self.scratch {
+                Some(scratch) if wait_status != 0 => {
+                    written::below(scratch, &self.request.watched)
+                }
+                _ => Vec::new(),
+            },
+            duration: self.running.started.elapsed(),
+            usage: Usage::from(usage),
+        };
+        let job = self.running.job;
+        if !is_alone() {
+            // What is left may have more to say, until this process ends.
+            return Ok(Fate::Ended(job, ended));
+        }
+        let reply = Reply::Ended(ended);
+        self.client.send(job, &reply).step("tell the client")?;
+        Ok(Fate::Told)
+    }
+
+    /// Reaps whatever ends until the program has, killing all when the time is up.
+    fn wait_for(&mut self, program: i32) -> Result<Waited, StepError> {
+        let mut deadline = self.running.deadline;
+        let mut timed_out = false;
+        loop {
+            let mut polled = [
+                PollFd::new(self.child_signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.client.as_fd(), PollFlags::POLLIN),
+            ];
+            match nix::poll::poll(&mut polled, launcher::time_to(deadline)) {
+                Ok(_) | Err(nix::Error::EINTR) => {}
+                Err(error) => return Err(error).step("wait for the program"),
+            }
+            // No job is sent before the answer to this one.
+            if polled[1].any().unwrap_or(false) {
+                return Ok(Waited::ClientGone);
+            }
+            while let Ok(Some(_)) = self.child_signals.read_signal() {}
+            while let Ok(Some(waited)) = sys::wait4(-1, libc::WNOHANG) {
+                if waited.pid == program {
+                    return Ok(Waited::Ended {
+                        status: waited.status,
+                        timed_out,
+                    });
+                }
+            }
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                timed_out = true;
+                deadline = None;
+                let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+            }
         }
     }
 }
 
 /// Whether no other process is left: all that lose their parent are this one's.
 fn is_alone() -> bool {
-    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
     loop {
-        match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-            Ok(WaitStatus::StillAlive) => return false,
-            Ok(_) | Err(nix::Error::EINTR) => {}
+        match sys::wait4(-1, libc::WNOHANG) {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
             Err(_) => return true,
         }
     }
 }
 
 /// In the program's process, which shares this one's memory: becomes the program.
-fn start(request: &Request<&CStr>) -> StepError {
-    if let Err(error) = nix::unistd::setsid().step("create a session") {
-        return error;
-    }
-    if request.user != 0
-        && let Err(error) = sys::drop_capabilities().step("drop capabilities")
+fn start(program: &Program, user: u32, proc: &OwnedFd) -> StepError {
+    if let Err(error) = nix::unistd::setsid()
+        .step("create a session")
+        .and_then(|_| job::go_first_alone(proc))
+        // Before there is anyone to look; the program gets a new memory, which is
+        // its own to show.
+        .and_then(|()| nix::sys::prctl::set_dumpable(false).step("become untraceable"))
     {
         return error;
     }
-    job::execute(request)
+    program.execute(user)
 }
 
 fn is_full(scratch: &OwnedFd) -> bool {

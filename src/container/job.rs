@@ -1,23 +1,23 @@
 //! A job's first moments: from a fresh clone of the launcher to its program.
 //!
 //! The clone is pid 1 of the job's pid namespace and holds every capability
-//! over the job's own namespaces, none over the launcher's. It makes the root
-//! from the lower directories, makes the mounts there (seen from inside, so that
-//! symbolic links of the job's root lead where the job sees them), moves into it,
-//! lets go of the launcher's root, and ends as the program or its init. A step
-//! that cannot be done is told to the launcher, and nothing runs.
+//! over the job's own namespaces, none over the launcher's. It waits for the job,
+//! makes the root from the lower directories, makes the mounts there (seen from
+//! inside, so that symbolic links of the job's root lead where the job sees them),
+//! moves into it, lets go of the launcher's root, and ends as the program or its
+//! init. A step that cannot be done is told to the client, and nothing runs.
 
 use super::channel::Channel;
-use super::init;
-use super::protocol::{MountKind, Request, Root, StepError};
+use super::init::Init;
+use super::protocol::{Ended, MountKind, Request, Root, StepError};
 use super::step::Step;
-use super::sys;
-use super::wire::{Reader, Writer};
+use super::sys::{self, Stack};
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::Mode;
 use std::ffi::{CStr, CString};
 use std::fs::{self, File};
@@ -48,106 +48,150 @@ pub struct Machine {
     pub processes: Option<u64>,
 }
 
-/// Sets the job up and becomes its program or its init.
-pub fn run(
-    request: &Request<&CStr>,
-    stdout: BorrowedFd<'_>,
-    stderr: BorrowedFd<'_>,
-    mut report: File,
-    told: Told<'_>,
+/// What a job's first process works with; the launcher's, whose memory it shares, and
+/// kept from job to job.
+pub struct Workshop {
     machine: Machine,
-) -> ! {
-    let outcome = set_up(request, stdout, stderr, machine).and_then(|scratch| {
-        if request.init {
-            init::run(request, scratch.as_ref(), told)
-        } else {
-            become_program(request)
-        }
-    });
-    let record = match outcome {
-        Ok(record) => record,
-        Err(error) => JobRecord::Failed(error),
-    };
-    if let Ok(bytes) = record.encode() {
-        let _ = report.write_all(&bytes);
-    }
-    sys::exit(127)
+    /// What has become of the job.
+    pub fate: Fate,
+    /// Room for a job's message.
+    pub message: Vec<u8>,
+    program: Program,
+    child_signals: SignalFd,
+    stack: Stack,
 }
 
-/// What an init needs to tell the client how its program ended: at once, while the
-/// kernel still has the container to take apart.
-pub struct Told<'a> {
-    pub job: u32,
-    pub started: Instant,
-    pub client: &'a mut Channel,
-}
-
-/// What a job's pid 1 tells the launcher, where it is not the program itself.
-pub enum JobRecord {
-    /// The program was not started.
-    Failed(StepError),
-    /// The program under an init ended.
-    Ended(ProgramEnd),
+/// What becomes of a job, as far as its first process can tell.
+#[derive(Default)]
+pub enum Fate {
+    /// There is none yet.
+    #[default]
+    Waiting,
+    /// There is none, and there will be none.
+    ClientGone,
+    Started(Running),
+    /// Its container could not be made, or its program not be executed.
+    Failed(u32, StepError),
+    /// The process is the program now.
+    Executed(Running),
+    /// Its program ended under an init; the client is to be told when nothing is left.
+    Ended(u32, Ended),
     /// It ended, and the client knows.
     Told,
 }
 
-/// How the program under an init ended, and what it left in the scratch space.
-pub struct ProgramEnd {
-    pub wait_status: i32,
-    pub scratch_full: bool,
-    pub written: Vec<String>,
+/// A job under way.
+#[derive(Clone, Copy)]
+pub struct Running {
+    /// What its client marks it with.
+    pub job: u32,
+    pub started: Instant,
+    pub deadline: Option<Instant>,
 }
 
-impl JobRecord {
-    fn encode(&self) -> io::Result<Vec<u8>> {
-        let mut w = Writer::default();
-        match self {
-            Self::Failed(error) => {
-                w.u32(0);
-                w.u32(error.errno as u32);
-                w.string(error.step.as_bytes())?;
-            }
-            Self::Ended(end) => {
-                w.u32(1);
-                w.u32(end.wait_status as u32);
-                w.u32(u32::from(end.scratch_full));
-                w.list(end.written.iter(), |w, path| w.string(path.as_bytes()))?;
-            }
-            Self::Told => w.u32(2),
-        }
-        Ok(w.into_bytes())
-    }
+/// Largest message whose room is kept, in bytes.
+const KEPT_MESSAGE: usize = 256 * 1024;
 
-    /// `None`: it told nothing, being the program.
-    pub fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut r = Reader::new(bytes);
-        match r.u32().ok()? {
-            0 => Some(Self::Failed(StepError {
-                errno: r.u32().ok()? as i32,
-                step: r.string().ok()?.to_string_lossy().into_owned(),
-            })),
-            2 => Some(Self::Told),
-            _ => Some(Self::Ended(ProgramEnd {
-                wait_status: r.u32().ok()? as i32,
-                scratch_full: r.u32().ok()? != 0,
-                written: r
-                    .list(|r| Ok(r.string()?.to_string_lossy().into_owned()))
-                    .ok()?,
-            })),
+/// Room for the stack of what is about to execute the program, in bytes.
+const PROGRAM_STACK: usize = 64 * 1024;
+
+impl Workshop {
+    pub fn new(machine: Machine, child_signals: SignalFd) -> Self {
+        Self {
+            machine,
+            fate: Fate::Waiting,
+            message: Vec::new(),
+            program: Program::default(),
+            child_signals,
+            stack: Stack::new(PROGRAM_STACK),
         }
     }
 }
 
-/// Everything up to the program. Returns the scratch space, where there is one.
+/// Waits for a job and runs it, as its first process. Returns when it has ended,
+/// unless this process has become the program.
+pub fn serve(client: &mut Channel, workshop: &mut Workshop) {
+    let mut message = std::mem::take(&mut workshop.message);
+    if message.capacity() > KEPT_MESSAGE {
+        message = Vec::new();
+    }
+    let Ok(Some(received)) = client.receive_job(message) else {
+        workshop.fate = Fate::ClientGone;
+        return;
+    };
+    workshop.message = received.bytes;
+    let outputs = (received.stdout, received.stderr);
+    workshop.fate = match run(received.job, outputs, client, workshop) {
+        Ok(fate) => fate,
+        Err(error) => Fate::Failed(received.job, error),
+    };
+}
+
+fn run(
+    job: u32,
+    (stdout, stderr): (OwnedFd, OwnedFd),
+    client: &mut Channel,
+    workshop: &mut Workshop,
+) -> Result<Fate, StepError> {
+    let started = Instant::now();
+    let request = Request::decode(&workshop.message).step("read a job")?;
+    let running = Running {
+        job,
+        started,
+        deadline: (!request.timeout.is_zero()).then(|| started + request.timeout),
+    };
+    workshop.fate = Fate::Started(running);
+    let (scratch, proc) = set_up(&request, stdout.as_fd(), stderr.as_fd(), workshop.machine)?;
+    drop((stdout, stderr));
+    let program = &mut workshop.program;
+    program.prepare(&request);
+    if request.init {
+        let init = Init {
+            running,
+            request: &request,
+            program,
+            scratch,
+            proc,
+            child_signals: &workshop.child_signals,
+            client,
+            stack: &mut workshop.stack,
+        };
+        return init.run();
+    }
+    let user = request.user;
+    // What is allocated when the program takes over stays so for the launcher.
+    drop(request);
+    workshop.fate = Fate::Executed(running);
+    nix::unistd::setsid().step("create a session")?;
+    Err(program.execute(user))
+}
+
+/// Lets the kernel take a job first when memory is short, whose program is its first
+/// process. Not done by that itself: the launcher, having the same memory until then,
+/// would go along. That it cannot be done is no harm to the job.
+pub fn go_first(pid: i32) {
+    let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE);
+}
+
+/// The same for the process that calls it, which the kernel knows to have been cloned
+/// to execute a program. `proc` is the launcher's.
+pub fn go_first_alone(proc: &OwnedFd) -> Result<(), StepError> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(proc, "self/oom_score_adj", flags, Mode::empty())
+        .and_then(|file| nix::unistd::write(file, OOM_SCORE.as_bytes()))
+        .step("raise oom_score_adj")
+        .map(drop)
+}
+
+/// Everything up to the program. Returns the scratch space, where there is one, and the
+/// launcher's `/proc`.
 fn set_up(
     request: &Request<&CStr>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
     machine: Machine,
-) -> Result<Option<OwnedFd>, StepError> {
+) -> Result<(Option<OwnedFd>, OwnedFd), StepError> {
     map_ids(request.user, request.group)?;
-    fs::write("/proc/self/oom_score_adj", OOM_SCORE).step("raise oom_score_adj")?;
     sys::leave_session_keyring().step("leave the session keyring")?;
     nix::unistd::sethostname(request_text(request.hostname)).step("set the hostname")?;
     nix::sys::stat::umask(Mode::empty());
@@ -181,7 +225,7 @@ fn set_up(
     nix::sys::prctl::set_no_new_privs().step("set no_new_privs")?;
     sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step("attach stdout")?;
     sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step("attach stderr")?;
-    Ok(scratch)
+    Ok((scratch, launcher_proc))
 }
 
 /// Maps the one id a job has to the launcher's.
@@ -392,44 +436,58 @@ fn set_limits(open_files: u64, processes: Option<u64>) -> Result<(), StepError> 
     }
 }
 
-/// Executes the program in this very process.
-fn become_program(request: &Request<&CStr>) -> Result<JobRecord, StepError> {
-    nix::unistd::setsid().step("create a session")?;
-    if request.user != 0 {
-        sys::drop_capabilities().step("drop capabilities")?;
-    }
-    Err(execute(request))
+/// A program ready to be executed: nothing is allocated any more.
+#[derive(Default)]
+pub struct Program {
+    name: CString,
+    /// The paths it may be at.
+    candidates: Vec<CString>,
+    /// These point into the job's message, and end in a null pointer.
+    arguments: Vec<*const libc::c_char>,
+    environment: Vec<*const libc::c_char>,
 }
 
-/// Executes the program; returns why it could not be.
-pub fn execute(request: &Request<&CStr>) -> StepError {
-    let arguments: Vec<_> = std::iter::once(&request.program)
-        .chain(&request.arguments)
-        .map(|argument| argument.as_ptr())
-        .chain([std::ptr::null()])
-        .collect();
-    let environment: Vec<_> = request
-        .environment
-        .iter()
-        .map(|variable| variable.as_ptr())
-        .chain([std::ptr::null()])
-        .collect();
-    let mut error = io::Error::from_raw_os_error(libc::ENOENT);
-    for candidate in candidates(request) {
-        let tried = sys::exec(&candidate, &arguments, &environment);
-        // As execvp(3): what is there but cannot be executed tells more than
-        // what is not there.
-        match tried.raw_os_error() {
-            Some(libc::ENOENT | libc::ENOTDIR) => {}
-            Some(libc::EACCES) => error = tried,
-            _ => {
-                error = tried;
-                break;
+impl Program {
+    fn prepare(&mut self, request: &Request<&CStr>) {
+        let pointer = |text: &&CStr| text.as_ptr();
+        self.name = request.program.to_owned();
+        self.candidates = candidates(request);
+        self.arguments.clear();
+        self.arguments.push(request.program.as_ptr());
+        self.arguments.extend(request.arguments.iter().map(pointer));
+        self.arguments.push(std::ptr::null());
+        self.environment.clear();
+        self.environment
+            .extend(request.environment.iter().map(pointer));
+        self.environment.push(std::ptr::null());
+    }
+
+    /// Executes the program, without capabilities unless it is uid 0; returns why it
+    /// could not be.
+    pub fn execute(&self, user: u32) -> StepError {
+        if user != 0
+            && let Err(error) = sys::drop_capabilities().step("drop capabilities")
+        {
+            return error;
+        }
+        sys::unblock_signals();
+        let mut error = io::Error::from_raw_os_error(libc::ENOENT);
+        for candidate in &self.candidates {
+            let tried = sys::exec(candidate, &self.arguments, &self.environment);
+            // As execvp(3): what is there but cannot be executed tells more than
+            // what is not there.
+            match tried.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR) => {}
+                Some(libc::EACCES) => error = tried,
+                _ => {
+                    error = tried;
+                    break;
+                }
             }
         }
+        let name = self.name.to_string_lossy();
+        StepError::new(format!("execute {name}"), &error)
     }
-    let program = request.program.to_string_lossy();
-    StepError::new(format!("execute {program}"), &error)
 }
 
 /// The paths a program may be at: its own, or one for each directory of `PATH`.

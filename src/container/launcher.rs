@@ -1,28 +1,34 @@
-//! The launcher: one per slot, pid 1 of a pid namespace, one job at a time.
+//! The launcher: pid 1 of a pid namespace, one job at a time.
 //!
-//! It is single-threaded and small, so that cloning it is cheap, and holds what
-//! jobs share. As pid 1 it ignores every signal of its own namespace, and those
-//! of the client's but SIGKILL; it dies when its client's end of the socket
-//! closes or its starter dies, and every job of the slot dies with it.
+//! It is single-threaded and small, and holds what jobs share. As pid 1 it ignores
+//! every signal of its own namespace, and those of the client's but SIGKILL; it dies
+//! when its client's end of the socket closes or its starter dies, and every job of
+//! it dies with it.
+//!
+//! Before a job comes its pid 1 is there: a clone in namespaces of its own that
+//! shares the launcher's memory and waits for the job in its stead. The launcher
+//! goes on when that has exited, or has executed the job's program itself.
 
-use super::channel::{Channel, Received};
-use super::job::{self, JobRecord, Machine, ProgramEnd, Told};
+use super::channel::Channel;
+use super::job::{self, Fate, Machine, Workshop};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
-use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
+use super::protocol::{Ended, LauncherConfig, Reply, StepError, Usage};
 use super::step::Step;
-use super::sys::{self, Cloned};
-use nix::fcntl::OFlag;
+use super::sys::{self, Stack};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::resource::{Resource, getrlimit};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::fs::{self, File};
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Largest buffer kept from one job to the next, in bytes.
-const KEPT_BUFFER: usize = 256 * 1024;
+/// Room for the stack of a job's first process, in bytes; what of it is not used
+/// takes no memory.
+const STACK: usize = 256 * 1024;
 
 /// The life of a launcher, from its first moment in its namespaces to the end
 /// of its client.
@@ -54,23 +60,23 @@ pub fn run(
         network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
     };
     channel.send(0, &ready).step("tell the client")?;
-    let mut buffer = Vec::new();
-    while let Some(received) = channel.receive_job(buffer).step("receive a job")? {
-        let job = received.job;
-        let (reply, used) = run_job(received, machine, channel)?;
+    let mut workshop = Workshop::new(machine, child_signals()?);
+    let mut stack = Stack::new(STACK);
+    while run_job(channel, &mut workshop, &mut stack)? {
         // The job's result stands if its network cannot be cleared; the next job
         // finds nobody here rather than a namespace that is not clean.
-        let cleared = network.as_mut().map_or(Ok(()), NetworkNamespace::clear);
-        if let Some(reply) = reply {
-            channel.send(job, &reply).step("tell the client")?;
-        }
-        cleared?;
-        buffer = used;
-        if buffer.capacity() > KEPT_BUFFER {
-            buffer = Vec::new();
-        }
+        network.as_mut().map_or(Ok(()), NetworkNamespace::clear)?;
     }
     Ok(())
+}
+
+/// Blocks SIGCHLD, here and in what is cloned from here, so that it can be polled.
+fn child_signals() -> Result<SignalFd, StepError> {
+    let mut signals = SigSet::empty();
+    signals.add(Signal::SIGCHLD);
+    signals.thread_block().step("block SIGCHLD")?;
+    SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
+        .step("create a signal descriptor")
 }
 
 /// Keeps jobs from making control group namespaces, in user namespaces of their
@@ -107,122 +113,131 @@ fn process_limit() -> Option<u64> {
     Some((soft.min(ids) / 8).max(ENOUGH).min(soft))
 }
 
-/// Runs one job to its end. Returns what is to be told of it, if its init has not
-/// done so. An error means that this launcher is of no use any more.
+/// Serves one job to its end; false when the client is gone. An error means that
+/// this launcher is of no use any more.
 fn run_job(
-    received: Received,
-    machine: Machine,
     channel: &mut Channel,
-) -> Result<(Option<Reply>, Vec<u8>), StepError> {
-    let started = Instant::now();
-    let request = Request::decode(&received.bytes).step("read a job")?;
-    let timeout = request.timeout;
-    let (record, report) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step("create a status pipe")?;
-    let (pid, pidfd) = match sys::clone3(job::NAMESPACES) {
-        Ok(Cloned::Child) => {
-            let told = Told {
-                job: received.job,
-                started,
-                client: channel,
-            };
-            job::run(
-                &request,
-                received.stdout.as_fd(),
-                received.stderr.as_fd(),
-                File::from(report),
-                told,
-                machine,
-            );
-        }
-        Ok(Cloned::Parent { pid, pidfd }) => (pid, pidfd),
-        Err(error) => {
-            let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
-            drop(request);
-            return Ok((Some(reply), received.bytes));
-        }
-    };
-    drop((report, received.stdout, received.stderr));
-    let timed_out = wait_for_end(pidfd.as_fd(), started, timeout, channel)?;
-    let waited = sys::wait4(pid).step("wait for a job")?;
-    let duration = started.elapsed();
-    let mut bytes = Vec::new();
-    File::from(record)
-        .read_to_end(&mut bytes)
-        .step("read a job's status")?;
-    let end = match JobRecord::decode(&bytes) {
-        Some(JobRecord::Failed(error)) => {
-            return Ok((Some(Reply::Failed(error)), received.bytes));
-        }
-        Some(JobRecord::Told) => return Ok((None, received.bytes)),
-        Some(JobRecord::Ended(end)) => end,
-        None => ProgramEnd {
-            wait_status: waited.status,
-            scratch_full: false,
-            written: Vec::new(),
-        },
-    };
-    let reply = Reply::Ended(Ended {
-        wait_status: end.wait_status,
-        timed_out,
-        scratch_full: end.scratch_full,
-        written: end.written,
-        duration,
-        usage: Usage::from(waited.usage),
+    workshop: &mut Workshop,
+    stack: &mut Stack,
+) -> Result<bool, StepError> {
+    workshop.fate = Fate::Waiting;
+    // The last job's init made the memory untraceable; this one has to write its maps.
+    nix::sys::prctl::set_dumpable(true).step("become dumpable")?;
+    let cloned = sys::clone_sharing(job::NAMESPACES, stack, &mut || {
+        job::serve(channel, workshop);
+        127
     });
-    Ok((Some(reply), received.bytes))
+    let (pid, pidfd) = match cloned {
+        Ok(cloned) => cloned,
+        Err(error) => {
+            let Some(received) = channel
+                .receive_job(std::mem::take(&mut workshop.message))
+                .step("receive a job")?
+            else {
+                return Ok(false);
+            };
+            let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
+            channel
+                .send(received.job, &reply)
+                .step("tell the client")?;
+            return Ok(true);
+        }
+    };
+    let timed_out = match &workshop.fate {
+        Fate::Executed(running) => {
+            job::go_first(pid);
+            wait_for_end(pidfd.as_fd(), running.deadline, channel)?
+        }
+        _ => false,
+    };
+    let waited = sys::wait4(pid, 0).step("wait for a job")?;
+    let fate = std::mem::take(&mut workshop.fate);
+    let was_killed = matches!(fate, Fate::Started(_));
+    let (job, reply) = match fate {
+        Fate::Told => return Ok(true),
+        Fate::ClientGone => return Ok(false),
+        Fate::Waiting => return Err(killed()),
+        Fate::Failed(job, error) => (job, Reply::Failed(error)),
+        Fate::Ended(job, ended) => (job, Reply::Ended(ended)),
+        Fate::Started(running) | Fate::Executed(running) => {
+            let waited = waited.ok_or_else(killed)?;
+            let ended = Ended {
+                wait_status: waited.status,
+                timed_out,
+                scratch_full: false,
+                written: Vec::new(),
+                duration: running.started.elapsed(),
+                usage: Usage::from(waited.usage),
+            };
+            (running.job, Reply::Ended(ended))
+        }
+    };
+    channel.send(job, &reply).step("tell the client")?;
+    if was_killed { Err(killed()) } else { Ok(true) }
 }
 
-/// Waits until the job's pid 1 has ended, killing it when its time is up. Tells
-/// whether it was killed. An error when the client is gone.
+/// A job's first process was killed from outside while it used this memory, which
+/// nothing can be said of any more.
+fn killed() -> StepError {
+    StepError::new(
+        "wait for a job",
+        &io::Error::from_raw_os_error(libc::ECHILD),
+    )
+}
+
+/// Waits until a program that is its job's pid 1 has ended, killing it when its time
+/// is up: not if that is when it started. Tells whether it was killed. An error when
+/// the client is gone.
 fn wait_for_end(
     job: BorrowedFd<'_>,
-    started: Instant,
-    timeout: Duration,
+    deadline: Option<Instant>,
     channel: &mut Channel,
 ) -> Result<bool, StepError> {
     let mut timed_out = false;
-    let mut watch_client = true;
     loop {
-        let wait = if timeout.is_zero() || timed_out {
-            PollTimeout::NONE
-        } else {
-            // Rounded up, so that no poll ends just before the time is up.
-            let left = timeout.saturating_sub(started.elapsed()) + Duration::from_millis(1);
-            PollTimeout::try_from(left.min(Duration::from_secs(3600))).unwrap_or(PollTimeout::MAX)
-        };
         let mut polled = [
             PollFd::new(job, PollFlags::POLLIN),
             PollFd::new(channel.as_fd(), PollFlags::POLLIN),
         ];
-        let watched = if watch_client { 2 } else { 1 };
-        match nix::poll::poll(&mut polled[..watched], wait) {
+        let wait = time_to(deadline.filter(|_| !timed_out));
+        match nix::poll::poll(&mut polled, wait) {
             Ok(_) | Err(nix::Error::EINTR) => {}
             Err(error) => return Err(error).step("wait for a job"),
         }
-        let [job_ended, client_spoke] = polled.map(|fd| fd.any().unwrap_or(false));
+        let [job_ended, client_gone] = polled.map(|fd| fd.any().unwrap_or(false));
         if job_ended {
             return Ok(timed_out);
         }
-        if client_spoke {
-            if channel.is_closed().step("hear from the client")? {
-                let gone = io::Error::from_raw_os_error(libc::EPIPE);
-                return Err(StepError::new("hear from the client", &gone));
-            }
-            // The next job, sent when this one's init had answered.
-            watch_client = false;
+        if client_gone {
+            return Err(client_is_gone());
         }
-        if !timeout.is_zero() && started.elapsed() >= timeout {
+        if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
             timed_out = true;
             sys::kill(job);
         }
     }
 }
 
+/// How long to poll for; rounded up, so that no poll ends just before the time.
+pub fn time_to(deadline: Option<Instant>) -> PollTimeout {
+    const LONGEST: Duration = Duration::from_secs(3600);
+    deadline.map_or(PollTimeout::NONE, |deadline| {
+        let left = deadline.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+        PollTimeout::try_from(left.min(LONGEST)).unwrap_or(PollTimeout::MAX)
+    })
+}
+
+fn client_is_gone() -> StepError {
+    StepError::new(
+        "hear from the client",
+        &io::Error::from_raw_os_error(libc::EPIPE),
+    )
+}
+
 impl From<libc::rusage> for Usage {
     fn from(usage: libc::rusage) -> Self {
-        let duration = |time: libc::timeval| {
-            Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000)
-        };
+        let duration =
+            |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
         Self {
             user: duration(usage.ru_utime),
             system: duration(usage.ru_stime),

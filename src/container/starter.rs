@@ -39,7 +39,7 @@ pub fn main() -> ! {
     match start(&config, &mut channel) {
         Ok(pid) => {
             drop(channel);
-            let _ = sys::wait4(pid);
+            let _ = sys::wait4(pid, 0);
             sys::exit(0)
         }
         Err(error) => {
@@ -165,7 +165,7 @@ fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
                 .and_then(|()| fs::File::open(format!("/proc/{pid}/ns/user")))
                 .step("map an unprivileged user");
             sys::kill(pidfd.as_fd());
-            let _ = sys::wait4(pid);
+            let _ = sys::wait4(pid, 0);
             user_ns.map(OwnedFd::from)
         }
     }

@@ -46,30 +46,76 @@ pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
 /// `CLONE_CLEAR_SIGHAND`, which does not fit the type libc gives flags.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
+/// Memory for the stack of a process that shares this one's other memory.
+pub struct Stack(Vec<u8>);
+
+impl Stack {
+    pub fn new(size: usize) -> Self {
+        Self(Vec::with_capacity(size))
+    }
+
+    /// Where a stack begins: it grows down from the aligned end.
+    fn top(&mut self) -> *mut libc::c_void {
+        let capacity = self.0.capacity();
+        // SAFETY: one past the end of the allocation, and then back into it.
+        let end = unsafe { self.0.as_mut_ptr().add(capacity) };
+        end.wrapping_sub(end as usize & 15).cast()
+    }
+}
+
+/// Runs `child` in a new process with namespaces of its own that shares this one's
+/// memory, and waits until it has executed a program or exited. What it has changed
+/// of what it was given is seen here.
+///
+/// As with vfork(2) only one of the two ever runs here, so that neither the page
+/// tables nor anything written has to be copied. But a signal can end this wait,
+/// which does not count as load either. Must be called from a single-threaded
+/// process; what the child leaves allocated when it executes a program is lost.
+pub fn clone_sharing(
+    namespaces: libc::c_int,
+    stack: &mut Stack,
+    child: &mut dyn FnMut() -> u8,
+) -> io::Result<(i32, OwnedFd)> {
+    let (released, held) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let mut pidfd: RawFd = -1;
+    let flags = namespaces | libc::CLONE_VM | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let mut child = child;
+    // SAFETY: what the child works with stays in place until it has let go of it: the
+    // pipe ends when the child's descriptors do.
+    let pid = unsafe { clone(flags, stack, &mut child, &raw mut pidfd) }?;
+    drop(held);
+    while let Err(nix::Error::EINTR) = nix::unistd::read(&released, &mut [0]) {}
+    // SAFETY: the kernel has just made this descriptor for us.
+    Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) }))
+}
+
 /// Runs `child` in a new process that shares this one's memory while the caller
 /// waits for it to exec or exit, as vfork(2) does, on a stack of its own.
-pub fn vfork(child: &mut dyn FnMut() -> u8) -> io::Result<i32> {
+pub fn vfork(stack: &mut Stack, child: &mut dyn FnMut() -> u8) -> io::Result<i32> {
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let mut child = child;
+    // SAFETY: CLONE_VFORK keeps this thread out of the way until the child has left
+    // its stack.
+    unsafe { clone(flags, stack, &mut child, std::ptr::null_mut()) }
+}
+
+/// # Safety
+///
+/// The caller must not go on, nor free or use `stack` or `child`, before the new
+/// process has executed a program or exited. `pidfd` is null or valid.
+unsafe fn clone(
+    flags: libc::c_int,
+    stack: &mut Stack,
+    child: &mut &mut dyn FnMut() -> u8,
+    pidfd: *mut RawFd,
+) -> io::Result<i32> {
     extern "C" fn enter(argument: *mut libc::c_void) -> libc::c_int {
-        // SAFETY: `argument` is the address of `child` below, which outlives
-        // the child's use of it since CLONE_VFORK suspends the caller.
+        // SAFETY: `argument` is `child` below, which the caller keeps.
         let child = unsafe { &mut *argument.cast::<&mut dyn FnMut() -> u8>() };
         libc::c_int::from(child())
     }
-    const STACK: usize = 64 * 1024;
-    let mut stack = Vec::<u8>::with_capacity(STACK);
-    let mut child = child;
-    // SAFETY: the stack grows down from its aligned end and is not freed before
-    // the child has left it; CLONE_VFORK keeps this thread out of the way.
-    let pid = unsafe {
-        let top = stack.as_mut_ptr().add(STACK);
-        let top = top.sub(top.align_offset(16).wrapping_neg() & 15);
-        libc::clone(
-            enter,
-            top.cast(),
-            libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD,
-            (&raw mut child).cast(),
-        )
-    };
+    // SAFETY: as the caller promises.
+    let pid = unsafe { libc::clone(enter, stack.top(), flags, (&raw mut *child).cast(), pidfd) };
     check(libc::c_long::from(pid)).map(|pid| pid as i32)
 }
 
@@ -80,21 +126,23 @@ pub struct Waited {
     pub usage: libc::rusage,
 }
 
-/// Waits for `pid`, or for any child where it is -1.
-pub fn wait4(pid: i32) -> io::Result<Waited> {
+/// Waits for `pid`, or for any child where it is -1. None only if `options` say not to
+/// wait and there is none that has ended.
+pub fn wait4(pid: i32, options: libc::c_int) -> io::Result<Option<Waited>> {
     let mut status = 0;
     // SAFETY: plain old data.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
     loop {
         // SAFETY: both pointers are valid for the call.
-        let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+        let waited = unsafe { libc::wait4(pid, &raw mut status, options, &raw mut usage) };
         match check(libc::c_long::from(waited)) {
+            Ok(0) => return Ok(None),
             Ok(pid) => {
-                return Ok(Waited {
+                return Ok(Some(Waited {
                     pid: pid as i32,
                     status,
                     usage,
-                });
+                }));
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -226,7 +274,7 @@ pub fn reset_signals() {
     unblock_signals();
 }
 
-fn unblock_signals() {
+pub fn unblock_signals() {
     // SAFETY: `set` is initialised by sigemptyset before it is read.
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
