@@ -69,6 +69,16 @@ impl Channel {
         }))
     }
 
+    /// The slot on which the job's program may start now: all that a client says
+    /// after the job. None when it is gone.
+    pub fn receive_start(&mut self) -> io::Result<Option<u32>> {
+        let mut slot = [0; 4];
+        match self.socket.read_exact(&mut slot) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+            other => other.map(|()| Some(u32::from_ne_bytes(slot))),
+        }
+    }
+
     /// Sends what is to be told of a job, or of the launcher as job 0.
     pub fn send(&mut self, job: u32, reply: &Reply) -> io::Result<()> {
         self.socket.write_all(&reply.encode(job)?)

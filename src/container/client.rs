@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
 
-/// A slot's launcher, from the client's side. Dropping it ends the launcher and
+/// A launcher, from the client's side. Dropping it ends the launcher and
 /// whatever it runs.
 #[derive(Debug)]
 pub struct Launcher {
@@ -29,6 +29,8 @@ pub enum LauncherError {
     Start(#[source] io::Error),
     #[error("failed to set up containers")]
     SetUp(#[from] StepError),
+    #[error("failed to describe the job to its launcher")]
+    Describe(#[source] io::Error),
     #[error("lost the launcher of a slot")]
     Lost(#[source] io::Error),
 }
@@ -79,29 +81,44 @@ impl Launcher {
 
     /// Runs one job to the end of its program, or of all its processes where others
     /// are left by then. Its container goes away after that, and before that of the
-    /// next job is made. Dropping the future leaves the launcher in the
-    /// middle of the job: drop the launcher too.
+    /// next job is made. Dropping the future leaves the launcher in the middle of the
+    /// job: drop the launcher too.
     pub async fn run<S: AsRef<[u8]>>(
         &mut self,
         request: &Request<S>,
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<JobEnd, LauncherError> {
+        self.prepare(request, stdout, stderr).await?;
+        self.start_program(0).await?;
+        self.end().await
+    }
+
+    /// Has a job's container made. Its program waits for [`Self::start_program`],
+    /// which must follow whatever becomes of the container.
+    pub async fn prepare<S: AsRef<[u8]>>(
+        &mut self,
+        request: &Request<S>,
+        stdout: OwnedFd,
+        stderr: OwnedFd,
+    ) -> Result<(), LauncherError> {
         self.jobs += 1;
-        let message = match request.encode(self.jobs) {
-            Ok(message) => message,
-            Err(error) => {
-                let step = format!("describe the job to its launcher ({error})");
-                return Ok(JobEnd::NotStarted(StepError::new(
-                    step,
-                    &io::Error::from_raw_os_error(nix::libc::EINVAL),
-                )));
-            }
-        };
+        let message = request.encode(self.jobs).map_err(LauncherError::Describe)?;
         self.send_with_descriptors(&message, &stdout, &stderr)
             .await
-            .map_err(LauncherError::Lost)?;
-        drop((stdout, stderr));
+            .map_err(LauncherError::Lost)
+    }
+
+    /// Lets the job's program start, with the number of its slot in `MAELSTROM_SLOT`.
+    pub async fn start_program(&mut self, slot: u32) -> Result<(), LauncherError> {
+        self.socket
+            .write_all(&slot.to_ne_bytes())
+            .await
+            .map_err(LauncherError::Lost)
+    }
+
+    /// Waits for the end of the job.
+    pub async fn end(&mut self) -> Result<JobEnd, LauncherError> {
         // One that was killed as its end was told may have been told of twice.
         let reply = loop {
             let (job, reply) = self.receive().await.map_err(LauncherError::Lost)?;

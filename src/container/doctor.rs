@@ -213,7 +213,9 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
 fn no_container(error: &LauncherError) -> Check {
     let cause = match error {
         LauncherError::SetUp(step) => step.to_string(),
-        LauncherError::Start(cause) | LauncherError::Lost(cause) => format!("{error}: {cause}"),
+        LauncherError::Start(cause)
+        | LauncherError::Describe(cause)
+        | LauncherError::Lost(cause) => format!("{error}: {cause}"),
     };
     Check {
         what: "namespaces",

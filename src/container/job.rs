@@ -108,8 +108,8 @@ impl Workshop {
     }
 }
 
-/// Waits for a job and runs it, as its first process. Returns when it has ended,
-/// unless this process has become the program.
+/// Waits for a job, makes its container, and runs it when its turn comes, as its first
+/// process. Returns when it has ended, unless this process has become the program.
 pub fn serve(client: &mut Channel, workshop: &mut Workshop) {
     let mut message = std::mem::take(&mut workshop.message);
     if message.capacity() > KEPT_MESSAGE {
@@ -133,18 +133,28 @@ fn run(
     client: &mut Channel,
     workshop: &mut Workshop,
 ) -> Result<Fate, StepError> {
-    let started = Instant::now();
     let request = Request::decode(&workshop.message).step("read a job")?;
+    workshop.fate = Fate::Started(Running {
+        job,
+        started: Instant::now(),
+        deadline: None,
+    });
+    let set_up = set_up(&request, stdout.as_fd(), stderr.as_fd(), workshop.machine);
+    drop((stdout, stderr));
+    let slot = client.receive_start().step("wait for a slot")?;
+    let (scratch, proc) = set_up?;
+    let Some(slot) = slot else {
+        return Ok(Fate::ClientGone);
+    };
+    let started = Instant::now();
     let running = Running {
         job,
         started,
         deadline: (!request.timeout.is_zero()).then(|| started + request.timeout),
     };
     workshop.fate = Fate::Started(running);
-    let (scratch, proc) = set_up(&request, stdout.as_fd(), stderr.as_fd(), workshop.machine)?;
-    drop((stdout, stderr));
     let program = &mut workshop.program;
-    program.prepare(&request);
+    program.prepare(&request, slot);
     if request.init {
         let init = Init {
             running,
@@ -442,13 +452,15 @@ pub struct Program {
     name: CString,
     /// The paths it may be at.
     candidates: Vec<CString>,
-    /// These point into the job's message, and end in a null pointer.
+    /// These point into the job's message, mostly, and end in a null pointer.
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
+    /// The last variable.
+    slot: CString,
 }
 
 impl Program {
-    fn prepare(&mut self, request: &Request<&CStr>) {
+    fn prepare(&mut self, request: &Request<&CStr>, slot: u32) {
         let pointer = |text: &&CStr| text.as_ptr();
         self.name = request.program.to_owned();
         self.candidates = candidates(request);
@@ -459,7 +471,9 @@ impl Program {
         self.environment.clear();
         self.environment
             .extend(request.environment.iter().map(pointer));
-        self.environment.push(std::ptr::null());
+        self.slot = CString::new(format!("MAELSTROM_SLOT={slot}")).unwrap_or_default();
+        self.environment
+            .extend([self.slot.as_ptr(), std::ptr::null()]);
     }
 
     /// Executes the program, without capabilities unless it is uid 0; returns why it

@@ -137,9 +137,10 @@ fn run_job(
                 return Ok(false);
             };
             let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
-            channel
-                .send(received.job, &reply)
-                .step("tell the client")?;
+            if channel.receive_start().step("wait for a slot")?.is_none() {
+                return Ok(false);
+            }
+            channel.send(received.job, &reply).step("tell the client")?;
             return Ok(true);
         }
     };

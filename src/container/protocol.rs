@@ -272,7 +272,7 @@ pub struct Ended {
     /// Files below the watched directories that the job wrote, or some of them;
     /// only for a job that failed.
     pub written: Vec<String>,
-    /// From the start of its container to the end of its program.
+    /// From the program's start to its end.
     pub duration: Duration,
     pub usage: Usage,
 }

@@ -37,6 +37,8 @@ pub struct Job {
     pub arguments: Vec<String>,
     /// `None`: as long as it takes.
     pub timeout: Option<Duration>,
+    /// How many slots it takes.
+    pub slots: usize,
 }
 
 /// How a job went.
@@ -45,7 +47,7 @@ pub struct Outcome {
     pub status: Status,
     pub stdout: Captured,
     pub stderr: Captured,
-    /// Wall time in its container.
+    /// Wall time from its program's start to its end.
     pub duration: Duration,
     pub usage: Usage,
     /// The space for what the job writes was used up when it ended.

@@ -1,18 +1,23 @@
 //! Running jobs on this machine, on launchers that are kept from job to job.
+//!
+//! A job's container is made before its turn and taken apart after it: there are more
+//! launchers than slots.
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
-use super::pool::{Kind, Pool};
+use super::pool::Pool;
 use super::turn::Turn;
 use crate::container::{
     Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
     NetworkKind, Request, Root,
 };
+use crate::schedule::Slots;
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Duration;
 
 /// Scratch space that a job gets however many slots there are, in bytes, unless
@@ -36,6 +41,7 @@ pub struct Settings {
 /// Runs jobs in containers here. For use on one thread.
 pub struct LocalExecutor {
     settings: Settings,
+    slots: Rc<Slots>,
     pool: Pool,
     /// For what jobs print; one for each that runs.
     buffers: RefCell<Vec<Vec<u8>>>,
@@ -65,9 +71,16 @@ impl LocalExecutor {
     pub fn new(settings: Settings, slots: usize) -> Self {
         Self {
             settings,
+            slots: Rc::new(Slots::new(slots)),
             pool: Pool::new(slots),
             buffers: RefCell::default(),
         }
+    }
+
+    /// How many jobs to hand over at a time: while one runs on a slot, another gets
+    /// ready for it.
+    pub fn jobs_at_a_time(&self) -> usize {
+        2 * self.slots.total()
     }
 
     /// Starts the launcher that most jobs need, so that it is there when the first
@@ -78,27 +91,31 @@ impl LocalExecutor {
             network: NetworkKind::Loopback,
             binds: Vec::new(),
         };
-        let (kind, _) = self.pool.take(config);
-        let launcher = self.start(&kind).await?;
-        self.pool.put_back(kind, launcher);
+        let launcher = self.start(&config).await?;
+        self.pool.put_back(config, launcher);
         Ok(())
     }
 
-    /// Runs a job on a slot, which no other job may be using, to its end.
-    /// Dropping the future kills the job.
-    pub async fn run(&self, slot: usize, job: &Job, output: Output) -> Outcome {
-        match self.try_run(slot, job, output).await {
+    /// Runs a job to its end. `may_start` is asked when slots have been found for
+    /// it; if it may not, there is no outcome. Dropping the future kills the job.
+    pub async fn run(
+        &self,
+        job: &Job,
+        output: Output,
+        may_start: impl FnOnce() -> bool,
+    ) -> Option<Outcome> {
+        match self.try_run(job, output, may_start).await {
             Ok(outcome) => outcome,
-            Err(error) => Outcome::error(describe(&error)),
+            Err(error) => Some(Outcome::error(describe(&error))),
         }
     }
 
     async fn try_run(
         &self,
-        slot: usize,
         job: &Job,
         output: Output,
-    ) -> Result<Outcome, LauncherError> {
+        may_start: impl FnOnce() -> bool,
+    ) -> Result<Option<Outcome>, LauncherError> {
         let _turn = match &job.container.root_overlay {
             RootOverlay::Local { upper, work } => {
                 let directories = vec![upper.clone(), work.clone()];
@@ -111,24 +128,23 @@ impl LocalExecutor {
             _ => None,
         };
         let plan = Plan::new(&job.container);
-        let (kind, launcher) = self.pool.take(LauncherConfig {
+        let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
             binds: plan.binds,
-        });
+        };
         let lowers: Vec<String> = job
             .container
             .layers
             .iter()
             .map(ToString::to_string)
             .collect();
-        let mut environment: Vec<String> = job
+        let environment: Vec<String> = job
             .container
             .environment
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        environment.push(format!("MAELSTROM_SLOT={slot}"));
         let request = Request {
             lowers: lowers.iter().map(String::as_str).collect(),
             root: plan.root,
@@ -146,26 +162,33 @@ impl LocalExecutor {
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
-        let mut launcher = match launcher {
+        let mut launcher = match self.pool.take(&config) {
             Some(launcher) => launcher,
-            None => self.start(&kind).await?,
+            None => self.start(&config).await?,
         };
         let (mut stdout, job_stdout) =
             Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
         let (mut stderr, job_stderr) =
             Collector::new(Stream::Stderr, output).map_err(LauncherError::Start)?;
+        launcher.prepare(&request, job_stdout, job_stderr).await?;
+        let held = self.slots.clone().take(job.slots).await;
+        if !may_start() {
+            return Ok(None);
+        }
+        launcher.start_program(held.number() as u32).await?;
         let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let mut other_buffer = Vec::new();
         let end = tokio::select! {
-            end = launcher.run(&request, job_stdout, job_stderr) => end?,
+            end = launcher.end() => end?,
             () = stdout.collect(&mut buffer) => unreachable!("collecting does not end"),
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
+        drop(held);
         // Whoever could write is gone: what is in the pipes now is all there is.
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);
-        self.pool.put_back(kind, launcher);
-        Ok(match end {
+        self.pool.put_back(config, launcher);
+        Ok(Some(match end {
             JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
@@ -176,12 +199,12 @@ impl LocalExecutor {
                 scratch_full: ended.scratch_full,
                 written: ended.written,
             },
-        })
+        }))
     }
 
-    async fn start(&self, kind: &Kind) -> Result<Launcher, LauncherError> {
-        let launcher = Launcher::start(&self.settings.launcher, &kind.config).await?;
-        tracing::debug!("a launcher for {:?} is ready", kind.config.network);
+    async fn start(&self, config: &LauncherConfig) -> Result<Launcher, LauncherError> {
+        let launcher = Launcher::start(&self.settings.launcher, config).await?;
+        tracing::debug!("a launcher for {:?} is ready", config.network);
         Ok(launcher)
     }
 }

@@ -10,6 +10,7 @@ use super::group::{Group, Ingredients};
 use super::interrupts::{self, Interrupts};
 use super::lister::{self, ListError, Lister};
 use super::selector::Selector;
+use super::started::StartedTests;
 use super::test_container::{ContainerBuilder, ContainerError};
 use super::verdict;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
@@ -17,17 +18,13 @@ use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output};
 use crate::listing::{Listed, Listing};
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary, TestId};
-use crate::schedule::{History, Queue, Rank, Slots};
+use crate::schedule::{History, Queue, Rank};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
-
-/// A test that has been running for so long is worth a line, and another after
-/// each such time.
-const SLOW: Duration = Duration::from_secs(60);
 
 /// What a run needs, made by the caller.
 pub struct Parts {
@@ -36,7 +33,6 @@ pub struct Parts {
     pub containers: Arc<ContainerBuilder>,
     pub lister: Lister,
     pub executor: Rc<LocalExecutor>,
-    pub slots: usize,
     pub history: History,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: Running,
@@ -75,13 +71,13 @@ pub struct Conductor {
     started: Instant,
     ending: Ending,
     queue: Queue<Work>,
-    slots: Slots,
     /// Containers being prepared.
     preparing: JoinSet<Prepared>,
-    /// Listings and tests being run.
+    /// Listings and tests that the executor has.
     running: JoinSet<Ended>,
-    /// Tests being run, oldest first.
-    since: BTreeMap<TestId, Started>,
+    /// How many of them are tests.
+    tests_handed_over: u64,
+    started_tests: Rc<StartedTests>,
     /// Containers known, by what they are made of.
     containers: HashMap<Ingredients, Group>,
     next_id: u64,
@@ -117,12 +113,7 @@ enum Prepared {
 }
 
 /// What a task that runs something ends in.
-struct Ended {
-    slots: Vec<usize>,
-    what: EndedWork,
-}
-
-enum EndedWork {
+enum Ended {
     List {
         binary: Arc<TestBinary>,
         key: String,
@@ -132,29 +123,22 @@ enum EndedWork {
         id: TestId,
         case: Case,
         repeat: Option<Repeat>,
-        outcome: Outcome,
+        /// None if it was not started.
+        outcome: Option<Outcome>,
     },
-}
-
-struct Started {
-    case: Case,
-    repeat: Option<Repeat>,
-    at: Instant,
-    slow_reported: u32,
 }
 
 impl Conductor {
     pub fn new(parts: Parts) -> Self {
-        let slots = Slots::new(parts.slots);
         Self {
+            started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
             parts,
             started: Instant::now(),
             ending: Ending::default(),
             queue: Queue::default(),
-            slots,
             preparing: JoinSet::new(),
             running: JoinSet::new(),
-            since: BTreeMap::new(),
+            tests_handed_over: 0,
             containers: HashMap::new(),
             next_id: 0,
             cancelled: None,
@@ -336,7 +320,7 @@ impl Conductor {
             container,
             key,
         };
-        self.queue.push(first, 1, work);
+        self.queue.push(first, work);
     }
 
     fn listing_failed(&mut self, binary: &TestBinary, message: &str) {
@@ -446,7 +430,6 @@ impl Conductor {
             suspect: history.last_failed(&id).unwrap_or(true),
             estimate: history.estimate(&id),
         };
-        let slots = (case.spec.slots as usize).clamp(1, self.slots.total());
         self.report(&Event::Queued(repeats.len() as u64));
         for repeat in repeats {
             let work = Work::Test {
@@ -454,7 +437,7 @@ impl Conductor {
                 container: container.clone(),
                 repeat,
             };
-            self.queue.push(rank, slots, work);
+            self.queue.push(rank, work);
         }
     }
 
@@ -471,26 +454,27 @@ impl Conductor {
     }
 
     fn start_work(&mut self) {
-        while let Some((count, work)) = self.queue.pop(self.slots.free()) {
-            let slots = self.slots.take(count);
+        while self.running.len() < self.parts.executor.jobs_at_a_time() {
+            let Some(work) = self.queue.pop() else {
+                break;
+            };
             match work {
                 Work::List {
                     binary,
                     container,
                     key,
-                } => self.start_listing(slots, binary, container, key),
+                } => self.start_listing(binary, container, key),
                 Work::Test {
                     case,
                     container,
                     repeat,
-                } => self.start_test(slots, case, &container, repeat),
+                } => self.start_test(case, &container, repeat),
             }
         }
     }
 
     fn start_listing(
         &mut self,
-        slots: Vec<usize>,
         binary: Arc<TestBinary>,
         container: Arc<Container>,
         key: String,
@@ -498,51 +482,35 @@ impl Conductor {
         self.report(&Event::ListingStarted(case::view(&binary)));
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
-            let outcome = lister::list(&executor, slots[0], &binary, &container).await;
-            Ended {
-                slots,
-                what: EndedWork::List {
-                    binary,
-                    key,
-                    outcome,
-                },
+            let outcome = lister::list(&executor, &binary, &container).await;
+            Ended::List {
+                binary,
+                key,
+                outcome,
             }
         });
     }
 
     fn start_test(
         &mut self,
-        slots: Vec<usize>,
         case: Case,
         container: &Arc<Container>,
         repeat: Option<Repeat>,
     ) {
         let id = self.new_id();
-        self.report(&Event::TestStarted {
-            id,
-            case: case.view(),
-            repeat,
-        });
-        let started = Started {
-            case: case.clone(),
-            repeat,
-            at: Instant::now(),
-            slow_reported: 0,
-        };
-        self.since.insert(id, started);
         let job = self.job(&case, container);
         let output = self.output(&case);
         let executor = self.parts.executor.clone();
+        let started_tests = self.started_tests.clone();
+        self.tests_handed_over += 1;
         self.running.spawn_local(async move {
-            let outcome = executor.run(slots[0], &job, output).await;
-            Ended {
-                slots,
-                what: EndedWork::Test {
-                    id,
-                    case,
-                    repeat,
-                    outcome,
-                },
+            let may_start = || started_tests.start(id, case.clone(), repeat);
+            let outcome = executor.run(&job, output, may_start).await;
+            Ended::Test {
+                id,
+                case,
+                repeat,
+                outcome,
             }
         });
     }
@@ -555,6 +523,7 @@ impl Conductor {
             container.clone(),
             arguments,
             self.timeout(case),
+            case.spec.slots as usize,
         )
     }
 
@@ -587,9 +556,8 @@ impl Conductor {
     // Endings.
 
     fn work_ended(&mut self, ended: Ended) {
-        self.slots.give_back(&ended.slots);
-        match ended.what {
-            EndedWork::List {
+        match ended {
+            Ended::List {
                 binary,
                 key,
                 outcome,
@@ -600,13 +568,18 @@ impl Conductor {
                 }
                 Err(error) => self.listing_failed(&binary, &super::chain(&error)),
             },
-            EndedWork::Test {
+            Ended::Test {
                 id,
                 case,
                 repeat,
                 outcome,
             } => {
-                self.since.remove(&id);
+                self.tests_handed_over -= 1;
+                self.started_tests.ended(id);
+                let Some(outcome) = outcome else {
+                    self.ending.summary.not_run += 1;
+                    return;
+                };
                 let limit = self.timeout(&case);
                 let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
                 if !matches!(verdict.status, Status::Error { .. }) {
@@ -649,6 +622,7 @@ impl Conductor {
     /// Starts nothing more.
     fn cancel(&mut self, reason: Cancellation) {
         self.cancelled = Some(reason);
+        self.started_tests.stop();
         self.drop_waiting();
         self.report(&Event::Cancelled(reason));
     }
@@ -673,8 +647,7 @@ impl Conductor {
                 self.work_ended(ended);
             }
         }
-        self.ending.summary.not_run += self.since.len() as u64;
-        self.since.clear();
+        self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();
         let unprepared = self.containers.values_mut().map(|group| match group {
             Group::Preparing(cases) => std::mem::take(cases).len(),
@@ -685,22 +658,7 @@ impl Conductor {
     }
 
     fn tick(&mut self) {
-        let now = Instant::now();
-        let mut slow = Vec::new();
-        for started in self.since.values_mut() {
-            let elapsed = now - started.at;
-            if elapsed >= SLOW * (started.slow_reported + 1) {
-                started.slow_reported += 1;
-                slow.push((started.case.clone(), started.repeat, elapsed));
-            }
-        }
-        for (case, repeat, elapsed) in slow {
-            self.report(&Event::Slow {
-                case: case.view(),
-                repeat,
-                elapsed,
-            });
-        }
+        self.started_tests.tell_slow();
         self.parts.reporter.borrow_mut().tick();
     }
 

@@ -16,6 +16,7 @@ mod lister;
 mod lists;
 mod preparation;
 mod selector;
+mod started;
 mod test_container;
 mod verdict;
 
@@ -233,7 +234,6 @@ async fn conduct(
         containers: preparation.containers.clone(),
         lister: lister::Lister::new(preparation.store.clone()),
         executor: Rc::new(executor),
-        slots,
         history: preparation.history,
         reporter: reporter.clone(),
         running: Running {

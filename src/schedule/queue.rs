@@ -33,7 +33,7 @@ impl PartialOrd for Rank {
     }
 }
 
-/// Jobs waiting for slots.
+/// Jobs to come.
 #[derive(Debug)]
 pub struct Queue<T> {
     waiting: BinaryHeap<Waiting<T>>,
@@ -45,7 +45,6 @@ struct Waiting<T> {
     rank: Rank,
     /// Among equals, first come first served.
     number: u64,
-    slots: usize,
     job: T,
 }
 
@@ -59,29 +58,18 @@ impl<T> Default for Queue<T> {
 }
 
 impl<T> Queue<T> {
-    /// Adds a job that takes so many slots.
-    pub fn push(&mut self, rank: Rank, slots: usize, job: T) {
+    pub fn push(&mut self, rank: Rank, job: T) {
         self.waiting.push(Waiting {
             rank,
             number: self.pushed,
-            slots,
             job,
         });
         self.pushed += 1;
     }
 
-    /// The next job, if `free` slots are enough for it. A job that is next but
-    /// needs more keeps its place: smaller ones behind it would hold it up for
-    /// ever.
-    pub fn pop(&mut self, free: usize) -> Option<(usize, T)> {
-        if self.waiting.peek()?.slots > free {
-            return None;
-        }
-        self.waiting.pop().map(|next| (next.slots, next.job))
-    }
-
-    pub fn len(&self) -> usize {
-        self.waiting.len()
+    /// Takes out the job that is next.
+    pub fn pop(&mut self) -> Option<T> {
+        self.waiting.pop().map(|next| next.job)
     }
 
     pub fn is_empty(&self) -> bool {
@@ -129,17 +117,17 @@ mod tests {
     }
 
     fn order(queue: &mut Queue<&'static str>) -> Vec<&'static str> {
-        std::iter::from_fn(|| queue.pop(usize::MAX).map(|(_, job)| job)).collect()
+        std::iter::from_fn(|| queue.pop()).collect()
     }
 
     #[test]
     fn priority_comes_before_suspicion_and_suspicion_before_length() {
         let mut queue = Queue::default();
-        queue.push(rank(0, false, Some(9)), 1, "long");
-        queue.push(rank(0, false, Some(1)), 1, "short");
-        queue.push(rank(0, true, Some(2)), 1, "failed");
-        queue.push(rank(0, true, None), 1, "new");
-        queue.push(rank(1, false, Some(1)), 1, "urgent");
+        queue.push(rank(0, false, Some(9)), "long");
+        queue.push(rank(0, false, Some(1)), "short");
+        queue.push(rank(0, true, Some(2)), "failed");
+        queue.push(rank(0, true, None), "new");
+        queue.push(rank(1, false, Some(1)), "urgent");
         assert_eq!(
             order(&mut queue),
             ["urgent", "new", "failed", "long", "short"]
@@ -150,18 +138,8 @@ mod tests {
     fn equals_run_in_the_order_they_came() {
         let mut queue = Queue::default();
         for job in ["a", "b", "c"] {
-            queue.push(rank(0, false, Some(1)), 1, job);
+            queue.push(rank(0, false, Some(1)), job);
         }
         assert_eq!(order(&mut queue), ["a", "b", "c"]);
-    }
-
-    #[test]
-    fn a_job_that_needs_more_slots_than_are_free_keeps_its_place() {
-        let mut queue = Queue::default();
-        queue.push(rank(0, false, Some(9)), 2, "wide");
-        queue.push(rank(0, false, Some(1)), 1, "narrow");
-        assert_eq!(queue.pop(1), None);
-        assert_eq!(queue.pop(2), Some((2, "wide")));
-        assert_eq!(queue.pop(1), Some((1, "narrow")));
     }
 }

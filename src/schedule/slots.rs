@@ -1,60 +1,121 @@
 //! Room for jobs.
 
-/// The slots of an executor; the lowest free number is given first.
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The slots of an executor. Who asks first is served first, so that one who needs
+/// many is not held up for ever by those who need few.
 #[derive(Debug)]
 pub struct Slots {
-    taken: Vec<bool>,
-    free: usize,
+    total: usize,
+    free: RefCell<BTreeSet<usize>>,
+    semaphore: Arc<Semaphore>,
+}
+
+/// Slots that are taken until this is dropped.
+#[derive(Debug)]
+pub struct Held {
+    numbers: Vec<usize>,
+    slots: Rc<Slots>,
+    _permit: OwnedSemaphorePermit,
 }
 
 impl Slots {
-    pub fn new(count: usize) -> Self {
+    pub fn new(total: usize) -> Self {
         Self {
-            taken: vec![false; count],
-            free: count,
+            total,
+            free: RefCell::new((0..total).collect()),
+            semaphore: Arc::new(Semaphore::new(total)),
         }
     }
 
     pub fn total(&self) -> usize {
-        self.taken.len()
+        self.total
     }
 
-    pub fn free(&self) -> usize {
-        self.free
-    }
-
-    /// Takes so many slots, of which that many must be free.
-    pub fn take(&mut self, count: usize) -> Vec<usize> {
-        let taken: Vec<usize> = (0..self.taken.len())
-            .filter(|slot| !self.taken[*slot])
-            .take(count)
-            .collect();
-        for slot in &taken {
-            self.taken[*slot] = true;
+    /// Waits for so many slots, or for all if there are fewer. The lowest free
+    /// numbers are given first.
+    pub async fn take(self: Rc<Self>, count: usize) -> Held {
+        let count = count.clamp(1, self.total);
+        let permit = self.semaphore.clone().acquire_many_owned(count as u32);
+        let permit = permit.await.expect("nobody closes the semaphore");
+        let numbers = {
+            let mut free = self.free.borrow_mut();
+            (0..count).filter_map(|_| free.pop_first()).collect()
+        };
+        Held {
+            numbers,
+            slots: self,
+            _permit: permit,
         }
-        self.free -= taken.len();
-        taken
     }
+}
 
-    pub fn give_back(&mut self, slots: &[usize]) {
-        for slot in slots {
-            self.taken[*slot] = false;
-        }
-        self.free += slots.len();
+impl Held {
+    /// The lowest number, by which a job can know its slots from others'.
+    pub fn number(&self) -> usize {
+        self.numbers[0]
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Before the permit goes, which lets others look for numbers.
+        self.slots.free.borrow_mut().extend(self.numbers.drain(..));
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Slots;
+    use super::{Held, Slots};
+    use std::future::Future;
+    use std::pin::{Pin, pin};
+    use std::rc::Rc;
+    use std::task::{Context, Poll, Waker};
+
+    fn poll(future: Pin<&mut impl Future<Output = Held>>) -> Option<Held> {
+        match future.poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(held) => Some(held),
+            Poll::Pending => None,
+        }
+    }
+
+    fn take(slots: &Rc<Slots>, count: usize) -> Held {
+        poll(pin!(slots.clone().take(count))).expect("slots are free")
+    }
 
     #[test]
     fn a_slot_is_never_given_twice() {
-        let mut slots = Slots::new(3);
-        assert_eq!(slots.take(2), [0, 1]);
-        assert_eq!(slots.take(1), [2]);
-        assert_eq!(slots.free(), 0);
-        slots.give_back(&[1]);
-        assert_eq!(slots.take(1), [1]);
+        let slots = Rc::new(Slots::new(3));
+        let (two, one) = (take(&slots, 2), take(&slots, 1));
+        assert_eq!((two.numbers.as_slice(), one.number()), (&[0, 1][..], 2));
+        let mut next = pin!(slots.clone().take(1));
+        assert!(poll(next.as_mut()).is_none());
+        drop(two);
+        assert_eq!(poll(next).map(|held| held.number()), Some(0));
+    }
+
+    #[test]
+    fn one_who_needs_many_is_not_overtaken() {
+        let slots = Rc::new(Slots::new(2));
+        let running = take(&slots, 1);
+        let mut wide = pin!(slots.clone().take(2));
+        let mut narrow = pin!(slots.clone().take(1));
+        assert!(poll(wide.as_mut()).is_none());
+        assert!(poll(narrow.as_mut()).is_none());
+        drop(running);
+        assert!(poll(narrow.as_mut()).is_none());
+        let wide = poll(wide).expect("both slots are free");
+        assert!(poll(narrow.as_mut()).is_none());
+        drop(wide);
+        assert!(poll(narrow).is_some());
+    }
+
+    #[test]
+    fn one_who_needs_more_than_there_are_gets_all() {
+        assert_eq!(take(&Rc::new(Slots::new(2)), 3).numbers, [0, 1]);
     }
 }
