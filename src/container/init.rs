@@ -66,9 +66,7 @@ impl Init<'_> {
             timed_out,
             scratch_full: self.scratch.as_ref().is_some_and(is_full),
             written: match &self.scratch {
-                Some(scratch) if wait_status != 0 => {
-                    written::below(scratch, &self.request.watched)
-                }
+                Some(scratch) if wait_status != 0 => written::below(scratch, &self.request.watched),
                 _ => Vec::new(),
             },
             duration: self.running.started.elapsed(),

@@ -92,19 +92,19 @@ pub struct Running {
 /// Largest message whose room is kept, in bytes.
 const KEPT_MESSAGE: usize = 256 * 1024;
 
-/// Room for the stack of what is about to execute the program, in bytes.
+/// The stack of what is about to execute the program, in bytes.
 const PROGRAM_STACK: usize = 64 * 1024;
 
 impl Workshop {
-    pub fn new(machine: Machine, child_signals: SignalFd) -> Self {
-        Self {
+    pub fn new(machine: Machine, child_signals: SignalFd) -> Result<Self, StepError> {
+        Ok(Self {
             machine,
             fate: Fate::Waiting,
             message: Vec::new(),
             program: Program::default(),
             child_signals,
-            stack: Stack::new(PROGRAM_STACK),
-        }
+            stack: Stack::new(PROGRAM_STACK).step("allocate a stack")?,
+        })
     }
 }
 

@@ -26,8 +26,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
-/// Room for the stack of a job's first process, in bytes; what of it is not used
-/// takes no memory.
+/// The stack of a job's first process, in bytes.
 const STACK: usize = 256 * 1024;
 
 /// The life of a launcher, from its first moment in its namespaces to the end
@@ -60,8 +59,8 @@ pub fn run(
         network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
     };
     channel.send(0, &ready).step("tell the client")?;
-    let mut workshop = Workshop::new(machine, child_signals()?);
-    let mut stack = Stack::new(STACK);
+    let mut workshop = Workshop::new(machine, child_signals()?)?;
+    let mut stack = Stack::new(STACK).step("allocate a stack")?;
     while run_job(channel, &mut workshop, &mut stack)? {
         // The job's result stands if its network cannot be cleared; the next job
         // finds nobody here rather than a namespace that is not clean.

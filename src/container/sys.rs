@@ -46,22 +46,58 @@ pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
 /// `CLONE_CLEAR_SIGHAND`, which does not fit the type libc gives flags.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
-/// Memory for the stack of a process that shares this one's other memory.
-pub struct Stack(Vec<u8>);
+/// The stack of a process that shares this one's other memory, with nothing below it:
+/// running over its end is the end of that process. What of it is not used takes no
+/// memory.
+pub struct Stack {
+    bottom: *mut libc::c_void,
+    size: usize,
+}
 
 impl Stack {
-    pub fn new(size: usize) -> Self {
-        Self(Vec::with_capacity(size))
+    pub fn new(size: usize) -> io::Result<Self> {
+        let size = size.next_multiple_of(GUARD);
+        // SAFETY: asks for fresh memory, which nobody else uses.
+        let bottom = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                size + GUARD,
+                libc::PROT_NONE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_STACK,
+                -1,
+                0,
+            )
+        };
+        if bottom == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let stack = Self { bottom, size };
+        // SAFETY: within what was mapped just now.
+        check(libc::c_long::from(unsafe {
+            libc::mprotect(
+                bottom.byte_add(GUARD),
+                size,
+                libc::PROT_READ | libc::PROT_WRITE,
+            )
+        }))?;
+        Ok(stack)
     }
 
-    /// Where a stack begins: it grows down from the aligned end.
+    /// Where a stack begins: it grows down.
     fn top(&mut self) -> *mut libc::c_void {
-        let capacity = self.0.capacity();
-        // SAFETY: one past the end of the allocation, and then back into it.
-        let end = unsafe { self.0.as_mut_ptr().add(capacity) };
-        end.wrapping_sub(end as usize & 15).cast()
+        self.bottom.wrapping_byte_add(GUARD + self.size)
     }
 }
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: this is what was mapped, and nobody runs on it any more.
+        unsafe { libc::munmap(self.bottom, GUARD + self.size) };
+    }
+}
+
+/// Bytes below a stack that nobody may touch: the largest page of any machine.
+const GUARD: usize = 64 * 1024;
 
 /// Runs `child` in a new process with namespaces of its own that shares this one's
 /// memory, and waits until it has executed a program or exited. What it has changed

@@ -13,12 +13,16 @@ const MOST: usize = 20;
 /// Looked at, at most: a job may have written a million files.
 const MOST_LOOKED_AT: usize = 10_000;
 
+/// Deeper directories are not looked into: the stack here is small.
+const DEEPEST: usize = 64;
+
 /// The files written below `directories`, which are absolute paths of the job.
 /// What cannot be read is passed over: this is a courtesy.
 pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
     let mut search = Search {
         found: Vec::new(),
         looked_at: 0,
+        depth: 0,
     };
     for directory in directories {
         let path = PathBuf::from(directory.to_string_lossy().into_owned());
@@ -34,6 +38,7 @@ pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
 struct Search {
     found: Vec<String>,
     looked_at: usize,
+    depth: usize,
 }
 
 impl Search {
@@ -54,7 +59,11 @@ impl Search {
             }
             let path = path.join(&name);
             if entry.file_type() == Some(Type::Directory) {
-                self.visit(directory.as_fd(), Path::new(&name), &path);
+                if self.depth < DEEPEST {
+                    self.depth += 1;
+                    self.visit(directory.as_fd(), Path::new(&name), &path);
+                    self.depth -= 1;
+                }
             } else {
                 self.found.push(path.to_string_lossy().into_owned());
             }

@@ -473,12 +473,7 @@ impl Conductor {
         }
     }
 
-    fn start_listing(
-        &mut self,
-        binary: Arc<TestBinary>,
-        container: Arc<Container>,
-        key: String,
-    ) {
+    fn start_listing(&mut self, binary: Arc<TestBinary>, container: Arc<Container>, key: String) {
         self.report(&Event::ListingStarted(case::view(&binary)));
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
@@ -491,12 +486,7 @@ impl Conductor {
         });
     }
 
-    fn start_test(
-        &mut self,
-        case: Case,
-        container: &Arc<Container>,
-        repeat: Option<Repeat>,
-    ) {
+    fn start_test(&mut self, case: Case, container: &Arc<Container>, repeat: Option<Repeat>) {
         let id = self.new_id();
         let job = self.job(&case, container);
         let output = self.output(&case);

@@ -119,7 +119,10 @@ fn the_environment_is_what_was_asked_for_and_nothing_else() {
     inside("job", || {
         let mut names: Vec<_> = std::env::vars().map(|(name, _)| name).collect();
         names.sort_unstable();
-        assert_eq!(names, ["ISOLATION_ROLE", "TMPDIR", "WORD"]);
+        assert_eq!(
+            names,
+            ["ISOLATION_ROLE", "MAELSTROM_SLOT", "TMPDIR", "WORD"]
+        );
     });
     Slot::start().job("job").tell("WORD", "x").run().succeeds();
 }

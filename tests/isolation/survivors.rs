@@ -21,15 +21,24 @@ fn leave_a_daemon() {
     std::io::Read::read_exact(&mut daemon_lives, &mut [0]).unwrap();
 }
 
+/// The starter, the launcher, and the first process of the next job, which the
+/// launcher clones as soon as it is ready.
+fn idle_count(slot: &Slot) -> usize {
+    while slot.processes().count() < 3 {
+        std::thread::yield_now();
+    }
+    3
+}
+
 #[test]
 fn daemons_end_with_their_job() {
     inside("job", || leave_a_daemon());
     let mut slot = Slot::start();
-    let idle = slot.processes().count();
+    let idle = idle_count(&slot);
     for (user, init) in [(1000, true), (1000, false), (0, true), (0, false)] {
         slot.job("job").user(user).init(init).run().succeeds();
         // At once: they have ended before the job is said to have.
-        assert_eq!(slot.processes().count(), idle);
+        assert!(slot.processes().count() <= idle);
     }
 }
 
@@ -45,10 +54,10 @@ fn a_bomb_of_processes_ends_when_its_time_is_up() {
     });
     inside("job", || {});
     let mut slot = Slot::start();
-    let idle = slot.processes().count();
+    let idle = idle_count(&slot);
     let ran = slot.job("bomb").timeout(Duration::from_millis(500)).run();
     assert!(ran.ended().timed_out);
-    assert_eq!(slot.processes().count(), idle);
+    assert!(slot.processes().count() <= idle);
     slot.job("job").run().succeeds();
 }
 
@@ -81,7 +90,7 @@ fn nothing_survives_an_idle_launcher_that_is_dropped() {
     let mut slot = Slot::start();
     slot.job("job").run().succeeds();
     let processes = slot.processes();
-    assert_eq!(processes.count(), 2, "a starter and a launcher");
+    assert!(processes.count() >= 2, "a starter and a launcher");
     slot.drop_launcher();
     processes.are_all_gone();
 }
@@ -141,7 +150,10 @@ fn nothing_survives_a_client_that_is_killed_between_jobs() {
     let mut client = Client::start("client", |_| {});
     client.until_ready();
     let processes = Processes::from(client.id());
-    assert_eq!(processes.count(), 3, "a client, a starter and a launcher");
+    assert!(
+        processes.count() >= 3,
+        "a client, a starter and a launcher: {processes:?}"
+    );
     client.kill();
     processes.are_all_gone();
 }
