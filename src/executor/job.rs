@@ -37,8 +37,6 @@ pub struct Job {
     pub arguments: Vec<String>,
     /// `None`: as long as it takes.
     pub timeout: Option<Duration>,
-    /// How many slots it takes.
-    pub slots: usize,
 }
 
 /// How a job went.

@@ -11,13 +11,11 @@ use crate::container::{
     Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
     NetworkKind, Request, Root,
 };
-use crate::schedule::Slots;
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::time::Duration;
 
 /// Scratch space that a job gets however many slots there are, in bytes, unless
@@ -41,7 +39,6 @@ pub struct Settings {
 /// Runs jobs in containers here. For use on one thread.
 pub struct LocalExecutor {
     settings: Settings,
-    slots: Rc<Slots>,
     pool: Pool,
     /// For what jobs print; one for each that runs.
     buffers: RefCell<Vec<Vec<u8>>>,
@@ -71,16 +68,9 @@ impl LocalExecutor {
     pub fn new(settings: Settings, slots: usize) -> Self {
         Self {
             settings,
-            slots: Rc::new(Slots::new(slots)),
             pool: Pool::new(slots),
             buffers: RefCell::default(),
         }
-    }
-
-    /// How many jobs to hand over at a time: while one runs on a slot, another gets
-    /// ready for it.
-    pub fn jobs_at_a_time(&self) -> usize {
-        2 * self.slots.total()
     }
 
     /// Starts the launcher that most jobs need, so that it is there when the first
@@ -96,15 +86,16 @@ impl LocalExecutor {
         Ok(())
     }
 
-    /// Runs a job to its end. `may_start` is asked when slots have been found for
-    /// it; if it may not, there is no outcome. Dropping the future kills the job.
+    /// Runs a job to its end. Its container is made at once, its program started when
+    /// `turn` gives it a slot; if that gives none, there is no outcome. Dropping the
+    /// future kills the job.
     pub async fn run(
         &self,
         job: &Job,
         output: Output,
-        may_start: impl FnOnce() -> bool,
+        turn: impl Future<Output = Option<usize>>,
     ) -> Option<Outcome> {
-        match self.try_run(job, output, may_start).await {
+        match self.try_run(job, output, turn).await {
             Ok(outcome) => outcome,
             Err(error) => Some(Outcome::error(describe(&error))),
         }
@@ -114,7 +105,7 @@ impl LocalExecutor {
         &self,
         job: &Job,
         output: Output,
-        may_start: impl FnOnce() -> bool,
+        turn: impl Future<Output = Option<usize>>,
     ) -> Result<Option<Outcome>, LauncherError> {
         let _turn = match &job.container.root_overlay {
             RootOverlay::Local { upper, work } => {
@@ -162,20 +153,25 @@ impl LocalExecutor {
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
-        let mut launcher = match self.pool.take(&config) {
-            Some(launcher) => launcher,
-            None => self.start(&config).await?,
-        };
         let (mut stdout, job_stdout) =
             Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
         let (mut stderr, job_stderr) =
             Collector::new(Stream::Stderr, output).map_err(LauncherError::Start)?;
-        launcher.prepare(&request, job_stdout, job_stderr).await?;
-        let held = self.slots.clone().take(job.slots).await;
-        if !may_start() {
+        let prepared = async {
+            let mut launcher = match self.pool.take(&config) {
+                Some(launcher) => launcher,
+                None => self.start(&config).await?,
+            };
+            launcher.prepare(&request, job_stdout, job_stderr).await?;
+            Ok::<_, LauncherError>(launcher)
+        };
+        // The turn first: whoever comes first is to have it first.
+        let (slot, launcher) = tokio::join!(turn, prepared);
+        let Some(slot) = slot else {
             return Ok(None);
-        }
-        launcher.start_program(held.number() as u32).await?;
+        };
+        let mut launcher = launcher?;
+        launcher.start_program(slot as u32).await?;
         let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let mut other_buffer = Vec::new();
         let end = tokio::select! {
@@ -183,7 +179,6 @@ impl LocalExecutor {
             () = stdout.collect(&mut buffer) => unreachable!("collecting does not end"),
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
-        drop(held);
         // Whoever could write is gone: what is in the pipes now is all there is.
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);

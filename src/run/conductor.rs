@@ -18,7 +18,7 @@ use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output};
 use crate::listing::{Listed, Listing};
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Status, Summary, TestId};
-use crate::schedule::{History, Queue, Rank};
+use crate::schedule::{Held, History, Queue, Rank, Slots};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -33,6 +33,7 @@ pub struct Parts {
     pub containers: Arc<ContainerBuilder>,
     pub lister: Lister,
     pub executor: Rc<LocalExecutor>,
+    pub slots: usize,
     pub history: History,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: Running,
@@ -78,6 +79,7 @@ pub struct Conductor {
     /// How many of them are tests.
     tests_handed_over: u64,
     started_tests: Rc<StartedTests>,
+    slots: Rc<Slots>,
     /// Containers known, by what they are made of.
     containers: HashMap<Ingredients, Group>,
     next_id: u64,
@@ -113,11 +115,19 @@ enum Prepared {
 }
 
 /// What a task that runs something ends in.
-enum Ended {
+struct Ended {
+    /// For others only when the end has been seen to: it may be that nothing more is
+    /// to start.
+    _held: Option<Held>,
+    what: EndedWork,
+}
+
+enum EndedWork {
     List {
         binary: Arc<TestBinary>,
         key: String,
-        outcome: Result<Listing, ListError>,
+        /// None if it was not started.
+        outcome: Option<Result<Listing, ListError>>,
     },
     Test {
         id: TestId,
@@ -132,6 +142,7 @@ impl Conductor {
     pub fn new(parts: Parts) -> Self {
         Self {
             started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
+            slots: Rc::new(Slots::new(parts.slots)),
             parts,
             started: Instant::now(),
             ending: Ending::default(),
@@ -454,7 +465,8 @@ impl Conductor {
     }
 
     fn start_work(&mut self) {
-        while self.running.len() < self.parts.executor.jobs_at_a_time() {
+        // While one runs on a slot, another gets ready for it.
+        while self.running.len() < 2 * self.slots.total() {
             let Some(work) = self.queue.pop() else {
                 break;
             };
@@ -475,13 +487,22 @@ impl Conductor {
 
     fn start_listing(&mut self, binary: Arc<TestBinary>, container: Arc<Container>, key: String) {
         self.report(&Event::ListingStarted(case::view(&binary)));
+        let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
         let executor = self.parts.executor.clone();
         self.running.spawn_local(async move {
-            let outcome = lister::list(&executor, &binary, &container).await;
-            Ended::List {
-                binary,
-                key,
-                outcome,
+            let held = slots.take(1).await;
+            let outcome = if started_tests.is_stopping() {
+                None
+            } else {
+                Some(lister::list(&executor, held.number(), &binary, &container).await)
+            };
+            Ended {
+                _held: Some(held),
+                what: EndedWork::List {
+                    binary,
+                    key,
+                    outcome,
+                },
             }
         });
     }
@@ -491,16 +512,24 @@ impl Conductor {
         let job = self.job(&case, container);
         let output = self.output(&case);
         let executor = self.parts.executor.clone();
-        let started_tests = self.started_tests.clone();
+        let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
         self.tests_handed_over += 1;
         self.running.spawn_local(async move {
-            let may_start = || started_tests.start(id, case.clone(), repeat);
-            let outcome = executor.run(&job, output, may_start).await;
-            Ended::Test {
-                id,
-                case,
-                repeat,
-                outcome,
+            let mut held = None;
+            let turn = async {
+                let slots = slots.take(case.spec.slots as usize).await;
+                let may_start = started_tests.start(id, case.clone(), repeat);
+                may_start.then(|| held.insert(slots).number())
+            };
+            let outcome = executor.run(&job, output, turn).await;
+            Ended {
+                _held: held,
+                what: EndedWork::Test {
+                    id,
+                    case,
+                    repeat,
+                    outcome,
+                },
             }
         });
     }
@@ -513,7 +542,6 @@ impl Conductor {
             container.clone(),
             arguments,
             self.timeout(case),
-            case.spec.slots as usize,
         )
     }
 
@@ -546,19 +574,20 @@ impl Conductor {
     // Endings.
 
     fn work_ended(&mut self, ended: Ended) {
-        match ended {
-            Ended::List {
+        match ended.what {
+            EndedWork::List {
                 binary,
                 key,
                 outcome,
             } => match outcome {
-                Ok(listed) => {
+                Some(Ok(listed)) => {
                     self.parts.lister.remember(&key, &listed);
                     self.listed(&binary, listed);
                 }
-                Err(error) => self.listing_failed(&binary, &super::chain(&error)),
+                Some(Err(error)) => self.listing_failed(&binary, &super::chain(&error)),
+                None => {}
             },
-            Ended::Test {
+            EndedWork::Test {
                 id,
                 case,
                 repeat,

@@ -6,6 +6,7 @@ use crate::listing::{self, Listing, ListingError};
 use crate::store::{Digest, Store};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,34 +97,36 @@ fn key(binary: &TestBinary, layer: Digest, container: &Container) -> String {
     .to_string()
 }
 
-/// Lists the test cases of a binary.
+/// Lists the test cases of a binary on a slot.
 pub async fn list(
     executor: &LocalExecutor,
+    slot: usize,
     binary: &TestBinary,
     container: &Arc<Container>,
 ) -> Result<Listing, ListError> {
-    let all = match ask(executor, binary, container, &[]).await {
+    let all = match ask(executor, slot, binary, container, &[]).await {
         // It knows no lists, or has none: it is its own only test.
         Err(_) if !binary.harness => return Ok(Listing::Whole),
         Ok(all) if !binary.harness && all.is_empty() => return Ok(Listing::Whole),
         all => all?,
     };
-    let ignored = ask(executor, binary, container, &["--ignored"]).await?;
+    let ignored = ask(executor, slot, binary, container, &["--ignored"]).await?;
     Ok(Listing::Cases(listing::merge(&all, &ignored)))
 }
 
 async fn ask(
     executor: &LocalExecutor,
+    slot: usize,
     binary: &TestBinary,
     container: &Arc<Container>,
     more: &[&str],
 ) -> Result<Vec<String>, ListError> {
     let arguments = ["--list", "--format", "terse"].iter().chain(more);
     let arguments = arguments.map(ToString::to_string).collect();
-    let job = job(binary, container.clone(), arguments, Some(TIMEOUT), 1);
+    let job = job(binary, container.clone(), arguments, Some(TIMEOUT));
     let output = Output::Capture { limit: LIMIT };
-    let outcome = executor.run(&job, output, || true).await;
-    let outcome = outcome.unwrap_or_else(|| Outcome::error("nothing more is run".to_owned()));
+    let outcome = executor.run(&job, output, ready(Some(slot))).await;
+    let outcome = outcome.expect("it has a slot");
     let how = match &outcome.status {
         Status::Exited(0) => {
             return Ok(listing::parse(&outcome.stdout.head)?);
@@ -159,7 +162,6 @@ pub fn job(
     container: Arc<Container>,
     arguments: Vec<String>,
     timeout: Option<Duration>,
-    slots: usize,
 ) -> Job {
     let mut words: Vec<String> = binary.runner.clone().unwrap_or_default();
     words.push(binary.path.to_string());
@@ -170,6 +172,5 @@ pub fn job(
         program: program.into(),
         arguments: words,
         timeout,
-        slots,
     }
 }

@@ -234,6 +234,7 @@ async fn conduct(
         containers: preparation.containers.clone(),
         lister: lister::Lister::new(preparation.store.clone()),
         executor: Rc::new(executor),
+        slots,
         history: preparation.history,
         reporter: reporter.clone(),
         running: Running {

@@ -40,6 +40,10 @@ impl StartedTests {
         self.stopping.set(true);
     }
 
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.get()
+    }
+
     /// A test's turn has come: false if it may not start any more.
     pub fn start(&self, id: TestId, case: Case, repeat: Option<Repeat>) -> bool {
         if self.stopping.get() {

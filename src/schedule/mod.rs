@@ -6,4 +6,4 @@ mod slots;
 
 pub use history::{CaseId, History};
 pub use queue::{Queue, Rank};
-pub use slots::Slots;
+pub use slots::{Held, Slots};
