@@ -462,7 +462,7 @@ pub struct Program {
 impl Program {
     fn prepare(&mut self, request: &Request<&CStr>, slot: u32) {
         let pointer = |text: &&CStr| text.as_ptr();
-        self.name = request.program.to_owned();
+        request.program.clone_into(&mut self.name);
         self.candidates = candidates(request);
         self.arguments.clear();
         self.arguments.push(request.program.as_ptr());

@@ -118,7 +118,7 @@ pub fn clone_sharing(
     let mut child = child;
     // SAFETY: what the child works with stays in place until it has let go of it: the
     // pipe ends when the child's descriptors do.
-    let pid = unsafe { clone(flags, stack, &mut child, &raw mut pidfd) }?;
+    let pid = unsafe { clone(flags, stack, &raw mut child, &raw mut pidfd) }?;
     drop(held);
     while let Err(nix::Error::EINTR) = nix::unistd::read(&released, &mut [0]) {}
     // SAFETY: the kernel has just made this descriptor for us.
@@ -132,7 +132,7 @@ pub fn vfork(stack: &mut Stack, child: &mut dyn FnMut() -> u8) -> io::Result<i32
     let mut child = child;
     // SAFETY: CLONE_VFORK keeps this thread out of the way until the child has left
     // its stack.
-    unsafe { clone(flags, stack, &mut child, std::ptr::null_mut()) }
+    unsafe { clone(flags, stack, &raw mut child, std::ptr::null_mut()) }
 }
 
 /// # Safety
@@ -142,7 +142,7 @@ pub fn vfork(stack: &mut Stack, child: &mut dyn FnMut() -> u8) -> io::Result<i32
 unsafe fn clone(
     flags: libc::c_int,
     stack: &mut Stack,
-    child: &mut &mut dyn FnMut() -> u8,
+    child: *mut &mut dyn FnMut() -> u8,
     pidfd: *mut RawFd,
 ) -> io::Result<i32> {
     extern "C" fn enter(argument: *mut libc::c_void) -> libc::c_int {
@@ -151,7 +151,7 @@ unsafe fn clone(
         libc::c_int::from(child())
     }
     // SAFETY: as the caller promises.
-    let pid = unsafe { libc::clone(enter, stack.top(), flags, (&raw mut *child).cast(), pidfd) };
+    let pid = unsafe { libc::clone(enter, stack.top(), flags, child.cast(), pidfd) };
     check(libc::c_long::from(pid)).map(|pid| pid as i32)
 }
 
