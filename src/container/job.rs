@@ -4,7 +4,7 @@
 //! over the job's own namespaces, none over the launcher's. It waits for the job,
 //! makes the root from the lower directories, makes the mounts there (seen from
 //! inside, so that symbolic links of the job's root lead where the job sees them),
-//! moves into it, lets go of the launcher's root, and ends as the program or its
+//! covers the launcher's root with it, and ends as the program or its
 //! init. A step that cannot be done is told to the client, and nothing runs.
 
 use super::channel::Channel;
@@ -15,7 +15,7 @@ use super::sys::{self, Stack};
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
-use nix::mount::{MntFlags, MsFlags, mount, umount2};
+use nix::mount::{MsFlags, mount};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::Mode;
@@ -209,8 +209,6 @@ fn set_up(
     make_root(request)?;
     let launcher_proc = open_path("/proc").step("open the launcher's /proc")?;
     // For now relative paths are the launcher's and absolute ones the job's.
-    // Not by pivot_root(2) yet, as the one root would lie over the other, and
-    // `..` at the job's root lead into the launcher's.
     nix::unistd::chdir("/").step("enter the launcher's root")?;
     nix::unistd::chroot("root").step("look from the root")?;
     for (index, step) in request.mounts.iter().enumerate() {
@@ -221,8 +219,7 @@ fn set_up(
     }
     nix::unistd::chroot(".").step("look from the launcher's root")?;
     nix::unistd::chdir("root").step("enter the root")?;
-    nix::unistd::pivot_root(".", ".").step("enter the root")?;
-    umount2(".", MntFlags::MNT_DETACH).step("leave the launcher's root")?;
+    cover_launcher_root().step("cover the launcher's root")?;
     if request.user == 0 {
         lock_mounts(request, &launcher_proc)?;
     }
@@ -236,6 +233,18 @@ fn set_up(
     sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step("attach stdout")?;
     sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step("attach stderr")?;
     Ok((scratch, launcher_proc))
+}
+
+/// Puts the root that is the working directory over the launcher's, and enters it.
+///
+/// Nothing leads back: at the root `..` stays there, and the mounts below cannot be
+/// bared, neither by the job, which has no capability, nor from a user namespace of its
+/// own, where they are locked: see `mount_namespaces(7)`. To unmount them here, as after
+/// `pivot_root(2)`, the kernel has to wait for all processors.
+fn cover_launcher_root() -> nix::Result<()> {
+    let (none, options) = (None::<&str>, None::<&str>);
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, options)?;
+    nix::unistd::chroot(".")
 }
 
 /// Maps the one id a job has to the launcher's.

@@ -94,6 +94,26 @@ fn nothing_lies_under_the_root() {
             )
             .expect_err("a job can move its mounts");
         });
+        // A root may be exchanged for another, but then that lies over the launcher's.
+        alone(|| {
+            let user = nix::unistd::geteuid();
+            unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).unwrap();
+            fs::write("/proc/self/uid_map", format!("0 {user} 1")).unwrap();
+            fs::write("/proc/self/setgroups", "deny").unwrap();
+            fs::write("/proc/self/gid_map", format!("0 {user} 1")).unwrap();
+            let none = None::<&str>;
+            mount(none, "/work", Some("tmpfs"), MsFlags::empty(), none).unwrap();
+            fs::create_dir("/work/old").unwrap();
+            nix::unistd::pivot_root("/work", "/work/old").unwrap();
+            nix::unistd::chdir("/").unwrap();
+            umount2("/old", MntFlags::MNT_DETACH).unwrap();
+            umount2("/", MntFlags::MNT_DETACH).expect_err("a job can lift its root");
+            nix::unistd::chroot("/old").unwrap();
+            for _ in 0..20 {
+                nix::unistd::chdir("..").unwrap();
+            }
+            assert!(fs::exists("old").unwrap() && !fs::exists("trees").unwrap());
+        });
     });
     let mut slot = Slot::start();
     for user in [1000, 0] {
