@@ -408,6 +408,7 @@ fn containers_a_directive_to_ignore_beats_include_ignored() {
 #[test]
 fn shop_that_nothing_is_selected_is_an_error_unless_it_is_not() {
     let project = Project::shared("shop");
+    project.maelstrom(&["-p", "shop-core", "--no-run"]).exits(0);
     let nothing = ["-p", "shop-core", "no_such_test"];
     let run = project.maelstrom(&nothing).exits(4);
     insta::assert_snapshot!(run.stable, @r"
@@ -428,6 +429,10 @@ fn shop_that_nothing_is_selected_is_an_error_unless_it_is_not() {
     project
         .maelstrom(&[&nothing[..], &["--list"]].concat())
         .exits(0);
+    project
+        .maelstrom(&["-p", "shop-core", "name.equals(sums)"])
+        .exits(4)
+        .says("note: `name.equals(sums)` was taken as part of a test's name; `--include 'name.equals(sums)'` takes it as a pattern");
 }
 
 #[test]

@@ -31,7 +31,7 @@ pub enum LauncherError {
     SetUp(#[from] StepError),
     #[error("failed to describe the job to its launcher")]
     Describe(#[source] io::Error),
-    #[error("lost the launcher of a slot")]
+    #[error("lost the launcher of a job")]
     Lost(#[source] io::Error),
 }
 

@@ -2,15 +2,17 @@
 //!
 //! Who is who, in the order they come to life:
 //!
-//! 1. The **client** is the program the user started. For each slot it executes
-//!    itself anew as a *starter* and talks to it over a socket ([`client`]).
+//! 1. The **client** is the program the user started. It executes itself anew as
+//!    *starters*, as many as jobs are under way, and talks to them over sockets
+//!    ([`client`]).
 //! 2. The **starter** makes namespaces and clones the launcher into them, then
 //!    waits for it ([`starter`]).
 //! 3. The **launcher** is pid 1 of its pid namespace. It prepares what jobs share
 //!    ([`prepare`], [`network`]) and runs one job after the other ([`launcher`]).
-//! 4. The **job** is a clone of the launcher in namespaces of its own. It builds
-//!    its root ([`job`]) and becomes the program, or an **init** that runs the
-//!    program ([`init`]).
+//! 4. The **job** is a clone of the launcher in namespaces of its own, sharing the
+//!    launcher's memory while that waits. It receives the job's description, builds
+//!    its root ([`job`]), waits for its turn, and becomes the program, or an **init**
+//!    that runs the program ([`init`]).
 //!
 //! Each dies with the one before it: the launcher by its socket's end and a
 //! parent-death signal, jobs because the launcher is their pid 1.

@@ -26,6 +26,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
+/// How much of the history a client that is killed may lose.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
+
 /// What a run needs, made by the caller.
 pub struct Parts {
     pub selector: Selector,
@@ -74,6 +77,8 @@ pub struct Conductor {
     queue: Queue<Work>,
     /// Containers being prepared.
     preparing: JoinSet<Prepared>,
+    /// The binaries they are for, first come first.
+    prepared_for: Vec<Arc<TestBinary>>,
     /// Listings and tests that the executor has.
     running: JoinSet<Ended>,
     /// How many of them are tests.
@@ -83,6 +88,8 @@ pub struct Conductor {
     /// Containers known, by what they are made of.
     containers: HashMap<Ingredients, Group>,
     next_id: u64,
+    /// When the history was last saved.
+    saved: Instant,
     cancelled: Option<Cancellation>,
 }
 
@@ -148,6 +155,8 @@ impl Conductor {
             ending: Ending::default(),
             queue: Queue::default(),
             preparing: JoinSet::new(),
+            prepared_for: Vec::new(),
+            saved: Instant::now(),
             running: JoinSet::new(),
             tests_handed_over: 0,
             containers: HashMap::new(),
@@ -250,6 +259,7 @@ impl Conductor {
             return;
         }
         let spec = self.parts.directives.resolve(&subject(&binary, ""));
+        self.prepared_for.push(binary.clone());
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
         self.preparing.spawn_blocking(move || {
@@ -270,6 +280,10 @@ impl Conductor {
             Prepared::Sources => tracing::debug!("the sources are packed"),
             Prepared::ForListing { binary, .. } | Prepared::ForTests { binary, .. } => {
                 tracing::debug!("a container for {} is ready", binary.path);
+                let mut places = self.prepared_for.iter();
+                if let Some(place) = places.position(|other| Arc::ptr_eq(other, binary)) {
+                    self.prepared_for.remove(place);
+                }
             }
         }
         self.tell_warnings();
@@ -415,6 +429,7 @@ impl Conductor {
             None => {
                 let containers = self.parts.containers.clone();
                 let (binary, spec) = (case.binary.clone(), case.spec.clone());
+                self.prepared_for.push(binary.clone());
                 self.containers.insert(key, Group::Preparing(vec![case]));
                 self.preparing.spawn_blocking(move || {
                     let outcome = containers.container(&spec, &binary);
@@ -668,6 +683,7 @@ impl Conductor {
         }
         self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();
+        self.prepared_for.clear();
         let unprepared = self.containers.values_mut().map(|group| match group {
             Group::Preparing(cases) => std::mem::take(cases).len(),
             Group::Ready(_) | Group::Failed(_) => 0,
@@ -678,6 +694,17 @@ impl Conductor {
 
     fn tick(&mut self) {
         self.started_tests.tell_slow();
+        if let Some(binary) = self.prepared_for.first() {
+            self.report(&Event::Packing {
+                what: &case::view(binary).to_string(),
+                bytes: self.parts.containers.bytes_read(),
+            });
+        }
+        if self.saved.elapsed() >= SAVE_EVERY {
+            // If it cannot be saved, that is told at the end.
+            let _ = self.parts.history.save();
+            self.saved = Instant::now();
+        }
         self.parts.reporter.borrow_mut().tick();
     }
 

@@ -296,6 +296,14 @@ fn exit_code(options: &Options, ending: &Ending, list_only: bool) -> ExitCode {
 /// What it means that there was nothing to run.
 fn no_tests(options: &Options, what: &str) -> ExitCode {
     let paint = paint(options);
+    let filters = &options.selection.names.filters;
+    for pattern in filters.iter().filter(|filter| is_meant_as_pattern(filter)) {
+        let label = paint.apply(report::Role::Caution, "note:");
+        report::to_stderr(format_args!(
+            "{label} `{pattern}` was taken as part of a test's name; `--include '{pattern}'` \
+             takes it as a pattern"
+        ));
+    }
     match options.settings.no_tests.value {
         NoTests::Pass => ExitCode::Success,
         NoTests::Warn => {
@@ -311,6 +319,11 @@ fn no_tests(options: &Options, what: &str) -> ExitCode {
             ExitCode::NoTests
         }
     }
+}
+
+/// No name of a test holds parentheses.
+fn is_meant_as_pattern(filter: &str) -> bool {
+    filter.contains('(') && filter.parse::<crate::filter::Pattern>().is_ok()
 }
 
 fn report_settings(options: &Options, list_only: bool) -> report::Settings {

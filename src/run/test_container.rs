@@ -69,6 +69,11 @@ impl ContainerBuilder {
         let _ = self.layers.build(&source, &self.context(None));
     }
 
+    /// How many bytes of files were read for layers so far, about.
+    pub fn bytes_read(&self) -> u64 {
+        self.layers.store().bytes_read()
+    }
+
     /// Warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings

@@ -70,9 +70,15 @@ impl Store {
         }
         let (file, metadata) = open(path)?;
         let (before, started) = (Identity::of(&metadata), now());
-        let digest = hash(&file, path)?;
+        let digest = client.hash(&file, path)?;
         client.remember_if_settled(&file, path, &before, started, &digest)?;
         Ok(digest)
+    }
+
+    /// How many bytes of files this client has read so far, about: for people who
+    /// wait.
+    pub fn bytes_read(&self) -> u64 {
+        self.client.read.load(Ordering::Relaxed)
     }
 
     pub fn add_bytes(&self, bytes: &[u8], executable: bool) -> Result<Digest, StoreError> {
@@ -183,7 +189,7 @@ impl Client {
             // Another file system, most often. Whatever it is, copying tells.
             Err(_) => return Ok(None),
         }
-        let digest = hash(&clone, path)?;
+        let digest = self.hash(&clone, path)?;
         if !self.has_blob(&digest, mode) {
             self.finish(&clone, mode, path)?;
             self.place(temporary, &digest, mode)?;
@@ -208,7 +214,7 @@ impl Client {
     ) -> Result<Option<Digest>, StoreError> {
         let before = Identity::of(metadata);
         locked(&self.memory).is_linked(path, before.inode);
-        let digest = hash(file, path)?;
+        let digest = self.hash(file, path)?;
         if self.has_blob(&digest, mode) {
             return Ok(Some(digest));
         }
@@ -250,6 +256,7 @@ impl Client {
         let mut piece = start;
         loop {
             hasher.update(&piece);
+            self.read.fetch_add(piece.len() as u64, Ordering::Relaxed);
             copy.write_all(&piece).map_err(failed)?;
             piece.resize(SMALL as usize, 0);
             match read(content, &mut piece).map_err(|cause| unreadable(name, cause))? {
@@ -263,6 +270,19 @@ impl Client {
             self.place(temporary, &digest, mode)?;
         }
         Ok(digest)
+    }
+
+    /// The digest of a file from where it stands, which is its start.
+    fn hash(&self, mut file: &File, path: &Path) -> Result<Digest, StoreError> {
+        let mut hasher = Hasher::default();
+        let mut piece = vec![0; SMALL as usize];
+        loop {
+            match read(&mut file, &mut piece).map_err(|cause| unreadable(path, cause))? {
+                0 => return Ok(hasher.finish()),
+                length => hasher.update(&piece[..length]),
+            }
+            self.read.fetch_add(SMALL, Ordering::Relaxed);
+        }
     }
 
     fn add_bytes(&self, bytes: &[u8], mode: Mode, name: &Path) -> Result<Digest, StoreError> {
@@ -304,18 +324,6 @@ fn create(path: &Path) -> io::Result<File> {
         .write(true)
         .create_new(true)
         .open(path)
-}
-
-/// The digest of a file from where it stands, which is its start.
-fn hash(mut file: &File, path: &Path) -> Result<Digest, StoreError> {
-    let mut hasher = Hasher::default();
-    let mut piece = vec![0; SMALL as usize];
-    loop {
-        match read(&mut file, &mut piece).map_err(|cause| unreadable(path, cause))? {
-            0 => return Ok(hasher.finish()),
-            length => hasher.update(&piece[..length]),
-        }
-    }
 }
 
 fn read(content: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {

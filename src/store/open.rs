@@ -53,6 +53,8 @@ pub(super) struct Client {
     pub eviction: Mutex<()>,
     /// Bytes added since `usage` was written.
     pub added: AtomicU64,
+    /// Bytes of files read.
+    pub read: AtomicU64,
     /// Whether the file system may know how to share extents between files.
     pub can_clone: AtomicBool,
     /// Names the time since the machine started.
@@ -102,6 +104,7 @@ impl Store {
                 in_use: Mutex::default(),
                 eviction: Mutex::new(()),
                 added: AtomicU64::new(0),
+                read: AtomicU64::new(0),
                 can_clone: AtomicBool::new(true),
                 boot: fs::read_to_string("/proc/sys/kernel/random/boot_id")
                     .map(|id| id.trim().to_owned())
