@@ -59,6 +59,7 @@ pub fn run(
         network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
     };
     channel.send(0, &ready).step("tell the client")?;
+    sys::forget_code();
     let mut workshop = Workshop::new(machine, child_signals()?)?;
     let mut stack = Stack::new(STACK).step("allocate a stack")?;
     while run_job(channel, &mut workshop, &mut stack)? {

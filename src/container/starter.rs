@@ -39,6 +39,7 @@ pub fn main() -> ! {
     match start(&config, &mut channel) {
         Ok(pid) => {
             drop(channel);
+            sys::forget_code();
             let _ = sys::wait4(pid, 0);
             sys::exit(0)
         }

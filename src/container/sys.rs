@@ -364,3 +364,37 @@ pub fn bring_loopback_up() -> io::Result<()> {
     }))
     .map(drop)
 }
+
+/// Lets go of the program's code, and the libraries', of which little is needed from
+/// now on: what is, is found again in the page cache. That it cannot be done costs
+/// memory only.
+pub fn forget_code() {
+    let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
+        return;
+    };
+    for line in maps.lines() {
+        let mut words = line.split(' ');
+        let (range, permissions) = (words.next(), words.next());
+        // Never written to, as what may have been relocated is.
+        if permissions != Some("r-xp") || !line.contains('/') {
+            continue;
+        }
+        let bounds = range.and_then(|range| range.split_once('-'));
+        let bounds = bounds.map(|(start, end)| {
+            (
+                usize::from_str_radix(start, 16),
+                usize::from_str_radix(end, 16),
+            )
+        });
+        if let Some((Ok(start), Ok(end))) = bounds {
+            // SAFETY: the pages are of a file and unchanged: the same come back.
+            unsafe {
+                libc::madvise(
+                    std::ptr::without_provenance_mut(start),
+                    end - start,
+                    libc::MADV_DONTNEED,
+                );
+            }
+        }
+    }
+}
