@@ -13,6 +13,7 @@ pub mod listing;   // the test cases of a test binary
 pub mod filter;    // the pattern language
 pub mod directive; // maelstrom-test.toml
 pub mod spec;      // what a job is
+pub mod jobs;
 pub mod layer;     // from layer specs to trees in the store
 pub mod store;     // content by digest, on disk
 pub mod schedule;  // what runs next, and what is remembered for that

@@ -265,7 +265,7 @@ pub fn text_value<T: Choice>() -> impl TypedValueParser<Value = T> {
         .try_map(|word| T::named(&word).ok_or_else(|| format!("expected {}", T::expected())))
 }
 
-fn value<T: Value>(text: &str) -> Result<T, String> {
+pub fn value<T: Value>(text: &str) -> Result<T, String> {
     T::from_text(text).ok_or_else(|| format!("expected {}", T::expected()))
 }
 

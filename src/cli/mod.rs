@@ -1,6 +1,6 @@
-//! The command line of `cargo maelstrom`: from words to [`Options`].
+//! The command lines of the programs: from words to [`Options`] and [`JobOptions`].
 //!
-//! The parser library is known in `arguments`, `cargo_arguments` and `error` (and read in
+//! The parser library is known in `arguments`, `cargo_arguments`, `jobs` and `error` (and read in
 //! `options`); everything else in the house sees plain types. Nothing is decided here that needs to
 //! look at a workspace.
 
@@ -10,6 +10,7 @@ mod cargo_arguments;
 mod error;
 mod exit_code;
 mod habits;
+mod jobs;
 mod name_filter;
 mod options;
 mod patterns;
@@ -19,6 +20,7 @@ pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use error::CliError;
 pub use exit_code::ExitCode;
+pub use jobs::{JobAction, JobOptions};
 pub use name_filter::NameFilter;
 pub use options::{Action, DoctorOptions, Options, Selection};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};

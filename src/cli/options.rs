@@ -234,7 +234,7 @@ fn exclusions(matches: &ArgMatches) -> Vec<Exclusion> {
         .collect()
 }
 
-fn given<T>(option: &'static str, value: Option<T>) -> Option<Setting<T>> {
+pub(super) fn given<T>(option: &'static str, value: Option<T>) -> Option<Setting<T>> {
     value.map(|value| Setting::given(option, value))
 }
 

@@ -10,6 +10,7 @@
 
 mod byte_size;
 mod choice;
+mod directory;
 mod error;
 mod file;
 mod number;
@@ -20,6 +21,7 @@ mod values;
 
 pub use byte_size::ByteSize;
 pub use choice::{Choice, Color, LogLevel, NoTests, Ui};
+pub use directory::Directory;
 pub use error::ConfigError;
 pub use number::{Slots, StopAfter, Timeout};
 pub use setting::{Setting, Source};

@@ -38,6 +38,7 @@ pub use protocol::{
     Usage,
 };
 pub use starter::give_to_jobs;
+pub use sys::die_of;
 
 /// Becomes a launcher if this process was executed as one, and then never
 /// returns. Must be the first thing a program does, while it has one thread.

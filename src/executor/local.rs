@@ -73,12 +73,12 @@ impl LocalExecutor {
         }
     }
 
-    /// Starts the launcher that most jobs need, so that it is there when the first
+    /// Starts a launcher for such a network, which most jobs need, so that it is there when the first
     /// one comes. Fails where no containers can be made at all.
-    pub async fn warm_up(&self) -> Result<(), LauncherError> {
+    pub async fn warm_up(&self, network: Network) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
-            network: NetworkKind::Loopback,
+            network: kind(network),
             binds: Vec::new(),
         };
         let launcher = self.start(&config).await?;
@@ -262,15 +262,19 @@ impl<'a> Plan<'a> {
             plan_mount(mount, &mut binds, &mut mounts);
         }
         Self {
-            network: match container.network {
-                Network::Disabled => NetworkKind::Disabled,
-                Network::Loopback => NetworkKind::Loopback,
-                Network::Local => NetworkKind::Local,
-            },
+            network: kind(container.network),
             binds,
             root,
             mounts,
         }
+    }
+}
+
+fn kind(network: Network) -> NetworkKind {
+    match network {
+        Network::Disabled => NetworkKind::Disabled,
+        Network::Loopback => NetworkKind::Loopback,
+        Network::Local => NetworkKind::Local,
     }
 }
 

@@ -1,6 +1,6 @@
 //! What layers depend on besides what is written in them.
 
-use crate::spec::{Placeholder, PlaceholderError, substitute};
+use crate::spec::{Mount, Placeholder, PlaceholderError, RootOverlay, substitute};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
 
@@ -28,7 +28,43 @@ pub struct LayerContext {
     pub library_path: Vec<Utf8PathBuf>,
 }
 
+/// A directory that a spec names does not exist.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
+pub struct NoDirectory(pub Utf8PathBuf);
+
 impl LayerContext {
+    /// A mount with its paths filled in, and what is on the host absolute.
+    pub fn mount(&self, mount: &Mount) -> Result<Mount, PlaceholderError> {
+        let mut mount = mount.clone();
+        if let Mount::Bind { local_path, .. } = &mut mount {
+            *local_path = self.project_dir.join(self.fill(local_path)?);
+        }
+        if let Some(mount_point) = mount.mount_point_mut() {
+            *mount_point = self.fill(mount_point)?;
+        }
+        Ok(mount)
+    }
+
+    /// An overlay with absolute paths; its directories must be there.
+    pub fn root_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, NoDirectory> {
+        let RootOverlay::Local { upper, work } = overlay else {
+            return Ok(overlay.clone());
+        };
+        let directory = |path| {
+            let path = self.project_dir.join(path);
+            if path.is_dir() {
+                Ok(path)
+            } else {
+                Err(NoDirectory(path))
+            }
+        };
+        Ok(RootOverlay::Local {
+            upper: directory(upper)?,
+            work: directory(work)?,
+        })
+    }
+
     /// `text` with its placeholders replaced.
     pub fn fill(&self, text: &Utf8Path) -> Result<Utf8PathBuf, PlaceholderError> {
         let filled = substitute(text.as_str(), |placeholder| {

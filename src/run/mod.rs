@@ -11,7 +11,7 @@ mod doctests;
 mod doctor;
 mod group;
 mod hints;
-mod interrupts;
+pub(crate) mod interrupts;
 mod lister;
 mod lists;
 mod preparation;
@@ -196,7 +196,7 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
 }
 
 /// The program's own log: what it does and when, on stderr.
-fn start_log(level: LogLevel) {
+pub(crate) fn start_log(level: LogLevel) {
     let level = match level {
         LogLevel::Off => return,
         LogLevel::Error => tracing::Level::ERROR,
@@ -227,7 +227,11 @@ async fn conduct(
     let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let executor = LocalExecutor::new(settings, slots);
-    executor.warm_up().await.map_err(SetUpError::Machine)?;
+    let network = crate::spec::Network::Loopback;
+    executor
+        .warm_up(network)
+        .await
+        .map_err(SetUpError::Machine)?;
     let parts = Parts {
         selector: preparation.selector,
         directives: preparation.directives,
@@ -359,7 +363,7 @@ fn resolve_paint(color: Color, stream: &impl io::IsTerminal) -> report::Paint {
 
 /// An error with its causes, joined as one reads them; what a message tells of its
 /// cause itself is not said twice.
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

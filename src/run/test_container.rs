@@ -5,11 +5,9 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::Container;
 use crate::filter::TargetKind;
-use crate::layer::{LayerBuilder, LayerContext, LayerError};
+use crate::layer::{LayerBuilder, LayerContext, LayerError, NoDirectory};
 use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{
-    LayerSpec, Mount, PlaceholderError, PrefixOptions, RootOverlay, escape_placeholders,
-};
+use crate::spec::{LayerSpec, Mount, PlaceholderError, PrefixOptions, escape_placeholders};
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashSet};
@@ -41,8 +39,8 @@ pub enum ContainerError {
     Environment(#[from] EnvironmentError),
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
-    #[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
-    NoDirectory(Utf8PathBuf),
+    #[error(transparent)]
+    NoDirectory(#[from] NoDirectory),
 }
 
 impl ContainerBuilder {
@@ -111,7 +109,7 @@ impl ContainerBuilder {
             environment: self.environment(spec, binary, library_path)?,
             mounts,
             network: container.network,
-            root_overlay: self.absolute_overlay(&container.root_overlay)?,
+            root_overlay: context.root_overlay(&container.root_overlay)?,
             working_directory: container
                 .working_directory
                 .clone()
@@ -240,7 +238,7 @@ impl ContainerBuilder {
     ) -> Result<Vec<Mount>, PlaceholderError> {
         let mut mounts = Vec::new();
         for mount in &spec.container.mounts {
-            let mount = self.filled_mount(mount, context)?;
+            let mount = context.mount(mount)?;
             if !self.hides_files(&mount, binary) {
                 mounts.push(mount);
             }
@@ -265,40 +263,6 @@ impl ContainerBuilder {
             .chain([&binary.path, &binary.package.directory])
             .chain(&binary.outside_sources)
             .any(|path| path.starts_with(mount_point))
-    }
-
-    /// A mount with its paths as they are here.
-    fn filled_mount(
-        &self,
-        mount: &Mount,
-        context: &LayerContext,
-    ) -> Result<Mount, PlaceholderError> {
-        let mut mount = mount.clone();
-        if let Mount::Bind { local_path, .. } = &mut mount {
-            *local_path = self.workspace.root.join(context.fill(local_path)?);
-        }
-        if let Some(mount_point) = mount.mount_point_mut() {
-            *mount_point = context.fill(mount_point)?;
-        }
-        Ok(mount)
-    }
-
-    fn absolute_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, ContainerError> {
-        let RootOverlay::Local { upper, work } = overlay else {
-            return Ok(overlay.clone());
-        };
-        let directory = |path| {
-            let path = self.workspace.root.join(path);
-            if path.is_dir() {
-                Ok(path)
-            } else {
-                Err(ContainerError::NoDirectory(path))
-            }
-        };
-        Ok(RootOverlay::Local {
-            upper: directory(upper)?,
-            work: directory(work)?,
-        })
     }
 
     /// `CARGO_TARGET_TMPDIR`, which Cargo gives integration tests and benches.

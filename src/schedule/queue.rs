@@ -72,6 +72,10 @@ impl<T> Queue<T> {
         self.waiting.pop().map(|next| next.job)
     }
 
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }

@@ -59,6 +59,17 @@ pub enum Problem {
         u32::MAX
     )]
     BadSeconds { field: String },
+    #[error(
+        "`priority` must be between {} and {}, but it is {found}",
+        i8::MIN,
+        i8::MAX
+    )]
+    BadPriority { found: i128 },
+    #[error(
+        "`containers` stands alone: an object that defines containers is no job, but it also \
+         has `{field}`; make it two objects"
+    )]
+    BesideContainers { field: String },
     #[error("the {what} `{name}` is given twice; drop one of them")]
     Repeated { what: &'static str, name: String },
     #[error("{place} must not be empty")]

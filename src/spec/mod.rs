@@ -10,6 +10,7 @@ pub mod environment;
 mod fields;
 mod inheritance;
 mod job;
+mod json;
 mod mistake;
 mod node;
 mod placeholder;
@@ -19,9 +20,12 @@ mod toml;
 pub use self::toml::parse_toml;
 pub use container::*;
 pub use environment::TemplateError;
-pub use fields::{Beneath, ContainerFields, Field, ParentRef, Written, seconds};
+pub use fields::{
+    Beneath, ContainerFields, Field, JobDocument, ParentRef, Written, read_job, seconds,
+};
 pub use inheritance::{Containers, DEFAULT, EMPTY};
 pub use job::JobSpec;
+pub use json::{JsonStream, Piece, parse_json};
 pub use mistake::{Choices, Deprecated, Deprecations, Mistake, Problem, UsedAndSetRemedy};
 pub use node::{Entry, Map, Node, Place, Span, Spanned, Value};
 pub use placeholder::{Placeholder, PlaceholderError, escape_placeholders, substitute};

@@ -230,6 +230,8 @@ pub enum Place<'a> {
     Key(&'a str),
     /// The document as a whole.
     Document,
+    /// A job as a whole.
+    Job,
 }
 
 impl fmt::Display for Place<'_> {
@@ -240,6 +242,7 @@ impl fmt::Display for Place<'_> {
             Self::Entry { map, key } => write!(f, "`{key}` in `{map}`"),
             Self::Key(map) => write!(f, "each key in `{map}`"),
             Self::Document => f.write_str("the whole"),
+            Self::Job => f.write_str("a job"),
         }
     }
 }

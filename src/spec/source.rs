@@ -30,7 +30,22 @@ impl Source<'_> {
     /// `message` with where it applies: file, line and column, the line itself
     /// and a caret. Further lines of `message` follow the caret.
     pub fn explain(&self, span: &Span, message: &impl fmt::Display) -> String {
+        self.explain_from(Position { line: 1, column: 1 }, span, message)
+    }
+
+    /// The same for a text that starts at `start` of what is called by its name.
+    pub fn explain_from(
+        &self,
+        start: Position,
+        span: &Span,
+        message: &impl fmt::Display,
+    ) -> String {
         let Position { line, column } = self.position(span.start);
+        let column = match line {
+            1 => column + start.column - 1,
+            _ => column,
+        };
+        let line = line + start.line - 1;
         let message = message.to_string();
         let (head, more) = message.split_once('\n').unwrap_or((&message, ""));
         let gutter = " ".repeat(line.to_string().len());

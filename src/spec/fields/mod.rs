@@ -2,6 +2,7 @@
 
 mod container;
 mod environment;
+mod job;
 mod layers;
 mod mounts;
 mod parent;
@@ -9,6 +10,7 @@ mod paths;
 mod scalars;
 
 pub use container::{Beneath, ContainerFields, Written};
+pub use job::{JobDocument, read_job};
 pub use parent::{Field, ParentRef};
 
 use super::{Entry, Mistake, Problem, Value};

@@ -85,7 +85,7 @@ impl ParentRef {
         container
     }
 
-    pub(super) fn gives(&self, field: Field) -> bool {
+    pub(in crate::spec) fn gives(&self, field: Field) -> bool {
         self.used.as_ref().is_none_or(|used| used.contains(&field))
     }
 }

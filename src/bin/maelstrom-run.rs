@@ -1,0 +1,12 @@
+//! `maelstrom-run`: programs in containers, as JSON job specs say.
+
+use maelstrom::cli::JobOptions;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    maelstrom::container::run_if_launcher();
+    match JobOptions::of_process() {
+        Ok(options) => maelstrom::jobs::run(&options),
+        Err(error) => error.report().into(),
+    }
+}

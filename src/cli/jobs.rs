@@ -1,0 +1,153 @@
+//! The command line of `maelstrom-run`.
+
+use super::arguments::{SharedConfiguring, value};
+use super::error::CliError;
+use super::options::given;
+use crate::config::{
+    ByteSize, ConfigFile, Directory, LogLevel, Program, Slots, Surroundings, Values,
+};
+use clap::Parser;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const PROGRAM: Program = Program {
+    name: "maelstrom-run",
+    directory: "run",
+    prefix: "MAELSTROM_RUN_",
+};
+
+/// Run programs, each in a container as its JSON job specification says
+///
+/// Reads specifications one after another and starts each as soon as it is complete. What a job
+/// prints is shown when it has ended.
+#[derive(Debug, Parser)]
+#[command(name = "maelstrom-run", version)]
+struct Arguments {
+    /// Run only the first job, and end as it ends
+    ///
+    /// A program and arguments given here take the place of those of its specification.
+    #[arg(short = '1', long)]
+    one: bool,
+
+    /// Read the specifications from this file instead of standard input
+    #[arg(short, long, value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// With --one: a program to run instead, and its arguments
+    #[arg(
+        value_name = "PROGRAM",
+        requires = "one",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    program: Vec<String>,
+
+    /// How many jobs run at once (default: available processors)
+    #[arg(short = 'j', long, value_name = "N", value_parser = value::<Slots>)]
+    slots: Option<Slots>,
+
+    /// Where layers are kept (default: maelstrom/run in the user's cache directory)
+    #[arg(long, value_name = "DIR", value_parser = value::<Directory>)]
+    cache_root: Option<Directory>,
+
+    /// How large the cache may get
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    cache_size: Option<ByteSize>,
+
+    /// Print all configuration values and where they come from
+    #[arg(short = 'P', long)]
+    print_config: bool,
+
+    #[command(flatten)]
+    shared: SharedConfiguring,
+}
+
+/// What `maelstrom-run` is to do, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JobOptions {
+    pub action: JobAction,
+    /// `None`: standard input.
+    pub file: Option<PathBuf>,
+    pub slots: usize,
+    pub cache_root: PathBuf,
+    /// In bytes.
+    pub cache_size: u64,
+    pub log_level: LogLevel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JobAction {
+    /// Run every job.
+    All,
+    /// Run the first job, with this program and these arguments if there are any.
+    One { program: Vec<String> },
+    /// Print this text.
+    PrintConfig(String),
+}
+
+impl JobOptions {
+    /// As this process was called.
+    pub fn of_process() -> Result<Self, CliError> {
+        Self::parse(std::env::args_os(), &Surroundings::of_process())
+    }
+
+    /// Reads a command line, the program's name included.
+    pub fn parse(
+        words: impl IntoIterator<Item = OsString>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, CliError> {
+        let arguments = Arguments::try_parse_from(words).map_err(CliError::Usage)?;
+        let file = ConfigFile::from_option(arguments.shared.config_file);
+        let mut values = Values::read(&PROGRAM, surroundings, &file)?;
+        let slots = values.take(
+            "slots",
+            given("--slots", arguments.slots),
+            Slots(surroundings.cpus),
+        )?;
+        let cache_root = values.take(
+            "cache-root",
+            given("--cache-root", arguments.cache_root),
+            default_cache(surroundings),
+        )?;
+        let cache_size = values.take(
+            "cache-size",
+            given("--cache-size", arguments.cache_size),
+            ByteSize(10 << 30),
+        )?;
+        let log_level = values.take(
+            "log-level",
+            given("--log-level", arguments.shared.log_level),
+            LogLevel::Warn,
+        )?;
+        let text = values.finish()?;
+        let action = if arguments.print_config {
+            JobAction::PrintConfig(text)
+        } else if arguments.one {
+            JobAction::One {
+                program: arguments.program,
+            }
+        } else {
+            JobAction::All
+        };
+        Ok(Self {
+            action,
+            file: arguments.file,
+            slots: slots.value.0.get() as usize,
+            cache_root: cache_root.value.0,
+            cache_size: cache_size.value.0,
+            log_level: log_level.value,
+        })
+    }
+}
+
+/// `maelstrom/run` in the directory for caches, by the XDG base directory specification.
+fn default_cache(surroundings: &Surroundings) -> Directory {
+    let cache = match surroundings.variable("XDG_CACHE_HOME").map(PathBuf::from) {
+        Some(directory) if directory.is_absolute() => directory,
+        _ => match surroundings.variable("HOME") {
+            Some(home) => PathBuf::from(home).join(".cache"),
+            None => std::env::temp_dir(),
+        },
+    };
+    Directory(cache.join("maelstrom/run"))
+}

@@ -1,0 +1,352 @@
+//! The loop of a run: what is read is prepared, what is prepared is queued, what is
+//! queued runs when a slot is free, and what has run is printed whole.
+
+use super::container::{ContainerBuilder, ContainerError};
+use super::input::Input;
+use super::{Ending, JobsError};
+use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status, Stream};
+use crate::report;
+use crate::run::chain;
+use crate::run::interrupts::Interrupts;
+use crate::schedule::{Held, Queue, Rank, Slots};
+use crate::spec::{
+    ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, parse_json,
+    read_job,
+};
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::future::ready;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::task::JoinSet;
+
+/// Jobs that wait before no more are read: what is read ahead of its turn is only
+/// memory, but a long job should be found early.
+const MOST_WAITING: usize = 1000;
+
+/// Containers remembered; of a stream with more all are forgotten and begun anew.
+const MOST_CONTAINERS: usize = 1000;
+
+pub struct Conductor {
+    executor: Rc<LocalExecutor>,
+    slots: Rc<Slots>,
+    builder: Arc<ContainerBuilder>,
+    /// What messages call the input.
+    name: String,
+    /// Those that the input defined.
+    named: Containers,
+    notes: Deprecations,
+    notes_told: usize,
+    prepared: HashMap<ContainerSpec, Group>,
+    preparing: JoinSet<(ContainerSpec, Prepared)>,
+    queue: Queue<(JobSpec, Arc<Container>)>,
+    running: JoinSet<(Outcome, Option<Held>)>,
+    failed: bool,
+}
+
+type Prepared = Result<(Container, Vec<String>), ContainerError>;
+
+/// The jobs that share a container.
+enum Group {
+    Preparing(Vec<JobSpec>),
+    Ready(Arc<Container>),
+    Failed(String),
+}
+
+impl Conductor {
+    pub fn new(
+        executor: Rc<LocalExecutor>,
+        slots: usize,
+        builder: Arc<ContainerBuilder>,
+        name: String,
+    ) -> Self {
+        Self {
+            executor,
+            slots: Rc::new(Slots::new(slots)),
+            builder,
+            name,
+            named: Containers::new(),
+            notes: Deprecations::default(),
+            notes_told: 0,
+            prepared: HashMap::new(),
+            preparing: JoinSet::new(),
+            queue: Queue::default(),
+            running: JoinSet::new(),
+            failed: false,
+        }
+    }
+
+    /// Runs every job of the input. Must be called within a `LocalSet`.
+    pub async fn run_all(
+        mut self,
+        mut input: Input,
+        mut interrupts: Interrupts,
+    ) -> Result<Ending, JobsError> {
+        let mut reading = true;
+        loop {
+            self.start_jobs();
+            let idle = self.preparing.is_empty() && self.running.is_empty();
+            if !reading && idle && self.queue.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+                Some(ended) = self.running.join_next() => {
+                    if let Ok((outcome, held)) = ended {
+                        self.print(&outcome).map_err(JobsError::Write)?;
+                        drop(held);
+                    }
+                }
+                Some(prepared) = self.preparing.join_next() => {
+                    if let Ok((spec, prepared)) = prepared {
+                        self.container_prepared(spec, prepared);
+                    }
+                }
+                piece = input.next(), if reading && self.waiting() < MOST_WAITING => {
+                    reading = match piece {
+                        Ok(Some(piece)) => self.take(&piece),
+                        Ok(None) => false,
+                        Err(error) => {
+                            self.complain(&chain(&error));
+                            false
+                        }
+                    };
+                }
+            }
+        }
+        Ok(if self.failed {
+            Ending::FAILURE
+        } else {
+            Ending::SUCCESS
+        })
+    }
+
+    /// Runs the first job of the input, what it prints passed on as it comes.
+    pub async fn run_one(
+        mut self,
+        mut input: Input,
+        program: &[String],
+        mut interrupts: Interrupts,
+    ) -> Result<Ending, JobsError> {
+        let mut job = loop {
+            let piece = tokio::select! {
+                biased;
+                _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+                piece = input.next() => piece?,
+            };
+            let Some(piece) = piece else {
+                return Err(JobsError::NoJob);
+            };
+            if let JobDocument::Job(job) = self.read(&piece)? {
+                break *job;
+            }
+        };
+        if let [program, arguments @ ..] = program {
+            program.clone_into(&mut job.program);
+            arguments.clone_into(&mut job.arguments);
+        }
+        let (builder, spec) = (self.builder.clone(), job.container.clone());
+        let prepared = tokio::task::spawn_blocking(move || builder.container(&spec)).await;
+        let prepared = prepared.map_err(|error| JobsError::Start(error.into()))?;
+        let (container, warnings) =
+            prepared.map_err(|error| JobsError::Specification(chain(&error)))?;
+        tell(&warnings);
+        let failure = Rc::new(RefCell::new(None));
+        let output = Output::Stream {
+            limit: 0,
+            sink: passing_on(failure.clone()),
+        };
+        let job = executable(&job, Arc::new(container));
+        let outcome = tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+            outcome = self.executor.run(&job, output, ready(Some(0))) => outcome,
+        };
+        if let Some(error) = failure.borrow_mut().take() {
+            return Err(JobsError::Write(error));
+        }
+        Ok(match outcome.map(|outcome| outcome.status) {
+            Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
+            Some(Status::Signaled(signal)) => Ending::Signal(signal),
+            Some(Status::TimedOut) => {
+                report::to_stderr(format_args!("timed out"));
+                Ending::FAILURE
+            }
+            Some(Status::Error(message)) => return Err(JobsError::Specification(message)),
+            None => Ending::FAILURE,
+        })
+    }
+
+    fn waiting(&self) -> usize {
+        let preparing = self.prepared.values().map(|group| match group {
+            Group::Preparing(jobs) => jobs.len(),
+            Group::Ready(_) | Group::Failed(_) => 0,
+        });
+        self.queue.len() + preparing.sum::<usize>()
+    }
+
+    fn complain(&mut self, message: &str) {
+        self.failed = true;
+        report::to_stderr(format_args!("error: {message}"));
+    }
+
+    /// Takes what was read; false if nothing after it can be made sense of.
+    fn take(&mut self, piece: &Piece) -> bool {
+        match self.read(piece) {
+            Ok(JobDocument::Job(job)) => self.prepare(*job),
+            Ok(JobDocument::Containers) => {}
+            Err(error) => {
+                self.complain(&chain(&error));
+                return false;
+            }
+        }
+        true
+    }
+
+    fn read(&mut self, piece: &Piece) -> Result<JobDocument, JobsError> {
+        let source = Source {
+            name: &self.name,
+            text: &piece.text,
+        };
+        let document = parse_json(&piece.text)
+            .and_then(|node| read_job(&node, &mut self.named, &mut self.notes));
+        for (span, deprecated) in self.notes.iter().skip(self.notes_told) {
+            let warning = source.explain_from(piece.start, span, &deprecated);
+            report::to_stderr(format_args!("warning: {warning}"));
+        }
+        self.notes_told = self.notes.iter().count();
+        document.map_err(|mistake| {
+            let explanation = source.explain_from(piece.start, &mistake.span, &mistake.problem);
+            JobsError::Specification(explanation)
+        })
+    }
+
+    /// Queues a job when its container is ready, and has it made if nobody did.
+    fn prepare(&mut self, job: JobSpec) {
+        if self.prepared.len() >= MOST_CONTAINERS && self.preparing.is_empty() {
+            self.prepared.clear();
+        }
+        match self.prepared.get_mut(&job.container) {
+            Some(Group::Preparing(jobs)) => jobs.push(job),
+            Some(Group::Ready(container)) => {
+                let container = container.clone();
+                self.enqueue(job, container);
+            }
+            Some(Group::Failed(message)) => {
+                let message = message.clone();
+                self.complain(&message);
+            }
+            None => {
+                let (builder, spec) = (self.builder.clone(), job.container.clone());
+                self.prepared
+                    .insert(spec.clone(), Group::Preparing(vec![job]));
+                self.preparing.spawn_blocking(move || {
+                    let prepared = builder.container(&spec);
+                    (spec, prepared)
+                });
+            }
+        }
+    }
+
+    fn container_prepared(&mut self, spec: ContainerSpec, prepared: Prepared) {
+        let group = match prepared {
+            Ok((container, warnings)) => {
+                tell(&warnings);
+                Group::Ready(Arc::new(container))
+            }
+            Err(error) => Group::Failed(chain(&error)),
+        };
+        if let Some(Group::Preparing(jobs)) = self.prepared.insert(spec, group) {
+            for job in jobs {
+                self.prepare(job);
+            }
+        }
+    }
+
+    fn enqueue(&mut self, job: JobSpec, container: Arc<Container>) {
+        let rank = Rank {
+            priority: job.priority,
+            suspect: false,
+            estimate: job.estimated_duration,
+        };
+        self.queue.push(rank, (job, container));
+    }
+
+    fn start_jobs(&mut self) {
+        // While one runs on a slot, another gets ready for it.
+        while self.running.len() < 2 * self.slots.total() {
+            let Some((spec, container)) = self.queue.pop() else {
+                break;
+            };
+            let (executor, slots) = (self.executor.clone(), self.slots.clone());
+            let job = executable(&spec, container);
+            self.running.spawn_local(async move {
+                let mut held = None;
+                let turn = async {
+                    let slots = slots.take(spec.slots as usize).await;
+                    Some(held.insert(slots).number())
+                };
+                let output = Output::Capture { limit: usize::MAX };
+                let outcome = executor.run(&job, output, turn).await;
+                (outcome.expect("it gets a slot"), held)
+            });
+        }
+    }
+
+    /// Prints what a job printed, and how it ended if that is not as it should be.
+    fn print(&mut self, outcome: &Outcome) -> io::Result<()> {
+        write(&mut io::stdout().lock(), &outcome.stdout)?;
+        write(&mut io::stderr().lock(), &outcome.stderr)?;
+        match &outcome.status {
+            Status::Exited(0) => {}
+            Status::Exited(_) => self.failed = true,
+            Status::Signaled(signal) => {
+                self.failed = true;
+                report::to_stderr(format_args!("killed by signal {signal}"));
+            }
+            Status::TimedOut => {
+                self.failed = true;
+                report::to_stderr(format_args!("timed out"));
+            }
+            Status::Error(message) => self.complain(message),
+        }
+        Ok(())
+    }
+}
+
+fn tell(warnings: &[String]) {
+    for warning in warnings {
+        report::to_stderr(format_args!("warning: {warning}"));
+    }
+}
+
+fn write(to: &mut dyn Write, captured: &Captured) -> io::Result<()> {
+    to.write_all(&captured.head)?;
+    to.write_all(&captured.tail)?;
+    to.flush()
+}
+
+/// Passes on what a job prints, and keeps the first error of that.
+fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Rc<dyn Fn(Stream, &[u8])> {
+    Rc::new(move |stream, bytes| {
+        let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
+        let written = match stream {
+            Stream::Stdout => write_all(&mut io::stdout().lock()),
+            Stream::Stderr => write_all(&mut io::stderr().lock()),
+        };
+        if let Err(error) = written {
+            failure.borrow_mut().get_or_insert(error);
+        }
+    })
+}
+
+fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
+    Job {
+        container,
+        program: spec.program.as_str().into(),
+        arguments: spec.arguments.clone(),
+        timeout: spec.timeout,
+    }
+}

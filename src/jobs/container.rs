@@ -1,0 +1,82 @@
+//! From a container as specified to one whose layers are in the store.
+
+use crate::executor::Container;
+use crate::layer::{LayerBuilder, LayerContext, LayerError, NoDirectory};
+use crate::spec::environment::{self, EnvironmentError};
+use crate::spec::{ContainerSpec, PlaceholderError};
+use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
+
+/// Makes containers of jobs. Blocking, and shared by threads.
+pub struct ContainerBuilder {
+    layers: LayerBuilder,
+    context: LayerContext,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
+    #[error(transparent)]
+    NoDirectory(#[from] NoDirectory),
+}
+
+impl ContainerBuilder {
+    /// `project` is where relative paths start, and what every placeholder stands for
+    /// but `<home-dir>`: there is no workspace.
+    pub fn new(layers: LayerBuilder, project: Utf8PathBuf) -> Self {
+        let home = std::env::home_dir()
+            .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
+            .unwrap_or_default();
+        let context = LayerContext {
+            project_dir: project.clone(),
+            workspace_dir: project.clone(),
+            package_dir: project.clone(),
+            build_dir: project.clone(),
+            target_dir: project,
+            home_dir: home,
+            outside_sources: Vec::new(),
+            path_variable: std::env::var_os("PATH"),
+            library_path: Vec::new(),
+        };
+        Self { layers, context }
+    }
+
+    /// The container, and what is to be said about its layers.
+    pub fn container(
+        &self,
+        spec: &ContainerSpec,
+    ) -> Result<(Container, Vec<String>), ContainerError> {
+        let mut warnings = Vec::new();
+        let mut layers = Vec::new();
+        for layer in &spec.layers {
+            let built = self.layers.build(layer, &self.context)?;
+            layers.push(built.digest);
+            warnings.extend(built.warnings);
+        }
+        let container = Container {
+            layers: self.layers.stack(&layers, &[]),
+            environment: environment::expand(&spec.environment, BTreeMap::new(), &|name| {
+                std::env::var(name).ok()
+            })?,
+            mounts: spec
+                .mounts
+                .iter()
+                .map(|mount| self.context.mount(mount))
+                .collect::<Result<_, _>>()?,
+            network: spec.network,
+            root_overlay: self.context.root_overlay(&spec.root_overlay)?,
+            working_directory: spec.working_directory.clone().unwrap_or_else(|| "/".into()),
+            user: spec.user,
+            group: spec.group,
+            init: spec.init,
+            hostname: spec.hostname.clone(),
+            watched: Vec::new(),
+        };
+        Ok((container, warnings))
+    }
+}
