@@ -9,4 +9,4 @@ mod turn;
 
 pub use job::{Container, Job, Outcome, Status};
 pub use local::{LocalExecutor, Settings};
-pub use output::{Captured, Output, Stream};
+pub use output::{Captured, Output, Sink, Stream};

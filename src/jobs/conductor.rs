@@ -4,7 +4,9 @@
 use super::container::{ContainerBuilder, ContainerError};
 use super::input::Input;
 use super::{Ending, JobsError};
-use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status, Stream};
+use crate::executor::{
+    Captured, Container, Job, LocalExecutor, Outcome, Output, Sink, Status, Stream,
+};
 use crate::report;
 use crate::run::chain;
 use crate::run::interrupts::Interrupts;
@@ -329,7 +331,7 @@ fn write(to: &mut dyn Write, captured: &Captured) -> io::Result<()> {
 }
 
 /// Passes on what a job prints, and keeps the first error of that.
-fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Rc<dyn Fn(Stream, &[u8])> {
+fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Sink {
     Rc::new(move |stream, bytes| {
         let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
         let written = match stream {
