@@ -2,19 +2,24 @@
 
 use super::protocol::{Ended, LAUNCHER_NAME, LauncherConfig, Reply, Request, StepError};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, Interest};
-use tokio::net::UnixStream;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// A launcher, from the client's side. Dropping it ends the launcher and
 /// whatever it runs.
 #[derive(Debug)]
 pub struct Launcher {
-    socket: UnixStream,
+    /// Watched for what there is to read only: that the launcher has read something
+    /// is no news.
+    socket: AsyncFd<UnixStream>,
+    /// Read, but not looked at yet.
+    received: Vec<u8>,
     starter: Child,
     outer_proc: bool,
     network_reuse: bool,
@@ -49,7 +54,6 @@ impl Launcher {
     pub async fn start(program: &Path, config: &LauncherConfig) -> Result<Self, LauncherError> {
         let (mut launcher, message) = Self::spawn(program, config).map_err(LauncherError::Start)?;
         launcher
-            .socket
             .write_all(&message)
             .await
             .map_err(LauncherError::Start)?;
@@ -111,8 +115,7 @@ impl Launcher {
 
     /// Lets the job's program start, with the number of its slot in `MAELSTROM_SLOT`.
     pub async fn start_program(&mut self, slot: u32) -> Result<(), LauncherError> {
-        self.socket
-            .write_all(&slot.to_ne_bytes())
+        self.write_all(&slot.to_ne_bytes())
             .await
             .map_err(LauncherError::Lost)
     }
@@ -135,9 +138,9 @@ impl Launcher {
 
     fn spawn(program: &Path, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
         let message = config.encode()?;
-        let (ours, theirs) = std::os::unix::net::UnixStream::pair()?;
+        let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
-        let socket = UnixStream::from_std(ours)?;
+        let socket = watch(ours, Interest::READABLE)?;
         let starter = Command::new(program)
             .arg0(LAUNCHER_NAME)
             .env_clear()
@@ -146,6 +149,7 @@ impl Launcher {
             .spawn()?;
         let launcher = Self {
             socket,
+            received: Vec::new(),
             starter,
             outer_proc: false,
             network_reuse: false,
@@ -161,48 +165,78 @@ impl Launcher {
         stderr: &OwnedFd,
     ) -> io::Result<()> {
         let descriptors = [stdout.as_raw_fd(), stderr.as_raw_fd()];
-        let mut sent = 0;
-        while sent < message.len() {
-            let control = [ControlMessage::ScmRights(&descriptors)];
-            // The descriptors travel with the first byte.
-            let control = if sent == 0 { &control[..] } else { &[] };
-            sent += self
-                .socket
-                .async_io(Interest::WRITABLE, || {
-                    sendmsg::<()>(
-                        self.socket.as_raw_fd(),
-                        &[IoSlice::new(&message[sent..])],
-                        control,
-                        MsgFlags::MSG_NOSIGNAL,
-                        None,
-                    )
-                    .map_err(io::Error::from)
-                })
-                .await?;
+        let sent = self
+            .write(|socket| {
+                // The descriptors travel with the first byte.
+                sendmsg::<()>(
+                    socket.as_raw_fd(),
+                    &[IoSlice::new(message)],
+                    &[ControlMessage::ScmRights(&descriptors)],
+                    MsgFlags::MSG_NOSIGNAL,
+                    None,
+                )
+                .map_err(io::Error::from)
+            })
+            .await?;
+        self.write_all(&message[sent..]).await
+    }
+
+    async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = self.write(|mut socket| socket.write(bytes)).await?;
+            bytes = &bytes[written..];
         }
         Ok(())
     }
 
+    /// Writes, waiting for room only where there is none.
+    async fn write(
+        &self,
+        mut write: impl FnMut(&UnixStream) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        loop {
+            match write(self.socket.get_ref()) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    let socket = self.socket.get_ref().try_clone()?;
+                    let socket = watch(socket, Interest::WRITABLE)?;
+                    drop(socket.writable().await?);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                other => return other,
+            }
+        }
+    }
+
+    /// The next message, and the job it is about.
     async fn receive(&mut self) -> io::Result<(u32, Reply)> {
-        let length = self.socket.read_u32_ne().await?;
-        let mut bytes = vec![0; length as usize];
-        self.socket.read_exact(&mut bytes).await?;
-        Reply::decode(&bytes)
+        loop {
+            if let Some((length, rest)) = self.received.split_first_chunk() {
+                let length = u32::from_ne_bytes(*length) as usize;
+                if let Some(message) = rest.get(..length) {
+                    let reply = Reply::decode(message);
+                    self.received.drain(..size_of::<u32>() + length);
+                    return reply;
+                }
+            }
+            let mut ready = self.socket.readable().await?;
+            let mut chunk = [0; CHUNK];
+            match ready.try_io(|socket| socket.get_ref().read(&mut chunk)) {
+                Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(Ok(length)) => self.received.extend(&chunk[..length]),
+                Ok(Err(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+                Ok(Err(_)) | Err(_) => {}
+            }
+        }
     }
 }
 
-/// Reading an integer in the byte order of this machine.
-trait ReadNative {
-    async fn read_u32_ne(&mut self) -> io::Result<u32>;
+fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStream>> {
+    // SAFETY: a socket owns its descriptor and keeps it for life.
+    Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
 }
 
-impl ReadNative for UnixStream {
-    async fn read_u32_ne(&mut self) -> io::Result<u32> {
-        let mut bytes = [0; 4];
-        self.read_exact(&mut bytes).await?;
-        Ok(u32::from_ne_bytes(bytes))
-    }
-}
+/// Size of one read, in bytes: more than most messages have.
+const CHUNK: usize = 4096;
 
 impl Drop for Launcher {
     fn drop(&mut self) {
