@@ -13,7 +13,6 @@ pub mod listing;   // the test cases of a test binary
 pub mod filter;    // the pattern language
 pub mod directive; // maelstrom-test.toml
 pub mod spec;      // what a job is
-pub mod jobs;
 pub mod layer;     // from layer specs to trees in the store
 pub mod store;     // content by digest, on disk
 pub mod schedule;  // what runs next, and what is remembered for that
@@ -21,3 +20,4 @@ pub mod executor;  // from a job to its outcome
 pub mod container; // namespaces, mounts, system calls
 pub mod report;    // what people and programs see
 pub mod run;       // the conductor: wires the rooms together
+pub mod jobs;      // the same for maelstrom-run
