@@ -277,8 +277,8 @@ impl Conductor {
     }
 
     fn start_jobs(&mut self) {
-        // While one runs on a slot, another gets ready for it.
-        while self.running.len() < 2 * self.slots.total() {
+        // While one runs on a slot, others get ready for it or go away.
+        while self.running.len() < 3 * self.slots.total() {
             let Some((spec, container)) = self.queue.pop() else {
                 break;
             };

@@ -480,8 +480,8 @@ impl Conductor {
     }
 
     fn start_work(&mut self) {
-        // While one runs on a slot, another gets ready for it.
-        while self.running.len() < 2 * self.slots.total() {
+        // While one runs on a slot, others get ready for it or go away.
+        while self.running.len() < 3 * self.slots.total() {
             let Some(work) = self.queue.pop() else {
                 break;
             };
