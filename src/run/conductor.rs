@@ -25,6 +25,11 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// A terminal's Ctrl-C goes to Cargo too: if it ends the build, the news of that may
+/// come so much before the client's own.
+const SAME_CTRL_C: Duration = Duration::from_millis(50);
 
 /// How much of the history a client that is killed may lose.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
@@ -198,10 +203,23 @@ impl Conductor {
                     self.interrupt(reason, &mut build).await;
                     building = false;
                 }
-                event = build.next(), if building => match event {
-                    Some(event) => self.build_event(event?, build_started),
-                    None => building = false,
-                },
+                event = build.next(), if building => {
+                    let event = event.transpose()?;
+                    let failed = matches!(event, Some(BuildEvent::Finished { success: false, .. }));
+                    let reason = if failed {
+                        timeout(SAME_CTRL_C, interrupts.next()).await.ok()
+                    } else {
+                        None
+                    };
+                    match (event, reason) {
+                        (_, Some(reason)) => {
+                            self.interrupt(reason, &mut build).await;
+                            building = false;
+                        }
+                        (Some(event), None) => self.build_event(event, build_started),
+                        (None, None) => building = false,
+                    }
+                }
                 _ = ticks.tick() => self.tick(),
             }
         }
