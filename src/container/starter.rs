@@ -13,6 +13,7 @@ use super::prepare::{self, HostTrees};
 use super::protocol::{HostBind, LauncherConfig, NetworkKind, Reply, StepError};
 use super::step::Step;
 use super::sys::{self, Cloned};
+use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sched::CloneFlags;
 use std::fs;
@@ -152,20 +153,24 @@ fn leave_root(config: &LauncherConfig) -> Result<HostTrees, StepError> {
 }
 
 /// A user namespace that maps 0 to [`UNPRIVILEGED_ID`], made by a child that
-/// lives only until its maps are written.
+/// lives only until its maps are written, or until this process is gone.
 fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
-    match sys::clone3(libc::CLONE_NEWUSER).step("create a user namespace")? {
-        Cloned::Child => loop {
-            nix::unistd::pause();
-        },
-        Cloned::Parent { pid, pidfd } => {
+    const STEP: &str = "create a user namespace";
+    let (awaited, held) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step(STEP)?;
+    match sys::clone3(libc::CLONE_NEWUSER).step(STEP)? {
+        Cloned::Child => {
+            drop(held);
+            let _ = nix::unistd::read(awaited, &mut [0]);
+            sys::exit(0)
+        }
+        Cloned::Parent { pid, .. } => {
             let map = format!("0 {UNPRIVILEGED_ID} 1");
             let user_ns = fs::write(format!("/proc/{pid}/setgroups"), "deny")
                 .and_then(|()| fs::write(format!("/proc/{pid}/uid_map"), &map))
                 .and_then(|()| fs::write(format!("/proc/{pid}/gid_map"), &map))
                 .and_then(|()| fs::File::open(format!("/proc/{pid}/ns/user")))
                 .step("map an unprivileged user");
-            sys::kill(pidfd.as_fd());
+            drop(held);
             let _ = sys::wait4(pid, 0);
             user_ns.map(OwnedFd::from)
         }

@@ -1,11 +1,18 @@
 //! Somebody else, the kernel short of memory perhaps, kills what runs a test.
 
 use crate::client::Run;
-use crate::host::needs_containers;
-use crate::processes::Process;
+use crate::host::{Random, needs_containers, wait_until};
+use crate::processes::{self, Process};
 use crate::project::Project;
+use maelstrom::container::{LauncherConfig, NetworkKind};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use std::io::Write;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 const STUCK: &str = "tests::waits_and_ignores_signals";
 
@@ -95,4 +102,37 @@ fn a_killed_init_or_test_of_unruly_is_a_failure_by_that_signal() {
         run.assert_counts_add_up(4);
     }
     project.assert_nothing_is_left();
+}
+
+#[test]
+fn a_starter_killed_at_any_time_leaves_nothing() {
+    needs_containers!();
+    let mut random = Random::seeded();
+    let directory = tempfile::tempdir().unwrap();
+    let config = LauncherConfig {
+        trees: directory.path().to_owned(),
+        network: NetworkKind::Disabled,
+        binds: Vec::new(),
+    };
+    let message = config.encode().unwrap();
+    for _ in 0..200 {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let mut starter = Command::new(env!("CARGO_BIN_EXE_cargo-maelstrom"))
+            .arg0("maelstrom-launcher")
+            .env_clear()
+            .env("OF", directory.path())
+            .stdin(OwnedFd::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        ours.write_all(&message).unwrap();
+        // The moment is what is random here; nothing is waited for.
+        std::thread::sleep(Duration::from_micros(random.below(5000)));
+        starter.kill().unwrap();
+        starter.wait().unwrap();
+    }
+    wait_until("the end of all", Duration::from_secs(10), || {
+        processes::of(directory.path()).is_empty().then_some(())
+    });
 }
