@@ -205,6 +205,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> Request<&'a str> {
         user: 1000,
         group: 1000,
         init: true,
+        terminal: false,
         hostname: "maelstrom",
         working_directory: "/",
         program,

@@ -4,9 +4,11 @@ use super::arguments::{SharedConfiguring, value};
 use super::error::CliError;
 use super::options::given;
 use crate::config::{
-    ByteSize, ConfigFile, Directory, LogLevel, Program, Slots, Surroundings, Values,
+    ByteSize, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots, Surroundings,
+    Values,
 };
-use clap::Parser;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -29,18 +31,33 @@ struct Arguments {
     #[arg(short = '1', long)]
     one: bool,
 
+    /// Run only the first job, at this terminal, and end as it ends
+    ///
+    /// The job gets a terminal of its own, to which goes what you type. After the escape
+    /// character, ^C ends the job and ^Z suspends this program.
+    #[arg(short, long, conflicts_with = "one")]
+    tty: bool,
+
     /// Read the specifications from this file instead of standard input
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// With --one: a program to run instead, and its arguments
+    /// With --one or --tty: a program to run instead, and its arguments
     #[arg(
         value_name = "PROGRAM",
-        requires = "one",
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
     program: Vec<String>,
+
+    /// Add programs of this machine to every container, with their libraries: to look around
+    /// in it, for example
+    #[arg(long, value_name = "PROGRAMS", value_delimiter = ',')]
+    add_programs: Vec<String>,
+
+    /// With --tty: the escape character (default: ^])
+    #[arg(long, value_name = "CHAR", value_parser = value::<EscapeCharacter>)]
+    escape_char: Option<EscapeCharacter>,
 
     /// How many jobs run at once (default: available processors)
     #[arg(short = 'j', long, value_name = "N", value_parser = value::<Slots>)]
@@ -68,6 +85,8 @@ pub struct JobOptions {
     pub action: JobAction,
     /// `None`: standard input.
     pub file: Option<PathBuf>,
+    /// Names or paths of programs that every container gets as its topmost layer.
+    pub add_programs: Vec<String>,
     pub slots: usize,
     pub cache_root: PathBuf,
     /// In bytes.
@@ -81,6 +100,11 @@ pub enum JobAction {
     All,
     /// Run the first job, with this program and these arguments if there are any.
     One { program: Vec<String> },
+    /// The same at the user's terminal.
+    Terminal {
+        program: Vec<String>,
+        escape: EscapeCharacter,
+    },
     /// Print this text.
     PrintConfig(String),
 }
@@ -97,8 +121,20 @@ impl JobOptions {
         surroundings: &Surroundings,
     ) -> Result<Self, CliError> {
         let arguments = Arguments::try_parse_from(words).map_err(CliError::Usage)?;
+        if !(arguments.program.is_empty() || arguments.one || arguments.tty) {
+            return Err(CliError::Usage(Arguments::command().error(
+                ErrorKind::MissingRequiredArgument,
+                "a program can be given only with --one or --tty; without them every job of the \
+                 input is run, each with its own",
+            )));
+        }
         let file = ConfigFile::from_option(arguments.shared.config_file);
         let mut values = Values::read(&PROGRAM, surroundings, &file)?;
+        let escape = values.take(
+            "escape-char",
+            given("--escape-char", arguments.escape_char),
+            EscapeCharacter::DEFAULT,
+        )?;
         let slots = values.take(
             "slots",
             given("--slots", arguments.slots),
@@ -126,12 +162,18 @@ impl JobOptions {
             JobAction::One {
                 program: arguments.program,
             }
+        } else if arguments.tty {
+            JobAction::Terminal {
+                program: arguments.program,
+                escape: escape.value,
+            }
         } else {
             JobAction::All
         };
         Ok(Self {
             action,
             file: arguments.file,
+            add_programs: arguments.add_programs,
             slots: slots.value.0.get() as usize,
             cache_root: cache_root.value.0,
             cache_size: cache_size.value.0,

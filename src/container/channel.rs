@@ -14,8 +14,6 @@ pub struct Channel {
 
 /// A job's message with its stdout and stderr.
 pub struct Received {
-    /// What replies to it are marked with.
-    pub job: u32,
     pub bytes: Vec<u8>,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
@@ -47,22 +45,16 @@ impl Channel {
     /// The next job; `None` when the client is gone.
     pub fn receive_job(&mut self, buffer: Vec<u8>) -> io::Result<Option<Received>> {
         let mut bytes = buffer;
-        let mut header = [0; 8];
-        let Some(descriptors) = self.receive_with_descriptors(&mut header)? else {
+        let mut length = [0; 4];
+        let Some(descriptors) = self.receive_with_descriptors(&mut length)? else {
             return Ok(None);
         };
-        let [length, job] = [0, 4].map(|at| {
-            let mut word = [0; 4];
-            word.copy_from_slice(&header[at..at + 4]);
-            u32::from_ne_bytes(word)
-        });
-        bytes.resize(length as usize, 0);
+        bytes.resize(u32::from_ne_bytes(length) as usize, 0);
         self.socket.read_exact(&mut bytes)?;
         let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidData, "a job without its descriptors")
         })?;
         Ok(Some(Received {
-            job,
             bytes,
             stdout,
             stderr,
@@ -86,7 +78,7 @@ impl Channel {
 
     fn receive_with_descriptors(
         &mut self,
-        header: &mut [u8; 8],
+        header: &mut [u8; 4],
     ) -> io::Result<Option<Vec<OwnedFd>>> {
         let mut descriptors = Vec::new();
         let mut read = 0;

@@ -234,6 +234,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         user: 1000,
         group: 1000,
         init: true,
+        terminal: false,
         hostname: "doctor",
         working_directory: "/",
         program: "/nothing",

@@ -8,9 +8,11 @@
 //! no capability, and as its memory is the launcher's, the job cannot look at it.
 
 use super::channel::Channel;
-use super::job::{self, Fate, Program, Running};
+use super::job::{self, Fate, Running};
 use super::launcher;
-use super::protocol::{Ended, Reply, Request, StepError, Usage};
+use super::program::{self, Program};
+use super::protocol::{Ended, Reply, Request, Root, StepError, Usage};
+use super::root::Held;
 use super::step::Step;
 use super::sys::{self, Stack};
 use super::written;
@@ -27,10 +29,7 @@ pub struct Init<'a> {
     pub running: Running,
     pub request: &'a Request<&'a CStr>,
     pub program: &'a Program,
-    /// The job's scratch space, if it has one.
-    pub scratch: Option<OwnedFd>,
-    /// The launcher's `/proc`.
-    pub proc: OwnedFd,
+    pub held: Held,
     pub child_signals: &'a SignalFd,
     pub client: &'a mut Channel,
     pub stack: &'a mut Stack,
@@ -47,7 +46,7 @@ impl Init<'_> {
     pub fn run(mut self) -> Result<Fate, StepError> {
         let mut failure = None;
         let program = sys::vfork(self.stack, &mut || {
-            failure = Some(start(self.program, self.request.user, &self.proc));
+            failure = Some(start(self.program, self.request, &self.held.proc));
             127
         })
         .step("create the program's process")?;
@@ -64,8 +63,8 @@ impl Init<'_> {
         let ended = Ended {
             wait_status,
             timed_out,
-            scratch_full: self.scratch.as_ref().is_some_and(is_full),
-            written: match &self.scratch {
+            scratch_full: self.held.scratch.as_ref().is_some_and(is_full),
+            written: match &self.held.scratch {
                 Some(scratch) if wait_status != 0 => written::below(scratch, &self.request.watched),
                 _ => Vec::new(),
             },
@@ -73,8 +72,9 @@ impl Init<'_> {
             usage: Usage::from(usage),
         };
         let job = self.running.job;
-        if !is_alone() {
-            // What is left may have more to say, until this process ends.
+        // What is left may have more to say until this process ends, and a directory
+        // of the client's is free for the next job only when this mount of it is gone.
+        if !is_alone() || matches!(self.request.root, Root::Local { .. }) {
             return Ok(Fate::Ended(job, ended));
         }
         let reply = Reply::Ended(ended);
@@ -129,17 +129,16 @@ fn is_alone() -> bool {
 }
 
 /// In the program's process, which shares this one's memory: becomes the program.
-fn start(program: &Program, user: u32, proc: &OwnedFd) -> StepError {
-    if let Err(error) = nix::unistd::setsid()
-        .step("create a session")
-        .and_then(|_| job::go_first_alone(proc))
+fn start(program: &Program, request: &Request<&CStr>, proc: &OwnedFd) -> StepError {
+    if let Err(error) = job::start_session(request.terminal)
+        .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before there is anyone to look; the program gets a new memory, which is
         // its own to show.
         .and_then(|()| nix::sys::prctl::set_dumpable(false).step("become untraceable"))
     {
         return error;
     }
-    program.execute(user)
+    program.execute(request.user)
 }
 
 fn is_full(scratch: &OwnedFd) -> bool {

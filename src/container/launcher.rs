@@ -13,7 +13,8 @@ use super::channel::Channel;
 use super::job::{self, Fate, Machine, Workshop};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
-use super::protocol::{Ended, LauncherConfig, Reply, StepError, Usage};
+use super::program;
+use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
 use super::step::Step;
 use super::sys::{self, Stack};
 use nix::libc;
@@ -136,17 +137,18 @@ fn run_job(
             else {
                 return Ok(false);
             };
+            let (job, _) = Request::decode(&received.bytes).step("read a job")?;
             let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
             if channel.receive_start().step("wait for a slot")?.is_none() {
                 return Ok(false);
             }
-            channel.send(received.job, &reply).step("tell the client")?;
+            channel.send(job, &reply).step("tell the client")?;
             return Ok(true);
         }
     };
     let timed_out = match &workshop.fate {
         Fate::Executed(running) => {
-            job::go_first(pid);
+            program::offer_to_oom_killer(pid);
             wait_for_end(pidfd.as_fd(), running.deadline, channel)?
         }
         _ => false,
@@ -186,9 +188,8 @@ fn killed() -> StepError {
     )
 }
 
-/// Waits until a program that is its job's pid 1 has ended, killing it when its time
-/// is up: not if that is when it started. Tells whether it was killed. An error when
-/// the client is gone.
+/// Waits until a program that is its job's pid 1 has ended, and kills it when its time
+/// is up. Tells whether its time was up. An error when the client is gone.
 fn wait_for_end(
     job: BorrowedFd<'_>,
     deadline: Option<Instant>,

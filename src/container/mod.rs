@@ -10,9 +10,9 @@
 //! 3. The **launcher** is pid 1 of its pid namespace. It prepares what jobs share
 //!    ([`prepare`], [`network`]) and runs one job after the other ([`launcher`]).
 //! 4. The **job** is a clone of the launcher in namespaces of its own, sharing the
-//!    launcher's memory while that waits. It receives the job's description, builds
-//!    its root ([`job`]), waits for its turn, and becomes the program, or an **init**
-//!    that runs the program ([`init`]).
+//!    launcher's memory while that waits. It receives the job's description ([`job`]),
+//!    builds its file system ([`root`]), waits for its turn, and becomes the program
+//!    ([`program`]), or an **init** that runs the program ([`init`]).
 //!
 //! Each dies with the one before it: the launcher by its socket's end and a
 //! parent-death signal, jobs because the launcher is their pid 1.
@@ -25,7 +25,9 @@ mod job;
 mod launcher;
 mod network;
 mod prepare;
+mod program;
 mod protocol;
+mod root;
 mod starter;
 mod step;
 mod sys;

@@ -80,6 +80,8 @@ pub struct Request<S> {
     pub user: u32,
     pub group: u32,
     pub init: bool,
+    /// Whether stdout is a terminal, to be stdin too and that of the job's session.
+    pub terminal: bool,
     pub hostname: S,
     pub working_directory: S,
     pub program: S,
@@ -136,6 +138,7 @@ impl<S: AsRef<[u8]>> Request<S> {
     /// The message, marked with a number for the replies to it.
     pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
         let mut w = Writer::default();
+        w.u32(job);
         let string = |w: &mut Writer, s: &S| w.string(s.as_ref());
         w.list(self.lowers.iter(), string)?;
         match &self.root {
@@ -165,6 +168,7 @@ impl<S: AsRef<[u8]>> Request<S> {
         w.u32(self.user);
         w.u32(self.group);
         w.u32(u32::from(self.init));
+        w.u32(u32::from(self.terminal));
         w.string(self.hostname.as_ref())?;
         w.string(self.working_directory.as_ref())?;
         w.string(self.program.as_ref())?;
@@ -174,19 +178,16 @@ impl<S: AsRef<[u8]>> Request<S> {
         w.u64(self.open_files);
         w.u64(self.scratch_size);
         w.list(self.watched.iter(), string)?;
-        let message = w.into_bytes();
-        let mut framed = Vec::with_capacity(message.len() + 8);
-        framed.extend((message.len() as u32).to_ne_bytes());
-        framed.extend(job.to_ne_bytes());
-        framed.extend(message);
-        Ok(framed)
+        Ok(w.framed())
     }
 }
 
 impl<'a> Request<&'a CStr> {
-    pub fn decode(bytes: &'a [u8]) -> io::Result<Self> {
+    /// The number to mark replies with, and the job.
+    pub fn decode(bytes: &'a [u8]) -> io::Result<(u32, Self)> {
         let mut r = Reader::new(bytes);
-        Ok(Self {
+        let job = r.u32()?;
+        let request = Self {
             lowers: r.list(Reader::string)?,
             root: match r.u32()? {
                 0 => Root::ReadOnly,
@@ -215,6 +216,7 @@ impl<'a> Request<&'a CStr> {
             user: r.u32()?,
             group: r.u32()?,
             init: r.u32()? != 0,
+            terminal: r.u32()? != 0,
             hostname: r.string()?,
             working_directory: r.string()?,
             program: r.string()?,
@@ -224,7 +226,8 @@ impl<'a> Request<&'a CStr> {
             open_files: r.u64()?,
             scratch_size: r.u64()?,
             watched: r.list(Reader::string)?,
-        })
+        };
+        Ok((job, request))
     }
 }
 

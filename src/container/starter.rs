@@ -74,7 +74,7 @@ fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepErro
     };
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
     match sys::clone3(flags).step("create namespaces for a launcher")? {
-        Cloned::Parent { pid, .. } => Ok(pid),
+        Cloned::Parent { pid } => Ok(pid),
         Cloned::Child => {
             let outcome = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
                 .step("set the parent-death signal")
@@ -163,7 +163,7 @@ fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
             let _ = nix::unistd::read(awaited, &mut [0]);
             sys::exit(0)
         }
-        Cloned::Parent { pid, .. } => {
+        Cloned::Parent { pid } => {
             let map = format!("0 {UNPRIVILEGED_ID} 1");
             let user_ns = fs::write(format!("/proc/{pid}/setgroups"), "deny")
                 .and_then(|()| fs::write(format!("/proc/{pid}/uid_map"), &map))

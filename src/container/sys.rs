@@ -15,7 +15,7 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
 /// Which side of a clone this is.
 pub enum Cloned {
     Child,
-    Parent { pid: i32, pidfd: OwnedFd },
+    Parent { pid: i32 },
 }
 
 /// clone3(2) in the manner of fork: the child goes on here, on a copy of the
@@ -24,23 +24,17 @@ pub enum Cloned {
 /// Must be called from a single-threaded process: the child may then do
 /// anything its parent could, allocating included.
 pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
-    let mut pidfd: RawFd = -1;
     // SAFETY: plain old data, for which all zeroes means "not asked for".
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
-    args.flags = u64::from(flags as u32) | libc::CLONE_PIDFD as u64 | CLONE_CLEAR_SIGHAND;
-    args.pidfd = &raw mut pidfd as u64;
+    args.flags = u64::from(flags as u32) | CLONE_CLEAR_SIGHAND;
     args.exit_signal = libc::SIGCHLD as u64;
-    // SAFETY: without CLONE_VM the child has its own copy of everything; `args`
-    // and `pidfd` live through the call.
+    // SAFETY: without CLONE_VM the child has its own copy of everything; `args` lives
+    // through the call.
     let pid = check(unsafe { libc::syscall(libc::SYS_clone3, &raw mut args, size_of_val(&args)) })?;
     if pid == 0 {
         return Ok(Cloned::Child);
     }
-    Ok(Cloned::Parent {
-        pid: pid as i32,
-        // SAFETY: the kernel has just made this descriptor for us.
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
-    })
+    Ok(Cloned::Parent { pid: pid as i32 })
 }
 
 /// `CLONE_CLEAR_SIGHAND`, which does not fit the type libc gives flags.

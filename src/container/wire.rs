@@ -50,11 +50,6 @@ impl Writer {
         Ok(())
     }
 
-    /// The message alone.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
     /// The message with its length before it, as it goes over the socket.
     pub fn framed(self) -> Vec<u8> {
         let mut framed = Vec::with_capacity(self.bytes.len() + 4);

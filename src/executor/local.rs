@@ -73,8 +73,8 @@ impl LocalExecutor {
         }
     }
 
-    /// Starts a launcher for such a network, which most jobs need, so that it is there when the first
-    /// one comes. Fails where no containers can be made at all.
+    /// Starts a launcher for such a network, which most jobs need, so that it is there
+    /// when the first one comes. Fails where no containers can be made at all.
     pub async fn warm_up(&self, network: Network) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
@@ -143,6 +143,7 @@ impl LocalExecutor {
             user: job.container.user,
             group: job.container.group,
             init: job.container.init,
+            terminal: output.is_terminal(),
             hostname: job.container.hostname.as_str(),
             working_directory: job.container.working_directory.as_str(),
             program: &job.program,

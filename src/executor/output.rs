@@ -60,6 +60,16 @@ pub enum Output {
     Capture { limit: usize },
     /// Pass it on at once, and keep as much too.
     Stream { limit: usize, sink: Sink },
+    /// The job has this terminal for its stdin, stdout and stderr; whoever has the other
+    /// side of it reads there what the job prints. The executor keeps none of it open.
+    Terminal(Rc<OwnedFd>),
+}
+
+impl Output {
+    /// Whether the job is at a terminal.
+    pub(super) fn is_terminal(&self) -> bool {
+        matches!(self, Self::Terminal(_))
+    }
 }
 
 /// Reads in a row, before other jobs and signals are looked after: a job may print
@@ -73,7 +83,8 @@ const UNREAD: Duration = Duration::from_millis(10);
 
 /// Collects one stream of one job.
 pub(super) struct Collector {
-    pipe: OwnedFd,
+    /// `None`: there is nothing to collect.
+    pipe: Option<OwnedFd>,
     taken: Taken,
 }
 
@@ -85,27 +96,35 @@ struct Taken {
 }
 
 impl Collector {
-    /// The collector and the end of the pipe that goes to the job.
+    /// The collector and what goes to the job: the end of a pipe, or the terminal, of
+    /// which nothing is collected.
     pub fn new(stream: Stream, output: Output) -> io::Result<(Self, OwnedFd)> {
+        let limit = match &output {
+            Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
+            Output::Terminal(terminal) => {
+                let theirs = terminal.try_clone()?;
+                return Ok((Self::around(None, stream, output, 0), theirs));
+            }
+        };
         let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         nix::fcntl::fcntl(
             &ours,
             nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
         )?;
         crate::container::give_to_jobs(theirs.as_fd())?;
-        let limit = match &output {
-            Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
-        };
-        let collector = Self {
-            pipe: ours,
+        Ok((Self::around(Some(ours), stream, output, limit), theirs))
+    }
+
+    fn around(pipe: Option<OwnedFd>, stream: Stream, output: Output, limit: usize) -> Self {
+        Self {
+            pipe,
             taken: Taken {
                 stream,
                 output,
                 captured: Capture::new(limit),
                 ended: false,
             },
-        };
-        Ok((collector, theirs))
+        }
     }
 
     /// Collects for ever: whoever waits for the job waits for its end, not for
@@ -114,8 +133,8 @@ impl Collector {
         if matches!(self.taken.output, Output::Capture { .. }) {
             tokio::time::sleep(UNREAD).await;
         }
-        let pipe = self.pipe.try_clone();
-        if let Ok(pipe) = pipe.and_then(Receiver::from_owned_fd_unchecked) {
+        let pipe = self.pipe.as_ref().map(OwnedFd::try_clone);
+        if let Some(Ok(pipe)) = pipe.map(|pipe| pipe.and_then(Receiver::from_owned_fd_unchecked)) {
             self.collect_from(&pipe, buffer).await;
         }
         std::future::pending::<()>().await;
@@ -139,7 +158,9 @@ impl Collector {
     /// Takes what is left when the job has ended. Reads the pipe itself: the
     /// runtime knows only of what it has polled since, which may be nothing.
     pub fn finish(mut self, buffer: &mut Vec<u8>) -> Captured {
-        while !self.taken.ended && self.taken.take(self.pipe.as_fd(), buffer).is_ok() {}
+        if let Some(pipe) = &self.pipe {
+            while !self.taken.ended && self.taken.take(pipe.as_fd(), buffer).is_ok() {}
+        }
         self.taken.captured.finish()
     }
 }

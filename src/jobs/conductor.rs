@@ -3,7 +3,9 @@
 
 use super::container::{ContainerBuilder, ContainerError};
 use super::input::Input;
+use super::terminal::{JobTerminal, UserTerminal};
 use super::{Ending, JobsError};
+use crate::config::EscapeCharacter;
 use crate::executor::{
     Captured, Container, Job, LocalExecutor, Outcome, Output, Sink, Status, Stream,
 };
@@ -128,14 +130,73 @@ impl Conductor {
     /// Runs the first job of the input, what it prints passed on as it comes.
     pub async fn run_one(
         mut self,
-        mut input: Input,
+        input: Input,
         program: &[String],
         mut interrupts: Interrupts,
     ) -> Result<Ending, JobsError> {
+        let Some(job) = self.first_job(input, program, &mut interrupts).await? else {
+            return Ok(Ending::INTERRUPTED);
+        };
+        let failure = Rc::new(RefCell::new(None));
+        let output = Output::Stream {
+            limit: 0,
+            sink: passing_on(failure.clone()),
+        };
+        let outcome = tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+            outcome = self.executor.run(&job, output, ready(Some(0))) => outcome,
+        };
+        if let Some(error) = failure.borrow_mut().take() {
+            return Err(JobsError::Write(error));
+        }
+        ending(outcome)
+    }
+
+    /// Runs the first job of the input at a terminal of its own, which the user's is
+    /// joined to.
+    pub async fn run_at_terminal(
+        mut self,
+        input: Input,
+        program: &[String],
+        mut interrupts: Interrupts,
+        terminal: UserTerminal,
+        escape: EscapeCharacter,
+    ) -> Result<Ending, JobsError> {
+        let Some(mut job) = self.first_job(input, program, &mut interrupts).await? else {
+            return Ok(Ending::INTERRUPTED);
+        };
+        // What kind of terminal it is, only this side knows.
+        if let Ok(kind) = std::env::var("TERM") {
+            let environment = &mut Arc::make_mut(&mut job.container).environment;
+            environment.entry("TERM".to_owned()).or_insert(kind);
+        }
+        let (mut terminal, output) =
+            JobTerminal::open(terminal, escape).map_err(JobsError::Terminal)?;
+        let outcome = tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+            served = terminal.serve() => {
+                return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
+            }
+            outcome = self.executor.run(&job, output, ready(Some(0))) => outcome,
+        };
+        terminal.finish().await.map_err(JobsError::Terminal)?;
+        ending(outcome)
+    }
+
+    /// The first job of the input, ready to run, with `program` in the place of its own
+    /// if one is given. `None`: interrupted before it came.
+    async fn first_job(
+        &mut self,
+        mut input: Input,
+        program: &[String],
+        interrupts: &mut Interrupts,
+    ) -> Result<Option<Job>, JobsError> {
         let mut job = loop {
             let piece = tokio::select! {
                 biased;
-                _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+                _ = interrupts.next() => return Ok(None),
                 piece = input.next() => piece?,
             };
             let Some(piece) = piece else {
@@ -150,35 +211,17 @@ impl Conductor {
             arguments.clone_into(&mut job.arguments);
         }
         let (builder, spec) = (self.builder.clone(), job.container.clone());
-        let prepared = tokio::task::spawn_blocking(move || builder.container(&spec)).await;
+        let preparing = tokio::task::spawn_blocking(move || builder.container(&spec));
+        let prepared = tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(None),
+            prepared = preparing => prepared,
+        };
         let prepared = prepared.map_err(|error| JobsError::Start(error.into()))?;
         let (container, warnings) =
             prepared.map_err(|error| JobsError::Specification(chain(&error)))?;
         tell(&warnings);
-        let failure = Rc::new(RefCell::new(None));
-        let output = Output::Stream {
-            limit: 0,
-            sink: passing_on(failure.clone()),
-        };
-        let job = executable(&job, Arc::new(container));
-        let outcome = tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            outcome = self.executor.run(&job, output, ready(Some(0))) => outcome,
-        };
-        if let Some(error) = failure.borrow_mut().take() {
-            return Err(JobsError::Write(error));
-        }
-        Ok(match outcome.map(|outcome| outcome.status) {
-            Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
-            Some(Status::Signaled(signal)) => Ending::Signal(signal),
-            Some(Status::TimedOut) => {
-                report::to_stderr(format_args!("timed out"));
-                Ending::FAILURE
-            }
-            Some(Status::Error(message)) => return Err(JobsError::Specification(message)),
-            None => Ending::FAILURE,
-        })
+        Ok(Some(executable(&job, Arc::new(container))))
     }
 
     fn waiting(&self) -> usize {
@@ -316,6 +359,20 @@ impl Conductor {
         }
         Ok(())
     }
+}
+
+/// How the program ends whose only job went so.
+fn ending(outcome: Option<Outcome>) -> Result<Ending, JobsError> {
+    Ok(match outcome.map(|outcome| outcome.status) {
+        Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
+        Some(Status::Signaled(signal)) => Ending::Signal(signal),
+        Some(Status::TimedOut) => {
+            report::to_stderr(format_args!("timed out"));
+            Ending::FAILURE
+        }
+        Some(Status::Error(message)) => return Err(JobsError::Specification(message)),
+        None => Ending::FAILURE,
+    })
 }
 
 fn tell(warnings: &[String]) {

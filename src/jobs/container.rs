@@ -3,7 +3,7 @@
 use crate::executor::Container;
 use crate::layer::{LayerBuilder, LayerContext, LayerError, NoDirectory};
 use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{ContainerSpec, PlaceholderError};
+use crate::spec::{ContainerSpec, LayerSpec, PlaceholderError};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 pub struct ContainerBuilder {
     layers: LayerBuilder,
     context: LayerContext,
+    /// What every container gets on top of its own layers.
+    topmost: Option<LayerSpec>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -28,7 +30,7 @@ pub enum ContainerError {
 impl ContainerBuilder {
     /// `project` is where relative paths start, and what every placeholder stands for
     /// but `<home-dir>`: there is no workspace.
-    pub fn new(layers: LayerBuilder, project: Utf8PathBuf) -> Self {
+    pub fn new(layers: LayerBuilder, project: Utf8PathBuf, topmost: Option<LayerSpec>) -> Self {
         let home = std::env::home_dir()
             .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
             .unwrap_or_default();
@@ -43,7 +45,11 @@ impl ContainerBuilder {
             path_variable: std::env::var_os("PATH"),
             library_path: Vec::new(),
         };
-        Self { layers, context }
+        Self {
+            layers,
+            context,
+            topmost,
+        }
     }
 
     /// The container, and what is to be said about its layers.
@@ -53,7 +59,7 @@ impl ContainerBuilder {
     ) -> Result<(Container, Vec<String>), ContainerError> {
         let mut warnings = Vec::new();
         let mut layers = Vec::new();
-        for layer in &spec.layers {
+        for layer in spec.layers.iter().chain(&self.topmost) {
             let built = self.layers.build(layer, &self.context)?;
             layers.push(built.digest);
             warnings.extend(built.warnings);

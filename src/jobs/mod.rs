@@ -3,7 +3,9 @@
 
 mod conductor;
 mod container;
+mod escape;
 mod input;
+mod terminal;
 
 use crate::cli::{JobAction, JobOptions};
 use crate::container::LauncherError;
@@ -12,17 +14,18 @@ use crate::layer::LayerBuilder;
 use crate::report;
 use crate::run::interrupts::Interrupts;
 use crate::run::{chain, start_log};
-use crate::spec::Network;
+use crate::spec::{LayerSpec, Network};
 use crate::store::{Store, StoreError};
 use camino::Utf8PathBuf;
 use conductor::Conductor;
 use container::ContainerBuilder;
 use input::Input;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use terminal::UserTerminal;
 
 /// Why no job could be run, or no further one. Shown to the user, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +44,15 @@ enum JobsError {
     Start(#[source] io::Error),
     #[error("failed to write what a job printed")]
     Write(#[source] io::Error),
+    #[error("--tty needs a terminal, and there is none; --one does without")]
+    NoTerminal,
+    #[error(
+        "with --tty the keyboard is the job's: give its specification with --file, or through a \
+         pipe"
+    )]
+    KeyboardIsInput,
+    #[error("failed to pass on what is typed and printed")]
+    Terminal(#[source] io::Error),
     #[error("there is no job in the input")]
     NoJob,
     /// The message says where, and shows the line.
@@ -118,12 +130,24 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
             Arc::new(ContainerBuilder::new(
                 LayerBuilder::new(store.clone()),
                 project,
+                (!options.add_programs.is_empty()).then(|| LayerSpec::Programs {
+                    programs: options.add_programs.clone(),
+                }),
             )),
             input.name().to_owned(),
         );
         let interrupts = Interrupts::watch().map_err(JobsError::Start)?;
         match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
+            JobAction::Terminal { program, escape } => {
+                let terminal = UserTerminal::find().ok_or(JobsError::NoTerminal)?;
+                if options.file.is_none() && io::stdin().is_terminal() {
+                    return Err(JobsError::KeyboardIsInput);
+                }
+                conductor
+                    .run_at_terminal(input, program, interrupts, terminal, *escape)
+                    .await
+            }
             _ => conductor.run_all(input, interrupts).await,
         }
     });

@@ -1,0 +1,113 @@
+//! The job's program, ready to take over.
+
+use super::protocol::{Request, StepError};
+use super::step::Step;
+use super::sys;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::stat::Mode;
+use std::ffi::{CStr, CString};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+
+/// Jobs go before anything else when memory is short.
+const OOM_SCORE: &str = "500";
+
+/// A program ready to be executed: nothing is allocated any more.
+#[derive(Default)]
+pub struct Program {
+    name: CString,
+    /// The paths it may be at.
+    candidates: Vec<CString>,
+    /// These point into the job's message, mostly, and end in a null pointer.
+    arguments: Vec<*const libc::c_char>,
+    environment: Vec<*const libc::c_char>,
+    /// The last variable.
+    slot: CString,
+}
+
+impl Program {
+    pub fn prepare(&mut self, request: &Request<&CStr>, slot: u32) {
+        let pointer = |text: &&CStr| text.as_ptr();
+        request.program.clone_into(&mut self.name);
+        self.candidates = candidates(request);
+        self.arguments.clear();
+        self.arguments.push(request.program.as_ptr());
+        self.arguments.extend(request.arguments.iter().map(pointer));
+        self.arguments.push(std::ptr::null());
+        self.environment.clear();
+        self.environment
+            .extend(request.environment.iter().map(pointer));
+        self.slot = CString::new(format!("MAELSTROM_SLOT={slot}")).unwrap_or_default();
+        self.environment
+            .extend([self.slot.as_ptr(), std::ptr::null()]);
+    }
+
+    /// Executes the program, without capabilities unless it is uid 0; returns why it
+    /// could not be.
+    pub fn execute(&self, user: u32) -> StepError {
+        if user != 0
+            && let Err(error) = sys::drop_capabilities().step("drop capabilities")
+        {
+            return error;
+        }
+        sys::unblock_signals();
+        let mut error = io::Error::from_raw_os_error(libc::ENOENT);
+        for candidate in &self.candidates {
+            let tried = sys::exec(candidate, &self.arguments, &self.environment);
+            // As execvp(3): what is there but cannot be executed tells more than
+            // what is not there.
+            match tried.raw_os_error() {
+                Some(libc::ENOENT | libc::ENOTDIR) => {}
+                Some(libc::EACCES) => error = tried,
+                _ => {
+                    error = tried;
+                    break;
+                }
+            }
+        }
+        let name = self.name.to_string_lossy();
+        StepError::new(format!("execute {name}"), &error)
+    }
+}
+
+/// The paths a program may be at: its own, or one for each directory of `PATH`.
+fn candidates(request: &Request<&CStr>) -> Vec<CString> {
+    let program = request.program.to_bytes();
+    if program.contains(&b'/') {
+        return vec![request.program.to_owned()];
+    }
+    let path = request
+        .environment
+        .iter()
+        .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+    path.unwrap_or(b"/bin:/usr/bin")
+        .split(|byte| *byte == b':')
+        .filter_map(|directory| {
+            let directory = if directory.is_empty() {
+                b"."
+            } else {
+                directory
+            };
+            CString::new([directory, b"/", program].concat()).ok()
+        })
+        .collect()
+}
+
+/// Lets the kernel take a job first when memory is short, whose program is its first
+/// process. Not done by that itself: the launcher, having the same memory until then,
+/// would go along. That it cannot be done is no harm to the job.
+pub fn offer_to_oom_killer(pid: i32) {
+    let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE);
+}
+
+/// The same for the process that calls it, which the kernel knows to have been cloned
+/// to execute a program. `proc` is the launcher's.
+pub fn offer_self_to_oom_killer(proc: &OwnedFd) -> Result<(), StepError> {
+    let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(proc, "self/oom_score_adj", flags, Mode::empty())
+        .and_then(|file| nix::unistd::write(file, OOM_SCORE.as_bytes()))
+        .step("raise oom_score_adj")
+        .map(drop)
+}

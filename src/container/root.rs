@@ -1,0 +1,260 @@
+//! The file system of a job: its root, made of the lower directories, and what is
+//! mounted there.
+
+use super::protocol::{MountKind, Request, Root, StepError};
+use super::step::Step;
+use crate::spec::Device;
+use nix::fcntl::{AT_FDCWD, OFlag};
+use nix::mount::{MsFlags, mount};
+use nix::sys::stat::Mode;
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// Room for options of mount(2): a page, less the final NUL.
+const MOUNT_OPTIONS: usize = 4095;
+
+/// What is held of the launcher's files when the job's have taken their place.
+pub struct Held {
+    /// The job's scratch space, if it has one.
+    pub scratch: Option<OwnedFd>,
+    /// The launcher's `/proc`.
+    pub proc: OwnedFd,
+}
+
+/// Makes the job's file system and enters it. `outer_proc`: a fresh `/proc` is refused.
+pub fn enter(request: &Request<&CStr>, outer_proc: bool) -> Result<Held, StepError> {
+    let scratch = make_scratch(request)?;
+    make_root(request)?;
+    let proc = open_path("/proc").step("open the launcher's /proc")?;
+    // For now relative paths are the launcher's and absolute ones the job's.
+    nix::unistd::chdir("/").step("enter the launcher's root")?;
+    nix::unistd::chroot("root").step("look from the root")?;
+    for (index, step) in request.mounts.iter().enumerate() {
+        make_mount(index, step.kind, step.mount_point, outer_proc).step_with(|| {
+            let mount_point = step.mount_point.to_string_lossy();
+            format!("mount {} at {mount_point}", step.kind.name())
+        })?;
+    }
+    nix::unistd::chroot(".").step("look from the launcher's root")?;
+    nix::unistd::chdir("root").step("enter the root")?;
+    cover_launcher_root().step("cover the launcher's root")?;
+    if request.user == 0 {
+        lock_mounts(request, &proc)?;
+    }
+    Ok(Held { scratch, proc })
+}
+
+/// One tmpfs for all that a job may write that is not kept: a mount of its own
+/// for each would cost more and bound less.
+fn make_scratch(request: &Request<&CStr>) -> Result<Option<OwnedFd>, StepError> {
+    let wanted = matches!(request.root, Root::Scratch)
+        || request.mounts.iter().any(|step| step.kind.is_scratch());
+    if !wanted {
+        return Ok(None);
+    }
+    let options = format!("mode=755,size={}", request.scratch_size);
+    mount(
+        Some("scratch"),
+        "/scratch",
+        Some("tmpfs"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+        Some(options.as_str()),
+    )
+    .step("mount the scratch space")?;
+    if matches!(request.root, Root::Scratch) {
+        for directory in ["/scratch/upper", "/scratch/work"] {
+            nix::unistd::mkdir(directory, Mode::from_bits_truncate(0o755))
+                .step("create the overlay's directories")?;
+        }
+    }
+    open_path("/scratch")
+        .step("open the scratch space")
+        .map(Some)
+}
+
+/// Stacks the lower directories at `/root`.
+fn make_root(request: &Request<&CStr>) -> Result<(), StepError> {
+    nix::unistd::chdir("/trees").step("enter the trees")?;
+    let upper = match &request.root {
+        Root::ReadOnly => None,
+        Root::Scratch => Some(("/scratch/upper".to_owned(), "/scratch/work".to_owned())),
+        Root::Local { bind, upper, work } => Some((
+            format!("/binds/{bind}/{}", upper.to_string_lossy()),
+            format!("/binds/{bind}/{}", work.to_string_lossy()),
+        )),
+    };
+    // Top first, as overlayfs has it; a root needs one, and without an upper two.
+    let lowers: Vec<&str> = request
+        .lowers
+        .iter()
+        .rev()
+        .map(|name| name.to_str().unwrap_or_default())
+        .chain((request.lowers.len() < 2).then_some("../empty"))
+        .collect();
+    let mut options = format!("lowerdir={}", lowers.join(":"));
+    if let Some((upper, work)) = &upper {
+        options.push_str(",userxattr,xino=on,upperdir=");
+        options.push_str(&escape(upper));
+        options.push_str(",workdir=");
+        options.push_str(&escape(work));
+    } else {
+        options.push_str(",userxattr");
+    }
+    if options.len() <= MOUNT_OPTIONS {
+        return mount(
+            Some("root"),
+            "/root",
+            Some("overlay"),
+            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+            Some(options.as_str()),
+        )
+        .step("mount the root");
+    }
+    mount_many_layers(&lowers, upper.as_ref())
+        .step_with(|| format!("mount a root of {} layers", request.lowers.len()))
+}
+
+/// For more layers than fit mount(2)'s options: one at a time, since Linux 6.5.
+fn mount_many_layers(lowers: &[&str], upper: Option<&(String, String)>) -> rustix::io::Result<()> {
+    use rustix::mount::{
+        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create,
+        fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
+    };
+    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    let context = context.as_fd();
+    for lower in lowers {
+        fsconfig_set_string(context, "lowerdir+", *lower)?;
+    }
+    fsconfig_set_flag(context, "userxattr")?;
+    if let Some((upper, work)) = upper {
+        fsconfig_set_string(context, "upperdir", upper.as_str())?;
+        fsconfig_set_string(context, "workdir", work.as_str())?;
+        fsconfig_set_string(context, "xino", "on")?;
+    }
+    fsconfig_create(context)?;
+    let root = fsmount(
+        context,
+        FsMountFlags::FSMOUNT_CLOEXEC,
+        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
+    )?;
+    move_mount(
+        root.as_fd(),
+        "",
+        rustix::fs::CWD,
+        "/root",
+        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
+    )
+}
+
+/// Makes one mount; the working directory is the launcher's root.
+fn make_mount(
+    index: usize,
+    kind: MountKind,
+    mount_point: &CStr,
+    outer_proc: bool,
+) -> Result<(), nix::Error> {
+    const NOTHING: MsFlags = MsFlags::MS_NOSUID
+        .union(MsFlags::MS_NODEV)
+        .union(MsFlags::MS_NOEXEC);
+    let file_system = |name: &str, flags: MsFlags, options: Option<&str>| {
+        mount(Some(name), mount_point, Some(name), flags, options)
+    };
+    let bind = |source: &str| {
+        mount(
+            Some(source),
+            mount_point,
+            None::<&str>,
+            MsFlags::MS_BIND | MsFlags::MS_REC,
+            None::<&str>,
+        )
+    };
+    match kind {
+        MountKind::Bind(index) => bind(&format!("binds/{index}")),
+        MountKind::Device(device) if Device::ALL[device as usize] != Device::Shm => {
+            bind(&format!("dev/{}", Device::ALL[device as usize].as_str()))
+        }
+        MountKind::Device(_) | MountKind::Tmp => {
+            let directory = format!("scratch/{index}");
+            nix::unistd::mkdir(directory.as_str(), Mode::from_bits_truncate(0o1777))?;
+            bind(&directory)
+        }
+        MountKind::Devpts => file_system(
+            "devpts",
+            MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
+            Some("newinstance,ptmxmode=0666"),
+        ),
+        MountKind::Mqueue => file_system("mqueue", NOTHING, None),
+        MountKind::Proc if outer_proc => bind("proc"),
+        MountKind::Proc => file_system("proc", NOTHING, None),
+        MountKind::Sys => bind("sys"),
+    }
+}
+
+impl MountKind {
+    /// Whether the mount lies in the scratch space.
+    fn is_scratch(self) -> bool {
+        match self {
+            Self::Tmp => true,
+            Self::Device(device) => Device::ALL[device as usize] == Device::Shm,
+            _ => false,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Bind(_) => "a host path",
+            Self::Device(device) => Device::ALL[device as usize].as_str(),
+            Self::Devpts => "devpts",
+            Self::Mqueue => "mqueue",
+            Self::Proc => "proc",
+            Self::Sys => "sys",
+            Self::Tmp => "tmp",
+        }
+    }
+}
+
+/// Puts the root that is the working directory over the launcher's, and enters it.
+///
+/// Nothing leads back: at the root `..` stays there, and the mounts below cannot be
+/// bared, neither by the job, which has no capability, nor from a user namespace of its
+/// own, where they are locked: see `mount_namespaces(7)`. To unmount them here, as after
+/// `pivot_root(2)`, the kernel has to wait for all processors.
+fn cover_launcher_root() -> nix::Result<()> {
+    let (none, options) = (None::<&str>, None::<&str>);
+    mount(Some("."), "/", none, MsFlags::MS_MOVE, options)?;
+    nix::unistd::chroot(".")
+}
+
+/// A uid 0 job could unmount what was mounted for it. A further user namespace
+/// with a copy of the mounts locks them.
+fn lock_mounts(request: &Request<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
+    use nix::sched::{CloneFlags, unshare};
+    let write = |path: &str, text: String| {
+        let file = nix::fcntl::openat(
+            proc,
+            path,
+            OFlag::O_WRONLY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )?;
+        File::from(file).write_all(text.as_bytes())
+    };
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step("lock the job's mounts")?;
+    let (user, group) = (request.user, request.group);
+    write("self/uid_map", format!("{user} {user} 1")).step("lock the job's mounts")?;
+    write("self/gid_map", format!("{group} {group} 1")).step("lock the job's mounts")
+}
+
+fn open_path(path: &str) -> nix::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    nix::fcntl::openat(AT_FDCWD, Path::new(path), flags, Mode::empty())
+}
+
+/// Commas, colons and backslashes mean something to overlayfs.
+fn escape(path: &str) -> String {
+    path.replace('\\', "\\\\")
+        .replace(',', "\\,")
+        .replace(':', "\\:")
+}
