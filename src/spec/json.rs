@@ -1,6 +1,6 @@
 //! From JSON text to a tree of values with positions, one object of a stream at a time.
 
-use super::{Entry, Map, Mistake, Node, Position, Problem, Span, Spanned, Value};
+use super::{Entry, Map, Mistake, Node, Position, Problem, Span, Spanned, Value, decode};
 use jsonc_parser::ast;
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
@@ -98,11 +98,29 @@ fn number(number: &ast::NumberLit<'_>) -> Result<Value, Mistake> {
         .map_err(|_| syntax(&span(number.range), "this is not a number"))
 }
 
+/// Where a stream starts.
+const START: Position = Position { line: 1, column: 1 };
+
+/// What some programs put in front of a text in UTF-8.
+const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
+
 /// One value of a stream, and where it starts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Piece {
+    /// Fit to be shown, even if it is not fit to be read.
     pub text: String,
     pub start: Position,
+    not_utf8: Option<Mistake>,
+}
+
+impl Piece {
+    /// Reads the value.
+    pub fn parse(&self) -> Result<Node, Mistake> {
+        match &self.not_utf8 {
+            None => parse_json(&self.text),
+            Some(mistake) => Err(mistake.clone()),
+        }
+    }
 }
 
 /// Cuts a stream of JSON objects into the objects, each as soon as it is complete.
@@ -145,12 +163,11 @@ impl Splitter {
 
 impl Default for JsonStream {
     fn default() -> Self {
-        let start = Position { line: 1, column: 1 };
         Self {
             splitter: Splitter::default(),
             piece: Vec::new(),
-            piece_start: start,
-            position: start,
+            piece_start: START,
+            position: START,
         }
     }
 }
@@ -175,6 +192,10 @@ impl JsonStream {
                 // Not within a character.
                 self.position.column += 1;
             }
+            if self.piece == BYTE_ORDER_MARK && self.piece_start == START {
+                self.piece.clear();
+                self.position = START;
+            }
             if matches!(byte, b'}' | b']') && self.splitter.depth == 0 && !self.splitter.in_string {
                 pieces.extend(self.cut());
             }
@@ -190,9 +211,13 @@ impl JsonStream {
     fn cut(&mut self) -> Option<Piece> {
         self.splitter = Splitter::default();
         let piece = std::mem::take(&mut self.piece);
-        (!piece.is_empty()).then(|| Piece {
-            text: String::from_utf8_lossy(&piece).into_owned(),
-            start: self.piece_start,
+        (!piece.is_empty()).then(|| {
+            let (text, not_utf8) = decode(piece);
+            Piece {
+                text,
+                start: self.piece_start,
+                not_utf8,
+            }
         })
     }
 }
@@ -200,6 +225,7 @@ impl JsonStream {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::Source;
     use proptest::prelude::*;
 
     fn pieces(text: &str) -> Vec<(String, usize, usize)> {
@@ -233,6 +259,45 @@ mod tests {
     #[test]
     fn columns_are_of_characters() {
         assert_eq!(pieces("{\"ä\": 1}{}")[1].2, 9);
+    }
+
+    /// The first mistake of a stream, as people are told of it.
+    fn explanation(bytes: &[u8]) -> String {
+        let mut stream = JsonStream::default();
+        let mut pieces = stream.push(bytes);
+        pieces.extend(stream.finish());
+        let explanations = pieces.iter().filter_map(|piece| {
+            let source = Source {
+                name: "<stdin>",
+                text: &piece.text,
+            };
+            let mistake = piece.parse().err()?;
+            Some(source.explain_from(piece.start, &mistake.span, &mistake.problem))
+        });
+        explanations.into_iter().next().expect("a mistake")
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_a_mistake_at_the_first_such_byte() {
+        assert_eq!(
+            explanation(b"{\"a\": \"\xc3\xa4\"}\n {\"b\":\n  \"\xc3\xa4\xe4\xff\"} {}"),
+            "<stdin>:3:5: this is not UTF-8: the byte 0xe4 is not part of a character; save the \
+             text as UTF-8\n  |\n3 |   \"\u{e4}\u{fffd}\u{fffd}\"}\n  |     ^"
+        );
+        // Between values, and where the input ends within a character.
+        assert!(explanation(b"{} \x80 {}").starts_with("<stdin>:1:4: this is not UTF-8: "));
+        assert!(explanation(b"{} {\"\xc3").starts_with("<stdin>:1:6: this is not UTF-8: "));
+    }
+
+    #[test]
+    fn a_byte_order_mark_at_the_start_is_no_part_of_the_input() {
+        assert_eq!(
+            pieces("\u{feff}{}{}"),
+            [("{}".to_owned(), 1, 1), ("{}".to_owned(), 1, 3)]
+        );
+        assert!(
+            explanation("{}\u{feff}{}".as_bytes()).starts_with("<stdin>:1:3: this is not JSON")
+        );
     }
 
     #[test]

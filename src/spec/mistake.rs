@@ -29,6 +29,10 @@ pub enum Problem {
         format: &'static str,
         message: String,
     },
+    #[error(
+        "this is not UTF-8: the byte {byte:#04x} is not part of a character; save the text as UTF-8"
+    )]
+    NotUtf8 { byte: u8 },
     #[error("unknown {what} `{name}`; {choices}")]
     Unknown {
         what: &'static str,

@@ -1,6 +1,6 @@
 //! Showing people where in a document something stands.
 
-use super::Span;
+use super::{Mistake, Problem, Span};
 use std::fmt;
 
 /// The name and text of a document.
@@ -15,6 +15,22 @@ pub struct Source<'a> {
 pub struct Position {
     pub line: usize,
     pub column: usize,
+}
+
+/// The text that bytes are; or something like it, to be shown with the mistake that
+/// they are no text.
+pub fn decode(bytes: Vec<u8>) -> (String, Option<Mistake>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            // Up to there, what is shown has the same bytes.
+            let offset = error.utf8_error().valid_up_to();
+            let byte = error.as_bytes()[offset];
+            let mistake = Mistake::new(&(offset..offset + 1), Problem::NotUtf8 { byte });
+            let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (shown, Some(mistake))
+        }
+    }
 }
 
 impl Source<'_> {

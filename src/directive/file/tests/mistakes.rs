@@ -1536,6 +1536,28 @@ fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
 }
 
 #[test]
+fn bytes_that_are_no_text_are_an_error_where_they_start() {
+    let bytes = b"[[directives]]\nfilter = \"\xc3\xa4\xe4\"".to_vec();
+    assert_eq!(
+        Directives::decode("f", bytes).unwrap_err().to_string(),
+        "f:2:12: this is not UTF-8: the byte 0xe4 is not part of a character; save the text as UTF-8\n  \
+         |\n2 | filter = \"\u{e4}\u{fffd}\"\n  |            ^"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_is_no_mistake() {
+    let bytes = "\u{feff}directives = 1".into();
+    let error = Directives::decode("f", bytes).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("f:1:14: `directives` must be"),
+        "{error}"
+    );
+}
+
+#[test]
 fn mistakes_are_found_in_the_order_of_the_file() {
     let error = Directives::parse("f", "[[directives]]\nzzz = 1\nbbb = 2\naaa = 3").unwrap_err();
     assert!(error.to_string().starts_with("f:2:1: unknown field `zzz`"));
