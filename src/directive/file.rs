@@ -115,7 +115,7 @@ fn directive(
         match entry.name() {
             "filter" => directive.filter = Some(pattern(entry)?),
             "ignore" => directive.ignore = Some(entry.boolean()?),
-            "timeout" => directive.timeout = Some(seconds(entry)?),
+            "timeout" => directive.timeout = Some(seconds(entry, "no limit")?),
             "include_shared_libraries" => {
                 directive.include_shared_libraries = Some(entry.boolean()?);
             }

@@ -161,10 +161,13 @@ fn a_sys_mount_beside_the_local_network_is_an_error() {
 fn the_built_in_containers_cannot_be_defined() {
     assert_eq!(
         explanation("[containers.default]\nuser = 1"),
-        "f:1:13: `default` is built in and cannot be defined; choose another name\n  \
+        "f:1:13: `default` is the name of a built-in container; choose another name\n  \
          |\n1 | [containers.default]\n  |             ^^^^^^^"
     );
-    assert!(explanation("containers.empty = {}").starts_with("f:1:12: `empty` is built in"));
+    assert!(
+        explanation("containers.empty = {}")
+            .starts_with("f:1:12: `empty` is the name of a built-in container")
+    );
 }
 
 #[test]
@@ -180,7 +183,7 @@ fn a_container_cannot_be_defined_again() {
 fn an_unknown_parent_is_an_error_that_lists_the_containers() {
     assert_eq!(
         explanation("[containers]\na.parent = \"default\"\nb.parent = \"x\""),
-        "f:3:12: unknown container `x`; it must be one of `a`, `b`, `default`, `empty`\n  \
+        "f:3:12: unknown container `x`; define it in `containers`, or name one of `a`, `b`, `default`, `empty`\n  \
          |\n3 | b.parent = \"x\"\n  |            ^^^"
     );
     assert_eq!(

@@ -662,7 +662,7 @@ f:2:78: `read_only` must be true or false, not a string
             "[[directives]]
 network = true",
             "
-f:2:11: `network` must be a string, not `true`
+f:2:11: `network` must be `\"disabled\"`, `\"loopback\"` or `\"local\"`, not `true`
   |
 2 | network = true
   |           ^^^^
@@ -973,6 +973,32 @@ f:2:11: `timeout` must be a number of seconds from 0 (no limit) to 4294967295
 2 | timeout = 1e300
   |           ^^^^^
 ",
+        ),
+    ]);
+}
+
+#[test]
+fn references_in_variables_are_understood_or_errors() {
+    assert_refused(&[
+        (
+            r#"[containers.c]
+environment = { A = "$prev{}" }"#,
+            r#"
+f:2:21: bad value for the environment variable `A`: `$prev{}` names no variable; for the plain text write `$$prev{}`
+  |
+2 | environment = { A = "$prev{}" }
+  |                     ^^^^^^^^^
+"#,
+        ),
+        (
+            r#"[[directives]]
+environment = [{ vars = { A = "$env{A:-$env{B}}" }, extend = true }]"#,
+            r#"
+f:2:31: bad value for the environment variable `A`: the default in `$env{A:-...}` holds a reference; defaults are plain text
+  |
+2 | environment = [{ vars = { A = "$env{A:-$env{B}}" }, extend = true }]
+  |                               ^^^^^^^^^^^^^^^^^^
+"#,
         ),
     ]);
 }
