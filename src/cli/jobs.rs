@@ -34,12 +34,7 @@ struct Arguments {
     file: Option<PathBuf>,
 
     /// With --one: a program to run instead, and its arguments
-    #[arg(
-        value_name = "PROGRAM",
-        requires = "one",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "PROGRAM", requires = "one", trailing_var_arg = true)]
     program: Vec<String>,
 
     /// How many jobs run at once (default: available processors)
@@ -151,3 +146,6 @@ fn default_cache(surroundings: &Surroundings) -> Directory {
     };
     Directory(cache.join("maelstrom/run"))
 }
+
+#[cfg(test)]
+mod tests;
