@@ -1,4 +1,4 @@
-use super::super::{EnvironmentElement, LayerSpec, Place, RootOverlay, Source, parse_toml};
+use super::super::{EnvironmentElement, Field, LayerSpec, Place, RootOverlay, Source, parse_toml};
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -113,6 +113,48 @@ parent = { name = "b", use = ["user", "group", "root_overlay"] }
     let c = container(text, "c");
     assert_eq!((c.layers, c.user, c.group), (vec![], 0, 2));
     assert_eq!(c.root_overlay, RootOverlay::Tmp);
+}
+
+#[test]
+fn each_field_can_be_used_without_the_others() {
+    let parent = r#"
+[containers.parent]
+environment = { A = "a" }
+layers = [{ stubs = ["/a"] }]
+mounts = [{ type = "tmp", mount_point = "/tmp" }]
+network = "local"
+root_overlay = "tmp"
+working_directory = "/w"
+user = 1
+group = 2
+init = true
+hostname = "host"
+"#;
+    let own = |container: &ContainerSpec, field: Field| match field {
+        Field::Environment => format!("{:?}", container.environment),
+        Field::Layers => format!("{:?}", container.layers),
+        Field::Mounts => format!("{:?}", container.mounts),
+        Field::Network => format!("{:?}", container.network),
+        Field::RootOverlay => format!("{:?}", container.root_overlay),
+        Field::WorkingDirectory => format!("{:?}", container.working_directory),
+        Field::User => format!("{:?}", container.user),
+        Field::Group => format!("{:?}", container.group),
+        Field::Init => format!("{:?}", container.init),
+        Field::Hostname => format!("{:?}", container.hostname),
+    };
+    let (full, empty) = (container(parent, "parent"), ContainerSpec::default());
+    for used in Field::ALL {
+        let name = used.as_str();
+        let child = format!(
+            "{parent}\n[containers.child]\nparent = {{ name = 'parent', use = ['{name}'] }}"
+        );
+        let child = container(&child, "child");
+        assert_ne!(own(&full, used), own(&empty, used), "{name}");
+        for field in Field::ALL {
+            let from = if field == used { &full } else { &empty };
+            assert_eq!(own(&child, field), own(from, field), "{name}");
+        }
+    }
 }
 
 #[test]
