@@ -6,7 +6,7 @@ use super::options::given;
 use crate::config::{
     ByteSize, ConfigFile, Directory, LogLevel, Program, Slots, Surroundings, Values,
 };
-use clap::Parser;
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -92,6 +92,11 @@ impl JobOptions {
         surroundings: &Surroundings,
     ) -> Result<Self, CliError> {
         let arguments = Arguments::try_parse_from(words).map_err(CliError::Usage)?;
+        if arguments.program.first().is_some_and(String::is_empty) {
+            let message = "the program must not be empty";
+            let error = Arguments::command().error(ErrorKind::ValueValidation, message);
+            return Err(CliError::Usage(error));
+        }
         let file = ConfigFile::from_option(arguments.shared.config_file);
         let mut values = Values::read(&PROGRAM, surroundings, &file)?;
         let slots = values.take(

@@ -40,7 +40,6 @@ fn program(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_definition_of_the_command_line_is_sound() {
-    use clap::CommandFactory;
     Arguments::command().debug_assert();
 }
 
@@ -82,6 +81,15 @@ fn one_job_keeps_its_program_unless_another_is_given() {
     assert_eq!(program(&["-1"]), [""; 0]);
     assert_eq!(program(&["--one", "ls"]), ["ls"]);
     assert_eq!(program(&["-1", "ls", "/"]), ["ls", "/"]);
+}
+
+#[test]
+fn a_program_has_a_name_but_its_arguments_may_be_empty() {
+    assert_eq!(
+        error(&["-1", ""], &[]),
+        "error: the program must not be empty"
+    );
+    assert_eq!(program(&["-1", "ls", ""]), ["ls", ""]);
 }
 
 #[test]
