@@ -1584,6 +1584,20 @@ fn a_byte_order_mark_at_the_start_is_no_mistake() {
 }
 
 #[test]
+fn values_that_are_deep_in_each_other_are_an_error() {
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let text = format!(
+            "directives = {}{}",
+            open.repeat(10_000),
+            close.repeat(10_000)
+        );
+        let error = Directives::parse("f", &text).unwrap_err().to_string();
+        let message = "this is not TOML: cannot recurse further; max recursion depth met\n";
+        assert!(error.contains(message), "{error}");
+    }
+}
+
+#[test]
 fn mistakes_are_found_in_the_order_of_the_file() {
     let error = Directives::parse("f", "[[directives]]\nzzz = 1\nbbb = 2\naaa = 3").unwrap_err();
     assert!(error.to_string().starts_with("f:2:1: unknown field `zzz`"));
