@@ -71,7 +71,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     1 | [[directives]
       |              ^
 
-    error: <root>/maelstrom-test.toml:2:10: unknown container `nobody`; it must be one of `default`, `empty`
+    error: <root>/maelstrom-test.toml:2:10: unknown container `nobody`; define it in `containers`, or name one of `default`, `empty`
       |
     2 | parent = "nobody"
       |          ^^^^^^^^
@@ -131,7 +131,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | added_environment = { A = "b" }
       | ^^^^^^^^^^^^^^^^^
 
-    error: <root>/maelstrom-test.toml:1:13: `default` is built in and cannot be defined; choose another name
+    error: <root>/maelstrom-test.toml:1:13: `default` is the name of a built-in container; choose another name
       |
     1 | [containers.default]
       |             ^^^^^^^
@@ -362,7 +362,7 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
     cannot build the `source` layer `<root>/no-such-directory`: <root>/no-such-directory does not exist
     failed to compute the environment variable `A`: its value refers to `$env{NO_SUCH_VARIABLE}`, but the client's environment has no variable `NO_SUCH_VARIABLE`; set it, or give a default: `$env{NO_SUCH_VARIABLE:-...}`
     mount tmp at /no/such/directory: No such file or directory (os error 2)
-    failed to set up containers: open <root>/no-such-directory: No such file or directory (os error 2)
+    the `bind` mount at /a wants <root>/no-such-directory, which is not there; make it first
     `root_overlay` wants a directory <root>/no-upper, which is not there; make it first
     enter the working directory /no/such/directory: No such file or directory (os error 2)
     execute <target>/debug/deps/plain-0123456789abcdef: No such file or directory (os error 2)
@@ -405,7 +405,7 @@ fn plain_older_spellings_are_warned_about_once() {
     );
     let run = project.maelstrom(&["-q"]).exits(0);
     insta::assert_snapshot!(run.stable, @r#"
-    warning: <root>/maelstrom-test.toml:2:1: `enable_loopback` is an older spelling; write `network = "loopback"`
+    warning: <root>/maelstrom-test.toml:2:1: `enable_loopback` is an older spelling; write `network`: `loopback` for true, `disabled` for false
                |
              2 | enable_loopback = true
                | ^^^^^^^^^^^^^^^

@@ -7,8 +7,7 @@ use crate::config::{
     ByteSize, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots, Surroundings,
     Values,
 };
-use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -43,11 +42,7 @@ struct Arguments {
     file: Option<PathBuf>,
 
     /// With --one or --tty: a program to run instead, and its arguments
-    #[arg(
-        value_name = "PROGRAM",
-        trailing_var_arg = true,
-        allow_hyphen_values = true
-    )]
+    #[arg(value_name = "PROGRAM", trailing_var_arg = true)]
     program: Vec<String>,
 
     /// Add programs of this machine to every container, with their libraries: to look around
@@ -128,13 +123,13 @@ impl JobOptions {
                  input is run, each with its own",
             )));
         }
+        if arguments.program.first().is_some_and(String::is_empty) {
+            let message = "the program must not be empty";
+            let error = Arguments::command().error(ErrorKind::ValueValidation, message);
+            return Err(CliError::Usage(error));
+        }
         let file = ConfigFile::from_option(arguments.shared.config_file);
         let mut values = Values::read(&PROGRAM, surroundings, &file)?;
-        let escape = values.take(
-            "escape-char",
-            given("--escape-char", arguments.escape_char),
-            EscapeCharacter::DEFAULT,
-        )?;
         let slots = values.take(
             "slots",
             given("--slots", arguments.slots),
@@ -154,6 +149,11 @@ impl JobOptions {
             "log-level",
             given("--log-level", arguments.shared.log_level),
             LogLevel::Warn,
+        )?;
+        let escape = values.take(
+            "escape-char",
+            given("--escape-char", arguments.escape_char),
+            EscapeCharacter::DEFAULT,
         )?;
         let text = values.finish()?;
         let action = if arguments.print_config {
@@ -193,3 +193,6 @@ fn default_cache(surroundings: &Surroundings) -> Directory {
     };
     Directory(cache.join("maelstrom/run"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use super::resolve::{Directive, Directives};
 use crate::filter::Pattern;
 use crate::spec::{
     Beneath, Choices, ContainerFields, Containers, Deprecations, Entry, Mistake, Node, Place,
-    Problem, Source, Value, parse_toml, seconds,
+    Problem, Source, Value, decode, parse_toml, seconds,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{fs, io};
@@ -27,11 +27,23 @@ pub enum DirectiveError {
 impl Directives {
     /// Reads a file, which must exist.
     pub fn load(path: &Utf8Path) -> Result<Self, DirectiveError> {
-        let text = fs::read_to_string(path).map_err(|source| DirectiveError::Read {
+        let bytes = fs::read(path).map_err(|source| DirectiveError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::parse(path.as_str(), &text)
+        Self::decode(path.as_str(), bytes)
+    }
+
+    fn decode(name: &str, bytes: Vec<u8>) -> Result<Self, DirectiveError> {
+        match decode(bytes) {
+            // Some editors put a byte order mark in front, which is no column of the file.
+            (text, None) => Self::parse(name, text.trim_start_matches('\u{feff}')),
+            (shown, Some(Mistake { span, problem })) => {
+                let source = Source { name, text: &shown };
+                let explanation = source.explain(&span, &problem);
+                Err(DirectiveError::Mistake { explanation })
+            }
+        }
     }
 
     /// Understands the text of a file; `name` is what messages call the file.
@@ -103,7 +115,7 @@ fn directive(
         match entry.name() {
             "filter" => directive.filter = Some(pattern(entry)?),
             "ignore" => directive.ignore = Some(entry.boolean()?),
-            "timeout" => directive.timeout = Some(seconds(entry)?),
+            "timeout" => directive.timeout = Some(seconds(entry, "no limit")?),
             "include_shared_libraries" => {
                 directive.include_shared_libraries = Some(entry.boolean()?);
             }

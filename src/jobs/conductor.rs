@@ -14,8 +14,7 @@ use crate::run::chain;
 use crate::run::interrupts::Interrupts;
 use crate::schedule::{Held, Queue, Rank, Slots};
 use crate::spec::{
-    ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, parse_json,
-    read_job,
+    ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, read_job,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -255,7 +254,8 @@ impl Conductor {
             name: &self.name,
             text: &piece.text,
         };
-        let document = parse_json(&piece.text)
+        let document = piece
+            .parse()
             .and_then(|node| read_job(&node, &mut self.named, &mut self.notes));
         for (span, deprecated) in self.notes.iter().skip(self.notes_told) {
             let warning = source.explain_from(piece.start, span, &deprecated);

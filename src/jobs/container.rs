@@ -1,9 +1,9 @@
 //! From a container as specified to one whose layers are in the store.
 
 use crate::executor::Container;
-use crate::layer::{LayerBuilder, LayerContext, LayerError, NoDirectory};
+use crate::layer::{LayerBuilder, LayerContext, LayerError, MountError, NoDirectory};
 use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{ContainerSpec, LayerSpec, PlaceholderError};
+use crate::spec::{ContainerSpec, LayerSpec};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
@@ -17,12 +17,17 @@ pub struct ContainerBuilder {
 
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
+    #[error(
+        "the job has no layers, so there is no program to run; give it one that brings the \
+         program, such as `programs`"
+    )]
+    NoLayers,
     #[error(transparent)]
     Layer(#[from] LayerError),
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     #[error(transparent)]
-    Placeholder(#[from] PlaceholderError),
+    Mount(#[from] MountError),
     #[error(transparent)]
     NoDirectory(#[from] NoDirectory),
 }
@@ -57,6 +62,9 @@ impl ContainerBuilder {
         &self,
         spec: &ContainerSpec,
     ) -> Result<(Container, Vec<String>), ContainerError> {
+        if spec.layers.is_empty() {
+            return Err(ContainerError::NoLayers);
+        }
         let mut warnings = Vec::new();
         let mut layers = Vec::new();
         for layer in spec.layers.iter().chain(&self.topmost) {

@@ -33,15 +33,46 @@ pub struct LayerContext {
 #[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
 pub struct NoDirectory(pub Utf8PathBuf);
 
+/// Why a mount cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MountError {
+    #[error(transparent)]
+    Placeholder(#[from] PlaceholderError),
+    #[error(
+        "the `bind` mount at {mount_point} wants {local_path}, which is not there; make it first"
+    )]
+    NothingToBind {
+        mount_point: Utf8PathBuf,
+        local_path: Utf8PathBuf,
+    },
+}
+
 impl LayerContext {
-    /// A mount with its paths filled in, and what is on the host absolute.
-    pub fn mount(&self, mount: &Mount) -> Result<Mount, PlaceholderError> {
+    /// A mount with its paths filled in, and what is on the host absolute; that must
+    /// be there.
+    pub fn mount(&self, mount: &Mount) -> Result<Mount, MountError> {
         let mut mount = mount.clone();
-        if let Mount::Bind { local_path, .. } = &mut mount {
-            *local_path = self.project_dir.join(self.fill(local_path)?);
-        }
         if let Some(mount_point) = mount.mount_point_mut() {
             *mount_point = self.fill(mount_point)?;
+        }
+        if let Mount::Bind {
+            mount_point,
+            local_path,
+            ..
+        } = &mut mount
+        {
+            *local_path = self.project_dir.join(self.fill(local_path)?);
+            // What cannot be looked at may be mounted all the same.
+            if local_path
+                .as_std_path()
+                .try_exists()
+                .is_ok_and(|exists| !exists)
+            {
+                return Err(MountError::NothingToBind {
+                    mount_point: mount_point.clone(),
+                    local_path: local_path.clone(),
+                });
+            }
         }
         Ok(mount)
     }

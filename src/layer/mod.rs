@@ -24,5 +24,5 @@ pub mod tar;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
 pub use builder::{Built, LayerBuilder};
-pub use context::{LayerContext, NoDirectory};
+pub use context::{LayerContext, MountError, NoDirectory};
 pub use error::{LayerError, Problem};

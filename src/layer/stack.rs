@@ -50,6 +50,7 @@ fn add(below: &mut Manifest, layer: &Manifest) -> Result<(), ManifestError> {
 mod tests {
     use super::*;
     use crate::store::{Mode, PathInContainer};
+    use proptest::prelude::*;
 
     fn manifest(entries: &[(&str, Entry)]) -> Manifest {
         let mut manifest = Manifest::new();
@@ -110,5 +111,78 @@ mod tests {
         let above = manifest(&[("/lib", directory()), ("/lib/x", symlink("y"))]);
         add(&mut below, &above).unwrap();
         assert_eq!(below, above);
+    }
+
+    /// What a job sees at `path` in a stack of layers: the topmost of them decides that
+    /// has it, or has something above it that is no directory.
+    fn visible(layers: &[Manifest], path: &str) -> Option<Entry> {
+        let entry = |layer: &Manifest, path: &str| {
+            let path = PathInContainer::new(path.as_bytes()).unwrap();
+            layer.get(&path).cloned()
+        };
+        for layer in layers.iter().rev() {
+            if let Some(entry) = entry(layer, path) {
+                return Some(entry);
+            }
+            let mut above = path.match_indices('/').map(|(end, _)| &path[..end]).skip(1);
+            let is_file = |entry| !matches!(entry, Entry::Directory { .. });
+            if above.any(|above| entry(layer, above).is_some_and(is_file)) {
+                return None;
+            }
+        }
+        None
+    }
+
+    /// Every path of up to three components that are `a` or `b`.
+    fn paths() -> Vec<String> {
+        let mut paths = Vec::new();
+        let mut parents = vec![String::new()];
+        for _ in 0..3 {
+            let below = |parent: &String| [format!("{parent}/a"), format!("{parent}/b")];
+            parents = parents.iter().flat_map(below).collect();
+            paths.extend_from_slice(&parents);
+        }
+        paths
+    }
+
+    fn layer() -> impl Strategy<Value = Manifest> {
+        let entry = prop_oneof![
+            (0..0o1000u32).prop_map(|bits| Entry::Directory {
+                mode: Mode::of_directory(bits)
+            }),
+            any::<bool>().prop_map(|executable| Entry::File {
+                digest: Digest::of(b"content"),
+                mode: Mode::executable(executable),
+            }),
+            "[a-z]".prop_map(|target| symlink(&target)),
+        ];
+        let entries = proptest::collection::vec((proptest::sample::select(paths()), entry), 0..6);
+        entries.prop_map(|entries| {
+            let mut layer = Manifest::new();
+            for (path, entry) in entries {
+                let path = PathInContainer::new(path.as_bytes()).unwrap();
+                // What does not go with the others of the same layer is left out.
+                let _ = layer.insert(path, entry);
+            }
+            layer
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_merged_layer_shows_what_the_stack_of_layers_shows(
+            layers in proptest::collection::vec(layer(), 1..5),
+        ) {
+            let mut merged = Manifest::new();
+            for layer in &layers {
+                add(&mut merged, layer).unwrap();
+            }
+            let paths = paths();
+            let expected: Vec<_> = paths
+                .iter()
+                .filter_map(|path| Some((path.as_str(), visible(&layers, path)?)))
+                .collect();
+            prop_assert_eq!(merged, manifest(&expected));
+        }
     }
 }

@@ -5,9 +5,9 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::Container;
 use crate::filter::TargetKind;
-use crate::layer::{LayerBuilder, LayerContext, LayerError, NoDirectory};
+use crate::layer::{LayerBuilder, LayerContext, LayerError, MountError, NoDirectory};
 use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{LayerSpec, Mount, PlaceholderError, PrefixOptions, escape_placeholders};
+use crate::spec::{LayerSpec, Mount, PrefixOptions, escape_placeholders};
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashSet};
@@ -38,7 +38,7 @@ pub enum ContainerError {
     #[error(transparent)]
     Environment(#[from] EnvironmentError),
     #[error(transparent)]
-    Placeholder(#[from] PlaceholderError),
+    Mount(#[from] MountError),
     #[error(transparent)]
     NoDirectory(#[from] NoDirectory),
 }
@@ -235,7 +235,7 @@ impl ContainerBuilder {
         spec: &TestSpec,
         binary: &TestBinary,
         context: &LayerContext,
-    ) -> Result<Vec<Mount>, PlaceholderError> {
+    ) -> Result<Vec<Mount>, MountError> {
         let mut mounts = Vec::new();
         for mount in &spec.container.mounts {
             let mount = context.mount(mount)?;

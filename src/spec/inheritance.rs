@@ -167,6 +167,9 @@ impl Containers {
         name: &Spanned<String>,
         written: impl Iterator<Item = &'a str>,
     ) -> Mistake {
+        if name.value == DEFAULT {
+            return Mistake::new(&name.span, Problem::DefaultIsForTests);
+        }
         let known: BTreeSet<&str> = self
             .resolved
             .keys()
@@ -176,8 +179,7 @@ impl Containers {
         let choices = Choices::new(&name.value, known);
         Mistake::new(
             &name.span,
-            Problem::Unknown {
-                what: "container",
+            Problem::UnknownContainer {
                 name: name.value.clone(),
                 choices,
             },

@@ -29,6 +29,10 @@ pub enum Problem {
         format: &'static str,
         message: String,
     },
+    #[error(
+        "this is not UTF-8: the byte {byte:#04x} is not part of a character; save the text as UTF-8"
+    )]
+    NotUtf8 { byte: u8 },
     #[error("unknown {what} `{name}`; {choices}")]
     Unknown {
         what: &'static str,
@@ -55,10 +59,14 @@ pub enum Problem {
         found: i128,
     },
     #[error(
-        "`{field}` must be a number of seconds from 0 (no limit) to {}",
+        "`{field}` must be a number of seconds from 0 ({zero}) to {}",
         u32::MAX
     )]
-    BadSeconds { field: String },
+    BadSeconds {
+        field: String,
+        /// What zero means.
+        zero: &'static str,
+    },
     #[error(
         "`priority` must be between {} and {}, but it is {found}",
         i8::MIN,
@@ -74,6 +82,12 @@ pub enum Problem {
     Repeated { what: &'static str, name: String },
     #[error("{place} must not be empty")]
     Empty { place: String },
+    #[error(
+        "a job must be a table of fields, not a list; write jobs one after another, without `[`, `,` and `]`"
+    )]
+    JobList,
+    #[error("a job needs the field `layers`, or a `parent` that gives them")]
+    NoLayers,
     #[error("{what} needs the field `{field}`")]
     Missing { what: String, field: &'static str },
     #[error("{place} must be a string without NUL characters")]
@@ -114,7 +128,14 @@ pub enum Problem {
     )]
     SysWithLocalNetwork,
 
-    #[error("`{name}` is built in and cannot be defined; choose another name")]
+    #[error(
+        "only tests have the container `default`; define one with another name in `containers`, \
+         or name `empty`"
+    )]
+    DefaultIsForTests,
+    #[error("unknown container `{name}`; {}", ContainerRemedy(choices))]
+    UnknownContainer { name: String, choices: Choices },
+    #[error("`{name}` is the name of a built-in container; choose another name")]
     ReservedContainer { name: String },
     #[error("the container `{name}` is defined already; choose another name")]
     ContainerDefinedTwice { name: String },
@@ -216,8 +237,27 @@ impl fmt::Display for Choices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.closest {
             Some(closest) => write!(f, "did you mean `{closest}`?"),
+            None if self.all.len() == 1 => write!(f, "it must be {}", Names(&self.all)),
             None => write!(f, "it must be one of {}", Names(&self.all)),
         }
+    }
+}
+
+/// What to do about the name of a container that is not known.
+struct ContainerRemedy<'a>(&'a Choices);
+
+impl fmt::Display for ContainerRemedy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Choices { closest, all } = self.0;
+        if closest.is_some() {
+            return self.0.fmt(f);
+        }
+        let one_of = if all.len() == 1 { "" } else { "one of " };
+        write!(
+            f,
+            "define it in `containers`, or name {one_of}{}",
+            Names(all)
+        )
     }
 }
 
@@ -261,11 +301,12 @@ impl fmt::Display for Deprecated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::DevicesList => {
-                "`devices` is an older spelling; write a mount: \
-                 `{ type = \"devices\", devices = [...] }`"
+                "`devices` is an older spelling; write a mount with the `type` `devices`, \
+                 and this list as its `devices`"
             }
             Self::EnableLoopback => {
-                "`enable_loopback` is an older spelling; write `network = \"loopback\"`"
+                "`enable_loopback` is an older spelling; write `network`: `loopback` for true, \
+                 `disabled` for false"
             }
             Self::FsType => "`fs_type` is an older spelling; write `type`",
         })

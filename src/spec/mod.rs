@@ -29,4 +29,4 @@ pub use json::{JsonStream, Piece, parse_json};
 pub use mistake::{Choices, Deprecated, Deprecations, Mistake, Problem, UsedAndSetRemedy};
 pub use node::{Entry, Map, Node, Place, Span, Spanned, Value};
 pub use placeholder::{Placeholder, PlaceholderError, escape_placeholders, substitute};
-pub use source::{Position, Source};
+pub use source::{Position, Source, decode};

@@ -1,7 +1,13 @@
 //! Showing people where in a document something stands.
 
-use super::Span;
+use super::{Mistake, Problem, Span};
 use std::fmt;
+
+/// How much of a line is shown, in characters: machines write whole documents on one.
+const WIDEST: usize = 160;
+
+/// How much is shown of what stands before a mistake in a longer line, in characters.
+const BEFORE: usize = 40;
 
 /// The name and text of a document.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +21,22 @@ pub struct Source<'a> {
 pub struct Position {
     pub line: usize,
     pub column: usize,
+}
+
+/// The text that bytes are; or something like it, to be shown with the mistake that
+/// they are no text.
+pub fn decode(bytes: Vec<u8>) -> (String, Option<Mistake>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            // Up to there, what is shown has the same bytes.
+            let offset = error.utf8_error().valid_up_to();
+            let byte = error.as_bytes()[offset];
+            let mistake = Mistake::new(&(offset..offset + 1), Problem::NotUtf8 { byte });
+            let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            (shown, Some(mistake))
+        }
+    }
 }
 
 impl Source<'_> {
@@ -65,8 +87,8 @@ impl Source<'_> {
     }
 
     /// The line that `span` starts on, what aligns with it up to the span, and
-    /// carets for the part of the span that is on it.
-    fn excerpt(&self, span: &Span) -> (&str, String, String) {
+    /// carets for the part of the span that is on it. Of a long line, only a part.
+    fn excerpt(&self, span: &Span) -> (String, String, String) {
         let start = self.floor(span.start);
         let line_start = self.text[..start]
             .rfind('\n')
@@ -75,13 +97,22 @@ impl Source<'_> {
             .find('\n')
             .map_or(self.text.len(), |newline| start + newline);
         let end = self.floor(span.end.clamp(start, line_end));
-        let indent = self.text[line_start..start]
-            .chars()
-            .map(|c| if c == '\t' { '\t' } else { ' ' })
-            .collect();
-        let carets = "^".repeat(self.text[start..end].trim_end().chars().count().max(1));
-        let line = self.text[line_start..line_end].trim_end();
-        (line, indent, carets)
+
+        let line: Vec<char> = self.text[line_start..line_end].trim_end().chars().collect();
+        let before: Vec<char> = self.text[line_start..start].chars().collect();
+        let marked = self.text[start..end].trim_end().chars().count();
+        let from = (before.len().min(line.len()).saturating_sub(BEFORE))
+            .min(line.len().saturating_sub(WIDEST));
+        let to = line.len().min(from + WIDEST);
+
+        let cut = |is_cut| if is_cut { "…" } else { "" };
+        let shown: String = line[from..to].iter().collect();
+        let excerpt = format!("{}{shown}{}", cut(from > 0), cut(to < line.len()));
+        let align = |c: &char| if *c == '\t' { '\t' } else { ' ' };
+        let mut indent = " ".repeat(usize::from(from > 0));
+        indent.extend(before[from..].iter().map(align));
+        let carets = "^".repeat(marked.min(to.saturating_sub(before.len())).max(1));
+        (excerpt, indent, carets)
     }
 
     /// The nearest character boundary at or before `offset`.
@@ -124,6 +155,45 @@ mod tests {
     }
 
     #[test]
+    fn of_a_long_line_the_part_around_the_place_is_shown() {
+        let explain = |text: &str, span: Span| {
+            let source = Source { name: "f", text };
+            source.explain(&span, &"no")
+        };
+        let (a, b) = ("ä".repeat(200), "b".repeat(200));
+        assert_eq!(
+            explain(&format!("{a}X{b}"), 400..401),
+            format!(
+                "f:1:201: no\n  |\n1 | …{}X{}…\n  | {}^",
+                "ä".repeat(40),
+                "b".repeat(119),
+                " ".repeat(41)
+            )
+        );
+        assert_eq!(
+            explain(&format!("X{b}\n"), 0..201),
+            format!(
+                "f:1:1: no\n  |\n1 | X{}…\n  | {}",
+                "b".repeat(159),
+                "^".repeat(160)
+            )
+        );
+        assert_eq!(
+            explain(&format!("{b}X   "), 204..205),
+            format!(
+                "f:1:205: no\n  |\n1 | …{}X\n  | {}^",
+                "b".repeat(159),
+                " ".repeat(164)
+            )
+        );
+        let line = "b".repeat(160);
+        assert_eq!(
+            explain(&line, 159..160),
+            format!("f:1:160: no\n  |\n1 | {line}\n  | {}^", " ".repeat(159))
+        );
+    }
+
+    #[test]
     fn columns_count_characters() {
         let source = Source {
             name: "f",
@@ -134,7 +204,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_span_can_be_explained(text in any::<String>(), start in 0..100usize, end in 0..100usize) {
+        fn any_span_can_be_explained(text in "(.|\n){0,400}", start in 0..500usize, end in 0..500usize) {
             let source = Source { name: "f", text: &text };
             source.explain(&(start..end), &"message");
         }

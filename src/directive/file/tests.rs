@@ -235,12 +235,13 @@ devices = ["full"]
     assert_eq!(
         directives.warnings(),
         [
-            "f:3:1: `devices` is an older spelling; write a mount: \
-             `{ type = \"devices\", devices = [...] }`\n  \
+            "f:3:1: `devices` is an older spelling; write a mount with the `type` `devices`, and \
+             this list as its `devices`\n  \
              |\n3 | devices = [\"null\"]\n  | ^^^^^^^",
             "f:4:13: `fs_type` is an older spelling; write `type`\n  \
              |\n4 | mounts = [{ fs_type = \"proc\", mount_point = \"/proc\" }]\n  |             ^^^^^^^",
-            "f:5:1: `enable_loopback` is an older spelling; write `network = \"loopback\"`\n  \
+            "f:5:1: `enable_loopback` is an older spelling; write `network`: `loopback` for true, \
+             `disabled` for false\n  \
              |\n5 | enable_loopback = true\n  | ^^^^^^^^^^^^^^^",
         ]
     );

@@ -32,6 +32,9 @@ pub fn read_job(
     containers: &mut Containers,
     notes: &mut Deprecations,
 ) -> Result<JobDocument, Mistake> {
+    if let Value::List(_) = node.value {
+        return Err(node.mistake(Problem::JobList));
+    }
     let entries = node.map(Place::Job)?;
     let mut job = Job::default();
     for entry in entries {
@@ -74,13 +77,16 @@ impl Job {
                     self.arguments.push(argument.value.to_owned());
                 }
             }
-            "timeout" => self.timeout = limit(entry)?,
-            "estimated_duration" => self.estimated_duration = limit(entry)?,
+            "timeout" => self.timeout = time(entry, "no limit")?,
+            "estimated_duration" => self.estimated_duration = time(entry, "unknown")?,
             "priority" => self.priority = priority(entry)?,
             "slots" => self.slots = Some(entry.integer(1, u32::MAX)?),
             _ => {
                 if !self.fields.read(entry, notes)? {
-                    let known = NAMES.into_iter().chain(ContainerFields::NAMES);
+                    let known = NAMES
+                        .into_iter()
+                        .chain(ContainerFields::NAMES)
+                        .chain(["containers"]);
                     return Err(entry.unknown_field(&"a job", known));
                 }
             }
@@ -90,17 +96,16 @@ impl Job {
 
     fn finish(mut self, node: &Node, containers: &Containers) -> Result<JobSpec, Mistake> {
         self.fields.finish(Beneath::Nothing)?;
-        let missing = |field| {
+        let program = self.program.ok_or_else(|| {
             node.mistake(Problem::Missing {
                 what: Place::Job.to_string(),
-                field,
+                field: "program",
             })
-        };
-        let program = self.program.ok_or_else(|| missing("program"))?;
+        })?;
         let inherits_layers =
             (self.fields.parent.as_ref()).is_some_and(|parent| parent.gives(Field::Layers));
         if self.fields.layers.is_none() && !inherits_layers {
-            return Err(missing("layers"));
+            return Err(node.mistake(Problem::NoLayers));
         }
         let mut container = match &self.fields.parent {
             Some(parent) => containers.inherit(parent)?,
@@ -132,9 +137,9 @@ fn program(entry: &Entry) -> Result<String, Mistake> {
     Ok(program.to_owned())
 }
 
-/// A time in seconds; zero means none.
-fn limit(entry: &Entry) -> Result<Option<Duration>, Mistake> {
-    Ok(Some(seconds(entry)?).filter(|time| !time.is_zero()))
+/// A time in seconds; zero means none, or what messages say.
+fn time(entry: &Entry, zero: &'static str) -> Result<Option<Duration>, Mistake> {
+    Ok(Some(seconds(entry, zero)?).filter(|time| !time.is_zero()))
 }
 
 fn priority(entry: &Entry) -> Result<i8, Mistake> {

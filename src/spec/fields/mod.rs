@@ -16,13 +16,14 @@ pub use parent::{Field, ParentRef};
 use super::{Entry, Mistake, Problem, Value};
 use std::time::Duration;
 
-/// Reads a time limit in seconds, whole or not; zero means that there is none.
-pub fn seconds(entry: &Entry) -> Result<Duration, Mistake> {
+/// Reads a time in seconds, whole or not; messages say what `zero` means.
+pub fn seconds(entry: &Entry, zero: &'static str) -> Result<Duration, Mistake> {
     // Ends long before clocks do.
     const MOST: u64 = u32::MAX as u64;
     let bad = || {
         entry.value.mistake(Problem::BadSeconds {
             field: entry.name().to_owned(),
+            zero,
         })
     };
     let duration = match entry.value.value {

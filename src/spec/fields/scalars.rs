@@ -4,7 +4,13 @@ use super::paths::host_path;
 use crate::spec::{Choices, Entry, Mistake, Network, Place, Problem, RootOverlay, Value};
 
 pub fn network(entry: &Entry) -> Result<Network, Mistake> {
-    match entry.string()? {
+    let Value::String(name) = &entry.value.value else {
+        return Err(entry.value.wrong_type(
+            entry.place(),
+            "`\"disabled\"`, `\"loopback\"` or `\"local\"`",
+        ));
+    };
+    match name.as_str() {
         "disabled" => Ok(Network::Disabled),
         "loopback" => Ok(Network::Loopback),
         "local" => Ok(Network::Local),

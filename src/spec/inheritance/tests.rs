@@ -1,4 +1,4 @@
-use super::super::{EnvironmentElement, LayerSpec, Place, RootOverlay, Source, parse_toml};
+use super::super::{EnvironmentElement, Field, LayerSpec, Place, RootOverlay, Source, parse_toml};
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -116,6 +116,48 @@ parent = { name = "b", use = ["user", "group", "root_overlay"] }
 }
 
 #[test]
+fn each_field_can_be_used_without_the_others() {
+    let parent = r#"
+[containers.parent]
+environment = { A = "a" }
+layers = [{ stubs = ["/a"] }]
+mounts = [{ type = "tmp", mount_point = "/tmp" }]
+network = "local"
+root_overlay = "tmp"
+working_directory = "/w"
+user = 1
+group = 2
+init = true
+hostname = "host"
+"#;
+    let own = |container: &ContainerSpec, field: Field| match field {
+        Field::Environment => format!("{:?}", container.environment),
+        Field::Layers => format!("{:?}", container.layers),
+        Field::Mounts => format!("{:?}", container.mounts),
+        Field::Network => format!("{:?}", container.network),
+        Field::RootOverlay => format!("{:?}", container.root_overlay),
+        Field::WorkingDirectory => format!("{:?}", container.working_directory),
+        Field::User => format!("{:?}", container.user),
+        Field::Group => format!("{:?}", container.group),
+        Field::Init => format!("{:?}", container.init),
+        Field::Hostname => format!("{:?}", container.hostname),
+    };
+    let (full, empty) = (container(parent, "parent"), ContainerSpec::default());
+    for used in Field::ALL {
+        let name = used.as_str();
+        let child = format!(
+            "{parent}\n[containers.child]\nparent = {{ name = 'parent', use = ['{name}'] }}"
+        );
+        let child = container(&child, "child");
+        assert_ne!(own(&full, used), own(&empty, used), "{name}");
+        for field in Field::ALL {
+            let from = if field == used { &full } else { &empty };
+            assert_eq!(own(&child, field), own(from, field), "{name}");
+        }
+    }
+}
+
+#[test]
 fn the_built_in_containers_can_be_parents() {
     let text = "[containers]\na.parent = \"default\"\nb.parent = \"empty\"\nc = {}";
     assert_eq!(container(text, "a").user, 1000);
@@ -161,10 +203,13 @@ fn a_sys_mount_beside_the_local_network_is_an_error() {
 fn the_built_in_containers_cannot_be_defined() {
     assert_eq!(
         explanation("[containers.default]\nuser = 1"),
-        "f:1:13: `default` is built in and cannot be defined; choose another name\n  \
+        "f:1:13: `default` is the name of a built-in container; choose another name\n  \
          |\n1 | [containers.default]\n  |             ^^^^^^^"
     );
-    assert!(explanation("containers.empty = {}").starts_with("f:1:12: `empty` is built in"));
+    assert!(
+        explanation("containers.empty = {}")
+            .starts_with("f:1:12: `empty` is the name of a built-in container")
+    );
 }
 
 #[test]
@@ -180,7 +225,7 @@ fn a_container_cannot_be_defined_again() {
 fn an_unknown_parent_is_an_error_that_lists_the_containers() {
     assert_eq!(
         explanation("[containers]\na.parent = \"default\"\nb.parent = \"x\""),
-        "f:3:12: unknown container `x`; it must be one of `a`, `b`, `default`, `empty`\n  \
+        "f:3:12: unknown container `x`; define it in `containers`, or name one of `a`, `b`, `default`, `empty`\n  \
          |\n3 | b.parent = \"x\"\n  |            ^^^"
     );
     assert_eq!(

@@ -662,7 +662,7 @@ f:2:78: `read_only` must be true or false, not a string
             "[[directives]]
 network = true",
             "
-f:2:11: `network` must be a string, not `true`
+f:2:11: `network` must be `\"disabled\"`, `\"loopback\"` or `\"local\"`, not `true`
   |
 2 | network = true
   |           ^^^^
@@ -973,6 +973,32 @@ f:2:11: `timeout` must be a number of seconds from 0 (no limit) to 4294967295
 2 | timeout = 1e300
   |           ^^^^^
 ",
+        ),
+    ]);
+}
+
+#[test]
+fn references_in_variables_are_understood_or_errors() {
+    assert_refused(&[
+        (
+            r#"[containers.c]
+environment = { A = "$prev{}" }"#,
+            r#"
+f:2:21: bad value for the environment variable `A`: `$prev{}` names no variable; for the plain text write `$$prev{}`
+  |
+2 | environment = { A = "$prev{}" }
+  |                     ^^^^^^^^^
+"#,
+        ),
+        (
+            r#"[[directives]]
+environment = [{ vars = { A = "$env{A:-$env{B}}" }, extend = true }]"#,
+            r#"
+f:2:31: bad value for the environment variable `A`: the default in `$env{A:-...}` holds a reference; defaults are plain text
+  |
+2 | environment = [{ vars = { A = "$env{A:-$env{B}}" }, extend = true }]
+  |                               ^^^^^^^^^^^^^^^^^^
+"#,
         ),
     ]);
 }
@@ -1533,6 +1559,42 @@ fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
         "failed to read the test directives from `/nonexistent/maelstrom-test.toml`: \
          No such file or directory (os error 2)"
     );
+}
+
+#[test]
+fn bytes_that_are_no_text_are_an_error_where_they_start() {
+    let bytes = b"[[directives]]\nfilter = \"\xc3\xa4\xe4\"".to_vec();
+    assert_eq!(
+        Directives::decode("f", bytes).unwrap_err().to_string(),
+        "f:2:12: this is not UTF-8: the byte 0xe4 is not part of a character; save the text as UTF-8\n  \
+         |\n2 | filter = \"\u{e4}\u{fffd}\"\n  |            ^"
+    );
+}
+
+#[test]
+fn a_byte_order_mark_at_the_start_is_no_mistake() {
+    let bytes = "\u{feff}directives = 1".into();
+    let error = Directives::decode("f", bytes).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("f:1:14: `directives` must be"),
+        "{error}"
+    );
+}
+
+#[test]
+fn values_that_are_deep_in_each_other_are_an_error() {
+    for (open, close) in [("[", "]"), ("{a=", "}")] {
+        let text = format!(
+            "directives = {}{}",
+            open.repeat(10_000),
+            close.repeat(10_000)
+        );
+        let error = Directives::parse("f", &text).unwrap_err().to_string();
+        let message = "this is not TOML: cannot recurse further; max recursion depth met\n";
+        assert!(error.contains(message), "{error}");
+    }
 }
 
 #[test]
