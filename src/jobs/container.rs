@@ -65,15 +65,10 @@ impl ContainerBuilder {
         if spec.layers.is_empty() {
             return Err(ContainerError::NoLayers);
         }
-        let mut warnings = Vec::new();
-        let mut layers = Vec::new();
-        for layer in spec.layers.iter().chain(&self.topmost) {
-            let built = self.layers.build(layer, &self.context)?;
-            layers.push(built.digest);
-            warnings.extend(built.warnings);
-        }
+        let layers = spec.layers.iter().chain(&self.topmost);
+        let pile = self.layers.build_all(layers, &self.context)?;
         let container = Container {
-            layers: self.layers.stack(&layers, &[]),
+            layers: self.layers.stack(&pile.layers, &[]),
             environment: environment::expand(&spec.environment, BTreeMap::new(), &|name| {
                 std::env::var(name).ok()
             })?,
@@ -91,6 +86,6 @@ impl ContainerBuilder {
             hostname: spec.hostname.clone(),
             watched: Vec::new(),
         };
-        Ok((container, warnings))
+        Ok((container, pile.warnings))
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct Assembly<'a> {
     pub store: &'a Store,
     pub trust: Trust,
     pub manifest: Manifest,
+    /// Whether the manifest has the layers below in it.
+    pub whole: bool,
     pub warnings: Vec<String>,
 }
 
@@ -52,6 +54,7 @@ impl<'a> Assembly<'a> {
             store,
             trust,
             manifest: Manifest::new(),
+            whole: false,
             warnings: Vec::new(),
         }
     }

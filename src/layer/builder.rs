@@ -4,7 +4,7 @@ use super::assembly::{Assembly, HostFile, Reading, Trust};
 use super::libraries::{self, Closure, Libraries, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
-use super::{braces, glob, paths, source, stack, tar};
+use super::{braces, command, glob, paths, source, stack, tar};
 use crate::spec::{LayerSpec, PrefixOptions};
 use crate::store::{Digest, Import, Store};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -25,6 +25,19 @@ const UNPACKED_TAR: &str = "tar-1";
 pub struct Built {
     /// Of the manifest: names the tree in the store.
     pub digest: Digest,
+    /// Whether it has the layers below in it, and so takes their place.
+    whole: bool,
+    /// For the user to see once.
+    pub warnings: Vec<String>,
+}
+
+/// Layers on one another that are in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pile {
+    /// Bottom first.
+    pub layers: Vec<Digest>,
+    /// Those of them that are sources.
+    pub sources: Vec<Digest>,
     /// For the user to see once.
     pub warnings: Vec<String>,
 }
@@ -54,14 +67,42 @@ impl LayerBuilder {
         &self.store
     }
 
-    /// Builds what a layer spec says.
+    /// Builds what layer specs say, one on the other.
+    pub fn build_all<'a>(
+        &self,
+        layers: impl IntoIterator<Item = &'a LayerSpec>,
+        context: &LayerContext,
+    ) -> Result<Pile, LayerError> {
+        let mut pile = Pile::default();
+        for layer in layers {
+            let built = self.build_on(&pile.layers, layer, context)?;
+            if built.whole {
+                pile.layers.clear();
+                pile.sources.clear();
+            }
+            if matches!(layer, LayerSpec::Source { .. }) {
+                pile.sources.push(built.digest);
+            }
+            pile.layers.push(built.digest);
+            pile.warnings.extend(built.warnings);
+        }
+        Ok(pile)
+    }
+
+    /// Builds what a layer spec says that does not depend on layers below.
     pub fn build(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Built, LayerError> {
-        match Recipe::new(layer, context) {
+        self.build_on(&[], layer, context)
+    }
+
+    fn build_on(
+        &self,
+        below: &[Digest],
+        layer: &LayerSpec,
+        context: &LayerContext,
+    ) -> Result<Built, LayerError> {
+        match Recipe::new(layer, below, context) {
             Ok(recipe) => self.build_recipe(&recipe),
-            Err(problem) => Err(LayerError::new(
-                "a layer whose path has a placeholder".to_owned(),
-                problem,
-            )),
+            Err(problem) => Err(LayerError::new(layer_name(layer), problem)),
         }
     }
 
@@ -127,6 +168,7 @@ impl LayerBuilder {
         self.assemble(recipe, &mut assembly)?;
         Ok(Built {
             digest: self.store.add_tree(&assembly.manifest)?,
+            whole: assembly.whole,
             warnings: assembly.warnings,
         })
     }
@@ -204,7 +246,23 @@ impl LayerBuilder {
             Recipe::Source { directories, never } => source::add(directories, never, assembly),
             Recipe::Binaries { files } => add_binaries(files, assembly),
             Recipe::Directory { directory } => source::add_whole(directory, assembly),
+            Recipe::Command(command) => {
+                let trusted = assembly.trust == Trust::Remembered;
+                let changed = command::run(command, assembly.store, trusted)?;
+                assembly.manifest = changed.manifest;
+                assembly.whole = changed.whole;
+                assembly.warnings = changed.warnings;
+                Ok(())
+            }
         }
+    }
+}
+
+/// A layer in messages that has not even become a recipe.
+fn layer_name(layer: &LayerSpec) -> String {
+    match layer {
+        LayerSpec::Command(_) => "a `command` layer".to_owned(),
+        _ => "a layer whose path has a placeholder".to_owned(),
     }
 }
 

@@ -1,9 +1,12 @@
 //! What can go wrong while building a layer.
 
+use super::MountError;
 use super::braces::BraceError;
+use super::command::CommandFailure;
 use super::libraries::LibraryError;
 use super::tar::TarError;
 use crate::spec::PlaceholderError;
+use crate::spec::environment::EnvironmentError;
 use crate::store::{ManifestError, PathError, StoreError};
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -44,6 +47,14 @@ impl Error for LayerError {}
 pub enum Problem {
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error("{0}")]
+    Command(CommandFailure),
+    #[error("cannot start the command: {0}")]
+    Start(io::Error),
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
     #[error("`{}` does not exist: there is no {}", written.display(), host.display())]

@@ -6,11 +6,12 @@
 //! of work, however many tests ask for it ([`LayerBuilder`]). Cooking one adds the
 //! content of files to the store and fills a [`Manifest`] (`assembly`); each kind
 //! of layer that takes more than a loop has a file of its own. To be touched here:
-//! files of the host, for reading only; and the store.
+//! files of the host, for reading only; the store; and for `command` layers an executor.
 
 mod assembly;
 mod braces;
 mod builder;
+mod command;
 mod context;
 mod error;
 mod git;
@@ -23,6 +24,6 @@ mod stack;
 pub mod tar;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
-pub use builder::{Built, LayerBuilder};
+pub use builder::{Built, LayerBuilder, Pile};
 pub use context::{LayerContext, MountError, NoDirectory};
 pub use error::{LayerError, Problem};

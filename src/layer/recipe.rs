@@ -5,7 +5,10 @@
 //! layer unless it really depends on the package.
 
 use super::{LayerContext, Problem};
-use crate::spec::{LayerSpec, PrefixOptions, SymlinkSpec};
+use crate::spec::{
+    CommandLine, CommandSpec, LayerSpec, Mount, Network, PrefixOptions, SymlinkSpec, environment,
+};
+use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -60,10 +63,29 @@ pub(super) enum Recipe {
     Directory {
         directory: Utf8PathBuf,
     },
+    Command(Command),
+}
+
+/// A command with all that its changes depend on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Command {
+    /// The layers that it runs on, bottom first.
+    pub below: Vec<Digest>,
+    pub line: CommandLine,
+    pub environment: BTreeMap<String, String>,
+    /// Local paths in them are absolute.
+    pub mounts: Vec<Mount>,
+    pub network: Network,
+    pub working_directory: Utf8PathBuf,
 }
 
 impl Recipe {
-    pub fn new(layer: &LayerSpec, context: &LayerContext) -> Result<Self, Problem> {
+    /// `below`: the layers below, bottom first, for those that depend on them.
+    pub fn new(
+        layer: &LayerSpec,
+        below: &[Digest],
+        context: &LayerContext,
+    ) -> Result<Self, Problem> {
         let fill = |path: &Utf8PathBuf| context.fill(path);
         let fill_all = |paths: &[Utf8PathBuf]| -> Result<Vec<_>, _> {
             paths.iter().map(|path| context.fill(path)).collect()
@@ -123,6 +145,7 @@ impl Recipe {
                 project_dir: project_dir.clone(),
             },
             LayerSpec::Source { source } => source_of(&project_dir.join(fill(source)?), context),
+            LayerSpec::Command(command) => Self::Command(Command::new(command, below, context)?),
         })
     }
 
@@ -131,6 +154,22 @@ impl Recipe {
         Self::Binaries {
             files: files.iter().map(|file| project_dir.join(file)).collect(),
         }
+    }
+}
+
+impl Command {
+    fn new(spec: &CommandSpec, below: &[Digest], context: &LayerContext) -> Result<Self, Problem> {
+        let mounts = spec.mounts.iter().map(|mount| context.mount(mount));
+        let working_directory = spec.working_directory.as_deref();
+        let client = |name: &str| std::env::var(name).ok();
+        Ok(Self {
+            below: below.to_vec(),
+            line: spec.command.clone(),
+            environment: environment::expand(&spec.environment, BTreeMap::new(), &client)?,
+            mounts: mounts.collect::<Result<_, _>>()?,
+            network: spec.network,
+            working_directory: context.fill(working_directory.unwrap_or(Utf8Path::new("/")))?,
+        })
     }
 }
 
@@ -190,6 +229,13 @@ impl fmt::Display for Recipe {
                 directories.first().map_or("", |path| path.as_str()),
                 0,
             ),
+            Self::Command(command) => {
+                let line = match &command.line {
+                    CommandLine::Shell(text) => text.clone(),
+                    CommandLine::Words(words) => words.join(" "),
+                };
+                return write!(f, "the `command` layer `{}`", shortened(&line));
+            }
             Self::Directory { directory } => {
                 return write!(f, "the layer of the directory `{directory}`");
             }
@@ -214,4 +260,17 @@ fn named<'a>(
 ) -> (&'static str, &'a str, usize) {
     let others = items.len().saturating_sub(1);
     (kind, items.next().unwrap_or_default(), others)
+}
+
+/// The first line of a text, or as much of it as makes a name.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let text = text.trim();
+    let line = text.lines().next().unwrap_or_default();
+    let short: String = line.chars().take(LONGEST).collect();
+    if short.len() < text.len() {
+        format!("{short}...")
+    } else {
+        short
+    }
 }

@@ -28,15 +28,20 @@ pub(super) fn stack(store: &Store, layers: &[Digest], apart: &[Digest]) -> Vec<D
 }
 
 fn merge(store: &Store, layers: &[Digest]) -> Option<Digest> {
+    store.add_tree(&flat(store, layers)?).ok()
+}
+
+/// All that layers have, bottom first, as one; `None` if the store has forgotten some.
+pub(super) fn flat(store: &Store, layers: &[Digest]) -> Option<Manifest> {
     let mut merged = Manifest::new();
     for layer in layers {
         add(&mut merged, &store.manifest(layer)?).ok()?;
     }
-    store.add_tree(&merged).ok()
+    Some(merged)
 }
 
 /// Puts a layer on top of what is there.
-fn add(below: &mut Manifest, layer: &Manifest) -> Result<(), ManifestError> {
+pub(super) fn add(below: &mut Manifest, layer: &Manifest) -> Result<(), ManifestError> {
     for (path, entry) in layer.entries() {
         if !matches!(entry, Entry::Directory { .. }) {
             below.remove(path);

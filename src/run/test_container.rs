@@ -88,20 +88,14 @@ impl ContainerBuilder {
     ) -> Result<Container, ContainerError> {
         let container = &spec.container;
         let context = self.context(Some(binary));
-        let (mut layers, mut sources) = (Vec::new(), Vec::new());
-        for layer in container
+        let own = self.own_layers(spec, binary);
+        let mut pile = self
             .layers
-            .iter()
-            .chain(&self.own_layers(spec, binary))
-        {
-            let digest = self.layer(layer, &context)?;
-            layers.push(digest);
-            if matches!(layer, LayerSpec::Source { .. }) {
-                sources.push(digest);
-            }
-        }
+            .build_all(container.layers.iter().chain(&own), &context)?;
+        self.warn(std::mem::take(&mut pile.warnings));
+        let mut layers = pile.layers;
         layers.push(self.binary_layer(binary)?);
-        let layers = self.layers.stack(&layers, &sources);
+        let layers = self.layers.stack(&layers, &pile.sources);
         let mounts = self.mounts(spec, binary, &context)?;
         let library_path = self.library_path(binary, &layers, &mounts);
         Ok(Container {
@@ -129,16 +123,18 @@ impl ContainerBuilder {
         Ok(built.digest)
     }
 
-    fn layer(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Digest, LayerError> {
-        let built = self.layers.build(layer, context)?;
-        if let (false, Ok(mut warnings)) = (built.warnings.is_empty(), self.warnings.lock()) {
-            for warning in &built.warnings {
-                if warnings.known.insert(warning.clone()) {
-                    warnings.waiting.push(warning.clone());
+    /// Notes warnings that are new.
+    fn warn(&self, warnings: Vec<String>) {
+        if warnings.is_empty() {
+            return;
+        }
+        if let Ok(mut known) = self.warnings.lock() {
+            for warning in warnings {
+                if known.known.insert(warning.clone()) {
+                    known.waiting.push(warning);
                 }
             }
         }
-        Ok(built.digest)
     }
 
     fn context(&self, binary: Option<&TestBinary>) -> LayerContext {

@@ -201,6 +201,29 @@ pub enum LayerSpec {
     Source {
         source: Utf8PathBuf,
     },
+    /// What a command changes in the layers below it.
+    Command(CommandSpec),
+}
+
+/// A command that makes a layer. It runs as user 0, with the layers below it as a
+/// writable root.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CommandSpec {
+    pub command: CommandLine,
+    pub environment: Vec<EnvironmentElement>,
+    pub mounts: Vec<Mount>,
+    pub network: Network,
+    /// `None`: `/`.
+    pub working_directory: Option<Utf8PathBuf>,
+}
+
+/// What a command is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum CommandLine {
+    /// Text for `/bin/sh -c`.
+    Shell(String),
+    /// A program and its arguments; never empty.
+    Words(Vec<String>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -148,10 +148,10 @@ pub enum Problem {
     #[error("container images are not supported yet; use layers, or another `parent`")]
     ImagesNotSupported,
     #[error(
-        "`command` layers are not supported yet; make the files beforehand and add them \
-         with `paths`, `glob` or `tar`"
+        "`{option}` is for layers with a `command`, which this one lacks; add the command that \
+         makes the layer"
     )]
-    CommandLayersNotSupported,
+    NoCommand { option: String },
 
     #[error("a layer needs one of the fields {}", Names(kinds))]
     NoLayerKind { kinds: Vec<&'static str> },

@@ -64,6 +64,7 @@ mod memory;
 mod open;
 pub(crate) mod parallel;
 mod path;
+mod removal;
 mod tree;
 mod usage;
 mod value;
@@ -73,7 +74,7 @@ pub use error::StoreError;
 pub use evict::Evicted;
 pub use import::Import;
 pub use manifest::{Entry, Manifest, ManifestError, Mode};
-pub use open::Store;
+pub use open::{Store, WorkDirectory};
 pub use path::{PathError, PathInContainer};
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::error::write_error;
 use super::lock::{LockFile, Subject};
 use super::memory::Memory;
+use super::removal::remove_tree;
 use super::{Digest, StoreError};
 use rustix::process::{getegid, geteuid};
 use std::collections::{HashMap, HashSet};
@@ -142,6 +143,17 @@ impl Store {
         self.client.discarded.as_deref()
     }
 
+    /// A new directory in which to make what is to be added. It goes away when it is
+    /// dropped, or with this client, and lies on the file system of the trees.
+    pub fn work_directory(&self) -> Result<WorkDirectory, StoreError> {
+        let temporary = self.client.temporary();
+        make_new_directory(&temporary.path).map_err(|cause| {
+            self.client
+                .failed("make a directory in", &temporary.path, cause)
+        })?;
+        Ok(WorkDirectory(temporary))
+    }
+
     /// Writes down what later clients can make use of. Also done when the last
     /// clone is dropped, but then failures go unseen.
     pub fn save(&self) -> Result<(), StoreError> {
@@ -193,7 +205,7 @@ impl Client {
             if let Some(id) = id
                 && let Ok(Some(_dead)) = self.lock.try_hold(Subject::Client(id))
             {
-                let _ = fs::remove_dir_all(&path);
+                let _ = remove_tree(&path);
             }
         }
     }
@@ -227,7 +239,16 @@ impl Drop for Client {
     fn drop(&mut self) {
         // Nothing depends on any of this: the next client relearns and clears.
         let _ = self.save();
-        let _ = fs::remove_dir_all(&self.temporary);
+        let _ = remove_tree(&self.temporary);
+    }
+}
+
+/// A directory for making something in.
+pub struct WorkDirectory(Temporary);
+
+impl WorkDirectory {
+    pub fn path(&self) -> &Path {
+        &self.0.path
     }
 }
 
@@ -253,7 +274,7 @@ impl Temporary {
 impl Drop for Temporary {
     fn drop(&mut self) {
         if !self.kept && fs::remove_file(&self.path).is_err() {
-            let _ = fs::remove_dir_all(&self.path);
+            let _ = remove_tree(&self.path);
         }
     }
 }

@@ -369,7 +369,7 @@ fn layers_that_do_not_depend_on_the_package_are_shared_between_packages() {
         ..place.context()
     };
     let recipe = |text: &str, context: &LayerContext| {
-        Recipe::new(&paths(&[text], PrefixOptions::default()), context).unwrap()
+        Recipe::new(&paths(&[text], PrefixOptions::default()), &[], context).unwrap()
     };
     assert_eq!(recipe("f", &place.context()), recipe("f", &other));
     let (one, two) = (

@@ -88,11 +88,11 @@ impl ContainerFields {
                 set_list(&mut self.environment, "environment", entry, written)?;
             }
             "layers" => {
-                let written = Written::Plain(layers::read(entry)?);
+                let written = Written::Plain(layers::read(entry, notes)?);
                 set_list(&mut self.layers, "layers", entry, written)?;
             }
             "added_layers" => {
-                let written = Written::Added(layers::read(entry)?);
+                let written = Written::Added(layers::read(entry, notes)?);
                 set_list(&mut self.layers, "layers", entry, written)?;
             }
             "mounts" => {

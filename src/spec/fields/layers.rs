@@ -1,16 +1,15 @@
 //! Reading `layers`: each is a map whose one main field says what kind it is.
 
-use super::paths::{layer_path, layer_text, made_path};
+use super::paths::{layer_path, layer_text, made_path, plain_text};
+use super::{environment, mounts, scalars};
 use crate::spec::{
-    Choices, Entry, LayerSpec, Mistake, Node, Place, PrefixOptions, Problem, SymlinkSpec,
+    Choices, CommandLine, CommandSpec, Deprecations, Entry, LayerSpec, Mistake, Mount, Network,
+    Node, Place, PrefixOptions, Problem, SymlinkSpec, Value,
 };
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
-/// Not supported yet, and so not suggested.
-const COMMAND: &str = "command";
-
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 10] = [
     "tar",
     "glob",
     "paths",
@@ -20,7 +19,10 @@ const KINDS: [&str; 9] = [
     "files",
     "programs",
     "source",
+    "command",
 ];
+
+const COMMAND_OPTIONS: [&str; 4] = ["environment", "mounts", "network", "working_directory"];
 
 const PREFIX_OPTIONS: [&str; 4] = [
     "follow_symlinks",
@@ -29,16 +31,16 @@ const PREFIX_OPTIONS: [&str; 4] = [
     "prepend_prefix",
 ];
 
-pub fn read(entry: &Entry) -> Result<Vec<LayerSpec>, Mistake> {
+pub fn read(entry: &Entry, notes: &mut Deprecations) -> Result<Vec<LayerSpec>, Mistake> {
     let place = Place::Element(entry.name());
     entry
         .list()?
         .iter()
-        .map(|node| layer(node, place))
+        .map(|node| layer(node, place, notes))
         .collect()
 }
 
-fn layer(node: &Node, place: Place<'_>) -> Result<LayerSpec, Mistake> {
+fn layer(node: &Node, place: Place<'_>, notes: &mut Deprecations) -> Result<LayerSpec, Mistake> {
     let fields = node.map(place)?;
     let mut main: Option<(&str, &Entry)> = None;
     for entry in fields {
@@ -55,8 +57,8 @@ fn layer(node: &Node, place: Place<'_>) -> Result<LayerSpec, Mistake> {
     let Some((kind, entry)) = main else {
         return Err(without_kind(node, options));
     };
-    if kind == COMMAND {
-        return Err(entry.mistake(Problem::CommandLayersNotSupported));
+    if kind == "command" {
+        return Ok(LayerSpec::Command(command(entry, options, notes)?));
     }
     let prefix = prefix_options(kind, options)?;
     Ok(match kind {
@@ -99,14 +101,16 @@ fn kind(entry: &Entry) -> Option<&'static str> {
         "shared-library-dependencies" => "shared_library_dependencies",
         name => name,
     };
-    KINDS
-        .into_iter()
-        .chain([COMMAND])
-        .find(|kind| *kind == name)
+    KINDS.into_iter().find(|kind| *kind == name)
 }
 
 fn without_kind<'a>(node: &Node, mut options: impl Iterator<Item = &'a Entry>) -> Mistake {
     match options.find(|entry| !PREFIX_OPTIONS.contains(&entry.name())) {
+        Some(entry) if COMMAND_OPTIONS.contains(&entry.name()) => {
+            node.mistake(Problem::NoCommand {
+                option: entry.name().to_owned(),
+            })
+        }
         Some(entry) => entry.mistake(Problem::Unknown {
             what: "kind of layer",
             name: entry.name().to_owned(),
@@ -227,4 +231,76 @@ fn programs(entry: &Entry) -> Result<Vec<String>, Mistake> {
         .iter()
         .map(|node| layer_text(node, place))
         .collect()
+}
+
+fn command<'a>(
+    entry: &Entry,
+    options: impl Iterator<Item = &'a Entry>,
+    notes: &mut Deprecations,
+) -> Result<CommandSpec, Mistake> {
+    let mut spec = CommandSpec {
+        command: command_line(entry)?,
+        environment: Vec::new(),
+        mounts: Vec::new(),
+        network: Network::Disabled,
+        working_directory: None,
+    };
+    let mut network_span = None;
+    for option in options {
+        match option.name() {
+            "environment" => spec.environment = environment::read(option)?,
+            "mounts" => spec.mounts = mounts::read(option, notes)?,
+            "network" => {
+                spec.network = scalars::network(option)?;
+                network_span = Some(&option.value.span);
+            }
+            "working_directory" => {
+                let path = made_path(&option.value, option.place(), false)?;
+                spec.working_directory = Some(path.into());
+            }
+            name if PREFIX_OPTIONS.contains(&name) => {
+                return Err(option.mistake(Problem::NoSuchOption {
+                    kind: "command",
+                    option: name.to_owned(),
+                }));
+            }
+            _ => return Err(option.unknown_field(&"a `command` layer", COMMAND_OPTIONS)),
+        }
+    }
+    let sys = |mount: &Mount| matches!(mount, Mount::Sys { .. });
+    if let Some(span) = network_span
+        && spec.network == Network::Local
+        && spec.mounts.iter().any(sys)
+    {
+        return Err(Mistake::new(span, Problem::SysWithLocalNetwork));
+    }
+    Ok(spec)
+}
+
+fn command_line(entry: &Entry) -> Result<CommandLine, Mistake> {
+    match &entry.value.value {
+        Value::String(_) => {
+            plain_text(&entry.value, entry.place()).map(|text| CommandLine::Shell(text.to_owned()))
+        }
+        Value::List(nodes) => {
+            let place = Place::Element(entry.name());
+            let mut words = Vec::new();
+            for node in nodes {
+                let word = node.string(place)?;
+                // An empty argument is one; an empty program is none.
+                if words.is_empty() || word.contains('\0') {
+                    plain_text(node, place)?;
+                }
+                words.push(word.to_owned());
+            }
+            if words.is_empty() {
+                let place = entry.place().to_string();
+                return Err(entry.value.mistake(Problem::Empty { place }));
+            }
+            Ok(CommandLine::Words(words))
+        }
+        _ => Err(entry
+            .value
+            .wrong_type(entry.place(), "text for a shell, or a list of words")),
+    }
 }

@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 
 /// A non-empty path of the host; relative ones start at the project directory.
 pub fn host_path(node: &Node, place: Place<'_>) -> Result<Utf8PathBuf, Mistake> {
-    text(node, place).map(Utf8PathBuf::from)
+    plain_text(node, place).map(Utf8PathBuf::from)
 }
 
 /// A path in a layer: a host path that may hold placeholders.
@@ -15,7 +15,7 @@ pub fn layer_path(node: &Node, place: Place<'_>) -> Result<Utf8PathBuf, Mistake>
 
 /// Like [`layer_path`], but not yet known to be a path.
 pub fn layer_text(node: &Node, place: Place<'_>) -> Result<String, Mistake> {
-    let text = text(node, place)?;
+    let text = plain_text(node, place)?;
     match substitute(text, |_| "") {
         Ok(_) => Ok(text.to_owned()),
         Err(error) => Err(node.mistake(Problem::Placeholder(error))),
@@ -37,13 +37,13 @@ pub fn made_path(node: &Node, place: Place<'_>, braces: bool) -> Result<String, 
 
 /// An absolute path in the container.
 pub fn container_path(node: &Node, place: Place<'_>) -> Result<Utf8PathBuf, Mistake> {
-    let text = text(node, place)?;
+    let text = plain_text(node, place)?;
     absolute(node, place, text)?;
     Ok(Utf8PathBuf::from(text))
 }
 
 /// Non-empty and without NUL.
-fn text<'a>(node: &'a Node, place: Place<'_>) -> Result<&'a str, Mistake> {
+pub fn plain_text<'a>(node: &'a Node, place: Place<'_>) -> Result<&'a str, Mistake> {
     let text = node.string(place)?;
     if text.is_empty() {
         return Err(node.mistake(Problem::Empty {

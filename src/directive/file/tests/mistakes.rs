@@ -260,7 +260,7 @@ f:2:19: unknown kind of layer `stub`; did you mean `stubs`?
             r#"[[directives]]
 added_layers = [{ directory = "/x" }]"#,
             r#"
-f:2:19: unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`
+f:2:19: unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
   |
 2 | added_layers = [{ directory = "/x" }]
   |                   ^^^^^^^^^
@@ -1040,7 +1040,7 @@ f:2:16: each element of `environment` needs the field `vars`
             "[[directives]]
 layers = [{}]",
             "
-f:2:11: a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`
+f:2:11: a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
   |
 2 | layers = [{}]
   |           ^^
@@ -1050,7 +1050,7 @@ f:2:11: a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlin
             "[[directives]]
 layers = [{ canonicalize = true }]",
             "
-f:2:11: a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`
+f:2:11: a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
   |
 2 | layers = [{ canonicalize = true }]
   |           ^^^^^^^^^^^^^^^^^^^^^^^
@@ -1365,14 +1365,30 @@ f:2:1: container images are not supported yet; use layers, or another `parent`
   | ^^^^^
 "#,
         ),
+    ]);
+}
+
+#[test]
+fn options_of_command_layers_are_checked() {
+    assert_refused(&[
         (
             r#"[[directives]]
-added_layers = [{ command = "make" }]"#,
+added_layers = [{ command = "make", mounts = [{ type = "tmp", mount_point = "/" }] }]"#,
             r#"
-f:2:19: `command` layers are not supported yet; make the files beforehand and add them with `paths`, `glob` or `tar`
+f:2:77: `mount_point` must not be `/`; the root comes from the layers
   |
-2 | added_layers = [{ command = "make" }]
-  |                   ^^^^^^^
+2 | added_layers = [{ command = "make", mounts = [{ type = "tmp", mount_point = "/" }] }]
+  |                                                                             ^^^
+"#,
+        ),
+        (
+            r#"[[directives]]
+added_layers = [{ environment = { A = "a" } }]"#,
+            r#"
+f:2:17: `environment` is for layers with a `command`, which this one lacks; add the command that makes the layer
+  |
+2 | added_layers = [{ environment = { A = "a" } }]
+  |                 ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
 "#,
         ),
     ]);

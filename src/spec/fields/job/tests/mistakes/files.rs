@@ -13,15 +13,13 @@ fn a_layer_is_of_one_kind() {
 { "layers": ["x.tar"] }
              ^^^^^^^ each element of `layers` must be a table of fields, not a string
 { "layers": [{}] }
-             ^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`
+             ^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
 { "layers": [{ "canonicalize": true }] }
-             ^^^^^^^^^^^^^^^^^^^^^^^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`
+             ^^^^^^^^^^^^^^^^^^^^^^^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
 { "layers": [{ "stub": [] }] }
                ^^^^^^ unknown kind of layer `stub`; did you mean `stubs`?
 { "layers": [{ "directory": "/x" }] }
-               ^^^^^^^^^^^ unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`
-{ "layers": [{ "command": "make" }] }
-               ^^^^^^^^^ `command` layers are not supported yet; make the files beforehand and add them with `paths`, `glob` or `tar`
+               ^^^^^^^^^^^ unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
 { "layers": [{ "tar": "x", "glob": "*" }] }
                            ^^^^^^ a layer is one of `tar` and `glob`, not both; make it two layers
 { "layers": [{ "shared_library_dependencies": [], "shared-library-dependencies": [] }] }
@@ -52,6 +50,34 @@ fn layers_have_no_options_but_their_own() {
                                             ^ `strip_prefix` must be a string, not a whole number
 { "layers": [{ "glob": "*", "follow_symlinks": "yes" }] }
                                                ^^^^^ `follow_symlinks` must be true or false, not a string
+"#,
+    );
+}
+
+#[test]
+fn a_command_is_text_or_words_and_has_options_of_its_own() {
+    refused(
+        r#"
+{ "layers": [{ "command": "" }] }
+                          ^^ `command` must not be empty
+{ "layers": [{ "command": [] }] }
+                          ^^ `command` must not be empty
+{ "layers": [{ "command": [""] }] }
+                           ^^ each element of `command` must not be empty
+{ "layers": [{ "command": ["echo", 1] }] }
+                                   ^ each element of `command` must be a string, not a whole number
+{ "layers": [{ "command": true }] }
+                          ^^^^ `command` must be text for a shell, or a list of words, not `true`
+{ "layers": [{ "command": "make", "strip_prefix": "/" }] }
+                                  ^^^^^^^^^^^^^^ a `command` layer has no field `strip_prefix`; drop it
+{ "layers": [{ "command": "make", "net": "local" }] }
+                                  ^^^^^ unknown field `net` of a `command` layer; it must be one of `environment`, `mounts`, `network`, `working_directory`
+{ "layers": [{ "command": "make", "working_directory": "src" }] }
+                                                       ^^^^^ `working_directory` must be an absolute path in the container, but `src` is not; start it with `/`
+{ "layers": [{ "command": "make", "mounts": [{ "type": "sys", "mount_point": "/sys" }], "network": "local" }] }
+                                                                                                   ^^^^^^^ a `sys` mount and the network `local` exclude each other: Linux lets a job mount sysfs only in a network namespace of its own; drop the mount, or choose another network
+{ "layers": [{ "network": "local" }] }
+             ^^^^^^^^^^^^^^^^^^^^^^ `network` is for layers with a `command`, which this one lacks; add the command that makes the layer
 "#,
     );
 }

@@ -1,0 +1,345 @@
+//! The `command` layer: what a command changes in the layers below it.
+//!
+//! The command runs in a container of its own, whose root is an overlay of the layers
+//! below and a fresh upper directory. Afterwards that directory holds what changed:
+//! new and changed files, a *whiteout* for each that was removed, and a mark on
+//! directories that hide those below. See the kernel's documentation of overlayfs.
+//! Where nothing was removed, the changes are a layer on top of the others; otherwise
+//! they and the layers below become one, for manifests know nothing of removals.
+
+use super::recipe::Command;
+use super::{Entry, Manifest, Mode, PathInContainer, Problem, stack};
+use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings, Status};
+use crate::spec::{CommandLine, RootOverlay};
+use crate::store::{Digest, Store, WorkDirectory, parallel};
+use camino::Utf8PathBuf;
+use std::fmt;
+use std::fs::{self, File, Metadata, Permissions};
+use std::future::ready;
+use std::io;
+use std::os::unix::ffi::OsStringExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What is cached for a command; to be renamed when that, or how commands are run,
+/// changes.
+const CHANGES: &str = "command-1";
+
+/// How much is kept of what a command prints on each of stdout and stderr, in bytes.
+const MOST_OUTPUT: usize = 64 * 1024;
+
+/// The shell that text is for.
+const SHELL: &str = "/bin/sh";
+
+/// The layer of a command.
+pub(super) struct Changed {
+    pub manifest: Manifest,
+    /// Whether the manifest has the layers below in it.
+    pub whole: bool,
+    pub warnings: Vec<String>,
+}
+
+/// Why a command made no layer, with what it printed.
+#[derive(Debug)]
+pub struct CommandFailure {
+    how: String,
+    output: String,
+}
+
+impl fmt::Display for CommandFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.how)?;
+        if !self.output.is_empty() {
+            write!(f, "; it printed:\n{}", self.output)?;
+        }
+        Ok(())
+    }
+}
+
+/// Runs a command, unless what it changed is still known and `trusted`.
+pub(super) fn run(command: &Command, store: &Store, trusted: bool) -> Result<Changed, Problem> {
+    let key = key(command);
+    if trusted && let Some(known) = known(store, &key) {
+        return Ok(known);
+    }
+    let directory = WorkPlace::new(store)?;
+    execute(command, store, &directory)?;
+    let changed = collect(command, store, &directory.path().join("upper"))?;
+    store.cache(CHANGES, &key, value(&changed).as_bytes())?;
+    Ok(changed)
+}
+
+/// Everything that the changes depend on, as far as it can be known.
+fn key(command: &Command) -> String {
+    format!("{} {command:?}", std::env::consts::ARCH)
+}
+
+fn value(changed: &Changed) -> String {
+    let kind = if changed.whole { "whole" } else { "on top" };
+    let mut value = format!("{kind}\n{}", changed.manifest.digest());
+    for warning in &changed.warnings {
+        value.push('\n');
+        value.push_str(&warning.replace('\n', " "));
+    }
+    value
+}
+
+fn known(store: &Store, key: &str) -> Option<Changed> {
+    let value = String::from_utf8(store.cached(CHANGES, key)?).ok()?;
+    let mut lines = value.lines();
+    let whole = lines.next()? == "whole";
+    Some(Changed {
+        manifest: store.manifest(&lines.next()?.parse().ok()?)?,
+        whole,
+        warnings: lines.map(str::to_owned).collect(),
+    })
+}
+
+/// Where the upper directory is: in the store, unless that is itself on an overlay,
+/// which the kernel does not take for an upper directory.
+enum WorkPlace {
+    InStore(WorkDirectory),
+    Elsewhere(tempfile::TempDir),
+}
+
+impl WorkPlace {
+    fn new(store: &Store) -> Result<Self, Problem> {
+        const OVERLAYFS: i64 = 0x794c_7630;
+        let on_overlay =
+            rustix::fs::statfs(store.root()).is_ok_and(|system| system.f_type == OVERLAYFS);
+        let place = if on_overlay {
+            Self::Elsewhere(tempfile::tempdir().map_err(Problem::Start)?)
+        } else {
+            Self::InStore(store.work_directory()?)
+        };
+        for name in ["upper", "work"] {
+            let directory = place.path().join(name);
+            fs::create_dir(&directory)
+                .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755)))
+                .map_err(Problem::Start)?;
+        }
+        Ok(place)
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::InStore(directory) => directory.path(),
+            Self::Elsewhere(directory) => directory.path(),
+        }
+    }
+}
+
+fn execute(command: &Command, store: &Store, place: &WorkPlace) -> Result<(), Problem> {
+    let directory = |name| {
+        Utf8PathBuf::from_path_buf(place.path().join(name)).map_err(|path| {
+            let message = format!("the path {} is not UTF-8", path.display());
+            Problem::Start(io::Error::new(io::ErrorKind::InvalidData, message))
+        })
+    };
+    let (program, arguments) = match &command.line {
+        CommandLine::Shell(text) => (SHELL, vec!["-c".to_owned(), text.clone()]),
+        CommandLine::Words(words) => (words[0].as_str(), words[1..].to_vec()),
+    };
+    let job = Job {
+        container: Arc::new(Container {
+            layers: stack::stack(store, &command.below, &[]),
+            environment: command.environment.clone(),
+            mounts: command.mounts.clone(),
+            network: command.network,
+            root_overlay: RootOverlay::Local {
+                upper: directory("upper")?,
+                work: directory("work")?,
+            },
+            working_directory: command.working_directory.clone(),
+            user: 0,
+            group: 0,
+            init: true,
+            hostname: "maelstrom".to_owned(),
+            watched: Vec::new(),
+        }),
+        program: program.into(),
+        arguments,
+        timeout: None,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Problem::Start)?;
+    let settings = Settings::of_process(store.trees(), 1).map_err(Problem::Start)?;
+    let executor = LocalExecutor::new(settings, 1);
+    let output = Output::Capture { limit: MOST_OUTPUT };
+    let outcome = runtime
+        .block_on(executor.run(&job, output, ready(Some(0))))
+        .unwrap_or_else(|| Outcome::error("it was not run".to_owned()));
+    let how = match &outcome.status {
+        Status::Exited(0) => return Ok(()),
+        Status::Exited(code) => format!("the command failed with exit code {code}"),
+        Status::Signaled(signal) => format!("the command was killed by signal {signal}"),
+        Status::TimedOut => "the command took too long".to_owned(),
+        Status::Error(message) => no_shell(command, message)
+            .unwrap_or_else(|| format!("the command could not be run: {message}")),
+    };
+    Err(Problem::Command(CommandFailure {
+        how,
+        output: printed(&outcome),
+    }))
+}
+
+/// The remedy where text is for a shell, and there is none.
+fn no_shell(command: &Command, message: &str) -> Option<String> {
+    let is_text = matches!(command.line, CommandLine::Shell(_));
+    (is_text && message.starts_with(&format!("execute {SHELL}:"))).then(|| {
+        format!(
+            "a command that is one text is run by {SHELL}, which no layer below has; add \
+             `{{ programs = [\"sh\"] }}` before it, or write the command as a list of words"
+        )
+    })
+}
+
+/// What a command printed, stdout first.
+fn printed(outcome: &Outcome) -> String {
+    let mut text = String::new();
+    for captured in [&outcome.stdout, &outcome.stderr] {
+        text.push_str(&String::from_utf8_lossy(&captured.head));
+        if captured.omitted > 0 {
+            text.push_str(&format!("\n... {} bytes left out ...\n", captured.omitted));
+        }
+        text.push_str(&String::from_utf8_lossy(&captured.tail));
+    }
+    text.trim_end().to_owned()
+}
+
+/// What stands in an upper directory.
+#[derive(Default)]
+struct Upper {
+    /// Directories and symlinks; files go where their content is known.
+    entries: Vec<(PathInContainer, Entry)>,
+    files: Vec<(PathInContainer, PathBuf, Mode)>,
+    removed: Vec<PathInContainer>,
+    /// Directories that hide what is below them.
+    opaque: Vec<PathInContainer>,
+    /// Devices, pipes and sockets.
+    special: Vec<PathInContainer>,
+}
+
+fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Problem> {
+    let mut found = Upper::default();
+    found.visit(upper, &PathInContainer::root())?;
+    let mut changes = Manifest::new();
+    for (path, entry) in found.entries {
+        changes.insert(path, entry)?;
+    }
+    let digests = parallel::map(&found.files, 4, |(_, host, mode)| {
+        let mut file = File::open(host).map_err(|cause| unreadable(host, cause))?;
+        Ok::<_, Problem>(store.add_stream(&mut file, *mode, host)?)
+    });
+    for ((path, _, mode), digest) in found.files.into_iter().zip(digests) {
+        let (digest, mode): (Digest, Mode) = (digest?, mode);
+        changes.insert(path, Entry::File { digest, mode })?;
+    }
+    let warnings = match found.special.as_slice() {
+        [] => Vec::new(),
+        [first, others @ ..] => {
+            let more = match others.len() {
+                0 => String::new(),
+                count => format!(" and {count} more"),
+            };
+            vec![format!(
+                "left out `{first}`{more}, as a layer cannot hold devices, pipes and sockets"
+            )]
+        }
+    };
+    let whole = !(found.removed.is_empty() && found.opaque.is_empty());
+    let manifest = if whole {
+        let mut below = stack::flat(store, &command.below).ok_or_else(|| {
+            let message = "the cache has lost what a layer below holds; try again";
+            Problem::Start(io::Error::other(message))
+        })?;
+        for path in &found.removed {
+            below.remove(path);
+        }
+        for directory in &found.opaque {
+            let hidden: Vec<_> = below.content(directory).cloned().collect();
+            for path in hidden {
+                below.remove(&path);
+            }
+        }
+        stack::add(&mut below, &changes)?;
+        below
+    } else {
+        changes
+    };
+    Ok(Changed {
+        manifest,
+        whole,
+        warnings,
+    })
+}
+
+impl Upper {
+    /// Looks through a directory. Its modes may be anything, and are its owner's, who
+    /// calls this, to change.
+    fn visit(&mut self, directory: &Path, at: &PathInContainer) -> Result<(), Problem> {
+        let failed = |cause| unreadable(directory, cause);
+        if fs::read_dir(directory).is_err() {
+            fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+        if is_opaque(directory) {
+            self.opaque.push(at.clone());
+        }
+        for entry in fs::read_dir(directory).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let path = at.join(&entry.file_name().into_vec())?;
+            let host = entry.path();
+            let metadata = entry.metadata().map_err(|cause| unreadable(&host, cause))?;
+            self.take(host, path, &metadata)?;
+        }
+        Ok(())
+    }
+
+    fn take(
+        &mut self,
+        host: PathBuf,
+        path: PathInContainer,
+        metadata: &Metadata,
+    ) -> Result<(), Problem> {
+        let kind = metadata.file_type();
+        if kind.is_dir() {
+            let mode = Mode::of_directory(metadata.mode());
+            self.entries.push((path.clone(), Entry::Directory { mode }));
+            self.visit(&host, &path)?;
+        } else if kind.is_symlink() {
+            let target = fs::read_link(&host).map_err(|cause| unreadable(&host, cause))?;
+            let target = target.into_os_string().into_vec();
+            self.entries.push((path, Entry::Symlink { target }));
+        } else if kind.is_file() {
+            if metadata.mode() & 0o400 == 0 {
+                let readable = Permissions::from_mode(metadata.mode() | 0o400);
+                fs::set_permissions(&host, readable).map_err(|cause| unreadable(&host, cause))?;
+            }
+            let mode = Mode::of_file(metadata.mode());
+            self.files.push((path, host, mode));
+        } else if kind.is_char_device() && metadata.rdev() == 0 {
+            self.removed.push(path);
+        } else {
+            self.special.push(path);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a directory of an upper one hides what is below it, as overlays mounted with
+/// `userxattr` say it.
+fn is_opaque(directory: &Path) -> bool {
+    let mut value = [0; 1];
+    rustix::fs::lgetxattr(directory, c"user.overlay.opaque", &mut value[..])
+        .is_ok_and(|length| &value[..length] == b"y")
+}
+
+fn unreadable(path: &Path, cause: io::Error) -> Problem {
+    Problem::Read {
+        path: path.to_owned(),
+        cause,
+    }
+}
