@@ -1,0 +1,19 @@
+//! Every field of a job specification, and what it means, shown by jobs that run.
+//!
+//! The chapter on job specifications has a table of the fields, with the names of the tests
+//! here that show each. Most of them write a field twice: in JSON for `maelstrom-run`, and in
+//! TOML for `cargo maelstrom`, which must make no difference. See [`both`].
+
+mod both;
+#[path = "../fixture/mod.rs"]
+mod fixture;
+#[path = "../fixture/need.rs"]
+mod need;
+
+mod binds;
+mod environment;
+mod identity;
+mod layers;
+mod mounts;
+mod network;
+mod prefixes;
