@@ -34,8 +34,8 @@ pub fn tools() -> Value {
     } } })
 }
 
-/// A variable of whoever runs the programs.
-const CLIENT: (&str, &str) = ("OF_THE_CLIENT", "red");
+/// Variables of whoever runs the programs.
+const CLIENT: [(&str, &str); 2] = [("OF_THE_CLIENT", "red"), ("BAR", "bar")];
 
 /// A workspace with a test that becomes whatever script it is given.
 pub fn project() -> Project {
@@ -59,7 +59,7 @@ pub fn jobs(project: &Project, options: &[&str], documents: &[Value]) -> Ended {
     }
     input.rewind().unwrap();
     let mut command = project.jobs(options);
-    let run = Run::of(command.env(CLIENT.0, CLIENT.1).stdin(input), project);
+    let run = Run::of(command.envs(CLIENT).stdin(input), project);
     Ended {
         succeeded: run.code == Some(0),
         stdout: run.stdout,
@@ -81,7 +81,7 @@ pub fn test(project: &Project, script: &str) -> Ended {
     let options = ["--message-format=json", "--ui=quiet", "--show-output"];
     let mut command = project.command(&options);
     command.args(["--", &format!("--script={script}")]);
-    let run = Run::of(command.env(CLIENT.0, CLIENT.1), project);
+    let run = Run::of(command.envs(CLIENT), project);
     let finished = run.of_tests("finished").pop().unwrap_or_default();
     let text = |key: &str| finished[key].as_str().unwrap_or_default().to_owned();
     Ended {

@@ -11,9 +11,16 @@ mod fixture;
 mod need;
 
 mod binds;
+mod directives;
 mod environment;
+mod examples;
 mod identity;
 mod layers;
 mod mounts;
 mod network;
+mod older;
+mod parents;
 mod prefixes;
+mod program;
+mod root;
+mod turns;

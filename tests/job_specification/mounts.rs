@@ -37,7 +37,7 @@ fn a_devices_mount_has_the_devices_that_it_names_and_they_work() {
                 { type = "devices", devices = ["full", "null", "random", "shm", "tty", "urandom", "zero"] },
             ]
         "#,
-        r#"
+        r"
             cd /dev
             stat -c '%n %F %t,%T' full null random tty urandom zero
             for device in random urandom zero; do head -c 3 $device | wc -c; done
@@ -46,7 +46,7 @@ fn a_devices_mount_has_the_devices_that_it_names_and_they_work() {
             ( echo too much >full ) 2>/dev/null || echo no space
             ls -A shm
             echo shared >shm/file && cat shm/file
-        "#,
+        ",
         "full character special file 1,7\n\
          null character special file 1,3\n\
          random character special file 1,8\n\
