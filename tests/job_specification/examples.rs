@@ -125,7 +125,7 @@ fn an_example_adds_stubs_to_what_it_inherits() {
     let job = json!({
         "parent": "image",
         "added_layers": [{ "stubs": ["/foo/{bar,baz}"] }],
-        "program": "/bin/ls",
+        "program": "/usr/bin/ls",
         "arguments": ["/foo"]
     });
     assert_eq!(one(&project(), job), "bar\nbaz\n");

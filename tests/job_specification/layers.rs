@@ -3,9 +3,9 @@
 use crate::both::{both, both_print, both_refuse, project};
 use crate::need::needs_containers;
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -147,8 +147,7 @@ fn a_programs_layer_has_programs_with_all_they_need_to_run() {
         "bin/greet",
         "#!/usr/bin/env bash\necho \"hello from $BASH\"\n",
     );
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&own, mode).unwrap();
+    fs::set_permissions(&own, Permissions::from_mode(0o755)).unwrap();
     both_print(
         &project,
         &json!({ "added_layers": [{ "programs": ["bin/greet", "bash", "findmnt"] }] }),

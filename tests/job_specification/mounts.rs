@@ -1,8 +1,9 @@
 //! The types of mounts but `bind`, and what holds for all of them.
 
-use crate::both::{both_print, both_refuse, project};
+use crate::both::{both_print, both_refuse, job, jobs, project, tools};
 use crate::need::needs_containers;
 use serde_json::json;
+use std::path::Path;
 
 /// Prints the type of the file system that is mounted at a place, as the kernel tells it.
 const TYPE_AT: &str = r#"
@@ -60,25 +61,28 @@ fn a_devices_mount_has_the_devices_that_it_names_and_they_work() {
 }
 
 #[test]
-fn a_device_fuse_can_be_had_where_the_machine_has_it() {
+fn a_device_fuse_is_there_for_jobs_if_this_machine_has_it() {
     needs_containers!();
-    if !std::path::Path::new("/dev/fuse").exists() {
-        println!("SKIPPED: needs /dev/fuse");
-        return;
+    let json = json!({
+        "added_layers": [{ "stubs": ["/dev/fuse"] }],
+        "added_mounts": [{ "type": "devices", "devices": ["fuse"] }]
+    });
+    let toml = r#"
+        added_layers = [{ stubs = ["/dev/fuse"] }]
+        added_mounts = [{ type = "devices", devices = ["fuse"] }]
+    "#;
+    if Path::new("/dev/fuse").exists() {
+        let look = "stat -c '%F %t,%T' /dev/fuse";
+        both_print(
+            &project(),
+            &json,
+            toml,
+            look,
+            "character special file a,e5\n",
+        );
+    } else {
+        both_refuse(&project(), &json, toml, "mount fuse at /dev/fuse");
     }
-    both_print(
-        &project(),
-        &json!({
-            "added_layers": [{ "stubs": ["/dev/fuse"] }],
-            "added_mounts": [{ "type": "devices", "devices": ["fuse"] }]
-        }),
-        r#"
-            added_layers = [{ stubs = ["/dev/fuse"] }]
-            added_mounts = [{ type = "devices", devices = ["fuse"] }]
-        "#,
-        "stat -c '%F %t,%T' /dev/fuse",
-        "character special file a,e5\n",
-    );
 }
 
 #[test]
@@ -174,16 +178,12 @@ fn what_a_job_leaves_in_a_tmp_mount_or_in_shm_is_not_there_for_the_next() {
         ]
     });
     let job = || {
-        crate::both::job(
+        job(
             &fields,
             "ls /scratch /dev/shm; echo >/scratch/a; echo >/dev/shm/b",
         )
     };
-    let ended = crate::both::jobs(
-        &project,
-        &["--slots=1"],
-        &[crate::both::tools(), job(), job(), job()],
-    );
+    let ended = jobs(&project, &["--slots=1"], &[tools(), job(), job(), job()]);
     assert_eq!(
         ended.stdout,
         "/dev/shm:\n\n/scratch:\n".repeat(3),

@@ -127,7 +127,7 @@ fn a_plain_list_drops_what_is_inherited_for_it_and_nothing_else() {
         "#,
     };
     family.prints(
-        "echo $LINE ${KEPT-dropped}; /bin/cat /generation; /usr/bin/id -u",
+        "echo $LINE ${KEPT-dropped}; cat /generation; id -u",
         "job dropped\nparent\n33\n",
     );
 }

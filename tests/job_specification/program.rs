@@ -13,8 +13,8 @@ fn with_tools(fields: &Value) -> Value {
         "added_layers": [
             { "files": { "/argument": "content\n" } },
             { "symlinks": [
-                { "link": "/first/tool", "target": "/bin/echo" },
-                { "link": "/second/tool", "target": "/bin/cat" }
+                { "link": "/first/tool", "target": "/usr/bin/echo" },
+                { "link": "/second/tool", "target": "/usr/bin/cat" }
             ] }
         ],
         "program": "tool",
