@@ -23,4 +23,5 @@ mod parents;
 mod prefixes;
 mod program;
 mod root;
+mod table;
 mod turns;
