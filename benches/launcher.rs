@@ -211,6 +211,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> Request<&'a str> {
         program,
         arguments: vec![NOTHING],
         environment: vec!["PATH=/usr/bin"],
+        slot_variable: true,
         timeout: Duration::ZERO,
         open_files: 1024,
         scratch_size: 1 << 30,

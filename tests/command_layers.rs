@@ -1,5 +1,9 @@
 //! `command` layers, made by real commands in real containers.
 
+#[path = "fixture/need.rs"]
+mod need;
+
+use need::needs_containers;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -58,22 +62,6 @@ impl Project {
         let left: Vec<_> = fs::read_dir(self.path("cache/tmp")).unwrap().collect();
         assert!(left.is_empty(), "{left:?}");
     }
-}
-
-/// Whether the program is in a container of ours already, where a directory for
-/// temporary files cannot hold what a command changes.
-macro_rules! needs_containers {
-    () => {
-        let doctor = Command::new(env!("CARGO_BIN_EXE_cargo-maelstrom"))
-            .args(["maelstrom", "doctor", "--target-dir"])
-            .arg(tempfile::tempdir().unwrap().path())
-            .output()
-            .unwrap();
-        if !doctor.status.success() {
-            println!("SKIPPED: no containers here");
-            return;
-        }
-    };
 }
 
 fn tools() -> Value {

@@ -1,5 +1,9 @@
 //! `maelstrom-run --tty`, called from an interactive shell at a real pseudo-terminal.
 
+#[path = "fixture/need.rs"]
+mod need;
+
+use need::needs_containers;
 use nix::libc;
 use nix::pty::openpty;
 use nix::sys::termios::{Termios, tcgetattr};
@@ -175,21 +179,6 @@ impl Drop for User {
         let _ = self.shell.kill();
         let _ = self.shell.wait();
     }
-}
-
-/// Returns from the test where no containers can be had.
-macro_rules! needs_containers {
-    () => {
-        let doctor = Command::new(env!("CARGO_BIN_EXE_cargo-maelstrom"))
-            .args(["maelstrom", "doctor", "--target-dir"])
-            .arg(tempfile::tempdir().unwrap().path())
-            .output()
-            .unwrap();
-        if !doctor.status.success() {
-            println!("SKIPPED: no containers here");
-            return;
-        }
-    };
 }
 
 #[test]

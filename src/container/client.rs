@@ -113,7 +113,7 @@ impl Launcher {
             .map_err(LauncherError::Lost)
     }
 
-    /// Lets the job's program start, with the number of its slot in `MAELSTROM_SLOT`.
+    /// Lets the job's program start on this slot.
     pub async fn start_program(&mut self, slot: u32) -> Result<(), LauncherError> {
         self.write_all(&slot.to_ne_bytes())
             .await

@@ -23,7 +23,7 @@ pub struct Program {
     /// These point into the job's message, mostly, and end in a null pointer.
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
-    /// The last variable.
+    /// The last variable, where the program is told its slot.
     slot: CString,
 }
 
@@ -39,9 +39,11 @@ impl Program {
         self.environment.clear();
         self.environment
             .extend(request.environment.iter().map(pointer));
-        self.slot = CString::new(format!("MAELSTROM_SLOT={slot}")).unwrap_or_default();
-        self.environment
-            .extend([self.slot.as_ptr(), std::ptr::null()]);
+        if request.slot_variable {
+            self.slot = CString::new(format!("MAELSTROM_SLOT={slot}")).unwrap_or_default();
+            self.environment.push(self.slot.as_ptr());
+        }
+        self.environment.push(std::ptr::null());
     }
 
     /// Executes the program, without capabilities unless it is uid 0; returns why it

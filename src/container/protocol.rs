@@ -89,6 +89,8 @@ pub struct Request<S> {
     pub arguments: Vec<S>,
     /// `NAME=VALUE`.
     pub environment: Vec<S>,
+    /// Whether the program finds the number of its slot in `MAELSTROM_SLOT`.
+    pub slot_variable: bool,
     /// Zero: none.
     pub timeout: Duration,
     /// The soft limit on open files; the hard limit is inherited.
@@ -174,6 +176,7 @@ impl<S: AsRef<[u8]>> Request<S> {
         w.string(self.program.as_ref())?;
         w.list(self.arguments.iter(), string)?;
         w.list(self.environment.iter(), string)?;
+        w.u32(u32::from(self.slot_variable));
         w.u64(self.timeout.as_nanos() as u64);
         w.u64(self.open_files);
         w.u64(self.scratch_size);
@@ -222,6 +225,7 @@ impl<'a> Request<&'a CStr> {
             program: r.string()?,
             arguments: r.list(Reader::string)?,
             environment: r.list(Reader::string)?,
+            slot_variable: r.u32()? != 0,
             timeout: Duration::from_nanos(r.u64()?),
             open_files: r.u64()?,
             scratch_size: r.u64()?,

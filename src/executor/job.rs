@@ -35,6 +35,8 @@ pub struct Job {
     pub container: Arc<Container>,
     pub program: Arc<str>,
     pub arguments: Vec<String>,
+    /// Whether it finds the number of its slot in `MAELSTROM_SLOT`.
+    pub slot_variable: bool,
     /// `None`: as long as it takes.
     pub timeout: Option<Duration>,
 }

@@ -149,6 +149,7 @@ impl LocalExecutor {
             program: &job.program,
             arguments: job.arguments.iter().map(String::as_str).collect(),
             environment: environment.iter().map(String::as_str).collect(),
+            slot_variable: job.slot_variable,
             timeout: job.timeout.unwrap_or(Duration::ZERO),
             open_files: self.settings.open_files,
             scratch_size: self.settings.scratch_size,

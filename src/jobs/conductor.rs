@@ -406,6 +406,8 @@ fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         container,
         program: spec.program.as_str().into(),
         arguments: spec.arguments.clone(),
+        // The specification names every variable.
+        slot_variable: false,
         timeout: spec.timeout,
     }
 }

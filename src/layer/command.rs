@@ -161,6 +161,7 @@ fn execute(command: &Command, store: &Store, place: &WorkPlace) -> Result<(), Pr
         program: program.into(),
         arguments,
         timeout: None,
+        slot_variable: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -203,7 +204,7 @@ fn printed(outcome: &Outcome) -> String {
     for captured in [&outcome.stdout, &outcome.stderr] {
         text.push_str(&String::from_utf8_lossy(&captured.head));
         if captured.omitted > 0 {
-            text.push_str(&format!("\n... {} bytes left out ...\n", captured.omitted));
+            text.push_str("\n...\n");
         }
         text.push_str(&String::from_utf8_lossy(&captured.tail));
     }

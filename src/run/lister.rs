@@ -171,6 +171,7 @@ pub fn job(
         container,
         program: program.into(),
         arguments: words,
+        slot_variable: true,
         timeout,
     }
 }

@@ -1,7 +1,7 @@
 //! The file system of the store is full.
 
 use crate::client::Client;
-use crate::host::needs_containers;
+use crate::need::needs_containers;
 use crate::project::Project;
 use nix::mount::MsFlags;
 use nix::sched::{CloneFlags, setns, unshare};

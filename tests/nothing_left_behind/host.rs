@@ -15,36 +15,6 @@ pub fn wait_until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Opti
     }
 }
 
-/// Whether containers can be had here; says so if not.
-pub fn has_containers() -> bool {
-    static DOCTOR: std::sync::LazyLock<Option<String>> = std::sync::LazyLock::new(|| {
-        let directory = tempfile::tempdir().unwrap();
-        let output = std::process::Command::new(env!("CARGO_BIN_EXE_cargo-maelstrom"))
-            .args(["maelstrom", "doctor", "--target-dir"])
-            .arg(directory.path())
-            .output()
-            .unwrap();
-        (!output.status.success()).then(|| String::from_utf8_lossy(&output.stdout).into_owned())
-    });
-    match &*DOCTOR {
-        None => true,
-        Some(text) => {
-            println!("SKIPPED: no containers here: {text}");
-            false
-        }
-    }
-}
-
-/// Returns from the test unless containers can be had here.
-macro_rules! needs_containers {
-    () => {
-        if !crate::host::has_containers() {
-            return;
-        }
-    };
-}
-pub(crate) use needs_containers;
-
 /// A number in a process's status, in KiB for sizes.
 pub fn status_value(process: i32, name: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;

@@ -1,7 +1,8 @@
 //! Ctrl-C and SIGTERM.
 
 use crate::client::{Client, Collected, Run};
-use crate::host::{Random, needs_containers};
+use crate::host::Random;
+use crate::need::needs_containers;
 use crate::project::Project;
 use nix::pty::openpty;
 use nix::sys::signal::Signal;

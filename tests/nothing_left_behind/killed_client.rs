@@ -1,7 +1,8 @@
 //! The client is killed, which it cannot do anything about.
 
 use crate::client::{Client, is_test};
-use crate::host::{Random, needs_containers};
+use crate::host::Random;
+use crate::need::needs_containers;
 use crate::project::Project;
 use nix::sys::signal::Signal;
 use std::fs;

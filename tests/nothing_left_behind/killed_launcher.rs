@@ -1,7 +1,8 @@
 //! Somebody else, the kernel short of memory perhaps, kills what runs a test.
 
 use crate::client::Run;
-use crate::host::{Random, needs_containers, wait_until};
+use crate::host::{Random, wait_until};
+use crate::need::needs_containers;
 use crate::processes::{self, Process};
 use crate::project::Project;
 use maelstrom::container::{LauncherConfig, NetworkKind};

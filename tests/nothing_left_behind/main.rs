@@ -8,6 +8,8 @@
 
 mod client;
 mod host;
+#[path = "../fixture/need.rs"]
+mod need;
 mod processes;
 mod project;
 

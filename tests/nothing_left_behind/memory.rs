@@ -1,6 +1,7 @@
 //! What a client and its launchers take of the machine's memory.
 
-use crate::host::{needs_containers, status_value, wait_until};
+use crate::host::{status_value, wait_until};
+use crate::need::needs_containers;
 use crate::project::Project;
 use std::fs;
 use std::time::Duration;

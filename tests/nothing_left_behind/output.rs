@@ -1,6 +1,6 @@
 //! Tests that print a lot, and readers of our output that go away.
 
-use crate::host::needs_containers;
+use crate::need::needs_containers;
 use crate::project::Project;
 use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;

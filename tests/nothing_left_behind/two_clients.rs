@@ -1,6 +1,6 @@
 //! Two clients at the same time in the same workspace.
 
-use crate::host::needs_containers;
+use crate::need::needs_containers;
 use crate::project::Project;
 
 #[test]

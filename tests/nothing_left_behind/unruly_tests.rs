@@ -1,7 +1,8 @@
 //! Tests that leave things behind or take too much.
 
 use crate::client::Client;
-use crate::host::{self, needs_containers, wait_until};
+use crate::host::{self, wait_until};
+use crate::need::needs_containers;
 use crate::project::Project;
 use std::collections::BTreeSet;
 use std::fs;
