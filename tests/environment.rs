@@ -3,7 +3,7 @@
 mod fixture;
 
 use fixture::{Project, Run};
-use std::{collections::BTreeMap, process::Command};
+use std::{collections::BTreeMap, fs, process::Command};
 
 #[test]
 fn shop_tests_find_what_they_find_under_cargo_test() {
@@ -202,4 +202,15 @@ fn shop_what_tests_leave_behind_is_gone_for_the_next() {
         "2",
     ]);
     assert_eq!(run.exits(0).summary()["passed"], 12);
+}
+
+#[test]
+fn outcomes_a_removed_directory_for_temporary_files_is_there_again() {
+    let project = Project::own("outcomes");
+    for _ in 0..2 {
+        project
+            .maelstrom(&["--test", "print", "passes_after_printing"])
+            .exits(0);
+        fs::remove_dir_all(project.target.join("tmp")).unwrap();
+    }
 }

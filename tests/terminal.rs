@@ -1,5 +1,6 @@
 //! `maelstrom-run --tty`, called from an interactive shell at a real pseudo-terminal.
 
+mod fixture;
 #[path = "fixture/need.rs"]
 mod need;
 
@@ -304,6 +305,45 @@ fn the_specification_may_come_through_a_pipe() {
     user.wait_for("job> ");
     user.enter("echo typed at $0");
     user.wait_for("typed at bash");
+}
+
+#[test]
+fn outcomes_the_very_container_of_a_failing_test_can_be_entered() {
+    needs_containers!();
+    let project = fixture::Project::own("outcomes");
+    let printed = project
+        .command(&["--print-spec", "name.equals(panics)"])
+        .output()
+        .unwrap();
+    assert!(printed.status.success(), "{printed:?}");
+    project.write("spec.json", &String::from_utf8(printed.stdout).unwrap());
+    let mut user = User::new();
+    user.enter(&format!("cd '{}'", project.root.display()));
+    user.wait_for("host> ");
+    // As it is, it is the test.
+    user.run("--tty --file spec.json");
+    user.wait_for("sums are hard");
+    user.wait_for("host> ");
+    user.expect_code(101);
+    // With a shell, one can look around, and run it by hand.
+    user.run("--add-programs sh,cat,ls --tty --file spec.json sh");
+    user.enter("PS1='job> '");
+    user.wait_for("job> ");
+    user.enter("ls && cat /etc/passwd && echo $CARGO_PKG_NAME $USER");
+    user.wait_for("Cargo.toml");
+    user.wait_for("maelstrom:x:1000:1000");
+    user.wait_for("outcomes maelstrom");
+    user.wait_for("job> ");
+    user.enter("echo changed >lib.rs");
+    user.wait_for("job> ");
+    user.enter("exit 9");
+    user.wait_for("host> ");
+    user.expect_code(9);
+    // What was written there is gone.
+    assert_ne!(
+        fs::read_to_string(project.root.join("lib.rs")).unwrap(),
+        "changed\n"
+    );
 }
 
 #[test]

@@ -91,6 +91,11 @@ pub struct Selecting {
     #[arg(short, long, visible_alias = "list-tests", group = "action")]
     pub list: bool,
 
+    /// Print the specification of each test that matches this pattern, as a job for
+    /// `maelstrom-run`, and run none
+    #[arg(long, value_name = "PATTERN", group = "action")]
+    pub print_spec: Option<String>,
+
     /// List the test binaries that would be built, building nothing
     #[arg(long, group = "action")]
     pub list_binaries: bool,

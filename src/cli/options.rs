@@ -44,6 +44,8 @@ pub enum Action {
     /// Build only.
     Build,
     ListTests,
+    /// Print the job of each test that is selected.
+    PrintSpec,
     ListBinaries,
     ListPackages,
     /// Run `cargo test --doc` with Cargo's options and these after `--`.
@@ -158,6 +160,8 @@ fn action(arguments: &Arguments, after: &AfterDashes, printed: String) -> Result
         Action::ListPackages
     } else if selecting.list_binaries {
         Action::ListBinaries
+    } else if selecting.print_spec.is_some() {
+        Action::PrintSpec
     } else if selecting.list || after.list {
         Action::ListTests
     } else {
@@ -208,10 +212,16 @@ fn run_ignored(arguments: &Arguments, after: &AfterDashes) -> Result<RunIgnored,
 }
 
 fn includes(arguments: &Arguments) -> Vec<RawPattern> {
-    let texts = arguments.selecting.include.iter();
-    texts
-        .map(|text| RawPattern {
-            option: "--include",
+    let selecting = &arguments.selecting;
+    let include = selecting.include.iter().map(|text| ("--include", text));
+    let print_spec = selecting
+        .print_spec
+        .iter()
+        .map(|text| ("--print-spec", text));
+    include
+        .chain(print_spec)
+        .map(|(option, text)| RawPattern {
+            option,
             text: text.clone(),
         })
         .collect()

@@ -47,7 +47,7 @@ pub struct Pile {
 /// that ask for the same layer at the same time wait for one to build it.
 pub struct LayerBuilder {
     store: Store,
-    libraries: Libraries,
+    pub(super) libraries: Libraries,
     layers: Mutex<HashMap<Recipe, Slot>>,
 }
 

@@ -20,6 +20,7 @@ pub mod libraries;
 mod paths;
 mod recipe;
 mod source;
+mod spelled;
 mod stack;
 pub mod tar;
 

@@ -61,12 +61,29 @@ pub struct Running {
     pub list_only: bool,
 }
 
+impl Running {
+    /// The job of a test.
+    pub fn job(&self, case: &Case, container: Arc<Container>) -> Job {
+        let mut arguments = case.arguments();
+        arguments.extend(self.test_arguments.iter().cloned());
+        lister::job(&case.binary, container, arguments, self.timeout(case))
+    }
+
+    fn timeout(&self, case: &Case) -> Option<Duration> {
+        match self.timeout {
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+            None => case.spec.timeout,
+        }
+    }
+}
+
 /// How a run ended.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Ending {
     pub summary: Summary,
     /// What a listing run found, in the order it was found.
-    pub listed: Vec<(Arc<TestBinary>, String)>,
+    pub listed: Vec<Case>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -395,10 +412,6 @@ impl Conductor {
             if !self.parts.selector.selects(&subject, test.ignored) {
                 continue;
             }
-            if self.parts.running.list_only {
-                self.ending.listed.push((binary.clone(), test.name));
-                continue;
-            }
             let spec = self.parts.directives.resolve(&subject);
             let ignored = spec.ignore || !self.parts.selector.runs(test.ignored);
             let case = Case {
@@ -407,6 +420,10 @@ impl Conductor {
                 whole,
                 spec,
             };
+            if self.parts.running.list_only {
+                self.ending.listed.push(case);
+                continue;
+            }
             if ignored {
                 self.ignored(&case);
             } else {
@@ -542,7 +559,7 @@ impl Conductor {
 
     fn start_test(&mut self, case: Case, container: &Arc<Container>, repeat: Option<Repeat>) {
         let id = self.new_id();
-        let job = self.job(&case, container);
+        let job = self.parts.running.job(&case, container.clone());
         let output = self.output(&case);
         let executor = self.parts.executor.clone();
         let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
@@ -565,25 +582,6 @@ impl Conductor {
                 },
             }
         });
-    }
-
-    fn job(&self, case: &Case, container: &Arc<Container>) -> Job {
-        let mut arguments = case.arguments();
-        arguments.extend(self.parts.running.test_arguments.iter().cloned());
-        lister::job(
-            &case.binary,
-            container.clone(),
-            arguments,
-            self.timeout(case),
-        )
-    }
-
-    fn timeout(&self, case: &Case) -> Option<Duration> {
-        match self.parts.running.timeout {
-            Some(Duration::ZERO) => None,
-            Some(limit) => Some(limit),
-            None => case.spec.timeout,
-        }
     }
 
     fn output(&self, case: &Case) -> Output {
@@ -632,7 +630,7 @@ impl Conductor {
                     self.ending.summary.not_run += 1;
                     return;
                 };
-                let limit = self.timeout(&case);
+                let limit = self.parts.running.timeout(&case);
                 let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
                 if !matches!(verdict.status, Status::Error { .. }) {
                     let passed = verdict.status == Status::Passed;

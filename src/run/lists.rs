@@ -1,16 +1,19 @@
-//! `--list`, `--list-binaries` and `--list-packages`: what would be run, on
-//! stdout. The last two build nothing.
+//! `--list`, `--list-binaries`, `--list-packages` and `--print-spec`: what would be
+//! run, on stdout. The second and the third build nothing.
 
+use super::case::Case;
+use super::conductor::Running;
+use super::test_container::{ContainerBuilder, ContainerError};
 use super::{SetUpError, preparation};
-use crate::cargo::TestBinary;
 use crate::cli::{ExitCode, MessageFormat, Options};
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 /// The test cases that were found.
-pub fn print_tests(options: &Options, listed: &[(Arc<TestBinary>, String)]) {
-    let lines = listed.iter().map(|(binary, name)| {
+pub fn print_tests(options: &Options, listed: &[Case]) {
+    let lines = listed.iter().map(|case| {
+        let (binary, name) = (&case.binary, &case.listed.name);
         let (package, kind, target) = (&binary.package.name, binary.kind.as_str(), &binary.target);
         match options.message_format {
             MessageFormat::Human => format!("{package} {kind}/{target} {name}"),
@@ -25,6 +28,23 @@ pub fn print_tests(options: &Options, listed: &[(Arc<TestBinary>, String)]) {
         }
     });
     print(lines);
+}
+
+/// The jobs of the test cases that were found.
+pub fn print_specs(
+    listed: &[Case],
+    running: &Running,
+    containers: &ContainerBuilder,
+) -> Result<(), ContainerError> {
+    let mut lines = Vec::new();
+    for case in listed {
+        let container = containers.container(&case.spec, &case.binary)?;
+        let job = running.job(case, Arc::new(container));
+        let spec = containers.job(&case.spec, &case.binary, &job)?;
+        lines.push(format!("{:#}", spec.to_json()));
+    }
+    print(lines.into_iter());
+    Ok(())
 }
 
 pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {

@@ -38,7 +38,6 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 
 /// Why nothing could be run. Shown to the user, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +72,8 @@ pub enum SetUpError {
         path: Utf8PathBuf,
         source: io::Error,
     },
+    #[error(transparent)]
+    Container(#[from] test_container::ContainerError),
     #[error("failed to start")]
     Start(#[source] io::Error),
 }
@@ -119,7 +120,9 @@ fn try_run(options: &Options) -> Result<ExitCode, SetUpError> {
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
         match &options.action {
-            Action::PrintConfig(_) | Action::Run | Action::ListTests => run_tests(options).await,
+            Action::PrintConfig(_) | Action::Run | Action::ListTests | Action::PrintSpec => {
+                run_tests(options).await
+            }
             Action::Build => build_only(options).await,
             Action::ListBinaries => lists::binaries(options).await,
             Action::ListPackages => lists::packages(options).await,
@@ -162,7 +165,7 @@ async fn build_only(options: &Options) -> Result<ExitCode, SetUpError> {
 
 /// Runs the tests, or lists them.
 async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
-    let list_only = options.action == Action::ListTests;
+    let list_only = options.action != Action::Run;
     let reporter = report::reporter(&report_settings(options, list_only));
     let stderr = if reporter.draws() {
         Stderr::Piped
@@ -183,16 +186,15 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     }
     let outcome = conduct(options, preparation, interrupts, &reporter, list_only).await;
     let finished = reporter.borrow_mut().finish();
-    let (ending, packages) = outcome?;
+    let ending = outcome?;
     finished.map_err(|source| SetUpError::Write {
         path: "standard output".into(),
         source,
     })?;
-    if list_only {
+    if options.action == Action::ListTests {
         lists::print_tests(options, &ending.listed);
     }
-    drop(packages);
-    Ok(exit_code(options, &ending, list_only))
+    Ok(exit_code(options, &ending))
 }
 
 /// The program's own log: what it does and when, on stderr.
@@ -214,15 +216,13 @@ pub(crate) fn start_log(level: LogLevel) {
         .init();
 }
 
-type Packages = Vec<Arc<crate::cargo::Package>>;
-
 async fn conduct(
     options: &Options,
     preparation: Preparation,
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
     list_only: bool,
-) -> Result<(Ending, Packages), SetUpError> {
+) -> Result<Ending, SetUpError> {
     let slots = options.settings.slots.value.0.get() as usize;
     let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
@@ -232,6 +232,24 @@ async fn conduct(
         .warm_up(network)
         .await
         .map_err(SetUpError::Machine)?;
+    let running = Running {
+        repeat: options.repeat.get(),
+        timeout: options
+            .settings
+            .timeout
+            .as_ref()
+            .map(|timeout| timeout.value.limit().unwrap_or_default()),
+        stop_after: options
+            .settings
+            .stop_after
+            .value
+            .failures()
+            .map(|n| u64::from(n.get())),
+        no_capture: options.no_capture,
+        inline_limit: options.settings.inline_limit.value.0 as usize,
+        test_arguments: options.test_arguments.clone(),
+        list_only,
+    };
     let parts = Parts {
         selector: preparation.selector,
         directives: preparation.directives,
@@ -241,24 +259,7 @@ async fn conduct(
         slots,
         history: preparation.history,
         reporter: reporter.clone(),
-        running: Running {
-            repeat: options.repeat.get(),
-            timeout: options
-                .settings
-                .timeout
-                .as_ref()
-                .map(|timeout| timeout.value.limit().unwrap_or_default()),
-            stop_after: options
-                .settings
-                .stop_after
-                .value
-                .failures()
-                .map(|n| u64::from(n.get())),
-            no_capture: options.no_capture,
-            inline_limit: options.settings.inline_limit.value.0 as usize,
-            test_arguments: options.test_arguments.clone(),
-            list_only,
-        },
+        running: running.clone(),
     };
     let (mut ending, mut history) = Conductor::new(parts)
         .run(preparation.build, interrupts)
@@ -276,22 +277,28 @@ async fn conduct(
             .borrow_mut()
             .report(&Event::Finished(&ending.summary));
     }
+    if options.action == Action::PrintSpec {
+        lists::print_specs(&ending.listed, &running, &preparation.containers)?;
+    }
     if let Err(error) = preparation.store.save() {
         tracing::warn!("{}", chain(&error));
     }
     if let Err(error) = preparation.store.evict() {
         tracing::warn!("{}", chain(&error));
     }
-    Ok((ending, preparation.packages))
+    Ok(ending)
 }
 
-fn exit_code(options: &Options, ending: &Ending, list_only: bool) -> ExitCode {
+fn exit_code(options: &Options, ending: &Ending) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
         Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
-        _ if list_only => ExitCode::Success,
+        _ if options.action == Action::PrintSpec && ending.listed.is_empty() => {
+            no_tests(options, "no test matches the pattern of `--print-spec`")
+        }
+        _ if options.action != Action::Run => ExitCode::Success,
         _ if tally.run() + tally.ignored == 0 => no_tests(options, "no tests were run"),
         _ => ExitCode::Success,
     }

@@ -3,11 +3,14 @@
 
 use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
-use crate::executor::Container;
+use crate::executor::{Container, Job};
 use crate::filter::TargetKind;
 use crate::layer::{LayerBuilder, LayerContext, LayerError, MountError, NoDirectory};
 use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{LayerSpec, Mount, PrefixOptions, escape_placeholders};
+use crate::spec::{
+    ContainerSpec, EnvironmentElement, JobSpec, LayerSpec, Mount, PrefixOptions,
+    escape_placeholders,
+};
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashSet};
@@ -116,6 +119,61 @@ impl ContainerBuilder {
         })
     }
 
+    /// What runs in such a container, as a job that is the same without a workspace, for
+    /// whoever starts it in the workspace's root.
+    pub fn job(
+        &self,
+        spec: &TestSpec,
+        binary: &TestBinary,
+        job: &Job,
+    ) -> Result<JobSpec, ContainerError> {
+        let context = self.context(Some(binary));
+        let mut layers = Vec::new();
+        for layer in spec
+            .container
+            .layers
+            .iter()
+            .chain(&self.own_layers(spec, binary))
+        {
+            layers.extend(self.layers.spell_out(layer, &context)?);
+        }
+        layers.push(LayerBuilder::spell_out_binaries(&programs(binary)));
+        let container = &job.container;
+        let mut vars: BTreeMap<_, _> = container
+            .environment
+            .iter()
+            .map(|(name, value)| (name.clone(), environment::escape(value)))
+            .collect();
+        if job.slot_variable {
+            vars.insert("MAELSTROM_SLOT".to_owned(), "0".to_owned());
+        }
+        Ok(JobSpec {
+            container: ContainerSpec {
+                environment: vec![EnvironmentElement { vars, extend: true }],
+                layers,
+                mounts: container
+                    .mounts
+                    .iter()
+                    .cloned()
+                    .map(Mount::escaped)
+                    .collect(),
+                network: container.network,
+                root_overlay: container.root_overlay.clone(),
+                working_directory: Some(container.working_directory.clone()),
+                user: container.user,
+                group: container.group,
+                init: container.init,
+                hostname: container.hostname.clone(),
+            },
+            program: job.program.to_string(),
+            arguments: job.arguments.clone(),
+            timeout: job.timeout,
+            estimated_duration: None,
+            priority: 0,
+            slots: spec.slots,
+        })
+    }
+
     /// The layer of the test binary and the programs it may start.
     pub fn binary_layer(&self, binary: &TestBinary) -> Result<Digest, ContainerError> {
         let context = self.context(Some(binary));
@@ -158,7 +216,11 @@ impl ContainerBuilder {
     fn own_layers(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<LayerSpec> {
         let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
         let mut directories = vec![escaped(&binary.package.directory)];
-        directories.extend(self.temporary_directory(binary).as_deref().map(escaped));
+        if let Some(directory) = self.temporary_directory(binary) {
+            // Cargo makes it when it builds, and not again if somebody removes it.
+            let _ = std::fs::create_dir_all(&directory);
+            directories.push(escaped(&directory));
+        }
         let mut layers = vec![LayerSpec::Paths {
             paths: directories,
             prefix: PrefixOptions::default(),

@@ -1,5 +1,6 @@
 //! The container half of a job spec.
 
+use super::escape_placeholders;
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
@@ -146,6 +147,18 @@ pub enum Mount {
 }
 
 impl Mount {
+    /// The same mount, where paths are written with placeholders.
+    #[must_use]
+    pub fn escaped(mut self) -> Self {
+        if let Self::Bind { local_path, .. } = &mut self {
+            *local_path = escape_placeholders(local_path.as_str()).into();
+        }
+        if let Some(mount_point) = self.mount_point_mut() {
+            *mount_point = escape_placeholders(mount_point.as_str()).into();
+        }
+        self
+    }
+
     /// Where it is made; devices have places of their own.
     pub fn mount_point_mut(&mut self) -> Option<&mut Utf8PathBuf> {
         match self {

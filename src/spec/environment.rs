@@ -100,6 +100,23 @@ pub fn expand(
     })
 }
 
+/// A value that expands to this text.
+pub fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('$') {
+        let after_dollars = rest[start..].trim_start_matches('$');
+        let end = rest.len() - after_dollars.len();
+        escaped.push_str(&rest[..end]);
+        if reference_body(after_dollars).is_some() {
+            escaped.push_str(&rest[start..end]);
+        }
+        rest = after_dollars;
+    }
+    escaped.push_str(rest);
+    escaped
+}
+
 /// Whether a value is well formed, so that only a missing variable can be in
 /// the way of expanding it.
 pub fn check_template(value: &str) -> Result<(), TemplateError> {

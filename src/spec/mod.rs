@@ -16,6 +16,7 @@ mod node;
 mod placeholder;
 mod source;
 mod toml;
+mod writing;
 
 pub use self::toml::parse_toml;
 pub use container::*;

@@ -186,6 +186,11 @@ fn piece() -> impl Strategy<Value = Piece> {
 
 proptest! {
     #[test]
+    fn escaped_text_expands_to_itself(text in "([$]|env\\{|prev\\{|X|\\})*") {
+        prop_assert_eq!(expand_one(&escape(&text)), Ok(text));
+    }
+
+    #[test]
     fn expansion_is_what_the_model_says(
         elements in vec((btree_map("[A-D]", vec(piece(), 0..4), 0..4), any::<bool>()), 0..5),
         initial in btree_map("[A-D]", "[0-9$]{0,3}", 0..4),

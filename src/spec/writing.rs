@@ -1,0 +1,277 @@
+//! A job as JSON, as [`read_job`](super::read_job) reads it.
+
+use super::{
+    CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, JobSpec, LayerSpec, Mount,
+    Network, PrefixOptions, RootOverlay,
+};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+
+impl JobSpec {
+    /// The job in full. Fields that are what they would be anyway are left out.
+    pub fn to_json(&self) -> Value {
+        let mut fields = self.container.to_json();
+        fields.insert("program".to_owned(), self.program.as_str().into());
+        let mut set = |name: &str, value: Option<Value>| {
+            fields.extend(value.map(|value| (name.to_owned(), value)));
+        };
+        let unless_empty = (!self.arguments.is_empty()).then(|| self.arguments.clone().into());
+        set("arguments", unless_empty);
+        set("timeout", self.timeout.map(seconds));
+        set("estimated_duration", self.estimated_duration.map(seconds));
+        set(
+            "priority",
+            (self.priority != 0).then(|| self.priority.into()),
+        );
+        set("slots", (self.slots != 1).then(|| self.slots.into()));
+        fields.into()
+    }
+}
+
+/// Whole where it is, to be read more easily.
+fn seconds(time: Duration) -> Value {
+    if time.subsec_nanos() == 0 {
+        time.as_secs().into()
+    } else {
+        time.as_secs_f64().into()
+    }
+}
+
+impl ContainerSpec {
+    fn to_json(&self) -> Map<String, Value> {
+        let usual = Self::default();
+        let mut fields = Map::new();
+        let mut set = |name: &str, is_usual: bool, value: Value| {
+            if !is_usual {
+                fields.insert(name.to_owned(), value);
+            }
+        };
+        set("layers", false, list(&self.layers, layer));
+        set(
+            "environment",
+            self.environment.is_empty(),
+            environment(&self.environment),
+        );
+        set("mounts", self.mounts.is_empty(), list(&self.mounts, mount));
+        set(
+            "network",
+            self.network == usual.network,
+            network(self.network),
+        );
+        set(
+            "root_overlay",
+            self.root_overlay == usual.root_overlay,
+            root_overlay(&self.root_overlay),
+        );
+        set(
+            "working_directory",
+            self.working_directory.is_none(),
+            json!(self.working_directory),
+        );
+        set("user", self.user == usual.user, self.user.into());
+        set("group", self.group == usual.group, self.group.into());
+        set("init", self.init == usual.init, self.init.into());
+        set(
+            "hostname",
+            self.hostname == usual.hostname,
+            json!(self.hostname),
+        );
+        fields
+    }
+}
+
+fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Value {
+    items.iter().map(write).collect::<Vec<_>>().into()
+}
+
+/// The short form where there is one.
+fn environment(elements: &[EnvironmentElement]) -> Value {
+    match elements {
+        [element] if element.extend => json!(element.vars),
+        _ => list(
+            elements,
+            |element| json!({ "vars": element.vars, "extend": element.extend }),
+        ),
+    }
+}
+
+fn network(network: Network) -> Value {
+    match network {
+        Network::Disabled => "disabled",
+        Network::Loopback => "loopback",
+        Network::Local => "local",
+    }
+    .into()
+}
+
+fn root_overlay(overlay: &RootOverlay) -> Value {
+    match overlay {
+        RootOverlay::None => "none".into(),
+        RootOverlay::Tmp => "tmp".into(),
+        RootOverlay::Local { upper, work } => {
+            json!({ "local": { "upper": upper, "work": work } })
+        }
+    }
+}
+
+fn mount(mount: &Mount) -> Value {
+    match mount {
+        Mount::Bind {
+            mount_point,
+            local_path,
+            read_only,
+        } => json!({
+            "type": "bind", "mount_point": mount_point, "local_path": local_path,
+            "read_only": read_only,
+        }),
+        Mount::Devices { devices } => {
+            let names: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
+            json!({ "type": "devices", "devices": names })
+        }
+        Mount::Devpts { mount_point } => json!({ "type": "devpts", "mount_point": mount_point }),
+        Mount::Mqueue { mount_point } => json!({ "type": "mqueue", "mount_point": mount_point }),
+        Mount::Proc { mount_point } => json!({ "type": "proc", "mount_point": mount_point }),
+        Mount::Sys { mount_point } => json!({ "type": "sys", "mount_point": mount_point }),
+        Mount::Tmp { mount_point } => json!({ "type": "tmp", "mount_point": mount_point }),
+    }
+}
+
+fn layer(layer: &LayerSpec) -> Value {
+    match layer {
+        LayerSpec::Tar { tar } => json!({ "tar": tar }),
+        LayerSpec::Glob { glob, prefix } => with_prefix(json!({ "glob": glob }), prefix),
+        LayerSpec::Paths { paths, prefix } => with_prefix(json!({ "paths": paths }), prefix),
+        LayerSpec::Stubs { stubs } => json!({ "stubs": stubs }),
+        LayerSpec::Symlinks { symlinks } => {
+            let symlinks = list(
+                symlinks,
+                |symlink| json!({ "link": symlink.link, "target": symlink.target }),
+            );
+            json!({ "symlinks": symlinks })
+        }
+        LayerSpec::SharedLibraryDependencies { binaries, prefix } => {
+            with_prefix(json!({ "shared_library_dependencies": binaries }), prefix)
+        }
+        LayerSpec::Files { files } => json!({ "files": files }),
+        LayerSpec::Programs { programs } => json!({ "programs": programs }),
+        LayerSpec::Source { source } => json!({ "source": source }),
+        LayerSpec::Command(spec) => command(spec),
+    }
+}
+
+fn with_prefix(mut layer: Value, prefix: &PrefixOptions) -> Value {
+    if prefix.follow_symlinks {
+        layer["follow_symlinks"] = true.into();
+    }
+    if prefix.canonicalize {
+        layer["canonicalize"] = true.into();
+    }
+    if let Some(path) = &prefix.strip_prefix {
+        layer["strip_prefix"] = path.as_str().into();
+    }
+    if let Some(path) = &prefix.prepend_prefix {
+        layer["prepend_prefix"] = path.as_str().into();
+    }
+    layer
+}
+
+fn command(spec: &CommandSpec) -> Value {
+    let mut layer = match &spec.command {
+        CommandLine::Shell(text) => json!({ "command": text }),
+        CommandLine::Words(words) => json!({ "command": words }),
+    };
+    if !spec.environment.is_empty() {
+        layer["environment"] = environment(&spec.environment);
+    }
+    if !spec.mounts.is_empty() {
+        layer["mounts"] = list(&spec.mounts, mount);
+    }
+    if spec.network != Network::default() {
+        layer["network"] = network(spec.network);
+    }
+    if let Some(path) = &spec.working_directory {
+        layer["working_directory"] = path.as_str().into();
+    }
+    layer
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::spec::{
+        Containers, Deprecations, JobDocument, JobSpec, Source, parse_json, read_job,
+    };
+
+    fn read(text: &str) -> JobSpec {
+        let job = parse_json(text)
+            .and_then(|node| read_job(&node, &mut Containers::new(), &mut Deprecations::default()));
+        match job {
+            Ok(JobDocument::Job(job)) => *job,
+            Ok(JobDocument::Containers) => panic!("containers"),
+            Err(mistake) => {
+                let source = Source { name: "f", text };
+                panic!("{}", source.explain(&mistake.span, &mistake.problem))
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_what_was_read() {
+        for text in [
+            r#"{ "layers": [{ "stubs": ["/x"] }], "program": "p" }"#,
+            r#"{
+                "layers": [
+                    { "tar": "a.tar" },
+                    { "glob": "*.x", "follow_symlinks": true, "canonicalize": true },
+                    { "paths": ["a", "/b"], "strip_prefix": "a", "prepend_prefix": "/c" },
+                    { "stubs": ["/{a,b}/"] },
+                    { "symlinks": [{ "link": "/l", "target": "t" }] },
+                    { "shared_library_dependencies": ["/bin/x"] },
+                    { "files": { "/f": "text\n" } },
+                    { "programs": ["sh"] },
+                    { "source": "<workspace-dir>" },
+                    { "command": "make" },
+                    {
+                        "command": ["make", ""],
+                        "environment": { "A": "$env{A:-}" },
+                        "mounts": [{ "type": "proc", "mount_point": "/proc" }],
+                        "network": "local",
+                        "working_directory": "/w"
+                    }
+                ],
+                "mounts": [
+                    { "type": "bind", "mount_point": "/b", "local_path": "b", "read_only": true },
+                    { "type": "devices", "devices": ["null", "shm"] },
+                    { "type": "devpts", "mount_point": "/dev/pts" },
+                    { "type": "mqueue", "mount_point": "/dev/mqueue" },
+                    { "type": "proc", "mount_point": "/proc" },
+                    { "type": "sys", "mount_point": "/sys" },
+                    { "type": "tmp", "mount_point": "/tmp" }
+                ],
+                "environment": [
+                    { "vars": { "A": "a" }, "extend": true },
+                    { "vars": { "A": "$prev{A}" }, "extend": false }
+                ],
+                "network": "loopback",
+                "root_overlay": { "local": { "upper": "u", "work": "w" } },
+                "working_directory": "/w", "user": 1, "group": 2, "init": true,
+                "hostname": "h", "program": "p", "arguments": ["", "a"], "timeout": 1.5,
+                "estimated_duration": 2, "priority": -3, "slots": 4
+            }"#,
+            r#"{ "layers": [{ "stubs": ["/x"] }], "environment": { "A": "a" },
+                 "root_overlay": "tmp", "network": "local", "program": "p", "timeout": 10 }"#,
+        ] {
+            let job = read(text);
+            let written = serde_json::to_string_pretty(&job.to_json()).unwrap();
+            assert_eq!(read(&written), job, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_as_usual_is_not_written() {
+        let job = read(r#"{ "layers": [{ "stubs": ["/x"] }], "program": "p" }"#);
+        assert_eq!(
+            job.to_json().to_string(),
+            r#"{"layers":[{"stubs":["/x"]}],"program":"p"}"#
+        );
+    }
+}
