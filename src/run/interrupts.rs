@@ -2,6 +2,7 @@
 
 use crate::cli::ExitCode;
 use crate::report::Cancellation;
+use nix::sys::signal::{SigSet, SigmaskHow};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -13,12 +14,23 @@ pub struct Interrupts {
 }
 
 impl Interrupts {
-    /// Must be called within a runtime.
+    /// Must be called within a runtime, and for the first time while there is one thread.
     pub fn watch() -> io::Result<Self> {
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        // A handler is there some time before it knows what to do; a signal that came in
+        // between would be lost, and so it comes afterwards.
+        let mut signals = SigSet::empty();
+        signals.add(nix::sys::signal::Signal::SIGINT);
+        signals.add(nix::sys::signal::Signal::SIGTERM);
+        let before = signals.thread_swap_mask(SigmaskHow::SIG_BLOCK)?;
+        let watched = || {
+            Ok(Self {
+                interrupt: signal(SignalKind::interrupt())?,
+                terminate: signal(SignalKind::terminate())?,
+            })
+        };
+        let watched = watched();
+        before.thread_set_mask()?;
+        watched
     }
 
     /// Waits for the next one. May be cancelled and called again.
