@@ -1,7 +1,11 @@
 //! What a container costs: jobs that do nothing, one after the other on each of
 //! two slots, in the container that tests get by default, against bare vfork and
-//! exec of the same program. Run with 1 and with 200 distinct containers, taking
-//! turns, since machines are noisy: only the ratios of one run mean something.
+//! exec of the same program. Run with 1 and with 200 distinct containers.
+//!
+//! And what `maelstrom-run` adds: the same jobs in the plainest container, once by a
+//! launcher and once as so many lines of JSON.
+//!
+//! All take turns, since machines are noisy: only the ratios of one run mean something.
 //!
 //! `cargo bench --bench launcher [-- JOBS [ROUNDS]]`
 
@@ -41,13 +45,34 @@ fn main() -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let mut times: [Vec<f64>; 3] = Default::default();
+    let default = |distinct| Containers::Default { distinct };
+    let mut times: [Vec<f64>; 5] = Default::default();
     for _ in 0..rounds {
         times[0].push(bare(jobs, &program));
-        times[1].push(contained(&runtime, trees.path(), &program, jobs, 1)?);
-        times[2].push(contained(&runtime, trees.path(), &program, jobs, MANY)?);
+        times[1].push(contained(
+            &runtime,
+            trees.path(),
+            &program,
+            jobs,
+            default(1),
+        )?);
+        times[2].push(contained(
+            &runtime,
+            trees.path(),
+            &program,
+            jobs,
+            default(MANY),
+        )?);
+        times[3].push(contained(
+            &runtime,
+            trees.path(),
+            &program,
+            jobs,
+            Containers::Plain,
+        )?);
+        times[4].push(streamed(trees.path(), &program, jobs)?);
     }
-    let [floor, one, many] = times.map(median);
+    let [floor, one, many, plain, streamed] = times.map(median);
     println!("{jobs} jobs, {SLOTS} slots, median of {rounds} rounds, ms per job:");
     println!("  bare vfork and exec        {floor:.3}");
     println!(
@@ -58,7 +83,25 @@ fn main() -> Result<(), Box<dyn Error>> {
         "  {MANY} distinct containers    {many:.3}   {:.2} x one",
         many / one
     );
+    println!(
+        "  1 plain container          {plain:.3}   {:.2} x bare",
+        plain / floor
+    );
+    println!(
+        "  a line of maelstrom-run    {streamed:.3}   {:.2} x plain, {} MiB at most",
+        streamed / plain,
+        peak_of_children()? / 1024
+    );
     Ok(())
+}
+
+/// What containers jobs run in.
+#[derive(Clone, Copy)]
+enum Containers {
+    /// That of tests, so many of them.
+    Default { distinct: usize },
+    /// That of a job which has layers and nothing else.
+    Plain,
 }
 
 /// A lower directory with the program and its libraries, and many small ones
@@ -132,11 +175,14 @@ fn contained(
     trees: &Path,
     program: &Path,
     jobs: usize,
-    distinct: usize,
+    containers: Containers,
 ) -> Result<f64, Box<dyn Error>> {
     let config = LauncherConfig {
         trees: trees.to_owned(),
-        network: NetworkKind::Loopback,
+        network: match containers {
+            Containers::Default { .. } => NetworkKind::Loopback,
+            Containers::Plain => NetworkKind::Disabled,
+        },
         binds: Vec::new(),
     };
     let tasks = tokio::task::LocalSet::new();
@@ -151,10 +197,19 @@ fn contained(
             let program = program.to_string_lossy().into_owned();
             slots.spawn_local(async move {
                 for number in 0..jobs / SLOTS {
-                    let distinct = (number % distinct).to_string();
-                    let end = launcher
-                        .run(&request(&program, &distinct), null(), null())
-                        .await;
+                    let distinct = match containers {
+                        Containers::Default { distinct } => (number % distinct).to_string(),
+                        Containers::Plain => "0".to_owned(),
+                    };
+                    let mut request = request(&program, &distinct);
+                    if let Containers::Plain = containers {
+                        request.root = Root::ReadOnly;
+                        request.mounts.clear();
+                        request.init = false;
+                        request.user = 0;
+                        request.group = 0;
+                    }
+                    let end = launcher.run(&request, null(), null()).await;
                     match end {
                         Ok(JobEnd::Ended(ended)) => assert_eq!(ended.wait_status, 0),
                         other => panic!("{other:?}"),
@@ -167,6 +222,38 @@ fn contained(
         }
         Ok(per_job(started, jobs))
     })
+}
+
+/// Milliseconds per job of `maelstrom-run`, whose cache has the layers from the first
+/// time on.
+fn streamed(directory: &Path, program: &Path, jobs: usize) -> Result<f64, Box<dyn Error>> {
+    let program = program.to_string_lossy();
+    let job = serde_json::json!({
+        "layers": [{ "paths": [program] }, { "shared_library_dependencies": [program] }],
+        "program": program,
+        "arguments": [NOTHING],
+    });
+    let run = |jobs: usize| -> Result<f64, Box<dyn Error>> {
+        let input = directory.join("jobs.json");
+        fs::write(&input, format!("{job}\n").repeat(jobs))?;
+        let started = Instant::now();
+        let status = Command::new(env!("CARGO_BIN_EXE_maelstrom-run"))
+            .args(["--config-file=-", "--slots", &SLOTS.to_string(), "--file"])
+            .arg(input)
+            .arg("--cache-root")
+            .arg(directory.join("cache"))
+            .status()?;
+        assert!(status.success(), "{status}");
+        Ok(per_job(started, jobs))
+    };
+    run(1)?;
+    run(jobs)
+}
+
+/// The largest resident set of any program that was run, in KiB.
+fn peak_of_children() -> Result<i64, Box<dyn Error>> {
+    use nix::sys::resource::{UsageWho, getrusage};
+    Ok(getrusage(UsageWho::RUSAGE_CHILDREN)?.max_rss())
 }
 
 /// The default container of tests.

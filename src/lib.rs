@@ -1,5 +1,67 @@
 //! Runs tests and other jobs, each in its own rootless micro-container.
 //!
+//! The programs are `cargo maelstrom` and `maelstrom-run`. A program of your own can run
+//! jobs as well, on this machine: it describes each by a [`JobSpec`], and awaits its
+//! [`Outcome`] from a [`Client`].
+//!
+//! ```standalone_crate
+//! use maelstrom::{Client, ClientSettings, ContainerSpec, JobSpec, LayerSpec, Status};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     // Containers are made by processes that are this program, too.
+//!     maelstrom::run_if_launcher();
+//!     let cache = tempfile::tempdir()?;
+//!     let job = JobSpec {
+//!         arguments: vec!["-c".into(), "echo hello from $HOSTNAME; exit 3".into()],
+//!         ..JobSpec::new(
+//!             "/bin/sh",
+//!             ContainerSpec {
+//!                 layers: vec![LayerSpec::Programs { programs: vec!["sh".into()] }],
+//!                 hostname: "inside".into(),
+//!                 ..ContainerSpec::default()
+//!             }
+//!             .with_variable("HOSTNAME", "inside"),
+//!         )
+//!     };
+//!     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//!     runtime.block_on(async {
+//!         let client = Client::start(&ClientSettings::new(cache.path())?).await?;
+//!         let outcome = client.run(&job, 1 << 20).await?;
+//!         assert_eq!(outcome.stdout.to_vec(), b"hello from inside\n");
+//!         assert_eq!(outcome.status, Status::Exited(3));
+//!         Ok(())
+//!     })
+//! }
+//! ```
+//!
+//! Jobs may as well be read from JSON, as `maelstrom-run` reads them, and any number can run
+//! at the same time: as many as there are slots do.
+//!
+//! ```standalone_crate
+//! use maelstrom::{Client, ClientSettings, JobSpec};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # maelstrom::run_if_launcher();
+//! # let cache = tempfile::tempdir()?;
+//! # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+//! # runtime.block_on(async {
+//! let echo = |word: &str| {
+//!     JobSpec::from_json(&format!(
+//!         r#"{{ "layers": [{{ "programs": ["echo"] }}], "program": "echo", "arguments": ["{word}"] }}"#
+//!     ))
+//! };
+//! let client = Client::start(&ClientSettings::new(cache.path())?).await?;
+//! let (one, two) = (echo("one")?, echo("two")?);
+//! let (one, two) = tokio::try_join!(client.run(&one, 1024), client.run(&two, 1024))?;
+//! assert_eq!([one.stdout.to_vec(), two.stdout.to_vec()], [b"one\n", b"two\n"]);
+//!
+//! let mistake = JobSpec::from_json(r#"{ "layers": [], "programm": "echo" }"#).unwrap_err();
+//! assert!(mistake.to_string().starts_with("1:17: unknown field `programm`"), "{mistake}");
+//! # Ok(())
+//! # })
+//! # }
+//! ```
+//!
 //! The rooms of the house, in the order data flows through them. Arrows point
 //! down only: a room may use the rooms below it, and `spec`, which is pure data.
 
@@ -20,4 +82,10 @@ pub mod executor;  // from a job to its outcome
 pub mod container; // namespaces, mounts, system calls
 pub mod report;    // what people and programs see
 pub mod run;       // the conductor: wires the rooms together
-pub mod jobs;      // the same for maelstrom-run
+pub mod client;    // running jobs, for other programs too
+pub mod jobs;      // maelstrom-run
+
+pub use client::{Client, ClientError, ClientSettings};
+pub use container::run_if_launcher;
+pub use executor::{Outcome, Status};
+pub use spec::{ContainerSpec, JobSpec, LayerSpec};

@@ -20,6 +20,11 @@ pub struct Captured {
 }
 
 impl Captured {
+    /// All that was kept.
+    pub fn to_vec(&self) -> Vec<u8> {
+        [self.head.as_slice(), &self.tail].concat()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.tail.is_empty() && self.omitted == 0
     }

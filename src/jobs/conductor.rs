@@ -1,18 +1,16 @@
 //! The loop of a run: what is read is prepared, what is prepared is queued, what is
 //! queued runs when a slot is free, and what has run is printed whole.
 
-use super::container::{ContainerBuilder, ContainerError};
 use super::input::Input;
 use super::terminal::{JobTerminal, UserTerminal};
 use super::{Ending, JobsError};
+use crate::client::{Client, ContainerError, executable};
 use crate::config::EscapeCharacter;
-use crate::executor::{
-    Captured, Container, Job, LocalExecutor, Outcome, Output, Sink, Status, Stream,
-};
+use crate::executor::{Captured, Container, Job, Outcome, Output, Sink, Status, Stream};
 use crate::report;
 use crate::run::chain;
 use crate::run::interrupts::Interrupts;
-use crate::schedule::{Held, Queue, Rank, Slots};
+use crate::schedule::{Held, Queue, Rank};
 use crate::spec::{
     ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, read_job,
 };
@@ -32,9 +30,7 @@ const MOST_WAITING: usize = 1000;
 const MOST_CONTAINERS: usize = 1000;
 
 pub struct Conductor {
-    executor: Rc<LocalExecutor>,
-    slots: Rc<Slots>,
-    builder: Arc<ContainerBuilder>,
+    client: Client,
     /// What messages call the input.
     name: String,
     /// Those that the input defined.
@@ -58,16 +54,9 @@ enum Group {
 }
 
 impl Conductor {
-    pub fn new(
-        executor: Rc<LocalExecutor>,
-        slots: usize,
-        builder: Arc<ContainerBuilder>,
-        name: String,
-    ) -> Self {
+    pub fn new(client: Client, name: String) -> Self {
         Self {
-            executor,
-            slots: Rc::new(Slots::new(slots)),
-            builder,
+            client,
             name,
             named: Containers::new(),
             notes: Deprecations::default(),
@@ -144,7 +133,7 @@ impl Conductor {
         let outcome = tokio::select! {
             biased;
             _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            outcome = self.executor.run(&job, output, ready(Some(0))) => outcome,
+            outcome = self.client.executor.run(&job, output, ready(Some(0))) => outcome,
         };
         if let Some(error) = failure.borrow_mut().take() {
             return Err(JobsError::Write(error));
@@ -178,7 +167,7 @@ impl Conductor {
             served = terminal.serve() => {
                 return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
             }
-            outcome = self.executor.run(&job, output, ready(Some(0))) => outcome,
+            outcome = self.client.executor.run(&job, output, ready(Some(0))) => outcome,
         };
         terminal.finish().await.map_err(JobsError::Terminal)?;
         ending(outcome)
@@ -209,7 +198,7 @@ impl Conductor {
             program.clone_into(&mut job.program);
             arguments.clone_into(&mut job.arguments);
         }
-        let (builder, spec) = (self.builder.clone(), job.container.clone());
+        let (builder, spec) = (self.client.builder.clone(), job.container.clone());
         let preparing = tokio::task::spawn_blocking(move || builder.container(&spec));
         let prepared = tokio::select! {
             biased;
@@ -284,7 +273,7 @@ impl Conductor {
                 self.complain(&message);
             }
             None => {
-                let (builder, spec) = (self.builder.clone(), job.container.clone());
+                let (builder, spec) = (self.client.builder.clone(), job.container.clone());
                 self.prepared
                     .insert(spec.clone(), Group::Preparing(vec![job]));
                 self.preparing.spawn_blocking(move || {
@@ -321,11 +310,11 @@ impl Conductor {
 
     fn start_jobs(&mut self) {
         // While one runs on a slot, others get ready for it or go away.
-        while self.running.len() < 3 * self.slots.total() {
+        while self.running.len() < 3 * self.client.slots.total() {
             let Some((spec, container)) = self.queue.pop() else {
                 break;
             };
-            let (executor, slots) = (self.executor.clone(), self.slots.clone());
+            let (executor, slots) = (self.client.executor.clone(), self.client.slots.clone());
             let job = executable(&spec, container);
             self.running.spawn_local(async move {
                 let mut held = None;
@@ -399,15 +388,4 @@ fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Sink {
             failure.borrow_mut().get_or_insert(error);
         }
     })
-}
-
-fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
-    Job {
-        container,
-        program: spec.program.as_str().into(),
-        arguments: spec.arguments.clone(),
-        // The specification names every variable.
-        slot_variable: false,
-        timeout: spec.timeout,
-    }
 }

@@ -2,29 +2,20 @@
 //! JSON job specs says.
 
 mod conductor;
-mod container;
 mod escape;
 mod input;
 mod terminal;
 
 use crate::cli::{JobAction, JobOptions};
-use crate::container::LauncherError;
-use crate::executor::{LocalExecutor, Settings};
-use crate::layer::LayerBuilder;
+use crate::client::{Client, ClientError, ClientSettings, current_directory};
 use crate::report;
 use crate::run::interrupts::Interrupts;
 use crate::run::{chain, start_log};
-use crate::spec::{LayerSpec, Network};
-use crate::store::{Store, StoreError};
-use camino::Utf8PathBuf;
 use conductor::Conductor;
-use container::ContainerBuilder;
 use input::Input;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::rc::Rc;
-use std::sync::Arc;
 use terminal::UserTerminal;
 
 /// Why no job could be run, or no further one. Shown to the user, with its causes.
@@ -33,13 +24,7 @@ enum JobsError {
     #[error("failed to read `{path}`")]
     Read { path: PathBuf, source: io::Error },
     #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(
-        "{}; {}; `cargo maelstrom doctor` examines this machine",
-        chain(.0),
-        crate::container::doctor::remedy()
-    )]
-    Machine(LauncherError),
+    Client(#[from] ClientError),
     #[error("failed to start")]
     Start(#[source] io::Error),
     #[error("failed to write what a job printed")]
@@ -98,45 +83,26 @@ pub fn run(options: &JobOptions) -> ExitCode {
 }
 
 fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
-    let project = std::env::current_dir()
-        .and_then(|directory| {
-            Utf8PathBuf::from_path_buf(directory).map_err(|path| {
-                let message = format!("the current directory {} is not UTF-8", path.display());
-                io::Error::new(io::ErrorKind::InvalidData, message)
-            })
-        })
-        .map_err(JobsError::Start)?;
-    let input = Input::open(options.file.as_deref())?;
-    let store = Store::open(&options.cache_root, options.cache_size)?;
-    if let Some(note) = store.discarded() {
-        report::to_stderr(format_args!("warning: {note}"));
-    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(JobsError::Start)?;
     let tasks = tokio::task::LocalSet::new();
     let ending = tasks.block_on(&runtime, async {
-        let settings =
-            Settings::of_process(store.trees(), options.slots).map_err(JobsError::Start)?;
-        let executor = LocalExecutor::new(settings, options.slots);
-        executor
-            .warm_up(Network::Disabled)
-            .await
-            .map_err(JobsError::Machine)?;
-        let conductor = Conductor::new(
-            Rc::new(executor),
-            options.slots,
-            Arc::new(ContainerBuilder::new(
-                LayerBuilder::new(store.clone()),
-                project,
-                (!options.add_programs.is_empty()).then(|| LayerSpec::Programs {
-                    programs: options.add_programs.clone(),
-                }),
-            )),
-            input.name().to_owned(),
-        );
         let interrupts = Interrupts::watch().map_err(JobsError::Start)?;
+        let input = Input::open(options.file.as_deref())?;
+        let client = Client::start(&ClientSettings {
+            slots: options.slots,
+            cache_root: options.cache_root.clone(),
+            cache_size: options.cache_size,
+            project: current_directory().map_err(JobsError::Start)?,
+            add_programs: options.add_programs.clone(),
+        })
+        .await?;
+        if let Some(note) = client.discarded() {
+            report::to_stderr(format_args!("warning: {note}"));
+        }
+        let conductor = Conductor::new(client, input.name().to_owned());
         match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {
@@ -153,8 +119,5 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
     });
     // A thread that still waits for input holds nobody up.
     runtime.shutdown_background();
-    // What the cache could not remember costs time only.
-    let _ = store.save();
-    let _ = store.evict();
     ending
 }

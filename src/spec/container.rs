@@ -40,6 +40,17 @@ impl Default for ContainerSpec {
     }
 }
 
+impl ContainerSpec {
+    /// The same container with one more variable, whose value is taken as it is.
+    #[must_use]
+    pub fn with_variable(mut self, name: &str, value: &str) -> Self {
+        let vars = BTreeMap::from([(name.to_owned(), super::environment::escape(value))]);
+        self.environment
+            .push(EnvironmentElement { vars, extend: true });
+        self
+    }
+}
+
 /// One step in computing a job's environment: the variables are expanded
 /// against the map so far, then merged into it or put in its place.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -86,6 +86,8 @@ pub enum Problem {
         "a job must be a table of fields, not a list; write jobs one after another, without `[`, `,` and `]`"
     )]
     JobList,
+    #[error("this defines containers, but there is no job")]
+    NoJob,
     #[error("a job needs the field `layers`, or a `parent` that gives them")]
     NoLayers,
     #[error("{what} needs the field `{field}`")]

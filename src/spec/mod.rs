@@ -25,7 +25,7 @@ pub use fields::{
     Beneath, ContainerFields, Field, JobDocument, ParentRef, Written, read_job, seconds,
 };
 pub use inheritance::{Containers, DEFAULT, EMPTY};
-pub use job::JobSpec;
+pub use job::{JobSpec, NotAJob};
 pub use json::{JsonStream, Piece, parse_json};
 pub use mistake::{Choices, Deprecated, Deprecations, Mistake, Problem, UsedAndSetRemedy};
 pub use node::{Entry, Map, Node, Place, Span, Spanned, Value};

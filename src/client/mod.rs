@@ -1,0 +1,159 @@
+//! Running jobs on this machine: what the library is for, and `maelstrom-run` built on.
+
+mod container;
+
+pub(crate) use container::ContainerBuilder;
+pub use container::ContainerError;
+
+use crate::container::LauncherError;
+use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings};
+use crate::layer::LayerBuilder;
+use crate::schedule::Slots;
+use crate::spec::{JobSpec, LayerSpec, Network};
+use crate::store::{Store, StoreError};
+use camino::Utf8PathBuf;
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// How a [`Client`] is set up.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// How many jobs run at once.
+    pub slots: usize,
+    /// Where layers are kept. May be shared with other clients, in other processes too.
+    pub cache_root: PathBuf,
+    /// How large the cache may get, in bytes.
+    pub cache_size: u64,
+    /// Where relative paths of this machine start; an absolute path.
+    pub project: Utf8PathBuf,
+    /// Programs that every container gets besides its own layers, as by a layer of the
+    /// kind `programs` on top of them.
+    pub add_programs: Vec<String>,
+}
+
+impl ClientSettings {
+    /// A client that keeps its layers in `cache_root`, up to 10 GiB, and runs one job for
+    /// each processor in the current directory.
+    pub fn new(cache_root: impl Into<PathBuf>) -> Result<Self, ClientError> {
+        Ok(Self {
+            slots: std::thread::available_parallelism().map_or(1, usize::from),
+            cache_root: cache_root.into(),
+            cache_size: 10 << 30,
+            project: current_directory().map_err(ClientError::Start)?,
+            add_programs: Vec::new(),
+        })
+    }
+}
+
+/// The current directory, if it is UTF-8, as paths in specifications are.
+pub(crate) fn current_directory() -> io::Result<Utf8PathBuf> {
+    Utf8PathBuf::from_path_buf(std::env::current_dir()?).map_err(|path| {
+        let message = format!("the current directory {} is not UTF-8", path.display());
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
+}
+
+/// Why a client could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// This machine makes no containers.
+    #[error(
+        "{}; {}; `cargo maelstrom doctor` examines this machine",
+        crate::run::chain(.0),
+        crate::container::doctor::remedy()
+    )]
+    Machine(LauncherError),
+    #[error("failed to start")]
+    Start(#[source] io::Error),
+}
+
+/// Runs jobs in containers of this machine, for use on one thread.
+///
+/// The program that has one must call [`run_if_launcher`](crate::run_if_launcher) first
+/// thing in its `main`: the processes that make containers are that same program.
+pub struct Client {
+    pub(crate) executor: Rc<LocalExecutor>,
+    pub(crate) slots: Rc<Slots>,
+    pub(crate) builder: Arc<ContainerBuilder>,
+    store: Store,
+}
+
+impl Client {
+    /// Opens the cache and makes sure that containers can be had. Must be called within
+    /// a runtime of tokio that has I/O and time enabled.
+    pub async fn start(settings: &ClientSettings) -> Result<Self, ClientError> {
+        let store = Store::open(&settings.cache_root, settings.cache_size)?;
+        let limits =
+            Settings::of_process(store.trees(), settings.slots).map_err(ClientError::Start)?;
+        let executor = LocalExecutor::new(limits, settings.slots);
+        executor
+            .warm_up(Network::Disabled)
+            .await
+            .map_err(ClientError::Machine)?;
+        let topmost = (!settings.add_programs.is_empty()).then(|| LayerSpec::Programs {
+            programs: settings.add_programs.clone(),
+        });
+        let layers = LayerBuilder::new(store.clone());
+        let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
+        Ok(Self {
+            executor: Rc::new(executor),
+            slots: Rc::new(Slots::new(settings.slots)),
+            builder: Arc::new(builder),
+            store,
+        })
+    }
+
+    /// A note to the user, if the cache had another format and its content had to be
+    /// discarded.
+    pub fn discarded(&self) -> Option<&str> {
+        self.store.discarded()
+    }
+
+    /// Runs a job to its end, as soon as there are slots for it. What it prints is in the
+    /// outcome, up to `limit` bytes of each stream. A container or program that cannot be
+    /// had makes an outcome with the status `Error`. Dropping the future kills the job.
+    ///
+    /// Layers are built once, however many jobs have them.
+    pub async fn run(&self, spec: &JobSpec, limit: usize) -> Result<Outcome, ContainerError> {
+        let (builder, container) = (self.builder.clone(), spec.container.clone());
+        let building = tokio::task::spawn_blocking(move || builder.container(&container));
+        let (container, warnings) = building.await.expect("building does not panic")?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        let job = executable(spec, Arc::new(container));
+        let mut held = None;
+        let turn = async {
+            let slots = self.slots.clone().take(spec.slots as usize).await;
+            Some(held.insert(slots).number())
+        };
+        let outcome = self
+            .executor
+            .run(&job, Output::Capture { limit }, turn)
+            .await;
+        Ok(outcome.expect("it gets a slot"))
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        // What the cache could not remember costs time only.
+        let _ = self.store.save();
+        let _ = self.store.evict();
+    }
+}
+
+/// A job ready to run.
+pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
+    Job {
+        container,
+        program: spec.program.as_str().into(),
+        arguments: spec.arguments.clone(),
+        timeout: spec.timeout,
+        slot_variable: false,
+    }
+}
