@@ -31,11 +31,11 @@ pub enum StoreError {
     )]
     CannotLock { root: PathBuf, cause: io::Error },
     #[error(
-        "the store {} has another format ({found}) and a running client uses it; wait for that \
-         client to end, or choose another place for the store",
+        "the store {} {foreign}, and a running client uses it; wait for that client to end, or \
+         choose another place for the store",
         root.display()
     )]
-    OtherFormatInUse { root: PathBuf, found: String },
+    ForeignInUse { root: PathBuf, foreign: Foreign },
     #[error("cannot read {}: {cause}", path.display())]
     Read { path: PathBuf, cause: io::Error },
     #[error("{} is not a regular file", path.display())]
@@ -52,6 +52,16 @@ pub enum StoreError {
         digest: Digest,
         path: PathInContainer,
     },
+}
+
+/// Why the content of a store is of no use; a part of a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Foreign {
+    #[error("has another format ({0})")]
+    Format(String),
+    /// Jobs could not read its files, whose owner no job has.
+    #[error("belongs to another user (uid {0})")]
+    User(u32),
 }
 
 impl StoreError {

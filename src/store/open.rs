@@ -1,6 +1,6 @@
 //! Opening a store, and what a client has open of it.
 
-use super::error::write_error;
+use super::error::{Foreign, write_error};
 use super::lock::{LockFile, Subject};
 use super::memory::Memory;
 use super::removal::remove_tree;
@@ -20,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// their own besides.
 const VERSION: &str = "maelstrom store 1\n";
 
-/// Everything of a store but `lock`, `version` and `tmp`, which stay.
+/// Everything of a store but `lock`, `version` and `tmp`.
 const CONTENT: [&str; 7] = [
     "blobs",
     "manifests",
@@ -83,7 +83,7 @@ impl Store {
         };
         let discarded = {
             let _opening = lock.hold(Subject::Opening).map_err(cannot_lock)?;
-            let discarded = discard_other_format(root, &lock, size_limit)?;
+            let discarded = discard_foreign(root, &lock, size_limit)?;
             lock.share(Subject::Store).map_err(cannot_lock)?;
             for name in ["blobs", "manifests", "marks", "trees", "values", "tmp"] {
                 let path = root.join(name);
@@ -112,9 +112,9 @@ impl Store {
                     .unwrap_or_default(),
                 user: geteuid().as_raw(),
                 group: getegid().as_raw(),
-                discarded: discarded.map(|found| {
+                discarded: discarded.map(|foreign| {
                     let root = root.display();
-                    format!("discarded the content of {root}, which has another format ({found})")
+                    format!("discarded the content of {root}, which {foreign}")
                 }),
                 root: root.to_owned(),
             }),
@@ -285,30 +285,30 @@ pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the content of a store of another format, and returns what the format
-/// was; then the store is of this format. The caller has the lock on opening.
-fn discard_other_format(
+/// Removes the content of a store that is not ours, and returns why; then the store is of
+/// this format and this user. The caller has the lock on opening.
+fn discard_foreign(
     root: &Path,
     lock: &LockFile,
     size_limit: u64,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Option<Foreign>, StoreError> {
     let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
     let path = root.join("version");
-    let found = match fs::read(&path) {
-        Ok(found) if found == VERSION.as_bytes() => return Ok(None),
-        Ok(found) => Some(String::from_utf8_lossy(&found).trim().to_owned()),
+    let foreign = match fs::read(&path) {
+        Ok(found) if found == VERSION.as_bytes() => match other_user(root, &path) {
+            Ok(None) => return Ok(None),
+            Ok(Some(user)) => Some(Foreign::User(user)),
+            Err(cause) => return Err(failed("look at", &path, cause)),
+        },
+        // A file cut short by a crash says nothing about what else is there.
+        Ok(found) if found.is_empty() => Some(Foreign::Format("unknown".to_owned())),
+        Ok(found) => Some(Foreign::Format(
+            String::from_utf8_lossy(&found).trim().to_owned(),
+        )),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(cause) => return Err(failed("read", &path, cause)),
     };
-    // A file cut short by a crash says nothing about what else is there.
-    let found = found.map(|found| {
-        if found.is_empty() {
-            "unknown".to_owned()
-        } else {
-            found
-        }
-    });
-    if let Some(found) = &found {
+    if let Some(foreign) = &foreign {
         let alone = lock
             .try_hold(Subject::Store)
             .map_err(|cause| StoreError::CannotLock {
@@ -316,21 +316,37 @@ fn discard_other_format(
                 cause,
             })?;
         let Some(_alone) = alone else {
-            return Err(StoreError::OtherFormatInUse {
+            return Err(StoreError::ForeignInUse {
                 root: root.to_owned(),
-                found: found.clone(),
+                foreign: foreign.clone(),
             });
         };
-        for name in CONTENT {
+        for name in CONTENT.into_iter().chain(["tmp"]) {
             let path = root.join(name);
             remove(&path).map_err(|cause| failed("remove", &path, cause))?;
         }
     }
     let new = root.join("version.new");
-    fs::write(&new, VERSION)
+    // Not what another user left there, which would stay theirs.
+    remove(&new)
+        .and_then(|()| fs::write(&new, VERSION))
         .and_then(|()| fs::rename(&new, &path))
         .map_err(|cause| failed("write", &path, cause))?;
-    Ok(found)
+    Ok(foreign)
+}
+
+/// The owner of a file in `root`, if it is not who the files are that we make there.
+fn other_user(root: &Path, file: &Path) -> io::Result<Option<u32>> {
+    let owner = fs::metadata(file)?.uid();
+    if owner == geteuid().as_raw() {
+        return Ok(None);
+    }
+    // On some file systems everything belongs to one user, whoever makes it.
+    let ours = tempfile::NamedTempFile::new_in(root)?
+        .as_file()
+        .metadata()?
+        .uid();
+    Ok((owner != ours).then_some(owner))
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -531,15 +531,33 @@ fn a_store_of_another_format_is_discarded_with_a_note() {
 }
 
 #[test]
+fn a_store_of_another_user_is_discarded_with_a_note() {
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED: needs root");
+        return;
+    }
+    let place = Place::new();
+    add_small_tree(&place.open(), b"x");
+    // As far as one can tell, all of it: the version is written with the first.
+    std::os::unix::fs::chown(place.root().join("version"), Some(12345), None).unwrap();
+    let store = place.open();
+    let note = format!(
+        "discarded the content of {}, which belongs to another user (uid 12345)",
+        place.root().display()
+    );
+    assert_eq!(store.discarded(), Some(note.as_str()));
+    assert_eq!(fs::read_dir(store.trees()).unwrap().count(), 0);
+    drop(store);
+    assert_eq!(place.open().discarded(), None);
+}
+
+#[test]
 fn a_store_of_another_format_that_is_in_use_is_left_alone() {
     let place = Place::new();
     let _user = place.open();
     fs::write(place.root().join("version"), "maelstrom store 0\n").unwrap();
     let error = Store::open(&place.root(), 0).err().unwrap();
-    assert!(
-        matches!(&error, StoreError::OtherFormatInUse { .. }),
-        "{error}"
-    );
+    assert!(matches!(&error, StoreError::ForeignInUse { .. }), "{error}");
     assert!(place.root().join("trees").exists());
 }
 
