@@ -190,14 +190,14 @@ fn what_a_container_lacks_is_named() {
     ]
     .map(|field| directory.refusal(&echo("word", &format!(", {field}"))));
     insta::assert_snapshot!(told.concat(), @r"
-    error: mount tmp at /no/such: No such file or directory (os error 2)
-    error: mount tmp at /file: Not a directory (os error 20)
-    error: mount null at /dev/null: No such file or directory (os error 2)
+    error: mount tmp at /no/such: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
+    error: mount tmp at /file: Not a directory (os error 20); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
+    error: mount null at /dev/null: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
     error: the `bind` mount at /directory wants <directory>/no-such, which is not there; make it first
-    error: mount a host path at /no/such: No such file or directory (os error 2)
-    error: mount a host path at /file: Not a directory (os error 20)
-    error: enter the working directory /no/such: No such file or directory (os error 2)
-    error: enter the working directory /file: Not a directory (os error 20)
+    error: mount a host path at /no/such: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
+    error: mount a host path at /file: Not a directory (os error 20); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
+    error: enter the working directory /no/such: No such file or directory (os error 2); a layer has to bring it, a `stubs` layer for one
+    error: enter the working directory /file: Not a directory (os error 20); a layer has to bring it, a `stubs` layer for one
     error: `root_overlay` wants a directory <directory>/no-such, which is not there; make it first
     error: failed to compute the environment variable `A`: its value refers to `$env{NO_SUCH_VARIABLE}`, but the client's environment has no variable `NO_SUCH_VARIABLE`; set it, or give a default: `$env{NO_SUCH_VARIABLE:-...}`
     error: failed to compute the environment variable `A`: its value refers to `$prev{A}`, but the job's environment so far has no variable `A`; set it, or give a default: `$prev{A:-...}`
@@ -243,8 +243,8 @@ fn a_program_that_cannot_be_run_is_named() {
     ]
     .map(|job| directory.refusal(job));
     insta::assert_snapshot!(told.concat(), @r"
-    error: execute /no/such: No such file or directory (os error 2)
-    error: execute no-such: No such file or directory (os error 2)
+    error: execute /no/such: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does
+    error: execute no-such: No such file or directory (os error 2); no directory of the job's `PATH` has it; a layer has to bring it, a `programs` layer for one
     error: execute /file: Permission denied (os error 13)
     error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`
     error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`
@@ -253,7 +253,7 @@ fn a_program_that_cannot_be_run_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         stderr(&output),
-        "error: execute /no/such: No such file or directory (os error 2)\n"
+        "error: execute /no/such: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does\n"
     );
 }
 

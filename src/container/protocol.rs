@@ -260,6 +260,33 @@ pub struct StepError {
 }
 
 impl StepError {
+    /// What to do about it, where that can be told.
+    pub fn remedy(&self) -> Option<&'static str> {
+        use nix::libc::{ENOENT, ENOTDIR};
+        if ![ENOENT, ENOTDIR].contains(&self.errno) {
+            return None;
+        }
+        let (verb, object) = self.step.split_once(' ')?;
+        match verb {
+            "mount" if object.contains(" at ") => Some(
+                "a `stubs` layer makes mount points: files, and directories where the path ends \
+                 in `/`",
+            ),
+            "enter" if object.starts_with("the working directory ") => {
+                Some("a layer has to bring it, a `stubs` layer for one")
+            }
+            "execute" if !object.contains('/') => Some(
+                "no directory of the job's `PATH` has it; a layer has to bring it, a `programs` \
+                 layer for one",
+            ),
+            "execute" => Some(
+                "a layer has to bring it, and the loader or interpreter that it names, as a \
+                 `programs` layer does",
+            ),
+            _ => None,
+        }
+    }
+
     pub fn new(step: impl Into<String>, error: &io::Error) -> Self {
         Self {
             step: step.into(),

@@ -186,7 +186,10 @@ impl LocalExecutor {
         self.buffers.borrow_mut().push(buffer);
         self.pool.put_back(config, launcher);
         Ok(Some(match end {
-            JobEnd::NotStarted(error) => Outcome::error(error.to_string()),
+            JobEnd::NotStarted(error) => Outcome::error(match error.remedy() {
+                Some(remedy) => format!("{error}; {remedy}"),
+                None => error.to_string(),
+            }),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
                 stdout,
