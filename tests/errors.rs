@@ -370,6 +370,17 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
 }
 
 #[test]
+fn plain_a_test_without_its_libraries_is_told_how_to_get_them() {
+    let project = Project::own("plain");
+    project.directives(
+        "[[directives]]\nfilter = 'name.equals(first)'\ninclude_shared_libraries = false",
+    );
+    let run = project.maelstrom(&[]).exits(100);
+    let hint = "`include_shared_libraries = true` adds the loader and libraries";
+    assert!(run.stderr.contains(hint), "{}", run.stderr);
+}
+
+#[test]
 fn plain_a_glob_without_a_match_is_a_warning_for_all_who_have_it() {
     let project = Project::own("plain");
     project.directives(

@@ -51,7 +51,7 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) 
     }
     if let Status::Error(message) = &outcome.status
         && message.starts_with("execute ")
-        && message.ends_with("(os error 2)")
+        && message.contains("(os error 2)")
     {
         hints.push(
             "the program, or the loader that it was linked to start with, is not in the container; \
