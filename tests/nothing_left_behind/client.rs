@@ -1,11 +1,12 @@
 //! A running `cargo maelstrom`, and what it tells.
 
 use crate::host;
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{SigHandler, Signal, kill, signal};
 use nix::unistd::Pid;
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -35,12 +36,12 @@ pub struct Run {
 
 impl Client {
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command
+        command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .stderr(Stdio::piped());
+        // SAFETY: system calls only.
+        let mut child = unsafe { command.pre_exec(heed_signals) }.spawn().unwrap();
         let stderr = Collected::from(child.stderr.take().unwrap());
         Self::around(child, Some(stderr))
     }
@@ -121,6 +122,16 @@ impl Client {
             peak: self.peak,
         }
     }
+}
+
+/// Signals mean to a client what they usually do, also where these tests run in the
+/// background of a shell and ignore them.
+pub fn heed_signals() -> io::Result<()> {
+    for number in [Signal::SIGINT, Signal::SIGTERM] {
+        // SAFETY: the default disposition installs no code.
+        unsafe { signal(number, SigHandler::SigDfl) }?;
+    }
+    Ok(())
 }
 
 /// What comes out of a pipe or a terminal, read by a thread.

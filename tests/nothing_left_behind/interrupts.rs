@@ -1,6 +1,6 @@
 //! Ctrl-C and SIGTERM.
 
-use crate::client::{Client, Collected, Run};
+use crate::client::{Client, Collected, Run, heed_signals};
 use crate::host::Random;
 use crate::need::needs_containers;
 use crate::project::Project;
@@ -36,7 +36,7 @@ impl AtTerminal {
         let enter = || {
             nix::unistd::setsid()?;
             rustix::process::ioctl_tiocsctty(std::io::stdin())?;
-            Ok(())
+            heed_signals()
         };
         // SAFETY: system calls only.
         let child = unsafe { command.pre_exec(enter) }.spawn().unwrap();
