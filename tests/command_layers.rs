@@ -277,6 +277,7 @@ fn a_command_layer_that_was_interrupted_is_made_anew() {
         assert!(!status.success());
         if signal == Signal::SIGINT {
             assert_eq!(status.code(), Some(130));
+            project.assert_no_temporary_files();
         }
         fs::remove_file(project.path("shared/started")).unwrap();
     }

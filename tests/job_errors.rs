@@ -253,7 +253,7 @@ fn a_program_that_cannot_be_run_is_named() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         stderr(&output),
-        "error: execute /no/such: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does\n"
+        "error: execute /no/such: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does; `--add-programs /no/such` adds the one of this machine\n"
     );
 }
 

@@ -17,12 +17,22 @@ const PROGRAM: Program = Program {
     prefix: "MAELSTROM_RUN_",
 };
 
+const EXAMPLES: &str = "\
+Examples:
+  maelstrom-run <jobs.json                       run all jobs, as they come
+  maelstrom-run --one --file job.json            run one, and end as it ends
+  maelstrom-run --tty -f job.json --add-programs sh,ls sh
+                                                 look around in its container
+
+Exit codes: 0 all jobs ended well, 1 one did not or the input is wrong, 96 the command line is
+wrong, 130 interrupted; with --one and --tty the job's own";
+
 /// Run programs, each in a container as its JSON job specification says
 ///
 /// Reads specifications one after another and starts each as soon as it is complete. What a job
 /// prints is shown when it has ended.
 #[derive(Debug, Parser)]
-#[command(name = "maelstrom-run", version)]
+#[command(name = "maelstrom-run", version, after_help = EXAMPLES, max_term_width = 110)]
 struct Arguments {
     /// Run only the first job, and end as it ends
     ///
@@ -45,12 +55,12 @@ struct Arguments {
     #[arg(value_name = "PROGRAM", trailing_var_arg = true)]
     program: Vec<String>,
 
-    /// Add programs of this machine to every container, with their libraries: to look around
-    /// in it, for example
-    #[arg(long, value_name = "PROGRAMS", value_delimiter = ',')]
+    /// Add these programs of this machine to every container, with their libraries: to look
+    /// around in it, for example
+    #[arg(long, value_name = "NAME,...", value_delimiter = ',', value_parser = program_name)]
     add_programs: Vec<String>,
 
-    /// With --tty: the escape character (default: ^])
+    /// With --tty: the escape character, such as ~ or ^a (default: ^])
     #[arg(long, value_name = "CHAR", value_parser = value::<EscapeCharacter>)]
     escape_char: Option<EscapeCharacter>,
 
@@ -62,7 +72,7 @@ struct Arguments {
     #[arg(long, value_name = "DIR", value_parser = value::<Directory>)]
     cache_root: Option<Directory>,
 
-    /// How large the cache may get
+    /// How large the cache may get (default: 10 GiB)
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     cache_size: Option<ByteSize>,
 
@@ -72,6 +82,13 @@ struct Arguments {
 
     #[command(flatten)]
     shared: SharedConfiguring,
+}
+
+fn program_name(text: &str) -> Result<String, &'static str> {
+    match text.trim() {
+        "" => Err("there is no name before or after a comma"),
+        name => Ok(name.to_owned()),
+    }
 }
 
 /// What `maelstrom-run` is to do, and how.

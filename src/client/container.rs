@@ -57,6 +57,11 @@ impl ContainerBuilder {
         }
     }
 
+    /// As [`LayerBuilder::end_commands`].
+    pub fn end_commands(&self) {
+        self.layers.end_commands();
+    }
+
     /// The container, and what is to be said about its layers.
     pub fn container(
         &self,

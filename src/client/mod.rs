@@ -141,6 +141,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
+        self.builder.end_commands();
         // What the cache could not remember costs time only.
         let _ = self.store.save();
         let _ = self.store.evict();

@@ -16,6 +16,7 @@ use crate::spec::{
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::future::ready;
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -138,7 +139,7 @@ impl Conductor {
         if let Some(error) = failure.borrow_mut().take() {
             return Err(JobsError::Write(error));
         }
-        ending(outcome)
+        ending(outcome, program)
     }
 
     /// Runs the first job of the input at a terminal of its own, which the user's is
@@ -154,6 +155,8 @@ impl Conductor {
         let Some(mut job) = self.first_job(input, program, &mut interrupts).await? else {
             return Ok(Ending::INTERRUPTED);
         };
+        // Whoever sits there ends it when it is time.
+        job.timeout = None;
         // What kind of terminal it is, only this side knows.
         if let Ok(kind) = std::env::var("TERM") {
             let environment = &mut Arc::make_mut(&mut job.container).environment;
@@ -170,7 +173,7 @@ impl Conductor {
             outcome = self.client.executor.run(&job, output, ready(Some(0))) => outcome,
         };
         terminal.finish().await.map_err(JobsError::Terminal)?;
-        ending(outcome)
+        ending(outcome, program)
     }
 
     /// The first job of the input, ready to run, with `program` in the place of its own
@@ -350,8 +353,8 @@ impl Conductor {
     }
 }
 
-/// How the program ends whose only job went so.
-fn ending(outcome: Option<Outcome>) -> Result<Ending, JobsError> {
+/// How the program ends whose only job went so; `program` took the place of the job's own.
+fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsError> {
     Ok(match outcome.map(|outcome| outcome.status) {
         Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
         Some(Status::Signaled(signal)) => Ending::Signal(signal),
@@ -359,7 +362,18 @@ fn ending(outcome: Option<Outcome>) -> Result<Ending, JobsError> {
             report::to_stderr(format_args!("timed out"));
             Ending::FAILURE
         }
-        Some(Status::Error(message)) => return Err(JobsError::Specification(message)),
+        Some(Status::Error(mut message)) => {
+            if let [program, ..] = program
+                && message.starts_with(&format!("execute {program}: "))
+            {
+                // Writing to a string does not fail.
+                let _ = write!(
+                    message,
+                    "; `--add-programs {program}` adds the one of this machine"
+                );
+            }
+            return Err(JobsError::Specification(message));
+        }
         None => Ending::FAILURE,
     })
 }

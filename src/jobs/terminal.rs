@@ -35,19 +35,17 @@ pub struct UserTerminal {
 }
 
 impl UserTerminal {
-    /// Standard input and output where they are terminals, otherwise that of the
-    /// session. `None`: there is none.
+    /// Standard input if it is a terminal, otherwise that of the session. `None`: there
+    /// is none. What is printed goes to standard output, whatever that is.
     pub fn find() -> Option<Self> {
         let session = || {
             let mut options = File::options();
             options.read(true).write(true).open("/dev/tty").ok()
         };
-        let standard = |fd: &dyn AsFd| {
-            let fd = fd.as_fd();
-            isatty(fd).then(|| fd.try_clone_to_owned().ok().map(File::from))?
-        };
-        let keyboard = standard(&io::stdin()).or_else(session)?;
-        let screen = standard(&io::stdout()).or_else(session)?;
+        let own = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().ok().map(File::from);
+        let stdin = isatty(io::stdin()).then(|| own(&io::stdin())).flatten();
+        let keyboard = stdin.or_else(session)?;
+        let screen = own(&io::stdout())?;
         let cooked = tcgetattr(&keyboard).ok()?;
         Some(Self {
             keyboard,
@@ -67,7 +65,7 @@ impl UserTerminal {
     }
 
     fn size(&self) -> Option<Winsize> {
-        tcgetwinsize(&self.screen).ok()
+        tcgetwinsize(&self.keyboard).ok()
     }
 }
 

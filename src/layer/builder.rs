@@ -1,6 +1,7 @@
 //! Building layers, each once.
 
 use super::assembly::{Assembly, HostFile, Reading, Trust};
+use super::command::Commands;
 use super::libraries::{self, Closure, Libraries, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
@@ -49,6 +50,7 @@ pub struct LayerBuilder {
     store: Store,
     pub(super) libraries: Libraries,
     layers: Mutex<HashMap<Recipe, Slot>>,
+    commands: Commands,
 }
 
 /// What has come of a recipe, once somebody has tried.
@@ -60,7 +62,19 @@ impl LayerBuilder {
             store,
             libraries: Libraries::new(),
             layers: Mutex::default(),
+            commands: Commands::new(),
         }
+    }
+
+    /// The `command` layer that has been in the making for longest, as messages call it.
+    pub fn running_command(&self) -> Option<String> {
+        self.commands.longest()
+    }
+
+    /// Kills the commands that run for `command` layers, whose layers are then errors,
+    /// and waits until nothing is left of them.
+    pub fn end_commands(&self) {
+        self.commands.end();
     }
 
     pub fn store(&self) -> &Store {
@@ -248,7 +262,9 @@ impl LayerBuilder {
             Recipe::Directory { directory } => source::add_whole(directory, assembly),
             Recipe::Command(command) => {
                 let trusted = assembly.trust == Trust::Remembered;
-                let changed = command::run(command, assembly.store, trusted)?;
+                let name = recipe.to_string();
+                let changed =
+                    command::run(command, &name, assembly.store, trusted, &self.commands)?;
                 assembly.manifest = changed.manifest;
                 assembly.whole = changed.whole;
                 assembly.warnings = changed.warnings;

@@ -11,7 +11,7 @@ use super::recipe::Command;
 use super::{Entry, Manifest, Mode, PathInContainer, Problem, stack};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings, Status};
 use crate::spec::{CommandLine, RootOverlay};
-use crate::store::{Digest, Store, WorkDirectory, parallel};
+use crate::store::{Digest, Store, WorkDirectory, parallel, remove_tree};
 use camino::Utf8PathBuf;
 use std::fmt;
 use std::fs::{self, File, Metadata, Permissions};
@@ -20,7 +20,9 @@ use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
 
 /// What is cached for a command; to be renamed when that, or how commands are run,
 /// changes.
@@ -57,14 +59,82 @@ impl fmt::Display for CommandFailure {
     }
 }
 
+/// The commands that run now, which may have to end before their time.
+pub(super) struct Commands {
+    names: Mutex<Vec<String>>,
+    one_has_ended: Condvar,
+    end: watch::Sender<bool>,
+}
+
+/// A command that runs, until this is dropped.
+struct UnderWay<'a> {
+    commands: &'a Commands,
+    name: &'a str,
+}
+
+impl Commands {
+    pub fn new() -> Self {
+        Self {
+            names: Mutex::default(),
+            one_has_ended: Condvar::new(),
+            end: watch::Sender::new(false),
+        }
+    }
+
+    /// The one that has been running longest.
+    pub fn longest(&self) -> Option<String> {
+        self.names().first().cloned()
+    }
+
+    /// Kills them all, and waits until nothing of them is left, though not for ever.
+    pub fn end(&self) {
+        const LONGEST: Duration = Duration::from_secs(5);
+        self.end.send_replace(true);
+        let some = |names: &mut Vec<String>| !names.is_empty();
+        let _ = self
+            .one_has_ended
+            .wait_timeout_while(self.names(), LONGEST, some);
+    }
+
+    fn start<'a>(&'a self, name: &'a str) -> UnderWay<'a> {
+        self.names().push(name.to_owned());
+        UnderWay {
+            commands: self,
+            name,
+        }
+    }
+
+    fn names(&self) -> MutexGuard<'_, Vec<String>> {
+        self.names.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut names = self.commands.names();
+        if let Some(index) = names.iter().position(|name| name == self.name) {
+            names.remove(index);
+        }
+        self.commands.one_has_ended.notify_all();
+    }
+}
+
 /// Runs a command, unless what it changed is still known and `trusted`.
-pub(super) fn run(command: &Command, store: &Store, trusted: bool) -> Result<Changed, Problem> {
+pub(super) fn run(
+    command: &Command,
+    name: &str,
+    store: &Store,
+    trusted: bool,
+    commands: &Commands,
+) -> Result<Changed, Problem> {
     let key = key(command);
     if trusted && let Some(known) = known(store, &key) {
         return Ok(known);
     }
+    tracing::info!("{name} is made");
+    let _under_way = commands.start(name);
     let directory = WorkPlace::new(store)?;
-    execute(command, store, &directory)?;
+    execute(command, store, &directory, commands)?;
     let changed = collect(command, store, &directory.path().join("upper"))?;
     store.cache(CHANGES, &key, value(&changed).as_bytes())?;
     Ok(changed)
@@ -122,6 +192,20 @@ impl WorkPlace {
         Ok(place)
     }
 
+    /// Removes what is in it, although a command that was killed just now may still be
+    /// on its way out.
+    fn clear(&self) {
+        const PAUSE: Duration = Duration::from_millis(5);
+        const ATTEMPTS: u32 = 400;
+        for _ in 0..ATTEMPTS {
+            let removed = ["upper", "work"].map(|name| remove_tree(&self.path().join(name)));
+            if removed.iter().all(Result::is_ok) {
+                return;
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+
     fn path(&self) -> &Path {
         match self {
             Self::InStore(directory) => directory.path(),
@@ -130,7 +214,12 @@ impl WorkPlace {
     }
 }
 
-fn execute(command: &Command, store: &Store, place: &WorkPlace) -> Result<(), Problem> {
+fn execute(
+    command: &Command,
+    store: &Store,
+    place: &WorkPlace,
+    commands: &Commands,
+) -> Result<(), Problem> {
     let directory = |name| {
         Utf8PathBuf::from_path_buf(place.path().join(name)).map_err(|path| {
             let message = format!("the path {} is not UTF-8", path.display());
@@ -170,9 +259,18 @@ fn execute(command: &Command, store: &Store, place: &WorkPlace) -> Result<(), Pr
     let settings = Settings::of_process(store.trees(), 1).map_err(Problem::Start)?;
     let executor = LocalExecutor::new(settings, 1);
     let output = Output::Capture { limit: MOST_OUTPUT };
-    let outcome = runtime
-        .block_on(executor.run(&job, output, ready(Some(0))))
-        .unwrap_or_else(|| Outcome::error("it was not run".to_owned()));
+    let mut end = commands.end.subscribe();
+    let outcome = runtime.block_on(async {
+        tokio::select! {
+            outcome = executor.run(&job, output, ready(Some(0))) => outcome,
+            _ = end.wait_for(|end| *end) => None,
+        }
+    });
+    let Some(outcome) = outcome else {
+        drop(executor);
+        place.clear();
+        return Err(Problem::Interrupted);
+    };
     let how = match &outcome.status {
         Status::Exited(0) => return Ok(()),
         Status::Exited(code) => format!("the command failed with exit code {code}"),

@@ -53,6 +53,8 @@ pub enum Problem {
     Mount(#[from] MountError),
     #[error("{0}")]
     Command(CommandFailure),
+    #[error("the command was interrupted")]
+    Interrupted,
     #[error("cannot start the command: {0}")]
     Start(io::Error),
     #[error("{} does not exist", .0.display())]

@@ -25,7 +25,8 @@ pub struct Board {
     /// What Cargo is doing, in its words.
     build: Option<(String, String)>,
     listing: Vec<String>,
-    packing: Option<(String, u64)>,
+    /// What is being done for layers, and to what.
+    packing: Option<(&'static str, String)>,
     waiting: u64,
     running: BTreeMap<TestId, Running>,
     tally: Tally,
@@ -67,7 +68,12 @@ impl Board {
                 self.tally.errors += 1;
             }
             Event::Packing { what, bytes } => {
-                self.packing = Some((readable(what.as_bytes(), false), *bytes));
+                let what = readable(what.as_bytes(), false);
+                let text = format!("{what} ({} so far)", Bytes(*bytes));
+                self.packing = Some(("Packing", text));
+            }
+            Event::RunningCommand { layer } => {
+                self.packing = Some(("Running", readable(layer.as_bytes(), false)));
             }
             Event::Packed => self.packing = None,
             Event::Queued(count) => self.waiting += count,
@@ -132,12 +138,8 @@ impl Board {
                 ));
             }
         }
-        if let Some((what, bytes)) = &self.packing {
-            lines.push(format!(
-                "{} {what} ({} so far)",
-                label("Packing"),
-                Bytes(*bytes)
-            ));
+        if let Some((verb, what)) = &self.packing {
+            lines.push(format!("{} {what}", label(verb)));
         }
         if self.total() > 0 {
             let verb = if self.cancelled {

@@ -37,6 +37,10 @@ pub enum Event<'a> {
         /// Packed so far in the whole run.
         bytes: u64,
     },
+    /// The command of this layer runs, for what is being packed.
+    RunningCommand {
+        layer: &'a str,
+    },
     /// No layer is being built any more, for now.
     Packed,
     /// So many more test cases (and repetitions) are waiting for a slot. Each

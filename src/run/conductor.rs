@@ -700,6 +700,7 @@ impl Conductor {
         self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();
         self.prepared_for.clear();
+        self.parts.containers.end_commands();
         let unprepared = self.containers.values_mut().map(|group| match group {
             Group::Preparing(cases) => std::mem::take(cases).len(),
             Group::Ready(_) | Group::Failed(_) => 0,
@@ -710,7 +711,9 @@ impl Conductor {
 
     fn tick(&mut self) {
         self.started_tests.tell_slow();
-        if let Some(binary) = self.prepared_for.first() {
+        if let Some(layer) = self.parts.containers.running_command() {
+            self.report(&Event::RunningCommand { layer: &layer });
+        } else if let Some(binary) = self.prepared_for.first() {
             self.report(&Event::Packing {
                 what: &case::view(binary).to_string(),
                 bytes: self.parts.containers.bytes_read(),

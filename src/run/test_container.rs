@@ -75,6 +75,16 @@ impl ContainerBuilder {
         self.layers.store().bytes_read()
     }
 
+    /// As [`LayerBuilder::running_command`].
+    pub fn running_command(&self) -> Option<String> {
+        self.layers.running_command()
+    }
+
+    /// As [`LayerBuilder::end_commands`].
+    pub fn end_commands(&self) {
+        self.layers.end_commands();
+    }
+
     /// Warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings

@@ -10,7 +10,7 @@ use std::time::Duration;
 impl JobSpec {
     /// The job in full. Fields that are what they would be anyway are left out.
     pub fn to_json(&self) -> Value {
-        let mut fields = self.container.to_json();
+        let mut fields = Map::new();
         fields.insert("program".to_owned(), self.program.as_str().into());
         let mut set = |name: &str, value: Option<Value>| {
             fields.extend(value.map(|value| (name.to_owned(), value)));
@@ -24,6 +24,7 @@ impl JobSpec {
             (self.priority != 0).then(|| self.priority.into()),
         );
         set("slots", (self.slots != 1).then(|| self.slots.into()));
+        fields.extend(self.container.to_json());
         fields.into()
     }
 }
@@ -271,7 +272,7 @@ mod tests {
         let job = read(r#"{ "layers": [{ "stubs": ["/x"] }], "program": "p" }"#);
         assert_eq!(
             job.to_json().to_string(),
-            r#"{"layers":[{"stubs":["/x"]}],"program":"p"}"#
+            r#"{"program":"p","layers":[{"stubs":["/x"]}]}"#
         );
     }
 }

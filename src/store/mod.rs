@@ -76,6 +76,7 @@ pub use import::Import;
 pub use manifest::{Entry, Manifest, ManifestError, Mode};
 pub use open::{Store, WorkDirectory};
 pub use path::{PathError, PathInContainer};
+pub use removal::remove_tree;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// As [`fs::remove_dir_all`], also where directories may not be read or written by
-/// their owner, who calls this.
+/// their owner, who calls this, and where there is nothing.
 pub fn remove_tree(directory: &Path) -> io::Result<()> {
     match fs::remove_dir_all(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             open_up(directory)?;
             fs::remove_dir_all(directory)

@@ -64,6 +64,15 @@ fn building_listing_and_packing_have_a_line_each() {
     ⠸    Listing fd-find test/cli and 1 more
     ⠸    Packing target/debug/deps/cli (24.0 MiB so far)
     "#);
+    let command = Event::RunningCommand {
+        layer: "the `command` layer `make`",
+    };
+    show.update(300, &[command]);
+    assert_snapshot!(show.lines(300, WIDE), @r#"
+    ⠸  Compiling serde v1.0.228
+    ⠸    Listing fd-find test/cli and 1 more
+    ⠸    Running the `command` layer `make`
+    "#);
     let events = [
         Event::Listed {
             binary: BINARY,
