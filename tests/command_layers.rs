@@ -9,6 +9,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -55,6 +56,14 @@ impl Project {
         assert!(output.status.success(), "{output:?}");
         assert_eq!(String::from_utf8_lossy(&output.stderr), "");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn wait_for(&self, file: &str) {
+        let started = Instant::now();
+        while !self.path(file).exists() {
+            assert!(started.elapsed() < Duration::from_secs(60), "no {file}");
+            std::thread::yield_now();
+        }
     }
 
     /// Nothing that a client was making is left.
@@ -154,16 +163,17 @@ fn a_command_layer_keeps_modes_and_symlinks_and_leaves_out_pipes() {
     let project = Project::new();
     let command = json!({ "command": "
         mkdir /made && cd /made && echo '#!/bin/sh\necho run' >program && chmod 750 program &&
-        echo secret >closed && chmod 0 closed && mkdir locked && echo in >locked/in && chmod 0 locked &&
+        echo secret >closed && chmod 0 closed && mkdir locked && echo in >locked/in && chmod 0 locked && mkdir half && echo in >half/in && chmod 600 half &&
         ln -s program link && ln program other && mkfifo pipe && chmod 4755 other
     ", "working_directory": "/" });
-    let script = "cd /made && ./link && stat -c '%a %n' * locked/in && cat closed";
+    let script = "cd /made && ./link && stat -c '%a %n' * locked/in half/in && cat closed";
     let output = project.run(&[job(&[tools(), command], script)]);
     assert!(output.status.success(), "{output:?}");
     // Set-id bits are dropped, and the owner can always read, as with archives.
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),
-        "run\n400 closed\n777 link\n700 locked\n755 other\n755 program\n644 locked/in\nsecret\n"
+        "run\n400 closed\n700 half\n777 link\n700 locked\n755 other\n755 program\n644 locked/in\n\
+         644 half/in\nsecret\n"
     );
     let warning = String::from_utf8_lossy(&output.stderr);
     assert!(warning.contains("left out `/made/pipe`"), "{warning}");
@@ -267,10 +277,11 @@ fn a_command_layer_that_was_interrupted_is_made_anew() {
     let job = job(&layers, "cat /file");
     for signal in [Signal::SIGINT, Signal::SIGKILL] {
         let mut child = project.start(std::slice::from_ref(&job));
-        let started = Instant::now();
-        while !project.path("shared/started").exists() {
-            assert!(started.elapsed() < Duration::from_secs(60));
-            std::thread::yield_now();
+        project.wait_for("shared/started");
+        // What it makes may be set-uid for a while.
+        for entry in fs::read_dir(project.path("cache/tmp")).unwrap() {
+            let mode = entry.unwrap().metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o700);
         }
         kill(Pid::from_raw(child.id() as i32), signal).unwrap();
         let status = child.wait().unwrap();
@@ -282,6 +293,55 @@ fn a_command_layer_that_was_interrupted_is_made_anew() {
         fs::remove_file(project.path("shared/started")).unwrap();
     }
     fs::write(project.path("shared/again"), "").unwrap();
-    assert_eq!(project.print(job), "whole\n");
+    assert_eq!(project.print(job.clone()), "whole\n");
     project.assert_no_temporary_files();
+}
+
+#[test]
+fn a_cache_of_another_format_with_a_killed_command_in_it_is_made_anew() {
+    needs_containers!();
+    let project = Project::new();
+    let layers = [
+        tools(),
+        shared_stub(),
+        sharing("echo >/shared/started; test -e /shared/again || sleep 1000"),
+    ];
+    let job = job(&layers, "echo done");
+    let mut child = project.start(std::slice::from_ref(&job));
+    project.wait_for("shared/started");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    fs::write(project.path("cache/version"), "maelstrom store 0\n").unwrap();
+    fs::write(project.path("shared/again"), "").unwrap();
+    let output = project.run(&[job]);
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
+}
+
+#[test]
+fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
+    needs_containers!();
+    for (command, kind) in [
+        ("mkdir /new && echo x >/new/x && rm /new/x", "on top"),
+        ("echo x >/directory/other", "on top"),
+        ("rm /directory/file", "whole"),
+        ("rm -r /directory && mkdir /directory", "whole"),
+        ("rm /directory/file && mkfifo /directory/file", "whole"),
+    ] {
+        let project = Project::new();
+        let files = json!({ "files": { "/directory/file": "" } });
+        let layers = [tools(), files, json!({ "command": command })];
+        let output = project.run(&[job(&layers, "test -e /directory/file && echo there")]);
+        let there = String::from_utf8_lossy(&output.stdout) == "there\n";
+        assert_eq!(there, kind == "on top", "{command}: {output:?}");
+        let values = project.path("cache/values/command-1");
+        let value = fs::read_dir(values).unwrap().next().unwrap().unwrap();
+        let value = fs::read(value.path()).unwrap();
+        let is_kind = |kind: &str| {
+            value
+                .windows(kind.len())
+                .any(|text| text == kind.as_bytes())
+        };
+        assert!(is_kind(kind), "{command}");
+    }
 }

@@ -94,6 +94,42 @@ fn outcomes_a_spec_is_that_of_the_directives_and_options() {
 }
 
 #[test]
+fn outcomes_a_test_with_a_command_layer_of_its_own_has_a_spec() {
+    needs_containers!();
+    let project = Project::own("outcomes");
+    project.directives(
+        "[[directives]]\nfilter = 'name.equals(passes)'\n\
+         added_layers = [{ programs = ['sh'] }, { command = 'echo made >/made' }]",
+    );
+    let specs = print_spec(&project, "name.equals(passes)", &[]);
+    let output = run(
+        &project,
+        &specs,
+        &["--one", "/bin/sh", "-c", "read x </made; echo $x"],
+    );
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "made\n",
+        "{output:?}"
+    );
+    // One that cannot be had is told, and the others are printed.
+    project.directives(
+        "[[directives]]\nfilter = 'name.equals(passes)'\n\
+         added_layers = [{ programs = ['sh'] }, { command = 'exit 3' }]",
+    );
+    let printed = project.maelstrom(&["--test", "end", "--print-spec", "name.matches/^pa/"]);
+    let printed = printed.exits(100);
+    assert_eq!(
+        printed.stdout.matches("\"program\"").count(),
+        3,
+        "{}",
+        printed.stdout
+    );
+    let error = "error: outcomes test/end passes: cannot build the `command` layer `exit 3`";
+    assert!(printed.stderr.contains(error), "{}", printed.stderr);
+}
+
+#[test]
 fn outcomes_a_pattern_that_no_test_matches_is_told() {
     let project = Project::shared("outcomes");
     let run = project.maelstrom(&["--print-spec", "name.equals(nothing)"]);

@@ -22,6 +22,8 @@ pub enum ContainerError {
          program, such as `programs`"
     )]
     NoLayers,
+    #[error("the container was not finished, as its runtime came to an end")]
+    Unfinished,
     #[error(transparent)]
     Layer(#[from] LayerError),
     #[error(transparent)]

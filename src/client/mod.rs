@@ -115,13 +115,15 @@ impl Client {
 
     /// Runs a job to its end, as soon as there are slots for it. What it prints is in the
     /// outcome, up to `limit` bytes of each stream. A container or program that cannot be
-    /// had makes an outcome with the status `Error`. Dropping the future kills the job.
+    /// had makes an outcome with the status `Error`. Dropping the future kills the job; a
+    /// command that makes one of its layers goes on, until the client is dropped.
     ///
     /// Layers are built once, however many jobs have them.
     pub async fn run(&self, spec: &JobSpec, limit: usize) -> Result<Outcome, ContainerError> {
         let (builder, container) = (self.builder.clone(), spec.container.clone());
         let building = tokio::task::spawn_blocking(move || builder.container(&container));
-        let (container, warnings) = building.await.expect("building does not panic")?;
+        let built = building.await.map_err(|_| ContainerError::Unfinished)?;
+        let (container, warnings) = built?;
         for warning in warnings {
             tracing::warn!("{warning}");
         }

@@ -66,7 +66,8 @@ pub enum Output {
     /// Pass it on at once, and keep as much too.
     Stream { limit: usize, sink: Sink },
     /// The job has this terminal for its stdin, stdout and stderr; whoever has the other
-    /// side of it reads there what the job prints. The executor keeps none of it open.
+    /// side of it reads there what the job prints. It stays open as long as the job is
+    /// run, even if the job closes it.
     Terminal(Rc<OwnedFd>),
 }
 

@@ -172,7 +172,11 @@ impl Conductor {
             }
             outcome = self.client.executor.run(&job, output, ready(Some(0))) => outcome,
         };
-        terminal.finish().await.map_err(JobsError::Terminal)?;
+        tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+            finished = terminal.finish() => finished.map_err(JobsError::Terminal)?,
+        }
         ending(outcome, program)
     }
 

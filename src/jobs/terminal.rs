@@ -111,8 +111,6 @@ impl JobTerminal {
         let continued = signal(SignalKind::from_raw(Signal::SIGCONT as i32))?;
         let keyboard = user.keyboard.try_clone()?;
         let (sender, typed) = mpsc::channel(1);
-        user.make_raw()?;
-        std::thread::spawn(move || read_keyboard(keyboard, &sender));
         let terminal = Self {
             user,
             printed: Receiver::from_owned_fd_unchecked(master.try_clone()?)?,
@@ -123,6 +121,9 @@ impl JobTerminal {
             resized,
             continued,
         };
+        // From here on whatever goes wrong restores it.
+        terminal.user.make_raw()?;
+        std::thread::Builder::new().spawn(move || read_keyboard(keyboard, &sender))?;
         Ok((terminal, Output::Terminal(Rc::new(slave))))
     }
 

@@ -4,8 +4,8 @@
 //! below and a fresh upper directory. Afterwards that directory holds what changed:
 //! new and changed files, a *whiteout* for each that was removed, and a mark on
 //! directories that hide those below. See the kernel's documentation of overlayfs.
-//! Where nothing was removed, the changes are a layer on top of the others; otherwise
-//! they and the layers below become one, for manifests know nothing of removals.
+//! Where nothing of the layers below was removed, the changes are a layer on top of them;
+//! otherwise they and the layers below become one, for manifests know nothing of removals.
 
 use super::recipe::Command;
 use super::{Entry, Manifest, Mode, PathInContainer, Problem, stack};
@@ -61,6 +61,8 @@ impl fmt::Display for CommandFailure {
 
 /// The commands that run now, which may have to end before their time.
 pub(super) struct Commands {
+    /// How many may run at once: each may well keep all processors busy.
+    most: usize,
     names: Mutex<Vec<String>>,
     one_has_ended: Condvar,
     end: watch::Sender<bool>,
@@ -75,6 +77,7 @@ struct UnderWay<'a> {
 impl Commands {
     pub fn new() -> Self {
         Self {
+            most: std::thread::available_parallelism().map_or(1, usize::from),
             names: Mutex::default(),
             one_has_ended: Condvar::new(),
             end: watch::Sender::new(false),
@@ -96,12 +99,21 @@ impl Commands {
             .wait_timeout_while(self.names(), LONGEST, some);
     }
 
-    fn start<'a>(&'a self, name: &'a str) -> UnderWay<'a> {
-        self.names().push(name.to_owned());
-        UnderWay {
+    /// Waits for its turn. An error if it is not to run any more.
+    fn start<'a>(&'a self, name: &'a str) -> Result<UnderWay<'a>, Problem> {
+        let full = |names: &mut Vec<String>| names.len() >= self.most;
+        let mut names = self
+            .one_has_ended
+            .wait_while(self.names(), full)
+            .unwrap_or_else(PoisonError::into_inner);
+        if *self.end.borrow() {
+            return Err(Problem::Interrupted);
+        }
+        names.push(name.to_owned());
+        Ok(UnderWay {
             commands: self,
             name,
-        }
+        })
     }
 
     fn names(&self) -> MutexGuard<'_, Vec<String>> {
@@ -132,7 +144,7 @@ pub(super) fn run(
         return Ok(known);
     }
     tracing::info!("{name} is made");
-    let _under_way = commands.start(name);
+    let _under_way = commands.start(name)?;
     let directory = WorkPlace::new(store)?;
     execute(command, store, &directory, commands)?;
     let changed = collect(command, store, &directory.path().join("upper"))?;
@@ -175,11 +187,11 @@ enum WorkPlace {
 
 impl WorkPlace {
     fn new(store: &Store) -> Result<Self, Problem> {
-        const OVERLAYFS: i64 = 0x794c_7630;
-        let on_overlay =
-            rustix::fs::statfs(store.root()).is_ok_and(|system| system.f_type == OVERLAYFS);
-        let place = if on_overlay {
-            Self::Elsewhere(tempfile::tempdir().map_err(Problem::Start)?)
+        let place = if is_overlay(store.root()) {
+            let other = [std::env::temp_dir(), "/dev/shm".into()];
+            let other = other.iter().find(|directory| !is_overlay(directory));
+            let other = other.ok_or(Problem::OnlyOverlays)?;
+            Self::Elsewhere(tempfile::tempdir_in(other).map_err(Problem::Start)?)
         } else {
             Self::InStore(store.work_directory()?)
         };
@@ -214,6 +226,17 @@ impl WorkPlace {
     }
 }
 
+impl Drop for WorkPlace {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+fn is_overlay(directory: &Path) -> bool {
+    const OVERLAYFS: i64 = 0x794c_7630;
+    rustix::fs::statfs(directory).is_ok_and(|system| system.f_type == OVERLAYFS)
+}
+
 fn execute(
     command: &Command,
     store: &Store,
@@ -228,7 +251,10 @@ fn execute(
     };
     let (program, arguments) = match &command.line {
         CommandLine::Shell(text) => (SHELL, vec!["-c".to_owned(), text.clone()]),
-        CommandLine::Words(words) => (words[0].as_str(), words[1..].to_vec()),
+        CommandLine::Words(words) => match words.as_slice() {
+            [program, arguments @ ..] => (program.as_str(), arguments.to_vec()),
+            [] => return Err(Problem::NoCommand),
+        },
     };
     let job = Job {
         container: Arc::new(Container {
@@ -256,7 +282,7 @@ fn execute(
         .enable_all()
         .build()
         .map_err(Problem::Start)?;
-    let settings = Settings::of_process(store.trees(), 1).map_err(Problem::Start)?;
+    let settings = Settings::of_process(store.trees(), commands.most).map_err(Problem::Start)?;
     let executor = LocalExecutor::new(settings, 1);
     let output = Output::Capture { limit: MOST_OUTPUT };
     let mut end = commands.end.subscribe();
@@ -267,15 +293,13 @@ fn execute(
         }
     });
     let Some(outcome) = outcome else {
-        drop(executor);
-        place.clear();
         return Err(Problem::Interrupted);
     };
     let how = match &outcome.status {
         Status::Exited(0) => return Ok(()),
         Status::Exited(code) => format!("the command failed with exit code {code}"),
         Status::Signaled(signal) => format!("the command was killed by signal {signal}"),
-        Status::TimedOut => "the command took too long".to_owned(),
+        Status::TimedOut => unreachable!("commands have no time limit"),
         Status::Error(message) => no_shell(command, message)
             .unwrap_or_else(|| format!("the command could not be run: {message}")),
     };
@@ -349,25 +373,35 @@ fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Pr
             )]
         }
     };
-    let whole = !(found.removed.is_empty() && found.opaque.is_empty());
-    let manifest = if whole {
-        let mut below = stack::flat(store, &command.below).ok_or_else(|| {
-            let message = "the cache has lost what a layer below holds; try again";
-            Problem::Start(io::Error::other(message))
-        })?;
-        for path in &found.removed {
-            below.remove(path);
-        }
-        for directory in &found.opaque {
-            let hidden: Vec<_> = below.content(directory).cloned().collect();
-            for path in hidden {
-                below.remove(&path);
-            }
-        }
-        stack::add(&mut below, &changes)?;
-        below
+    // Directories that are new are marked, too, and what is left out may have taken the
+    // place of something: it matters only where there is something below.
+    let hides = [&found.removed, &found.opaque, &found.special];
+    let below = if hides.iter().all(|paths| paths.is_empty()) {
+        None
     } else {
-        changes
+        Some(stack::flat(store, &command.below).ok_or(Problem::LostBelow)?)
+    };
+    let below = below.filter(|below| {
+        let hidden = |path: &PathInContainer| below.content(path).next().is_some();
+        let gone = |path: &PathInContainer| below.get(path).is_some();
+        found.opaque.iter().any(hidden) || found.removed.iter().chain(&found.special).any(gone)
+    });
+    let whole = below.is_some();
+    let manifest = match below {
+        None => changes,
+        Some(mut below) => {
+            for path in found.removed.iter().chain(&found.special) {
+                below.remove(path);
+            }
+            for directory in &found.opaque {
+                let hidden: Vec<_> = below.content(directory).cloned().collect();
+                for path in hidden {
+                    below.remove(&path);
+                }
+            }
+            stack::add(&mut below, &changes)?;
+            below
+        }
     };
     Ok(Changed {
         manifest,
@@ -381,7 +415,8 @@ impl Upper {
     /// calls this, to change.
     fn visit(&mut self, directory: &Path, at: &PathInContainer) -> Result<(), Problem> {
         let failed = |cause| unreadable(directory, cause);
-        if fs::read_dir(directory).is_err() {
+        let mode = fs::metadata(directory).map_err(failed)?.mode();
+        if mode & 0o700 != 0o700 {
             fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
         }
         if is_opaque(directory) {

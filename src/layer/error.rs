@@ -55,6 +55,15 @@ pub enum Problem {
     Command(CommandFailure),
     #[error("the command was interrupted")]
     Interrupted,
+    #[error("there is no command in the list")]
+    NoCommand,
+    #[error("the cache has lost what the layers below hold; try again")]
+    LostBelow,
+    #[error(
+        "the changes of a command cannot be kept on overlayfs, and that is what there is; set \
+         TMPDIR to a directory of another file system"
+    )]
+    OnlyOverlays,
     #[error("cannot start the command: {0}")]
     Start(io::Error),
     #[error("{} does not exist", .0.display())]

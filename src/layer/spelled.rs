@@ -4,7 +4,10 @@
 use super::libraries::{Closure, Entry, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerBuilder, LayerContext, LayerError, Problem};
-use crate::spec::{CommandSpec, LayerSpec, PrefixOptions, SymlinkSpec, escape_placeholders};
+use crate::spec::{
+    CommandSpec, EnvironmentElement, LayerSpec, PrefixOptions, SymlinkSpec, environment,
+    escape_placeholders,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 
 impl LayerBuilder {
@@ -15,8 +18,11 @@ impl LayerBuilder {
         layer: &LayerSpec,
         context: &LayerContext,
     ) -> Result<Vec<LayerSpec>, LayerError> {
-        self.try_spell_out(layer, context)
-            .map_err(|problem| LayerError::new("a layer".to_owned(), problem))
+        self.try_spell_out(layer, context).map_err(|problem| {
+            let name = Recipe::new(layer, &[], context);
+            let name = name.map_or_else(|_| "a layer".to_owned(), |recipe| recipe.to_string());
+            LayerError::new(name, problem)
+        })
     }
 
     /// The layer of executables that Cargo made.
@@ -101,24 +107,50 @@ impl LayerBuilder {
                     .map(|(path, text)| Ok((fill(path)?, text.clone())))
                     .collect::<Result<_, Problem>>()?,
             },
-            (LayerSpec::Programs { programs }, _) => LayerSpec::Programs {
-                programs: programs
-                    .iter()
-                    .map(|program| fill(Utf8Path::new(program)).map(Utf8PathBuf::into_string))
-                    .collect::<Result<_, _>>()?,
-            },
+            (
+                LayerSpec::Programs { .. },
+                Recipe::Programs {
+                    programs,
+                    path_variable,
+                    library_path,
+                    project_dir,
+                },
+            ) => {
+                let search = SearchContext {
+                    library_path,
+                    working_directory: Some(project_dir),
+                    ..SearchContext::default()
+                };
+                let path = path_variable.as_deref();
+                let closure = self.libraries.programs(&programs, path, &search)?;
+                return Ok(spell_out_closure(&closure));
+            }
+            (LayerSpec::Programs { .. }, _) => unreachable!("programs have the recipe of some"),
             (LayerSpec::Source { source }, _) => LayerSpec::Source {
                 source: fill(source)?,
             },
-            (LayerSpec::Command(command), _) => LayerSpec::Command(CommandSpec {
-                mounts: command
-                    .mounts
-                    .iter()
-                    .map(|mount| Ok(context.mount(mount)?.escaped()))
-                    .collect::<Result<_, Problem>>()?,
-                working_directory: command.working_directory.as_deref().map(fill).transpose()?,
-                ..command.clone()
-            }),
+            (LayerSpec::Command(command), Recipe::Command(resolved)) => {
+                let vars = resolved.environment.into_iter();
+                let vars = vars.map(|(name, value)| (name, environment::escape(&value)));
+                LayerSpec::Command(CommandSpec {
+                    environment: vec![EnvironmentElement {
+                        vars: vars.collect(),
+                        extend: true,
+                    }],
+                    mounts: command
+                        .mounts
+                        .iter()
+                        .map(|mount| Ok(context.mount(mount)?.escaped()))
+                        .collect::<Result<_, Problem>>()?,
+                    working_directory: command
+                        .working_directory
+                        .as_deref()
+                        .map(fill)
+                        .transpose()?,
+                    ..command.clone()
+                })
+            }
+            (LayerSpec::Command(_), _) => unreachable!("a command has the recipe of one"),
         }])
     }
 }

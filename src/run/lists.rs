@@ -3,6 +3,7 @@
 
 use super::case::Case;
 use super::conductor::Running;
+use super::interrupts::Interrupts;
 use super::test_container::{ContainerBuilder, ContainerError};
 use super::{SetUpError, preparation};
 use crate::cli::{ExitCode, MessageFormat, Options};
@@ -30,21 +31,41 @@ pub fn print_tests(options: &Options, listed: &[Case]) {
     print(lines);
 }
 
-/// The jobs of the test cases that were found.
-pub fn print_specs(
+/// Prints the jobs of the test cases that were found; for those that have none, why.
+/// Tells how many these are; none if interrupted.
+pub async fn print_specs(
     listed: &[Case],
     running: &Running,
-    containers: &ContainerBuilder,
-) -> Result<(), ContainerError> {
-    let mut lines = Vec::new();
+    containers: &Arc<ContainerBuilder>,
+    complain: impl Fn(&Case, &ContainerError),
+) -> io::Result<Option<usize>> {
+    let mut interrupts = Interrupts::watch()?;
+    let mut failed = 0;
     for case in listed {
-        let container = containers.container(&case.spec, &case.binary)?;
-        let job = running.job(case, Arc::new(container));
-        let spec = containers.job(&case.spec, &case.binary, &job)?;
-        lines.push(format!("{:#}", spec.to_json()));
+        let (spec, binary) = (case.spec.clone(), case.binary.clone());
+        let builder = containers.clone();
+        let building = tokio::task::spawn_blocking(move || builder.container(&spec, &binary));
+        let container = tokio::select! {
+            biased;
+            _ = interrupts.next() => {
+                containers.end_commands();
+                return Ok(None);
+            }
+            container = building => container?,
+        };
+        let job = container.and_then(|container| {
+            let job = running.job(case, Arc::new(container));
+            containers.job(&case.spec, &case.binary, &job)
+        });
+        match job {
+            Ok(job) => print([format!("{:#}", job.to_json())].into_iter()),
+            Err(error) => {
+                complain(case, &error);
+                failed += 1;
+            }
+        }
     }
-    print(lines.into_iter());
-    Ok(())
+    Ok(Some(failed))
 }
 
 pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {

@@ -72,11 +72,14 @@ pub enum SetUpError {
         path: Utf8PathBuf,
         source: io::Error,
     },
-    #[error(transparent)]
-    Container(#[from] test_container::ContainerError),
     #[error("failed to start")]
     Start(#[source] io::Error),
 }
+
+/// A test has no specification to print: which, and why.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: {1}")]
+struct UnprintableSpec(String, String);
 
 /// Examines the machine.
 pub fn doctor(options: &DoctorOptions) -> ExitCode {
@@ -278,7 +281,18 @@ async fn conduct(
             .report(&Event::Finished(&ending.summary));
     }
     if options.action == Action::PrintSpec {
-        lists::print_specs(&ending.listed, &running, &preparation.containers)?;
+        let complain = |case: &case::Case, error: &test_container::ContainerError| {
+            print_error(
+                options,
+                &UnprintableSpec(case.view().to_string(), chain(error)),
+            );
+        };
+        let printed =
+            lists::print_specs(&ending.listed, &running, &preparation.containers, complain);
+        match printed.await.map_err(SetUpError::Start)? {
+            None => ending.summary.cancelled = Some(Cancellation::Interrupted),
+            Some(failed) => ending.summary.tally.errors += failed as u64,
+        }
     }
     if let Err(error) = preparation.store.save() {
         tracing::warn!("{}", chain(&error));

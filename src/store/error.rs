@@ -20,8 +20,8 @@ pub enum StoreError {
         limit: u64,
     },
     #[error(
-        "cannot write to the store {}: {cause}; make the directory writable for this user, or \
-         choose another place for it",
+        "cannot write to the store {}: {cause}; make the directory writable for this user, \
+         remove it if another user made it, or choose another place for it",
         root.display()
     )]
     NotWritable { root: PathBuf, cause: io::Error },

@@ -351,7 +351,7 @@ fn other_user(root: &Path, file: &Path) -> io::Result<Option<u32>> {
 
 fn remove(path: &Path) -> io::Result<()> {
     let result = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => fs::remove_dir_all(path),
+        Ok(metadata) if metadata.is_dir() => remove_tree(path),
         Ok(_) => fs::remove_file(path),
         Err(error) => Err(error),
     };
@@ -390,6 +390,8 @@ fn temporary_directory(root: &Path, lock: &LockFile) -> io::Result<PathBuf> {
         let path = root.join("tmp").join(format!("{id:08x}"));
         match make_new_directory(&path) {
             Ok(()) => {
+                // What a command makes here may be set-uid, to this user, for a while.
+                fs::set_permissions(&path, Permissions::from_mode(0o700))?;
                 client.keep();
                 return Ok(path);
             }
