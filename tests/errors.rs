@@ -540,7 +540,8 @@ fn plain_a_target_directory_that_is_read_only_is_named() {
     let run = read_only(&project.target, &project, &["-q"]).unwrap();
     run.exits(96).says(
         "error: cannot write to the store <target>/maelstrom/cache: Read-only file system (os error \
-         30); make the directory writable for this user, or choose another place for it\n",
+         30); make the directory writable for this user, remove it if another user made it, or \
+         choose another place for it\n",
     );
 }
 
