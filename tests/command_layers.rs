@@ -213,6 +213,14 @@ fn a_command_layer_that_fails_shows_what_it_printed() {
         "error: cannot build the `command` layer `echo so far; echo went wrong >&2; exit 3`: \
          the command failed with exit code 3; it printed:\nso far\nwent wrong\n"
     );
+    let long = json!({ "command": "i=0; while [ $i -lt 150 ]; do echo line $i; i=$((i+1)); done; exit 1" });
+    let output = project.run(&[job(&[tools(), long], "echo never")]);
+    let error = String::from_utf8_lossy(&output.stderr);
+    let told = "it printed:\n... (50 lines before)\nline 50\n";
+    assert!(
+        error.contains(told) && error.ends_with("line 149\n"),
+        "{error}"
+    );
     let output = project.run(&[job(&[json!({ "command": "true" })], "echo never")]);
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(
@@ -324,6 +332,10 @@ fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
     for (command, kind) in [
         ("mkdir /new && echo x >/new/x && rm /new/x", "on top"),
         ("echo x >/directory/other", "on top"),
+        (
+            "echo x >/dev/null && test -z \"$(cat /dev/null)\"",
+            "on top",
+        ),
         ("rm /directory/file", "whole"),
         ("rm -r /directory && mkdir /directory", "whole"),
         ("rm /directory/file && mkfifo /directory/file", "whole"),
@@ -334,7 +346,7 @@ fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
         let output = project.run(&[job(&layers, "test -e /directory/file && echo there")]);
         let there = String::from_utf8_lossy(&output.stdout) == "there\n";
         assert_eq!(there, kind == "on top", "{command}: {output:?}");
-        let values = project.path("cache/values/command-1");
+        let values = project.path("cache/values/command-2");
         let value = fs::read_dir(values).unwrap().next().unwrap().unwrap();
         let value = fs::read(value.path()).unwrap();
         let is_kind = |kind: &str| {

@@ -93,7 +93,12 @@ pub struct Selecting {
 
     /// Print the specification of each test that matches this pattern, as a job for
     /// `maelstrom-run`, and run none
-    #[arg(long, value_name = "PATTERN", group = "action")]
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        group = "action",
+        conflicts_with = "include"
+    )]
     pub print_spec: Option<String>,
 
     /// List the test binaries that would be built, building nothing

@@ -47,7 +47,7 @@ struct Arguments {
     #[arg(short, long, conflicts_with = "one")]
     tty: bool,
 
-    /// Read the specifications from this file instead of standard input
+    /// Read the specifications from this file instead of standard input; -: from that
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
 
@@ -189,7 +189,7 @@ impl JobOptions {
         };
         Ok(Self {
             action,
-            file: arguments.file,
+            file: arguments.file.filter(|file| file.as_os_str() != "-"),
             add_programs: arguments.add_programs,
             slots: slots.value.0.get() as usize,
             cache_root: cache_root.value.0,

@@ -149,6 +149,8 @@ impl JobTerminal {
                 typed = self.typed.recv(), if reading_keys => {
                     let Some(typed) = typed else { return Ok(()) };
                     if self.take(&typed)? == Wish::End {
+                        // What comes after this program is to start on a line of its own.
+                        self.user.screen.write_all(b"\r\n")?;
                         return Ok(());
                     }
                 }

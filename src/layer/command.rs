@@ -10,7 +10,7 @@
 use super::recipe::Command;
 use super::{Entry, Manifest, Mode, PathInContainer, Problem, stack};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings, Status};
-use crate::spec::{CommandLine, RootOverlay};
+use crate::spec::{CommandLine, Device, Mount, RootOverlay};
 use crate::store::{Digest, Store, WorkDirectory, parallel, remove_tree};
 use camino::Utf8PathBuf;
 use std::fmt;
@@ -26,10 +26,24 @@ use tokio::sync::watch;
 
 /// What is cached for a command; to be renamed when that, or how commands are run,
 /// changes.
-const CHANGES: &str = "command-1";
+const CHANGES: &str = "command-2";
 
 /// How much is kept of what a command prints on each of stdout and stderr, in bytes.
 const MOST_OUTPUT: usize = 64 * 1024;
+
+/// How much of that is shown when it fails, in lines.
+const MOST_LINES: usize = 100;
+
+/// The devices that every command has: scripts take them for granted, and without them
+/// what is thrown away into `/dev/null` would become part of the layer.
+const DEVICES: [Device; 6] = [
+    Device::Full,
+    Device::Null,
+    Device::Random,
+    Device::Tty,
+    Device::Urandom,
+    Device::Zero,
+];
 
 /// The shell that text is for.
 const SHELL: &str = "/bin/sh";
@@ -256,11 +270,17 @@ fn execute(
             [] => return Err(Problem::NoCommand),
         },
     };
+    let mut layers = vec![store.add_tree(&device_stubs(store)?)?];
+    layers.extend(stack::stack(store, &command.below, &[]));
+    let mut mounts = vec![Mount::Devices {
+        devices: DEVICES.to_vec(),
+    }];
+    mounts.extend(command.mounts.iter().cloned());
     let job = Job {
         container: Arc::new(Container {
-            layers: stack::stack(store, &command.below, &[]),
+            layers,
             environment: command.environment.clone(),
-            mounts: command.mounts.clone(),
+            mounts,
             network: command.network,
             root_overlay: RootOverlay::Local {
                 upper: directory("upper")?,
@@ -309,6 +329,19 @@ fn execute(
     }))
 }
 
+/// What the devices are mounted on, below everything else.
+fn device_stubs(store: &Store) -> Result<Manifest, Problem> {
+    let digest = store.add_bytes(b"", false)?;
+    let mut stubs = Manifest::new();
+    for device in DEVICES {
+        let path = format!("/dev/{}", device.as_str());
+        let mode = Mode::PLAIN;
+        let entry = Entry::File { digest, mode };
+        stubs.insert(PathInContainer::new(path.as_bytes())?, entry)?;
+    }
+    Ok(stubs)
+}
+
 /// The remedy where text is for a shell, and there is none.
 fn no_shell(command: &Command, message: &str) -> Option<String> {
     let is_text = matches!(command.line, CommandLine::Shell(_));
@@ -330,7 +363,15 @@ fn printed(outcome: &Outcome) -> String {
         }
         text.push_str(&String::from_utf8_lossy(&captured.tail));
     }
-    text.trim_end().to_owned()
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    match lines.len().checked_sub(MOST_LINES) {
+        None | Some(0) => lines.join("\n"),
+        // What went wrong comes last.
+        Some(before) => format!(
+            "... ({before} lines before)\n{}",
+            lines[before..].join("\n")
+        ),
+    }
 }
 
 /// What stands in an upper directory.

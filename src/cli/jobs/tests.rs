@@ -78,6 +78,11 @@ fn every_option_has_its_effect() {
 }
 
 #[test]
+fn a_dash_is_standard_input() {
+    assert_eq!(options(&["-f", "-"]).file, None);
+}
+
+#[test]
 fn one_job_keeps_its_program_unless_another_is_given() {
     assert_eq!(program(&["--one"]), [""; 0]);
     assert_eq!(program(&["-1"]), [""; 0]);
