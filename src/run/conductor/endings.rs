@@ -1,0 +1,141 @@
+//! What becomes of what has ended, and of the run.
+
+use super::{Conductor, Ended, EndedWork, SAVE_EVERY, Work};
+use crate::cargo::Build;
+use crate::report::{self, Cancellation, Event, Repeat, Status, TestId};
+use crate::run::case::{self, Case};
+use crate::run::chain;
+use crate::run::group::Group;
+use crate::run::{interrupts, verdict};
+use std::time::Instant;
+
+impl Conductor {
+    pub(super) fn work_ended(&mut self, ended: Ended) {
+        match ended.what {
+            EndedWork::List {
+                binary,
+                key,
+                outcome,
+            } => match outcome {
+                Some(Ok(listed)) => {
+                    self.parts.lister.remember(&key, &listed);
+                    self.listed(&binary, listed);
+                }
+                Some(Err(error)) => self.listing_failed(&binary, &chain(&error)),
+                None => {}
+            },
+            EndedWork::Test {
+                id,
+                case,
+                repeat,
+                outcome,
+            } => {
+                self.tests_handed_over -= 1;
+                self.started_tests.ended(id);
+                let Some(outcome) = outcome else {
+                    self.ending.summary.not_run += 1;
+                    return;
+                };
+                let limit = self.parts.running.timeout(&case);
+                let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
+                if !matches!(verdict.status, Status::Error { .. }) {
+                    let passed = verdict.status == Status::Passed;
+                    self.parts
+                        .history
+                        .record(case.id(), verdict.duration, passed);
+                }
+                self.finished(id, &case, repeat, &verdict);
+            }
+        }
+    }
+
+    pub(super) fn finished(
+        &mut self,
+        id: TestId,
+        case: &Case,
+        repeat: Option<Repeat>,
+        outcome: &report::TestOutcome,
+    ) {
+        self.ending.summary.tally.add(&outcome.status);
+        self.report(&Event::TestFinished {
+            id,
+            case: case.view(),
+            repeat,
+            outcome,
+        });
+        self.stop_after_failures();
+    }
+
+    pub(super) fn stop_after_failures(&mut self) {
+        let failures = self.ending.summary.tally.failures();
+        let limit = self.parts.running.stop_after;
+        let is_running = self.cancelled.is_none() && !self.parts.running.list_only;
+        if is_running && limit.is_some_and(|limit| failures >= limit) {
+            self.cancel(Cancellation::Failures(failures));
+        }
+    }
+
+    /// Starts nothing more.
+    pub(super) fn cancel(&mut self, reason: Cancellation) {
+        self.cancelled = Some(reason);
+        self.started_tests.stop();
+        self.drop_waiting();
+        self.report(&Event::Cancelled(reason));
+    }
+
+    /// Empties the queue.
+    pub(super) fn drop_waiting(&mut self) {
+        let waiting = self.queue.drain();
+        let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
+        self.ending.summary.not_run += tests.count() as u64;
+    }
+
+    /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
+    pub(super) async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
+        interrupts::end_at_next();
+        build.kill();
+        self.cancel(reason);
+        // Dropping a test's task drops its launcher, which takes the test along.
+        self.running.abort_all();
+        while let Some(ended) = self.running.join_next().await {
+            // It had ended before it could be aborted.
+            if let Ok(ended) = ended {
+                self.work_ended(ended);
+            }
+        }
+        self.ending.summary.not_run += self.tests_handed_over;
+        self.preparing.detach_all();
+        self.prepared_for.clear();
+        self.parts.containers.end_commands();
+        let unprepared = self.containers.values_mut().map(|group| match group {
+            Group::Preparing(cases) => std::mem::take(cases).len(),
+            Group::Ready(_) | Group::Failed(_) => 0,
+        });
+        let unprepared = unprepared.sum::<usize>() * self.repeats().len();
+        self.ending.summary.not_run += unprepared as u64;
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.started_tests.tell_slow();
+        if let Some(layer) = self.parts.containers.running_command() {
+            self.report(&Event::RunningCommand { layer: &layer });
+        } else if let Some(binary) = self.prepared_for.first() {
+            self.report(&Event::Packing {
+                what: &case::view(binary).to_string(),
+                bytes: self.parts.containers.bytes_read(),
+            });
+        }
+        if self.saved.elapsed() >= SAVE_EVERY {
+            // If it cannot be saved, that is told at the end.
+            let _ = self.parts.history.save();
+            self.saved = Instant::now();
+        }
+        self.parts.reporter.borrow_mut().tick();
+    }
+
+    pub(super) fn tell_warnings(&self) {
+        for warning in self.parts.containers.take_warnings() {
+            self.report(&Event::Warning(&warning));
+        }
+    }
+}
