@@ -8,18 +8,18 @@
 //! otherwise they and the layers below become one, for manifests know nothing of removals.
 
 use super::recipe::Command;
+use super::upper::{Upper, unreadable};
 use super::{Entry, Manifest, Mode, PathInContainer, Problem, stack};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings, Status};
 use crate::spec::{CommandLine, Device, Mount, RootOverlay};
 use crate::store::{Digest, Store, WorkDirectory, parallel, remove_tree};
 use camino::Utf8PathBuf;
 use std::fmt;
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File, Permissions};
 use std::future::ready;
 use std::io;
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -247,8 +247,9 @@ impl Drop for WorkPlace {
 }
 
 fn is_overlay(directory: &Path) -> bool {
-    const OVERLAYFS: i64 = 0x794c_7630;
-    rustix::fs::statfs(directory).is_ok_and(|system| system.f_type == OVERLAYFS)
+    const OVERLAYFS: u64 = 0x794c_7630;
+    // The type of this number depends on the architecture.
+    rustix::fs::statfs(directory).is_ok_and(|system| system.f_type as u64 == OVERLAYFS)
 }
 
 fn execute(
@@ -374,22 +375,8 @@ fn printed(outcome: &Outcome) -> String {
     }
 }
 
-/// What stands in an upper directory.
-#[derive(Default)]
-struct Upper {
-    /// Directories and symlinks; files go where their content is known.
-    entries: Vec<(PathInContainer, Entry)>,
-    files: Vec<(PathInContainer, PathBuf, Mode)>,
-    removed: Vec<PathInContainer>,
-    /// Directories that hide what is below them.
-    opaque: Vec<PathInContainer>,
-    /// Devices, pipes and sockets.
-    special: Vec<PathInContainer>,
-}
-
 fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Problem> {
-    let mut found = Upper::default();
-    found.visit(upper, &PathInContainer::root())?;
+    let found = Upper::read(upper)?;
     let mut changes = Manifest::new();
     for (path, entry) in found.entries {
         changes.insert(path, entry)?;
@@ -449,72 +436,4 @@ fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Pr
         whole,
         warnings,
     })
-}
-
-impl Upper {
-    /// Looks through a directory. Its modes may be anything, and are its owner's, who
-    /// calls this, to change.
-    fn visit(&mut self, directory: &Path, at: &PathInContainer) -> Result<(), Problem> {
-        let failed = |cause| unreadable(directory, cause);
-        let mode = fs::metadata(directory).map_err(failed)?.mode();
-        if mode & 0o700 != 0o700 {
-            fs::set_permissions(directory, Permissions::from_mode(0o700)).map_err(failed)?;
-        }
-        if is_opaque(directory) {
-            self.opaque.push(at.clone());
-        }
-        for entry in fs::read_dir(directory).map_err(failed)? {
-            let entry = entry.map_err(failed)?;
-            let path = at.join(&entry.file_name().into_vec())?;
-            let host = entry.path();
-            let metadata = entry.metadata().map_err(|cause| unreadable(&host, cause))?;
-            self.take(host, path, &metadata)?;
-        }
-        Ok(())
-    }
-
-    fn take(
-        &mut self,
-        host: PathBuf,
-        path: PathInContainer,
-        metadata: &Metadata,
-    ) -> Result<(), Problem> {
-        let kind = metadata.file_type();
-        if kind.is_dir() {
-            let mode = Mode::of_directory(metadata.mode());
-            self.entries.push((path.clone(), Entry::Directory { mode }));
-            self.visit(&host, &path)?;
-        } else if kind.is_symlink() {
-            let target = fs::read_link(&host).map_err(|cause| unreadable(&host, cause))?;
-            let target = target.into_os_string().into_vec();
-            self.entries.push((path, Entry::Symlink { target }));
-        } else if kind.is_file() {
-            if metadata.mode() & 0o400 == 0 {
-                let readable = Permissions::from_mode(metadata.mode() | 0o400);
-                fs::set_permissions(&host, readable).map_err(|cause| unreadable(&host, cause))?;
-            }
-            let mode = Mode::of_file(metadata.mode());
-            self.files.push((path, host, mode));
-        } else if kind.is_char_device() && metadata.rdev() == 0 {
-            self.removed.push(path);
-        } else {
-            self.special.push(path);
-        }
-        Ok(())
-    }
-}
-
-/// Whether a directory of an upper one hides what is below it, as overlays mounted with
-/// `userxattr` say it.
-fn is_opaque(directory: &Path) -> bool {
-    let mut value = [0; 1];
-    rustix::fs::lgetxattr(directory, c"user.overlay.opaque", &mut value[..])
-        .is_ok_and(|length| &value[..length] == b"y")
-}
-
-fn unreadable(path: &Path, cause: io::Error) -> Problem {
-    Problem::Read {
-        path: path.to_owned(),
-        cause,
-    }
 }

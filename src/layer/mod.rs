@@ -23,6 +23,7 @@ mod source;
 mod spelled;
 mod stack;
 pub mod tar;
+mod upper;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
 pub use builder::{Built, LayerBuilder, Pile};
