@@ -294,12 +294,12 @@ fn outcomes_json_is_one_object_per_line_from_the_start_to_the_end() {
     assert_eq!(events.remove(end_of_build)["success"], true);
     let lines: Vec<_> = events.iter().map(Value::to_string).collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    {"event":"started","program":"cargo-maelstrom","program_version":"…","type":"run","version":1}
-    {"event":"started","type":"build"}
-    {"count":12,"event":"listed","package":"outcomes","target":{"kind":"test","name":"end"},"type":"binary"}
-    {"event":"started","name":"exits_with_7","package":"outcomes","target":{"kind":"test","name":"end"},"type":"test"}
-    {"event":"finished","exit_code":7,"message":"exit code 7","name":"exits_with_7","package":"outcomes","seconds":0,"status":"failed","stderr":"leaving\n","stdout":"\nrunning 1 test\n","target":{"kind":"test","name":"end"},"type":"test","usage":"…"}
-    {"errors":0,"event":"finished","failed":1,"ignored":0,"not_run":0,"passed":0,"seconds":0,"timed_out":0,"type":"run"}
+    {"type":"run","event":"started","version":1,"program":"cargo-maelstrom","program_version":"…"}
+    {"type":"build","event":"started"}
+    {"type":"binary","event":"listed","package":"outcomes","target":{"kind":"test","name":"end"},"count":12}
+    {"type":"test","event":"started","package":"outcomes","target":{"kind":"test","name":"end"},"name":"exits_with_7"}
+    {"type":"test","event":"finished","package":"outcomes","target":{"kind":"test","name":"end"},"name":"exits_with_7","status":"failed","seconds":0,"exit_code":7,"message":"exit code 7","stdout":"\nrunning 1 test\n","stderr":"leaving\n","usage":"…"}
+    {"type":"run","event":"finished","passed":0,"failed":1,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0}
     "#);
 }
 

@@ -238,22 +238,22 @@ fn shop_lists_binaries_and_packages_for_people_and_programs() {
         .concat(),
     );
     insta::assert_snapshot!(run.exits(0).stdout, @r#"
-    {"event":"listed","package":"shop-custom","target":{"kind":"test","name":"nothing"},"type":"binary"}
-    {"event":"listed","package":"shop-custom","target":{"kind":"test","name":"shelf"},"type":"binary"}
-    {"event":"listed","package":"shop-custom","target":{"kind":"test","name":"whole"},"type":"binary"}
+    {"type":"binary","event":"listed","package":"shop-custom","target":{"kind":"test","name":"nothing"}}
+    {"type":"binary","event":"listed","package":"shop-custom","target":{"kind":"test","name":"shelf"}}
+    {"type":"binary","event":"listed","package":"shop-custom","target":{"kind":"test","name":"whole"}}
     "#);
     let run = project
         .maelstrom(&[&json[..], &["--list-packages"]].concat())
         .exits(0);
     insta::assert_snapshot!(run.stdout, @r#"
-    {"event":"listed","package":"shop-core","type":"package","version":"1.2.3"}
-    {"event":"listed","package":"shop-macros","type":"package","version":"0.1.0"}
-    {"event":"listed","package":"shop-custom","type":"package","version":"0.1.0"}
+    {"type":"package","event":"listed","package":"shop-core","version":"1.2.3"}
+    {"type":"package","event":"listed","package":"shop-macros","version":"0.1.0"}
+    {"type":"package","event":"listed","package":"shop-custom","version":"0.1.0"}
     "#);
     let run = project.maelstrom(&[&json[..], &["--list", "-p", "shop-custom", "bread"]].concat());
     insta::assert_snapshot!(run.exits(0).stdout, @r#"
-    {"event":"listed","name":"fresh bread","package":"shop-custom","target":{"kind":"test","name":"shelf"},"type":"test"}
-    {"event":"listed","name":"old bread: rye","package":"shop-custom","target":{"kind":"test","name":"shelf"},"type":"test"}
+    {"type":"test","event":"listed","package":"shop-custom","target":{"kind":"test","name":"shelf"},"name":"fresh bread"}
+    {"type":"test","event":"listed","package":"shop-custom","target":{"kind":"test","name":"shelf"},"name":"old bread: rye"}
     "#);
 }
 
