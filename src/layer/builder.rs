@@ -275,7 +275,7 @@ impl LayerBuilder {
 }
 
 /// A layer in messages that has not even become a recipe.
-fn layer_name(layer: &LayerSpec) -> String {
+pub(super) fn layer_name(layer: &LayerSpec) -> String {
     match layer {
         LayerSpec::Command(_) => "a `command` layer".to_owned(),
         _ => "a layer whose path has a placeholder".to_owned(),

@@ -1,14 +1,16 @@
 //! Layers with nothing left that depends on where they are built: as somebody would write
 //! them who has only the files.
 
+use super::builder::layer_name;
 use super::libraries::{Closure, Entry, SearchContext};
-use super::recipe::Recipe;
+use super::recipe::{Command, Recipe};
 use super::{LayerBuilder, LayerContext, LayerError, Problem};
 use crate::spec::{
-    CommandSpec, EnvironmentElement, LayerSpec, PrefixOptions, SymlinkSpec, environment,
+    CommandSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
     escape_placeholders,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
 
 impl LayerBuilder {
     /// The same layer, for whoever knows neither the workspace nor where libraries are
@@ -18,104 +20,76 @@ impl LayerBuilder {
         layer: &LayerSpec,
         context: &LayerContext,
     ) -> Result<Vec<LayerSpec>, LayerError> {
-        self.try_spell_out(layer, context).map_err(|problem| {
-            let name = Recipe::new(layer, &[], context);
-            let name = name.map_or_else(|_| "a layer".to_owned(), |recipe| recipe.to_string());
-            LayerError::new(name, problem)
-        })
+        let recipe = Recipe::new(layer, &[], context)
+            .map_err(|problem| LayerError::new(layer_name(layer), problem))?;
+        let name = recipe.to_string();
+        self.spell_out_recipe(recipe)
+            .map_err(|problem| LayerError::new(name, problem))
     }
 
     /// The layer of executables that Cargo made.
     pub fn spell_out_binaries(files: &[Utf8PathBuf]) -> LayerSpec {
-        LayerSpec::Paths {
-            paths: files.iter().map(|file| escaped(file)).collect(),
-            prefix: PrefixOptions {
-                follow_symlinks: true,
-                ..PrefixOptions::default()
-            },
-        }
+        paths(files, true)
     }
 
-    fn try_spell_out(
-        &self,
-        layer: &LayerSpec,
-        context: &LayerContext,
-    ) -> Result<Vec<LayerSpec>, Problem> {
-        let fill = |path: &Utf8Path| context.fill(path).map(|path| escaped(&path));
-        let recipe = Recipe::new(layer, &[], context)?;
-        Ok(vec![match (layer, recipe) {
-            (
-                LayerSpec::SharedLibraryDependencies { prefix, .. },
-                Recipe::SharedLibraries {
-                    binaries,
-                    library_path,
-                    ..
-                },
-            ) if *prefix == PrefixOptions::default() => {
-                let search = SearchContext {
-                    library_path,
-                    ..SearchContext::default()
-                };
-                let closure = self.libraries.closure(&binaries, &search)?;
-                return Ok(spell_out_closure(&closure));
-            }
-            (_, Recipe::Source { directories, .. }) => {
-                let sources = directories.iter().map(|directory| LayerSpec::Source {
-                    source: escaped(directory),
-                });
-                return Ok(sources.collect());
-            }
-            (LayerSpec::Tar { tar }, _) => LayerSpec::Tar { tar: fill(tar)? },
-            (LayerSpec::Glob { glob, prefix }, _) => LayerSpec::Glob {
-                glob: fill(Utf8Path::new(glob))?.into_string(),
-                prefix: filled_prefix(prefix, &fill)?,
+    fn spell_out_recipe(&self, recipe: Recipe) -> Result<Vec<LayerSpec>, Problem> {
+        Ok(vec![match recipe {
+            Recipe::Tar { tar } => LayerSpec::Tar { tar: escaped(&tar) },
+            Recipe::Glob {
+                pattern, prefix, ..
+            } => LayerSpec::Glob {
+                glob: escape_placeholders(&pattern),
+                prefix: escaped_prefix(&prefix),
             },
-            (LayerSpec::Paths { paths, prefix }, _) => LayerSpec::Paths {
-                paths: paths
-                    .iter()
-                    .map(|path| fill(path))
-                    .collect::<Result<_, _>>()?,
-                prefix: filled_prefix(prefix, &fill)?,
+            Recipe::Paths { paths, prefix, .. } => LayerSpec::Paths {
+                paths: all_escaped(&paths),
+                prefix: escaped_prefix(&prefix),
             },
-            (LayerSpec::Stubs { stubs }, _) => LayerSpec::Stubs {
-                stubs: stubs
-                    .iter()
-                    .map(|stub| fill(Utf8Path::new(stub)).map(Utf8PathBuf::into_string))
-                    .collect::<Result<_, _>>()?,
+            Recipe::Stubs { stubs } => LayerSpec::Stubs {
+                stubs: all_escaped(&stubs)
+                    .into_iter()
+                    .map(Utf8PathBuf::into_string)
+                    .collect(),
             },
-            (LayerSpec::Symlinks { symlinks }, _) => LayerSpec::Symlinks {
+            Recipe::Symlinks { symlinks } => LayerSpec::Symlinks {
                 symlinks: symlinks
                     .iter()
-                    .map(|SymlinkSpec { link, target }| {
-                        let (link, target) = (fill(link)?, fill(target)?);
-                        Ok(SymlinkSpec { link, target })
+                    .map(|SymlinkSpec { link, target }| SymlinkSpec {
+                        link: escaped(link),
+                        target: escaped(target),
                     })
-                    .collect::<Result<_, Problem>>()?,
+                    .collect(),
             },
-            (LayerSpec::SharedLibraryDependencies { binaries, prefix }, _) => {
+            Recipe::SharedLibraries {
+                binaries,
+                library_path,
+                prefix,
+            } => {
+                if prefix == PrefixOptions::default() {
+                    let search = SearchContext {
+                        library_path,
+                        ..SearchContext::default()
+                    };
+                    let closure = self.libraries.closure(&binaries, &search)?;
+                    return Ok(spell_out_closure(&closure));
+                }
                 LayerSpec::SharedLibraryDependencies {
-                    binaries: binaries
-                        .iter()
-                        .map(|path| fill(path))
-                        .collect::<Result<_, _>>()?,
-                    prefix: filled_prefix(prefix, &fill)?,
+                    binaries: all_escaped(&binaries),
+                    prefix: escaped_prefix(&prefix),
                 }
             }
-            (LayerSpec::Files { files }, _) => LayerSpec::Files {
+            Recipe::Files { files } => LayerSpec::Files {
                 files: files
-                    .iter()
-                    .map(|(path, text)| Ok((fill(path)?, text.clone())))
-                    .collect::<Result<_, Problem>>()?,
+                    .into_iter()
+                    .map(|(path, text)| (escaped(&path), text))
+                    .collect(),
             },
-            (
-                LayerSpec::Programs { .. },
-                Recipe::Programs {
-                    programs,
-                    path_variable,
-                    library_path,
-                    project_dir,
-                },
-            ) => {
+            Recipe::Programs {
+                programs,
+                path_variable,
+                library_path,
+                project_dir,
+            } => {
                 let search = SearchContext {
                     library_path,
                     working_directory: Some(project_dir),
@@ -125,33 +99,34 @@ impl LayerBuilder {
                 let closure = self.libraries.programs(&programs, path, &search)?;
                 return Ok(spell_out_closure(&closure));
             }
-            (LayerSpec::Programs { .. }, _) => unreachable!("programs have the recipe of some"),
-            (LayerSpec::Source { source }, _) => LayerSpec::Source {
-                source: fill(source)?,
-            },
-            (LayerSpec::Command(command), Recipe::Command(resolved)) => {
-                let vars = resolved.environment.into_iter();
-                let vars = vars.map(|(name, value)| (name, environment::escape(&value)));
-                LayerSpec::Command(CommandSpec {
-                    environment: vec![EnvironmentElement {
-                        vars: vars.collect(),
-                        extend: true,
-                    }],
-                    mounts: command
-                        .mounts
-                        .iter()
-                        .map(|mount| Ok(context.mount(mount)?.escaped()))
-                        .collect::<Result<_, Problem>>()?,
-                    working_directory: command
-                        .working_directory
-                        .as_deref()
-                        .map(fill)
-                        .transpose()?,
-                    ..command.clone()
-                })
+            Recipe::Source { directories, .. } => {
+                let sources = directories.iter().map(|directory| LayerSpec::Source {
+                    source: escaped(directory),
+                });
+                return Ok(sources.collect());
             }
-            (LayerSpec::Command(_), _) => unreachable!("a command has the recipe of one"),
+            Recipe::Binaries { files } => paths(&files, true),
+            Recipe::Directory { directory } => LayerSpec::Source {
+                source: escaped(&directory),
+            },
+            Recipe::Command(command) => LayerSpec::Command(spell_out_command(command)),
         }])
+    }
+}
+
+fn spell_out_command(command: Command) -> CommandSpec {
+    let vars: BTreeMap<_, _> = command
+        .environment
+        .into_iter()
+        .map(|(name, value)| (name, environment::escape(&value)))
+        .collect();
+    let variables = (!vars.is_empty()).then_some(EnvironmentElement { vars, extend: true });
+    CommandSpec {
+        command: command.line,
+        environment: variables.into_iter().collect(),
+        mounts: command.mounts.into_iter().map(Mount::escaped).collect(),
+        network: command.network,
+        working_directory: Some(escaped(&command.working_directory)),
     }
 }
 
@@ -159,7 +134,8 @@ impl LayerBuilder {
 fn spell_out_closure(closure: &Closure) -> Vec<LayerSpec> {
     let (mut files, mut directories, mut symlinks) = (Vec::new(), Vec::new(), Vec::new());
     for (path, entry) in closure {
-        let Some(path) = Utf8Path::from_path(path).map(escaped) else {
+        // One that is not UTF-8 cannot be written in a specification.
+        let Some(path) = Utf8Path::from_path(path).map(Utf8Path::to_owned) else {
             continue;
         };
         match entry {
@@ -167,22 +143,15 @@ fn spell_out_closure(closure: &Closure) -> Vec<LayerSpec> {
             Entry::Directory => directories.push(path),
             Entry::Symlink { target, .. } => {
                 symlinks.extend(Utf8Path::from_path(target).map(|target| SymlinkSpec {
-                    link: path,
+                    link: escaped(&path),
                     target: escaped(target),
                 }));
             }
         }
     }
-    let paths = |paths, follow_symlinks| LayerSpec::Paths {
-        paths,
-        prefix: PrefixOptions {
-            follow_symlinks,
-            ..PrefixOptions::default()
-        },
-    };
-    let mut layers = vec![paths(files, true)];
+    let mut layers = vec![paths(&files, true)];
     if !directories.is_empty() {
-        layers.push(paths(directories, false));
+        layers.push(paths(&directories, false));
     }
     if !symlinks.is_empty() {
         layers.push(LayerSpec::Symlinks { symlinks });
@@ -190,15 +159,26 @@ fn spell_out_closure(closure: &Closure) -> Vec<LayerSpec> {
     layers
 }
 
-fn filled_prefix<E>(
-    prefix: &PrefixOptions,
-    fill: &impl Fn(&Utf8Path) -> Result<Utf8PathBuf, E>,
-) -> Result<PrefixOptions, E> {
-    Ok(PrefixOptions {
-        strip_prefix: prefix.strip_prefix.as_deref().map(fill).transpose()?,
-        prepend_prefix: prefix.prepend_prefix.as_deref().map(fill).transpose()?,
+fn paths(paths: &[Utf8PathBuf], follow_symlinks: bool) -> LayerSpec {
+    LayerSpec::Paths {
+        paths: all_escaped(paths),
+        prefix: PrefixOptions {
+            follow_symlinks,
+            ..PrefixOptions::default()
+        },
+    }
+}
+
+fn escaped_prefix(prefix: &PrefixOptions) -> PrefixOptions {
+    PrefixOptions {
+        strip_prefix: prefix.strip_prefix.as_deref().map(escaped),
+        prepend_prefix: prefix.prepend_prefix.as_deref().map(escaped),
         ..*prefix
-    })
+    }
+}
+
+fn all_escaped(paths: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
+    paths.iter().map(|path| escaped(path)).collect()
 }
 
 fn escaped(path: &Utf8Path) -> Utf8PathBuf {
