@@ -102,21 +102,27 @@ fn a_command_layer_compiles_a_program_with_the_hosts_compiler() {
         "#include <stdio.h>\nint main(void) { puts(\"hello from C\"); return 0; }\n",
     )
     .unwrap();
+    // Where these are links into /usr, the container has the same links.
     let mut links = Vec::new();
-    for name in ["bin", "lib", "lib64"] {
-        if Path::new("/").join(name).is_symlink() {
-            links.push(json!({ "link": format!("/{name}"), "target": format!("usr/{name}") }));
+    let mut stubs = vec!["/usr/".to_owned(), "/tmp/".to_owned()];
+    let mut bound = vec!["/usr".to_owned()];
+    for name in ["/bin", "/lib", "/lib64"] {
+        if Path::new(name).is_symlink() {
+            links.push(json!({ "link": name, "target": format!("usr{name}") }));
+        } else if Path::new(name).is_dir() {
+            stubs.push(format!("{name}/"));
+            bound.push(name.to_owned());
         }
     }
+    let bind = |path: &String| json!({ "type": "bind", "mount_point": path, "local_path": path, "read_only": true });
+    let mounts: Vec<_> = bound.iter().map(bind).collect();
     let layers = [
-        json!({ "stubs": ["/usr/", "/tmp/"] }),
+        json!({ "stubs": stubs }),
         json!({ "symlinks": links }),
         json!({ "paths": ["hello.c"] }),
         json!({
             "command": ["gcc", "-static", "-o", "/hello", "/hello.c"],
-            "mounts": [{
-                "type": "bind", "mount_point": "/usr", "local_path": "/usr", "read_only": true,
-            }],
+            "mounts": mounts,
             "environment": { "PATH": "/usr/bin" },
         }),
     ];
