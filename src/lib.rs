@@ -88,4 +88,5 @@ pub mod jobs;      // maelstrom-run
 pub use client::{Client, ClientError, ClientSettings};
 pub use container::run_if_launcher;
 pub use executor::{Outcome, Status};
+pub use layer::ContainerError;
 pub use spec::{ContainerSpec, JobSpec, LayerSpec};

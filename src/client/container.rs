@@ -1,9 +1,8 @@
 //! From a container as specified to one whose layers are in the store.
 
 use crate::executor::Container;
-use crate::layer::{LayerBuilder, LayerContext, LayerError, MountError, NoDirectory};
-use crate::spec::environment::{self, EnvironmentError};
-use crate::spec::{ContainerSpec, LayerSpec};
+use crate::layer::{ContainerError, LayerBuilder, LayerContext};
+use crate::spec::{ContainerSpec, LayerSpec, environment};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
@@ -13,25 +12,6 @@ pub struct ContainerBuilder {
     context: LayerContext,
     /// What every container gets on top of its own layers.
     topmost: Option<LayerSpec>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ContainerError {
-    #[error(
-        "the job has no layers, so there is no program to run; give it one that brings the \
-         program, such as `programs`"
-    )]
-    NoLayers,
-    #[error("the container was not finished, as its runtime came to an end")]
-    Unfinished,
-    #[error(transparent)]
-    Layer(#[from] LayerError),
-    #[error(transparent)]
-    Environment(#[from] EnvironmentError),
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    #[error(transparent)]
-    NoDirectory(#[from] NoDirectory),
 }
 
 impl ContainerBuilder {

@@ -3,11 +3,10 @@
 mod container;
 
 pub(crate) use container::ContainerBuilder;
-pub use container::ContainerError;
 
 use crate::container::LauncherError;
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings};
-use crate::layer::LayerBuilder;
+use crate::layer::{ContainerError, LayerBuilder};
 use crate::schedule::Slots;
 use crate::spec::{JobSpec, LayerSpec, Network};
 use crate::store::{Store, StoreError};

@@ -4,9 +4,10 @@
 use super::input::Input;
 use super::terminal::{JobTerminal, UserTerminal};
 use super::{Ending, JobsError};
-use crate::client::{Client, ContainerError, executable};
+use crate::client::{Client, executable};
 use crate::config::EscapeCharacter;
 use crate::executor::{Captured, Container, Job, Outcome, Output, Sink, Status, Stream};
+use crate::layer::ContainerError;
 use crate::report;
 use crate::run::chain;
 use crate::run::interrupts::Interrupts;

@@ -2,7 +2,7 @@
 
 use super::assembly::{Assembly, HostFile, Reading, Trust};
 use super::command::Commands;
-use super::libraries::{self, Closure, Libraries, SearchContext};
+use super::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
 use super::{braces, command, glob, paths, source, stack, tar};
@@ -10,6 +10,7 @@ use crate::spec::{LayerSpec, PrefixOptions};
 use crate::store::{Digest, Import, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -48,7 +49,7 @@ pub struct Pile {
 /// that ask for the same layer at the same time wait for one to build it.
 pub struct LayerBuilder {
     store: Store,
-    pub(super) libraries: Libraries,
+    libraries: Libraries,
     layers: Mutex<HashMap<Recipe, Slot>>,
     commands: Commands,
 }
@@ -187,6 +188,35 @@ impl LayerBuilder {
         })
     }
 
+    /// What these need of libraries.
+    pub(super) fn shared_libraries(
+        &self,
+        binaries: &[Utf8PathBuf],
+        library_path: &[Utf8PathBuf],
+    ) -> Result<Closure, LibraryError> {
+        let context = SearchContext {
+            library_path: library_path.to_vec(),
+            ..SearchContext::default()
+        };
+        self.libraries.closure(binaries, &context)
+    }
+
+    /// Programs by their names, and what they need.
+    pub(super) fn programs(
+        &self,
+        names: &[String],
+        path: Option<&OsStr>,
+        library_path: &[Utf8PathBuf],
+        project_dir: &Utf8Path,
+    ) -> Result<Closure, LibraryError> {
+        let context = SearchContext {
+            library_path: library_path.to_vec(),
+            working_directory: Some(project_dir.to_owned()),
+            ..SearchContext::default()
+        };
+        self.libraries.programs(names, path, &context)
+    }
+
     fn assemble(&self, recipe: &Recipe, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
         match recipe {
             Recipe::Tar { tar } => add_tar(tar, assembly),
@@ -232,11 +262,7 @@ impl LayerBuilder {
                 for binary in binaries {
                     paths::must_exist(binary.as_std_path())?;
                 }
-                let context = SearchContext {
-                    library_path: library_path.clone(),
-                    ..SearchContext::default()
-                };
-                let closure = self.libraries.closure(binaries, &context)?;
+                let closure = self.shared_libraries(binaries, library_path)?;
                 add_closure(&closure, prefix, assembly)
             }
             Recipe::Files { files } => files.iter().try_for_each(|(path, text)| {
@@ -248,13 +274,8 @@ impl LayerBuilder {
                 library_path,
                 project_dir,
             } => {
-                let context = SearchContext {
-                    library_path: library_path.clone(),
-                    working_directory: Some(project_dir.clone()),
-                    ..SearchContext::default()
-                };
                 let path = path_variable.as_deref();
-                let closure = self.libraries.programs(programs, path, &context)?;
+                let closure = self.programs(programs, path, library_path, project_dir)?;
                 add_closure(&closure, &PrefixOptions::default(), assembly)
             }
             Recipe::Source { directories, never } => source::add(directories, never, assembly),

@@ -1,10 +1,10 @@
 //! What can go wrong while building a layer.
 
-use super::MountError;
 use super::braces::BraceError;
 use super::command::CommandFailure;
 use super::libraries::LibraryError;
 use super::tar::TarError;
+use super::{MountError, NoDirectory};
 use crate::spec::PlaceholderError;
 use crate::spec::environment::EnvironmentError;
 use crate::store::{ManifestError, PathError, StoreError};
@@ -41,6 +41,26 @@ impl fmt::Display for LayerError {
 }
 
 impl Error for LayerError {}
+
+/// Why a container could not be made of what its specification says.
+#[derive(Debug, thiserror::Error)]
+pub enum ContainerError {
+    #[error(transparent)]
+    Layer(#[from] LayerError),
+    #[error(transparent)]
+    Environment(#[from] EnvironmentError),
+    #[error(transparent)]
+    Mount(#[from] MountError),
+    #[error(transparent)]
+    NoDirectory(#[from] NoDirectory),
+    #[error(
+        "the job has no layers, so there is no program to run; give it one that brings the \
+         program, such as `programs`"
+    )]
+    NoLayers,
+    #[error("the container was not finished, as its runtime came to an end")]
+    Unfinished,
+}
 
 /// Why a layer could not be built. Causes are part of the message.
 #[derive(Debug, thiserror::Error)]

@@ -28,4 +28,4 @@ mod upper;
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
 pub use builder::{Built, LayerBuilder, Pile};
 pub use context::{LayerContext, MountError, NoDirectory};
-pub use error::{LayerError, Problem};
+pub use error::{ContainerError, LayerError, Problem};

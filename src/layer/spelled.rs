@@ -2,7 +2,7 @@
 //! them who has only the files.
 
 use super::builder::layer_name;
-use super::libraries::{Closure, Entry, SearchContext};
+use super::libraries::{Closure, Entry};
 use super::recipe::{Command, Recipe};
 use super::{LayerBuilder, LayerContext, LayerError, Problem};
 use crate::spec::{
@@ -66,11 +66,7 @@ impl LayerBuilder {
                 prefix,
             } => {
                 if prefix == PrefixOptions::default() {
-                    let search = SearchContext {
-                        library_path,
-                        ..SearchContext::default()
-                    };
-                    let closure = self.libraries.closure(&binaries, &search)?;
+                    let closure = self.shared_libraries(&binaries, &library_path)?;
                     return Ok(spell_out_closure(&closure));
                 }
                 LayerSpec::SharedLibraryDependencies {
@@ -90,13 +86,8 @@ impl LayerBuilder {
                 library_path,
                 project_dir,
             } => {
-                let search = SearchContext {
-                    library_path,
-                    working_directory: Some(project_dir),
-                    ..SearchContext::default()
-                };
                 let path = path_variable.as_deref();
-                let closure = self.libraries.programs(&programs, path, &search)?;
+                let closure = self.programs(&programs, path, &library_path, &project_dir)?;
                 return Ok(spell_out_closure(&closure));
             }
             Recipe::Source { directories, .. } => {

@@ -4,9 +4,10 @@
 use super::case::Case;
 use super::conductor::Running;
 use super::interrupts::Interrupts;
-use super::test_container::{ContainerBuilder, ContainerError};
+use super::test_container::ContainerBuilder;
 use super::{SetUpError, preparation};
 use crate::cli::{ExitCode, MessageFormat, Options};
+use crate::layer::ContainerError;
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::Arc;

@@ -281,7 +281,7 @@ async fn conduct(
             .report(&Event::Finished(&ending.summary));
     }
     if options.action == Action::PrintSpec {
-        let complain = |case: &case::Case, error: &test_container::ContainerError| {
+        let complain = |case: &case::Case, error: &crate::layer::ContainerError| {
             print_error(
                 options,
                 &UnprintableSpec(case.view().to_string(), chain(error)),

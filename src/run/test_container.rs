@@ -5,7 +5,7 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Job};
 use crate::filter::TargetKind;
-use crate::layer::{LayerBuilder, LayerContext, LayerError, MountError, NoDirectory};
+use crate::layer::{ContainerError, LayerBuilder, LayerContext, MountError};
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
     ContainerSpec, EnvironmentElement, JobSpec, LayerSpec, Mount, PrefixOptions,
@@ -32,18 +32,6 @@ pub struct ContainerBuilder {
 struct Warnings {
     known: HashSet<String>,
     waiting: Vec<String>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ContainerError {
-    #[error(transparent)]
-    Layer(#[from] LayerError),
-    #[error(transparent)]
-    Environment(#[from] EnvironmentError),
-    #[error(transparent)]
-    Mount(#[from] MountError),
-    #[error(transparent)]
-    NoDirectory(#[from] NoDirectory),
 }
 
 impl ContainerBuilder {
