@@ -8,6 +8,7 @@
 mod container;
 pub mod environment;
 mod fields;
+mod image;
 mod inheritance;
 mod job;
 mod json;
@@ -24,6 +25,7 @@ pub use environment::TemplateError;
 pub use fields::{
     Beneath, ContainerFields, Field, JobDocument, ParentRef, Written, read_job, seconds,
 };
+pub use image::{BadImageReference, ImageReference, ImageUse, Located, WorkingDirectoryUse};
 pub use inheritance::{Containers, DEFAULT, EMPTY};
 pub use job::{JobSpec, NotAJob};
 pub use json::{JsonStream, Piece, parse_json};

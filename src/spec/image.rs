@@ -1,0 +1,236 @@
+//! Images as specifications name them: a transport, and what it means to that. See
+//! containers-transports(5).
+
+use camino::{Utf8Path, Utf8PathBuf};
+use oci_spec::distribution::{ParseError, Reference};
+use std::fmt;
+use std::str::FromStr;
+
+/// An image that a container starts from, and what it takes of that.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ImageUse {
+    pub image: ImageReference,
+    /// Whether the image's layers lie below the container's own.
+    pub layers: bool,
+    /// Whether the environment starts with the image's variables.
+    pub environment: bool,
+    pub working_directory: WorkingDirectoryUse,
+}
+
+/// Whether an image's working directory is the container's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum WorkingDirectoryUse {
+    No,
+    /// If the image has one.
+    IfThere,
+    /// It is an error if the image has none.
+    Required,
+}
+
+/// Where an image is.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum ImageReference {
+    /// `docker://NAME[:TAG|@DIGEST]`: in a registry.
+    Docker(Reference),
+    /// `oci:PATH[:REF]`: a directory in the OCI image layout.
+    Oci(Located),
+    /// `oci-archive:PATH[:REF]`: such a directory in a tar file.
+    OciArchive(Located),
+    /// `docker-archive:PATH[:NAME[:TAG]]`: what `docker save` writes.
+    DockerArchive(Located),
+}
+
+/// A file or directory of this machine, and the image in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Located {
+    pub path: Utf8PathBuf,
+    /// `None`: the only one there is.
+    pub image: Option<String>,
+}
+
+/// Why a text names no image.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadImageReference {
+    #[error(
+        "an image is named by a transport and a place: `docker://NAME`, `oci:PATH`, \
+         `oci-archive:PATH` or `docker-archive:PATH`"
+    )]
+    NoTransport,
+    #[error(
+        "`{0}` is no transport for images that is known here; use `docker://`, `oci:`, \
+         `oci-archive:` or `docker-archive:`"
+    )]
+    UnknownTransport(String),
+    #[error("`{0}:` needs a path after it")]
+    NoPath(&'static str),
+    #[error("`docker:` needs two slashes: `docker://{0}`")]
+    NoSlashes(String),
+    #[error("`docker://` needs the name of an image after it")]
+    NoName,
+    #[error("`{name}` is no name of an image: {problem}")]
+    BadName { name: String, problem: String },
+}
+
+impl ImageReference {
+    /// The same, a relative path starting at `directory`.
+    #[must_use]
+    pub fn below(&self, directory: &Utf8Path) -> Self {
+        let below = |located: &Located| Located {
+            path: directory.join(&located.path),
+            image: located.image.clone(),
+        };
+        match self {
+            Self::Docker(name) => Self::Docker(name.clone()),
+            Self::Oci(located) => Self::Oci(below(located)),
+            Self::OciArchive(located) => Self::OciArchive(below(located)),
+            Self::DockerArchive(located) => Self::DockerArchive(below(located)),
+        }
+    }
+}
+
+impl FromStr for ImageReference {
+    type Err = BadImageReference;
+
+    fn from_str(text: &str) -> Result<Self, BadImageReference> {
+        let (transport, rest) = text.split_once(':').ok_or(BadImageReference::NoTransport)?;
+        Ok(match transport {
+            "docker" => {
+                let name = rest
+                    .strip_prefix("//")
+                    .ok_or_else(|| BadImageReference::NoSlashes(rest.to_owned()))?;
+                Self::Docker(docker_name(name)?)
+            }
+            "oci" => Self::Oci(located("oci", rest)?),
+            "oci-archive" => Self::OciArchive(located("oci-archive", rest)?),
+            "docker-archive" => Self::DockerArchive(located("docker-archive", rest)?),
+            other => return Err(BadImageReference::UnknownTransport(other.to_owned())),
+        })
+    }
+}
+
+/// With what Docker adds to a short name: registry, `library/` and `latest`.
+fn docker_name(name: &str) -> Result<Reference, BadImageReference> {
+    if name.is_empty() {
+        return Err(BadImageReference::NoName);
+    }
+    name.parse().map_err(|error| {
+        let problem = match error {
+            ParseError::NameContainsUppercase => "it must be in lower case".to_owned(),
+            error => error.to_string(),
+        };
+        BadImageReference::BadName {
+            name: name.to_owned(),
+            problem,
+        }
+    })
+}
+
+/// The path ends at the first colon.
+fn located(transport: &'static str, text: &str) -> Result<Located, BadImageReference> {
+    let (path, image) = match text.split_once(':') {
+        Some((path, image)) => (path, Some(image.to_owned())),
+        None => (text, None),
+    };
+    if path.is_empty() {
+        return Err(BadImageReference::NoPath(transport));
+    }
+    Ok(Located {
+        path: path.into(),
+        image: image.filter(|image| !image.is_empty()),
+    })
+}
+
+impl fmt::Display for ImageReference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (transport, located) = match self {
+            Self::Docker(name) => return write!(f, "docker://{name}"),
+            Self::Oci(located) => ("oci", located),
+            Self::OciArchive(located) => ("oci-archive", located),
+            Self::DockerArchive(located) => ("docker-archive", located),
+        };
+        write!(f, "{transport}:{}", located.path)?;
+        match &located.image {
+            Some(image) => write!(f, ":{image}"),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn references_are_a_transport_and_a_place() {
+        let located = |path: &str, image: Option<&str>| Located {
+            path: path.into(),
+            image: image.map(str::to_owned),
+        };
+        for (text, expected) in [
+            ("oci:a/b", ImageReference::Oci(located("a/b", None))),
+            ("oci:/a:v1", ImageReference::Oci(located("/a", Some("v1")))),
+            (
+                "oci-archive:a.tar:x:y",
+                ImageReference::OciArchive(located("a.tar", Some("x:y"))),
+            ),
+            (
+                "docker-archive:a.tar:busybox:latest",
+                ImageReference::DockerArchive(located("a.tar", Some("busybox:latest"))),
+            ),
+        ] {
+            assert_eq!(text.parse(), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_in_registries_are_completed_as_docker_does() {
+        let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+        for (short, whole) in [
+            ("debian", "docker.io/library/debian:latest"),
+            ("debian:12", "docker.io/library/debian:12"),
+            ("me/tools", "docker.io/me/tools:latest"),
+            ("localhost/x", "localhost/x:latest"),
+            ("localhost:5000/a/b:v1", "localhost:5000/a/b:v1"),
+            (
+                &format!("ghcr.io/a/b@{digest}"),
+                &format!("ghcr.io/a/b@{digest}"),
+            ),
+        ] {
+            let reference: ImageReference = format!("docker://{short}").parse().unwrap();
+            assert_eq!(reference.to_string(), format!("docker://{whole}"));
+        }
+    }
+
+    #[test]
+    fn what_names_no_image_is_told_why() {
+        for (text, message) in [
+            ("debian", "an image is named by a transport and a place"),
+            ("debian:12", "`debian` is no transport for images"),
+            ("docker:debian", "needs two slashes: `docker://debian`"),
+            ("docker://", "needs the name of an image"),
+            (
+                "docker://Debian",
+                "`Debian` is no name of an image: it must be in lower case",
+            ),
+            ("docker://a b", "`a b` is no name of an image"),
+            ("oci:", "`oci:` needs a path"),
+            ("oci-archive::x", "`oci-archive:` needs a path"),
+        ] {
+            let error = text.parse::<ImageReference>().unwrap_err();
+            assert!(error.to_string().contains(message), "{text}: {error}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_read_is_written_the_same(
+            text in "(docker://|oci:|oci-archive:|docker-archive:)[a-z/:@.]{0,20}"
+        ) {
+            if let Ok(reference) = text.parse::<ImageReference>() {
+                let again: ImageReference = reference.to_string().parse().unwrap();
+                prop_assert_eq!(again, reference);
+            }
+        }
+    }
+}
