@@ -105,7 +105,7 @@ impl Commands {
 
     /// Kills them all, and waits until nothing of them is left, though not for ever.
     pub fn end(&self) {
-        const LONGEST: Duration = Duration::from_secs(5);
+        const LONGEST: Duration = Duration::from_secs(15);
         self.end.send_replace(true);
         let some = |names: &mut Vec<String>| !names.is_empty();
         let _ = self
@@ -222,7 +222,7 @@ impl WorkPlace {
     /// on its way out.
     fn clear(&self) {
         const PAUSE: Duration = Duration::from_millis(5);
-        const ATTEMPTS: u32 = 400;
+        const ATTEMPTS: u32 = 2000;
         for _ in 0..ATTEMPTS {
             let removed = ["upper", "work"].map(|name| remove_tree(&self.path().join(name)));
             if removed.iter().all(Result::is_ok) {

@@ -308,7 +308,7 @@ impl ContainerBuilder {
     }
 
     /// Whether a fresh file system there would lie over files of the test: a
-    /// workspace below `/tmp` must stay visible. A writable root serves as well, and
+    /// workspace or a toolchain below `/tmp` must stay visible. A writable root serves as well, and
     /// with a read-only one the test could not even start.
     fn hides_files(&self, mount: &Mount, binary: &TestBinary) -> bool {
         let Mount::Tmp { mount_point } = mount else {
@@ -318,6 +318,7 @@ impl ContainerBuilder {
             .into_iter()
             .chain([&binary.path, &binary.package.directory])
             .chain(&binary.outside_sources)
+            .chain(&binary.library_path)
             .any(|path| path.starts_with(mount_point))
     }
 
