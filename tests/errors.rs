@@ -126,7 +126,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     5 | parent = "a"
       |          ^^^
 
-    error: <root>/maelstrom-test.toml:2:1: `added_environment` has nothing to add to; name a `parent` that gives `environment`, or write `environment`
+    error: <root>/maelstrom-test.toml:2:1: `added_environment` has nothing to add to; name an `image` or a `parent` that gives `environment`, or write `environment`
       |
     2 | added_environment = { A = "b" }
       | ^^^^^^^^^^^^^^^^^

@@ -1,6 +1,7 @@
 //! The command line as clap reads it. What it means is said in `options`.
 
 use super::cargo_arguments::CargoArguments;
+use super::images::ImageArguments;
 use crate::config::{
     ByteSize, Choice, Color, LogLevel, NoTests, Slots, StopAfter, Timeout, Ui, Value,
 };
@@ -192,6 +193,9 @@ pub struct Configuring {
     /// How large the cache below the target directory may get (default: 10 GiB)
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     pub cache_size: Option<ByteSize>,
+
+    #[command(flatten)]
+    pub images: ImageArguments,
 
     /// Print each configuration value and where it comes from
     #[arg(short = 'P', long, group = "action")]

@@ -2,11 +2,13 @@
 
 use super::arguments::{SharedConfiguring, value};
 use super::error::CliError;
+use super::images::{ImageArguments, user_cache};
 use super::options::given;
 use crate::config::{
     ByteSize, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots, Surroundings,
     Values,
 };
+use crate::image::ImageSettings;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -76,6 +78,9 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     cache_size: Option<ByteSize>,
 
+    #[command(flatten)]
+    images: ImageArguments,
+
     /// Print all configuration values and where they come from
     #[arg(short = 'P', long)]
     print_config: bool,
@@ -103,6 +108,7 @@ pub struct JobOptions {
     pub cache_root: PathBuf,
     /// In bytes.
     pub cache_size: u64,
+    pub images: ImageSettings,
     pub log_level: LogLevel,
 }
 
@@ -155,13 +161,14 @@ impl JobOptions {
         let cache_root = values.take(
             "cache-root",
             given("--cache-root", arguments.cache_root),
-            default_cache(surroundings),
+            Directory(user_cache(surroundings).join("run")),
         )?;
         let cache_size = values.take(
             "cache-size",
             given("--cache-size", arguments.cache_size),
             ByteSize(10 << 30),
         )?;
+        let images = arguments.images.decide(&mut values, surroundings)?;
         let log_level = values.take(
             "log-level",
             given("--log-level", arguments.shared.log_level),
@@ -194,21 +201,10 @@ impl JobOptions {
             slots: slots.value.0.get() as usize,
             cache_root: cache_root.value.0,
             cache_size: cache_size.value.0,
+            images,
             log_level: log_level.value,
         })
     }
-}
-
-/// `maelstrom/run` in the directory for caches, by the XDG base directory specification.
-fn default_cache(surroundings: &Surroundings) -> Directory {
-    let cache = match surroundings.variable("XDG_CACHE_HOME").map(PathBuf::from) {
-        Some(directory) if directory.is_absolute() => directory,
-        _ => match surroundings.variable("HOME") {
-            Some(home) => PathBuf::from(home).join(".cache"),
-            None => std::env::temp_dir(),
-        },
-    };
-    Directory(cache.join("maelstrom/run"))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod cargo_arguments;
 mod error;
 mod exit_code;
 mod habits;
+mod images;
 mod jobs;
 mod name_filter;
 mod options;

@@ -248,7 +248,7 @@ pub(super) fn given<T>(option: &'static str, value: Option<T>) -> Option<Setting
     value.map(|value| Setting::given(option, value))
 }
 
-fn switch<T>(option: &'static str, on: bool, value: T) -> Option<Setting<T>> {
+pub(super) fn switch<T>(option: &'static str, on: bool, value: T) -> Option<Setting<T>> {
     on.then(|| Setting::given(option, value))
 }
 
@@ -283,6 +283,7 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
         show_output: switch("--show-output", show_output, true),
         inline_limit: given("--inline-limit", showing.inline_limit),
         cache_size: given("--cache-size", configuring.cache_size),
+        images: configuring.images.clone(),
         ui: switch("--quiet", showing.quiet || after.quiet, Ui::Quiet)
             .or(given("--ui", showing.ui)),
         color: given::<Color>("--color", after.color.or(showing.color)),

@@ -1,9 +1,11 @@
 //! The configuration values of `cargo maelstrom`.
 
+use super::images::ImageArguments;
 use crate::config::{
     ByteSize, Color, ConfigError, ConfigFile, LogLevel, NoTests, Program, Setting, Slots,
     StopAfter, Surroundings, Timeout, Ui, Values,
 };
+use crate::image::ImageSettings;
 
 const PROGRAM: Program = Program {
     name: "cargo-maelstrom",
@@ -26,6 +28,7 @@ pub struct Settings {
     pub inline_limit: Setting<ByteSize>,
     /// How large the store may get.
     pub cache_size: Setting<ByteSize>,
+    pub images: ImageSettings,
     pub ui: Setting<Ui>,
     pub color: Setting<Color>,
     pub log_level: Setting<LogLevel>,
@@ -41,6 +44,7 @@ pub(super) struct Given {
     pub show_output: Option<Setting<bool>>,
     pub inline_limit: Option<Setting<ByteSize>>,
     pub cache_size: Option<Setting<ByteSize>>,
+    pub images: ImageArguments,
     pub ui: Option<Setting<Ui>>,
     pub color: Option<Setting<Color>>,
     pub log_level: Option<Setting<LogLevel>>,
@@ -62,6 +66,7 @@ impl Settings {
             show_output: values.take("show-output", given.show_output, false)?,
             inline_limit: values.take("inline-limit", given.inline_limit, ByteSize(1 << 20))?,
             cache_size: values.take("cache-size", given.cache_size, ByteSize(10 << 30))?,
+            images: given.images.decide(&mut values, surroundings)?,
             ui: values.take("ui", given.ui, Ui::Auto)?,
             color: values.take("color", given.color, Color::Auto)?,
             log_level: values.take("log-level", given.log_level, LogLevel::Warn)?,

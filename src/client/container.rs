@@ -1,10 +1,10 @@
 //! From a container as specified to one whose layers are in the store.
 
 use crate::executor::Container;
+use crate::image::Download;
 use crate::layer::{ContainerError, LayerBuilder, LayerContext};
 use crate::spec::{ContainerSpec, LayerSpec, environment};
 use camino::Utf8PathBuf;
-use std::collections::BTreeMap;
 
 /// Makes containers of jobs. Blocking, and shared by threads.
 pub struct ContainerBuilder {
@@ -39,9 +39,14 @@ impl ContainerBuilder {
         }
     }
 
-    /// As [`LayerBuilder::end_commands`].
-    pub fn end_commands(&self) {
-        self.layers.end_commands();
+    /// As [`LayerBuilder::download`].
+    pub fn download(&self) -> Option<Download> {
+        self.layers.download()
+    }
+
+    /// As [`LayerBuilder::end`].
+    pub fn end(&self) {
+        self.layers.end();
     }
 
     /// The container, and what is to be said about its layers.
@@ -49,14 +54,17 @@ impl ContainerBuilder {
         &self,
         spec: &ContainerSpec,
     ) -> Result<(Container, Vec<String>), ContainerError> {
-        if spec.layers.is_empty() {
+        let brings_layers = spec.image.as_ref().is_some_and(|image| image.layers);
+        if spec.layers.is_empty() && !brings_layers {
             return Err(ContainerError::NoLayers);
         }
+        let base = self.layers.base(spec.image.as_ref(), &self.context)?;
         let layers = spec.layers.iter().chain(&self.topmost);
-        let pile = self.layers.build_all(layers, &self.context)?;
+        let pile = self.layers.build_all(&base, layers, &self.context)?;
+        let working_directory = spec.working_directory.clone().or(base.working_directory);
         let container = Container {
             layers: self.layers.stack(&pile.layers, &[]),
-            environment: environment::expand(&spec.environment, BTreeMap::new(), &|name| {
+            environment: environment::expand(&spec.environment, base.environment, &|name| {
                 std::env::var(name).ok()
             })?,
             mounts: spec
@@ -66,7 +74,7 @@ impl ContainerBuilder {
                 .collect::<Result<_, _>>()?,
             network: spec.network,
             root_overlay: self.context.root_overlay(&spec.root_overlay)?,
-            working_directory: spec.working_directory.clone().unwrap_or_else(|| "/".into()),
+            working_directory: working_directory.unwrap_or_else(|| "/".into()),
             user: spec.user,
             group: spec.group,
             init: spec.init,

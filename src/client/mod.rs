@@ -6,6 +6,7 @@ pub(crate) use container::ContainerBuilder;
 
 use crate::container::LauncherError;
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings};
+use crate::image::{ImageSettings, Images};
 use crate::layer::{ContainerError, LayerBuilder};
 use crate::schedule::Slots;
 use crate::spec::{JobSpec, LayerSpec, Network};
@@ -25,6 +26,8 @@ pub struct ClientSettings {
     pub cache_root: PathBuf,
     /// How large the cache may get, in bytes.
     pub cache_size: u64,
+    /// How images of containers are had.
+    pub images: ImageSettings,
     /// Where relative paths of this machine start; an absolute path.
     pub project: Utf8PathBuf,
     /// Programs that every container gets besides its own layers, as by a layer of the
@@ -33,12 +36,17 @@ pub struct ClientSettings {
 }
 
 impl ClientSettings {
-    /// A client that keeps its layers in `cache_root`, up to 10 GiB, and runs one job for
-    /// each processor in the current directory.
+    /// A client that keeps its layers in `cache_root`, up to 10 GiB, and downloaded images
+    /// below it, and runs one job for each processor in the current directory.
     pub fn new(cache_root: impl Into<PathBuf>) -> Result<Self, ClientError> {
+        let cache_root = cache_root.into();
         Ok(Self {
             slots: std::thread::available_parallelism().map_or(1, usize::from),
-            cache_root: cache_root.into(),
+            images: ImageSettings {
+                depot: cache_root.join("containers"),
+                accept_invalid_certificates: false,
+            },
+            cache_root,
             cache_size: 10 << 30,
             project: current_directory().map_err(ClientError::Start)?,
             add_programs: Vec::new(),
@@ -96,7 +104,7 @@ impl Client {
         let topmost = (!settings.add_programs.is_empty()).then(|| LayerSpec::Programs {
             programs: settings.add_programs.clone(),
         });
-        let layers = LayerBuilder::new(store.clone());
+        let layers = LayerBuilder::new(store.clone(), Images::new(settings.images.clone()));
         let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
         Ok(Self {
             executor: Rc::new(executor),
@@ -142,7 +150,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.builder.end_commands();
+        self.builder.end();
         // What the cache could not remember costs time only.
         let _ = self.store.save();
         let _ = self.store.evict();

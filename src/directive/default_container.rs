@@ -20,6 +20,7 @@ const ID: u32 = 1000;
 /// The container called `default`.
 pub fn default_container() -> ContainerSpec {
     ContainerSpec {
+        image: None,
         environment: vec![EnvironmentElement {
             vars: environment(),
             extend: true,

@@ -4,8 +4,8 @@ use super::default_container::default_container;
 use super::resolve::{Directive, Directives};
 use crate::filter::Pattern;
 use crate::spec::{
-    Beneath, Choices, ContainerFields, Containers, Deprecations, Entry, Mistake, Node, Place,
-    Problem, Source, Value, decode, parse_toml, seconds,
+    Beneath, Choices, ContainerFields, ContainerSpec, Containers, Deprecations, Entry, Format,
+    Mistake, Node, Place, Problem, Source, Value, decode, parse_toml, seconds,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{fs, io};
@@ -62,7 +62,7 @@ fn document(source: Source<'_>) -> Result<Directives, Mistake> {
     let mut directives = None;
     for entry in root.map(Place::Document)? {
         match entry.name() {
-            "containers" => containers.define(entry, &mut notes)?,
+            "containers" => containers.define(entry, Format::Toml, &mut notes)?,
             // These may have containers as parents that stand below them.
             "directives" => directives = Some(entry),
             name => {
@@ -132,6 +132,8 @@ fn directive(
     directive.fields.finish(Beneath::Candidate)?;
     if let Some(parent) = &directive.fields.parent {
         directive.start = Some(containers.inherit(parent)?);
+    } else if directive.fields.image.is_some() {
+        directive.start = Some(ContainerSpec::default());
     }
     // What other directives do to the same tests is not known here.
     let mut container = directive.start.clone().unwrap_or_default();

@@ -28,7 +28,7 @@ pub struct TestSpec {
 pub(super) struct Directive {
     /// `None`: every test case.
     pub filter: Option<Pattern>,
-    /// Where a parent is named: what the container starts from again.
+    /// Where an image or a parent is named: what the container starts from again.
     pub start: Option<ContainerSpec>,
     pub fields: ContainerFields,
     pub ignore: Option<bool>,
@@ -56,9 +56,6 @@ impl Directive {
         }
         if let Some(timeout) = self.timeout {
             test.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
-        }
-        if let Some(include) = self.include_shared_libraries {
-            test.include_shared_libraries = include;
         }
         if let Some(slots) = self.slots {
             test.slots = slots;
@@ -129,10 +126,16 @@ impl Directives {
             slots: 1,
             retries: None,
         };
+        let mut libraries = None;
         for &index in matching {
-            self.in_order[index].apply(&mut test);
+            let directive = &self.in_order[index];
+            directive.apply(&mut test);
+            libraries = directive.include_shared_libraries.or(libraries);
         }
         test.container = self.containers.without_default_sys(test.container);
+        // Those of the machine would not fit the other files of an image.
+        let brings_libraries = (test.container.image.as_ref()).is_some_and(|image| image.layers);
+        test.include_shared_libraries = libraries.unwrap_or(!brings_libraries);
         test
     }
 }

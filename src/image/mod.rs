@@ -20,7 +20,7 @@ use std::io;
 use std::path::PathBuf;
 
 /// How images are had.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSettings {
     /// The directory that keeps what was downloaded; shared by all programs of a user.
     pub depot: PathBuf,

@@ -8,7 +8,7 @@ use crate::client::{Client, executable};
 use crate::config::EscapeCharacter;
 use crate::executor::{Captured, Container, Job, Outcome, Output, Sink, Status, Stream};
 use crate::layer::ContainerError;
-use crate::report;
+use crate::report::{self, DownloadLine};
 use crate::run::chain;
 use crate::run::interrupts::Interrupts;
 use crate::schedule::{Held, Queue, Rank};
@@ -22,6 +22,7 @@ use std::future::ready;
 use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::task::JoinSet;
 
 /// Jobs that wait before no more are read: what is read ahead of its turn is only
@@ -30,6 +31,9 @@ const MOST_WAITING: usize = 1000;
 
 /// Containers remembered; of a stream with more all are forgotten and begun anew.
 const MOST_CONTAINERS: usize = 1000;
+
+/// How often a download is shown again.
+const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
 pub struct Conductor {
     client: Client,
@@ -43,6 +47,7 @@ pub struct Conductor {
     preparing: JoinSet<(ContainerSpec, Prepared)>,
     queue: Queue<(JobSpec, Arc<Container>)>,
     running: JoinSet<(Outcome, Option<Held>)>,
+    download: DownloadLine,
     failed: bool,
 }
 
@@ -67,6 +72,7 @@ impl Conductor {
             preparing: JoinSet::new(),
             queue: Queue::default(),
             running: JoinSet::new(),
+            download: DownloadLine::default(),
             failed: false,
         }
     }
@@ -78,6 +84,7 @@ impl Conductor {
         mut interrupts: Interrupts,
     ) -> Result<Ending, JobsError> {
         let mut reading = true;
+        let mut redraw = tokio::time::interval(REDRAW_EVERY);
         loop {
             self.start_jobs();
             let idle = self.preparing.is_empty() && self.running.is_empty();
@@ -98,6 +105,7 @@ impl Conductor {
                         self.container_prepared(spec, prepared);
                     }
                 }
+                _ = redraw.tick(), if !self.preparing.is_empty() => self.show_download(),
                 piece = input.next(), if reading && self.waiting() < MOST_WAITING => {
                     reading = match piece {
                         Ok(Some(piece)) => self.take(&piece),
@@ -208,16 +216,31 @@ impl Conductor {
         }
         let (builder, spec) = (self.client.builder.clone(), job.container.clone());
         let preparing = tokio::task::spawn_blocking(move || builder.container(&spec));
-        let prepared = tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(None),
-            prepared = preparing => prepared,
+        tokio::pin!(preparing);
+        let mut redraw = tokio::time::interval(REDRAW_EVERY);
+        let prepared = loop {
+            tokio::select! {
+                biased;
+                _ = interrupts.next() => return Ok(None),
+                prepared = &mut preparing => break prepared,
+                _ = redraw.tick() => self.show_download(),
+            }
         };
+        self.download.clear();
         let prepared = prepared.map_err(|error| JobsError::Start(error.into()))?;
         let (container, warnings) =
             prepared.map_err(|error| JobsError::Specification(chain(&error)))?;
         tell(&warnings);
         Ok(Some(executable(&job, Arc::new(container))))
+    }
+
+    fn show_download(&mut self) {
+        match self.client.builder.download() {
+            Some(download) => self
+                .download
+                .show(&download.name, download.done, download.total),
+            None => self.download.clear(),
+        }
     }
 
     fn waiting(&self) -> usize {
@@ -229,6 +252,7 @@ impl Conductor {
     }
 
     fn complain(&mut self, message: &str) {
+        self.download.clear();
         self.failed = true;
         report::to_stderr(format_args!("error: {message}"));
     }
@@ -293,6 +317,7 @@ impl Conductor {
     }
 
     fn container_prepared(&mut self, spec: ContainerSpec, prepared: Prepared) {
+        self.download.clear();
         let group = match prepared {
             Ok((container, warnings)) => {
                 tell(&warnings);
@@ -339,6 +364,7 @@ impl Conductor {
 
     /// Prints what a job printed, and how it ended if that is not as it should be.
     fn print(&mut self, outcome: &Outcome) -> io::Result<()> {
+        self.download.clear();
         write(&mut io::stdout().lock(), &outcome.stdout)?;
         write(&mut io::stderr().lock(), &outcome.stderr)?;
         match &outcome.status {

@@ -1,11 +1,13 @@
 //! Building layers, each once.
 
 use super::assembly::{Assembly, HostFile, Reading, Trust};
+use super::base::{Base, Found};
 use super::command::Commands;
 use super::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
-use super::{braces, command, glob, paths, source, stack, tar};
+use super::{braces, command, glob, image, paths, source, stack, tar};
+use crate::image::{Download, Images};
 use crate::spec::{LayerSpec, PrefixOptions};
 use crate::store::{Digest, Import, Store};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -49,6 +51,8 @@ pub struct Pile {
 /// that ask for the same layer at the same time wait for one to build it.
 pub struct LayerBuilder {
     store: Store,
+    pub(super) images: Images,
+    pub(super) found: Found,
     libraries: Libraries,
     layers: Mutex<HashMap<Recipe, Slot>>,
     commands: Commands,
@@ -58,9 +62,11 @@ pub struct LayerBuilder {
 type Slot = Arc<OnceLock<Result<Built, LayerError>>>;
 
 impl LayerBuilder {
-    pub fn new(store: Store) -> Self {
+    pub fn new(store: Store, images: Images) -> Self {
         Self {
             store,
+            images,
+            found: Found::default(),
             libraries: Libraries::new(),
             layers: Mutex::default(),
             commands: Commands::new(),
@@ -72,9 +78,15 @@ impl LayerBuilder {
         self.commands.longest()
     }
 
-    /// Kills the commands that run for `command` layers, whose layers are then errors,
-    /// and waits until nothing is left of them.
-    pub fn end_commands(&self) {
+    /// The download of an image that has gone on for longest.
+    pub fn download(&self) -> Option<Download> {
+        self.images.download()
+    }
+
+    /// Ends downloads, and kills the commands that run for `command` layers; the layers are
+    /// then errors. Waits until nothing is left of the commands.
+    pub fn end(&self) {
+        self.images.end();
         self.commands.end();
     }
 
@@ -82,13 +94,18 @@ impl LayerBuilder {
         &self.store
     }
 
-    /// Builds what layer specs say, one on the other.
+    /// Builds what layer specs say, one on the other, with the base below them all.
     pub fn build_all<'a>(
         &self,
+        base: &Base,
         layers: impl IntoIterator<Item = &'a LayerSpec>,
         context: &LayerContext,
     ) -> Result<Pile, LayerError> {
-        let mut pile = Pile::default();
+        let mut pile = Pile {
+            layers: base.layers.clone(),
+            warnings: base.warnings.clone(),
+            ..Pile::default()
+        };
         for layer in layers {
             let built = self.build_on(&pile.layers, layer, context)?;
             if built.whole {
@@ -117,7 +134,7 @@ impl LayerBuilder {
     ) -> Result<Built, LayerError> {
         match Recipe::new(layer, below, context) {
             Ok(recipe) => self.build_recipe(&recipe),
-            Err(problem) => Err(LayerError::new(layer_name(layer), problem)),
+            Err(problem) => Err(LayerError::new(&layer_name(layer), problem)),
         }
     }
 
@@ -145,7 +162,7 @@ impl LayerBuilder {
         stack::stack(&self.store, layers, apart)
     }
 
-    fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {
+    pub(super) fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {
         let name = recipe.to_string();
         let slot = {
             let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -158,7 +175,10 @@ impl LayerBuilder {
                 }
                 Ok(built)
             }
-            Err(problem) => Err(LayerError::new(name, problem)),
+            Err(problem) => Err(match recipe {
+                Recipe::Image { image, .. } => LayerError::of_image(image, problem),
+                _ => LayerError::new(&name, problem),
+            }),
         })
         .clone()
     }
@@ -281,6 +301,13 @@ impl LayerBuilder {
             Recipe::Source { directories, never } => source::add(directories, never, assembly),
             Recipe::Binaries { files } => add_binaries(files, assembly),
             Recipe::Directory { directory } => source::add_whole(directory, assembly),
+            Recipe::Image { image, project_dir } => {
+                let image = self.find_image(image, project_dir)?;
+                let unpacked = image::unpack(assembly.store, &image, assembly.trust)?;
+                assembly.manifest = unpacked.manifest;
+                assembly.warnings = unpacked.warnings;
+                Ok(())
+            }
             Recipe::Command(command) => {
                 let trusted = assembly.trust == Trust::Remembered;
                 let name = recipe.to_string();

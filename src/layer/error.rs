@@ -5,8 +5,9 @@ use super::command::CommandFailure;
 use super::libraries::LibraryError;
 use super::tar::TarError;
 use super::{MountError, NoDirectory};
-use crate::spec::PlaceholderError;
+use crate::image::ImageError;
 use crate::spec::environment::EnvironmentError;
+use crate::spec::{ImageReference, PlaceholderError};
 use crate::store::{ManifestError, PathError, StoreError};
 use std::error::Error;
 use std::fmt::{self, Write};
@@ -14,18 +15,28 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why a layer could not be built, and which one.
+/// Why a layer could not be built or an image not be had, and which one.
 #[derive(Clone, Debug)]
 pub struct LayerError {
-    /// What the layer is, such as "the `tar` layer `x.tar`".
-    layer: String,
+    /// What could not be done, such as "build the `tar` layer `x.tar`".
+    step: String,
     problem: Arc<Problem>,
 }
 
 impl LayerError {
-    pub(super) fn new(layer: String, problem: impl Into<Problem>) -> Self {
-        let problem = Arc::new(problem.into());
-        Self { layer, problem }
+    /// `layer`: what it is, such as "the `tar` layer `x.tar`".
+    pub(super) fn new(layer: &str, problem: impl Into<Problem>) -> Self {
+        Self {
+            step: format!("build {layer}"),
+            problem: Arc::new(problem.into()),
+        }
+    }
+
+    pub(super) fn of_image(image: &ImageReference, problem: impl Into<Problem>) -> Self {
+        Self {
+            step: format!("get the image `{image}`"),
+            problem: Arc::new(problem.into()),
+        }
     }
 
     pub fn problem(&self) -> &Problem {
@@ -36,7 +47,7 @@ impl LayerError {
 impl fmt::Display for LayerError {
     /// All there is to say, causes included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot build {}: {}", self.layer, self.problem)
+        write!(f, "cannot {}: {}", self.step, self.problem)
     }
 }
 
@@ -55,7 +66,7 @@ pub enum ContainerError {
     NoDirectory(#[from] NoDirectory),
     #[error(
         "the job has no layers, so there is no program to run; give it one that brings the \
-         program, such as `programs`"
+         program, such as `programs`, or an image"
     )]
     NoLayers,
     #[error("the container was not finished, as its runtime came to an end")]
@@ -107,6 +118,13 @@ pub enum Problem {
     Libraries(LibraryError),
     #[error(transparent)]
     Tar(#[from] TarError),
+    #[error(transparent)]
+    Image(#[from] Arc<ImageError>),
+    #[error(
+        "the image has no working directory, which `use` asks for; leave `working_directory` out \
+         of `use`, and set it beside the image"
+    )]
+    NoWorkingDirectory,
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]

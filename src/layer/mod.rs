@@ -9,6 +9,7 @@
 //! files of the host, for reading only; the store; and for `command` layers an executor.
 
 mod assembly;
+mod base;
 mod braces;
 mod builder;
 mod command;
@@ -16,6 +17,7 @@ mod context;
 mod error;
 mod git;
 mod glob;
+mod image;
 pub mod libraries;
 mod paths;
 mod recipe;
@@ -26,6 +28,7 @@ pub mod tar;
 mod upper;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
+pub use base::Base;
 pub use builder::{Built, LayerBuilder, Pile};
 pub use context::{LayerContext, MountError, NoDirectory};
 pub use error::{ContainerError, LayerError, Problem};

@@ -6,7 +6,8 @@
 
 use super::{LayerContext, Problem};
 use crate::spec::{
-    CommandLine, CommandSpec, LayerSpec, Mount, Network, PrefixOptions, SymlinkSpec, environment,
+    CommandLine, CommandSpec, ImageReference, LayerSpec, Mount, Network, PrefixOptions,
+    SymlinkSpec, environment,
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -64,6 +65,12 @@ pub(super) enum Recipe {
         directory: Utf8PathBuf,
     },
     Command(Command),
+    /// All layers of an image.
+    Image {
+        image: ImageReference,
+        /// Where its tag is remembered.
+        project_dir: Utf8PathBuf,
+    },
 }
 
 /// A command with all that its changes depend on.
@@ -236,6 +243,7 @@ impl fmt::Display for Recipe {
                 };
                 return write!(f, "the `command` layer `{}`", shortened(&line));
             }
+            Self::Image { image, .. } => return write!(f, "the image `{image}`"),
             Self::Directory { directory } => {
                 return write!(f, "the layer of the directory `{directory}`");
             }

@@ -21,10 +21,10 @@ impl LayerBuilder {
         context: &LayerContext,
     ) -> Result<Vec<LayerSpec>, LayerError> {
         let recipe = Recipe::new(layer, &[], context)
-            .map_err(|problem| LayerError::new(layer_name(layer), problem))?;
+            .map_err(|problem| LayerError::new(&layer_name(layer), problem))?;
         let name = recipe.to_string();
         self.spell_out_recipe(recipe)
-            .map_err(|problem| LayerError::new(name, problem))
+            .map_err(|problem| LayerError::new(&name, problem))
     }
 
     /// The layer of executables that Cargo made.
@@ -101,6 +101,7 @@ impl LayerBuilder {
                 source: escaped(&directory),
             },
             Recipe::Command(command) => LayerSpec::Command(spell_out_command(command)),
+            Recipe::Image { .. } => unreachable!("no layer is an image"),
         }])
     }
 }

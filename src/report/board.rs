@@ -72,6 +72,10 @@ impl Board {
                 let text = format!("{what} ({} so far)", Bytes(*bytes));
                 self.packing = Some(("Packing", text));
             }
+            Event::Downloading { image, done, total } => {
+                let text = format!("{image} ({} of {})", Bytes(*done), Bytes(*total));
+                self.packing = Some(("Downloading", text));
+            }
             Event::RunningCommand { layer } => {
                 self.packing = Some(("Running", readable(layer.as_bytes(), false)));
             }

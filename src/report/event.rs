@@ -37,6 +37,14 @@ pub enum Event<'a> {
         /// Packed so far in the whole run.
         bytes: u64,
     },
+    /// An image is being downloaded, for what is being packed.
+    Downloading {
+        image: &'a str,
+        /// In bytes.
+        done: u64,
+        /// In bytes.
+        total: u64,
+    },
     /// The command of this layer runs, for what is being packed.
     RunningCommand {
         layer: &'a str,

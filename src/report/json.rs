@@ -152,6 +152,7 @@ impl<W: Write + Send> Reporter for Json<W> {
             Event::CargoLine(_)
             | Event::ListingStarted(_)
             | Event::Packing { .. }
+            | Event::Downloading { .. }
             | Event::RunningCommand { .. }
             | Event::Packed
             | Event::Queued(_)

@@ -9,6 +9,7 @@
 
 mod board;
 mod cargo_line;
+mod download_line;
 mod event;
 mod fancy;
 mod json;
@@ -23,6 +24,7 @@ mod sink;
 mod terminal;
 mod units;
 
+pub use download_line::DownloadLine;
 pub use event::{Binary, Case, Event, Repeat, TestId};
 pub use lines::{to_stderr, to_stdout};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};

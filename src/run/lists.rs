@@ -49,7 +49,7 @@ pub async fn print_specs(
         let container = tokio::select! {
             biased;
             _ = interrupts.next() => {
-                containers.end_commands();
+                containers.end();
                 return Ok(None);
             }
             container = building => container?,

@@ -12,6 +12,7 @@ use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Std
 use crate::cli::{Options, RawPattern, divide};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
+use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::schedule::History;
 use crate::store::Store;
@@ -92,7 +93,7 @@ impl Preparation {
             directives: Arc::new(directives),
             containers: Arc::new(ContainerBuilder::new(
                 workspace.clone(),
-                LayerBuilder::new(store.clone()),
+                LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
             )),
             store,
             history,

@@ -5,10 +5,11 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Job};
 use crate::filter::TargetKind;
+use crate::image::Download;
 use crate::layer::{ContainerError, LayerBuilder, LayerContext, MountError};
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
-    ContainerSpec, EnvironmentElement, JobSpec, LayerSpec, Mount, PrefixOptions,
+    ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
     escape_placeholders,
 };
 use crate::store::Digest;
@@ -68,9 +69,14 @@ impl ContainerBuilder {
         self.layers.running_command()
     }
 
-    /// As [`LayerBuilder::end_commands`].
-    pub fn end_commands(&self) {
-        self.layers.end_commands();
+    /// As [`LayerBuilder::download`].
+    pub fn download(&self) -> Option<Download> {
+        self.layers.download()
+    }
+
+    /// As [`LayerBuilder::end`].
+    pub fn end(&self) {
+        self.layers.end();
     }
 
     /// Warnings since the last call.
@@ -90,9 +96,9 @@ impl ContainerBuilder {
         let container = &spec.container;
         let context = self.context(Some(binary));
         let own = self.own_layers(spec, binary);
-        let mut pile = self
-            .layers
-            .build_all(container.layers.iter().chain(&own), &context)?;
+        let base = self.layers.base(container.image.as_ref(), &context)?;
+        let layers = container.layers.iter().chain(&own);
+        let mut pile = self.layers.build_all(&base, layers, &context)?;
         self.warn(std::mem::take(&mut pile.warnings));
         let mut layers = pile.layers;
         layers.push(self.binary_layer(binary)?);
@@ -101,13 +107,14 @@ impl ContainerBuilder {
         let library_path = self.library_path(binary, &layers, &mounts);
         Ok(Container {
             layers,
-            environment: self.environment(spec, binary, library_path)?,
+            environment: self.environment(spec, binary, base.environment, library_path)?,
             mounts,
             network: container.network,
             root_overlay: context.root_overlay(&container.root_overlay)?,
             working_directory: container
                 .working_directory
                 .clone()
+                .or(base.working_directory)
                 .unwrap_or_else(|| binary.package.directory.clone()),
             user: container.user,
             group: container.group,
@@ -147,6 +154,13 @@ impl ContainerBuilder {
         }
         Ok(JobSpec {
             container: ContainerSpec {
+                // The rest of what it gives is in the other fields.
+                image: (spec.container.image.as_ref().filter(|image| image.layers)).map(|used| {
+                    ImageUse {
+                        layers: true,
+                        ..ImageUse::nothing(used.image.clone())
+                    }
+                }),
                 environment: vec![EnvironmentElement { vars, extend: true }],
                 layers,
                 mounts: container
@@ -246,9 +260,11 @@ impl ContainerBuilder {
         &self,
         spec: &TestSpec,
         binary: &TestBinary,
+        of_image: BTreeMap<String, String>,
         library_path: Option<String>,
     ) -> Result<BTreeMap<String, String>, EnvironmentError> {
-        let mut beneath = self.rust_variables.clone();
+        let mut beneath = of_image;
+        beneath.extend(self.rust_variables.clone());
         beneath.extend(binary.environment.clone());
         beneath.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
         environment::expand(&spec.container.environment, beneath, &|name| {

@@ -1,12 +1,14 @@
 //! The container half of a job spec.
 
-use super::escape_placeholders;
+use super::{ImageUse, escape_placeholders};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
 /// A container in full: nothing left to inherit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContainerSpec {
+    /// What it starts from, below everything else.
+    pub image: Option<ImageUse>,
     pub environment: Vec<EnvironmentElement>,
     /// Bottom first: later layers win.
     pub layers: Vec<LayerSpec>,
@@ -26,6 +28,7 @@ pub struct ContainerSpec {
 impl Default for ContainerSpec {
     fn default() -> Self {
         Self {
+            image: None,
             environment: Vec::new(),
             layers: Vec::new(),
             mounts: Vec::new(),

@@ -1,6 +1,7 @@
 //! Images as specifications name them: a transport, and what it means to that. See
 //! containers-transports(5).
 
+use super::ContainerSpec;
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_spec::distribution::{ParseError, Reference};
 use std::fmt;
@@ -15,6 +16,25 @@ pub struct ImageUse {
     /// Whether the environment starts with the image's variables.
     pub environment: bool,
     pub working_directory: WorkingDirectoryUse,
+}
+
+impl ImageUse {
+    /// The use of an image of which nothing is used yet.
+    pub fn nothing(image: ImageReference) -> Self {
+        Self {
+            image,
+            layers: false,
+            environment: false,
+            working_directory: WorkingDirectoryUse::No,
+        }
+    }
+
+    /// What `container` uses of the same image; so far that may be nothing.
+    pub(super) fn part_of<'a>(&self, container: &'a mut ContainerSpec) -> &'a mut Self {
+        container
+            .image
+            .get_or_insert_with(|| Self::nothing(self.image.clone()))
+    }
 }
 
 /// Whether an image's working directory is the container's.
@@ -68,7 +88,7 @@ pub enum BadImageReference {
     #[error("`docker://` needs the name of an image after it")]
     NoName,
     #[error("`{name}` is no name of an image: {problem}")]
-    BadName { name: String, problem: String },
+    BadName { name: String, problem: &'static str },
 }
 
 impl ImageReference {
@@ -115,8 +135,11 @@ fn docker_name(name: &str) -> Result<Reference, BadImageReference> {
     }
     name.parse().map_err(|error| {
         let problem = match error {
-            ParseError::NameContainsUppercase => "it must be in lower case".to_owned(),
-            error => error.to_string(),
+            ParseError::DigestInvalidFormat
+            | ParseError::DigestInvalidLength
+            | ParseError::DigestUnsupported => "a digest is `sha256:` and 64 hexadecimal digits",
+            ParseError::NameTooLong => "it is too long",
+            _ => "write `NAME`, `NAME:TAG`, `NAME@DIGEST` or `HOST/NAME:TAG`, names in lower case",
         };
         BadImageReference::BadName {
             name: name.to_owned(),
@@ -211,7 +234,7 @@ mod tests {
             ("docker://", "needs the name of an image"),
             (
                 "docker://Debian",
-                "`Debian` is no name of an image: it must be in lower case",
+                "`Debian` is no name of an image: write `NAME`",
             ),
             ("docker://a b", "`a b` is no name of an image"),
             ("oci:", "`oci:` needs a path"),

@@ -1,8 +1,8 @@
 //! Named containers, and what each inherits.
 
 use super::{
-    Beneath, Choices, ContainerFields, ContainerSpec, Deprecations, Entry, Mistake, Mount, Network,
-    ParentRef, Problem, Spanned,
+    Beneath, Choices, ContainerFields, ContainerSpec, Deprecations, Entry, Format, Mistake, Mount,
+    Network, ParentRef, Problem, Spanned,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,10 +38,15 @@ impl Containers {
 
     /// Adds the containers of a `containers` map: names with fields. They may
     /// have each other and those known before as parents.
-    pub fn define(&mut self, entry: &Entry, notes: &mut Deprecations) -> Result<(), Mistake> {
+    pub fn define(
+        &mut self,
+        entry: &Entry,
+        format: Format,
+        notes: &mut Deprecations,
+    ) -> Result<(), Mistake> {
         let mut written = BTreeMap::new();
         for entry in entry.map()? {
-            let container = self.read(entry, notes)?;
+            let container = self.read(entry, format, notes)?;
             written.insert(entry.name(), container);
         }
         for name in written.keys() {
@@ -91,7 +96,12 @@ impl Containers {
         container
     }
 
-    fn read(&self, entry: &Entry, notes: &mut Deprecations) -> Result<ContainerFields, Mistake> {
+    fn read(
+        &self,
+        entry: &Entry,
+        format: Format,
+        notes: &mut Deprecations,
+    ) -> Result<ContainerFields, Mistake> {
         let name = entry.name();
         if [EMPTY, DEFAULT].contains(&name) {
             return Err(entry.mistake(Problem::ReservedContainer {
@@ -103,7 +113,7 @@ impl Containers {
                 name: name.to_owned(),
             }));
         }
-        let mut fields = ContainerFields::default();
+        let mut fields = ContainerFields::new(format);
         for field in entry.map()? {
             if !fields.read(field, notes)? {
                 return Err(field.unknown_field(&"a container", ContainerFields::NAMES));

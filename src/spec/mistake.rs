@@ -1,6 +1,6 @@
 //! What can be wrong with a specification as written, and what to do about it.
 
-use super::{PlaceholderError, Span, TemplateError};
+use super::{BadImageReference, PlaceholderError, Span, TemplateError};
 use std::fmt;
 use thiserror::Error;
 
@@ -88,7 +88,7 @@ pub enum Problem {
     JobList,
     #[error("this defines containers, but there is no job")]
     NoJob,
-    #[error("a job needs the field `layers`, or a `parent` that gives them")]
+    #[error("a job needs the field `layers`, or an `image` or a `parent` that gives them")]
     NoLayers,
     #[error("{what} needs the field `{field}`")]
     Missing { what: String, field: &'static str },
@@ -101,18 +101,32 @@ pub enum Problem {
     )]
     PlainAndAdded { field: &'static str },
     #[error(
-        "`added_{field}` has nothing to add to; name a `parent` that gives `{field}`, \
-         or write `{field}`"
+        "`added_{field}` has nothing to add to; name {givers} that gives `{field}`, or write \
+         `{field}`"
     )]
-    NothingToAddTo { field: &'static str },
+    NothingToAddTo {
+        field: &'static str,
+        /// What could give it.
+        givers: &'static str,
+    },
     #[error(
-        "`added_{field}` has nothing to add to, because the parent's `use` leaves out `{field}`; \
+        "`added_{field}` has nothing to add to, because images have no `{field}`; write `{field}`"
+    )]
+    AddedToImage { field: &'static str },
+    #[error(
+        "`added_{field}` has nothing to add to, because the {of}'s `use` leaves out `{field}`; \
          name it in `use`, or write `{field}`"
     )]
-    AddedWithoutUse { field: &'static str },
-    #[error("`{field}` is set here and also taken from the parent by `use`; {remedy}")]
+    AddedWithoutUse {
+        field: &'static str,
+        /// `image` or `parent`.
+        of: &'static str,
+    },
+    #[error("`{field}` is set here and also taken from the {of}; {remedy}")]
     UsedAndSet {
         field: &'static str,
+        /// `image` or `parent`.
+        of: &'static str,
         remedy: UsedAndSetRemedy,
     },
     #[error(
@@ -147,8 +161,13 @@ pub enum Problem {
     )]
     ParentCycle { cycle: Vec<String> },
 
-    #[error("container images are not supported yet; use layers, or another `parent`")]
-    ImagesNotSupported,
+    #[error("{0}")]
+    BadImage(BadImageReference),
+    #[error(
+        "`image` and `parent` exclude each other: a container starts from one thing; keep one \
+         of them"
+    )]
+    ImageAndParent,
     #[error(
         "`{option}` is for layers with a `command`, which this one lacks; add the command that \
          makes the layer"
@@ -200,6 +219,8 @@ pub enum Problem {
 pub enum UsedAndSetRemedy {
     /// For fields that have an `added_` form.
     Add(&'static str),
+    /// For variables that may be added to an image's.
+    Steps,
     Drop,
 }
 
@@ -208,7 +229,11 @@ impl fmt::Display for UsedAndSetRemedy {
         match self {
             Self::Add(field) => write!(
                 f,
-                "write `added_{field}` to add to the parent's, or drop it from `use`"
+                "write `added_{field}` to add to that, or leave it out of a `use`"
+            ),
+            Self::Steps => f.write_str(
+                "write `added_environment`, or a list of `{ vars, extend }` that says of each \
+                 step whether it adds to the image's variables, or leave them out of a `use`",
             ),
             Self::Drop => f.write_str("drop it from one of the two"),
         }
@@ -297,6 +322,7 @@ pub enum Deprecated {
     DevicesList,
     EnableLoopback,
     FsType,
+    ImageTag,
 }
 
 impl fmt::Display for Deprecated {
@@ -311,6 +337,10 @@ impl fmt::Display for Deprecated {
                  `disabled` for false"
             }
             Self::FsType => "`fs_type` is an older spelling; write `type`",
+            Self::ImageTag => {
+                "an image as `name` and `tag` is an older spelling; write one `name`: \
+                 `docker://NAME:TAG`"
+            }
         })
     }
 }

@@ -23,7 +23,8 @@ pub use self::toml::parse_toml;
 pub use container::*;
 pub use environment::TemplateError;
 pub use fields::{
-    Beneath, ContainerFields, Field, JobDocument, ParentRef, Written, read_job, seconds,
+    Beneath, ContainerFields, Field, Format, ImageRef, JobDocument, ParentRef, Written, read_job,
+    seconds,
 };
 pub use image::{BadImageReference, ImageReference, ImageUse, Located, WorkingDirectoryUse};
 pub use inheritance::{Containers, DEFAULT, EMPTY};

@@ -1,8 +1,8 @@
 //! A job as JSON, as [`read_job`](super::read_job) reads it.
 
 use super::{
-    CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, JobSpec, LayerSpec, Mount,
-    Network, PrefixOptions, RootOverlay,
+    CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec,
+    Mount, Network, PrefixOptions, RootOverlay, WorkingDirectoryUse,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -47,12 +47,24 @@ impl ContainerSpec {
                 fields.insert(name.to_owned(), value);
             }
         };
-        set("layers", false, list(&self.layers, layer));
         set(
-            "environment",
-            self.environment.is_empty(),
-            environment(&self.environment),
+            "image",
+            self.image.is_none(),
+            self.image.as_ref().map(image).into(),
         );
+        let uses = |of: fn(&ImageUse) -> bool| self.image.as_ref().is_some_and(of);
+        let layers = list(&self.layers, layer);
+        if uses(|image| image.layers) {
+            set("added_layers", self.layers.is_empty(), layers);
+        } else {
+            set("layers", false, layers);
+        }
+        let variables = if uses(|image| image.environment) {
+            steps(&self.environment)
+        } else {
+            environment(&self.environment)
+        };
+        set("environment", self.environment.is_empty(), variables);
         set("mounts", self.mounts.is_empty(), list(&self.mounts, mount));
         set(
             "network",
@@ -81,6 +93,20 @@ impl ContainerSpec {
     }
 }
 
+fn image(used: &ImageUse) -> Value {
+    let parts = [
+        ("layers", used.layers),
+        ("environment", used.environment),
+        (
+            "working_directory",
+            used.working_directory != WorkingDirectoryUse::No,
+        ),
+    ];
+    let parts = parts.iter().filter(|(_, is_used)| *is_used);
+    let parts: Vec<_> = parts.map(|(name, _)| *name).collect();
+    json!({ "name": used.image.to_string(), "use": parts })
+}
+
 fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Value {
     items.iter().map(write).collect::<Vec<_>>().into()
 }
@@ -89,11 +115,15 @@ fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Value {
 fn environment(elements: &[EnvironmentElement]) -> Value {
     match elements {
         [element] if element.extend => json!(element.vars),
-        _ => list(
-            elements,
-            |element| json!({ "vars": element.vars, "extend": element.extend }),
-        ),
+        _ => steps(elements),
     }
+}
+
+fn steps(elements: &[EnvironmentElement]) -> Value {
+    list(
+        elements,
+        |element| json!({ "vars": element.vars, "extend": element.extend }),
+    )
 }
 
 fn network(network: Network) -> Value {
@@ -260,6 +290,14 @@ mod tests {
             }"#,
             r#"{ "layers": [{ "stubs": ["/x"] }], "environment": { "A": "a" },
                  "root_overlay": "tmp", "network": "local", "program": "p", "timeout": 10 }"#,
+            r#"{ "image": "docker://localhost:5000/x", "program": "p" }"#,
+            r#"{ "image": { "name": "oci:a:b", "use": ["layers", "working_directory"] },
+                 "added_layers": [{ "stubs": ["/x"] }], "environment": { "A": "a" },
+                 "program": "p" }"#,
+            r#"{ "image": { "name": "oci-archive:/a", "use": ["environment"] },
+                 "layers": [{ "stubs": ["/x"] }],
+                 "environment": [{ "vars": { "A": "$prev{A}" }, "extend": false }],
+                 "program": "p" }"#,
         ] {
             let job = read(text);
             let written = serde_json::to_string_pretty(&job.to_json()).unwrap();

@@ -54,6 +54,10 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             slots: 2,
             cache_root: std::env::temp_dir().join("maelstrom/run"),
             cache_size: 10 << 30,
+            images: ImageSettings {
+                depot: std::env::temp_dir().join("maelstrom/containers"),
+                accept_invalid_certificates: false,
+            },
             log_level: LogLevel::Warn,
         }
     );
@@ -61,7 +65,9 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
 
 #[test]
 fn every_option_has_its_effect() {
-    let words = "-f jobs.json --add-programs sh,ls -j 3 --cache-root /cache --cache-size 1MiB -L debug -c -";
+    let words = "-f jobs.json --add-programs sh,ls -j 3 --cache-root /cache --cache-size 1MiB \
+                 --container-image-depot-root /depot \
+                 --accept-invalid-remote-container-tls-certs -L debug -c -";
     let words: Vec<_> = words.split(' ').collect();
     assert_eq!(
         options(&words),
@@ -72,6 +78,10 @@ fn every_option_has_its_effect() {
             slots: 3,
             cache_root: "/cache".into(),
             cache_size: 1 << 20,
+            images: ImageSettings {
+                depot: "/depot".into(),
+                accept_invalid_certificates: true,
+            },
             log_level: LogLevel::Debug,
         }
     );
@@ -243,7 +253,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
     );
     assert_eq!(
         told("timeout = 1"),
-        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, log-level, escape-char"
+        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, container-image-depot-root, accept-invalid-remote-container-tls-certs, log-level, escape-char"
     );
     assert!(told("slots = ").starts_with("FILE:1:9: "));
     assert_eq!(
@@ -258,6 +268,7 @@ fn the_configuration_is_printed_with_its_sources() {
     let variables = [
         ("MAELSTROM_RUN_CACHE_SIZE", "2GB"),
         ("MAELSTROM_CACHE_ROOT", "/c"),
+        ("MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT", "/d"),
     ];
     let options = parse(&["-P", "-c-", "--slots=3", "--one", "ls"], &variables).unwrap();
     assert_eq!(
@@ -265,11 +276,13 @@ fn the_configuration_is_printed_with_its_sources() {
         JobAction::PrintConfig(
             "\
 # configuration of maelstrom-run
-slots = 3            # option --slots
-cache-root = \"/c\"    # environment variable MAELSTROM_CACHE_ROOT
-cache-size = \"2 GB\"  # environment variable MAELSTROM_RUN_CACHE_SIZE
-log-level = \"warn\"   # default
-escape-char = '^]'   # default
+slots = 3                                          # option --slots
+cache-root = \"/c\"                                  # environment variable MAELSTROM_CACHE_ROOT
+cache-size = \"2 GB\"                                # environment variable MAELSTROM_RUN_CACHE_SIZE
+container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
+accept-invalid-remote-container-tls-certs = false  # default
+log-level = \"warn\"                                 # default
+escape-char = '^]'                                 # default
 "
             .to_owned()
         )

@@ -543,6 +543,7 @@ fn the_configuration_is_printed_with_its_sources() {
     let surroundings = surroundings(&[
         ("CARGO_MAELSTROM_CACHE_SIZE", "2GB"),
         ("MAELSTROM_NO_TESTS", "pass"),
+        ("MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT", "/d"),
     ]);
     let words = [
         "cargo-maelstrom",
@@ -563,16 +564,18 @@ fn the_configuration_is_printed_with_its_sources() {
         "\
 # configuration of cargo-maelstrom
 # file FILE
-slots = 2               # default
-timeout = 90            # FILE:3:11
-stop-after = 1          # option --fail-fast
-no-tests = \"pass\"       # environment variable MAELSTROM_NO_TESTS
-show-output = false     # default
-inline-limit = \"1 MiB\"  # default
-cache-size = \"2 GB\"     # environment variable CARGO_MAELSTROM_CACHE_SIZE
-ui = \"simple\"           # FILE:2:6
-color = \"auto\"          # default
-log-level = \"warn\"      # default
+slots = 2                                          # default
+timeout = 90                                       # FILE:3:11
+stop-after = 1                                     # option --fail-fast
+no-tests = \"pass\"                                  # environment variable MAELSTROM_NO_TESTS
+show-output = false                                # default
+inline-limit = \"1 MiB\"                             # default
+cache-size = \"2 GB\"                                # environment variable CARGO_MAELSTROM_CACHE_SIZE
+container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
+accept-invalid-remote-container-tls-certs = false  # default
+ui = \"simple\"                                      # FILE:2:6
+color = \"auto\"                                     # default
+log-level = \"warn\"                                 # default
 "
     );
 }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::filter::TargetKind;
-use crate::spec::{LayerSpec, Mount, Network};
+use crate::spec::{LayerSpec, Mount, Network, WorkingDirectoryUse};
 
 fn directives(text: &str) -> Directives {
     Directives::parse("f", text).unwrap_or_else(|error| panic!("{error}"))
@@ -170,4 +170,83 @@ fn tests_that_the_same_directives_match_share_one_spec() {
 fn directives_can_be_shared_between_threads() {
     fn shared<T: Send + Sync>(_: &T) {}
     shared(&Directives::built_in());
+}
+
+/// What is used of the image: layers, environment, working directory.
+fn used(container: &ContainerSpec) -> (bool, bool, WorkingDirectoryUse) {
+    let image = container.image.as_ref().unwrap();
+    assert_eq!(image.image.to_string(), "oci:x");
+    (image.layers, image.environment, image.working_directory)
+}
+
+#[test]
+fn an_image_resets_the_container_and_gives_all_that_it_has() {
+    let text = "[[directives]]\nuser = 7\nadded_environment = { A = 'a' }\n\
+                [[directives]]\nimage = 'oci:x'\ngroup = 3";
+    let test = resolve(text, "a");
+    assert_eq!(
+        used(&test.container),
+        (true, true, WorkingDirectoryUse::IfThere)
+    );
+    let expected = ContainerSpec {
+        image: test.container.image.clone(),
+        group: 3,
+        ..ContainerSpec::default()
+    };
+    assert_eq!(test.container, expected);
+    assert!(!test.include_shared_libraries);
+}
+
+#[test]
+fn plain_fields_drop_what_an_image_gives_and_added_ones_keep_it() {
+    let container = |rest: &str| {
+        let text = format!("[[directives]]\nimage = 'oci:x'\n{rest}");
+        resolve(&text, "a")
+    };
+    let added = container("added_layers = [{ stubs = ['/x'] }]\nadded_environment = { A = 'a' }");
+    assert_eq!(
+        used(&added.container),
+        (true, true, WorkingDirectoryUse::IfThere)
+    );
+    assert_eq!(
+        (
+            added.container.layers.len(),
+            added.container.environment.len()
+        ),
+        (1, 1)
+    );
+    let plain = container("layers = []\nenvironment = {}\nworking_directory = '/w'");
+    assert_eq!(
+        used(&plain.container),
+        (false, false, WorkingDirectoryUse::No)
+    );
+    // With the layers went the libraries.
+    assert!(plain.include_shared_libraries);
+}
+
+#[test]
+fn a_child_of_a_container_with_an_image_gets_what_it_uses_of_it() {
+    let text = |directive: &str| {
+        format!(
+            "[containers.base]\nimage = {{ name = 'oci:x', use = ['layers', 'working_directory'] }}\n\
+             [containers.middle]\nparent = 'base'\nuser = 1\n\
+             [[directives]]\n{directive}"
+        )
+    };
+    let all = resolve(&text("parent = 'middle'"), "a");
+    assert_eq!(
+        used(&all.container),
+        (true, false, WorkingDirectoryUse::Required)
+    );
+    assert_eq!(all.container.user, 1);
+    assert!(!all.include_shared_libraries);
+    let layers = resolve(&text("parent = { name = 'middle', use = ['layers'] }"), "a");
+    assert_eq!(
+        used(&layers.container),
+        (true, false, WorkingDirectoryUse::No)
+    );
+    let user = resolve(&text("parent = { name = 'middle', use = ['user'] }"), "a");
+    assert_eq!(user.container.image, None);
+    let libraries = "parent = 'middle'\ninclude_shared_libraries = true";
+    assert!(resolve(&text(libraries), "a").include_shared_libraries);
 }

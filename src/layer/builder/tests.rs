@@ -1,4 +1,5 @@
 use super::*;
+use crate::image::ImageSettings;
 use crate::spec::SymlinkSpec;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -12,6 +13,14 @@ struct Place {
     builder: LayerBuilder,
 }
 
+fn new_builder(store: Store) -> LayerBuilder {
+    let images = ImageSettings {
+        depot: store.root().join("containers"),
+        accept_invalid_certificates: false,
+    };
+    LayerBuilder::new(store, Images::new(images))
+}
+
 impl Place {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
@@ -22,7 +31,7 @@ impl Place {
         let store = Store::open(root.join("store").as_std_path(), u64::MAX).unwrap();
         Self {
             project,
-            builder: LayerBuilder::new(store),
+            builder: new_builder(store),
             _directory: directory,
         }
     }
@@ -280,7 +289,7 @@ fn a_tar_is_unpacked_once_and_again_when_its_content_is_lost() {
     let blob = store.blob_path(&Digest::of(b"content"), crate::store::Mode::PLAIN);
     fs::remove_file(&blob).unwrap();
     fs::remove_dir_all(store.tree_path(&digest)).unwrap();
-    let next = LayerBuilder::new(store.clone());
+    let next = new_builder(store.clone());
     assert_eq!(next.build(&layer, &place.context()).unwrap().digest, digest);
     assert!(blob.exists());
 }
@@ -306,7 +315,7 @@ fn a_binary_rewritten_in_place_gets_a_new_layer() {
     place.write("t", &"x".repeat(200_000));
     let file = place.project.join("t");
     let build = || {
-        LayerBuilder::new(place.builder.store().clone())
+        new_builder(place.builder.store().clone())
             .build_binaries(std::slice::from_ref(&file), &place.context())
             .unwrap()
             .digest
@@ -566,7 +575,7 @@ fn a_changed_source_file_is_noticed_and_the_others_are_shared() {
     place.write("a", "a");
     place.write("b", "b");
     let build = || {
-        let builder = LayerBuilder::new(place.builder.store().clone());
+        let builder = new_builder(place.builder.store().clone());
         builder
             .build(&source("."), &place.context())
             .unwrap()

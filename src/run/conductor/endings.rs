@@ -106,7 +106,7 @@ impl Conductor {
         self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();
         self.prepared_for.clear();
-        self.parts.containers.end_commands();
+        self.parts.containers.end();
         let unprepared = self.containers.values_mut().map(|group| match group {
             Group::Preparing(cases) => std::mem::take(cases).len(),
             Group::Ready(_) | Group::Failed(_) => 0,
@@ -117,7 +117,13 @@ impl Conductor {
 
     pub(super) fn tick(&mut self) {
         self.started_tests.tell_slow();
-        if let Some(layer) = self.parts.containers.running_command() {
+        if let Some(download) = self.parts.containers.download() {
+            self.report(&Event::Downloading {
+                image: &download.name,
+                done: download.done,
+                total: download.total,
+            });
+        } else if let Some(layer) = self.parts.containers.running_command() {
             self.report(&Event::RunningCommand { layer: &layer });
         } else if let Some(binary) = self.prepared_for.first() {
             self.report(&Event::Packing {

@@ -2,10 +2,10 @@
 
 use super::paths::container_path;
 use super::scalars::{hostname, network, root_overlay};
-use super::{Field, ParentRef, environment, layers, mounts, parent};
+use super::{Field, ImageRef, ParentRef, environment, image, layers, mounts, parent};
 use crate::spec::{
     ContainerSpec, Deprecated, Deprecations, Device, Entry, EnvironmentElement, LayerSpec, Mistake,
-    Mount, Network, Problem, RootOverlay, Spanned, UsedAndSetRemedy,
+    Mount, Network, Problem, RootOverlay, Spanned, UsedAndSetRemedy, Value, WorkingDirectoryUse,
 };
 use camino::Utf8PathBuf;
 
@@ -36,11 +36,23 @@ pub enum Beneath {
     Candidate,
 }
 
+/// The language that a container is written in: some rules differ.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    Json,
+    #[default]
+    Toml,
+}
+
 /// A container as written. Spans are those of the fields' names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerFields {
+    format: Format,
+    pub image: Option<Spanned<ImageRef>>,
     pub parent: Option<ParentRef>,
     pub environment: Option<Spanned<Written<EnvironmentElement>>>,
+    /// Whether `environment` is a map, not a list of steps.
+    plain_map: bool,
     pub layers: Option<Spanned<Written<LayerSpec>>>,
     pub mounts: Option<Spanned<Written<Mount>>>,
     pub network: Option<Spanned<Network>>,
@@ -55,8 +67,9 @@ pub struct ContainerFields {
 }
 
 impl ContainerFields {
-    /// The names to suggest: all but older spellings and what is not supported.
-    pub const NAMES: [&'static str; 15] = [
+    /// The names to suggest: all but older spellings.
+    pub const NAMES: [&'static str; 16] = [
+        "image",
         "parent",
         "environment",
         "added_environment",
@@ -74,13 +87,21 @@ impl ContainerFields {
         "hostname",
     ];
 
+    pub fn new(format: Format) -> Self {
+        Self {
+            format,
+            ..Self::default()
+        }
+    }
+
     /// Reads one entry; false if it is not a field of a container.
     pub fn read(&mut self, entry: &Entry, notes: &mut Deprecations) -> Result<bool, Mistake> {
         match entry.name() {
-            "image" => return Err(entry.mistake(Problem::ImagesNotSupported)),
+            "image" => self.image = Some(at(entry, image::read(entry, notes)?)),
             "parent" => self.parent = Some(parent::read(entry)?),
             "environment" => {
                 let written = Written::Plain(environment::read(entry)?);
+                self.plain_map = matches!(entry.value.value, Value::Map(_));
                 set_list(&mut self.environment, "environment", entry, written)?;
             }
             "added_environment" => {
@@ -167,6 +188,9 @@ impl ContainerFields {
 
     /// Checks the fields against each other once all are read.
     pub fn finish(&mut self, beneath: Beneath) -> Result<(), Mistake> {
+        if let (Some(image), Some(_)) = (&self.image, &self.parent) {
+            return Err(Mistake::new(&image.span, Problem::ImageAndParent));
+        }
         self.fold_devices(beneath);
         self.check_list(Field::Environment, self.environment.as_ref(), beneath)?;
         self.check_list(Field::Layers, self.layers.as_ref(), beneath)?;
@@ -182,11 +206,23 @@ impl ContainerFields {
 
     /// Changes `container` to what is written here; the parent is not looked at.
     pub fn apply(&self, container: &mut ContainerSpec) {
+        if let Some(image) = &self.image {
+            container.image = Some(image.value.in_use(self.format));
+        }
         if let Some(written) = &self.environment {
             written.value.apply(&mut container.environment);
+            let adds_steps = self.image.is_some() && self.format == Format::Json;
+            if let (Written::Plain(_), false) = (&written.value, adds_steps)
+                && let Some(image) = &mut container.image
+            {
+                image.environment = false;
+            }
         }
         if let Some(written) = &self.layers {
             written.value.apply(&mut container.layers);
+            if let (Written::Plain(_), Some(image)) = (&written.value, &mut container.image) {
+                image.layers = false;
+            }
         }
         if let Some(written) = &self.mounts {
             written.value.apply(&mut container.mounts);
@@ -199,6 +235,9 @@ impl ContainerFields {
         }
         if let Some(working_directory) = &self.working_directory {
             container.working_directory = Some(working_directory.value.clone());
+            if let Some(image) = &mut container.image {
+                image.working_directory = WorkingDirectoryUse::No;
+            }
         }
         if let Some(user) = &self.user {
             container.user = user.value;
@@ -251,17 +290,32 @@ impl ContainerFields {
             return Ok(());
         };
         let name = field.as_str();
-        let problem = match (value, &self.parent) {
-            (Written::Added(_), None) if beneath == Beneath::Nothing => {
-                Problem::NothingToAddTo { field: name }
+        let given = self.gives(field);
+        let problem = match value {
+            Written::Added(_) if self.image.is_some() && !image::FIELDS.contains(&field) => {
+                Problem::AddedToImage { field: name }
             }
-            (Written::Added(_), Some(parent)) if !parent.gives(field) => {
-                Problem::AddedWithoutUse { field: name }
-            }
-            (Written::Plain(_), Some(_)) if self.uses(field) => Problem::UsedAndSet {
+            Written::Added(_) if given == Some(false) => Problem::AddedWithoutUse {
                 field: name,
-                remedy: UsedAndSetRemedy::Add(name),
+                of: self.start(),
             },
+            Written::Added(_) if given.is_none() && beneath == Beneath::Nothing => {
+                Problem::NothingToAddTo {
+                    field: name,
+                    givers: if image::FIELDS.contains(&field) {
+                        "an `image` or a `parent`"
+                    } else {
+                        "a `parent`"
+                    },
+                }
+            }
+            Written::Plain(_) if self.uses(field) || self.is_excluded(field) => {
+                Problem::UsedAndSet {
+                    field: name,
+                    of: self.start(),
+                    remedy: self.remedy(field),
+                }
+            }
             _ => return Ok(()),
         };
         Err(Mistake::new(span, problem))
@@ -273,6 +327,7 @@ impl ContainerFields {
                 span,
                 Problem::UsedAndSet {
                     field: field.as_str(),
+                    of: self.start(),
                     remedy: UsedAndSetRemedy::Drop,
                 },
             )),
@@ -280,12 +335,51 @@ impl ContainerFields {
         }
     }
 
-    /// Whether a parent's `use` names `field`.
+    /// Whether the image or parent gives `field`; `None`: there is neither.
+    pub(in crate::spec) fn gives(&self, field: Field) -> Option<bool> {
+        match (&self.image, &self.parent) {
+            (Some(image), _) => Some(image.value.gives(field, self.format)),
+            (None, Some(parent)) => Some(parent.gives(field)),
+            (None, None) => None,
+        }
+    }
+
+    /// Whether `use` names `field`.
     fn uses(&self, field: Field) -> bool {
-        self.parent
-            .as_ref()
-            .and_then(|parent| parent.used.as_ref())
-            .is_some_and(|used| used.contains(&field))
+        match (&self.image, &self.parent) {
+            (Some(image), _) => image.value.uses(field),
+            (None, Some(parent)) => parent
+                .used
+                .as_ref()
+                .is_some_and(|used| used.contains(&field)),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether the plain list that is written for `field` leaves open what becomes of the
+    /// image's: in JSON it neither replaces that nor adds to it.
+    fn is_excluded(&self, field: Field) -> bool {
+        let image_gives = self.image.is_some() && self.gives(field) == Some(true);
+        let adds_steps = field == Field::Environment && !self.plain_map;
+        self.format == Format::Json && image_gives && !adds_steps
+    }
+
+    fn remedy(&self, field: Field) -> UsedAndSetRemedy {
+        let name = field.as_str();
+        if field == Field::Environment && self.image.is_some() && self.format == Format::Json {
+            UsedAndSetRemedy::Steps
+        } else {
+            UsedAndSetRemedy::Add(name)
+        }
+    }
+
+    /// What the container starts from, in messages.
+    fn start(&self) -> &'static str {
+        if self.image.is_some() {
+            "image"
+        } else {
+            "parent"
+        }
     }
 }
 

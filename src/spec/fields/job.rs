@@ -1,6 +1,6 @@
 //! Reading a whole job: what runs, besides the container's fields.
 
-use super::seconds;
+use super::{Format, seconds};
 use crate::spec::{
     Beneath, ContainerFields, ContainerSpec, Containers, Deprecations, Entry, Field, JobSpec,
     Mistake, Node, Place, Problem, Value,
@@ -36,7 +36,10 @@ pub fn read_job(
         return Err(node.mistake(Problem::JobList));
     }
     let entries = node.map(Place::Job)?;
-    let mut job = Job::default();
+    let mut job = Job {
+        fields: ContainerFields::new(Format::Json),
+        ..Job::default()
+    };
     for entry in entries {
         if entry.name() == "containers" {
             if let Some(other) = entries.iter().find(|other| other.name() != "containers") {
@@ -44,7 +47,7 @@ pub fn read_job(
                     field: other.name().to_owned(),
                 }));
             }
-            containers.define(entry, notes)?;
+            containers.define(entry, Format::Json, notes)?;
             return Ok(JobDocument::Containers);
         }
         job.read(entry, notes)?;
@@ -102,9 +105,8 @@ impl Job {
                 field: "program",
             })
         })?;
-        let inherits_layers =
-            (self.fields.parent.as_ref()).is_some_and(|parent| parent.gives(Field::Layers));
-        if self.fields.layers.is_none() && !inherits_layers {
+        let are_given = self.fields.gives(Field::Layers) == Some(true);
+        if self.fields.layers.is_none() && !are_given {
             return Err(node.mistake(Problem::NoLayers));
         }
         let mut container = match &self.fields.parent {

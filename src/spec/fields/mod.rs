@@ -2,6 +2,7 @@
 
 mod container;
 mod environment;
+mod image;
 mod job;
 mod layers;
 mod mounts;
@@ -9,7 +10,8 @@ mod parent;
 mod paths;
 mod scalars;
 
-pub use container::{Beneath, ContainerFields, Written};
+pub use container::{Beneath, ContainerFields, Format, Written};
+pub use image::ImageRef;
 pub use job::{JobDocument, read_job};
 pub use parent::{Field, ParentRef};
 

@@ -50,12 +50,27 @@ impl Field {
     /// Copies this field from one container to another.
     fn copy(self, from: &ContainerSpec, to: &mut ContainerSpec) {
         match self {
-            Self::Environment => to.environment.clone_from(&from.environment),
-            Self::Layers => to.layers.clone_from(&from.layers),
+            Self::Environment => {
+                to.environment.clone_from(&from.environment);
+                if let Some(image) = from.image.as_ref().filter(|image| image.environment) {
+                    image.part_of(to).environment = true;
+                }
+            }
+            Self::Layers => {
+                to.layers.clone_from(&from.layers);
+                if let Some(image) = from.image.as_ref().filter(|image| image.layers) {
+                    image.part_of(to).layers = true;
+                }
+            }
             Self::Mounts => to.mounts.clone_from(&from.mounts),
             Self::Network => to.network = from.network,
             Self::RootOverlay => to.root_overlay.clone_from(&from.root_overlay),
-            Self::WorkingDirectory => to.working_directory.clone_from(&from.working_directory),
+            Self::WorkingDirectory => {
+                to.working_directory.clone_from(&from.working_directory);
+                if let Some(image) = &from.image {
+                    image.part_of(to).working_directory = image.working_directory;
+                }
+            }
             Self::User => to.user = from.user,
             Self::Group => to.group = from.group,
             Self::Init => to.init = from.init,

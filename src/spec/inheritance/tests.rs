@@ -21,7 +21,7 @@ fn containers(text: &str) -> Result<Containers, String> {
     let mut containers = Containers::with_default(default);
     let mut define = || {
         for entry in parse_toml(text)?.map(Place::Document)? {
-            containers.define(entry, &mut Deprecations::default())?;
+            containers.define(entry, Format::Toml, &mut Deprecations::default())?;
         }
         Ok(())
     };

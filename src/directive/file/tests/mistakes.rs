@@ -80,7 +80,7 @@ f:2:1: unknown field `layer` of a directive; did you mean `layers`?
             "[[directives]]
 xyz = 1",
             "
-f:2:1: unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+f:2:1: unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
   |
 2 | xyz = 1
   | ^^^
@@ -90,7 +90,7 @@ f:2:1: unknown field `xyz` of a directive; it must be one of `filter`, `ignore`,
             r#"[containers.c]
 filter = "all""#,
             r#"
-f:2:1: unknown field `filter` of a container; it must be one of `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+f:2:1: unknown field `filter` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
   |
 2 | filter = "all"
   | ^^^^^^
@@ -1212,7 +1212,7 @@ f:3:1: `added_environment` has nothing to add to, because the parent's `use` lea
 parent = { name = "default", use = ["layers"] }
 layers = []"#,
             "
-f:3:1: `layers` is set here and also taken from the parent by `use`; write `added_layers` to add to the parent's, or drop it from `use`
+f:3:1: `layers` is set here and also taken from the parent; write `added_layers` to add to that, or leave it out of a `use`
   |
 3 | layers = []
   | ^^^^^^
@@ -1223,7 +1223,7 @@ f:3:1: `layers` is set here and also taken from the parent by `use`; write `adde
 parent = { name = "default", use = ["user"] }
 user = 1"#,
             "
-f:3:1: `user` is set here and also taken from the parent by `use`; drop it from one of the two
+f:3:1: `user` is set here and also taken from the parent; drop it from one of the two
   |
 3 | user = 1
   | ^^^^
@@ -1343,25 +1343,48 @@ f:2:36: the file `/a//b` is given twice; drop one of them
 }
 
 #[test]
-fn what_is_not_supported_yet_is_an_error_that_says_so() {
+fn images_are_checked() {
     assert_refused(&[
         (
             r#"[[directives]]
-image = "docker://debian""#,
+image = "debian""#,
             r#"
-f:2:1: container images are not supported yet; use layers, or another `parent`
+f:2:9: an image is named by a transport and a place: `docker://NAME`, `oci:PATH`, `oci-archive:PATH` or `docker-archive:PATH`
   |
-2 | image = "docker://debian"
-  | ^^^^^
+2 | image = "debian"
+  |         ^^^^^^^^
 "#,
         ),
         (
             r#"[containers.c]
-image = { name = "docker://debian", use = ["layers"] }"#,
+image = { name = "docker://debian", use = ["layers"] }
+layers = []"#,
             r#"
-f:2:1: container images are not supported yet; use layers, or another `parent`
+f:3:1: `layers` is set here and also taken from the image; write `added_layers` to add to that, or leave it out of a `use`
   |
-2 | image = { name = "docker://debian", use = ["layers"] }
+3 | layers = []
+  | ^^^^^^
+"#,
+        ),
+        (
+            r#"[[directives]]
+image = "docker://debian"
+added_mounts = []"#,
+            r#"
+f:3:1: `added_mounts` has nothing to add to, because images have no `mounts`; write `mounts`
+  |
+3 | added_mounts = []
+  | ^^^^^^^^^^^^
+"#,
+        ),
+        (
+            r#"[containers.c]
+image = "docker://debian"
+parent = "empty""#,
+            r#"
+f:2:1: `image` and `parent` exclude each other: a container starts from one thing; keep one of them
+  |
+2 | image = "docker://debian"
   | ^^^^^
 "#,
         ),

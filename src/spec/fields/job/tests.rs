@@ -1,5 +1,5 @@
 use super::*;
-use crate::spec::{Network, RootOverlay, Source, parse_json};
+use crate::spec::{Deprecated, Network, RootOverlay, Source, WorkingDirectoryUse, parse_json};
 
 mod mistakes;
 
@@ -58,6 +58,73 @@ fn every_field_of_a_job_is_read() {
     assert_eq!(job.estimated_duration, Some(Duration::from_secs(2)));
     assert_eq!((job.priority, job.slots, job.container.user), (-3, 4, 7));
     assert_eq!(job.container.layers.len(), 1);
+}
+
+/// What is used of the image: layers, environment, working directory.
+fn used(job: &JobSpec) -> (bool, bool, WorkingDirectoryUse) {
+    let image = job.container.image.as_ref().unwrap();
+    assert_eq!(image.image.to_string(), "oci:x");
+    (image.layers, image.environment, image.working_directory)
+}
+
+#[test]
+fn of_an_image_layers_and_environment_are_used_unless_it_says_otherwise() {
+    let image = |rest: &str| {
+        used(&job(&[&format!(
+            r#"{{ "image": {rest}, "program": "p" }}"#
+        )]))
+    };
+    let usual = (true, true, WorkingDirectoryUse::No);
+    assert_eq!(image(r#""oci:x""#), usual);
+    assert_eq!(image(r#"{ "name": "oci:x" }"#), usual);
+    assert_eq!(
+        image(r#"{ "name": "oci:x", "use": ["working_directory", "layers"] }"#),
+        (true, false, WorkingDirectoryUse::Required)
+    );
+    assert_eq!(
+        image(r#"{ "name": "oci:x", "use": ["environment"] }, "layers": [{ "stubs": ["/x"] }]"#),
+        (false, true, WorkingDirectoryUse::No)
+    );
+}
+
+#[test]
+fn steps_start_from_the_variables_of_an_image() {
+    let steps = r#"[{ "vars": { "A": "a" }, "extend": false }]"#;
+    for field in ["environment", "added_environment"] {
+        let text = format!(r#"{{ "image": "oci:x", "{field}": {steps}, "program": "p" }}"#);
+        let job = job(&[&text]);
+        assert_eq!(used(&job), (true, true, WorkingDirectoryUse::No));
+        assert_eq!(job.container.environment.len(), 1);
+    }
+    let text = r#"{ "image": { "name": "oci:x", "use": ["layers"] },
+                    "environment": { "A": "a" }, "working_directory": "/w", "program": "p" }"#;
+    assert_eq!(used(&job(&[text])), (true, false, WorkingDirectoryUse::No));
+}
+
+#[test]
+fn a_parent_passes_on_what_it_uses_of_its_image() {
+    let containers = r#"{ "containers": { "c": { "image": "oci:x" } } }"#;
+    let child = job(&[containers, r#"{ "parent": "c", "program": "p" }"#]);
+    assert_eq!(used(&child), (true, true, WorkingDirectoryUse::No));
+    let own = job(&[
+        containers,
+        r#"{ "parent": "c", "environment": { "A": "a" }, "program": "p" }"#,
+    ]);
+    assert_eq!(used(&own), (true, false, WorkingDirectoryUse::No));
+}
+
+#[test]
+fn an_image_may_have_its_tag_apart() {
+    let text = r#"{ "image": { "name": "debian", "tag": "12" }, "program": "p" }"#;
+    let node = parse_json(text).unwrap();
+    let mut notes = Deprecations::default();
+    let Ok(JobDocument::Job(job)) = read_job(&node, &mut Containers::new(), &mut notes) else {
+        panic!("no job");
+    };
+    let image = job.container.image.unwrap().image;
+    assert_eq!(image.to_string(), "docker://docker.io/library/debian:12");
+    let notes: Vec<_> = notes.iter().map(|(_, note)| note).collect();
+    assert_eq!(notes, [Deprecated::ImageTag]);
 }
 
 #[test]

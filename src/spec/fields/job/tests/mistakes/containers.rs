@@ -3,41 +3,29 @@
 use super::refused;
 
 #[test]
-fn images_are_not_supported_yet() {
-    refused(
-        r#"
-{ "image": "docker://debian" }
-  ^^^^^^^ container images are not supported yet; use layers, or another `parent`
-{ "image": { "name": "docker://debian", "use": ["layers"] } }
-  ^^^^^^^ container images are not supported yet; use layers, or another `parent`
-"#,
-    );
-}
-
-#[test]
 fn fields_that_exclude_each_other_are_mistakes_that_say_which_to_keep() {
     refused(
         r#"
 { "parent": { "name": "empty", "use": ["layers"] }, "layers": [] }
-                                                    ^^^^^^^^ `layers` is set here and also taken from the parent by `use`; write `added_layers` to add to the parent's, or drop it from `use`
+                                                    ^^^^^^^^ `layers` is set here and also taken from the parent; write `added_layers` to add to that, or leave it out of a `use`
 { "parent": { "name": "empty", "use": ["mounts"] }, "mounts": [] }
-                                                    ^^^^^^^^ `mounts` is set here and also taken from the parent by `use`; write `added_mounts` to add to the parent's, or drop it from `use`
+                                                    ^^^^^^^^ `mounts` is set here and also taken from the parent; write `added_mounts` to add to that, or leave it out of a `use`
 { "parent": { "name": "empty", "use": ["environment"] }, "environment": {} }
-                                                         ^^^^^^^^^^^^^ `environment` is set here and also taken from the parent by `use`; write `added_environment` to add to the parent's, or drop it from `use`
+                                                         ^^^^^^^^^^^^^ `environment` is set here and also taken from the parent; write `added_environment` to add to that, or leave it out of a `use`
 { "parent": { "name": "empty", "use": ["network"] }, "network": "local" }
-                                                     ^^^^^^^^^ `network` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                     ^^^^^^^^^ `network` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["root_overlay"] }, "enable_writable_file_system": true }
-                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `root_overlay` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                          ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `root_overlay` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["working_directory"] }, "working_directory": "/" }
-                                                               ^^^^^^^^^^^^^^^^^^^ `working_directory` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                               ^^^^^^^^^^^^^^^^^^^ `working_directory` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["user"] }, "user": 1 }
-                                                  ^^^^^^ `user` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                  ^^^^^^ `user` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["group"] }, "group": 1 }
-                                                   ^^^^^^^ `group` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                   ^^^^^^^ `group` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["init"] }, "init": true }
-                                                  ^^^^^^ `init` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                  ^^^^^^ `init` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["hostname"] }, "hostname": "h" }
-                                                      ^^^^^^^^^^ `hostname` is set here and also taken from the parent by `use`; drop it from one of the two
+                                                      ^^^^^^^^^^ `hostname` is set here and also taken from the parent; drop it from one of the two
 { "parent": { "name": "empty", "use": ["user"] }, "added_layers": [] }
                                                   ^^^^^^^^^^^^^^ `added_layers` has nothing to add to, because the parent's `use` leaves out `layers`; name it in `use`, or write `layers`
 { "parent": { "name": "empty", "use": ["user"] }, "added_mounts": [] }
@@ -45,11 +33,11 @@ fn fields_that_exclude_each_other_are_mistakes_that_say_which_to_keep() {
 { "parent": { "name": "empty", "use": ["user"] }, "added_environment": {} }
                                                   ^^^^^^^^^^^^^^^^^^^ `added_environment` has nothing to add to, because the parent's `use` leaves out `environment`; name it in `use`, or write `environment`
 { "added_layers": [], "program": "x" }
-  ^^^^^^^^^^^^^^ `added_layers` has nothing to add to; name a `parent` that gives `layers`, or write `layers`
+  ^^^^^^^^^^^^^^ `added_layers` has nothing to add to; name an `image` or a `parent` that gives `layers`, or write `layers`
 { "added_mounts": [] }
   ^^^^^^^^^^^^^^ `added_mounts` has nothing to add to; name a `parent` that gives `mounts`, or write `mounts`
 { "added_environment": {} }
-  ^^^^^^^^^^^^^^^^^^^ `added_environment` has nothing to add to; name a `parent` that gives `environment`, or write `environment`
+  ^^^^^^^^^^^^^^^^^^^ `added_environment` has nothing to add to; name an `image` or a `parent` that gives `environment`, or write `environment`
 { "layers": [], "added_layers": [] }
                 ^^^^^^^^^^^^^^ `layers` and `added_layers` exclude each other: the one replaces what came before, the other adds to it; keep one of them
 { "mounts": [], "added_mounts": [] }
@@ -264,6 +252,52 @@ fn a_hostname_is_one_that_linux_takes() {
               ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ `hostname` must be 1 to 64 letters, digits, `-`, `_` or `.`, but it is `aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa`
 { "hostname": 1 }
               ^ `hostname` must be a string, not a whole number
+"#,
+    );
+}
+
+#[test]
+fn an_image_is_a_name_with_a_transport_and_what_is_used_of_it() {
+    refused(
+        r#"
+{ "image": 1, "program": "x" }
+           ^ `image` must be the name of an image or `{ name, use }`, not a whole number
+{ "image": "debian:12", "program": "x" }
+           ^^^^^^^^^^^ `debian` is no transport for images that is known here; use `docker://`, `oci:`, `oci-archive:` or `docker-archive:`
+{ "image": "docker://a b", "program": "x" }
+           ^^^^^^^^^^^^^^ `a b` is no name of an image: write `NAME`, `NAME:TAG`, `NAME@DIGEST` or `HOST/NAME:TAG`, names in lower case
+{ "image": { "use": ["layers"] }, "program": "x" }
+           ^^^^^^^^^^^^^^^^^^^^^ `image` needs the field `name`
+{ "image": { "name": "oci:x", "use": [] }, "program": "x" }
+                                     ^^ `use` must not be empty
+{ "image": { "name": "oci:x", "use": ["layer"] }, "program": "x" }
+                                      ^^^^^^^ unknown part of an image `layer`; did you mean `layers`?
+{ "image": { "name": "oci:x", "use": ["layers", "layers"] }, "program": "x" }
+                                                ^^^^^^^^ the part of an image `layers` is given twice; drop one of them
+{ "image": { "name": "oci:x", "uses": ["layers"] }, "program": "x" }
+                              ^^^^^^ unknown field `uses` of `image`; did you mean `use`?
+{ "image": "oci:x", "parent": "empty", "program": "x" }
+  ^^^^^^^ `image` and `parent` exclude each other: a container starts from one thing; keep one of them
+"#,
+    );
+}
+
+#[test]
+fn what_an_image_gives_is_not_set_as_well() {
+    refused(
+        r#"
+{ "image": "oci:x", "layers": [], "program": "x" }
+                    ^^^^^^^^ `layers` is set here and also taken from the image; write `added_layers` to add to that, or leave it out of a `use`
+{ "image": "oci:x", "environment": {}, "program": "x" }
+                    ^^^^^^^^^^^^^ `environment` is set here and also taken from the image; write `added_environment`, or a list of `{ vars, extend }` that says of each step whether it adds to the image's variables, or leave them out of a `use`
+{ "image": { "name": "oci:x", "use": ["layers", "working_directory"] }, "working_directory": "/", "program": "x" }
+                                                                        ^^^^^^^^^^^^^^^^^^^ `working_directory` is set here and also taken from the image; drop it from one of the two
+{ "image": { "name": "oci:x", "use": ["environment"] }, "program": "x" }
+^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a job needs the field `layers`, or an `image` or a `parent` that gives them
+{ "image": { "name": "oci:x", "use": ["environment"] }, "added_layers": [], "program": "x" }
+                                                        ^^^^^^^^^^^^^^ `added_layers` has nothing to add to, because the image's `use` leaves out `layers`; name it in `use`, or write `layers`
+{ "image": "oci:x", "added_mounts": [], "program": "x" }
+                    ^^^^^^^^^^^^^^ `added_mounts` has nothing to add to, because images have no `mounts`; write `mounts`
 "#,
     );
 }

@@ -11,11 +11,11 @@ fn fields_that_are_missing_are_named() {
 { "layers": [] }
 ^^^^^^^^^^^^^^^^ a job needs the field `program`
 { "program": "x" }
-^^^^^^^^^^^^^^^^^^ a job needs the field `layers`, or a `parent` that gives them
+^^^^^^^^^^^^^^^^^^ a job needs the field `layers`, or an `image` or a `parent` that gives them
 { "program": "x", "added_layers": [] }
-                  ^^^^^^^^^^^^^^ `added_layers` has nothing to add to; name a `parent` that gives `layers`, or write `layers`
+                  ^^^^^^^^^^^^^^ `added_layers` has nothing to add to; name an `image` or a `parent` that gives `layers`, or write `layers`
 { "program": "x", "parent": { "name": "empty", "use": ["user"] } }
-^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a job needs the field `layers`, or a `parent` that gives them
+^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^ a job needs the field `layers`, or an `image` or a `parent` that gives them
 "#,
     );
 }
@@ -27,7 +27,7 @@ fn fields_that_do_not_exist_are_named_with_those_that_do() {
 { "argumnts": [] }
   ^^^^^^^^^^ unknown field `argumnts` of a job; did you mean `arguments`?
 { "args": [] }
-  ^^^^^^ unknown field `args` of a job; it must be one of `program`, `arguments`, `timeout`, `estimated_duration`, `priority`, `slots`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`, `containers`
+  ^^^^^^ unknown field `args` of a job; it must be one of `program`, `arguments`, `timeout`, `estimated_duration`, `priority`, `slots`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`, `containers`
 { "container": {} }
   ^^^^^^^^^^^ unknown field `container` of a job; did you mean `containers`?
 "#,
@@ -49,9 +49,9 @@ fn the_definition_of_containers_has_mistakes_of_its_own() {
 { "containers": { "a": [] } }
                        ^^ `a` must be a table of fields, not a list
 { "containers": { "a": { "program": "x" } } }
-                         ^^^^^^^^^ unknown field `program` of a container; it must be one of `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
-{ "containers": { "a": { "image": "docker://debian" } } }
-                         ^^^^^^^ container images are not supported yet; use layers, or another `parent`
+                         ^^^^^^^^^ unknown field `program` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+{ "containers": { "a": { "image": "oci:x", "parent": "empty" } } }
+                         ^^^^^^^ `image` and `parent` exclude each other: a container starts from one thing; keep one of them
 { "containers": { "empty": {} } }
                   ^^^^^^^ `empty` is the name of a built-in container; choose another name
 { "containers": { "default": {} } }

@@ -1,0 +1,88 @@
+//! What containers get from images: each image is found once, and its layers become one.
+
+use super::recipe::Recipe;
+use super::{LayerBuilder, LayerContext, LayerError, Problem};
+use crate::image::{Image, ImageError};
+use crate::spec::{ImageReference, ImageUse, WorkingDirectoryUse};
+use crate::store::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+/// What a container starts from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Base {
+    /// Bottom first.
+    pub layers: Vec<Digest>,
+    pub environment: BTreeMap<String, String>,
+    pub working_directory: Option<Utf8PathBuf>,
+    /// For the user to see once.
+    pub warnings: Vec<String>,
+}
+
+/// The images that were looked for in this run.
+#[derive(Default)]
+pub(super) struct Found {
+    images: Mutex<HashMap<ImageReference, Slot>>,
+}
+
+/// What has come of looking for an image, once somebody has.
+type Slot = Arc<OnceLock<Result<Arc<Image>, Arc<ImageError>>>>;
+
+impl LayerBuilder {
+    /// What a container gets that uses an image, or none. Layers are downloaded and
+    /// unpacked only if they are used.
+    pub fn base(
+        &self,
+        used: Option<&ImageUse>,
+        context: &LayerContext,
+    ) -> Result<Base, LayerError> {
+        let Some(used) = used else {
+            return Ok(Base::default());
+        };
+        let reference = used.image.below(&context.project_dir);
+        let mut base = Base::default();
+        if used.layers {
+            let built = self.build_recipe(&Recipe::Image {
+                image: reference.clone(),
+                project_dir: context.project_dir.clone(),
+            })?;
+            base.layers.push(built.digest);
+            base.warnings = built.warnings;
+        }
+        if used.environment || used.working_directory != WorkingDirectoryUse::No {
+            let failed = |problem| LayerError::of_image(&reference, problem);
+            let image = self
+                .find_image(&reference, &context.project_dir)
+                .map_err(failed)?;
+            if used.environment {
+                base.environment.clone_from(&image.environment);
+            }
+            if used.working_directory != WorkingDirectoryUse::No {
+                base.working_directory.clone_from(&image.working_directory);
+            }
+            let is_required = used.working_directory == WorkingDirectoryUse::Required;
+            if is_required && base.working_directory.is_none() {
+                return Err(failed(Problem::NoWorkingDirectory));
+            }
+        }
+        Ok(base)
+    }
+
+    /// The image, looked for by the first who asks.
+    pub(super) fn find_image(
+        &self,
+        reference: &ImageReference,
+        project_dir: &Utf8Path,
+    ) -> Result<Arc<Image>, Problem> {
+        let slot = {
+            let mut images = (self.found.images.lock()).unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(images.entry(reference.clone()).or_default())
+        };
+        let find = || match self.images.find(reference, project_dir) {
+            Ok(image) => Ok(Arc::new(image)),
+            Err(error) => Err(Arc::new(error)),
+        };
+        Ok(slot.get_or_init(find).clone()?)
+    }
+}
