@@ -52,9 +52,7 @@ impl ContainerBuilder {
 
     /// The layer of the workspace's sources, made ahead of time.
     pub fn pack_sources(&self) {
-        let source = LayerSpec::Source {
-            source: "<workspace-dir>".into(),
-        };
+        let source = workspace_source();
         // An error is met again, and told, by the first test that needs it.
         let _ = self.layers.build(&source, &self.context(None));
     }
@@ -237,6 +235,11 @@ impl ContainerBuilder {
             paths: directories,
             prefix: PrefixOptions::default(),
         }];
+        let image = spec.container.image.as_ref();
+        if image.is_some_and(|image| image.layers) {
+            // The default container has them among its layers.
+            layers.push(workspace_source());
+        }
         if spec.include_shared_libraries {
             layers.push(LayerSpec::SharedLibraryDependencies {
                 binaries: programs(binary).iter().map(|path| escaped(path)).collect(),
@@ -342,6 +345,12 @@ impl ContainerBuilder {
     fn temporary_directory(&self, binary: &TestBinary) -> Option<Utf8PathBuf> {
         matches!(binary.kind, TargetKind::Test | TargetKind::Benchmark)
             .then(|| self.workspace.target_directory.join("tmp"))
+    }
+}
+
+fn workspace_source() -> LayerSpec {
+    LayerSpec::Source {
+        source: "<workspace-dir>".into(),
     }
 }
 
