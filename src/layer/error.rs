@@ -2,6 +2,7 @@
 
 use super::braces::BraceError;
 use super::command::CommandFailure;
+use super::image::UnpackError;
 use super::libraries::LibraryError;
 use super::tar::TarError;
 use super::{MountError, NoDirectory};
@@ -107,6 +108,8 @@ pub enum Problem {
     Libraries(LibraryError),
     #[error(transparent)]
     Tar(#[from] TarError),
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]

@@ -16,6 +16,7 @@ mod context;
 mod error;
 mod git;
 mod glob;
+pub mod image;
 pub mod libraries;
 mod paths;
 mod recipe;
