@@ -122,7 +122,7 @@ mod tests {
     fn records_that_do_not_fit_are_errors() {
         for bad in [
             "8 path=a\n",
-            "10 path=a\n",
+            "11 path=a\n",
             "path=a\n",
             "9 path:a\n",
             "0 \n",
