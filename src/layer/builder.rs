@@ -303,7 +303,10 @@ impl LayerBuilder {
             Recipe::Directory { directory } => source::add_whole(directory, assembly),
             Recipe::Image { image, project_dir } => {
                 let image = self.find_image(image, project_dir)?;
-                let unpacked = image::unpack(assembly.store, &image, assembly.trust)?;
+                let unpacked = match assembly.trust {
+                    Trust::Remembered => image::unpack(assembly.store, &image)?,
+                    Trust::Nothing => image::unpack_anew(assembly.store, &image)?,
+                };
                 assembly.manifest = unpacked.manifest;
                 assembly.warnings = unpacked.warnings;
                 Ok(())

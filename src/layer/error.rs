@@ -2,6 +2,7 @@
 
 use super::braces::BraceError;
 use super::command::CommandFailure;
+use super::image::UnpackError;
 use super::libraries::LibraryError;
 use super::tar::TarError;
 use super::{MountError, NoDirectory};
@@ -125,6 +126,8 @@ pub enum Problem {
          of `use`, and set it beside the image"
     )]
     NoWorkingDirectory,
+    #[error(transparent)]
+    Unpack(#[from] UnpackError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]

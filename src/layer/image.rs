@@ -1,29 +1,137 @@
-//! Unpacking images.
+//! Unpacking images: all layers of one, on one another, into one manifest.
+//!
+//! No layer counts before all of it has been read and both its digests have been seen to be
+//! right, that of the blob and that of the archive in it.
 
-use super::assembly::Trust;
-use super::tar::{self, Unpacked};
+use super::tar::{self, Budget, Listing, TarError, Unpacked};
 use super::{Manifest, Problem};
-use crate::image::Image;
-use crate::store::Store;
-use std::sync::Arc;
+use crate::image::{Blob, Image, ImageError};
+use crate::store::{Store, parallel};
 
-/// The layers of an image as one.
-pub(super) fn unpack(store: &Store, image: &Image, trust: Trust) -> Result<Unpacked, Problem> {
-    let _ = trust;
-    let mut unpacked = Unpacked {
-        manifest: Manifest::new(),
-        warnings: Vec::new(),
-    };
-    for layer in &image.layers {
-        let archive = layer.open().map_err(Arc::new)?;
-        let on_top = tar::unpack(
-            store,
-            archive,
-            layer.path().as_std_path(),
-            unpacked.manifest,
-        )?;
-        unpacked.manifest = on_top.manifest;
-        unpacked.warnings.extend(on_top.warnings);
+/// What is cached for the layers of an image; to be renamed when that changes.
+const UNPACKED_IMAGE: &str = "image-1";
+
+/// Why a layer of an image cannot be unpacked.
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    #[error(transparent)]
+    Image(#[from] ImageError),
+    #[error(transparent)]
+    Tar(#[from] TarError),
+    #[error(
+        "the layer {layer} is damaged or was tampered with: its digest is {found}, not {expected}"
+    )]
+    WrongBlob {
+        layer: String,
+        expected: String,
+        found: String,
+    },
+    #[error(
+        "the layer {layer} is damaged or was tampered with: the digest of the archive in it is \
+         {found}, not {expected}"
+    )]
+    WrongArchive {
+        layer: String,
+        expected: String,
+        found: String,
+    },
+}
+
+/// Adds an image's files to the store, and tells its entries. Of an image whose tree the
+/// store knows nothing is read.
+pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
+    match known(store, &key(image)) {
+        Some(unpacked) => Ok(unpacked),
+        None => unpack_anew(store, image),
     }
+}
+
+/// The same, whatever the store remembers: it may have lost the files.
+pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
+    let budget = Budget::of_store(store.size_limit());
+    let listings = parallel::map(&image.layers, 1, |layer| list(store, layer, &budget));
+    let mut manifest = Manifest::new();
+    let mut skipped = Vec::new();
+    for (layer, listing) in image.layers.iter().zip(listings) {
+        let mut listing = listing?;
+        skipped.append(&mut listing.skipped);
+        tar::lay(listing, layer.path().as_std_path(), &budget, &mut manifest)?;
+    }
+    let unpacked = Unpacked {
+        manifest,
+        warnings: tar::skipped(&skipped).into_iter().collect(),
+    };
+    let mut value = unpacked.manifest.digest().to_string();
+    for warning in &unpacked.warnings {
+        value.push('\n');
+        value.push_str(&warning.replace('\n', " "));
+    }
+    store.cache(UNPACKED_IMAGE, &key(image), value.as_bytes())?;
     Ok(unpacked)
+}
+
+/// What the layers are, whatever their compression.
+fn key(image: &Image) -> String {
+    let diff_ids: Vec<&str> = image
+        .layers
+        .iter()
+        .map(|layer| layer.diff_id.as_str())
+        .collect();
+    diff_ids.join("\n")
+}
+
+fn known(store: &Store, key: &str) -> Option<Unpacked> {
+    let value = String::from_utf8(store.cached(UNPACKED_IMAGE, key)?).ok()?;
+    let mut lines = value.lines();
+    Some(Unpacked {
+        manifest: store.manifest(&lines.next()?.parse().ok()?)?,
+        warnings: lines.map(str::to_owned).collect(),
+    })
+}
+
+/// What a layer brings. A damaged one is tried again if there may be another copy of it.
+fn list(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
+    match list_once(store, layer, budget) {
+        Err(error) if error.is_damage() && discard(layer) => list_once(store, layer, budget),
+        result => result,
+    }
+}
+
+fn list_once(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
+    let path = layer.path();
+    let (listing, digests) = tar::list(store, layer.open()?, path.as_std_path(), budget);
+    let layer_name = || path.to_string();
+    let found = digests.blob?;
+    if let Some(expected) = layer.digest.as_ref().filter(|&digest| *digest != found) {
+        return Err(UnpackError::WrongBlob {
+            layer: layer_name(),
+            expected: expected.clone(),
+            found,
+        });
+    }
+    let found = digests.content?;
+    if layer.diff_id != found {
+        return Err(UnpackError::WrongArchive {
+            layer: layer_name(),
+            expected: layer.diff_id.clone(),
+            found,
+        });
+    }
+    Ok(listing?)
+}
+
+/// Whether the copy at hand is no more, and there is another to be had.
+fn discard(_: &Blob) -> bool {
+    // Layers are only read from where the user keeps them.
+    false
+}
+
+impl UnpackError {
+    /// Whether what was read is not what the layer once was.
+    fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::WrongBlob { .. } | Self::WrongArchive { .. } | Self::Tar(TarError::Read { .. })
+        )
+    }
 }

@@ -17,7 +17,7 @@ mod context;
 mod error;
 mod git;
 mod glob;
-mod image;
+pub mod image;
 pub mod libraries;
 mod paths;
 mod recipe;

@@ -1,25 +1,43 @@
 //! Unpacking tar archives into manifests.
 //!
-//! Nothing is ever written to a path that an archive names; entries whose path
-//! would lead out of the root all the same (`..`, absolute, through a symlink) are
-//! refused, since whoever made the archive meant harm or something else. Set-id
-//! bits, owners and times are dropped. Devices and pipes are skipped with a
-//! warning.
+//! Nothing is ever written to a path that an archive names: entries are data until the store
+//! makes a tree of them. Those whose path would lead out of the root (`..`, absolute) are
+//! refused all the same, since whoever made the archive meant harm or something else. Set-id
+//! bits, owners, times and extended attributes (so capabilities, too) are dropped, and the
+//! owner may always read, so that the store can manage its own. Devices and pipes are skipped
+//! with a warning. What kind an entry is of is not guessed: an unknown one is an error.
+//!
+//! Entries may lead through symlinks to directories, as in images whose `/lib` is one: they
+//! end up where a process would find them whose root this is. Refused are symlinks that lead
+//! above the root, in circles, or, where the archive brought them itself, to an absolute path.
 //!
 //! Whiteouts (`.wh.x`, `.wh..wh..opq`) are those of OCI image layers: they remove
 //! what the layers below brought, which is the manifest that is given. In a lone
 //! archive there is nothing to remove, and a warning says so.
+//!
+//! An archive goes through several threads: one reads ahead, decompresses and hashes
+//! (`stream`), one takes the members apart (`member`, `listing`), some write small files
+//! (`contents`). What comes of it is a list of changes, which no layer below matters for, and
+//! only these are made one layer after the other (`merge`).
 
+mod budget;
 mod compression;
+mod contents;
+mod listing;
+mod member;
+mod merge;
+mod pax;
+mod sparse;
+mod stream;
 
-use super::{Entry, Manifest, Mode, PathInContainer};
-use crate::store::{ManifestError, PathError, Store, StoreError};
-use std::collections::HashSet;
-use std::ffi::OsStr;
+pub(super) use budget::Budget;
+pub(super) use listing::Listing;
+pub(super) use stream::Digests;
+
+use super::{Manifest, PathInContainer};
+use crate::store::{ManifestError, PathError, Size, Store, StoreError};
 use std::io::{self, Read};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use tar::{Archive, EntryType};
 
 /// Why an archive cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +52,18 @@ pub enum TarError {
         archive: PathBuf,
         format: &'static str,
     },
+    #[error(
+        "{} would take more than {} when it is unpacked; if that is right, let the cache hold \
+         more (`cache-size`)",
+        archive.display(), Size(*limit)
+    )]
+    TooLarge {
+        archive: PathBuf,
+        /// In bytes.
+        limit: u64,
+    },
+    #[error("{} has more and longer paths than an archive has reason to have", archive.display())]
+    TooMany { archive: PathBuf },
     #[error("the entry `{entry}` of {} {problem}", archive.display())]
     Entry {
         archive: PathBuf,
@@ -57,6 +87,12 @@ pub enum EntryProblem {
     LinkToNothing(String),
     #[error("has no target")]
     NoTarget,
+    #[error("has a longer path than the kernel allows")]
+    TooLong,
+    #[error("is a whiteout without the name of a file")]
+    WhiteoutOfNothing,
+    #[error("is of a kind that is not known here (`{0}`)")]
+    Unknown(char),
     #[error("cannot be: {0}")]
     Manifest(#[from] ManifestError),
     #[error("cannot be: {0}")]
@@ -74,197 +110,57 @@ pub struct Unpacked {
 /// to those of the layers below. `name` is the archive's name in messages.
 pub fn unpack(
     store: &Store,
-    archive: impl Read,
+    archive: impl Read + Send,
     name: &Path,
     below: Manifest,
 ) -> Result<Unpacked, TarError> {
-    let read_error = |cause| TarError::Read {
-        archive: name.to_owned(),
-        cause,
-    };
-    let content = compression::decompress(archive, name)?;
-    let mut unpacking = Unpacking {
-        store,
-        name,
-        manifest: below,
-        own: HashSet::new(),
-        skipped: Vec::new(),
-        whiteouts: Vec::new(),
-    };
-    for entry in Archive::new(content).entries().map_err(read_error)? {
-        unpacking.add(&mut entry.map_err(read_error)?)?;
+    let budget = Budget::of_store(store.size_limit());
+    let (listing, digests) = list(store, archive, name, &budget);
+    digests.content?;
+    let listing = listing?;
+    let mut manifest = below;
+    let without_effect = merge::merge(&mut manifest, listing.changes, name, &budget)?;
+    let mut warnings: Vec<String> = skipped(&listing.skipped).into_iter().collect();
+    let without_effect: Vec<_> = without_effect.iter().map(ToString::to_string).collect();
+    if let Some(paths) = listed(&without_effect) {
+        warnings.push(format!(
+            "{paths} would be removed from layers below, which only layers of an image can do"
+        ));
     }
-    Ok(unpacking.finish())
+    Ok(Unpacked { manifest, warnings })
 }
 
-struct Unpacking<'a> {
-    store: &'a Store,
-    name: &'a Path,
-    manifest: Manifest,
-    /// What this archive brought: whiteouts do not remove that.
-    own: HashSet<PathInContainer>,
-    /// Devices and pipes.
-    skipped: Vec<String>,
-    /// Whiteouts that had no effect.
-    whiteouts: Vec<String>,
+/// Adds the content of an archive to the store. What is wrong with the digests or with
+/// reading comes before what is wrong with the listing.
+pub(super) fn list(
+    store: &Store,
+    archive: impl Read + Send,
+    name: &Path,
+    budget: &Budget,
+) -> (Result<Listing, TarError>, Digests) {
+    stream::stream(archive, name, budget, |content| {
+        contents::write(store, |contents| {
+            listing::list(content, name, contents, budget)
+        })
+    })
 }
 
-impl Unpacking<'_> {
-    fn add<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>) -> Result<(), TarError> {
-        if entry.header().entry_type() == EntryType::XGlobalHeader {
-            return Ok(());
-        }
-        let written = entry.path_bytes().into_owned();
-        let failed = |archive: &Path, problem| TarError::Entry {
-            archive: archive.to_owned(),
-            entry: String::from_utf8_lossy(&written).into_owned(),
-            problem,
-        };
-        let path = inside(&written).map_err(|problem| failed(self.name, problem))?;
-        if path.is_root() {
-            return Ok(());
-        }
-        if self.white_out(&path) {
-            return Ok(());
-        }
-        let mode = entry.header().mode().unwrap_or(0o755);
-        let new = match entry.header().entry_type() {
-            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let mode = Mode::of_file(mode);
-                let name = self.name.join(OsStr::from_bytes(&written));
-                let digest = self.store.add_stream(entry, mode, &name)?;
-                Entry::File { digest, mode }
-            }
-            EntryType::Directory => Entry::Directory {
-                mode: Mode::of_directory(mode),
-            },
-            EntryType::Symlink => symlink(entry).map_err(|problem| failed(self.name, problem))?,
-            EntryType::Link => self
-                .linked(entry)
-                .map_err(|problem| failed(self.name, problem))?,
-            _ => {
-                self.skipped
-                    .push(String::from_utf8_lossy(&written).into_owned());
-                return Ok(());
-            }
-        };
-        self.put(path, new)
-            .map_err(|problem| failed(self.name, problem))
-    }
-
-    /// What a hard link is another name of.
-    fn linked<R: Read>(&self, entry: &tar::Entry<'_, R>) -> Result<Entry, EntryProblem> {
-        let target = entry.link_name_bytes().ok_or(EntryProblem::NoTarget)?;
-        match self.manifest.get(&inside(&target)?) {
-            Some(entry @ (Entry::File { .. } | Entry::Symlink { .. })) => Ok(entry.clone()),
-            _ => Err(EntryProblem::LinkToNothing(
-                String::from_utf8_lossy(&target).into_owned(),
-            )),
-        }
-    }
-
-    /// Puts an entry in its place, and in that of what layers below have there.
-    fn put(&mut self, path: PathInContainer, entry: Entry) -> Result<(), EntryProblem> {
-        let mut ancestor = path.parent();
-        while let Some(directory) = ancestor.filter(|directory| !directory.is_root()) {
-            match self.manifest.get(&directory) {
-                None | Some(Entry::Directory { .. }) => {}
-                Some(_) if !self.own.contains(&directory) => {
-                    self.manifest.remove(&directory);
-                }
-                Some(Entry::Symlink { .. }) => {
-                    return Err(EntryProblem::ThroughSymlink(directory));
-                }
-                // The manifest says what is wrong.
-                Some(Entry::File { .. }) => {}
-            }
-            ancestor = directory.parent();
-        }
-        if !matches!(entry, Entry::Directory { .. }) {
-            self.manifest.remove(&path);
-        }
-        self.manifest.insert(path.clone(), entry)?;
-        self.own.insert(path);
-        Ok(())
-    }
-
-    /// Whether this is a whiteout, which is then done.
-    fn white_out(&mut self, path: &PathInContainer) -> bool {
-        let Some((name, parent)) = path.as_path().file_name().zip(path.parent()) else {
-            return false;
-        };
-        let Some(removed) = name.as_bytes().strip_prefix(b".wh.") else {
-            return false;
-        };
-        let victims: Vec<PathInContainer> = match removed {
-            b".wh..opq" => self.manifest.content(&parent).cloned().collect(),
-            // Notes of the file system that made the layer.
-            _ if removed.starts_with(b".wh.") => return true,
-            _ => parent.join(removed).into_iter().collect(),
-        };
-        let mut had_effect = false;
-        for victim in victims {
-            had_effect |= self.remove_from_below(&victim);
-        }
-        if !had_effect {
-            self.whiteouts.push(path.to_string());
-        }
-        true
-    }
-
-    /// Removes a path and what is below it, but for what this archive brought.
-    fn remove_from_below(&mut self, path: &PathInContainer) -> bool {
-        let content: Vec<_> = self.manifest.content(path).cloned().collect();
-        let (own, others): (Vec<_>, Vec<_>) = content
-            .into_iter()
-            .chain([path.clone()])
-            .partition(|path| self.own.contains(path));
-        let mut removed = false;
-        for path in others {
-            if !own.iter().any(|own| own.starts_with(&path)) {
-                removed |= self.manifest.remove(&path);
-            }
-        }
-        removed
-    }
-
-    fn finish(self) -> Unpacked {
-        let mut warnings = Vec::new();
-        if let Some(paths) = listed(&self.skipped) {
-            warnings.push(format!(
-                "left out {paths}, as a layer cannot hold devices and pipes"
-            ));
-        }
-        if let Some(paths) = listed(&self.whiteouts) {
-            warnings.push(format!(
-                "{paths} would remove files of layers below, which only layers of an image can"
-            ));
-        }
-        Unpacked {
-            manifest: self.manifest,
-            warnings,
-        }
-    }
+/// Lays an archive of an image on the layers below.
+pub(super) fn lay(
+    listing: Listing,
+    name: &Path,
+    budget: &Budget,
+    below: &mut Manifest,
+) -> Result<(), TarError> {
+    merge::merge(below, listing.changes, name, budget).map(drop)
 }
 
-fn symlink<R: Read>(entry: &tar::Entry<'_, R>) -> Result<Entry, EntryProblem> {
-    let target = entry.link_name_bytes().ok_or(EntryProblem::NoTarget)?;
-    let target = target.into_owned();
-    Ok(Entry::Symlink { target })
-}
-
-/// The path of an entry, from the root of the layer.
-fn inside(written: &[u8]) -> Result<PathInContainer, EntryProblem> {
-    if written.starts_with(b"/") {
-        return Err(EntryProblem::Absolute);
-    }
-    if written
-        .split(|&byte| byte == b'/')
-        .any(|part| part == b"..")
-    {
-        return Err(EntryProblem::Upwards);
-    }
-    Ok(PathInContainer::normalised(written)?)
+/// What to tell of devices and pipes.
+pub(super) fn skipped(paths: &[String]) -> Option<String> {
+    let paths = listed(paths)?;
+    Some(format!(
+        "left out {paths}, as a layer cannot hold devices and pipes"
+    ))
 }
 
 fn listed(paths: &[String]) -> Option<String> {

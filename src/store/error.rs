@@ -103,7 +103,7 @@ pub(super) fn write_error(
 }
 
 /// A number of bytes as people write it.
-struct Size(u64);
+pub(crate) struct Size(pub u64);
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -87,6 +87,17 @@ impl Store {
             .add_bytes(bytes, Mode::executable(executable), name)
     }
 
+    /// Adds content whose digest is known. `name` names it in errors.
+    pub(crate) fn add_hashed(
+        &self,
+        content: &[u8],
+        digest: &Digest,
+        mode: Mode,
+        name: &Path,
+    ) -> Result<(), StoreError> {
+        self.client.add_hashed(content, digest, mode, name)
+    }
+
     /// Adds what `content` yields. `name` names it in errors.
     pub fn add_stream(
         &self,
@@ -287,8 +298,19 @@ impl Client {
 
     fn add_bytes(&self, bytes: &[u8], mode: Mode, name: &Path) -> Result<Digest, StoreError> {
         let digest = Digest::of(bytes);
-        if self.has_blob(&digest, mode) {
-            return Ok(digest);
+        self.add_hashed(bytes, &digest, mode, name)?;
+        Ok(digest)
+    }
+
+    fn add_hashed(
+        &self,
+        bytes: &[u8],
+        digest: &Digest,
+        mode: Mode,
+        name: &Path,
+    ) -> Result<(), StoreError> {
+        if self.has_blob(digest, mode) {
+            return Ok(());
         }
         let temporary = self.temporary();
         let file = create(&temporary.path).and_then(|mut file| {
@@ -297,8 +319,7 @@ impl Client {
         });
         let file = file.map_err(|cause| self.failed("write the content of", name, cause))?;
         self.finish(&file, mode, name)?;
-        self.place(temporary, &digest, mode)?;
-        Ok(digest)
+        self.place(temporary, digest, mode)
     }
 }
 

@@ -169,11 +169,17 @@ impl Manifest {
 
     /// Removes an entry and everything below it; whether there was one.
     pub fn remove(&mut self, path: &PathInContainer) -> bool {
-        let content: Vec<_> = self.content(path).cloned().collect();
-        for path in content {
-            self.entries.remove(&path);
-        }
+        self.clear(path);
         self.entries.remove(path).is_some()
+    }
+
+    /// Removes everything below a path; whether there was something.
+    pub fn clear(&mut self, path: &PathInContainer) -> bool {
+        let content: Vec<_> = self.content(path).cloned().collect();
+        for path in &content {
+            self.entries.remove(path);
+        }
+        !content.is_empty()
     }
 
     /// The paths below `directory`.

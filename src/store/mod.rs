@@ -70,6 +70,7 @@ mod usage;
 mod value;
 
 pub use digest::{Digest, NotADigest};
+pub(crate) use error::Size;
 pub use error::StoreError;
 pub use evict::Evicted;
 pub use import::Import;

@@ -9,9 +9,9 @@ const SIZE: usize = 128 * 1024;
 
 /// The archive itself.
 pub(super) fn decompress<'a>(
-    mut archive: impl Read + 'a,
+    mut archive: impl Read + Send + 'a,
     name: &Path,
-) -> Result<Box<dyn Read + 'a>, TarError> {
+) -> Result<Box<dyn Read + Send + 'a>, TarError> {
     let read_error = |cause| TarError::Read {
         archive: name.to_owned(),
         cause,

@@ -1,0 +1,152 @@
+//! What it takes to unpack an image of 10,000 files for the first time, against `tar x` of
+//! its only layer and `umoci unpack` of the image.
+//!
+//! All take turns, since machines are noisy: only the ratios of one run mean something.
+//!
+//! `cargo bench --bench unpack [-- ROUNDS]`
+
+#[path = "../tests/fixture/image.rs"]
+mod image;
+
+use camino::Utf8Path;
+use image::{Compression, TestImage};
+use maelstrom::image::{ImageSettings, Images};
+use maelstrom::store::Store;
+use std::error::Error;
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+const FILES: usize = 10_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let rounds = std::env::args()
+        .skip(1)
+        .find_map(|argument| argument.parse().ok())
+        .unwrap_or(5);
+    let directory = tempfile::tempdir()?;
+    let archive = archive()?;
+    let image = TestImage::new().archive(&archive, Compression::Gzip);
+    let size = archive.len() >> 20;
+
+    drop(archive);
+    let layout = directory.path().join("image");
+    image.write_oci(&layout, "bench");
+    let blob = layout.join(image.blob(0));
+    println!(
+        "{FILES} files, {size} MiB, {} MiB with gzip; median of {rounds} rounds, in seconds:",
+        fs::metadata(&blob)?.len() >> 20
+    );
+    let mut times: [Vec<f64>; 3] = Default::default();
+    for _ in 0..rounds {
+        let target = directory.path().join("target");
+        fs::create_dir(&target)?;
+        let mut tar = Command::new("tar");
+        tar.arg("xzf").arg(&blob).arg("-C").arg(&target);
+        times[0].push(timed(&target, || run(&mut tar))?);
+        let mut umoci = Command::new("umoci");
+        umoci
+            .args(["unpack", "--rootless", "--image"])
+            .arg(format!("{}:bench", layout.display()))
+            .arg(&target);
+        times[1].push(timed(&target, || run(&mut umoci))?);
+        times[2].push(timed(&target, || unpack(&layout, &target))?);
+    }
+    let [tar, umoci, ours] = times.map(median);
+    println!("  tar xzf          {tar:.2}");
+    println!("  umoci unpack     {umoci:.2}");
+    println!(
+        "  to a tree        {ours:.2}   {:.2} x the faster of these",
+        ours / tar.min(umoci)
+    );
+    Ok(())
+}
+
+/// From the image's name to a tree that is ready.
+fn unpack(layout: &Path, target: &Path) -> Result<(), Box<dyn Error>> {
+    let images = Images::new(ImageSettings {
+        depot: target.join("depot"),
+        accept_invalid_certificates: false,
+    });
+    let name = format!("oci:{}:bench", layout.display()).parse()?;
+    let image = images.find(&name, Utf8Path::new("/"))?;
+    let store = Store::open(&target.join("store"), 10 << 30)?;
+    let unpacked = maelstrom::layer::image::unpack(&store, &image)?;
+    assert!(unpacked.manifest.len() > FILES);
+    store.add_tree(&unpacked.manifest)?;
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    let output = command.output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{command:?}: {}", String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// In seconds; what was made is removed, and nothing of it is still being written.
+fn timed(
+    target: &Path,
+    work: impl FnOnce() -> Result<(), Box<dyn Error>>,
+) -> Result<f64, Box<dyn Error>> {
+    rustix::fs::sync();
+    let started = Instant::now();
+    work()?;
+    let time = started.elapsed().as_secs_f64();
+    maelstrom::store::remove_tree(target)?;
+    Ok(time)
+}
+
+/// Files of many sizes, as in an image of a distribution: most small, a few large. Their
+/// content is the same each time, and half as large with gzip.
+fn archive() -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let words: Vec<Vec<u8>> = (0..4096)
+        .map(|_| {
+            let length = 2 + random.below(12);
+            (0..length).map(|_| random.next() as u8).collect()
+        })
+        .collect();
+    let mut builder = tar::Builder::new(Vec::new());
+    for number in 0..FILES {
+        let size = match number % 100 {
+            0 => 2_000_000,
+            1..10 => 100_000 + random.below(200_000),
+            _ => 200 + random.below(20_000),
+        };
+        let mut content = Vec::with_capacity(size + 16);
+        while content.len() < size {
+            content.write_all(&words[random.below(words.len())])?;
+        }
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(content.len() as u64);
+        let path = format!("usr/share/{}/{}/file-{number}", number % 37, number % 11);
+        builder.append_data(&mut header, path, content.as_slice())?;
+    }
+    Ok(builder.into_inner()?)
+}
+
+/// Numbers that are the same each time.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        (self.next() % limit as u64) as usize
+    }
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}

@@ -1,0 +1,215 @@
+//! Laying what an archive brings on what is below it.
+
+use super::EntryProblem;
+use super::TarError;
+use super::budget::Budget;
+use super::listing::{Action, Change};
+use crate::store::{Entry, Manifest, PathInContainer};
+use std::collections::HashSet;
+use std::path::Path;
+
+/// So many symlinks may lead on to one another, as the kernel has it.
+const MOST_SYMLINKS: usize = 40;
+
+/// Makes the changes of one archive to the layers below. Returns whiteouts of what was not
+/// there.
+pub(super) fn merge(
+    manifest: &mut Manifest,
+    changes: Vec<Change>,
+    name: &Path,
+    budget: &Budget,
+) -> Result<Vec<PathInContainer>, TarError> {
+    let mut merging = Merging {
+        manifest,
+        own: HashSet::new(),
+    };
+    // They are of what is below, wherever they stand in the archive.
+    let without_effect = merging.white_out(&changes);
+    for Change { path, action } in changes {
+        let shown = path.clone();
+        let failed = |problem| TarError::Entry {
+            archive: name.to_owned(),
+            entry: shown.relative().display().to_string(),
+            problem,
+        };
+        let put = match action {
+            Action::Put(entry) => Ok(entry),
+            Action::Link(target) => merging.linked(&target),
+            Action::WhiteOut | Action::MakeOpaque => continue,
+        };
+        let put = put.and_then(|entry| Ok((merging.real(&path)?, entry)));
+        let (path, entry) = put.map_err(failed)?;
+        budget.take_paths(merging.weight(&path), name)?;
+        merging.put(path, entry).map_err(failed)?;
+    }
+    Ok(without_effect)
+}
+
+struct Merging<'a> {
+    manifest: &'a mut Manifest,
+    /// The files and symlinks that this archive brought.
+    own: HashSet<PathInContainer>,
+}
+
+impl Merging<'_> {
+    fn white_out(&mut self, changes: &[Change]) -> Vec<PathInContainer> {
+        let is_whiteout =
+            |change: &&Change| matches!(change.action, Action::WhiteOut | Action::MakeOpaque);
+        if !changes.iter().any(|change| is_whiteout(&change)) {
+            return Vec::new();
+        }
+        let directories: HashSet<&PathInContainer> = changes
+            .iter()
+            .filter(|change| matches!(change.action, Action::Put(Entry::Directory { .. })))
+            .map(|change| &change.path)
+            .collect();
+        let mut without_effect = Vec::new();
+        for change in changes.iter().filter(is_whiteout) {
+            let opaque = change.action == Action::MakeOpaque;
+            let Some(path) = self.below(&change.path, opaque, &directories) else {
+                without_effect.push(change.path.clone());
+                continue;
+            };
+            let had_effect = if opaque {
+                self.manifest.clear(&path)
+            } else {
+                self.manifest.remove(&path)
+            };
+            if !had_effect {
+                without_effect.push(change.path.clone());
+            }
+        }
+        without_effect
+    }
+
+    /// Where the layers below have what a whiteout speaks of; `None`: nowhere.
+    fn below(
+        &self,
+        path: &PathInContainer,
+        opaque: bool,
+        directories: &HashSet<&PathInContainer>,
+    ) -> Option<PathInContainer> {
+        let is_symlink =
+            |path: &PathInContainer| matches!(self.manifest.get(path), Some(Entry::Symlink { .. }));
+        // A symlink that the archive has a directory for does not lead there any more.
+        let mut ancestor = if opaque {
+            Some(path.clone())
+        } else {
+            path.parent()
+        };
+        while let Some(directory) = ancestor {
+            if directories.contains(&directory) && is_symlink(&directory) {
+                return None;
+            }
+            ancestor = directory.parent();
+        }
+        if opaque {
+            // The directory itself may be named by a symlink.
+            let inside = path.join(b"x").ok()?;
+            return self.real(&inside).ok()?.parent();
+        }
+        self.real(path).ok()
+    }
+
+    /// What a hard link is another name of.
+    fn linked(&self, target: &PathInContainer) -> Result<Entry, EntryProblem> {
+        match self.manifest.get(&self.real(target)?) {
+            Some(entry @ (Entry::File { .. } | Entry::Symlink { .. })) => Ok(entry.clone()),
+            _ => {
+                let target = target.relative().display().to_string();
+                Err(EntryProblem::LinkToNothing(target))
+            }
+        }
+    }
+
+    /// The path without symlinks on the way, as a process would find it whose root this is;
+    /// its last part may be one.
+    fn real(&self, path: &PathInContainer) -> Result<PathInContainer, EntryProblem> {
+        let is_directory = |path: &PathInContainer| {
+            matches!(self.manifest.get(path), Some(Entry::Directory { .. }))
+        };
+        let Some(parent) = path.parent() else {
+            return Ok(path.clone());
+        };
+        if parent.is_root() || is_directory(&parent) {
+            return Ok(path.clone());
+        }
+        let mut parts = parts(path.as_bytes());
+        let Some(last) = (!parts.is_empty()).then(|| parts.remove(0)) else {
+            return Ok(path.clone());
+        };
+        let mut real = PathInContainer::root();
+        let mut followed = None;
+        let mut count = 0;
+        while let Some(part) = parts.pop() {
+            if part == b".." {
+                real = match (real.parent(), followed.clone()) {
+                    (Some(parent), _) => parent,
+                    (None, Some(link)) => return Err(EntryProblem::ThroughSymlink(link)),
+                    (None, None) => return Err(EntryProblem::Upwards),
+                };
+                continue;
+            }
+            let next = real.join(&part)?;
+            let Some(Entry::Symlink { target }) = self.manifest.get(&next) else {
+                real = next;
+                continue;
+            };
+            count += 1;
+            let absolute = target.starts_with(b"/");
+            if count > MOST_SYMLINKS || absolute && self.own.contains(&next) {
+                return Err(EntryProblem::ThroughSymlink(next));
+            }
+            if absolute {
+                real = PathInContainer::root();
+            }
+            parts.extend(self::parts(target));
+            followed = Some(next);
+        }
+        Ok(real.join(&last)?)
+    }
+
+    /// What the path takes in memory, with those above it that are to be made, in bytes.
+    fn weight(&self, path: &PathInContainer) -> u64 {
+        let missing = |path: &PathInContainer| self.manifest.get(path).is_none();
+        let mut weight = 0;
+        let mut ancestor = Some(path.clone());
+        while let Some(path) = ancestor.filter(|path| !path.is_root() && missing(path)) {
+            weight += path.as_bytes().len() as u64;
+            ancestor = path.parent();
+        }
+        weight
+    }
+
+    /// Puts an entry in its place, and in that of what layers below have there.
+    fn put(&mut self, path: PathInContainer, entry: Entry) -> Result<(), EntryProblem> {
+        let mut ancestor = path.parent();
+        while let Some(directory) = ancestor.filter(|directory| !directory.is_root()) {
+            match self.manifest.get(&directory) {
+                Some(Entry::Directory { .. }) => break,
+                // Of its own, the manifest says what is wrong.
+                Some(_) if !self.own.contains(&directory) => {
+                    self.manifest.remove(&directory);
+                }
+                _ => {}
+            }
+            ancestor = directory.parent();
+        }
+        if matches!(entry, Entry::Directory { .. }) {
+            self.manifest.insert(path, entry)?;
+        } else {
+            self.manifest.remove(&path);
+            self.manifest.insert(path.clone(), entry)?;
+            self.own.insert(path);
+        }
+        Ok(())
+    }
+}
+
+/// Last part first.
+fn parts(path: &[u8]) -> Vec<Vec<u8>> {
+    path.rsplit(|&byte| byte == b'/')
+        .filter(|part| !matches!(*part, b"" | b"."))
+        .map(<[u8]>::to_vec)
+        .collect()
+}

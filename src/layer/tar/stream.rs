@@ -1,0 +1,101 @@
+//! The bytes of an archive: read, decompressed and hashed by a thread of its own, ahead of
+//! whoever wants them.
+
+use super::TarError;
+use super::budget::Budget;
+use super::compression::decompress;
+use crate::image::Verified;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+/// What is passed on at a time, in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// So many chunks may wait.
+const AHEAD: usize = 16;
+
+/// The digests of an archive, as `sha256:…`.
+#[derive(Debug)]
+pub(crate) struct Digests {
+    /// As it is stored.
+    pub blob: Result<String, TarError>,
+    /// When it is no longer compressed.
+    pub content: Result<String, TarError>,
+}
+
+/// Calls `take` with the content of an archive, and reads what that leaves. The content ends
+/// early where it cannot be read, which the digests then say.
+pub(super) fn stream<T>(
+    archive: impl Read + Send,
+    name: &Path,
+    budget: &Budget,
+    take: impl FnOnce(Chunks) -> T,
+) -> (T, Digests) {
+    let (sender, receiver) = sync_channel(AHEAD);
+    thread::scope(|scope| {
+        let reader = scope.spawn(move || read(archive, name, budget, sender));
+        let taken = take(Chunks {
+            receiver,
+            chunk: Vec::new(),
+            position: 0,
+        });
+        match reader.join() {
+            Ok(digests) => (taken, digests),
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    })
+}
+
+/// Reads all of the archive, whether or not somebody is there to receive it, so that its
+/// digests can say best what is wrong.
+fn read(
+    archive: impl Read + Send,
+    name: &Path,
+    budget: &Budget,
+    sender: SyncSender<Vec<u8>>,
+) -> Digests {
+    let read_error = |cause| TarError::Read {
+        archive: name.to_owned(),
+        cause,
+    };
+    let mut blob = Verified::new(archive);
+    let content = decompress(&mut blob, name).and_then(|content| {
+        let mut content = Verified::new(content);
+        let mut sender = Some(sender);
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            let read = content.by_ref().take(CHUNK as u64).read_to_end(&mut chunk);
+            if read.map_err(read_error)? == 0 {
+                return content.digest().map_err(read_error);
+            }
+            budget.take(chunk.len() as u64, name)?;
+            sender = sender.filter(|sender| sender.send(chunk).is_ok());
+        }
+    });
+    Digests {
+        blob: blob.digest().map_err(read_error),
+        content,
+    }
+}
+
+/// What a thread sends, to be read.
+pub(super) struct Chunks {
+    receiver: Receiver<Vec<u8>>,
+    chunk: Vec<u8>,
+    position: usize,
+}
+
+impl Read for Chunks {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.position == self.chunk.len() {
+            // Once the sender is gone, that is the end.
+            self.chunk = self.receiver.recv().unwrap_or_default();
+            self.position = 0;
+        }
+        let length = (&self.chunk[self.position..]).read(buffer)?;
+        self.position += length;
+        Ok(length)
+    }
+}

@@ -1,0 +1,280 @@
+//! What is refused, and what damaged archives do.
+
+use super::*;
+
+#[test]
+fn entries_that_lead_out_of_the_root_are_refused_by_name() {
+    assert_eq!(
+        refused(Making::new().file("a/../../evil", "x")),
+        "the entry `a/../../evil` of /x.tar has a path that leads upwards (`..`), which is \
+         not allowed"
+    );
+    assert_eq!(
+        refused(Making::new().file("/etc/evil", "x")),
+        "the entry `/etc/evil` of /x.tar has an absolute path, which is not allowed"
+    );
+    assert_eq!(
+        refused(Making::new().symlink("a", "/etc").file("a/evil", "x")),
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+    );
+    assert_eq!(
+        refused(Making::new().add(EntryType::Link, "a", "../../etc/shadow", 0o644)),
+        "the entry `a` of /x.tar has a path that leads upwards (`..`), which is not allowed"
+    );
+}
+
+#[test]
+fn a_file_in_a_file_and_a_link_to_nothing_are_refused() {
+    assert_eq!(
+        refused(Making::new().file("a", "x").file("a/b", "x")),
+        "the entry `a/b` of /x.tar cannot be: `/a/b` cannot be made, because `/a` is not a \
+         directory"
+    );
+    assert_eq!(
+        refused(Making::new().add(EntryType::Link, "a", "b", 0o644)),
+        "the entry `a` of /x.tar is a hard link to `b`, which is not in the archive before it"
+    );
+}
+
+#[test]
+fn a_damaged_archive_is_an_error_that_names_it() {
+    let bytes = Making::new().file("a", &"x".repeat(2000)).bytes();
+    let message = unpack_onto(&bytes[..1000], Manifest::new())
+        .unwrap_err()
+        .to_string();
+    assert!(message.starts_with("cannot read /x.tar"), "{message}");
+}
+
+#[test]
+fn symlinks_that_lead_above_the_root_or_in_circles_are_refused() {
+    assert_eq!(
+        refused(Making::new().symlink("a", "../../etc").file("a/evil", "x")),
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+    );
+    assert_eq!(
+        refused(
+            Making::new()
+                .symlink("a", "b")
+                .symlink("b", "a")
+                .file("a/evil", "x")
+        ),
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+    );
+    let below = unpacked(&Making::new().symlink("a", "../..").bytes());
+    let bytes = Making::new().file("a/evil", "x").bytes();
+    let message = unpack_onto(&bytes, below.manifest).unwrap_err().to_string();
+    assert_eq!(
+        message,
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+    );
+}
+
+#[test]
+fn a_hard_link_does_not_lead_out_of_the_root() {
+    assert_eq!(
+        refused(Making::new().add(EntryType::Link, "a", "/etc/passwd", 0o644)),
+        "the entry `a` of /x.tar is a hard link to `etc/passwd`, which is not in the archive \
+         before it"
+    );
+    assert_eq!(
+        refused(
+            Making::new()
+                .symlink("d", "/etc")
+                .add(EntryType::Link, "a", "d/passwd", 0o644)
+        ),
+        "the entry `a` of /x.tar leads through the symlink `/d`, which is not allowed"
+    );
+}
+
+#[test]
+fn paths_that_the_kernel_would_not_take_are_refused() {
+    for path in ["d/".repeat(3000), "n".repeat(256)] {
+        let mut builder = Builder::new(Vec::new());
+        let mut header = Header::new_gnu();
+        header.set_size(0);
+        builder
+            .append_data(&mut header, &path, b"".as_slice())
+            .unwrap();
+        let bytes = builder.into_inner().unwrap();
+        let message = unpack_onto(&bytes, Manifest::new())
+            .unwrap_err()
+            .to_string();
+        assert!(
+            message.ends_with("of /x.tar has a longer path than the kernel allows"),
+            "{message}"
+        );
+    }
+}
+
+/// The message about an archive whose only header was changed.
+fn changed(change: impl FnOnce(&mut [u8; 512])) -> String {
+    let mut bytes = Making::new().file("a", "x").bytes();
+    let header: &mut [u8; 512] = (&mut bytes[..512]).try_into().unwrap();
+    change(header);
+    header[148..156].fill(b' ');
+    let sum: u32 = header.iter().copied().map(u32::from).sum();
+    header[148..156].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
+    unpack_onto(&bytes, Manifest::new())
+        .unwrap_err()
+        .to_string()
+}
+
+#[test]
+fn impossible_sizes_are_refused() {
+    let impossible = "cannot read /x.tar: it has a file of an impossible size";
+    let negative = changed(|header| header[124..136].fill(0xff));
+    assert_eq!(negative, impossible);
+    let huge = changed(|header| {
+        header[124..136].copy_from_slice(&[0x80, 0, 0, 0, 0xff, 0, 0, 0, 0, 0, 0, 0]);
+    });
+    assert_eq!(huge, impossible);
+    let no_number = changed(|header| header[124..136].copy_from_slice(b"-0000000001\0"));
+    assert_eq!(no_number, impossible);
+    // Octal for 8 GiB less one, of which there is one byte.
+    let cut_short = changed(|header| header[124..136].copy_from_slice(b"77777777777\0"));
+    assert_eq!(
+        cut_short,
+        "cannot read /x.tar/a: it ends in the middle of a file"
+    );
+}
+
+#[test]
+fn a_header_with_a_wrong_checksum_is_refused() {
+    let mut bytes = Making::new().file("a", "x").bytes();
+    bytes[0] = b'b';
+    assert_eq!(
+        unpack_onto(&bytes, Manifest::new())
+            .unwrap_err()
+            .to_string(),
+        "cannot read /x.tar: it has a header whose checksum is wrong"
+    );
+}
+
+#[test]
+fn an_entry_of_an_unknown_kind_is_refused() {
+    assert_eq!(
+        changed(|header| header[156] = b'?'),
+        "the entry `a` of /x.tar is of a kind that is not known here (`?`)"
+    );
+}
+
+#[test]
+fn a_name_that_is_no_name_is_refused_and_not_read() {
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::GNULongName);
+    header.set_size(1 << 40);
+    header.set_cksum();
+    let bytes = header.as_bytes().to_vec();
+    assert_eq!(
+        unpack_onto(&bytes, Manifest::new())
+            .unwrap_err()
+            .to_string(),
+        "cannot read /x.tar: it says too much about a single file"
+    );
+}
+
+#[test]
+fn what_would_be_larger_than_the_cache_may_be_is_refused_and_nothing_of_it_is_left() {
+    let zeros = "\0".repeat(3 << 20);
+    let bytes = zstd::encode_all(Making::new().file("a", &zeros).bytes().as_slice(), 1).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), u64::MAX).unwrap();
+    let budget = Budget::new(1 << 20);
+    let (listing, digests) = list(&store, bytes.as_slice(), Path::new("/x.tar"), &budget);
+    assert_eq!(
+        digests.content.unwrap_err().to_string(),
+        "/x.tar would take more than 1 MiB when it is unpacked; if that is right, let the cache \
+         hold more (`cache-size`)"
+    );
+    assert!(listing.is_err());
+    let clients = fs::read_dir(directory.path().join("tmp")).unwrap();
+    let left: Vec<_> = clients
+        .flat_map(|client| fs::read_dir(client.unwrap().path()).unwrap())
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    let blobs = fs::read_dir(directory.path().join("blobs")).unwrap();
+    assert_eq!(blobs.count(), 0);
+}
+
+#[test]
+fn holes_count_as_what_they_take() {
+    let mut header = Header::new_gnu();
+    let gnu = header.as_gnu_mut().unwrap();
+    gnu.name[0] = b'a';
+    gnu.set_real_size(1 << 40);
+    header.set_entry_type(EntryType::GNUSparse);
+    header.set_size(0);
+    header.set_cksum();
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), 10 << 30).unwrap();
+    let bytes = header.as_bytes().as_slice();
+    let error = unpack(&store, bytes, Path::new("/x.tar"), Manifest::new()).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .starts_with("/x.tar would take more than 10 GiB"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_frame_that_wants_too_much_memory_is_refused() {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
+    encoder.window_log(31).unwrap();
+    encoder
+        .write_all(&Making::new().file("a", "x").bytes())
+        .unwrap();
+    let bytes = encoder.finish().unwrap();
+    let message = unpack_onto(&bytes, Manifest::new())
+        .unwrap_err()
+        .to_string();
+    assert!(
+        message.contains("Frame requires too much memory"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_compressed_archive_that_is_cut_short_is_refused() {
+    let plain = Making::new().file("a", &"x".repeat(3000)).bytes();
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&plain).unwrap();
+    let gzip = gzip.finish().unwrap();
+    for length in [gzip.len() - 1, gzip.len() / 2, 12] {
+        let message = unpack_onto(&gzip[..length], Manifest::new())
+            .unwrap_err()
+            .to_string();
+        assert!(message.starts_with("cannot read /x.tar: "), "{message}");
+    }
+}
+
+#[test]
+fn many_whiteouts_take_no_long_time() {
+    let below = unpacked(
+        &(0..2000)
+            .fold(Making::new(), |making, n| {
+                making.file(&format!("d/{n}"), "x")
+            })
+            .bytes(),
+    );
+    let bytes = (0..20_000)
+        .fold(Making::new(), |making, n| {
+            making.file(&format!("d/.wh.{n}"), "")
+        })
+        .bytes();
+    let unpacked = unpack_onto(&bytes, below.manifest).unwrap();
+    assert_eq!(shown(&unpacked.manifest), "/d dir 755\n");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_archive_makes_it_panic(
+        position in proptest::prelude::any::<proptest::sample::Index>(),
+        byte in proptest::prelude::any::<u8>(),
+    ) {
+        let mut bytes = Making::new().file("a/b", "x").symlink("c", "d").bytes();
+        let position = position.index(bytes.len());
+        bytes[position] = byte;
+        let _ = unpack_onto(&bytes, Manifest::new());
+    }
+}
