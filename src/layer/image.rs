@@ -89,10 +89,10 @@ fn known(store: &Store, key: &str) -> Option<Unpacked> {
     })
 }
 
-/// What a layer brings. A damaged one is tried again if there may be another copy of it.
+/// What a layer brings. A damaged one is tried again if there is another copy to be had.
 fn list(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
     match list_once(store, layer, budget) {
-        Err(error) if error.is_damage() && discard(layer) => list_once(store, layer, budget),
+        Err(UnpackError::WrongBlob { .. }) if discard(layer) => list_once(store, layer, budget),
         result => result,
     }
 }
@@ -124,14 +124,4 @@ fn list_once(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, Un
 fn discard(_: &Blob) -> bool {
     // Layers are only read from where the user keeps them.
     false
-}
-
-impl UnpackError {
-    /// Whether what was read is not what the layer once was.
-    fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::WrongBlob { .. } | Self::WrongArchive { .. } | Self::Tar(TarError::Read { .. })
-        )
-    }
 }

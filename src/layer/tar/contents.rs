@@ -14,7 +14,7 @@ use std::thread;
 const SMALL: u64 = 128 * 1024;
 
 /// So many small files may wait.
-const WAITING: usize = 64;
+const WAITING: usize = 32;
 
 /// More threads do not make a file system faster.
 const MOST_THREADS: usize = 4;

@@ -11,7 +11,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// What the kernel allows of a path, in bytes.
-const LONGEST_PATH: usize = 4095;
+pub(super) const LONGEST_PATH: usize = 4095;
 
 /// What the kernel allows of a part of a path, in bytes.
 const LONGEST_NAME: usize = 255;

@@ -3,13 +3,16 @@
 use super::EntryProblem;
 use super::TarError;
 use super::budget::Budget;
-use super::listing::{Action, Change};
+use super::listing::{Action, Change, LONGEST_PATH};
 use crate::store::{Entry, Manifest, PathInContainer};
 use std::collections::HashSet;
 use std::path::Path;
 
 /// So many symlinks may lead on to one another, as the kernel has it.
 const MOST_SYMLINKS: usize = 40;
+
+/// More parts of a path and of the symlinks on it are not looked at.
+const MOST_PARTS: usize = 4096;
 
 /// Makes the changes of one archive to the layers below. Returns whiteouts of what was not
 /// there.
@@ -113,13 +116,12 @@ impl Merging<'_> {
 
     /// What a hard link is another name of.
     fn linked(&self, target: &PathInContainer) -> Result<Entry, EntryProblem> {
-        match self.manifest.get(&self.real(target)?) {
-            Some(entry @ (Entry::File { .. } | Entry::Symlink { .. })) => Ok(entry.clone()),
-            _ => {
-                let target = target.relative().display().to_string();
-                Err(EntryProblem::LinkToNothing(target))
-            }
-        }
+        let found = self.manifest.get(&self.real(target)?);
+        let found = found.filter(|entry| !matches!(entry, Entry::Directory { .. }));
+        found.cloned().ok_or_else(|| {
+            let target = target.relative().display().to_string();
+            EntryProblem::LinkToNothing(target)
+        })
     }
 
     /// The path without symlinks on the way, as a process would find it whose root this is;
@@ -140,8 +142,11 @@ impl Merging<'_> {
         };
         let mut real = PathInContainer::root();
         let mut followed = None;
-        let mut count = 0;
-        while let Some(part) = parts.pop() {
+        let mut symlinks = 0;
+        for _ in 0..MOST_PARTS {
+            let Some(part) = parts.pop() else {
+                return checked(real.join(&last)?);
+            };
             if part == b".." {
                 real = match (real.parent(), followed.clone()) {
                     (Some(parent), _) => parent,
@@ -155,9 +160,9 @@ impl Merging<'_> {
                 real = next;
                 continue;
             };
-            count += 1;
+            symlinks += 1;
             let absolute = target.starts_with(b"/");
-            if count > MOST_SYMLINKS || absolute && self.own.contains(&next) {
+            if symlinks > MOST_SYMLINKS || absolute && self.own.contains(&next) {
                 return Err(EntryProblem::ThroughSymlink(next));
             }
             if absolute {
@@ -166,7 +171,7 @@ impl Merging<'_> {
             parts.extend(self::parts(target));
             followed = Some(next);
         }
-        Ok(real.join(&last)?)
+        Err(EntryProblem::TooLong)
     }
 
     /// What the path takes in memory, with those above it that are to be made, in bytes.
@@ -204,6 +209,14 @@ impl Merging<'_> {
         }
         Ok(())
     }
+}
+
+/// A path that symlinks may have made longer than any was written.
+fn checked(path: PathInContainer) -> Result<PathInContainer, EntryProblem> {
+    if path.as_bytes().len() > LONGEST_PATH {
+        return Err(EntryProblem::TooLong);
+    }
+    Ok(path)
 }
 
 /// Last part first.

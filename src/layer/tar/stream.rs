@@ -14,7 +14,7 @@ use std::thread;
 const CHUNK: usize = 256 * 1024;
 
 /// So many chunks may wait.
-const AHEAD: usize = 16;
+const AHEAD: usize = 8;
 
 /// The digests of an archive, as `sha256:…`.
 #[derive(Debug)]

@@ -249,6 +249,64 @@ fn a_compressed_archive_that_is_cut_short_is_refused() {
 }
 
 #[test]
+fn what_cannot_be_written_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), u64::MAX).unwrap();
+    fs::remove_dir_all(directory.path().join("tmp")).unwrap();
+    for content in ["x", &"x".repeat(200_000)] {
+        // More than may wait to be written.
+        let making = (0..100).fold(Making::new(), |making, n| {
+            making.file(&format!("{n}"), content)
+        });
+        let bytes = making.bytes();
+        let below = Manifest::new();
+        let error = unpack(&store, bytes.as_slice(), Path::new("/x.tar"), below).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.starts_with("cannot write the content of /x.tar/"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn symlinks_do_not_make_paths_longer_than_the_kernel_allows() {
+    let step = vec!["n".repeat(90); 10].join("/");
+    let mut below = Manifest::new();
+    let mut directory = String::new();
+    for _ in 0..6 {
+        let path = PathInContainer::normalised(format!("{directory}/s").as_bytes()).unwrap();
+        let target = step.clone().into_bytes();
+        below.insert(path, Entry::Symlink { target }).unwrap();
+        directory = format!("{directory}/{step}");
+    }
+    let bytes = Making::new().file("s/s/s/s/s/s/f", "x").bytes();
+    assert_eq!(
+        unpack_onto(&bytes, below).unwrap_err().to_string(),
+        "the entry `s/s/s/s/s/s/f` of /x.tar has a longer path than the kernel allows"
+    );
+}
+
+#[test]
+fn symlinks_on_a_path_are_not_followed_without_end() {
+    let mut below = Manifest::new();
+    for (path, target) in [("/s", "t/".repeat(30)), ("/t", "d/../".repeat(600))] {
+        let path = PathInContainer::new(path.as_bytes()).unwrap();
+        let target = target.into_bytes();
+        below.insert(path, Entry::Symlink { target }).unwrap();
+    }
+    let bytes = Making::new().file("s/f", "x").bytes();
+    let message = unpack_onto(&bytes, below)
+        .map(drop)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        message,
+        "the entry `s/f` of /x.tar has a longer path than the kernel allows"
+    );
+}
+
+#[test]
 fn many_whiteouts_take_no_long_time() {
     let below = unpacked(
         &(0..2000)
