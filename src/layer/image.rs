@@ -48,6 +48,8 @@ pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
 
 /// The same, whatever the store remembers: it may have lost the files.
 pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
+    // While one layer is read, others are downloaded.
+    image.fetch();
     let budget = Budget::of_store(store.size_limit());
     let listings = parallel::map(&image.layers, 1, |layer| list(store, layer, &budget));
     let mut manifest = Manifest::new();
