@@ -72,10 +72,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// From the image's name to a tree that is ready.
 fn unpack(layout: &Path, name: &str, target: &Path) -> Result<(), Box<dyn Error>> {
-    let images = Images::new(ImageSettings {
-        depot: target.join("depot"),
-        accept_invalid_certificates: false,
-    });
+    let images = Images::new(ImageSettings::new(target.join("depot"), |_| None));
     let name = format!("oci:{}:{name}", layout.display()).parse()?;
     let image = images.find(&name, Utf8Path::new("/"))?;
     let store = Store::open(&target.join("store"), 10 << 30)?;

@@ -4,6 +4,7 @@ use super::arguments::value;
 use super::options::{given, switch};
 use crate::config::{ConfigError, Directory, Surroundings, Values};
 use crate::image::ImageSettings;
+use std::ffi::OsStr;
 use std::path::PathBuf;
 
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -43,9 +44,10 @@ impl ImageArguments {
             ),
             false,
         )?;
+        let variable = |name: &str| surroundings.variable(name).map(OsStr::to_owned);
         Ok(ImageSettings {
-            depot: depot.value.0,
             accept_invalid_certificates: accept.value,
+            ..ImageSettings::new(depot.value.0, variable)
         })
     }
 }

@@ -42,10 +42,9 @@ impl ClientSettings {
         let cache_root = cache_root.into();
         Ok(Self {
             slots: std::thread::available_parallelism().map_or(1, usize::from),
-            images: ImageSettings {
-                depot: cache_root.join("containers"),
-                accept_invalid_certificates: false,
-            },
+            images: ImageSettings::new(cache_root.join("containers"), |name| {
+                std::env::var_os(name)
+            }),
             cache_root,
             cache_size: 10 << 30,
             project: current_directory().map_err(ClientError::Start)?,

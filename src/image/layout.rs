@@ -5,10 +5,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom};
+use std::sync::Arc;
 use tar::{Archive, EntryType};
 
 /// The largest description that is read, in bytes: what is larger is none.
-const LARGEST: u64 = 16 << 20;
+pub const LARGEST: u64 = 16 << 20;
 
 /// Files by their names in the layout, such as `blobs/sha256/…`.
 #[derive(Debug)]
@@ -53,9 +54,14 @@ impl Layout {
         }
         let unreadable = |cause| ImageError::Read {
             path: path.to_owned(),
-            cause,
+            cause: Arc::new(cause),
         };
-        let file = File::open(path).map_err(unreadable)?;
+        let mut file = File::open(path).map_err(unreadable)?;
+        if is_compressed(&mut file).map_err(unreadable)? {
+            return Err(ImageError::CompressedArchive {
+                path: path.to_owned(),
+            });
+        }
         let mut places = HashMap::new();
         let mut archive = Archive::new(BufReader::new(file));
         for entry in archive.entries_with_seek().map_err(unreadable)? {
@@ -96,7 +102,7 @@ impl Layout {
     pub fn open(&self, name: &str) -> Result<(Box<dyn Read + Send>, u64), ImageError> {
         let unreadable = |cause| ImageError::Read {
             path: self.path.join(name),
-            cause,
+            cause: Arc::new(cause),
         };
         let Some(places) = &self.archive else {
             let file = File::open(self.path.join(name)).map_err(unreadable)?;
@@ -128,10 +134,23 @@ impl Layout {
             Ok(_) => Ok(bytes),
             Err(cause) => Err(ImageError::Read {
                 path: self.path.join(name),
-                cause,
+                cause: Arc::new(cause),
             }),
         }
     }
+}
+
+/// Looks at the beginning of a file, and goes back to it.
+fn is_compressed(file: &mut File) -> io::Result<bool> {
+    const GZIP: &[u8] = &[0x1f, 0x8b];
+    const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
+    const XZ: &[u8] = &[0xfd, b'7', b'z', b'X', b'Z'];
+    const BZIP2: &[u8] = b"BZh";
+    let mut start = Vec::new();
+    file.by_ref().take(8).read_to_end(&mut start)?;
+    file.rewind()?;
+    let known = [GZIP, ZSTD, XZ, BZIP2];
+    Ok(known.iter().any(|magic| start.starts_with(magic)))
 }
 
 /// Where a link leads that stands in an archive.

@@ -4,35 +4,64 @@
 //! Which these are, an *OCI manifest* says, which an *index* may name for each platform:
 //! see the OCI image format specification. Every part is named by its digest, and none is
 //! believed before its digest has been seen to be right.
+//!
+//! ```text
+//! Images ── find ──> tags         what a tag meant the first time
+//!    │                 │
+//!    │               opening      from a manifest to an Image and its Blobs
+//!    │                 │
+//!    │               source ────> layout   files of this machine
+//!    │                      └───> remote   what is in the depot, or comes from a registry
+//! downloads <────────────────────────┘
+//! ```
 
 mod blob;
+mod certificates;
+mod credentials;
+mod depot;
+mod downloads;
+mod error;
+mod failure;
 mod layout;
+mod local;
 mod opening;
+mod platform;
+mod progress;
+mod registry;
+mod remote;
+mod settings;
+mod source;
+mod tags;
+mod together;
 mod verified;
 
 pub use blob::Blob;
+pub use error::{ImageError, Tries};
+pub use settings::{ImageSettings, Patience, Proxies};
+pub use tags::FILE as TAG_FILE;
 pub use verified::Verified;
 
 use crate::spec::ImageReference;
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
-use std::io;
-use std::path::PathBuf;
-
-/// How images are had.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ImageSettings {
-    /// The directory that keeps what was downloaded; shared by all programs of a user.
-    pub depot: PathBuf,
-    /// Whether registries are talked to whose certificates nobody vouches for.
-    pub accept_invalid_certificates: bool,
-}
+use downloads::Downloads;
+use layout::Layout;
+use oci_spec::distribution::Reference;
+use oci_spec::image::Sha256Digest;
+use remote::Remote;
+use source::Source;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tags::Remembered;
 
 /// Finds images, and downloads them. To be shared by threads.
 #[derive(Debug)]
 pub struct Images {
-    settings: ImageSettings,
+    downloads: Arc<Downloads>,
+    /// What is being found now: those who want the same wait for it.
+    finding: Mutex<HashMap<String, Arc<OnceLock<Found>>>>,
 }
+
+type Found = Result<Image, ImageError>;
 
 /// An image for this machine's platform.
 #[derive(Clone, Debug)]
@@ -42,6 +71,8 @@ pub struct Image {
     /// What its programs expect to have set.
     pub environment: BTreeMap<String, String>,
     pub working_directory: Option<Utf8PathBuf>,
+    /// What people should know, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// A download that goes on.
@@ -57,7 +88,10 @@ pub struct Download {
 
 impl Images {
     pub fn new(settings: ImageSettings) -> Self {
-        Self { settings }
+        Self {
+            downloads: Arc::new(Downloads::new(settings)),
+            finding: Mutex::default(),
+        }
     }
 
     /// Finds an image, and reads what it says of itself. Tags of registries are looked up
@@ -67,67 +101,94 @@ impl Images {
         reference: &ImageReference,
         project_dir: &Utf8Path,
     ) -> Result<Image, ImageError> {
-        opening::open(&reference.below(project_dir))
+        match reference.below(project_dir) {
+            ImageReference::Docker(reference) => {
+                let key = format!("{reference} {project_dir}");
+                self.once(&key, || self.find_remote(&reference, project_dir))
+            }
+            ImageReference::Oci(located) => {
+                let layout = Layout::directory(&located.path)?;
+                local::of_layout(layout, located.image.as_deref())
+            }
+            ImageReference::OciArchive(located) => {
+                let layout = Layout::archive(&located.path)?;
+                local::of_layout(layout, located.image.as_deref())
+            }
+            ImageReference::DockerArchive(located) => {
+                let layout = Layout::archive(&located.path)?;
+                local::of_docker(layout, located.image.as_deref())
+            }
+        }
     }
 
     /// The download that has gone on for longest.
     pub fn download(&self) -> Option<Download> {
-        None
+        self.downloads.progress.oldest()
     }
 
     /// Ends all downloads; what waits for them gets errors.
-    pub fn end(&self) {}
-}
-
-/// Why an image cannot be had. The message names the image, or the file that is wrong.
-#[derive(Debug, thiserror::Error)]
-pub enum ImageError {
-    #[error("there is no {what} {path}")]
-    NotThere {
-        path: Utf8PathBuf,
-        what: &'static str,
-    },
-    #[error("cannot read {path}: {cause}")]
-    Read { path: Utf8PathBuf, cause: io::Error },
-    #[error("{path} is no image: {problem}")]
-    NoImage { path: Utf8PathBuf, problem: String },
-    #[error("{path} is not as images describe themselves: {cause}")]
-    Malformed { path: Utf8PathBuf, cause: String },
-    #[error("there is no image `{name}` in {path}; there {}", listed(.known))]
-    NoSuchImage {
-        path: Utf8PathBuf,
-        name: String,
-        known: Vec<String>,
-    },
-    #[error("there are several images in {path}; name one after another colon: there {}", listed(.known))]
-    SeveralImages {
-        path: Utf8PathBuf,
-        known: Vec<String>,
-    },
-    #[error("the image in {path} is not for {wanted}, but for {}", known.join(", "))]
-    NoPlatform {
-        path: Utf8PathBuf,
-        wanted: String,
-        known: Vec<String>,
-    },
-    #[error("`{0}` is a digest of a kind that is not known here; use SHA-256")]
-    DigestKind(String),
-    #[error("{path} is damaged: its digest is {found}, not {expected}")]
-    Damaged {
-        path: Utf8PathBuf,
-        expected: String,
-        found: String,
-    },
-    #[error(
-        "images in registries (`docker://`) are not supported yet; save the image to a file and use `oci-archive:` or `docker-archive:`"
-    )]
-    Registry,
-}
-
-fn listed(names: &[String]) -> String {
-    match names {
-        [] => "is none".to_owned(),
-        [one] => format!("is `{one}`"),
-        names => format!("are `{}`", names.join("`, `")),
+    pub fn end(&self) {
+        self.downloads.end();
     }
+
+    fn once(&self, key: &str, find: impl FnOnce() -> Found) -> Found {
+        let finding = || self.finding.lock().unwrap_or_else(PoisonError::into_inner);
+        let cell = finding().entry(key.to_owned()).or_default().clone();
+        let found = cell.get_or_init(find).clone();
+        let mut finding = finding();
+        if finding.get(key).is_some_and(|now| Arc::ptr_eq(now, &cell)) {
+            finding.remove(key);
+        }
+        found
+    }
+
+    fn find_remote(&self, reference: &Reference, project_dir: &Utf8Path) -> Found {
+        let remote = Arc::new(Remote::new(self.downloads.clone(), reference.clone()));
+        let source = Source::Remote(remote.clone());
+        if let Some(digest) = reference.digest() {
+            return opening::open(&source, &sha256(digest)?);
+        }
+        let name = reference.to_string();
+        let remembered = |digest: &Sha256Digest| {
+            opening::open(&source, digest).map_err(|error| match error {
+                ImageError::NotInRegistry {
+                    image, registry, ..
+                } => ImageError::GoneFromRegistry {
+                    image,
+                    registry,
+                    digest: format!("sha256:{digest}"),
+                    file: project_dir.join(TAG_FILE),
+                },
+                error => error,
+            })
+        };
+        if let Some(digest) = tags::get(project_dir, &name)? {
+            return remembered(&digest);
+        }
+        let digest = remote.look_up()?;
+        let image = opening::open(&source, &digest)?;
+        match tags::add(project_dir, &name, &digest)? {
+            Remembered::As(known) if known == digest => Ok(image),
+            Remembered::As(known) => remembered(&known),
+            Remembered::Not(warning) => Ok(Image {
+                warnings: vec![warning],
+                ..image
+            }),
+        }
+    }
+}
+
+impl Image {
+    /// Starts the download of all layers that are not on this machine, the lowest first.
+    pub fn fetch(&self) {
+        for layer in &self.layers {
+            layer.fetch();
+        }
+    }
+}
+
+fn sha256(digest: &str) -> Result<Sha256Digest, ImageError> {
+    let hex = digest.strip_prefix("sha256:");
+    let digest_kind = || ImageError::DigestKind(digest.to_owned());
+    hex.and_then(|hex| hex.parse().ok()).ok_or_else(digest_kind)
 }

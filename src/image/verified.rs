@@ -38,7 +38,7 @@ pub fn digest_of(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(digest: &[u8]) -> String {
+pub fn hex(digest: &[u8]) -> String {
     let mut text = "sha256:".to_owned();
     for byte in digest {
         // Writing to a string does not fail.

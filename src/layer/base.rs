@@ -27,7 +27,7 @@ pub(super) struct Found {
 }
 
 /// What has come of looking for an image, once somebody has.
-type Slot = Arc<OnceLock<Result<Arc<Image>, Arc<ImageError>>>>;
+type Slot = Arc<OnceLock<Result<Arc<Image>, ImageError>>>;
 
 impl LayerBuilder {
     /// What a container gets that uses an image, or none. Layers are downloaded and
@@ -61,6 +61,9 @@ impl LayerBuilder {
             if used.working_directory != WorkingDirectoryUse::No {
                 base.working_directory.clone_from(&image.working_directory);
             }
+            if !used.layers {
+                base.warnings.clone_from(&image.warnings);
+            }
             let is_required = used.working_directory == WorkingDirectoryUse::Required;
             if is_required && base.working_directory.is_none() {
                 return Err(failed(Problem::NoWorkingDirectory));
@@ -79,10 +82,7 @@ impl LayerBuilder {
             let mut images = (self.found.images.lock()).unwrap_or_else(PoisonError::into_inner);
             Arc::clone(images.entry(reference.clone()).or_default())
         };
-        let find = || match self.images.find(reference, project_dir) {
-            Ok(image) => Ok(Arc::new(image)),
-            Err(error) => Err(Arc::new(error)),
-        };
+        let find = || self.images.find(reference, project_dir).map(Arc::new);
         Ok(slot.get_or_init(find).clone()?)
     }
 }

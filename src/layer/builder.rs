@@ -309,6 +309,7 @@ impl LayerBuilder {
                 };
                 assembly.manifest = unpacked.manifest;
                 assembly.warnings = unpacked.warnings;
+                assembly.warnings.extend(image.warnings.iter().cloned());
                 Ok(())
             }
             Recipe::Command(command) => {

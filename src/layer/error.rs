@@ -120,7 +120,7 @@ pub enum Problem {
     #[error(transparent)]
     Tar(#[from] TarError),
     #[error(transparent)]
-    Image(#[from] Arc<ImageError>),
+    Image(#[from] ImageError),
     #[error(
         "the image has no working directory, which `use` asks for; leave `working_directory` out \
          of `use`, and set it beside the image"

@@ -48,6 +48,9 @@ pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
 
 /// The same, whatever the store remembers: it may have lost the files.
 pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
+    // While one layer is read, others are downloaded.
+    image.fetch();
+    image.fetch();
     let budget = Budget::of_store(store.size_limit());
     let listings = parallel::map(&image.layers, 1, |layer| list(store, layer, &budget));
     let mut manifest = Manifest::new();
@@ -61,11 +64,7 @@ pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Prob
         manifest,
         warnings: tar::skipped(&skipped).into_iter().collect(),
     };
-    let mut value = unpacked.manifest.digest().to_string();
-    for warning in &unpacked.warnings {
-        value.push('\n');
-        value.push_str(&warning.replace('\n', " "));
-    }
+    let value = unpacked.manifest.digest().to_string();
     store.cache(UNPACKED_IMAGE, &key(image), value.as_bytes())?;
     Ok(unpacked)
 }
@@ -82,17 +81,17 @@ fn key(image: &Image) -> String {
 
 fn known(store: &Store, key: &str) -> Option<Unpacked> {
     let value = String::from_utf8(store.cached(UNPACKED_IMAGE, key)?).ok()?;
-    let mut lines = value.lines();
     Some(Unpacked {
-        manifest: store.manifest(&lines.next()?.parse().ok()?)?,
-        warnings: lines.map(str::to_owned).collect(),
+        manifest: store.manifest(&value.parse().ok()?)?,
+        // They were told when it was unpacked.
+        warnings: Vec::new(),
     })
 }
 
 /// What a layer brings. A damaged one is tried again if there is another copy to be had.
 fn list(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
     match list_once(store, layer, budget) {
-        Err(UnpackError::WrongBlob { .. }) if discard(layer) => list_once(store, layer, budget),
+        Err(UnpackError::WrongBlob { .. }) if layer.discard() => list_once(store, layer, budget),
         result => result,
     }
 }
@@ -118,10 +117,4 @@ fn list_once(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, Un
         });
     }
     Ok(listing?)
-}
-
-/// Whether the copy at hand is no more, and there is another to be had.
-fn discard(_: &Blob) -> bool {
-    // Layers are only read from where the user keeps them.
-    false
 }

@@ -65,10 +65,7 @@ impl Place {
 }
 
 fn find(name: &str) -> Image {
-    let images = Images::new(ImageSettings {
-        depot: Path::new("/nonexistent").to_owned(),
-        accept_invalid_certificates: false,
-    });
+    let images = Images::new(ImageSettings::new("/nonexistent", |_| None));
     images
         .find(&name.parse().unwrap(), Utf8Path::new("/"))
         .unwrap()

@@ -54,10 +54,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             slots: 2,
             cache_root: std::env::temp_dir().join("maelstrom/run"),
             cache_size: 10 << 30,
-            images: ImageSettings {
-                depot: std::env::temp_dir().join("maelstrom/containers"),
-                accept_invalid_certificates: false,
-            },
+            images: ImageSettings::new(std::env::temp_dir().join("maelstrom/containers"), |_| None),
             log_level: LogLevel::Warn,
         }
     );
@@ -79,8 +76,8 @@ fn every_option_has_its_effect() {
             cache_root: "/cache".into(),
             cache_size: 1 << 20,
             images: ImageSettings {
-                depot: "/depot".into(),
                 accept_invalid_certificates: true,
+                ..ImageSettings::new("/depot", |_| None)
             },
             log_level: LogLevel::Debug,
         }

@@ -14,10 +14,7 @@ struct Place {
 }
 
 fn new_builder(store: Store) -> LayerBuilder {
-    let images = ImageSettings {
-        depot: store.root().join("containers"),
-        accept_invalid_certificates: false,
-    };
+    let images = ImageSettings::new(store.root().join("containers"), |_| None);
     LayerBuilder::new(store, Images::new(images))
 }
 

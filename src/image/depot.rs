@@ -1,0 +1,330 @@
+//! What was downloaded, kept for all programs of a user.
+//!
+//! `blobs/sha256/HEX` is a blob whose digest was seen to be right, and is never written to
+//! again. `tmp/HEX` is one on its way: whoever holds its lock writes to it, and renames it
+//! when it is whole. One that nobody holds is what a program left that was killed; the
+//! next one that wants the blob goes on with it, and what nobody wants any more is removed
+//! after a while.
+//!
+//! Nothing is forced onto the disk: after a power failure a blob may be shorter than it
+//! should be, or have holes. The former is seen when it is opened, the latter when it is
+//! read: see [`Blob::discard`](super::Blob::discard).
+
+use super::verified::{digest_of, hex};
+use oci_spec::image::Sha256Digest;
+use rustix::fs::{FlockOperation, flock};
+use sha2::{Digest, Sha256};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// How long what nobody goes on with is kept.
+const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// How much is read at once, in bytes.
+const CHUNK: usize = 64 << 10;
+
+/// A directory of downloaded blobs. Nothing of it is there before the first is written.
+#[derive(Clone, Debug)]
+pub struct Depot {
+    root: PathBuf,
+}
+
+impl Depot {
+    pub fn new(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Where a blob is, or would be.
+    pub fn path(&self, digest: &Sha256Digest) -> PathBuf {
+        self.root.join("blobs/sha256").join(digest.digest())
+    }
+
+    /// Opens a blob; `None`: it is not there. One that has not `size` bytes is removed.
+    pub fn open(&self, digest: &Sha256Digest, size: u64) -> io::Result<Option<File>> {
+        let file = match File::open(self.path(digest)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if file.metadata()?.len() == size {
+            return Ok(Some(file));
+        }
+        self.remove(digest)?;
+        Ok(None)
+    }
+
+    /// Reads a blob that is not large; `None`: it is not there. A damaged one is removed.
+    pub fn read(&self, digest: &Sha256Digest) -> io::Result<Option<Vec<u8>>> {
+        let bytes = match fs::read(self.path(digest)) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if digest_of(&bytes) == format!("sha256:{digest}") {
+            return Ok(Some(bytes));
+        }
+        self.remove(digest)?;
+        Ok(None)
+    }
+
+    /// Keeps bytes that have this digest.
+    pub fn write(&self, digest: &Sha256Digest, bytes: &[u8]) -> io::Result<()> {
+        self.lay_out()?;
+        let mut file = tempfile::NamedTempFile::new_in(self.root.join("tmp"))?;
+        file.write_all(bytes)?;
+        file.persist(self.path(digest))?;
+        Ok(())
+    }
+
+    pub fn remove(&self, digest: &Sha256Digest) -> io::Result<()> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins a blob, or goes on with it. Takes time where much of it is there.
+    pub fn begin(&self, digest: &Sha256Digest, size: u64) -> io::Result<Beginning> {
+        self.lay_out()?;
+        let path = self.partial_path(digest);
+        loop {
+            if self.open(digest, size)?.is_some() {
+                return Ok(Beginning::Whole);
+            }
+            let file = OpenOptions::new()
+                .read(true)
+                .append(true)
+                .create(true)
+                .open(&path)?;
+            if !try_lock(&file)? {
+                return Ok(Beginning::Elsewhere {
+                    so_far: file.metadata()?.len(),
+                });
+            }
+            // Between the two the file may have been renamed, or removed.
+            if is_at(&file, &path)? && self.open(digest, size)?.is_none() {
+                let target = self.path(digest);
+                return Ok(Beginning::Here(Partial::of(file, path, target)?));
+            }
+        }
+    }
+
+    /// Removes what nobody has gone on with for a while.
+    pub fn sweep(&self) {
+        let Ok(entries) = fs::read_dir(self.root.join("tmp")) else {
+            return;
+        };
+        for path in entries.flatten().map(|entry| entry.path()) {
+            // What cannot be removed now is for another time.
+            let _ = remove_if_abandoned(&path);
+        }
+    }
+
+    fn lay_out(&self) -> io::Result<()> {
+        fs::create_dir_all(self.root.join("blobs/sha256"))?;
+        fs::create_dir_all(self.root.join("tmp"))
+    }
+
+    fn partial_path(&self, digest: &Sha256Digest) -> PathBuf {
+        self.root.join("tmp").join(digest.digest())
+    }
+}
+
+/// How the download of a blob begins.
+#[derive(Debug)]
+pub enum Beginning {
+    /// It has already ended.
+    Whole,
+    /// Somebody else has begun, and has this many bytes.
+    Elsewhere {
+        so_far: u64,
+    },
+    Here(Partial),
+}
+
+/// A blob on its way, which nobody else writes to.
+#[derive(Debug)]
+pub struct Partial {
+    file: File,
+    path: PathBuf,
+    target: PathBuf,
+    hasher: Sha256,
+    length: u64,
+}
+
+impl Partial {
+    fn of(mut file: File, path: PathBuf, target: PathBuf) -> io::Result<Self> {
+        let (mut hasher, mut length) = (Sha256::new(), 0);
+        let mut buffer = vec![0; CHUNK];
+        loop {
+            match file.read(&mut buffer)? {
+                0 => break,
+                read => {
+                    hasher.update(&buffer[..read]);
+                    length += read as u64;
+                }
+            }
+        }
+        Ok(Self {
+            file,
+            path,
+            target,
+            hasher,
+            length,
+        })
+    }
+
+    /// In bytes.
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all(bytes)?;
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Forgets what is there.
+    pub fn restart(&mut self) -> io::Result<()> {
+        self.file.set_len(0)?;
+        self.hasher = Sha256::new();
+        self.length = 0;
+        Ok(())
+    }
+
+    /// The digest of what is there, as `sha256:…`.
+    pub fn digest(&self) -> String {
+        hex(&self.hasher.clone().finalize())
+    }
+
+    /// Puts it in its place. Its digest has to be right.
+    pub fn keep(self) -> io::Result<()> {
+        fs::rename(&self.path, &self.target)
+    }
+
+    /// Leaves nothing of it.
+    pub fn discard(self) {
+        // If it cannot be removed, then at least it takes no space.
+        if fs::remove_file(&self.path).is_err() {
+            let _ = self.file.set_len(0);
+        }
+    }
+}
+
+fn try_lock(file: &File) -> io::Result<bool> {
+    match flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether a path still leads to an open file.
+fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (open.dev(), open.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn remove_if_abandoned(path: &Path) -> io::Result<()> {
+    let file = File::open(path)?;
+    let modified = file.metadata()?.modified()?;
+    let age = SystemTime::now().duration_since(modified);
+    if age.is_ok_and(|age| age > ABANDONED) && try_lock(&file)? && is_at(&file, path)? {
+        fs::remove_file(path)?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::FileTimes;
+
+    fn depot() -> (tempfile::TempDir, Depot) {
+        let directory = tempfile::tempdir().unwrap();
+        let depot = Depot::new(directory.path().join("depot"));
+        (directory, depot)
+    }
+
+    fn sha256(bytes: &[u8]) -> Sha256Digest {
+        digest_of(bytes)["sha256:".len()..].parse().unwrap()
+    }
+
+    #[track_caller]
+    fn here(beginning: Beginning) -> Partial {
+        match beginning {
+            Beginning::Here(partial) => partial,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_was_left_half_made_is_gone_on_with() {
+        let (_directory, depot) = depot();
+        let digest = sha256(b"hello world");
+        let mut partial = here(depot.begin(&digest, 11).unwrap());
+        partial.append(b"hello ").unwrap();
+        let other = depot.begin(&digest, 11).unwrap();
+        assert!(
+            matches!(other, Beginning::Elsewhere { so_far: 6 }),
+            "{other:?}"
+        );
+        drop(partial);
+        let mut partial = here(depot.begin(&digest, 11).unwrap());
+        assert_eq!(partial.length(), 6);
+        partial.append(b"world").unwrap();
+        assert_eq!(partial.digest(), format!("sha256:{digest}"));
+        partial.keep().unwrap();
+        assert!(matches!(
+            depot.begin(&digest, 11).unwrap(),
+            Beginning::Whole
+        ));
+        assert_eq!(depot.read(&digest).unwrap().unwrap(), b"hello world");
+        assert_eq!(fs::read_dir(depot.root.join("tmp")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn a_blob_that_was_cut_or_changed_is_not_there() {
+        let (_directory, depot) = depot();
+        let digest = sha256(b"hello");
+        depot.write(&digest, b"hello").unwrap();
+        assert!(depot.open(&digest, 5).unwrap().is_some());
+        fs::write(depot.path(&digest), b"").unwrap();
+        assert!(depot.open(&digest, 5).unwrap().is_none());
+        depot.write(&digest, b"hello").unwrap();
+        fs::write(depot.path(&digest), b"hallo").unwrap();
+        assert!(depot.read(&digest).unwrap().is_none());
+        assert!(!depot.path(&digest).exists());
+    }
+
+    #[test]
+    fn only_what_is_old_and_nobody_writes_to_is_swept_away() {
+        let (_directory, depot) = depot();
+        let old = SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        let begin = |bytes: &[u8], age: SystemTime| {
+            let partial = here(depot.begin(&sha256(bytes), 9).unwrap());
+            let times = FileTimes::new().set_modified(age);
+            partial.file.set_times(times).unwrap();
+            partial
+        };
+        let (abandoned, held) = (begin(b"1", old), begin(b"2", old));
+        let young = begin(b"3", SystemTime::now());
+        let paths = [&abandoned, &held, &young].map(|partial| partial.path.clone());
+        drop((abandoned, young));
+        depot.sweep();
+        assert_eq!(paths.map(|path| path.exists()), [false, true, true]);
+    }
+}

@@ -1,0 +1,147 @@
+//! Finding an image in a layout on this machine.
+
+use super::layout::Layout;
+use super::opening::{self, check, image, no_image, parse};
+use super::source::{Source, sha256};
+use super::{Blob, Image, ImageError};
+use oci_spec::distribution::Reference;
+use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex};
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// Where an OCI image layout says what it holds.
+const INDEX: &str = "index.json";
+
+/// The same of what `docker save` writes.
+const DOCKER_MANIFEST: &str = "manifest.json";
+
+/// The annotation that names an image of a layout.
+const NAME: &str = "org.opencontainers.image.ref.name";
+
+/// The image of an OCI layout that has this name, or the only one.
+pub fn of_layout(layout: Layout, name: Option<&str>) -> Result<Image, ImageError> {
+    let source = Source::Layout(Arc::new(layout));
+    let Source::Layout(layout) = &source else {
+        unreachable!("it was just made");
+    };
+    if !layout.has(INDEX) {
+        return Err(no_image(&source, format!("it has no `{INDEX}`")));
+    }
+    let part = || layout.path().join(INDEX).to_string();
+    let index: ImageIndex = parse(&layout.read(INDEX)?, part)?;
+    let named: Vec<_> = index
+        .manifests()
+        .iter()
+        .filter(|descriptor| name.is_none() || name_of(descriptor) == name)
+        .collect();
+    let known = || known_names(&index);
+    match (named.as_slice(), name) {
+        ([], None) => return Err(no_image(&source, format!("its `{INDEX}` lists none"))),
+        ([], Some(name)) => {
+            return Err(ImageError::NoSuchImage {
+                path: layout.path().to_owned(),
+                name: name.to_owned(),
+                known: known(),
+            });
+        }
+        ([_], _) => {}
+        ([first, others @ ..], _) => {
+            // One name may stand for an image of several platforms.
+            let is_one = others.iter().all(|other| name_of(other) == name_of(first))
+                && named.iter().all(|each| each.platform().is_some());
+            if !is_one {
+                return Err(ImageError::SeveralImages {
+                    path: layout.path().to_owned(),
+                    known: known(),
+                });
+            }
+        }
+    }
+    let chosen = opening::choose(&source, &named)?;
+    opening::open(&source, &sha256(chosen)?)
+}
+
+/// The image that `docker save` gave this name, or the only one.
+pub fn of_docker(layout: Layout, name: Option<&str>) -> Result<Image, ImageError> {
+    let layout = Arc::new(layout);
+    let source = Source::Layout(layout.clone());
+    if !layout.has(DOCKER_MANIFEST) {
+        return Err(no_image(&source, format!("it has no `{DOCKER_MANIFEST}`")));
+    }
+    let part = |name: &str| layout.path().join(name).to_string();
+    let saved = layout.read(DOCKER_MANIFEST)?;
+    let saved: Vec<Saved> = parse(&saved, || part(DOCKER_MANIFEST))?;
+    let known = || {
+        saved
+            .iter()
+            .flat_map(Saved::tags)
+            .map(str::to_owned)
+            .collect()
+    };
+    let chosen = match (name, saved.as_slice()) {
+        (None, [only]) => only,
+        (None, []) => return Err(no_image(&source, "it lists none".to_owned())),
+        (None, _) => {
+            return Err(ImageError::SeveralImages {
+                path: layout.path().to_owned(),
+                known: known(),
+            });
+        }
+        (Some(name), all) => all
+            .iter()
+            .find(|saved| saved.is_called(name))
+            .ok_or_else(|| ImageError::NoSuchImage {
+                path: layout.path().to_owned(),
+                name: name.to_owned(),
+                known: known(),
+            })?,
+    };
+    let configuration = layout.read(&chosen.config)?;
+    let configuration: ImageConfiguration = parse(&configuration, || part(&chosen.config))?;
+    check(&source, chosen.layers.len(), &configuration)?;
+    let layers = chosen.layers.iter().zip(configuration.rootfs().diff_ids());
+    let layers = layers.map(|(name, diff_id)| {
+        Blob::of_layout(layout.clone(), name.clone(), None, diff_id.clone())
+    });
+    Ok(image(layers.collect(), &configuration))
+}
+
+fn name_of(descriptor: &Descriptor) -> Option<&str> {
+    let annotations = descriptor.annotations().as_ref()?;
+    annotations.get(NAME).map(String::as_str)
+}
+
+/// Each once.
+fn known_names(index: &ImageIndex) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in index.manifests().iter().filter_map(name_of) {
+        if !names.iter().any(|known| known == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// An image as `docker save` lists it.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Saved {
+    config: String,
+    #[serde(default)]
+    repo_tags: Option<Vec<String>>,
+    layers: Vec<String>,
+}
+
+impl Saved {
+    /// Names may be short as Docker has them: no tag means the latest.
+    fn is_called(&self, name: &str) -> bool {
+        let whole = |name: &str| name.parse().ok().map(|name: Reference| name.whole());
+        let wanted = whole(name);
+        self.tags()
+            .any(|tag| tag == name || wanted.is_some() && whole(tag) == wanted)
+    }
+
+    fn tags(&self) -> impl Iterator<Item = &str> {
+        self.repo_tags.iter().flatten().map(String::as_str)
+    }
+}

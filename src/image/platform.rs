@@ -1,0 +1,137 @@
+//! What images call this machine, and which of several suits it best.
+
+use oci_spec::image::{Arch, Descriptor, Os, Platform};
+use std::fmt;
+
+/// An operating system and an architecture.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    pub os: Os,
+    pub architecture: Arch,
+}
+
+impl Machine {
+    pub fn this() -> Self {
+        Self {
+            os: Os::default(),
+            architecture: Arch::default(),
+        }
+    }
+
+    /// The descriptor that suits the machine best: one that says it does, or else one that
+    /// does not say what it is for.
+    pub fn choose<'a>(&self, descriptors: &[&'a Descriptor]) -> Option<&'a Descriptor> {
+        let suitable = descriptors.iter().filter_map(|descriptor| {
+            let platform = descriptor.platform().as_ref();
+            let rank = platform.map_or(Some(usize::MAX), |platform| self.rank(platform))?;
+            Some((rank, *descriptor))
+        });
+        // Of equals the first.
+        let best = suitable.min_by_key(|(rank, _)| *rank);
+        best.map(|(_, descriptor)| descriptor)
+    }
+
+    /// How well a platform suits, 0 being best; `None`: not at all.
+    fn rank(&self, platform: &Platform) -> Option<usize> {
+        if (platform.os(), platform.architecture()) != (&self.os, &self.architecture) {
+            return None;
+        }
+        let variant = platform.variant().as_deref().unwrap_or_default();
+        let known = variants(&self.architecture);
+        known.iter().position(|known| *known == variant)
+    }
+}
+
+/// The variants of an architecture that run here, best first. The empty one is what has
+/// no variant.
+fn variants(architecture: &Arch) -> &'static [&'static str] {
+    match architecture {
+        Arch::Amd64 => &["", "v1"],
+        Arch::ARM64 => &["v8", ""],
+        // What this program runs on runs what it was built for.
+        Arch::ARM if cfg!(target_feature = "v7") => &["v7", "v6", "v5", ""],
+        Arch::ARM if cfg!(target_feature = "v6") => &["v6", "v5", ""],
+        Arch::ARM => &["v5", ""],
+        _ => &[""],
+    }
+}
+
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.os, self.architecture)
+    }
+}
+
+/// The platforms that descriptors name, each once, as messages show them.
+pub fn named(descriptors: &[&Descriptor]) -> Vec<String> {
+    let mut names = Vec::new();
+    for platform in descriptors.iter().filter_map(|d| d.platform().as_ref()) {
+        let mut name = format!("{}/{}", platform.os(), platform.architecture());
+        if let Some(variant) = platform.variant() {
+            name = format!("{name}/{variant}");
+        }
+        // What build programs attach to images is for no machine at all.
+        if name != "unknown/unknown" && !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use oci_spec::image::{DescriptorBuilder, MediaType, PlatformBuilder, Sha256Digest};
+
+    fn descriptor(architecture: Arch, variant: Option<&str>) -> Descriptor {
+        let platform = PlatformBuilder::default().os(Os::Linux);
+        let platform = match variant {
+            Some(variant) => platform.variant(variant),
+            None => platform,
+        };
+        let platform = platform.architecture(architecture).build().unwrap();
+        let digest: Sha256Digest = "0".repeat(64).parse().unwrap();
+        DescriptorBuilder::default()
+            .media_type(MediaType::ImageManifest)
+            .digest(digest)
+            .size(1u64)
+            .platform(platform)
+            .build()
+            .unwrap()
+    }
+
+    fn chosen(machine: Arch, offered: &[(Arch, Option<&str>)]) -> Option<usize> {
+        let machine = Machine {
+            os: Os::Linux,
+            architecture: machine,
+        };
+        let descriptors: Vec<_> = offered
+            .iter()
+            .map(|(architecture, variant)| descriptor(architecture.clone(), *variant))
+            .collect();
+        let references: Vec<_> = descriptors.iter().collect();
+        let best = machine.choose(&references)?;
+        descriptors.iter().position(|one| std::ptr::eq(one, best))
+    }
+
+    #[test]
+    fn the_variant_that_suits_best_is_chosen_wherever_it_stands() {
+        use Arch::{ARM, ARM64, Amd64};
+        let offered = [
+            (ARM, Some("v7")),
+            (Amd64, Some("v3")),
+            (ARM64, None),
+            (Amd64, None),
+            (ARM64, Some("v8")),
+        ];
+        assert_eq!(chosen(Amd64, &offered), Some(3));
+        assert_eq!(chosen(ARM64, &offered), Some(4));
+    }
+
+    #[test]
+    fn what_may_not_run_here_is_not_chosen() {
+        use Arch::{Amd64, PowerPC64le, s390x};
+        assert_eq!(chosen(Amd64, &[(s390x, None), (PowerPC64le, None)]), None);
+        assert_eq!(chosen(Amd64, &[(Amd64, Some("v4"))]), None);
+    }
+}

@@ -1,0 +1,158 @@
+//! What is kept, and who shares it.
+
+use crate::stub::{Made, Reply, Stub};
+use crate::user::{User, bytes, digest};
+use maelstrom::image::Download;
+use std::fs;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::mpsc;
+
+#[test]
+fn many_who_want_the_same_download_it_once() {
+    let made = Made::new(&[b"one", b"two", b"three"]);
+    let stub = Stub::of(&made, |_, _| None);
+    let user = User::new();
+    // As many programs, with as many threads.
+    let all: Vec<_> = (0..4).map(|_| user.images()).collect();
+    std::thread::scope(|scope| {
+        for images in &all {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let image = user.find_with(images, &stub.image()).unwrap();
+                    image.fetch();
+                    let layers: Vec<_> = image.layers.iter().map(bytes).collect();
+                    assert_eq!(layers, made.layers);
+                });
+            }
+        }
+    });
+    for layer in 0..3 {
+        assert_eq!(stub.requests(&made.path(layer)).len(), 1);
+    }
+    assert_eq!(user.kept(), [5, 0]);
+}
+
+#[test]
+fn a_blob_that_is_damaged_is_downloaded_again() {
+    let made = Made::new(&[b"one"]);
+    let stub = Stub::of(&made, |_, _| None);
+    let user = User::new();
+    let image = user.find(&stub.image()).unwrap();
+    let layer = &image.layers[0];
+    bytes(layer);
+    // As a power failure leaves it.
+    fs::write(layer.path(), b"").unwrap();
+    assert_eq!(bytes(layer), b"one");
+    fs::write(layer.path(), b"\0\0\0").unwrap();
+    assert!(layer.discard());
+    assert_eq!(bytes(layer), b"one");
+    assert_eq!(stub.requests(&made.path(0)).len(), 3);
+    // A disk that goes on like that is not worth trying.
+    assert!(!layer.discard());
+}
+
+#[test]
+fn a_manifest_that_is_damaged_is_downloaded_again() {
+    let made = Made::new(&[b"one"]);
+    let stub = Stub::of(&made, |_, _| None);
+    let user = User::new();
+    user.find(&stub.image()).unwrap();
+    let blobs = user.depot().join("blobs/sha256");
+    for entry in fs::read_dir(&blobs).unwrap() {
+        fs::write(entry.unwrap().path(), "{}").unwrap();
+    }
+    let image = user.find(&stub.image()).unwrap();
+    assert_eq!(image.environment["A"], "b");
+}
+
+/// A registry that stops in the middle of a layer, and says so.
+fn stalling(made: &Made) -> (Stub, mpsc::Receiver<()>) {
+    let (sender, receiver) = mpsc::channel();
+    let sender = Mutex::new(sender);
+    let stub = Stub::of(made, move |request, made| {
+        request.path.ends_with(&made.path(1)).then(|| {
+            let _ = sender.lock().unwrap().send(());
+            Reply::Stall(made.layers[1].clone(), 3)
+        })
+    });
+    (stub, receiver)
+}
+
+#[test]
+fn progress_is_that_of_all_layers_and_ends_with_them() {
+    let made = Made::new(&[b"one", b"seven"]);
+    let (stub, _stalled) = stalling(&made);
+    let user = User::new();
+    let images = user.images();
+    let image = user.find_with(&images, &stub.image()).unwrap();
+    assert_eq!(images.download(), None);
+    image.fetch();
+    let expected = Download {
+        name: stub.image(),
+        done: 6,
+        total: 8,
+    };
+    while images.download().as_ref() != Some(&expected) {
+        std::thread::yield_now();
+    }
+    // The layer below does not wait for the one above.
+    assert_eq!(bytes(&image.layers[0]), b"one");
+    images.end();
+    while images.download().is_some() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn whoever_waits_is_told_when_all_ends() {
+    let made = Made::new(&[b"one", b"seven"]);
+    let (stub, stalled) = stalling(&made);
+    let user = User::new();
+    let images = Arc::new(user.images());
+    let image = user.find_with(&images, &stub.image()).unwrap();
+    // One downloads it; the other one waits for a program that does.
+    let other = user.images();
+    let elsewhere = user.find_with(&other, &stub.image()).unwrap();
+    std::thread::scope(|scope| {
+        let downloads = scope.spawn(|| image.layers[1].open().err().unwrap().to_string());
+        stalled.recv().unwrap();
+        let waits = scope.spawn(|| elsewhere.layers[1].open().err().unwrap().to_string());
+        while other.download().is_none_or(|download| download.done < 3) {
+            std::thread::yield_now();
+        }
+        other.end();
+        images.end();
+        let expected = format!("the download of {} was interrupted", stub.image());
+        assert_eq!(waits.join().unwrap(), expected);
+        assert_eq!(downloads.join().unwrap(), expected);
+    });
+    let later = user.find_with(&images, &format!("docker://{}/image:2", stub.host));
+    assert!(later.unwrap_err().to_string().ends_with("was interrupted"));
+}
+
+#[test]
+fn a_download_that_was_ended_leaves_others_to_go_on_with_it() {
+    let made = Made::new(&[b"one", b"seven"]);
+    let (stub, stalled) = stalling(&made);
+    let user = User::new();
+    let images = user.images();
+    let image = user.find_with(&images, &stub.image()).unwrap();
+    image.fetch();
+    stalled.recv().unwrap();
+    while images.download().is_none_or(|download| download.done < 6) {
+        std::thread::yield_now();
+    }
+    images.end();
+    drop((images, image));
+    let partial = user
+        .depot()
+        .join("tmp")
+        .join(&digest(b"seven")["sha256:".len()..]);
+    assert_eq!(fs::read(&partial).unwrap(), b"sev");
+    let mended = Stub::of(&made, |_, _| None);
+    let image = user.find(&mended.image()).unwrap();
+    assert_eq!(bytes(&image.layers[1]), b"seven");
+    assert_eq!(mended.requests(&made.path(1))[0].from, Some(3));
+    assert_eq!(user.kept()[1], 0);
+}
