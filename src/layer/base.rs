@@ -1,19 +1,19 @@
 //! What containers get from images: each image is found once, and its layers become one.
 
 use super::recipe::Recipe;
-use super::{LayerBuilder, LayerContext, LayerError, Problem};
+use super::{LayerBuilder, LayerContext, LayerError, Manifest, Problem, landing};
 use crate::image::{Image, ImageError};
 use crate::spec::{ImageReference, ImageUse, WorkingDirectoryUse};
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What a container starts from.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Base {
-    /// Bottom first.
-    pub layers: Vec<Digest>,
+    /// All files of the image.
+    pub layer: Option<Digest>,
     pub environment: BTreeMap<String, String>,
     pub working_directory: Option<Utf8PathBuf>,
     /// For the user to see once.
@@ -24,6 +24,10 @@ pub struct Base {
 #[derive(Default)]
 pub(super) struct Found {
     images: Mutex<HashMap<ImageReference, Slot>>,
+    /// Of the images' layers.
+    manifests: Mutex<HashMap<Digest, Arc<Manifest>>>,
+    /// What layers became to lie on those of images.
+    landed: Mutex<HashMap<[Digest; 2], Digest>>,
 }
 
 /// What has come of looking for an image, once somebody has.
@@ -47,7 +51,7 @@ impl LayerBuilder {
                 image: reference.clone(),
                 project_dir: context.project_dir.clone(),
             })?;
-            base.layers.push(built.digest);
+            base.layer = Some(built.digest);
             base.warnings = built.warnings;
         }
         if used.environment || used.working_directory != WorkingDirectoryUse::No {
@@ -72,6 +76,36 @@ impl LayerBuilder {
         Ok(base)
     }
 
+    /// A layer as it has to be to lie on that of an image: its files are where a process would
+    /// put them that was given their paths.
+    pub fn land(&self, layer: Digest, image: Option<Digest>) -> Result<Digest, LayerError> {
+        let Some(image) = image else {
+            return Ok(layer);
+        };
+        if let Some(landed) = locked(&self.found.landed).get(&[layer, image]) {
+            return Ok(*landed);
+        }
+        let landed = self
+            .land_anew(&layer, &image)
+            .map_err(|problem| LayerError::new("a layer on top of an image", problem))?;
+        locked(&self.found.landed).insert([layer, image], landed);
+        Ok(landed)
+    }
+
+    fn land_anew(&self, layer: &Digest, image: &Digest) -> Result<Digest, Problem> {
+        let manifest = |digest| self.store().manifest(digest).ok_or(Problem::LostBelow);
+        let known = locked(&self.found.manifests).get(image).cloned();
+        let below = match known {
+            Some(below) => below,
+            None => Arc::new(manifest(image)?),
+        };
+        locked(&self.found.manifests).insert(*image, below.clone());
+        Ok(match landing::landed(&below, &manifest(layer)?)? {
+            Some(landed) => self.store().add_tree(&landed)?,
+            None => *layer,
+        })
+    }
+
     /// The image, looked for by the first who asks.
     pub(super) fn find_image(
         &self,
@@ -79,10 +113,15 @@ impl LayerBuilder {
         project_dir: &Utf8Path,
     ) -> Result<Arc<Image>, Problem> {
         let slot = {
-            let mut images = (self.found.images.lock()).unwrap_or_else(PoisonError::into_inner);
+            let mut images = locked(&self.found.images);
             Arc::clone(images.entry(reference.clone()).or_default())
         };
         let find = || self.images.find(reference, project_dir).map(Arc::new);
         Ok(slot.get_or_init(find).clone()?)
     }
+}
+
+/// What a mutex guards: maps, which are whole whenever somebody panics.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -38,6 +38,8 @@ pub struct Built {
 /// Layers on one another that are in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pile {
+    /// The one that has all of an image in it.
+    pub image: Option<Digest>,
     /// Bottom first.
     pub layers: Vec<Digest>,
     /// Those of them that are sources.
@@ -102,15 +104,19 @@ impl LayerBuilder {
         context: &LayerContext,
     ) -> Result<Pile, LayerError> {
         let mut pile = Pile {
-            layers: base.layers.clone(),
+            image: base.layer,
+            layers: base.layer.into_iter().collect(),
             warnings: base.warnings.clone(),
             ..Pile::default()
         };
         for layer in layers {
-            let built = self.build_on(&pile.layers, layer, context)?;
+            let mut built = self.build_on(&pile.layers, layer, context)?;
             if built.whole {
                 pile.layers.clear();
                 pile.sources.clear();
+                pile.image = pile.image.map(|_| built.digest);
+            } else {
+                built.digest = self.land(built.digest, pile.image)?;
             }
             if matches!(layer, LayerSpec::Source { .. }) {
                 pile.sources.push(built.digest);

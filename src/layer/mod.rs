@@ -18,6 +18,7 @@ mod error;
 mod git;
 mod glob;
 pub mod image;
+mod landing;
 pub mod libraries;
 mod paths;
 mod recipe;

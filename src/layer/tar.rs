@@ -32,6 +32,7 @@ mod stream;
 
 pub(super) use budget::Budget;
 pub(super) use listing::Listing;
+pub(super) use merge::real;
 pub(super) use stream::Digests;
 
 use super::{Manifest, PathInContainer};

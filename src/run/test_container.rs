@@ -99,7 +99,8 @@ impl ContainerBuilder {
         let mut pile = self.layers.build_all(&base, layers, &context)?;
         self.warn(std::mem::take(&mut pile.warnings));
         let mut layers = pile.layers;
-        layers.push(self.binary_layer(binary)?);
+        let program = self.binary_layer(binary)?;
+        layers.push(self.layers.land(program, pile.image)?);
         let layers = self.layers.stack(&layers, &pile.sources);
         let mounts = self.mounts(spec, binary, &context)?;
         let library_path = self.library_path(binary, &layers, &mounts);

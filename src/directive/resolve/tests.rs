@@ -183,18 +183,18 @@ fn used(container: &ContainerSpec) -> (bool, bool, WorkingDirectoryUse) {
 fn an_image_resets_the_container_and_gives_all_that_it_has() {
     let text = "[[directives]]\nuser = 7\nadded_environment = { A = 'a' }\n\
                 [[directives]]\nimage = 'oci:x'\ngroup = 3";
-    let test = resolve(text, "a");
+    let resolved = resolve(text, "a");
     assert_eq!(
-        used(&test.container),
+        used(&resolved.container),
         (true, true, WorkingDirectoryUse::IfThere)
     );
     let expected = ContainerSpec {
-        image: test.container.image.clone(),
+        image: resolved.container.image.clone(),
         group: 3,
         ..ContainerSpec::default()
     };
-    assert_eq!(test.container, expected);
-    assert!(!test.include_shared_libraries);
+    assert_eq!(resolved.container, expected);
+    assert!(!resolved.include_shared_libraries);
 }
 
 #[test]

@@ -124,54 +124,8 @@ impl Merging<'_> {
         })
     }
 
-    /// The path without symlinks on the way, as a process would find it whose root this is;
-    /// its last part may be one.
     fn real(&self, path: &PathInContainer) -> Result<PathInContainer, EntryProblem> {
-        let is_directory = |path: &PathInContainer| {
-            matches!(self.manifest.get(path), Some(Entry::Directory { .. }))
-        };
-        let Some(parent) = path.parent() else {
-            return Ok(path.clone());
-        };
-        if parent.is_root() || is_directory(&parent) {
-            return Ok(path.clone());
-        }
-        let mut parts = parts(path.as_bytes());
-        let Some(last) = (!parts.is_empty()).then(|| parts.remove(0)) else {
-            return Ok(path.clone());
-        };
-        let mut real = PathInContainer::root();
-        let mut followed = None;
-        let mut symlinks = 0;
-        for _ in 0..MOST_PARTS {
-            let Some(part) = parts.pop() else {
-                return checked(real.join(&last)?);
-            };
-            if part == b".." {
-                real = match (real.parent(), followed.clone()) {
-                    (Some(parent), _) => parent,
-                    (None, Some(link)) => return Err(EntryProblem::ThroughSymlink(link)),
-                    (None, None) => return Err(EntryProblem::Upwards),
-                };
-                continue;
-            }
-            let next = real.join(&part)?;
-            let Some(Entry::Symlink { target }) = self.manifest.get(&next) else {
-                real = next;
-                continue;
-            };
-            symlinks += 1;
-            let absolute = target.starts_with(b"/");
-            if symlinks > MOST_SYMLINKS || absolute && self.own.contains(&next) {
-                return Err(EntryProblem::ThroughSymlink(next));
-            }
-            if absolute {
-                real = PathInContainer::root();
-            }
-            parts.extend(self::parts(target));
-            followed = Some(next);
-        }
-        Err(EntryProblem::TooLong)
+        real(self.manifest, path, |link| !self.own.contains(link))
     }
 
     /// What the path takes in memory, with those above it that are to be made, in bytes.
@@ -212,6 +166,59 @@ impl Merging<'_> {
 }
 
 /// A path that symlinks may have made longer than any was written.
+/// The path without symlinks on the way, as a process would find it whose root this is;
+/// its last part may be one. Tells of a symlink whether it may lead to an absolute path.
+pub(in crate::layer) fn real(
+    manifest: &Manifest,
+    path: &PathInContainer,
+    may_be_absolute: impl Fn(&PathInContainer) -> bool,
+) -> Result<PathInContainer, EntryProblem> {
+    let is_directory =
+        |path: &PathInContainer| matches!(manifest.get(path), Some(Entry::Directory { .. }));
+    let Some(parent) = path.parent() else {
+        return Ok(path.clone());
+    };
+    if parent.is_root() || is_directory(&parent) {
+        return Ok(path.clone());
+    }
+    let mut parts = parts_of(path.as_bytes());
+    let Some(last) = (!parts.is_empty()).then(|| parts.remove(0)) else {
+        return Ok(path.clone());
+    };
+    let mut real = PathInContainer::root();
+    let mut followed = None;
+    let mut symlinks = 0;
+    for _ in 0..MOST_PARTS {
+        let Some(part) = parts.pop() else {
+            return checked(real.join(&last)?);
+        };
+        if part == b".." {
+            real = match (real.parent(), followed.clone()) {
+                (Some(parent), _) => parent,
+                (None, Some(link)) => return Err(EntryProblem::ThroughSymlink(link)),
+                (None, None) => return Err(EntryProblem::Upwards),
+            };
+            continue;
+        }
+        let next = real.join(&part)?;
+        let Some(Entry::Symlink { target }) = manifest.get(&next) else {
+            real = next;
+            continue;
+        };
+        symlinks += 1;
+        let absolute = target.starts_with(b"/");
+        if symlinks > MOST_SYMLINKS || absolute && !may_be_absolute(&next) {
+            return Err(EntryProblem::ThroughSymlink(next));
+        }
+        if absolute {
+            real = PathInContainer::root();
+        }
+        parts.extend(parts_of(target));
+        followed = Some(next);
+    }
+    Err(EntryProblem::TooLong)
+}
+
 fn checked(path: PathInContainer) -> Result<PathInContainer, EntryProblem> {
     if path.as_bytes().len() > LONGEST_PATH {
         return Err(EntryProblem::TooLong);
@@ -220,7 +227,7 @@ fn checked(path: PathInContainer) -> Result<PathInContainer, EntryProblem> {
 }
 
 /// Last part first.
-fn parts(path: &[u8]) -> Vec<Vec<u8>> {
+fn parts_of(path: &[u8]) -> Vec<Vec<u8>> {
     path.rsplit(|&byte| byte == b'/')
         .filter(|part| !matches!(*part, b"" | b"."))
         .map(<[u8]>::to_vec)

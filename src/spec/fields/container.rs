@@ -309,13 +309,11 @@ impl ContainerFields {
                     },
                 }
             }
-            Written::Plain(_) if self.uses(field) || self.is_excluded(field) => {
-                Problem::UsedAndSet {
-                    field: name,
-                    of: self.start(),
-                    remedy: self.remedy(field),
-                }
-            }
+            Written::Plain(_) if self.excludes_plain(field) => Problem::UsedAndSet {
+                field: name,
+                of: self.start(),
+                remedy: self.remedy(field),
+            },
             _ => return Ok(()),
         };
         Err(Mistake::new(span, problem))
@@ -356,12 +354,15 @@ impl ContainerFields {
         }
     }
 
-    /// Whether the plain list that is written for `field` leaves open what becomes of the
-    /// image's: in JSON it neither replaces that nor adds to it.
-    fn is_excluded(&self, field: Field) -> bool {
-        let image_gives = self.image.is_some() && self.gives(field) == Some(true);
-        let adds_steps = field == Field::Environment && !self.plain_map;
-        self.format == Format::Json && image_gives && !adds_steps
+    /// Whether a plain list for `field` leaves open what becomes of what is given: it neither
+    /// replaces that nor adds to it.
+    fn excludes_plain(&self, field: Field) -> bool {
+        if self.image.is_some() && self.format == Format::Json {
+            let adds_steps = field == Field::Environment && !self.plain_map;
+            self.gives(field) == Some(true) && !adds_steps
+        } else {
+            self.uses(field)
+        }
     }
 
     fn remedy(&self, field: Field) -> UsedAndSetRemedy {

@@ -1359,23 +1359,23 @@ f:2:9: an image is named by a transport and a place: `docker://NAME`, `oci:PATH`
             r#"[containers.c]
 image = { name = "docker://debian", use = ["layers"] }
 layers = []"#,
-            r#"
+            r"
 f:3:1: `layers` is set here and also taken from the image; write `added_layers` to add to that, or leave it out of a `use`
   |
 3 | layers = []
   | ^^^^^^
-"#,
+",
         ),
         (
             r#"[[directives]]
 image = "docker://debian"
 added_mounts = []"#,
-            r#"
+            r"
 f:3:1: `added_mounts` has nothing to add to, because images have no `mounts`; write `mounts`
   |
 3 | added_mounts = []
   | ^^^^^^^^^^^^
-"#,
+",
         ),
         (
             r#"[containers.c]
