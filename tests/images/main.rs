@@ -12,7 +12,6 @@ use maelstrom::image::{Image, ImageSettings, Images};
 use maelstrom::layer::{Entry, Problem};
 use maelstrom::store::Store;
 use std::fs;
-use std::path::Path;
 use tempfile::TempDir;
 
 /// A directory for an image, and a store to unpack it to.
