@@ -50,7 +50,6 @@ pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
 pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
     // While one layer is read, others are downloaded.
     image.fetch();
-    image.fetch();
     let budget = Budget::of_store(store.size_limit());
     let listings = parallel::map(&image.layers, 1, |layer| list(store, layer, &budget));
     let mut manifest = Manifest::new();

@@ -133,7 +133,10 @@ fn docker_name(name: &str) -> Result<Reference, BadImageReference> {
     if name.is_empty() {
         return Err(BadImageReference::NoName);
     }
-    name.parse().map_err(|error| {
+    let whole = name.parse::<Reference>();
+    // What is completed need not be a name: `Me/tools` could start with a registry.
+    let whole = whole.and_then(|whole| whole.to_string().parse());
+    whole.map_err(|error| {
         let problem = match error {
             ParseError::DigestInvalidFormat
             | ParseError::DigestInvalidLength

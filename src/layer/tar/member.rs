@@ -128,7 +128,8 @@ impl<R: Read> Members<R> {
         }
         let sum = |from: &[u8]| from.iter().copied().map(u32::from).sum::<u32>();
         let sum = sum(&bytes[..148]) + 8 * u32::from(b' ') + sum(&bytes[156..]);
-        if header.cksum().ok() != Some(sum) {
+        // A fuzzer would hardly find the right one.
+        if !cfg!(fuzzing) && header.cksum().ok() != Some(sum) {
             return Err(malformed("has a header whose checksum is wrong"));
         }
         Ok(Some(header))
