@@ -35,7 +35,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
         "[[directives]]\nadded_mounts = [{ type = \"floppy\", mount_point = \"/mnt\" }]\n",
         "[[directives]]\nnetwork = \"intranet\"\n",
         "[[directives]]\nslots = 0\n",
-        "[[directives]]\nimage = \"docker://debian\"\n",
+        "[[directives]]\nimage = \"debian\"\n",
         "[containers.a]\nparent = \"b\"\n\n[containers.b]\nparent = \"a\"\n",
         "[containers.a]\nadded_environment = { A = \"b\" }\n",
         "[containers.default]\nuser = 3\n",
@@ -116,10 +116,10 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | slots = 0
       |         ^
 
-    error: <root>/maelstrom-test.toml:2:1: container images are not supported yet; use layers, or another `parent`
+    error: <root>/maelstrom-test.toml:2:9: an image is named by a transport and a place: `docker://NAME`, `oci:PATH`, `oci-archive:PATH` or `docker-archive:PATH`
       |
-    2 | image = "docker://debian"
-      | ^^^^^
+    2 | image = "debian"
+      |         ^^^^^^^^
 
     error: <root>/maelstrom-test.toml:5:10: these containers are each other's parents: `a` -> `b` -> `a`; give one of them another parent or none
       |

@@ -11,7 +11,7 @@ use crate::image::{Download, Images};
 use crate::spec::{LayerSpec, PrefixOptions};
 use crate::store::{Digest, Import, Store};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
@@ -225,6 +225,16 @@ impl LayerBuilder {
             ..SearchContext::default()
         };
         self.libraries.closure(binaries, &context)
+    }
+
+    /// As [`Libraries::built`].
+    pub fn built_libraries(
+        &self,
+        binaries: &[Utf8PathBuf],
+        directories: &[Utf8PathBuf],
+    ) -> Result<BTreeSet<Utf8PathBuf>, LayerError> {
+        let built = self.libraries.built(binaries, directories);
+        built.map_err(|error| LayerError::new("the layer of libraries that Cargo built", error))
     }
 
     /// Programs by their names, and what they need.

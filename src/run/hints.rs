@@ -39,6 +39,17 @@ static STARTS_PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static WORD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"/?[A-Za-z0-9_.+@-][A-Za-z0-9_./+@-]*").ok());
 
+/// A loader that finds a library, but not what the program wants of it.
+static TOO_OLD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?m)^\S+: \S+: version `GLIBC_[0-9.]+' not found \(required by ").ok()
+});
+
+/// A loader that does not find a library.
+static ABSENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?m)^\S+: error while loading shared libraries: |^Error loading shared library ")
+        .ok()
+});
+
 /// Paragraphs for a failed test; none when nothing suggests itself.
 pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) -> Vec<String> {
     let mut hints = Vec::new();
@@ -49,20 +60,52 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) 
                 .to_owned(),
         );
     }
-    if let Status::Error(message) = &outcome.status
-        && message.starts_with("execute ")
-        && message.contains("(os error 2)")
-    {
-        hints.push(
-            "the program, or the loader that it was linked to start with, is not in the container; \
-             `include_shared_libraries = true` adds the loader and libraries of test binaries"
-                .to_owned(),
-        );
+    if let Some(hint) = not_loaded(outcome) {
+        hints.push(hint);
+        return hints;
     }
     if let Status::Exited(1 | 101 | 127) = outcome.status {
         hints.extend(missing(outcome, binary, container).unwrap_or_default());
     }
     hints
+}
+
+/// What to do about a test binary that did not get as far as its first instruction, if that
+/// is what happened.
+pub fn not_loaded(outcome: &Outcome) -> Option<String> {
+    const ADD: &str = "`include_shared_libraries = true` in the directive adds the loader and \
+                       libraries of this machine";
+    match &outcome.status {
+        Status::Error(message)
+            if message.starts_with("execute ") && message.contains("(os error 2)") =>
+        {
+            Some(format!(
+                "the program, or the loader that it was linked to start with, is not in the \
+                 container, nor in the image if that has one; {ADD}"
+            ))
+        }
+        // What glibc's and musl's loaders end with.
+        Status::Exited(1 | 127) => {
+            let stderr = &outcome.stderr.head;
+            let is_older = TOO_OLD.as_ref().is_some_and(|r| r.is_match(stderr));
+            let is_absent = ABSENT.as_ref().is_some_and(|r| r.is_match(stderr));
+            if is_older {
+                Some(format!(
+                    "the C library of the image is older than the one that the test was linked \
+                     with; take an image that is as new as this machine, or build on an older one; \
+                     {ADD}, which also the image's programs will use then"
+                ))
+            } else if is_absent {
+                Some(format!(
+                    "the container, or the image that it starts from, does not have all libraries \
+                     that the test was linked with; {ADD}, or take an image that has them"
+                ))
+            } else {
+                None
+            }
+        }
+        _ => None,
+    }
 }
 
 fn missing(
@@ -84,6 +127,14 @@ fn missing(
     let (mut programs, mut files) = named(&output);
     if programs.is_empty() && files.is_empty() {
         programs = started_by_sources(binary);
+    }
+    if let Some(image) = container.image.as_ref().filter(|image| image.layers) {
+        // Programs of this machine would bring its libraries, over those of the image.
+        return Some(vec![format!(
+            "programs and files are those of the image `{}`, none of this machine; what the test \
+             lacks can be installed by a layer `{{ command = … }}`, or be in another image",
+            image.image
+        )]);
     }
     programs.retain(|program| !has(container, program));
     files.retain(|file| !has(container, file));
@@ -220,4 +271,56 @@ fn has(container: &ContainerSpec, name: &str) -> bool {
 fn quoted(words: &BTreeSet<String>) -> String {
     let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
     words.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Captured;
+
+    fn hint(code: i32, stderr: &str) -> Option<String> {
+        let outcome = Outcome {
+            status: Status::Exited(code),
+            stderr: Captured {
+                head: stderr.as_bytes().to_vec(),
+                ..Captured::default()
+            },
+            ..Outcome::error(String::new())
+        };
+        not_loaded(&outcome)
+    }
+
+    #[test]
+    fn what_loaders_miss_is_told_apart_from_what_tests_miss() {
+        for (code, stderr, expected) in [
+            (
+                1,
+                "/t/a: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.39' not found (required \
+                 by /t/a)\n/t/a: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.34' not found \
+                 (required by /t/a)\n",
+                Some("the C library of the image is older"),
+            ),
+            (
+                127,
+                "/t/a: error while loading shared libraries: libz.so.1: cannot open shared object \
+                 file: No such file or directory\n",
+                Some("does not have all libraries"),
+            ),
+            (
+                127,
+                "Error loading shared library libgcc_s.so.1: No such file or directory (needed by \
+                 /t/a)\n",
+                Some("does not have all libraries"),
+            ),
+            (101, "git: error while loading shared libraries: x\n", None),
+            (1, "version `GLIBC_2.39' not found\n", None),
+        ] {
+            let hint = hint(code, stderr);
+            let as_expected = match expected {
+                Some(text) => hint.as_ref().is_some_and(|hint| hint.contains(text)),
+                None => hint.is_none(),
+            };
+            assert!(as_expected, "{stderr}: {hint:?}");
+        }
+    }
 }

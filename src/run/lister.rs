@@ -1,5 +1,6 @@
 //! Asking a test binary for its test cases, in the container they run in.
 
+use super::hints;
 use crate::cargo::TestBinary;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::listing::{self, Listing, ListingError};
@@ -37,10 +38,14 @@ pub struct Prepared {
 pub enum ListError {
     #[error("listing its tests did not end within {} s", TIMEOUT.as_secs())]
     TimedOut,
-    #[error("listing its tests failed: {0}")]
-    NotRun(String),
-    #[error("listing its tests ended with {how}{output}")]
-    Failed { how: String, output: String },
+    #[error("listing its tests failed: {message}{hint}")]
+    NotRun { message: String, hint: String },
+    #[error("listing its tests ended with {how}{output}{hint}")]
+    Failed {
+        how: String,
+        output: String,
+        hint: String,
+    },
     #[error(transparent)]
     Malformed(#[from] ListingError),
 }
@@ -127,18 +132,24 @@ async fn ask(
     let output = Output::Capture { limit: LIMIT };
     let outcome = executor.run(&job, output, ready(Some(slot))).await;
     let outcome = outcome.expect("it has a slot");
+    let hint = hints::not_loaded(&outcome).map(|hint| format!("\nhint: {hint}"));
+    let hint = hint.unwrap_or_default();
     let how = match &outcome.status {
         Status::Exited(0) => {
             return Ok(listing::parse(&outcome.stdout.head)?);
         }
         Status::TimedOut => return Err(ListError::TimedOut),
-        Status::Error(message) => return Err(ListError::NotRun(message.clone())),
+        Status::Error(message) => {
+            let message = message.clone();
+            return Err(ListError::NotRun { message, hint });
+        }
         Status::Exited(code) => format!("exit code {code}"),
         Status::Signaled(signal) => format!("signal {signal}"),
     };
     Err(ListError::Failed {
         how,
         output: shown(&outcome),
+        hint,
     })
 }
 

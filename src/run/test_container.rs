@@ -6,7 +6,7 @@ use crate::directive::TestSpec;
 use crate::executor::{Container, Job};
 use crate::filter::TargetKind;
 use crate::image::Download;
-use crate::layer::{ContainerError, LayerBuilder, LayerContext, MountError};
+use crate::layer::{ContainerError, LayerBuilder, LayerContext, LayerError, MountError};
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
     ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
@@ -93,7 +93,7 @@ impl ContainerBuilder {
     ) -> Result<Container, ContainerError> {
         let container = &spec.container;
         let context = self.context(Some(binary));
-        let own = self.own_layers(spec, binary);
+        let own = self.own_layers(spec, binary)?;
         let base = self.layers.base(container.image.as_ref(), &context)?;
         let layers = container.layers.iter().chain(&own);
         let mut pile = self.layers.build_all(&base, layers, &context)?;
@@ -137,7 +137,7 @@ impl ContainerBuilder {
             .container
             .layers
             .iter()
-            .chain(&self.own_layers(spec, binary))
+            .chain(&self.own_layers(spec, binary)?)
         {
             layers.extend(self.layers.spell_out(layer, &context)?);
         }
@@ -224,7 +224,11 @@ impl ContainerBuilder {
     }
 
     /// What every test gets besides what its spec names.
-    fn own_layers(&self, spec: &TestSpec, binary: &TestBinary) -> Vec<LayerSpec> {
+    fn own_layers(
+        &self,
+        spec: &TestSpec,
+        binary: &TestBinary,
+    ) -> Result<Vec<LayerSpec>, LayerError> {
         let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
         let mut directories = vec![escaped(&binary.package.directory)];
         if let Some(directory) = self.temporary_directory(binary) {
@@ -237,7 +241,8 @@ impl ContainerBuilder {
             prefix: PrefixOptions::default(),
         }];
         let image = spec.container.image.as_ref();
-        if image.is_some_and(|image| image.layers) {
+        let from_image = image.is_some_and(|image| image.layers);
+        if from_image {
             // The default container has them among its layers.
             layers.push(workspace_source());
         }
@@ -246,6 +251,18 @@ impl ContainerBuilder {
                 binaries: programs(binary).iter().map(|path| escaped(path)).collect(),
                 prefix: PrefixOptions::default(),
             });
+        } else if from_image {
+            // No image has these, whatever libraries it brings.
+            let built = (self.layers).built_libraries(&programs(binary), &binary.library_path)?;
+            if !built.is_empty() {
+                layers.push(LayerSpec::Paths {
+                    paths: built.iter().map(|path| escaped(path)).collect(),
+                    prefix: PrefixOptions {
+                        follow_symlinks: true,
+                        ..PrefixOptions::default()
+                    },
+                });
+            }
         }
         if let Some(out_dir) = &binary.out_dir {
             layers.push(LayerSpec::Source {
@@ -257,7 +274,7 @@ impl ContainerBuilder {
                 programs: vec![runner.clone()],
             });
         }
-        layers
+        Ok(layers)
     }
 
     fn environment(

@@ -8,14 +8,16 @@ mod both;
 mod commands;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+#[path = "../fixture/image.rs"]
+mod image;
 #[path = "../fixture/need.rs"]
 mod need;
 
 mod binds;
 mod directives;
 mod environment;
-mod examples;
 mod identity;
+mod images;
 mod layers;
 mod mounts;
 mod network;

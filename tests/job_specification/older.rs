@@ -1,6 +1,7 @@
 //! Older spellings: each means what a newer one says, with a warning.
 
-use crate::both::{both, both_refuse, job, jobs, project, tools};
+use crate::both::{Ended, both, both_refuse, job, jobs, project, test, tools};
+use crate::fixture::Project;
 use crate::need::needs_containers;
 use serde_json::{Value, json};
 
@@ -91,6 +92,32 @@ fn fs_type_is_an_older_spelling_of_the_type_of_a_mount() {
         "mounts = [{ fs_type = 'tmp', type = 'tmp', mount_point = '/dev' }]",
         "`type` and `fs_type` exclude each other",
     );
+}
+
+#[test]
+fn a_name_and_a_tag_are_an_older_spelling_of_an_image_in_a_registry() {
+    needs_containers!();
+    // There is no registry at this port.
+    let ended = both_in(
+        &project(),
+        &json!({ "image": { "name": "localhost:9/tools", "tag": "v1", "use": ["layers"] } }),
+        "image = { name = 'localhost:9/tools', tag = 'v1', use = ['layers'] }",
+    );
+    for ended in ended {
+        assert!(!ended.succeeded, "{ended:#?}");
+        let warning = "an image as `name` and `tag` is an older spelling; write one `name`";
+        assert_eq!(ended.stderr.matches(warning).count(), 1, "{ended:#?}");
+        let error = "cannot get the image `docker://localhost:9/tools:v1`";
+        assert!(ended.stderr.contains(error), "{ended:#?}");
+    }
+}
+
+/// Runs a job and a test with these fields and without a parent.
+fn both_in(project: &Project, json: &Value, toml: &str) -> [Ended; 2] {
+    let mut job = json.clone();
+    job["program"] = "/bin/sh".into();
+    project.directives(&format!("[[directives]]\n{toml}\n"));
+    [jobs(project, &[], &[job]), test(project, "")]
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Containers with names, and what is inherited from them.
 
-use crate::both::{Ended, TOOLS, both_refuse, job, jobs, project, test, tools};
+use crate::both::{Ended, TOOLS, job, jobs, project, test, tools};
 use crate::fixture::Project;
 use crate::need::needs_containers;
 use serde_json::{Value, json};
@@ -355,16 +355,5 @@ fn a_container_empty_has_nothing_and_a_container_default_is_that_of_tests() {
             .stderr
             .contains("only tests have the container `default`"),
         "{ended:#?}"
-    );
-}
-
-#[test]
-fn an_image_is_refused_until_images_are_supported() {
-    needs_containers!();
-    both_refuse(
-        &project(),
-        &json!({ "image": "docker://ubuntu" }),
-        "image = 'docker://ubuntu'",
-        "container images are not supported yet",
     );
 }

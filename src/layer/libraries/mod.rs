@@ -36,6 +36,7 @@
 //! Libraries that a program opens with `dlopen(3)` are not found, nor is
 //! `LD_PRELOAD`; such files have to be named in a layer.
 
+mod built;
 mod cache;
 mod closure;
 mod elf;

@@ -1,0 +1,88 @@
+//! Libraries that were built along with a program, or came with its compiler.
+
+use super::{Libraries, LibraryError};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
+use std::fs;
+
+impl Libraries {
+    /// Those of the libraries that `binaries` need, by one another too, that lie in
+    /// `directories`, at their paths there. Directories of the system, which are those with a
+    /// C library, are passed over: one system's libraries do not go with another's.
+    pub fn built(
+        &self,
+        binaries: &[Utf8PathBuf],
+        directories: &[Utf8PathBuf],
+    ) -> Result<BTreeSet<Utf8PathBuf>, LibraryError> {
+        let directories: Vec<&Utf8PathBuf> = (directories.iter())
+            .filter(|directory| !has_c_library(directory))
+            .collect();
+        let mut found = BTreeSet::new();
+        let mut open = binaries.to_vec();
+        while let Some(path) = open.pop() {
+            let unreadable = |source| LibraryError::Read {
+                path: path.clone().into(),
+                source,
+            };
+            let metadata = fs::metadata(&path).map_err(unreadable)?;
+            let Some(object) = self.object(path.as_std_path(), &metadata)? else {
+                continue;
+            };
+            for dependency in &object.dependencies {
+                let name = dependency.name.to_str().filter(|name| !name.contains('/'));
+                let library = name.and_then(|name| {
+                    let mut candidates = directories.iter().map(|directory| directory.join(name));
+                    candidates.find(|candidate| candidate.is_file())
+                });
+                if let Some(library) = library
+                    && found.insert(library.clone())
+                {
+                    open.push(library);
+                }
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn has_c_library(directory: &Utf8Path) -> bool {
+    const C_LIBRARIES: [&str; 3] = ["libc.so", "libc.musl-", "ld-musl-"];
+    let Ok(entries) = directory.read_dir_utf8() else {
+        return false;
+    };
+    let mut names = entries.flatten();
+    names.any(|entry| {
+        let name = entry.file_name();
+        C_LIBRARIES.iter().any(|start| name.starts_with(start))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_with_a_c_library_is_the_systems() {
+        let directory = tempfile::tempdir().unwrap();
+        let directory = Utf8Path::from_path(directory.path()).unwrap();
+        fs::write(directory.join("libstd-1.so"), "").unwrap();
+        assert!(!has_c_library(directory));
+        fs::write(directory.join("libc.so.6"), "").unwrap();
+        assert!(has_c_library(directory));
+        assert!(!has_c_library(&directory.join("nothing")));
+    }
+
+    #[test]
+    fn of_the_libraries_of_the_system_none_was_built() {
+        let myself = Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap()).unwrap();
+        let maps = fs::read_to_string("/proc/self/maps").unwrap();
+        let system: Vec<Utf8PathBuf> = maps
+            .lines()
+            .filter_map(|line| Some(Utf8Path::new(line.get(line.find('/')?..)?).parent()?.into()))
+            .filter(|directory: &Utf8PathBuf| !myself.starts_with(directory))
+            .collect();
+        assert!(!system.is_empty());
+        let found = Libraries::new().built(&[myself], &system).unwrap();
+        assert_eq!(found, BTreeSet::new());
+    }
+}

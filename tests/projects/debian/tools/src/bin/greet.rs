@@ -1,0 +1,3 @@
+fn main() {
+    println!("hello from {}", std::env::current_exe().unwrap().display());
+}
