@@ -352,7 +352,7 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
     .map(error);
     insta::assert_snapshot!(messages.join("\n"), @r"
     cannot build the `tar` layer `<root>/no.tar`: <root>/no.tar does not exist
-    cannot build the `tar` layer `<root>/Cargo.toml`: cannot read <root>/Cargo.toml: failed to read entire block
+    cannot build the `tar` layer `<root>/Cargo.toml`: cannot read <root>/Cargo.toml: it ends in the middle of a header
     cannot build the `paths` layer `/no/such/file`: /no/such/file does not exist
     cannot build the `programs` layer `no-such-program`: cannot find a program:
       no-such-program
@@ -376,7 +376,7 @@ fn plain_a_test_without_its_libraries_is_told_how_to_get_them() {
         "[[directives]]\nfilter = 'name.equals(first)'\ninclude_shared_libraries = false",
     );
     let run = project.maelstrom(&[]).exits(100);
-    let hint = "`include_shared_libraries = true` adds the loader and libraries";
+    let hint = "`include_shared_libraries = true` in the directive adds the loader";
     assert!(run.stderr.contains(hint), "{}", run.stderr);
 }
 
