@@ -1,9 +1,14 @@
 //! Images of registries: a real one, Debian's `docker-registry` with TLS and a password, and
 //! one that fails in every way there is.
 //!
-//! The same images are had from files of this machine, too. All is driven through [`maelstrom::image::Images`]. Layers are downloaded and verified here,
-//! not unpacked.
+//! The same images are had from files of this machine, too. Most is driven through
+//! [`maelstrom::image::Images`], which downloads and verifies layers and does not unpack them;
+//! in `programs`, the programs do all of it.
 
+#[path = "../fixture/mod.rs"]
+mod fixture;
+#[path = "../fixture/need.rs"]
+mod need;
 #[path = "../fixture/registry.rs"]
 mod registry;
 
@@ -19,6 +24,7 @@ mod full_disk;
 mod killed;
 mod local;
 mod manifests;
+mod programs;
 mod real;
 mod tags;
 mod tokens;

@@ -102,7 +102,9 @@ pub(super) fn list(
 
 /// The path of an entry, from the root of the layer.
 fn checked(written: &[u8]) -> Result<PathInContainer, EntryProblem> {
-    if written.starts_with(b"/") {
+    // Some programs call the root itself so.
+    let is_root = written.iter().all(|&byte| byte == b'/');
+    if written.starts_with(b"/") && !is_root {
         return Err(EntryProblem::Absolute);
     }
     let mut longest = 0;

@@ -224,6 +224,19 @@ fn a_very_old_archive_names_directories_by_a_slash() {
 }
 
 #[test]
+fn the_root_itself_may_have_an_entry_by_any_name() {
+    for root in ["/", "//", ".", "./"] {
+        let archive = Making::new().add(EntryType::Directory, root, "", 0o755);
+        let bytes = archive.file("a", "").bytes();
+        assert_eq!(
+            shown(&unpacked(&bytes).manifest),
+            "/a file 644 0\n",
+            "{root}"
+        );
+    }
+}
+
+#[test]
 fn an_archive_may_be_empty_and_its_end_may_be_missing() {
     assert!(unpacked(b"").manifest.is_empty());
     assert!(unpacked(&[0; 1024]).manifest.is_empty());
