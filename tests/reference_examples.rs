@@ -5,26 +5,49 @@
 mod debian;
 #[path = "fixture/need.rs"]
 mod need;
+#[path = "fixture/registry.rs"]
+mod registry;
 
 use debian::needs_images;
 use need::needs_containers;
-use std::fs;
+use nix::fcntl::{Flock, FlockArg};
+use registry::Registry;
+use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
-/// A directory to run jobs in, whose specifications say `IMAGE` for the distribution's.
+/// A registry with the image, which is put there once for all tests.
+fn registry_with(images: &Path) -> Registry {
+    let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let (data, full) = (
+        temporary.join("images-registry"),
+        temporary.join("images-registry.full"),
+    );
+    fs::create_dir_all(&data).unwrap();
+    let lock = File::create(temporary.join("images-registry.lock")).unwrap();
+    let _lock = Flock::lock(lock, FlockArg::LockExclusive).unwrap();
+    let registry = Registry::of_directory(&data);
+    if !full.exists() {
+        registry.push_from(&images.join("debian"), "debian", "debian:latest");
+        fs::write(full, "").unwrap();
+    }
+    registry
+}
+
+/// A directory to run jobs in, whose specifications say `IMAGE` for the distribution's, and the
+/// registry that has it.
 struct Place {
     directory: TempDir,
-    image: String,
+    registry: Registry,
 }
 
 impl Place {
     fn new(images: &Path) -> Self {
         Self {
             directory: tempfile::tempdir().unwrap(),
-            image: format!("oci:{}:debian", images.join("debian").display()),
+            registry: registry_with(images),
         }
     }
 
@@ -36,7 +59,10 @@ impl Place {
         let mut child = Command::new(env!("CARGO_BIN_EXE_maelstrom-run"))
             .args(["--config-file=-", "--cache-root"])
             .arg(debian::cache())
+            .arg("--container-image-depot-root")
+            .arg(debian::cache().join("depot"))
             .args(arguments)
+            .env("SSL_CERT_FILE", self.registry.authority())
             .current_dir(self.directory.path())
             .env("BAR", "bar")
             .stdin(Stdio::piped())
@@ -45,7 +71,8 @@ impl Place {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        let input = input.replace("IMAGE", &self.image);
+        let image = format!("docker://{}/debian", self.registry.host());
+        let input = input.replace("IMAGE", &image);
         stdin.write_all(input.as_bytes()).unwrap();
         drop(stdin);
         child.wait_with_output().unwrap()
