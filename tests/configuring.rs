@@ -16,28 +16,31 @@ fn printed(run: &Run, value: &str) -> String {
 #[test]
 fn plain_every_value_is_printed_with_its_source() {
     let project = Project::shared("plain");
+    let depot = ["--container-image-depot-root", "/depot"];
     let run = project
-        .maelstrom(&["--print-config", "-j", "3", "--no-fail-fast"])
+        .maelstrom(&[&["--print-config", "-j", "3", "--no-fail-fast"], &depot[..]].concat())
         .exits(0);
     insta::assert_snapshot!(project.stable(&run.stdout), @r#"
     # configuration of cargo-maelstrom
     # no file <configuration>/maelstrom/cargo-maelstrom/config.toml
     # no file <configuration>/of-the-machine/maelstrom/cargo-maelstrom/config.toml
-    slots = 3               # option --slots
-    # timeout is not set    # default
-    stop-after = 0          # option --no-fail-fast
-    no-tests = "fail"       # default
-    show-output = false     # default
-    inline-limit = "1 MiB"  # default
-    cache-size = "10 GiB"   # default
-    ui = "auto"             # default
-    color = "auto"          # default
-    log-level = "warn"      # default
+    slots = 3                                          # option --slots
+    # timeout is not set                               # default
+    stop-after = 0                                     # option --no-fail-fast
+    no-tests = "fail"                                  # default
+    show-output = false                                # default
+    inline-limit = "1 MiB"                             # default
+    cache-size = "10 GiB"                              # default
+    container-image-depot-root = "/depot"              # option --container-image-depot-root
+    accept-invalid-remote-container-tls-certs = false  # default
+    ui = "auto"                                        # default
+    color = "auto"                                     # default
+    log-level = "warn"                                 # default
     "#);
     assert_eq!(run.stderr, "");
     assert_eq!(
         project
-            .maelstrom(&["-P", "-j", "3", "--no-fail-fast"])
+            .maelstrom(&[&["-P", "-j", "3", "--no-fail-fast"], &depot[..]].concat())
             .exits(0)
             .stdout,
         run.stdout
@@ -183,7 +186,7 @@ fn plain_a_mistake_in_the_configuration_names_its_source() {
     insta::assert_snapshot!(messages.join(""), @r#"
     error: <configuration>/bad.toml:1:9: `'many'` is not a value for `slots`: expected a number of slots, at least 1
     error: <configuration>/bad.toml:2:8: `"curses"` is not a value for `ui`: expected one of `auto`, `fancy`, `simple`, `quiet`
-    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, ui, color, log-level
+    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, container-image-depot-root, accept-invalid-remote-container-tls-certs, ui, color, log-level
     error: <configuration>/bad.toml:1:9: string values must be quoted, expected literal string
     error: <configuration>/bad.toml:1:11: `-1` is not a value for `timeout`: expected a number of seconds, 0 for no timeout
     error: <configuration>/bad.toml:1:14: `'10 XB'` is not a value for `cache-size`: expected a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes

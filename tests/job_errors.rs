@@ -246,8 +246,8 @@ fn a_program_that_cannot_be_run_is_named() {
     error: execute /no/such: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does
     error: execute no-such: No such file or directory (os error 2); no directory of the job's `PATH` has it; a layer has to bring it, a `programs` layer for one
     error: execute /file: Permission denied (os error 13)
-    error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`
-    error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`
+    error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`, or an image
+    error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`, or an image
     ");
     let output = directory.run(&["--one", "/no/such"], echo("word", "").as_bytes());
     assert_eq!(output.status.code(), Some(1));

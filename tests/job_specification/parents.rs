@@ -255,7 +255,7 @@ fn added_lists_need_a_parent_that_gives_them() {
     for ((containers, toml), message) in [
         (
             family(json!({ "added_layers": [] }), "added_layers = []"),
-            "`added_layers` has nothing to add to; name a `parent`",
+            "`added_layers` has nothing to add to; name an `image` or a `parent`",
         ),
         (
             family(
@@ -269,14 +269,14 @@ fn added_lists_need_a_parent_that_gives_them() {
                 json!({ "parent": { "name": "tools", "use": ["layers"] }, "layers": [] }),
                 "parent = { name = 'tools', use = ['layers'] }\nlayers = []",
             ),
-            "`layers` is set here and also taken from the parent by `use`",
+            "`layers` is set here and also taken from the parent; ",
         ),
         (
             family(
                 json!({ "parent": { "name": "tools", "use": ["user"] }, "user": 1 }),
                 "parent = { name = 'tools', use = ['user'] }\nuser = 1",
             ),
-            "`user` is set here and also taken from the parent by `use`",
+            "`user` is set here and also taken from the parent; ",
         ),
         (
             family(

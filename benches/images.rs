@@ -1,9 +1,11 @@
 //! What it takes to unpack an image of 10,000 files for the first time, against `tar x` of
 //! its only layer and `umoci unpack` of the image; and another image on the same layer then.
+//! And what jobs cost in that image, once it is unpacked, against jobs in a container that has
+//! nothing but the program.
 //!
 //! All take turns, since machines are noisy: only the ratios of one run mean something.
 //!
-//! `cargo bench --bench unpack [-- ROUNDS]`
+//! `cargo bench --bench images [-- ROUNDS [JOBS]]`
 
 #[path = "../tests/fixture/image.rs"]
 mod image;
@@ -11,7 +13,9 @@ mod image;
 use camino::Utf8Path;
 use image::{Compression, Layer, TestImage, write_oci};
 use maelstrom::image::{ImageSettings, Images};
+use maelstrom::spec::{ImageReference, ImageUse};
 use maelstrom::store::Store;
+use maelstrom::{Client, ClientSettings, ContainerSpec, JobSpec, LayerSpec, Status};
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -21,11 +25,20 @@ use std::time::Instant;
 
 const FILES: usize = 10_000;
 
+/// What the program is called with when it is the job.
+const NOTHING: &str = "--do-nothing";
+
 fn main() -> Result<(), Box<dyn Error>> {
-    let rounds = std::env::args()
-        .skip(1)
-        .find_map(|argument| argument.parse().ok())
-        .unwrap_or(5);
+    maelstrom::run_if_launcher();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.iter().any(|argument| argument == NOTHING) {
+        return Ok(());
+    }
+    let mut numbers = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok());
+    let rounds = numbers.next().unwrap_or(5);
+    let jobs = numbers.next().unwrap_or(1000);
     let directory = tempfile::tempdir()?;
     let archive = archive()?;
     let image = TestImage::new().archive(&archive, Compression::Gzip);
@@ -67,7 +80,70 @@ fn main() -> Result<(), Box<dyn Error>> {
         ours / tar.min(umoci)
     );
     println!("  another image    {another:.2}");
+
+    let image = format!("oci:{}:bench", layout.display()).parse()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let in_image = job(Some(image))?;
+    let alone = job(None)?;
+    let mut times: [Vec<f64>; 2] = Default::default();
+    runtime.block_on(async {
+        let settings = ClientSettings::new(directory.path().join("cache"))?;
+        let client = Client::start(&settings).await?;
+        // Their layers are made before.
+        run_jobs(&client, &in_image, 2).await?;
+        run_jobs(&client, &alone, 2).await?;
+        for _ in 0..rounds {
+            times[0].push(run_jobs(&client, &in_image, jobs).await?);
+            times[1].push(run_jobs(&client, &alone, jobs).await?);
+        }
+        Ok::<_, Box<dyn Error>>(())
+    })?;
+    let [in_image, alone] = times.map(median);
+    println!("{jobs} jobs; median of {rounds} rounds, in milliseconds a job:");
+    println!("  nothing else     {alone:.3}");
+    println!(
+        "  in the image     {in_image:.3}   {:.2} x",
+        in_image / alone
+    );
     Ok(())
+}
+
+/// This program, which does nothing.
+fn job(image: Option<ImageReference>) -> Result<JobSpec, Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let program = program.to_str().ok_or("the path is not UTF-8")?;
+    let container = ContainerSpec {
+        image: image.map(|image| ImageUse {
+            layers: true,
+            ..ImageUse::nothing(image)
+        }),
+        layers: vec![LayerSpec::Programs {
+            programs: vec![program.into()],
+        }],
+        ..ContainerSpec::default()
+    };
+    Ok(JobSpec {
+        arguments: vec![NOTHING.into()],
+        ..JobSpec::new(program, container)
+    })
+}
+
+/// In milliseconds a job.
+async fn run_jobs(client: &Client, job: &JobSpec, count: usize) -> Result<f64, Box<dyn Error>> {
+    const AT_ONCE: usize = 4;
+    let started = Instant::now();
+    let worker = async || {
+        for _ in 0..count / AT_ONCE + 1 {
+            let outcome = client.run(job, 1024).await?;
+            assert_eq!(outcome.status, Status::Exited(0));
+        }
+        Ok::<_, Box<dyn Error>>(())
+    };
+    futures_util::future::try_join_all((0..AT_ONCE).map(|_| worker())).await?;
+    let run = AT_ONCE * (count / AT_ONCE + 1);
+    Ok(started.elapsed().as_secs_f64() * 1000.0 / run as f64)
 }
 
 /// From the image's name to a tree that is ready.
