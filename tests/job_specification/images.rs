@@ -175,7 +175,7 @@ fn without_use_a_plain_field_replaces_that_of_an_image_in_toml_and_is_refused_in
         (
             "environment",
             json!({ "A": "a" }),
-            "{ A = 'a', PATH = '/bin' }".to_owned(),
+            "{ A = 'a', PATH = '/usr/bin:/bin' }".to_owned(),
             "full\nno\n/work\n",
         ),
     ] {
