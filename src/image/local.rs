@@ -20,10 +20,8 @@ const NAME: &str = "org.opencontainers.image.ref.name";
 
 /// The image of an OCI layout that has this name, or the only one.
 pub fn of_layout(layout: Layout, name: Option<&str>) -> Result<Image, ImageError> {
-    let source = Source::Layout(Arc::new(layout));
-    let Source::Layout(layout) = &source else {
-        unreachable!("it was just made");
-    };
+    let layout = Arc::new(layout);
+    let source = Source::Layout(layout.clone());
     if !layout.has(INDEX) {
         return Err(no_image(&source, format!("it has no `{INDEX}`")));
     }

@@ -95,11 +95,13 @@ impl LayerBuilder {
     fn land_anew(&self, layer: &Digest, image: &Digest) -> Result<Digest, Problem> {
         let manifest = |digest| self.store().manifest(digest).ok_or(Problem::LostBelow);
         let known = locked(&self.found.manifests).get(image).cloned();
-        let below = match known {
-            Some(below) => below,
-            None => Arc::new(manifest(image)?),
+        let below = if let Some(below) = known {
+            below
+        } else {
+            let below = Arc::new(manifest(image)?);
+            locked(&self.found.manifests).insert(*image, below.clone());
+            below
         };
-        locked(&self.found.manifests).insert(*image, below.clone());
         Ok(match landing::landed(&below, &manifest(layer)?)? {
             Some(landed) => self.store().add_tree(&landed)?,
             None => *layer,
