@@ -17,6 +17,7 @@ mod options;
 mod patterns;
 mod remote;
 mod settings;
+mod worker;
 
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
@@ -28,6 +29,7 @@ pub use options::{Action, DoctorOptions, Options, Selection};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use remote::RemoteArguments;
 pub use settings::Settings;
+pub use worker::{WorkerAction, WorkerOptions};
 
 use crate::config::Surroundings;
 use arguments::{Arguments, DoctorArguments};
