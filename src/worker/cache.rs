@@ -470,3 +470,80 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stat
         Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(cache: &Arc<Cache>, content: &[u8]) -> Key {
+        let key = Key::plain(Digest::of(content));
+        let held = cache.hold(vec![key]);
+        let from = cache.temporary(key);
+        fs::write(&from, content).unwrap();
+        cache.add(key, &from).unwrap();
+        drop(held);
+        key
+    }
+
+    fn open(root: &Path, limit: u64) -> Arc<Cache> {
+        Arc::new(Cache::open(root, limit).unwrap())
+    }
+
+    #[test]
+    fn what_was_not_used_for_longest_goes_first_unless_it_is_needed() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 2);
+        let keys = [b"a", b"b", b"c", b"d"].map(|content| put(&cache, content));
+        let held = cache.hold(vec![keys[0]]);
+        cache.evict();
+        assert_eq!(cache.absent(&keys), [keys[1], keys[2]]);
+        drop(held);
+        drop(cache);
+        // What another worker left counts as well.
+        let cache = open(root.path(), 1);
+        assert_eq!(cache.absent(&keys).len(), 3);
+    }
+
+    #[test]
+    fn links_come_and_go_without_a_blob_being_in_doubt() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let key = put(&cache, b"a");
+        let held = cache.hold(vec![key]);
+        let link = root.path().join("link");
+        for _ in 0..3 {
+            cache.link(key, &link).unwrap();
+            cache.unlink(key, &link);
+        }
+        // Somebody else's link.
+        fs::hard_link(cache.path(key), &link).unwrap();
+        let other = root.path().join("other");
+        assert!(matches!(
+            cache.link(key, &other),
+            Err(WorkError::Altered(_))
+        ));
+        assert!(cache.absent(&[key]).is_empty());
+        cache.link(key, &other).unwrap();
+        drop(held);
+    }
+
+    #[test]
+    fn a_blob_that_was_changed_or_cut_is_not_there() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let (one, two) = (put(&cache, b"one"), put(&cache, b"two"));
+        fs::set_permissions(cache.path(one), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(cache.path(one), "eno").unwrap();
+        drop(cache);
+        fs::write(root.path().join("tmp").join("rest"), "").unwrap();
+        let cache = open(root.path(), 1000);
+        assert_eq!(cache.absent(&[one, two]), [one]);
+        assert!(!cache.path(one).exists());
+        assert!(
+            fs::read_dir(root.path().join("tmp"))
+                .unwrap()
+                .next()
+                .is_none()
+        );
+    }
+}

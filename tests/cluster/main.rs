@@ -10,6 +10,7 @@ mod letting_in;
 #[path = "../fixture/need.rs"]
 mod need;
 mod results;
+mod trouble;
 mod worker;
 
 /// Returns from the test unless there is an engine here.
