@@ -28,6 +28,18 @@ pub struct Finished {
     pub status: rpc::Status,
     /// There is one of an action that ran, also if it took too long.
     pub result: Option<reapi::ActionResult>,
+    /// Whether the machine failed, not the action.
+    pub is_machine_ill: bool,
+}
+
+impl Finished {
+    pub fn failed(error: &WorkError) -> Self {
+        Self {
+            status: error.status(),
+            result: None,
+            is_machine_ill: error.is_of_machine(),
+        }
+    }
 }
 
 /// Output up to this size is part of the result, in bytes.
@@ -67,10 +79,7 @@ impl Bench {
             }
             Err(error) => {
                 tracing::warn!("lease {lease} failed: action {short}, {account}: {error}");
-                Finished {
-                    status: error.status(),
-                    result: None,
-                }
+                Finished::failed(&error)
             }
         }
     }
@@ -154,6 +163,7 @@ impl Bench {
         }
         Ok(Finished {
             status,
+            is_machine_ill: false,
             result: Some(reapi::ActionResult {
                 output_files: outputs.files,
                 output_directories: outputs.directories,

@@ -22,7 +22,7 @@ pub enum WorkError {
         .0.display()
     )]
     CacheInUse(PathBuf),
-    #[error("failed to make a container: {0}")]
+    #[error("failed to make a container: {}", crate::run::chain(.0))]
     Container(#[from] LauncherError),
     /// The action does not make sense; what is wrong with it.
     #[error("{0}")]
@@ -40,6 +40,12 @@ impl WorkError {
             path: path.to_owned(),
             error,
         }
+    }
+
+    /// Whether it is this machine that cannot, so that the next action would fare no better.
+    pub fn is_of_machine(&self) -> bool {
+        matches!(self, Self::Local { .. } | Self::Container(_))
+            || matches!(self, Self::Engine(error) if matches!(error.problem, Problem::Local { .. }))
     }
 
     /// What the engine is told. `UNAVAILABLE` and `INTERNAL` have it try another worker.

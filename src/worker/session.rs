@@ -12,7 +12,8 @@
 //!
 //! An answer that was lost does no harm: the update says by its version which answer was the last,
 //! and the engine repeats what came after. After any trouble it is sent again, ever more slowly,
-//! while actions go on. If the engine no longer knows the session, all of it is given up.
+//! while actions go on. A worker whose machine fails (its disk is full) takes nothing for a while:
+//! it would only have the engine's attempts come to nothing. If the engine no longer knows the session, all of it is given up.
 
 use super::action::{Bench, Finished};
 use super::error::WorkError;
@@ -58,6 +59,10 @@ pub struct Session {
     pause: Instant,
     /// When to ask what was cancelled.
     check: Instant,
+    /// Until when the machine counts as ill.
+    ill: Option<Instant>,
+    /// How long it does if it fails once more.
+    illness: Backoff,
     /// When the worker was told to end.
     ending: Option<Instant>,
 }
@@ -88,6 +93,8 @@ impl Session {
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10)),
             pause: Instant::now(),
             check: Instant::now(),
+            ill: None,
+            illness: new_illness(),
             ending: None,
         }
     }
@@ -117,15 +124,26 @@ impl Session {
 
     async fn next(&mut self, interrupts: &mut Interrupts) -> Event {
         let now = Instant::now();
+        if self.ill.is_some_and(|until| now >= until) {
+            self.ill = None;
+        }
+        let is_well = self.ill.is_none() && self.ending.is_none();
+        let status = if is_well {
+            BotStatus::Ok
+        } else {
+            BotStatus::Unhealthy
+        };
+        self.bot.status = status.into();
         let is_idle = self.aborts.is_empty();
         let is_news = self.aborts.len() < self.leases.len();
-        let is_full = self.leases.len() >= self.capacity || self.ending.is_some();
+        // An engine does not hold back updates of who takes nothing.
+        let is_full = self.leases.len() >= self.capacity || !is_well;
         let (pause, deadline, until) = if is_news || (!is_idle && now >= self.check) {
             (self.pause, SHORT, None)
-        } else if is_idle {
-            (self.pause, LONG, None)
         } else if is_full {
             (self.check.max(self.pause), SHORT, None)
+        } else if is_idle {
+            (self.pause, LONG, None)
         } else {
             (self.pause, LONG, Some(self.check.max(self.pause)))
         };
@@ -235,14 +253,7 @@ impl Session {
         let message = lease.payload.as_ref().map(|payload| payload.value.clone());
         self.leases.insert(id.clone(), lease);
         if self.ending.is_some() {
-            let status = WorkError::Ending.status();
-            self.finish(
-                &id,
-                &Finished {
-                    status,
-                    result: None,
-                },
-            );
+            self.finish(&id, &Finished::failed(&WorkError::Ending));
             return;
         }
         let bench = Rc::clone(&self.bench);
@@ -256,6 +267,13 @@ impl Session {
 
     fn finish(&mut self, id: &str, finished: &Finished) {
         self.aborts.remove(id);
+        if finished.is_machine_ill {
+            let wait = self.illness.wait();
+            tracing::warn!("no further leases for {} s", wait.as_secs_f32());
+            self.ill = Some(Instant::now() + wait);
+        } else if finished.result.is_some() {
+            self.illness = new_illness();
+        }
         let Some(lease) = self.leases.get_mut(id) else {
             return;
         };
@@ -306,7 +324,6 @@ impl Session {
             end_at_next();
             tracing::info!("ending: {} leases are being finished", self.aborts.len());
             self.ending = Some(Instant::now());
-            self.bot.status = BotStatus::Unhealthy.into();
         }
     }
 
@@ -318,16 +335,13 @@ impl Session {
                 task.abort();
             }
             tracing::warn!("lease {id} is handed back");
-            let status = WorkError::Ending.status();
-            self.finish(
-                &id,
-                &Finished {
-                    status,
-                    result: None,
-                },
-            );
+            self.finish(&id, &Finished::failed(&WorkError::Ending));
         }
     }
+}
+
+fn new_illness() -> Backoff {
+    Backoff::new(Duration::from_secs(2), Duration::from_secs(60))
 }
 
 /// The engine's own deadline may come with a delay.

@@ -126,6 +126,36 @@ async fn a_missing_input_is_named_to_the_client() {
 }
 
 #[tokio::test]
+async fn a_worker_with_a_full_disk_leaves_its_action_to_another() {
+    needs_cluster!();
+    let (engine, pool) = (Engine::shared(), new_pool());
+    let (small_cache, cache) = (new_cache(), new_cache());
+    let worker = Worker::command(&small_cache);
+    let mut command = std::process::Command::new("unshare");
+    if !nix::unistd::Uid::effective().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command
+        .args(["--mount", "sh", "-c"])
+        .arg("mount -t tmpfs -o size=1m none \"$1\"; shift; exec \"$@\"")
+        .args(["sh".as_ref(), small_cache.path().as_os_str()])
+        .arg(worker.get_program())
+        .args(worker.get_args())
+        .args(["--remote", &engine.endpoint(), "--slots", "1"])
+        .args(["--property", &format!("pool={pool}")]);
+    let mut small = Worker::of(&mut command);
+    small.wait_for("begins");
+    let client = Client::of(engine).await;
+    let job = Job::script(&pool, "wc -c <large").input("large", vec![1; 3 << 20]);
+    let execution = client.start(&job).await;
+    small.wait_for("No space left on device");
+    small.wait_for("no further leases");
+    let _other = Worker::start(engine, &pool, &cache);
+    let result = result(execution.end().await);
+    assert_eq!(stdout(&result), "3145728\n");
+}
+
+#[tokio::test]
 async fn a_worker_goes_on_when_its_engine_comes_back() {
     needs_cluster!();
     let mut engine = Engine::own();
