@@ -133,17 +133,17 @@ fn job(image: Option<ImageReference>) -> Result<JobSpec, Box<dyn Error>> {
 /// In milliseconds a job.
 async fn run_jobs(client: &Client, job: &JobSpec, count: usize) -> Result<f64, Box<dyn Error>> {
     const AT_ONCE: usize = 4;
+    let each = count.div_ceil(AT_ONCE);
     let started = Instant::now();
     let worker = async || {
-        for _ in 0..count / AT_ONCE + 1 {
+        for _ in 0..each {
             let outcome = client.run(job, 1024).await?;
             assert_eq!(outcome.status, Status::Exited(0));
         }
         Ok::<_, Box<dyn Error>>(())
     };
     futures_util::future::try_join_all((0..AT_ONCE).map(|_| worker())).await?;
-    let run = AT_ONCE * (count / AT_ONCE + 1);
-    Ok(started.elapsed().as_secs_f64() * 1000.0 / run as f64)
+    Ok(started.elapsed().as_secs_f64() * 1000.0 / (each * AT_ONCE) as f64)
 }
 
 /// From the image's name to a tree that is ready.

@@ -146,7 +146,8 @@ fn plain_a_layer_of_the_depot_that_was_damaged_is_downloaded_once_more() {
 fn plain_an_interrupt_ends_a_download_that_does_not_come_to_its_end() {
     needs_containers!();
     let place = Place::new();
-    let image = Made::new(&[&[7; 100_000]]);
+    let layer = vec![7; 100_000];
+    let image = Made::new(&[&layer]);
     let layer = image.path(0);
     let stub = Stub::of(&image, move |request, image| {
         let is_layer = request.path.ends_with(&layer);
