@@ -15,7 +15,9 @@ mod jobs;
 mod name_filter;
 mod options;
 mod patterns;
+mod remote;
 mod settings;
+mod worker;
 
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
@@ -25,7 +27,9 @@ pub use jobs::{JobAction, JobOptions};
 pub use name_filter::NameFilter;
 pub use options::{Action, DoctorOptions, Options, Selection};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
+pub use remote::RemoteArguments;
 pub use settings::Settings;
+pub use worker::{WorkerAction, WorkerOptions};
 
 use crate::config::Surroundings;
 use arguments::{Arguments, DoctorArguments};
