@@ -5,6 +5,7 @@ mod job;
 mod local;
 mod output;
 mod pool;
+pub mod remote;
 mod turn;
 
 pub use job::{Container, Job, Outcome, Status};
