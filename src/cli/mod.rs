@@ -15,6 +15,7 @@ mod jobs;
 mod name_filter;
 mod options;
 mod patterns;
+mod remote;
 mod settings;
 
 pub use arguments::{MessageFormat, RunIgnored};
@@ -25,6 +26,7 @@ pub use jobs::{JobAction, JobOptions};
 pub use name_filter::NameFilter;
 pub use options::{Action, DoctorOptions, Options, Selection};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
+pub use remote::RemoteArguments;
 pub use settings::Settings;
 
 use crate::config::Surroundings;

@@ -85,7 +85,10 @@ fn literal(value: &DeValue<'_>) -> Literal {
             .map_or(Literal::Other, Literal::Float),
         DeValue::Boolean(value) => Literal::Boolean(*value),
         DeValue::String(text) => Literal::Text(text.to_string()),
-        DeValue::Datetime(_) | DeValue::Array(_) | DeValue::Table(_) => Literal::Other,
+        DeValue::Array(items) => {
+            Literal::List(items.iter().map(|item| literal(item.get_ref())).collect())
+        }
+        DeValue::Datetime(_) | DeValue::Table(_) => Literal::Other,
     }
 }
 

@@ -7,12 +7,16 @@ pub enum Literal {
     Float(f64),
     Boolean(bool),
     Text(String),
-    /// A date, an array, a table, a number beyond 64 bits: nothing that any value is written as.
+    List(Vec<Self>),
+    /// A date, a table, a number beyond 64 bits: nothing that any value is written as.
     Other,
 }
 
 /// A kind of configuration value.
 pub trait Value: Sized {
+    /// Whether messages must not show what was written.
+    const SECRET: bool = false;
+
     /// What is expected, as the end of a sentence: "a number of slots, at least 1".
     fn expected() -> String;
 

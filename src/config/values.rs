@@ -165,7 +165,7 @@ impl<'a> Values<'a> {
             None => Err(ConfigError::BadValue {
                 at: source,
                 name,
-                written: text.display().to_string(),
+                written: shown::<T>(&text.display().to_string()),
                 expected: T::expected(),
             }),
         }
@@ -228,10 +228,16 @@ fn in_file<T: Value>(name: &'static str, file: &File) -> Result<Option<Setting<T
         None => Err(ConfigError::BadValue {
             at: entry.value_source.clone(),
             name,
-            written: entry.written.clone(),
+            written: shown::<T>(&entry.written),
             expected: T::expected(),
         }),
     }
+}
+
+/// What a message may show of what was written.
+fn shown<T: Value>(written: &str) -> String {
+    let shown = if T::SECRET { "…" } else { written };
+    shown.to_owned()
 }
 
 /// A path may hold characters that would end a comment.

@@ -20,6 +20,17 @@ impl Digest {
         hasher.update(content);
         hasher.finish()
     }
+
+    /// The SHA-256 in 64 hex digits.
+    pub fn hex(&self) -> String {
+        // Manifests hold many thousands of these: not digit by digit.
+        let mut digits = String::with_capacity(64);
+        for byte in self.sha256 {
+            digits.push(char::from(DIGITS[usize::from(byte >> 4)]));
+            digits.push(char::from(DIGITS[usize::from(byte & 15)]));
+        }
+        digits
+    }
 }
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
@@ -27,13 +38,7 @@ const DIGITS: &[u8; 16] = b"0123456789abcdef";
 impl fmt::Display for Digest {
     /// `<64 hex digits>-<size>`: usable as a file name.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Manifests hold many thousands of these: not digit by digit.
-        let mut digits = String::with_capacity(64);
-        for byte in self.sha256 {
-            digits.push(char::from(DIGITS[usize::from(byte >> 4)]));
-            digits.push(char::from(DIGITS[usize::from(byte & 15)]));
-        }
-        write!(f, "{digits}-{}", self.size)
+        write!(f, "{}-{}", self.hex(), self.size)
     }
 }
 
@@ -80,8 +85,8 @@ fn hex_digit(digit: u8) -> Result<u8, NotADigest> {
 }
 
 /// Computes a [`Digest`] piece by piece.
-#[derive(Default)]
-pub(super) struct Hasher {
+#[derive(Clone, Default)]
+pub(crate) struct Hasher {
     sha256: Sha256,
     size: u64,
 }

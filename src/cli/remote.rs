@@ -1,0 +1,189 @@
+//! Configuration values about engines, which all programs share.
+
+use super::arguments::value;
+use super::options::given;
+use crate::config::{ConfigError, FilePath, List, Literal, Setting, Value, Values};
+use crate::engine::{Endpoint, EngineSettings, Header};
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct RemoteArguments {
+    /// The engine: a service that speaks the Remote Execution API
+    #[arg(long, value_name = "grpc[s]://HOST:PORT[/INSTANCE]", value_parser = endpoint)]
+    pub remote: Option<Endpoint>,
+
+    /// Send this header to the engine with every call; better kept in a configuration file or
+    /// an environment variable if it is a secret
+    #[arg(long, value_name = "NAME=VALUE", value_parser = header, hide_short_help = true)]
+    pub remote_header: Vec<Header>,
+
+    /// PEM file with the certificates to trust at the engine (default: those the machine trusts)
+    #[arg(long, value_name = "FILE", value_parser = value::<FilePath>, hide_short_help = true)]
+    pub remote_tls_ca: Option<FilePath>,
+
+    /// PEM file with this client's certificate for the engine
+    #[arg(long, value_name = "FILE", value_parser = value::<FilePath>, hide_short_help = true)]
+    pub remote_tls_client_cert: Option<FilePath>,
+
+    /// PEM file with the key of the client's certificate
+    #[arg(long, value_name = "FILE", value_parser = value::<FilePath>, hide_short_help = true)]
+    pub remote_tls_client_key: Option<FilePath>,
+}
+
+impl RemoteArguments {
+    /// Decides these values; `None` if no engine is named.
+    pub fn decide(self, values: &mut Values<'_>) -> Result<Option<EngineSettings>, ConfigError> {
+        let endpoint = values.take_optional("remote", given("--remote", self.remote))?;
+        let headers = values.take(
+            "remote-header",
+            given("--remote-header", List::given(self.remote_header)),
+            List::default(),
+        )?;
+        let mut file = |name, option, value| -> Result<_, ConfigError> {
+            let setting: Option<Setting<FilePath>> =
+                values.take_optional(name, given(option, value))?;
+            Ok(setting.map(|setting| setting.value.0))
+        };
+        let tls_ca = file("remote-tls-ca", "--remote-tls-ca", self.remote_tls_ca)?;
+        let tls_client_cert = file(
+            "remote-tls-client-cert",
+            "--remote-tls-client-cert",
+            self.remote_tls_client_cert,
+        )?;
+        let tls_client_key = file(
+            "remote-tls-client-key",
+            "--remote-tls-client-key",
+            self.remote_tls_client_key,
+        )?;
+        Ok(endpoint.map(|endpoint| EngineSettings {
+            endpoint: endpoint.value,
+            headers: headers.value.0,
+            tls_ca,
+            tls_client_cert,
+            tls_client_key,
+        }))
+    }
+}
+
+/// As the value's parser, but with what is wrong.
+fn endpoint(text: &str) -> Result<Endpoint, String> {
+    text.parse()
+        .map_err(|error: crate::engine::BadEndpoint| error.to_string())
+}
+
+fn header(text: &str) -> Result<Header, String> {
+    text.parse()
+        .map_err(|error: crate::engine::BadHeader| error.to_string())
+}
+
+impl Value for Endpoint {
+    fn expected() -> String {
+        "grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        format!("\"{self}\"")
+    }
+}
+
+impl Value for Header {
+    const SECRET: bool = true;
+
+    fn expected() -> String {
+        "NAME=VALUE, such as `authorization=Bearer …`".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Text(text) => text.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Without the value, which may be a secret.
+    fn to_toml(&self) -> String {
+        format!("\"{}=…\"", self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{ConfigFile, Program, Surroundings};
+
+    const PROGRAM: Program = Program {
+        name: "maelstrom-test",
+        directory: "test",
+        prefix: "MAELSTROM_TEST_",
+    };
+
+    fn decide(
+        arguments: RemoteArguments,
+        variables: &[(&str, &str)],
+    ) -> Result<(Option<EngineSettings>, String), ConfigError> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        let surroundings = Surroundings {
+            variables: variables.collect(),
+            cpus: std::num::NonZeroU32::MIN,
+        };
+        let mut values = Values::read(&PROGRAM, &surroundings, &ConfigFile::None)?;
+        let settings = arguments.decide(&mut values)?;
+        Ok((settings, values.finish()?))
+    }
+
+    #[test]
+    fn without_an_engine_there_is_no_remote() {
+        let (settings, text) = decide(RemoteArguments::default(), &[]).unwrap();
+        assert_eq!(settings, None);
+        assert!(text.contains("# remote is not set"), "{text}");
+    }
+
+    #[test]
+    fn headers_are_lines_of_a_variable_and_their_values_are_not_printed() {
+        let variables = [
+            ("MAELSTROM_REMOTE", "grpcs://engine:443/main"),
+            (
+                "MAELSTROM_REMOTE_HEADER",
+                "authorization: Bearer secret\nteam=a",
+            ),
+            ("MAELSTROM_REMOTE_TLS_CA", "/etc/ca.pem"),
+        ];
+        let (settings, text) = decide(RemoteArguments::default(), &variables).unwrap();
+        let settings = settings.unwrap();
+        assert_eq!(settings.endpoint.to_string(), "grpcs://engine:443/main");
+        let names: Vec<_> = settings.headers.iter().map(Header::name).collect();
+        assert_eq!(names, ["authorization", "team"]);
+        assert_eq!(settings.tls_ca.as_deref(), Some("/etc/ca.pem".as_ref()));
+        let line = r#"remote-header = ["authorization=…", "team=…"]"#;
+        assert!(text.contains(line), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+
+    #[test]
+    fn a_wrong_header_is_not_shown_either() {
+        let variables = [("MAELSTROM_REMOTE_HEADER", "Bearer secret")];
+        let error = decide(RemoteArguments::default(), &variables).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "environment variable MAELSTROM_REMOTE_HEADER: `…` is not a value for \
+             `remote-header`: expected NAME=VALUE, such as `authorization=Bearer …`; several as \
+             an array, or in lines"
+        );
+    }
+}

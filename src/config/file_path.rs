@@ -1,0 +1,29 @@
+//! Files as configuration values.
+
+use super::value::{Literal, Value};
+use std::path::PathBuf;
+
+/// A file, absolute or relative to where the program was called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilePath(pub PathBuf);
+
+impl Value for FilePath {
+    fn expected() -> String {
+        "the path of a file".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| Self(text.into()))
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Text(text) => Self::from_text(text),
+            _ => None,
+        }
+    }
+
+    fn to_toml(&self) -> String {
+        ::toml::Value::String(self.0.to_string_lossy().into_owned()).to_string()
+    }
+}
