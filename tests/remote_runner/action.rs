@@ -12,7 +12,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 
 /// A place where layers are built and actions laid out.
@@ -29,7 +29,8 @@ pub struct Action {
 
 impl Workshop {
     pub fn new() -> Self {
-        let temporary = tempfile::tempdir().unwrap();
+        // Where programs that were built can be linked to.
+        let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         // A worker's user is not always the one who made this directory.
         fs::set_permissions(temporary.path(), Permissions::from_mode(0o755)).unwrap();
         let store = Store::open(&temporary.path().join("store"), 1 << 30).unwrap();
@@ -113,21 +114,24 @@ impl Workshop {
             jobs: jobs.collect(),
             inline_limit: 1000,
         };
-        let program = Utf8PathBuf::from(env!("CARGO_BIN_EXE_cargo-maelstrom"));
-        let kit = Kit::of(&self.store, program).unwrap();
+        let kit = kit();
         let command = kit.command();
         let inputs = Inputs::new(self.store.clone(), kit);
         let directory = self.temporary.path().join(name);
         for (path, file) in inputs.of(&batch).unwrap() {
             let to = directory.join(path);
             fs::create_dir_all(to.parent().unwrap()).unwrap();
+            let mode = if file.executable { 0o755 } else { 0o644 };
             match &file.content {
                 Content::File(from) => {
+                    let has_mode = fs::metadata(from).unwrap().permissions().mode() & 0o777 == mode;
+                    if has_mode && fs::hard_link(from, &to).is_ok() {
+                        continue;
+                    }
                     fs::copy(from, &to).unwrap();
                 }
                 other => fs::write(&to, inputs.read(other).unwrap()).unwrap(),
             }
-            let mode = if file.executable { 0o755 } else { 0o644 };
             fs::set_permissions(&to, Permissions::from_mode(mode)).unwrap();
         }
         Action { directory, command }
@@ -154,13 +158,15 @@ impl Action {
     }
 }
 
-/// A layer with the mount points of a container that has nothing.
-pub fn bare_layer() -> LayerSpec {
-    LayerSpec::Stubs {
-        stubs: ["/action/", "/proc/", "/sys/", "/tmp/", "/dev/null"]
-            .map(str::to_owned)
-            .to_vec(),
-    }
+/// The runner that is tested; its programs are large, so that their digests are found out
+/// once.
+fn kit() -> Kit {
+    static KIT: LazyLock<Kit> = LazyLock::new(|| {
+        let temporary = tempfile::tempdir().unwrap();
+        let store = Store::open(temporary.path(), 1 << 30).unwrap();
+        Kit::of(&store, env!("CARGO_BIN_EXE_cargo-maelstrom").into()).unwrap()
+    });
+    KIT.clone()
 }
 
 /// How many regular files there are below a directory.
