@@ -14,15 +14,21 @@
 //! The [`runner`] is this very program, so that both ends agree on all of this, and what
 //! is in the files above has no other version.
 
+mod action;
 mod batch;
+mod execution;
+mod executor;
 mod input;
 mod kit;
+mod ledger;
 mod pack;
+mod presence;
 mod record;
 pub mod runner;
 mod trees;
 
 pub use batch::{Batch, NotABatch, NotPortable};
+pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
 pub use input::{Content, InputError, InputFile, InputRoot, Inputs};
 pub use kit::{Kit, KitError};
 pub use record::{Ending, Record, RecordError};
