@@ -1,6 +1,6 @@
 //! Runs tests and other jobs, each in its own rootless micro-container.
 //!
-//! The programs are `cargo maelstrom` and `maelstrom-run`. A program of your own can run
+//! The programs are `cargo maelstrom`, `maelstrom-run` and `maelstrom-worker`. A program of your own can run
 //! jobs as well, on this machine: it describes each by a [`JobSpec`], and awaits its
 //! [`Outcome`] from a [`Client`].
 //!
@@ -86,6 +86,7 @@ pub mod report;    // what people and programs see
 pub mod run;       // the conductor: wires the rooms together
 pub mod client;    // running jobs, for other programs too
 pub mod jobs;      // maelstrom-run
+pub mod worker;    // maelstrom-worker
 
 pub use client::{Client, ClientError, ClientSettings};
 pub use executor::{Outcome, Status};

@@ -18,6 +18,7 @@ mod options;
 mod patterns;
 mod remote;
 mod settings;
+mod worker;
 
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
@@ -29,6 +30,7 @@ pub use options::{Action, DoctorOptions, Options, Selection};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use remote::RemoteArguments;
 pub use settings::Settings;
+pub use worker::{WorkerAction, WorkerOptions};
 
 use crate::config::Surroundings;
 use arguments::{Arguments, DoctorArguments};

@@ -27,8 +27,8 @@ pub enum Problem {
     #[error("nobody answers there ({0}); check that the engine runs, and `remote`")]
     Unreachable(String),
     #[error(
-        "its connections end at once ({0}); check that it is an engine, and whether it wants \
-         `grpcs://` instead of `grpc://` in `remote`"
+        "it ends connections ({0}); check that it is an engine, and whether it wants TLS \
+         (`grpcs://` in `remote`) or to see your certificate (`remote-tls-client-cert`)"
     )]
     HungUp(String),
     #[error(
@@ -102,8 +102,8 @@ impl Problem {
                 | Code::Aborted
                 | Code::DeadlineExceeded
                 | Code::Cancelled => true,
-                // The connection's trouble, not the engine's word.
-                Code::Unknown | Code::Internal => status.source().is_some(),
+                // The connection's trouble.
+                Code::Internal => status.source().is_some(),
                 _ => false,
             },
             _ => false,
@@ -152,6 +152,10 @@ impl From<Status> for Problem {
         }
         let message = status.message().to_owned();
         match status.code() {
+            // The connection's word, not the engine's.
+            Code::Cancelled | Code::Unknown if status.source().is_some() => {
+                Self::HungUp(status.source().map_or(message, innermost))
+            }
             Code::Unauthenticated => Self::Unauthenticated(message),
             Code::PermissionDenied => Self::Denied(message),
             _ => Self::Other(Box::new(status)),

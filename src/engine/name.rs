@@ -81,6 +81,11 @@ fn random_uuid() -> String {
     text
 }
 
+/// Eight hex digits that nobody foresees.
+pub fn random_word() -> String {
+    format!("{:08x}", random() >> 32)
+}
+
 /// A number that nobody foresees: the standard library seeds its hash maps so.
 pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()

@@ -222,6 +222,9 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
 
 /// The program's own log: what it does and when, on stderr.
 pub(crate) fn start_log(level: LogLevel) {
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::filter::filter_fn;
+    use tracing_subscriber::layer::SubscriberExt;
     let level = match level {
         LogLevel::Off => return,
         LogLevel::Error => tracing::Level::ERROR,
@@ -230,13 +233,20 @@ pub(crate) fn start_log(level: LogLevel) {
         LogLevel::Debug => tracing::Level::DEBUG,
         LogLevel::Trace => tracing::Level::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let layer = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(false)
         .with_target(false)
-        .with_timer(tracing_subscriber::fmt::time::uptime())
-        .init();
+        .with_timer(tracing_subscriber::fmt::time::uptime());
+    // Libraries have much to say about each message that they send.
+    let library = level.min(tracing::Level::WARN);
+    let is_shown = filter_fn(move |metadata| {
+        let is_own = metadata.target().starts_with("maelstrom");
+        *metadata.level() <= if is_own { level } else { library }
+    });
+    let subscriber = tracing_subscriber::registry().with(layer.with_filter(is_shown));
+    // There is one already only if a program that uses this library has its own.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 async fn conduct(

@@ -1,7 +1,11 @@
-//! Runs on a real engine: `buildbox-casd`, which executes actions itself, in sandboxes of its
-//! own. Of our program there is only what travels in the action's input.
+//! Runs on real engines: on `buildbox-casd`, which executes actions itself, in sandboxes of its
+//! own where of our program there is only what travels in the action's input; and on BuildGrid,
+//! with workers of our own.
 
 mod casd;
+mod cluster;
+#[path = "../fixture/engine.rs"]
+mod engine;
 mod faults;
 #[path = "../fixture/mod.rs"]
 mod fixture;
@@ -9,3 +13,5 @@ mod fixture;
 mod need;
 mod results;
 mod uploads;
+#[path = "../cluster/worker.rs"]
+mod worker;

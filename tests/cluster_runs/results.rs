@@ -14,9 +14,9 @@ fn remotely(project: &Project, engine: &Casd, arguments: &[&str]) -> Run {
 fn the_same_tests_pass_and_fail_on_an_engine_as_here() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
-    for name in ["outcomes", "plain", "containers"] {
+    for name in ["outcomes", "together"] {
         let project = Project::shared(name);
-        let arguments = ["--no-fail-fast", "--timeout=5"];
+        let arguments = ["--no-fail-fast", "--timeout=3"];
         let here = project.events(&arguments);
         let there = remotely(&project, &engine, &arguments);
         assert_eq!(here.statuses(), there.statuses(), "{there}{}", engine.log());

@@ -115,12 +115,16 @@ impl Conductor {
                     .iter()
                     .all(|(id, case)| started_tests.start(*id, case.clone(), repeat))
             };
+            let started = async {
+                // What it gives holds a lock, which must not live on.
+                let _ = is_running.wait_for(|is_running| *is_running).await;
+            };
             let run = executor.run(&jobs, limit, priority, &running);
             tokio::pin!(run);
             let outcomes = tokio::select! {
                 biased;
                 outcomes = &mut run => start_all().then_some(outcomes),
-                _ = is_running.wait_for(|is_running| *is_running) => {
+                () = started => {
                     if start_all() {
                         Some(run.await)
                     } else {

@@ -1,0 +1,424 @@
+//! Blobs to and from a server of this test's own, which compresses, cuts and confuses.
+
+use maelstrom::engine::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
+use maelstrom::engine::bytestream::{
+    QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
+    WriteResponse,
+};
+use maelstrom::engine::reapi::capabilities_server::{Capabilities, CapabilitiesServer};
+use maelstrom::engine::reapi::content_addressable_storage_server::{
+    ContentAddressableStorage as Storage, ContentAddressableStorageServer as StorageServer,
+};
+use maelstrom::engine::reapi::{self, compressor};
+use maelstrom::engine::{Blob, Engine, EngineSettings, Problem, Progress};
+use maelstrom::store::Digest;
+use std::collections::{HashMap, VecDeque};
+use std::net::Ipv4Addr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::{Request, Response, Status, Streaming};
+
+/// What a server does instead of what it should, once each.
+enum Trouble {
+    Unavailable,
+    /// Ends a stream after so many bytes.
+    Cut(usize),
+    /// Sends something else.
+    Damage,
+}
+
+#[derive(Default)]
+struct Shelf {
+    zstd: bool,
+    token: Option<&'static str>,
+    blobs: Mutex<HashMap<String, Vec<u8>>>,
+    /// What has come of uploads.
+    begun: Mutex<HashMap<String, Vec<u8>>>,
+    troubles: Mutex<VecDeque<Trouble>>,
+    /// Bytes that came in streams.
+    received: AtomicUsize,
+    /// Bytes that went in streams.
+    sent: AtomicUsize,
+}
+
+#[derive(Clone)]
+struct Server(Arc<Shelf>);
+
+impl Shelf {
+    fn with(troubles: impl IntoIterator<Item = Trouble>) -> Self {
+        Self {
+            troubles: Mutex::new(troubles.into_iter().collect()),
+            ..Self::default()
+        }
+    }
+
+    fn trouble(&self) -> Option<Trouble> {
+        self.troubles.lock().unwrap().pop_front()
+    }
+
+    fn put(&self, digest: Option<reapi::Digest>, content: Vec<u8>) {
+        let digest = digest.unwrap();
+        assert_eq!(Digest::of(&content).hex(), digest.hash);
+        self.blobs.lock().unwrap().insert(digest.hash, content);
+    }
+}
+
+/// Serves until the test ends.
+async fn serve(shelf: Shelf) -> (Arc<Shelf>, EngineSettings) {
+    let shelf = Arc::new(shelf);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = Server(Arc::clone(&shelf));
+    tokio::spawn(
+        tonic::transport::Server::builder()
+            .add_service(CapabilitiesServer::new(server.clone()))
+            .add_service(StorageServer::new(server.clone()).max_decoding_message_size(16 << 20))
+            .add_service(ByteStreamServer::new(server))
+            .serve_with_incoming(TcpListenerStream::new(listener)),
+    );
+    let endpoint = format!("grpc://127.0.0.1:{port}").parse().unwrap();
+    (shelf, EngineSettings::new(endpoint))
+}
+
+async fn connect(shelf: Shelf) -> (Arc<Shelf>, Engine) {
+    let (shelf, settings) = serve(shelf).await;
+    (shelf, Engine::connect(&settings).await.unwrap())
+}
+
+/// Text that zstd makes small, but not the same at every place.
+fn text(size: usize) -> Vec<u8> {
+    let numbers = (0_u32..).flat_map(|number| number.to_string().into_bytes());
+    numbers.take(size).collect()
+}
+
+/// Uploads what has this content, and reads it again.
+async fn there_and_back(engine: &Engine, content: &[u8]) {
+    let blob = Blob::of(content.to_vec());
+    let progress = Arc::new(Progress::default());
+    let size = content.len() as u64;
+    let uploaded = engine.upload([blob.clone()], &progress).await.unwrap();
+    assert_eq!(uploaded.bytes, size);
+    assert_eq!((progress.done(), progress.total()), (size, size));
+    assert!(engine.read(blob.digest).await.unwrap() == content);
+}
+
+#[tokio::test]
+async fn large_blobs_travel_compressed_where_the_engine_knows_zstd() {
+    let (shelf, engine) = connect(Shelf {
+        zstd: true,
+        ..Shelf::default()
+    })
+    .await;
+    there_and_back(&engine, &text(5 << 20)).await;
+    let (received, sent) = (&shelf.received, &shelf.sent);
+    assert!(received.load(Ordering::Relaxed) < 3 << 20, "{received:?}");
+    assert!(sent.load(Ordering::Relaxed) < 3 << 20, "{sent:?}");
+}
+
+#[tokio::test]
+async fn an_upload_that_is_cut_goes_on_where_it_was() {
+    let content = text(5 << 20);
+    let (shelf, engine) =
+        connect(Shelf::with([Trouble::Cut(2 << 20), Trouble::Cut(1 << 20)])).await;
+    there_and_back(&engine, &content).await;
+    assert_eq!(shelf.received.load(Ordering::Relaxed), content.len());
+}
+
+#[tokio::test]
+async fn a_compressed_upload_that_is_cut_starts_anew() {
+    let (_, engine) = connect(Shelf {
+        zstd: true,
+        ..Shelf::with([Trouble::Cut(100 << 10)])
+    })
+    .await;
+    there_and_back(&engine, &text(5 << 20)).await;
+}
+
+#[tokio::test]
+async fn a_download_that_is_cut_goes_on_where_it_was() {
+    for zstd in [false, true] {
+        let content = text(5 << 20);
+        let (shelf, engine) = connect(Shelf {
+            zstd,
+            ..Shelf::default()
+        })
+        .await;
+        let blob = Blob::of(content.clone());
+        engine
+            .upload([blob.clone()], &Arc::default())
+            .await
+            .unwrap();
+        shelf.troubles.lock().unwrap().extend([
+            Trouble::Cut(600 << 10),
+            Trouble::Unavailable,
+            Trouble::Cut(600 << 10),
+        ]);
+        assert!(engine.read(blob.digest).await.unwrap() == content);
+        if !zstd {
+            assert_eq!(shelf.sent.load(Ordering::Relaxed), content.len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_arrives_damaged_is_fetched_again() {
+    let (shelf, engine) = connect(Shelf::default()).await;
+    for size in [1000, 3 << 20] {
+        let blob = Blob::of(text(size));
+        engine
+            .upload([blob.clone()], &Arc::default())
+            .await
+            .unwrap();
+        shelf.troubles.lock().unwrap().push_back(Trouble::Damage);
+        assert!(engine.read(blob.digest).await.unwrap() == text(size));
+        assert!(shelf.troubles.lock().unwrap().is_empty());
+    }
+}
+
+#[tokio::test]
+async fn many_small_blobs_go_in_batches_and_a_busy_engine_is_asked_again() {
+    let (_, engine) = connect(Shelf::with([Trouble::Unavailable])).await;
+    let blobs: Vec<_> = (0..3000_u32)
+        .map(|number| Blob::of([number.to_ne_bytes().to_vec(), text(4000)].concat()))
+        .collect();
+    let uploaded = engine.upload(blobs.clone(), &Arc::default()).await.unwrap();
+    assert_eq!(uploaded.blobs, 3000);
+    let digests = blobs.iter().map(|blob| blob.digest);
+    assert_eq!(engine.read_all(digests).await.unwrap().len(), 3000);
+}
+
+#[tokio::test]
+async fn a_token_opens_the_door_and_the_lack_of_it_is_told() {
+    let (_, mut settings) = serve(Shelf {
+        token: Some("Bearer right"),
+        ..Shelf::default()
+    })
+    .await;
+    for wrong in [None, Some("authorization=Bearer expired")] {
+        settings.headers = wrong
+            .map(|header| header.parse().unwrap())
+            .into_iter()
+            .collect();
+        let error = Engine::connect(&settings).await.unwrap_err();
+        assert!(
+            matches!(error.problem, Problem::Unauthenticated(_)),
+            "{error:?}"
+        );
+        assert!(error.to_string().contains("`remote-header = "), "{error}");
+        assert!(!error.to_string().contains("expired"), "{error}");
+    }
+    settings.headers = vec!["authorization=Bearer right".parse().unwrap()];
+    let engine = Engine::connect(&settings).await.unwrap();
+    let error = engine.needs_execution().unwrap_err();
+    assert!(matches!(error.problem, Problem::CannotExecute), "{error:?}");
+}
+
+#[tonic::async_trait]
+impl Capabilities for Server {
+    async fn get_capabilities(
+        &self,
+        request: Request<reapi::GetCapabilitiesRequest>,
+    ) -> Result<Response<reapi::ServerCapabilities>, Status> {
+        let given = request.metadata().get("authorization");
+        let given = given.map(|value| value.to_str().unwrap());
+        if self.0.token.is_some() && given != self.0.token {
+            return Err(Status::unauthenticated("no valid token"));
+        }
+        let zstd = self.0.zstd.then_some(compressor::Value::Zstd.into());
+        Ok(Response::new(reapi::ServerCapabilities {
+            cache_capabilities: Some(reapi::CacheCapabilities {
+                supported_compressors: zstd.into_iter().collect(),
+                ..reapi::CacheCapabilities::default()
+            }),
+            ..reapi::ServerCapabilities::default()
+        }))
+    }
+}
+
+type Stream<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
+
+#[tonic::async_trait]
+impl ByteStream for Server {
+    type ReadStream = Stream<ReadResponse>;
+
+    async fn read(
+        &self,
+        request: Request<ReadRequest>,
+    ) -> Result<Response<Self::ReadStream>, Status> {
+        let request = request.into_inner();
+        let mut parts = request.resource_name.rsplit('/');
+        let hash = parts.nth(1).unwrap();
+        let content = self.0.blobs.lock().unwrap()[hash].clone();
+        let mut content = content[request.read_offset as usize..].to_vec();
+        let mut end = usize::MAX;
+        match self.0.trouble() {
+            Some(Trouble::Unavailable) => return Err(Status::unavailable("busy")),
+            Some(Trouble::Cut(after)) => end = after,
+            Some(Trouble::Damage) => content[0] ^= 1,
+            None => {}
+        }
+        if request.resource_name.contains("compressed-blobs/zstd") {
+            content = zstd::encode_all(&*content, 1).unwrap();
+        }
+        let is_cut = end < content.len();
+        content.truncate(end);
+        self.0.sent.fetch_add(content.len(), Ordering::Relaxed);
+        let pieces = content.chunks(100_000).map(|piece| {
+            Ok(ReadResponse {
+                data: piece.to_vec(),
+            })
+        });
+        let cut = is_cut.then(|| Err(Status::unavailable("cut")));
+        let pieces: Vec<_> = pieces.chain(cut).collect();
+        Ok(Response::new(tokio_stream::iter(pieces)))
+    }
+
+    async fn write(
+        &self,
+        request: Request<Streaming<WriteRequest>>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        let mut stream = request.into_inner();
+        let end = match self.0.trouble() {
+            Some(Trouble::Cut(after)) => after,
+            _ => usize::MAX,
+        };
+        let (mut resource, mut came) = (String::new(), 0);
+        while let Some(message) = stream.message().await? {
+            if resource.is_empty() {
+                resource = message.resource_name;
+            }
+            if came + message.data.len() > end {
+                return Err(Status::unavailable("cut"));
+            }
+            came += message.data.len();
+            self.0
+                .received
+                .fetch_add(message.data.len(), Ordering::Relaxed);
+            let mut begun = self.0.begun.lock().unwrap();
+            let content = begun.entry(resource.clone()).or_default();
+            assert_eq!(message.write_offset as usize, content.len());
+            content.extend(message.data);
+            if message.finish_write {
+                let committed_size = content.len() as i64;
+                let content = if resource.contains("compressed-blobs/zstd") {
+                    zstd::decode_all(&**content).unwrap()
+                } else {
+                    content.clone()
+                };
+                let hash = resource.rsplit('/').nth(1).unwrap().to_owned();
+                let digest = reapi::Digest {
+                    hash,
+                    ..reapi::Digest::default()
+                };
+                self.0.put(Some(digest), content);
+                return Ok(Response::new(WriteResponse { committed_size }));
+            }
+        }
+        Err(Status::unavailable("the client is gone"))
+    }
+
+    async fn query_write_status(
+        &self,
+        request: Request<QueryWriteStatusRequest>,
+    ) -> Result<Response<QueryWriteStatusResponse>, Status> {
+        let begun = self.0.begun.lock().unwrap();
+        let content = begun.get(&request.get_ref().resource_name);
+        let content = content.ok_or_else(|| Status::not_found("no such upload"))?;
+        Ok(Response::new(QueryWriteStatusResponse {
+            committed_size: content.len() as i64,
+            complete: false,
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl Storage for Server {
+    type GetTreeStream = Stream<reapi::GetTreeResponse>;
+    type GetChunkMappingStream = Stream<reapi::GetChunkMappingResponse>;
+
+    async fn find_missing_blobs(
+        &self,
+        request: Request<reapi::FindMissingBlobsRequest>,
+    ) -> Result<Response<reapi::FindMissingBlobsResponse>, Status> {
+        let mut missing = request.into_inner().blob_digests;
+        let blobs = self.0.blobs.lock().unwrap();
+        missing.retain(|digest| !blobs.contains_key(&digest.hash));
+        Ok(Response::new(reapi::FindMissingBlobsResponse {
+            missing_blob_digests: missing,
+        }))
+    }
+
+    async fn batch_update_blobs(
+        &self,
+        request: Request<reapi::BatchUpdateBlobsRequest>,
+    ) -> Result<Response<reapi::BatchUpdateBlobsResponse>, Status> {
+        if let Some(Trouble::Unavailable) = self.0.trouble() {
+            return Err(Status::unavailable("busy"));
+        }
+        let mut responses = Vec::new();
+        for request in request.into_inner().requests {
+            self.0.put(request.digest.clone(), request.data);
+            responses.push(reapi::batch_update_blobs_response::Response {
+                digest: request.digest,
+                status: None,
+            });
+        }
+        Ok(Response::new(reapi::BatchUpdateBlobsResponse { responses }))
+    }
+
+    async fn batch_read_blobs(
+        &self,
+        request: Request<reapi::BatchReadBlobsRequest>,
+    ) -> Result<Response<reapi::BatchReadBlobsResponse>, Status> {
+        let is_damaged = matches!(self.0.trouble(), Some(Trouble::Damage));
+        let blobs = self.0.blobs.lock().unwrap();
+        let read = |digest: reapi::Digest| {
+            let mut data = blobs[&digest.hash].clone();
+            data[0] ^= u8::from(is_damaged);
+            reapi::batch_read_blobs_response::Response {
+                digest: Some(digest),
+                data,
+                ..reapi::batch_read_blobs_response::Response::default()
+            }
+        };
+        let responses = request.into_inner().digests.into_iter().map(read).collect();
+        Ok(Response::new(reapi::BatchReadBlobsResponse { responses }))
+    }
+
+    async fn get_tree(
+        &self,
+        _: Request<reapi::GetTreeRequest>,
+    ) -> Result<Response<Self::GetTreeStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn split_blob(
+        &self,
+        _: Request<reapi::SplitBlobRequest>,
+    ) -> Result<Response<reapi::SplitBlobResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn get_chunk_mapping(
+        &self,
+        _: Request<reapi::GetChunkMappingRequest>,
+    ) -> Result<Response<Self::GetChunkMappingStream>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn splice_blob(
+        &self,
+        _: Request<reapi::SpliceBlobRequest>,
+    ) -> Result<Response<reapi::SpliceBlobResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+
+    async fn register_chunk_mapping(
+        &self,
+        _: Request<Streaming<reapi::RegisterChunkMappingRequest>>,
+    ) -> Result<Response<reapi::RegisterChunkMappingResponse>, Status> {
+        Err(Status::unimplemented(""))
+    }
+}

@@ -1,0 +1,148 @@
+//! Workers as processes, and what they log.
+
+use crate::engine::Engine;
+use maelstrom::engine::random_word;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use tempfile::TempDir;
+
+/// A worker, killed with this value.
+pub struct Worker {
+    process: Child,
+    lines: Receiver<String>,
+    /// What has been read of its log.
+    pub log: String,
+}
+
+/// A name for workers of one test.
+pub fn new_pool() -> String {
+    format!("pool-{}", random_word())
+}
+
+/// A cache of its own.
+pub fn new_cache() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    // A worker of root has jobs that are nobody, who must get through.
+    fs::set_permissions(
+        directory.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
+    directory
+}
+
+impl Worker {
+    /// One that has registered.
+    pub fn start(engine: &Engine, pool: &str, cache: &TempDir) -> Self {
+        let mut worker = Self::of(
+            Self::command(cache)
+                .args(["--remote", &engine.endpoint(), "--slots", "2"])
+                .args(["--property", &format!("pool={pool}")]),
+        );
+        worker.wait_for("begins");
+        worker
+    }
+
+    /// The program with a cache and nothing of these tests' surroundings.
+    pub fn command(cache: &TempDir) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_maelstrom-worker"));
+        command
+            .args(["-c", "-", "--cache-root"])
+            .arg(cache.path())
+            .env("SECRET_OF_THE_WORKER", "xyzzy");
+        for (name, _) in std::env::vars() {
+            if name.starts_with("MAELSTROM") {
+                command.env_remove(name);
+            }
+        }
+        command
+    }
+
+    pub fn of(command: &mut Command) -> Self {
+        let mut process = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let stderr = BufReader::new(process.stderr.take().unwrap());
+        thread::spawn(move || {
+            for line in stderr.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self {
+            process,
+            lines,
+            log: String::new(),
+        }
+    }
+
+    /// Waits for the next line with this text.
+    #[track_caller]
+    pub fn wait_for(&mut self, text: &str) -> String {
+        loop {
+            let Ok(line) = self.lines.recv() else {
+                panic!("the worker ended without saying {text:?}:\n{}", self.log);
+            };
+            self.log.push_str(&line);
+            self.log.push('\n');
+            if line.contains(text) {
+                return line;
+            }
+        }
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
+    }
+
+    /// Waits for its end; the rest of its log is read.
+    pub fn end(&mut self) -> ExitStatus {
+        let status = self.process.wait().unwrap();
+        while let Ok(line) = self.lines.recv() {
+            self.log.push_str(&line);
+            self.log.push('\n');
+        }
+        status
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Waits until a process has this word in its command line.
+pub fn wait_for_process(word: &str) {
+    while !is_running(word) {
+        thread::yield_now();
+    }
+}
+
+/// Waits until no process has this word in its command line.
+pub fn wait_for_end_of(word: &str) {
+    while is_running(word) {
+        thread::yield_now();
+    }
+}
+
+fn is_running(word: &str) -> bool {
+    let own = PathBuf::from(format!("/proc/{}", std::process::id()));
+    fs::read_dir("/proc").unwrap().flatten().any(|process| {
+        process.path() != own
+            && fs::read(process.path().join("cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(word))
+    })
+}
