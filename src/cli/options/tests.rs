@@ -512,7 +512,7 @@ fn the_short_help_fits_two_screens_and_groups_the_options() {
     use clap::CommandFactory;
     let mut command = Arguments::command().term_width(110);
     let short = command.render_help().to_string();
-    assert!(short.lines().count() < 90, "{short}");
+    assert!(short.lines().count() <= 90, "{short}");
     let headings: Vec<_> = short
         .lines()
         .filter(|line| line.ends_with(':') && !line.starts_with(' '))
