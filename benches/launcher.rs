@@ -189,7 +189,7 @@ fn contained(
     tasks.block_on(runtime, async {
         let mut launchers = Vec::new();
         for _ in 0..SLOTS {
-            launchers.push(Launcher::start(Path::new("/proc/self/exe"), &config).await?);
+            launchers.push(Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?);
         }
         let started = Instant::now();
         let mut slots = tokio::task::JoinSet::new();

@@ -89,7 +89,14 @@ pub mod jobs;      // maelstrom-run
 pub mod worker;    // maelstrom-worker
 
 pub use client::{Client, ClientError, ClientSettings};
-pub use container::run_if_launcher;
 pub use executor::{Outcome, Status};
 pub use layer::ContainerError;
 pub use spec::{ContainerSpec, JobSpec, LayerSpec};
+
+/// Becomes what runs jobs, if this process was executed for that, and then never returns.
+/// Must be the first thing a program does that has a [`Client`], while it has one thread:
+/// jobs are run by processes that are the program itself, here and on other machines.
+pub fn run_if_launcher() {
+    container::run_if_launcher();
+    executor::remote::runner::run_if_runner();
+}

@@ -4,7 +4,7 @@ use maelstrom::cli::Request;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    maelstrom::container::run_if_launcher();
+    maelstrom::run_if_launcher();
     maelstrom::cargo::guard::run_if_guard();
     match Request::of_process() {
         Ok(Request::Test(options)) => maelstrom::run::run(&options).into(),

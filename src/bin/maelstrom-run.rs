@@ -4,7 +4,7 @@ use maelstrom::cli::JobOptions;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    maelstrom::container::run_if_launcher();
+    maelstrom::run_if_launcher();
     match JobOptions::of_process() {
         Ok(options) => maelstrom::jobs::run(&options),
         Err(error) => error.report().into(),

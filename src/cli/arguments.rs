@@ -1,9 +1,10 @@
 //! The command line as clap reads it. What it means is said in `options`.
 
 use super::cargo_arguments::CargoArguments;
+use super::cluster::ClusterArguments;
 use super::images::ImageArguments;
 use crate::config::{
-    ByteSize, Choice, Color, LogLevel, NoTests, Slots, StopAfter, Timeout, Ui, Value,
+    BatchTarget, ByteSize, Choice, Color, LogLevel, NoTests, Slots, StopAfter, Timeout, Ui, Value,
 };
 use camino::Utf8PathBuf;
 use clap::{
@@ -39,6 +40,9 @@ pub struct Arguments {
     pub cargo: CargoArguments,
     #[command(flatten)]
     pub running: Running,
+
+    #[command(flatten)]
+    pub distributing: Distributing,
     #[command(flatten)]
     pub showing: Showing,
     #[command(flatten)]
@@ -145,6 +149,17 @@ pub struct Running {
     /// Run documentation tests instead, with `cargo test --doc`, outside containers
     #[arg(long, group = "action")]
     pub doc: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Running")]
+pub struct Distributing {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    /// Give a worker tests that should take so long together (default: 1)
+    #[arg(long, value_name = "SECONDS", value_parser = value::<BatchTarget>, hide_short_help = true)]
+    pub batch_target: Option<BatchTarget>,
 }
 
 #[derive(Debug, clap::Args)]

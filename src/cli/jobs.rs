@@ -1,6 +1,7 @@
 //! The command line of `maelstrom-run`.
 
 use super::arguments::{SharedConfiguring, value};
+use super::cluster::ClusterArguments;
 use super::error::CliError;
 use super::images::{ImageArguments, user_cache};
 use super::options::given;
@@ -8,6 +9,7 @@ use crate::config::{
     ByteSize, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots, Surroundings,
     Values,
 };
+use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
@@ -81,6 +83,9 @@ struct Arguments {
     #[command(flatten)]
     images: ImageArguments,
 
+    #[command(flatten)]
+    cluster: ClusterArguments,
+
     /// Print all configuration values and where they come from
     #[arg(short = 'P', long)]
     print_config: bool,
@@ -109,6 +114,8 @@ pub struct JobOptions {
     /// In bytes.
     pub cache_size: u64,
     pub images: ImageSettings,
+    /// The engine that jobs are run on. `None`: they are run here.
+    pub remote: Option<RemoteSettings>,
     pub log_level: LogLevel,
 }
 
@@ -169,6 +176,7 @@ impl JobOptions {
             ByteSize(10 << 30),
         )?;
         let images = arguments.images.decide(&mut values, surroundings)?;
+        let remote = arguments.cluster.decide(&mut values, &slots)?;
         let log_level = values.take(
             "log-level",
             given("--log-level", arguments.shared.log_level),
@@ -202,6 +210,7 @@ impl JobOptions {
             cache_root: cache_root.value.0,
             cache_size: cache_size.value.0,
             images,
+            remote,
             log_level: log_level.value,
         })
     }

@@ -7,6 +7,7 @@
 mod after_dashes;
 mod arguments;
 mod cargo_arguments;
+mod cluster;
 mod error;
 mod exit_code;
 mod habits;

@@ -258,6 +258,7 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
     let Arguments {
         selecting,
         running,
+        distributing,
         showing,
         configuring,
         ..
@@ -284,6 +285,8 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
         inline_limit: given("--inline-limit", showing.inline_limit),
         cache_size: given("--cache-size", configuring.cache_size),
         images: configuring.images.clone(),
+        cluster: distributing.cluster.clone(),
+        batch_target: given("--batch-target", distributing.batch_target),
         ui: switch("--quiet", showing.quiet || after.quiet, Ui::Quiet)
             .or(given("--ui", showing.ui)),
         color: given::<Color>("--color", after.color.or(showing.color)),

@@ -7,8 +7,8 @@ use crate::engine::{Endpoint, EngineSettings, Header};
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArguments {
-    /// The engine: a service that speaks the Remote Execution API
-    #[arg(long, value_name = "grpc[s]://HOST:PORT[/INSTANCE]", value_parser = endpoint)]
+    /// The engine, which speaks the Remote Execution API: grpc[s]://HOST:PORT[/INSTANCE]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub remote: Option<Endpoint>,
 
     /// Send this header to the engine with every call; better kept in a configuration file or

@@ -1,10 +1,12 @@
 //! The configuration values of `cargo maelstrom`.
 
+use super::cluster::ClusterArguments;
 use super::images::ImageArguments;
 use crate::config::{
-    ByteSize, Color, ConfigError, ConfigFile, LogLevel, NoTests, Program, Setting, Slots,
-    StopAfter, Surroundings, Timeout, Ui, Values,
+    BatchTarget, ByteSize, Color, ConfigError, ConfigFile, LogLevel, NoTests, Program, Setting,
+    Slots, StopAfter, Surroundings, Timeout, Ui, Values,
 };
+use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
 
 const PROGRAM: Program = Program {
@@ -24,6 +26,10 @@ pub struct Settings {
     pub no_tests: Setting<NoTests>,
     /// Whether the output of tests that pass is shown.
     pub show_output: Setting<bool>,
+    /// The engine that tests are run on. `None`: they are run here.
+    pub remote: Option<RemoteSettings>,
+    /// How long the tests should take together that a worker is given at a time.
+    pub batch_target: Setting<BatchTarget>,
     /// How much of a test's output is kept, per stream.
     pub inline_limit: Setting<ByteSize>,
     /// How large the store may get.
@@ -45,6 +51,8 @@ pub(super) struct Given {
     pub inline_limit: Option<Setting<ByteSize>>,
     pub cache_size: Option<Setting<ByteSize>>,
     pub images: ImageArguments,
+    pub cluster: ClusterArguments,
+    pub batch_target: Option<Setting<BatchTarget>>,
     pub ui: Option<Setting<Ui>>,
     pub color: Option<Setting<Color>>,
     pub log_level: Option<Setting<LogLevel>>,
@@ -58,8 +66,8 @@ impl Settings {
         surroundings: &Surroundings,
     ) -> Result<(Self, String), ConfigError> {
         let mut values = Values::read(&PROGRAM, surroundings, file)?;
+        let slots = values.take("slots", given.slots, Slots(surroundings.cpus))?;
         let settings = Self {
-            slots: values.take("slots", given.slots, Slots(surroundings.cpus))?,
             timeout: values.take_optional("timeout", given.timeout)?,
             stop_after: values.take("stop-after", given.stop_after, StopAfter::NEVER)?,
             no_tests: values.take("no-tests", given.no_tests, NoTests::Fail)?,
@@ -67,9 +75,12 @@ impl Settings {
             inline_limit: values.take("inline-limit", given.inline_limit, ByteSize(1 << 20))?,
             cache_size: values.take("cache-size", given.cache_size, ByteSize(10 << 30))?,
             images: given.images.decide(&mut values, surroundings)?,
+            remote: given.cluster.decide(&mut values, &slots)?,
+            batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,
             ui: values.take("ui", given.ui, Ui::Auto)?,
             color: values.take("color", given.color, Color::Auto)?,
             log_level: values.take("log-level", given.log_level, LogLevel::Warn)?,
+            slots,
         };
         Ok((settings, values.finish()?))
     }

@@ -5,10 +5,12 @@ mod container;
 pub(crate) use container::ContainerBuilder;
 
 use crate::container::LauncherError;
-use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings};
+use crate::engine::EngineError;
+use crate::executor::remote::{RemoteError, RemoteExecutor, RemoteSettings};
+use crate::executor::{Container, Executors, Job, LocalExecutor, Outcome, Output, Settings};
 use crate::image::{ImageSettings, Images};
 use crate::layer::{ContainerError, LayerBuilder};
-use crate::schedule::Slots;
+use crate::schedule::{Rank, Slots};
 use crate::spec::{JobSpec, LayerSpec, Network};
 use crate::store::{Store, StoreError};
 use camino::Utf8PathBuf;
@@ -28,6 +30,9 @@ pub struct ClientSettings {
     pub cache_size: u64,
     /// How images of containers are had.
     pub images: ImageSettings,
+    /// The engine that runs jobs, all but those that need this machine. `None`: they run
+    /// here.
+    pub remote: Option<RemoteSettings>,
     /// Where relative paths of this machine start; an absolute path.
     pub project: Utf8PathBuf,
     /// Programs that every container gets besides its own layers, as by a layer of the
@@ -45,6 +50,7 @@ impl ClientSettings {
             images: ImageSettings::new(cache_root.join("containers"), |name| {
                 std::env::var_os(name)
             }),
+            remote: None,
             cache_root,
             cache_size: 10 << 30,
             project: current_directory().map_err(ClientError::Start)?,
@@ -73,8 +79,17 @@ pub enum ClientError {
         crate::container::doctor::remedy()
     )]
     Machine(LauncherError),
+    /// The engine cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("failed to start")]
     Start(#[source] io::Error),
+}
+
+impl From<EngineError> for ClientError {
+    fn from(error: EngineError) -> Self {
+        Self::Remote(error.into())
+    }
 }
 
 /// Runs jobs in containers of this machine, for use on one thread.
@@ -82,8 +97,11 @@ pub enum ClientError {
 /// The program that has one must call [`run_if_launcher`](crate::run_if_launcher) first
 /// thing in its `main`: the processes that make containers are that same program.
 pub struct Client {
-    pub(crate) executor: Rc<LocalExecutor>,
-    pub(crate) slots: Rc<Slots>,
+    pub(crate) executors: Executors,
+    /// For jobs that run here.
+    slots: Rc<Slots>,
+    /// For jobs that run elsewhere.
+    remote_slots: Rc<Slots>,
     pub(crate) builder: Arc<ContainerBuilder>,
     store: Store,
 }
@@ -92,6 +110,10 @@ impl Client {
     /// Opens the cache and makes sure that containers can be had. Must be called within
     /// a runtime of tokio that has I/O and time enabled.
     pub async fn start(settings: &ClientSettings) -> Result<Self, ClientError> {
+        let engine = match &settings.remote {
+            Some(remote) => Some((remote.connect().await?, remote)),
+            None => None,
+        };
         let store = Store::open(&settings.cache_root, settings.cache_size)?;
         let limits =
             Settings::of_process(store.trees(), settings.slots).map_err(ClientError::Start)?;
@@ -105,9 +127,22 @@ impl Client {
         });
         let layers = LayerBuilder::new(store.clone(), Images::new(settings.images.clone()));
         let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
+        let remote = match engine {
+            Some((engine, remote)) => {
+                let properties = remote.properties.clone();
+                let executor = RemoteExecutor::new(engine, properties, store.clone()).await?;
+                Some(Rc::new(executor))
+            }
+            None => None,
+        };
+        let remote_slots = settings.remote.as_ref().map_or(1, |remote| remote.slots);
         Ok(Self {
-            executor: Rc::new(executor),
+            executors: Executors {
+                local: Rc::new(executor),
+                remote,
+            },
             slots: Rc::new(Slots::new(settings.slots)),
+            remote_slots: Rc::new(Slots::new(remote_slots)),
             builder: Arc::new(builder),
             store,
         })
@@ -135,15 +170,29 @@ impl Client {
         }
         let job = executable(spec, Arc::new(container));
         let mut held = None;
+        let output = Output::Capture { limit };
+        let slots = self.slots_for(&job, &output);
         let turn = async {
-            let slots = self.slots.clone().take(spec.slots as usize).await;
+            let slots = slots.take(spec.slots as usize).await;
             Some(held.insert(slots).number())
         };
-        let outcome = self
-            .executor
-            .run(&job, Output::Capture { limit }, turn)
-            .await;
+        let outcome = self.executors.run(&job, output, priority(spec), turn).await;
         Ok(outcome.expect("it gets a slot"))
+    }
+
+    /// Where a job's slots come from.
+    pub(crate) fn slots_for(&self, job: &Job, output: &Output) -> Rc<Slots> {
+        match self.executors.remote_for(job, output) {
+            Some(_) => self.remote_slots.clone(),
+            None => self.slots.clone(),
+        }
+    }
+
+    /// How many jobs are worth having ready: while one runs on a slot, others get ready
+    /// for it or go away.
+    pub(crate) fn most_running(&self) -> usize {
+        let elsewhere = self.executors.remote.as_ref();
+        3 * self.slots.total() + elsewhere.map_or(0, |_| self.remote_slots.total())
     }
 }
 
@@ -154,6 +203,16 @@ impl Drop for Client {
         let _ = self.store.save();
         let _ = self.store.evict();
     }
+}
+
+/// The engine's word for a job's place in the queue: lower is earlier.
+pub(crate) fn priority(spec: &JobSpec) -> i32 {
+    let rank = Rank {
+        priority: spec.priority,
+        suspect: false,
+        estimate: spec.estimated_duration,
+    };
+    rank.for_engines()
 }
 
 /// A job ready to run.

@@ -30,7 +30,7 @@ pub use error::ConfigError;
 pub use escape::EscapeCharacter;
 pub use file_path::FilePath;
 pub use list::List;
-pub use number::{Slots, StopAfter, Timeout};
+pub use number::{BatchTarget, Slots, StopAfter, Timeout};
 pub use property::Property;
 pub use setting::{Setting, Source};
 pub use surroundings::Surroundings;

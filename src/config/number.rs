@@ -32,6 +32,32 @@ impl Value for Slots {
     }
 }
 
+/// How long the tests of a batch should take together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BatchTarget(pub Duration);
+
+impl BatchTarget {
+    pub const SECOND: Self = Self(Duration::from_secs(1));
+}
+
+impl Value for BatchTarget {
+    fn expected() -> String {
+        "a number of seconds, 0 for each test alone".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        Timeout::from_text(text).map(|seconds| Self(seconds.0))
+    }
+
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        Timeout::from_literal(literal).map(|seconds| Self(seconds.0))
+    }
+
+    fn to_toml(&self) -> String {
+        Timeout(self.0).to_toml()
+    }
+}
+
 /// How long a test may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Duration);

@@ -2,11 +2,12 @@
 
 use super::protocol::{Ended, LAUNCHER_NAME, LauncherConfig, Reply, Request, StepError};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::ffi::OsString;
 use std::io::{self, IoSlice, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -25,6 +26,24 @@ pub struct Launcher {
     network_reuse: bool,
     /// How many jobs it has been given.
     jobs: u32,
+}
+
+/// How to start a program that calls [`run_if_launcher`](super::run_if_launcher) first thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LauncherProgram {
+    /// The program, or a loader that is told which program to load.
+    pub executable: PathBuf,
+    /// For a loader; the last one is the program, called [`LAUNCHER_NAME`].
+    pub arguments: Vec<OsString>,
+}
+
+impl From<&Path> for LauncherProgram {
+    fn from(executable: &Path) -> Self {
+        Self {
+            executable: executable.to_owned(),
+            arguments: Vec::new(),
+        }
+    }
 }
 
 /// Why a launcher could not be started or be heard from.
@@ -49,9 +68,11 @@ pub enum JobEnd {
 }
 
 impl Launcher {
-    /// Starts a launcher and waits until it is ready for jobs. `program` is one
-    /// that calls [`run_if_launcher`](super::run_if_launcher) first thing.
-    pub async fn start(program: &Path, config: &LauncherConfig) -> Result<Self, LauncherError> {
+    /// Starts a launcher and waits until it is ready for jobs.
+    pub async fn start(
+        program: &LauncherProgram,
+        config: &LauncherConfig,
+    ) -> Result<Self, LauncherError> {
         let (mut launcher, message) = Self::spawn(program, config).map_err(LauncherError::Start)?;
         launcher
             .write_all(&message)
@@ -136,13 +157,14 @@ impl Launcher {
         }
     }
 
-    fn spawn(program: &Path, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
+    fn spawn(program: &LauncherProgram, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
         let message = config.encode()?;
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let socket = watch(ours, Interest::READABLE)?;
-        let starter = Command::new(program)
+        let starter = Command::new(&program.executable)
             .arg0(LAUNCHER_NAME)
+            .args(&program.arguments)
             .env_clear()
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())

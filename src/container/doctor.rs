@@ -172,7 +172,7 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
         network: NetworkKind::Loopback,
         binds: Vec::new(),
     };
-    let mut launcher = match Launcher::start(launcher, &config).await {
+    let mut launcher = match Launcher::start(&launcher.into(), &config).await {
         Ok(launcher) => launcher,
         Err(error) => return vec![no_container(&error)],
     };

@@ -34,20 +34,23 @@ mod sys;
 mod wire;
 mod written;
 
-pub use client::{JobEnd, Launcher, LauncherError};
+pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
 pub use protocol::{
-    Ended, HostBind, LauncherConfig, MountKind, MountStep, NetworkKind, Request, Root, StepError,
-    Usage,
+    Ended, HostBind, LAUNCHER_NAME, LauncherConfig, MountKind, MountStep, NetworkKind, Request,
+    Root, StepError, Usage,
 };
 pub use starter::give_to_jobs;
 pub use sys::die_of;
+
+use std::path::Path;
 
 /// Becomes a launcher if this process was executed as one, and then never
 /// returns. Must be the first thing a program does, while it has one thread.
 pub fn run_if_launcher() {
     if std::env::args_os()
         .next()
-        .is_some_and(|name| name == protocol::LAUNCHER_NAME)
+        // A loader that was told to load this program calls it by its path.
+        .is_some_and(|name| Path::new(&name).file_name() == Some(LAUNCHER_NAME.as_ref()))
     {
         starter::main();
     }

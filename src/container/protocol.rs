@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// argv\[0\] of a launcher: what makes this executable one.
+/// The last part of the argv\[0\] of a launcher: what makes this executable one.
 pub const LAUNCHER_NAME: &str = "maelstrom-launcher";
 
 /// What a launcher is for; fixed for its life.

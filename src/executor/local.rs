@@ -8,14 +8,14 @@ use super::output::{Collector, Output, Stream};
 use super::pool::Pool;
 use super::turn::Turn;
 use crate::container::{
-    Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
-    NetworkKind, Request, Root,
+    Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, LauncherProgram, MountKind,
+    MountStep, NetworkKind, Request, Root,
 };
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// Scratch space that a job gets however many slots there are, in bytes, unless
@@ -25,9 +25,8 @@ const LEAST_SCRATCH: u64 = 1 << 30;
 /// What is the same for all jobs of an executor.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// A program that calls [`run_if_launcher`](crate::container::run_if_launcher)
-    /// first thing: this one, mostly.
-    pub launcher: PathBuf,
+    /// This very program, mostly.
+    pub launcher: LauncherProgram,
     /// The directory of the store's trees.
     pub trees: PathBuf,
     /// Size of the space for what one job writes, in bytes.
@@ -51,7 +50,7 @@ impl Settings {
     pub fn of_process(trees: PathBuf, slots: usize) -> io::Result<Self> {
         use nix::sys::resource::{Resource, getrlimit};
         Ok(Self {
-            launcher: "/proc/self/exe".into(),
+            launcher: Path::new("/proc/self/exe").into(),
             trees,
             scratch_size: scratch_size(nix::sys::sysinfo::sysinfo()?.ram_total(), slots),
             open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
@@ -221,7 +220,7 @@ fn status(ended: &Ended) -> Status {
 }
 
 /// An error with its causes, on one line.
-fn describe(error: &dyn std::error::Error) -> String {
+pub(super) fn describe(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -1,12 +1,15 @@
 //! From a job to its outcome: the only room that knows both a job and a way to
 //! run it.
 
+mod executors;
 mod job;
 mod local;
 mod output;
 mod pool;
+pub mod remote;
 mod turn;
 
+pub use executors::Executors;
 pub use job::{Container, Job, Outcome, Status};
 pub use local::{LocalExecutor, Settings};
 pub use output::{Captured, Output, Sink, Stream};

@@ -73,7 +73,7 @@ pub enum Output {
 
 impl Output {
     /// Whether the job is at a terminal.
-    pub(super) fn is_terminal(&self) -> bool {
+    pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal(_))
     }
 }

@@ -4,7 +4,7 @@
 use super::input::Input;
 use super::terminal::{JobTerminal, UserTerminal};
 use super::{Ending, JobsError};
-use crate::client::{Client, executable};
+use crate::client::{Client, executable, priority};
 use crate::config::EscapeCharacter;
 use crate::executor::{Captured, Container, Job, Outcome, Output, Sink, Status, Stream};
 use crate::layer::ContainerError;
@@ -93,7 +93,12 @@ impl Conductor {
             }
             tokio::select! {
                 biased;
-                _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+                _ = interrupts.next() => {
+                    self.running.abort_all();
+                    while self.running.join_next().await.is_some() {}
+                    self.client.executors.settle().await;
+                    return Ok(Ending::INTERRUPTED);
+                }
                 Some(ended) = self.running.join_next() => {
                     if let Ok((outcome, held)) = ended {
                         self.print(&outcome).map_err(JobsError::Write)?;
@@ -142,9 +147,13 @@ impl Conductor {
         };
         let outcome = tokio::select! {
             biased;
-            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            outcome = self.client.executor.run(&job, output, ready(Some(0))) => outcome,
+            _ = interrupts.next() => None,
+            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
+        if outcome.is_none() {
+            self.client.executors.settle().await;
+            return Ok(Ending::INTERRUPTED);
+        }
         if let Some(error) = failure.borrow_mut().take() {
             return Err(JobsError::Write(error));
         }
@@ -179,7 +188,7 @@ impl Conductor {
             served = terminal.serve() => {
                 return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
             }
-            outcome = self.client.executor.run(&job, output, ready(Some(0))) => outcome,
+            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
         tokio::select! {
             biased;
@@ -342,21 +351,21 @@ impl Conductor {
     }
 
     fn start_jobs(&mut self) {
-        // While one runs on a slot, others get ready for it or go away.
-        while self.running.len() < 3 * self.client.slots.total() {
+        while self.running.len() < self.client.most_running() {
             let Some((spec, container)) = self.queue.pop() else {
                 break;
             };
-            let (executor, slots) = (self.client.executor.clone(), self.client.slots.clone());
             let job = executable(&spec, container);
+            let output = Output::Capture { limit: usize::MAX };
+            let executors = self.client.executors.clone();
+            let slots = self.client.slots_for(&job, &output);
             self.running.spawn_local(async move {
                 let mut held = None;
                 let turn = async {
                     let slots = slots.take(spec.slots as usize).await;
                     Some(held.insert(slots).number())
                 };
-                let output = Output::Capture { limit: usize::MAX };
-                let outcome = executor.run(&job, output, turn).await;
+                let outcome = executors.run(&job, output, priority(&spec), turn).await;
                 (outcome.expect("it gets a slot"), held)
             });
         }

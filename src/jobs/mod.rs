@@ -96,6 +96,7 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
             cache_root: options.cache_root.clone(),
             cache_size: options.cache_size,
             images: options.images.clone(),
+            remote: options.remote.clone(),
             project: current_directory().map_err(JobsError::Start)?,
             add_programs: options.add_programs.clone(),
         })

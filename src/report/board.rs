@@ -76,6 +76,10 @@ impl Board {
                 let text = format!("{image} ({} of {})", Bytes(*done), Bytes(*total));
                 self.packing = Some(("Downloading", text));
             }
+            Event::Uploading { done, total } => {
+                let text = format!("to the engine ({} of {})", Bytes(*done), Bytes(*total));
+                self.packing = Some(("Uploading", text));
+            }
             Event::RunningCommand { layer } => {
                 self.packing = Some(("Running", readable(layer.as_bytes(), false)));
             }

@@ -49,6 +49,13 @@ pub enum Event<'a> {
     RunningCommand {
         layer: &'a str,
     },
+    /// What tests need is being sent to the engine that runs them.
+    Uploading {
+        /// In bytes.
+        done: u64,
+        /// In bytes.
+        total: u64,
+    },
     /// No layer is being built any more, for now.
     Packed,
     /// So many more test cases (and repetitions) are waiting for a slot. Each

@@ -153,6 +153,7 @@ impl<W: Write + Send> Reporter for Json<W> {
             | Event::ListingStarted(_)
             | Event::Packing { .. }
             | Event::Downloading { .. }
+            | Event::Uploading { .. }
             | Event::RunningCommand { .. }
             | Event::Packed
             | Event::Queued(_)

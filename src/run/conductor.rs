@@ -6,6 +6,7 @@
 //! listings and tests (in containers). How each is begun is in [`building`] and
 //! [`queueing`], what comes of it in [`endings`].
 
+mod batching;
 mod building;
 mod endings;
 mod queueing;
@@ -19,11 +20,12 @@ use super::started::StartedTests;
 use super::test_container::ContainerBuilder;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::directive::{Directives, TestSpec};
-use crate::executor::{Container, Job, LocalExecutor, Outcome};
+use crate::executor::{Container, Executors, Job, Outcome};
 use crate::layer::ContainerError;
 use crate::listing::Listing;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
 use crate::schedule::{Held, History, Queue, Slots};
+use crate::store::Store;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -45,8 +47,15 @@ pub struct Parts {
     pub directives: Arc<Directives>,
     pub containers: Arc<ContainerBuilder>,
     pub lister: Lister,
-    pub executor: Rc<LocalExecutor>,
+    pub executors: Executors,
+    /// Room for jobs that run here.
     pub slots: usize,
+    /// Room for batches that run elsewhere.
+    pub remote_slots: usize,
+    /// How long the tests of such a batch should take.
+    pub batch_target: Duration,
+    /// What remembers how tests were divided into batches.
+    pub store: Store,
     pub history: History,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: Running,
@@ -112,6 +121,14 @@ pub struct Conductor {
     tests_handed_over: u64,
     started_tests: Rc<StartedTests>,
     slots: Rc<Slots>,
+    /// Tests to be run elsewhere that are in no batch yet.
+    unbatched: Vec<(Case, Arc<Container>)>,
+    batches: Queue<Batch>,
+    /// How many batches are elsewhere or wait for their turn to be.
+    batches_running: usize,
+    remote_slots: Rc<Slots>,
+    /// Whether something was on its way to the engine at the last tick.
+    uploading: bool,
     /// Containers known, by what they are made of.
     containers: HashMap<Ingredients, Group>,
     next_id: u64,
@@ -131,6 +148,14 @@ enum Work {
         container: Arc<Container>,
         repeat: Option<Repeat>,
     },
+}
+
+/// Tests that a worker runs together.
+struct Batch {
+    cases: Vec<Case>,
+    container: Arc<Container>,
+    repeat: Option<Repeat>,
+    priority: i32,
 }
 
 /// What a thread that prepares a container ends in.
@@ -170,6 +195,12 @@ enum EndedWork {
         /// None if it was not started.
         outcome: Option<Outcome>,
     },
+    Batch {
+        tests: Vec<(TestId, Case)>,
+        repeat: Option<Repeat>,
+        /// One for each test. None if they were not started.
+        outcomes: Option<Vec<Outcome>>,
+    },
 }
 
 impl Conductor {
@@ -177,6 +208,11 @@ impl Conductor {
         Self {
             started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
             slots: Rc::new(Slots::new(parts.slots)),
+            remote_slots: Rc::new(Slots::new(parts.remote_slots)),
+            unbatched: Vec::new(),
+            batches: Queue::default(),
+            batches_running: 0,
+            uploading: false,
             parts,
             started: Instant::now(),
             ending: Ending::default(),
@@ -206,7 +242,7 @@ impl Conductor {
         loop {
             self.start_work();
             let idle = self.preparing.is_empty() && self.running.is_empty();
-            if !building && idle && self.queue.is_empty() {
+            if !building && idle && self.queue.is_empty() && self.batches.is_empty() {
                 break;
             }
             tokio::select! {

@@ -25,7 +25,9 @@ use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
 use crate::config::{Color, LogLevel, NoTests};
 use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
-use crate::executor::LocalExecutor;
+use crate::engine::{Engine, EngineError};
+use crate::executor::remote::{RemoteError, RemoteExecutor};
+use crate::executor::{Executors, LocalExecutor};
 use crate::filter::PatternError;
 use crate::report::{self, Cancellation, ColorChoice, Event, Reporter, Ui};
 use crate::schedule::history::HistoryError;
@@ -65,6 +67,9 @@ pub enum SetUpError {
         crate::container::doctor::remedy()
     )]
     Machine(LauncherError),
+    /// The engine that tests are to be run on cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
     #[error("failed to write `{path}`")]
@@ -74,6 +79,12 @@ pub enum SetUpError {
     },
     #[error("failed to start")]
     Start(#[source] io::Error),
+}
+
+impl From<EngineError> for SetUpError {
+    fn from(error: EngineError) -> Self {
+        Self::Remote(error.into())
+    }
 }
 
 /// A test has no specification to print: which, and why.
@@ -177,6 +188,15 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     };
     let reporter = Rc::new(RefCell::new(reporter));
     let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
+    let remote = options.settings.remote.as_ref().filter(|_| !list_only);
+    let engine = match remote {
+        Some(remote) => Some(tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+            engine = remote.connect() => engine?,
+        }),
+        None => None,
+    };
     let preparation = tokio::select! {
         biased;
         // Dropped in the middle of it, the preparation ends Cargo.
@@ -187,7 +207,7 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     for warning in &preparation.warnings {
         reporter.borrow_mut().report(&Event::Warning(warning));
     }
-    let outcome = conduct(options, preparation, interrupts, &reporter, list_only).await;
+    let outcome = conduct(options, engine, preparation, interrupts, &reporter).await;
     let finished = reporter.borrow_mut().finish();
     let ending = outcome?;
     finished.map_err(|source| SetUpError::Write {
@@ -231,11 +251,12 @@ pub(crate) fn start_log(level: LogLevel) {
 
 async fn conduct(
     options: &Options,
+    engine: Option<Engine>,
     preparation: Preparation,
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
-    list_only: bool,
 ) -> Result<Ending, SetUpError> {
+    let list_only = options.action != Action::Run;
     let slots = options.settings.slots.value.0.get() as usize;
     let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
@@ -245,6 +266,14 @@ async fn conduct(
         .warm_up(network)
         .await
         .map_err(SetUpError::Machine)?;
+    let remote = match (engine, &options.settings.remote) {
+        (Some(engine), Some(remote)) => {
+            let store = preparation.store.clone();
+            Some(RemoteExecutor::new(engine, remote.properties.clone(), store).await?)
+        }
+        _ => None,
+    };
+    let remote = remote.map(Rc::new);
     let running = Running {
         repeat: options.repeat.get(),
         timeout: options
@@ -268,8 +297,14 @@ async fn conduct(
         directives: preparation.directives,
         containers: preparation.containers.clone(),
         lister: lister::Lister::new(preparation.store.clone()),
-        executor: Rc::new(executor),
+        executors: Executors {
+            local: Rc::new(executor),
+            remote: remote.clone(),
+        },
         slots,
+        remote_slots: options.settings.remote.as_ref().map_or(1, |r| r.slots),
+        batch_target: options.settings.batch_target.value.0,
+        store: preparation.store.clone(),
         history: preparation.history,
         reporter: reporter.clone(),
         running: running.clone(),
@@ -303,6 +338,9 @@ async fn conduct(
             None => ending.summary.cancelled = Some(Cancellation::Interrupted),
             Some(failed) => ending.summary.tally.errors += failed as u64,
         }
+    }
+    if let Some(remote) = remote {
+        tracing::info!("{} bytes were sent to the engine", remote.sent());
     }
     if let Err(error) = preparation.store.save() {
         tracing::warn!("{}", chain(&error));

@@ -1,5 +1,6 @@
 //! What runs next, on which slot, and the record that the order is learned from.
 
+pub mod batches;
 pub mod history;
 mod queue;
 mod slots;

@@ -16,6 +16,19 @@ pub struct Rank {
     pub estimate: Option<Duration>,
 }
 
+impl Rank {
+    /// As engines know it, which start what has the lower number: between -1000 and 0 for
+    /// jobs of the usual priority. So whoever else uses the engine is not put off for
+    /// longer than this is worth.
+    pub fn for_engines(&self) -> i32 {
+        const LONGEST: u128 = 500;
+        let tenths = self.estimate.map(|estimate| estimate.as_millis() / 100);
+        let length = tenths.map_or(LONGEST, |tenths| tenths.min(LONGEST)) as i32;
+        let suspect = if self.suspect { 500 } else { 0 };
+        -(i32::from(self.priority) * 1000 + suspect + length)
+    }
+}
+
 impl Ord for Rank {
     fn cmp(&self, other: &Self) -> Ordering {
         let length = |rank: &Self| rank.estimate.unwrap_or(Duration::MAX);
@@ -136,6 +149,22 @@ mod tests {
             order(&mut queue),
             ["urgent", "new", "failed", "long", "short"]
         );
+    }
+
+    #[test]
+    fn engines_are_told_the_same_order() {
+        let ranks = [
+            rank(1, false, Some(1)),
+            rank(0, true, None),
+            rank(0, true, Some(2)),
+            rank(0, false, None),
+            rank(0, false, Some(9)),
+            rank(0, false, Some(1)),
+            rank(-1, true, None),
+        ];
+        let numbers = ranks.map(|rank| rank.for_engines());
+        assert_eq!(numbers, [-1010, -1000, -520, -500, -90, -10, 0]);
+        assert!(ranks.is_sorted_by(|a, b| a > b));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Sandbox {
             network: NetworkKind::Loopback,
             binds: Vec::new(),
         };
-        Launcher::start(Path::new("/proc/self/exe"), &config).await?;
+        Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?;
         Ok(())
     }
 
@@ -171,7 +171,7 @@ impl Sandbox {
             crate::container::give_to_jobs(std::os::fd::AsFd::as_fd(output))
                 .map_err(LauncherError::Start)?;
         }
-        let mut launcher = Launcher::start(Path::new("/proc/self/exe"), &config).await?;
+        let mut launcher = Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?;
         match launcher.run(&request, stdout, stderr).await? {
             JobEnd::Ended(ended) => Ok(End::Ended(ended)),
             JobEnd::NotStarted(error) if error.step.starts_with("execute ") => {

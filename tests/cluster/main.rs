@@ -1,15 +1,19 @@
-//! Actions on a real engine, run by real workers.
+//! Actions on real engines, run by real workers, and runs of tests that are made of such
+//! actions.
 
 mod blobs;
 mod client;
 #[path = "../fixture/engine.rs"]
 mod engine;
 mod faults;
+#[path = "../fixture/mod.rs"]
+mod fixture;
 mod isolation;
 mod letting_in;
 #[path = "../fixture/need.rs"]
 mod need;
 mod results;
+mod runs;
 mod trouble;
 mod worker;
 

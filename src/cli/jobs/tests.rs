@@ -55,6 +55,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             cache_root: std::env::temp_dir().join("maelstrom/run"),
             cache_size: 10 << 30,
             images: ImageSettings::new(std::env::temp_dir().join("maelstrom/containers"), |_| None),
+            remote: None,
             log_level: LogLevel::Warn,
         }
     );
@@ -79,6 +80,7 @@ fn every_option_has_its_effect() {
                 accept_invalid_certificates: true,
                 ..ImageSettings::new("/depot", |_| None)
             },
+            remote: None,
             log_level: LogLevel::Debug,
         }
     );
@@ -250,7 +252,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
     );
     assert_eq!(
         told("timeout = 1"),
-        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, container-image-depot-root, accept-invalid-remote-container-tls-certs, log-level, escape-char"
+        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, log-level, escape-char"
     );
     assert!(told("slots = ").starts_with("FILE:1:9: "));
     assert_eq!(
@@ -278,6 +280,12 @@ cache-root = \"/c\"                                  # environment variable MAEL
 cache-size = \"2 GB\"                                # environment variable MAELSTROM_RUN_CACHE_SIZE
 container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
 accept-invalid-remote-container-tls-certs = false  # default
+# remote is not set                                # default
+remote-header = []                                 # default
+# remote-tls-ca is not set                         # default
+# remote-tls-client-cert is not set                # default
+# remote-tls-client-key is not set                 # default
+remote-platform = []                               # default
 log-level = \"warn\"                                 # default
 escape-char = '^]'                                 # default
 "

@@ -59,6 +59,7 @@ pub use error::{
 
 use camino::Utf8PathBuf;
 use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// What besides the files themselves decides where libraries are found.
@@ -104,6 +105,11 @@ impl Libraries {
             binaries.iter().map(|path| path.as_std_path()),
             context,
         )
+    }
+
+    /// The loader that a program names; `None` if it needs none.
+    pub fn loader(&self, program: &Path) -> Result<Option<PathBuf>, LibraryError> {
+        search::loader(self, program)
     }
 
     /// Programs as they would be found in `path` (a value of `PATH`, by default

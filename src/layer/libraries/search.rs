@@ -68,6 +68,15 @@ pub(super) fn closure<'a>(
     }
 }
 
+pub(super) fn loader(
+    libraries: &Libraries,
+    program: &Path,
+) -> Result<Option<PathBuf>, LibraryError> {
+    let metadata = fs::metadata(program).map_err(read_error(program))?;
+    let object = libraries.object(program, &metadata)?;
+    Ok(object.and_then(|object| object.interpreter.clone()))
+}
+
 /// A program as its loader sees it while starting it.
 pub(super) struct Process<'a> {
     pub(super) libraries: &'a Libraries,

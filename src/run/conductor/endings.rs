@@ -2,6 +2,7 @@
 
 use super::{Conductor, Ended, EndedWork, SAVE_EVERY, Work};
 use crate::cargo::Build;
+use crate::executor::Outcome;
 use crate::report::{self, Cancellation, Event, Repeat, Status, TestId};
 use crate::run::case::{self, Case};
 use crate::run::chain;
@@ -30,23 +31,48 @@ impl Conductor {
                 repeat,
                 outcome,
             } => {
-                self.tests_handed_over -= 1;
-                self.started_tests.ended(id);
-                let Some(outcome) = outcome else {
-                    self.ending.summary.not_run += 1;
-                    return;
-                };
-                let limit = self.parts.running.timeout(&case);
-                let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
-                if !matches!(verdict.status, Status::Error { .. }) {
-                    let passed = verdict.status == Status::Passed;
-                    self.parts
-                        .history
-                        .record(case.id(), verdict.duration, passed);
+                self.test_ended(id, &case, repeat, outcome);
+            }
+            EndedWork::Batch {
+                tests,
+                repeat,
+                outcomes,
+            } => {
+                self.batches_running -= 1;
+                let mut outcomes = outcomes.into_iter().flatten();
+                for (id, case) in tests {
+                    let outcome = outcomes.next();
+                    if let Some(outcome) = &outcome {
+                        self.pass_on_output(&case, outcome);
+                    }
+                    self.test_ended(id, &case, repeat, outcome);
                 }
-                self.finished(id, &case, repeat, &verdict);
             }
         }
+    }
+
+    fn test_ended(
+        &mut self,
+        id: TestId,
+        case: &Case,
+        repeat: Option<Repeat>,
+        outcome: Option<Outcome>,
+    ) {
+        self.tests_handed_over -= 1;
+        self.started_tests.ended(id);
+        let Some(outcome) = outcome else {
+            self.ending.summary.not_run += 1;
+            return;
+        };
+        let limit = self.parts.running.timeout(case);
+        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
+        if !matches!(verdict.status, Status::Error { .. }) {
+            let passed = verdict.status == Status::Passed;
+            self.parts
+                .history
+                .record(case.id(), verdict.duration, passed);
+        }
+        self.finished(id, case, repeat, &verdict);
     }
 
     pub(super) fn finished(
@@ -87,7 +113,12 @@ impl Conductor {
     pub(super) fn drop_waiting(&mut self) {
         let waiting = self.queue.drain();
         let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
-        self.ending.summary.not_run += tests.count() as u64;
+        let tests = tests.count();
+        let in_batches = self.batches.drain().map(|batch| batch.cases.len());
+        let in_batches = in_batches.sum::<usize>();
+        let unbatched = self.unbatched.len() * self.repeats().len();
+        self.unbatched.clear();
+        self.ending.summary.not_run += (tests + in_batches + unbatched) as u64;
     }
 
     /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
@@ -103,6 +134,8 @@ impl Conductor {
                 self.work_ended(ended);
             }
         }
+        self.parts.executors.settle().await;
+        self.batches_running = 0;
         self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();
         self.prepared_for.clear();
@@ -117,6 +150,7 @@ impl Conductor {
 
     pub(super) fn tick(&mut self) {
         self.started_tests.tell_slow();
+        self.tell_upload();
         if let Some(download) = self.parts.containers.download() {
             self.report(&Event::Downloading {
                 image: &download.name,

@@ -55,14 +55,12 @@ impl Conductor {
             self.ending.summary.not_run += repeats.len() as u64;
             return;
         }
-        let id = case.id();
-        let history = &self.parts.history;
-        let rank = Rank {
-            priority: 0,
-            suspect: history.last_failed(&id).unwrap_or(true),
-            estimate: history.estimate(&id),
-        };
         self.report(&Event::Queued(repeats.len() as u64));
+        if self.parts.executors.remote.is_some() && container.is_portable().is_ok() {
+            self.unbatched.push((case.clone(), container.clone()));
+            return;
+        }
+        let rank = self.rank(case);
         for repeat in repeats {
             let work = Work::Test {
                 case: case.clone(),
@@ -70,6 +68,15 @@ impl Conductor {
                 repeat,
             };
             self.queue.push(rank, work);
+        }
+    }
+
+    pub(super) fn rank(&self, case: &Case) -> Rank {
+        let (id, history) = (case.id(), &self.parts.history);
+        Rank {
+            priority: 0,
+            suspect: history.last_failed(&id).unwrap_or(true),
+            estimate: history.estimate(&id),
         }
     }
 
@@ -87,7 +94,7 @@ impl Conductor {
 
     pub(super) fn start_work(&mut self) {
         // While one runs on a slot, others get ready for it or go away.
-        while self.running.len() < 3 * self.slots.total() {
+        while self.running.len() - self.batches_running < 3 * self.slots.total() {
             let Some(work) = self.queue.pop() else {
                 break;
             };
@@ -104,6 +111,7 @@ impl Conductor {
                 } => self.start_test(case, &container, repeat),
             }
         }
+        self.start_batches();
     }
 
     pub(super) fn start_listing(
@@ -114,7 +122,7 @@ impl Conductor {
     ) {
         self.report(&Event::ListingStarted(case::view(&binary)));
         let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
-        let executor = self.parts.executor.clone();
+        let executor = self.parts.executors.local.clone();
         self.running.spawn_local(async move {
             let held = slots.take(1).await;
             let outcome = if started_tests.is_stopping() {
@@ -142,7 +150,7 @@ impl Conductor {
         let id = self.new_id();
         let job = self.parts.running.job(&case, container.clone());
         let output = self.output(&case);
-        let executor = self.parts.executor.clone();
+        let executor = self.parts.executors.local.clone();
         let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
         self.tests_handed_over += 1;
         self.running.spawn_local(async move {

@@ -1,0 +1,179 @@
+//! An action, as the messages that an engine knows it by.
+
+use super::OUTCOMES;
+use super::input::{Content, InputRoot};
+use crate::config::Property;
+use crate::engine::reapi::{self, Directory, DirectoryNode, FileNode, Platform, platform};
+use crate::executor::Job;
+use crate::store::Digest;
+use bazel_remote_apis::google::protobuf;
+use prost::Message;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// What a runner may take besides its jobs, in an action with a time limit.
+const SLACK: Duration = Duration::from_secs(60);
+
+/// An action and everything that it is made of.
+#[derive(Clone, Debug)]
+pub struct Action {
+    pub digest: Digest,
+    /// Each once.
+    pub blobs: BTreeMap<Digest, Content>,
+}
+
+impl Action {
+    /// The action that runs `command` in the directory `root`.
+    pub fn new(
+        root: InputRoot,
+        command: Vec<String>,
+        timeout: Option<Duration>,
+        properties: &[Property],
+    ) -> Self {
+        let mut blobs = BTreeMap::new();
+        let root = directory(root, &mut blobs);
+        let platform = (!properties.is_empty()).then(|| platform(properties));
+        #[expect(
+            deprecated,
+            reason = "engines of before version 2.1 and 2.2 look there"
+        )]
+        let command = reapi::Command {
+            arguments: command,
+            output_paths: vec![OUTCOMES.to_owned()],
+            output_files: vec![OUTCOMES.to_owned()],
+            platform: platform.clone(),
+            ..reapi::Command::default()
+        };
+        let action = reapi::Action {
+            command_digest: Some(add(&command, &mut blobs).into()),
+            input_root_digest: Some(root.into()),
+            timeout: timeout.map(|timeout| protobuf::Duration {
+                seconds: timeout.as_secs() as i64,
+                nanos: timeout.subsec_nanos() as i32,
+            }),
+            // Results are used again only if somebody asks for that.
+            do_not_cache: true,
+            platform,
+            ..reapi::Action::default()
+        };
+        Self {
+            digest: add(&action, &mut blobs),
+            blobs,
+        }
+    }
+}
+
+/// How long an action may take that runs these jobs, if there is a limit to all of them.
+pub fn timeout(jobs: &[Job]) -> Option<Duration> {
+    let limits: Option<Vec<Duration>> = jobs.iter().map(|job| job.timeout).collect();
+    Some(limits?.into_iter().sum::<Duration>() + SLACK)
+}
+
+fn platform(properties: &[Property]) -> Platform {
+    let mut properties = properties.to_vec();
+    // Engines may insist on it.
+    properties.sort();
+    let property = |property: Property| platform::Property {
+        name: property.key,
+        value: property.value,
+    };
+    Platform {
+        properties: properties.into_iter().map(property).collect(),
+    }
+}
+
+fn add(message: &impl Message, blobs: &mut BTreeMap<Digest, Content>) -> Digest {
+    let bytes = message.encode_to_vec();
+    let digest = Digest::of(&bytes);
+    blobs.insert(digest, Content::Bytes(bytes.into()));
+    digest
+}
+
+/// The digest of a directory, whose files and messages are added to the blobs.
+fn directory(files: InputRoot, blobs: &mut BTreeMap<Digest, Content>) -> Digest {
+    let mut message = Directory::default();
+    let mut below: BTreeMap<String, InputRoot> = BTreeMap::new();
+    for (path, file) in files {
+        if let Some((name, rest)) = path.split_once('/') {
+            let directory = below.entry(name.to_owned()).or_default();
+            directory.insert(rest.to_owned(), file);
+            continue;
+        }
+        message.files.push(FileNode {
+            name: path,
+            digest: Some(file.digest.into()),
+            is_executable: file.executable,
+            ..FileNode::default()
+        });
+        blobs.insert(file.digest, file.content);
+    }
+    for (name, files) in below {
+        message.directories.push(DirectoryNode {
+            name,
+            digest: Some(directory(files, blobs).into()),
+        });
+    }
+    add(&message, blobs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::input::InputFile;
+    use super::*;
+
+    fn root(paths: &[&str]) -> InputRoot {
+        let file = |path: &&str| {
+            let file = InputFile {
+                digest: Digest::of(path.as_bytes()),
+                executable: path.ends_with('x'),
+                content: Content::Bytes(path.as_bytes().into()),
+            };
+            ((*path).to_owned(), file)
+        };
+        paths.iter().map(file).collect()
+    }
+
+    fn message<M: Message + Default>(action: &Action, digest: Option<reapi::Digest>) -> M {
+        let digest: Digest = (&digest.unwrap()).try_into().unwrap();
+        let Content::Bytes(bytes) = &action.blobs[&digest] else {
+            panic!("a message is not a file");
+        };
+        M::decode(bytes.as_ref()).unwrap()
+    }
+
+    #[test]
+    fn paths_become_directories_with_sorted_entries() {
+        let action = Action::new(
+            root(&["b/2/f", "a.x", "b/1/f", "b/g"]),
+            vec!["a.x".to_owned()],
+            Some(Duration::from_secs(2)),
+            &[],
+        );
+        let sent: reapi::Action = message(&action, Some(action.digest.into()));
+        assert!(sent.do_not_cache);
+        let top: Directory = message(&action, sent.input_root_digest);
+        assert_eq!(top.files[0].name, "a.x");
+        assert!(top.files[0].is_executable);
+        let b: Directory = message(&action, top.directories[0].digest.clone());
+        let names: Vec<_> = b.directories.iter().map(|d| d.name.as_str()).collect();
+        assert_eq!((names, b.files[0].name.as_str()), (vec!["1", "2"], "g"));
+        for directory in b.directories {
+            let below: Directory = message(&action, directory.digest);
+            assert_eq!(below.files[0].name, "f");
+        }
+    }
+
+    #[test]
+    fn the_same_input_is_the_same_action() {
+        let property = |name: &str| Property {
+            key: name.to_owned(),
+            value: "v".to_owned(),
+        };
+        let action = |properties: &[Property]| {
+            Action::new(root(&["a", "b"]), vec!["a".to_owned()], None, properties).digest
+        };
+        let (p, q) = (property("p"), property("q"));
+        assert_eq!(action(&[p.clone(), q.clone()]), action(&[q, p.clone()]));
+        assert_ne!(action(&[p]), action(&[]));
+    }
+}

@@ -1,0 +1,264 @@
+//! Jobs as data that travels.
+
+use crate::executor::{Container, Job};
+use crate::spec::{Device, Mount, Network, RootOverlay};
+use crate::store::Digest;
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The version of `batch.json`. A runner reads what its own version wrote and refuses all
+/// else, which it never meets: it travels with the batch.
+const VERSION: u32 = 1;
+
+/// Jobs that one runner runs. The same jobs are the same bytes, on every machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub jobs: Vec<Job>,
+    /// How many bytes of each stream of a job are kept.
+    pub inline_limit: usize,
+}
+
+/// What keeps a job on the machine of its client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPortable {
+    #[error("it binds files of this machine")]
+    Bind,
+    #[error("it uses the network of this machine")]
+    Network,
+    #[error("its root is kept on this machine")]
+    Overlay,
+}
+
+/// Why some bytes are not a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum NotABatch {
+    #[error("failed to read the batch")]
+    Malformed(#[from] serde_json::Error),
+    #[error("the batch has version {0}, and this runner knows {VERSION}")]
+    Version(u32),
+    #[error("a job of the batch has a container that is not in it")]
+    Container,
+    #[error("a layer of the batch has no digest: {0}")]
+    Digest(String),
+    #[error("a container of the batch has an unknown device: {0}")]
+    Device(String),
+}
+
+impl Container {
+    /// Fails if jobs in it can only run on this machine.
+    pub fn is_portable(&self) -> Result<(), NotPortable> {
+        if self.network == Network::Local {
+            return Err(NotPortable::Network);
+        }
+        if matches!(self.root_overlay, RootOverlay::Local { .. }) {
+            return Err(NotPortable::Overlay);
+        }
+        if self.mounts.iter().any(|m| matches!(m, Mount::Bind { .. })) {
+            return Err(NotPortable::Bind);
+        }
+        Ok(())
+    }
+}
+
+impl Batch {
+    /// Fails if any of the jobs can only run on this machine.
+    pub fn to_json(&self) -> Result<Vec<u8>, NotPortable> {
+        let mut containers: Vec<&Arc<Container>> = Vec::new();
+        let mut jobs = Vec::new();
+        for job in &self.jobs {
+            let known = containers.iter().position(|other| **other == job.container);
+            jobs.push(WrittenJob {
+                container: known.unwrap_or(containers.len()),
+                program: job.program.to_string(),
+                arguments: job.arguments.clone(),
+                slot_variable: job.slot_variable,
+                timeout_nanoseconds: job.timeout.map(|timeout| timeout.as_nanos() as u64),
+            });
+            if known.is_none() {
+                containers.push(&job.container);
+            }
+        }
+        let containers = containers.into_iter().map(|c| WrittenContainer::new(c));
+        let written = Written {
+            version: VERSION,
+            inline_limit: self.inline_limit as u64,
+            containers: containers.collect::<Result<_, _>>()?,
+            jobs,
+        };
+        Ok(serde_json::to_vec(&written).expect("its keys are strings"))
+    }
+
+    pub fn from_json(bytes: &[u8]) -> Result<Self, NotABatch> {
+        #[derive(Deserialize)]
+        struct Header {
+            version: u32,
+        }
+        let Header { version } = serde_json::from_slice(bytes)?;
+        if version != VERSION {
+            return Err(NotABatch::Version(version));
+        }
+        let written: Written = serde_json::from_slice(bytes)?;
+        let containers = written.containers.into_iter().map(|container| {
+            let container = container.read()?;
+            Ok(Arc::new(container))
+        });
+        let containers: Vec<_> = containers.collect::<Result<_, NotABatch>>()?;
+        let jobs = written.jobs.into_iter().map(|job| {
+            let container = containers.get(job.container).ok_or(NotABatch::Container)?;
+            Ok(Job {
+                container: container.clone(),
+                program: job.program.into(),
+                arguments: job.arguments,
+                slot_variable: job.slot_variable,
+                timeout: job.timeout_nanoseconds.map(Duration::from_nanos),
+            })
+        });
+        Ok(Self {
+            jobs: jobs.collect::<Result<_, NotABatch>>()?,
+            inline_limit: written.inline_limit as usize,
+        })
+    }
+
+    /// The layers of the jobs' containers, each once.
+    pub fn layers(&self) -> Vec<Digest> {
+        let layers = self.jobs.iter().flat_map(|job| &job.container.layers);
+        let mut layers: Vec<Digest> = layers.copied().collect();
+        layers.sort_unstable();
+        layers.dedup();
+        layers
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    version: u32,
+    inline_limit: u64,
+    containers: Vec<WrittenContainer>,
+    jobs: Vec<WrittenJob>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenJob {
+    /// Its place among the containers.
+    container: usize,
+    program: String,
+    arguments: Vec<String>,
+    slot_variable: bool,
+    timeout_nanoseconds: Option<u64>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenContainer {
+    layers: Vec<String>,
+    environment: BTreeMap<String, String>,
+    mounts: Vec<WrittenMount>,
+    loopback: bool,
+    writable_root: bool,
+    working_directory: Utf8PathBuf,
+    user: u32,
+    group: u32,
+    init: bool,
+    hostname: String,
+    watched: Vec<Utf8PathBuf>,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum WrittenMount {
+    Devices(Vec<String>),
+    Devpts(Utf8PathBuf),
+    Mqueue(Utf8PathBuf),
+    Proc(Utf8PathBuf),
+    Sys(Utf8PathBuf),
+    Tmp(Utf8PathBuf),
+}
+
+impl WrittenContainer {
+    fn new(container: &Container) -> Result<Self, NotPortable> {
+        container.is_portable()?;
+        let mounts = container.mounts.iter().map(WrittenMount::new);
+        Ok(Self {
+            layers: container.layers.iter().map(ToString::to_string).collect(),
+            environment: container.environment.clone(),
+            mounts: mounts.collect::<Result<_, _>>()?,
+            loopback: container.network == Network::Loopback,
+            writable_root: container.root_overlay == RootOverlay::Tmp,
+            working_directory: container.working_directory.clone(),
+            user: container.user,
+            group: container.group,
+            init: container.init,
+            hostname: container.hostname.clone(),
+            watched: container.watched.clone(),
+        })
+    }
+
+    fn read(self) -> Result<Container, NotABatch> {
+        let layers = self.layers.into_iter();
+        let layers = layers.map(|layer| layer.parse().map_err(|_| NotABatch::Digest(layer)));
+        let mounts = self.mounts.into_iter().map(WrittenMount::read);
+        Ok(Container {
+            layers: layers.collect::<Result<_, _>>()?,
+            environment: self.environment,
+            mounts: mounts.collect::<Result<_, _>>()?,
+            network: if self.loopback {
+                Network::Loopback
+            } else {
+                Network::Disabled
+            },
+            root_overlay: if self.writable_root {
+                RootOverlay::Tmp
+            } else {
+                RootOverlay::None
+            },
+            working_directory: self.working_directory,
+            user: self.user,
+            group: self.group,
+            init: self.init,
+            hostname: self.hostname,
+            watched: self.watched,
+        })
+    }
+}
+
+impl WrittenMount {
+    fn new(mount: &Mount) -> Result<Self, NotPortable> {
+        Ok(match mount.clone() {
+            Mount::Bind { .. } => return Err(NotPortable::Bind),
+            Mount::Devices { devices } => {
+                let names = devices.iter().map(|device| device.as_str().to_owned());
+                Self::Devices(names.collect())
+            }
+            Mount::Devpts { mount_point } => Self::Devpts(mount_point),
+            Mount::Mqueue { mount_point } => Self::Mqueue(mount_point),
+            Mount::Proc { mount_point } => Self::Proc(mount_point),
+            Mount::Sys { mount_point } => Self::Sys(mount_point),
+            Mount::Tmp { mount_point } => Self::Tmp(mount_point),
+        })
+    }
+
+    fn read(self) -> Result<Mount, NotABatch> {
+        let device = |name: String| {
+            let found = Device::ALL.into_iter().find(|known| known.as_str() == name);
+            found.ok_or(NotABatch::Device(name))
+        };
+        Ok(match self {
+            Self::Devices(names) => Mount::Devices {
+                devices: names.into_iter().map(device).collect::<Result<_, _>>()?,
+            },
+            Self::Devpts(mount_point) => Mount::Devpts { mount_point },
+            Self::Mqueue(mount_point) => Mount::Mqueue { mount_point },
+            Self::Proc(mount_point) => Mount::Proc { mount_point },
+            Self::Sys(mount_point) => Mount::Sys { mount_point },
+            Self::Tmp(mount_point) => Mount::Tmp { mount_point },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

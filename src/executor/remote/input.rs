@@ -1,0 +1,201 @@
+//! The files of an action's input.
+
+use super::batch::{Batch, NotPortable};
+use super::kit::{self, Kit};
+use super::{BATCH, pack};
+use crate::store::{Digest, Entry, Mode, Store, StoreError};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What a pack's digest is remembered as; to be renamed when what is packed changes.
+const PACKS: &str = "packs-1";
+
+/// The files of an action's input, by their paths in it.
+pub type InputRoot = BTreeMap<String, InputFile>;
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InputFile {
+    pub digest: Digest,
+    pub executable: bool,
+    pub content: Content,
+}
+
+/// Where the content of a file is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    Bytes(Arc<[u8]>),
+    File(PathBuf),
+    /// It is made of the files of this layer when it is needed.
+    Pack(Digest),
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum InputError {
+    #[error("the job can only run on this machine: {0}")]
+    NotPortable(#[from] NotPortable),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the store no longer knows what is in the layer {0}; run again")]
+    Forgotten(Digest),
+    #[error("failed to read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} was changed while it was to be sent", path.display())]
+    Changed { path: PathBuf },
+}
+
+/// Makes the inputs of actions. Shared by threads.
+pub struct Inputs {
+    store: Store,
+    kit: Kit,
+    layers: Mutex<HashMap<Digest, Layer>>,
+}
+
+type Layer = Arc<Vec<(String, InputFile)>>;
+
+impl Inputs {
+    pub fn new(store: Store, kit: Kit) -> Self {
+        Self {
+            store,
+            kit,
+            layers: Mutex::default(),
+        }
+    }
+
+    pub fn kit(&self) -> &Kit {
+        &self.kit
+    }
+
+    /// The input of the action that runs a batch. Blocking.
+    pub fn of(&self, batch: &Batch) -> Result<InputRoot, InputError> {
+        let mut root = InputRoot::new();
+        root.insert(BATCH.to_owned(), of_bytes(batch.to_json()?));
+        for (name, digest, path) in &self.kit.files {
+            let file = InputFile {
+                digest: *digest,
+                executable: !name.starts_with(kit::LIBRARIES),
+                content: Content::File(path.clone()),
+            };
+            root.insert(format!("{}/{name}", kit::DIRECTORY), file);
+        }
+        for layer in batch.layers() {
+            root.extend(self.layer(&layer)?.iter().cloned());
+        }
+        Ok(root)
+    }
+
+    /// Reads a content that is sent in one piece. Blocking.
+    pub fn read(&self, content: &Content) -> Result<Vec<u8>, InputError> {
+        match content {
+            Content::Bytes(bytes) => Ok(bytes.to_vec()),
+            Content::File(path) => read(path),
+            Content::Pack(layer) => {
+                let manifest = self.store.manifest(layer);
+                self.pack(&pack::contents(
+                    &manifest.ok_or(InputError::Forgotten(*layer))?,
+                ))
+            }
+        }
+    }
+
+    /// What an action's input has of a layer.
+    fn layer(&self, layer: &Digest) -> Result<Layer, InputError> {
+        if let Some(files) = self.known().get(layer) {
+            return Ok(files.clone());
+        }
+        let manifest = self.store.manifest(layer);
+        let manifest = manifest.ok_or(InputError::Forgotten(*layer))?;
+        let packed = pack::contents(&manifest);
+        let mut files = vec![(manifest_path(layer), of_bytes(manifest.to_bytes()))];
+        if !packed.is_empty() {
+            let file = InputFile {
+                digest: self.pack_digest(layer, &packed)?,
+                executable: false,
+                content: Content::Pack(*layer),
+            };
+            files.push((pack_path(layer), file));
+        }
+        for (_, entry) in manifest.entries() {
+            if let Entry::File { digest, mode } = entry
+                && !packed.contains_key(digest)
+            {
+                let file = InputFile {
+                    digest: *digest,
+                    executable: mode.is_executable(),
+                    content: Content::File(self.store.blob_path(digest, *mode)),
+                };
+                files.push((blob_path(digest, *mode), file));
+            }
+        }
+        let files = Arc::new(files);
+        self.known().insert(*layer, files.clone());
+        Ok(files)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Layer>> {
+        self.layers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pack_digest(
+        &self,
+        layer: &Digest,
+        packed: &BTreeMap<Digest, Mode>,
+    ) -> Result<Digest, InputError> {
+        let key = layer.to_string();
+        let known = self.store.cached(PACKS, &key);
+        let known = known.and_then(|bytes| str::from_utf8(&bytes).ok()?.parse().ok());
+        if let Some(digest) = known {
+            return Ok(digest);
+        }
+        let digest = Digest::of(&self.pack(packed)?);
+        self.store
+            .cache(PACKS, &key, digest.to_string().as_bytes())?;
+        Ok(digest)
+    }
+
+    fn pack(&self, packed: &BTreeMap<Digest, Mode>) -> Result<Vec<u8>, InputError> {
+        let mut bytes = Vec::new();
+        for (digest, mode) in packed {
+            let path = self.store.blob_path(digest, *mode);
+            let content = read(&path)?;
+            if content.len() as u64 != digest.size {
+                return Err(InputError::Changed { path });
+            }
+            bytes.extend(content);
+        }
+        Ok(bytes)
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, InputError> {
+    std::fs::read(path).map_err(|source| InputError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn of_bytes(bytes: Vec<u8>) -> InputFile {
+    InputFile {
+        digest: Digest::of(&bytes),
+        executable: false,
+        content: Content::Bytes(bytes.into()),
+    }
+}
+
+/// Where a layer's manifest is in an action's input.
+pub fn manifest_path(layer: &Digest) -> String {
+    format!("manifests/{layer}")
+}
+
+/// Where a layer's pack is, if it has one.
+pub fn pack_path(layer: &Digest) -> String {
+    format!("packs/{layer}")
+}
+
+/// Where a file's content is that is not in a pack. Modes belong to files: one that is
+/// executable and one that is not are two.
+pub fn blob_path(digest: &Digest, mode: Mode) -> String {
+    let executable = if mode.is_executable() { ".x" } else { "" };
+    format!("blobs/{:02x}/{digest}{executable}", digest.sha256[0])
+}

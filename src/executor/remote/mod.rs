@@ -1,0 +1,40 @@
+//! Running jobs elsewhere: a batch of jobs becomes the input of an action, and the
+//! action's output their outcomes.
+//!
+//! ```text
+//! batch.json            the jobs and their containers                          [batch]
+//! manifests/<digest>    what each layer holds
+//! packs/<digest>        the small files of a layer with many, in one           [pack]
+//! blobs/ab/<digest>     a file that is not in a pack, plain,
+//! blobs/ab/<digest>.x     and one that is executable
+//! runner/               this program, its loader and its libraries             [kit]
+//! outcomes              written by the runner: what became of each job         [record]
+//! ```
+//!
+//! The [`runner`] is this very program, so that both ends agree on all of this, and what
+//! is in the files above has no other version.
+
+mod action;
+mod batch;
+mod execution;
+mod executor;
+mod input;
+mod kit;
+mod ledger;
+mod pack;
+mod presence;
+mod record;
+pub mod runner;
+mod trees;
+
+pub use batch::{Batch, NotABatch, NotPortable};
+pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
+pub use input::{Content, InputError, InputFile, InputRoot, Inputs};
+pub use kit::{Kit, KitError};
+pub use record::{Ending, Record, RecordError};
+
+/// The jobs of an action, and how they are to be run.
+pub const BATCH: &str = "batch.json";
+
+/// What the runner writes.
+pub const OUTCOMES: &str = "outcomes";

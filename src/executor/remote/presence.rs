@@ -1,0 +1,152 @@
+//! Which blobs the engine has, as far as this client knows: so that nothing is asked for or
+//! sent twice, also by actions that are made ready at the same time.
+
+use crate::store::Digest;
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+#[derive(Debug, Default)]
+pub struct Presence {
+    blobs: Mutex<HashMap<Digest, State>>,
+    /// Some that were being sent are not any more.
+    changed: Notify,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Somebody finds out whether it is there, and sends it.
+    Claimed,
+    Present,
+}
+
+/// Blobs that are the claimant's to send; given back if this is dropped before they were.
+#[derive(Debug)]
+pub struct Claim<'a> {
+    presence: &'a Presence,
+    pub blobs: Vec<Digest>,
+}
+
+impl Presence {
+    /// Claims those of the blobs that nobody else has claimed and that are not known to be
+    /// there.
+    pub fn claim<'a>(&'a self, digests: impl IntoIterator<Item = &'a Digest>) -> Claim<'a> {
+        let mut known = self.known();
+        let mut blobs = Vec::new();
+        for digest in digests {
+            known.entry(*digest).or_insert_with(|| {
+                blobs.push(*digest);
+                State::Claimed
+            });
+        }
+        Claim {
+            presence: self,
+            blobs,
+        }
+    }
+
+    /// Waits until none of the blobs is claimed. True if all are there.
+    pub async fn wait<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> bool {
+        let mut waiting: HashSet<Digest> = digests.into_iter().copied().collect();
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            {
+                let known = self.known();
+                waiting.retain(|digest| known.get(digest) != Some(&State::Present));
+                let claimed = |digest| known.get(digest) == Some(&State::Claimed);
+                if !waiting.iter().any(claimed) {
+                    return waiting.is_empty();
+                }
+            }
+            changed.await;
+        }
+    }
+
+    /// The engine may have lost them.
+    pub fn forget<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) {
+        let mut known = self.known();
+        for digest in digests {
+            if known.get(digest) == Some(&State::Present) {
+                known.remove(digest);
+            }
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Digest, State>> {
+        self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Claim<'_> {
+    /// All of them are there now.
+    pub fn fulfilled(mut self) {
+        let mut known = self.presence.known();
+        let blobs = std::mem::take(&mut self.blobs);
+        known.extend(blobs.into_iter().map(|digest| (digest, State::Present)));
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        let mut known = self.presence.known();
+        for digest in &self.blobs {
+            known.remove(digest);
+        }
+        drop(known);
+        self.presence.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    fn digests() -> [Digest; 3] {
+        [b"a", b"b", b"c"].map(|content| Digest::of(content))
+    }
+
+    fn poll(future: std::pin::Pin<&mut impl Future<Output = bool>>) -> Poll<bool> {
+        future.poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_blob_is_claimed_by_one_and_waited_for_by_the_others() {
+        let (presence, [a, b, c]) = (Presence::default(), digests());
+        let claim = presence.claim([&a, &b]);
+        assert_eq!(claim.blobs, [a, b]);
+        let other = presence.claim([&b, &c]);
+        assert_eq!(other.blobs, [c]);
+        other.fulfilled();
+        let wanted = [b, c];
+        let mut waiting = pin!(presence.wait(&wanted));
+        assert_eq!(poll(waiting.as_mut()), Poll::Pending);
+        claim.fulfilled();
+        assert_eq!(poll(waiting), Poll::Ready(true));
+        assert!(presence.claim([&a, &b, &c]).blobs.is_empty());
+    }
+
+    #[test]
+    fn what_was_not_sent_is_anybodys_again() {
+        let (presence, [a, ..]) = (Presence::default(), digests());
+        let claim = presence.claim([&a]);
+        let wanted = [a];
+        let mut waiting = pin!(presence.wait(&wanted));
+        assert_eq!(poll(waiting.as_mut()), Poll::Pending);
+        drop(claim);
+        assert_eq!(poll(waiting), Poll::Ready(false));
+        assert_eq!(presence.claim([&a]).blobs, [a]);
+    }
+
+    #[test]
+    fn what_was_lost_is_looked_for_again() {
+        let (presence, [a, b, _]) = (Presence::default(), digests());
+        presence.claim([&a, &b]).fulfilled();
+        presence.forget([&b]);
+        assert_eq!(presence.claim([&a, &b]).blobs, [b]);
+    }
+}

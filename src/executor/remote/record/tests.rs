@@ -1,0 +1,91 @@
+use super::*;
+use proptest::prelude::*;
+
+fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
+    Outcome {
+        status,
+        stdout: Captured {
+            head: stdout.to_vec(),
+            omitted: 7,
+            tail: tail.to_vec(),
+        },
+        stderr: Captured::from(b"\n{\xff".as_slice()),
+        duration: Duration::from_micros(1234),
+        usage: Usage {
+            user: Duration::from_nanos(1),
+            system: Duration::from_secs(2),
+            max_resident: 4096,
+        },
+        scratch_full: true,
+        written: vec!["/w/file".to_owned()],
+    }
+}
+
+fn statuses() -> impl Strategy<Value = Status> {
+    prop_oneof![
+        any::<i32>().prop_map(Status::Exited),
+        any::<i32>().prop_map(Status::Signaled),
+        Just(Status::TimedOut),
+        any::<String>().prop_map(Status::Error),
+    ]
+}
+
+#[test]
+fn what_was_running_when_the_runner_died_is_known() {
+    let ended = Record::Ended(0, outcome(Status::Exited(0), b"out", b"").into());
+    let bytes = [Record::Started(0), ended, Record::Started(1)]
+        .iter()
+        .flat_map(Record::to_bytes)
+        .collect::<Vec<_>>();
+    let ending = Ending::parse(&bytes).unwrap();
+    assert_eq!(ending.running, BTreeSet::from([1]));
+    assert!(ending.ended.contains_key(&0));
+}
+
+#[test]
+fn damage_is_told_with_its_place() {
+    let mut bytes = Record::Started(0).to_bytes();
+    bytes.extend_from_slice(b"nonsense\n");
+    let error = Ending::parse(&bytes).unwrap_err();
+    assert!(error.to_string().ends_with("at byte 14"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn an_outcome_survives_its_journey(
+        status in statuses(),
+        stdout: Vec<u8>,
+        tail: Vec<u8>,
+    ) {
+        let sent = outcome(status, &stdout, &tail);
+        let ending = Ending::parse(&Record::Ended(3, sent.clone().into()).to_bytes()).unwrap();
+        prop_assert_eq!(format!("{:?}", ending.ended[&3]), format!("{sent:?}"));
+    }
+
+    #[test]
+    fn records_cut_anywhere_are_read_up_to_there(
+        outputs in prop::collection::vec(any::<Vec<u8>>(), 0..6),
+        cut: prop::sample::Index,
+    ) {
+        let mut bytes = Vec::new();
+        let mut ends = Vec::new();
+        for (job, stdout) in outputs.iter().enumerate() {
+            bytes.extend(Record::Started(job).to_bytes());
+            bytes.extend(Record::Ended(job, outcome(Status::Exited(0), stdout, b"").into()).to_bytes());
+            ends.push(bytes.len());
+        }
+        let cut = cut.index(bytes.len() + 1);
+        let ending = Ending::parse(&bytes[..cut]).unwrap();
+        let whole = ends.iter().filter(|end| **end <= cut).count();
+        prop_assert_eq!(ending.ended.len(), whole);
+        prop_assert!(ending.running.len() <= 1);
+        for (job, outcome) in &ending.ended {
+            prop_assert_eq!(&outcome.stdout.head, &outputs[*job]);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_reading_records_panic(bytes: Vec<u8>) {
+        let _ = Ending::parse(&bytes);
+    }
+}

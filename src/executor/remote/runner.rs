@@ -1,0 +1,194 @@
+//! The runner: this program on a worker, where it runs the jobs of a batch.
+//!
+//! It starts in the directory of an action's input, unpacks the layers into a directory
+//! next to it, and runs the jobs in the same containers as everywhere, one after the
+//! other; the next one's container is made meanwhile. What becomes of each is written to
+//! a file at once, so that whoever ends the runner leaves that behind.
+//!
+//! Its exit code is not 0 unless every job passed, so that no engine takes the result for
+//! one to be used again.
+
+use super::batch::Batch;
+use super::kit::{self, RUNNER_NAME};
+use super::record::Record;
+use super::{BATCH, OUTCOMES, trees};
+use crate::container::{LauncherProgram, doctor};
+use crate::executor::local::describe;
+use crate::executor::{LocalExecutor, Output, Settings, Status};
+use crate::schedule::Slots;
+use crate::spec::Network;
+use std::error::Error;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use tokio::task::{JoinSet, LocalSet};
+
+/// Where the layers go that are unpacked.
+const SCRATCH: &str = "scratch";
+
+/// How many jobs run at once: an engine counts on one for each action.
+const SLOTS: usize = 1;
+
+/// Every job passed.
+const PASSED: i32 = 0;
+/// A job did not pass.
+const FAILED: i32 = 1;
+/// No job could be run.
+const UNABLE: i32 = 2;
+
+/// Becomes a runner if this process was executed as one, and then never returns.
+pub fn run_if_runner() {
+    let name = std::env::args_os().next();
+    if let Some(name) = name
+        && Path::new(&name).file_name() == Some(RUNNER_NAME.as_ref())
+    {
+        std::process::exit(main(&name));
+    }
+}
+
+fn main(name: &OsString) -> i32 {
+    let records = match Records::create() {
+        Ok(records) => Rc::new(records),
+        Err(error) => {
+            // Nobody reads more than this then.
+            eprintln!("failed to write `{OUTCOMES}`: {error}");
+            return UNABLE;
+        }
+    };
+    match run(name, &records) {
+        Ok(true) => PASSED,
+        Ok(false) => FAILED,
+        Err(error) => {
+            let why = describe(&*error);
+            eprintln!("{why}");
+            match records.add(&Record::Unable(why)) {
+                Ok(()) => UNABLE,
+                Err(_) => FAILED,
+            }
+        }
+    }
+}
+
+/// Whether every job passed.
+fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
+    let input = std::env::current_dir()?;
+    let batch = Batch::from_json(&fs::read(BATCH)?)?;
+    let scratch = Scratch::make(&input)?;
+    for layer in batch.layers() {
+        trees::unpack(&input, &layer, scratch.path())?;
+    }
+    let kit = input.join(
+        Path::new(name)
+            .parent()
+            .unwrap_or(Path::new(kit::DIRECTORY)),
+    );
+    let (executable, arguments) = kit::launcher(&kit);
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    let settings = Settings {
+        launcher: LauncherProgram {
+            executable,
+            arguments,
+        },
+        // A worker runs as many actions as it has processors.
+        ..Settings::of_process(scratch.path().to_owned(), processors)?
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let executor = Rc::new(LocalExecutor::new(settings, SLOTS));
+    let tasks = LocalSet::new();
+    tasks.block_on(&runtime, run_jobs(&batch, executor, records))
+}
+
+async fn run_jobs(
+    batch: &Batch,
+    executor: Rc<LocalExecutor>,
+    records: &Rc<Records>,
+) -> Result<bool, Box<dyn Error>> {
+    let network = batch.jobs.first().map(|job| job.container.network);
+    if let Err(error) = executor.warm_up(network.unwrap_or(Network::Disabled)).await {
+        let remedy = doctor::remedy();
+        return Err(format!(
+            "a worker cannot make containers: {}; {remedy}",
+            describe(&error)
+        )
+        .into());
+    }
+    let slots = Rc::new(Slots::new(SLOTS));
+    let mut waiting = batch.jobs.iter().enumerate();
+    let mut running: JoinSet<io::Result<bool>> = JoinSet::new();
+    let mut passed = true;
+    loop {
+        while running.len() < 3 * SLOTS
+            && let Some((number, job)) = waiting.next()
+        {
+            let (executor, slots) = (executor.clone(), slots.clone());
+            let (job, limit) = (job.clone(), batch.inline_limit);
+            let records = records.clone();
+            running.spawn_local(async move {
+                let mut held = None;
+                let turn = async {
+                    let slot = held.insert(slots.take(1).await).number();
+                    // What cannot be told now cannot be told later either.
+                    records
+                        .add(&Record::Started(number))
+                        .is_ok()
+                        .then_some(slot)
+                };
+                let outcome = executor.run(&job, Output::Capture { limit }, turn).await;
+                let outcome = outcome.ok_or(io::ErrorKind::WriteZero)?;
+                let passed = outcome.status == Status::Exited(0);
+                records.add(&Record::Ended(number, Box::new(outcome)))?;
+                drop(held);
+                Ok(passed)
+            });
+        }
+        match running.join_next().await {
+            Some(job) => passed &= job??,
+            None => return Ok(passed),
+        }
+    }
+}
+
+/// The file that tells what became of the jobs.
+struct Records(File);
+
+impl Records {
+    fn create() -> io::Result<Self> {
+        // The engine may have left one that a runner before this one wrote.
+        let mut options = File::options();
+        options.create(true).write(true).truncate(true);
+        options.open(OUTCOMES).map(Self)
+    }
+
+    fn add(&self, record: &Record) -> io::Result<()> {
+        (&self.0).write_all(&record.to_bytes())
+    }
+}
+
+/// A directory for layers: beside the input, where links can be made to its files, or
+/// where temporary files go if that cannot be written to.
+enum Scratch {
+    /// Left to whoever removes the input.
+    Beside(PathBuf),
+    Elsewhere(tempfile::TempDir),
+}
+
+impl Scratch {
+    fn make(input: &Path) -> io::Result<Self> {
+        let beside = input.join(SCRATCH);
+        match fs::create_dir(&beside) {
+            Ok(()) => Ok(Self::Beside(beside)),
+            Err(_) => tempfile::tempdir().map(Self::Elsewhere),
+        }
+    }
+
+    fn path(&self) -> &Path {
+        match self {
+            Self::Beside(path) => path,
+            Self::Elsewhere(directory) => directory.path(),
+        }
+    }
+}

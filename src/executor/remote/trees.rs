@@ -1,0 +1,121 @@
+//! Layers unpacked from the input of an action, by links where a link is as good.
+
+use super::input::{blob_path, manifest_path, pack_path};
+use super::pack;
+use crate::store::{Digest, Entry, Manifest, ManifestError, Mode};
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, futimens, linkat};
+use std::ffi::OsStr;
+use std::fs::{self, File, Permissions};
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// The modification time of files that are written here, in seconds: as in the store.
+const WRITTEN: i64 = 946_684_800;
+
+#[derive(Debug, thiserror::Error)]
+pub enum UnpackError {
+    #[error("failed to read {}, a part of the action's input", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("{} is not the manifest of a layer", path.display())]
+    Manifest {
+        path: PathBuf,
+        source: ManifestError,
+    },
+    #[error("failed to make {}", path.display())]
+    Make { path: PathBuf, source: io::Error },
+}
+
+/// Unpacks a layer of the input in the directory `input` to a directory in `trees`.
+pub fn unpack(input: &Path, layer: &Digest, trees: &Path) -> Result<(), UnpackError> {
+    let path = input.join(manifest_path(layer));
+    let bytes = fs::read(&path).map_err(reading(&path))?;
+    let manifest =
+        Manifest::parse(&bytes).map_err(|source| UnpackError::Manifest { path, source })?;
+    let packed = pack::contents(&manifest);
+    let offsets = pack::offsets(&packed);
+    let path = input.join(pack_path(layer));
+    let pack = (!packed.is_empty())
+        .then(|| File::open(&path).map_err(reading(&path)))
+        .transpose()?;
+    let tree = trees.join(layer.to_string());
+    make_directory(&tree, Mode::DIRECTORY).map_err(making(&tree))?;
+    for (path, entry) in manifest.entries() {
+        let to = tree.join(path.relative());
+        match entry {
+            Entry::Directory { mode } => make_directory(&to, *mode).map_err(making(&to))?,
+            Entry::Symlink { target } => {
+                symlink(OsStr::from_bytes(target), &to).map_err(making(&to))?;
+            }
+            Entry::File { digest, mode } => {
+                if let (Some(pack), Some(offset)) = (&pack, offsets.get(digest)) {
+                    let mut content = vec![0; digest.size as usize];
+                    let from = input.join(pack_path(layer));
+                    pack.read_exact_at(&mut content, *offset)
+                        .map_err(reading(&from))?;
+                    write_file(&to, &content, *mode).map_err(making(&to))?;
+                } else {
+                    let from = input.join(blob_path(digest, *mode));
+                    bring_file(&from, &to, *mode)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn reading(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
+    let path = path.to_owned();
+    |source| UnpackError::Read { path, source }
+}
+
+fn making(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
+    let path = path.to_owned();
+    |source| UnpackError::Make { path, source }
+}
+
+/// Exactly the mode, whatever the umask.
+fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
+    fs::create_dir(path)?;
+    fs::set_permissions(path, Permissions::from_mode(mode.bits()))
+}
+
+fn write_file(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
+    let mut file = File::create_new(path)?;
+    file.write_all(content)?;
+    finish(&file, mode)
+}
+
+/// Makes a file a link to one of the input if that has the mode and the owner that it is
+/// to have, and copies it otherwise: nothing of the input may be changed, which others
+/// may share.
+fn bring_file(from: &Path, to: &Path, mode: Mode) -> Result<(), UnpackError> {
+    let metadata = fs::metadata(from).map_err(reading(from))?;
+    let will_do = metadata.mode() & 0o7777 == mode.bits()
+        && metadata.uid() == rustix::process::geteuid().as_raw()
+        && metadata.gid() == rustix::process::getegid().as_raw();
+    if will_do && linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW).is_ok() {
+        return Ok(());
+    }
+    let mut source = File::open(from).map_err(reading(from))?;
+    let mut copy = || {
+        let mut file = File::create_new(to)?;
+        io::copy(&mut source, &mut file)?;
+        finish(&file, mode)
+    };
+    copy().map_err(making(to))
+}
+
+fn finish(file: &File, mode: Mode) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode.bits()))?;
+    let written = Timespec {
+        tv_sec: WRITTEN,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: written,
+        last_modification: written,
+    };
+    Ok(futimens(file, &times)?)
+}

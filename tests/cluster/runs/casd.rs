@@ -1,0 +1,148 @@
+//! The engine.
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::chown;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::yield_now;
+use tempfile::TempDir;
+
+/// An id that no account has.
+const ORDINARY: u32 = 60999;
+
+/// An engine of this test's own.
+pub struct Casd {
+    process: Child,
+    port: u16,
+    directory: TempDir,
+}
+
+impl Casd {
+    /// Starts one, and waits until it answers. `None`, which is said, if there is none on
+    /// this machine.
+    pub fn start() -> Option<Self> {
+        let Some(program) = program() else {
+            println!("SKIPPED: no buildbox-casd here; tests/run-all installs it");
+            return None;
+        };
+        let directory = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let log = fs::File::create(directory.path().join("log")).unwrap();
+        let mut command = Command::new(&program);
+        if nix::unistd::geteuid().is_root() {
+            // Its sandboxes would be root's, where no container is made.
+            chown(directory.path(), Some(ORDINARY), Some(ORDINARY)).unwrap();
+            command.uid(ORDINARY).gid(ORDINARY);
+        }
+        let process = command
+            .arg(format!("--bind=127.0.0.1:{port}"))
+            .arg("--buildbox-run=".to_owned() + program.with_file_name("buildbox-run").to_str()?)
+            .arg("--jobs=2")
+            .arg(directory.path().join("cas"))
+            // Without its own directory, where it would find a stager that needs FUSE.
+            .env("PATH", "/usr/bin:/bin")
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let mut engine = Self {
+            process,
+            port,
+            directory,
+        };
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            let ended = engine.process.try_wait().unwrap();
+            assert_eq!(ended, None, "{}", engine.log());
+            yield_now();
+        }
+        Some(engine)
+    }
+
+    /// Options for programs that are to run jobs on it. In its sandboxes everybody is user
+    /// 0 without capabilities, who can make no containers, unless something else is asked for.
+    pub fn options(&self) -> Vec<String> {
+        vec![
+            format!("--remote=grpc://127.0.0.1:{}", self.port),
+            "--remote-platform=unixUID=1000".to_owned(),
+            "--remote-platform=unixGID=1000".to_owned(),
+        ]
+    }
+
+    /// Where it keeps a blob, if it has one of this content.
+    pub fn blob(&self, content: &[u8]) -> Option<PathBuf> {
+        find(self.directory.path(), &|path| {
+            fs::read(path).is_ok_and(|found| found == content)
+        })
+    }
+
+    /// The runners that are at work for it.
+    pub fn runners(&self) -> Vec<Pid> {
+        let cas = self.directory.path().to_str().unwrap().to_owned();
+        let mut runners = Vec::new();
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let Some(pid) = entry
+                .file_name()
+                .to_str()
+                .and_then(|name| name.parse().ok())
+            else {
+                continue;
+            };
+            let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+            let words = String::from_utf8_lossy(&words).replace('\0', " ");
+            let mounts = fs::read_to_string(entry.path().join("mountinfo")).unwrap_or_default();
+            if words.trim_end().ends_with("runner/maelstrom-runner")
+                && !words.contains("bwrap")
+                && mounts.contains(&cas)
+            {
+                runners.push(Pid::from_raw(pid));
+            }
+        }
+        runners
+    }
+
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.directory.path().join("log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Casd {
+    fn drop(&mut self) {
+        // Its group is what it started, but what that has put into others.
+        let group = Pid::from_raw(-(self.process.id() as i32));
+        let _ = kill(group, Signal::SIGTERM);
+        let _ = self.process.wait();
+    }
+}
+
+/// A port of this machine that nobody listens at.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// Where `tests/run-all` installs it.
+fn program() -> Option<PathBuf> {
+    let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
+    let program = target.join("engines/buildstream/subprojects/buildbox/buildbox-casd");
+    program.exists().then_some(program)
+}
+
+fn find(directory: &Path, is_it: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
+    for entry in fs::read_dir(directory).ok()?.flatten() {
+        let path = entry.path();
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if let Some(found) = find(&path, is_it) {
+                return Some(found);
+            }
+        } else if is_it(&path) {
+            return Some(path);
+        }
+    }
+    None
+}

@@ -1,0 +1,86 @@
+use super::casd::Casd;
+use crate::fixture::{Project, Run};
+use crate::need::needs_containers;
+use serde_json::Value;
+
+/// Runs the tests of a project on the engine.
+fn remotely(project: &Project, engine: &Casd, arguments: &[&str]) -> Run {
+    let options = engine.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    project.events(&[&options, arguments].concat())
+}
+
+#[test]
+fn the_same_tests_pass_and_fail_on_an_engine_as_here() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    for name in ["outcomes", "together"] {
+        let project = Project::shared(name);
+        let arguments = ["--no-fail-fast", "--timeout=3"];
+        let here = project.events(&arguments);
+        let there = remotely(&project, &engine, &arguments);
+        assert_eq!(here.statuses(), there.statuses(), "{there}{}", engine.log());
+        assert_eq!(here.code, there.code, "{there}");
+        let text = |run: &Run, name: &str, key: &str| run.finished(name)[key].clone();
+        for name in here.statuses().keys() {
+            for key in ["exit_code", "signal"] {
+                assert_eq!(text(&here, name, key), text(&there, name, key), "{name}");
+            }
+        }
+        assert_eq!(count(&here.summary()), count(&there.summary()));
+    }
+}
+
+/// The numbers that sum up a run.
+fn count(summary: &Value) -> Vec<(String, Value)> {
+    let entries = summary.as_object().unwrap().iter();
+    let counts = entries.filter(|(key, _)| *key != "seconds");
+    counts
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect()
+}
+
+#[test]
+fn jobs_that_need_this_machine_run_here_at_the_same_time() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    let project = Project::own("plain");
+    project.write("here.txt", "of this machine\n");
+    let job = |more: &str| {
+        format!(
+            r#"{{ "layers": [{{ "programs": ["sh", "cat"] }}, {{ "stubs": ["/here.txt"] }}],
+                 "program": "sh", {more} }}"#
+        )
+    };
+    let bound = job(
+        r#""arguments": ["-c", "cat /here.txt"], "mounts": [{ "type": "bind",
+           "mount_point": "/here.txt", "local_path": "here.txt" }]"#,
+    );
+    let elsewhere = job(r#""arguments": ["-c", "echo elsewhere; exit 3"]"#);
+    project.write("jobs.json", &format!("{bound}{elsewhere}"));
+    let options = engine.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let mut command = project.jobs(&[&options[..], &["--file", "jobs.json"]].concat());
+    let run = Run::of(&mut command, &project).exits(1);
+    let mut lines = run.lines();
+    lines.sort_unstable();
+    assert_eq!(lines, ["elsewhere", "of this machine"], "{run}");
+}
+
+#[test]
+fn one_job_ends_as_it_ends_elsewhere() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    let project = Project::own("plain");
+    let job = r#"{ "layers": [{ "programs": ["sh"] }], "program": "sh",
+                   "arguments": ["-c", "echo out; echo err >&2; exit 7"] }"#;
+    project.write("job.json", job);
+    let options = engine.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    let mut command = project.jobs(&[&options[..], &["--one", "--file", "job.json"]].concat());
+    let run = Run::of(&mut command, &project).exits(7);
+    assert_eq!(
+        (run.stdout.as_str(), run.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+}

@@ -1,0 +1,45 @@
+use super::casd::Casd;
+use crate::fixture::{Project, Run};
+use crate::need::needs_containers;
+
+/// How many bytes a run sent to the engine, by its log.
+fn sent(run: &Run) -> u64 {
+    let line = run.stderr.lines().find(|line| line.contains("were sent"));
+    let words = line.unwrap_or_else(|| panic!("{run}")).split_whitespace();
+    let mut words = words.skip_while(|word| *word != "INFO").skip(1);
+    words.next().unwrap().parse().unwrap()
+}
+
+fn run(project: &Project, engine: &Casd) -> Run {
+    let options = engine.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
+    project.events(&[&options[..], &["--log-level=info"]].concat())
+}
+
+#[test]
+fn what_the_engine_has_is_not_sent_again() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    let project = Project::own("plain");
+    let first = run(&project, &engine);
+    assert!(sent(&first) > 1 << 20, "{first}");
+    // What was learned of the durations may have made the batches others.
+    let second = run(&project, &engine);
+    assert!(sent(&second) < 16 << 10, "{second}");
+    let third = run(&project, &engine).exits(0);
+    assert_eq!(sent(&third), 0, "{third}");
+    assert_eq!(first.statuses(), third.statuses());
+}
+
+#[test]
+fn a_blob_that_the_engine_lost_is_sent_again() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    let project = Project::own("plain");
+    let before = run(&project, &engine).exits(0);
+    let source = std::fs::read(project.root.join("src/lib.rs")).unwrap();
+    // Small files travel alone where there are few of them.
+    std::fs::remove_file(engine.blob(&source).unwrap()).unwrap();
+    let after = run(&project, &engine);
+    assert_eq!(before.statuses(), after.statuses(), "{}", engine.log());
+}

@@ -1,0 +1,28 @@
+use crate::action::Workshop;
+use maelstrom::executor::remote::{Ending, OUTCOMES};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::fs;
+use std::thread::yield_now;
+
+#[test]
+fn a_runner_that_is_killed_leaves_what_had_ended_and_what_was_running() {
+    let workshop = Workshop::new();
+    let container = workshop.container(&["sh", "sleep"]);
+    let scripts = ["echo done", "sleep 1000", "echo never"];
+    let action = workshop.action("action", &container, &scripts);
+    let mut runner = action.command().spawn().unwrap();
+    loop {
+        let records = fs::read(action.directory.join(OUTCOMES)).unwrap_or_default();
+        if Ending::parse(&records).unwrap().running.contains(&1) {
+            break;
+        }
+        yield_now();
+    }
+    kill(Pid::from_raw(runner.id() as i32), Signal::SIGKILL).unwrap();
+    assert!(!runner.wait().unwrap().success());
+    let ending = action.ending();
+    assert_eq!(ending.ended[&0].stdout.to_vec(), b"done\n");
+    assert_eq!(ending.ended.len(), 1);
+    assert_eq!(ending.running.len(), 1);
+}
