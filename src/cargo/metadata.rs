@@ -1,7 +1,8 @@
 //! `cargo metadata`: the workspace, its packages and their targets.
 
 use super::{
-    CargoError, Configuration, Invocation, Toolchain, environment, manifest::ManifestFlags,
+    CargoError, Configuration, Dependency, Invocation, Toolchain, environment,
+    manifest::ManifestFlags,
 };
 use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -48,6 +49,8 @@ pub struct Package {
     pub environment: BTreeMap<String, String>,
     /// Its features, each with what it turns on.
     pub features: BTreeMap<String, Vec<String>>,
+    /// What its manifest depends on.
+    pub dependencies: Vec<Dependency>,
     /// Its targets but build scripts.
     pub targets: Vec<TargetInfo>,
 }
@@ -195,6 +198,8 @@ pub(super) struct RawPackage {
     pub(super) readme: Option<String>,
     #[serde(default)]
     features: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
     targets: Vec<cargo_metadata::Target>,
 }
 
@@ -247,6 +252,7 @@ impl RawPackage {
             id: self.id,
             manifest_path: self.manifest_path,
             features: self.features,
+            dependencies: self.dependencies,
             targets,
         })
     }

@@ -23,13 +23,15 @@
 //!
 //! Front to back: `options` are what the user gave Cargo; `metadata` and
 //! `manifest` make the `Workspace`, with its `toolchain` and `configuration`;
-//! `selection` and `targets` say what Cargo would select; `build` runs Cargo, with a
+//! `selection` and `targets` say what Cargo would select, `closure` what a package is built
+//! from; `build` runs Cargo, with a
 //! `guard` that ends its `process_tree` should we be killed, and
 //! `assembly` turns its messages into test binaries with the help of `place`,
 //! `lockfile` and `environment`; `doctests` looks for what is left out.
 
 mod assembly;
 mod build;
+mod closure;
 mod configuration;
 mod doctests;
 mod environment;
@@ -47,6 +49,7 @@ mod toolchain;
 
 pub use assembly::TestBinary;
 pub use build::{Build, BuildEvent, StartedBuild, Stderr, start_build};
+pub use closure::Dependency;
 pub use configuration::Configuration;
 pub use doctests::has_doctests;
 pub use error::CargoError;

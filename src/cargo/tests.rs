@@ -15,6 +15,7 @@ pub(super) fn package(name: &str, version: &str) -> Package {
         directory,
         environment: [("CARGO_PKG_NAME".to_owned(), name.to_owned())].into(),
         features: BTreeMap::new(),
+        dependencies: Vec::new(),
         targets: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::executor::Container;
 use crate::image::Download;
-use crate::layer::{ContainerError, LayerBuilder, LayerContext};
+use crate::layer::{ContainerError, LayerBuilder, LayerContext, SourceView};
 use crate::spec::{ContainerSpec, LayerSpec, environment};
 use camino::Utf8PathBuf;
 
@@ -29,6 +29,7 @@ impl ContainerBuilder {
             target_dir: project,
             home_dir: home,
             outside_sources: Vec::new(),
+            view: SourceView::default(),
             path_variable: std::env::var_os("PATH"),
             library_path: Vec::new(),
         };

@@ -31,9 +31,7 @@ pub fn default_container() -> ContainerSpec {
             LayerSpec::Symlinks {
                 symlinks: symlinks(),
             },
-            LayerSpec::Source {
-                source: Utf8PathBuf::from("<workspace-dir>"),
-            },
+            LayerSpec::TestSource,
         ],
         mounts: mounts(),
         network: Network::Loopback,

@@ -118,7 +118,7 @@ impl LayerBuilder {
             } else {
                 built.digest = self.land(built.digest, pile.image)?;
             }
-            if matches!(layer, LayerSpec::Source { .. }) {
+            if matches!(layer, LayerSpec::Source { .. } | LayerSpec::TestSource) {
                 pile.sources.push(built.digest);
             }
             pile.layers.push(built.digest);
@@ -176,8 +176,11 @@ impl LayerBuilder {
         };
         slot.get_or_init(|| match self.cook(recipe) {
             Ok(mut built) => {
-                for warning in &mut built.warnings {
-                    *warning = format!("{name}: {warning}");
+                // Those about what it is a part of say so already.
+                if !matches!(recipe, Recipe::Part { .. }) {
+                    for warning in &mut built.warnings {
+                        *warning = format!("{name}: {warning}");
+                    }
                 }
                 Ok(built)
             }
@@ -315,6 +318,16 @@ impl LayerBuilder {
                 add_closure(&closure, &PrefixOptions::default(), assembly)
             }
             Recipe::Source { directories, never } => source::add(directories, never, assembly),
+            Recipe::Part { of, view } => {
+                let whole = match assembly.trust {
+                    Trust::Remembered => self.build_recipe(of).map_err(LayerError::into_problem)?,
+                    Trust::Nothing => self.try_to_cook(of, Trust::Nothing)?,
+                };
+                let manifest = self.store.manifest(&whole.digest);
+                assembly.manifest = view.of(&manifest.ok_or(Problem::LostBelow)?)?;
+                assembly.warnings = whole.warnings;
+                Ok(())
+            }
             Recipe::Binaries { files } => add_binaries(files, assembly),
             Recipe::Directory { directory } => source::add_whole(directory, assembly),
             Recipe::Image { image, project_dir } => {

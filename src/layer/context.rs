@@ -1,5 +1,6 @@
 //! What layers depend on besides what is written in them.
 
+use super::SourceView;
 use crate::spec::{Mount, Placeholder, PlaceholderError, RootOverlay, substitute};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
@@ -22,6 +23,8 @@ pub struct LayerContext {
     /// Directories of members and path dependencies outside the workspace: part of
     /// its source.
     pub outside_sources: Vec<Utf8PathBuf>,
+    /// What of the workspace's source is meant for the test.
+    pub view: SourceView,
     /// The client's `PATH`, where the `programs` layer looks.
     pub path_variable: Option<OsString>,
     /// `LD_LIBRARY_PATH` as it is in the container, in order.

@@ -43,6 +43,11 @@ impl LayerError {
     pub fn problem(&self) -> &Problem {
         &self.problem
     }
+
+    /// The same, of a layer that is made of the one that could not be built.
+    pub(super) fn into_problem(self) -> Problem {
+        Problem::Same(self.problem)
+    }
 }
 
 impl fmt::Display for LayerError {
@@ -134,6 +139,9 @@ pub enum Problem {
     Path(#[from] PathError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Of what the layer is a part of.
+    #[error("{0}")]
+    Same(Arc<Problem>),
 }
 
 impl From<LibraryError> for Problem {

@@ -27,9 +27,11 @@ mod spelled;
 mod stack;
 pub mod tar;
 mod upper;
+mod view;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
 pub use base::Base;
 pub use builder::{Built, LayerBuilder, Pile};
 pub use context::{LayerContext, MountError, NoDirectory};
 pub use error::{ContainerError, LayerError, Problem};
+pub use view::SourceView;

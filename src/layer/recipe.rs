@@ -4,7 +4,7 @@
 //! that it serves as the key for work done already: two packages' tests share a
 //! layer unless it really depends on the package.
 
-use super::{LayerContext, Problem};
+use super::{LayerContext, Problem, SourceView};
 use crate::spec::{
     CommandLine, CommandSpec, ImageReference, LayerSpec, Mount, Network, PrefixOptions,
     SymlinkSpec, environment,
@@ -56,6 +56,11 @@ pub(super) enum Recipe {
         directories: Vec<Utf8PathBuf>,
         /// Directories that are left out.
         never: Vec<Utf8PathBuf>,
+    },
+    /// What is seen of another recipe's layer.
+    Part {
+        of: Box<Recipe>,
+        view: SourceView,
     },
     Binaries {
         files: Vec<Utf8PathBuf>,
@@ -152,6 +157,16 @@ impl Recipe {
                 project_dir: project_dir.clone(),
             },
             LayerSpec::Source { source } => source_of(&project_dir.join(fill(source)?), context),
+            LayerSpec::TestSource => {
+                let whole = source_of(&context.workspace_dir, context);
+                if context.view.is_whole() {
+                    return Ok(whole);
+                }
+                Self::Part {
+                    of: Box::new(whole),
+                    view: context.view.clone(),
+                }
+            }
             LayerSpec::Command(command) => Self::Command(Command::new(command, below, context)?),
         })
     }
@@ -243,6 +258,7 @@ impl fmt::Display for Recipe {
                 };
                 return write!(f, "the `command` layer `{}`", shortened(&line));
             }
+            Self::Part { of, .. } => return write!(f, "{of}"),
             Self::Image { image, .. } => return write!(f, "the image `{image}`"),
             Self::Directory { directory } => {
                 return write!(f, "the layer of the directory `{directory}`");

@@ -96,6 +96,8 @@ impl LayerBuilder {
                 });
                 return Ok(sources.collect());
             }
+            // There are no words for less.
+            Recipe::Part { of, .. } => return self.spell_out_recipe(*of),
             Recipe::Binaries { files } => paths(&files, true),
             Recipe::Directory { directory } => LayerSpec::Source {
                 source: escaped(&directory),

@@ -94,6 +94,7 @@ impl Preparation {
             containers: Arc::new(ContainerBuilder::new(
                 workspace.clone(),
                 LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
+                false,
             )),
             store,
             history,

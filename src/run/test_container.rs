@@ -1,12 +1,14 @@
 //! From a test binary and what `maelstrom-test.toml` says of a test to the
 //! container it runs in.
 
-use crate::cargo::{TestBinary, Workspace};
+use crate::cargo::{Package, TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Job};
 use crate::filter::TargetKind;
 use crate::image::Download;
-use crate::layer::{ContainerError, LayerBuilder, LayerContext, LayerError, MountError};
+use crate::layer::{
+    ContainerError, LayerBuilder, LayerContext, LayerError, MountError, SourceView,
+};
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
     ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
@@ -22,6 +24,8 @@ use std::sync::{Arc, Mutex};
 pub struct ContainerBuilder {
     workspace: Arc<Workspace>,
     layers: LayerBuilder,
+    /// Whether tests see no more of the source than what they are built from.
+    is_narrow: bool,
     /// `RUST_*` of the client, which every test gets.
     rust_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
@@ -36,10 +40,13 @@ struct Warnings {
 }
 
 impl ContainerBuilder {
-    pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder) -> Self {
+    /// `is_narrow`: of the workspace's source a test sees what belongs to its package, to
+    /// those that it is built from, and to none. So nothing else can make it another test.
+    pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder, is_narrow: bool) -> Self {
         Self {
             workspace,
             layers,
+            is_narrow,
             rust_variables: std::env::vars()
                 .filter(|(name, _)| name.starts_with("RUST_"))
                 .collect(),
@@ -52,7 +59,7 @@ impl ContainerBuilder {
 
     /// The layer of the workspace's sources, made ahead of time.
     pub fn pack_sources(&self) {
-        let source = workspace_source();
+        let source = LayerSpec::TestSource;
         // An error is met again, and told, by the first test that needs it.
         let _ = self.layers.build(&source, &self.context(None));
     }
@@ -218,9 +225,26 @@ impl ContainerBuilder {
             target_dir: self.workspace.target_directory.clone(),
             home_dir: self.home.clone(),
             outside_sources: binary.map_or_else(Vec::new, |b| b.outside_sources.clone()),
+            view: binary.map_or_else(SourceView::default, |b| self.view(&b.package)),
             path_variable: std::env::var_os("PATH"),
             library_path: binary.map_or_else(Vec::new, |b| b.library_path.clone()),
         }
+    }
+
+    /// What the tests of a package see of the workspace's source.
+    fn view(&self, package: &Package) -> SourceView {
+        let mut view = SourceView::default();
+        if self.is_narrow
+            && let Some(closure) = self.workspace.closure(package)
+        {
+            for member in &self.workspace.packages {
+                let is_seen = closure.contains(member.id.as_str());
+                for path in self.workspace.territory(member) {
+                    view.add(path, is_seen);
+                }
+            }
+        }
+        view
     }
 
     /// What every test gets besides what its spec names.
@@ -244,7 +268,7 @@ impl ContainerBuilder {
         let from_image = image.is_some_and(|image| image.layers);
         if from_image {
             // The default container has them among its layers.
-            layers.push(workspace_source());
+            layers.push(LayerSpec::TestSource);
         }
         if spec.include_shared_libraries {
             layers.push(LayerSpec::SharedLibraryDependencies {
@@ -363,12 +387,6 @@ impl ContainerBuilder {
     fn temporary_directory(&self, binary: &TestBinary) -> Option<Utf8PathBuf> {
         matches!(binary.kind, TargetKind::Test | TargetKind::Benchmark)
             .then(|| self.workspace.target_directory.join("tmp"))
-    }
-}
-
-fn workspace_source() -> LayerSpec {
-    LayerSpec::Source {
-        source: "<workspace-dir>".into(),
     }
 }
 

@@ -228,6 +228,9 @@ pub enum LayerSpec {
     Source {
         source: Utf8PathBuf,
     },
+    /// The workspace's source, as far as it is meant for the test. No file can ask for it; the
+    /// default container has it.
+    TestSource,
     /// What a command changes in the layers below it.
     Command(CommandSpec),
 }

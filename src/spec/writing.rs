@@ -186,6 +186,7 @@ fn layer(layer: &LayerSpec) -> Value {
         LayerSpec::Files { files } => json!({ "files": files }),
         LayerSpec::Programs { programs } => json!({ "programs": programs }),
         LayerSpec::Source { source } => json!({ "source": source }),
+        LayerSpec::TestSource => json!({ "source": "<workspace-dir>" }),
         LayerSpec::Command(spec) => command(spec),
     }
 }

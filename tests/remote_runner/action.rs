@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use maelstrom::executor::remote::{Batch, Content, Ending, Inputs, Kit, OUTCOMES};
 use maelstrom::executor::{Container, Job};
 use maelstrom::image::{ImageSettings, Images};
-use maelstrom::layer::{LayerBuilder, LayerContext};
+use maelstrom::layer::{LayerBuilder, LayerContext, SourceView};
 use maelstrom::spec::{Device, LayerSpec, Mount, Network, RootOverlay};
 use maelstrom::store::{Manifest, Store};
 use std::collections::BTreeMap;
@@ -64,6 +64,7 @@ impl Workshop {
             target_dir: here.clone(),
             home_dir: here,
             outside_sources: Vec::new(),
+            view: SourceView::default(),
             path_variable: std::env::var_os("PATH"),
             library_path: Vec::new(),
         };

@@ -1,5 +1,6 @@
 use super::*;
 use crate::image::ImageSettings;
+use crate::layer::SourceView;
 use crate::spec::SymlinkSpec;
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};
@@ -564,6 +565,42 @@ fn the_source_of_the_workspace_has_parts_outside() {
     assert!(manifest(source("<workspace-dir>/")).get(&path).is_some());
     place.write("d/f", "x");
     assert!(manifest(source("<workspace-dir>/d")).get(&path).is_none());
+}
+
+#[test]
+fn of_the_source_a_test_sees_what_is_meant_for_it() {
+    let place = Place::new();
+    place.write("f", "x");
+    place.write("seen/f", "x");
+    place.write("hidden/f", "x");
+    let mut view = SourceView::default();
+    view.add(place.project.join("seen"), true);
+    view.add(place.project.join("hidden"), false);
+    let context = LayerContext {
+        view,
+        ..place.context()
+    };
+    let built = |layer: &LayerSpec, context: &LayerContext| {
+        let builder = new_builder(place.builder.store().clone());
+        builder.build(layer, context).unwrap().digest
+    };
+    let part = built(&LayerSpec::TestSource, &context);
+    let manifest = place.builder.store().manifest(&part).unwrap();
+    let has = |path: &str| {
+        let path = in_layer(place.project.join(path).as_std_path()).unwrap();
+        manifest.get(&path).is_some()
+    };
+    assert!(has("f") && has("seen/f") && !has("hidden/f") && !has("hidden"));
+
+    // Everything is seen by who asks for the workspace.
+    let whole = built(&source("<workspace-dir>"), &context);
+    assert_eq!(built(&LayerSpec::TestSource, &place.context()), whole);
+    assert_ne!(whole, part);
+
+    place.write("hidden/f", "y");
+    assert_eq!(built(&LayerSpec::TestSource, &context), part);
+    place.write("f", "y");
+    assert_ne!(built(&LayerSpec::TestSource, &context), part);
 }
 
 #[test]

@@ -1,0 +1,86 @@
+//! Which parts of a workspace's source a test sees.
+
+use super::{Manifest, Problem};
+use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// Parts of a source that belong to somebody: files and directories by their absolute
+/// paths, and whether they are seen. What belongs to nobody is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct SourceView {
+    parts: BTreeMap<Utf8PathBuf, bool>,
+}
+
+impl SourceView {
+    /// Adds a part. It may lie in another one.
+    pub fn add(&mut self, path: Utf8PathBuf, is_seen: bool) {
+        self.parts.insert(path, is_seen);
+    }
+
+    /// Whether nothing is left out.
+    pub fn is_whole(&self) -> bool {
+        self.parts.values().all(|is_seen| *is_seen)
+    }
+
+    /// What is seen of a source.
+    pub(super) fn of(&self, whole: &Manifest) -> Result<Manifest, Problem> {
+        let mut seen = Manifest::new();
+        for (path, entry) in whole.entries() {
+            if self.is_seen(path.as_path()) {
+                seen.insert(path.clone(), entry.clone())?;
+            }
+        }
+        Ok(seen)
+    }
+
+    /// The innermost part that a file is in decides.
+    fn is_seen(&self, path: &Path) -> bool {
+        let mut parts = path.ancestors().filter_map(|part| {
+            let part = part.to_str()?;
+            self.parts.get(part.as_ref() as &camino::Utf8Path)
+        });
+        parts.next().copied().unwrap_or(true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Entry, PathInContainer};
+
+    fn manifest(paths: &[&str]) -> Manifest {
+        let mut manifest = Manifest::new();
+        for path in paths {
+            let path = PathInContainer::new(path.as_bytes()).unwrap();
+            let target = b"x".to_vec();
+            manifest.insert(path, Entry::Symlink { target }).unwrap();
+        }
+        manifest
+    }
+
+    fn view(parts: &[(&str, bool)]) -> SourceView {
+        let mut view = SourceView::default();
+        for (path, is_seen) in parts {
+            view.add((*path).into(), *is_seen);
+        }
+        view
+    }
+
+    #[test]
+    fn what_belongs_to_nobody_is_seen_and_the_innermost_part_decides() {
+        let whole = manifest(&["/w/f", "/w/a/f", "/w/ab/f", "/w/a/b/f", "/w/a/b/c/f"]);
+        let view = view(&[("/w/a", false), ("/w/a/b", true), ("/w/a/b/c", false)]);
+        let seen = view.of(&whole).unwrap();
+        assert_eq!(seen, manifest(&["/w/f", "/w/ab/f", "/w/a/b/f"]));
+    }
+
+    #[test]
+    fn a_view_in_which_everything_is_seen_is_whole() {
+        let whole = manifest(&["/w/a/f"]);
+        let everything = view(&[("/w/a", true)]);
+        assert!(everything.is_whole() && SourceView::default().is_whole());
+        assert_eq!(everything.of(&whole).unwrap(), whole);
+        assert!(!view(&[("/w/a", true), ("/w/b", false)]).is_whole());
+    }
+}
