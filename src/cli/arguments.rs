@@ -4,7 +4,8 @@ use super::cargo_arguments::CargoArguments;
 use super::cluster::ClusterArguments;
 use super::images::ImageArguments;
 use crate::config::{
-    BatchTarget, ByteSize, Choice, Color, LogLevel, NoTests, Slots, StopAfter, Timeout, Ui, Value,
+    BatchTarget, ByteSize, CacheResults, Choice, Color, LogLevel, NoTests, Slots, StopAfter,
+    Timeout, Ui, Value,
 };
 use camino::Utf8PathBuf;
 use clap::{
@@ -141,6 +142,13 @@ pub struct Running {
     /// Run each test N times
     #[arg(long, visible_alias = "loop", value_name = "N", value_parser = repeat)]
     pub repeat: Option<NonZeroU32>,
+
+    /// Do not run tests again that passed before
+    ///
+    /// off (the default): all are run; read: what passed before, and nothing has changed for, is
+    /// not; auto: the same, and what passes now is known the next time.
+    #[arg(long, value_name = "WHEN", value_parser = text_value::<CacheResults>(), hide_short_help = true)]
+    pub cache_results: Option<CacheResults>,
 
     /// Build only
     #[arg(long, group = "action")]

@@ -1,13 +1,13 @@
 //! The command line of `maelstrom-run`.
 
-use super::arguments::{SharedConfiguring, value};
+use super::arguments::{SharedConfiguring, text_value, value};
 use super::cluster::ClusterArguments;
 use super::error::CliError;
 use super::images::{ImageArguments, user_cache};
 use super::options::given;
 use crate::config::{
-    ByteSize, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots, Surroundings,
-    Values,
+    ByteSize, CacheResults, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots,
+    Surroundings, Values,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
@@ -80,6 +80,13 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     cache_size: Option<ByteSize>,
 
+    /// Do not run jobs again that succeeded before, but print what they printed then
+    ///
+    /// off (the default): all are run; read: what succeeded before, and nothing has changed
+    /// for, is not; auto: the same, and what succeeds now is known the next time.
+    #[arg(long, value_name = "WHEN", value_parser = text_value::<CacheResults>())]
+    cache_results: Option<CacheResults>,
+
     #[command(flatten)]
     images: ImageArguments,
 
@@ -113,6 +120,8 @@ pub struct JobOptions {
     pub cache_root: PathBuf,
     /// In bytes.
     pub cache_size: u64,
+    /// What becomes of results that jobs had before.
+    pub cache_results: CacheResults,
     pub images: ImageSettings,
     /// The engine that jobs are run on. `None`: they are run here.
     pub remote: Option<RemoteSettings>,
@@ -175,6 +184,11 @@ impl JobOptions {
             given("--cache-size", arguments.cache_size),
             ByteSize(10 << 30),
         )?;
+        let cache_results = values.take(
+            "cache-results",
+            given("--cache-results", arguments.cache_results),
+            CacheResults::Off,
+        )?;
         let images = arguments.images.decide(&mut values, surroundings)?;
         let remote = arguments.cluster.decide(&mut values, &slots)?;
         let log_level = values.take(
@@ -209,6 +223,7 @@ impl JobOptions {
             slots: slots.value.0.get() as usize,
             cache_root: cache_root.value.0,
             cache_size: cache_size.value.0,
+            cache_results: cache_results.value,
             images,
             remote,
             log_level: log_level.value,

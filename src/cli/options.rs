@@ -284,6 +284,7 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
         show_output: switch("--show-output", show_output, true),
         inline_limit: given("--inline-limit", showing.inline_limit),
         cache_size: given("--cache-size", configuring.cache_size),
+        cache_results: given("--cache-results", running.cache_results),
         images: configuring.images.clone(),
         cluster: distributing.cluster.clone(),
         batch_target: given("--batch-target", distributing.batch_target),

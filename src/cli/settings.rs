@@ -3,8 +3,8 @@
 use super::cluster::ClusterArguments;
 use super::images::ImageArguments;
 use crate::config::{
-    BatchTarget, ByteSize, Color, ConfigError, ConfigFile, LogLevel, NoTests, Program, Setting,
-    Slots, StopAfter, Surroundings, Timeout, Ui, Values,
+    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigFile, LogLevel, NoTests,
+    Program, Setting, Slots, StopAfter, Surroundings, Timeout, Ui, Values,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
@@ -34,6 +34,8 @@ pub struct Settings {
     pub inline_limit: Setting<ByteSize>,
     /// How large the store may get.
     pub cache_size: Setting<ByteSize>,
+    /// What becomes of results that tests had before.
+    pub cache_results: Setting<CacheResults>,
     pub images: ImageSettings,
     pub ui: Setting<Ui>,
     pub color: Setting<Color>,
@@ -50,6 +52,7 @@ pub(super) struct Given {
     pub show_output: Option<Setting<bool>>,
     pub inline_limit: Option<Setting<ByteSize>>,
     pub cache_size: Option<Setting<ByteSize>>,
+    pub cache_results: Option<Setting<CacheResults>>,
     pub images: ImageArguments,
     pub cluster: ClusterArguments,
     pub batch_target: Option<Setting<BatchTarget>>,
@@ -74,6 +77,7 @@ impl Settings {
             show_output: values.take("show-output", given.show_output, false)?,
             inline_limit: values.take("inline-limit", given.inline_limit, ByteSize(1 << 20))?,
             cache_size: values.take("cache-size", given.cache_size, ByteSize(10 << 30))?,
+            cache_results: values.take("cache-results", given.cache_results, CacheResults::Off)?,
             images: given.images.decide(&mut values, surroundings)?,
             remote: given.cluster.decide(&mut values, &slots)?,
             batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,

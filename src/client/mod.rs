@@ -4,10 +4,13 @@ mod container;
 
 pub(crate) use container::ContainerBuilder;
 
+use crate::config::CacheResults;
 use crate::container::LauncherError;
 use crate::engine::EngineError;
 use crate::executor::remote::{RemoteError, RemoteExecutor, RemoteSettings};
-use crate::executor::{Container, Executors, Job, LocalExecutor, Outcome, Output, Settings};
+use crate::executor::{
+    Container, Executors, Job, KnownOutcomes, LocalExecutor, Outcome, Output, Settings,
+};
 use crate::image::{ImageSettings, Images};
 use crate::layer::{ContainerError, LayerBuilder};
 use crate::schedule::{Rank, Slots};
@@ -28,6 +31,8 @@ pub struct ClientSettings {
     pub cache_root: PathBuf,
     /// How large the cache may get, in bytes.
     pub cache_size: u64,
+    /// Whether a job that succeeded before, and that nothing has changed for, is run again.
+    pub cache_results: CacheResults,
     /// How images of containers are had.
     pub images: ImageSettings,
     /// The engine that runs jobs, all but those that need this machine. `None`: they run
@@ -53,6 +58,7 @@ impl ClientSettings {
             remote: None,
             cache_root,
             cache_size: 10 << 30,
+            cache_results: CacheResults::Off,
             project: current_directory().map_err(ClientError::Start)?,
             add_programs: Vec::new(),
         })
@@ -140,6 +146,7 @@ impl Client {
             executors: Executors {
                 local: Rc::new(executor),
                 remote,
+                known: Rc::new(KnownOutcomes::new(store.clone(), settings.cache_results)),
             },
             slots: Rc::new(Slots::new(settings.slots)),
             remote_slots: Rc::new(Slots::new(remote_slots)),

@@ -103,6 +103,37 @@ impl Choice for NoTests {
     ];
 }
 
+/// What becomes of results that jobs had before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CacheResults {
+    /// Every job is run, and nothing is kept.
+    Off,
+    /// A job that passed before is not run again. Nothing is kept.
+    Read,
+    /// A job that passed before is not run again, and that one passed is kept.
+    Auto,
+}
+
+impl CacheResults {
+    /// Whether results that are known are used.
+    pub fn reads(self) -> bool {
+        self != Self::Off
+    }
+
+    /// Whether results are kept.
+    pub fn writes(self) -> bool {
+        self == Self::Auto
+    }
+}
+
+impl Choice for CacheResults {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("off", Self::Off),
+        ("read", Self::Read),
+        ("auto", Self::Auto),
+    ];
+}
+
 /// How much the program's own log says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
@@ -141,6 +172,7 @@ mod tests {
         every_choice_has_its_word::<Ui>();
         every_choice_has_its_word::<Color>();
         every_choice_has_its_word::<NoTests>();
+        every_choice_has_its_word::<CacheResults>();
         every_choice_has_its_word::<LogLevel>();
     }
 

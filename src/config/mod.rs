@@ -24,7 +24,7 @@ mod value;
 mod values;
 
 pub use byte_size::ByteSize;
-pub use choice::{Choice, Color, LogLevel, NoTests, Ui};
+pub use choice::{CacheResults, Choice, Color, LogLevel, NoTests, Ui};
 pub use directory::Directory;
 pub use error::ConfigError;
 pub use escape::EscapeCharacter;

@@ -1,7 +1,7 @@
 //! Here or elsewhere.
 
 use super::remote::RemoteExecutor;
-use super::{Job, LocalExecutor, Outcome, Output, Stream};
+use super::{Job, KnownOutcomes, LocalExecutor, Outcome, Output, Stream};
 use std::rc::Rc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -15,6 +15,8 @@ pub struct Executors {
     pub local: Rc<LocalExecutor>,
     /// Where jobs run that do not need this machine, if there is one.
     pub remote: Option<Rc<RemoteExecutor>>,
+    /// How jobs went that ran here.
+    pub known: Rc<KnownOutcomes>,
 }
 
 impl Executors {
@@ -32,8 +34,8 @@ impl Executors {
     }
 
     /// Runs a job to its end where it can run, when `turn` gives it a slot; if that gives
-    /// none, there is no outcome. What a job prints elsewhere is passed on when it has
-    /// ended. Dropping the future kills the job.
+    /// none, there is no outcome. What a job prints elsewhere, or printed at an earlier time
+    /// if it need not be run again, is passed on whole. Dropping the future kills the job.
     pub async fn run(
         &self,
         job: &Job,
@@ -42,21 +44,43 @@ impl Executors {
         turn: impl Future<Output = Option<usize>>,
     ) -> Option<Outcome> {
         let Some(remote) = self.remote_for(job, &output) else {
-            return self.local.run(job, output, turn).await;
+            return self.run_here(job, output, turn).await;
         };
         turn.await?;
+        let (running, _) = watch::channel(false);
+        let jobs = std::slice::from_ref(job);
         let limit = match &output {
             Output::Capture { limit } => *limit,
             _ => usize::MAX,
         };
-        let (running, _) = watch::channel(false);
-        let jobs = std::slice::from_ref(job);
         let mut outcomes = remote.run(jobs, limit, priority, &running).await;
         let outcome = outcomes.pop()?;
-        if let Output::Stream { sink, .. } = &output {
-            sink(Stream::Stdout, &outcome.stdout.to_vec());
-            sink(Stream::Stderr, &outcome.stderr.to_vec());
-        }
+        pass_on(&outcome, &output);
         Some(outcome)
+    }
+
+    async fn run_here(
+        &self,
+        job: &Job,
+        output: Output,
+        turn: impl Future<Output = Option<usize>>,
+    ) -> Option<Outcome> {
+        let (Output::Capture { limit } | Output::Stream { limit, .. }) = output else {
+            return self.local.run(job, output, turn).await;
+        };
+        if let Some(outcome) = self.known.find(job, limit) {
+            pass_on(&outcome, &output);
+            return Some(outcome);
+        }
+        let outcome = self.local.run(job, output, turn).await?;
+        self.known.keep(job, limit, &outcome);
+        Some(outcome)
+    }
+}
+
+fn pass_on(outcome: &Outcome, output: &Output) {
+    if let Output::Stream { sink, .. } = output {
+        sink(Stream::Stdout, &outcome.stdout.to_vec());
+        sink(Stream::Stderr, &outcome.stderr.to_vec());
     }
 }

@@ -54,6 +54,8 @@ pub struct Outcome {
     pub scratch_full: bool,
     /// Files below the watched directories that the job wrote, if it failed.
     pub written: Vec<String>,
+    /// The job was not run now: all this is of an earlier time.
+    pub cached: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,6 +78,12 @@ impl Outcome {
             usage: Usage::default(),
             scratch_full: false,
             written: Vec::new(),
+            cached: false,
         }
+    }
+
+    /// Whether its job did what it should.
+    pub fn is_success(&self) -> bool {
+        self.status == Status::Exited(0)
     }
 }

@@ -197,6 +197,7 @@ impl LocalExecutor {
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
                 written: ended.written,
+                cached: false,
             },
         }))
     }

@@ -3,6 +3,7 @@
 
 mod executors;
 mod job;
+mod known;
 mod local;
 mod output;
 mod pool;
@@ -11,5 +12,6 @@ mod turn;
 
 pub use executors::Executors;
 pub use job::{Container, Job, Outcome, Status};
+pub use known::KnownOutcomes;
 pub use local::{LocalExecutor, Settings};
 pub use output::{Captured, Output, Sink, Stream};

@@ -25,6 +25,24 @@ impl Captured {
         [self.head.as_slice(), &self.tail].concat()
     }
 
+    /// As if no more than `limit` bytes had been kept of it. Of what was not kept whole
+    /// nothing else can be made: it stays as it is.
+    #[must_use]
+    pub fn cut(self, limit: usize) -> Self {
+        if self.omitted > 0 || self.head.len() + self.tail.len() <= limit {
+            return self;
+        }
+        let mut capture = Capture::new(limit);
+        capture.add(&self.head);
+        capture.add(&self.tail);
+        capture.finish()
+    }
+
+    /// How many bytes were kept.
+    pub fn len(&self) -> usize {
+        self.head.len() + self.tail.len()
+    }
+
     pub fn is_empty(&self) -> bool {
         self.head.is_empty() && self.tail.is_empty() && self.omitted == 0
     }
@@ -239,7 +257,7 @@ impl Capture {
 
 #[cfg(test)]
 mod tests {
-    use super::Capture;
+    use super::{Capture, Captured};
     use proptest::prelude::*;
 
     #[test]
@@ -275,6 +293,7 @@ mod tests {
                 capture.add(chunk);
             }
             let captured = capture.finish();
+            prop_assert_eq!(&Captured::from(all.as_slice()).cut(limit), &captured);
             if all.len() <= limit {
                 prop_assert_eq!(&captured.head, &all);
                 prop_assert_eq!(captured.omitted, 0);

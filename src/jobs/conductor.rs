@@ -142,7 +142,7 @@ impl Conductor {
         };
         let failure = Rc::new(RefCell::new(None));
         let output = Output::Stream {
-            limit: 0,
+            limit: self.client.executors.known.wanted_output(),
             sink: passing_on(failure.clone()),
         };
         let outcome = tokio::select! {

@@ -95,6 +95,7 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
             slots: options.slots,
             cache_root: options.cache_root.clone(),
             cache_size: options.cache_size,
+            cache_results: options.cache_results,
             images: options.images.clone(),
             remote: options.remote.clone(),
             project: current_directory().map_err(JobsError::Start)?,

@@ -94,7 +94,7 @@ impl Board {
                 if !ran && outcome.status != Status::Ignored {
                     self.waiting = self.waiting.saturating_sub(1);
                 }
-                self.tally.add(&outcome.status);
+                self.tally.add(outcome);
             }
             Event::Cancelled(_) => self.cancelled = true,
             Event::Finished(_) => self.finished = true,
@@ -164,16 +164,21 @@ impl Board {
     }
 
     fn total(&self) -> u64 {
-        self.waiting + self.running.len() as u64 + self.tally.run()
+        self.waiting + self.running.len() as u64 + self.tally.done()
     }
 
     /// The bar, if there is room for one, and the counts.
     fn progress(&self, paint: Paint, size: Size) -> String {
-        let (done, total) = (self.tally.run(), self.total());
+        let (done, total) = (self.tally.done(), self.total());
         let failures = self.tally.failures();
         let fraction = format!("{}/{}", Thousands(done), Thousands(total));
         let failed = format!("{} failed", Thousands(failures));
-        let before = format!("{fraction}: {} passed, ", Thousands(self.tally.passed));
+        let cached = match self.tally.cached {
+            0 => String::new(),
+            cached => format!(" ({} cached)", Thousands(cached)),
+        };
+        let passed = Thousands(self.tally.passed);
+        let before = format!("{fraction}: {passed} passed{cached}, ");
         let after = format!(
             ", {} running, {} queued",
             self.running.len(),

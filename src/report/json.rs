@@ -40,6 +40,7 @@ impl<W: Write> Json<W> {
     fn test_finished(&mut self, case: &Case<'_>, repeat: Option<Repeat>, outcome: &TestOutcome) {
         let mut line = TestLine::new("finished", case, repeat);
         line.status = Some(outcome.status.word());
+        line.cached = outcome.cached;
         line.seconds = Some(seconds(outcome.duration));
         match outcome.status {
             Status::Failed(Exit::Code(code)) => line.exit_code = Some(code),
@@ -74,6 +75,7 @@ impl<W: Write> Json<W> {
             r#type: "run",
             event: "finished",
             passed: tally.passed,
+            cached: tally.cached,
             failed: tally.failed,
             timed_out: tally.timed_out,
             errors: tally.errors,
@@ -219,6 +221,8 @@ struct TestLine<'a> {
     name: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<&'static str>,
+    #[serde(skip_serializing_if = "is_false")]
+    cached: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     seconds: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -256,6 +260,7 @@ impl<'a> TestLine<'a> {
             target: TargetValue::from(case.binary()),
             name: case.name,
             status: None,
+            cached: false,
             seconds: None,
             repeat: repeat.map(|repeat| repeat.number),
             exit_code: None,
@@ -325,6 +330,7 @@ struct RunFinishedLine {
     r#type: &'static str,
     event: &'static str,
     passed: u64,
+    cached: u64,
     failed: u64,
     timed_out: u64,
     errors: u64,
@@ -359,6 +365,14 @@ fn text(output: &Captured) -> Option<String> {
 )]
 fn is_zero(number: &u64) -> bool {
     *number == 0
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde asks for a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 #[cfg(test)]

@@ -155,6 +155,7 @@ impl Narrator {
         outcome: &TestOutcome,
     ) -> String {
         let (role, label) = match &outcome.status {
+            Status::Passed if outcome.cached => (Role::Good, "CACHED"),
             Status::Passed => (Role::Good, "PASS"),
             Status::Failed(_) => (Role::Bad, "FAIL"),
             Status::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
@@ -261,7 +262,7 @@ impl Narrator {
         if !self.after_gap {
             text.push('\n');
         }
-        if tally.run() + tally.ignored + summary.not_run > 0 {
+        if tally.selected() + summary.not_run > 0 {
             let ran = Count(tally.run(), "test", "tests");
             let line = format!("Ran {ran} in {}", Elapsed(summary.duration));
             push_line(&mut text, self.paint.apply(Role::Strong, line));
@@ -310,10 +311,12 @@ impl Narrator {
         let mut text = String::new();
         for (count, role, word) in counts {
             let number = format!("{:>width$}", Thousands(*count));
-            push_line(
-                &mut text,
-                format_args!("    {} {word}", self.paint.apply(*role, number)),
-            );
+            let number = self.paint.apply(*role, number);
+            let cached = match (*word, tally.cached) {
+                ("passed", 1..) => format!(", {} of them cached", Thousands(tally.cached)),
+                _ => String::new(),
+            };
+            push_line(&mut text, format_args!("    {number} {word}{cached}"));
         }
         text
     }

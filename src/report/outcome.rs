@@ -21,6 +21,8 @@ pub struct TestOutcome {
     pub hints: Vec<String>,
     /// Source files that the test wrote, in a container that is gone by now.
     pub written: Vec<String>,
+    /// It was not run now: this is how it went at an earlier time, when it passed.
+    pub cached: bool,
 }
 
 impl TestOutcome {
@@ -34,6 +36,7 @@ impl TestOutcome {
             usage: None,
             hints: Vec::new(),
             written: Vec::new(),
+            cached: false,
         }
     }
 }
@@ -116,7 +119,10 @@ impl fmt::Display for Exit {
 /// How many tests ended how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Those among them that are known from an earlier time, too.
     pub passed: u64,
+    /// Passed at an earlier time, and not run now.
+    pub cached: u64,
     pub failed: u64,
     pub timed_out: u64,
     pub errors: u64,
@@ -124,8 +130,9 @@ pub struct Tally {
 }
 
 impl Tally {
-    pub fn add(&mut self, status: &Status) {
-        match status {
+    pub fn add(&mut self, outcome: &TestOutcome) {
+        self.cached += u64::from(outcome.cached);
+        match &outcome.status {
             Status::Passed => self.passed += 1,
             Status::Failed(_) => self.failed += 1,
             Status::TimedOut { .. } => self.timed_out += 1,
@@ -136,7 +143,17 @@ impl Tally {
 
     /// How many were run, or were to be and could not.
     pub fn run(&self) -> u64 {
-        self.passed + self.failures()
+        self.passed + self.failures() - self.cached
+    }
+
+    /// How many there is nothing more to do about, of those that were to be run.
+    pub fn done(&self) -> u64 {
+        self.run() + self.cached
+    }
+
+    /// How many were selected.
+    pub fn selected(&self) -> u64 {
+        self.done() + self.ignored
     }
 
     /// How many make the run fail.

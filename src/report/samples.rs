@@ -64,6 +64,14 @@ pub fn passed() -> TestOutcome {
     }
 }
 
+/// Known to have passed, and not run now.
+pub fn cached() -> TestOutcome {
+    TestOutcome {
+        cached: true,
+        ..passed()
+    }
+}
+
 pub fn failed() -> TestOutcome {
     TestOutcome {
         stdout: Captured::from(&b"\nrunning 1 test\n"[..]),

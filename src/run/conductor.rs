@@ -19,6 +19,7 @@ use super::selector::Selector;
 use super::started::StartedTests;
 use super::test_container::ContainerBuilder;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
+use crate::config::CacheResults;
 use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Executors, Job, Outcome};
 use crate::layer::ContainerError;
@@ -71,6 +72,8 @@ pub struct Running {
     pub no_capture: bool,
     pub inline_limit: usize,
     pub test_arguments: Vec<String>,
+    /// What becomes of results that tests had before.
+    pub cache_results: CacheResults,
     /// Only list: nothing is run.
     pub list_only: bool,
 }

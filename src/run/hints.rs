@@ -51,7 +51,13 @@ static ABSENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Paragraphs for a failed test; none when nothing suggests itself.
-pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) -> Vec<String> {
+/// `is_narrow`: its container lacks sources of the workspace.
+pub fn hints(
+    outcome: &Outcome,
+    binary: &TestBinary,
+    container: &ContainerSpec,
+    is_narrow: bool,
+) -> Vec<String> {
     let mut hints = Vec::new();
     if outcome.scratch_full {
         hints.push(
@@ -65,6 +71,15 @@ pub fn hints(outcome: &Outcome, binary: &TestBinary, container: &ContainerSpec) 
         return hints;
     }
     if let Status::Exited(1 | 101 | 127) = outcome.status {
+        if is_narrow && tells_of_something_missing(outcome) {
+            hints.push(format!(
+                "with `--cache-results`, a test's container has no sources of packages that its \
+                 own does not depend on; to add those of the whole workspace, write in \
+                 maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
+                 \"package.equals({})\"\n    added_layers = [{{ source = \"<workspace-dir>\" }}]",
+                binary.package.name
+            ));
+        }
         hints.extend(missing(outcome, binary, container).unwrap_or_default());
     }
     hints
@@ -108,19 +123,28 @@ pub fn not_loaded(outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn missing(
-    outcome: &Outcome,
-    binary: &TestBinary,
-    container: &ContainerSpec,
-) -> Option<Vec<String>> {
-    let output = [
+fn printed_last(outcome: &Outcome) -> Vec<u8> {
+    [
         &outcome.stdout.head,
         &outcome.stdout.tail,
         &outcome.stderr.head,
         &outcome.stderr.tail,
     ]
     .map(|bytes| &bytes[bytes.len().saturating_sub(LOOKED_AT)..])
-    .join(&b'\n');
+    .join(&b'\n')
+}
+
+fn tells_of_something_missing(outcome: &Outcome) -> bool {
+    let output = printed_last(outcome);
+    MISSING.as_ref().is_some_and(|r| r.is_match(&output))
+}
+
+fn missing(
+    outcome: &Outcome,
+    binary: &TestBinary,
+    container: &ContainerSpec,
+) -> Option<Vec<String>> {
+    let output = printed_last(outcome);
     if !MISSING.as_ref()?.is_match(&output) && outcome.status != Status::Exited(127) {
         return None;
     }

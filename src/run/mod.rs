@@ -22,12 +22,12 @@ mod verdict;
 
 use crate::cargo::{CargoError, Stderr};
 use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
-use crate::config::{Color, LogLevel, NoTests};
+use crate::config::{CacheResults, Color, LogLevel, NoTests};
 use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
 use crate::engine::{Engine, EngineError};
 use crate::executor::remote::{RemoteError, RemoteExecutor};
-use crate::executor::{Executors, LocalExecutor};
+use crate::executor::{Executors, KnownOutcomes, LocalExecutor};
 use crate::filter::PatternError;
 use crate::report::{self, Cancellation, ColorChoice, Event, Reporter, Ui};
 use crate::schedule::history::HistoryError;
@@ -266,6 +266,11 @@ async fn conduct(
         .warm_up(network)
         .await
         .map_err(SetUpError::Machine)?;
+    let cache_results = match options.repeat.get() {
+        1 => options.settings.cache_results.value,
+        // Who asks for many runs wants them.
+        _ => CacheResults::Off,
+    };
     let remote = match (engine, &options.settings.remote) {
         (Some(engine), Some(remote)) => {
             let store = preparation.store.clone();
@@ -290,6 +295,7 @@ async fn conduct(
         no_capture: options.no_capture,
         inline_limit: options.settings.inline_limit.value.0 as usize,
         test_arguments: options.test_arguments.clone(),
+        cache_results,
         list_only,
     };
     let parts = Parts {
@@ -300,6 +306,10 @@ async fn conduct(
         executors: Executors {
             local: Rc::new(executor),
             remote: remote.clone(),
+            known: Rc::new(KnownOutcomes::new(
+                preparation.store.clone(),
+                running.cache_results,
+            )),
         },
         slots,
         remote_slots: options.settings.remote.as_ref().map_or(1, |r| r.slots),
@@ -361,7 +371,7 @@ fn exit_code(options: &Options, ending: &Ending) -> ExitCode {
             no_tests(options, "no test matches the pattern of `--print-spec`")
         }
         _ if options.action != Action::Run => ExitCode::Success,
-        _ if tally.run() + tally.ignored == 0 => no_tests(options, "no tests were run"),
+        _ if tally.selected() == 0 => no_tests(options, "no tests were run"),
         _ => ExitCode::Success,
     }
 }

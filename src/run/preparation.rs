@@ -94,7 +94,7 @@ impl Preparation {
             containers: Arc::new(ContainerBuilder::new(
                 workspace.clone(),
                 LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
-                false,
+                options.settings.cache_results.value.reads(),
             )),
             store,
             history,

@@ -231,6 +231,18 @@ impl ContainerBuilder {
         }
     }
 
+    /// Whether a test's container lacks sources of the workspace.
+    pub fn is_narrow(&self, spec: &TestSpec, binary: &TestBinary) -> bool {
+        let container = &spec.container;
+        let is_source = |layer: &LayerSpec| matches!(layer, LayerSpec::Source { .. });
+        let has_sources = container.layers.contains(&LayerSpec::TestSource)
+            || container.image.as_ref().is_some_and(|image| image.layers);
+        self.is_narrow
+            && has_sources
+            && !container.layers.iter().any(is_source)
+            && !self.view(&binary.package).is_whole()
+    }
+
     /// What the tests of a package see of the workspace's source.
     fn view(&self, package: &Package) -> SourceView {
         let mut view = SourceView::default();

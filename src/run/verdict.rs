@@ -7,12 +7,14 @@ use crate::executor::{Outcome, Status};
 use crate::report::{self, Exit, TestOutcome};
 use std::time::Duration;
 
-/// What to report, with hints where something seems to be missing.
+/// What to report, with hints where something seems to be missing. `is_narrow`: its container
+/// lacks sources of the workspace.
 pub fn judge(
     outcome: Outcome,
     limit: Option<Duration>,
     binary: &TestBinary,
     spec: &TestSpec,
+    is_narrow: bool,
 ) -> TestOutcome {
     let status = match &outcome.status {
         Status::Exited(0) => report::Status::Passed,
@@ -26,7 +28,7 @@ pub fn judge(
         },
     };
     let hints = if status.is_failure() {
-        hints::hints(&outcome, binary, &spec.container)
+        hints::hints(&outcome, binary, &spec.container, is_narrow)
     } else {
         Vec::new()
     };
@@ -34,6 +36,7 @@ pub fn judge(
     TestOutcome {
         status,
         duration: outcome.duration,
+        cached: outcome.cached,
         usage: ran.then_some(outcome.usage),
         written: outcome.written,
         stdout: outcome.stdout,

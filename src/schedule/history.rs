@@ -162,6 +162,16 @@ impl History {
         }
     }
 
+    /// Takes note of a test that need not be run because it is known to pass, and to take so
+    /// long: that is news only if nothing else is known of it.
+    pub fn confirm(&mut self, id: CaseId, duration: Duration) {
+        let is_news = self.estimate(&id).is_none();
+        let durations = self.changes.entry(id).or_default();
+        if is_news {
+            durations.push(duration);
+        }
+    }
+
     /// Adds what this run recorded to what is in the file by now, which may be more
     /// than was loaded. The file is replaced at once or not at all, whenever the
     /// process or the machine dies. Can be called again as the run goes on.

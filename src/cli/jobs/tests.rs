@@ -54,6 +54,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             slots: 2,
             cache_root: std::env::temp_dir().join("maelstrom/run"),
             cache_size: 10 << 30,
+            cache_results: CacheResults::Off,
             images: ImageSettings::new(std::env::temp_dir().join("maelstrom/containers"), |_| None),
             remote: None,
             log_level: LogLevel::Warn,
@@ -64,7 +65,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
 #[test]
 fn every_option_has_its_effect() {
     let words = "-f jobs.json --add-programs sh,ls -j 3 --cache-root /cache --cache-size 1MiB \
-                 --container-image-depot-root /depot \
+                 --cache-results read --container-image-depot-root /depot \
                  --accept-invalid-remote-container-tls-certs -L debug -c -";
     let words: Vec<_> = words.split(' ').collect();
     assert_eq!(
@@ -76,6 +77,7 @@ fn every_option_has_its_effect() {
             slots: 3,
             cache_root: "/cache".into(),
             cache_size: 1 << 20,
+            cache_results: CacheResults::Read,
             images: ImageSettings {
                 accept_invalid_certificates: true,
                 ..ImageSettings::new("/depot", |_| None)
@@ -252,7 +254,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
     );
     assert_eq!(
         told("timeout = 1"),
-        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, log-level, escape-char"
+        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, log-level, escape-char"
     );
     assert!(told("slots = ").starts_with("FILE:1:9: "));
     assert_eq!(
@@ -278,6 +280,7 @@ fn the_configuration_is_printed_with_its_sources() {
 slots = 3                                          # option --slots
 cache-root = \"/c\"                                  # environment variable MAELSTROM_CACHE_ROOT
 cache-size = \"2 GB\"                                # environment variable MAELSTROM_RUN_CACHE_SIZE
+cache-results = \"off\"                              # default
 container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
 accept-invalid-remote-container-tls-certs = false  # default
 # remote is not set                                # default

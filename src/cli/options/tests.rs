@@ -571,6 +571,7 @@ no-tests = \"pass\"                                  # environment variable MAEL
 show-output = false                                # default
 inline-limit = \"1 MiB\"                             # default
 cache-size = \"2 GB\"                                # environment variable CARGO_MAELSTROM_CACHE_SIZE
+cache-results = \"off\"                              # default
 container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
 accept-invalid-remote-container-tls-certs = false  # default
 # remote is not set                                # default

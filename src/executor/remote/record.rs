@@ -176,6 +176,7 @@ impl Ended {
             },
             scratch_full: self.scratch_full,
             written: self.written.clone(),
+            cached: false,
         };
         Some((outcome, rest))
     }

@@ -123,6 +123,18 @@ fn a_bar_counts_and_the_longest_running_tests_are_named() {
 }
 
 #[test]
+fn tests_that_need_not_run_are_done_without_having_been_started() {
+    let mut show = Show::new();
+    let (known, good) = (cached(), passed());
+    show.update(0, &[Event::Queued(4), finished(1, "one", &known)]);
+    show.update(1, &[finished(2, "two", &known), started(3, "three")]);
+    show.update(2, &[finished(3, "three", &good)]);
+    assert_snapshot!(show.lines(10, WIDE), @r#"
+    ⠋    Testing [=====================>      ] 3/4: 3 passed (2 cached), 0 failed, 0 running, 1 queued
+    "#);
+}
+
+#[test]
 fn a_narrow_terminal_gets_no_bar_and_short_names() {
     let size = Size {
         width: 50,

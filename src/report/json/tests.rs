@@ -149,6 +149,14 @@ fn repetitions_are_numbered_and_show_output_shows_that_of_passed_tests() {
 }
 
 #[test]
+fn what_need_not_run_has_passed_and_is_cached() {
+    let outcome = cached();
+    assert_snapshot!(json(&[finished(1, "search", &outcome)]), @r#"
+    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","cached":true,"seconds":0.012,"usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}
+    "#);
+}
+
+#[test]
 fn messages_have_the_form_of_events() {
     assert_snapshot!(json(&[Event::Warning("a \"glob\" matched nothing"), Event::Note("fine")]), @r#"
     {"type":"message","event":"warning","message":"a \"glob\" matched nothing"}
@@ -161,6 +169,7 @@ fn a_run_finishes_with_counts() {
     let summary = Summary {
         tally: Tally {
             passed: 5,
+            cached: 0,
             failed: 4,
             timed_out: 3,
             errors: 2,
@@ -178,10 +187,10 @@ fn a_run_finishes_with_counts() {
     assert_snapshot!(json(&events), @r#"
     {"type":"run","event":"cancelled","reason":"failures","message":"stopped after 4 failures"}
     {"type":"message","event":"note","message":"doctests were not run"}
-    {"type":"run","event":"finished","passed":5,"failed":4,"timed_out":3,"errors":2,"ignored":1,"not_run":7,"cancelled":"failures","seconds":2.5}
+    {"type":"run","event":"finished","passed":5,"cached":0,"failed":4,"timed_out":3,"errors":2,"ignored":1,"not_run":7,"cancelled":"failures","seconds":2.5}
     "#);
     assert_snapshot!(json(&[Event::Finished(&Summary::default())]), @r#"
-    {"type":"run","event":"finished","passed":0,"failed":0,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0.0}
+    {"type":"run","event":"finished","passed":0,"cached":0,"failed":0,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0.0}
     "#);
 }
 

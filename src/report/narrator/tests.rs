@@ -200,6 +200,7 @@ fn the_summary_counts_and_names_failures_and_ends_with_notes() {
     let summary = Summary {
         tally: Tally {
             passed: 9_990,
+            cached: 0,
             failed: 12,
             timed_out: 1,
             errors: 2,
@@ -227,6 +228,28 @@ fn the_summary_counts_and_names_failures_and_ends_with_notes() {
         TIMEOUT fd-find test/cli c::waits (timed out after 60s)
 
     note: doctests were not run; `cargo maelstrom --doc` runs them
+    "#);
+}
+
+#[test]
+fn what_need_not_run_is_told_apart_and_counts_as_passed() {
+    let outcome = cached();
+    assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"
+    CACHED  [   0.012s] fd-find test/cli search
+    "#);
+    let mut tally = Tally::default();
+    for outcome in [cached(), cached(), passed(), failed()] {
+        tally.add(&outcome);
+    }
+    let summary = Summary {
+        tally,
+        duration: millis(10),
+        ..Summary::default()
+    };
+    assert_snapshot!(tell(Detail::Failures, &[Event::Finished(&summary)]), @r#"
+    Ran 2 tests in 0.01s
+        3 passed, 2 of them cached
+        1 failed
     "#);
 }
 

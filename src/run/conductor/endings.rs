@@ -51,7 +51,7 @@ impl Conductor {
         }
     }
 
-    fn test_ended(
+    pub(super) fn test_ended(
         &mut self,
         id: TestId,
         case: &Case,
@@ -65,8 +65,11 @@ impl Conductor {
             return;
         };
         let limit = self.parts.running.timeout(case);
-        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec);
-        if !matches!(verdict.status, Status::Error { .. }) {
+        let is_narrow = self.parts.containers.is_narrow(&case.spec, &case.binary);
+        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, is_narrow);
+        if verdict.cached {
+            self.parts.history.confirm(case.id(), verdict.duration);
+        } else if !matches!(verdict.status, Status::Error { .. }) {
             let passed = verdict.status == Status::Passed;
             self.parts
                 .history
@@ -82,7 +85,7 @@ impl Conductor {
         repeat: Option<Repeat>,
         outcome: &report::TestOutcome,
     ) {
-        self.ending.summary.tally.add(&outcome.status);
+        self.ending.summary.tally.add(outcome);
         self.report(&Event::TestFinished {
             id,
             case: case.view(),

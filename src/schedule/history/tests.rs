@@ -290,6 +290,24 @@ fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
 }
 
 #[test]
+fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(7), false);
+    history.save().unwrap();
+    let mut history = place.load_on(TODAY + FORGET_AFTER);
+    for _ in 0..KEPT {
+        history.confirm(id("a"), millis(100));
+        history.confirm(id("b"), millis(100));
+    }
+    history.save().unwrap();
+    let later = place.load_on(TODAY + 2 * FORGET_AFTER);
+    assert_eq!(later.estimate(&id("a")), Some(millis(7)));
+    assert_eq!(later.estimate(&id("b")), Some(millis(100)));
+    assert_eq!(later.last_failed(&id("a")), Some(false));
+}
+
+#[test]
 fn what_a_killed_client_left_is_gone_after_the_next_save() {
     let place = Place::with_content(b"");
     let temporary = beside(&place.path(), ".tmp");

@@ -18,6 +18,7 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
         },
         scratch_full: true,
         written: vec!["/w/file".to_owned()],
+        cached: false,
     }
 }
 

@@ -1,0 +1,117 @@
+//! Outcomes of jobs that succeeded on this machine, kept in the store for the next time.
+//!
+//! A job is known by everything that decides about what it does: its program and arguments,
+//! its container down to the content of each file, the version of this program, and the
+//! processor's kind and the kernel of this machine. Its timeout is not part of that: an
+//! outcome counts if the job was done in time. Whatever else a job can find out about the
+//! machine and the moment is not known here, as the book says.
+//!
+//! Only jobs count that get nothing else of this machine (see [`Container::is_portable`]).
+//!
+//! [`Container::is_portable`]: super::Container::is_portable
+
+use super::job::{Job, Outcome};
+use super::remote::{Batch, Ending, Record};
+use crate::config::CacheResults;
+use crate::store::Store;
+use std::sync::Arc;
+
+/// What outcomes are kept as; to be renamed when what is kept changes, records included.
+const KIND: &str = "outcomes-1";
+
+/// An outcome whose job printed so much is not kept, in bytes.
+const TOO_MUCH: usize = 16 << 20;
+
+/// The outcomes that are known. Blocking, but no longer than reading a small file takes.
+pub struct KnownOutcomes {
+    store: Store,
+    use_as: CacheResults,
+    machine: String,
+}
+
+impl KnownOutcomes {
+    pub fn new(store: Store, use_as: CacheResults) -> Self {
+        let system = rustix::system::uname();
+        let machine = format!(
+            "{} {} {}",
+            system.sysname().to_string_lossy(),
+            system.release().to_string_lossy(),
+            system.machine().to_string_lossy()
+        );
+        Self {
+            store,
+            use_as,
+            machine,
+        }
+    }
+
+    /// How much of its output a job must leave behind that is worth keeping, when nobody else
+    /// wants it; in bytes.
+    pub fn wanted_output(&self) -> usize {
+        if self.use_as.reads() { TOO_MUCH } else { 0 }
+    }
+
+    /// How this very job went at an earlier time, if it succeeded, and in the time that it
+    /// has now. Of each stream up to `limit` bytes are kept.
+    pub fn find(&self, job: &Job, limit: usize) -> Option<Outcome> {
+        if !self.use_as.reads() {
+            return None;
+        }
+        let value = self.store.cached(KIND, &self.key(job)?)?;
+        let (kept_limit, outcome) = decode(&value)?;
+        let in_time = job.timeout.is_none_or(|limit| outcome.duration <= limit);
+        let is_whole = outcome.stdout.omitted + outcome.stderr.omitted == 0;
+        // What another limit had cut cannot be cut as this one would.
+        let is_usable = outcome.is_success() && in_time && (is_whole || kept_limit == limit);
+        is_usable.then(|| Outcome {
+            stdout: outcome.stdout.cut(limit),
+            stderr: outcome.stderr.cut(limit),
+            cached: true,
+            ..outcome
+        })
+    }
+
+    /// Keeps the outcome of a job if it is worth it. That it cannot be kept costs time only.
+    pub fn keep(&self, job: &Job, limit: usize, outcome: &Outcome) {
+        let is_new = outcome.is_success() && !outcome.cached;
+        let printed = outcome.stdout.len() + outcome.stderr.len();
+        if !self.use_as.writes() || !is_new || printed >= TOO_MUCH {
+            return;
+        }
+        if let Some(key) = self.key(job) {
+            let _ = self.store.cache(KIND, &key, &encode(limit, outcome));
+        }
+    }
+
+    /// `None`: the job may depend on this machine.
+    fn key(&self, job: &Job) -> Option<String> {
+        let untimed = Job {
+            timeout: None,
+            container: Arc::clone(&job.container),
+            ..job.clone()
+        };
+        let batch = Batch {
+            jobs: vec![untimed],
+            inline_limit: 0,
+        };
+        let json = String::from_utf8(batch.to_json().ok()?).ok()?;
+        let version = env!("CARGO_PKG_VERSION");
+        Some(format!("{version} {} {json}", self.machine))
+    }
+}
+
+fn encode(limit: usize, outcome: &Outcome) -> Vec<u8> {
+    let mut bytes = format!("{limit}\n").into_bytes();
+    bytes.extend(Record::Ended(0, Box::new(outcome.clone())).to_bytes());
+    bytes
+}
+
+fn decode(bytes: &[u8]) -> Option<(usize, Outcome)> {
+    let end = bytes.iter().position(|&byte| byte == b'\n')?;
+    let limit = str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
+    let mut ending = Ending::parse(&bytes[end + 1..]).ok()?;
+    Some((limit, ending.ended.remove(&0)?))
+}
+
+#[cfg(test)]
+mod tests;

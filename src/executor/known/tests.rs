@@ -1,0 +1,223 @@
+use super::*;
+use crate::executor::{Captured, Container, Status};
+use crate::spec::{Device, Mount, Network, RootOverlay};
+use crate::store::Digest;
+use std::time::Duration;
+use tempfile::TempDir;
+
+fn container() -> Container {
+    Container {
+        layers: vec![Digest::of(b"layer")],
+        environment: [("PATH".to_owned(), "/bin".to_owned())].into(),
+        mounts: vec![Mount::Proc {
+            mount_point: "/proc".into(),
+        }],
+        network: Network::Loopback,
+        root_overlay: RootOverlay::Tmp,
+        working_directory: "/".into(),
+        user: 1000,
+        group: 1000,
+        init: true,
+        hostname: "maelstrom".to_owned(),
+        watched: Vec::new(),
+    }
+}
+
+fn job() -> Job {
+    Job {
+        container: Arc::new(container()),
+        program: "/bin/true".into(),
+        arguments: vec!["now".to_owned()],
+        slot_variable: true,
+        timeout: Some(Duration::from_secs(10)),
+    }
+}
+
+fn passed() -> Outcome {
+    Outcome {
+        status: Status::Exited(0),
+        stdout: Captured::from(&b"0123456789"[..]),
+        stderr: Captured::from(&b"err\n"[..]),
+        duration: Duration::from_secs(2),
+        ..Outcome::error(String::new())
+    }
+}
+
+fn known(use_as: CacheResults) -> (TempDir, KnownOutcomes) {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), 1 << 30).unwrap();
+    (directory, KnownOutcomes::new(store, use_as))
+}
+
+#[test]
+fn what_passed_is_found_as_it_was() {
+    let (_directory, known) = known(CacheResults::Auto);
+    assert!(known.find(&job(), 100).is_none());
+    known.keep(&job(), 100, &passed());
+    let found = known.find(&job(), 100).unwrap();
+    assert!(found.cached);
+    assert_eq!(found.status, Status::Exited(0));
+    assert_eq!(found.stdout, passed().stdout);
+    assert_eq!(found.stderr, passed().stderr);
+    assert_eq!(found.duration, passed().duration);
+}
+
+#[test]
+fn failures_are_never_kept() {
+    let (_directory, known) = known(CacheResults::Auto);
+    for status in [
+        Status::Exited(1),
+        Status::Signaled(9),
+        Status::TimedOut,
+        Status::Error("no".to_owned()),
+    ] {
+        let outcome = Outcome { status, ..passed() };
+        known.keep(&job(), 100, &outcome);
+        assert!(known.find(&job(), 100).is_none(), "{outcome:?}");
+    }
+}
+
+#[test]
+fn what_is_only_read_is_not_added_to() {
+    let (_directory, known) = known(CacheResults::Auto);
+    let reader = |use_as| KnownOutcomes {
+        store: known.store.clone(),
+        use_as,
+        machine: known.machine.clone(),
+    };
+    reader(CacheResults::Read).keep(&job(), 100, &passed());
+    assert!(known.find(&job(), 100).is_none());
+    known.keep(&job(), 100, &passed());
+    assert!(reader(CacheResults::Read).find(&job(), 100).is_some());
+    assert!(reader(CacheResults::Off).find(&job(), 100).is_none());
+}
+
+#[test]
+fn everything_that_a_job_is_given_makes_it_another() {
+    let (_directory, known) = known(CacheResults::Auto);
+    known.keep(&job(), 100, &passed());
+    let changes: [fn(&mut Container); 11] = [
+        |c| c.layers.push(Digest::of(b"more")),
+        |c| c.layers.clear(),
+        |c| c.environment = [("PATH".to_owned(), "/sbin".to_owned())].into(),
+        |c| c.mounts.clear(),
+        |c| {
+            c.mounts.push(Mount::Devices {
+                devices: vec![Device::Shm],
+            });
+        },
+        |c| c.network = Network::Disabled,
+        |c| c.root_overlay = RootOverlay::None,
+        |c| c.working_directory = "/tmp".into(),
+        |c| (c.user, c.group) = (0, 0),
+        |c| c.init = false,
+        |c| c.hostname = "other".to_owned(),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        let mut other = container();
+        change(&mut other);
+        let job = Job {
+            container: Arc::new(other),
+            ..job()
+        };
+        assert!(known.find(&job, 100).is_none(), "change {number}");
+    }
+    let changes: [fn(&mut Job); 3] = [
+        |job| job.program = "/bin/false".into(),
+        |job| job.arguments.push("x".to_owned()),
+        |job| job.slot_variable = false,
+    ];
+    for change in changes {
+        let mut other = job();
+        change(&mut other);
+        assert!(known.find(&other, 100).is_none(), "{other:?}");
+    }
+}
+
+#[test]
+fn a_job_that_gets_something_of_this_machine_does_not_count() {
+    let (_directory, known) = known(CacheResults::Auto);
+    let changes: [fn(&mut Container); 3] = [
+        |c| c.network = Network::Local,
+        |c| {
+            c.root_overlay = RootOverlay::Local {
+                upper: "/upper".into(),
+                work: "/work".into(),
+            };
+        },
+        |c| {
+            c.mounts.push(Mount::Bind {
+                mount_point: "/a".into(),
+                local_path: "/a".into(),
+                read_only: true,
+            });
+        },
+    ];
+    for change in changes {
+        let mut other = container();
+        change(&mut other);
+        let job = Job {
+            container: Arc::new(other),
+            ..job()
+        };
+        known.keep(&job, 100, &passed());
+        assert!(known.find(&job, 100).is_none(), "{job:?}");
+    }
+}
+
+#[test]
+fn a_job_that_took_longer_than_it_may_now_is_not_known() {
+    let (_directory, known) = known(CacheResults::Auto);
+    known.keep(&job(), 100, &passed());
+    let with = |timeout| Job { timeout, ..job() };
+    assert!(known.find(&with(None), 100).is_some());
+    assert!(
+        known
+            .find(&with(Some(Duration::from_secs(2))), 100)
+            .is_some()
+    );
+    assert!(
+        known
+            .find(&with(Some(Duration::from_secs(1))), 100)
+            .is_none()
+    );
+}
+
+#[test]
+fn output_is_as_long_as_it_may_be_now() {
+    let (_directory, known) = known(CacheResults::Auto);
+    known.keep(&job(), 100, &passed());
+    let found = known.find(&job(), 4).unwrap();
+    assert_eq!(
+        (&*found.stdout.head, &*found.stdout.tail),
+        (&b"01"[..], &b"89"[..])
+    );
+    assert_eq!(found.stdout.omitted, 6);
+    // Of what was cut, only the same cut is known.
+    known.keep(
+        &job(),
+        4,
+        &Outcome {
+            cached: false,
+            ..found.clone()
+        },
+    );
+    assert_eq!(known.find(&job(), 4).unwrap().stdout, found.stdout);
+    assert!(known.find(&job(), 100).is_none());
+}
+
+#[test]
+fn what_is_damaged_is_not_known() {
+    for bytes in [
+        &b""[..],
+        b"100",
+        b"100\n",
+        b"x\n{}",
+        b"100\n{\"started\":0}\n",
+    ] {
+        assert!(decode(bytes).is_none(), "{bytes:?}");
+    }
+    let whole = encode(100, &passed());
+    assert!(decode(&whole).is_some());
+    assert!(decode(&whole[..whole.len() - 1]).is_none());
+}

@@ -1,0 +1,260 @@
+//! `--cache-results`: what passed before, and nothing has changed for, is not run again.
+
+mod fixture;
+#[path = "fixture/need.rs"]
+mod need;
+
+use fixture::{Project, Run};
+use need::needs_containers;
+use std::collections::BTreeSet;
+use std::fs;
+
+const AUTO: &str = "--cache-results=auto";
+
+/// The tests that were run.
+fn run(run: &Run) -> BTreeSet<String> {
+    let finished = run.of_tests("finished");
+    let ran = finished.iter().filter(|event| event["cached"] != true);
+    ran.map(|event| event["name"].as_str().unwrap().to_owned())
+        .collect()
+}
+
+fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
+    names.map(str::to_owned).into()
+}
+
+/// The text of a file of a project with something else in it.
+fn change(project: &Project, path: &str, from: &str, to: &str) {
+    let text = fs::read_to_string(project.root.join(path)).unwrap();
+    assert!(text.contains(from), "{text}");
+    project.write(path, &text.replace(from, to));
+}
+
+#[test]
+fn forest_only_the_changed_crate_and_its_dependents_are_tested_again() {
+    needs_containers!();
+    let project = Project::own("forest");
+    let first = project.events(&[AUTO]).exits(0);
+    assert_eq!(run(&first).len(), 13, "{first}");
+    let again = project.events(&[AUTO]).exits(0);
+    assert_eq!(run(&again), names([]), "{again}");
+    assert_eq!(again.statuses(), first.statuses());
+    assert_eq!(again.names("started"), [""; 0]);
+    let summary = again.summary();
+    assert_eq!(
+        (&summary["passed"], &summary["cached"]),
+        (&13.into(), &13.into())
+    );
+
+    change(
+        &project,
+        "twig/src/lib.rs",
+        "leaf::age() + 1",
+        "leaf::age() + 2",
+    );
+    let touched = project.events(&[AUTO]).exits(0);
+    let expected = names([
+        "twig_is_old",
+        "branch_is_old",
+        "branch_is_older_than_its_twigs",
+        "tree_is_old",
+        "tree_has_twigs",
+    ]);
+    assert_eq!(run(&touched), expected, "{touched}");
+    assert_eq!(touched.statuses(), first.statuses());
+
+    // What was before is known still.
+    change(
+        &project,
+        "twig/src/lib.rs",
+        "leaf::age() + 2",
+        "leaf::age() + 1",
+    );
+    let back = project.events(&[AUTO]).exits(0);
+    assert_eq!(run(&back), names([]), "{back}");
+}
+
+#[test]
+fn forest_a_file_that_belongs_to_no_package_may_matter_to_all() {
+    needs_containers!();
+    let project = Project::own("forest");
+    let arguments = [AUTO, "-p=rain", "-p=sun"];
+    project.events(&arguments).exits(0);
+    assert_eq!(run(&project.events(&arguments).exits(0)), names([]));
+    project.write("weather.txt", "snow\n");
+    let changed = project.events(&arguments).exits(100);
+    assert_eq!(
+        changed.statuses()["rain_is_in_the_weather"],
+        "failed",
+        "{changed}"
+    );
+    assert_eq!(
+        run(&changed),
+        names(["rain_is_in_the_weather", "rain_is_old", "sun_is_old"])
+    );
+    // A failure is no result to keep.
+    let again = project.events(&arguments).exits(100);
+    assert_eq!(run(&again), names(["rain_is_in_the_weather"]), "{again}");
+}
+
+#[test]
+fn forest_a_test_does_not_see_what_its_package_does_not_depend_on_unless_a_directive_says_so() {
+    needs_containers!();
+    let project = Project::own("forest");
+    let text = fs::read_to_string(project.root.join("sun/src/lib.rs")).unwrap();
+    let more = "#[test] fn sun_looks_down() { std::fs::read_to_string(\"../moss/src/lib.rs\").unwrap(); }\n";
+    project.write("sun/src/lib.rs", &(text + more));
+    let arguments = ["-p=sun", "sun_looks_down"];
+    // It is a test like any other for those who do not ask for more.
+    project.events(&arguments).exits(0);
+    let arguments = [&arguments[..], &[AUTO]].concat();
+    let narrow = project.maelstrom(&arguments).exits(100);
+    narrow.says("added_layers = [{ source = \"<workspace-dir>\" }]");
+
+    project.directives(
+        "[[directives]]\nfilter = \"package.equals(sun)\"\n\
+         added_layers = [{ source = \"<workspace-dir>\" }]\n",
+    );
+    let wide = project.events(&arguments).exits(0);
+    assert_eq!(run(&wide), names(["sun_looks_down"]), "{wide}");
+    assert_eq!(run(&project.events(&arguments).exits(0)), names([]));
+    change(&project, "moss/src/lib.rs", "years old", "years young");
+    let seen = project.events(&arguments).exits(0);
+    assert_eq!(run(&seen), names(["sun_looks_down"]), "{seen}");
+}
+
+#[test]
+fn forest_results_are_used_only_if_asked_for_and_kept_only_with_auto() {
+    needs_containers!();
+    let project = Project::own("forest");
+    let with = |mode: &str| {
+        let option = format!("--cache-results={mode}");
+        let done = project.events(&["-p=sun", &option]).exits(0);
+        run(&done).len()
+    };
+    for (mode, ran) in [
+        ("off", 1),
+        ("read", 1),
+        ("read", 1),
+        ("auto", 1),
+        ("auto", 0),
+        ("read", 0),
+        ("off", 1),
+    ] {
+        assert_eq!(with(mode), ran, "{mode}");
+    }
+    // Who wants many runs gets them.
+    let repeated = project.events(&["-p=sun", AUTO, "--repeat=3"]).exits(0);
+    assert_eq!(repeated.summary()["passed"], 3);
+    assert_eq!(repeated.summary()["cached"], 0);
+}
+
+#[test]
+fn forest_another_environment_argument_or_too_short_a_time_is_another_test() {
+    needs_containers!();
+    let project = Project::own("forest");
+    let text = fs::read_to_string(project.root.join("sun/src/lib.rs")).unwrap();
+    let slow = text.replace(
+        "println!",
+        "std::thread::sleep(std::time::Duration::from_millis(300));\n    println!",
+    );
+    project.write("sun/src/lib.rs", &slow);
+    let count = |more: &[&str]| run(&project.events(&[&["-p=sun", AUTO], more].concat())).len();
+    assert_eq!((count(&[]), count(&[])), (1, 0));
+    assert_eq!(count(&["--timeout=100"]), 0);
+    assert_eq!(count(&["--timeout=0.1"]), 1);
+    assert_eq!(count(&["--", "--quiet", "--test-threads=1"]), 0);
+    assert_eq!(count(&["--", "--format=pretty"]), 1);
+    project.directives("[[directives]]\nadded_environment = { SEASON = \"$env{SEASON:-}\" }\n");
+    assert_eq!((count(&[]), count(&[])), (1, 0));
+    let mut command = project.command(&["-p=sun", AUTO, "--message-format=json", "--ui=quiet"]);
+    let summer = Run::of(command.env("SEASON", "summer"), &project);
+    assert_eq!(run(&summer).len(), 1, "{summer}");
+}
+
+#[test]
+fn forest_tests_that_get_something_of_this_machine_are_run() {
+    needs_containers!();
+    let project = Project::own("forest");
+    let arguments = [AUTO, "-p=sun", "-p=rain", "-p=moss", "-p=stone"];
+    project.directives(
+        "[[directives]]\nfilter = \"package.equals(sun)\"\nnetwork = \"local\"\n\
+         mounts = [{ type = \"proc\", mount_point = \"/proc\" }]\n\
+         [[directives]]\nfilter = \"name.equals(rain_is_old)\"\n\
+         added_mounts = [{ type = \"bind\", mount_point = \"/run\", local_path = \"moss\", read_only = true }]\n",
+    );
+    project.events(&arguments).exits(0);
+    let again = project.events(&arguments).exits(0);
+    assert_eq!(run(&again), names(["sun_is_old", "rain_is_old"]), "{again}");
+}
+
+#[test]
+fn forest_what_a_test_printed_is_shown_again() {
+    needs_containers!();
+    let project = Project::own("forest");
+    project.maelstrom(&[AUTO, "-p=sun"]).exits(0).says("PASS");
+    for option in ["--show-output", "--nocapture"] {
+        let cached = project.maelstrom(&[AUTO, "-p=sun", option]).exits(0);
+        cached
+            .says("CACHED  [   0.000s] sun lib/sun sun_is_old\n")
+            .says("sun is 1 years old")
+            .says("Ran 0 tests")
+            .says("1 passed, 1 of them cached");
+    }
+}
+
+#[test]
+fn forest_without_its_cache_nothing_is_known() {
+    needs_containers!();
+    let project = Project::own("forest");
+    project.events(&[AUTO, "-p=sun"]).exits(0);
+    fs::remove_dir_all(project.target.join("maelstrom/cache/values/outcomes-1")).unwrap();
+    let forgotten = project.events(&[AUTO, "-p=sun"]).exits(0);
+    assert_eq!(run(&forgotten).len(), 1, "{forgotten}");
+}
+
+/// A job that prints something else each time it runs.
+const JOB: &str = r#"{
+    "layers": [{ "programs": ["sh", "cat"] }, { "stubs": ["/proc/"] }],
+    "mounts": [{ "type": "proc", "mount_point": "/proc" }],
+    "program": "sh",
+    "arguments": ["-c", "cat /proc/sys/kernel/random/uuid; echo err >&2"]
+}"#;
+
+#[test]
+fn a_job_that_is_known_prints_what_it_printed() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write("job.json", JOB);
+    let start = |arguments: &[&str]| {
+        let arguments = [&["--file", "job.json"], arguments].concat();
+        let run = Run::of(&mut project.jobs(&arguments), &project).exits(0);
+        assert_eq!(run.stderr, "err\n");
+        run.stdout
+    };
+    let first = start(&[AUTO]);
+    assert_ne!(start(&[]), first);
+    assert_eq!(start(&[AUTO]), first);
+    assert_eq!(start(&["--cache-results=read"]), first);
+    assert_eq!(start(&[AUTO, "--one"]), first);
+    // With another program it is another job, known from then on.
+    let command = "cat /proc/sys/kernel/random/uuid; echo err >&2; echo";
+    let other = [AUTO, "--one", "sh", "-c", command];
+    let known = start(&other);
+    assert_ne!(known, first);
+    assert_eq!(start(&other), known);
+}
+
+#[test]
+fn a_job_that_fails_is_run_again() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write("job.json", &JOB.replace("err >&2", "err >&2; exit 3"));
+    let start = || {
+        let arguments = [AUTO, "--one", "--file", "job.json"];
+        Run::of(&mut project.jobs(&arguments), &project)
+            .exits(3)
+            .stdout
+    };
+    assert_ne!(start(), start());
+}
