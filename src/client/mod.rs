@@ -136,7 +136,9 @@ impl Client {
         let remote = match engine {
             Some((engine, remote)) => {
                 let properties = remote.properties.clone();
-                let executor = RemoteExecutor::new(engine, properties, store.clone()).await?;
+                let use_as = settings.cache_results;
+                let executor = RemoteExecutor::new(engine, properties, use_as, store.clone());
+                let executor = executor.await?;
                 Some(Rc::new(executor))
             }
             None => None,

@@ -274,7 +274,8 @@ async fn conduct(
     let remote = match (engine, &options.settings.remote) {
         (Some(engine), Some(remote)) => {
             let store = preparation.store.clone();
-            Some(RemoteExecutor::new(engine, remote.properties.clone(), store).await?)
+            let properties = remote.properties.clone();
+            Some(RemoteExecutor::new(engine, properties, cache_results, store).await?)
         }
         _ => None,
     };

@@ -18,12 +18,13 @@ const SLACK: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug)]
 pub struct Action {
     pub digest: Digest,
+    message: reapi::Action,
     /// Each once.
     pub blobs: BTreeMap<Digest, Content>,
 }
 
 impl Action {
-    /// The action that runs `command` in the directory `root`.
+    /// The action that runs `command` in the directory `root`. The engine may keep its result.
     pub fn new(
         root: InputRoot,
         command: Vec<String>,
@@ -44,22 +45,29 @@ impl Action {
             platform: platform.clone(),
             ..reapi::Command::default()
         };
-        let action = reapi::Action {
+        let message = reapi::Action {
             command_digest: Some(add(&command, &mut blobs).into()),
             input_root_digest: Some(root.into()),
             timeout: timeout.map(|timeout| protobuf::Duration {
                 seconds: timeout.as_secs() as i64,
                 nanos: timeout.subsec_nanos() as i32,
             }),
-            // Results are used again only if somebody asks for that.
-            do_not_cache: true,
             platform,
             ..reapi::Action::default()
         };
         Self {
-            digest: add(&action, &mut blobs),
+            digest: add(&message, &mut blobs),
+            message,
             blobs,
         }
+    }
+
+    /// The same, but for the engine to forget. To the engine it is another one.
+    pub fn forgotten(mut self) -> Self {
+        self.blobs.remove(&self.digest);
+        self.message.do_not_cache = true;
+        self.digest = add(&self.message, &mut self.blobs);
+        self
     }
 }
 
@@ -150,7 +158,7 @@ mod tests {
             &[],
         );
         let sent: reapi::Action = message(&action, Some(action.digest.into()));
-        assert!(sent.do_not_cache);
+        assert!(!sent.do_not_cache);
         let top: Directory = message(&action, sent.input_root_digest);
         assert_eq!(top.files[0].name, "a.x");
         assert!(top.files[0].is_executable);
@@ -161,6 +169,17 @@ mod tests {
             let below: Directory = message(&action, directory.digest);
             assert_eq!(below.files[0].name, "f");
         }
+    }
+
+    #[test]
+    fn an_action_to_be_forgotten_is_another_one_with_the_same_input() {
+        let kept = Action::new(root(&["f"]), vec!["f".to_owned()], None, &[]);
+        let forgotten = kept.clone().forgotten();
+        assert_ne!(forgotten.digest, kept.digest);
+        let sent: reapi::Action = message(&forgotten, Some(forgotten.digest.into()));
+        assert!(sent.do_not_cache);
+        assert_eq!(forgotten.blobs.len(), kept.blobs.len());
+        assert!(!forgotten.blobs.contains_key(&kept.digest));
     }
 
     #[test]

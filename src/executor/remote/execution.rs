@@ -47,11 +47,13 @@ impl Executions {
         }
     }
 
-    /// Has an action executed whose blobs are there. `running` becomes true when a worker
-    /// has it. If the future is dropped, the execution is cancelled.
+    /// Has an action executed whose blobs are there, or if it `may_be_known`, gives what is
+    /// known of it. `running` becomes true when a worker has it. If the future is dropped, the
+    /// execution is cancelled.
     pub async fn execute(
         &self,
         action: Digest,
+        may_be_known: bool,
         priority: i32,
         running: watch::Sender<bool>,
     ) -> Result<Executed, EngineError> {
@@ -60,6 +62,7 @@ impl Executions {
         let mut execution = Execution {
             engine: self.engine.clone(),
             action,
+            may_be_known,
             priority,
             running,
             name: None,
@@ -97,6 +100,7 @@ impl Executions {
 struct Execution {
     engine: Engine,
     action: Digest,
+    may_be_known: bool,
     priority: i32,
     running: watch::Sender<bool>,
     /// What the engine calls it, as soon as it has said so.
@@ -150,8 +154,7 @@ impl Execution {
         }
         let request = ExecuteRequest {
             instance_name: self.engine.instance().to_owned(),
-            // No result is used again unless somebody asks for that.
-            skip_cache_lookup: true,
+            skip_cache_lookup: !self.may_be_known,
             action_digest: Some(self.action.into()),
             execution_policy: Some(ExecutionPolicy {
                 priority: self.priority,

@@ -8,8 +8,9 @@ use super::ledger::{Attempt, Ledger};
 use super::presence::Presence;
 use super::record::Ending;
 use super::{Batch, OUTCOMES};
-use crate::config::Property;
-use crate::engine::reapi::{ActionResult, ExecuteResponse};
+use crate::config::{CacheResults, Property};
+use crate::engine::reapi::action_cache_client::ActionCacheClient;
+use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
 use crate::engine::{self, Backoff, Blob, Engine, EngineError, EngineSettings, Progress};
 use crate::executor::local::describe;
 use crate::executor::{Job, Outcome};
@@ -59,11 +60,32 @@ pub struct RemoteExecutor {
     executions: Executions,
     inputs: Arc<Inputs>,
     properties: Vec<Property>,
+    cache_results: CacheResults,
     presence: Presence,
     progress: Arc<Progress>,
     /// Why the engine is of no more use.
     lost: RefCell<Option<String>>,
     sent: Cell<u64>,
+}
+
+/// What the engine knows of an action.
+enum Known {
+    Nothing,
+    /// Something that is of no use: that not all jobs succeeded, or how they did is lost.
+    Useless,
+    Success(Ending),
+}
+
+impl Known {
+    /// What records say of an action that has so many jobs.
+    fn new(mut ending: Ending, jobs: usize) -> Self {
+        let outcomes = ending.ended.values_mut();
+        let succeeded = outcomes.filter(|outcome| outcome.is_success());
+        if succeeded.map(|outcome| outcome.cached = true).count() < jobs {
+            return Self::Useless;
+        }
+        Self::Success(ending)
+    }
 }
 
 /// Why an attempt came to nothing.
@@ -92,6 +114,7 @@ impl RemoteExecutor {
     pub async fn new(
         engine: Engine,
         properties: Vec<Property>,
+        cache_results: CacheResults,
         store: Store,
     ) -> Result<Self, RemoteError> {
         let kit = tokio::task::spawn_blocking({
@@ -106,6 +129,7 @@ impl RemoteExecutor {
             engine,
             inputs: Arc::new(Inputs::new(store, kit)),
             properties,
+            cache_results,
             presence: Presence::default(),
             progress: Arc::default(),
             lost: RefCell::default(),
@@ -175,13 +199,15 @@ impl RemoteExecutor {
         ledger.ended(attempt, ending, how);
     }
 
-    /// Has one action executed, and reads what its runner wrote; also how it ended.
+    /// Has one action executed, unless that was done before and is known to the engine, and
+    /// reads what its runner wrote; also how it ended.
     async fn attempt(
         &self,
         batch: Batch,
         priority: i32,
         running: &watch::Sender<bool>,
     ) -> Result<(Ending, String), Failed> {
+        let jobs = batch.jobs.len();
         let (inputs, properties) = (self.inputs.clone(), self.properties.clone());
         let made = tokio::task::spawn_blocking(move || {
             let root = inputs.of(&batch)?;
@@ -193,15 +219,39 @@ impl RemoteExecutor {
                 &properties,
             ))
         });
-        let action = made.await.map_err(|e| Failed::Action(e.to_string()))??;
+        let mut action = made.await.map_err(|e| Failed::Action(e.to_string()))??;
+        // Somebody else may have it executed while it is being sent.
+        let mut may_be_known = self.cache_results.writes();
+        if self.cache_results.reads() {
+            match self.known(&action, jobs).await? {
+                Known::Success(ending) => return Ok((ending, String::new())),
+                Known::Useless => may_be_known = false,
+                Known::Nothing => {}
+            }
+        }
+        if !self.cache_results.writes() {
+            action = action.forgotten();
+        }
         let (mut attempt, mut backoff) = (1, Backoff::default());
         loop {
             let sent = self.send(&action).await?;
-            let executed = self
-                .executions
-                .execute(action.digest, priority, running.clone());
+            let executed =
+                self.executions
+                    .execute(action.digest, may_be_known, priority, running.clone());
             let lacks = match executed.await? {
-                Executed::Response(response) => return self.read(*response).await,
+                Executed::Response(response) => {
+                    let was_known = response.cached_result;
+                    let (ending, how) = self.read(*response).await?;
+                    if !was_known {
+                        return Ok((ending, how));
+                    }
+                    match Known::new(ending.clone(), jobs) {
+                        Known::Success(ending) => return Ok((ending, how)),
+                        _ if !may_be_known => return Ok((ending, how)),
+                        _ => may_be_known = false,
+                    }
+                    continue;
+                }
                 Executed::Lacks(message) => message,
                 Executed::Failed(message) => {
                     if attempt == ATTEMPTS {
@@ -223,6 +273,37 @@ impl RemoteExecutor {
             self.presence.forget(action.blobs.keys());
             attempt += 1;
         }
+    }
+
+    /// Asks the engine what it knows of an action. That it does not say is no error: the action
+    /// is executed then.
+    async fn known(&self, action: &Action, jobs: usize) -> Result<Known, Failed> {
+        let mut client = ActionCacheClient::new(self.engine.service());
+        let mut retry = self.engine.retry("ask for a result that is known");
+        let result = loop {
+            let request = self.engine.request(GetActionResultRequest {
+                instance_name: self.engine.instance().to_owned(),
+                action_digest: Some(action.digest.into()),
+                inline_output_files: vec![OUTCOMES.to_owned()],
+                ..GetActionResultRequest::default()
+            });
+            let asked = self
+                .engine
+                .within_deadline(client.get_action_result(request));
+            match asked.await {
+                Ok(result) => break result,
+                Err(problem) if problem.may_pass() => retry.after(problem).await?,
+                Err(problem) => {
+                    tracing::debug!("the engine knows no result: {problem}");
+                    return Ok(Known::Nothing);
+                }
+            }
+        };
+        let records = self.records(&result).await?;
+        Ok(match Ending::parse(&records) {
+            Ok(ending) if result.exit_code == 0 => Known::new(ending, jobs),
+            _ => Known::Useless,
+        })
     }
 
     /// Sends what the engine lacks of an action. The bytes that were sent from here.
@@ -282,24 +363,28 @@ impl RemoteExecutor {
                 return Err(Failed::Action(message));
             }
         };
-        let records = match result
-            .output_files
-            .iter()
-            .find(|file| file.path == OUTCOMES)
-        {
-            None => Vec::new(),
-            Some(file) if !file.contents.is_empty() => file.contents.clone(),
-            Some(file) => match file.digest.as_ref().map(Digest::try_from) {
-                Some(Ok(digest)) => match self.engine.read(digest).await {
-                    // As good as never written.
-                    Err(error) if error.problem.code() == Some(Code::NotFound) => Vec::new(),
-                    read => read?,
-                },
-                _ => Vec::new(),
-            },
-        };
+        let records = self.records(&result).await?;
         let ending = Ending::parse(&records).map_err(|e| Failed::Action(describe(&e)))?;
         Ok((ending, how))
+    }
+
+    /// What the runner of an action wrote.
+    async fn records(&self, result: &ActionResult) -> Result<Vec<u8>, EngineError> {
+        let mut files = result.output_files.iter();
+        let Some(file) = files.find(|file| file.path == OUTCOMES) else {
+            return Ok(Vec::new());
+        };
+        if !file.contents.is_empty() {
+            return Ok(file.contents.clone());
+        }
+        let Some(Ok(digest)) = file.digest.as_ref().map(Digest::try_from) else {
+            return Ok(Vec::new());
+        };
+        match self.engine.read(digest).await {
+            // As good as never written.
+            Err(error) if error.problem.code() == Some(Code::NotFound) => Ok(Vec::new()),
+            read => read,
+        }
     }
 
     /// What a runner that failed said on its stderr, for a message.
@@ -317,6 +402,35 @@ impl RemoteExecutor {
         match String::from_utf8_lossy(&text).trim() {
             "" => String::new(),
             text => format!(", and it said: {text}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::executor::Status;
+
+    fn ending(codes: &[i32]) -> Ending {
+        let outcome = |code: &i32| Outcome {
+            status: Status::Exited(*code),
+            ..Outcome::error(String::new())
+        };
+        Ending {
+            ended: codes.iter().map(outcome).enumerate().collect(),
+            ..Ending::default()
+        }
+    }
+
+    #[test]
+    fn a_known_result_counts_only_if_every_job_succeeded() {
+        let Known::Success(known) = Known::new(ending(&[0, 0]), 2) else {
+            panic!("both succeeded");
+        };
+        assert!(known.ended.values().all(|outcome| outcome.cached));
+        for (codes, jobs) in [(&[0, 1][..], 2), (&[1], 1), (&[0], 2), (&[], 1)] {
+            let known = Known::new(ending(codes), jobs);
+            assert!(matches!(known, Known::Useless), "{codes:?} of {jobs}");
         }
     }
 }

@@ -7,13 +7,28 @@ use crate::run::case::Case;
 use crate::schedule::Rank;
 use crate::schedule::batches::{self, Partition};
 use crate::store::Digest;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
 /// What partitions are remembered as; to be renamed when what they hold changes.
-const KIND: &str = "batches-1";
+const KIND: &str = "batches-2";
+
+/// How the tests of a binary were divided.
+#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Divided {
+    batches: Partition,
+    /// What they ran in: its digest.
+    container: String,
+}
+
+impl Divided {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.batches.iter().flatten()
+    }
+}
 
 impl Conductor {
     /// Divides what is not in batches yet, and starts as many as there is room for.
@@ -46,18 +61,29 @@ impl Conductor {
         let store = &self.parts.store;
         let kept = store.cached(KIND, &key);
         let kept = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let kept: Partition = kept.unwrap_or_default();
+        let kept: Divided = kept.unwrap_or_default();
         let estimates: BTreeMap<String, Option<Duration>> = cases
             .iter()
             .map(|case| (case.listed.name.clone(), self.rank(case).estimate))
             .collect();
-        let partition = batches::divide(&estimates, &kept, self.parts.batch_target);
-        let is_selection = kept
-            .iter()
-            .flatten()
-            .any(|name| !estimates.contains_key(name));
-        if !is_selection && partition != kept {
-            let bytes = serde_json::to_vec(&partition).unwrap_or_default();
+        let is_selection = kept.names().any(|name| !estimates.contains_key(name));
+        let digest = Digest::of(format!("{container:?}").as_bytes()).to_string();
+        let are_known = self.parts.running.cache_results.reads()
+            && digest == kept.container
+            && !is_selection
+            && kept.names().count() == estimates.len();
+        let new = Divided {
+            batches: if are_known {
+                // The engine may know the results of these very batches, whatever was learned
+                // of durations since.
+                kept.batches.clone()
+            } else {
+                batches::divide(&estimates, &kept.batches, self.parts.batch_target)
+            },
+            container: digest,
+        };
+        if !is_selection && new != kept {
+            let bytes = serde_json::to_vec(&new).unwrap_or_default();
             // Without it the next run divides them anew.
             let _ = store.cache(KIND, &key, &bytes);
         }
@@ -65,7 +91,7 @@ impl Conductor {
             .into_iter()
             .map(|case| (case.listed.name.clone(), case))
             .collect();
-        for names in partition {
+        for names in new.batches {
             let cases: Vec<_> = names.iter().filter_map(|name| cases.remove(name)).collect();
             let rank = self.rank_of_batch(&cases);
             for repeat in self.repeats() {
@@ -123,7 +149,11 @@ impl Conductor {
             tokio::pin!(run);
             let outcomes = tokio::select! {
                 biased;
-                outcomes = &mut run => start_all().then_some(outcomes),
+                outcomes = &mut run => {
+                    let are_known = outcomes.iter().all(|outcome| outcome.cached);
+                    let counts = if are_known { !started_tests.is_stopping() } else { start_all() };
+                    counts.then_some(outcomes)
+                }
                 () = started => {
                     if start_all() {
                         Some(run.await)

@@ -81,6 +81,16 @@ impl Casd {
         })
     }
 
+    /// Where it keeps a blob that has this in it, but is not a program.
+    pub fn blob_with(&self, part: &[u8]) -> Option<PathBuf> {
+        const LARGE: usize = 1 << 20;
+        find(self.directory.path(), &|path| {
+            fs::read(path).is_ok_and(|found| {
+                found.len() < LARGE && found.windows(part.len()).any(|window| window == part)
+            })
+        })
+    }
+
     /// The runners that are at work for it.
     pub fn runners(&self) -> Vec<Pid> {
         let cas = self.directory.path().to_str().unwrap().to_owned();

@@ -4,6 +4,7 @@
 
 mod casd;
 mod faults;
+mod known;
 mod results;
 mod uploads;
 mod workers;

@@ -3,7 +3,7 @@ use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
 
 /// How many bytes a run sent to the engine, by its log.
-fn sent(run: &Run) -> u64 {
+pub fn sent(run: &Run) -> u64 {
     let line = run.stderr.lines().find(|line| line.contains("were sent"));
     let words = line.unwrap_or_else(|| panic!("{run}")).split_whitespace();
     let mut words = words.skip_while(|word| *word != "INFO").skip(1);
