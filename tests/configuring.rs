@@ -34,6 +34,13 @@ fn plain_every_value_is_printed_with_its_source() {
     cache-results = "off"                              # default
     container-image-depot-root = "/depot"              # option --container-image-depot-root
     accept-invalid-remote-container-tls-certs = false  # default
+    # remote is not set                                # default
+    remote-header = []                                 # default
+    # remote-tls-ca is not set                         # default
+    # remote-tls-client-cert is not set                # default
+    # remote-tls-client-key is not set                 # default
+    remote-platform = []                               # default
+    batch-target = 1                                   # default
     ui = "auto"                                        # default
     color = "auto"                                     # default
     log-level = "warn"                                 # default
@@ -187,7 +194,7 @@ fn plain_a_mistake_in_the_configuration_names_its_source() {
     insta::assert_snapshot!(messages.join(""), @r#"
     error: <configuration>/bad.toml:1:9: `'many'` is not a value for `slots`: expected a number of slots, at least 1
     error: <configuration>/bad.toml:2:8: `"curses"` is not a value for `ui`: expected one of `auto`, `fancy`, `simple`, `quiet`
-    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, ui, color, log-level
+    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, ui, color, log-level
     error: <configuration>/bad.toml:1:9: string values must be quoted, expected literal string
     error: <configuration>/bad.toml:1:11: `-1` is not a value for `timeout`: expected a number of seconds, 0 for no timeout
     error: <configuration>/bad.toml:1:14: `'10 XB'` is not a value for `cache-size`: expected a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes
