@@ -124,6 +124,47 @@ fn forest_a_test_does_not_see_what_its_package_does_not_depend_on_unless_a_direc
 }
 
 #[test]
+fn a_package_in_the_root_shares_with_others_what_is_not_its_own() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let package = |name: &str| format!("[package]\nname = \"{name}\"\nedition = \"2021\"\n");
+    let manifest = "[workspace]\nmembers = [\"a\", \"b\"]\n[dependencies]\na = { path = \"a\" }\n";
+    project
+        .write("Cargo.toml", &(package("plain") + manifest))
+        .write("a/Cargo.toml", &package("a"))
+        .write("b/Cargo.toml", &package("b"))
+        .write("a/src/lib.rs", "#[test] fn a() {}\n")
+        .write("data/b.txt", "for b\n")
+        .write(
+            "b/src/lib.rs",
+            r#"#[test] fn b() {
+                assert!(std::path::Path::new("../data/b.txt").exists());
+                assert!(!std::path::Path::new("../src").exists());
+                assert!(!std::path::Path::new("../a").exists());
+            }"#,
+        )
+        .write(
+            "src/lib.rs",
+            r#"#[test] fn root() {
+                assert!(std::path::Path::new("src/lib.rs").exists());
+                assert!(std::path::Path::new("a/src/lib.rs").exists());
+                assert!(!std::path::Path::new("b").exists());
+            }"#,
+        );
+    let auto = || run(&project.events(&[AUTO, "--workspace"]).exits(0));
+    assert_eq!(auto(), names(["a", "b", "root"]));
+    assert_eq!(auto(), names([]));
+    change(&project, "src/lib.rs", "fn root()", "fn root() ");
+    assert_eq!(auto(), names(["root"]));
+    change(&project, "b/src/lib.rs", "fn b()", "fn b() ");
+    assert_eq!(auto(), names(["b"]));
+    change(&project, "a/src/lib.rs", "fn a()", "fn a() ");
+    assert_eq!(auto(), names(["a", "root"]));
+    project.write("data/b.txt", "for whom?\n");
+    assert_eq!(auto(), names(["a", "b", "root"]));
+}
+
+#[test]
 fn forest_results_are_used_only_if_asked_for_and_kept_only_with_auto() {
     needs_containers!();
     let project = Project::own("forest");

@@ -114,6 +114,8 @@ pub struct Conductor {
     started: Instant,
     ending: Ending,
     queue: Queue<Work>,
+    /// Whether the sources are packed, or soon will be.
+    packs_sources: bool,
     /// Containers being prepared.
     preparing: JoinSet<Prepared>,
     /// The binaries they are for, first come first.
@@ -220,6 +222,7 @@ impl Conductor {
             started: Instant::now(),
             ending: Ending::default(),
             queue: Queue::default(),
+            packs_sources: false,
             preparing: JoinSet::new(),
             prepared_for: Vec::new(),
             saved: Instant::now(),
@@ -241,7 +244,11 @@ impl Conductor {
         let mut building = true;
         let build_started = Instant::now();
         self.report(&Event::BuildStarted);
-        self.pack_sources();
+        // Before Cargo has begun, it may yet write a new lock file: to the next run every test
+        // that had the old one would be another test.
+        if !self.parts.running.cache_results.reads() {
+            self.pack_sources();
+        }
         loop {
             self.start_work();
             let idle = self.preparing.is_empty() && self.running.is_empty();

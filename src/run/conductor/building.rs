@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 impl Conductor {
     /// Packs the sources while Cargo builds: they are the same for every test.
     pub(super) fn pack_sources(&mut self) {
+        if std::mem::replace(&mut self.packs_sources, true) {
+            return;
+        }
         let containers = self.parts.containers.clone();
         self.preparing.spawn_blocking(move || {
             containers.pack_sources();
@@ -26,6 +29,9 @@ impl Conductor {
 
     pub(super) fn build_event(&mut self, event: BuildEvent, started: Instant) {
         tracing::trace!("{event:?}");
+        if let BuildEvent::Binary(_) | BuildEvent::Built { .. } | BuildEvent::Compiling(_) = event {
+            self.pack_sources();
+        }
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
             BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
