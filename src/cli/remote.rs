@@ -2,7 +2,7 @@
 
 use super::arguments::value;
 use super::options::given;
-use crate::config::{ConfigError, FilePath, List, Literal, Setting, Value, Values};
+use crate::config::{ConfigError, FilePath, List, Setting, Value, Values};
 use crate::engine::{BadEndpoint, Endpoint, EngineSettings, Header};
 use std::str::FromStr;
 
@@ -105,13 +105,6 @@ impl Value for Remote {
         text.parse().ok()
     }
 
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => text.parse().ok(),
-            _ => None,
-        }
-    }
-
     fn to_toml(&self) -> String {
         match &self.0 {
             None => format!("\"{NONE}\""),
@@ -129,13 +122,6 @@ impl Value for Header {
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => text.parse().ok(),
-            _ => None,
-        }
     }
 
     /// Without the value, which may be a secret.
