@@ -8,8 +8,9 @@ use std::str::FromStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArguments {
-    /// The engine, which speaks the Remote Execution API: grpc[s]://HOST:PORT[/INSTANCE]; `none`
-    /// if the configuration names one that is not wanted
+    /// The engine, which speaks the Remote Execution API: grpc[s]://HOST:PORT[/INSTANCE]
+    ///
+    /// `none`: the one that the configuration names is not wanted.
     #[arg(long, value_name = "URL", value_parser = remote)]
     pub remote: Option<Remote>,
 
