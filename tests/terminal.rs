@@ -5,13 +5,15 @@ mod fixture;
 mod need;
 
 use need::needs_containers;
+use nix::fcntl::OFlag;
 use nix::libc;
-use nix::pty::openpty;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::termios::{Termios, tcgetattr};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
@@ -32,13 +34,28 @@ const SHELL: &str = r#"{
     "arguments": ["--norc", "--noprofile", "-i"]
 }"#;
 
+/// Both sides of a terminal. No other test's shell may get one of them on its way: a terminal
+/// whose owner is gone hangs up only when nobody has that side any more.
+fn pseudo_terminal() -> (File, File) {
+    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let slave = File::options()
+        .read(true)
+        .write(true)
+        .custom_flags(OFlag::O_NOCTTY.bits())
+        .open(ptsname_r(&master).unwrap())
+        .unwrap();
+    (File::from(OwnedFd::from(master)), slave)
+}
+
 /// Somebody at a terminal with a shell of this machine.
 struct User {
     directory: tempfile::TempDir,
     shell: Child,
     terminal: File,
     /// Keeps what the shell has found in the terminal readable.
-    slave: OwnedFd,
+    slave: File,
     output: mpsc::Receiver<Vec<u8>>,
     seen: String,
 }
@@ -48,8 +65,8 @@ impl User {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("shell.json"), SHELL).unwrap();
-        let pty = openpty(None, None).unwrap();
-        let end = || Stdio::from(pty.slave.try_clone().unwrap());
+        let (master, slave) = pseudo_terminal();
+        let end = || Stdio::from(slave.try_clone().unwrap());
         let mut command = Command::new("bash");
         command
             .args(["--norc", "--noprofile", "-i"])
@@ -70,7 +87,7 @@ impl User {
         // SAFETY: system calls only.
         let shell = unsafe { command.pre_exec(sit_down) }.spawn().unwrap();
         drop(command);
-        let mut screen = File::from(pty.master.try_clone().unwrap());
+        let mut screen = master.try_clone().unwrap();
         let (sender, output) = mpsc::channel();
         std::thread::spawn(move || {
             let mut chunk = [0; 4096];
@@ -83,8 +100,8 @@ impl User {
         let mut user = Self {
             directory,
             shell,
-            terminal: File::from(pty.master),
-            slave: pty.slave,
+            terminal: master,
+            slave,
             output,
             seen: String::new(),
         };

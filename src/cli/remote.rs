@@ -2,14 +2,17 @@
 
 use super::arguments::value;
 use super::options::given;
-use crate::config::{ConfigError, FilePath, List, Literal, Setting, Value, Values};
-use crate::engine::{Endpoint, EngineSettings, Header};
+use crate::config::{ConfigError, FilePath, List, Setting, Value, Values};
+use crate::engine::{BadEndpoint, Endpoint, EngineSettings, Header};
+use std::str::FromStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArguments {
     /// The engine, which speaks the Remote Execution API: grpc[s]://HOST:PORT[/INSTANCE]
-    #[arg(long, value_name = "URL", value_parser = endpoint)]
-    pub remote: Option<Endpoint>,
+    ///
+    /// `none`: the one that the configuration names is not wanted.
+    #[arg(long, value_name = "URL", value_parser = remote)]
+    pub remote: Option<Remote>,
 
     /// Send this header to the engine with every call; better kept in a configuration file or
     /// an environment variable if it is a secret
@@ -32,7 +35,8 @@ pub struct RemoteArguments {
 impl RemoteArguments {
     /// Decides these values; `None` if no engine is named.
     pub fn decide(self, values: &mut Values<'_>) -> Result<Option<EngineSettings>, ConfigError> {
-        let endpoint = values.take_optional("remote", given("--remote", self.remote))?;
+        let remote: Option<Setting<Remote>> =
+            values.take_optional("remote", given("--remote", self.remote))?;
         let headers = values.take(
             "remote-header",
             given("--remote-header", List::given(self.remote_header)),
@@ -54,8 +58,9 @@ impl RemoteArguments {
             "--remote-tls-client-key",
             self.remote_tls_client_key,
         )?;
+        let endpoint = remote.and_then(|remote| remote.value.0);
         Ok(endpoint.map(|endpoint| EngineSettings {
-            endpoint: endpoint.value,
+            endpoint,
             headers: headers.value.0,
             tls_ca,
             tls_client_cert,
@@ -64,10 +69,27 @@ impl RemoteArguments {
     }
 }
 
+/// The engine, or that there is to be none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote(Option<Endpoint>);
+
+/// Instead of an engine.
+const NONE: &str = "none";
+
+impl FromStr for Remote {
+    type Err = BadEndpoint;
+
+    fn from_str(text: &str) -> Result<Self, BadEndpoint> {
+        match text {
+            NONE => Ok(Self(None)),
+            text => Ok(Self(Some(text.parse()?))),
+        }
+    }
+}
+
 /// As the value's parser, but with what is wrong.
-fn endpoint(text: &str) -> Result<Endpoint, String> {
-    text.parse()
-        .map_err(|error: crate::engine::BadEndpoint| error.to_string())
+fn remote(text: &str) -> Result<Remote, String> {
+    text.parse().map_err(|error: BadEndpoint| error.to_string())
 }
 
 fn header(text: &str) -> Result<Header, String> {
@@ -75,24 +97,20 @@ fn header(text: &str) -> Result<Header, String> {
         .map_err(|error: crate::engine::BadHeader| error.to_string())
 }
 
-impl Value for Endpoint {
+impl Value for Remote {
     fn expected() -> String {
-        "grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS".to_owned()
+        format!("grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS, or `{NONE}`")
     }
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
     }
 
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => text.parse().ok(),
-            _ => None,
-        }
-    }
-
     fn to_toml(&self) -> String {
-        format!("\"{self}\"")
+        match &self.0 {
+            None => format!("\"{NONE}\""),
+            Some(endpoint) => format!("\"{endpoint}\""),
+        }
     }
 }
 
@@ -105,13 +123,6 @@ impl Value for Header {
 
     fn from_text(text: &str) -> Option<Self> {
         text.parse().ok()
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => text.parse().ok(),
-            _ => None,
-        }
     }
 
     /// Without the value, which may be a secret.
@@ -152,6 +163,18 @@ mod tests {
         let (settings, text) = decide(RemoteArguments::default(), &[]).unwrap();
         assert_eq!(settings, None);
         assert!(text.contains("# remote is not set"), "{text}");
+    }
+
+    #[test]
+    fn an_engine_of_the_configuration_can_be_left_out() {
+        let arguments = RemoteArguments {
+            remote: Some("none".parse().unwrap()),
+            ..RemoteArguments::default()
+        };
+        let variables = [("MAELSTROM_REMOTE", "grpc://engine:443/main")];
+        let (settings, text) = decide(arguments, &variables).unwrap();
+        assert_eq!(settings, None);
+        assert!(text.contains(r#"remote = "none""#), "{text}");
     }
 
     #[test]

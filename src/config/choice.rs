@@ -1,6 +1,6 @@
 //! Values that are one of a few words.
 
-use super::value::{Literal, Value};
+use super::value::Value;
 
 /// One of a few words.
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
@@ -31,13 +31,6 @@ impl<T: Choice> Value for T {
 
     fn from_text(text: &str) -> Option<Self> {
         T::named(text)
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => T::named(text),
-            _ => None,
-        }
     }
 
     fn to_toml(&self) -> String {

@@ -1,6 +1,6 @@
 //! The key that starts a command to the program instead of the job at the terminal.
 
-use super::value::{Literal, Value};
+use super::value::Value;
 
 /// A character of ASCII, as its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,13 +32,6 @@ impl Value for EscapeCharacter {
                 let code = key.to_ascii_uppercase() ^ 0x40;
                 (code < 0x20 || code == 0x7F).then_some(Self(code))
             }
-            _ => None,
-        }
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => Self::from_text(text),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Files as configuration values.
 
-use super::value::{Literal, Value};
+use super::value::Value;
 use std::path::PathBuf;
 
 /// A file, absolute or relative to where the program was called.
@@ -14,13 +14,6 @@ impl Value for FilePath {
 
     fn from_text(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.into()))
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => Self::from_text(text),
-            _ => None,
-        }
     }
 
     fn to_toml(&self) -> String {

@@ -1,6 +1,6 @@
 //! What distinguishes machines: `KEY=VALUE`.
 
-use super::value::{Literal, Value};
+use super::value::Value;
 
 /// What a worker offers, or an action wants, such as `pool=arm`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -18,13 +18,6 @@ impl Value for Property {
         let (key, value) = text.trim().split_once('=')?;
         let (key, value) = (key.trim().to_owned(), value.trim().to_owned());
         (!key.is_empty()).then_some(Self { key, value })
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Text(text) => Self::from_text(text),
-            _ => None,
-        }
     }
 
     fn to_toml(&self) -> String {

@@ -23,8 +23,14 @@ pub trait Value: Sized {
     /// From the command line or an environment variable.
     fn from_text(text: &str) -> Option<Self>;
 
-    /// From a configuration file.
-    fn from_literal(literal: &Literal) -> Option<Self>;
+    /// From a configuration file. Unless a kind of value says otherwise, it is written there
+    /// as elsewhere, as a string.
+    fn from_literal(literal: &Literal) -> Option<Self> {
+        match literal {
+            Literal::Text(text) => Self::from_text(text),
+            _ => None,
+        }
+    }
 
     /// As a configuration file would write it.
     fn to_toml(&self) -> String;

@@ -62,6 +62,10 @@ pub fn remedy() -> String {
                 "as root, CAP_SYS_ADMIN is needed (Docker: --privileged, or --cap-add SYS_ADMIN \
                  with --security-opt seccomp=unconfined --security-opt apparmor=unconfined)"
                     .to_owned()
+            } else if is_root_without_capability(CAP_SETFCAP) {
+                "user 0 makes containers only with CAP_SETFCAP: run it as another user (on an engine \
+                 that uses buildbox: --remote-platform unixUID=1000 --remote-platform unixGID=1000)"
+                    .to_owned()
             } else {
                 "if this runs in a container, allow it user namespaces and mounts (Docker: \
                  --security-opt seccomp=unconfined --security-opt apparmor=unconfined \
@@ -69,6 +73,21 @@ pub fn remedy() -> String {
                     .to_owned()
             }
         })
+}
+
+/// What user 0 needs to have itself mapped into a user namespace: see `user_namespaces(7)`.
+const CAP_SETFCAP: u32 = 31;
+
+/// Whether this is user 0, and known to lack a capability (numbers as in
+/// `linux/capability.h`).
+fn is_root_without_capability(capability: u32) -> bool {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let effective = status
+        .lines()
+        .find_map(|line| line.strip_prefix("CapEff:"))
+        .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    nix::unistd::geteuid().is_root()
+        && effective.is_some_and(|effective| effective & (1 << capability) == 0)
 }
 
 fn kernel() -> Check {

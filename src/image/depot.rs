@@ -10,10 +10,10 @@
 //! should be, or have holes. The former is seen when it is opened, the latter when it is
 //! read: see [`Blob::discard`](super::Blob::discard).
 
-use super::verified::{digest_of, hex};
+use super::verified::{digest_of, named};
+use crate::store::Hasher;
 use oci_spec::image::Sha256Digest;
 use rustix::fs::{FlockOperation, flock};
-use sha2::{Digest, Sha256};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -155,13 +155,13 @@ pub struct Partial {
     file: File,
     path: PathBuf,
     target: PathBuf,
-    hasher: Sha256,
+    hasher: Hasher,
     length: u64,
 }
 
 impl Partial {
     fn of(mut file: File, path: PathBuf, target: PathBuf) -> io::Result<Self> {
-        let (mut hasher, mut length) = (Sha256::new(), 0);
+        let (mut hasher, mut length) = (Hasher::default(), 0);
         let mut buffer = vec![0; CHUNK];
         loop {
             match file.read(&mut buffer)? {
@@ -196,14 +196,14 @@ impl Partial {
     /// Forgets what is there.
     pub fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
-        self.hasher = Sha256::new();
+        self.hasher = Hasher::default();
         self.length = 0;
         Ok(())
     }
 
     /// The digest of what is there, as `sha256:…`.
     pub fn digest(&self) -> String {
-        hex(&self.hasher.clone().finalize())
+        named(&self.hasher.clone().finish())
     }
 
     /// Puts it in its place. Its digest has to be right.

@@ -49,19 +49,15 @@ use oci_spec::distribution::Reference;
 use oci_spec::image::Sha256Digest;
 use remote::Remote;
 use source::Source;
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use tags::Remembered;
 
 /// Finds images, and downloads them. To be shared by threads.
 #[derive(Debug)]
 pub struct Images {
     downloads: Arc<Downloads>,
-    /// What is being found now: those who want the same wait for it.
-    finding: Mutex<HashMap<String, Arc<OnceLock<Found>>>>,
 }
-
-type Found = Result<Image, ImageError>;
 
 /// An image for this machine's platform.
 #[derive(Clone, Debug)]
@@ -90,7 +86,6 @@ impl Images {
     pub fn new(settings: ImageSettings) -> Self {
         Self {
             downloads: Arc::new(Downloads::new(settings)),
-            finding: Mutex::default(),
         }
     }
 
@@ -102,10 +97,7 @@ impl Images {
         project_dir: &Utf8Path,
     ) -> Result<Image, ImageError> {
         match reference.below(project_dir) {
-            ImageReference::Docker(reference) => {
-                let key = format!("{reference} {project_dir}");
-                self.once(&key, || self.find_remote(&reference, project_dir))
-            }
+            ImageReference::Docker(reference) => self.find_remote(&reference, project_dir),
             ImageReference::Oci(located) => {
                 let layout = Layout::directory(&located.path)?;
                 local::of_layout(layout, located.image.as_deref())
@@ -131,18 +123,11 @@ impl Images {
         self.downloads.end();
     }
 
-    fn once(&self, key: &str, find: impl FnOnce() -> Found) -> Found {
-        let finding = || self.finding.lock().unwrap_or_else(PoisonError::into_inner);
-        let cell = finding().entry(key.to_owned()).or_default().clone();
-        let found = cell.get_or_init(find).clone();
-        let mut finding = finding();
-        if finding.get(key).is_some_and(|now| Arc::ptr_eq(now, &cell)) {
-            finding.remove(key);
-        }
-        found
-    }
-
-    fn find_remote(&self, reference: &Reference, project_dir: &Utf8Path) -> Found {
+    fn find_remote(
+        &self,
+        reference: &Reference,
+        project_dir: &Utf8Path,
+    ) -> Result<Image, ImageError> {
         let remote = Arc::new(Remote::new(self.downloads.clone(), reference.clone()));
         let source = Source::Remote(remote.clone());
         if let Some(digest) = reference.digest() {

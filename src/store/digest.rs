@@ -85,7 +85,7 @@ fn hex_digit(digit: u8) -> Result<u8, NotADigest> {
 }
 
 /// Computes a [`Digest`] piece by piece.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Hasher {
     sha256: Sha256,
     size: u64,

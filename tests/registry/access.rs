@@ -7,12 +7,16 @@ use maelstrom::image::Images;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 
-#[test]
-fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
-    let registry = Registry::with_password();
+fn push_busybox(registry: &Registry) {
     let layout = Layout::new();
     layout.add_busybox("busybox", "greeting", b"hello");
     registry.push(&layout, "busybox", "busybox:1");
+}
+
+#[test]
+fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
+    let registry = Registry::with_password();
+    push_busybox(&registry);
     let host = registry.host();
     let name = format!("docker://{host}/busybox:1");
     let user = User::new();
@@ -43,9 +47,7 @@ fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
 #[test]
 fn an_image_or_a_tag_that_is_not_there_is_told() {
     let registry = Registry::open_to_all();
-    let layout = Layout::new();
-    layout.add_busybox("busybox", "greeting", b"hello");
-    registry.push(&layout, "busybox", "busybox:1");
+    push_busybox(&registry);
     let host = registry.host();
     let user = User::new();
     user.trust(&host, &registry.authority());
@@ -68,9 +70,7 @@ fn an_image_or_a_tag_that_is_not_there_is_told() {
 #[test]
 fn a_registry_that_nobody_vouches_for_is_not_believed_unless_that_is_wanted() {
     let registry = Registry::open_to_all();
-    let layout = Layout::new();
-    layout.add_busybox("busybox", "greeting", b"hello");
-    registry.push(&layout, "busybox", "busybox:1");
+    push_busybox(&registry);
     let name = format!("docker://{}/busybox:1", registry.host());
     let user = User::new();
     let failure = user.failure(&name);
@@ -89,9 +89,7 @@ fn a_registry_that_nobody_vouches_for_is_not_believed_unless_that_is_wanted() {
 #[test]
 fn registries_of_this_machine_are_not_asked_through_a_proxy() {
     let registry = Registry::open_to_all();
-    let layout = Layout::new();
-    layout.add_busybox("busybox", "greeting", b"hello");
-    registry.push(&layout, "busybox", "busybox:1");
+    push_busybox(&registry);
     let user = User::new();
     user.trust(&registry.host(), &registry.authority());
     let mut settings = user.settings();
@@ -129,9 +127,7 @@ fn a_file_of_credentials_or_certificates_that_is_broken_is_named() {
 #[test]
 fn certificates_of_the_environment_are_believed() {
     let registry = Registry::open_to_all();
-    let layout = Layout::new();
-    layout.add_busybox("busybox", "greeting", b"hello");
-    registry.push(&layout, "busybox", "busybox:1");
+    push_busybox(&registry);
     let name = format!("docker://{}/busybox:1", registry.host());
     let user = User::new();
     let mut program = downloader(&user, &name);
@@ -155,9 +151,7 @@ fn certificates_of_the_environment_are_believed() {
 #[test]
 fn credentials_come_from_a_helper_too() {
     let registry = Registry::with_password();
-    let layout = Layout::new();
-    layout.add_busybox("busybox", "greeting", b"hello");
-    registry.push(&layout, "busybox", "busybox:1");
+    push_busybox(&registry);
     let host = registry.host();
     let name = format!("docker://{host}/busybox:1");
     let run = |script: &str| {

@@ -193,7 +193,8 @@ impl RemoteExecutor {
     }
 
     fn ended(&self, ledger: &mut Ledger, attempt: &Attempt, ending: Ending, how: &str) {
-        if ending.ended.len() < attempt.jobs.len() {
+        // One that could not begin says why in the outcome of each job.
+        if ending.unable.is_none() && ending.ended.len() < attempt.jobs.len() {
             tracing::warn!("a runner at {} ended early: {how}", self.engine.endpoint());
         }
         ledger.ended(attempt, ending, how);

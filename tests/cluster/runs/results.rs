@@ -84,3 +84,17 @@ fn one_job_ends_as_it_ends_elsewhere() {
         ("out\n", "err\n")
     );
 }
+
+#[test]
+fn a_sandbox_where_user_0_may_make_no_container_says_so_and_what_to_do() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    // Without the properties that make actions another user.
+    let remote = &engine.options()[0];
+    Project::own("plain")
+        .maelstrom(&[remote])
+        .exits(100)
+        .says("a worker cannot make containers: ")
+        .says("run it as another user (on an engine that uses buildbox: --remote-platform unixUID")
+        .does_not_say("WARN");
+}
