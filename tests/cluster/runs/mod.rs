@@ -2,8 +2,14 @@
 //! where of our program there is only what travels in the action's input; and on BuildGrid,
 //! with workers of our own.
 
+mod cancelling;
 mod casd;
+mod cluster;
+mod credentials;
+mod engines;
 mod faults;
+mod gate;
 mod results;
+mod secrets;
 mod uploads;
 mod workers;
