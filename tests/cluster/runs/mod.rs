@@ -8,6 +8,7 @@ mod cluster;
 mod credentials;
 mod engines;
 mod faults;
+mod full_disk;
 mod gate;
 mod results;
 mod secrets;
