@@ -2,6 +2,7 @@
 //! actions.
 
 mod blobs;
+mod bot;
 mod client;
 #[path = "../fixture/engine.rs"]
 mod engine;
@@ -12,6 +13,7 @@ mod isolation;
 mod letting_in;
 #[path = "../fixture/need.rs"]
 mod need;
+mod proxy;
 mod results;
 mod runs;
 mod trouble;

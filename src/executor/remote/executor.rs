@@ -15,6 +15,7 @@ use crate::executor::local::describe;
 use crate::executor::{Job, Outcome};
 use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tonic::Code;
@@ -195,6 +196,7 @@ impl RemoteExecutor {
         });
         let action = made.await.map_err(|e| Failed::Action(e.to_string()))??;
         let (mut attempt, mut backoff) = (1, Backoff::default());
+        let mut sent_again = false;
         loop {
             let sent = self.send(&action).await?;
             let executed = self
@@ -205,8 +207,7 @@ impl RemoteExecutor {
                 Executed::Lacks(message) => message,
                 Executed::Failed(message) => {
                     if attempt == ATTEMPTS {
-                        let message = format!("the engine failed to execute it: {message}");
-                        return Err(Failed::Action(message));
+                        return Err(self.failed_to_execute(&message));
                     }
                     tracing::debug!("an action failed, trying again: {message}");
                     tokio::time::sleep(backoff.wait()).await;
@@ -215,12 +216,14 @@ impl RemoteExecutor {
                 }
             };
             // With nothing missing it does not lack a blob.
-            if attempt == ATTEMPTS || (attempt > 1 && sent == 0) {
-                let message = format!("the engine refuses to execute an action: {lacks}");
+            if attempt == ATTEMPTS || (sent_again && sent == 0) {
+                let endpoint = self.engine.endpoint();
+                let message = format!("the engine at {endpoint} refuses to execute it: {lacks}");
                 return Err(Failed::Action(message));
             }
             tracing::debug!("the engine lacks something: {lacks}");
             self.presence.forget(action.blobs.keys());
+            sent_again = true;
             attempt += 1;
         }
     }
@@ -266,33 +269,36 @@ impl RemoteExecutor {
     }
 
     async fn read(&self, response: ExecuteResponse) -> Result<(Ending, String), Failed> {
+        let endpoint = self.engine.endpoint();
         let status = response.status.unwrap_or_default();
         let result = response.result.unwrap_or_default();
-        let how = match code(&status) {
+        let mut how = match code(&status) {
             Code::Ok => format!("exit code {}{}", result.exit_code, self.said(&result).await),
             Code::DeadlineExceeded => "the action ran into its time limit".to_owned(),
             Code::Aborted => format!("the engine gave up: {}", status.message),
             Code::Cancelled => {
-                return Err(Failed::Action(
-                    "somebody cancelled it at the engine".to_owned(),
-                ));
-            }
-            _ => {
-                let message = format!("the engine failed to execute it: {}", status.message);
+                let message = format!("somebody cancelled it at the engine {endpoint}");
                 return Err(Failed::Action(message));
             }
+            _ => return Err(self.failed_to_execute(&status.message)),
         };
-        let records = match result
+        let file = result
             .output_files
             .iter()
-            .find(|file| file.path == OUTCOMES)
-        {
-            None => Vec::new(),
+            .find(|file| file.path == OUTCOMES);
+        let records = match file {
+            None => {
+                let _ = write!(how, "; its result lacks `{OUTCOMES}`, says {endpoint}");
+                Vec::new()
+            }
             Some(file) if !file.contents.is_empty() => file.contents.clone(),
             Some(file) => match file.digest.as_ref().map(Digest::try_from) {
                 Some(Ok(digest)) => match self.engine.read(digest).await {
                     // As good as never written.
-                    Err(error) if error.problem.code() == Some(Code::NotFound) => Vec::new(),
+                    Err(error) if error.problem.code() == Some(Code::NotFound) => {
+                        let _ = write!(how, "; the engine has lost `{OUTCOMES}`: {error}");
+                        Vec::new()
+                    }
                     read => read?,
                 },
                 _ => Vec::new(),
@@ -300,6 +306,13 @@ impl RemoteExecutor {
         };
         let ending = Ending::parse(&records).map_err(|e| Failed::Action(describe(&e)))?;
         Ok((ending, how))
+    }
+
+    fn failed_to_execute(&self, why: &str) -> Failed {
+        let endpoint = self.engine.endpoint();
+        Failed::Action(format!(
+            "the engine at {endpoint} failed to execute it: {why}"
+        ))
     }
 
     /// What a runner that failed said on its stderr, for a message.

@@ -5,6 +5,7 @@
 mod cancelling;
 mod casd;
 mod cluster;
+mod connections;
 mod credentials;
 mod engines;
 mod faults;
