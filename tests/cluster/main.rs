@@ -9,6 +9,7 @@ mod engine;
 mod faults;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod hosts;
 mod isolation;
 mod letting_in;
 #[path = "../fixture/need.rs"]

@@ -11,6 +11,7 @@ mod engines;
 mod faults;
 mod full_disk;
 mod gate;
+mod hosts;
 mod results;
 mod secrets;
 mod uploads;
