@@ -96,7 +96,6 @@ impl Conductor {
                 _ = interrupts.next() => {
                     self.running.abort_all();
                     while self.running.join_next().await.is_some() {}
-                    self.client.executors.settle().await;
                     return Ok(Ending::INTERRUPTED);
                 }
                 Some(ended) = self.running.join_next() => {
@@ -151,7 +150,6 @@ impl Conductor {
             outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
         if outcome.is_none() {
-            self.client.executors.settle().await;
             return Ok(Ending::INTERRUPTED);
         }
         if let Some(error) = failure.borrow_mut().take() {

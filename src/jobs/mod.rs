@@ -105,8 +105,9 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         if let Some(note) = client.discarded() {
             report::to_stderr(format_args!("warning: {note}"));
         }
+        let executors = client.executors.clone();
         let conductor = Conductor::new(client, input.name().to_owned());
-        match &options.action {
+        let ending = match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {
                 let terminal = UserTerminal::find().ok_or(JobsError::NoTerminal)?;
@@ -118,7 +119,10 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
                     .await
             }
             _ => conductor.run_all(input, interrupts).await,
-        }
+        };
+        // However it ended, nothing of it is to go on elsewhere.
+        executors.settle().await;
+        ending
     });
     // A thread that still waits for input holds nobody up.
     runtime.shutdown_background();

@@ -320,9 +320,13 @@ async fn conduct(
         reporter: reporter.clone(),
         running: running.clone(),
     };
-    let (mut ending, mut history) = Conductor::new(parts)
+    let executors = parts.executors.clone();
+    let ended = Conductor::new(parts)
         .run(preparation.build, interrupts)
-        .await?;
+        .await;
+    // However it ended, nothing of it is to go on elsewhere.
+    executors.settle().await;
+    let (mut ending, mut history) = ended?;
     if !list_only {
         if let Some(note) = doctests::note(options, &preparation.packages) {
             ending.summary.notes.push(note);

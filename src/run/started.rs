@@ -2,10 +2,11 @@
 
 use super::case::Case;
 use crate::report::{Event, Repeat, Reporter, TestId};
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// A test that has been running for so long is worth a line, and another after
 /// each such time.
@@ -16,7 +17,7 @@ pub struct StartedTests {
     reporter: Rc<RefCell<Box<dyn Reporter>>>,
     /// Oldest first.
     tests: RefCell<BTreeMap<TestId, Started>>,
-    stopping: Cell<bool>,
+    stopping: watch::Sender<bool>,
 }
 
 struct Started {
@@ -31,22 +32,29 @@ impl StartedTests {
         Self {
             reporter,
             tests: RefCell::default(),
-            stopping: Cell::new(false),
+            stopping: watch::Sender::new(false),
         }
     }
 
     /// From now on no test may start.
     pub fn stop(&self) {
-        self.stopping.set(true);
+        self.stopping.send_replace(true);
     }
 
     pub fn is_stopping(&self) -> bool {
-        self.stopping.get()
+        *self.stopping.borrow()
+    }
+
+    /// Waits until no test may start any more.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // What it gives holds a lock, which must not live on.
+        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
     }
 
     /// A test's turn has come: false if it may not start any more.
     pub fn start(&self, id: TestId, case: Case, repeat: Option<Repeat>) -> bool {
-        if self.stopping.get() {
+        if self.is_stopping() {
             return false;
         }
         self.reporter.borrow_mut().report(&Event::TestStarted {

@@ -7,6 +7,8 @@ use super::sandbox::{End, Program, Sandbox};
 use super::staging::{Staged, digest_of};
 use crate::engine::{Engine, protobuf, reapi, rpc};
 use crate::store::Digest;
+use nix::errno::Errno;
+use nix::sys::statvfs::statvfs;
 use prost::Message;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -33,9 +35,12 @@ pub struct Finished {
 }
 
 impl Finished {
-    pub fn failed(error: &WorkError) -> Self {
+    /// What is told of an action that this worker could not run.
+    pub fn failed(error: &WorkError, worker: &str) -> Self {
+        let mut status = error.status();
+        status.message = format!("worker {worker}: {}", status.message);
         Self {
-            status: error.status(),
+            status,
             result: None,
             is_machine_ill: error.is_of_machine(),
         }
@@ -44,6 +49,9 @@ impl Finished {
 
 /// Output up to this size is part of the result, in bytes.
 const INLINE: u64 = 64 << 10;
+
+/// A disk with less than that is full, in bytes.
+const FULL: u64 = 256 << 10;
 
 impl Bench {
     /// Runs an action. All that it started ends with the future.
@@ -79,7 +87,7 @@ impl Bench {
             }
             Err(error) => {
                 tracing::warn!("lease {lease} failed: action {short}, {account}: {error}");
-                Finished::failed(&error)
+                Finished::failed(&error, &self.worker)
             }
         }
     }
@@ -141,7 +149,13 @@ impl Bench {
 
         metadata.output_upload_start_timestamp = now();
         let (exit_code, timed_out) = match &end {
-            End::Ended(ended) => (exit_code(ended.wait_status), ended.timed_out),
+            End::Ended(ended) => {
+                let exit_code = exit_code(ended.wait_status);
+                if exit_code != 0 {
+                    has_room(&root)?;
+                }
+                (exit_code, ended.timed_out)
+            }
             End::NotStarted(error) => {
                 let text = format!("maelstrom-worker: failed to {error}\n");
                 fs::write(&stderr, text)
@@ -239,6 +253,16 @@ fn timeout(action: &reapi::Action) -> Result<Duration, WorkError> {
         (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
         _ => Err(WorkError::BadAction("its timeout is negative".to_owned())),
     }
+}
+
+/// Fails if the disk is full: what comes of an action there says nothing about it.
+fn has_room(root: &Path) -> Result<(), WorkError> {
+    let full = |errno: Errno| WorkError::local("keep what is written in", root, errno.into());
+    let disk = statvfs(root).map_err(full)?;
+    if disk.blocks_available() * disk.fragment_size() < FULL {
+        return Err(full(Errno::ENOSPC));
+    }
+    Ok(())
 }
 
 /// As shells tell it.

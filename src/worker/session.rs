@@ -253,7 +253,10 @@ impl Session {
         let message = lease.payload.as_ref().map(|payload| payload.value.clone());
         self.leases.insert(id.clone(), lease);
         if self.ending.is_some() {
-            self.finish(&id, &Finished::failed(&WorkError::Ending));
+            self.finish(
+                &id,
+                &Finished::failed(&WorkError::Ending, &self.bench.worker),
+            );
             return;
         }
         let bench = Rc::clone(&self.bench);
@@ -335,7 +338,10 @@ impl Session {
                 task.abort();
             }
             tracing::warn!("lease {id} is handed back");
-            self.finish(&id, &Finished::failed(&WorkError::Ending));
+            self.finish(
+                &id,
+                &Finished::failed(&WorkError::Ending, &self.bench.worker),
+            );
         }
     }
 }

@@ -4,11 +4,13 @@ use crate::engine;
 use maelstrom::engine::longrunning::operation;
 use maelstrom::engine::longrunning::operations_client::OperationsClient;
 use maelstrom::engine::reapi::execution_client::ExecutionClient;
+use maelstrom::engine::reapi::execution_stage;
 use maelstrom::engine::{Blob, Engine, longrunning, reapi};
 use maelstrom::store::Digest;
 use prost::Message;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is to be executed.
 #[derive(Clone, Default)]
@@ -63,6 +65,37 @@ impl Client {
     pub async fn of(server: &engine::Engine) -> Self {
         Self {
             engine: Engine::connect(&server.settings()).await.unwrap(),
+        }
+    }
+
+    /// The stages of all operations that are not at their end: of an engine of this test's own.
+    pub async fn stages(&self) -> Vec<execution_stage::Value> {
+        let mut client = OperationsClient::new(self.engine.service());
+        let request = longrunning::ListOperationsRequest {
+            name: self.engine.instance().into(),
+            page_size: 100,
+            ..longrunning::ListOperationsRequest::default()
+        };
+        let answer = client.list_operations(request).await.unwrap();
+        let stage = |operation: longrunning::Operation| {
+            let metadata = operation.metadata.unwrap();
+            let metadata = reapi::ExecuteOperationMetadata::decode(&*metadata.value).unwrap();
+            metadata.stage()
+        };
+        let operations = answer.into_inner().operations;
+        operations.into_iter().map(stage).collect()
+    }
+
+    /// Waits until so many operations wait for a worker, and so many are being executed.
+    pub async fn wait_for(&self, queued: usize, executing: usize) {
+        use execution_stage::Value::{Executing, Queued};
+        loop {
+            let stages = self.stages().await;
+            let count = |stage| stages.iter().filter(|other| **other == stage).count();
+            if (count(Queued), count(Executing)) == (queued, executing) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 

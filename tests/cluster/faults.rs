@@ -3,7 +3,9 @@
 use crate::client::{Client, Job, result, stdout};
 use crate::engine::Engine;
 use crate::needs_cluster;
-use crate::worker::{Worker, new_cache, new_pool, wait_for_end_of, wait_for_process};
+use crate::worker::{
+    Worker, new_cache, new_pool, on_small_disk, wait_for_end_of, wait_for_process,
+};
 use maelstrom::engine::{missing_in, random_word};
 use maelstrom::store::Digest;
 use nix::sys::signal::Signal;
@@ -130,21 +132,10 @@ async fn a_worker_with_a_full_disk_leaves_its_action_to_another() {
     needs_cluster!();
     let (engine, pool) = (Engine::shared(), new_pool());
     let (small_cache, cache) = (new_cache(), new_cache());
-    let worker = Worker::command(&small_cache);
-    let mut command = std::process::Command::new("unshare");
-    if !nix::unistd::Uid::effective().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command
-        .args(["--mount", "sh", "-c"])
-        .arg("mount -t tmpfs -o size=1m none \"$1\"; shift; exec \"$@\"")
-        .args(["sh".as_ref(), small_cache.path().as_os_str()])
-        .arg(worker.get_program())
-        .args(worker.get_args())
-        .args(["--remote", &engine.endpoint(), "--slots", "1"])
-        .args(["--property", &format!("pool={pool}")]);
-    let mut small = Worker::of(&mut command);
-    small.wait_for("begins");
+    let worker = Worker::command_for(&engine.endpoint(), &pool, &small_cache);
+    let mut command = on_small_disk(&worker, &small_cache, 1024);
+    command.args(["--slots", "1"]);
+    let mut small = Worker::begin(&mut command);
     let client = Client::of(engine).await;
     let job = Job::script(&pool, "wc -c <large").input("large", vec![1; 3 << 20]);
     let execution = client.start(&job).await;

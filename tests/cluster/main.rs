@@ -2,16 +2,19 @@
 //! actions.
 
 mod blobs;
+mod bot;
 mod client;
 #[path = "../fixture/engine.rs"]
 mod engine;
 mod faults;
 #[path = "../fixture/mod.rs"]
 mod fixture;
+mod hosts;
 mod isolation;
 mod letting_in;
 #[path = "../fixture/need.rs"]
 mod need;
+mod proxy;
 mod results;
 mod runs;
 mod trouble;

@@ -40,13 +40,22 @@ pub fn new_cache() -> TempDir {
 impl Worker {
     /// One that has registered.
     pub fn start(engine: &Engine, pool: &str, cache: &TempDir) -> Self {
-        let mut worker = Self::of(
-            Self::command(cache)
-                .args(["--remote", &engine.endpoint(), "--slots", "2"])
-                .args(["--property", &format!("pool={pool}")]),
-        );
+        Self::begin(Self::command_for(&engine.endpoint(), pool, cache).args(["--slots", "2"]))
+    }
+
+    /// One that has registered.
+    pub fn begin(command: &mut Command) -> Self {
+        let mut worker = Self::of(command);
         worker.wait_for("begins");
         worker
+    }
+
+    /// The program as a worker of an engine.
+    pub fn command_for(endpoint: &str, pool: &str, cache: &TempDir) -> Command {
+        let mut command = Self::command(cache);
+        command.args(["--remote", endpoint]);
+        command.args(["--property", &format!("pool={pool}")]);
+        command
     }
 
     /// The program with a cache and nothing of these tests' surroundings.
@@ -122,6 +131,34 @@ impl Drop for Worker {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// A worker as it is when its cache is on a disk of so many KiB.
+pub fn on_small_disk(worker: &Command, cache: &TempDir, kib: u64) -> Command {
+    let mut command = Command::new("unshare");
+    if !nix::unistd::Uid::effective().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    let script = format!("mount -t tmpfs -o size={kib}k none \"$1\"; shift; exec \"$@\"");
+    command
+        .args(["--mount", "sh", "-c", &script, "sh"])
+        .arg(cache.path());
+    inside(command, worker)
+}
+
+/// A command as another runs it, whose last arguments it becomes.
+pub fn inside(mut outer: Command, command: &Command) -> Command {
+    outer.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    if let Some(directory) = command.get_current_dir() {
+        outer.current_dir(directory);
+    }
+    outer
 }
 
 /// Waits until a process has this word in its command line.

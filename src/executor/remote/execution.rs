@@ -15,12 +15,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tonic::{Code, Status, Streaming};
 
 const DOING: &str = "execute an action";
 
 /// How long the engine may take to say what it calls an execution that is to be cancelled.
 const NAME_WITHIN: Duration = Duration::from_secs(1);
+
+/// A stream of messages that was there for so long was a good one.
+const HELD: Duration = Duration::from_secs(10);
 
 /// How an execution ended.
 #[derive(Debug)]
@@ -120,6 +124,7 @@ impl Execution {
         let mut retry = engine.retry(DOING);
         loop {
             let again = self.name.is_some();
+            let since = Instant::now();
             let opened = self.open().await;
             let problem = match opened {
                 Ok(messages) => match self.read(messages).await {
@@ -139,7 +144,8 @@ impl Execution {
                     continue;
                 }
             };
-            if self.name.is_some() && !again {
+            // Whoever cuts connections that are quiet shall not run down our patience.
+            if (self.name.is_some() && !again) || since.elapsed() >= HELD {
                 retry.progressed();
             }
             retry.after(problem).await?;

@@ -16,6 +16,7 @@ use crate::executor::local::describe;
 use crate::executor::{Job, Outcome};
 use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use tokio::sync::watch;
 use tonic::Code;
@@ -234,6 +235,7 @@ impl RemoteExecutor {
             action = action.forgotten();
         }
         let (mut attempt, mut backoff) = (1, Backoff::default());
+        let mut sent_again = false;
         loop {
             let sent = self.send(&action).await?;
             let executed =
@@ -256,8 +258,7 @@ impl RemoteExecutor {
                 Executed::Lacks(message) => message,
                 Executed::Failed(message) => {
                     if attempt == ATTEMPTS {
-                        let message = format!("the engine failed to execute it: {message}");
-                        return Err(Failed::Action(message));
+                        return Err(self.failed_to_execute(&message));
                     }
                     tracing::debug!("an action failed, trying again: {message}");
                     tokio::time::sleep(backoff.wait()).await;
@@ -266,12 +267,14 @@ impl RemoteExecutor {
                 }
             };
             // With nothing missing it does not lack a blob.
-            if attempt == ATTEMPTS || (attempt > 1 && sent == 0) {
-                let message = format!("the engine refuses to execute an action: {lacks}");
+            if attempt == ATTEMPTS || (sent_again && sent == 0) {
+                let endpoint = self.engine.endpoint();
+                let message = format!("the engine at {endpoint} refuses to execute it: {lacks}");
                 return Err(Failed::Action(message));
             }
             tracing::debug!("the engine lacks something: {lacks}");
             self.presence.forget(action.blobs.keys());
+            sent_again = true;
             attempt += 1;
         }
     }
@@ -300,7 +303,9 @@ impl RemoteExecutor {
                 }
             }
         };
-        let records = self.records(&result).await?;
+        let Ok(records) = self.records(&result).await? else {
+            return Ok(Known::Useless);
+        };
         Ok(match Ending::parse(&records) {
             Ok(ending) if result.exit_code == 0 => Known::new(ending, jobs),
             _ => Known::Useless,
@@ -348,44 +353,56 @@ impl RemoteExecutor {
     }
 
     async fn read(&self, response: ExecuteResponse) -> Result<(Ending, String), Failed> {
+        let endpoint = self.engine.endpoint();
         let status = response.status.unwrap_or_default();
         let result = response.result.unwrap_or_default();
-        let how = match code(&status) {
+        let mut how = match code(&status) {
             Code::Ok => format!("exit code {}{}", result.exit_code, self.said(&result).await),
             Code::DeadlineExceeded => "the action ran into its time limit".to_owned(),
             Code::Aborted => format!("the engine gave up: {}", status.message),
             Code::Cancelled => {
-                return Err(Failed::Action(
-                    "somebody cancelled it at the engine".to_owned(),
-                ));
-            }
-            _ => {
-                let message = format!("the engine failed to execute it: {}", status.message);
+                let message = format!("somebody cancelled it at the engine {endpoint}");
                 return Err(Failed::Action(message));
             }
+            _ => return Err(self.failed_to_execute(&status.message)),
         };
-        let records = self.records(&result).await?;
+        let records = self.records(&result).await?.unwrap_or_else(|why| {
+            let _ = write!(how, "; {why}");
+            Vec::new()
+        });
         let ending = Ending::parse(&records).map_err(|e| Failed::Action(describe(&e)))?;
         Ok((ending, how))
     }
 
-    /// What the runner of an action wrote.
-    async fn records(&self, result: &ActionResult) -> Result<Vec<u8>, EngineError> {
+    /// What the runner of an action wrote, or why there is nothing of it.
+    async fn records(&self, result: &ActionResult) -> Result<Result<Vec<u8>, String>, EngineError> {
         let mut files = result.output_files.iter();
         let Some(file) = files.find(|file| file.path == OUTCOMES) else {
-            return Ok(Vec::new());
+            let endpoint = self.engine.endpoint();
+            return Ok(Err(format!(
+                "its result lacks `{OUTCOMES}`, says {endpoint}"
+            )));
         };
         if !file.contents.is_empty() {
-            return Ok(file.contents.clone());
+            return Ok(Ok(file.contents.clone()));
         }
         let Some(Ok(digest)) = file.digest.as_ref().map(Digest::try_from) else {
-            return Ok(Vec::new());
+            return Ok(Ok(Vec::new()));
         };
         match self.engine.read(digest).await {
             // As good as never written.
-            Err(error) if error.problem.code() == Some(Code::NotFound) => Ok(Vec::new()),
-            read => read,
+            Err(error) if error.problem.code() == Some(Code::NotFound) => {
+                Ok(Err(format!("the engine has lost `{OUTCOMES}`: {error}")))
+            }
+            read => Ok(Ok(read?)),
         }
+    }
+
+    fn failed_to_execute(&self, why: &str) -> Failed {
+        let endpoint = self.engine.endpoint();
+        Failed::Action(format!(
+            "the engine at {endpoint} failed to execute it: {why}"
+        ))
     }
 
     /// What a runner that failed said on its stderr, for a message.

@@ -53,7 +53,7 @@ fn main(name: &OsString) -> i32 {
         Ok(records) => Rc::new(records),
         Err(error) => {
             // Nobody reads more than this then.
-            eprintln!("failed to write `{OUTCOMES}`: {error}");
+            say(&format!("failed to write `{OUTCOMES}`: {error}"));
             return UNABLE;
         }
     };
@@ -62,13 +62,18 @@ fn main(name: &OsString) -> i32 {
         Ok(false) => FAILED,
         Err(error) => {
             let why = describe(&*error);
-            eprintln!("{why}");
+            say(&why);
             match records.add(&Record::Unable(why)) {
                 Ok(()) => UNABLE,
                 Err(_) => FAILED,
             }
         }
     }
+}
+
+/// Tells on stderr, which may be a file on a disk that is full.
+fn say(what: &str) {
+    let _ = writeln!(io::stderr(), "{what}");
 }
 
 /// Whether every job passed.

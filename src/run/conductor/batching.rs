@@ -161,6 +161,8 @@ impl Conductor {
                         None
                     }
                 }
+                // No worker has begun with it. What is dropped is cancelled at the engine.
+                () = started_tests.stopped() => None,
             };
             Ended {
                 _held: Some(held),

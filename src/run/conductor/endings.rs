@@ -104,7 +104,7 @@ impl Conductor {
         }
     }
 
-    /// Starts nothing more.
+    /// Starts nothing more. Batches that no worker has begun with are given up.
     pub(super) fn cancel(&mut self, reason: Cancellation) {
         self.cancelled = Some(reason);
         self.started_tests.stop();
@@ -137,7 +137,6 @@ impl Conductor {
                 self.work_ended(ended);
             }
         }
-        self.parts.executors.settle().await;
         self.batches_running = 0;
         self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();

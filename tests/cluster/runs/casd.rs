@@ -1,9 +1,10 @@
 //! The engine.
 
+use crate::engine::{find, free_port};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -130,29 +131,9 @@ impl Drop for Casd {
     }
 }
 
-/// A port of this machine that nobody listens at.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 /// Where `tests/run-all` installs it.
 fn program() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
     let program = target.join("engines/buildstream/subprojects/buildbox/buildbox-casd");
     program.exists().then_some(program)
-}
-
-fn find(directory: &Path, is_it: &dyn Fn(&Path) -> bool) -> Option<PathBuf> {
-    for entry in fs::read_dir(directory).ok()?.flatten() {
-        let path = entry.path();
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if let Some(found) = find(&path, is_it) {
-                return Some(found);
-            }
-        } else if is_it(&path) {
-            return Some(path);
-        }
-    }
-    None
 }

@@ -1,4 +1,5 @@
-use super::casd::{Casd, free_port};
+use super::casd::Casd;
+use crate::engine::free_port;
 use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
 use nix::sys::signal::{Signal, kill};

@@ -1,10 +1,12 @@
 //! Results that the engine knows.
 
 use super::casd::Casd;
+use super::cluster::Cluster;
 use super::uploads::sent;
-use super::workers::Cluster;
+use crate::engine::Engine;
 use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
+use crate::needs_cluster;
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -32,10 +34,8 @@ fn on_casd(project: &Project, engine: &Casd, arguments: &[&str]) -> Run {
 
 #[test]
 fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluster() {
-    needs_containers!();
-    let Some(cluster) = Cluster::start(2) else {
-        return;
-    };
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 2);
     let project = Project::own("forest");
     let auto = || cluster.run(&project, &[AUTO, "--log-level=info"]).exits(0);
     let first = auto();
@@ -70,10 +70,8 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluste
 
 #[test]
 fn what_was_learned_of_durations_does_not_make_other_batches() {
-    needs_containers!();
-    let Some(cluster) = Cluster::start(2) else {
-        return;
-    };
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 2);
     let project = Project::own("plain");
     // More than go together as long as nothing is known of them.
     let many: Vec<_> = (0..50)
@@ -109,10 +107,8 @@ fn results_are_known_to_an_engine_only_if_they_were_to_be_kept() {
 
 #[test]
 fn a_batch_with_a_failure_is_run_again() {
-    needs_containers!();
-    let Some(cluster) = Cluster::start(1) else {
-        return;
-    };
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 1);
     let project = Project::own("forest");
     project.write("weather.txt", "snow\n");
     let arguments = [AUTO, "-p=rain", "-p=sun"];
@@ -126,10 +122,8 @@ fn a_batch_with_a_failure_is_run_again() {
 
 #[test]
 fn a_job_that_an_engine_knows_prints_what_it_printed() {
-    needs_containers!();
-    let Some(cluster) = Cluster::start(1) else {
-        return;
-    };
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 1);
     let project = Project::own("plain");
     let job = r#"{ "layers": [{ "programs": ["sh", "cat"] }, { "stubs": ["/proc/"] }],
         "mounts": [{ "type": "proc", "mount_point": "/proc" }], "program": "sh",

@@ -2,9 +2,18 @@
 //! where of our program there is only what travels in the action's input; and on BuildGrid,
 //! with workers of our own.
 
+mod cancelling;
 mod casd;
+mod cluster;
+mod connections;
+mod credentials;
+mod engines;
 mod faults;
+mod full_disk;
+mod gate;
+mod hosts;
 mod known;
 mod results;
+mod secrets;
 mod uploads;
 mod workers;

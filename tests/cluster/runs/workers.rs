@@ -1,55 +1,15 @@
 //! BuildGrid with workers.
 
-use crate::engine::{self, Engine};
+use super::cluster::Cluster;
+use crate::engine::Engine;
 use crate::fixture::{Project, Run};
-use crate::need::needs_containers;
-use crate::worker::{Worker, new_cache, new_pool};
+use crate::needs_cluster;
 use nix::sys::signal::Signal;
-use std::thread::yield_now;
-use tempfile::TempDir;
-
-/// The engine that all tests share, with workers of one test's own.
-pub struct Cluster {
-    pool: String,
-    workers: Vec<Worker>,
-    _caches: Vec<TempDir>,
-}
-
-impl Cluster {
-    /// `None`, which is said, if there is no engine here.
-    pub fn start(workers: usize) -> Option<Self> {
-        if !engine::is_there() {
-            return None;
-        }
-        let pool = new_pool();
-        let caches: Vec<_> = (0..workers).map(|_| new_cache()).collect();
-        let start = |cache| Worker::start(Engine::shared(), &pool, cache);
-        Some(Self {
-            workers: caches.iter().map(start).collect(),
-            _caches: caches,
-            pool,
-        })
-    }
-
-    pub fn options(&self) -> [String; 2] {
-        [
-            format!("--remote={}", Engine::shared().endpoint()),
-            format!("--remote-platform=pool={}", self.pool),
-        ]
-    }
-
-    pub fn run(&self, project: &Project, arguments: &[&str]) -> Run {
-        let [remote, pool] = self.options();
-        project.events(&[&[remote.as_str(), &pool], arguments].concat())
-    }
-}
 
 #[test]
 fn the_same_tests_pass_and_fail_on_a_cluster_as_here() {
-    needs_containers!();
-    let Some(cluster) = Cluster::start(2) else {
-        return;
-    };
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 2);
     for name in ["outcomes", "shop"] {
         let project = Project::shared(name);
         let arguments = ["--no-fail-fast", "--timeout=3"];
@@ -83,10 +43,8 @@ fn the_same_tests_pass_and_fail_on_a_cluster_as_here() {
 
 #[test]
 fn a_worker_that_is_killed_in_a_batch_loses_no_test() {
-    needs_containers!();
-    let Some(mut cluster) = Cluster::start(2) else {
-        return;
-    };
+    needs_cluster!();
+    let mut cluster = Cluster::start(Engine::shared(), 2);
     let project = Project::own("plain");
     let many: Vec<_> = (0..40)
         .map(|number| {
@@ -97,20 +55,11 @@ fn a_worker_that_is_killed_in_a_batch_loses_no_test() {
         })
         .collect();
     project.write("src/lib.rs", &many.join("\n"));
-    let [remote, pool] = cluster.options();
-    let json = ["--message-format=json", "--ui=quiet", &remote, &pool];
-    let mut command = project.command(&json);
-    let run = std::thread::scope(|scope| {
-        let run = scope.spawn(|| Run::of(&mut command, &project));
-        // As soon as it has something to do.
-        cluster.workers[0].wait_for("action");
-        cluster.workers[0].signal(Signal::SIGKILL);
-        while !run.is_finished() {
-            yield_now();
-        }
-        run.join().unwrap()
-    });
-    let run = run.exits(0);
+    let running = cluster.begin(&project, &[]);
+    // As soon as it has something to do.
+    cluster.workers[0].wait_for("action");
+    cluster.workers[0].signal(Signal::SIGKILL);
+    let run = running.end().exits(0);
     assert_eq!(run.statuses().len(), 40, "{run}");
     assert!(
         run.statuses().values().all(|status| status == "passed"),

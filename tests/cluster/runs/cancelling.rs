@@ -1,0 +1,133 @@
+//! Runs that are ended before their time: what becomes of what the engine has.
+
+use super::cluster::{Cluster, Running};
+use super::gate::Gate;
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::fixture::Project;
+use crate::needs_cluster;
+use nix::sys::signal::Signal;
+use std::net::TcpListener;
+
+/// A test that runs on this machine, and fails as soon as nobody is at this port.
+fn fails_here(port: u16) -> String {
+    format!(
+        "#[test] fn fails_here() {{\n\
+             let mut connection = std::net::TcpStream::connect((\"127.0.0.1\", {port})).unwrap();\n\
+             std::io::Read::read(&mut connection, &mut [0]).unwrap();\n\
+             panic!(\"as it should\");\n\
+         }}\n"
+    )
+}
+
+const HERE: &str = r#"
+    [[directives]]
+    filter = "name.equals(fails_here)"
+    network = "local"
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_failure_what_no_worker_has_begun_is_cancelled_and_the_rest_is_finished() {
+    needs_cluster!();
+    let engine = Engine::own();
+    let client = Client::of(&engine).await;
+    let mut cluster = Cluster::of(&engine.endpoint());
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (project, gates) = (Project::own("plain"), [Gate::new(), Gate::new()]);
+    project
+        .directives(HERE)
+        .write("src/lib.rs", &gates[0].test())
+        .write("tests/more.rs", &gates[1].test())
+        .write("tests/here.rs", &fails_here(port));
+    let mut running = cluster.begin(&project, &["--stop-after=1"]);
+    let (here, _) = listener.accept().unwrap();
+    client.wait_for(2, 0).await;
+    let worker = cluster.worker(1);
+    cluster.add(worker);
+    // The run knows that one has begun.
+    running.wait_for(r#""name":"waits_"#);
+    drop(here);
+    client.wait_for(0, 1).await;
+    let _opened = gates.each_ref().map(Gate::open);
+    let run = running.end().exits(100);
+    let statuses: Vec<_> = run.statuses().into_values().collect();
+    assert_eq!(statuses, ["failed", "passed"], "{run}");
+    assert_eq!(run.names("started").len(), 2, "{run}");
+    let summary = run.summary();
+    assert_eq!(summary["not_run"], 1, "{run}");
+    assert_eq!(summary["cancelled"], "failures", "{run}");
+    assert_eq!(client.stages().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_interrupted_leaves_nothing_at_the_engine_and_its_workers() {
+    needs_cluster!();
+    let engine = Engine::own();
+    let client = Client::of(&engine).await;
+    let mut cluster = Cluster::of(&engine.endpoint());
+    let worker = cluster.worker(1);
+    cluster.add(worker);
+    let (project, gates) = (Project::own("plain"), [Gate::new(), Gate::new()]);
+    project
+        .write("src/lib.rs", &gates[0].test())
+        .write("tests/more.rs", &gates[1].test());
+    let running = cluster.begin(&project, &[]);
+    client.wait_for(1, 1).await;
+    cluster.workers[0].wait_for("starts");
+    running.signal(Signal::SIGINT);
+    let run = running.end().exits(130);
+    assert_eq!(run.statuses().len(), 0, "{run}");
+    assert_eq!(run.summary()["not_run"], 2, "{run}");
+    // Before the run ended, not some time.
+    assert_eq!(client.stages().await, []);
+    cluster.workers[0].wait_for("was cancelled");
+    for gate in &gates {
+        gate.wait_for(0);
+    }
+    assert_eq!(cluster.workers[0].log.matches("starts").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_that_are_interrupted_are_cancelled_at_the_engine() {
+    needs_cluster!();
+    let engine = Engine::own();
+    let client = Client::of(&engine).await;
+    let mut cluster = Cluster::start(&engine, 1);
+    let project = Project::own("plain");
+    let job = r#"{ "layers": [{ "programs": ["sh", "sleep"] }], "program": "sh",
+                   "arguments": ["-c", "sleep 1000000"] }"#;
+    project.write("jobs.json", &job.repeat(3));
+    let [remote, pool] = cluster.options();
+    let mut command = project.jobs(&[&remote, &pool, "--file", "jobs.json"]);
+    let running = Running::start(&mut command, &project);
+    client.wait_for(1, 2).await;
+    running.signal(Signal::SIGINT);
+    running.end().exits(130);
+    assert_eq!(client.stages().await, []);
+    cluster.workers[0].wait_for("was cancelled");
+    cluster.workers[0].wait_for("was cancelled");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_at_the_engine_ends_at_its_time_limit_and_the_next_run_works() {
+    needs_cluster!();
+    let engine = Engine::own();
+    let client = Client::of(&engine).await;
+    let mut cluster = Cluster::of(&engine.endpoint());
+    let worker = cluster.worker(1);
+    cluster.add(worker);
+    let (project, gate) = (Project::own("plain"), Gate::new());
+    project.write("src/lib.rs", &gate.test());
+    let running = cluster.begin(&project, &["--timeout=5"]);
+    gate.wait();
+    running.signal(Signal::SIGKILL);
+    running.end();
+    // The worker cannot know. Its runner does not wait for ever.
+    cluster.workers[0].wait_for("ended");
+    gate.wait_for(0);
+    client.wait_for(0, 0).await;
+    let _opened = gate.open();
+    let run = cluster.run(&project, &[]).exits(0);
+    assert_eq!(run.statuses().len(), 1, "{run}");
+}
