@@ -7,7 +7,7 @@ use super::kit::{Kit, KitError};
 use super::ledger::{Attempt, Ledger};
 use super::presence::Presence;
 use super::record::Ending;
-use super::{Batch, OUTCOMES};
+use super::{Batch, OUTCOMES, timing};
 use crate::config::Property;
 use crate::engine::reapi::{ActionResult, ExecuteResponse};
 use crate::engine::{self, Backoff, Blob, Engine, EngineError, EngineSettings, Progress};
@@ -16,6 +16,7 @@ use crate::executor::{Job, Outcome};
 use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 use tonic::Code;
 
@@ -197,11 +198,15 @@ impl RemoteExecutor {
         let (mut attempt, mut backoff) = (1, Backoff::default());
         loop {
             let sent = self.send(&action).await?;
+            let asked = Instant::now();
             let executed = self
                 .executions
                 .execute(action.digest, priority, running.clone());
             let lacks = match executed.await? {
-                Executed::Response(response) => return self.read(*response).await,
+                Executed::Response(response) => {
+                    timing::tell(asked.elapsed(), &response);
+                    return self.read(*response).await;
+                }
                 Executed::Lacks(message) => message,
                 Executed::Failed(message) => {
                     if attempt == ATTEMPTS {
