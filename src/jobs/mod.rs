@@ -104,7 +104,8 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         if let Some(note) = client.discarded() {
             report::to_stderr(format_args!("warning: {note}"));
         }
-        let conductor = Conductor::new(client, input.name().to_owned());
+        let name = input.name().to_owned();
+        let conductor = Conductor::new(client, name, options.batch_target);
         match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {

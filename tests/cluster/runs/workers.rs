@@ -9,7 +9,7 @@ use std::thread::yield_now;
 use tempfile::TempDir;
 
 /// The engine that all tests share, with workers of one test's own.
-struct Cluster {
+pub struct Cluster {
     pool: String,
     workers: Vec<Worker>,
     _caches: Vec<TempDir>,
@@ -17,7 +17,7 @@ struct Cluster {
 
 impl Cluster {
     /// `None`, which is said, if there is no engine here.
-    fn start(workers: usize) -> Option<Self> {
+    pub fn start(workers: usize) -> Option<Self> {
         if !engine::is_there() {
             return None;
         }
@@ -31,7 +31,7 @@ impl Cluster {
         })
     }
 
-    fn options(&self) -> [String; 2] {
+    pub fn options(&self) -> [String; 2] {
         [
             format!("--remote={}", Engine::shared().endpoint()),
             format!("--remote-platform=pool={}", self.pool),
