@@ -6,14 +6,15 @@ use super::error::CliError;
 use super::images::{ImageArguments, user_cache};
 use super::options::given;
 use crate::config::{
-    ByteSize, CacheResults, ConfigFile, Directory, EscapeCharacter, LogLevel, Program, Slots,
-    Surroundings, Values,
+    BatchTarget, ByteSize, CacheResults, ConfigFile, Directory, EscapeCharacter, LogLevel, Program,
+    Slots, Surroundings, Values,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
 use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 const PROGRAM: Program = Program {
     name: "maelstrom-run",
@@ -93,6 +94,11 @@ struct Arguments {
     #[command(flatten)]
     cluster: ClusterArguments,
 
+    /// Give a worker jobs of one container that are estimated to take so long together
+    /// (default: 1)
+    #[arg(long, value_name = "SECONDS", value_parser = value::<BatchTarget>)]
+    batch_target: Option<BatchTarget>,
+
     /// Print all configuration values and where they come from
     #[arg(short = 'P', long)]
     print_config: bool,
@@ -125,6 +131,8 @@ pub struct JobOptions {
     pub images: ImageSettings,
     /// The engine that jobs are run on. `None`: they are run here.
     pub remote: Option<RemoteSettings>,
+    /// How long the jobs should take together that a worker is given at a time.
+    pub batch_target: Duration,
     pub log_level: LogLevel,
 }
 
@@ -191,6 +199,11 @@ impl JobOptions {
         )?;
         let images = arguments.images.decide(&mut values, surroundings)?;
         let remote = arguments.cluster.decide(&mut values, &slots)?;
+        let batch_target = values.take(
+            "batch-target",
+            given("--batch-target", arguments.batch_target),
+            BatchTarget::SECOND,
+        )?;
         let log_level = values.take(
             "log-level",
             given("--log-level", arguments.shared.log_level),
@@ -226,6 +239,7 @@ impl JobOptions {
             cache_results: cache_results.value,
             images,
             remote,
+            batch_target: batch_target.value.0,
             log_level: log_level.value,
         })
     }

@@ -45,6 +45,11 @@ impl KnownOutcomes {
         }
     }
 
+    /// Whether any are asked for.
+    pub fn are_used(&self) -> bool {
+        self.use_as.reads()
+    }
+
     /// How much of its output a job must leave behind that is worth keeping, when nobody else
     /// wants it; in bytes.
     pub fn wanted_output(&self) -> usize {

@@ -11,7 +11,7 @@ use crate::layer::ContainerError;
 use crate::report::{self, DownloadLine};
 use crate::run::chain;
 use crate::run::interrupts::Interrupts;
-use crate::schedule::{Held, Queue, Rank};
+use crate::schedule::{Held, Queue, Rank, batches};
 use crate::spec::{
     ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, read_job,
 };
@@ -23,6 +23,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// Jobs that wait before no more are read: what is read ahead of its turn is only
@@ -46,7 +47,10 @@ pub struct Conductor {
     prepared: HashMap<ContainerSpec, Group>,
     preparing: JoinSet<(ContainerSpec, Prepared)>,
     queue: Queue<(JobSpec, Arc<Container>)>,
-    running: JoinSet<(Outcome, Option<Held>)>,
+    /// Jobs that run, or wait for a slot: those together that a worker is given together.
+    running: JoinSet<(Vec<Outcome>, Option<Held>)>,
+    /// How long such jobs should take.
+    batch_target: Duration,
     download: DownloadLine,
     failed: bool,
 }
@@ -61,10 +65,11 @@ enum Group {
 }
 
 impl Conductor {
-    pub fn new(client: Client, name: String) -> Self {
+    pub fn new(client: Client, name: String, batch_target: Duration) -> Self {
         Self {
             client,
             name,
+            batch_target,
             named: Containers::new(),
             notes: Deprecations::default(),
             notes_told: 0,
@@ -99,8 +104,10 @@ impl Conductor {
                     return Ok(Ending::INTERRUPTED);
                 }
                 Some(ended) = self.running.join_next() => {
-                    if let Ok((outcome, held)) = ended {
-                        self.print(&outcome).map_err(JobsError::Write)?;
+                    if let Ok((outcomes, held)) = ended {
+                        for outcome in outcomes {
+                            self.print(&outcome).map_err(JobsError::Write)?;
+                        }
                         drop(held);
                     }
                 }
@@ -353,10 +360,21 @@ impl Conductor {
             let Some((spec, container)) = self.queue.pop() else {
                 break;
             };
-            let job = executable(&spec, container);
+            let job = executable(&spec, container.clone());
             let output = Output::Capture { limit: usize::MAX };
             let executors = self.client.executors.clone();
             let slots = self.client.slots_for(&job, &output);
+            if let Some(remote) = executors.remote_for(&job, &output).cloned() {
+                let rest = self.rest_of_batch(&spec, &container);
+                let jobs: Vec<_> = std::iter::once(job).chain(rest).collect();
+                self.running.spawn_local(async move {
+                    let held = slots.take(spec.slots as usize).await;
+                    let (running, _) = watch::channel(false);
+                    let outcomes = remote.run(&jobs, usize::MAX, priority(&spec), &running);
+                    (outcomes.await, Some(held))
+                });
+                continue;
+            }
             self.running.spawn_local(async move {
                 let mut held = None;
                 let turn = async {
@@ -364,9 +382,37 @@ impl Conductor {
                     Some(held.insert(slots).number())
                 };
                 let outcome = executors.run(&job, output, priority(&spec), turn).await;
-                (outcome.expect("it gets a slot"), held)
+                (vec![outcome.expect("it gets a slot")], held)
             });
         }
+    }
+
+    /// Those of the jobs that are next which a worker is given together with this one. Only
+    /// jobs that say how long they take: without an estimate each is as long as any. Where
+    /// results are used again, each goes alone: which others are next at the moment says
+    /// nothing about it.
+    fn rest_of_batch(&mut self, first: &JobSpec, container: &Arc<Container>) -> Vec<Job> {
+        let Some(mut total) = first.estimated_duration else {
+            return Vec::new();
+        };
+        if self.client.executors.known.are_used() {
+            return Vec::new();
+        }
+        total += batches::OVERHEAD;
+        let mut jobs = Vec::new();
+        let mut fits = |(spec, other): &(JobSpec, Arc<Container>)| {
+            let alike = Arc::ptr_eq(other, container)
+                && (spec.priority, spec.slots) == (first.priority, first.slots);
+            let Some(estimate) = spec.estimated_duration.filter(|_| alike) else {
+                return false;
+            };
+            total += estimate + batches::OVERHEAD;
+            total <= self.batch_target
+        };
+        while let Some((spec, container)) = self.queue.pop_if(&mut fits) {
+            jobs.push(executable(&spec, container));
+        }
+        jobs
     }
 
     /// Prints what a job printed, and how it ended if that is not as it should be.

@@ -106,7 +106,8 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
             report::to_stderr(format_args!("warning: {note}"));
         }
         let executors = client.executors.clone();
-        let conductor = Conductor::new(client, input.name().to_owned());
+        let name = input.name().to_owned();
+        let conductor = Conductor::new(client, name, options.batch_target);
         let ending = match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// What a test takes besides its own duration: making its container, starting it.
-const OVERHEAD: Duration = Duration::from_millis(3);
+pub const OVERHEAD: Duration = Duration::from_millis(3);
 
 /// How many tests of which nothing is known go together.
 const UNKNOWN_TOGETHER: u32 = 8;
@@ -16,6 +16,16 @@ const UNKNOWN_TOGETHER: u32 = 8;
 /// How many times as long as it should be, or as many as there should be, makes a
 /// partition one that is far off.
 const FAR: u32 = 2;
+
+/// A binary with batches for so many times the target has smaller ones at its end: workers
+/// that have nothing left to do wait for others, for up to the length of a batch.
+const LONG_ENOUGH: u32 = 4;
+
+/// How many times the target those at the end hold together.
+const END: u32 = 2;
+
+/// How many of them hold what one of the others does.
+const SMALLER: u32 = 2;
 
 /// Tests by name, in batches.
 pub type Partition = Vec<Vec<String>>;
@@ -101,11 +111,26 @@ fn is_far_off(batches: &Partition, costs: &BTreeMap<String, Duration>, target: D
     batches.len() > FAR as usize * fresh.len()
 }
 
-/// Puts each test, the longest first, into the first batch that has room for it: into one
-/// of its own, if none has.
+/// Puts the tests into batches, the shortest into smaller ones if there is much to do.
 fn pack<'a>(tests: impl Iterator<Item = (&'a str, Duration)>, target: Duration) -> Partition {
     let mut tests: Vec<_> = tests.collect();
     tests.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+    let to_share = tests.iter().map(|(_, cost)| *cost);
+    let to_share: Duration = to_share.filter(|cost| *cost <= target).sum();
+    let mut at_end = Duration::ZERO;
+    let end = tests.iter().rev().take_while(|(_, cost)| {
+        at_end += *cost;
+        to_share >= target * LONG_ENOUGH && at_end <= target * END
+    });
+    let (most, end) = tests.split_at(tests.len() - end.count());
+    let mut batches = first_fit(most, target);
+    batches.extend(first_fit(end, target / SMALLER));
+    batches
+}
+
+/// Puts each test, the longest first, into the first batch that has room for it: into one
+/// of its own, if none has.
+fn first_fit(tests: &[(&str, Duration)], target: Duration) -> Partition {
     let mut batches: Vec<(Duration, Vec<String>)> = Vec::new();
     // Those before it have no room for the shortest test.
     let mut open = 0;
@@ -113,14 +138,14 @@ fn pack<'a>(tests: impl Iterator<Item = (&'a str, Duration)>, target: Duration) 
     for (name, cost) in tests {
         let room = batches[open..]
             .iter()
-            .position(|(total, _)| *total + cost <= target);
+            .position(|(total, _)| *total + *cost <= target);
         match room {
             Some(index) => {
                 let (total, batch) = &mut batches[open + index];
-                *total += cost;
-                batch.push(name.to_owned());
+                *total += *cost;
+                batch.push((*name).to_owned());
             }
-            None => batches.push((cost, vec![name.to_owned()])),
+            None => batches.push((*cost, vec![(*name).to_owned()])),
         }
         while batches
             .get(open)

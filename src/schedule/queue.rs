@@ -85,6 +85,15 @@ impl<T> Queue<T> {
         self.waiting.pop().map(|next| next.job)
     }
 
+    /// Takes out the job that is next if it is such a one.
+    pub fn pop_if(&mut self, is_such: impl FnOnce(&T) -> bool) -> Option<T> {
+        let next = self.waiting.peek()?;
+        if is_such(&next.job) {
+            return self.pop();
+        }
+        None
+    }
+
     pub fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -165,6 +174,16 @@ mod tests {
         let numbers = ranks.map(|rank| rank.for_engines());
         assert_eq!(numbers, [-1010, -1000, -520, -500, -90, -10, 0]);
         assert!(ranks.is_sorted_by(|a, b| a > b));
+    }
+
+    #[test]
+    fn the_next_job_stays_where_it_is_unless_it_is_such_a_one() {
+        let mut queue = Queue::default();
+        queue.push(rank(0, false, Some(2)), "long");
+        queue.push(rank(0, false, Some(1)), "short");
+        assert_eq!(queue.pop_if(|job| *job == "short"), None);
+        assert_eq!(queue.pop_if(|job| *job == "long"), Some("long"));
+        assert_eq!(order(&mut queue), ["short"]);
     }
 
     #[test]

@@ -118,9 +118,14 @@ impl Bench {
         fs::create_dir(&root).map_err(|error| WorkError::local("create", &root, error))?;
 
         metadata.input_fetch_start_timestamp = now();
-        let command = self.command(&action, account).await?;
         let input_root = digest_of(action.input_root_digest.as_ref(), "the input root")?;
-        let staged = Staged::new(&self.cache, &self.engine, input_root, &root).await?;
+        // What makes the container is started while the engine is asked for the rest.
+        let ((command, downloaded), staged, mut launcher) = tokio::try_join!(
+            self.command(&action),
+            Staged::new(&self.cache, &self.engine, input_root, &root),
+            self.sandbox.launcher(&root),
+        )?;
+        account.downloaded += downloaded;
         Outputs::prepare(&root, &command)?;
         account.files = staged.files();
         account.staged = staged.bytes;
@@ -135,15 +140,17 @@ impl Bench {
         metadata.execution_start_timestamp = now();
         let end = self
             .sandbox
-            .run(Program {
-                root: &root,
-                working_directory: command.working_directory.trim_matches('/'),
-                arguments: &command.arguments,
-                environment: &environment,
-                timeout,
-                stdout: outputs.0,
-                stderr: outputs.1,
-            })
+            .run(
+                &mut launcher,
+                Program {
+                    working_directory: command.working_directory.trim_matches('/'),
+                    arguments: &command.arguments,
+                    environment: &environment,
+                    timeout,
+                    stdout: outputs.0,
+                    stderr: outputs.1,
+                },
+            )
             .await?;
         metadata.execution_completed_timestamp = now();
 
@@ -193,18 +200,15 @@ impl Bench {
         })
     }
 
-    async fn command(
-        &self,
-        action: &reapi::Action,
-        account: &mut Account,
-    ) -> Result<reapi::Command, WorkError> {
+    /// The command of an action, and how many bytes of it had to be downloaded.
+    async fn command(&self, action: &reapi::Action) -> Result<(reapi::Command, u64), WorkError> {
         let digest = digest_of(action.command_digest.as_ref(), "the command")?;
         let keys = vec![Key::plain(digest)];
         let (_held, downloaded) = self.cache.fetch(&self.engine, keys).await?;
-        account.downloaded += downloaded;
         let message = self.cache.read(digest)?;
-        reapi::Command::decode(&*message)
-            .map_err(|error| WorkError::BadAction(format!("{digest} is no command: {error}")))
+        let command = reapi::Command::decode(&*message)
+            .map_err(|error| WorkError::BadAction(format!("{digest} is no command: {error}")))?;
+        Ok((command, downloaded))
     }
 }
 

@@ -17,6 +17,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// Outputs up to this size together are sent without asking first whether the engine has them,
+/// in bytes: to ask costs it as much, and the slot waits for the answer.
+const UNASKED: u64 = 64 << 10;
+
 /// What goes into a result and what it names.
 #[derive(Default)]
 pub struct Outputs {
@@ -63,11 +67,17 @@ impl Outputs {
 
     pub async fn upload(&mut self, engine: &Engine) -> Result<Uploaded, WorkError> {
         let blobs = std::mem::take(&mut self.blobs);
+        let size: u64 = blobs.keys().map(|digest| digest.size).sum();
         let blobs = blobs
             .into_iter()
             .map(|(digest, content)| Blob { digest, content });
         let progress = Arc::new(Progress::default());
-        Ok(engine.upload(blobs, &progress).await?)
+        let uploaded = if size <= UNASKED {
+            engine.upload_all(blobs.collect(), &progress).await
+        } else {
+            engine.upload(blobs, &progress).await
+        };
+        Ok(uploaded?)
     }
 
     fn find_one(&mut self, root: &Path, below: &Path, name: &str) -> Result<(), WorkError> {

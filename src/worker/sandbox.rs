@@ -66,8 +66,6 @@ pub struct Sandbox {
 
 /// What is to be run.
 pub struct Program<'a> {
-    /// On the machine.
-    pub root: &'a Path,
     /// Below the input root.
     pub working_directory: &'a str,
     /// With the program's name.
@@ -113,8 +111,9 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Runs a program until it and all its processes have ended. They end with the future, too.
-    pub async fn run(&self, program: Program<'_>) -> Result<End, WorkError> {
+    /// Starts what makes the container of the action with this input root, which may be filled
+    /// while it does.
+    pub async fn launcher(&self, root: &Path) -> Result<Launcher, WorkError> {
         let mut binds: Vec<_> = self
             .system
             .iter()
@@ -124,15 +123,25 @@ impl Sandbox {
             })
             .collect();
         binds.push(HostBind {
-            path: program.root.to_owned(),
+            path: root.to_owned(),
             read_only: false,
         });
-        let mounts = self.mounts();
         let config = LauncherConfig {
             trees: self.trees.clone(),
             network: NetworkKind::Loopback,
             binds,
         };
+        Ok(Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?)
+    }
+
+    /// Runs a program until it and all its processes have ended. They end with the future, and
+    /// with the launcher, too.
+    pub async fn run(
+        &self,
+        launcher: &mut Launcher,
+        program: Program<'_>,
+    ) -> Result<End, WorkError> {
+        let mounts = self.mounts();
         let working_directory = match program.working_directory {
             "" => ACTION.to_owned(),
             below => format!("{ACTION}/{below}"),
@@ -171,7 +180,6 @@ impl Sandbox {
             crate::container::give_to_jobs(std::os::fd::AsFd::as_fd(output))
                 .map_err(LauncherError::Start)?;
         }
-        let mut launcher = Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?;
         match launcher.run(&request, stdout, stderr).await? {
             JobEnd::Ended(ended) => Ok(End::Ended(ended)),
             JobEnd::NotStarted(error) if error.step.starts_with("execute ") => {

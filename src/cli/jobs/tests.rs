@@ -57,6 +57,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             cache_results: CacheResults::Off,
             images: ImageSettings::new(std::env::temp_dir().join("maelstrom/containers"), |_| None),
             remote: None,
+            batch_target: Duration::from_secs(1),
             log_level: LogLevel::Warn,
         }
     );
@@ -66,7 +67,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
 fn every_option_has_its_effect() {
     let words = "-f jobs.json --add-programs sh,ls -j 3 --cache-root /cache --cache-size 1MiB \
                  --cache-results read --container-image-depot-root /depot \
-                 --accept-invalid-remote-container-tls-certs -L debug -c -";
+                 --accept-invalid-remote-container-tls-certs --batch-target 0.5 -L debug -c -";
     let words: Vec<_> = words.split(' ').collect();
     assert_eq!(
         options(&words),
@@ -83,6 +84,7 @@ fn every_option_has_its_effect() {
                 ..ImageSettings::new("/depot", |_| None)
             },
             remote: None,
+            batch_target: Duration::from_millis(500),
             log_level: LogLevel::Debug,
         }
     );
@@ -254,7 +256,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
     );
     assert_eq!(
         told("timeout = 1"),
-        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, log-level, escape-char"
+        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, log-level, escape-char"
     );
     assert!(told("slots = ").starts_with("FILE:1:9: "));
     assert_eq!(
@@ -289,6 +291,7 @@ remote-header = []                                 # default
 # remote-tls-client-cert is not set                # default
 # remote-tls-client-key is not set                 # default
 remote-platform = []                               # default
+batch-target = 1                                   # default
 log-level = \"warn\"                                 # default
 escape-char = '^]'                                 # default
 "

@@ -7,7 +7,7 @@ use super::kit::{Kit, KitError};
 use super::ledger::{Attempt, Ledger};
 use super::presence::Presence;
 use super::record::Ending;
-use super::{Batch, OUTCOMES};
+use super::{Batch, OUTCOMES, timing};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
@@ -18,6 +18,7 @@ use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::watch;
 use tonic::Code;
 
@@ -238,11 +239,13 @@ impl RemoteExecutor {
         let mut sent_again = false;
         loop {
             let sent = self.send(&action).await?;
+            let asked = Instant::now();
             let executed =
                 self.executions
                     .execute(action.digest, may_be_known, priority, running.clone());
             let lacks = match executed.await? {
                 Executed::Response(response) => {
+                    timing::tell(asked.elapsed(), &response);
                     let was_known = response.cached_result;
                     let (ending, how) = self.read(*response).await?;
                     if !was_known {

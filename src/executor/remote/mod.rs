@@ -25,6 +25,7 @@ mod pack;
 mod presence;
 mod record;
 pub mod runner;
+mod timing;
 mod trees;
 
 pub use batch::{Batch, NotABatch, NotPortable};

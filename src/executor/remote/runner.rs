@@ -1,7 +1,7 @@
 //! The runner: this program on a worker, where it runs the jobs of a batch.
 //!
 //! It starts in the directory of an action's input, unpacks the layers into a directory
-//! next to it, and runs the jobs in the same containers as everywhere, one after the
+//! next to it while the first container is got ready, and runs the jobs in the same containers as everywhere, one after the
 //! other; the next one's container is made meanwhile. What becomes of each is written to
 //! a file at once, so that whoever ends the runner leaves that behind.
 //!
@@ -11,7 +11,8 @@
 use super::batch::Batch;
 use super::kit::{self, RUNNER_NAME};
 use super::record::Record;
-use super::{BATCH, OUTCOMES, trees};
+use super::trees::{self, UnpackError};
+use super::{BATCH, OUTCOMES};
 use crate::container::{LauncherProgram, doctor};
 use crate::executor::local::describe;
 use crate::executor::{LocalExecutor, Output, Settings, Status};
@@ -23,7 +24,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinHandle, JoinSet, LocalSet};
 
 /// Where the layers go that are unpacked.
 const SCRATCH: &str = "scratch";
@@ -81,9 +82,6 @@ fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
     let input = std::env::current_dir()?;
     let batch = Batch::from_json(&fs::read(BATCH)?)?;
     let scratch = Scratch::make(&input)?;
-    for layer in batch.layers() {
-        trees::unpack(&input, &layer, scratch.path())?;
-    }
     let kit = input.join(
         Path::new(name)
             .parent()
@@ -102,14 +100,20 @@ fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    let (layers, trees) = (batch.layers(), scratch.path().to_owned());
+    let unpacking = runtime.spawn_blocking(move || {
+        let mut layers = layers.iter();
+        layers.try_for_each(|layer| trees::unpack(&input, layer, &trees))
+    });
     let executor = Rc::new(LocalExecutor::new(settings, SLOTS));
     let tasks = LocalSet::new();
-    tasks.block_on(&runtime, run_jobs(&batch, executor, records))
+    tasks.block_on(&runtime, run_jobs(&batch, executor, unpacking, records))
 }
 
 async fn run_jobs(
     batch: &Batch,
     executor: Rc<LocalExecutor>,
+    unpacking: JoinHandle<Result<(), UnpackError>>,
     records: &Rc<Records>,
 ) -> Result<bool, Box<dyn Error>> {
     let network = batch.jobs.first().map(|job| job.container.network);
@@ -121,6 +125,7 @@ async fn run_jobs(
         )
         .into());
     }
+    unpacking.await??;
     let slots = Rc::new(Slots::new(SLOTS));
     let mut waiting = batch.jobs.iter().enumerate();
     let mut running: JoinSet<io::Result<bool>> = JoinSet::new();

@@ -15,9 +15,24 @@ fn numbered(count: usize, ms: Option<u64>) -> BTreeMap<String, Option<Duration>>
 }
 
 #[test]
-fn two_thousand_tests_of_a_millisecond_are_eight_batches() {
+fn two_thousand_tests_of_a_millisecond_are_ten_batches() {
     let batches = divide(&numbered(2000, Some(1)), &Vec::new(), TARGET);
-    assert_eq!(batches.len(), 8);
+    let sizes: Vec<_> = batches.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [250, 250, 250, 250, 250, 250, 125, 125, 125, 125]);
+}
+
+#[test]
+fn the_last_batches_are_smaller_and_hold_the_shortest_tests() {
+    let mut tests = numbered(20, Some(297));
+    tests.extend((0..30).map(|number| {
+        let short = Some(Duration::from_millis(97));
+        (format!("short_{number:02}"), short)
+    }));
+    let batches = divide(&tests, &Vec::new(), TARGET);
+    let sizes: Vec<_> = batches.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [4, 4, 4, 4, 4, 4, 6, 5, 5, 5, 5]);
+    let last = batches[7..].iter().flatten();
+    assert!(last.into_iter().all(|name| name.starts_with("short")));
 }
 
 #[test]
@@ -44,7 +59,7 @@ fn a_test_that_is_new_is_taken_to_be_like_the_others() {
 #[test]
 fn a_partition_made_knowing_nothing_is_made_anew_when_the_tests_turn_out_short() {
     let first = divide(&numbered(200, None), &Vec::new(), TARGET);
-    assert_eq!(first.len(), 25);
+    assert_eq!(first.len(), 27);
     let second = divide(&numbered(200, Some(1)), &first, TARGET);
     assert_eq!(second.len(), 1);
 }

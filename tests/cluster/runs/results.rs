@@ -68,6 +68,34 @@ fn jobs_that_need_this_machine_run_here_at_the_same_time() {
 }
 
 #[test]
+fn jobs_that_say_how_long_they_take_run_together() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    let project = Project::own("plain");
+    let job = |number: usize, more: &str| {
+        format!(
+            r#"{{ "layers": [{{ "programs": ["echo"] }}], "program": "echo",
+                 "arguments": ["{number}"] {more} }}"#
+        )
+    };
+    let run = |more: &str| {
+        let jobs: Vec<_> = (0..60).map(|number| job(number, more)).collect();
+        project.write("jobs.json", &jobs.concat());
+        let options = engine.options();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let more = ["--slots=1", "--log-level=debug", "--file", "jobs.json"];
+        let run = Run::of(&mut project.jobs(&[&options, &more[..]].concat()), &project).exits(0);
+        let mut numbers: Vec<usize> = run.lines().iter().map(|l| l.parse().unwrap()).collect();
+        numbers.sort_unstable();
+        assert!(numbers.into_iter().eq(0..60), "{run}");
+        run.stderr.matches("an action took").count()
+    };
+    assert_eq!(run(""), 60);
+    let together = run(r#", "estimated_duration": 0.01"#);
+    assert!(together <= 20, "{together}");
+}
+
+#[test]
 fn one_job_ends_as_it_ends_elsewhere() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };

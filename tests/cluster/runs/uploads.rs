@@ -1,6 +1,9 @@
 use super::casd::Casd;
+use super::cluster::Cluster;
+use crate::engine::Engine;
 use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
+use crate::needs_cluster;
 
 /// How many bytes a run sent to the engine, by its log.
 pub fn sent(run: &Run) -> u64 {
@@ -10,25 +13,36 @@ pub fn sent(run: &Run) -> u64 {
     words.next().unwrap().parse().unwrap()
 }
 
-fn run(project: &Project, engine: &Casd) -> Run {
-    let options = engine.options();
+fn run(project: &Project, options: &[String]) -> Run {
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     project.events(&[&options[..], &["--log-level=info"]].concat())
+}
+
+/// Runs the tests of a project on the engine of these options, three times.
+fn nothing_is_sent_again(options: &[String]) {
+    let project = Project::own("plain");
+    let first = run(&project, options);
+    assert!(sent(&first) > 1 << 20, "{first}");
+    // What was learned of the durations may have made the batches others.
+    let second = run(&project, options);
+    assert!(sent(&second) < 16 << 10, "{second}");
+    let third = run(&project, options).exits(0);
+    assert_eq!(sent(&third), 0, "{third}");
+    assert_eq!(first.statuses(), third.statuses());
 }
 
 #[test]
 fn what_the_engine_has_is_not_sent_again() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
-    let project = Project::own("plain");
-    let first = run(&project, &engine);
-    assert!(sent(&first) > 1 << 20, "{first}");
-    // What was learned of the durations may have made the batches others.
-    let second = run(&project, &engine);
-    assert!(sent(&second) < 16 << 10, "{second}");
-    let third = run(&project, &engine).exits(0);
-    assert_eq!(sent(&third), 0, "{third}");
-    assert_eq!(first.statuses(), third.statuses());
+    nothing_is_sent_again(&engine.options());
+}
+
+#[test]
+fn what_a_cluster_has_is_not_sent_again() {
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 2);
+    nothing_is_sent_again(&cluster.options());
 }
 
 #[test]
@@ -36,10 +50,10 @@ fn a_blob_that_the_engine_lost_is_sent_again() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("plain");
-    let before = run(&project, &engine).exits(0);
+    let before = run(&project, &engine.options()).exits(0);
     let source = std::fs::read(project.root.join("src/lib.rs")).unwrap();
     // Small files travel alone where there are few of them.
     std::fs::remove_file(engine.blob(&source).unwrap()).unwrap();
-    let after = run(&project, &engine);
+    let after = run(&project, &engine.options());
     assert_eq!(before.statuses(), after.statuses(), "{}", engine.log());
 }
