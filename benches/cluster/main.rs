@@ -41,14 +41,14 @@ const GOAL: f64 = 1.15;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 
-/// What `constants` measured of BuildGrid on a busy machine of two processors, for those who
-/// have no engine.
+/// What `constants` measured of BuildGrid on a machine of two processors, for those who have
+/// no engine.
 const BUILDGRID: Costs = Costs {
-    run: 0.129,
-    action: 0.173,
-    engine: 0.087,
-    test: 0.0099,
-    byte: 1.0 / 558e6,
+    run: 0.033,
+    action: 0.092,
+    engine: 0.069,
+    test: 0.0031,
+    byte: 1.0 / 452e6,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {

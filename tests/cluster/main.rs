@@ -3,6 +3,7 @@
 
 mod blobs;
 mod bot;
+mod chapter;
 mod client;
 #[path = "../fixture/engine.rs"]
 mod engine;
