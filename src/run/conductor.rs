@@ -11,6 +11,7 @@ mod building;
 mod endings;
 mod queueing;
 
+use self::batching::Waiting;
 use super::case::Case;
 use super::group::{Group, Ingredients};
 use super::interrupts::Interrupts;
@@ -134,6 +135,7 @@ pub struct Conductor {
     remote_slots: Rc<Slots>,
     /// Whether something was on its way to the engine at the last tick.
     uploading: bool,
+    waiting: Waiting,
     /// Containers known, by what they are made of.
     containers: HashMap<Ingredients, Group>,
     next_id: u64,
@@ -218,6 +220,7 @@ impl Conductor {
             batches: Queue::default(),
             batches_running: 0,
             uploading: false,
+            waiting: Waiting::default(),
             parts,
             started: Instant::now(),
             ending: Ending::default(),

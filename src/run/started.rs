@@ -72,6 +72,11 @@ impl StartedTests {
         true
     }
 
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.tests.borrow().is_empty()
+    }
+
     pub fn ended(&self, id: TestId) {
         self.tests.borrow_mut().remove(&id);
     }

@@ -10,7 +10,7 @@ use crate::store::Digest;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// What partitions are remembered as; to be renamed when what they hold changes.
@@ -28,6 +28,18 @@ impl Divided {
     fn names(&self) -> impl Iterator<Item = &String> {
         self.batches.iter().flatten()
     }
+}
+
+/// How long engines may take to find a worker before that is worth a line.
+const LONG: Duration = Duration::from_secs(15);
+
+/// Whether everything that is elsewhere waits for a worker.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Waiting {
+    #[default]
+    No,
+    Since(Instant),
+    Told,
 }
 
 impl Conductor {
@@ -207,6 +219,27 @@ impl Conductor {
             self.report(&Event::Packed);
         }
         self.uploading = uploading;
+    }
+
+    /// Says so, once, if what waits at the engine has been waiting for long and nothing runs.
+    pub(super) fn tell_waiting(&mut self) {
+        let nothing_runs = self.batches_running > 0 && self.started_tests.is_empty();
+        if !nothing_runs || self.uploading {
+            self.waiting = Waiting::No;
+            return;
+        }
+        match self.waiting {
+            Waiting::No => self.waiting = Waiting::Since(Instant::now()),
+            Waiting::Since(start) if start.elapsed() >= LONG => {
+                self.waiting = Waiting::Told;
+                self.report(&Event::Warning(&format!(
+                    "nothing runs: no worker has taken anything from the engine for {} s; are there \
+                     workers that are not busy, and have they what `remote-platform` asks for?",
+                    LONG.as_secs()
+                )));
+            }
+            Waiting::Since(_) | Waiting::Told => {}
+        }
     }
 }
 

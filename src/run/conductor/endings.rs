@@ -153,6 +153,7 @@ impl Conductor {
     pub(super) fn tick(&mut self) {
         self.started_tests.tell_slow();
         self.tell_upload();
+        self.tell_waiting();
         if let Some(download) = self.parts.containers.download() {
             self.report(&Event::Downloading {
                 image: &download.name,

@@ -3,8 +3,20 @@
 use super::cluster::Cluster;
 use crate::engine::Engine;
 use crate::fixture::{Project, Run};
-use crate::needs_cluster;
+use crate::{needs_cluster, needs_engine};
 use nix::sys::signal::Signal;
+
+#[test]
+fn a_run_that_no_worker_takes_says_so_and_can_be_interrupted() {
+    needs_engine!();
+    let cluster = Cluster::of(&Engine::shared().endpoint());
+    let project = Project::own("plain");
+    let mut run = cluster.begin(&project, &[]);
+    run.wait_for("nothing runs: no worker has taken anything from the engine");
+    run.signal(Signal::SIGINT);
+    let run = run.end().exits(130);
+    assert!(run.of_tests("finished").is_empty(), "{run}");
+}
 
 #[test]
 fn the_same_tests_pass_and_fail_on_a_cluster_as_here() {
