@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArguments {
-    /// The engine, which speaks the Remote Execution API: grpc[s]://HOST:PORT[/INSTANCE]
+    /// The engine, by the Remote Execution API: grpc://HOST:PORT[/INSTANCE], or grpcs://
     ///
     /// `none`: the one that the configuration names is not wanted.
     #[arg(long, value_name = "URL", value_parser = remote)]
