@@ -1,9 +1,10 @@
 //! The runner: this program on a worker, where it runs the jobs of a batch.
 //!
 //! It starts in the directory of an action's input, unpacks the layers into a directory
-//! next to it while the first container is got ready, and runs the jobs in the same containers as everywhere, one after the
-//! other; the next one's container is made meanwhile. What becomes of each is written to
-//! a file at once, so that whoever ends the runner leaves that behind.
+//! next to it while the first container is got ready, and runs the jobs in the same
+//! containers as everywhere, one after the other; the next one's container is made
+//! meanwhile. What becomes of each is written to a file at once, so that whoever ends the
+//! runner leaves that behind.
 //!
 //! Its exit code is not 0 unless every job passed, so that no engine takes the result for
 //! one to be used again.
