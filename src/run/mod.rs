@@ -14,15 +14,18 @@ mod hints;
 pub(crate) mod interrupts;
 mod lister;
 mod lists;
+mod log;
 mod preparation;
 mod selector;
 mod started;
 mod test_container;
 mod verdict;
 
+pub(crate) use log::start_log;
+
 use crate::cargo::{CargoError, Stderr};
 use crate::cli::{Action, DoctorOptions, ExitCode, MessageFormat, Options};
-use crate::config::{CacheResults, Color, LogLevel, NoTests};
+use crate::config::{CacheResults, Color, NoTests};
 use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
 use crate::engine::{Engine, EngineError};
@@ -218,35 +221,6 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
         lists::print_tests(options, &ending.listed);
     }
     Ok(exit_code(options, &ending))
-}
-
-/// The program's own log: what it does and when, on stderr.
-pub(crate) fn start_log(level: LogLevel) {
-    use tracing_subscriber::Layer;
-    use tracing_subscriber::filter::filter_fn;
-    use tracing_subscriber::layer::SubscriberExt;
-    let level = match level {
-        LogLevel::Off => return,
-        LogLevel::Error => tracing::Level::ERROR,
-        LogLevel::Warn => tracing::Level::WARN,
-        LogLevel::Info => tracing::Level::INFO,
-        LogLevel::Debug => tracing::Level::DEBUG,
-        LogLevel::Trace => tracing::Level::TRACE,
-    };
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .with_target(false)
-        .with_timer(tracing_subscriber::fmt::time::uptime());
-    // Libraries have much to say about each message that they send.
-    let library = level.min(tracing::Level::WARN);
-    let is_shown = filter_fn(move |metadata| {
-        let is_own = metadata.target().starts_with("maelstrom");
-        *metadata.level() <= if is_own { level } else { library }
-    });
-    let subscriber = tracing_subscriber::registry().with(layer.with_filter(is_shown));
-    // There is one already only if a program that uses this library has its own.
-    let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 async fn conduct(
