@@ -102,6 +102,10 @@ async fn jobs_that_are_interrupted_are_cancelled_at_the_engine() {
     let mut command = project.jobs(&[&remote, &pool, "--file", "jobs.json"]);
     let running = Running::start(&mut command, &project);
     client.wait_for(1, 2).await;
+    // Which the engine counts from the moment that it has chosen a worker.
+    for _ in 0..2 {
+        cluster.workers[0].wait_for("starts");
+    }
     running.signal(Signal::SIGINT);
     running.end().exits(130);
     assert_eq!(client.stages().await, []);

@@ -41,7 +41,9 @@ fn what_the_engine_has_is_not_sent_again() {
 #[test]
 fn what_a_cluster_has_is_not_sent_again() {
     needs_cluster!();
-    let cluster = Cluster::start(Engine::shared(), 2);
+    // Nobody else has sent it anything.
+    let engine = Engine::own();
+    let cluster = Cluster::start(&engine, 2);
     nothing_is_sent_again(&cluster.options());
 }
 
