@@ -760,22 +760,25 @@ fn runs_alone(closure: &Closure, program: &Utf8Path, arguments: &[&str]) {
     if closure.get(program).is_none() {
         fs::copy(program, inside(program.as_std_path())).unwrap();
     }
-    let unshare = |command: &str| {
+    let unshare = || {
         let mut unshare = Command::new("unshare");
-        unshare.args(["--map-root-user", command]);
+        unshare.arg("--map-root-user");
         unshare
     };
-    if !unshare("true")
+    if !unshare()
+        .arg("true")
         .status()
         .is_ok_and(|status| status.success())
     {
-        eprintln!("skipped: no user namespaces here");
+        println!("SKIPPED: no user namespaces here");
         return;
     }
-    let mut chroot = unshare("chroot");
-    chroot.arg(root.path()).arg(program).args(arguments);
+    // Not `chroot`, which is not on everybody's PATH.
+    let mut rooted = unshare();
+    rooted.arg("--root").arg(root.path());
+    rooted.arg("--").arg(program).args(arguments);
     // There is no /proc, by which the loader knows $ORIGIN of the program.
-    chroot.env("LD_ORIGIN_PATH", program.parent().unwrap());
-    let output = chroot.env_remove("LD_LIBRARY_PATH").output().unwrap();
+    rooted.env("LD_ORIGIN_PATH", program.parent().unwrap());
+    let output = rooted.env_remove("LD_LIBRARY_PATH").output().unwrap();
     assert!(output.status.success(), "{}", text_of(&output.stderr));
 }
