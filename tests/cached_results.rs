@@ -11,23 +11,8 @@ use std::fs;
 
 const AUTO: &str = "--cache-results=auto";
 
-/// The tests that were run.
-fn run(run: &Run) -> BTreeSet<String> {
-    let finished = run.of_tests("finished");
-    let ran = finished.iter().filter(|event| event["cached"] != true);
-    ran.map(|event| event["name"].as_str().unwrap().to_owned())
-        .collect()
-}
-
 fn names<const N: usize>(names: [&str; N]) -> BTreeSet<String> {
     names.map(str::to_owned).into()
-}
-
-/// The text of a file of a project with something else in it.
-fn change(project: &Project, path: &str, from: &str, to: &str) {
-    let text = fs::read_to_string(project.root.join(path)).unwrap();
-    assert!(text.contains(from), "{text}");
-    project.write(path, &text.replace(from, to));
 }
 
 #[test]
@@ -35,9 +20,9 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again() {
     needs_containers!();
     let project = Project::own("forest");
     let first = project.events(&[AUTO]).exits(0);
-    assert_eq!(run(&first).len(), 13, "{first}");
+    assert_eq!(first.ran().len(), 13, "{first}");
     let again = project.events(&[AUTO]).exits(0);
-    assert_eq!(run(&again), names([]), "{again}");
+    assert_eq!(again.ran(), names([]), "{again}");
     assert_eq!(again.statuses(), first.statuses());
     assert_eq!(again.names("started"), [""; 0]);
     let summary = again.summary();
@@ -46,12 +31,7 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again() {
         (&13.into(), &13.into())
     );
 
-    change(
-        &project,
-        "twig/src/lib.rs",
-        "leaf::age() + 1",
-        "leaf::age() + 2",
-    );
+    project.change("twig/src/lib.rs", "leaf::age() + 1", "leaf::age() + 2");
     let touched = project.events(&[AUTO]).exits(0);
     let expected = names([
         "twig_is_old",
@@ -60,18 +40,13 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again() {
         "tree_is_old",
         "tree_has_twigs",
     ]);
-    assert_eq!(run(&touched), expected, "{touched}");
+    assert_eq!(touched.ran(), expected, "{touched}");
     assert_eq!(touched.statuses(), first.statuses());
 
     // What was before is known still.
-    change(
-        &project,
-        "twig/src/lib.rs",
-        "leaf::age() + 2",
-        "leaf::age() + 1",
-    );
+    project.change("twig/src/lib.rs", "leaf::age() + 2", "leaf::age() + 1");
     let back = project.events(&[AUTO]).exits(0);
-    assert_eq!(run(&back), names([]), "{back}");
+    assert_eq!(back.ran(), names([]), "{back}");
 }
 
 #[test]
@@ -80,7 +55,7 @@ fn forest_a_file_that_belongs_to_no_package_may_matter_to_all() {
     let project = Project::own("forest");
     let arguments = [AUTO, "-p=rain", "-p=sun"];
     project.events(&arguments).exits(0);
-    assert_eq!(run(&project.events(&arguments).exits(0)), names([]));
+    assert_eq!(project.events(&arguments).exits(0).ran(), names([]));
     project.write("weather.txt", "snow\n");
     let changed = project.events(&arguments).exits(100);
     assert_eq!(
@@ -89,12 +64,12 @@ fn forest_a_file_that_belongs_to_no_package_may_matter_to_all() {
         "{changed}"
     );
     assert_eq!(
-        run(&changed),
+        changed.ran(),
         names(["rain_is_in_the_weather", "rain_is_old", "sun_is_old"])
     );
     // A failure is no result to keep.
     let again = project.events(&arguments).exits(100);
-    assert_eq!(run(&again), names(["rain_is_in_the_weather"]), "{again}");
+    assert_eq!(again.ran(), names(["rain_is_in_the_weather"]), "{again}");
 }
 
 #[test]
@@ -116,11 +91,11 @@ fn forest_a_test_does_not_see_what_its_package_does_not_depend_on_unless_a_direc
          added_layers = [{ source = \"<workspace-dir>\" }]\n",
     );
     let wide = project.events(&arguments).exits(0);
-    assert_eq!(run(&wide), names(["sun_looks_down"]), "{wide}");
-    assert_eq!(run(&project.events(&arguments).exits(0)), names([]));
-    change(&project, "moss/src/lib.rs", "years old", "years young");
+    assert_eq!(wide.ran(), names(["sun_looks_down"]), "{wide}");
+    assert_eq!(project.events(&arguments).exits(0).ran(), names([]));
+    project.change("moss/src/lib.rs", "years old", "years young");
     let seen = project.events(&arguments).exits(0);
-    assert_eq!(run(&seen), names(["sun_looks_down"]), "{seen}");
+    assert_eq!(seen.ran(), names(["sun_looks_down"]), "{seen}");
 }
 
 #[test]
@@ -151,14 +126,14 @@ fn a_package_in_the_root_shares_with_others_what_is_not_its_own() {
                 assert!(!std::path::Path::new("b").exists());
             }"#,
         );
-    let auto = || run(&project.events(&[AUTO, "--workspace"]).exits(0));
+    let auto = || project.events(&[AUTO, "--workspace"]).exits(0).ran();
     assert_eq!(auto(), names(["a", "b", "root"]));
     assert_eq!(auto(), names([]));
-    change(&project, "src/lib.rs", "fn root()", "fn root() ");
+    project.change("src/lib.rs", "fn root()", "fn root() ");
     assert_eq!(auto(), names(["root"]));
-    change(&project, "b/src/lib.rs", "fn b()", "fn b() ");
+    project.change("b/src/lib.rs", "fn b()", "fn b() ");
     assert_eq!(auto(), names(["b"]));
-    change(&project, "a/src/lib.rs", "fn a()", "fn a() ");
+    project.change("a/src/lib.rs", "fn a()", "fn a() ");
     assert_eq!(auto(), names(["a", "root"]));
     project.write("data/b.txt", "for whom?\n");
     assert_eq!(auto(), names(["a", "b", "root"]));
@@ -171,7 +146,7 @@ fn forest_results_are_used_only_if_asked_for_and_kept_only_with_auto() {
     let with = |mode: &str| {
         let option = format!("--cache-results={mode}");
         let done = project.events(&["-p=sun", &option]).exits(0);
-        run(&done).len()
+        done.ran().len()
     };
     for (mode, ran) in [
         ("off", 1),
@@ -200,7 +175,12 @@ fn forest_another_environment_argument_or_too_short_a_time_is_another_test() {
         "std::thread::sleep(std::time::Duration::from_millis(300));\n    println!",
     );
     project.write("sun/src/lib.rs", &slow);
-    let count = |more: &[&str]| run(&project.events(&[&["-p=sun", AUTO], more].concat())).len();
+    let count = |more: &[&str]| {
+        project
+            .events(&[&["-p=sun", AUTO], more].concat())
+            .ran()
+            .len()
+    };
     assert_eq!((count(&[]), count(&[])), (1, 0));
     assert_eq!(count(&["--timeout=100"]), 0);
     assert_eq!(count(&["--timeout=0.1"]), 1);
@@ -210,7 +190,7 @@ fn forest_another_environment_argument_or_too_short_a_time_is_another_test() {
     assert_eq!((count(&[]), count(&[])), (1, 0));
     let mut command = project.command(&["-p=sun", AUTO, "--message-format=json", "--ui=quiet"]);
     let summer = Run::of(command.env("SEASON", "summer"), &project);
-    assert_eq!(run(&summer).len(), 1, "{summer}");
+    assert_eq!(summer.ran().len(), 1, "{summer}");
 }
 
 #[test]
@@ -226,7 +206,7 @@ fn forest_tests_that_get_something_of_this_machine_are_run() {
     );
     project.events(&arguments).exits(0);
     let again = project.events(&arguments).exits(0);
-    assert_eq!(run(&again), names(["sun_is_old", "rain_is_old"]), "{again}");
+    assert_eq!(again.ran(), names(["sun_is_old", "rain_is_old"]), "{again}");
 }
 
 #[test]
@@ -251,7 +231,7 @@ fn forest_without_its_cache_nothing_is_known() {
     project.events(&[AUTO, "-p=sun"]).exits(0);
     fs::remove_dir_all(project.target.join("maelstrom/cache/values/outcomes-1")).unwrap();
     let forgotten = project.events(&[AUTO, "-p=sun"]).exits(0);
-    assert_eq!(run(&forgotten).len(), 1, "{forgotten}");
+    assert_eq!(forgotten.ran().len(), 1, "{forgotten}");
 }
 
 /// A job that prints something else each time it runs.

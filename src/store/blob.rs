@@ -17,6 +17,20 @@ use std::sync::atomic::Ordering;
 /// late enough for archive formats that count from 1980.
 const WRITTEN: i64 = 946_684_800;
 
+/// Gives a file the mode and the modification time that files have in containers.
+pub(crate) fn give_look(file: &File, mode: Mode) -> io::Result<()> {
+    file.set_permissions(Permissions::from_mode(mode.bits()))?;
+    let written = Timespec {
+        tv_sec: WRITTEN,
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: written,
+        last_modification: written,
+    };
+    Ok(futimens(file, &times)?)
+}
+
 /// How a blob came into the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -74,17 +88,7 @@ impl Client {
 
     /// Gives a new file the look of a blob. `source` names the content in errors.
     pub fn finish(&self, file: &File, mode: Mode, source: &Path) -> Result<(), StoreError> {
-        let written = Timespec {
-            tv_sec: WRITTEN,
-            tv_nsec: 0,
-        };
-        let times = Timestamps {
-            last_access: written,
-            last_modification: written,
-        };
-        file.set_permissions(Permissions::from_mode(mode.bits()))
-            .and_then(|()| Ok(futimens(file, &times)?))
-            .map_err(|cause| self.failed("write the content of", source, cause))
+        give_look(file, mode).map_err(|cause| self.failed("write the content of", source, cause))
     }
 
     /// Makes a finished file the blob of this digest.

@@ -69,6 +69,7 @@ mod tree;
 mod usage;
 mod value;
 
+pub(crate) use blob::give_look;
 pub(crate) use digest::Hasher;
 pub use digest::{Digest, NotADigest};
 pub(crate) use error::Size;

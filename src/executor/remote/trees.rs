@@ -2,17 +2,14 @@
 
 use super::input::{blob_path, manifest_path, pack_path};
 use super::pack;
-use crate::store::{Digest, Entry, Manifest, ManifestError, Mode};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, futimens, linkat};
+use crate::store::{Digest, Entry, Manifest, ManifestError, Mode, give_look};
+use rustix::fs::{AtFlags, CWD, linkat};
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-
-/// The modification time of files that are written here, in seconds: as in the store.
-const WRITTEN: i64 = 946_684_800;
 
 #[derive(Debug, thiserror::Error)]
 pub enum UnpackError {
@@ -84,7 +81,7 @@ fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
 fn write_file(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     file.write_all(content)?;
-    finish(&file, mode)
+    give_look(&file, mode)
 }
 
 /// Makes a file a link to one of the input if that has the mode and the owner that it is
@@ -102,20 +99,7 @@ fn bring_file(from: &Path, to: &Path, mode: Mode) -> Result<(), UnpackError> {
     let mut copy = || {
         let mut file = File::create_new(to)?;
         io::copy(&mut source, &mut file)?;
-        finish(&file, mode)
+        give_look(&file, mode)
     };
     copy().map_err(making(to))
-}
-
-fn finish(file: &File, mode: Mode) -> io::Result<()> {
-    file.set_permissions(Permissions::from_mode(mode.bits()))?;
-    let written = Timespec {
-        tv_sec: WRITTEN,
-        tv_nsec: 0,
-    };
-    let times = Timestamps {
-        last_access: written,
-        last_modification: written,
-    };
-    Ok(futimens(file, &times)?)
 }

@@ -12,20 +12,6 @@ use std::fs;
 
 const AUTO: &str = "--cache-results=auto";
 
-/// The tests that were run.
-fn run(run: &Run) -> BTreeSet<String> {
-    let finished = run.of_tests("finished");
-    let ran = finished.iter().filter(|event| event["cached"] != true);
-    ran.map(|event| event["name"].as_str().unwrap().to_owned())
-        .collect()
-}
-
-fn change(project: &Project, path: &str, from: &str, to: &str) {
-    let text = fs::read_to_string(project.root.join(path)).unwrap();
-    assert!(text.contains(from), "{text}");
-    project.write(path, &text.replace(from, to));
-}
-
 fn on_casd(project: &Project, engine: &Casd, arguments: &[&str]) -> Run {
     let options = engine.options();
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
@@ -39,19 +25,14 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluste
     let project = Project::own("forest");
     let auto = || cluster.run(&project, &[AUTO, "--log-level=info"]).exits(0);
     let first = auto();
-    assert_eq!(run(&first).len(), 13, "{first}");
+    assert_eq!(first.ran().len(), 13, "{first}");
     let again = auto();
-    assert_eq!(run(&again), BTreeSet::new(), "{again}");
+    assert_eq!(again.ran(), BTreeSet::new(), "{again}");
     assert_eq!(again.statuses(), first.statuses());
     assert_eq!(again.summary()["cached"], 13);
     // Nothing was to be sent for that.
     assert_eq!(sent(&again), 0, "{again}");
-    change(
-        &project,
-        "twig/src/lib.rs",
-        "leaf::age() + 1",
-        "leaf::age() + 2",
-    );
+    project.change("twig/src/lib.rs", "leaf::age() + 1", "leaf::age() + 2");
     let touched = auto();
     let expected = [
         "twig_is_old",
@@ -61,7 +42,7 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluste
         "tree_has_twigs",
     ];
     assert_eq!(
-        run(&touched),
+        touched.ran(),
         expected.map(str::to_owned).into(),
         "{touched}"
     );
@@ -78,7 +59,7 @@ fn what_was_learned_of_durations_does_not_make_other_batches() {
         .map(|number| format!("#[test] fn t{number}() {{}}"))
         .collect();
     project.write("src/lib.rs", &many.join("\n"));
-    let auto = || run(&cluster.run(&project, &[AUTO]).exits(0)).len();
+    let auto = || cluster.run(&project, &[AUTO]).exits(0).ran().len();
     assert_eq!((auto(), auto(), auto()), (50, 0, 0));
 }
 
@@ -90,7 +71,7 @@ fn results_are_known_to_an_engine_only_if_they_were_to_be_kept() {
     let with = |mode: &str| {
         let option = format!("--cache-results={mode}");
         let done = on_casd(&project, &engine, &["-p=sun", "-p=rain", &option]);
-        run(&done.exits(0)).len()
+        done.exits(0).ran().len()
     };
     for (mode, ran) in [
         ("off", 3),
@@ -113,11 +94,11 @@ fn a_batch_with_a_failure_is_run_again() {
     project.write("weather.txt", "snow\n");
     let arguments = [AUTO, "-p=rain", "-p=sun"];
     let first = cluster.run(&project, &arguments).exits(100);
-    assert_eq!(run(&first).len(), 3, "{first}");
+    assert_eq!(first.ran().len(), 3, "{first}");
     let again = cluster.run(&project, &arguments).exits(100);
     assert_eq!(again.statuses(), first.statuses());
     let expected = ["rain_is_in_the_weather", "rain_is_old"];
-    assert_eq!(run(&again), expected.map(str::to_owned).into(), "{again}");
+    assert_eq!(again.ran(), expected.map(str::to_owned).into(), "{again}");
 }
 
 #[test]
@@ -148,16 +129,16 @@ fn a_result_whose_content_the_engine_lost_is_not_known() {
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("forest");
     let auto = || on_casd(&project, &engine, &[AUTO, "-p=sun"]).exits(0);
-    assert_eq!(run(&auto()).len(), 1);
+    assert_eq!(auto().ran().len(), 1);
     // To know how it went, the engine needs none of what went in.
     let source = fs::read(project.root.join("sun/src/lib.rs")).unwrap();
     fs::remove_file(engine.blob(&source).unwrap()).unwrap();
     let known = auto();
-    assert_eq!((run(&known).len(), sent(&known)), (0, 0), "{known}");
+    assert_eq!((known.ran().len(), sent(&known)), (0, 0), "{known}");
     let lost = engine
         .blob_with(b"sun is 1 years old")
         .expect("what the runner wrote");
     fs::remove_file(lost).unwrap();
-    assert_eq!(run(&auto()).len(), 1);
-    assert_eq!(run(&auto()).len(), 0);
+    assert_eq!(auto().ran().len(), 1);
+    assert_eq!(auto().ran().len(), 0);
 }
