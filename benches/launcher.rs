@@ -13,7 +13,7 @@ use maelstrom::container::{
     JobEnd, Launcher, LauncherConfig, MountKind, MountStep, NetworkKind, Request, Root,
     run_if_launcher,
 };
-use maelstrom::layer::libraries::{self, Entry, SearchContext};
+use maelstrom::libraries::{self, Entry, SearchContext};
 use maelstrom::spec::Device;
 use std::error::Error;
 use std::fs;

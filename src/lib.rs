@@ -62,33 +62,38 @@
 //! # }
 //! ```
 //!
-//! The rooms of the house, in the order data flows through them. Arrows point
-//! down only: a room may use the rooms below it, and `spec`, which is pure data.
+//! The rooms of the house, from the top floor down. Arrows point down only: a room may use the
+//! rooms below it, and none above.
 
 // The order is the message.
 #![cfg_attr(rustfmt, rustfmt_skip)]
 
-pub mod cli;       // the command lines
-pub mod config;    // configuration values and where they come from
-pub mod cargo;     // talking to Cargo: metadata, build, environment of tests
-pub mod listing;   // the test cases of a test binary
-pub mod filter;    // the pattern language
-pub mod directive; // maelstrom-test.toml
-pub mod spec;      // what a job is
-pub mod layer;     // from layer specs to trees in the store
-pub mod image;     // container images: what they are called, where they are, what is in them
-pub mod store;     // content by digest, on disk
-pub mod engine;    // a client of the Remote Execution API
-pub mod schedule;  // what runs next, and what is remembered for that
-pub mod executor;  // from a job to its outcome
-pub mod container; // namespaces, mounts, system calls
-pub mod report;    // what people and programs see
-pub mod run;       // the conductor: wires the rooms together
-pub mod client;    // running jobs, for other programs too
-pub mod jobs;      // maelstrom-run
-pub mod worker;    // maelstrom-worker
+pub mod cargo_maelstrom;  // cargo maelstrom: its command line, its loop
+pub mod maelstrom_run;    // maelstrom-run: its command line, its stream of jobs
+pub mod maelstrom_worker; // maelstrom-worker: its command line, its leases
+pub mod test_job;         // from a test case to a job, and what its outcome means
+pub mod report;           // what people and programs see
+pub mod session;          // jobs in, outcomes out
+pub mod listing;          // the test cases of a test binary
+pub mod directive;        // maelstrom-test.toml
+pub mod cargo;            // talking to Cargo: metadata, build, environment of tests
+pub mod layer;            // from layer specs to trees in the store
+pub mod executor;         // from a job to its outcome
+pub mod schedule;         // what runs next, and what is remembered for that
+pub mod libraries;        // what an executable needs to start: loader and shared libraries
+pub mod image;            // container images: what they are called, where they are, what is in them
+pub mod engine;           // a client of the Remote Execution API
+pub mod container;        // namespaces, mounts, system calls
+pub mod store;            // content by digest, on disk
+pub mod filter;           // the pattern language
+pub mod spec;             // what a job is
+pub mod config;           // configuration values and where they come from
+pub mod process;          // signals, the log, exit codes, errors as text
 
-pub use client::{Client, ClientError, ClientSettings};
+#[cfg(test)]
+mod house;
+
+pub use session::{Client, ClientError, ClientSettings};
 pub use executor::{Outcome, Status};
 pub use layer::ContainerError;
 pub use spec::{ContainerSpec, JobSpec, LayerSpec};

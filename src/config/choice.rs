@@ -138,6 +138,20 @@ pub enum LogLevel {
     Trace,
 }
 
+impl LogLevel {
+    /// The least severe events that are logged. `None`: nothing is.
+    pub fn level(self) -> Option<tracing::Level> {
+        match self {
+            Self::Off => None,
+            Self::Error => Some(tracing::Level::ERROR),
+            Self::Warn => Some(tracing::Level::WARN),
+            Self::Info => Some(tracing::Level::INFO),
+            Self::Debug => Some(tracing::Level::DEBUG),
+            Self::Trace => Some(tracing::Level::TRACE),
+        }
+    }
+}
+
 impl Choice for LogLevel {
     const CHOICES: &'static [(&'static str, Self)] = &[
         ("off", Self::Off),

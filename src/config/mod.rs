@@ -10,29 +10,27 @@
 
 mod byte_size;
 mod choice;
-mod directory;
+pub mod command_line;
 mod error;
 mod escape;
 mod file;
-mod file_path;
 mod list;
 mod number;
-mod property;
 mod setting;
 mod surroundings;
+mod text;
 mod value;
 mod values;
 
 pub use byte_size::ByteSize;
 pub use choice::{CacheResults, Choice, Color, LogLevel, NoTests, Ui};
-pub use directory::Directory;
+pub use command_line::{CommandLineError, SharedArguments};
 pub use error::ConfigError;
 pub use escape::EscapeCharacter;
-pub use file_path::FilePath;
 pub use list::List;
 pub use number::{BatchTarget, Slots, StopAfter, Timeout};
-pub use property::Property;
 pub use setting::{Setting, Source};
 pub use surroundings::Surroundings;
+pub use text::{Directory, FilePath, Property};
 pub use value::{Literal, Value};
 pub use values::{ConfigFile, Program, Values};

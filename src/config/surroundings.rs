@@ -34,6 +34,18 @@ impl Surroundings {
         (!value.is_empty()).then_some(value)
     }
 
+    /// `maelstrom` in the user's directory for caches, by the XDG base directory specification.
+    pub fn user_cache(&self) -> PathBuf {
+        let cache = match self.variable("XDG_CACHE_HOME").map(PathBuf::from) {
+            Some(directory) if directory.is_absolute() => directory,
+            _ => match self.variable("HOME") {
+                Some(home) => PathBuf::from(home).join(".cache"),
+                None => std::env::temp_dir(),
+            },
+        };
+        cache.join("maelstrom")
+    }
+
     /// Directories that may hold configuration, nearest first, by the XDG base directory
     /// specification: it wants relative ones ignored.
     pub fn config_directories(&self) -> Vec<PathBuf> {

@@ -9,6 +9,7 @@
 //! Whatever fails for a reason that may pass is tried again for a minute ([`Retry`]); whatever
 //! does not is an [`EngineError`] that names the engine and says what to do.
 
+mod arguments;
 mod capabilities;
 mod connect;
 mod download;
@@ -24,6 +25,7 @@ mod socket;
 mod stream;
 mod upload;
 
+pub use arguments::RemoteArguments;
 pub use capabilities::Capabilities;
 pub use connect::{DEADLINE, Engine, Service};
 pub use download::Wanted;

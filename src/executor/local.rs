@@ -11,6 +11,7 @@ use crate::container::{
     Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, LauncherProgram, MountKind,
     MountStep, NetworkKind, Request, Root,
 };
+use crate::process::error_chain;
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
@@ -96,7 +97,7 @@ impl LocalExecutor {
     ) -> Option<Outcome> {
         match self.try_run(job, output, turn).await {
             Ok(outcome) => outcome,
-            Err(error) => Some(Outcome::error(describe(&error))),
+            Err(error) => Some(Outcome::error(error_chain(&error))),
         }
     }
 
@@ -218,18 +219,6 @@ fn status(ended: &Ended) -> Status {
     } else {
         Status::Exited(WEXITSTATUS(ended.wait_status))
     }
-}
-
-/// An error with its causes, on one line.
-pub(super) fn describe(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 /// A container in the terms of a launcher.

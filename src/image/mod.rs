@@ -15,6 +15,7 @@
 //! downloads <────────────────────────┘
 //! ```
 
+mod arguments;
 mod blob;
 mod certificates;
 mod credentials;
@@ -35,6 +36,7 @@ mod tags;
 mod together;
 mod verified;
 
+pub use arguments::ImageArguments;
 pub use blob::Blob;
 pub use error::{ImageError, Tries};
 pub use settings::{ImageSettings, Patience, Proxies};

@@ -3,11 +3,11 @@
 use super::assembly::{Assembly, HostFile, Reading, Trust};
 use super::base::{Base, Found};
 use super::command::Commands;
-use super::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
 use super::{braces, command, glob, image, paths, source, stack, tar};
 use crate::image::{Download, Images};
+use crate::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
 use crate::spec::{LayerSpec, PrefixOptions};
 use crate::store::{Digest, Import, Store};
 use camino::{Utf8Path, Utf8PathBuf};

@@ -3,10 +3,10 @@
 use super::braces::BraceError;
 use super::command::CommandFailure;
 use super::image::UnpackError;
-use super::libraries::LibraryError;
 use super::tar::TarError;
 use super::{MountError, NoDirectory};
 use crate::image::ImageError;
+use crate::libraries::LibraryError;
 use crate::spec::environment::EnvironmentError;
 use crate::spec::{ImageReference, PlaceholderError};
 use crate::store::{ManifestError, PathError, StoreError};

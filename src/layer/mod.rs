@@ -19,7 +19,6 @@ mod git;
 mod glob;
 pub mod image;
 mod landing;
-pub mod libraries;
 mod paths;
 mod recipe;
 mod source;

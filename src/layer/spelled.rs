@@ -2,9 +2,9 @@
 //! them who has only the files.
 
 use super::builder::layer_name;
-use super::libraries::{Closure, Entry};
 use super::recipe::{Command, Recipe};
 use super::{LayerBuilder, LayerContext, LayerError, Problem};
+use crate::libraries::{Closure, Entry};
 use crate::spec::{
     CommandSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
     escape_placeholders,

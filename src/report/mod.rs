@@ -13,7 +13,6 @@ mod download_line;
 mod event;
 mod fancy;
 mod json;
-mod lines;
 mod narrator;
 mod outcome;
 mod output;
@@ -26,7 +25,6 @@ mod units;
 
 pub use download_line::DownloadLine;
 pub use event::{Binary, Case, Event, Repeat, TestId};
-pub use lines::{to_stderr, to_stdout};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
 pub use terminal::{ColorChoice, Paint, Role, UnknownColorChoice};
 

@@ -3,6 +3,7 @@
 use super::units::Count;
 use crate::container::Usage;
 use crate::executor::Captured;
+use crate::process::Interrupt;
 use nix::sys::signal::Signal;
 use std::fmt;
 use std::time::Duration;
@@ -184,6 +185,15 @@ pub enum Cancellation {
     /// As many tests failed as `--stop-after` allows.
     Failures(u64),
     BuildFailed,
+}
+
+impl From<Interrupt> for Cancellation {
+    fn from(interrupt: Interrupt) -> Self {
+        match interrupt {
+            Interrupt::Interrupted => Self::Interrupted,
+            Interrupt::Terminated => Self::Terminated,
+        }
+    }
 }
 
 impl Cancellation {

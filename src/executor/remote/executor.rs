@@ -12,8 +12,8 @@ use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
 use crate::engine::{self, Backoff, Blob, Engine, EngineError, EngineSettings, Progress};
-use crate::executor::local::describe;
 use crate::executor::{Job, Outcome};
+use crate::process::error_chain;
 use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -106,7 +106,7 @@ impl From<EngineError> for Failed {
 
 impl From<InputError> for Failed {
     fn from(error: InputError) -> Self {
-        Self::Action(describe(&error))
+        Self::Action(error_chain(&error))
     }
 }
 
@@ -373,7 +373,7 @@ impl RemoteExecutor {
             let _ = write!(how, "; {why}");
             Vec::new()
         });
-        let ending = Ending::parse(&records).map_err(|e| Failed::Action(describe(&e)))?;
+        let ending = Ending::parse(&records).map_err(|e| Failed::Action(error_chain(&e)))?;
         Ok((ending, how))
     }
 

@@ -2,7 +2,7 @@
 //! kernel and its processor.
 
 use crate::container::LAUNCHER_NAME;
-use crate::layer::libraries::{Libraries, LibraryError, SearchContext};
+use crate::libraries::{Libraries, LibraryError, SearchContext};
 use crate::store::{Digest, Store, StoreError};
 use camino::Utf8PathBuf;
 use std::ffi::OsString;

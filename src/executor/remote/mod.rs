@@ -15,6 +15,7 @@
 //! is in the files above has no other version.
 
 mod action;
+mod arguments;
 mod batch;
 mod execution;
 mod executor;
@@ -28,6 +29,7 @@ pub mod runner;
 mod timing;
 mod trees;
 
+pub use arguments::ClusterArguments;
 pub use batch::{Batch, NotABatch, NotPortable};
 pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
 pub use input::{Content, InputError, InputFile, InputRoot, Inputs};

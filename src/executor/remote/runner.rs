@@ -15,8 +15,8 @@ use super::record::Record;
 use super::trees::{self, UnpackError};
 use super::{BATCH, OUTCOMES};
 use crate::container::{LauncherProgram, doctor};
-use crate::executor::local::describe;
 use crate::executor::{LocalExecutor, Output, Settings, Status};
+use crate::process::error_chain;
 use crate::schedule::Slots;
 use crate::spec::Network;
 use std::error::Error;
@@ -63,7 +63,7 @@ fn main(name: &OsString) -> i32 {
         Ok(true) => PASSED,
         Ok(false) => FAILED,
         Err(error) => {
-            let why = describe(&*error);
+            let why = error_chain(&*error);
             say(&why);
             match records.add(&Record::Unable(why)) {
                 Ok(()) => UNABLE,
@@ -122,7 +122,7 @@ async fn run_jobs(
         let remedy = doctor::remedy();
         return Err(format!(
             "a worker cannot make containers: {}; {remedy}",
-            describe(&error)
+            error_chain(&error)
         )
         .into());
     }

@@ -1,0 +1,287 @@
+//! The command line as clap reads it. What it means is said in `options`.
+
+use super::cargo_arguments::CargoArguments;
+use crate::config::command_line::{text_value, value};
+use crate::config::{
+    BatchTarget, ByteSize, CacheResults, Choice, Color, NoTests, SharedArguments, Slots, StopAfter,
+    Timeout, Ui,
+};
+use crate::executor::remote::ClusterArguments;
+use crate::image::ImageArguments;
+use camino::Utf8PathBuf;
+use clap::{ArgAction, Parser};
+use std::num::NonZeroU32;
+
+/// Run tests, each in its own container
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-maelstrom",
+    bin_name = "cargo maelstrom",
+    version,
+    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor",
+    after_help = EXAMPLES,
+    max_term_width = 110,
+)]
+pub struct Arguments {
+    /// Run the tests whose name contains one of these words (default: all)
+    #[arg(value_name = "FILTER")]
+    pub filters: Vec<String>,
+
+    /// As after `cargo test --`: filters, --skip WORD, --exact, --ignored, --include-ignored,
+    /// --nocapture, --show-output, --quiet, --color WHEN, --test-threads N, --list; other options
+    /// are for the test binaries
+    #[arg(value_name = "ARGUMENT", last = true)]
+    pub after_dashes: Vec<String>,
+
+    #[command(flatten)]
+    pub selecting: Selecting,
+    #[command(flatten)]
+    pub cargo: CargoArguments,
+    #[command(flatten)]
+    pub running: Running,
+
+    #[command(flatten)]
+    pub distributing: Distributing,
+    #[command(flatten)]
+    pub showing: Showing,
+    #[command(flatten)]
+    pub configuring: Configuring,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  cargo maelstrom                                 Test what `cargo test` would
+  cargo maelstrom --workspace parser              Tests with `parser` in their name, in all packages
+  cargo maelstrom -i 'package.equals(a) && test'  The integration tests of package `a`
+  cargo maelstrom -x 'name.starts_with(slow)'     All but some
+  cargo maelstrom -- --skip slow --include-ignored
+  cargo maelstrom doctor                          Can this machine run containers?
+
+Exit codes: 0 success, 100 tests failed, 101 build failed, 4 no tests selected,
+            96 wrong command line, configuration or machine, 130 interrupted";
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Selecting tests")]
+pub struct Selecting {
+    /// Run the tests that match this pattern (or another --include)
+    #[arg(short, long, value_name = "PATTERN", action = ArgAction::Append)]
+    pub include: Vec<String>,
+
+    /// Do not run the tests that match this pattern
+    #[arg(short = 'x', value_name = "PATTERN", action = ArgAction::Append)]
+    pub exclude_pattern: Vec<String>,
+
+    /// Do not test this package (as Cargo), or the tests that match this pattern
+    #[arg(long, value_name = "SPEC|PATTERN", action = ArgAction::Append)]
+    pub exclude: Vec<String>,
+
+    /// Run only ignored tests
+    #[arg(long, group = "ignored_tests")]
+    pub ignored: bool,
+
+    /// Run ignored tests too
+    #[arg(long, group = "ignored_tests")]
+    pub include_ignored: bool,
+
+    /// Which tests to run: those not ignored, only those ignored, all
+    #[arg(long, group = "ignored_tests", value_name = "WHICH", value_parser = text_value::<RunIgnored>())]
+    pub run_ignored: Option<RunIgnored>,
+
+    /// What it means if no test is selected
+    #[arg(long, value_name = "ACTION", value_parser = text_value::<NoTests>())]
+    pub no_tests: Option<NoTests>,
+
+    /// List the tests that would run
+    #[arg(short, long, visible_alias = "list-tests", group = "action")]
+    pub list: bool,
+
+    /// Print the specification of each test that matches this pattern, as a job for
+    /// `maelstrom-run`, and run none
+    #[arg(
+        long,
+        value_name = "PATTERN",
+        group = "action",
+        conflicts_with = "include"
+    )]
+    pub print_spec: Option<String>,
+
+    /// List the test binaries that would be built, building nothing
+    #[arg(long, group = "action")]
+    pub list_binaries: bool,
+
+    /// List the packages that would be tested, building nothing
+    #[arg(long, group = "action")]
+    pub list_packages: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Running")]
+pub struct Running {
+    /// How many tests run at once (default: the number of CPUs)
+    #[arg(short = 'j', long, visible_aliases = ["jobs", "test-threads"], value_name = "N", value_parser = value::<Slots>)]
+    pub slots: Option<Slots>,
+
+    /// Stop each test after this time; 0: never
+    #[arg(short, long, value_name = "SECONDS", value_parser = value::<Timeout>)]
+    pub timeout: Option<Timeout>,
+
+    /// Start no more tests after N failures; 0: run all
+    #[arg(short, long, visible_alias = "max-fail", group = "stopping", value_name = "N", value_parser = value::<StopAfter>)]
+    pub stop_after: Option<StopAfter>,
+
+    /// Start no more tests after the first failure
+    #[arg(long, group = "stopping")]
+    pub fail_fast: bool,
+
+    /// Run all tests whatever fails (default)
+    #[arg(long, group = "stopping")]
+    pub no_fail_fast: bool,
+
+    /// Run each test N times
+    #[arg(long, visible_alias = "loop", value_name = "N", value_parser = repeat)]
+    pub repeat: Option<NonZeroU32>,
+
+    /// Do not run tests again that passed before
+    ///
+    /// off (the default): all are run; read: what passed before, and nothing has changed for, is
+    /// not; auto: the same, and what passes now is known the next time.
+    #[arg(long, value_name = "WHEN", value_parser = text_value::<CacheResults>(), hide_short_help = true)]
+    pub cache_results: Option<CacheResults>,
+
+    /// Build only
+    #[arg(long, group = "action")]
+    pub no_run: bool,
+
+    /// Run documentation tests instead, with `cargo test --doc`, outside containers
+    #[arg(long, group = "action")]
+    pub doc: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Running")]
+pub struct Distributing {
+    #[command(flatten)]
+    pub cluster: ClusterArguments,
+
+    /// Give a worker tests that should take so long together (default: 1)
+    #[arg(long, value_name = "SECONDS", value_parser = value::<BatchTarget>, hide_short_help = true)]
+    pub batch_target: Option<BatchTarget>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub struct Showing {
+    /// Show the output of tests that pass too
+    #[arg(long)]
+    pub show_output: bool,
+
+    /// Show output as it is written; one test at a time unless -j is given
+    #[arg(long = "nocapture", visible_alias = "no-capture")]
+    pub no_capture: bool,
+
+    /// How much of a test's output is kept, per stream (default: 1 MiB)
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    pub inline_limit: Option<ByteSize>,
+
+    /// How progress is shown
+    #[arg(long, value_parser = text_value::<Ui>())]
+    pub ui: Option<Ui>,
+
+    /// --ui quiet, and Cargo's --quiet
+    #[arg(short, long, conflicts_with = "ui")]
+    pub quiet: bool,
+
+    /// Say more; Cargo's --verbose too
+    #[arg(short, long, action = ArgAction::Count)]
+    pub verbose: u8,
+
+    /// When to use colors, here and in Cargo
+    #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
+    pub color: Option<Color>,
+
+    /// What stdout gets: lists, or a JSON object per event
+    #[arg(long, value_name = "FORMAT", value_parser = text_value::<MessageFormat>())]
+    pub message_format: Option<MessageFormat>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct Configuring {
+    /// Write a commented maelstrom-test.toml to start from
+    #[arg(long, group = "action")]
+    pub init: bool,
+
+    /// How large the cache below the target directory may get (default: 10 GiB)
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    pub cache_size: Option<ByteSize>,
+
+    #[command(flatten)]
+    pub images: ImageArguments,
+
+    /// Print each configuration value and where it comes from
+    #[arg(short = 'P', long, group = "action")]
+    pub print_config: bool,
+
+    #[command(flatten)]
+    pub shared: SharedArguments,
+}
+
+/// Check whether this machine can run containers, and say how to fix what it lacks
+#[derive(Debug, Parser)]
+#[command(name = "cargo-maelstrom doctor", bin_name = "cargo maelstrom doctor")]
+pub struct DoctorArguments {
+    /// Check the store of the package of this Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<Utf8PathBuf>,
+
+    /// Check the store in this target directory
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<Utf8PathBuf>,
+
+    /// When to use colors
+    #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
+    pub color: Option<Color>,
+
+    #[command(flatten)]
+    pub shared: SharedArguments,
+}
+
+/// Which of the tests marked `#[ignore]` are run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum RunIgnored {
+    /// None of them.
+    #[default]
+    Default,
+    /// No others.
+    Only,
+    /// They and the others.
+    All,
+}
+
+impl Choice for RunIgnored {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("default", Self::Default),
+        ("only", Self::Only),
+        ("all", Self::All),
+    ];
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MessageFormat {
+    /// What was asked for, as text.
+    #[default]
+    Human,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Choice for MessageFormat {
+    const CHOICES: &'static [(&'static str, Self)] =
+        &[("human", Self::Human), ("json", Self::Json)];
+}
+
+fn repeat(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .map_err(|_| "expected a number of times, at least 1".to_owned())
+}

@@ -1,0 +1,389 @@
+//! Cargo's options: known one by one, because what they select matters here too, and handed on as
+//! they were given.
+
+use crate::config::Choice;
+use crate::config::command_line::text_value;
+use camino::Utf8PathBuf;
+use clap::{ArgAction, ArgMatches, parser::ValueSource};
+use std::ffi::{OsStr, OsString};
+
+/// Cargo's options. Where one may stand without a value (Cargo then lists what there is, and
+/// fails), an empty string stands for that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
+#[command(next_help_heading = "Building (passed to Cargo)")]
+pub struct CargoArguments {
+    /// Test this package
+    #[arg(short, long, value_name = "SPEC", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
+    pub package: Vec<String>,
+
+    /// Test all packages of the workspace
+    #[arg(long, alias = "all")]
+    pub workspace: bool,
+
+    /// Test the library
+    #[arg(long)]
+    pub lib: bool,
+
+    /// Test all binaries
+    #[arg(long)]
+    pub bins: bool,
+
+    /// Test this binary
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
+    pub bin: Vec<String>,
+
+    /// Test all test targets
+    #[arg(long)]
+    pub tests: bool,
+
+    /// Test this test target
+    #[arg(long, value_name = "NAME", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
+    pub test: Vec<String>,
+
+    /// Test all examples
+    #[arg(long, hide_short_help = true)]
+    pub examples: bool,
+
+    /// Test this example
+    #[arg(long, hide_short_help = true, value_name = "NAME", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
+    pub example: Vec<String>,
+
+    /// Test all benches
+    #[arg(long, hide_short_help = true)]
+    pub benches: bool,
+
+    /// Test this bench
+    #[arg(long, hide_short_help = true, value_name = "NAME", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
+    pub bench: Vec<String>,
+
+    /// Test all targets
+    #[arg(long)]
+    pub all_targets: bool,
+
+    /// Activate these features, separated by spaces or commas
+    #[arg(short = 'F', long, action = ArgAction::Append)]
+    pub features: Vec<String>,
+
+    /// Activate all features
+    #[arg(long)]
+    pub all_features: bool,
+
+    /// Do not activate the `default` feature
+    #[arg(long)]
+    pub no_default_features: bool,
+
+    /// Build with optimizations
+    #[arg(short, long)]
+    pub release: bool,
+
+    /// Build with this profile of Cargo's
+    #[arg(long, alias = "cargo-profile", value_name = "NAME")]
+    pub profile: Option<String>,
+
+    /// Build for this target triple
+    #[arg(long, value_name = "TRIPLE", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
+    pub target: Vec<String>,
+
+    /// Put what is built into this directory
+    #[arg(long, hide_short_help = true, value_name = "DIR")]
+    pub target_dir: Option<Utf8PathBuf>,
+
+    /// Use the package of this Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<Utf8PathBuf>,
+
+    /// Leave Cargo.lock as it is
+    #[arg(long, hide_short_help = true)]
+    pub locked: bool,
+
+    /// Do not access the network
+    #[arg(long, hide_short_help = true)]
+    pub offline: bool,
+
+    /// --locked and --offline
+    #[arg(long, hide_short_help = true)]
+    pub frozen: bool,
+
+    /// Ignore `rust-version` in packages
+    #[arg(long, hide_short_help = true)]
+    pub ignore_rust_version: bool,
+
+    /// Override a configuration value of Cargo's
+    #[arg(long, hide_short_help = true, value_name = "KEY=VALUE|PATH", action = ArgAction::Append)]
+    pub config: Vec<String>,
+
+    /// Unstable flags of Cargo's
+    #[arg(short = 'Z', hide_short_help = true, value_name = "FLAG", action = ArgAction::Append)]
+    pub unstable: Vec<String>,
+
+    /// How many jobs Cargo builds with (its --jobs)
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub build_jobs: Option<String>,
+
+    /// Have Cargo write a report of the build's timings
+    #[arg(long, hide_short_help = true)]
+    pub cargo_timings: bool,
+
+    /// How compiler messages are shown; the json ones go to stdout
+    #[arg(long, hide_short_help = true, value_name = "FORMAT", value_parser = text_value::<CargoMessageFormat>())]
+    pub cargo_message_format: Option<CargoMessageFormat>,
+}
+
+/// How Cargo shows the compiler's messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CargoMessageFormat {
+    Human,
+    Short,
+    Json,
+    JsonShort,
+    JsonAnsi,
+    JsonRendered,
+}
+
+impl Choice for CargoMessageFormat {
+    const CHOICES: &'static [(&'static str, Self)] = &[
+        ("human", Self::Human),
+        ("short", Self::Short),
+        ("json", Self::Json),
+        ("json-diagnostic-short", Self::JsonShort),
+        ("json-diagnostic-rendered-ansi", Self::JsonAnsi),
+        ("json-render-diagnostics", Self::JsonRendered),
+    ];
+}
+
+impl CargoMessageFormat {
+    /// What Cargo gets as `--message-format`. JSON in any case, because that is how the build
+    /// stream is read.
+    pub fn for_cargo(self) -> &'static str {
+        match self {
+            Self::Human => Self::JsonRendered.name(),
+            Self::Short => "json-render-diagnostics,json-diagnostic-short",
+            json => json.name(),
+        }
+    }
+
+    /// Whether Cargo's JSON was asked for, and so is to be copied to stdout.
+    pub fn goes_to_stdout(self) -> bool {
+        !matches!(self, Self::Human | Self::Short)
+    }
+}
+
+/// Each option's name in clap, and how Cargo spells it.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("package", "--package"),
+    ("workspace", "--workspace"),
+    ("lib", "--lib"),
+    ("bins", "--bins"),
+    ("bin", "--bin"),
+    ("tests", "--tests"),
+    ("test", "--test"),
+    ("examples", "--examples"),
+    ("example", "--example"),
+    ("benches", "--benches"),
+    ("bench", "--bench"),
+    ("all_targets", "--all-targets"),
+    ("features", "--features"),
+    ("all_features", "--all-features"),
+    ("no_default_features", "--no-default-features"),
+    ("release", "--release"),
+    ("profile", "--profile"),
+    ("target", "--target"),
+    ("target_dir", "--target-dir"),
+    ("manifest_path", "--manifest-path"),
+    ("locked", "--locked"),
+    ("offline", "--offline"),
+    ("frozen", "--frozen"),
+    ("ignore_rust_version", "--ignore-rust-version"),
+    ("config", "--config"),
+    ("unstable", "-Z"),
+    ("build_jobs", "--jobs"),
+    ("cargo_timings", "--timings"),
+    ("verbose", "--verbose"),
+    ("quiet", "--quiet"),
+    ("color", "--color"),
+];
+
+/// Cargo's options as words for `cargo test`: what the command line said, in its order, each in its
+/// long form and with its value attached, and nothing that it did not say.
+pub fn words(matches: &ArgMatches) -> Vec<OsString> {
+    let mut said: Vec<_> = SPELLINGS
+        .iter()
+        .flat_map(|(id, spelling)| occurrences(matches, id, spelling))
+        .collect();
+    said.sort_by_key(|(index, _)| *index);
+    said.into_iter().map(|(_, word)| word).collect()
+}
+
+/// Each time an option was given: its place on the command line, and its word.
+fn occurrences(matches: &ArgMatches, id: &str, spelling: &str) -> Vec<(usize, OsString)> {
+    if matches.value_source(id) != Some(ValueSource::CommandLine) {
+        return Vec::new();
+    }
+    let indices = matches.indices_of(id).into_iter().flatten();
+    if id == "verbose" {
+        // Of a counted switch clap keeps the last place only.
+        let place = indices.last().unwrap_or_default();
+        return vec![(place, spelling.into()); usize::from(matches.get_count(id))];
+    }
+    let is_switch = matches.try_get_one::<bool>(id).is_ok();
+    let values = matches.get_raw(id).into_iter().flatten();
+    let words = values.map(|value| word(spelling, if is_switch { OsStr::new("") } else { value }));
+    indices.zip(words).collect()
+}
+
+/// `--option=value`, which no value can be mistaken in; `-Zvalue`; or `--option` if there is no
+/// value.
+fn word(spelling: &str, value: &OsStr) -> OsString {
+    let mut word = OsString::from(spelling);
+    if !value.is_empty() {
+        if spelling.starts_with("--") {
+            word.push("=");
+        }
+        word.push(value);
+    }
+    word
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo_maelstrom::command_line::arguments::Arguments;
+    use clap::CommandFactory;
+
+    fn words_of(line: &[&str]) -> Vec<String> {
+        let words = ["cargo-maelstrom"].iter().chain(line);
+        let matches = Arguments::command().try_get_matches_from(words).unwrap();
+        let words = super::words(&matches).into_iter();
+        words.map(|word| word.into_string().unwrap()).collect()
+    }
+
+    #[test]
+    fn every_option_below_the_heading_is_passed_to_cargo() {
+        let command = Arguments::command();
+        let below_heading: Vec<_> = command
+            .get_arguments()
+            .filter(|argument| {
+                argument
+                    .get_help_heading()
+                    .is_some_and(|heading| heading.contains("passed to Cargo"))
+            })
+            .map(|argument| argument.get_id().as_str())
+            .collect();
+        let passed: Vec<_> = SPELLINGS.iter().map(|(id, _)| *id).collect();
+        assert_eq!(
+            below_heading,
+            // The last three also mean something here, and the format is combined with what reading
+            // the build needs.
+            [&passed[..passed.len() - 3], &["cargo_message_format"]].concat()
+        );
+    }
+
+    #[test]
+    fn options_are_passed_in_order_and_in_their_long_form() {
+        assert_eq!(
+            words_of(&[
+                "--config",
+                "a=1",
+                "-p",
+                "one",
+                "-rF",
+                "x y",
+                "--lib",
+                "filter",
+                "-ptwo",
+                "--config=b=2",
+                "-Z",
+                "flag",
+                "--all",
+            ]),
+            [
+                "--config=a=1",
+                "--package=one",
+                "--release",
+                "--features=x y",
+                "--lib",
+                "--package=two",
+                "--config=b=2",
+                "-Zflag",
+                "--workspace"
+            ]
+        );
+    }
+
+    #[test]
+    fn options_of_our_own_are_not_passed() {
+        assert_eq!(
+            words_of(&[
+                "-i",
+                "all",
+                "-x",
+                "none",
+                "--exclude",
+                "a",
+                "-j2",
+                "--list",
+                "--message-format",
+                "json",
+                "a"
+            ]),
+            [""; 0]
+        );
+    }
+
+    #[test]
+    fn options_that_have_another_name_here_are_renamed() {
+        assert_eq!(
+            words_of(&[
+                "--build-jobs",
+                "3",
+                "--cargo-timings",
+                "--cargo-profile",
+                "ci"
+            ]),
+            ["--jobs=3", "--timings", "--profile=ci"]
+        );
+        assert_eq!(words_of(&["--build-jobs", "-1"]), ["--jobs=-1"]);
+    }
+
+    #[test]
+    fn verbosity_and_color_are_shared_with_cargo() {
+        assert_eq!(
+            words_of(&["-vv", "--color", "never"]),
+            ["--verbose", "--verbose", "--color=never"]
+        );
+        assert_eq!(words_of(&["-q"]), ["--quiet"]);
+        assert_eq!(words_of(&["--", "-q", "--color=always"]), [""; 0]);
+    }
+
+    #[test]
+    fn a_value_left_out_is_left_out_for_cargo_to_complain() {
+        assert_eq!(
+            words_of(&["--bin", "--test", "--package"]),
+            ["--bin", "--test", "--package"]
+        );
+    }
+
+    #[test]
+    fn a_path_that_is_not_unicode_is_refused() {
+        use std::os::unix::ffi::OsStringExt;
+        let path = OsString::from_vec(b"--target-dir=\xff".to_vec());
+        let words = [OsString::from("cargo-maelstrom"), path];
+        assert!(Arguments::command().try_get_matches_from(words).is_err());
+    }
+
+    #[test]
+    fn compiler_messages_are_read_as_json_whatever_people_see() {
+        use CargoMessageFormat as Format;
+        assert_eq!(Format::Human.for_cargo(), "json-render-diagnostics");
+        assert_eq!(
+            Format::Short.for_cargo(),
+            "json-render-diagnostics,json-diagnostic-short"
+        );
+        assert_eq!(
+            Format::JsonAnsi.for_cargo(),
+            "json-diagnostic-rendered-ansi"
+        );
+        assert!(Format::Json.goes_to_stdout());
+        assert!(!Format::Short.goes_to_stdout());
+    }
+}

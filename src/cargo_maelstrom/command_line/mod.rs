@@ -1,0 +1,72 @@
+//! The command line of `cargo maelstrom`: from words to [`Options`].
+//!
+//! The parser library is known in `arguments` and `cargo_arguments` (and read in `options`).
+//! Nothing is decided here that needs to look at a workspace.
+
+mod after_dashes;
+mod arguments;
+mod cargo_arguments;
+mod habits;
+mod name_filter;
+mod options;
+mod patterns;
+mod settings;
+
+pub use arguments::{MessageFormat, RunIgnored};
+pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
+pub use name_filter::NameFilter;
+pub use options::{Action, DoctorOptions, Options, Selection};
+pub use patterns::{Excluded, Exclusion, RawPattern, divide};
+pub use settings::Settings;
+
+use crate::config::{CommandLineError, Surroundings};
+use arguments::{Arguments, DoctorArguments};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use std::ffi::{OsStr, OsString};
+
+/// What the program was called for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    Test(Box<Options>),
+    Doctor(Box<DoctorOptions>),
+}
+
+impl Request {
+    /// As this process was called.
+    pub fn of_process() -> Result<Self, CommandLineError> {
+        Self::parse(std::env::args_os(), &Surroundings::of_process())
+    }
+
+    /// Reads a command line, the program's name included.
+    pub fn parse(
+        words: impl IntoIterator<Item = OsString>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, CommandLineError> {
+        let mut words: Vec<_> = words.into_iter().collect();
+        let is_first = |words: &[OsString], word| words.get(1).is_some_and(|first| first == word);
+        if is_first(&words, OsStr::new("maelstrom")) {
+            // Cargo calls `cargo-maelstrom maelstrom …`.
+            words.remove(1);
+        }
+        if is_first(&words, OsStr::new("doctor")) {
+            words.remove(1);
+            let arguments =
+                DoctorArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+            let options = DoctorOptions::new(arguments, surroundings)?;
+            return Ok(Self::Doctor(Box::new(options)));
+        }
+        if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
+            return Err(usage(explanation));
+        }
+        let matches = Arguments::command()
+            .try_get_matches_from(words)
+            .map_err(CommandLineError::Usage)?;
+        Ok(Self::Test(Box::new(Options::new(&matches, surroundings)?)))
+    }
+}
+
+/// A mistake in the command line that clap does not see, in clap's words.
+fn usage(message: impl std::fmt::Display) -> CommandLineError {
+    CommandLineError::usage::<Arguments>(ErrorKind::ValueValidation, message)
+}

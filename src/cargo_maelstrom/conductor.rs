@@ -1,0 +1,310 @@
+//! The loop of a run: what was built is listed, what was listed is queued, what
+//! is queued runs when a slot is free, what has run is reported.
+//!
+//! One thread owns all of it. Whatever takes time is a task that ends in a
+//! message here: the build, preparing containers (on threads of their own),
+//! listings and tests (in containers). How each is begun is in [`building`] and
+//! [`queueing`], what comes of it in [`endings`].
+
+mod batching;
+mod building;
+mod endings;
+mod queueing;
+
+use self::batching::Waiting;
+use super::group::{Group, Ingredients};
+use super::lister::{self, ListError, Lister};
+use super::selector::Selector;
+use super::started::StartedTests;
+use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
+use crate::config::CacheResults;
+use crate::directive::{Directives, TestSpec};
+use crate::executor::{Container, Executors, Job, Outcome};
+use crate::layer::ContainerError;
+use crate::listing::Listing;
+use crate::process::Interrupts;
+use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
+use crate::schedule::{Held, History, Queue, Slots};
+use crate::store::Store;
+use crate::test_job::Case;
+use crate::test_job::ContainerBuilder;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+/// A terminal's Ctrl-C goes to Cargo too: if it ends the build, the news of that may
+/// come so much before the client's own.
+const SAME_CTRL_C: Duration = Duration::from_millis(50);
+
+/// How much of the history a client that is killed may lose.
+const SAVE_EVERY: Duration = Duration::from_secs(30);
+
+/// What a run needs, made by the caller.
+pub struct Parts {
+    pub selector: Selector,
+    pub directives: Arc<Directives>,
+    pub containers: Arc<ContainerBuilder>,
+    pub lister: Lister,
+    pub executors: Executors,
+    /// Room for jobs that run here.
+    pub slots: usize,
+    /// Room for batches that run elsewhere.
+    pub remote_slots: usize,
+    /// How long the tests of such a batch should take.
+    pub batch_target: Duration,
+    /// What remembers how tests were divided into batches.
+    pub store: Store,
+    pub history: History,
+    pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
+    pub running: Running,
+}
+
+/// How tests are to be run.
+#[derive(Clone, Debug)]
+pub struct Running {
+    pub repeat: u32,
+    /// Overrides every test's own; zero: none.
+    pub timeout: Option<Duration>,
+    pub stop_after: Option<u64>,
+    pub no_capture: bool,
+    pub inline_limit: usize,
+    pub test_arguments: Vec<String>,
+    /// What becomes of results that tests had before.
+    pub cache_results: CacheResults,
+    /// Only list: nothing is run.
+    pub list_only: bool,
+}
+
+impl Running {
+    /// The job of a test.
+    pub fn job(&self, case: &Case, container: Arc<Container>) -> Job {
+        let mut arguments = case.arguments();
+        arguments.extend(self.test_arguments.iter().cloned());
+        lister::job(&case.binary, container, arguments, self.timeout(case))
+    }
+
+    fn timeout(&self, case: &Case) -> Option<Duration> {
+        match self.timeout {
+            Some(Duration::ZERO) => None,
+            Some(limit) => Some(limit),
+            None => case.spec.timeout,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Default)]
+pub struct Ending {
+    pub summary: Summary,
+    /// What a listing run found, in the order it was found.
+    pub listed: Vec<Case>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+}
+
+pub struct Conductor {
+    parts: Parts,
+    started: Instant,
+    ending: Ending,
+    queue: Queue<Work>,
+    /// Whether the sources are packed, or soon will be.
+    packs_sources: bool,
+    /// Containers being prepared.
+    preparing: JoinSet<Prepared>,
+    /// The binaries they are for, first come first.
+    prepared_for: Vec<Arc<TestBinary>>,
+    /// Listings and tests that the executor has.
+    running: JoinSet<Ended>,
+    /// How many of them are tests.
+    tests_handed_over: u64,
+    started_tests: Rc<StartedTests>,
+    slots: Rc<Slots>,
+    /// Tests to be run elsewhere that are in no batch yet.
+    unbatched: Vec<(Case, Arc<Container>)>,
+    batches: Queue<Batch>,
+    /// How many batches are elsewhere or wait for their turn to be.
+    batches_running: usize,
+    remote_slots: Rc<Slots>,
+    /// Whether something was on its way to the engine at the last tick.
+    uploading: bool,
+    waiting: Waiting,
+    /// Containers known, by what they are made of.
+    containers: HashMap<Ingredients, Group>,
+    next_id: u64,
+    /// When the history was last saved.
+    saved: Instant,
+    cancelled: Option<Cancellation>,
+}
+
+enum Work {
+    List {
+        binary: Arc<TestBinary>,
+        container: Arc<Container>,
+        key: String,
+    },
+    Test {
+        case: Case,
+        container: Arc<Container>,
+        repeat: Option<Repeat>,
+    },
+}
+
+/// Tests that a worker runs together.
+struct Batch {
+    cases: Vec<Case>,
+    container: Arc<Container>,
+    repeat: Option<Repeat>,
+    priority: i32,
+}
+
+/// What a thread that prepares a container ends in.
+enum Prepared {
+    ForListing {
+        binary: Arc<TestBinary>,
+        spec: Arc<TestSpec>,
+        outcome: Result<lister::Prepared, ContainerError>,
+    },
+    ForTests {
+        binary: Arc<TestBinary>,
+        spec: Arc<TestSpec>,
+        outcome: Result<Container, ContainerError>,
+    },
+    Sources,
+}
+
+/// What a task that runs something ends in.
+struct Ended {
+    /// For others only when the end has been seen to: it may be that nothing more is
+    /// to start.
+    _held: Option<Held>,
+    what: EndedWork,
+}
+
+enum EndedWork {
+    List {
+        binary: Arc<TestBinary>,
+        key: String,
+        /// None if it was not started.
+        outcome: Option<Result<Listing, ListError>>,
+    },
+    Test {
+        id: TestId,
+        case: Case,
+        repeat: Option<Repeat>,
+        /// None if it was not started.
+        outcome: Option<Outcome>,
+    },
+    Batch {
+        tests: Vec<(TestId, Case)>,
+        repeat: Option<Repeat>,
+        /// One for each test. None if they were not started.
+        outcomes: Option<Vec<Outcome>>,
+    },
+}
+
+impl Conductor {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
+            slots: Rc::new(Slots::new(parts.slots)),
+            remote_slots: Rc::new(Slots::new(parts.remote_slots)),
+            unbatched: Vec::new(),
+            batches: Queue::default(),
+            batches_running: 0,
+            uploading: false,
+            waiting: Waiting::default(),
+            parts,
+            started: Instant::now(),
+            ending: Ending::default(),
+            queue: Queue::default(),
+            packs_sources: false,
+            preparing: JoinSet::new(),
+            prepared_for: Vec::new(),
+            saved: Instant::now(),
+            running: JoinSet::new(),
+            tests_handed_over: 0,
+            containers: HashMap::new(),
+            next_id: 0,
+            cancelled: None,
+        }
+    }
+
+    /// Runs everything the build yields. Must be called within a `LocalSet`.
+    pub async fn run(
+        mut self,
+        mut build: Build,
+        mut interrupts: Interrupts,
+    ) -> Result<(Ending, History), RunError> {
+        let mut ticks = tokio::time::interval(report::TICK);
+        let mut building = true;
+        let build_started = Instant::now();
+        self.report(&Event::BuildStarted);
+        // Before Cargo has begun, it may yet write a new lock file: to the next run every test
+        // that had the old one would be another test.
+        if !self.parts.running.cache_results.reads() {
+            self.pack_sources();
+        }
+        loop {
+            self.start_work();
+            let idle = self.preparing.is_empty() && self.running.is_empty();
+            if !building && idle && self.queue.is_empty() && self.batches.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = self.running.join_next() => {
+                    if let Ok(ended) = ended {
+                        self.work_ended(ended);
+                    }
+                }
+                Some(prepared) = self.preparing.join_next() => {
+                    if let Ok(prepared) = prepared {
+                        self.prepared(prepared);
+                    }
+                }
+                reason = interrupts.next() => {
+                    self.interrupt(reason.into(), &mut build).await;
+                    building = false;
+                }
+                event = build.next(), if building => {
+                    let event = event.transpose()?;
+                    let failed = matches!(event, Some(BuildEvent::Finished { success: false, .. }));
+                    let reason = if failed {
+                        timeout(SAME_CTRL_C, interrupts.next()).await.ok()
+                    } else {
+                        None
+                    };
+                    match (event, reason) {
+                        (_, Some(reason)) => {
+                            self.interrupt(reason.into(), &mut build).await;
+                            building = false;
+                        }
+                        (Some(event), None) => self.build_event(event, build_started),
+                        (None, None) => building = false,
+                    }
+                }
+                _ = ticks.tick() => self.tick(),
+            }
+        }
+        Ok(self.finish())
+    }
+
+    fn finish(mut self) -> (Ending, History) {
+        self.ending.summary.duration = self.started.elapsed();
+        self.ending.summary.cancelled = self.cancelled;
+        self.tell_warnings();
+        (self.ending, self.parts.history)
+    }
+
+    fn report(&self, event: &Event<'_>) {
+        self.parts.reporter.borrow_mut().report(event);
+    }
+}

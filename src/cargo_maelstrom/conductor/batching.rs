@@ -1,0 +1,257 @@
+//! From test cases to batches that run elsewhere.
+
+use super::{Batch, Conductor, Ended, EndedWork};
+use crate::executor::{Container, Outcome, Stream};
+use crate::report::Event;
+use crate::schedule::Rank;
+use crate::schedule::batches::{self, Partition};
+use crate::store::Digest;
+use crate::test_job::Case;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// What partitions are remembered as; to be renamed when what they hold changes.
+const KIND: &str = "batches-2";
+
+/// How the tests of a binary were divided.
+#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Divided {
+    batches: Partition,
+    /// What they ran in: its digest.
+    container: String,
+}
+
+impl Divided {
+    fn names(&self) -> impl Iterator<Item = &String> {
+        self.batches.iter().flatten()
+    }
+}
+
+/// How long engines may take to find a worker before that is worth a line.
+const LONG: Duration = Duration::from_secs(15);
+
+/// Whether everything that is elsewhere waits for a worker.
+#[derive(Clone, Copy, Default)]
+pub(super) enum Waiting {
+    #[default]
+    No,
+    Since(Instant),
+    Told,
+}
+
+impl Conductor {
+    /// Divides what is not in batches yet, and starts as many as there is room for.
+    pub(super) fn start_batches(&mut self) {
+        let mut groups: Vec<(Arc<Container>, Vec<Case>)> = Vec::new();
+        for (case, container) in std::mem::take(&mut self.unbatched) {
+            match groups.last_mut() {
+                Some((last, cases)) if Arc::ptr_eq(last, &container) => cases.push(case),
+                _ => match groups.iter_mut().find(|(c, _)| Arc::ptr_eq(c, &container)) {
+                    Some((_, cases)) => cases.push(case),
+                    None => groups.push((container, vec![case])),
+                },
+            }
+        }
+        for (container, cases) in groups {
+            self.divide(&container, cases);
+        }
+        while self.batches_running < self.remote_slots.total() {
+            let Some(batch) = self.batches.pop() else {
+                break;
+            };
+            self.start_batch(batch);
+        }
+    }
+
+    /// Queues the tests of one binary that share a container.
+    fn divide(&mut self, container: &Arc<Container>, cases: Vec<Case>) {
+        let Some(first) = cases.first() else { return };
+        let key = key(first, container);
+        let store = &self.parts.store;
+        let kept = store.cached(KIND, &key);
+        let kept = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let kept: Divided = kept.unwrap_or_default();
+        let estimates: BTreeMap<String, Option<Duration>> = cases
+            .iter()
+            .map(|case| (case.listed.name.clone(), self.rank(case).estimate))
+            .collect();
+        let is_selection = kept.names().any(|name| !estimates.contains_key(name));
+        let digest = Digest::of(format!("{container:?}").as_bytes()).to_string();
+        let are_known = self.parts.running.cache_results.reads()
+            && digest == kept.container
+            && !is_selection
+            && kept.names().count() == estimates.len();
+        let new = Divided {
+            batches: if are_known {
+                // The engine may know the results of these very batches, whatever was learned
+                // of durations since.
+                kept.batches.clone()
+            } else {
+                batches::divide(&estimates, &kept.batches, self.parts.batch_target)
+            },
+            container: digest,
+        };
+        if !is_selection && new != kept {
+            let bytes = serde_json::to_vec(&new).unwrap_or_default();
+            // Without it the next run divides them anew.
+            let _ = store.cache(KIND, &key, &bytes);
+        }
+        let mut cases: HashMap<String, Case> = cases
+            .into_iter()
+            .map(|case| (case.listed.name.clone(), case))
+            .collect();
+        for names in new.batches {
+            let cases: Vec<_> = names.iter().filter_map(|name| cases.remove(name)).collect();
+            let rank = self.rank_of_batch(&cases);
+            for repeat in self.repeats() {
+                let batch = Batch {
+                    cases: cases.clone(),
+                    container: container.clone(),
+                    repeat,
+                    priority: rank.for_engines(),
+                };
+                self.batches.push(rank, batch);
+            }
+        }
+    }
+
+    fn rank_of_batch(&self, cases: &[Case]) -> Rank {
+        let ranks: Vec<_> = cases.iter().map(|case| self.rank(case)).collect();
+        Rank {
+            priority: 0,
+            suspect: ranks.iter().any(|rank| rank.suspect),
+            estimate: ranks.iter().map(|rank| rank.estimate).sum(),
+        }
+    }
+
+    fn start_batch(&mut self, batch: Batch) {
+        let Some(executor) = self.parts.executors.remote.clone() else {
+            return;
+        };
+        let tests: Vec<_> = batch
+            .cases
+            .into_iter()
+            .map(|case| (self.new_id(), case))
+            .collect();
+        let jobs: Vec<_> = tests
+            .iter()
+            .map(|(_, case)| self.parts.running.job(case, batch.container.clone()))
+            .collect();
+        let limit = self.parts.running.inline_limit;
+        let (started_tests, slots) = (self.started_tests.clone(), self.remote_slots.clone());
+        let (repeat, priority) = (batch.repeat, batch.priority);
+        self.tests_handed_over += tests.len() as u64;
+        self.batches_running += 1;
+        self.running.spawn_local(async move {
+            let held = slots.take(1).await;
+            let (running, mut is_running) = watch::channel(false);
+            let start_all = || {
+                tests
+                    .iter()
+                    .all(|(id, case)| started_tests.start(*id, case.clone(), repeat))
+            };
+            let started = async {
+                // What it gives holds a lock, which must not live on.
+                let _ = is_running.wait_for(|is_running| *is_running).await;
+            };
+            let run = executor.run(&jobs, limit, priority, &running);
+            tokio::pin!(run);
+            let outcomes = tokio::select! {
+                biased;
+                outcomes = &mut run => {
+                    let are_known = outcomes.iter().all(|outcome| outcome.cached);
+                    let counts = if are_known { !started_tests.is_stopping() } else { start_all() };
+                    counts.then_some(outcomes)
+                }
+                () = started => {
+                    if start_all() {
+                        Some(run.await)
+                    } else {
+                        None
+                    }
+                }
+                // No worker has begun with it. What is dropped is cancelled at the engine.
+                () = started_tests.stopped() => None,
+            };
+            Ended {
+                _held: Some(held),
+                what: EndedWork::Batch {
+                    tests,
+                    repeat,
+                    outcomes,
+                },
+            }
+        });
+    }
+
+    /// What a test printed elsewhere, where output is shown as it comes.
+    pub(super) fn pass_on_output(&self, case: &Case, outcome: &Outcome) {
+        if !self.parts.running.no_capture {
+            return;
+        }
+        for (stream, captured) in [
+            (Stream::Stdout, &outcome.stdout),
+            (Stream::Stderr, &outcome.stderr),
+        ] {
+            let bytes = captured.to_vec();
+            if !bytes.is_empty() {
+                self.report(&Event::Output {
+                    case: case.view(),
+                    stream,
+                    bytes: &bytes,
+                });
+            }
+        }
+    }
+
+    pub(super) fn tell_upload(&mut self) {
+        let Some(executor) = &self.parts.executors.remote else {
+            return;
+        };
+        let (done, total) = (executor.progress().done(), executor.progress().total());
+        let uploading = done < total;
+        if uploading {
+            self.report(&Event::Uploading { done, total });
+        } else if self.uploading && self.preparing.is_empty() {
+            self.report(&Event::Packed);
+        }
+        self.uploading = uploading;
+    }
+
+    /// Says so, once, if what waits at the engine has been waiting for long and nothing runs.
+    pub(super) fn tell_waiting(&mut self) {
+        let nothing_runs = self.batches_running > 0 && self.started_tests.is_empty();
+        if !nothing_runs || self.uploading {
+            self.waiting = Waiting::No;
+            return;
+        }
+        match self.waiting {
+            Waiting::No => self.waiting = Waiting::Since(Instant::now()),
+            Waiting::Since(start) if start.elapsed() >= LONG => {
+                self.waiting = Waiting::Told;
+                self.report(&Event::Warning(&format!(
+                    "nothing runs: no worker has taken anything from the engine for {} s; are there \
+                     workers that are not busy, and have they what `remote-platform` asks for?",
+                    LONG.as_secs()
+                )));
+            }
+            Waiting::Since(_) | Waiting::Told => {}
+        }
+    }
+}
+
+/// What the partition of these tests is remembered by: whose they are, and what they share
+/// besides files.
+fn key(case: &Case, container: &Container) -> String {
+    let rest = Container {
+        layers: Vec::new(),
+        environment: BTreeMap::new(),
+        ..container.clone()
+    };
+    let rest = Digest::of(format!("{rest:?}").as_bytes());
+    let view = case.view();
+    format!("{} {} {} {rest}", view.package, view.kind, view.target)
+}

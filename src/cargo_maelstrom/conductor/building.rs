@@ -1,0 +1,212 @@
+//! From what Cargo builds to test cases.
+
+use super::{Conductor, Prepared, Work};
+use crate::cargo::{BuildEvent, TestBinary};
+use crate::cargo_maelstrom::group::{Group, Ingredients};
+use crate::cargo_maelstrom::lister;
+use crate::executor::Container;
+use crate::listing::{Listed, Listing};
+use crate::process::{error_chain, to_stdout};
+use crate::report::{self, Cancellation, Event, Status};
+use crate::schedule::Rank;
+use crate::test_job::{self, Case, subject};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+impl Conductor {
+    /// Packs the sources while Cargo builds: they are the same for every test.
+    pub(super) fn pack_sources(&mut self) {
+        if std::mem::replace(&mut self.packs_sources, true) {
+            return;
+        }
+        let containers = self.parts.containers.clone();
+        self.preparing.spawn_blocking(move || {
+            containers.pack_sources();
+            Prepared::Sources
+        });
+    }
+
+    pub(super) fn build_event(&mut self, event: BuildEvent, started: Instant) {
+        tracing::trace!("{event:?}");
+        if let BuildEvent::Binary(_) | BuildEvent::Built { .. } | BuildEvent::Compiling(_) = event {
+            self.pack_sources();
+        }
+        match event {
+            BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
+            BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
+            BuildEvent::Message(line) => to_stdout(format_args!("{line}")),
+            BuildEvent::Compiling(_) | BuildEvent::Built { .. } => {}
+            BuildEvent::Finished { success, .. } => {
+                self.report(&Event::BuildFinished {
+                    success,
+                    duration: started.elapsed(),
+                });
+                if !success && self.cancelled.is_none() {
+                    self.cancel(Cancellation::BuildFailed);
+                }
+            }
+        }
+    }
+
+    /// Whether nothing more is to be started.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.cancelled.is_some()
+    }
+
+    pub(super) fn prepare_listing(&mut self, binary: Arc<TestBinary>) {
+        if self.is_stopping() || !self.parts.selector.may_select(&binary) {
+            return;
+        }
+        let spec = self.parts.directives.resolve(&subject(&binary, ""));
+        self.prepared_for.push(binary.clone());
+        let containers = self.parts.containers.clone();
+        let lister = self.parts.lister.clone();
+        self.preparing.spawn_blocking(move || {
+            let outcome = containers.container(&spec, &binary).and_then(|container| {
+                let layer = containers.binary_layer(&binary)?;
+                Ok(lister.prepare(&binary, layer, container))
+            });
+            Prepared::ForListing {
+                binary,
+                spec,
+                outcome,
+            }
+        });
+    }
+
+    pub(super) fn prepared(&mut self, prepared: Prepared) {
+        match &prepared {
+            Prepared::Sources => tracing::debug!("the sources are packed"),
+            Prepared::ForListing { binary, .. } | Prepared::ForTests { binary, .. } => {
+                tracing::debug!("a container for {} is ready", binary.path);
+                let mut places = self.prepared_for.iter();
+                if let Some(place) = places.position(|other| Arc::ptr_eq(other, binary)) {
+                    self.prepared_for.remove(place);
+                }
+            }
+        }
+        self.tell_warnings();
+        if self.preparing.is_empty() {
+            self.report(&Event::Packed);
+        }
+        match prepared {
+            Prepared::Sources => {}
+            Prepared::ForListing {
+                binary,
+                spec,
+                outcome,
+            } => match outcome {
+                Err(error) => self.listing_failed(&binary, &error_chain(&error)),
+                Ok(lister::Prepared {
+                    container,
+                    key,
+                    cached,
+                }) => {
+                    let container = Arc::new(container);
+                    self.containers.insert(
+                        Ingredients::new(&spec, &binary),
+                        Group::Ready(container.clone()),
+                    );
+                    match cached {
+                        Some(listed) => self.listed(&binary, listed),
+                        None if self.is_stopping() => {}
+                        None => self.queue_listing(binary, container, key),
+                    }
+                }
+            },
+            Prepared::ForTests {
+                binary,
+                spec,
+                outcome,
+            } => {
+                let group = match outcome {
+                    Ok(container) => Group::Ready(Arc::new(container)),
+                    Err(error) => Group::Failed(error_chain(&error).into()),
+                };
+                let key = Ingredients::new(&spec, &binary);
+                if let Some(Group::Preparing(cases)) = self.containers.insert(key, group) {
+                    for case in cases {
+                        self.queue_case(case);
+                    }
+                }
+            }
+        }
+    }
+
+    pub(super) fn queue_listing(
+        &mut self,
+        binary: Arc<TestBinary>,
+        container: Arc<Container>,
+        key: String,
+    ) {
+        let first = Rank {
+            priority: i8::MAX,
+            suspect: true,
+            estimate: None,
+        };
+        let work = Work::List {
+            binary,
+            container,
+            key,
+        };
+        self.queue.push(first, work);
+    }
+
+    pub(super) fn listing_failed(&mut self, binary: &TestBinary, message: &str) {
+        self.ending.summary.tally.errors += 1;
+        self.report(&Event::ListingFailed {
+            binary: test_job::view(binary),
+            message,
+        });
+        self.stop_after_failures();
+    }
+
+    pub(super) fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
+        let (listed, whole) = match listing {
+            Listing::Cases(listed) => (listed, false),
+            Listing::Whole => (
+                vec![Listed {
+                    name: binary.target.clone(),
+                    ignored: false,
+                }],
+                true,
+            ),
+        };
+        self.report(&Event::Listed {
+            binary: test_job::view(binary),
+            count: listed.len(),
+        });
+        for test in listed {
+            let subject = subject(binary, &test.name);
+            if !self.parts.selector.selects(&subject, test.ignored) {
+                continue;
+            }
+            let spec = self.parts.directives.resolve(&subject);
+            let ignored = spec.ignore || !self.parts.selector.runs(test.ignored);
+            let case = Case {
+                binary: binary.clone(),
+                listed: Rc::new(test),
+                whole,
+                spec,
+            };
+            if self.parts.running.list_only {
+                self.ending.listed.push(case);
+                continue;
+            }
+            if ignored {
+                self.ignored(&case);
+            } else {
+                self.queue_case(case);
+            }
+        }
+    }
+
+    pub(super) fn ignored(&mut self, case: &Case) {
+        for repeat in self.repeats() {
+            let id = self.new_id();
+            let outcome = report::TestOutcome::new(Status::Ignored, Duration::ZERO);
+            self.finished(id, case, repeat, &outcome);
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What becomes of what has ended, and of the run.
+
+use super::{Conductor, Ended, EndedWork, SAVE_EVERY, Work};
+use crate::cargo::Build;
+use crate::cargo_maelstrom::group::Group;
+use crate::executor::Outcome;
+use crate::process;
+use crate::process::error_chain;
+use crate::report::{self, Cancellation, Event, Repeat, Status, TestId};
+use crate::test_job::verdict;
+use crate::test_job::{self, Case};
+use std::time::Instant;
+
+impl Conductor {
+    pub(super) fn work_ended(&mut self, ended: Ended) {
+        match ended.what {
+            EndedWork::List {
+                binary,
+                key,
+                outcome,
+            } => match outcome {
+                Some(Ok(listed)) => {
+                    self.parts.lister.remember(&key, &listed);
+                    self.listed(&binary, listed);
+                }
+                Some(Err(error)) => self.listing_failed(&binary, &error_chain(&error)),
+                None => {}
+            },
+            EndedWork::Test {
+                id,
+                case,
+                repeat,
+                outcome,
+            } => {
+                self.test_ended(id, &case, repeat, outcome);
+            }
+            EndedWork::Batch {
+                tests,
+                repeat,
+                outcomes,
+            } => {
+                self.batches_running -= 1;
+                let mut outcomes = outcomes.into_iter().flatten();
+                for (id, case) in tests {
+                    let outcome = outcomes.next();
+                    if let Some(outcome) = &outcome {
+                        self.pass_on_output(&case, outcome);
+                    }
+                    self.test_ended(id, &case, repeat, outcome);
+                }
+            }
+        }
+    }
+
+    pub(super) fn test_ended(
+        &mut self,
+        id: TestId,
+        case: &Case,
+        repeat: Option<Repeat>,
+        outcome: Option<Outcome>,
+    ) {
+        self.tests_handed_over -= 1;
+        self.started_tests.ended(id);
+        let Some(outcome) = outcome else {
+            self.ending.summary.not_run += 1;
+            return;
+        };
+        let limit = self.parts.running.timeout(case);
+        let is_narrow = self.parts.containers.is_narrow(&case.spec, &case.binary);
+        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, is_narrow);
+        if verdict.cached {
+            self.parts.history.confirm(case.id(), verdict.duration);
+        } else if !matches!(verdict.status, Status::Error { .. }) {
+            let passed = verdict.status == Status::Passed;
+            self.parts
+                .history
+                .record(case.id(), verdict.duration, passed);
+        }
+        self.finished(id, case, repeat, &verdict);
+    }
+
+    pub(super) fn finished(
+        &mut self,
+        id: TestId,
+        case: &Case,
+        repeat: Option<Repeat>,
+        outcome: &report::TestOutcome,
+    ) {
+        self.ending.summary.tally.add(outcome);
+        self.report(&Event::TestFinished {
+            id,
+            case: case.view(),
+            repeat,
+            outcome,
+        });
+        self.stop_after_failures();
+    }
+
+    pub(super) fn stop_after_failures(&mut self) {
+        let failures = self.ending.summary.tally.failures();
+        let limit = self.parts.running.stop_after;
+        let is_running = self.cancelled.is_none() && !self.parts.running.list_only;
+        if is_running && limit.is_some_and(|limit| failures >= limit) {
+            self.cancel(Cancellation::Failures(failures));
+        }
+    }
+
+    /// Starts nothing more. Batches that no worker has begun with are given up.
+    pub(super) fn cancel(&mut self, reason: Cancellation) {
+        self.cancelled = Some(reason);
+        self.started_tests.stop();
+        self.drop_waiting();
+        self.report(&Event::Cancelled(reason));
+    }
+
+    /// Empties the queue.
+    pub(super) fn drop_waiting(&mut self) {
+        let waiting = self.queue.drain();
+        let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
+        let tests = tests.count();
+        let in_batches = self.batches.drain().map(|batch| batch.cases.len());
+        let in_batches = in_batches.sum::<usize>();
+        let unbatched = self.unbatched.len() * self.repeats().len();
+        self.unbatched.clear();
+        self.ending.summary.not_run += (tests + in_batches + unbatched) as u64;
+    }
+
+    /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
+    pub(super) async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
+        process::end_at_next();
+        build.kill();
+        self.cancel(reason);
+        // Dropping a test's task drops its launcher, which takes the test along.
+        self.running.abort_all();
+        while let Some(ended) = self.running.join_next().await {
+            // It had ended before it could be aborted.
+            if let Ok(ended) = ended {
+                self.work_ended(ended);
+            }
+        }
+        self.batches_running = 0;
+        self.ending.summary.not_run += self.tests_handed_over;
+        self.preparing.detach_all();
+        self.prepared_for.clear();
+        self.parts.containers.end();
+        let unprepared = self.containers.values_mut().map(|group| match group {
+            Group::Preparing(cases) => std::mem::take(cases).len(),
+            Group::Ready(_) | Group::Failed(_) => 0,
+        });
+        let unprepared = unprepared.sum::<usize>() * self.repeats().len();
+        self.ending.summary.not_run += unprepared as u64;
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.started_tests.tell_slow();
+        self.tell_upload();
+        self.tell_waiting();
+        if let Some(download) = self.parts.containers.download() {
+            self.report(&Event::Downloading {
+                image: &download.name,
+                done: download.done,
+                total: download.total,
+            });
+        } else if let Some(layer) = self.parts.containers.running_command() {
+            self.report(&Event::RunningCommand { layer: &layer });
+        } else if let Some(binary) = self.prepared_for.first() {
+            self.report(&Event::Packing {
+                what: &test_job::view(binary).to_string(),
+                bytes: self.parts.containers.bytes_read(),
+            });
+        }
+        if self.saved.elapsed() >= SAVE_EVERY {
+            // If it cannot be saved, that is told at the end.
+            let _ = self.parts.history.save();
+            self.saved = Instant::now();
+        }
+        self.parts.reporter.borrow_mut().tick();
+    }
+
+    pub(super) fn tell_warnings(&self) {
+        for warning in self.parts.containers.take_warnings() {
+            self.report(&Event::Warning(&warning));
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! From test cases to tasks that run them.
+
+use super::{Conductor, Ended, EndedWork, Prepared, Work};
+use crate::cargo::TestBinary;
+use crate::cargo_maelstrom::group::{Group, Ingredients};
+use crate::cargo_maelstrom::lister;
+use crate::executor::{Container, Output};
+use crate::report::{self, Event, Repeat, Status, TestId};
+use crate::schedule::Rank;
+use crate::test_job::{self, Case};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+impl Conductor {
+    /// Queues a case when its container is ready, and has it made if nobody did.
+    pub(super) fn queue_case(&mut self, case: Case) {
+        let key = Ingredients::new(&case.spec, &case.binary);
+        match self.containers.get_mut(&key) {
+            Some(Group::Preparing(cases)) => cases.push(case),
+            Some(Group::Ready(container)) => {
+                let container = container.clone();
+                self.queue_repeats(&case, &container);
+            }
+            Some(Group::Failed(message)) => {
+                let message = message.to_string();
+                for repeat in self.repeats() {
+                    let id = self.new_id();
+                    let message = message.clone();
+                    let outcome =
+                        report::TestOutcome::new(Status::Error { message }, Duration::ZERO);
+                    self.finished(id, &case, repeat, &outcome);
+                }
+            }
+            None => {
+                let containers = self.parts.containers.clone();
+                let (binary, spec) = (case.binary.clone(), case.spec.clone());
+                self.prepared_for.push(binary.clone());
+                self.containers.insert(key, Group::Preparing(vec![case]));
+                self.preparing.spawn_blocking(move || {
+                    let outcome = containers.container(&spec, &binary);
+                    Prepared::ForTests {
+                        binary,
+                        spec,
+                        outcome,
+                    }
+                });
+            }
+        }
+    }
+
+    pub(super) fn queue_repeats(&mut self, case: &Case, container: &Arc<Container>) {
+        let repeats = self.repeats();
+        if self.is_stopping() {
+            self.ending.summary.not_run += repeats.len() as u64;
+            return;
+        }
+        self.report(&Event::Queued(repeats.len() as u64));
+        if self.parts.executors.remote.is_some() && container.is_portable().is_ok() {
+            self.unbatched.push((case.clone(), container.clone()));
+            return;
+        }
+        if self.parts.running.cache_results.reads() && self.is_known(case, container) {
+            return;
+        }
+        let rank = self.rank(case);
+        for repeat in repeats {
+            let work = Work::Test {
+                case: case.clone(),
+                container: container.clone(),
+                repeat,
+            };
+            self.queue.push(rank, work);
+        }
+    }
+
+    /// Whether it is known how the test goes, which then is all there is to it.
+    fn is_known(&mut self, case: &Case, container: &Arc<Container>) -> bool {
+        let job = self.parts.running.job(case, container.clone());
+        let limit = self.parts.running.inline_limit;
+        let Some(outcome) = self.parts.executors.known.find(&job, limit) else {
+            return false;
+        };
+        let id = self.new_id();
+        self.tests_handed_over += 1;
+        self.pass_on_output(case, &outcome);
+        self.test_ended(id, case, None, Some(outcome));
+        true
+    }
+
+    pub(super) fn rank(&self, case: &Case) -> Rank {
+        let (id, history) = (case.id(), &self.parts.history);
+        Rank {
+            priority: 0,
+            suspect: history.last_failed(&id).unwrap_or(true),
+            estimate: history.estimate(&id),
+        }
+    }
+
+    pub(super) fn repeats(&self) -> Vec<Option<Repeat>> {
+        match self.parts.running.repeat {
+            0 | 1 => vec![None],
+            of => (1..=of).map(|number| Some(Repeat { number, of })).collect(),
+        }
+    }
+
+    pub(super) fn new_id(&mut self) -> TestId {
+        self.next_id += 1;
+        TestId(self.next_id)
+    }
+
+    pub(super) fn start_work(&mut self) {
+        // While one runs on a slot, others get ready for it or go away.
+        while self.running.len() - self.batches_running < 3 * self.slots.total() {
+            let Some(work) = self.queue.pop() else {
+                break;
+            };
+            match work {
+                Work::List {
+                    binary,
+                    container,
+                    key,
+                } => self.start_listing(binary, container, key),
+                Work::Test {
+                    case,
+                    container,
+                    repeat,
+                } => self.start_test(case, &container, repeat),
+            }
+        }
+        self.start_batches();
+    }
+
+    pub(super) fn start_listing(
+        &mut self,
+        binary: Arc<TestBinary>,
+        container: Arc<Container>,
+        key: String,
+    ) {
+        self.report(&Event::ListingStarted(test_job::view(&binary)));
+        let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
+        let executor = self.parts.executors.local.clone();
+        self.running.spawn_local(async move {
+            let held = slots.take(1).await;
+            let outcome = if started_tests.is_stopping() {
+                None
+            } else {
+                Some(lister::list(&executor, held.number(), &binary, &container).await)
+            };
+            Ended {
+                _held: Some(held),
+                what: EndedWork::List {
+                    binary,
+                    key,
+                    outcome,
+                },
+            }
+        });
+    }
+
+    pub(super) fn start_test(
+        &mut self,
+        case: Case,
+        container: &Arc<Container>,
+        repeat: Option<Repeat>,
+    ) {
+        let id = self.new_id();
+        let job = self.parts.running.job(&case, container.clone());
+        let output = self.output(&case);
+        let limit = self.parts.running.inline_limit;
+        let known = self.parts.executors.known.clone();
+        let executor = self.parts.executors.local.clone();
+        let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
+        self.tests_handed_over += 1;
+        self.running.spawn_local(async move {
+            let mut held = None;
+            let turn = async {
+                let slots = slots.take(case.spec.slots as usize).await;
+                let may_start = started_tests.start(id, case.clone(), repeat);
+                may_start.then(|| held.insert(slots).number())
+            };
+            let outcome = executor.run(&job, output, turn).await;
+            if let Some(outcome) = &outcome {
+                known.keep(&job, limit, outcome);
+            }
+            Ended {
+                _held: held,
+                what: EndedWork::Test {
+                    id,
+                    case,
+                    repeat,
+                    outcome,
+                },
+            }
+        });
+    }
+
+    pub(super) fn output(&self, case: &Case) -> Output {
+        let limit = self.parts.running.inline_limit;
+        if !self.parts.running.no_capture {
+            return Output::Capture { limit };
+        }
+        let (reporter, case) = (self.parts.reporter.clone(), case.clone());
+        Output::Stream {
+            limit,
+            sink: Rc::new(move |stream, bytes| {
+                reporter.borrow_mut().report(&Event::Output {
+                    case: case.view(),
+                    stream,
+                    bytes,
+                });
+            }),
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Documentation tests: run by Cargo, outside containers.
+
+use super::command_line::Options;
+use super::{SetUpError, preparation};
+use crate::cargo::{self, Package};
+use crate::process::{ExitCode, to_stderr};
+use std::sync::Arc;
+
+/// Runs `cargo test --doc`, and says so.
+pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, SetUpError> {
+    let invocation = preparation::invocation(options)?;
+    to_stderr(format_args!(
+        "documentation tests are run by Cargo, outside containers: cargo test --doc"
+    ));
+    let mut command = tokio::process::Command::new(&invocation.cargo);
+    command
+        .current_dir(&invocation.directory)
+        .args(["test", "--doc"])
+        .args(invocation.options.arguments());
+    if options.settings.stop_after.value.failures().is_none() {
+        command.arg("--no-fail-fast");
+    }
+    command.arg("--").args(arguments);
+    let mut child = command.spawn().map_err(SetUpError::Start)?;
+    if let (Some(program), Some(id)) = (&invocation.guard, child.id()) {
+        let _ = cargo::guard::start(program, id);
+    }
+    let status = child.wait().await.map_err(SetUpError::Start)?;
+    Ok(match status.code() {
+        Some(0) => ExitCode::Success,
+        // Cargo gives failed tests and a failed build the same code.
+        Some(_) => ExitCode::TestsFailed,
+        None => ExitCode::Interrupted,
+    })
+}
+
+/// The line for the summary, if there are doctests that were not run.
+pub fn note(options: &Options, packages: &[Arc<Package>]) -> Option<String> {
+    let selected = &options.cargo;
+    let named_targets = selected.lib
+        || selected.bins
+        || selected.tests
+        || selected.examples
+        || selected.benches
+        || selected.all_targets
+        || ![
+            &selected.bin,
+            &selected.test,
+            &selected.example,
+            &selected.bench,
+        ]
+        .iter()
+        .all(|names| names.is_empty());
+    if named_targets || !cargo::has_doctests(packages) {
+        return None;
+    }
+    Some("doctests were not run; `cargo maelstrom --doc` runs them".to_owned())
+}

@@ -1,0 +1,93 @@
+//! `cargo maelstrom doctor`: is this machine fit, and if not, what would make it so.
+
+use super::command_line::DoctorOptions;
+use crate::container::doctor::{self, Check, Finding};
+use crate::process::{ExitCode, error_chain, to_stderr, to_stdout};
+use crate::report::{Paint, Role};
+use crate::store::Store;
+use std::path::{Path, PathBuf};
+
+/// Examines the machine and prints what was found.
+pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            to_stderr(format_args!("error: failed to start: {error}"));
+            return ExitCode::SetUp;
+        }
+    };
+    let mut checks = Vec::new();
+    let (store_check, trees) = store(options);
+    checks.extend(runtime.block_on(doctor::examine(Path::new("/proc/self/exe"), &trees)));
+    checks.push(store_check);
+    let mut code = ExitCode::Success;
+    let width = checks
+        .iter()
+        .map(|check| check.what.len())
+        .max()
+        .unwrap_or(0);
+    for check in &checks {
+        let (role, word, found, remedy) = match &check.finding {
+            Finding::Good(found) => (Role::Good, "good", found, None),
+            Finding::Limited { found, remedy } => (Role::Caution, "limited", found, Some(remedy)),
+            Finding::Bad { found, remedy } => {
+                code = ExitCode::SetUp;
+                (Role::Bad, "bad", found, Some(remedy))
+            }
+        };
+        to_stdout(format_args!(
+            "{:<7} {:width$}  {found}",
+            paint.apply(role, word),
+            check.what
+        ));
+        if let Some(remedy) = remedy {
+            to_stdout(format_args!("{:7} {:width$}  -> {remedy}", "", ""));
+        }
+    }
+    match code {
+        ExitCode::Success => to_stdout(format_args!("\nTests can run in containers here.")),
+        _ => to_stdout(format_args!(
+            "\nTests cannot run in containers here until what is bad is mended."
+        )),
+    }
+    code
+}
+
+/// Whether the store can be used, and a directory for trying containers.
+fn store(options: &DoctorOptions) -> (Check, PathBuf) {
+    let target = options
+        .target_dir
+        .clone()
+        .map(camino::Utf8PathBuf::into_std_path_buf)
+        .or_else(|| std::env::var_os("CARGO_TARGET_DIR").map(PathBuf::from))
+        .unwrap_or_else(|| match &options.manifest_path {
+            Some(manifest) => manifest.with_file_name("target").into(),
+            None => PathBuf::from("target"),
+        });
+    let target = std::path::absolute(&target).unwrap_or(target);
+    let root = target.join("maelstrom/cache");
+    let finding = match Store::open(&root, options.settings.cache_size.value.0) {
+        Ok(_) => Finding::Good(root.display().to_string()),
+        Err(error) => Finding::Bad {
+            found: error_chain(&error),
+            remedy: "make the target directory writable, or name another with --target-dir"
+                .to_owned(),
+        },
+    };
+    let trees = root.join("trees");
+    let trees = if trees.is_dir() {
+        trees
+    } else {
+        std::env::temp_dir()
+    };
+    (
+        Check {
+            what: "store",
+            finding,
+        },
+        trees,
+    )
+}

@@ -1,0 +1,188 @@
+//! Asking a test binary for its test cases, in the container they run in.
+
+use crate::cargo::TestBinary;
+use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
+use crate::listing::{self, Listing, ListingError};
+use crate::store::{Digest, Store};
+use crate::test_job::hints;
+use sha2::{Digest as _, Sha256};
+use std::fmt::Write as _;
+use std::future::ready;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A binary that takes longer to list its tests is told of as an error.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A listing longer than this is not one, in bytes.
+const LIMIT: usize = 64 << 20;
+
+/// What listings are kept as; to be renamed when what they hold changes.
+const KIND: &str = "listings-1";
+
+/// Knows the listings of earlier runs.
+#[derive(Clone)]
+pub struct Lister {
+    store: Store,
+}
+
+/// A container, and what is known of the tests in it.
+pub struct Prepared {
+    pub container: Container,
+    /// What the listing depends on.
+    pub key: String,
+    pub cached: Option<Listing>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ListError {
+    #[error("listing its tests did not end within {} s", TIMEOUT.as_secs())]
+    TimedOut,
+    #[error("listing its tests failed: {message}{hint}")]
+    NotRun { message: String, hint: String },
+    #[error("listing its tests ended with {how}{output}{hint}")]
+    Failed {
+        how: String,
+        output: String,
+        hint: String,
+    },
+    #[error(transparent)]
+    Malformed(#[from] ListingError),
+}
+
+impl Lister {
+    pub fn new(store: Store) -> Self {
+        Self { store }
+    }
+
+    /// Looks for an earlier listing. `layer` is the one that holds the binary and the
+    /// programs it may start. Blocking.
+    pub fn prepare(&self, binary: &TestBinary, layer: Digest, container: Container) -> Prepared {
+        let key = key(binary, layer, &container);
+        let cached = self
+            .store
+            .cached(KIND, &key)
+            .and_then(|bytes| listing::decode(&bytes));
+        Prepared {
+            container,
+            key,
+            cached,
+        }
+    }
+
+    /// Keeps a listing for later runs. That it cannot be kept costs time only.
+    pub fn remember(&self, key: &str, listing: &Listing) {
+        let _ = self.store.cache(KIND, key, &listing::encode(listing));
+    }
+}
+
+/// A libtest binary's list is a matter of its content; another's may depend on
+/// everything it sees.
+fn key(binary: &TestBinary, layer: Digest, container: &Container) -> String {
+    let mut hash = Sha256::new();
+    hash.update([u8::from(binary.harness)]);
+    hash.update(binary.path.as_str());
+    hash.update([0]);
+    if binary.harness {
+        hash.update(layer.sha256);
+    } else {
+        for layer in &container.layers {
+            hash.update(layer.sha256);
+        }
+        for (name, value) in &container.environment {
+            hash.update(format!("{name}={value}\0"));
+        }
+        hash.update(format!("{:?}", container.mounts));
+        hash.update(container.working_directory.as_str());
+    }
+    Digest {
+        sha256: hash.finalize().into(),
+        size: 0,
+    }
+    .to_string()
+}
+
+/// Lists the test cases of a binary on a slot.
+pub async fn list(
+    executor: &LocalExecutor,
+    slot: usize,
+    binary: &TestBinary,
+    container: &Arc<Container>,
+) -> Result<Listing, ListError> {
+    let all = match ask(executor, slot, binary, container, &[]).await {
+        // It knows no lists, or has none: it is its own only test.
+        Err(_) if !binary.harness => return Ok(Listing::Whole),
+        Ok(all) if !binary.harness && all.is_empty() => return Ok(Listing::Whole),
+        all => all?,
+    };
+    let ignored = ask(executor, slot, binary, container, &["--ignored"]).await?;
+    Ok(Listing::Cases(listing::merge(&all, &ignored)))
+}
+
+async fn ask(
+    executor: &LocalExecutor,
+    slot: usize,
+    binary: &TestBinary,
+    container: &Arc<Container>,
+    more: &[&str],
+) -> Result<Vec<String>, ListError> {
+    let arguments = ["--list", "--format", "terse"].iter().chain(more);
+    let arguments = arguments.map(ToString::to_string).collect();
+    let job = job(binary, container.clone(), arguments, Some(TIMEOUT));
+    let output = Output::Capture { limit: LIMIT };
+    let outcome = executor.run(&job, output, ready(Some(slot))).await;
+    let outcome = outcome.expect("it has a slot");
+    let hint = hints::not_loaded(&outcome).map(|hint| format!("\nhint: {hint}"));
+    let hint = hint.unwrap_or_default();
+    let how = match &outcome.status {
+        Status::Exited(0) => {
+            return Ok(listing::parse(&outcome.stdout.head)?);
+        }
+        Status::TimedOut => return Err(ListError::TimedOut),
+        Status::Error(message) => {
+            let message = message.clone();
+            return Err(ListError::NotRun { message, hint });
+        }
+        Status::Exited(code) => format!("exit code {code}"),
+        Status::Signaled(signal) => format!("signal {signal}"),
+    };
+    Err(ListError::Failed {
+        how,
+        output: shown(&outcome),
+        hint,
+    })
+}
+
+/// What a program printed, for an error message.
+fn shown(outcome: &Outcome) -> String {
+    const MOST: usize = 4096;
+    let mut text = String::new();
+    for (name, Captured { head, .. }) in [("stdout", &outcome.stdout), ("stderr", &outcome.stderr)]
+    {
+        if !head.is_empty() {
+            let part = String::from_utf8_lossy(&head[..head.len().min(MOST)]);
+            let _ = write!(text, "\n--- {name}\n{}", part.trim_end());
+        }
+    }
+    text
+}
+
+/// A job that runs the binary, under Cargo's runner if there is one.
+pub fn job(
+    binary: &TestBinary,
+    container: Arc<Container>,
+    arguments: Vec<String>,
+    timeout: Option<Duration>,
+) -> Job {
+    let mut words: Vec<String> = binary.runner.clone().unwrap_or_default();
+    words.push(binary.path.to_string());
+    words.extend(arguments);
+    let program = words.remove(0);
+    Job {
+        container,
+        program: program.into(),
+        arguments: words,
+        slot_variable: true,
+        timeout,
+    }
+}

@@ -1,0 +1,222 @@
+//! Everything that must be there before the first test binary is.
+//!
+//! Cargo is started at once, next to `cargo metadata`, so that neither waits for
+//! the other, unless the packages to build depend on what metadata says, or a
+//! `maelstrom-test.toml` may be wrong: a mistake there is told before anything
+//! is built.
+
+use super::SetUpError;
+use super::command_line::{Options, RawPattern, divide};
+use super::selector::Selector;
+use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
+use crate::directive::{self, Directives};
+use crate::filter::Pattern;
+use crate::image::Images;
+use crate::layer::LayerBuilder;
+use crate::schedule::History;
+use crate::store::Store;
+use crate::test_job::ContainerBuilder;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::sync::Arc;
+
+pub struct Preparation {
+    pub build: Build,
+    pub packages: Vec<Arc<Package>>,
+    pub selector: Selector,
+    pub directives: Arc<Directives>,
+    pub containers: Arc<ContainerBuilder>,
+    pub store: Store,
+    pub history: History,
+    pub warnings: Vec<String>,
+}
+
+impl Preparation {
+    pub async fn new(options: &Options, stderr: Stderr) -> Result<Self, SetUpError> {
+        let mut invocation = invocation(options)?;
+        let includes = patterns(&options.selection.includes)?;
+        let early = can_build_early(options, &invocation)
+            .then(|| cargo::start_build(&invocation, stderr))
+            .transpose()?;
+        let workspace = Arc::new(cargo::metadata(&invocation).await?);
+        tracing::debug!("the workspace is {}", workspace.root);
+        let directives = load_directives(&workspace)?;
+        let exclusions = divide(&options.selection.exclusions, |text| {
+            workspace.names_member(text)
+        });
+        let excludes = patterns(&exclusions.patterns)?;
+        for package in &exclusions.packages {
+            invocation.options.push("exclude", package);
+        }
+        let build = if let Some(started) = early {
+            started
+        } else {
+            narrow(&mut invocation, &workspace, &includes)?;
+            cargo::start_build(&invocation, stderr)?
+        };
+        Self::with_build(
+            options,
+            &invocation,
+            workspace,
+            build,
+            directives,
+            includes,
+            excludes,
+        )
+    }
+
+    fn with_build(
+        options: &Options,
+        invocation: &Invocation,
+        workspace: Arc<Workspace>,
+        build: StartedBuild,
+        directives: Directives,
+        includes: Vec<Pattern>,
+        excludes: Vec<Pattern>,
+    ) -> Result<Self, SetUpError> {
+        let mut warnings = directives.warnings().to_vec();
+        let directory = workspace.target_directory.join("maelstrom");
+        let store = Store::open(
+            directory.join("cache").as_std_path(),
+            options.settings.cache_size.value.0,
+        )?;
+        warnings.extend(store.discarded().map(ToOwned::to_owned));
+        let history = History::load(directory.join("history").as_std_path())?;
+        warnings.extend(history.note().map(ToString::to_string));
+        Ok(Self {
+            packages: workspace.selected(&invocation.options).unwrap_or_default(),
+            selector: Selector {
+                includes,
+                excludes,
+                names: options.selection.names.clone(),
+                ignored: options.selection.ignored,
+            },
+            directives: Arc::new(directives),
+            containers: Arc::new(ContainerBuilder::new(
+                workspace.clone(),
+                LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
+                options.settings.cache_results.value.reads(),
+            )),
+            store,
+            history,
+            warnings,
+            build: build.stream(workspace),
+        })
+    }
+}
+
+/// The workspace alone.
+pub async fn workspace(options: &Options) -> Result<Workspace, SetUpError> {
+    Ok(cargo::metadata(&invocation(options)?).await?)
+}
+
+/// The workspace, Cargo's options and the patterns, for what builds nothing.
+pub async fn selection(options: &Options) -> Result<(Workspace, Invocation, Selector), SetUpError> {
+    let mut invocation = invocation(options)?;
+    let workspace = cargo::metadata(&invocation).await?;
+    load_directives(&workspace)?;
+    let excluded = divide(&options.selection.exclusions, |text| {
+        workspace.names_member(text)
+    });
+    for package in &excluded.packages {
+        invocation.options.push("exclude", package);
+    }
+    let includes = patterns(&options.selection.includes)?;
+    narrow(&mut invocation, &workspace, &includes)?;
+    let selector = Selector {
+        includes,
+        excludes: patterns(&excluded.patterns)?,
+        names: options.selection.names.clone(),
+        ignored: options.selection.ignored,
+    };
+    Ok((workspace, invocation, selector))
+}
+
+/// How Cargo is called.
+pub fn invocation(options: &Options) -> Result<Invocation, SetUpError> {
+    let mut words = options.cargo_options.clone();
+    if let Some(format) = options.cargo.cargo_message_format {
+        words.push(format!("--message-format={}", format.for_cargo()).into());
+    }
+    let cargo_options = cargo::Options::parse(words);
+    let mut invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
+    invocation.color = Some(super::paint(options).is_colored());
+    invocation.guard = Some("/proc/self/exe".into());
+    Ok(invocation)
+}
+
+fn patterns(raw: &[RawPattern]) -> Result<Vec<Pattern>, SetUpError> {
+    raw.iter()
+        .map(|raw| {
+            raw.text.parse().map_err(|source| SetUpError::Pattern {
+                option: raw.option,
+                source,
+            })
+        })
+        .collect()
+}
+
+/// Whether nothing that metadata says could keep the build from starting, or
+/// change what is built.
+fn can_build_early(options: &Options, invocation: &Invocation) -> bool {
+    let selection = &options.selection;
+    selection.includes.is_empty()
+        && selection.exclusions.is_empty()
+        && !nearby_directives_are_wrong(invocation)
+}
+
+/// Whether a `maelstrom-test.toml` that may be the workspace's has a mistake.
+/// Which directory is the workspace's is not known yet: any one above will do.
+fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
+    let manifest = invocation.options.value("manifest-path");
+    let start = match manifest {
+        Some(path) => invocation.directory.join(path),
+        None => invocation.directory.join("Cargo.toml"),
+    };
+    start
+        .ancestors()
+        .skip(1)
+        .filter_map(Utf8Path::from_path)
+        .map(|directory| directory.join(directive::FILE_NAME))
+        .filter(|file| file.exists())
+        .any(|file: Utf8PathBuf| Directives::load(&file).is_err())
+}
+
+fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
+    let file = workspace.root.join(directive::FILE_NAME);
+    if file.exists() {
+        Ok(Directives::load(&file)?)
+    } else {
+        Ok(Directives::built_in())
+    }
+}
+
+/// Builds no more packages than the include patterns can match.
+fn narrow(
+    invocation: &mut Invocation,
+    workspace: &Workspace,
+    includes: &[Pattern],
+) -> Result<(), SetUpError> {
+    if includes.is_empty() {
+        return Ok(());
+    }
+    let matches = |package: &str| {
+        // Any include will do: yes beats maybe, maybe beats no.
+        let matches: Vec<_> = includes
+            .iter()
+            .map(|p| p.matches_package(package))
+            .collect();
+        if matches.contains(&Some(true)) {
+            Some(true)
+        } else if matches.contains(&None) {
+            None
+        } else {
+            Some(false)
+        }
+    };
+    match workspace.narrow(&invocation.options, matches)? {
+        Narrowed::Verbatim => {}
+        Narrowed::To(options) => invocation.options = options,
+        Narrowed::Nothing => return Err(SetUpError::NoPackageMatches),
+    }
+    Ok(())
+}

@@ -1,0 +1,56 @@
+//! Which test cases are meant: patterns, name filters and ignored tests.
+
+use super::command_line::{NameFilter, RunIgnored};
+use crate::cargo::TestBinary;
+use crate::filter::{Pattern, Subject, TargetKind};
+
+#[derive(Debug, Default)]
+pub struct Selector {
+    /// One must match; none: every test does.
+    pub includes: Vec<Pattern>,
+    /// None may match.
+    pub excludes: Vec<Pattern>,
+    pub names: NameFilter,
+    pub ignored: RunIgnored,
+}
+
+impl Selector {
+    /// Whether some test case of the binary could be selected.
+    pub fn may_select(&self, binary: &TestBinary) -> bool {
+        self.may_select_target(&binary.package.name, binary.kind, &binary.target)
+    }
+
+    /// Whether some test case of the target could be selected.
+    pub fn may_select_target(&self, package: &str, kind: TargetKind, target: &str) -> bool {
+        self.may(|pattern| pattern.matches_binary(package, kind, target))
+    }
+
+    /// Whether some test case of the package could be selected.
+    pub fn may_select_package(&self, package: &str) -> bool {
+        self.may(|pattern| pattern.matches_package(package))
+    }
+
+    fn may(&self, matches: impl Fn(&Pattern) -> Option<bool>) -> bool {
+        let included =
+            self.includes.is_empty() || self.includes.iter().any(|p| matches(p) != Some(false));
+        included && !self.excludes.iter().any(|p| matches(p) == Some(true))
+    }
+
+    /// Whether a test case is selected, to be run or to be told as ignored.
+    pub fn selects(&self, subject: &Subject<'_>, ignored: bool) -> bool {
+        let included = self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject));
+        included
+            && !self.excludes.iter().any(|p| p.matches(subject))
+            && self.names.matches(subject.name)
+            && (ignored || self.ignored != RunIgnored::Only)
+    }
+
+    /// Whether a selected test case is run, given whether it is marked as ignored.
+    pub fn runs(&self, ignored: bool) -> bool {
+        match self.ignored {
+            RunIgnored::Default => !ignored,
+            RunIgnored::Only => ignored,
+            RunIgnored::All => true,
+        }
+    }
+}

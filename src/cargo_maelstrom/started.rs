@@ -1,0 +1,99 @@
+//! The tests that run now: told when they start, and again when they are slow.
+
+use crate::report::{Event, Repeat, Reporter, TestId};
+use crate::test_job::Case;
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A test that has been running for so long is worth a line, and another after
+/// each such time.
+const SLOW: Duration = Duration::from_secs(60);
+
+/// Shared by the conductor and the tasks that run tests.
+pub struct StartedTests {
+    reporter: Rc<RefCell<Box<dyn Reporter>>>,
+    /// Oldest first.
+    tests: RefCell<BTreeMap<TestId, Started>>,
+    stopping: watch::Sender<bool>,
+}
+
+struct Started {
+    case: Case,
+    repeat: Option<Repeat>,
+    at: Instant,
+    slow_reported: u32,
+}
+
+impl StartedTests {
+    pub fn new(reporter: Rc<RefCell<Box<dyn Reporter>>>) -> Self {
+        Self {
+            reporter,
+            tests: RefCell::default(),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
+    /// From now on no test may start.
+    pub fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    pub fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
+    /// Waits until no test may start any more.
+    pub async fn stopped(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // What it gives holds a lock, which must not live on.
+        let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
+    }
+
+    /// A test's turn has come: false if it may not start any more.
+    pub fn start(&self, id: TestId, case: Case, repeat: Option<Repeat>) -> bool {
+        if self.is_stopping() {
+            return false;
+        }
+        self.reporter.borrow_mut().report(&Event::TestStarted {
+            id,
+            case: case.view(),
+            repeat,
+        });
+        let started = Started {
+            case,
+            repeat,
+            at: Instant::now(),
+            slow_reported: 0,
+        };
+        self.tests.borrow_mut().insert(id, started);
+        true
+    }
+
+    /// Whether none runs.
+    pub fn is_empty(&self) -> bool {
+        self.tests.borrow().is_empty()
+    }
+
+    pub fn ended(&self, id: TestId) {
+        self.tests.borrow_mut().remove(&id);
+    }
+
+    /// Tells which tests have become slow.
+    pub fn tell_slow(&self) {
+        let now = Instant::now();
+        for started in self.tests.borrow_mut().values_mut() {
+            let elapsed = now - started.at;
+            if elapsed >= SLOW * (started.slow_reported + 1) {
+                started.slow_reported += 1;
+                self.reporter.borrow_mut().report(&Event::Slow {
+                    case: started.case.view(),
+                    repeat: started.repeat,
+                    elapsed,
+                });
+            }
+        }
+    }
+}

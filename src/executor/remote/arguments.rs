@@ -1,0 +1,46 @@
+//! Configuration values about running jobs on a cluster, which the programs that have jobs
+//! share.
+
+use super::RemoteSettings;
+use crate::config::command_line::{given, value};
+use crate::config::{ConfigError, List, Property, Setting, Slots, Source, Values};
+use crate::engine::RemoteArguments;
+
+/// How many actions are in flight at once, if nobody says so: it is not for the client to
+/// know how many workers there are, and an engine has each action wait that nobody has
+/// room for.
+const SLOTS: usize = 64;
+
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ClusterArguments {
+    #[command(flatten)]
+    pub remote: RemoteArguments,
+
+    /// Run on workers of the engine that have this property
+    #[arg(long, value_name = "KEY=VALUE", value_parser = value::<Property>, hide_short_help = true)]
+    pub remote_platform: Vec<Property>,
+}
+
+impl ClusterArguments {
+    /// Decides these values; `None` if no engine is named. `slots` are those of the program.
+    pub fn decide(
+        self,
+        values: &mut Values<'_>,
+        slots: &Setting<Slots>,
+    ) -> Result<Option<RemoteSettings>, ConfigError> {
+        let engine = self.remote.decide(values)?;
+        let properties = values.take(
+            "remote-platform",
+            given("--remote-platform", List::given(self.remote_platform)),
+            List::default(),
+        )?;
+        Ok(engine.map(|engine| RemoteSettings {
+            engine,
+            properties: properties.value.0,
+            slots: match slots.source {
+                Source::Default => SLOTS,
+                _ => slots.value.0.get() as usize,
+            },
+        }))
+    }
+}

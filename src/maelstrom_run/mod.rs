@@ -1,0 +1,130 @@
+//! `maelstrom-run` from its options to its exit code: programs run as a stream of
+//! JSON job specs says.
+
+pub mod command_line;
+mod conductor;
+mod escape;
+mod input;
+mod terminal;
+
+use crate::process::{Interrupts, error_chain, start_log, to_stderr, to_stdout};
+use crate::session::{Client, ClientError, ClientSettings, current_directory};
+use command_line::{JobAction, JobOptions};
+use conductor::Conductor;
+use input::Input;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use terminal::UserTerminal;
+
+/// Why no job could be run, or no further one. Shown to the user, with its causes.
+#[derive(Debug, thiserror::Error)]
+enum JobsError {
+    #[error("failed to read `{path}`")]
+    Read { path: PathBuf, source: io::Error },
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error("failed to start")]
+    Start(#[source] io::Error),
+    #[error("failed to write what a job printed")]
+    Write(#[source] io::Error),
+    #[error("--tty needs a terminal, and there is none; --one does without")]
+    NoTerminal,
+    #[error(
+        "with --tty the keyboard is the job's: give its specification with --file, or through a \
+         pipe"
+    )]
+    KeyboardIsInput,
+    #[error("failed to pass on what is typed and printed")]
+    Terminal(#[source] io::Error),
+    #[error("there is no job in the input")]
+    NoJob,
+    /// The message says where, and shows the line.
+    #[error("{0}")]
+    Specification(String),
+}
+
+/// How the program is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ending {
+    Code(u8),
+    /// As one does that this signal ends.
+    Signal(i32),
+}
+
+impl Ending {
+    const SUCCESS: Self = Self::Code(0);
+    /// A job failed, or could not be run.
+    const FAILURE: Self = Self::Code(1);
+    /// Ctrl-C or SIGTERM.
+    const INTERRUPTED: Self = Self::Code(130);
+}
+
+/// Does what the options ask for.
+pub fn run(options: &JobOptions) -> ExitCode {
+    if let JobAction::PrintConfig(text) = &options.action {
+        to_stdout(format_args!("{}", text.trim_end()));
+        return ExitCode::SUCCESS;
+    }
+    start_log(options.log_level.level());
+    let ending = try_run(options).unwrap_or_else(|error| {
+        to_stderr(format_args!("error: {}", error_chain(&error)));
+        Ending::FAILURE
+    });
+    match ending {
+        Ending::Code(code) => ExitCode::from(code),
+        Ending::Signal(signal) => {
+            crate::container::die_of(signal);
+            // What a shell would say of one that ended so.
+            ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
+        }
+    }
+}
+
+fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(JobsError::Start)?;
+    let tasks = tokio::task::LocalSet::new();
+    let ending = tasks.block_on(&runtime, async {
+        let interrupts = Interrupts::watch().map_err(JobsError::Start)?;
+        let input = Input::open(options.file.as_deref())?;
+        let client = Client::start(&ClientSettings {
+            slots: options.slots,
+            cache_root: options.cache_root.clone(),
+            cache_size: options.cache_size,
+            cache_results: options.cache_results,
+            images: options.images.clone(),
+            remote: options.remote.clone(),
+            project: current_directory().map_err(JobsError::Start)?,
+            add_programs: options.add_programs.clone(),
+        })
+        .await?;
+        if let Some(note) = client.discarded() {
+            to_stderr(format_args!("warning: {note}"));
+        }
+        let executors = client.executors.clone();
+        let name = input.name().to_owned();
+        let conductor = Conductor::new(client, name, options.batch_target);
+        let ending = match &options.action {
+            JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
+            JobAction::Terminal { program, escape } => {
+                let terminal = UserTerminal::find().ok_or(JobsError::NoTerminal)?;
+                if options.file.is_none() && io::stdin().is_terminal() {
+                    return Err(JobsError::KeyboardIsInput);
+                }
+                conductor
+                    .run_at_terminal(input, program, interrupts, terminal, *escape)
+                    .await
+            }
+            _ => conductor.run_all(input, interrupts).await,
+        };
+        // However it ended, nothing of it is to go on elsewhere.
+        executors.settle().await;
+        ending
+    });
+    // A thread that still waits for input holds nobody up.
+    runtime.shutdown_background();
+    ending
+}

@@ -1,0 +1,202 @@
+//! The command line of `maelstrom-worker`.
+
+use crate::config::command_line::{given, value};
+use crate::config::{
+    ByteSize, ConfigFile, Directory, List, LogLevel, Program, Property, Slots, Surroundings, Values,
+};
+use crate::config::{CommandLineError, SharedArguments};
+use crate::engine::{EngineSettings, RemoteArguments};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+const PROGRAM: Program = Program {
+    name: "maelstrom-worker",
+    directory: "worker",
+    prefix: "MAELSTROM_WORKER_",
+};
+
+const EXAMPLES: &str = "\
+Examples:
+  maelstrom-worker --remote grpc://engine.example:50051/main
+  maelstrom-worker --remote grpcs://engine.example:443 --slots 8 --property pool=large
+
+SIGTERM and Ctrl-C: takes no further actions, finishes those that run, and ends; a second one
+ends it at once. Exit codes: 0 ended as asked, 96 it cannot work as it is set up, 130 ended at once";
+
+/// Make this machine a worker of an engine that speaks the Remote Workers API
+///
+/// Runs the engine's actions, each in a container of its own.
+#[derive(Debug, Parser)]
+#[command(name = "maelstrom-worker", version, after_help = EXAMPLES, max_term_width = 110)]
+struct Arguments {
+    #[command(flatten)]
+    remote: RemoteArguments,
+
+    /// How many actions run at once (default: available processors)
+    #[arg(short = 'j', long, value_name = "N", value_parser = value::<Slots>)]
+    slots: Option<Slots>,
+
+    /// What the engine is told of this machine, for actions that want such a one; beside
+    /// `OSFamily` and `ISA`, which it is told anyway
+    #[arg(long, value_name = "KEY=VALUE", value_parser = value::<Property>)]
+    property: Vec<Property>,
+
+    /// Where inputs are kept and actions run; for one worker alone (default: maelstrom/worker
+    /// in the user's cache directory)
+    #[arg(long, value_name = "DIR", value_parser = value::<Directory>)]
+    cache_root: Option<Directory>,
+
+    /// How much is kept of inputs (default: 10 GiB)
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    cache_size: Option<ByteSize>,
+
+    /// Print all configuration values and where they come from
+    #[arg(short = 'P', long)]
+    print_config: bool,
+
+    #[command(flatten)]
+    shared: SharedArguments,
+}
+
+/// What `maelstrom-worker` is to do, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerOptions {
+    pub action: WorkerAction,
+    pub slots: usize,
+    pub properties: Vec<Property>,
+    pub cache_root: PathBuf,
+    /// In bytes.
+    pub cache_size: u64,
+    pub log_level: LogLevel,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WorkerAction {
+    /// Work for this engine.
+    Work(EngineSettings),
+    /// Print this text.
+    PrintConfig(String),
+}
+
+impl WorkerOptions {
+    /// As this process was called.
+    pub fn of_process() -> Result<Self, CommandLineError> {
+        Self::parse(std::env::args_os(), &Surroundings::of_process())
+    }
+
+    /// Reads a command line, the program's name included.
+    pub fn parse(
+        words: impl IntoIterator<Item = OsString>,
+        surroundings: &Surroundings,
+    ) -> Result<Self, CommandLineError> {
+        let arguments = Arguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+        let file = ConfigFile::from_option(arguments.shared.config_file);
+        let mut values = Values::read(&PROGRAM, surroundings, &file)?;
+        let engine = arguments.remote.decide(&mut values)?;
+        let slots = values.take(
+            "slots",
+            given("--slots", arguments.slots),
+            Slots(surroundings.cpus),
+        )?;
+        let properties = values.take(
+            "property",
+            given("--property", List::given(arguments.property)),
+            List::default(),
+        )?;
+        let cache_root = values.take(
+            "cache-root",
+            given("--cache-root", arguments.cache_root),
+            Directory(surroundings.user_cache().join("worker")),
+        )?;
+        let cache_size = values.take(
+            "cache-size",
+            given("--cache-size", arguments.cache_size),
+            ByteSize(10 << 30),
+        )?;
+        let log_level = values.take(
+            "log-level",
+            given("--log-level", arguments.shared.log_level),
+            LogLevel::Info,
+        )?;
+        let text = values.finish()?;
+        let action = if arguments.print_config {
+            WorkerAction::PrintConfig(text)
+        } else {
+            WorkerAction::Work(engine.ok_or_else(no_engine)?)
+        };
+        Ok(Self {
+            action,
+            slots: slots.value.0.get() as usize,
+            properties: properties.value.0,
+            cache_root: cache_root.value.0,
+            cache_size: cache_size.value.0,
+            log_level: log_level.value,
+        })
+    }
+}
+
+fn no_engine() -> CommandLineError {
+    CommandLineError::Usage(Arguments::command().error(
+        ErrorKind::MissingRequiredArgument,
+        "no engine is named: add --remote grpc://HOST:PORT/INSTANCE, or set `remote` in the \
+         configuration",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::num::NonZeroU32;
+
+    fn parse(
+        words: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<WorkerOptions, CommandLineError> {
+        let none = [("XDG_CONFIG_DIRS", "/nonexistent"), ("HOME", "/home/me")];
+        let variables = none.iter().chain(variables);
+        let surroundings = Surroundings {
+            variables: variables
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            cpus: NonZeroU32::new(3).unwrap(),
+        };
+        let words = ["maelstrom-worker"].iter().chain(words).map(Into::into);
+        WorkerOptions::parse(words, &surroundings)
+    }
+
+    #[test]
+    fn an_engine_is_all_that_a_worker_must_be_told() {
+        let options = parse(&["--remote", "grpc://engine:50051/main"], &[]).unwrap();
+        assert_eq!(options.slots, 3);
+        assert_eq!(
+            options.cache_root,
+            PathBuf::from("/home/me/.cache/maelstrom/worker")
+        );
+        let error = parse(&[], &[]).unwrap_err().to_string();
+        assert!(error.contains("add --remote grpc://HOST:PORT"), "{error}");
+    }
+
+    #[test]
+    fn a_worker_has_its_own_variables_and_shares_others() {
+        let variables = [
+            ("MAELSTROM_REMOTE", "grpc://shared:1"),
+            ("MAELSTROM_WORKER_SLOTS", "7"),
+            ("MAELSTROM_WORKER_PROPERTY", "pool=a\nrack=b"),
+        ];
+        let options = parse(&[], &variables).unwrap();
+        assert_eq!(options.slots, 7);
+        assert_eq!(options.properties.len(), 2);
+        let WorkerAction::Work(engine) = options.action else {
+            panic!("{options:?}")
+        };
+        assert_eq!(engine.endpoint.host, "shared");
+    }
+
+    #[test]
+    fn a_wrong_endpoint_says_what_to_write() {
+        let error = parse(&["--remote", "engine:50051"], &[]).unwrap_err();
+        let error = error.to_string();
+        assert!(error.contains("write `grpc://`"), "{error}");
+    }
+}

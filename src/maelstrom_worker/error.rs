@@ -1,0 +1,89 @@
+//! Why an action, or the whole worker, does not work.
+
+use crate::container::LauncherError;
+use crate::engine::{EngineError, Problem, missing_blobs, rpc};
+use crate::store::Digest;
+use std::io;
+use std::path::{Path, PathBuf};
+use tonic::Code;
+
+#[derive(Debug, thiserror::Error)]
+pub enum WorkError {
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    #[error("failed to {verb} {}: {error}", path.display())]
+    Local {
+        verb: &'static str,
+        path: PathBuf,
+        error: io::Error,
+    },
+    #[error(
+        "{} is the cache of another worker that runs; give this one its own by `cache-root`",
+        .0.display()
+    )]
+    CacheInUse(PathBuf),
+    #[error("failed to make a container: {}", crate::process::error_chain(.0))]
+    Container(#[from] LauncherError),
+    /// The action does not make sense; what is wrong with it.
+    #[error("{0}")]
+    BadAction(String),
+    #[error("{0} was changed in the cache by another action")]
+    Altered(Digest),
+    #[error("the worker is ending")]
+    Ending,
+}
+
+impl WorkError {
+    pub fn local(verb: &'static str, path: &Path, error: io::Error) -> Self {
+        Self::Local {
+            verb,
+            path: path.to_owned(),
+            error,
+        }
+    }
+
+    /// Whether it is this machine that cannot, so that the next action would fare no better.
+    pub fn is_of_machine(&self) -> bool {
+        matches!(self, Self::Local { .. } | Self::Container(_))
+            || matches!(self, Self::Engine(error) if matches!(error.problem, Problem::Local { .. }))
+    }
+
+    /// What the engine is told. `UNAVAILABLE` and `INTERNAL` have it try another worker.
+    pub fn status(&self) -> rpc::Status {
+        let code = match self {
+            Self::Engine(EngineError {
+                problem: Problem::Missing(digests),
+                ..
+            }) => return missing_blobs(digests),
+            Self::BadAction(_) => Code::InvalidArgument,
+            Self::Engine(error) => match error.problem.code() {
+                Some(Code::InvalidArgument) => Code::InvalidArgument,
+                _ => Code::Unavailable,
+            },
+            // A full disk, mostly: another machine may have room.
+            Self::Local { .. } | Self::Altered(_) | Self::CacheInUse(_) | Self::Ending => {
+                Code::Unavailable
+            }
+            Self::Container(_) => Code::Internal,
+        };
+        rpc::Status {
+            code: code as i32,
+            message: self.to_string(),
+            details: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_asks_for_another_worker_and_a_wrong_action_does_not() {
+        let full = io::Error::from(io::ErrorKind::StorageFull);
+        let full = WorkError::local("stage", Path::new("/x"), full).status();
+        assert_eq!(full.code, Code::Unavailable as i32);
+        let wrong = WorkError::BadAction("no command".to_owned()).status();
+        assert_eq!(wrong.code, Code::InvalidArgument as i32);
+    }
+}

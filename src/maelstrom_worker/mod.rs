@@ -1,0 +1,141 @@
+//! `maelstrom-worker`: makes a machine a worker of an engine that speaks the Remote Workers API.
+//!
+//! Who is who:
+//!
+//! - [`session`] talks to the engine: leases come, results go;
+//! - [`action`] runs what a lease holds, with the input root from [`staging`], which links
+//!   blobs of the [`cache`], in a container of [`sandbox`], and sends its [`outputs`];
+//! - blobs come and go by the room `engine`.
+//!
+//! All is done on one thread, beside hashing, unpacking and the file system. A worker that is
+//! killed leaves no process behind: each action is in a pid namespace whose first process ends
+//! with the worker's end of a socket.
+
+mod action;
+mod cache;
+pub mod command_line;
+mod error;
+mod outputs;
+mod sandbox;
+mod session;
+mod staging;
+
+use crate::engine::{Backoff, Engine, EngineError, EngineSettings};
+use crate::process::{ExitCode, Interrupts, start_log, to_stderr};
+use action::Bench;
+use cache::Cache;
+use command_line::{WorkerAction, WorkerOptions};
+use error::WorkError;
+use sandbox::Sandbox;
+use session::Session;
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Does what the options say.
+pub fn run(options: &WorkerOptions) -> ExitCode {
+    let settings = match &options.action {
+        WorkerAction::PrintConfig(text) => {
+            print!("{text}");
+            return ExitCode::Success;
+        }
+        WorkerAction::Work(settings) => settings,
+    };
+    start_log(options.log_level.level());
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    let worked = match runtime {
+        Ok(runtime) => {
+            let local = tokio::task::LocalSet::new();
+            let worked = local.block_on(&runtime, work(options, settings));
+            // A thread may be in the middle of a long file.
+            runtime.shutdown_background();
+            worked
+        }
+        Err(error) => Err(StartError::Machine(error)),
+    };
+    match worked {
+        Ok(()) => ExitCode::Success,
+        Err(error) => {
+            to_stderr(format_args!("error: {error}"));
+            ExitCode::SetUp
+        }
+    }
+}
+
+/// Why a worker does not work at all.
+#[derive(Debug, thiserror::Error)]
+enum StartError {
+    #[error("failed to start: {0}")]
+    Machine(#[from] io::Error),
+    #[error(transparent)]
+    Work(#[from] WorkError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), StartError> {
+    let mut interrupts = Interrupts::watch()?;
+    let cache = Arc::new(Cache::open(&options.cache_root, options.cache_size)?);
+    let sandbox = Sandbox::new(&cache.root().join("base"), options.slots)?;
+    sandbox.try_out().await?;
+    let bot = bot_id(cache.root())?;
+    let engine = tokio::select! {
+        engine = reach(settings) => engine?,
+        _ = interrupts.next() => return Ok(()),
+    };
+    tracing::info!(
+        "{bot} works for {}, {} actions at once, in {}",
+        engine.endpoint(),
+        options.slots,
+        cache.root().display()
+    );
+    let bench = Bench {
+        engine,
+        cache,
+        sandbox,
+        worker: bot.clone(),
+    };
+    let session = Session::new(bench, &bot, options.slots, &options.properties);
+    session.serve(&mut interrupts).await;
+    tracing::info!("ended");
+    Ok(())
+}
+
+/// Reaches the engine, which may start after its workers. What time does not heal is an error.
+async fn reach(settings: &EngineSettings) -> Result<Engine, EngineError> {
+    let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
+    loop {
+        match Engine::connect(settings).await {
+            Err(error) if error.problem.may_pass() => {
+                let wait = backoff.wait();
+                tracing::warn!("{error}; trying again in {} ms", wait.as_millis());
+                tokio::time::sleep(wait).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+/// What the engine knows this worker by: the machine's name and something that stays with the
+/// cache, of which there is one for each worker. So a worker that was killed and started again is
+/// seen to be the same, and what it had is run again at once.
+fn bot_id(cache: &Path) -> Result<String, WorkError> {
+    let path = cache.join("bot-id");
+    if let Ok(id) = fs::read_to_string(&path)
+        && !id.trim().is_empty()
+    {
+        return Ok(id.trim().to_owned());
+    }
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    let id = format!(
+        "{}-{}",
+        host.to_string_lossy(),
+        crate::engine::random_word()
+    );
+    fs::write(&path, &id).map_err(|error| WorkError::local("write", &path, error))?;
+    Ok(id)
+}

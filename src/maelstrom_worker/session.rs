@@ -1,0 +1,385 @@
+//! The conversation with the engine: leases come, results go.
+//!
+//! The engine knows a worker as a *bot*, and talks to it in a *session*. Each update carries all
+//! leases that the worker has, and is answered with all that it should have: a new one is an
+//! action to run, one that is gone was cancelled. The engine holds an update back while there is
+//! nothing new and room for more. So a worker
+//!
+//! - that is idle asks, and is answered when there is work;
+//! - that runs something asks for an answer at once, every second, to see what was cancelled,
+//!   and in between as the idle one if it has room;
+//! - that has a result breaks off what it asks, and says so.
+//!
+//! An answer that was lost does no harm: the update says by its version which answer was the last,
+//! and the engine repeats what came after. After any trouble it is sent again, ever more slowly,
+//! while actions go on. A worker whose machine fails (its disk is full) takes nothing for a while:
+//! it would only have the engine's attempts come to nothing. If the engine no longer knows the session, all of it is given up.
+
+use super::action::{Bench, Finished};
+use super::error::WorkError;
+use crate::config::Property;
+use crate::engine::{Backoff, ISA, OS_FAMILY, Problem};
+use crate::process::{Interrupts, end_at_next};
+use googleapis_tonic_google_devtools_remoteworkers_v1test2::google::devtools::remoteworkers::v1test2 as rwapi;
+use prost::Message;
+use rwapi::bots_client::BotsClient;
+use rwapi::{
+    BotSession, BotStatus, CreateBotSessionRequest, Device, Lease, LeaseState,
+    UpdateBotSessionRequest, Worker, device, worker,
+};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::rc::Rc;
+use std::time::Duration;
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::Instant;
+use tonic::{Code, Request};
+
+/// How long an idle worker lets the engine wait for work; engines have shorter limits.
+const LONG: Duration = Duration::from_secs(30);
+
+/// A deadline so short that an engine answers at once, and long enough for a busy one.
+const SHORT: Duration = Duration::from_millis(3500);
+
+/// How often a worker that runs something asks what was cancelled.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// How long actions may go on when the worker is to end.
+const GRACE: Duration = Duration::from_secs(300);
+
+pub struct Session {
+    bench: Rc<Bench>,
+    capacity: usize,
+    /// What the engine calls it; empty: it does not know this worker yet.
+    bot: BotSession,
+    leases: BTreeMap<String, Lease>,
+    running: JoinSet<(String, Finished)>,
+    aborts: HashMap<String, AbortHandle>,
+    backoff: Backoff,
+    /// Not to be sent before.
+    pause: Instant,
+    /// When to ask what was cancelled.
+    check: Instant,
+    /// Until when the machine counts as ill.
+    ill: Option<Instant>,
+    /// How long it does if it fails once more.
+    illness: Backoff,
+    /// When the worker was told to end.
+    ending: Option<Instant>,
+}
+
+/// What happens next.
+enum Event {
+    Finished(String, Box<Finished>),
+    Answer(Box<Result<BotSession, Problem>>),
+    Interrupted,
+    /// It is time to ask what was cancelled, or to give up.
+    Time,
+}
+
+impl Session {
+    pub fn new(bench: Bench, bot_id: &str, capacity: usize, properties: &[Property]) -> Self {
+        Self {
+            bench: Rc::new(bench),
+            capacity,
+            bot: BotSession {
+                bot_id: bot_id.to_owned(),
+                status: BotStatus::Ok.into(),
+                worker: Some(describe(capacity, properties)),
+                ..BotSession::default()
+            },
+            leases: BTreeMap::new(),
+            running: JoinSet::new(),
+            aborts: HashMap::new(),
+            backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10)),
+            pause: Instant::now(),
+            check: Instant::now(),
+            ill: None,
+            illness: new_illness(),
+            ending: None,
+        }
+    }
+
+    /// Works until it is told to end, and has finished what it had. To be run in a `LocalSet`.
+    pub async fn serve(mut self, interrupts: &mut Interrupts) {
+        while self.ending.is_none() || !self.leases.is_empty() {
+            match self.next(interrupts).await {
+                Event::Finished(id, finished) => self.finish(&id, &finished),
+                Event::Answer(answer) => match *answer {
+                    Ok(answer) => self.follow(answer),
+                    Err(problem) => self.recover(&problem),
+                },
+                Event::Interrupted => self.end(),
+                Event::Time => self.check = Instant::now(),
+            }
+            if self.ending.is_some_and(|since| since.elapsed() > GRACE) {
+                self.hand_back();
+            }
+        }
+        if !self.bot.name.is_empty() {
+            self.bot.status = BotStatus::BotTerminating.into();
+            // The engine finds out by itself, if later.
+            let _ = self.update(SHORT).await;
+        }
+    }
+
+    async fn next(&mut self, interrupts: &mut Interrupts) -> Event {
+        let now = Instant::now();
+        if self.ill.is_some_and(|until| now >= until) {
+            self.ill = None;
+        }
+        let is_well = self.ill.is_none() && self.ending.is_none();
+        let status = if is_well {
+            BotStatus::Ok
+        } else {
+            BotStatus::Unhealthy
+        };
+        self.bot.status = status.into();
+        let is_idle = self.aborts.is_empty();
+        let is_news = self.aborts.len() < self.leases.len();
+        // An engine does not hold back updates of who takes nothing.
+        let is_full = self.leases.len() >= self.capacity || !is_well;
+        let (pause, deadline, until) = if is_news || (!is_idle && now >= self.check) {
+            (self.pause, SHORT, None)
+        } else if is_full {
+            (self.check.max(self.pause), SHORT, None)
+        } else if is_idle {
+            (self.pause, LONG, None)
+        } else {
+            (self.pause, LONG, Some(self.check.max(self.pause)))
+        };
+        // Polled beside `asking`, which only looks at the rest.
+        let mut running = std::mem::take(&mut self.running);
+        let asking = async {
+            tokio::time::sleep_until(pause).await;
+            if self.bot.name.is_empty() {
+                self.create().await
+            } else {
+                self.update(deadline).await
+            }
+        };
+        let until = until.or(self.ending.map(|since| since + GRACE));
+        let time = async {
+            match until {
+                Some(until) => tokio::time::sleep_until(until).await,
+                None => std::future::pending().await,
+            }
+        };
+        let event = tokio::select! {
+            Some(joined) = running.join_next(), if !running.is_empty() => match joined {
+                Ok((id, finished)) => Event::Finished(id, Box::new(finished)),
+                Err(error) if error.is_cancelled() => Event::Time,
+                Err(error) => std::panic::resume_unwind(error.into_panic()),
+            },
+            _ = interrupts.next() => Event::Interrupted,
+            answer = asking => Event::Answer(Box::new(answer)),
+            () = time => Event::Time,
+        };
+        self.running = running;
+        event
+    }
+
+    async fn create(&self) -> Result<BotSession, Problem> {
+        let engine = &self.bench.engine;
+        let mut request = Request::new(CreateBotSessionRequest {
+            parent: engine.instance().to_owned(),
+            bot_session: Some(self.bot.clone()),
+        });
+        // It may be held back as an update is, but what the worker is called is wanted now.
+        request.set_timeout(SHORT);
+        let mut bots = BotsClient::new(engine.service());
+        within(SHORT, bots.create_bot_session(request)).await
+    }
+
+    async fn update(&self, deadline: Duration) -> Result<BotSession, Problem> {
+        let session = BotSession {
+            leases: self.leases.values().cloned().collect(),
+            ..self.bot.clone()
+        };
+        let mut request = Request::new(UpdateBotSessionRequest {
+            name: session.name.clone(),
+            bot_session: Some(session),
+            ..UpdateBotSessionRequest::default()
+        });
+        request.set_timeout(deadline);
+        let mut bots = BotsClient::new(self.bench.engine.service());
+        within(deadline, bots.update_bot_session(request)).await
+    }
+
+    /// Takes on what is new, gives up what is gone.
+    fn follow(&mut self, answer: BotSession) {
+        if self.bot.name.is_empty() {
+            tracing::info!("session {} begins", answer.name);
+        }
+        self.bot.name = answer.name;
+        self.bot.version = answer.version;
+        self.backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
+        self.pause = Instant::now();
+        self.check = self.pause + CHECK;
+        // It has heard of all results that there are: others would have come before its answer.
+        let completed = i32::from(LeaseState::Completed);
+        let mut told = HashSet::new();
+        self.leases.retain(|id, lease| {
+            let is_told = lease.state == completed;
+            if is_told {
+                told.insert(id.clone());
+            }
+            !is_told
+        });
+        let wanted: BTreeMap<_, _> = answer
+            .leases
+            .into_iter()
+            .filter(|lease| lease.state != i32::from(LeaseState::Cancelled))
+            .map(|lease| (lease.id.clone(), lease))
+            .collect();
+        let gone: Vec<_> = self
+            .leases
+            .keys()
+            .filter(|id| !wanted.contains_key(*id))
+            .cloned()
+            .collect();
+        for id in gone {
+            self.abort(&id);
+            tracing::info!("lease {id} was cancelled");
+        }
+        for (id, lease) in wanted {
+            if !told.contains(&id) && !self.leases.contains_key(&id) {
+                self.take_on(id, lease);
+            }
+        }
+    }
+
+    fn take_on(&mut self, id: String, mut lease: Lease) {
+        lease.state = LeaseState::Active.into();
+        let message = lease.payload.as_ref().map(|payload| payload.value.clone());
+        self.leases.insert(id.clone(), lease);
+        if self.ending.is_some() {
+            self.finish(
+                &id,
+                &Finished::failed(&WorkError::Ending, &self.bench.worker),
+            );
+            return;
+        }
+        let bench = Rc::clone(&self.bench);
+        let name = id.clone();
+        let task = async move {
+            let finished = bench.run(&name, &message.unwrap_or_default()).await;
+            (name, finished)
+        };
+        self.aborts.insert(id, self.running.spawn_local(task));
+    }
+
+    fn finish(&mut self, id: &str, finished: &Finished) {
+        self.aborts.remove(id);
+        if finished.is_machine_ill {
+            let wait = self.illness.wait();
+            tracing::warn!("no further leases for {} s", wait.as_secs_f32());
+            self.ill = Some(Instant::now() + wait);
+        } else if finished.result.is_some() {
+            self.illness = new_illness();
+        }
+        let Some(lease) = self.leases.get_mut(id) else {
+            return;
+        };
+        lease.state = LeaseState::Completed.into();
+        // The same message in the types of another crate.
+        lease.status = Message::decode(&*finished.status.encode_to_vec()).ok();
+        lease.result = finished.result.as_ref().map(|result| prost_types::Any {
+            type_url: "type.googleapis.com/build.bazel.remote.execution.v2.ActionResult".to_owned(),
+            value: result.encode_to_vec(),
+        });
+    }
+
+    fn abort(&mut self, id: &str) {
+        self.leases.remove(id);
+        if let Some(task) = self.aborts.remove(id) {
+            task.abort();
+        }
+    }
+
+    fn recover(&mut self, problem: &Problem) {
+        let wait = self.backoff.wait();
+        self.pause = Instant::now() + wait;
+        let is_forgotten = matches!(problem.code(), Some(Code::InvalidArgument | Code::NotFound));
+        if is_forgotten && !self.bot.name.is_empty() {
+            tracing::warn!(
+                "the engine no longer knows session {} ({problem}); {} leases are given up",
+                self.bot.name,
+                self.leases.len()
+            );
+            let all: Vec<_> = self.leases.keys().cloned().collect();
+            for id in all {
+                self.abort(&id);
+            }
+            self.bot.name.clear();
+            self.bot.version.clear();
+            return;
+        }
+        tracing::warn!(
+            "{} does not answer as it should, trying again in {} ms: {problem}",
+            self.bench.engine.endpoint(),
+            wait.as_millis()
+        );
+    }
+
+    /// Takes no further leases.
+    fn end(&mut self) {
+        if self.ending.is_none() {
+            end_at_next();
+            tracing::info!("ending: {} leases are being finished", self.aborts.len());
+            self.ending = Some(Instant::now());
+        }
+    }
+
+    /// Gives what still runs to other workers.
+    fn hand_back(&mut self) {
+        let running: Vec<_> = self.aborts.keys().cloned().collect();
+        for id in running {
+            if let Some(task) = self.aborts.remove(&id) {
+                task.abort();
+            }
+            tracing::warn!("lease {id} is handed back");
+            self.finish(
+                &id,
+                &Finished::failed(&WorkError::Ending, &self.bench.worker),
+            );
+        }
+    }
+}
+
+fn new_illness() -> Backoff {
+    Backoff::new(Duration::from_secs(2), Duration::from_secs(60))
+}
+
+/// The engine's own deadline may come with a delay.
+async fn within<T>(
+    deadline: Duration,
+    call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
+) -> Result<T, Problem> {
+    match tokio::time::timeout(deadline + Duration::from_secs(2), call).await {
+        Ok(Ok(response)) => Ok(response.into_inner()),
+        Ok(Err(status)) => Err(status.into()),
+        Err(_) => Err(Problem::TimedOut(deadline)),
+    }
+}
+
+fn describe(capacity: usize, properties: &[Property]) -> Worker {
+    let builtin = [("OSFamily", OS_FAMILY), ("ISA", ISA)];
+    let is_given = |key: &str| properties.iter().any(|property| property.key == key);
+    let properties = builtin
+        .into_iter()
+        .filter(|(key, _)| !is_given(key))
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .chain(properties.iter().map(|p| (p.key.clone(), p.value.clone())))
+        .map(|(key, value)| device::Property { key, value });
+    Worker {
+        devices: vec![Device {
+            handle: "machine".to_owned(),
+            properties: properties.collect(),
+        }],
+        configs: vec![worker::Config {
+            key: "capacity".to_owned(),
+            value: capacity.to_string(),
+        }],
+        ..Worker::default()
+    }
+}

@@ -1,0 +1,9 @@
+//! From a test case and its directives to a job, and what the outcome of the job means.
+
+mod case;
+pub mod hints;
+mod test_container;
+pub mod verdict;
+
+pub use case::{Case, subject, view};
+pub use test_container::ContainerBuilder;
