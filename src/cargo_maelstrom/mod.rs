@@ -17,7 +17,7 @@ mod selector;
 mod started;
 
 use crate::cargo::{CargoError, Stderr};
-use crate::config::{CacheResults, Color, NoTests};
+use crate::config::{CacheResults, Color, NoTests, Ui};
 use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
 use crate::engine::{Engine, EngineError};
@@ -25,7 +25,7 @@ use crate::executor::remote::{RemoteError, RemoteExecutor};
 use crate::executor::{Executors, KnownOutcomes, LocalExecutor};
 use crate::filter::PatternError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
-use crate::report::{self, Cancellation, ColorChoice, Event, Reporter, Ui};
+use crate::report::{self, Cancellation, Event, Reporter};
 use crate::schedule::history::HistoryError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
@@ -384,14 +384,12 @@ fn is_meant_as_pattern(filter: &str) -> bool {
 fn report_settings(options: &Options, list_only: bool) -> report::Settings {
     let ui = match options.settings.ui.value {
         _ if list_only => Ui::Quiet,
-        crate::config::Ui::Auto => Ui::Auto,
-        crate::config::Ui::Fancy => Ui::Fancy,
-        crate::config::Ui::Simple => Ui::Simple,
-        crate::config::Ui::Quiet => Ui::Quiet,
+        ui => ui,
     };
     report::Settings {
         ui,
         paint: paint(options),
+        verbose: options.verbose > 0,
         json: options.message_format == MessageFormat::Json && !list_only,
         show_output: options.settings.show_output.value,
         nocapture: options.no_capture,
@@ -404,10 +402,5 @@ fn paint(options: &Options) -> report::Paint {
 }
 
 fn resolve_paint(color: Color, stream: &impl io::IsTerminal) -> report::Paint {
-    let choice = match color {
-        Color::Auto => ColorChoice::Auto,
-        Color::Always => ColorChoice::Always,
-        Color::Never => ColorChoice::Never,
-    };
-    choice.resolve(stream.is_terminal(), |name| std::env::var(name).ok())
+    report::Paint::resolve(color, stream.is_terminal(), |name| std::env::var(name).ok())
 }

@@ -4,9 +4,7 @@
 //! Knows nothing of how the binary is run.
 
 mod cache;
-mod case;
 mod parse;
 
 pub use cache::{decode, encode};
-pub use case::TestCase;
 pub use parse::{Listed, Listing, ListingError, merge, parse};

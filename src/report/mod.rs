@@ -26,15 +26,14 @@ mod units;
 pub use download_line::DownloadLine;
 pub use event::{Binary, Case, Event, Repeat, TestId};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
-pub use terminal::{ColorChoice, Paint, Role, UnknownColorChoice};
+pub use terminal::{Paint, Role};
 
+use crate::config::Ui;
 use fancy::Fancy;
 use json::Json;
 use narrator::{Detail, Narrator};
 use plain::Plain;
-use std::fmt;
 use std::io::{self, IsTerminal};
-use std::str::FromStr;
 use std::time::Duration;
 use terminal::Screen;
 
@@ -67,6 +66,8 @@ pub struct Settings {
     pub paint: Paint,
     /// Also report to programs (`--message-format json`).
     pub json: bool,
+    /// Also name every test that passes where progress is drawn.
+    pub verbose: bool,
     /// Also show the output of tests that passed.
     pub show_output: bool,
     /// Tests' output is shown as it comes.
@@ -90,7 +91,11 @@ pub fn reporter(settings: &Settings) -> Box<dyn Reporter> {
     };
     let human: Box<dyn Reporter> = match settings.ui {
         Ui::Auto | Ui::Fancy if can_draw => {
-            let narrator = narrator(Detail::Remarkable);
+            let detail = match settings.verbose {
+                true => Detail::Everything,
+                false => Detail::Remarkable,
+            };
+            let narrator = narrator(detail);
             Box::new(Fancy::new(narrator, settings.paint, Screen::stderr()))
         }
         Ui::Auto | Ui::Fancy | Ui::Simple => {
@@ -126,67 +131,5 @@ impl Reporter for Both {
     fn finish(&mut self) -> io::Result<()> {
         let first = self.0.finish();
         self.1.finish().and(first)
-    }
-}
-
-/// How a run is shown to people: what `--ui` says.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Ui {
-    /// [`Fancy`](Self::Fancy) on a terminal, else [`Simple`](Self::Simple).
-    #[default]
-    Auto,
-    /// Draws progress; without a terminal to draw on, the same as
-    /// [`Simple`](Self::Simple).
-    Fancy,
-    /// A line for each test.
-    Simple,
-    /// Failures and the summary.
-    Quiet,
-}
-
-impl Ui {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Auto => "auto",
-            Self::Fancy => "fancy",
-            Self::Simple => "simple",
-            Self::Quiet => "quiet",
-        }
-    }
-}
-
-impl fmt::Display for Ui {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl FromStr for Ui {
-    type Err = UnknownUi;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        [Self::Auto, Self::Fancy, Self::Simple, Self::Quiet]
-            .into_iter()
-            .find(|ui| ui.as_str() == text)
-            .ok_or_else(|| UnknownUi(text.to_owned()))
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not one of auto, fancy, simple, quiet")]
-pub struct UnknownUi(String);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_unknown_ui_names_the_known_ones() {
-        assert_eq!("quiet".parse::<Ui>().unwrap(), Ui::Quiet);
-        let error = "loud".parse::<Ui>().unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "`loud` is not one of auto, fancy, simple, quiet"
-        );
     }
 }

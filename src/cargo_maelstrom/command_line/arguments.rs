@@ -191,7 +191,7 @@ pub struct Showing {
     #[arg(short, long, conflicts_with = "ui")]
     pub quiet: bool,
 
-    /// Say more; Cargo's --verbose too
+    /// Name every test that passes on a terminal too, and Cargo's --verbose
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 

@@ -4,7 +4,7 @@
 mod paint;
 mod screen;
 
-pub use paint::{ColorChoice, Paint, Role, UnknownColorChoice};
+pub use paint::{Paint, Role};
 pub use screen::{Screen, Size};
 
 #[cfg(test)]
