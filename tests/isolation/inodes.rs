@@ -1,8 +1,9 @@
 //! Device and inode numbers: what programs go by that tell whether two paths lead to one file, or
 //! whether a directory lies on another file system.
 
-use crate::fixture::{Slot, inside};
+use crate::fixture::{Slot, bind, inside, skip};
 use maelstrom::container::Root;
+use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
@@ -30,9 +31,8 @@ fn on_the_device_of(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Two layers: files, a directory that is in both, and a file with two names.
-fn with_layers() -> Slot {
-    let slot = Slot::start();
+/// Adds two layers: files, a directory that is in both, and a file with two names.
+fn with_layers(slot: Slot) -> Slot {
     let below = slot.add_layer("below").join("layer");
     fs::create_dir_all(below.join("directory/inner")).unwrap();
     for file in ["file", "other", "directory/file", "directory/inner/file"] {
@@ -46,7 +46,7 @@ fn with_layers() -> Slot {
 }
 
 fn plays_in(root: &Root<String>) {
-    let mut slot = with_layers();
+    let mut slot = with_layers(Slot::start());
     for user in [1000, 0] {
         let job = slot.job("job").user(user).root(root.clone());
         job.layer("below").layer("above").run().succeeds();
@@ -97,7 +97,9 @@ fn names_that_are_hard_links_are_told_from_names_that_are_not() {
         }
         names.retain(|_, paths| paths.len() > 1);
         let mut linked: Vec<_> = names.into_values().collect();
-        linked.iter_mut().for_each(|paths| paths.sort());
+        for paths in &mut linked {
+            paths.sort();
+        }
         linked.sort();
         let paths = |names: [&str; 2]| names.map(PathBuf::from).to_vec();
         assert_eq!(
@@ -180,4 +182,36 @@ fn what_cannot_be_written_and_what_is_in_memory_has_one_device_number() {
         }
     });
     plays_in(&Root::ReadOnly);
+}
+
+#[test]
+fn a_root_that_is_kept_beside_its_layers_has_one_device_number() {
+    inside("job", || {
+        let open = File::open("/layer/file").unwrap();
+        fs::write("/layer/file", "changed").unwrap();
+        let open = open.metadata().unwrap();
+        assert_eq!(identity("/layer/file"), (open.dev(), open.ino()));
+        fs::create_dir("/layer/new").unwrap();
+        fs::write("/layer/new/file", "").unwrap();
+        let found = on_the_device_of(Path::new("/layer"));
+        assert!(found.contains(&"/layer/new/file".into()), "{found:?}");
+        for path in found {
+            assert_eq!(identity(&path).0, identity("/").0, "{}", path.display());
+        }
+    });
+    if statfs(&std::env::temp_dir()).unwrap().filesystem_type() == OVERLAYFS_SUPER_MAGIC {
+        return skip("needs a directory for temporary files that is not in an overlay");
+    }
+    let host = tempfile::tempdir().unwrap();
+    for directory in ["upper", "work"] {
+        fs::create_dir(host.path().join(directory)).unwrap();
+    }
+    let mut slot = with_layers(Slot::with_binds(&[bind(host.path(), false)]));
+    let root = Root::Local {
+        bind: 0,
+        upper: "upper".to_owned(),
+        work: "work".to_owned(),
+    };
+    let job = slot.job("job").root(root);
+    job.layer("below").layer("above").run().succeeds();
 }
