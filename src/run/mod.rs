@@ -302,7 +302,8 @@ async fn conduct(
     executors.settle().await;
     let (mut ending, mut history) = ended?;
     if !list_only {
-        if let Some(note) = doctests::note(options, &preparation.packages) {
+        let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
+        if let Some(note) = doctests::note(options, &preparation.packages).filter(|_| has_built) {
             ending.summary.notes.push(note);
         }
         // The results stand, whatever becomes of what the next run could learn.
