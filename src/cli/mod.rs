@@ -10,6 +10,7 @@ mod cargo_arguments;
 mod cluster;
 mod error;
 mod exit_code;
+mod foreign;
 mod habits;
 mod images;
 mod jobs;
@@ -72,7 +73,7 @@ impl Request {
         }
         let matches = Arguments::command()
             .try_get_matches_from(words)
-            .map_err(CliError::Usage)?;
+            .map_err(CliError::of_parser)?;
         Ok(Self::Test(Box::new(Options::new(&matches, surroundings)?)))
     }
 }
