@@ -29,6 +29,7 @@ pub use event::{Binary, Case, Event, Repeat, TestId};
 pub use lines::{to_stderr, to_stdout};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
 pub use terminal::{ColorChoice, Paint, Role, UnknownColorChoice};
+pub use units::Count;
 
 use fancy::Fancy;
 use json::Json;
