@@ -78,6 +78,7 @@ pub mod spec;      // what a job is
 pub mod layer;     // from layer specs to trees in the store
 pub mod image;     // container images: what they are called, where they are, what is in them
 pub mod store;     // content by digest, on disk
+pub mod cachedir;  // which directories are caches, and which are refused
 pub mod engine;    // a client of the Remote Execution API
 pub mod schedule;  // what runs next, and what is remembered for that
 pub mod executor;  // from a job to its outcome
