@@ -85,6 +85,7 @@ pub mod image;            // container images: what they are called, where they 
 pub mod engine;           // a client of the Remote Execution API
 pub mod container;        // namespaces, mounts, system calls
 pub mod store;            // content by digest, on disk
+pub mod cachedir;         // which directories are caches, and which are refused
 pub mod filter;           // the pattern language
 pub mod spec;             // what a job is
 pub mod config;           // configuration values and where they come from

@@ -229,7 +229,12 @@ fn forest_without_its_cache_nothing_is_known() {
     needs_containers!();
     let project = Project::own("forest");
     project.events(&[AUTO, "-p=sun"]).exits(0);
-    fs::remove_dir_all(project.target.join("maelstrom/cache/values/outcomes-1")).unwrap();
+    fs::remove_dir_all(
+        project
+            .target
+            .join("maelstrom/cache/store/values/outcomes-1"),
+    )
+    .unwrap();
     let forgotten = project.events(&[AUTO, "-p=sun"]).exits(0);
     assert_eq!(forgotten.ran().len(), 1, "{forgotten}");
 }

@@ -68,7 +68,9 @@ impl Project {
 
     /// Nothing that a client was making is left.
     fn assert_no_temporary_files(&self) {
-        let left: Vec<_> = fs::read_dir(self.path("cache/tmp")).unwrap().collect();
+        let left: Vec<_> = fs::read_dir(self.path("cache/store/tmp"))
+            .unwrap()
+            .collect();
         assert!(left.is_empty(), "{left:?}");
     }
 }
@@ -293,7 +295,7 @@ fn a_command_layer_that_was_interrupted_is_made_anew() {
         let mut child = project.start(std::slice::from_ref(&job));
         project.wait_for("shared/started");
         // What it makes may be set-uid for a while.
-        for entry in fs::read_dir(project.path("cache/tmp")).unwrap() {
+        for entry in fs::read_dir(project.path("cache/store/tmp")).unwrap() {
             let mode = entry.unwrap().metadata().unwrap().permissions().mode();
             assert_eq!(mode & 0o777, 0o700);
         }
@@ -325,11 +327,14 @@ fn a_cache_of_another_format_with_a_killed_command_in_it_is_made_anew() {
     project.wait_for("shared/started");
     child.kill().unwrap();
     child.wait().unwrap();
-    fs::write(project.path("cache/version"), "maelstrom store 0\n").unwrap();
+    let mark = project.path("cache/store/maelstrom-cache");
+    fs::write(mark, "maelstrom store 3\n").unwrap();
     fs::write(project.path("shared/again"), "").unwrap();
     let output = project.run(&[job]);
     assert!(output.status.success(), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stdout), "done\n");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("(maelstrom store 3)"), "{said}");
 }
 
 #[test]
@@ -352,7 +357,7 @@ fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
         let output = project.run(&[job(&layers, "test -e /directory/file && echo there")]);
         let there = String::from_utf8_lossy(&output.stdout) == "there\n";
         assert_eq!(there, kind == "on top", "{command}: {output:?}");
-        let values = project.path("cache/values/command-2");
+        let values = project.path("cache/store/values/command-2");
         let value = fs::read_dir(values).unwrap().next().unwrap().unwrap();
         let value = fs::read(value.path()).unwrap();
         let is_kind = |kind: &str| {

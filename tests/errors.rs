@@ -539,7 +539,7 @@ fn plain_a_target_directory_that_is_read_only_is_named() {
     project.maelstrom(&["--no-run"]).exits(0);
     let run = read_only(&project.target, &project, &["-q"]).unwrap();
     run.exits(96).says(
-        "error: cannot write to the store <target>/maelstrom/cache: Read-only file system (os error \
+        "error: cannot write to the store <target>/maelstrom/cache/store: Read-only file system (os error \
          30); make the directory writable for this user, remove it if another user made it, or \
          choose another place for it\n",
     );

@@ -54,6 +54,7 @@ fn shop_without_a_terminal_each_test_gets_a_line() {
     Ran 0 tests in 0.00s
         1 ignored
 
+    note: the selected test is marked as ignored in its source; `--ignored` runs ignored tests, `--include-ignored` all tests
     note: doctests were not run; `cargo maelstrom --doc` runs them
     ");
     assert_eq!(run.stdout, "", "stdout is for what was asked for");

@@ -374,7 +374,10 @@ fn shop_a_pattern_that_no_package_can_match_builds_nothing() {
     let run = project
         .maelstrom(&["-i", "package.equals(shop-cor)"])
         .exits(4);
-    insta::assert_snapshot!(run.stable, @"error: no package of the workspace matches the include patterns; `--no-tests pass` makes that a success");
+    insta::assert_snapshot!(run.stable, @r"
+    hint: `package.equals(shop-cor)` matches none of 4 packages; similar: `shop-core`
+    error: no package of the workspace matches the include patterns; `--no-tests pass` makes that a success
+    ");
     assert!(!project.target.join("debug").exists());
 }
 
@@ -427,23 +430,103 @@ fn shop_that_nothing_is_selected_is_an_error_unless_it_is_not() {
     No tests to run
 
     note: doctests were not run; `cargo maelstrom --doc` runs them
+    note: no test has `no_such_test` in its name; 22 test names were compared, such as `can_run_its_own_binary`
+    hint: `cargo maelstrom --list` prints the names of tests
     error: no tests were run; `--no-tests pass` makes that a success
     ");
     project
         .maelstrom(&[&nothing[..], &["--no-tests", "pass"]].concat())
         .exits(0)
-        .does_not_say("warning");
+        .does_not_say("warning")
+        .does_not_say("note: no test");
     project
         .maelstrom(&[&nothing[..], &["--no-tests=warn"]].concat())
         .exits(0)
         .says("warning: no tests were run");
-    project
-        .maelstrom(&[&nothing[..], &["--list"]].concat())
-        .exits(0);
+    let list = project.maelstrom(&[&nothing[..], &["--list"]].concat());
+    list.exits(0).says("note: no test has `no_such_test`");
     project
         .maelstrom(&["-p", "shop-core", "name.equals(sums)"])
         .exits(4)
         .says("note: `name.equals(sums)` was taken as part of a test's name; `--include 'name.equals(sums)'` takes it as a pattern");
+}
+
+/// What is said of a run with these arguments, from the first remark on.
+fn remarks(project: &Project, arguments: &[&str], code: i32) -> String {
+    let run = project.maelstrom(arguments).exits(code);
+    let lines = run.stable.lines();
+    let remarks = lines.filter(|line| line.starts_with("note:") || line.starts_with("hint:"));
+    let remarks = remarks.filter(|line| !line.contains("doctests"));
+    remarks.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn shop_a_filter_that_selects_nothing_is_told_what_is_near() {
+    let project = Project::shared("shop");
+    let remarks = |arguments: &[&str]| remarks(&project, arguments, 4);
+    insta::assert_snapshot!(remarks(&["surrounding"]), @r"
+    note: no test has `surrounding` in its name; 28 test names were compared, such as `can_run_its_own_binary`
+    hint: `surroundings` is a test target: `--test surroundings` runs its tests
+    ");
+    insta::assert_snapshot!(remarks(&["shop-extra"]), @r"
+    note: no test has `shop-extra` in its name; 28 test names were compared, such as `can_run_its_own_binary`
+    hint: `shop-extra` is a package: `-p shop-extra` runs its tests
+    ");
+    insta::assert_snapshot!(remarks(&["-p", "shop-core", "takes_inventry"]), @r"
+    note: no test has `takes_inventry` in its name; 22 test names were compared, such as `can_run_its_own_binary`
+    hint: similar test names: `tests::takes_inventory` and `tests::takes_inventory_at_night`
+    ");
+    insta::assert_snapshot!(remarks(&["-p", "shop-core", "-i", "name.contains(takes_inventry)"]), @r"
+    note: no test matches `name.contains(takes_inventry)`; 22 tests were compared, such as `shop-core test/surroundings can_run_its_own_binary`
+    hint: `name.contains(takes_inventry)` matches none of 22 test names; similar: `tests::takes_inventory` and `tests::takes_inventory_at_night`
+    ");
+    insta::assert_snapshot!(remarks(&["-p", "shop-core", "-i", "test.equals(clii)"]), @r"
+    note: no test matches `test.equals(clii)`; none of 6 test binaries can have one
+    hint: `test.equals(clii)` matches none of 5 targets of that kind; similar: `cli`
+    ");
+    insta::assert_snapshot!(remarks(&["--print-spec", "test.equals(clii)"]), @r"
+    note: no test matches `test.equals(clii)`; none of 11 test binaries can have one
+    hint: `test.equals(clii)` matches none of 5 targets of that kind; similar: `cli`
+    ");
+}
+
+#[test]
+fn shop_filters_that_leave_nothing_are_named() {
+    let project = Project::shared("shop");
+    let remarks =
+        |arguments: &[&str]| remarks(&project, &[&["-p", "shop-core"], arguments].concat(), 4);
+    insta::assert_snapshot!(remarks(&["--test", "cli", "-x", "test"]), @"note: `test` excludes the only test binary");
+    insta::assert_snapshot!(remarks(&["--test", "cli", "-x", "name.contains(a)", "-x", "all"]), @"note: `name.contains(a)` and `all` exclude the only test binary");
+    insta::assert_snapshot!(remarks(&["--test", "cli", "--", "--skip", "i", "--skip", "a"]), @"note: `--skip` with `i` and `a` leaves out all 2 tests");
+    insta::assert_snapshot!(remarks(&["--test", "cli", "--ignored"]), @r"
+    note: only ignored tests were asked for, and of 2 tests none is ignored
+    hint: without `--ignored` they run, with `--include-ignored` all tests
+    ");
+}
+
+#[test]
+fn shop_tests_that_are_all_ignored_are_told_how_they_run() {
+    let project = Project::shared("shop");
+    insta::assert_snapshot!(remarks(&project, &["-p", "shop-core", "--lib", "takes"], 0), @"note: all 2 selected tests are marked as ignored in their source; `--ignored` runs ignored tests, `--include-ignored` all tests");
+    assert_eq!(
+        remarks(&project, &["-p", "shop-core", "--lib", "tests"], 0),
+        ""
+    );
+}
+
+#[test]
+fn containers_tests_that_a_directive_ignores_are_not_told_of_options() {
+    let project = Project::shared("containers");
+    insta::assert_snapshot!(remarks(&project, &["is_ignored_here"], 0), @"note: the selected test is ignored by directives in `maelstrom-test.toml`");
+}
+
+#[test]
+fn shop_an_exclude_pattern_that_matches_nothing_is_told() {
+    let project = Project::shared("shop");
+    let arguments = ["-p", "shop-core", "--lib", "-x"];
+    let remarks = |pattern| remarks(&project, &[&arguments[..], &[pattern]].concat(), 0);
+    insta::assert_snapshot!(remarks("name.contains(take)"), @"");
+    insta::assert_snapshot!(remarks("name.contains(taeks)"), @"note: the exclude pattern `name.contains(taeks)` matches none of 6 tests; similar: `tests::takes_inventory` and `tests::takes_inventory_at_night`");
 }
 
 #[test]

@@ -12,10 +12,12 @@ mod endings;
 mod queueing;
 
 use self::batching::Waiting;
+use super::considered::Considered;
 use super::group::{Group, Ingredients};
 use super::lister::{self, ListError, Lister};
 use super::selector::Selector;
 use super::started::StartedTests;
+use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::config::CacheResults;
 use crate::directive::{Directives, TestSpec};
@@ -45,7 +47,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 
 /// What a run needs, made by the caller.
 pub struct Parts {
-    pub selector: Selector,
+    pub selector: Rc<Selector>,
     pub directives: Arc<Directives>,
     pub containers: Arc<ContainerBuilder>,
     pub lister: Lister,
@@ -102,6 +104,9 @@ pub struct Ending {
     pub summary: Summary,
     /// What a listing run found, in the order it was found.
     pub listed: Vec<Case>,
+    pub considered: Considered,
+    /// Why nothing was selected.
+    pub remarks: Vec<Remark>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -221,9 +226,12 @@ impl Conductor {
             batches_running: 0,
             uploading: false,
             waiting: Waiting::default(),
+            ending: Ending {
+                considered: Considered::new(&parts.selector),
+                ..Ending::default()
+            },
             parts,
             started: Instant::now(),
-            ending: Ending::default(),
             queue: Queue::default(),
             packs_sources: false,
             preparing: JoinSet::new(),

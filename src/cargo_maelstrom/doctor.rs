@@ -4,7 +4,7 @@ use super::command_line::DoctorOptions;
 use crate::container::doctor::{self, Check, Finding};
 use crate::process::{ExitCode, error_chain, to_stderr, to_stdout};
 use crate::report::{Paint, Role};
-use crate::store::Store;
+use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 
 /// Examines the machine and prints what was found.
@@ -69,19 +69,20 @@ fn store(options: &DoctorOptions) -> (Check, PathBuf) {
         });
     let target = std::path::absolute(&target).unwrap_or(target);
     let root = target.join("maelstrom/cache");
-    let finding = match Store::open(&root, options.settings.cache_size.value.0) {
-        Ok(_) => Finding::Good(root.display().to_string()),
-        Err(error) => Finding::Bad {
-            found: error_chain(&error),
-            remedy: "make the target directory writable, or name another with --target-dir"
-                .to_owned(),
-        },
-    };
-    let trees = root.join("trees");
-    let trees = if trees.is_dir() {
-        trees
-    } else {
-        std::env::temp_dir()
+    let elsewhere = std::env::temp_dir;
+    let (finding, trees) = match Store::open(&root, options.settings.cache_size.value.0) {
+        Ok(store) => (Finding::Good(root.display().to_string()), store.trees()),
+        Err(error @ StoreError::Refused(_)) => {
+            let found = format!("{} is in use for something else", root.display());
+            let remedy = error.to_string();
+            (Finding::Bad { found, remedy }, elsewhere())
+        }
+        Err(error) => {
+            let found = error_chain(&error);
+            let remedy = "make the target directory writable, or name another with --target-dir";
+            let remedy = remedy.to_owned();
+            (Finding::Bad { found, remedy }, elsewhere())
+        }
     };
     (
         Check {

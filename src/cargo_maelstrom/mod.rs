@@ -7,14 +7,17 @@
 
 pub mod command_line;
 mod conductor;
+mod considered;
 mod doctests;
 mod doctor;
 mod group;
 mod lister;
 mod lists;
+mod near;
 mod preparation;
 mod selector;
 mod started;
+mod unselected;
 
 use crate::cargo::{CargoError, Stderr};
 use crate::config::{CacheResults, Color, NoTests, Ui};
@@ -31,11 +34,14 @@ use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use command_line::{Action, DoctorOptions, MessageFormat, Options};
 use conductor::{Conductor, Ending, Parts, RunError, Running};
+use near::Place;
 use preparation::Preparation;
+use selector::Selector;
 use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
+use unselected::{Offer, Remark};
 
 /// Why nothing could be run. Shown to the user, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +56,7 @@ pub enum SetUpError {
         source: PatternError,
     },
     #[error("no package of the workspace matches the include patterns")]
-    NoPackageMatches,
+    NoPackageMatches(Vec<Remark>),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
@@ -105,7 +111,10 @@ pub fn run(options: &Options) -> ExitCode {
             print_error(options, &CargoError::OutsideSelection { packages });
             ExitCode::NoTests
         }
-        Err(error @ SetUpError::NoPackageMatches) => no_tests(options, &error_chain(&error)),
+        Err(SetUpError::NoPackageMatches(hints)) => {
+            let error = SetUpError::NoPackageMatches(Vec::new());
+            no_tests(options, &error_chain(&error), &hints)
+        }
         Err(error) => {
             print_error(options, &error);
             ExitCode::SetUp
@@ -266,8 +275,9 @@ async fn conduct(
         cache_results,
         list_only,
     };
+    let selector = Rc::new(preparation.selector);
     let parts = Parts {
-        selector: preparation.selector,
+        selector: selector.clone(),
         directives: preparation.directives,
         containers: preparation.containers.clone(),
         lister: lister::Lister::new(preparation.store.clone()),
@@ -294,8 +304,13 @@ async fn conduct(
     // However it ended, nothing of it is to go on elsewhere.
     executors.settle().await;
     let (mut ending, mut history) = ended?;
+    if ending.summary.cancelled.is_none() {
+        let places = Place::all_in(&preparation.workspace, &preparation.packages);
+        remark(&mut ending, &selector, places);
+    }
     if !list_only {
-        if let Some(note) = doctests::note(options, &preparation.packages) {
+        let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
+        if let Some(note) = doctests::note(options, &preparation.packages).filter(|_| has_built) {
             ending.summary.notes.push(note);
         }
         // The results stand, whatever becomes of what the next run could learn.
@@ -333,6 +348,41 @@ async fn conduct(
     Ok(ending)
 }
 
+/// Adds what people may want to know of a selection that is not as they meant it.
+fn remark(ending: &mut Ending, selector: &Selector, places: Vec<Place>) {
+    let Ending {
+        summary,
+        considered,
+        remarks,
+        ..
+    } = ending;
+    let offer = Offer {
+        tests: considered.tests(),
+        not_included: considered.not_included,
+        excluded: considered.excluded,
+        places,
+    };
+    if !considered.has_selected() {
+        *remarks = unselected::explain(&offer, selector);
+        return;
+    }
+    if summary.tally.done() == 0 && summary.tally.ignored > 0 {
+        summary.notes.push(unselected::all_ignored(
+            considered.ignored_by_source,
+            considered.ignored_by_directive,
+        ));
+    }
+    if summary.tally.errors > 0 {
+        // It may be that a binary could not be listed.
+        return;
+    }
+    for place in considered.idle_excludes().into_iter().flatten() {
+        let pattern = &selector.excludes[place];
+        let note = unselected::idle_exclude(pattern, considered.count, &offer);
+        summary.notes.push(note);
+    }
+}
+
 fn exit_code(options: &Options, ending: &Ending) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
@@ -340,25 +390,22 @@ fn exit_code(options: &Options, ending: &Ending) -> ExitCode {
         Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
         _ if options.action == Action::PrintSpec && ending.listed.is_empty() => {
-            no_tests(options, "no test matches the pattern of `--print-spec`")
+            let what = "no test matches the pattern of `--print-spec`";
+            no_tests(options, what, &ending.remarks)
         }
-        _ if options.action != Action::Run => ExitCode::Success,
-        _ if tally.selected() == 0 => no_tests(options, "no tests were run"),
+        _ if options.action != Action::Run => {
+            print_remarks(options, &ending.remarks);
+            ExitCode::Success
+        }
+        _ if tally.selected() == 0 => no_tests(options, "no tests were run", &ending.remarks),
         _ => ExitCode::Success,
     }
 }
 
 /// What it means that there was nothing to run.
-fn no_tests(options: &Options, what: &str) -> ExitCode {
+fn no_tests(options: &Options, what: &str, remarks: &[Remark]) -> ExitCode {
     let paint = paint(options);
-    let filters = &options.selection.names.filters;
-    for pattern in filters.iter().filter(|filter| is_meant_as_pattern(filter)) {
-        let label = paint.apply(report::Role::Caution, "note:");
-        to_stderr(format_args!(
-            "{label} `{pattern}` was taken as part of a test's name; `--include '{pattern}'` \
-             takes it as a pattern"
-        ));
-    }
+    print_remarks(options, remarks);
     match options.settings.no_tests.value {
         NoTests::Pass => ExitCode::Success,
         NoTests::Warn => {
@@ -376,9 +423,19 @@ fn no_tests(options: &Options, what: &str) -> ExitCode {
     }
 }
 
-/// No name of a test holds parentheses.
-fn is_meant_as_pattern(filter: &str) -> bool {
-    filter.contains('(') && filter.parse::<crate::filter::Pattern>().is_ok()
+/// Prints why nothing was selected, unless that is fine.
+fn print_remarks(options: &Options, remarks: &[Remark]) {
+    if options.settings.no_tests.value == NoTests::Pass {
+        return;
+    }
+    let paint = paint(options);
+    for remark in remarks {
+        let (role, label, text) = match remark {
+            Remark::Note(text) => (report::Role::Strong, "note:", text),
+            Remark::Hint(text) => (report::Role::Activity, "hint:", text),
+        };
+        to_stderr(format_args!("{} {text}", paint.apply(role, label)));
+    }
 }
 
 fn report_settings(options: &Options, list_only: bool) -> report::Settings {

@@ -7,7 +7,9 @@
 
 use super::SetUpError;
 use super::command_line::{Options, RawPattern, divide};
+use super::near::Place;
 use super::selector::Selector;
+use super::unselected::{self, Offer};
 use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
@@ -21,6 +23,7 @@ use std::sync::Arc;
 
 pub struct Preparation {
     pub build: Build,
+    pub workspace: Arc<Workspace>,
     pub packages: Vec<Arc<Package>>,
     pub selector: Selector,
     pub directives: Arc<Directives>,
@@ -99,7 +102,8 @@ impl Preparation {
             store,
             history,
             warnings,
-            build: build.stream(workspace),
+            build: build.stream(workspace.clone()),
+            workspace,
         })
     }
 }
@@ -216,7 +220,14 @@ fn narrow(
     match workspace.narrow(&invocation.options, matches)? {
         Narrowed::Verbatim => {}
         Narrowed::To(options) => invocation.options = options,
-        Narrowed::Nothing => return Err(SetUpError::NoPackageMatches),
+        Narrowed::Nothing => {
+            let offer = Offer {
+                places: Place::all_in(workspace, &[]),
+                ..Offer::default()
+            };
+            let hints = unselected::hints_for_patterns(includes, &offer);
+            return Err(SetUpError::NoPackageMatches(hints));
+        }
     }
     Ok(())
 }

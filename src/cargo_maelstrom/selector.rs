@@ -38,11 +38,20 @@ impl Selector {
 
     /// Whether a test case is selected, to be run or to be told as ignored.
     pub fn selects(&self, subject: &Subject<'_>, ignored: bool) -> bool {
-        let included = self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject));
-        included
-            && !self.excludes.iter().any(|p| p.matches(subject))
+        self.includes(subject)
+            && !self.excludes(subject)
             && self.names.matches(subject.name)
             && (ignored || self.ignored != RunIgnored::Only)
+    }
+
+    /// Whether an include pattern matches, or there is none.
+    pub fn includes(&self, subject: &Subject<'_>) -> bool {
+        self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject))
+    }
+
+    /// Whether an exclude pattern matches.
+    pub fn excludes(&self, subject: &Subject<'_>) -> bool {
+        self.excludes.iter().any(|p| p.matches(subject))
     }
 
     /// Whether a selected test case is run, given whether it is marked as ignored.

@@ -94,14 +94,15 @@ fn make_root(request: &Request<&CStr>) -> Result<(), StepError> {
         .map(|name| name.to_str().unwrap_or_default())
         .chain((request.lowers.len() < 2).then_some("../empty"))
         .collect();
-    let mut options = format!("lowerdir={}", lowers.join(":"));
+    // With `xino=on` or `xino=auto`, which may be the kernel's default, each mount adds a line to
+    // the kernel's log. Without it the device numbers of files differ from those of directories if
+    // the upper directory is on another file system than the layers.
+    let mut options = format!("lowerdir={},userxattr,xino=off", lowers.join(":"));
     if let Some((upper, work)) = &upper {
-        options.push_str(",userxattr,xino=on,upperdir=");
+        options.push_str(",upperdir=");
         options.push_str(&escape(upper));
         options.push_str(",workdir=");
         options.push_str(&escape(work));
-    } else {
-        options.push_str(",userxattr");
     }
     if options.len() <= MOUNT_OPTIONS {
         return mount(
@@ -129,10 +130,10 @@ fn mount_many_layers(lowers: &[&str], upper: Option<&(String, String)>) -> rusti
         fsconfig_set_string(context, "lowerdir+", *lower)?;
     }
     fsconfig_set_flag(context, "userxattr")?;
+    fsconfig_set_string(context, "xino", "off")?;
     if let Some((upper, work)) = upper {
         fsconfig_set_string(context, "upperdir", upper.as_str())?;
         fsconfig_set_string(context, "workdir", work.as_str())?;
-        fsconfig_set_string(context, "xino", "on")?;
     }
     fsconfig_create(context)?;
     let root = fsmount(

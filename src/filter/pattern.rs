@@ -1,5 +1,6 @@
 //! A pattern as the other rooms see it.
 
+use super::comparison::Comparison;
 use super::error::PatternError;
 use super::expression::{Expression, Known};
 use super::parse::parse;
@@ -55,6 +56,11 @@ impl Pattern {
             target: None,
             name: None,
         })
+    }
+
+    /// What names it asks for.
+    pub fn comparisons(&self) -> Vec<Comparison<'_>> {
+        Comparison::all_in(&self.expression)
     }
 
     #[cfg(test)]

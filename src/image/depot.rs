@@ -1,5 +1,9 @@
 //! What was downloaded, kept for all programs of a user.
 //!
+//! The directory has a mark of its own ([`cachedir`]), without which nothing in it is
+//! touched: it gets one before the first blob is written, if it is empty, or if all that is
+//! there is what programs kept there before there were marks.
+//!
 //! `blobs/sha256/HEX` is a blob whose digest was seen to be right, and is never written to
 //! again. `tmp/HEX` is one on its way: whoever holds its lock writes to it, and renames it
 //! when it is whole. One that nobody holds is what a program left that was killed; the
@@ -11,13 +15,16 @@
 //! read: see [`Blob::discard`](super::Blob::discard).
 
 use super::verified::{digest_of, named};
+use crate::cachedir::{self, Kind, Reason, Refusal, State};
 use crate::store::Hasher;
 use oci_spec::image::Sha256Digest;
 use rustix::fs::{FlockOperation, flock};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, DirEntry, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
 /// How long what nobody goes on with is kept.
@@ -30,11 +37,16 @@ const CHUNK: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Depot {
     root: PathBuf,
+    /// Whether it is known to be there, and marked.
+    marked: Arc<OnceLock<()>>,
 }
 
 impl Depot {
     pub fn new(root: PathBuf) -> Self {
-        Self { root }
+        Self {
+            root,
+            marked: Arc::default(),
+        }
     }
 
     pub fn root(&self) -> &Path {
@@ -48,6 +60,7 @@ impl Depot {
 
     /// Opens a blob; `None`: it is not there. One that has not `size` bytes is removed.
     pub fn open(&self, digest: &Sha256Digest, size: u64) -> io::Result<Option<File>> {
+        self.examine()?;
         let file = match File::open(self.path(digest)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -62,6 +75,7 @@ impl Depot {
 
     /// Reads a blob that is not large; `None`: it is not there. A damaged one is removed.
     pub fn read(&self, digest: &Sha256Digest) -> io::Result<Option<Vec<u8>>> {
+        self.examine()?;
         let bytes = match fs::read(self.path(digest)) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -84,6 +98,7 @@ impl Depot {
     }
 
     pub fn remove(&self, digest: &Sha256Digest) -> io::Result<()> {
+        self.examine()?;
         match fs::remove_file(self.path(digest)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
@@ -118,16 +133,49 @@ impl Depot {
 
     /// Removes what nobody has gone on with for a while.
     pub fn sweep(&self) {
+        if !matches!(self.examine(), Ok(State::Ours)) {
+            return;
+        }
         let Ok(entries) = fs::read_dir(self.root.join("tmp")) else {
             return;
         };
-        for path in entries.flatten().map(|entry| entry.path()) {
+        for entry in entries.flatten().filter(is_temporary) {
             // What cannot be removed now is for another time.
-            let _ = remove_if_abandoned(&path);
+            let _ = remove_if_abandoned(&entry.path());
         }
     }
 
+    /// Whether the directory is ours, or may become so; if not, an error that says why.
+    fn examine(&self) -> io::Result<State> {
+        if self.marked.get().is_some() {
+            return Ok(State::Ours);
+        }
+        let state = cachedir::look_besides(&self.root, Kind::Images, &["blobs", "tmp"])?;
+        let reason = match state {
+            State::Free => match foreign_entry(&self.root)? {
+                None => return Ok(state),
+                Some(entry) => Reason::Foreign(entry),
+            },
+            State::Ours => {
+                let _ = self.marked.set(());
+                return Ok(state);
+            }
+            State::Foreign(entry) => Reason::Foreign(entry.into()),
+            State::OtherKind(found) => Reason::OtherKind(found),
+            State::OtherFormat(found) => Reason::OtherFormat(found),
+        };
+        Err(io::Error::other(Refusal::new(
+            &self.root,
+            Kind::Images,
+            reason,
+        )))
+    }
+
     fn lay_out(&self) -> io::Result<()> {
+        if self.examine()? != State::Ours {
+            fs::create_dir_all(&self.root)?;
+            cachedir::mark(&self.root, Kind::Images)?;
+        }
         fs::create_dir_all(self.root.join("blobs/sha256"))?;
         fs::create_dir_all(self.root.join("tmp"))
     }
@@ -228,6 +276,59 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Something in a directory without a mark that no program kept there before there were
+/// marks, as a path in it. Only what is below `blobs` and `tmp` is looked at.
+fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
+    let is_sha256 = |entry: &DirEntry| {
+        entry.file_name() == "sha256" && entry.file_type().is_ok_and(|kind| kind.is_dir())
+    };
+    let parts = [
+        ("blobs", is_sha256 as fn(&DirEntry) -> bool),
+        ("blobs/sha256", is_blob),
+        ("tmp", is_temporary),
+    ];
+    // The latter is made after the former, and may be anybody's without it.
+    if root.join("tmp").exists() && !root.join("blobs/sha256").exists() {
+        return Ok(Some("tmp".into()));
+    }
+    for (part, is_own) in parts {
+        let entries = match fs::read_dir(root.join(part)) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
+                return Ok(Some(part.into()));
+            }
+            Err(error) => return Err(error),
+        };
+        for entry in entries {
+            let entry = entry?;
+            if !is_own(&entry) {
+                return Ok(Some(Path::new(part).join(entry.file_name())));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// Whether an entry is called as blobs are.
+fn is_blob(entry: &DirEntry) -> bool {
+    let name = entry.file_name();
+    let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    name.len() == 64
+        && name.as_bytes().iter().all(is_hex)
+        && entry.file_type().is_ok_and(|kind| kind.is_file())
+}
+
+/// Whether an entry is called as blobs on their way are: those that are downloaded, and those
+/// that are [written](Depot::write).
+fn is_temporary(entry: &DirEntry) -> bool {
+    let is_written = || {
+        entry.file_name().as_bytes().starts_with(b".tmp")
+            && entry.file_type().is_ok_and(|kind| kind.is_file())
+    };
+    is_blob(entry) || is_written()
+}
+
 /// Whether a path still leads to an open file.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
@@ -251,6 +352,7 @@ fn remove_if_abandoned(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cachedir::{MARK, TAG};
     use std::fs::FileTimes;
 
     fn depot() -> (tempfile::TempDir, Depot) {
@@ -261,6 +363,63 @@ mod tests {
 
     fn sha256(bytes: &[u8]) -> Sha256Digest {
         digest_of(bytes)["sha256:".len()..].parse().unwrap()
+    }
+
+    /// A depot as programs left it that made no marks.
+    fn without_mark() -> (tempfile::TempDir, Depot) {
+        let (directory, depot) = depot();
+        depot.write(&sha256(b"hello"), b"hello").unwrap();
+        here(depot.begin(&sha256(b"other"), 5).unwrap());
+        fs::write(depot.root.join("tmp/.tmpAbCdEf"), "").unwrap();
+        for name in [MARK, TAG] {
+            fs::remove_file(depot.root.join(name)).unwrap();
+        }
+        let again = Depot::new(depot.root.clone());
+        (directory, again)
+    }
+
+    #[test]
+    fn a_depot_without_a_mark_is_read_and_is_marked_before_it_is_written_to() {
+        let (_directory, depot) = without_mark();
+        let read = || depot.read(&sha256(b"hello")).unwrap().unwrap();
+        assert_eq!(read(), b"hello");
+        assert!(!depot.root.join(MARK).exists());
+        depot.write(&sha256(b"more"), b"more").unwrap();
+        let mark = fs::read_to_string(depot.root.join(MARK)).unwrap();
+        assert_eq!(mark, "maelstrom images 1\n");
+        assert!(depot.root.join(TAG).exists());
+        assert_eq!(read(), b"hello");
+    }
+
+    #[test]
+    fn a_directory_with_anything_else_in_it_is_refused_and_left_as_it_is() {
+        let old = SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        let image = sha256(b"hello").digest().to_owned();
+        for foreign in [
+            "index.json",
+            "blobs/notes",
+            "blobs/sha256/notes",
+            "tmp/notes",
+        ] {
+            let (_directory, depot) = without_mark();
+            let path = depot.root.join(foreign);
+            fs::write(&path, "mine").unwrap();
+            let times = FileTimes::new().set_modified(old);
+            let file = File::options().write(true).open(&path).unwrap();
+            file.set_times(times).unwrap();
+            let error = depot.open(&sha256(b"hello"), 4).unwrap_err().to_string();
+            assert!(error.contains(&format!("it holds `{foreign}`")), "{error}");
+            assert!(depot.remove(&sha256(b"hello")).is_err());
+            assert!(depot.write(&sha256(b"more"), b"more").is_err());
+            assert!(depot.begin(&sha256(b"more"), 4).is_err());
+            depot.sweep();
+            assert!(path.exists());
+            assert!(depot.root.join("blobs/sha256").join(&image).exists());
+            assert!(!depot.root.join(MARK).exists());
+        }
+        let (_directory, depot) = without_mark();
+        fs::remove_dir_all(depot.root.join("blobs")).unwrap();
+        assert!(depot.write(&sha256(b"more"), b"more").is_err());
     }
 
     #[track_caller]
@@ -321,10 +480,15 @@ mod tests {
             partial
         };
         let (abandoned, held) = (begin(b"1", old), begin(b"2", old));
+        // Not called as ours are.
+        let foreign = depot.root.join("tmp/notes");
+        let file = File::create(&foreign).unwrap();
+        file.set_times(FileTimes::new().set_modified(old)).unwrap();
         let young = begin(b"3", SystemTime::now());
         let paths = [&abandoned, &held, &young].map(|partial| partial.path.clone());
         drop((abandoned, young));
         depot.sweep();
         assert_eq!(paths.map(|path| path.exists()), [false, true, true]);
+        assert!(foreign.exists());
     }
 }

@@ -5,6 +5,7 @@ use super::depot::Depot;
 use super::progress::Progress;
 use super::settings::ImageSettings;
 use super::together::Together;
+use crate::cachedir::Refusal;
 use std::fmt;
 use std::io;
 use std::sync::mpsc;
@@ -94,10 +95,23 @@ impl Downloads {
 
     /// What went wrong with the files of an image.
     pub fn problem(&self, image: &str, cause: io::Error) -> ImageError {
-        use io::ErrorKind::{QuotaExceeded, StorageFull};
+        use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let (image, path) = (image.to_owned(), self.depot.root().to_owned());
         if matches!(cause.kind(), StorageFull | QuotaExceeded) {
             return ImageError::DiskFull { image, path };
+        }
+        let refusal = cause
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Refusal>());
+        if let Some(refusal) = refusal.cloned() {
+            return ImageError::DepotRefused { image, refusal };
+        }
+        if matches!(cause.kind(), PermissionDenied | ReadOnlyFilesystem) {
+            return ImageError::DepotNotWritable {
+                image,
+                path,
+                cause: Arc::new(cause),
+            };
         }
         ImageError::Depot {
             image,

@@ -1,5 +1,6 @@
 //! Why an image cannot be had.
 
+use crate::cachedir::Refusal;
 use camino::Utf8PathBuf;
 use std::fmt;
 use std::io;
@@ -152,6 +153,19 @@ pub enum ImageError {
     },
     #[error("no space is left for {image} in {}, where images are kept", path.display())]
     DiskFull { image: String, path: PathBuf },
+    /// The directory may be anybody's.
+    #[error("cannot keep {image}: {refusal}")]
+    DepotRefused { image: String, refusal: Refusal },
+    #[error(
+        "cannot keep {image} in {}: {cause}; make the directory writable for this user, or choose \
+         another one (`--container-image-depot-root`)",
+        path.display()
+    )]
+    DepotNotWritable {
+        image: String,
+        path: PathBuf,
+        cause: Arc<io::Error>,
+    },
     #[error("cannot keep {image} in {}: {cause}", path.display())]
     Depot {
         image: String,

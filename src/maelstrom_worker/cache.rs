@@ -1,143 +1,63 @@
 //! The blobs that actions need, kept on disk.
 //!
-//! ```text
-//! lock                     held by the worker as long as it lives
-//! bot-id                   what the engine knows the worker by
-//! blobs/ab/abcd…-<size>    content, mode 444
-//! blobs/ab/abcd…-<size>.x  the same as an executable, mode 555: modes belong to inodes
-//! tmp/                     what is being downloaded
-//! actions/N/               what an action runs in
-//! base/                    what every action's root is made of
-//! ```
-//!
-//! A blob is downloaded to `tmp/`, verified and renamed: a killed worker leaves garbage in `tmp/`
-//! and `actions/` only, which the next one removes.
+//! A blob is downloaded to a temporary file, verified and renamed to its [`place`].
 //!
 //! Actions get blobs as hard links, so that one that insists can write to the inode they share.
 //! The kernel notes each change in the inode's change time, which nobody can set. What it was when
 //! this worker last had to do with a blob is remembered; one for which it is different, or that an
 //! earlier worker left, is read and hashed before it is used again.
 
+mod key;
+mod place;
+mod stamp;
+mod state;
+
+pub use key::Key;
+
 use super::error::WorkError;
 use crate::engine::{Engine, Progress, Wanted};
 use crate::store::{Digest, Hasher};
-use nix::fcntl::{Flock, FlockArg};
-use std::collections::HashMap;
-use std::fs::{self, File, Metadata};
+use place::Place;
+use stamp::Stamp;
+use state::State;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A blob as one inode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
-    pub digest: Digest,
-    pub executable: bool,
-}
-
 pub struct Cache {
-    root: PathBuf,
+    place: Place,
     /// In bytes.
     limit: u64,
     state: Mutex<State>,
     /// One action at a time fetches, so that nothing is fetched twice.
     fetching: tokio::sync::Mutex<()>,
-    /// For names that occur once.
-    counter: AtomicU64,
-    _lock: Flock<File>,
-}
-
-#[derive(Default)]
-struct State {
-    blobs: HashMap<Key, Kept>,
-    /// Of all blobs, in bytes.
-    size: u64,
-    /// Counts uses.
-    clock: u64,
-}
-
-#[derive(Default)]
-struct Kept {
-    /// `None`: not verified.
-    stamp: Option<Stamp>,
-    used: u64,
-    /// How many actions need it now.
-    holders: usize,
-    /// Whether it is there; if not, it is about to be.
-    present: bool,
-}
-
-/// What an inode looks like.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Stamp {
-    inode: u64,
-    size: u64,
-    mode: u32,
-    modified: (i64, i64),
-    changed: (i64, i64),
-}
-
-impl Stamp {
-    fn of(metadata: &Metadata) -> Self {
-        Self {
-            inode: metadata.ino(),
-            size: metadata.size(),
-            mode: metadata.mode(),
-            modified: (metadata.mtime(), metadata.mtime_nsec()),
-            changed: (metadata.ctime(), metadata.ctime_nsec()),
-        }
-    }
-
-    fn is_of(path: &Path) -> io::Result<Self> {
-        fs::symlink_metadata(path).map(|metadata| Self::of(&metadata))
-    }
-
-    /// Whether only links came or went, as far as can be told.
-    fn differs_in_links_only(self, other: Self) -> bool {
-        let changed = other.changed;
-        Self { changed, ..self } == other
-    }
 }
 
 impl Cache {
-    /// Opens the cache below `root`, which must have no other worker.
-    pub fn open(root: &Path, limit: u64) -> Result<Self, WorkError> {
-        let failed = |error| WorkError::local("use the cache", root, error);
-        fs::create_dir_all(root).map_err(failed)?;
-        let root = root.canonicalize().map_err(failed)?;
-        let lock = File::create(root.join("lock")).map_err(failed)?;
-        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock)
-            .map_err(|_| WorkError::CacheInUse(root.clone()))?;
-        for directory in ["tmp", "actions"] {
-            let directory = root.join(directory);
-            crate::store::remove_tree(&directory).map_err(failed)?;
-            fs::create_dir(&directory).map_err(failed)?;
-        }
-        fs::create_dir_all(root.join("blobs")).map_err(failed)?;
+    /// Opens the cache below `cache_root`, which must have no other worker and must be empty if
+    /// it is not marked as a cache. `limit` is in bytes.
+    pub fn open(cache_root: &Path, limit: u64) -> Result<Self, WorkError> {
+        let place = Place::open(cache_root)?;
         let cache = Self {
-            state: Mutex::new(State::read(&root.join("blobs")).map_err(failed)?),
-            root,
+            state: Mutex::new(place.read_state()?),
+            place,
             limit,
             fetching: tokio::sync::Mutex::default(),
-            counter: AtomicU64::new(0),
-            _lock: lock,
         };
         cache.evict();
         Ok(cache)
     }
 
-    pub fn root(&self) -> &Path {
-        &self.root
+    /// The directory of the cache, which is below the cache root.
+    pub fn directory(&self) -> &Path {
+        self.place.directory()
     }
 
     /// A new empty directory for an action.
     pub fn new_action(&self) -> Result<PathBuf, WorkError> {
-        let number = self.counter.fetch_add(1, Relaxed);
-        let path = self.root.join("actions").join(number.to_string());
-        fs::create_dir(&path).map_err(|error| WorkError::local("create", &path, error))?;
-        Ok(path)
+        self.place.new_action()
     }
 
     /// Makes sure that these blobs are there and what they should be, and stay until they are let
@@ -158,7 +78,7 @@ impl Cache {
             bytes += key.digest.size;
             wanted.push(Wanted {
                 digest: key.digest,
-                path: self.temporary(*key),
+                path: self.place.temporary(*key),
                 mode: key.mode(),
             });
         }
@@ -190,13 +110,13 @@ impl Cache {
 
     /// The content of a blob that is held.
     pub fn read(&self, digest: Digest) -> Result<Vec<u8>, WorkError> {
-        let path = self.path(Key::plain(digest));
+        let path = self.place.blob(Key::plain(digest));
         fs::read(&path).map_err(|error| WorkError::local("read", &path, error))
     }
 
     /// Makes a blob that is held appear at `path`, which must not exist.
     pub fn link(&self, key: Key, path: &Path) -> Result<(), WorkError> {
-        let from = self.path(key);
+        let from = self.place.blob(key);
         let failed = |error| WorkError::local("stage", path, error);
         // Links are counted by the change time as well: nobody else may make one meanwhile.
         let mut state = self.state();
@@ -208,7 +128,7 @@ impl Cache {
         match fs::hard_link(&from, path) {
             // So many links that there can be no more: a new inode takes over.
             Err(error) if error.raw_os_error() == Some(nix::libc::EMLINK) => {
-                let copy = self.temporary(key);
+                let copy = self.place.temporary(key);
                 fs::copy(&from, &copy).map_err(failed)?;
                 fs::rename(&copy, &from).map_err(failed)?;
                 fs::hard_link(&from, path).map_err(failed)?;
@@ -225,7 +145,7 @@ impl Cache {
 
     /// Removes a link, of which it cannot be known that it still is one.
     pub fn unlink(&self, key: Key, path: &Path) {
-        let from = self.path(key);
+        let from = self.place.blob(key);
         let mut state = self.state();
         let before = Stamp::is_of(&from).ok();
         let known = state.blobs.get(&key).and_then(|kept| kept.stamp);
@@ -259,7 +179,7 @@ impl Cache {
     /// Which of these must be downloaded. Reads those that are in doubt.
     fn absent(&self, keys: &[Key]) -> Vec<Key> {
         let is_there = |key: &Key| {
-            let path = self.path(*key);
+            let path = self.place.blob(*key);
             let known = self.state().blobs.get(key).and_then(|kept| kept.stamp);
             let Ok(stamp) = Stamp::is_of(&path) else {
                 self.state().forget(*key);
@@ -288,7 +208,7 @@ impl Cache {
     }
 
     fn add(&self, key: Key, from: &Path) -> io::Result<()> {
-        let to = self.path(key);
+        let to = self.place.blob(key);
         // The umask may have taken something away.
         fs::set_permissions(from, fs::Permissions::from_mode(key.mode()))?;
         if let Some(parent) = to.parent() {
@@ -323,7 +243,7 @@ impl Cache {
             if state.size <= self.limit {
                 break;
             }
-            let _ = fs::remove_file(self.path(key));
+            let _ = fs::remove_file(self.place.blob(key));
             state.blobs.remove(&key);
             state.size = state.size.saturating_sub(key.digest.size);
             blobs += 1;
@@ -332,101 +252,8 @@ impl Cache {
         tracing::debug!("evicted {blobs} blobs, {bytes} bytes");
     }
 
-    fn path(&self, key: Key) -> PathBuf {
-        let name = key.name();
-        self.root.join("blobs").join(&name[..2]).join(name)
-    }
-
-    fn temporary(&self, key: Key) -> PathBuf {
-        let number = self.counter.fetch_add(1, Relaxed);
-        self.root
-            .join("tmp")
-            .join(format!("{number}-{}", key.name()))
-    }
-
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl State {
-    /// What an earlier worker left, the oldest change taken for the longest unused.
-    fn read(blobs: &Path) -> io::Result<Self> {
-        let mut found = Vec::new();
-        for directory in fs::read_dir(blobs)? {
-            for file in fs::read_dir(directory?.path())? {
-                let file = file?;
-                let metadata = file.metadata()?;
-                let key = file.file_name().to_str().and_then(Key::named);
-                match key {
-                    Some(key) if metadata.len() == key.digest.size => {
-                        found.push((metadata.ctime(), key));
-                    }
-                    _ => fs::remove_file(file.path())?,
-                }
-            }
-        }
-        found.sort_unstable();
-        let mut state = Self::default();
-        for (_, key) in found {
-            let used = state.tick();
-            state.size += key.digest.size;
-            let kept = Kept {
-                used,
-                present: true,
-                ..Kept::default()
-            };
-            state.blobs.insert(key, kept);
-        }
-        Ok(state)
-    }
-
-    fn tick(&mut self) -> u64 {
-        self.clock += 1;
-        self.clock
-    }
-
-    fn note(&mut self, key: Key, stamp: Option<Stamp>) {
-        if let Some(kept) = self.blobs.get_mut(&key) {
-            kept.stamp = stamp;
-        }
-    }
-
-    /// Its file is gone.
-    fn forget(&mut self, key: Key) {
-        if let Some(kept) = self.blobs.get_mut(&key) {
-            if std::mem::take(&mut kept.present) {
-                self.size = self.size.saturating_sub(key.digest.size);
-            }
-            kept.stamp = None;
-        }
-    }
-}
-
-impl Key {
-    pub fn plain(digest: Digest) -> Self {
-        Self {
-            digest,
-            executable: false,
-        }
-    }
-
-    fn mode(self) -> u32 {
-        if self.executable { 0o555 } else { 0o444 }
-    }
-
-    fn name(self) -> String {
-        let suffix = if self.executable { ".x" } else { "" };
-        format!("{}{suffix}", self.digest)
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        let (digest, executable) = match name.strip_suffix(".x") {
-            Some(digest) => (digest, true),
-            None => (name, false),
-        };
-        let digest = digest.parse().ok()?;
-        Some(Self { digest, executable })
     }
 }
 
@@ -478,7 +305,7 @@ mod tests {
     fn put(cache: &Arc<Cache>, content: &[u8]) -> Key {
         let key = Key::plain(Digest::of(content));
         let held = cache.hold(vec![key]);
-        let from = cache.temporary(key);
+        let from = cache.place.temporary(key);
         fs::write(&from, content).unwrap();
         cache.add(key, &from).unwrap();
         drop(held);
@@ -516,7 +343,7 @@ mod tests {
             cache.unlink(key, &link);
         }
         // Somebody else's link.
-        fs::hard_link(cache.path(key), &link).unwrap();
+        fs::hard_link(cache.place.blob(key), &link).unwrap();
         let other = root.path().join("other");
         assert!(matches!(
             cache.link(key, &other),
@@ -532,18 +359,51 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 1000);
         let (one, two) = (put(&cache, b"one"), put(&cache, b"two"));
-        fs::set_permissions(cache.path(one), fs::Permissions::from_mode(0o644)).unwrap();
-        fs::write(cache.path(one), "eno").unwrap();
+        fs::set_permissions(cache.place.blob(one), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(cache.place.blob(one), "eno").unwrap();
         drop(cache);
-        fs::write(root.path().join("tmp").join("rest"), "").unwrap();
+        fs::write(root.path().join("worker/tmp").join("rest"), "").unwrap();
         let cache = open(root.path(), 1000);
         assert_eq!(cache.absent(&[one, two]), [one]);
-        assert!(!cache.path(one).exists());
+        assert!(!cache.place.blob(one).exists());
         assert!(
-            fs::read_dir(root.path().join("tmp"))
+            fs::read_dir(root.path().join("worker/tmp"))
                 .unwrap()
                 .next()
                 .is_none()
         );
+    }
+    #[test]
+    fn what_is_not_called_as_blobs_are_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        drop(open(root.path(), 1000));
+        let blobs = root.path().join("worker/blobs");
+        fs::create_dir(blobs.join("ab")).unwrap();
+        for name in ["notes", "ab/notes"] {
+            fs::write(blobs.join(name), "mine").unwrap();
+        }
+        drop(open(root.path(), 0));
+        for name in ["notes", "ab/notes"] {
+            assert_eq!(fs::read(blobs.join(name)).unwrap(), b"mine");
+        }
+    }
+
+    #[test]
+    fn the_cache_of_a_worker_of_another_version_is_discarded() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let key = put(&cache, b"a");
+        let mark = cache.directory().join(crate::cachedir::MARK);
+        fs::write(&mark, "maelstrom worker 2\n").unwrap();
+        fs::write(cache.directory().join("bot-id"), "host-1").unwrap();
+        // Not while it runs.
+        let error = Cache::open(root.path(), 1000).err().unwrap();
+        assert!(matches!(error, WorkError::CacheInUse(_)), "{error}");
+        assert!(cache.absent(&[key]).is_empty());
+        drop(cache);
+        let cache = open(root.path(), 1000);
+        assert_eq!(cache.absent(&[key]), [key]);
+        assert_eq!(fs::read_to_string(mark).unwrap(), "maelstrom worker 1\n");
+        assert!(cache.directory().join("bot-id").exists());
     }
 }

@@ -1,5 +1,6 @@
 //! Why an action, or the whole worker, does not work.
 
+use crate::cachedir::CacheDirError;
 use crate::container::LauncherError;
 use crate::engine::{EngineError, Problem, missing_blobs, rpc};
 use crate::store::Digest;
@@ -22,6 +23,9 @@ pub enum WorkError {
         .0.display()
     )]
     CacheInUse(PathBuf),
+    /// The directory of the cache cannot be used.
+    #[error(transparent)]
+    CacheDir(#[from] CacheDirError),
     #[error("failed to make a container: {}", crate::process::error_chain(.0))]
     Container(#[from] LauncherError),
     /// The action does not make sense; what is wrong with it.
@@ -61,9 +65,11 @@ impl WorkError {
                 _ => Code::Unavailable,
             },
             // A full disk, mostly: another machine may have room.
-            Self::Local { .. } | Self::Altered(_) | Self::CacheInUse(_) | Self::Ending => {
-                Code::Unavailable
-            }
+            Self::Local { .. }
+            | Self::Altered(_)
+            | Self::CacheInUse(_)
+            | Self::CacheDir(_)
+            | Self::Ending => Code::Unavailable,
             Self::Container(_) => Code::Internal,
         };
         rpc::Status {

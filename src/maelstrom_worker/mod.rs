@@ -80,9 +80,9 @@ enum StartError {
 async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), StartError> {
     let mut interrupts = Interrupts::watch()?;
     let cache = Arc::new(Cache::open(&options.cache_root, options.cache_size)?);
-    let sandbox = Sandbox::new(&cache.root().join("base"), options.slots)?;
+    let sandbox = Sandbox::new(&cache.directory().join("base"), options.slots)?;
     sandbox.try_out().await?;
-    let bot = bot_id(cache.root())?;
+    let bot = bot_id(cache.directory())?;
     let engine = tokio::select! {
         engine = reach(settings) => engine?,
         _ = interrupts.next() => return Ok(()),
@@ -91,7 +91,7 @@ async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), 
         "{bot} works for {}, {} actions at once, in {}",
         engine.endpoint(),
         options.slots,
-        cache.root().display()
+        cache.directory().display()
     );
     let bench = Bench {
         engine,

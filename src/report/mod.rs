@@ -27,6 +27,7 @@ pub use download_line::DownloadLine;
 pub use event::{Binary, Case, Event, Repeat, TestId};
 pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
 pub use terminal::{Paint, Role};
+pub use units::Count;
 
 use crate::config::Ui;
 use fancy::Fancy;

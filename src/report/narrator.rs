@@ -32,6 +32,8 @@ pub struct Narrator {
     /// Tests' output is shown as it comes, and not again when they end.
     streamed: bool,
     failures: Vec<Failure>,
+    /// Whether a test was started, or had a result without that.
+    has_begun: bool,
     /// Whether a test's streamed output has left the cursor inside a line.
     inside_line: bool,
     /// Whether what was told last ended in an empty line, or nothing was told yet.
@@ -55,6 +57,7 @@ impl Narrator {
             show_output,
             streamed: false,
             failures: Vec::new(),
+            has_begun: false,
             inside_line: false,
             after_gap: true,
         }
@@ -76,6 +79,11 @@ impl Narrator {
             self.after_gap = false;
             return bytes.to_vec();
         }
+        self.has_begun |= match event {
+            Event::TestStarted { .. } | Event::ListingFailed { .. } => true,
+            Event::TestFinished { outcome, .. } => outcome.status != Status::Ignored,
+            _ => false,
+        };
         let text = match event {
             Event::CargoLine(line) => self.cargo_line(line),
             Event::ListingFailed { binary, message } => self.listing_failed(binary, message),
@@ -94,6 +102,8 @@ impl Narrator {
             Event::Note(text) if self.detail >= Detail::Remarkable => {
                 self.paragraph(Role::Strong, "note", text)
             }
+            // Cargo has said what is wrong.
+            Event::Cancelled(Cancellation::BuildFailed) if !self.has_begun => String::new(),
             Event::Cancelled(reason) => self.cancelled(*reason),
             Event::Finished(summary) => self.summary(summary),
             _ => String::new(),
@@ -258,6 +268,9 @@ impl Narrator {
 
     fn summary(&mut self, summary: &Summary) -> String {
         let tally = summary.tally;
+        if summary.cancelled == Some(Cancellation::BuildFailed) && !self.has_begun {
+            return "No tests were run: the build failed\n".to_owned();
+        }
         let mut text = String::new();
         if !self.after_gap {
             text.push('\n');

@@ -20,7 +20,7 @@
 //! *Old reader, new data; new reader, old data*: a reader of another version starts
 //! anew, says so, and its save replaces the file. All that is lost is a good order
 //! for one run, which is not worth code that converts. The same goes for a file that
-//! is damaged.
+//! is damaged. One that is something else altogether is left alone.
 
 mod codec;
 
@@ -70,6 +70,12 @@ pub enum Note {
         codec::VERSION
     )]
     OtherVersion { path: PathBuf, found: u32 },
+    #[error(
+        "`{}` is not a history of earlier runs, and is left as it is; nothing is learned from this \
+         run until it is moved to another place",
+        .0.display()
+    )]
+    Foreign(PathBuf),
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -181,7 +187,10 @@ impl History {
             source,
         };
         let _lock = lock(&self.path).map_err(write_error)?;
-        let (mut records, _) = read(&self.path)?;
+        let (mut records, note) = read(&self.path)?;
+        if let Some(Note::Foreign(_)) = note {
+            return Ok(());
+        }
         for (id, durations) in &self.changes {
             let record = records.entry(*id).or_default();
             record.last_run = self.today;
@@ -213,6 +222,7 @@ fn read(path: &Path) -> Result<(Records, Option<Note>), HistoryError> {
         Err(codec::Unusable::OtherVersion(found)) => {
             (Records::new(), Some(Note::OtherVersion { path, found }))
         }
+        Err(codec::Unusable::Foreign) => (Records::new(), Some(Note::Foreign(path))),
     })
 }
 
@@ -252,9 +262,17 @@ fn lock(path: &Path) -> io::Result<File> {
 }
 
 /// Who calls this holds the lock: the temporary file has but one writer, and what a
-/// killed one left is overwritten by the next.
+/// killed one left is overwritten by the next. Anything else in its place stays.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".tmp");
+    let left = match fs::read(&temporary) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        left => left?,
+    };
+    if codec::decode(&left) == Err(codec::Unusable::Foreign) {
+        let text = format!("`{}` is in the way", temporary.display());
+        return Err(io::Error::new(ErrorKind::AlreadyExists, text));
+    }
     let mut file = File::create(&temporary)?;
     file.write_all(bytes)?;
     file.sync_data()?;

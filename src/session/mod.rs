@@ -27,7 +27,9 @@ use std::sync::Arc;
 pub struct ClientSettings {
     /// How many jobs run at once.
     pub slots: usize,
-    /// Where layers are kept. May be shared with other clients, in other processes too.
+    /// Where layers are kept: a new or empty directory, or one that was that when a client
+    /// began to keep them there; another one is an error. May be shared with other clients, in
+    /// other processes too.
     pub cache_root: PathBuf,
     /// How large the cache may get, in bytes.
     pub cache_size: u64,

@@ -59,6 +59,13 @@ pub(super) fn name(digest: &Digest, mode: Mode) -> String {
     format!("{digest}.{:03o}", mode.bits())
 }
 
+/// The digest and mode that a blob's name says.
+pub(super) fn parse_name(name: &str) -> Option<(Digest, Mode)> {
+    let (digest, mode) = name.split_once('.')?;
+    let bits = u32::from_str_radix(mode, 8).ok()?;
+    Some((digest.parse().ok()?, Mode::of_file(bits)))
+}
+
 /// The file that records what a linked blob looked like.
 pub(super) fn record_path(blob: &Path) -> PathBuf {
     let mut path = blob.as_os_str().to_owned();

@@ -1,6 +1,7 @@
 //! What can go wrong in a store.
 
 use super::{Digest, PathInContainer};
+use crate::cachedir::{CacheDirError, Refusal};
 use rustix::io::Errno;
 use std::fmt;
 use std::io;
@@ -36,6 +37,9 @@ pub enum StoreError {
         root.display()
     )]
     ForeignInUse { root: PathBuf, foreign: Foreign },
+    /// The directory is not that of a store, and may be anybody's.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     #[error("cannot read {}: {cause}", path.display())]
     Read { path: PathBuf, cause: io::Error },
     #[error("{} is not a regular file", path.display())]
@@ -65,6 +69,16 @@ pub enum Foreign {
 }
 
 impl StoreError {
+    /// A directory that cannot be the root of a store.
+    pub(super) fn of_directory(root: &Path, limit: u64, error: CacheDirError) -> Self {
+        match error {
+            CacheDirError::Refused(refusal) => refusal.into(),
+            CacheDirError::Io { doing, path, cause } => {
+                write_error(root, limit, doing, &path, cause)
+            }
+        }
+    }
+
     /// Whether a file to add is not there (any more).
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read { cause, .. }

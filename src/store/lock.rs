@@ -84,6 +84,15 @@ impl LockFile {
             .map(Self)
     }
 
+    /// `None`: there is none.
+    pub fn open_existing(path: &Path) -> io::Result<Option<Self>> {
+        match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => Ok(Some(Self(file))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Shares a lock until it is released; waits while somebody has it alone.
     pub fn share(&self, subject: Subject) -> io::Result<()> {
         self.apply(libc::F_RDLCK, subject, true)

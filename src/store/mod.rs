@@ -1,7 +1,7 @@
 //! The content-addressed store on disk, shared by any number of clients.
 //!
 //! ```text
-//! version                       the format; another one is discarded
+//! maelstrom-cache               the mark, with the format; another one is discarded
 //! lock                          see below
 //! blobs/ab/abcd…-<size>.644     a file's content; for each mode its own, since
 //! blobs/ab/abcd…-<size>.755       modes belong to inodes
@@ -61,6 +61,7 @@ mod lock;
 mod manifest;
 mod mark;
 mod memory;
+mod older;
 mod open;
 pub(crate) mod parallel;
 mod path;

@@ -3,8 +3,9 @@
 use super::error::{Foreign, write_error};
 use super::lock::{LockFile, Subject};
 use super::memory::Memory;
-use super::removal::remove_tree;
-use super::{Digest, StoreError};
+use super::removal::{remove, remove_tree};
+use super::{Digest, StoreError, older};
+use crate::cachedir::{self, Kind, MARK, State};
 use rustix::process::{getegid, geteuid};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Permissions};
@@ -15,12 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What the file `version` holds. To be changed with the layout or with what any
-/// file means; the contents of `memory`, `manifests` and `marks` have versions of
-/// their own besides.
-const VERSION: &str = "maelstrom store 1\n";
-
-/// Everything of a store but `lock`, `version` and `tmp`.
+/// Everything of a store but `lock`, the mark and `tmp`.
 const CONTENT: [&str; 7] = [
     "blobs",
     "manifests",
@@ -66,15 +62,26 @@ pub(super) struct Client {
 }
 
 impl Store {
-    /// Opens the store in the directory `root`, making it where there is none.
+    /// Opens the store below the directory `cache_root`, making both where there is
+    /// nothing yet. A directory that is neither empty nor a cache is an error.
     /// `size_limit` is in bytes; see [`Store::evict`].
-    pub fn open(root: &Path, size_limit: u64) -> Result<Self, StoreError> {
-        let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
-        fs::create_dir_all(root).map_err(|cause| failed("make the directory", root, cause))?;
+    pub fn open(cache_root: &Path, size_limit: u64) -> Result<Self, StoreError> {
         // Layers are named to the kernel by absolute paths.
-        let absolute =
-            std::path::absolute(root).map_err(|cause| failed("find the directory", root, cause))?;
-        let root = absolute.as_path();
+        let cache_root = std::path::absolute(cache_root).map_err(|cause| {
+            write_error(
+                cache_root,
+                size_limit,
+                "find the directory",
+                cache_root,
+                cause,
+            )
+        })?;
+        let older = older::discard(&cache_root, size_limit)?;
+        let root = cachedir::claim(&cache_root, Kind::Store)
+            .map_err(|error| StoreError::of_directory(&cache_root, size_limit, error))?
+            .directory;
+        let root = root.as_path();
+        let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
         let path = root.join("lock");
         let lock = LockFile::open(&path).map_err(|cause| failed("open", &path, cause))?;
         let cannot_lock = |cause| StoreError::CannotLock {
@@ -112,10 +119,11 @@ impl Store {
                     .unwrap_or_default(),
                 user: geteuid().as_raw(),
                 group: getegid().as_raw(),
-                discarded: discarded.map(|foreign| {
-                    let root = root.display();
-                    format!("discarded the content of {root}, which {foreign}")
-                }),
+                discarded: match (older, discarded) {
+                    (Some(older), _) => Some(discarded_note(&cache_root, &older)),
+                    (None, Some(foreign)) => Some(discarded_note(root, &foreign)),
+                    (None, None) => None,
+                },
                 root: root.to_owned(),
             }),
         };
@@ -285,54 +293,49 @@ pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes the content of a store that is not ours, and returns why; then the store is of
-/// this format and this user. The caller has the lock on opening.
+fn discarded_note(root: &Path, foreign: &Foreign) -> String {
+    format!(
+        "discarded the content of {}, which {foreign}",
+        root.display()
+    )
+}
+
+/// Removes the content of a store that this client cannot use, and returns why; then the
+/// store is of this format and this user. The caller has the lock on opening.
 fn discard_foreign(
     root: &Path,
     lock: &LockFile,
     size_limit: u64,
 ) -> Result<Option<Foreign>, StoreError> {
     let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
-    let path = root.join("version");
-    let foreign = match fs::read(&path) {
-        Ok(found) if found == VERSION.as_bytes() => match other_user(root, &path) {
+    let mark = root.join(MARK);
+    let state = cachedir::look(root, Kind::Store).map_err(|cause| failed("read", &mark, cause))?;
+    let foreign = match state {
+        State::OtherFormat(format) => Foreign::Format(format),
+        _ => match other_user(root, &mark) {
             Ok(None) => return Ok(None),
-            Ok(Some(user)) => Some(Foreign::User(user)),
-            Err(cause) => return Err(failed("look at", &path, cause)),
+            Ok(Some(user)) => Foreign::User(user),
+            Err(cause) => return Err(failed("look at", &mark, cause)),
         },
-        // A file cut short by a crash says nothing about what else is there.
-        Ok(found) if found.is_empty() => Some(Foreign::Format("unknown".to_owned())),
-        Ok(found) => Some(Foreign::Format(
-            String::from_utf8_lossy(&found).trim().to_owned(),
-        )),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-        Err(cause) => return Err(failed("read", &path, cause)),
     };
-    if let Some(foreign) = &foreign {
-        let alone = lock
-            .try_hold(Subject::Store)
-            .map_err(|cause| StoreError::CannotLock {
-                root: root.to_owned(),
-                cause,
-            })?;
-        let Some(_alone) = alone else {
-            return Err(StoreError::ForeignInUse {
-                root: root.to_owned(),
-                foreign: foreign.clone(),
-            });
-        };
-        for name in CONTENT.into_iter().chain(["tmp"]) {
-            let path = root.join(name);
-            remove(&path).map_err(|cause| failed("remove", &path, cause))?;
-        }
+    let alone = lock.try_hold(Subject::Store);
+    let alone = alone.map_err(|cause| StoreError::CannotLock {
+        root: root.to_owned(),
+        cause,
+    })?;
+    let Some(_alone) = alone else {
+        return Err(StoreError::ForeignInUse {
+            root: root.to_owned(),
+            foreign,
+        });
+    };
+    for name in CONTENT.into_iter().chain(["tmp"]) {
+        let path = root.join(name);
+        remove(&path).map_err(|cause| failed("remove", &path, cause))?;
     }
-    let new = root.join("version.new");
-    // Not what another user left there, which would stay theirs.
-    remove(&new)
-        .and_then(|()| fs::write(&new, VERSION))
-        .and_then(|()| fs::rename(&new, &path))
-        .map_err(|cause| failed("write", &path, cause))?;
-    Ok(foreign)
+    // The new file belongs to this user.
+    cachedir::renew(root, Kind::Store).map_err(|cause| failed("write", &mark, cause))?;
+    Ok(Some(foreign))
 }
 
 /// The owner of a file in `root`, if it is not who the files are that we make there.
@@ -347,18 +350,6 @@ fn other_user(root: &Path, file: &Path) -> io::Result<Option<u32>> {
         .metadata()?
         .uid();
     Ok((owner != ours).then_some(owner))
-}
-
-fn remove(path: &Path) -> io::Result<()> {
-    let result = match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_dir() => remove_tree(path),
-        Ok(_) => fs::remove_file(path),
-        Err(error) => Err(error),
-    };
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
-    }
 }
 
 /// Makes one of the store's directories. What is made in it belongs to this user

@@ -18,6 +18,19 @@ pub fn remove_tree(directory: &Path) -> io::Result<()> {
     }
 }
 
+/// Removes whatever is at a path, if there is something.
+pub(super) fn remove(path: &Path) -> io::Result<()> {
+    let result = match fs::symlink_metadata(path) {
+        Ok(metadata) if metadata.is_dir() => remove_tree(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        result => result,
+    }
+}
+
 /// Lets the owner do anything with a directory and those in it.
 fn open_up(directory: &Path) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(0o700))?;

@@ -2,6 +2,7 @@ use super::lock::{LockFile, Subject};
 use super::memory::Identity;
 use super::open::locked;
 use super::*;
+use crate::cachedir::MARK;
 use std::fs::{self, File, FileTimes, OpenOptions, Permissions};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -23,8 +24,12 @@ impl Place {
         Self { directory }
     }
 
+    fn cache_root(&self) -> PathBuf {
+        self.directory.path().join("cache")
+    }
+
     fn root(&self) -> PathBuf {
-        self.directory.path().join("store")
+        self.cache_root().join("store")
     }
 
     fn open(&self) -> Store {
@@ -32,7 +37,7 @@ impl Place {
     }
 
     fn open_with_limit(&self, size_limit: u64) -> Store {
-        Store::open(&self.root(), size_limit).unwrap()
+        Store::open(&self.cache_root(), size_limit).unwrap()
     }
 
     fn file(&self, name: &str, content: &[u8], mode: u32) -> PathBuf {
@@ -517,11 +522,11 @@ fn the_first_use_after_a_reboot_checks_every_file() {
 fn a_store_of_another_format_is_discarded_with_a_note() {
     let place = Place::new();
     add_small_tree(&place.open(), b"x");
-    fs::write(place.root().join("version"), "maelstrom store 0\n").unwrap();
+    fs::write(place.root().join(MARK), "maelstrom store 3\n").unwrap();
     fs::write(place.root().join("foreign"), "").unwrap();
     let store = place.open();
     let note = format!(
-        "discarded the content of {}, which has another format (maelstrom store 0)",
+        "discarded the content of {}, which has another format (maelstrom store 3)",
         place.root().display()
     );
     assert_eq!(store.discarded(), Some(note.as_str()));
@@ -538,8 +543,8 @@ fn a_store_of_another_user_is_discarded_with_a_note() {
     }
     let place = Place::new();
     add_small_tree(&place.open(), b"x");
-    // As far as one can tell, all of it: the version is written with the first.
-    std::os::unix::fs::chown(place.root().join("version"), Some(12345), None).unwrap();
+    // As far as one can tell, all of it: the mark is written first.
+    std::os::unix::fs::chown(place.root().join(MARK), Some(12345), None).unwrap();
     let store = place.open();
     let note = format!(
         "discarded the content of {}, which belongs to another user (uid 12345)",
@@ -555,8 +560,8 @@ fn a_store_of_another_user_is_discarded_with_a_note() {
 fn a_store_of_another_format_that_is_in_use_is_left_alone() {
     let place = Place::new();
     let _user = place.open();
-    fs::write(place.root().join("version"), "maelstrom store 0\n").unwrap();
-    let error = Store::open(&place.root(), 0).err().unwrap();
+    fs::write(place.root().join(MARK), "maelstrom store 3\n").unwrap();
+    let error = Store::open(&place.cache_root(), 0).err().unwrap();
     assert!(matches!(&error, StoreError::ForeignInUse { .. }), "{error}");
     assert!(place.root().join("trees").exists());
 }
@@ -610,7 +615,7 @@ impl Process {
                 "--nocapture",
             ])
             .env("MAELSTROM_TEST_ROLE", role)
-            .env("MAELSTROM_TEST_STORE", place.root())
+            .env("MAELSTROM_TEST_CACHE_ROOT", place.cache_root())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -647,7 +652,7 @@ impl Process {
 fn another_process() {
     let (Ok(role), Some(root)) = (
         std::env::var("MAELSTROM_TEST_ROLE"),
-        std::env::var_os("MAELSTROM_TEST_STORE"),
+        std::env::var_os("MAELSTROM_TEST_CACHE_ROOT"),
     ) else {
         return;
     };

@@ -55,7 +55,7 @@ impl Chapter {
             .adapt(block("# /etc/xdg/maelstrom/worker/config.toml"))
             .replace(
                 "/var/cache/maelstrom-worker",
-                cache.path().to_str().unwrap(),
+                cache.path().join("cache").to_str().unwrap(),
             );
         let file = cache.path().join("config.toml");
         fs::write(&file, text).unwrap();

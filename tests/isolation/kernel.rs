@@ -4,8 +4,10 @@ use crate::fixture::{
     Processes, Refused, Slot, alone, has_real_root, in_a_container, in_containers_as_any_user,
     inside, ready, skip, until_killed,
 };
+use maelstrom::container::Root;
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Settings of the job's own namespaces, which go with it: its IPC namespace,
@@ -224,5 +226,66 @@ fn no_process_is_roots(processes: &Processes) {
         {
             assert!(!ids.split_whitespace().any(|id| id == "0"), "{pid}: {ids}");
         }
+    }
+}
+
+/// What the kernel logs from now on.
+struct Log(File);
+
+impl Log {
+    /// `None`: this user may not read it.
+    fn open() -> Option<Self> {
+        let mut log = File::options()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open("/dev/kmsg")
+            .ok()?;
+        log.seek(SeekFrom::End(0)).ok()?;
+        Some(Self(log))
+    }
+
+    /// The lines since it was opened or last read.
+    fn new_lines(&mut self) -> Vec<String> {
+        let mut lines = Vec::new();
+        // Longer than any line, of which each read gets one.
+        let mut line = [0; 8192];
+        loop {
+            match self.0.read(&mut line) {
+                Ok(length) => lines.push(String::from_utf8_lossy(&line[..length]).into_owned()),
+                // Lines were lost before they were read.
+                Err(error) if error.raw_os_error() == Some(nix::libc::EPIPE) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return lines,
+                Err(error) => panic!("read the kernel's log: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_job_adds_nothing_to_the_log_of_the_kernel() {
+    const JOBS: usize = 10;
+    const ROUNDS: usize = 20;
+    inside("job", || {});
+    let Some(mut log) = Log::open() else {
+        return skip("needs real root");
+    };
+    let mut slot = Slot::start();
+    slot.add_layer("layer");
+    for root in [Root::Scratch, Root::ReadOnly] {
+        // Others cause lines, too, at any time. But not always as many as there are jobs.
+        let mut lines = Vec::new();
+        let is_quiet = (0..ROUNDS).any(|_| {
+            log.new_lines();
+            for _ in 0..JOBS {
+                slot.job("job")
+                    .layer("layer")
+                    .root(root.clone())
+                    .run()
+                    .succeeds();
+            }
+            lines = log.new_lines();
+            lines.len() < JOBS
+        });
+        assert!(is_quiet, "a job with {root:?} has logged: {lines:#?}");
     }
 }

@@ -15,6 +15,7 @@ mod capabilities;
 mod descriptors;
 mod errors;
 mod files;
+mod inodes;
 mod kernel;
 mod names;
 mod nesting;

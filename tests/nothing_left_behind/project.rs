@@ -91,7 +91,7 @@ impl Project {
     }
 
     pub fn store(&self) -> PathBuf {
-        self.root.join("target/maelstrom/cache")
+        self.root.join("target/maelstrom/cache/store")
     }
 
     /// `cargo maelstrom ARGUMENTS` in the workspace.

@@ -3,10 +3,11 @@
 use crate::stub::{Made, Reply, Stub};
 use crate::user::{User, bytes, digest};
 use maelstrom::image::Download;
-use std::fs;
+use std::fs::{self, File, FileTimes};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::mpsc;
+use std::time::{Duration, SystemTime};
 
 #[test]
 fn many_who_want_the_same_download_it_once() {
@@ -155,4 +156,41 @@ fn a_download_that_was_ended_leaves_others_to_go_on_with_it() {
     assert_eq!(bytes(&image.layers[1]), b"seven");
     assert_eq!(mended.requests(&made.path(1))[0].from, Some(3));
     assert_eq!(user.kept()[1], 0);
+}
+
+#[test]
+fn a_directory_that_holds_something_else_is_left_as_it_is() {
+    let made = Made::new(&[b"one"]);
+    let stub = Stub::of(&made, |_, _| None);
+    let user = User::new();
+    // As `/` or a home is, where somebody keeps letters in `tmp`.
+    let letter = user.depot().join("tmp/letter");
+    fs::create_dir_all(letter.parent().unwrap()).unwrap();
+    fs::write(&letter, "Dear").unwrap();
+    let old = SystemTime::now() - Duration::from_secs(365 * 24 * 60 * 60);
+    let file = File::options().write(true).open(&letter).unwrap();
+    file.set_times(FileTimes::new().set_modified(old)).unwrap();
+    let images = user.images();
+    let found = user.find_with(&images, &stub.image());
+    let said = match found {
+        Err(error) => error
+            .to_string()
+            .replace(user.home().to_str().unwrap(), "<home>"),
+        Ok(image) => {
+            bytes(&image.layers[0]);
+            "it is taken for a depot".to_owned()
+        }
+    };
+    drop(images);
+    assert_eq!(
+        said,
+        format!(
+            "cannot keep {}: cannot use <home>/depot for images: it holds `tmp`, which no cache \
+             of Maelstrom made, and caches remove files; choose a new or empty directory \
+             (`--container-image-depot-root`)",
+            stub.image()
+        )
+    );
+    assert_eq!(fs::read_to_string(&letter).unwrap(), "Dear");
+    assert_eq!(fs::read_dir(user.depot()).unwrap().count(), 1);
 }

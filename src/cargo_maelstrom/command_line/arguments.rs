@@ -130,11 +130,11 @@ pub struct Running {
     pub stop_after: Option<StopAfter>,
 
     /// Start no more tests after the first failure
-    #[arg(long, group = "stopping")]
+    #[arg(long, alias = "ff", group = "stopping")]
     pub fail_fast: bool,
 
     /// Run all tests whatever fails (default)
-    #[arg(long, group = "stopping")]
+    #[arg(long, alias = "nff", group = "stopping")]
     pub no_fail_fast: bool,
 
     /// Run each test N times

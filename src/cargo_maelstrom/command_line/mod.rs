@@ -6,6 +6,7 @@
 mod after_dashes;
 mod arguments;
 mod cargo_arguments;
+mod foreign;
 mod habits;
 mod name_filter;
 mod options;
@@ -21,7 +22,7 @@ pub use settings::Settings;
 
 use crate::config::{CommandLineError, Surroundings};
 use arguments::{Arguments, DoctorArguments};
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 
@@ -61,7 +62,7 @@ impl Request {
         }
         let matches = Arguments::command()
             .try_get_matches_from(words)
-            .map_err(CommandLineError::Usage)?;
+            .map_err(of_parser)?;
         Ok(Self::Test(Box::new(Options::new(&matches, surroundings)?)))
     }
 }
@@ -69,4 +70,50 @@ impl Request {
 /// A mistake in the command line that clap does not see, in clap's words.
 fn usage(message: impl std::fmt::Display) -> CommandLineError {
     CommandLineError::usage::<Arguments>(ErrorKind::ValueValidation, message)
+}
+
+/// What the parser found wrong, and what to do about it if that is known better here.
+fn of_parser(mut error: clap::Error) -> CommandLineError {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        _ => String::new(),
+    };
+    let argument = text(ContextKind::InvalidArg);
+    let explanation = match error.kind() {
+        ErrorKind::UnknownArgument => foreign::explanation(&argument),
+        ErrorKind::InvalidValue if argument.starts_with("--message-format ") => {
+            foreign::message_format(&text(ContextKind::InvalidValue))
+        }
+        _ => None,
+    };
+    if let Some(explanation) = explanation {
+        return usage(explanation);
+    }
+    if error.kind() == ErrorKind::UnknownArgument {
+        error.remove(ContextKind::SuggestedArg);
+        if let Some(similar) = similar_option(&argument) {
+            error.insert(ContextKind::SuggestedArg, ContextValue::String(similar));
+        }
+        // The parser says "as a value", which it would not be.
+        let tip = format!("to hand '{argument}' to the test binaries, write '-- {argument}'");
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        error.insert(ContextKind::Suggested, tips);
+    }
+    CommandLineError::Usage(error)
+}
+
+/// The option that was probably meant, with its dashes. The parser's own idea of what is similar
+/// goes as far as `--features` for `--retries`.
+fn similar_option(written: &str) -> Option<String> {
+    let written = written.strip_prefix("--")?;
+    let command = Arguments::command();
+    let names = command
+        .get_arguments()
+        .filter_map(clap::Arg::get_long_and_visible_aliases);
+    names
+        .flatten()
+        .map(|name| (strsim::damerau_levenshtein(written, name), name))
+        .filter(|(distance, name)| *distance <= name.chars().count() / 3)
+        .min()
+        .map(|(_, name)| format!("--{name}"))
 }

@@ -14,15 +14,24 @@ pub struct NameFilter {
 impl NameFilter {
     /// Whether the test case called `name` is selected.
     pub fn matches(&self, name: &str) -> bool {
-        let fits = |word: &String| {
-            if self.exact {
-                name == word
-            } else {
-                name.contains(word.as_str())
-            }
-        };
-        let selected = self.filters.is_empty() || self.filters.iter().any(fits);
-        selected && !self.skips.iter().any(fits)
+        self.has_filter(name) && !self.is_skipped(name)
+    }
+
+    /// Whether a filter matches the name, or there is none.
+    pub fn has_filter(&self, name: &str) -> bool {
+        self.filters.is_empty() || self.filters.iter().any(|word| self.fits(word, name))
+    }
+
+    pub fn is_skipped(&self, name: &str) -> bool {
+        self.skips.iter().any(|word| self.fits(word, name))
+    }
+
+    fn fits(&self, word: &str, name: &str) -> bool {
+        if self.exact {
+            name == word
+        } else {
+            name.contains(word)
+        }
     }
 }
 

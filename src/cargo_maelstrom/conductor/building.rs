@@ -55,8 +55,12 @@ impl Conductor {
     }
 
     pub(super) fn prepare_listing(&mut self, binary: Arc<TestBinary>) {
-        if self.is_stopping() || !self.parts.selector.may_select(&binary) {
+        if self.is_stopping() {
             return;
+        }
+        if !self.parts.selector.may_select(&binary) {
+            let considered = &mut self.ending.considered;
+            return considered.leave_out(&self.parts.selector, &binary);
         }
         let spec = self.parts.directives.resolve(&subject(&binary, ""));
         self.prepared_for.push(binary.clone());
@@ -177,16 +181,23 @@ impl Conductor {
             binary: test_job::view(binary),
             count: listed.len(),
         });
-        for test in listed {
+        for test in listed.into_iter().map(Rc::new) {
             let subject = subject(binary, &test.name);
-            if !self.parts.selector.selects(&subject, test.ignored) {
+            let selector = &self.parts.selector;
+            let is_selected = selector.selects(&subject, test.ignored);
+            let considered = &mut self.ending.considered;
+            considered.add(selector, binary, &test, is_selected);
+            if !is_selected {
                 continue;
             }
             let spec = self.parts.directives.resolve(&subject);
-            let ignored = spec.ignore || !self.parts.selector.runs(test.ignored);
+            let is_left_out = !selector.runs(test.ignored);
+            let ignored = spec.ignore || is_left_out;
+            considered.ignored_by_source += u64::from(is_left_out);
+            considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
             let case = Case {
                 binary: binary.clone(),
-                listed: Rc::new(test),
+                listed: test.clone(),
                 whole,
                 spec,
             };

@@ -280,19 +280,56 @@ fn a_cancelled_run_says_why_and_how_much_is_missing() {
 }
 
 #[test]
-fn a_run_cancelled_during_the_build_ran_nothing() {
+fn a_build_that_failed_before_any_test_ran_gets_one_line() {
     let summary = Summary {
+        tally: Tally {
+            ignored: 1,
+            ..Tally::default()
+        },
         cancelled: Some(Cancellation::BuildFailed),
+        not_run: 3,
         ..Summary::default()
     };
+    let skipped = ignored();
     let events = [
+        finished(1, "skipped", &skipped),
         Event::CargoLine("error: could not compile `fd-find`"),
+        Event::Cancelled(Cancellation::BuildFailed),
+        Event::Finished(&summary),
+    ];
+    assert_snapshot!(tell(Detail::Failures, &events), @r#"
+    error: could not compile `fd-find`
+    No tests were run: the build failed
+    "#);
+}
+
+#[test]
+fn a_build_that_failed_while_a_test_ran_cancels_the_run() {
+    let summary = Summary {
+        tally: Tally {
+            passed: 1,
+            ..Tally::default()
+        },
+        cancelled: Some(Cancellation::BuildFailed),
+        not_run: 3,
+        ..Summary::default()
+    };
+    let good = passed();
+    let events = [
+        started(1, "search"),
+        Event::CargoLine("error: could not compile `fd-find`"),
+        Event::Cancelled(Cancellation::BuildFailed),
+        finished(1, "search", &good),
         Event::Finished(&summary),
     ];
     assert_snapshot!(tell(Detail::Everything, &events), @r#"
     error: could not compile `fd-find`
+    Cancelling: the build failed
+    PASS    [   0.012s] fd-find test/cli search
 
-    No tests were run
+    Ran 1 test in 0.00s
+        1 passed
+        3 not run
     Cancelled: the build failed
     "#);
 }
@@ -306,7 +343,9 @@ fn each_reason_to_cancel_has_its_words() {
         Cancellation::Failures(2),
         Cancellation::BuildFailed,
     ];
-    assert_snapshot!(tell(Detail::Failures, &reasons.map(Event::Cancelled)), @r#"
+    let test = [started(1, "search")];
+    let events = [&test[..], &reasons.map(Event::Cancelled)].concat();
+    assert_snapshot!(tell(Detail::Failures, &events), @r#"
     Cancelling: interrupted by Ctrl-C (press it again to exit at once)
     Cancelling: terminated by SIGTERM
     Cancelling: stopped after 1 failure

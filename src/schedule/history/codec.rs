@@ -12,6 +12,8 @@ const FAILED: u8 = 0x80;
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unusable {
     Damaged,
+    /// Something else, which may be anybody's.
+    Foreign,
     OtherVersion(u32),
 }
 
@@ -33,7 +35,15 @@ pub fn encode(records: &Records) -> Vec<u8> {
 }
 
 pub fn decode(bytes: &[u8]) -> Result<Records, Unusable> {
-    let rest = bytes.strip_prefix(MAGIC).ok_or(Unusable::Damaged)?;
+    let Some(rest) = bytes.strip_prefix(MAGIC) else {
+        // What never reached the disk is missing, or is zeros.
+        let is_lost = MAGIC.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0);
+        return Err(if is_lost {
+            Unusable::Damaged
+        } else {
+            Unusable::Foreign
+        });
+    };
     let (version, _) = rest.split_first_chunk().ok_or(Unusable::Damaged)?;
     // Only the beginning is the same in all versions.
     match u32::from_le_bytes(*version) {

@@ -225,7 +225,13 @@ fn a_damaged_file_is_put_aside_with_a_note() {
     let whole = fs::read(place.path()).unwrap();
     let mut flipped = whole.clone();
     flipped[20] ^= 1;
-    for bytes in [&b""[..], b"hello", &whole[..whole.len() - 1], &flipped] {
+    for bytes in [
+        &b""[..],
+        b"MLST",
+        &[0; 30],
+        &whole[..whole.len() - 1],
+        &flipped,
+    ] {
         let place = Place::with_content(bytes);
         let mut history = place.load();
         let note = history.note().unwrap().to_string();
@@ -236,6 +242,41 @@ fn a_damaged_file_is_put_aside_with_a_note() {
         assert_eq!(history.note(), None);
         assert_eq!(history.last_failed(&id("b")), Some(false));
     }
+}
+
+#[test]
+fn a_file_that_is_no_history_is_left_alone_with_a_note() {
+    let place = Place::with_content(b"Chapter 1. The founding of the town\n");
+    let mut history = place.load();
+    assert_eq!(
+        history.note().unwrap().to_string(),
+        format!(
+            "`{}` is not a history of earlier runs, and is left as it is; nothing is learned from \
+             this run until it is moved to another place",
+            place.path().display()
+        )
+    );
+    history.record(id("a"), millis(1), true);
+    history.save().unwrap();
+    let text = fs::read_to_string(place.path()).unwrap();
+    assert_eq!(text, "Chapter 1. The founding of the town\n");
+}
+
+#[test]
+fn a_file_in_the_place_of_the_temporary_one_is_left_alone() {
+    let place = Place::with_content(b"");
+    let temporary = beside(&place.path(), ".tmp");
+    let mut history = place.load();
+    history.record(id("a"), millis(1), true);
+    fs::write(&temporary, "letters").unwrap();
+    let HistoryError::Write { source, .. } = history.save().unwrap_err() else {
+        panic!("it is not written")
+    };
+    assert!(source.to_string().ends_with("history.tmp` is in the way"));
+    assert_eq!(fs::read_to_string(&temporary).unwrap(), "letters");
+    // What a killed run left of one.
+    fs::write(&temporary, "MLST").unwrap();
+    history.save().unwrap();
 }
 
 #[test]
@@ -311,7 +352,7 @@ fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
 fn what_a_killed_client_left_is_gone_after_the_next_save() {
     let place = Place::with_content(b"");
     let temporary = beside(&place.path(), ".tmp");
-    fs::write(&temporary, "half").unwrap();
+    fs::write(&temporary, "MLSTHIST and a half").unwrap();
     place.load().save().unwrap();
     assert!(!temporary.exists());
     assert_eq!(place.load().note(), None);

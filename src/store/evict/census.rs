@@ -1,6 +1,6 @@
 //! Counting what is in the store, and who refers to what.
 
-use super::super::blob::Origin;
+use super::super::blob::{Origin, parse_name};
 use super::super::mark::Mark;
 use super::super::open::Client;
 use super::super::{Digest, Mode, StoreError};
@@ -135,7 +135,11 @@ impl Census {
     fn count_values(&mut self, client: &Client) -> Result<(), StoreError> {
         for kind in list(client, &client.root.join("values"))? {
             for entry in list(client, &kind.path())? {
-                let Ok(metadata) = entry.metadata() else {
+                let name = entry.file_name();
+                let is_value = name
+                    .to_str()
+                    .is_some_and(|name| name.parse::<Digest>().is_ok());
+                let (true, Ok(metadata)) = (is_value, entry.metadata()) else {
                     continue;
                 };
                 let used = metadata.modified().ok();
@@ -172,19 +176,13 @@ impl Census {
     }
 }
 
-/// The digest and mode that a blob's name says.
-fn parse_name(name: &str) -> Option<(Digest, Mode)> {
-    let (digest, mode) = name.split_once('.')?;
-    let bits = u32::from_str_radix(mode, 8).ok()?;
-    Some((digest.parse().ok()?, Mode::of_file(bits)))
-}
-
-/// What is in a directory; nothing if it is gone.
+/// What is in a directory; nothing if it is gone, or is no directory.
 fn list(client: &Client, directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
+    use std::io::ErrorKind::{NotADirectory, NotFound};
     let entries = fs::read_dir(directory).and_then(Iterator::collect);
     match entries {
         Ok(entries) => Ok(entries),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) if matches!(error.kind(), NotFound | NotADirectory) => Ok(Vec::new()),
         Err(cause) => Err(client.failed("list", directory, cause)),
     }
 }

@@ -130,9 +130,9 @@ fn a_test_gets_at_nothing_of_the_worker_and_of_another_batch() {
         file("client.key"),
         file("token"),
         cache.to_owned(),
-        format!("{cache}/blobs"),
-        format!("{cache}/actions/0"),
-        format!("{cache}/actions/1"),
+        format!("{cache}/worker/blobs"),
+        format!("{cache}/worker/actions/0"),
+        format!("{cache}/worker/actions/1"),
         engine.file("cas").to_str().unwrap().to_owned(),
     ];
     let source = TRIES

@@ -131,8 +131,11 @@ fn words_before_and_after_the_dashes_are_filters() {
 
 #[test]
 fn skip_and_exact_stand_after_the_dashes_only() {
-    assert!(error(&["--skip", "a"]).starts_with("error: unexpected argument '--skip' found\n"));
-    assert!(error(&["--exact"]).starts_with("error: unexpected argument '--exact' found\n"));
+    assert_eq!(
+        usage_error(&["--skip", "a"]),
+        "error: '--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`"
+    );
+    assert!(usage_error(&["--exact"]).starts_with("error: '--exact' is libtest's"));
 }
 
 #[test]
@@ -459,29 +462,54 @@ fn a_bad_value_says_what_is_expected() {
 fn an_unknown_option_is_answered_with_a_similar_one() {
     assert_eq!(
         error(&["--no-failfast"]),
-        "error: unexpected argument '--no-failfast' found\n\n  tip: a similar argument exists: '--no-fail-fast'\n  tip: to pass \
-         '--no-failfast' as a value, use '-- --no-failfast'\n\nUsage: \
+        "error: unexpected argument '--no-failfast' found\n\n  tip: a similar argument exists: '--no-fail-fast'\n  tip: to hand \
+         '--no-failfast' to the test binaries, write '-- --no-failfast'\n\nUsage: \
          cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor\n\nFor more information, \
          try '--help'.\n"
     );
 }
 
 #[test]
-fn options_of_later_versions_are_not_accepted() {
+fn an_option_that_is_like_no_other_is_not_said_to_be() {
     for option in [
         "--watch",
         "-w",
-        "--retries=1",
-        "--partition=hash:1/2",
         "--junit=f",
-        "--timings",
         "--write-back",
         "--completions=bash",
     ] {
-        assert!(
-            error(&[option]).starts_with("error: unexpected argument"),
-            "{option}"
+        let error = error(&[option]);
+        assert!(error.starts_with("error: unexpected argument"), "{error}");
+        assert!(!error.contains("similar"), "{error}");
+    }
+}
+
+#[test]
+fn options_of_other_programs_are_explained() {
+    for option in ["--retries=1", "--retries"] {
+        assert_eq!(
+            usage_error(&[option, "1", "word"]),
+            "error: '--retries' is nextest's and is not supported here: a test that fails is not tried again; `--repeat N` \
+             runs each test N times"
         );
+    }
+    assert_eq!(
+        usage_error(&["-Rlatest"]).lines().next(),
+        usage_error(&["-R", "latest"]).lines().next()
+    );
+    assert!(usage_error(&["--timings=html"]).ends_with("write `--cargo-timings`"));
+    assert!(usage_error(&["--message-format", "short"]).contains("--cargo-message-format short"));
+    assert!(usage_error(&["--message-format=libtest-json"]).contains("is nextest's"));
+    assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
+    // What looks like one is a value, or the test binary's.
+    assert_eq!(options(&["--config=--retries"]).cargo.config, ["--retries"]);
+    assert_eq!(options(&["--", "--retries"]).test_arguments, ["--retries"]);
+}
+
+#[test]
+fn short_names_that_nextest_has_are_known() {
+    for (short, long) in [("--ff", "--fail-fast"), ("--nff", "--no-fail-fast")] {
+        assert_eq!(options(&[short]), options(&[long]));
     }
 }
 

@@ -187,12 +187,12 @@ fn what_would_be_larger_than_the_cache_may_be_is_refused_and_nothing_of_it_is_le
          hold more (`cache-size`)"
     );
     assert!(listing.is_err());
-    let clients = fs::read_dir(directory.path().join("tmp")).unwrap();
+    let clients = fs::read_dir(directory.path().join("store/tmp")).unwrap();
     let left: Vec<_> = clients
         .flat_map(|client| fs::read_dir(client.unwrap().path()).unwrap())
         .collect();
     assert!(left.is_empty(), "{left:?}");
-    let blobs = fs::read_dir(directory.path().join("blobs")).unwrap();
+    let blobs = fs::read_dir(directory.path().join("store/blobs")).unwrap();
     assert_eq!(blobs.count(), 0);
 }
 
@@ -252,7 +252,7 @@ fn a_compressed_archive_that_is_cut_short_is_refused() {
 fn what_cannot_be_written_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
-    fs::remove_dir_all(directory.path().join("tmp")).unwrap();
+    fs::remove_dir_all(directory.path().join("store/tmp")).unwrap();
     for content in ["x", &"x".repeat(200_000)] {
         // More than may wait to be written.
         let making = (0..100).fold(Making::new(), |making, n| {

@@ -1,0 +1,92 @@
+//! Why a directory is not used, and what to do.
+
+use super::Kind;
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A directory that is not used, and of which nothing was touched.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    directory: PathBuf,
+    purpose: Kind,
+    pub(super) reason: Reason,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It holds this, and has no mark.
+    Foreign(PathBuf),
+    /// It has no mark, but looks like the cache of a version that made none.
+    Older,
+    /// It is the cache of a version that made no marks, and holds this too.
+    OlderAnd(PathBuf),
+    /// It has the mark of another kind of cache, which this is.
+    OtherKind(String),
+    /// It has the mark of another version, which this is.
+    OtherFormat(String),
+}
+
+impl Refusal {
+    pub fn new(directory: &Path, purpose: Kind, reason: Reason) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            purpose,
+            reason,
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (purpose, option) = match self.purpose {
+            Kind::Root | Kind::Store => (
+                "as a cache",
+                "`--cache-root`; with `cargo maelstrom`, `--target-dir`",
+            ),
+            Kind::Worker => ("as a cache", "`--cache-root`"),
+            Kind::Images => ("for images", "`--container-image-depot-root`"),
+        };
+        write!(f, "cannot use {} {purpose}: ", self.directory.display())?;
+        match &self.reason {
+            Reason::Foreign(entry) => write!(
+                f,
+                "it holds `{}`, which no cache of Maelstrom made, and caches remove files; choose",
+                entry.display()
+            ),
+            Reason::Older => f.write_str(
+                "it looks like the cache of an earlier version of Maelstrom, but is not marked as \
+                 one; remove it if it is no more than that, or choose",
+            ),
+            Reason::OlderAnd(entry) => write!(
+                f,
+                "it is the cache of an earlier version of Maelstrom, but holds `{}` too; move that \
+                 to another place, or choose",
+                entry.display()
+            ),
+            Reason::OtherKind(found) => {
+                write!(f, "it is part of another cache ({found}); choose")
+            }
+            Reason::OtherFormat(found) => write!(
+                f,
+                "another version of Maelstrom made it ({found}); remove it, or choose"
+            ),
+        }?;
+        write!(f, " a new or empty directory ({option})")
+    }
+}
+
+/// Whether a directory without a mark has what earlier versions had in theirs.
+pub(super) fn seems_older(directory: &Path) -> bool {
+    let has = |name: &str| fs::symlink_metadata(directory.join(name)).is_ok();
+    let is_store = || {
+        let version = directory.join("version");
+        has("blobs")
+            && fs::symlink_metadata(&version).is_ok_and(|found| found.is_file() && found.len() < 64)
+            && fs::read(&version).is_ok_and(|found| found.starts_with(b"maelstrom store "))
+    };
+    let is_worker = || ["bot-id", "lock", "blobs", "actions"].into_iter().all(has);
+    is_store() || is_worker()
+}

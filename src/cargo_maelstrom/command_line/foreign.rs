@@ -1,0 +1,247 @@
+//! Options of nextest, Cargo and libtest that do not exist here, answered with what to write instead.
+
+use super::cargo_arguments::CargoMessageFormat;
+use crate::config::Choice;
+
+enum Answer {
+    /// The same can be had by writing this.
+    Write(&'static str),
+    /// There is nothing to choose or to switch off, for this reason.
+    LeaveOut(&'static str),
+    /// What is done instead, or what is near.
+    Unsupported(&'static str),
+    /// It is for the test binaries, and written so.
+    AfterDashes(&'static str),
+}
+
+/// What to say of an option, given with its dashes and without its value, that is none here.
+pub fn explanation(option: &str) -> Option<String> {
+    let (owner, answer) = match (of_nextest(option), of_cargo(option), of_libtest(option)) {
+        (Some(answer), ..) => ("nextest", answer),
+        (_, Some(answer), _) => ("Cargo", answer),
+        (.., Some(answer)) => ("libtest", answer),
+        (None, None, None) => return None,
+    };
+    Some(match answer {
+        Answer::Write(instead) => format!("'{option}' is {owner}'s; write {instead}"),
+        Answer::LeaveOut(reason) => format!("'{option}' is {owner}'s; leave it out: {reason}"),
+        Answer::Unsupported(near) => {
+            format!("'{option}' is {owner}'s and is not supported here: {near}")
+        }
+        Answer::AfterDashes(words) => format!(
+            "'{option}' is {owner}'s; write it after the dashes: `cargo maelstrom -- {words}`"
+        ),
+    })
+}
+
+fn of_nextest(option: &str) -> Option<Answer> {
+    use Answer::{LeaveOut, Unsupported, Write};
+    Some(match option {
+        "--retries" | "--flaky-result" => {
+            Unsupported("a test that fails is not tried again; `--repeat N` runs each test N times")
+        }
+        "--partition" => Unsupported(
+            "a run is not divided into partitions; `-p PACKAGE` and `-i PATTERN` select tests, and `--remote URL` runs \
+             them on a cluster",
+        ),
+        "-R" | "--rerun" => Unsupported(
+            "tests that failed last time run first in each run; with `--cache-results auto`, those that passed do not \
+             run again",
+        ),
+        "--platform-filter" => Unsupported("`-i PATTERN` and `-x PATTERN` select tests"),
+        "--debugger" | "--tracer" => Unsupported(
+            "`--print-spec PATTERN` prints a test as a job, and `maelstrom-run --tty` runs that at a terminal, under a \
+             debugger if need be",
+        ),
+        "--stress-count" => Write("`--repeat N`"),
+        "--stress-duration" => Unsupported("`--repeat N` runs each test N times"),
+        "--success-output" => Write("`--show-output` to see the output of tests that pass"),
+        "--failure-output" => {
+            LeaveOut("the output of a test that fails is shown when the test has ended")
+        }
+        "--status-level" | "--final-status-level" => Write(
+            "`--ui simple` for a line for each test, or `--ui quiet` for failures and the summary",
+        ),
+        "--show-progress" | "--hide-progress-bar" => {
+            Write("`--ui simple` for no progress bar, or `--ui fancy`, which has one on a terminal")
+        }
+        "--max-progress-running" => {
+            LeaveOut("as many running tests are shown as the terminal has room for")
+        }
+        "--no-output-indent" => LeaveOut("the output of tests is not indented"),
+        "--no-pager" => LeaveOut("nothing is piped through a pager"),
+        "--no-input-handler" => LeaveOut("no key but Ctrl-C has a meaning"),
+        "--ignore-default-filter" => LeaveOut("there is no default filter"),
+        "--override-version-check" => LeaveOut("no configuration file asks for a version"),
+        "--message-format-version" => LeaveOut("`--message-format json` has one version"),
+        "--user-config-file" | "--tool-config-file" => Write("`-c FILE`"),
+        "--cargo-quiet" => Write("`-q`, which quietens Cargo, too"),
+        "--cargo-verbose" => Write("`-v`, which Cargo gets, too"),
+        "--archive-file"
+        | "--archive-format"
+        | "--extract-to"
+        | "--extract-overwrite"
+        | "--persist-extract-tempdir"
+        | "--cargo-metadata"
+        | "--binaries-metadata"
+        | "--workspace-remap"
+        | "--target-dir-remap"
+        | "--build-dir-remap" => Unsupported(
+            "tests are built on the machine that the run is started on; `--remote URL` runs them on a cluster",
+        ),
+        _ => return None,
+    })
+}
+
+fn of_cargo(option: &str) -> Option<Answer> {
+    use Answer::{LeaveOut, Unsupported, Write};
+    Some(match option {
+        "--timings" => Write("`--cargo-timings`"),
+        "--keep-going" => LeaveOut("all tests run whatever fails, unless `--fail-fast` is given"),
+        "--future-incompat-report" => {
+            Unsupported("after a build, `cargo report future-incompatibilities` prints the report")
+        }
+        "--unit-graph" => {
+            Unsupported("`cargo test --unit-graph -Z unstable-options` prints the graph")
+        }
+        _ => return None,
+    })
+}
+
+fn of_libtest(option: &str) -> Option<Answer> {
+    use Answer::{AfterDashes, LeaveOut, Unsupported, Write};
+    Some(match option {
+        "--skip" => AfterDashes("--skip WORD"),
+        "--exact" => AfterDashes("--exact NAME"),
+        "--logfile" => AfterDashes("--logfile FILE"),
+        "--format" => Write("`--message-format json` for JSON"),
+        "--report-time" => LeaveOut("the time of each test is shown or in the JSON"),
+        "--ensure-time" => Write("`--timeout SECONDS`"),
+        "--shuffle" | "--shuffle-seed" => {
+            LeaveOut("each test has a process and a container of its own, whatever the order")
+        }
+        "--force-run-in-process" => Unsupported("each test has a process of its own"),
+        "--exclude-should-panic" => {
+            Unsupported("`-x PATTERN` and `-- --skip WORD` leave tests out by their names")
+        }
+        _ => return None,
+    })
+}
+
+/// What to say of a value of `--message-format` that is none here.
+pub fn message_format(value: &str) -> Option<String> {
+    if value.starts_with("libtest-json") {
+        return Some(format!(
+            "'{value}' is nextest's; write `--message-format json` for JSON"
+        ));
+    }
+    let mut formats = value.split(',');
+    formats
+        .all(|format| CargoMessageFormat::named(format).is_some())
+        .then(|| {
+            format!(
+                "'{value}' is a format of the compiler's messages; write `--cargo-message-format \
+                 {value}`, or `--message-format json` for JSON about tests"
+            )
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cargo_maelstrom::command_line::arguments::Arguments;
+    use clap::CommandFactory;
+
+    /// The options of `cargo nextest run` that have a name of their own.
+    const NEXTEST: &str = "--no-pager --retries --flaky-result --ff --nff --rerun -R --partition --platform-filter \
+        --filterset -E --ignore-default-filter --debugger --tracer --stress-count --stress-duration --failure-output \
+        --success-output --status-level --final-status-level --no-output-indent --show-progress --hide-progress-bar \
+        --no-input-handler --max-progress-running --message-format --message-format-version --archive-file \
+        --archive-format --extract-to --extract-overwrite --persist-extract-tempdir --cargo-metadata \
+        --workspace-remap --binaries-metadata --target-dir-remap --build-dir-remap --config-file --user-config-file \
+        --tool-config-file --override-version-check --profile -P --cargo-profile --build-jobs --cargo-quiet \
+        --cargo-verbose --cargo-message-format --test-threads --max-fail --no-tests --no-capture --run-ignored \
+        --unit-graph --timings --future-incompat-report --color -v --verbose --fail-fast --no-fail-fast --no-run";
+
+    /// The options of `cargo test`.
+    const CARGO: &str = "--no-run --no-fail-fast --future-incompat-report --message-format -q --quiet -v --verbose \
+        --color --config -Z -h --help -p --package --workspace --exclude --all --lib --bins --bin --examples --example \
+        --tests --test --benches --bench --all-targets --doc -F --features --all-features --no-default-features -j \
+        --jobs -r --release --profile --target --target-dir --unit-graph --timings --manifest-path \
+        --ignore-rust-version --locked --offline --frozen --keep-going";
+
+    const LIBTEST: &str = "--include-ignored --ignored --force-run-in-process --exclude-should-panic --test --bench \
+        --list --logfile --no-capture --nocapture --test-threads --skip -q --quiet --exact --color --format \
+        --show-output -Z --report-time --ensure-time --shuffle --shuffle-seed";
+
+    fn exists_here(option: &str) -> bool {
+        let mut command = Arguments::command();
+        command.build();
+        command.get_arguments().any(|argument| {
+            let long = argument.get_long_and_visible_aliases().unwrap_or_default();
+            let hidden = argument.get_all_aliases().unwrap_or_default();
+            let short = argument.get_short_and_visible_aliases().unwrap_or_default();
+            long.iter()
+                .chain(&hidden)
+                .any(|name| option.strip_prefix("--") == Some(name))
+                || short.iter().any(|name| option == format!("-{name}"))
+        })
+    }
+
+    #[test]
+    fn each_option_of_nextest_cargo_and_libtest_exists_here_or_has_an_answer() {
+        // These are seen before the parser is asked.
+        let seen_before = ["-E", "--filterset"];
+        let all = [NEXTEST, CARGO, LIBTEST].map(str::split_whitespace);
+        for option in all.into_iter().flatten() {
+            let answer = explanation(option);
+            let exists = exists_here(option) || seen_before.contains(&option);
+            assert_ne!(answer.is_some(), exists, "{option}: {answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_answer_says_whose_the_option_is_and_what_to_do() {
+        let answers = [
+            "--retries",
+            "--stress-count",
+            "--no-pager",
+            "--timings",
+            "--skip",
+        ];
+        let answers = answers.map(|option| explanation(option).unwrap());
+        assert_eq!(
+            answers,
+            [
+                "'--retries' is nextest's and is not supported here: a test that fails is not tried again; `--repeat N` \
+                 runs each test N times",
+                "'--stress-count' is nextest's; write `--repeat N`",
+                "'--no-pager' is nextest's; leave it out: nothing is piped through a pager",
+                "'--timings' is Cargo's; write `--cargo-timings`",
+                "'--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`",
+            ]
+        );
+        assert_eq!(explanation("--no-such-option"), None);
+    }
+
+    #[test]
+    fn formats_of_others_are_known() {
+        assert_eq!(
+            message_format("libtest-json-plus").unwrap(),
+            "'libtest-json-plus' is nextest's; write `--message-format json` for JSON"
+        );
+        for cargos in [
+            "short",
+            "json-render-diagnostics",
+            "json-diagnostic-short,json",
+        ] {
+            let answer = message_format(cargos).unwrap();
+            assert!(
+                answer.contains(&format!("--cargo-message-format {cargos}")),
+                "{answer}"
+            );
+        }
+        assert_eq!(message_format("yaml"), None);
+        assert_eq!(message_format(""), None);
+    }
+}

@@ -1,0 +1,391 @@
+//! Why a run has nothing to run: what its filters were compared with, and what is near.
+
+use super::command_line::RunIgnored;
+use super::near::{self, Place};
+use super::selector::Selector;
+use crate::filter::{Comparison, Pattern, Subject, TargetKind};
+use crate::report::Count;
+use std::fmt::Display;
+
+/// How many hints about filter words are given, at most.
+const MOST_HINTS: usize = 4;
+
+/// A paragraph for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// What is so.
+    Note(String),
+    /// What can be done.
+    Hint(String),
+}
+
+/// What there is to select from.
+#[derive(Default)]
+pub struct Offer<'a> {
+    /// Each with whether its source says that it is to be ignored.
+    pub tests: Vec<(Subject<'a>, bool)>,
+    /// How many test binaries no include pattern can match.
+    pub not_included: u64,
+    /// How many other test binaries were left out because an exclude pattern matches them.
+    pub excluded: u64,
+    pub places: Vec<Place>,
+}
+
+/// Explains why nothing of what there is was selected, by the first filter that leaves nothing.
+pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
+    let names = &selector.names;
+    if offer.tests.is_empty() && offer.not_included == 0 && offer.excluded == 0 {
+        let mut remarks = vec![Remark::Note("what was built has no tests".to_owned())];
+        remarks.extend(hints_for_words(&names.filters, offer));
+        return remarks;
+    }
+    let mut left = offer.tests.clone();
+    left.retain(|(subject, _)| selector.includes(subject));
+    if left.is_empty() && offer.excluded == 0 {
+        return explain_includes(offer, &selector.includes);
+    }
+
+    let compared: Vec<_> = left.iter().map(|(subject, _)| subject.name).collect();
+    left.retain(|(subject, _)| names.has_filter(subject.name));
+    if left.is_empty() && !compared.is_empty() {
+        let words = quoted(&names.filters, "or");
+        let what = if names.exact {
+            format!("no test is called {words} (`--exact`)")
+        } else {
+            format!("no test has {words} in its name")
+        };
+        let compared = compared_with(&compared);
+        let mut remarks = vec![Remark::Note(format!("{what}; {compared}"))];
+        remarks.extend(hints_for_words(&names.filters, offer));
+        return remarks;
+    }
+
+    let before = All::of(&left, offer);
+    left.retain(|(subject, _)| !selector.excludes(subject));
+    if left.is_empty() {
+        let patterns = quoted(&selector.excludes, "and");
+        let exclude = verb(selector.excludes.len(), "excludes", "exclude");
+        return vec![Remark::Note(format!("{patterns} {exclude} {before}"))];
+    }
+
+    let before = All::of(&left, offer);
+    left.retain(|(subject, _)| !names.is_skipped(subject.name));
+    if left.is_empty() {
+        let words = quoted(&names.skips, "and");
+        return vec![Remark::Note(format!(
+            "`--skip` with {words} leaves out {before}"
+        ))];
+    }
+
+    if selector.ignored == RunIgnored::Only {
+        let tests = Count(left.len() as u64, "test", "tests");
+        let selection = All::of(&left, offer).selection();
+        return vec![
+            Remark::Note(format!(
+                "only ignored tests were asked for, and of {tests}{selection} none is ignored"
+            )),
+            Remark::Hint("without `--ignored` they run, with `--include-ignored` all tests".into()),
+        ];
+    }
+    Vec::new()
+}
+
+/// What to say if all tests that were selected are ignored: so many by their source, so many by
+/// directives.
+pub fn all_ignored(by_source: u64, by_directive: u64) -> String {
+    let directives = "by directives in `maelstrom-test.toml`";
+    let by_source_only = "`--ignored` runs ignored tests, `--include-ignored` all tests";
+    match (by_source, by_directive) {
+        (1, 0) => format!("the selected test is marked as ignored in its source; {by_source_only}"),
+        (all, 0) => {
+            format!(
+                "all {all} selected tests are marked as ignored in their source; {by_source_only}"
+            )
+        }
+        (0, 1) => format!("the selected test is ignored {directives}"),
+        (0, all) => format!("all {all} selected tests are ignored {directives}"),
+        (source, directive) => format!(
+            "all {} selected tests are ignored: {source} in their source (`--include-ignored` runs \
+             them), {directive} {directives}",
+            source + directive
+        ),
+    }
+}
+
+/// What to say of an exclude pattern that matches none of `count` tests, some of which are in the
+/// offer.
+pub fn idle_exclude(pattern: &Pattern, count: u64, offer: &Offer<'_>) -> String {
+    let tests = Count(count, "test", "tests");
+    let mut text = format!("the exclude pattern `{pattern}` matches none of {tests}");
+    for comparison in pattern.comparisons() {
+        let similar = Candidates::of(&comparison, offer).similar(&comparison);
+        if !similar.is_empty() {
+            text.push_str("; similar: ");
+            text.push_str(&quoted(&similar, "and"));
+        }
+    }
+    text
+}
+
+/// What is near the names in include patterns.
+pub fn hints_for_patterns(patterns: &[Pattern], offer: &Offer<'_>) -> Vec<Remark> {
+    let comparisons = patterns.iter().flat_map(Pattern::comparisons);
+    comparisons
+        .flat_map(|comparison| hints_for_comparison(&comparison, offer))
+        .collect()
+}
+
+fn explain_includes(offer: &Offer<'_>, includes: &[Pattern]) -> Vec<Remark> {
+    let patterns = quoted(includes, "or");
+    let tests = Count(offer.tests.len() as u64, "test", "tests");
+    let were = verb(offer.tests.len(), "was", "were");
+    let binaries = Count(offer.not_included, "test binary", "test binaries");
+    let compared = match (offer.tests.first(), offer.not_included) {
+        (None, _) => format!("none of {binaries} can have one"),
+        (Some((example, _)), 0) => format!(
+            "{tests} {were} compared, such as `{} {}/{} {}`",
+            example.package, example.kind, example.target, example.name
+        ),
+        (Some(_), _) => format!("{tests} {were} compared, and {binaries} cannot have one"),
+    };
+    let mut remarks = vec![Remark::Note(format!(
+        "no test matches {patterns}; {compared}"
+    ))];
+    remarks.extend(hints_for_patterns(includes, offer));
+    remarks
+}
+
+fn hints_for_comparison(comparison: &Comparison<'_>, offer: &Offer<'_>) -> Vec<Remark> {
+    let candidates = Candidates::of(comparison, offer);
+    if candidates.names.is_empty() || candidates.names.iter().any(|name| comparison.matches(name)) {
+        return Vec::new();
+    }
+    let Candidates {
+        names,
+        one,
+        several,
+    } = &candidates;
+    let count = Count(names.len() as u64, one, several);
+    let similar = candidates.similar(comparison);
+    let similar = if similar.is_empty() {
+        String::new()
+    } else {
+        format!("; similar: {}", quoted(&similar, "and"))
+    };
+    let mut hints = vec![Remark::Hint(format!(
+        "`{comparison}` matches none of {count}{similar}"
+    ))];
+    if let (true, Some(name)) = (comparison.is_of_test_names(), comparison.name()) {
+        let near = near::near(name, &offer.places, &[]);
+        hints.extend(near.places.iter().map(|(place, _)| {
+            let (name, what, pattern) = (place.name(), what(place), pattern_for(place));
+            Remark::Hint(format!("`{name}` is {what}: `{pattern}` selects its tests"))
+        }));
+    }
+    hints
+}
+
+/// What a comparison of a pattern could have matched.
+struct Candidates<'a> {
+    names: Vec<&'a str>,
+    one: &'static str,
+    several: &'static str,
+}
+
+impl<'a> Candidates<'a> {
+    fn of(comparison: &Comparison<'_>, offer: &'a Offer<'_>) -> Self {
+        let (mut names, one, several): (Vec<&str>, _, _) = if comparison.is_of_test_names() {
+            let tests = offer.tests.iter();
+            (
+                tests.map(|(subject, _)| subject.name).collect(),
+                "test name",
+                "test names",
+            )
+        } else if comparison.is_of_packages() {
+            let packages = offer.places.iter().map(|place| place.package.as_str());
+            (packages.collect(), "package", "packages")
+        } else {
+            let targets = offer
+                .places
+                .iter()
+                .filter_map(|place| place.target.as_ref());
+            let targets = targets.filter(|(kind, _)| comparison.is_of_targets(*kind));
+            let names = targets.map(|(_, name)| name.as_str()).collect();
+            (names, "target of that kind", "targets of that kind")
+        };
+        names.sort_unstable();
+        names.dedup();
+        Self {
+            names,
+            one,
+            several,
+        }
+    }
+
+    fn similar(&self, comparison: &Comparison<'_>) -> Vec<&'a str> {
+        let name = comparison.name();
+        name.map_or_else(Vec::new, |name| {
+            near::similar(name, self.names.iter().copied())
+        })
+    }
+}
+
+fn hints_for_words(words: &[String], offer: &Offer<'_>) -> Vec<Remark> {
+    let tests: Vec<_> = offer
+        .tests
+        .iter()
+        .map(|(subject, _)| subject.name)
+        .collect();
+    let mut remarks = Vec::new();
+    for word in words {
+        if is_meant_as_pattern(word) {
+            remarks.push(Remark::Note(format!(
+                "`{word}` was taken as part of a test's name; `--include '{word}'` takes it as a pattern"
+            )));
+            continue;
+        }
+        let near = near::near(word, &offer.places, &tests);
+        for (place, rest) in near.places {
+            let (name, what, options) = (place.name(), what(place), options_for(place));
+            remarks.push(Remark::Hint(match rest {
+                Some(rest) => format!(
+                    "`{name}` is {what}: `{options} {rest}` runs its tests with `{rest}` in their names"
+                ),
+                None => format!("`{name}` is {what}: `{options}` runs its tests"),
+            }));
+        }
+        if !near.tests.is_empty() {
+            let tests = quoted(&near.tests, "and");
+            remarks.push(Remark::Hint(format!("similar test names: {tests}")));
+        }
+    }
+    if remarks.is_empty() && !words.is_empty() && !tests.is_empty() {
+        let hint = "`cargo maelstrom --list` prints the names of tests";
+        remarks.push(Remark::Hint(hint.to_owned()));
+    }
+    remarks.truncate(MOST_HINTS);
+    remarks
+}
+
+/// No name of a test holds parentheses.
+fn is_meant_as_pattern(filter: &str) -> bool {
+    filter.contains('(') && filter.parse::<Pattern>().is_ok()
+}
+
+fn compared_with(names: &[&str]) -> String {
+    match names {
+        [name] => format!("the only test name is `{name}`"),
+        names => format!(
+            "{} test names were compared, such as `{}`",
+            names.len(),
+            names[0]
+        ),
+    }
+}
+
+/// All tests that are left by the filters before.
+struct All {
+    tests: usize,
+    binaries: u64,
+    is_selection: bool,
+}
+
+impl All {
+    fn of(left: &[(Subject<'_>, bool)], offer: &Offer<'_>) -> Self {
+        Self {
+            tests: left.len(),
+            binaries: offer.excluded,
+            is_selection: left.len() < offer.tests.len() || offer.not_included > 0,
+        }
+    }
+
+    fn selection(&self) -> &'static str {
+        if self.is_selection {
+            " that other filters select"
+        } else {
+            ""
+        }
+    }
+}
+
+impl Display for All {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let selection = self.selection();
+        match (self.tests, self.binaries) {
+            (0, 1) => write!(f, "the only test binary{selection}"),
+            (0, binaries) => write!(f, "all {binaries} test binaries{selection}"),
+            (1, 0) => write!(f, "the only test{selection}"),
+            (tests, 0) => write!(f, "all {tests} tests{selection}"),
+            (tests, binaries) => {
+                let tests = Count(tests as u64, "test", "tests");
+                let binaries = Count(binaries, "whole test binary", "whole test binaries");
+                write!(f, "all there is{selection}: {tests} and {binaries}")
+            }
+        }
+    }
+}
+
+/// What a place is.
+fn what(place: &Place) -> String {
+    match place.target.as_ref().map(|(kind, _)| *kind) {
+        None => "a package".to_owned(),
+        Some(TargetKind::Library | TargetKind::ProcMacro) => {
+            format!("the library of the package `{}`", place.package)
+        }
+        Some(TargetKind::Binary) => "a binary".to_owned(),
+        Some(TargetKind::Test) => "a test target".to_owned(),
+        Some(TargetKind::Example) => "an example".to_owned(),
+        Some(TargetKind::Benchmark) => "a benchmark".to_owned(),
+    }
+}
+
+/// Cargo's options for a place.
+fn options_for(place: &Place) -> String {
+    let Some((kind, name)) = &place.target else {
+        return format!("-p {}", place.package);
+    };
+    let option = match kind {
+        TargetKind::Library | TargetKind::ProcMacro => "--lib".to_owned(),
+        TargetKind::Binary => format!("--bin {name}"),
+        TargetKind::Test => format!("--test {name}"),
+        TargetKind::Example => format!("--example {name}"),
+        TargetKind::Benchmark => format!("--bench {name}"),
+    };
+    if place.is_selected && !near::is_library(*kind) {
+        option
+    } else {
+        format!("-p {} {option}", place.package)
+    }
+}
+
+/// A pattern for a place.
+fn pattern_for(place: &Place) -> String {
+    let package = &place.package;
+    match &place.target {
+        None => format!("package.equals({package})"),
+        Some((TargetKind::Library | TargetKind::ProcMacro, _)) => {
+            format!("library && package.equals({package})")
+        }
+        Some((TargetKind::Binary, name)) => format!("binary.equals({name})"),
+        Some((TargetKind::Test, name)) => format!("test.equals({name})"),
+        Some((TargetKind::Example, name)) => format!("example.equals({name})"),
+        Some((TargetKind::Benchmark, name)) => format!("benchmark.equals({name})"),
+    }
+}
+
+fn verb(count: usize, one: &'static str, several: &'static str) -> &'static str {
+    if count == 1 { one } else { several }
+}
+
+/// `` `a`, `b` or `c` ``.
+fn quoted(items: &[impl Display], conjunction: &str) -> String {
+    let quoted: Vec<_> = items.iter().map(|item| format!("`{item}`")).collect();
+    match quoted.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, before)) => format!("{} {conjunction} {last}", before.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The parts of a pattern that ask for a name: what a pattern that selects nothing may have wrong.
+
+use super::expression::{Expression, Selector};
+use super::matcher::Matcher;
+use super::target::{TargetGroup, TargetKind};
+use std::fmt;
+
+/// A part of a pattern that compares a name with an argument. Displays as it is written in full.
+#[derive(Clone, Copy, Debug)]
+pub struct Comparison<'a> {
+    property: Property,
+    matcher: &'a Matcher,
+}
+
+/// Whose name is compared.
+#[derive(Clone, Copy, Debug)]
+enum Property {
+    Name,
+    Package,
+    Target(TargetGroup),
+}
+
+impl<'a> Comparison<'a> {
+    /// Those of an expression that have to be true for it to be true, or one of which has to.
+    pub(super) fn all_in(expression: &'a Expression) -> Vec<Self> {
+        let mut found = Vec::new();
+        collect(expression, &mut found);
+        found
+    }
+
+    pub fn is_of_test_names(&self) -> bool {
+        matches!(self.property, Property::Name)
+    }
+
+    pub fn is_of_packages(&self) -> bool {
+        matches!(self.property, Property::Package)
+    }
+
+    /// Whether the names of targets of this kind are compared.
+    pub fn is_of_targets(&self, kind: TargetKind) -> bool {
+        matches!(self.property, Property::Target(group) if group.includes(kind))
+    }
+
+    pub fn matches(&self, name: &str) -> bool {
+        self.matcher.matches(name)
+    }
+
+    /// The argument, if it is a name or a part of one.
+    pub fn name(&self) -> Option<&'a str> {
+        match self.matcher {
+            Matcher::Equals(name)
+            | Matcher::Contains(name)
+            | Matcher::StartsWith(name)
+            | Matcher::EndsWith(name) => Some(name),
+            Matcher::Matches(_) | Matcher::Globs(_) => None,
+        }
+    }
+}
+
+fn collect<'a>(expression: &'a Expression, found: &mut Vec<Comparison<'a>>) {
+    match expression {
+        Expression::Selector(selector) => {
+            let (property, matcher) = match selector {
+                Selector::Constant(_) | Selector::Target(_) => return,
+                Selector::TargetName(group, matcher) => (Property::Target(*group), matcher),
+                Selector::Package(matcher) => (Property::Package, matcher),
+                Selector::Name(matcher) => (Property::Name, matcher),
+            };
+            found.push(Comparison { property, matcher });
+        }
+        Expression::Not(_) => {}
+        Expression::All(parts) | Expression::Any(parts) => {
+            for part in parts {
+                collect(part, found);
+            }
+        }
+    }
+}
+
+impl fmt::Display for Comparison<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let property = match self.property {
+            Property::Name => "name",
+            Property::Package => "package",
+            Property::Target(TargetGroup::Library) => "library",
+            Property::Target(TargetGroup::Binary) => "binary",
+            Property::Target(TargetGroup::Test) => "test",
+            Property::Target(TargetGroup::Example) => "example",
+            Property::Target(TargetGroup::Benchmark) => "benchmark",
+        };
+        let (matcher, argument) = match self.matcher {
+            Matcher::Equals(argument) => ("equals", argument.as_str()),
+            Matcher::Contains(argument) => ("contains", argument.as_str()),
+            Matcher::StartsWith(argument) => ("starts_with", argument.as_str()),
+            Matcher::EndsWith(argument) => ("ends_with", argument.as_str()),
+            Matcher::Matches(regex) => ("matches", regex.as_str()),
+            Matcher::Globs(glob) => ("globs", glob.text.as_str()),
+        };
+        write!(f, "{property}.{matcher}({argument})")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::filter::{Pattern, TargetKind};
+
+    fn comparisons(pattern: &str) -> Vec<String> {
+        let pattern: Pattern = pattern.parse().unwrap();
+        let comparisons = pattern.comparisons();
+        comparisons.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn comparisons_are_written_in_full() {
+        assert_eq!(
+            comparisons("p.eq(a) && (test.sta(b) || n.g(*c) || n.m/d$/) - library"),
+            [
+                "package.equals(a)",
+                "test.starts_with(b)",
+                "name.globs(*c)",
+                "name.matches(d$)"
+            ]
+        );
+    }
+
+    #[test]
+    fn what_must_not_be_is_not_asked_for() {
+        assert_eq!(
+            comparisons("name.contains(a) - name.contains(b)"),
+            ["name.contains(a)"]
+        );
+        assert_eq!(comparisons("!package.equals(a)"), [""; 0]);
+        assert_eq!(comparisons("all && test"), [""; 0]);
+    }
+
+    #[test]
+    fn a_comparison_says_what_it_compares() {
+        let pattern: Pattern = "test.equals(a) || name.matches(b)".parse().unwrap();
+        let [target, name] = pattern.comparisons()[..] else {
+            panic!("there are two");
+        };
+        assert!(
+            target.is_of_targets(TargetKind::Test) && !target.is_of_targets(TargetKind::Binary)
+        );
+        assert!(!target.is_of_test_names() && !target.is_of_packages());
+        assert_eq!((target.name(), name.name()), (Some("a"), None));
+        assert!(name.is_of_test_names() && name.matches("abc"));
+    }
+}

@@ -1,0 +1,89 @@
+//! What is known of the blobs.
+
+use super::Key;
+use super::stamp::Stamp;
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+#[derive(Default)]
+pub struct State {
+    pub blobs: HashMap<Key, Kept>,
+    /// Of all blobs, in bytes.
+    pub size: u64,
+    /// Counts uses.
+    clock: u64,
+}
+
+#[derive(Default)]
+pub struct Kept {
+    /// `None`: not verified.
+    pub stamp: Option<Stamp>,
+    pub used: u64,
+    /// How many actions need it now.
+    pub holders: usize,
+    /// Whether it is there; if not, it is about to be.
+    pub present: bool,
+}
+
+impl State {
+    /// What an earlier worker left, the oldest change taken for the longest unused.
+    pub fn read(blobs: &Path) -> io::Result<Self> {
+        let mut found = Vec::new();
+        for directory in fs::read_dir(blobs)? {
+            let directory = directory?;
+            if !directory.file_type()?.is_dir() {
+                continue;
+            }
+            for file in fs::read_dir(directory.path())? {
+                let file = file?;
+                // What has another name is not the worker's.
+                let Some(key) = file.file_name().to_str().and_then(Key::named) else {
+                    continue;
+                };
+                let metadata = file.metadata()?;
+                if metadata.len() == key.digest.size {
+                    found.push((metadata.ctime(), key));
+                } else {
+                    fs::remove_file(file.path())?;
+                }
+            }
+        }
+        found.sort_unstable();
+        let mut state = Self::default();
+        for (_, key) in found {
+            let used = state.tick();
+            state.size += key.digest.size;
+            let kept = Kept {
+                used,
+                present: true,
+                ..Kept::default()
+            };
+            state.blobs.insert(key, kept);
+        }
+        Ok(state)
+    }
+
+    pub fn tick(&mut self) -> u64 {
+        self.clock += 1;
+        self.clock
+    }
+
+    pub fn note(&mut self, key: Key, stamp: Option<Stamp>) {
+        if let Some(kept) = self.blobs.get_mut(&key) {
+            kept.stamp = stamp;
+        }
+    }
+
+    /// Its file is gone.
+    pub fn forget(&mut self, key: Key) {
+        if let Some(kept) = self.blobs.get_mut(&key) {
+            if std::mem::take(&mut kept.present) {
+                self.size = self.size.saturating_sub(key.digest.size);
+            }
+            kept.stamp = None;
+        }
+    }
+}
