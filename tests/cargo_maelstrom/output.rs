@@ -1,8 +1,6 @@
 //! What a run shows: text for people on stderr, what was asked for on stdout.
 
-mod fixture;
-
-use fixture::{Project, Run};
+use crate::fixture::{Project, Run};
 use serde_json::Value;
 use std::process::Stdio;
 

@@ -1,11 +1,7 @@
 //! `--cache-results`: what passed before, and nothing has changed for, is not run again.
 
-mod fixture;
-#[path = "fixture/need.rs"]
-mod need;
-
-use fixture::{Project, Run};
-use need::needs_containers;
+use crate::fixture::{Project, Run};
+use crate::need::needs_containers;
 use std::collections::BTreeSet;
 use std::fs;
 

@@ -1,10 +1,7 @@
 //! `maelstrom-run --tty`, called from an interactive shell at a real pseudo-terminal.
 
-mod fixture;
-#[path = "fixture/need.rs"]
-mod need;
-
-use need::needs_containers;
+use crate::fixture;
+use crate::need::needs_containers;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};

@@ -1,11 +1,7 @@
 //! `cargo maelstrom --print-spec`: a test as a job that `maelstrom-run` runs without Cargo.
 
-mod fixture;
-#[path = "fixture/need.rs"]
-mod need;
-
-use fixture::Project;
-use need::needs_containers;
+use crate::fixture::Project;
+use crate::need::needs_containers;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Output, Stdio};
 

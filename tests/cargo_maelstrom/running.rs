@@ -1,8 +1,6 @@
 //! How tests run: each to its own end, in which order, how many at once, how often.
 
-mod fixture;
-
-use fixture::{Project, Run, mkfifo};
+use crate::fixture::{Project, Run, mkfifo};
 use serde_json::Value;
 use std::{
     fs,

@@ -3,9 +3,7 @@
 //! The tests of the project `containers` look around in their containers; here they are run once,
 //! and each test below tells how some of them fared.
 
-mod fixture;
-
-use fixture::{Project, Run};
+use crate::fixture::{Project, Run};
 use std::{fs, net::TcpListener, path::Path, sync::OnceLock};
 
 struct All {

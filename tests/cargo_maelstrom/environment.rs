@@ -1,8 +1,6 @@
 //! What a test finds in the default container.
 
-mod fixture;
-
-use fixture::{Project, Run};
+use crate::fixture::{Project, Run};
 use std::{collections::BTreeMap, fs, process::Command};
 
 #[test]

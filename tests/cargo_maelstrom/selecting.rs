@@ -1,8 +1,7 @@
 //! Which tests run: Cargo's options, patterns, filters, ignored tests; and lists.
 
-mod fixture;
-
-use fixture::{Project, both_streams};
+use crate::fixture;
+use crate::fixture::{Project, both_streams};
 use std::collections::BTreeSet;
 
 /// A test binary or test as both Cargo and we name it: without the package, which Cargo does not

@@ -1,17 +1,11 @@
 //! The examples by which users of `maelstrom-run` have learned what jobs are, in the image of a
 //! whole distribution.
 
-#[path = "fixture/debian.rs"]
-mod debian;
-#[path = "fixture/need.rs"]
-mod need;
-#[path = "fixture/registry.rs"]
-mod registry;
-
-use debian::needs_images;
-use need::needs_containers;
+use crate::debian;
+use crate::debian::needs_images;
+use crate::need::needs_containers;
+use crate::registry::Registry;
 use nix::fcntl::{Flock, FlockArg};
-use registry::Registry;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::Path;

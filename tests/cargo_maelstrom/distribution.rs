@@ -1,17 +1,10 @@
 //! Tests that need a distribution, in containers that start from an image of one.
 
-#[path = "fixture/debian.rs"]
-mod debian;
-mod fixture;
-#[path = "fixture/image.rs"]
-mod image;
-#[path = "fixture/need.rs"]
-mod need;
-
-use debian::needs_images;
-use fixture::{Project, Run};
-use image::{Layer, TestImage};
-use need::needs_containers;
+use crate::debian;
+use crate::debian::needs_images;
+use crate::fixture::{Project, Run};
+use crate::image::{Layer, TestImage};
+use crate::need::needs_containers;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;

@@ -1,8 +1,6 @@
 //! Configuration values and where they come from; a first `maelstrom-test.toml`.
 
-mod fixture;
-
-use fixture::{Project, Run};
+use crate::fixture::{Project, Run};
 use std::fs;
 
 /// The line of `--print-config` about a value.

@@ -1,9 +1,6 @@
 //! `command` layers, made by real commands in real containers.
 
-#[path = "fixture/need.rs"]
-mod need;
-
-use need::needs_containers;
+use crate::need::needs_containers;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};

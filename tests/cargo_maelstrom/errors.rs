@@ -1,8 +1,6 @@
 //! What is said about mistakes and about machines that are not as they must be.
 
-mod fixture;
-
-use fixture::{Project, Run};
+use crate::fixture::{Project, Run};
 use std::{fs, path::Path, process::Command};
 
 /// What is said about a `maelstrom-test.toml`; it has to be said before anything is built.

@@ -1,13 +1,9 @@
 //! Directories that are given for a cache and hold something else: every program leaves them as
 //! they are, and says what to do.
 
-#[path = "fixture/mod.rs"]
-mod fixture;
-#[path = "fixture/need.rs"]
-mod need;
-
-use fixture::Project;
-use need::needs_containers;
+use crate::fixture::Project;
+use crate::need;
+use crate::need::needs_containers;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs::{self, Permissions};

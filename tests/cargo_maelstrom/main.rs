@@ -1,0 +1,22 @@
+//! `cargo maelstrom` as people use it: the real program on real workspaces, in real containers.
+
+#[path = "../fixture/debian.rs"]
+mod debian;
+#[path = "../fixture/mod.rs"]
+mod fixture;
+#[path = "../fixture/image.rs"]
+mod image;
+#[path = "../fixture/need.rs"]
+mod need;
+
+mod cache_directories;
+mod cached_results;
+mod configuring;
+mod containers;
+mod distribution;
+mod environment;
+mod errors;
+mod output;
+mod print_spec;
+mod running;
+mod selecting;
