@@ -9,6 +9,7 @@
 //! Whatever fails for a reason that may pass is tried again for a minute ([`Retry`]); whatever
 //! does not is an [`EngineError`] that names the engine and says what to do.
 
+mod blocking;
 mod capabilities;
 mod connect;
 mod download;

@@ -19,6 +19,7 @@ mod proxy;
 mod results;
 mod runs;
 mod trouble;
+mod unfit;
 mod worker;
 
 /// Returns from the test unless there is an engine here.
