@@ -52,7 +52,7 @@ struct Script {
     wait: VecDeque<Answer>,
     /// The engine has lost all blobs when it gets the second call.
     loses_blobs: bool,
-    /// What was called: `e` for Execute, `w` for WaitExecution.
+    /// What was called: `e` for Execute, `w` for `WaitExecution`.
     calls: String,
 }
 

@@ -188,10 +188,9 @@ impl Execution {
         let problem = Problem::from(status);
         let trouble = match problem.code() {
             _ if problem.may_pass() => return Heard::Broken(problem),
-            Some(Code::FailedPrecondition) => Trouble::Lacks,
             Some(Code::NotFound) if self.name.is_some() => Trouble::Lost,
-            // The action itself.
-            Some(Code::NotFound) => Trouble::Lacks,
+            // Without an operation it is the action itself that was not found.
+            Some(Code::FailedPrecondition | Code::NotFound) => Trouble::Lacks,
             Some(Code::Unauthenticated | Code::PermissionDenied) | None => {
                 return Heard::Refused(problem);
             }

@@ -278,8 +278,8 @@ impl RemoteExecutor {
                     tracing::debug!("an execution came to nothing, trying again: {why}");
                     tokio::time::sleep(wait).await;
                 }
-                Err(spent) => {
-                    let failed = self.given_up(spent, why);
+                Err(reason) => {
+                    let failed = self.given_up(reason, why);
                     if matches!(failed, Failed::Action(_)) {
                         self.losing.borrow_mut().remove(&action.digest);
                     }

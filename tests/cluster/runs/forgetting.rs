@@ -1,4 +1,5 @@
-//! An engine that knows nothing any more of what it was executing when it was started again.
+//! An engine that knows nothing any more of what it was executing when it is started again, or is
+//! not started again.
 
 use super::casd::Casd;
 use super::cluster::Running;
@@ -11,8 +12,8 @@ use std::thread::{scope, yield_now};
 
 const TESTS: usize = 500;
 
-fn begin<'a>(project: &'a Project, engine: &Casd) -> Running<'a> {
-    let mut options = vec!["--message-format=json".to_owned(), "--ui=quiet".to_owned()];
+fn begin<'a>(project: &'a Project, engine: &Casd, ui: &str) -> Running<'a> {
+    let mut options = vec!["--message-format=json".to_owned(), format!("--ui={ui}")];
     options.extend(engine.options());
     let options: Vec<&str> = options.iter().map(String::as_str).collect();
     Running::start(&mut project.command(&options), project)
@@ -41,7 +42,7 @@ fn what_an_engine_forgot_or_lost_with_its_blobs_is_executed_again() {
     project
         .write("src/lib.rs", &tests)
         .write("tests/more.rs", &gate.test());
-    let mut running = begin(&project, &engine);
+    let mut running = begin(&project, &engine, "quiet");
     wait_at(&gate, &mut running);
     engine.stop();
     gate.wait_for(0);
@@ -71,7 +72,7 @@ fn an_engine_that_does_nothing_but_restart_is_given_up_with_one_message() {
     }
     project.write("src/lib.rs", &tests);
     let run = scope(|scope| {
-        let running = begin(&project, &engine);
+        let running = begin(&project, &engine, "quiet");
         let run = scope.spawn(|| running.end());
         while !run.is_finished() {
             if gate.is_waited_at() {
@@ -94,4 +95,38 @@ fn an_engine_that_does_nothing_but_restart_is_given_up_with_one_message() {
         message.contains("the engine did not finish it in"),
         "{message}"
     );
+}
+
+#[test]
+fn an_engine_that_is_gone_is_one_error_of_all_tests() {
+    needs_containers!();
+    let Some(mut engine) = Casd::start() else {
+        return;
+    };
+    let (project, gate) = (Project::own("plain"), Gate::new());
+    let mut tests = gate.test();
+    for number in 1..1000 {
+        let _ = writeln!(tests, "#[test] fn number_{number}() {{}}");
+    }
+    project.write("src/lib.rs", &tests);
+    let mut running = begin(&project, &engine, "simple");
+    wait_at(&gate, &mut running);
+    engine.stop();
+    let run = running.end().exits(100);
+    let statuses = run.statuses();
+    assert_eq!(statuses.len(), 1000, "{run}");
+    let errors = statuses
+        .values()
+        .filter(|status| *status == "error")
+        .count();
+    assert!(
+        run.stderr.contains(&format!(" {errors} tests: failed to ")),
+        "{run}"
+    );
+    assert!(
+        run.stderr.contains(&format!("and {} more\n", errors - 5)),
+        "{run}"
+    );
+    let shown = run.stderr.lines().filter(|line| !line.starts_with("PASS"));
+    assert!(shown.count() < 24, "{run}");
 }
