@@ -33,7 +33,7 @@ pub use name::{NotADigest, random_word};
 pub use platform::{ISA, OS_FAMILY};
 pub use precondition::{missing_blobs, missing_in};
 pub use progress::Progress;
-pub use retry::{Backoff, Retry};
+pub use retry::{Backoff, RETRY_BUDGET, Retry};
 pub use settings::{BadEndpoint, BadHeader, Endpoint, EngineSettings, Header};
 pub use upload::{Blob, Content, Uploaded};
 

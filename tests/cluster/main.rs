@@ -7,6 +7,7 @@ mod chapter;
 mod client;
 #[path = "../fixture/engine.rs"]
 mod engine;
+mod executions;
 mod faults;
 #[path = "../fixture/mod.rs"]
 mod fixture;

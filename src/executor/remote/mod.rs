@@ -16,6 +16,7 @@
 
 mod action;
 mod batch;
+mod budget;
 mod execution;
 mod executor;
 mod input;
