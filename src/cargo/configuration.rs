@@ -3,7 +3,8 @@
 //!
 //! Read from the same places as Cargo reads it: `--config` options (the last one is
 //! the strongest), environment variables, `.cargo/config.toml` of the current
-//! directory and each above it, the one in Cargo's home.
+//! directory and each above it, the one in Cargo's home. The crate `cargo-config2` does not know
+//! the first of these, nor `include`.
 
 use super::{CargoError, Invocation};
 use cargo_metadata::cargo_platform::{Cfg, CfgExpr};

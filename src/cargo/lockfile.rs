@@ -7,6 +7,7 @@
 //! run before it was linked. The lock file names them (or more, for other features and
 //! platforms) without asking Cargo to resolve anything.
 
+use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The graph of packages in a `Cargo.lock`.
@@ -15,10 +16,19 @@ pub(super) struct Lockfile {
     packages: BTreeMap<String, Vec<Locked>>,
 }
 
-#[derive(Debug)]
+/// A lock file as far as it is of interest.
+#[derive(Deserialize)]
+struct Document {
+    #[serde(default)]
+    package: Vec<Locked>,
+}
+
+#[derive(Debug, Deserialize)]
 struct Locked {
+    name: String,
     version: String,
     /// As written: `name`, `name version` or `name version (source)`.
+    #[serde(default)]
     dependencies: Vec<String>,
 }
 
@@ -49,13 +59,16 @@ pub(super) fn belongs(identity: Option<&Identity>, closure: Option<&BTreeSet<Ide
 }
 
 impl Lockfile {
-    /// Reads a lock file by its lines. Cargo alone writes it, always in one form.
+    /// Reads a lock file. One that is none is Cargo's to complain about, and has no packages.
     pub(super) fn parse(text: &str) -> Self {
         let mut lockfile = Self::default();
-        for block in text.split("[[package]]").skip(1) {
-            if let Some((name, locked)) = parse_block(block) {
-                lockfile.packages.entry(name).or_default().push(locked);
-            }
+        let document = toml::from_str::<Document>(text);
+        for locked in document.into_iter().flat_map(|document| document.package) {
+            let packages = &mut lockfile.packages;
+            packages
+                .entry(locked.name.clone())
+                .or_default()
+                .push(locked);
         }
         lockfile
     }
@@ -93,38 +106,6 @@ impl Lockfile {
             .iter()
             .filter(move |locked| version.is_none_or(|version| locked.version == version))
     }
-}
-
-fn parse_block(block: &str) -> Option<(String, Locked)> {
-    let mut lines = block.lines();
-    let (mut name, mut version, mut dependencies) = (None, None, Vec::new());
-    while let Some(line) = lines.next() {
-        if line.starts_with('[') {
-            break;
-        }
-        match line.split_once(" = ") {
-            Some(("name", value)) => name = unquote(value),
-            Some(("version", value)) => version = unquote(value),
-            Some(("dependencies", "[")) => {
-                let entries = lines.by_ref().take_while(|line| *line != "]");
-                dependencies
-                    .extend(entries.filter_map(|line| unquote(line.trim().trim_end_matches(','))));
-            }
-            _ => {}
-        }
-    }
-    let version = version?;
-    Some((
-        name?,
-        Locked {
-            version,
-            dependencies,
-        },
-    ))
-}
-
-fn unquote(value: &str) -> Option<String> {
-    Some(value.strip_prefix('"')?.strip_suffix('"')?.to_owned())
 }
 
 #[cfg(test)]
@@ -177,6 +158,36 @@ version = "9.0.0"
         let closure = Lockfile::parse(LOCK).closure("a", "0.1.0").unwrap();
         let closure: Vec<_> = closure.iter().map(|(n, v)| format!("{n} {v}")).collect();
         assert_eq!(closure, ["a 0.1.0", "b 1.0.0", "c 2.0.0", "d 0.1.0"]);
+    }
+
+    #[test]
+    fn a_lock_file_may_be_written_in_any_way_that_is_toml() {
+        let text = "package = [\n\
+             {name='a', version='0.1.0', dependencies=['b', \"c 2.0.0\"]},\n\
+             {version = '1.0.0', name = 'b', source = 'sparse+https://[[package]]/'},\n\
+             {name = 'c', version = '1.0.0'}, {name = 'c', version = '2.0.0'},\n\
+             ]";
+        let arranged = "[[ package ]]\r\nname=\"a\"\r\nversion = \"0.1.0\" # ours\r\n\
+             dependencies = [\"b\", \"c 2.0.0\"]\r\n\
+             [[package]]\r\nname = \"b\"\r\nversion = \"1.0.0\"\r\n\
+             [[package]]\r\nname = \"c\"\r\nversion = \"2.0.0\"\r\n";
+        for text in [text, arranged] {
+            let closure = Lockfile::parse(text).closure("a", "0.1.0").unwrap();
+            let closure: Vec<_> = closure.iter().map(|(n, v)| format!("{n} {v}")).collect();
+            assert_eq!(closure, ["a 0.1.0", "b 1.0.0", "c 2.0.0"]);
+        }
+    }
+
+    #[test]
+    fn what_is_no_lock_file_has_no_packages() {
+        for text in [
+            "[[package]]",
+            "[[package]]\nname = 'a'",
+            "<<<<<<< HEAD",
+            "package = 1",
+        ] {
+            assert!(Lockfile::parse(text).packages.is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::{CargoError, Options, Package, Workspace};
 use camino::Utf8Path;
 use globset::{Glob, GlobMatcher};
+use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 
 /// What the include patterns make of the selection.
@@ -181,8 +182,9 @@ impl Specification {
             }
             None => (None, None),
         };
+        let directory = percent_decode_str(path.trim_end_matches('/'));
         Self::Exact {
-            directory: Some(percent_decoded(path.trim_end_matches('/'))),
+            directory: Some(directory.decode_utf8_lossy().into_owned()),
             name: name.map(str::to_owned),
             version: version.map(str::to_owned),
         }
@@ -226,25 +228,6 @@ fn is_version(partial: &str, full: &str) -> bool {
     let parts = partial.split('.').count();
     // `1.2.3` does not mean 1.2.3-rc, but does mean 1.2.3+build.
     (parts < 3 && rest.starts_with('.')) || (parts == 3 && rest.starts_with('+'))
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let decoded = (*first == b'%')
-            .then(|| after.get(..2))
-            .flatten()
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(decoded.unwrap_or(*first));
-        rest = if decoded.is_some() {
-            &after[2..]
-        } else {
-            after
-        };
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Blobs from an engine.
 
+use super::blocking::blocking;
 use super::connect::Engine;
 use super::error::{EngineError, Problem};
 use super::progress::Progress;
 use super::reapi::BatchReadBlobsRequest;
+use super::reapi::batch_read_blobs_response::Response;
 use super::sink::Sink;
 use crate::store::Digest;
 use std::collections::{HashMap, HashSet};
-use std::io::Write;
+use std::fs::File;
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
@@ -151,11 +154,12 @@ impl Engine {
             let content = self.receive_stream(digest, sink, progress).await?;
             return Ok(vec![(digest, content)]);
         };
-        let sink = Sink::file(&first.path, first.mode).map_err(failed)?;
+        let (path, mode) = (first.path.clone(), first.mode);
+        let sink = blocking(move || Sink::file(&path, mode)).await;
+        let sink = sink.map_err(failed)?;
         self.receive_stream(digest, sink, progress).await?;
-        for place in places {
-            place.copy_from(&first).map_err(failed)?;
-        }
+        let copied = blocking(move || places.try_for_each(|place| place.copy_from(&first)));
+        copied.await.map_err(failed)?;
         Ok(Vec::new())
     }
 
@@ -164,21 +168,20 @@ impl Engine {
         wanted: Vec<(Digest, Vec<Place>)>,
         progress: &Progress,
     ) -> Result<Vec<(Digest, Vec<u8>)>, EngineError> {
+        let failed = |problem| self.error(DOING, problem);
         let mut retry = self.retry(DOING);
-        let mut wanted: HashMap<_, _> = wanted.into_iter().collect();
-        let (mut read, mut missing) = (Vec::new(), Vec::new());
-        loop {
-            // There is one empty blob, and everybody has it.
-            if let Some(places) = wanted.remove(&Digest::of(b"")) {
-                read.extend(self.put(Digest::of(b""), places, Vec::new())?);
-            }
-            if wanted.is_empty() {
-                break;
-            }
+        let mut batch = Batch {
+            wanted: wanted.into_iter().collect(),
+            ..Batch::default()
+        };
+        if batch.wanted.contains_key(&Digest::of(b"")) {
+            batch = blocking(move || batch.take_empty()).await.map_err(failed)?;
+        }
+        while !batch.wanted.is_empty() {
             let mut client = self.storage();
             let request = self.request(BatchReadBlobsRequest {
                 instance_name: self.instance().to_owned(),
-                digests: wanted.keys().map(|digest| (*digest).into()).collect(),
+                digests: batch.wanted.keys().map(|digest| (*digest).into()).collect(),
                 ..BatchReadBlobsRequest::default()
             });
             let call = client.batch_read_blobs(request);
@@ -189,53 +192,77 @@ impl Engine {
                     continue;
                 }
             };
-            let before = wanted.len();
-            let mut refused = Problem::NotAnEngine("it leaves out blobs".to_owned());
-            for response in answer.responses {
-                let digest = response.digest.as_ref().map(Digest::try_from);
-                let Some(Ok(digest)) = digest else { continue };
-                let status = response.status.unwrap_or_default();
-                if status.code == Code::NotFound as i32 {
-                    wanted.remove(&digest);
-                    missing.push(digest);
-                } else if status.code != Code::Ok as i32 {
-                    refused = status.into();
-                } else if Digest::of(&response.data) != digest {
-                    refused = Problem::Damaged(digest);
-                } else if let Some(places) = wanted.remove(&digest) {
-                    progress.advance(digest.size);
-                    read.extend(self.put(digest, places, response.data)?);
-                }
-            }
-            if wanted.is_empty() {
+            let before = batch.wanted.len();
+            let taken = blocking(move || batch.take(answer.responses));
+            let bytes;
+            (batch, bytes) = taken.await.map_err(failed)?;
+            progress.advance(bytes);
+            if batch.wanted.is_empty() {
                 break;
             }
-            if wanted.len() < before {
+            if batch.wanted.len() < before {
                 retry.progressed();
             }
+            let refused = batch.refused.take();
+            let refused =
+                refused.unwrap_or_else(|| Problem::NotAnEngine("it leaves out blobs".to_owned()));
             retry.after(refused).await?;
         }
-        if missing.is_empty() {
-            return Ok(read);
+        if batch.missing.is_empty() {
+            return Ok(batch.read);
         }
-        Err(self.error(DOING, Problem::Missing(missing)))
+        Err(failed(Problem::Missing(batch.missing)))
+    }
+}
+
+/// What becomes of the blobs that come in one call. What is done here blocks.
+#[derive(Debug, Default)]
+struct Batch {
+    wanted: HashMap<Digest, Vec<Place>>,
+    read: Vec<(Digest, Vec<u8>)>,
+    missing: Vec<Digest>,
+    /// Why the last answer had not all.
+    refused: Option<Problem>,
+}
+
+impl Batch {
+    /// There is one empty blob, and everybody has it.
+    fn take_empty(mut self) -> Result<Self, Problem> {
+        let empty = Digest::of(b"");
+        if let Some(places) = self.wanted.remove(&empty) {
+            self.put(empty, &places, Vec::new())?;
+        }
+        Ok(self)
     }
 
-    fn put(
-        &self,
-        digest: Digest,
-        places: Vec<Place>,
-        content: Vec<u8>,
-    ) -> Result<Option<(Digest, Vec<u8>)>, EngineError> {
+    /// Takes what came. Tells how many bytes that were, too.
+    fn take(mut self, responses: Vec<Response>) -> Result<(Self, u64), Problem> {
+        let mut bytes = 0;
+        for response in responses {
+            let digest = response.digest.as_ref().map(Digest::try_from);
+            let Some(Ok(digest)) = digest else { continue };
+            let status = response.status.unwrap_or_default();
+            if status.code == Code::NotFound as i32 {
+                self.wanted.remove(&digest);
+                self.missing.push(digest);
+            } else if status.code != Code::Ok as i32 {
+                self.refused = Some(status.into());
+            } else if Digest::of(&response.data) != digest {
+                self.refused = Some(Problem::Damaged(digest));
+            } else if let Some(places) = self.wanted.remove(&digest) {
+                bytes += digest.size;
+                self.put(digest, &places, response.data)?;
+            }
+        }
+        Ok((self, bytes))
+    }
+
+    fn put(&mut self, digest: Digest, places: &[Place], content: Vec<u8>) -> Result<(), Problem> {
         if places.is_empty() {
-            return Ok(Some((digest, content)));
+            self.read.push((digest, content));
+            return Ok(());
         }
-        for place in places {
-            place
-                .write(&content)
-                .map_err(|problem| self.error(DOING, problem))?;
-        }
-        Ok(None)
+        places.iter().try_for_each(|place| place.write(&content))
     }
 }
 
@@ -261,8 +288,11 @@ impl Place {
     }
 
     fn copy_from(&self, first: &Self) -> Result<(), Problem> {
-        let read = std::fs::read(&first.path);
-        let content = read.map_err(|error| super::sink::local("read", &first.path, error))?;
-        self.write(&content)
+        let read = File::open(&first.path);
+        let mut content = read.map_err(|error| super::sink::local("read", &first.path, error))?;
+        let mut sink = Sink::file(&self.path, self.mode)?;
+        let copied = io::copy(&mut content, &mut sink);
+        copied.map_err(|error| super::sink::local("write", &self.path, error))?;
+        Ok(())
     }
 }

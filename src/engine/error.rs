@@ -84,6 +84,16 @@ pub enum Problem {
         path: PathBuf,
         error: io::Error,
     },
+    #[error(
+        "the engine did not finish it in {times} attempts within {} s (the last time: {why}); its \
+         log should tell why it restarts, or who cancels",
+        within.as_secs()
+    )]
+    Lost {
+        times: u32,
+        within: Duration,
+        why: String,
+    },
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
     /// What the engine says about it, which this program knows nothing better about.
@@ -95,7 +105,11 @@ impl Problem {
     /// Whether another attempt makes sense.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::HungUp(_) | Self::TimedOut(_) | Self::Damaged(_) => true,
+            Self::Unreachable(_)
+            | Self::HungUp(_)
+            | Self::TimedOut(_)
+            | Self::Damaged(_)
+            | Self::Lost { .. } => true,
             Self::Other(status) => match status.code() {
                 Code::Unavailable
                 | Code::ResourceExhausted

@@ -10,6 +10,7 @@
 //! does not is an [`EngineError`] that names the engine and says what to do.
 
 mod arguments;
+mod blocking;
 mod capabilities;
 mod connect;
 mod download;
@@ -34,7 +35,7 @@ pub use name::{NotADigest, random_word};
 pub use platform::{ISA, OS_FAMILY};
 pub use precondition::{missing_blobs, missing_in};
 pub use progress::Progress;
-pub use retry::{Backoff, Retry};
+pub use retry::{Backoff, RETRY_BUDGET, Retry};
 pub use settings::{BadEndpoint, BadHeader, Endpoint, EngineSettings, Header};
 pub use upload::{Blob, Content, Uploaded};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 /// How long a call is tried again and again before it counts as failed.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const RETRY_BUDGET: Duration = Duration::from_secs(60);
 
 /// Waits that double, each cut by a random part so that clients that failed together do not come
 /// back together.
@@ -66,7 +66,7 @@ impl<'a> Retry<'a> {
     pub async fn after(&mut self, problem: impl Into<Problem>) -> Result<(), EngineError> {
         let problem = problem.into();
         let wait = self.backoff.wait();
-        if !problem.may_pass() || self.since.elapsed() + wait > PATIENCE {
+        if !problem.may_pass() || self.since.elapsed() + wait > RETRY_BUDGET {
             return Err(self.engine.error(self.doing, problem));
         }
         tracing::debug!(
@@ -78,9 +78,15 @@ impl<'a> Retry<'a> {
         Ok(())
     }
 
-    /// Part of it worked: patience starts anew.
+    /// Part of it worked: the budget and the waits start anew.
     pub fn progressed(&mut self) {
         self.backoff = Backoff::default();
+        self.answered();
+    }
+
+    /// The engine answered, and that it may need more time is no failure: the budget starts anew.
+    /// Waits still grow.
+    pub fn answered(&mut self) {
         self.since = Instant::now();
     }
 }

@@ -1,5 +1,6 @@
 //! Blobs to an engine.
 
+use super::blocking::blocking;
 use super::connect::Engine;
 use super::error::{EngineError, Problem};
 use super::name::Encoding;
@@ -120,7 +121,7 @@ impl Engine {
                             .send_stream(blob.digest, &blob.content, &progress)
                             .await
                     }
-                    Shipment::Batch(blobs) => engine.send_batch(&blobs, &progress).await,
+                    Shipment::Batch(blobs) => engine.send_batch(blobs, &progress).await,
                 }
             });
         }
@@ -180,21 +181,21 @@ impl Engine {
     }
 
     /// Sends blobs in one call, and those that the engine did not take in another.
-    async fn send_batch(&self, blobs: &[Blob], progress: &Progress) -> Result<(), EngineError> {
+    async fn send_batch(&self, blobs: Vec<Blob>, progress: &Progress) -> Result<(), EngineError> {
         const DOING: &str = "upload a batch of blobs";
         let mut retry = self.retry(DOING);
-        let mut requests = Vec::with_capacity(blobs.len());
-        for blob in blobs {
-            let data = blob.content.read().map_err(|error| {
-                let problem = blob.content.problem(error);
-                self.error(DOING, problem)
-            })?;
-            requests.push(batch_update_blobs_request::Request {
-                digest: Some(blob.digest.into()),
-                data,
-                ..batch_update_blobs_request::Request::default()
-            });
-        }
+        let read = blocking(move || {
+            let read = |blob: Blob| match blob.content.read() {
+                Ok(data) => Ok(batch_update_blobs_request::Request {
+                    digest: Some(blob.digest.into()),
+                    data,
+                    ..batch_update_blobs_request::Request::default()
+                }),
+                Err(error) => Err(blob.content.problem(error)),
+            };
+            blobs.into_iter().map(read).collect::<Result<Vec<_>, _>>()
+        });
+        let mut requests = read.await.map_err(|problem| self.error(DOING, problem))?;
         loop {
             let mut client = self.storage();
             let request = self.request(BatchUpdateBlobsRequest {

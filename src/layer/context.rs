@@ -4,6 +4,7 @@ use super::SourceView;
 use crate::spec::{Mount, Placeholder, PlaceholderError, RootOverlay, substitute};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
+use std::io;
 
 /// Where a layer is built for. All paths are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -31,10 +32,22 @@ pub struct LayerContext {
     pub library_path: Vec<Utf8PathBuf>,
 }
 
-/// A directory that a spec names does not exist.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
-pub struct NoDirectory(pub Utf8PathBuf);
+/// Why changes to the root cannot be kept in the directories that a spec names.
+#[derive(Debug, thiserror::Error)]
+pub enum OverlayError {
+    #[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
+    NoDirectory(Utf8PathBuf),
+    #[error("`root_overlay` wants the directory {path}, which cannot be used: {cause}")]
+    Unusable { path: Utf8PathBuf, cause: io::Error },
+    #[error(
+        "`root_overlay` wants two directories of which neither is in the other, but `upper` is \
+         {upper} and `work` is {work}; choose others"
+    )]
+    NotApart {
+        upper: Utf8PathBuf,
+        work: Utf8PathBuf,
+    },
+}
 
 /// Why a mount cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,23 +93,27 @@ impl LayerContext {
         Ok(mount)
     }
 
-    /// An overlay with absolute paths; its directories must be there.
-    pub fn root_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, NoDirectory> {
+    /// An overlay with absolute paths; its directories must be there. Where launchers mount
+    /// it, `..` and symlinks of this machine would lead elsewhere, so that there are none left.
+    pub fn root_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, OverlayError> {
         let RootOverlay::Local { upper, work } = overlay else {
             return Ok(overlay.clone());
         };
         let directory = |path| {
             let path = self.project_dir.join(path);
-            if path.is_dir() {
-                Ok(path)
-            } else {
-                Err(NoDirectory(path))
+            match path.canonicalize_utf8() {
+                Ok(real) if real.is_dir() => Ok(real),
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                    Err(OverlayError::Unusable { path, cause })
+                }
+                _ => Err(OverlayError::NoDirectory(path)),
             }
         };
-        Ok(RootOverlay::Local {
-            upper: directory(upper)?,
-            work: directory(work)?,
-        })
+        let (upper, work) = (directory(upper)?, directory(work)?);
+        if upper.starts_with(&work) || work.starts_with(&upper) {
+            return Err(OverlayError::NotApart { upper, work });
+        }
+        Ok(RootOverlay::Local { upper, work })
     }
 
     /// `text` with its placeholders replaced.

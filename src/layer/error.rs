@@ -4,7 +4,7 @@ use super::braces::BraceError;
 use super::command::CommandFailure;
 use super::image::UnpackError;
 use super::tar::TarError;
-use super::{MountError, NoDirectory};
+use super::{MountError, OverlayError};
 use crate::image::ImageError;
 use crate::libraries::LibraryError;
 use crate::spec::environment::EnvironmentError;
@@ -69,7 +69,7 @@ pub enum ContainerError {
     #[error(transparent)]
     Mount(#[from] MountError),
     #[error(transparent)]
-    NoDirectory(#[from] NoDirectory),
+    Overlay(#[from] OverlayError),
     #[error(
         "the job has no layers, so there is no program to run; give it one that brings the \
          program, such as `programs`, or an image"

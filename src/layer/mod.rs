@@ -31,6 +31,6 @@ mod view;
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
 pub use base::Base;
 pub use builder::{Built, LayerBuilder, Pile};
-pub use context::{LayerContext, MountError, NoDirectory};
+pub use context::{LayerContext, MountError, OverlayError};
 pub use error::{ContainerError, LayerError, Problem};
 pub use view::SourceView;

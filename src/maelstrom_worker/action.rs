@@ -1,17 +1,20 @@
 //! One action, from its message to its result.
 
-use super::cache::{Cache, Key, hash};
+use super::blocking::{Aside, blocking};
+use super::cache::{Cache, Key};
+use super::directory::Directory;
 use super::error::WorkError;
-use super::outputs::Outputs;
+use super::outputs::{Limits, Outputs};
 use super::sandbox::{End, Program, Sandbox};
-use super::staging::{Staged, digest_of};
+use super::staging::{Staged, digest_of, may_be_read};
+use crate::container::Launcher;
 use crate::engine::{Engine, protobuf, reapi, rpc};
 use crate::store::Digest;
 use nix::errno::Errno;
 use nix::sys::statvfs::statvfs;
 use prost::Message;
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tonic::Code;
@@ -45,10 +48,36 @@ impl Finished {
             is_machine_ill: error.is_of_machine(),
         }
     }
+
+    /// This, or if its result has more than so many bytes, what is told instead.
+    fn within(mut self, limit: usize, worker: &str) -> Self {
+        let Some(result) = &mut self.result else {
+            return self;
+        };
+        let size = result.encoded_len();
+        if size > limit {
+            self.status = rpc::Status {
+                code: Code::InvalidArgument as i32,
+                message: format!(
+                    "worker {worker}: the list of the action's outputs has {size} bytes, and \
+                     results may have no more than {limit}; name a directory that holds them"
+                ),
+                details: Vec::new(),
+            };
+            result.output_files.clear();
+            result.output_directories.clear();
+            result.output_symlinks.clear();
+        }
+        self
+    }
 }
 
 /// Output up to this size is part of the result, in bytes.
 const INLINE: u64 = 64 << 10;
+
+/// The largest result, in bytes: engines refuse messages of more than 4 MiB, and each has the
+/// results of all actions that have just ended.
+const RESULT: usize = 1 << 20;
 
 /// A disk with less than that is full, in bytes.
 const FULL: u64 = 256 << 10;
@@ -79,8 +108,10 @@ impl Bench {
                     Some(_) if finished.status.code == Code::DeadlineExceeded as i32 => {
                         "timed out".to_owned()
                     }
-                    Some(result) => format!("exit code {}", result.exit_code),
-                    None => finished.status.message.clone(),
+                    Some(result) if finished.status.code == Code::Ok as i32 => {
+                        format!("exit code {}", result.exit_code)
+                    }
+                    _ => finished.status.message.clone(),
                 };
                 tracing::info!("lease {lease} ended: action {short}, {how}, {account}");
                 finished
@@ -105,31 +136,32 @@ impl Bench {
         let action = reapi::Action::decode(message)
             .map_err(|error| WorkError::BadAction(format!("this is no action: {error}")))?;
         let timeout = timeout(&action)?;
-        let directory = Directory::new(&self.cache)?;
-        let (root, stdout, stderr) = (
-            directory.0.join("root"),
-            directory.0.join("stdout"),
-            directory.0.join("stderr"),
-        );
-        let create = |path: &Path| {
-            File::create(path).map_err(|error| WorkError::local("create", path, error))
-        };
-        let outputs = (create(&stdout)?, create(&stderr)?);
-        fs::create_dir(&root).map_err(|error| WorkError::local("create", &root, error))?;
+        let cache = Arc::clone(&self.cache);
+        let (directory, streams) = blocking(move |_| {
+            let (directory, streams) = Directory::new(&cache)?;
+            Ok::<_, WorkError>((Aside::new(directory), streams))
+        })
+        .await?;
+        let root = directory.root();
 
         metadata.input_fetch_start_timestamp = now();
         let input_root = digest_of(action.input_root_digest.as_ref(), "the input root")?;
         // What makes the container is started while the engine is asked for the rest.
-        let ((command, downloaded), staged, mut launcher) = tokio::try_join!(
+        let ((command, downloaded), staged, launcher) = tokio::try_join!(
             self.command(&action),
-            Staged::new(&self.cache, &self.engine, input_root, &root),
+            Staged::new(&self.cache, &self.engine, input_root, directory),
             self.sandbox.launcher(&root),
         )?;
         account.downloaded += downloaded;
-        Outputs::prepare(&root, &command)?;
         account.files = staged.files();
         account.staged = staged.bytes;
         account.downloaded += staged.downloaded;
+        let mut place = Aside::new(Place {
+            launcher,
+            staged: staged.into_inner(),
+        });
+        let to_prepare = (root.clone(), Arc::clone(&command));
+        blocking(move |_| Outputs::prepare(&to_prepare.0, &to_prepare.1)).await?;
         metadata.input_fetch_completed_timestamp = now();
 
         let environment: Vec<_> = command
@@ -141,43 +173,53 @@ impl Bench {
         let end = self
             .sandbox
             .run(
-                &mut launcher,
+                &mut place.launcher,
                 Program {
                     working_directory: command.working_directory.trim_matches('/'),
                     arguments: &command.arguments,
                     environment: &environment,
                     timeout,
-                    stdout: outputs.0,
-                    stderr: outputs.1,
+                    stdout: streams.stdout,
+                    stderr: streams.stderr,
                 },
             )
             .await?;
         metadata.execution_completed_timestamp = now();
 
         metadata.output_upload_start_timestamp = now();
-        let (exit_code, timed_out) = match &end {
+        let (stdout, stderr) = {
+            let directory = &place.staged.directory;
+            (directory.stdout(), directory.stderr())
+        };
+        let (exit_code, timed_out) = match end {
             End::Ended(ended) => {
                 let exit_code = exit_code(ended.wait_status);
                 if exit_code != 0 {
-                    has_room(&root)?;
+                    let root = root.clone();
+                    blocking(move |_| has_room(&root)).await?;
                 }
                 (exit_code, ended.timed_out)
             }
             End::NotStarted(error) => {
                 let text = format!("maelstrom-worker: failed to {error}\n");
-                fs::write(&stderr, text)
-                    .map_err(|error| WorkError::local("write", &stderr, error))?;
+                let path = stderr.clone();
+                let written = blocking(move |_| fs::write(path, text)).await;
+                written.map_err(|error| WorkError::local("write", &stderr, error))?;
                 // As shells have it.
                 (127, false)
             }
         };
-        let mut outputs = Outputs::find(&root, &command).await?;
-        let (stdout_raw, stdout_digest) = printed(&stdout, &mut outputs)?;
-        let (stderr_raw, stderr_digest) = printed(&stderr, &mut outputs)?;
+        let limits = Limits::of(&self.engine);
+        let mut outputs = Outputs::find(root, command, limits).await?;
+        let (stdout_raw, stdout_digest) = outputs.printed("stdout", stdout, INLINE, limits).await?;
+        let (stderr_raw, stderr_digest) = outputs.printed("stderr", stderr, INLINE, limits).await?;
         account.uploaded = outputs.upload(&self.engine).await?.bytes;
         metadata.output_upload_completed_timestamp = now();
         metadata.worker_completed_timestamp = now();
-        let mut status = rpc::Status::default();
+        let mut status = match &outputs.fault {
+            Some(fault) => fault.status(&self.worker),
+            None => rpc::Status::default(),
+        };
         if timed_out {
             status.code = Code::DeadlineExceeded as i32;
             status.message = format!("the action took longer than {} s", timeout.as_secs_f64());
@@ -197,19 +239,36 @@ impl Bench {
                 execution_metadata: Some(metadata),
                 ..reapi::ActionResult::default()
             }),
-        })
+        }
+        .within(RESULT, &self.worker))
     }
 
     /// The command of an action, and how many bytes of it had to be downloaded.
-    async fn command(&self, action: &reapi::Action) -> Result<(reapi::Command, u64), WorkError> {
+    async fn command(
+        &self,
+        action: &reapi::Action,
+    ) -> Result<(Arc<reapi::Command>, u64), WorkError> {
         let digest = digest_of(action.command_digest.as_ref(), "the command")?;
+        may_be_read(digest, 0)?;
         let keys = vec![Key::plain(digest)];
         let (_held, downloaded) = self.cache.fetch(&self.engine, keys).await?;
-        let message = self.cache.read(digest)?;
-        let command = reapi::Command::decode(&*message)
-            .map_err(|error| WorkError::BadAction(format!("{digest} is no command: {error}")))?;
-        Ok((command, downloaded))
+        let cache = Arc::clone(&self.cache);
+        let command = blocking(move |_| {
+            let command = reapi::Command::decode(&*cache.read(digest)?).map_err(|error| {
+                WorkError::BadAction(format!("{digest} is no command: {error}"))
+            })?;
+            can_be_given(&command)?;
+            Ok::<_, WorkError>(command)
+        });
+        Ok((Arc::new(command.await?), downloaded))
     }
+}
+
+/// Where an action runs. To drop it blocks.
+struct Place {
+    /// Before what the action may change as long as it runs.
+    launcher: Launcher,
+    staged: Staged,
 }
 
 /// What an action cost, in bytes.
@@ -221,40 +280,16 @@ struct Account {
     uploaded: u64,
 }
 
-/// An action's directory, removed with this.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(cache: &Cache) -> Result<Self, WorkError> {
-        cache.new_action().map(Self)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        const ATTEMPTS: u32 = 100;
-        let path = std::mem::take(&mut self.0);
-        // Processes that were killed this moment may still make files.
-        std::thread::spawn(move || {
-            for _ in 0..ATTEMPTS {
-                match crate::store::remove_tree(&path) {
-                    Ok(()) => return,
-                    Err(error) => tracing::debug!("cannot remove {}: {error}", path.display()),
-                }
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            tracing::warn!("{} stays until the next start", path.display());
-        });
-    }
-}
-
 /// Zero: none.
 fn timeout(action: &reapi::Action) -> Result<Duration, WorkError> {
     let Some(timeout) = &action.timeout else {
         return Ok(Duration::ZERO);
     };
     match (u64::try_from(timeout.seconds), u32::try_from(timeout.nanos)) {
-        (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
+        // Containers count nanoseconds.
+        (Ok(seconds), Ok(nanos)) => {
+            Ok(Duration::new(seconds, nanos).min(Duration::from_nanos(u64::MAX)))
+        }
         _ => Err(WorkError::BadAction("its timeout is negative".to_owned())),
     }
 }
@@ -279,18 +314,19 @@ fn exit_code(wait_status: i32) -> i32 {
     }
 }
 
-/// What was printed: itself if it is short, else its digest.
-fn printed(
-    path: &Path,
-    outputs: &mut Outputs,
-) -> Result<(Vec<u8>, Option<reapi::Digest>), WorkError> {
-    let failed = |error| WorkError::local("read", path, error);
-    if fs::metadata(path).map_err(failed)?.len() <= INLINE {
-        return Ok((fs::read(path).map_err(failed)?, None));
+/// Fails for what no program can be given.
+fn can_be_given(command: &reapi::Command) -> Result<(), WorkError> {
+    let nul = |what: String| WorkError::BadAction(format!("{what} of the command has a NUL byte"));
+    let mut arguments = command.arguments.iter();
+    if let Some(index) = arguments.position(|argument| argument.contains('\0')) {
+        return Err(nul(format!("argument {index}")));
     }
-    let digest = hash(path).map_err(failed)?;
-    outputs.add_file(digest, path);
-    Ok((Vec::new(), Some(digest.into())))
+    let mut variables = command.environment_variables.iter();
+    let has_nul = variables.find(|v| v.name.contains('\0') || v.value.contains('\0'));
+    match has_nul {
+        Some(variable) => Err(nul(format!("the variable `{}`", variable.name))),
+        None => Ok(()),
+    }
 }
 
 fn now() -> Option<protobuf::Timestamp> {
@@ -301,4 +337,97 @@ fn now() -> Option<protobuf::Timestamp> {
         seconds: since.as_secs() as i64,
         nanos: since.subsec_nanos() as i32,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::maelstrom_worker::blocking::tests::{Busy, poll_once};
+    use crate::maelstrom_worker::cache::tests::open;
+    use crate::maelstrom_worker::fetch::tests::stuck_engine;
+    use std::pin::pin;
+
+    #[test]
+    fn a_result_that_is_too_long_is_the_fault_of_the_action() {
+        let finished = |outputs: usize| Finished {
+            status: rpc::Status::default(),
+            result: Some(reapi::ActionResult {
+                output_files: vec![reapi::OutputFile::default(); outputs],
+                exit_code: 3,
+                ..reapi::ActionResult::default()
+            }),
+            is_machine_ill: false,
+        };
+        let short = finished(10).within(100, "w");
+        assert_eq!(short.status, rpc::Status::default());
+        assert_eq!(short.result.unwrap().output_files.len(), 10);
+        let long = finished(100).within(100, "w");
+        assert_eq!(long.status.code, Code::InvalidArgument as i32);
+        assert!(!long.is_machine_ill);
+        let result = long.result.unwrap();
+        assert_eq!((result.exit_code, result.output_files.len()), (3, 0));
+    }
+
+    #[test]
+    fn a_command_with_a_nul_is_the_fault_of_the_action() {
+        let command = |argument: &str, name: &str, value: &str| reapi::Command {
+            arguments: vec!["program".to_owned(), argument.to_owned()],
+            environment_variables: vec![reapi::command::EnvironmentVariable {
+                name: name.to_owned(),
+                value: value.to_owned(),
+            }],
+            ..reapi::Command::default()
+        };
+        assert!(can_be_given(&command("a", "NAME", "b")).is_ok());
+        for (command, expected) in [
+            (command("a\0", "NAME", "b"), "argument 1"),
+            (command("a", "NAME", "b\0"), "the variable `NAME`"),
+            (command("a", "NA\0ME", "b"), "the variable"),
+        ] {
+            let error = can_be_given(&command).unwrap_err();
+            assert!(error.to_string().starts_with(expected), "{error}");
+            assert!(!error.is_of_machine());
+        }
+    }
+
+    #[test]
+    fn the_longest_timeout_is_not_a_short_one() {
+        let timeout = |seconds, nanos| {
+            timeout(&reapi::Action {
+                timeout: Some(protobuf::Duration { seconds, nanos }),
+                ..reapi::Action::default()
+            })
+        };
+        assert_eq!(timeout(1, 5).unwrap(), Duration::new(1, 5));
+        let longest = timeout(i64::MAX, 999_999_999).unwrap();
+        assert_eq!(longest.as_nanos(), u64::MAX.into());
+        assert!(timeout(-1, 0).is_err());
+    }
+
+    #[test]
+    fn the_event_loop_makes_nothing_on_disk_for_an_action() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let server = tokio::runtime::Runtime::new().unwrap();
+        let bench = Bench {
+            engine: server.block_on(stuck_engine()),
+            sandbox: Sandbox::new(&root.path().join("base"), 1).unwrap(),
+            cache,
+            worker: "w".to_owned(),
+        };
+        let actions = root.path().join("worker/actions");
+        let entries = || fs::read_dir(&actions).unwrap().count();
+        let busy = Busy::new();
+        busy.runtime.block_on(async {
+            let mut run = pin!(bench.run("lease", b""));
+            assert!(poll_once(run.as_mut()).is_pending());
+            assert_eq!(entries(), 0);
+            busy.release();
+            // There is no input root.
+            let finished = run.await;
+            assert_eq!(finished.status.code, Code::InvalidArgument as i32);
+        });
+        drop(busy);
+        assert_eq!(entries(), 0);
+    }
 }

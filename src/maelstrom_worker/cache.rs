@@ -1,6 +1,9 @@
 //! The blobs that actions need, kept on disk.
 //!
-//! A blob is downloaded to a temporary file, verified and renamed to its [`place`].
+//! A blob is downloaded to a temporary directory, verified and renamed to its [`place`]. What is
+//! being downloaded counts as if it were there, see [`super::fetch`].
+//!
+//! All that is done here blocks, so that none of it is for the event loop.
 //!
 //! Actions get blobs as hard links, so that one that insists can write to the inode they share.
 //! The kernel notes each change in the inode's change time, which nobody can set. What it was when
@@ -14,14 +17,14 @@ mod state;
 
 pub use key::Key;
 
+use super::blocking::{Stop, hash};
 use super::error::WorkError;
-use crate::engine::{Engine, Progress, Wanted};
-use crate::store::{Digest, Hasher};
+use crate::store::Digest;
 use place::Place;
 use stamp::Stamp;
 use state::State;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -32,7 +35,7 @@ pub struct Cache {
     limit: u64,
     state: Mutex<State>,
     /// One action at a time fetches, so that nothing is fetched twice.
-    fetching: tokio::sync::Mutex<()>,
+    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Cache {
@@ -44,68 +47,25 @@ impl Cache {
             state: Mutex::new(place.read_state()?),
             place,
             limit,
-            fetching: tokio::sync::Mutex::default(),
+            turn: Arc::default(),
         };
         cache.evict();
         Ok(cache)
     }
 
-    /// The directory of the cache, which is below the cache root.
+    /// The directory of the cache.
     pub fn directory(&self) -> &Path {
         self.place.directory()
     }
 
     /// A new empty directory for an action.
     pub fn new_action(&self) -> Result<PathBuf, WorkError> {
-        self.place.new_action()
+        self.place.new_directory("actions")
     }
 
-    /// Makes sure that these blobs are there and what they should be, and stay until they are let
-    /// go. Tells how many bytes had to be downloaded.
-    pub async fn fetch(
-        self: &Arc<Self>,
-        engine: &Engine,
-        keys: Vec<Key>,
-    ) -> Result<(Held, u64), WorkError> {
-        let held = self.hold(keys);
-        let _turn = self.fetching.lock().await;
-        let cache = Arc::clone(self);
-        let wanted = held.keys.clone();
-        let absent = blocking(move || cache.absent(&wanted)).await;
-        let mut bytes = 0;
-        let mut wanted = Vec::with_capacity(absent.len());
-        for key in &absent {
-            bytes += key.digest.size;
-            wanted.push(Wanted {
-                digest: key.digest,
-                path: self.place.temporary(*key),
-                mode: key.mode(),
-            });
-        }
-        if wanted.is_empty() {
-            return Ok((held, 0));
-        }
-        let downloads = wanted.clone();
-        if let Err(error) = engine
-            .download(downloads, &Arc::new(Progress::default()))
-            .await
-        {
-            for wanted in wanted {
-                let _ = fs::remove_file(wanted.path);
-            }
-            return Err(error.into());
-        }
-        let cache = Arc::clone(self);
-        blocking(move || {
-            for (key, wanted) in absent.into_iter().zip(wanted) {
-                let added = cache.add(key, &wanted.path);
-                added.map_err(|error| WorkError::local("keep", &wanted.path, error))?;
-            }
-            Ok::<_, WorkError>(())
-        })
-        .await?;
-        self.evict();
-        Ok((held, bytes))
+    /// A new empty directory for downloads.
+    pub fn new_downloads(&self) -> Result<PathBuf, WorkError> {
+        self.place.new_directory("tmp")
     }
 
     /// The content of a blob that is held.
@@ -128,9 +88,11 @@ impl Cache {
         match fs::hard_link(&from, path) {
             // So many links that there can be no more: a new inode takes over.
             Err(error) if error.raw_os_error() == Some(nix::libc::EMLINK) => {
-                let copy = self.place.temporary(key);
-                fs::copy(&from, &copy).map_err(failed)?;
-                fs::rename(&copy, &from).map_err(failed)?;
+                let directory = self.new_downloads()?;
+                let copy = directory.join(key.name());
+                let copied = fs::copy(&from, &copy).and_then(|_| fs::rename(&copy, &from));
+                let _ = fs::remove_dir_all(&directory);
+                copied.map_err(failed)?;
                 fs::hard_link(&from, path).map_err(failed)?;
                 state.note(key, Some(Stamp::is_of(&from).map_err(failed)?));
             }
@@ -143,13 +105,13 @@ impl Cache {
         Ok(())
     }
 
-    /// Removes a link, of which it cannot be known that it still is one.
-    pub fn unlink(&self, key: Key, path: &Path) {
+    /// Has a link of a blob removed, of which it cannot be known that it still is one.
+    pub fn unlink(&self, key: Key, remove: impl FnOnce()) {
         let from = self.place.blob(key);
         let mut state = self.state();
         let before = Stamp::is_of(&from).ok();
         let known = state.blobs.get(&key).and_then(|kept| kept.stamp);
-        let _ = fs::remove_file(path);
+        remove();
         let after = Stamp::is_of(&from).ok();
         let stamp = match (before, after) {
             (Some(before), Some(after)) if known == Some(before) => {
@@ -160,7 +122,8 @@ impl Cache {
         state.note(key, stamp);
     }
 
-    fn hold(self: &Arc<Self>, mut keys: Vec<Key>) -> Held {
+    /// Keeps these blobs in the cache, if they are there or as soon as they are.
+    pub fn hold(self: &Arc<Self>, mut keys: Vec<Key>) -> Held {
         keys.sort_unstable();
         keys.dedup();
         let mut state = self.state();
@@ -177,37 +140,57 @@ impl Cache {
     }
 
     /// Which of these must be downloaded. Reads those that are in doubt.
-    fn absent(&self, keys: &[Key]) -> Vec<Key> {
-        let is_there = |key: &Key| {
-            let path = self.place.blob(*key);
-            let known = self.state().blobs.get(key).and_then(|kept| kept.stamp);
-            let Ok(stamp) = Stamp::is_of(&path) else {
-                self.state().forget(*key);
-                return false;
-            };
-            if known == Some(stamp) {
-                return true;
+    pub fn absent(&self, keys: &[Key], stop: &Stop) -> io::Result<Vec<Key>> {
+        let mut absent = Vec::new();
+        for key in keys {
+            stop.check()?;
+            if !self.is_there(*key, stop)? {
+                absent.push(*key);
             }
-            let mode_fits = stamp.mode & 0o7777 == key.mode();
-            let verified = mode_fits && hash(&path).is_ok_and(|digest| digest == key.digest);
-            // What was read is what is there only if nobody has written since.
-            let verified = verified && Stamp::is_of(&path).is_ok_and(|now| now == stamp);
-            let mut state = self.state();
-            if verified {
-                state.note(*key, Some(stamp));
-            } else {
-                tracing::warn!("{} in the cache was changed; fetching it again", key.digest);
-                let _ = fs::remove_file(&path);
-                state.forget(*key);
-            }
-            verified
-        };
-        let mut absent = keys.to_vec();
-        absent.retain(|key| !is_there(key));
-        absent
+        }
+        Ok(absent)
     }
 
-    fn add(&self, key: Key, from: &Path) -> io::Result<()> {
+    fn is_there(&self, key: Key, stop: &Stop) -> io::Result<bool> {
+        let path = self.place.blob(key);
+        let known = self.state().blobs.get(&key).and_then(|kept| kept.stamp);
+        let Ok(stamp) = Stamp::is_of(&path) else {
+            self.state().forget(key);
+            return Ok(false);
+        };
+        if known == Some(stamp) {
+            return Ok(true);
+        }
+        let mode_fits = stamp.mode & 0o7777 == key.mode();
+        let verified = mode_fits && hash(&path, stop).is_ok_and(|digest| digest == key.digest);
+        // A blob that was not read to its end is still in doubt.
+        stop.check()?;
+        // What was read is what is there only if nobody has written since.
+        let verified = verified && Stamp::is_of(&path).is_ok_and(|now| now == stamp);
+        let mut state = self.state();
+        if verified {
+            state.note(key, Some(stamp));
+        } else {
+            tracing::warn!("{} in the cache was changed; fetching it again", key.digest);
+            let _ = fs::remove_file(&path);
+            state.forget(key);
+        }
+        Ok(verified)
+    }
+
+    /// Counts what is about to be downloaded as if it were there, and makes room for it.
+    pub fn reserve(&self, bytes: u64) {
+        self.state().size += bytes;
+        self.evict();
+    }
+
+    /// What was reserved is not there, and will not be.
+    pub fn release(&self, bytes: u64) {
+        self.state().size -= bytes;
+    }
+
+    /// Takes in a blob that is held, and was reserved.
+    pub fn add(&self, key: Key, from: &Path) -> io::Result<()> {
         let to = self.place.blob(key);
         // The umask may have taken something away.
         fs::set_permissions(from, fs::Permissions::from_mode(key.mode()))?;
@@ -217,7 +200,6 @@ impl Cache {
         fs::rename(from, &to)?;
         let stamp = Stamp::is_of(&to)?;
         let mut state = self.state();
-        state.size += key.digest.size;
         state.note(key, Some(stamp));
         if let Some(kept) = state.blobs.get_mut(&key) {
             kept.present = true;
@@ -257,10 +239,16 @@ impl Cache {
     }
 }
 
-/// Blobs that stay in the cache until this is dropped.
+/// Blobs that stay in the cache until this is dropped. To drop it blocks.
 pub struct Held {
     cache: Arc<Cache>,
     keys: Vec<Key>,
+}
+
+impl Held {
+    pub fn keys(&self) -> &[Key] {
+        &self.keys
+    }
 }
 
 impl Drop for Held {
@@ -274,61 +262,77 @@ impl Drop for Held {
                 }
             }
         }
-    }
-}
-
-/// The digest of a file's content.
-pub fn hash(path: &Path) -> io::Result<Digest> {
-    let mut file = File::open(path)?;
-    let mut hasher = Hasher::default();
-    let mut chunk = vec![0; 256 << 10];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(hasher.finish()),
-            length => hasher.update(&chunk[..length]),
-        }
-    }
-}
-
-/// Does what blocks on a thread for that.
-pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
+        drop(state);
+        self.cache.evict();
     }
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
 
-    fn put(cache: &Arc<Cache>, content: &[u8]) -> Key {
+    pub fn put(cache: &Arc<Cache>, content: &[u8]) -> Key {
         let key = Key::plain(Digest::of(content));
         let held = cache.hold(vec![key]);
-        let from = cache.place.temporary(key);
+        cache.reserve(key.digest.size);
+        let directory = cache.new_downloads().unwrap();
+        let from = directory.join("blob");
         fs::write(&from, content).unwrap();
         cache.add(key, &from).unwrap();
+        fs::remove_dir(directory).unwrap();
         drop(held);
         key
     }
 
-    fn open(root: &Path, limit: u64) -> Arc<Cache> {
+    pub fn open(root: &Path, limit: u64) -> Arc<Cache> {
         Arc::new(Cache::open(root, limit).unwrap())
+    }
+
+    fn absent(cache: &Cache, keys: &[Key]) -> Vec<Key> {
+        cache.absent(keys, &Stop::default()).unwrap()
+    }
+
+    impl Cache {
+        /// Of all blobs and downloads, in bytes.
+        pub fn size(&self) -> u64 {
+            self.state().size
+        }
+
+        pub fn has(&self, key: Key) -> bool {
+            self.place.blob(key).exists()
+        }
     }
 
     #[test]
     fn what_was_not_used_for_longest_goes_first_unless_it_is_needed() {
         let root = tempfile::tempdir().unwrap();
-        let cache = open(root.path(), 2);
+        let cache = open(root.path(), 4);
         let keys = [b"a", b"b", b"c", b"d"].map(|content| put(&cache, content));
         let held = cache.hold(vec![keys[0]]);
-        cache.evict();
-        assert_eq!(cache.absent(&keys), [keys[1], keys[2]]);
+        // Something to come.
+        cache.reserve(2);
+        assert_eq!(absent(&cache, &keys), [keys[1], keys[2]]);
+        cache.release(2);
         drop(held);
         drop(cache);
         // What another worker left counts as well.
         let cache = open(root.path(), 1);
-        assert_eq!(cache.absent(&keys).len(), 3);
+        assert_eq!(absent(&cache, &keys).len(), 3);
+    }
+
+    #[test]
+    fn what_was_kept_only_because_it_was_needed_goes_when_it_is_not() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 2);
+        let one = put(&cache, b"1");
+        let held = cache.hold(vec![one]);
+        let large = put(&cache, b"22");
+        assert_eq!(absent(&cache, &[one, large]), [large]);
+        assert_eq!(cache.size(), 1);
+        cache.reserve(2);
+        assert!(cache.has(one));
+        drop(held);
+        assert!(!cache.has(one));
     }
 
     #[test]
@@ -340,7 +344,7 @@ mod tests {
         let link = root.path().join("link");
         for _ in 0..3 {
             cache.link(key, &link).unwrap();
-            cache.unlink(key, &link);
+            cache.unlink(key, || fs::remove_file(&link).unwrap());
         }
         // Somebody else's link.
         fs::hard_link(cache.place.blob(key), &link).unwrap();
@@ -349,7 +353,7 @@ mod tests {
             cache.link(key, &other),
             Err(WorkError::Altered(_))
         ));
-        assert!(cache.absent(&[key]).is_empty());
+        assert!(absent(&cache, &[key]).is_empty());
         cache.link(key, &other).unwrap();
         drop(held);
     }
@@ -364,7 +368,7 @@ mod tests {
         drop(cache);
         fs::write(root.path().join("worker/tmp").join("rest"), "").unwrap();
         let cache = open(root.path(), 1000);
-        assert_eq!(cache.absent(&[one, two]), [one]);
+        assert_eq!(absent(&cache, &[one, two]), [one]);
         assert!(!cache.place.blob(one).exists());
         assert!(
             fs::read_dir(root.path().join("worker/tmp"))
@@ -373,6 +377,7 @@ mod tests {
                 .is_none()
         );
     }
+
     #[test]
     fn what_is_not_called_as_blobs_are_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
@@ -389,21 +394,20 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_of_a_worker_of_another_version_is_discarded() {
+    fn a_blob_that_was_not_read_to_its_end_is_neither_there_nor_removed() {
         let root = tempfile::tempdir().unwrap();
+        let one = put(&open(root.path(), 1000), b"one");
         let cache = open(root.path(), 1000);
-        let key = put(&cache, b"a");
-        let mark = cache.directory().join(crate::cachedir::MARK);
-        fs::write(&mark, "maelstrom worker 2\n").unwrap();
-        fs::write(cache.directory().join("bot-id"), "host-1").unwrap();
-        // Not while it runs.
-        let error = Cache::open(root.path(), 1000).err().unwrap();
-        assert!(matches!(error, WorkError::CacheInUse(_)), "{error}");
-        assert!(cache.absent(&[key]).is_empty());
-        drop(cache);
-        let cache = open(root.path(), 1000);
-        assert_eq!(cache.absent(&[key]), [key]);
-        assert_eq!(fs::read_to_string(mark).unwrap(), "maelstrom worker 1\n");
-        assert!(cache.directory().join("bot-id").exists());
+        assert!(cache.absent(&[one], &Stop::told()).is_err());
+        assert!(cache.has(one));
+        assert!(absent(&cache, &[one]).is_empty());
+    }
+
+    #[test]
+    fn only_the_worker_gets_into_an_action_s_directory() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = open(root.path(), 1000).new_action().unwrap();
+        let mode = fs::metadata(directory).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o700);
     }
 }

@@ -4,6 +4,7 @@ use crate::cachedir::CacheDirError;
 use crate::container::LauncherError;
 use crate::engine::{EngineError, Problem, missing_blobs, rpc};
 use crate::store::Digest;
+use rustix::io::Errno;
 use std::io;
 use std::path::{Path, PathBuf};
 use tonic::Code;
@@ -78,6 +79,28 @@ impl WorkError {
             details: Vec::new(),
         }
     }
+}
+
+/// Whether it is this machine that fails, whatever the files are that an action made: its disk, its
+/// memory, its limits.
+pub fn is_of_machine(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            Errno::DQUOT
+                | Errno::IO
+                | Errno::MFILE
+                | Errno::NFILE
+                | Errno::NODEV
+                | Errno::NOMEM
+                | Errno::NOSPC
+                | Errno::NOTCONN
+                | Errno::ROFS
+                | Errno::STALE
+                | Errno::TIMEDOUT
+                | Errno::UCLEAN
+        )
+    )
 }
 
 #[cfg(test)]

@@ -4,17 +4,24 @@
 //!
 //! - [`session`] talks to the engine: leases come, results go;
 //! - [`action`] runs what a lease holds, with the input root from [`staging`], which links
-//!   blobs of the [`cache`], in a container of [`sandbox`], and sends its [`outputs`];
-//! - blobs come and go by the room `engine`.
+//!   blobs of the [`cache`] into a [`directory`], in a container of [`sandbox`], and sends its
+//!   [`outputs`];
+//! - blobs come by [`fetch`] and go by the room `engine`.
 //!
-//! All is done on one thread, beside hashing, unpacking and the file system. A worker that is
+//! The event loop is one thread. It does nothing that blocks, since the engine gives up a worker
+//! that it does not hear of in time: hashing, unpacking and the file system are [`blocking`] work
+//! on other threads, and so are the drops of [`blocking::Aside`]. A worker that is
 //! killed leaves no process behind: each action is in a pid namespace whose first process ends
 //! with the worker's end of a socket.
 
 mod action;
+mod below;
+mod blocking;
 mod cache;
 pub mod command_line;
+mod directory;
 mod error;
+mod fetch;
 mod outputs;
 mod sandbox;
 mod session;
@@ -34,6 +41,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// How long a worker that ends waits for what blocks.
+const CLEARING: Duration = Duration::from_secs(5);
+
 /// Does what the options say.
 pub fn run(options: &WorkerOptions) -> ExitCode {
     let settings = match &options.action {
@@ -51,8 +61,9 @@ pub fn run(options: &WorkerOptions) -> ExitCode {
         Ok(runtime) => {
             let local = tokio::task::LocalSet::new();
             let worked = local.block_on(&runtime, work(options, settings));
-            // A thread may be in the middle of a long file.
-            runtime.shutdown_background();
+            drop(local);
+            // Threads may remove what was of actions; one may be in the middle of a long file.
+            runtime.shutdown_timeout(CLEARING);
             worked
         }
         Err(error) => Err(StartError::Machine(error)),

@@ -13,7 +13,8 @@
 //! An answer that was lost does no harm: the update says by its version which answer was the last,
 //! and the engine repeats what came after. After any trouble it is sent again, ever more slowly,
 //! while actions go on. A worker whose machine fails (its disk is full) takes nothing for a while:
-//! it would only have the engine's attempts come to nothing. If the engine no longer knows the session, all of it is given up.
+//! it would only have the engine's attempts come to nothing. If the engine no longer knows the
+//! session, all of it is given up.
 
 use super::action::{Bench, Finished};
 use super::error::WorkError;
@@ -46,6 +47,10 @@ const CHECK: Duration = Duration::from_secs(1);
 /// How long actions may go on when the worker is to end.
 const GRACE: Duration = Duration::from_secs(300);
 
+/// How large the leases in one update may be together, in bytes, if it is to tell more than one
+/// result: engines refuse messages of more than 4 MiB.
+const UPDATE: usize = 2 << 20;
+
 pub struct Session {
     bench: Rc<Bench>,
     capacity: usize,
@@ -70,10 +75,17 @@ pub struct Session {
 /// What happens next.
 enum Event {
     Finished(String, Box<Finished>),
-    Answer(Box<Result<BotSession, Problem>>),
+    Answer(Box<Result<Answer, Problem>>),
     Interrupted,
     /// It is time to ask what was cancelled, or to give up.
     Time,
+}
+
+/// What the engine answered to an update.
+struct Answer {
+    session: BotSession,
+    /// The leases whose results it was told.
+    told: HashSet<String>,
 }
 
 impl Session {
@@ -178,7 +190,7 @@ impl Session {
         event
     }
 
-    async fn create(&self) -> Result<BotSession, Problem> {
+    async fn create(&self) -> Result<Answer, Problem> {
         let engine = &self.bench.engine;
         let mut request = Request::new(CreateBotSessionRequest {
             parent: engine.instance().to_owned(),
@@ -187,12 +199,17 @@ impl Session {
         // It may be held back as an update is, but what the worker is called is wanted now.
         request.set_timeout(SHORT);
         let mut bots = BotsClient::new(engine.service());
-        within(SHORT, bots.create_bot_session(request)).await
+        let session = within(SHORT, bots.create_bot_session(request)).await?;
+        Ok(Answer {
+            session,
+            told: HashSet::new(),
+        })
     }
 
-    async fn update(&self, deadline: Duration) -> Result<BotSession, Problem> {
+    async fn update(&self, deadline: Duration) -> Result<Answer, Problem> {
+        let (leases, told) = to_tell(&self.leases);
         let session = BotSession {
-            leases: self.leases.values().cloned().collect(),
+            leases,
             ..self.bot.clone()
         };
         let mut request = Request::new(UpdateBotSessionRequest {
@@ -202,11 +219,16 @@ impl Session {
         });
         request.set_timeout(deadline);
         let mut bots = BotsClient::new(self.bench.engine.service());
-        within(deadline, bots.update_bot_session(request)).await
+        let session = within(deadline, bots.update_bot_session(request)).await?;
+        Ok(Answer { session, told })
     }
 
     /// Takes on what is new, gives up what is gone.
-    fn follow(&mut self, answer: BotSession) {
+    fn follow(&mut self, answer: Answer) {
+        let Answer {
+            session: answer,
+            told,
+        } = answer;
         if self.bot.name.is_empty() {
             tracing::info!("session {} begins", answer.name);
         }
@@ -215,16 +237,7 @@ impl Session {
         self.backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
         self.pause = Instant::now();
         self.check = self.pause + CHECK;
-        // It has heard of all results that there are: others would have come before its answer.
-        let completed = i32::from(LeaseState::Completed);
-        let mut told = HashSet::new();
-        self.leases.retain(|id, lease| {
-            let is_told = lease.state == completed;
-            if is_told {
-                told.insert(id.clone());
-            }
-            !is_told
-        });
+        self.leases.retain(|id, _| !told.contains(id));
         let wanted: BTreeMap<_, _> = answer
             .leases
             .into_iter()
@@ -346,6 +359,31 @@ impl Session {
     }
 }
 
+/// The leases as an update has them, and those whose results it tells. Results that would make it
+/// too large are left for the next, as if their actions were still running.
+fn to_tell(leases: &BTreeMap<String, Lease>) -> (Vec<Lease>, HashSet<String>) {
+    let mut told = HashSet::new();
+    let mut size = 0;
+    let update = leases.iter().map(|(id, lease)| {
+        if lease.state != i32::from(LeaseState::Completed) {
+            return lease.clone();
+        }
+        let own = lease.encoded_len();
+        if told.is_empty() || size + own <= UPDATE {
+            size += own;
+            told.insert(id.clone());
+            return lease.clone();
+        }
+        Lease {
+            state: LeaseState::Active.into(),
+            status: None,
+            result: None,
+            ..lease.clone()
+        }
+    });
+    (update.collect(), told)
+}
+
 fn new_illness() -> Backoff {
     Backoff::new(Duration::from_secs(2), Duration::from_secs(60))
 }
@@ -381,5 +419,49 @@ fn describe(capacity: usize, properties: &[Property]) -> Worker {
             value: capacity.to_string(),
         }],
         ..Worker::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_has_no_more_results_than_an_engine_takes_in_one_message() {
+        let lease = |id: &str, state: LeaseState, size| {
+            let lease = Lease {
+                id: id.to_owned(),
+                state: state.into(),
+                result: Some(prost_types::Any {
+                    value: vec![0; size],
+                    ..prost_types::Any::default()
+                }),
+                ..Lease::default()
+            };
+            (id.to_owned(), lease)
+        };
+        let mut leases = BTreeMap::from([
+            lease("a", LeaseState::Active, 0),
+            lease("b", LeaseState::Completed, UPDATE / 2),
+            lease("c", LeaseState::Completed, UPDATE),
+            lease("d", LeaseState::Completed, UPDATE / 4),
+            // By itself more than is allowed for several.
+            lease("e", LeaseState::Completed, UPDATE * 2),
+        ]);
+        let mut rounds = Vec::new();
+        while leases.len() > 1 {
+            let (update, told) = to_tell(&leases);
+            assert_eq!(update.len(), leases.len());
+            for lease in &update {
+                let is_told = lease.state == i32::from(LeaseState::Completed);
+                assert_eq!(is_told, told.contains(&lease.id));
+                assert!(is_told || lease.id == "a" || lease.result.is_none());
+            }
+            leases.retain(|id, _| !told.contains(id));
+            let mut told: Vec<_> = told.into_iter().collect();
+            told.sort_unstable();
+            rounds.push(told.concat());
+        }
+        assert_eq!(rounds, ["bd", "c", "e"]);
     }
 }

@@ -1,6 +1,9 @@
 //! The input root of an action: fetched, and laid out as hard links to the cache.
 
-use super::cache::{Cache, Held, Key, blocking};
+use super::below::{NAME, Remover, TARGET, is_of_path};
+use super::blocking::{Aside, Stop, blocking};
+use super::cache::{Cache, Held, Key};
+use super::directory::Directory;
 use super::error::WorkError;
 use crate::engine::{Engine, reapi};
 use crate::store::Digest;
@@ -11,24 +14,31 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An input root on disk. What is linked is unlinked when this is dropped.
+/// An input root on disk. It is removed when this is dropped, which blocks.
 pub struct Staged {
     cache: Arc<Cache>,
+    /// Below the root.
     links: Vec<(Key, PathBuf)>,
-    held: Vec<Held>,
+    held: Vec<Aside<Held>>,
+    pub directory: Directory,
     /// How many bytes had to be downloaded.
     pub downloaded: u64,
     /// How many bytes of files there are.
     pub bytes: u64,
 }
 
-/// What a directory becomes.
+/// What a directory becomes. Paths are below the root.
 #[derive(Default)]
 struct Layout {
     directories: Vec<PathBuf>,
     files: Vec<(Key, PathBuf)>,
     symlinks: Vec<(String, PathBuf)>,
+    /// How long all paths and targets are together, in bytes.
+    length: usize,
 }
+
+/// The directories of an input root by their digests.
+type Directories = HashMap<Digest, reapi::Directory>;
 
 /// How deep directories may be nested, since a message of few bytes can ask for any depth.
 const DEPTH: usize = 256;
@@ -36,31 +46,44 @@ const DEPTH: usize = 256;
 /// How many entries an input root may have.
 const ENTRIES: usize = 5_000_000;
 
+/// How long their paths may be together, in bytes: they are in memory.
+const LENGTH: usize = 1 << 30;
+
+/// How large a message of an action may be, in bytes: it is read as a whole.
+const MESSAGE: u64 = 128 << 20;
+
+/// How large the messages of all its directories may be, in bytes.
+const MESSAGES: u64 = 512 << 20;
+
 impl Staged {
-    /// Lays the input root out in `root`, an empty directory.
+    /// Lays the input root out in a directory that was just made.
     pub async fn new(
         cache: &Arc<Cache>,
         engine: &Engine,
         input_root: Digest,
-        root: &Path,
-    ) -> Result<Self, WorkError> {
-        let mut staged = Self {
+        directory: Aside<Directory>,
+    ) -> Result<Aside<Self>, WorkError> {
+        let mut staged = Aside::new(Self {
             cache: Arc::clone(cache),
             links: Vec::new(),
             held: Vec::new(),
+            directory: directory.into_inner(),
             downloaded: 0,
             bytes: 0,
-        };
+        });
         let directories = staged.fetch_directories(engine, input_root).await?;
-        let layout = Layout::new(&directories, input_root, root)?;
-        staged.bytes = layout.files.iter().map(|(key, _)| key.digest.size).sum();
-        let keys = layout.files.iter().map(|(key, _)| *key).collect();
+        let laid_out = blocking(move |_| {
+            let layout = Layout::new(&directories, input_root)?;
+            let keys = layout.files.iter().map(|(key, _)| *key).collect();
+            Ok::<_, WorkError>((layout, keys))
+        });
+        let (layout, keys) = laid_out.await?;
         staged.fetch(engine, keys).await?;
-        // Before they are made: some of them may be when it fails.
-        staged.links = layout.files.clone();
-        let cache = Arc::clone(cache);
-        blocking(move || layout.make(&cache)).await?;
-        Ok(staged)
+        blocking(move |stop| {
+            staged.make(layout, stop)?;
+            Ok(staged)
+        })
+        .await
     }
 
     /// How many files there are.
@@ -80,53 +103,126 @@ impl Staged {
         &mut self,
         engine: &Engine,
         root: Digest,
-    ) -> Result<HashMap<Digest, reapi::Directory>, WorkError> {
-        let mut directories = HashMap::new();
+    ) -> Result<Directories, WorkError> {
+        let mut directories = Directories::new();
         let mut level = HashSet::from([root]);
+        let (mut size, mut depth) = (0, 0);
         while !level.is_empty() {
+            if depth > DEPTH {
+                return Err(too_deep());
+            }
+            depth += 1;
+            for digest in &level {
+                size = may_be_read(*digest, size)?;
+            }
             let keys = level.iter().copied().map(Key::plain).collect();
             self.fetch(engine, keys).await?;
-            let mut next = HashSet::new();
-            for digest in level {
-                let directory = reapi::Directory::decode(&*self.cache.read(digest)?)
-                    .map_err(|error| bad(format!("{digest} is not a directory: {error}")))?;
-                for child in &directory.directories {
-                    next.insert(digest_of(child.digest.as_ref(), &child.name)?);
-                }
-                directories.insert(digest, directory);
-            }
-            next.retain(|digest| !directories.contains_key(digest));
-            level = next;
+            let cache = Arc::clone(&self.cache);
+            let read = blocking(move |stop| {
+                let next = read_level(&cache, &level, &mut directories, stop)?;
+                Ok::<_, WorkError>((next, directories))
+            });
+            (level, directories) = read.await?;
         }
         Ok(directories)
+    }
+
+    /// Makes what is laid out, parents first. Nothing is followed: what is there already is an
+    /// error.
+    fn make(&mut self, layout: Layout, stop: &Stop) -> Result<(), WorkError> {
+        let root = self.directory.root();
+        self.bytes = layout
+            .files
+            .iter()
+            .fold(0, |sum, (key, _)| key.digest.size.saturating_add(sum));
+        let stopped = |error| WorkError::local("stage", &root, error);
+        for below in &layout.directories {
+            stop.check().map_err(stopped)?;
+            fs::create_dir(root.join(below)).map_err(|error| failed(&root, below, error))?;
+        }
+        for (key, below) in layout.files {
+            stop.check().map_err(stopped)?;
+            let path = root.join(&below);
+            self.cache.link(key, &path).map_err(|error| match error {
+                WorkError::Local { error, .. } => failed(&root, &below, error),
+                error => error,
+            })?;
+            self.links.push((key, below));
+        }
+        for (target, below) in &layout.symlinks {
+            stop.check().map_err(stopped)?;
+            symlink(target, root.join(below)).map_err(|error| failed(&root, below, error))?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        for (key, path) in &self.links {
-            self.cache.unlink(*key, path);
+        // As long as they are held, and one by one, so that the cache knows who removed them.
+        let Ok(mut remover) = Remover::new(&self.directory.root()) else {
+            return;
+        };
+        for (key, below) in &self.links {
+            // What cannot be removed goes with the directory.
+            self.cache.unlink(*key, || drop(remover.remove(below)));
         }
     }
 }
 
+/// Reads directories that are held; gives the digests of those in them that are not known yet.
+fn read_level(
+    cache: &Cache,
+    level: &HashSet<Digest>,
+    directories: &mut Directories,
+    stop: &Stop,
+) -> Result<HashSet<Digest>, WorkError> {
+    let mut next = HashSet::new();
+    for digest in level {
+        stop.check()
+            .map_err(|error| WorkError::local("read", cache.directory(), error))?;
+        let directory = reapi::Directory::decode(&*cache.read(*digest)?)
+            .map_err(|error| bad(format!("{digest} is not a directory: {error}")))?;
+        for child in &directory.directories {
+            next.insert(digest_of(child.digest.as_ref(), &child.name)?);
+        }
+        directories.insert(*digest, directory);
+    }
+    next.retain(|digest| !directories.contains_key(digest));
+    Ok(next)
+}
+
+/// Fails for a message that is too large, as such or with those of `size` bytes before it. Gives
+/// the size of all.
+pub fn may_be_read(message: Digest, size: u64) -> Result<u64, WorkError> {
+    let all = size.saturating_add(message.size);
+    if message.size > MESSAGE {
+        return Err(bad(format!(
+            "{message} is too large for a message: it has more than {MESSAGE} bytes"
+        )));
+    }
+    if all > MESSAGES {
+        return Err(bad(format!(
+            "the directories of the input root have more than {MESSAGES} bytes of messages"
+        )));
+    }
+    Ok(all)
+}
+
 impl Layout {
-    fn new(
-        directories: &HashMap<Digest, reapi::Directory>,
-        input_root: Digest,
-        root: &Path,
-    ) -> Result<Self, WorkError> {
+    fn new(directories: &Directories, input_root: Digest) -> Result<Self, WorkError> {
         let mut layout = Self::default();
-        let mut open = vec![(input_root, root.to_owned(), 0)];
+        let mut open = vec![(input_root, PathBuf::new(), 0)];
         while let Some((digest, path, depth)) = open.pop() {
             if depth > DEPTH {
-                return Err(bad(format!("directories are nested deeper than {DEPTH}")));
+                return Err(too_deep());
             }
             let Some(directory) = directories.get(&digest) else {
                 continue;
             };
+            let mut names = Names::default();
             for child in &directory.directories {
-                let below = path.join(component(&child.name)?);
+                let below = layout.entry(&path, names.next(&child.name)?)?;
                 layout.directories.push(below.clone());
                 let digest = digest_of(child.digest.as_ref(), &child.name)?;
                 open.push((digest, below, depth + 1));
@@ -136,36 +232,50 @@ impl Layout {
                     digest: digest_of(file.digest.as_ref(), &file.name)?,
                     executable: file.is_executable,
                 };
-                layout.files.push((key, path.join(component(&file.name)?)));
+                let below = layout.entry(&path, names.next(&file.name)?)?;
+                layout.files.push((key, below));
             }
             for link in &directory.symlinks {
-                let path = path.join(component(&link.name)?);
-                layout.symlinks.push((link.target.clone(), path));
-            }
-            let entries = layout.directories.len() + layout.files.len() + layout.symlinks.len();
-            if entries > ENTRIES {
-                return Err(bad(format!("there are more than {ENTRIES} inputs")));
+                let below = layout.entry(&path, names.next(&link.name)?)?;
+                let target = target(link)?;
+                layout.length += target.len();
+                layout.symlinks.push((target.to_owned(), below));
             }
         }
         Ok(layout)
     }
 
-    /// Makes it, parents first. Nothing is followed: what is there already is an error.
-    fn make(self, cache: &Cache) -> Result<(), WorkError> {
-        let failed = |path: &Path| {
-            let path = path.to_owned();
-            move |error| WorkError::local("stage", &path, error)
-        };
-        for path in &self.directories {
-            fs::create_dir(path).map_err(failed(path))?;
+    /// The path of one more entry.
+    fn entry(&mut self, parent: &Path, name: &str) -> Result<PathBuf, WorkError> {
+        let entries = self.directories.len() + self.files.len() + self.symlinks.len();
+        if entries >= ENTRIES {
+            return Err(bad(format!("there are more than {ENTRIES} inputs")));
         }
-        for (key, path) in self.files {
-            cache.link(key, &path)?;
+        let path = parent.join(name);
+        self.length += path.as_os_str().len();
+        if self.length > LENGTH {
+            return Err(bad(format!(
+                "the paths of all inputs are longer than {LENGTH} bytes"
+            )));
         }
-        for (target, path) in &self.symlinks {
-            symlink(target, path).map_err(failed(path))?;
+        Ok(path)
+    }
+}
+
+/// The names in one directory.
+#[derive(Default)]
+struct Names<'a>(HashSet<&'a str>);
+
+impl<'a> Names<'a> {
+    /// A name that stays in its directory, and is not there yet.
+    fn next(&mut self, name: &'a str) -> Result<&'a str, WorkError> {
+        let name = component(name)?;
+        if !self.0.insert(name) {
+            return Err(bad(format!(
+                "a directory of the input root has two entries `{name}`"
+            )));
         }
-        Ok(())
+        Ok(name)
     }
 }
 
@@ -174,7 +284,38 @@ fn component(name: &str) -> Result<&str, WorkError> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
         return Err(bad(format!("`{name}` is not a file name")));
     }
+    if name.len() > NAME {
+        return Err(bad(format!(
+            "the file name `{name:.40}…` has more than {NAME} bytes"
+        )));
+    }
     Ok(name)
+}
+
+/// Where a symbolic link leads to.
+fn target(link: &reapi::SymlinkNode) -> Result<&str, WorkError> {
+    let target = &link.target;
+    if target.is_empty() || target.contains('\0') || target.len() > TARGET {
+        return Err(bad(format!(
+            "the symbolic link `{}` has a target that is empty, has a NUL or more than {TARGET} \
+             bytes",
+            link.name
+        )));
+    }
+    Ok(target)
+}
+
+/// An entry that cannot be made.
+fn failed(root: &Path, below: &Path, error: std::io::Error) -> WorkError {
+    if is_of_path(&error) {
+        let below = below.display();
+        return bad(format!("failed to make the input `{below}`: {error}"));
+    }
+    WorkError::local("stage", &root.join(below), error)
+}
+
+fn too_deep() -> WorkError {
+    bad(format!("directories are nested deeper than {DEPTH}"))
 }
 
 pub fn digest_of(digest: Option<&reapi::Digest>, of: &str) -> Result<Digest, WorkError> {
@@ -189,12 +330,111 @@ fn bad(what: String) -> WorkError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::maelstrom_worker::blocking::tests::Busy;
+    use crate::maelstrom_worker::cache::tests::{open, put};
+    use std::os::unix::fs::symlink;
+    use tempfile::TempDir;
+
+    /// A cache with one blob, and an action's directory in which that is the input `d/file`.
+    fn staged() -> (TempDir, Arc<Cache>, Key, Staged) {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let key = put(&cache, b"content");
+        let (directory, _) = Directory::new(&cache).unwrap();
+        let held = cache.hold(vec![key]);
+        let mut staged = Staged {
+            cache: Arc::clone(&cache),
+            links: Vec::new(),
+            held: vec![Aside::new(held)],
+            directory,
+            downloaded: 0,
+            bytes: 0,
+        };
+        let layout = Layout {
+            directories: vec!["d".into()],
+            files: vec![(key, "d/file".into())],
+            ..Layout::default()
+        };
+        staged.make(layout, &Stop::default()).unwrap();
+        (root, cache, key, staged)
+    }
 
     #[test]
     fn names_that_leave_their_directory_are_refused() {
         for name in ["", ".", "..", "a/b", "/etc", "a\0"] {
             assert!(component(name).is_err(), "{name:?}");
         }
+        assert!(component(&"x".repeat(NAME + 1)).is_err());
         assert_eq!(component("...").ok(), Some("..."));
+    }
+
+    #[test]
+    fn messages_that_are_too_large_to_be_read_are_refused() {
+        let of = |size| Digest {
+            size,
+            ..Digest::of(b"")
+        };
+        assert_eq!(may_be_read(of(5), 7).ok(), Some(12));
+        assert!(may_be_read(of(MESSAGE + 1), 0).is_err());
+        assert!(may_be_read(of(1), MESSAGES).is_err());
+        assert!(may_be_read(of(u64::MAX), u64::MAX).is_err());
+    }
+
+    #[test]
+    fn few_directories_cannot_become_more_than_memory_holds() {
+        // Each has the one below it twice: together they would have 2^64 entries.
+        let mut directories = Directories::new();
+        let mut below = reapi::Directory::default();
+        for _ in 0..64 {
+            let digest = Digest::of(&below.encode_to_vec());
+            directories.insert(digest, below);
+            let child = |name: &str| reapi::DirectoryNode {
+                name: name.repeat(NAME),
+                digest: Some(digest.into()),
+            };
+            below = reapi::Directory {
+                directories: vec![child("a"), child("b")],
+                ..reapi::Directory::default()
+            };
+        }
+        let root = Digest::of(&below.encode_to_vec());
+        directories.insert(root, below);
+        let error = Layout::new(&directories, root).map(drop).unwrap_err();
+        assert!(error.to_string().contains("longer than"), "{error}");
+        assert!(!error.is_of_machine());
+    }
+
+    #[test]
+    fn an_input_root_is_removed_off_the_event_loop_and_its_blobs_stay_known() {
+        let (root, cache, key, staged) = staged();
+        let link = staged.directory.root().join("d/file");
+        let busy = Busy::new();
+        busy.runtime.block_on(async {
+            drop(Aside::new(staged));
+            assert!(link.exists(), "the event loop removed it");
+            busy.release();
+        });
+        // Waits for its threads.
+        drop(busy);
+        let actions = root.path().join("worker/actions");
+        assert_eq!(fs::read_dir(actions).unwrap().count(), 0);
+        // It can be linked without being read again.
+        let held = cache.hold(vec![key]);
+        let (directory, _) = Directory::new(&cache).unwrap();
+        cache.link(key, &directory.root().join("again")).unwrap();
+        drop(held);
+    }
+
+    #[test]
+    fn an_action_that_puts_a_link_before_its_inputs_has_nothing_removed_elsewhere() {
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(outside.path().join("file"), "precious").unwrap();
+        let (_root, _cache, _, staged) = staged();
+        let input_root = staged.directory.root();
+        fs::rename(input_root.join("d"), input_root.join("moved")).unwrap();
+        symlink(outside.path(), input_root.join("d")).unwrap();
+        drop(staged);
+        assert!(outside.path().join("file").exists());
+        assert!(!input_root.exists());
     }
 }

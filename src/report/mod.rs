@@ -11,6 +11,7 @@ mod board;
 mod cargo_line;
 mod download_line;
 mod event;
+mod failures;
 mod fancy;
 mod json;
 mod narrator;

@@ -3,6 +3,7 @@
 
 use super::cargo_line::CargoStatus;
 use super::event::{Binary, Case, Event, Repeat};
+use super::failures::{Failure, Failures, Kind};
 use super::outcome::{Cancellation, Exit, Status, Summary, TestOutcome};
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
@@ -23,7 +24,7 @@ pub enum Detail {
 }
 
 /// Turns events into text. Of tests that passed it keeps nothing, of those that
-/// failed a line for the summary.
+/// failed a line for the summary. An error that many tests share is shown once.
 #[derive(Debug)]
 pub struct Narrator {
     paint: Paint,
@@ -31,21 +32,13 @@ pub struct Narrator {
     show_output: bool,
     /// Tests' output is shown as it comes, and not again when they end.
     streamed: bool,
-    failures: Vec<Failure>,
+    failures: Failures,
     /// Whether a test was started, or had a result without that.
     has_begun: bool,
     /// Whether a test's streamed output has left the cursor inside a line.
     inside_line: bool,
     /// Whether what was told last ended in an empty line, or nothing was told yet.
     after_gap: bool,
-}
-
-/// A line of the summary; in the order they are shown.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Failure {
-    subject: String,
-    repetition: u32,
-    line: String,
 }
 
 impl Narrator {
@@ -56,7 +49,7 @@ impl Narrator {
             detail,
             show_output,
             streamed: false,
-            failures: Vec::new(),
+            failures: Failures::default(),
             has_begun: false,
             inside_line: false,
             after_gap: true,
@@ -138,15 +131,27 @@ impl Narrator {
     }
 
     fn listing_failed(&mut self, binary: &Binary<'_>, message: &str) -> String {
-        let label = self.label(Role::Bad, "ERROR");
-        let what = format!("{}: its tests could not be listed", self.binary(binary));
-        self.failures.push(Failure {
+        let failure = Failure {
             subject: binary.to_string(),
             repetition: 0,
-            line: format!("{label} {what}"),
-        });
-        let message = self.indented(message);
-        format!("{label} {} {what}\n{message}\n", Clock(None))
+            kind: Kind::Binary,
+            label: self.label(Role::Bad, "ERROR").to_string(),
+            text: format!("{}: its tests could not be listed", self.binary(binary)),
+        };
+        let details = self.indented(message) + "\n";
+        self.error(failure, &details, message)
+    }
+
+    /// What could not be run. What is to be said about it is shown for the first of those that
+    /// have the same error.
+    fn error(&mut self, failure: Failure, details: &str, message: &str) -> String {
+        let header = format!("{} {} {}", failure.label, Clock(None), failure.text);
+        let message = readable(message.as_bytes(), self.paint.is_colored());
+        match self.failures.add_error(failure, details, &message) {
+            0 => format!("{header}\n{details}"),
+            1 => format!("{header} (the same error: see the summary)\n"),
+            _ => String::new(),
+        }
     }
 
     fn slow(&self, case: &Case<'_>, repeat: Option<Repeat>, elapsed: Duration) -> String {
@@ -178,25 +183,28 @@ impl Narrator {
             return String::new();
         }
         let clock = match &outcome.status {
-            Status::Ignored | Status::Error { .. } => Clock(None),
+            Status::Ignored => Clock(None),
             _ => Clock(Some(outcome.duration)),
         };
         let label = self.label(role, label);
-        let case_text = self.case(case, repeat);
-        let reason = match &outcome.status {
-            Status::Error { .. } => String::new(),
-            status => status
-                .reason()
-                .map_or_else(String::new, |reason| format!(" ({reason})")),
+        let mut text = self.case(case, repeat);
+        let failure = |text: String| Failure {
+            subject: case.to_string(),
+            repetition: repeat.map_or(0, |repeat| repeat.number),
+            kind: Kind::Test,
+            label: label.to_string(),
+            text,
         };
-        if failed {
-            self.failures.push(Failure {
-                subject: case.to_string(),
-                repetition: repeat.map_or(0, |repeat| repeat.number),
-                line: format!("{label} {case_text}{reason}"),
-            });
+        if let Status::Error { message } = &outcome.status {
+            return self.error(failure(text), &self.details(outcome), message);
         }
-        let header = format!("{label} {clock} {case_text}{reason}\n");
+        if let Some(reason) = outcome.status.reason() {
+            text = format!("{text} ({reason})");
+        }
+        if failed {
+            self.failures.add(failure(text.clone()));
+        }
+        let header = format!("{label} {clock} {text}\n");
         if with_output {
             header + &self.details(outcome)
         } else {
@@ -289,13 +297,12 @@ impl Narrator {
             let what = self.paint.apply(Role::Caution, "Cancelled");
             push_line(&mut text, format_args!("{what}: {reason}"));
         }
-        let mut failures = std::mem::take(&mut self.failures);
-        failures.sort_unstable();
+        let failures = self.failures.take_lines();
         if !failures.is_empty() {
             text.push_str("\nFailures:\n");
         }
-        for failure in failures {
-            push_line(&mut text, format_args!("    {}", failure.line));
+        for line in failures {
+            push_line(&mut text, format_args!("    {line}"));
         }
         if !summary.notes.is_empty() {
             text.push('\n');

@@ -1,13 +1,12 @@
 //! Showing people where in a document something stands.
 
 use super::{Mistake, Problem, Span};
+use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 
-/// How much of a line is shown, in characters: machines write whole documents on one.
-const WIDEST: usize = 160;
-
-/// How much is shown of what stands before a mistake in a longer line, in characters.
-const BEFORE: usize = 40;
+/// No more of a line is marked than this, in bytes: the whole of what is marked is shown, and
+/// machines write whole documents on one line.
+const WIDEST: usize = 100;
 
 /// The name and text of a document.
 #[derive(Clone, Copy, Debug)]
@@ -70,15 +69,8 @@ impl Source<'_> {
         let line = line + start.line - 1;
         let message = message.to_string();
         let (head, more) = message.split_once('\n').unwrap_or((&message, ""));
-        let gutter = " ".repeat(line.to_string().len());
-        let (excerpt, indent, carets) = self.excerpt(span);
-        let mut explained = format!(
-            "{name}:{line}:{column}: {head}\n\
-             {gutter} |\n\
-             {line} | {excerpt}\n\
-             {gutter} | {indent}{carets}",
-            name = self.name,
-        );
+        let excerpt = self.excerpt(line, span);
+        let mut explained = format!("{}:{line}:{column}: {head}\n{excerpt}", self.name);
         for line in more.lines() {
             explained.push_str("\n  ");
             explained.push_str(line);
@@ -86,33 +78,23 @@ impl Source<'_> {
         explained
     }
 
-    /// The line that `span` starts on, what aligns with it up to the span, and
-    /// carets for the part of the span that is on it. Of a long line, only a part.
-    fn excerpt(&self, span: &Span) -> (String, String, String) {
+    /// The line that `span` starts on, as the line of this number, with carets below the part of
+    /// the span that is on it. Of a long line, only a part.
+    fn excerpt(&self, number: usize, span: &Span) -> String {
         let start = self.floor(span.start);
-        let line_start = self.text[..start]
+        let from = self.text[..start]
             .rfind('\n')
             .map_or(0, |newline| newline + 1);
-        let line_end = self.text[start..]
+        let to = self.text[start..]
             .find('\n')
             .map_or(self.text.len(), |newline| start + newline);
-        let end = self.floor(span.end.clamp(start, line_end));
-
-        let line: Vec<char> = self.text[line_start..line_end].trim_end().chars().collect();
-        let before: Vec<char> = self.text[line_start..start].chars().collect();
-        let marked = self.text[start..end].trim_end().chars().count();
-        let from = (before.len().min(line.len()).saturating_sub(BEFORE))
-            .min(line.len().saturating_sub(WIDEST));
-        let to = line.len().min(from + WIDEST);
-
-        let cut = |is_cut| if is_cut { "…" } else { "" };
-        let shown: String = line[from..to].iter().collect();
-        let excerpt = format!("{}{shown}{}", cut(from > 0), cut(to < line.len()));
-        let align = |c: &char| if *c == '\t' { '\t' } else { ' ' };
-        let mut indent = " ".repeat(usize::from(from > 0));
-        indent.extend(before[from..].iter().map(align));
-        let carets = "^".repeat(marked.min(to.saturating_sub(before.len())).max(1));
-        (excerpt, indent, carets)
+        let end = self.floor(span.end.min(start + WIDEST).clamp(start, to));
+        let marked = self.text[start..end].trim_end().len();
+        let mark = AnnotationKind::Primary.span(start - from..start - from + marked);
+        let line = Snippet::source(self.text[from..to].trim_end_matches('\r'))
+            .line_start(number)
+            .annotation(mark);
+        Renderer::plain().render(&[Group::with_level(Level::ERROR).element(line)])
     }
 
     /// The nearest character boundary at or before `offset`.
@@ -138,7 +120,7 @@ mod tests {
         };
         assert_eq!(
             source.explain(&(15..21), &"not a number\nmore\nand more"),
-            "file.toml:2:8: not a number\n  |\n2 | \ttwo = \"zwei\"\n  | \t      ^^^^^^\n  more\n  and more"
+            "file.toml:2:8: not a number\n  |\n2 |     two = \"zwei\"\n  |           ^^^^^^\n  more\n  and more"
         );
     }
 
@@ -160,36 +142,42 @@ mod tests {
             let source = Source { name: "f", text };
             source.explain(&span, &"no")
         };
+        let shown = |text: &str, span: Span| {
+            let explained = explain(text, span);
+            let lines: Vec<_> = explained.lines().map(str::to_owned).collect();
+            let [head, _, line, marks] = lines.try_into().unwrap();
+            let column = |line: &str, of: char| line.chars().position(|c| c == of).unwrap();
+            assert_eq!(column(&line, 'X'), column(&marks, '^'), "{line}\n{marks}");
+            assert!(line.chars().count() < 150, "{line}");
+            (head, line, marks.matches('^').count())
+        };
         let (a, b) = ("ä".repeat(200), "b".repeat(200));
-        assert_eq!(
-            explain(&format!("{a}X{b}"), 400..401),
-            format!(
-                "f:1:201: no\n  |\n1 | …{}X{}…\n  | {}^",
-                "ä".repeat(40),
-                "b".repeat(119),
-                " ".repeat(41)
-            )
+        let (head, line, marked) = shown(&format!("{a}X{b}"), 400..401);
+        assert_eq!((head.as_str(), marked), ("f:1:201: no", 1));
+        assert!(
+            line.starts_with("1 | ...ä") && line.ends_with("b..."),
+            "{line}"
         );
-        assert_eq!(
-            explain(&format!("X{b}\n"), 0..201),
-            format!(
-                "f:1:1: no\n  |\n1 | X{}…\n  | {}",
-                "b".repeat(159),
-                "^".repeat(160)
-            )
+        let (_, line, marked) = shown(&format!("X{b}\n"), 0..201);
+        assert_eq!(marked, WIDEST);
+        assert!(
+            line.starts_with("1 | Xb") && line.ends_with("b..."),
+            "{line}"
         );
+        let (head, line, marked) = shown(&format!("{b}X   "), 200..205);
+        assert_eq!((head.as_str(), marked), ("f:1:201: no", 1));
+        assert!(line.trim_end().ends_with("bX"), "{line}");
+    }
+
+    #[test]
+    fn carets_are_below_what_they_mark_whatever_stands_before() {
+        let source = Source {
+            name: "f",
+            text: "\"日本\" = \u{1b}[31m",
+        };
         assert_eq!(
-            explain(&format!("{b}X   "), 204..205),
-            format!(
-                "f:1:205: no\n  |\n1 | …{}X\n  | {}^",
-                "b".repeat(159),
-                " ".repeat(164)
-            )
-        );
-        let line = "b".repeat(160);
-        assert_eq!(
-            explain(&line, 159..160),
-            format!("f:1:160: no\n  |\n1 | {line}\n  | {}^", " ".repeat(159))
+            source.explain(&(11..12), &"no"),
+            "f:1:8: no\n  |\n1 | \"日本\" = ␛[31m\n  |          ^"
         );
     }
 

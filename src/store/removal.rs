@@ -1,21 +1,72 @@
-//! Removing directories that jobs wrote, whose modes may be anything.
+//! Removing directories that jobs wrote: their modes may be anything, they may be nested deeper
+//! than a path can say, and processes that are on their way out may still move things about.
+//!
+//! Hence nothing but the first directory is looked up by a path. The rest goes from descriptor to
+//! descriptor and follows no symlink, so that only what is in the tree is ever changed. The
+//! way up leads through `..`, for descriptors are too few for one at each level; that it has led
+//! to the directory from which the way down began is checked.
 
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, fchmod, fstat, openat, unlinkat};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString};
 use std::fs::{self, Permissions};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-/// As [`fs::remove_dir_all`], also where directories may not be read or written by
-/// their owner, who calls this, and where there is nothing.
+/// A directory whose content is being removed.
+struct Level {
+    /// Its name in the directory above.
+    name: CString,
+    identity: Identity,
+    /// The directories in it that are still to be removed.
+    directories: Vec<CString>,
+}
+
+/// Device and inode.
+type Identity = (u64, u64);
+
+/// Removes a directory and everything in it, also where its owner, who calls this, may not read
+/// or write it, and where there is nothing. A symlink is removed itself.
 pub fn remove_tree(directory: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(directory) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
-            open_up(directory)?;
-            fs::remove_dir_all(directory)
+    let name = directory.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let above = match directory.parent() {
+        Some(above) if above != "" => above,
+        _ => Path::new("."),
+    };
+    let mut current = match openat(CWD, above, PLACE, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(()),
+        opened => opened?,
+    };
+    let mut levels = vec![Level {
+        name: CString::default(),
+        identity: identity(&current)?,
+        directories: vec![CString::new(name.as_bytes())?],
+    }];
+    while let Some(level) = levels.last_mut() {
+        if let Some(name) = level.directories.pop() {
+            if let Some(directory) = enter(&current, &name)? {
+                levels.push(Level {
+                    name,
+                    identity: identity(&directory)?,
+                    directories: remove_files(&directory)?,
+                });
+                current = directory;
+            }
+        } else {
+            let name = std::mem::take(&mut level.name);
+            levels.pop();
+            let Some(above) = levels.last() else { break };
+            current = openat(&current, "..", PLACE, Mode::empty())?;
+            if identity(&current)? != above.identity {
+                return Err(io::Error::other("it was moved while it was being removed"));
+            }
+            unlink(&current, &name, AtFlags::REMOVEDIR)?;
         }
-        result => result,
     }
+    Ok(())
 }
 
 /// Removes whatever is at a path, if there is something.
@@ -31,14 +82,195 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// Lets the owner do anything with a directory and those in it.
-fn open_up(directory: &Path) -> io::Result<()> {
-    fs::set_permissions(directory, Permissions::from_mode(0o700))?;
-    for entry in fs::read_dir(directory)? {
+/// To open a directory as a place to start from, which takes no leave to read it.
+const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+
+/// To open a directory for its list.
+const LIST: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+fn identity(directory: &OwnedFd) -> io::Result<Identity> {
+    let stat = fstat(directory)?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Opens a directory and lets its owner do anything with it. What is no directory (any more) is
+/// removed: `None`.
+fn enter(above: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
+    let directory = match openat(above, name, LIST | OFlags::NOFOLLOW, Mode::empty()) {
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NOTDIR | Errno::LOOP) => {
+            unlink(above, name, AtFlags::empty())?;
+            return Ok(None);
+        }
+        Err(Errno::ACCESS) => {
+            let closed = openat(above, name, PLACE | OFlags::NOFOLLOW, Mode::empty())?;
+            // The one way to change the mode of a directory that cannot be opened, and may have
+            // another name by now.
+            let path = format!("/proc/self/fd/{}", closed.as_raw_fd());
+            fs::set_permissions(path, Permissions::from_mode(0o700))?;
+            openat(&closed, ".", LIST, Mode::empty())?
+        }
+        opened => opened?,
+    };
+    let mode = Mode::from_raw_mode(fstat(&directory)?.st_mode);
+    if !mode.contains(Mode::RWXU) {
+        fchmod(&directory, Mode::RWXU)?;
+    }
+    Ok(Some(directory))
+}
+
+/// Removes everything in a directory but the directories, which are returned.
+fn remove_files(directory: &OwnedFd) -> io::Result<Vec<CString>> {
+    let mut directories = Vec::new();
+    let mut buffer = Vec::<u8>::with_capacity(8192);
+    let mut entries = RawDir::new(directory, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
+        let name = entry.file_name();
+        if name == c"." || name == c".." {
+            continue;
+        }
+        if entry.file_type().is_dir() {
+            directories.push(name.to_owned());
+            continue;
+        }
+        match unlink(directory, name, AtFlags::empty()) {
+            Err(Errno::ISDIR) => directories.push(name.to_owned()),
+            result => result?,
         }
     }
-    Ok(())
+    Ok(directories)
+}
+
+/// What is gone already has no need of it.
+fn unlink(directory: &OwnedFd, name: &CStr, flags: AtFlags) -> rustix::io::Result<()> {
+    match unlinkat(directory, name, flags) {
+        Err(Errno::NOENT) => Ok(()),
+        result => result,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{RenameFlags, mkdirat, renameat_with};
+    use rustix::thread::{CapabilitySet, capabilities, set_capabilities};
+    use std::os::unix::fs::symlink;
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::thread;
+
+    /// Runs something to which modes mean what they mean to ordinary users, also for root.
+    fn by_the_modes<T: Send>(run: impl FnOnce() -> T + Send) -> T {
+        let run = || {
+            let mut sets = capabilities(None).unwrap();
+            sets.effective -= CapabilitySet::DAC_OVERRIDE | CapabilitySet::DAC_READ_SEARCH;
+            set_capabilities(None, sets).unwrap();
+            run()
+        };
+        thread::scope(|scope| scope.spawn(run).join().unwrap())
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_tree_goes_whatever_its_modes_are() {
+        let place = tempfile::tempdir().unwrap();
+        let tree = place.path().join("tree");
+        for mode in [0o000, 0o100, 0o200, 0o300, 0o400, 0o500, 0o600, 0o700] {
+            for inner in [0o000, 0o500, 0o700] {
+                fs::create_dir_all(tree.join("a/b")).unwrap();
+                fs::write(tree.join("a/b/file"), "").unwrap();
+                fs::write(tree.join("a/file"), "").unwrap();
+                symlink("missing", tree.join("a/symlink")).unwrap();
+                set_mode(&tree.join("a/b"), inner);
+                set_mode(&tree.join("a"), mode);
+                set_mode(&tree, mode);
+                by_the_modes(|| remove_tree(&tree)).unwrap();
+                assert!(!tree.exists());
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_symlink_leads_to_stays_as_it_is() {
+        let place = tempfile::tempdir().unwrap();
+        let (tree, outside) = (place.path().join("tree"), place.path().join("outside"));
+        fs::create_dir_all(tree.join("closed")).unwrap();
+        fs::create_dir_all(outside.join("inner")).unwrap();
+        set_mode(&outside, 0o755);
+        symlink(&outside, tree.join("closed/link")).unwrap();
+        set_mode(&tree.join("closed"), 0o500);
+        // The link itself may not be removed, since the directory that it is in is not in the tree.
+        by_the_modes(|| remove_tree(&tree.join("closed/link"))).unwrap_err();
+        assert_eq!(mode(&outside), 0o755);
+        by_the_modes(|| remove_tree(&tree)).unwrap();
+        assert!(!tree.exists());
+        assert_eq!(mode(&outside), 0o755);
+        assert!(outside.join("inner").exists());
+    }
+
+    #[test]
+    fn a_symlink_that_takes_the_place_of_a_directory_is_not_followed() {
+        let place = tempfile::tempdir().unwrap();
+        let (tree, outside) = (place.path().join("tree"), place.path().join("outside"));
+        let link = place.path().join("link");
+        fs::create_dir(&outside).unwrap();
+        set_mode(&outside, 0o755);
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let names = (&link, &tree.join("directory"));
+                    let _ = renameat_with(CWD, names.0, CWD, names.1, RenameFlags::EXCHANGE);
+                }
+            });
+            for _ in 0..300 {
+                let _ = fs::remove_dir(&link);
+                if fs::symlink_metadata(&link).is_err() {
+                    symlink(&outside, &link).unwrap();
+                }
+                for directory in ["directory", "other"] {
+                    fs::create_dir_all(tree.join(directory)).unwrap();
+                }
+                set_mode(&tree.join("other"), 0o000);
+                set_mode(&tree, 0o500);
+                // It may well be told that something came in between.
+                let _ = by_the_modes(|| remove_tree(&tree));
+                let _ = fs::set_permissions(&tree, Permissions::from_mode(0o700));
+            }
+            ended.store(true, Ordering::Relaxed);
+        });
+        assert_eq!(mode(&outside), 0o755);
+    }
+
+    #[test]
+    fn a_tree_goes_that_is_deeper_than_a_path_can_say() {
+        const DEPTH: usize = 5000;
+        let place = tempfile::tempdir().unwrap();
+        let tree = place.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        let mut directory = openat(CWD, &tree, PLACE, Mode::empty()).unwrap();
+        for _ in 0..DEPTH {
+            mkdirat(&directory, "deeper", Mode::RWXU).unwrap();
+            directory = openat(&directory, "deeper", PLACE, Mode::empty()).unwrap();
+        }
+        remove_tree(&tree).unwrap();
+        assert!(!tree.exists());
+    }
+
+    #[test]
+    fn where_there_is_nothing_there_is_nothing_to_do() {
+        let place = tempfile::tempdir().unwrap();
+        remove_tree(&place.path().join("a")).unwrap();
+        remove_tree(&place.path().join("a/b")).unwrap();
+        assert!(place.path().exists());
+    }
 }

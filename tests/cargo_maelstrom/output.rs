@@ -59,6 +59,51 @@ fn shop_without_a_terminal_each_test_gets_a_line() {
 }
 
 #[test]
+fn plain_an_error_that_a_thousand_tests_share_is_shown_once() {
+    let project = Project::own("plain");
+    let tests = (0..1000).map(|number| format!("#[test] fn number_{number:03}() {{}}\n"));
+    project.write("src/lib.rs", &tests.collect::<String>());
+    let fail_by = |line: &str| {
+        // Listing them needs a container, too.
+        let filter = "name.starts_with(number)";
+        project.directives(&format!("[[directives]]\nfilter = \"{filter}\"\n{line}\n"));
+    };
+    fail_by(r#"added_layers = [{ tar = "no.tar" }]"#);
+    let [simple, quiet] = ["simple", "quiet"].map(|ui| {
+        let run = project.maelstrom(&["--lib", "--ui", ui]).exits(100);
+        said(&run)
+    });
+    assert_eq!(simple, quiet);
+    insta::assert_snapshot!(simple, @r"
+    ERROR   [        -] plain lib/plain number_000
+        cannot build the `tar` layer `<root>/no.tar`: <root>/no.tar does not exist
+
+    ERROR   [        -] plain lib/plain number_001 (the same error: see the summary)
+
+    Ran 1,000 tests in 0.00s
+        1,000 errors
+
+    Failures:
+        ERROR   1,000 tests: cannot build the `tar` layer `<root>/no.tar`: <root>/no.tar does not exist
+                plain lib/plain number_000
+                plain lib/plain number_001
+                plain lib/plain number_002
+                plain lib/plain number_003
+                plain lib/plain number_004
+                and 995 more
+    ");
+    fail_by(r#"image = "docker://127.0.0.1:1/none:1""#);
+    let run = project.events(&["--lib"]).exits(100);
+    assert!(run.stable.lines().count() < 24, "{run}");
+    let run =
+        run.says("    ERROR   1,000 tests: cannot get the image `docker://127.0.0.1:1/none:1`: ");
+    // Programs hear of each.
+    let statuses = run.statuses();
+    assert_eq!(statuses.len(), 1000, "{run}");
+    assert!(statuses.values().all(|status| status == "error"), "{run}");
+}
+
+#[test]
 fn outcomes_a_failure_is_shown_with_all_there_is_to_know() {
     insta::assert_snapshot!(said(&outcome("panics", &[]).exits(100)), @r"
     FAIL    [   0.000s] outcomes test/end panics (exit code 101)

@@ -20,6 +20,9 @@ pub struct Job {
     /// Contents by their paths; those of executables end in `*`.
     pub inputs: BTreeMap<String, Vec<u8>>,
     pub outputs: Vec<String>,
+    /// As clients of before version 2.1 name them.
+    pub output_files: Vec<String>,
+    pub output_directories: Vec<String>,
     pub working_directory: String,
     pub timeout: Option<i64>,
     pub pool: String,
@@ -112,23 +115,31 @@ impl Client {
 
     /// Uploads all that an action needs; gives its digest.
     pub async fn upload(&self, job: &Job) -> Digest {
+        let mut blobs = Vec::new();
+        let root = directory(&job.inputs, &mut blobs);
+        self.upload_with(job, root, blobs).await
+    }
+
+    /// The same, with another input root than that of the job's inputs.
+    pub async fn upload_with(&self, job: &Job, root: Digest, mut blobs: Vec<Blob>) -> Digest {
         let platform = reapi::Platform {
             properties: vec![reapi::platform::Property {
                 name: "pool".into(),
                 value: job.pool.clone(),
             }],
         };
-        let mut blobs = Vec::new();
-        let root = directory(&job.inputs, &mut blobs);
         let variable = |(name, value): (&String, &String)| reapi::command::EnvironmentVariable {
             name: name.clone(),
             value: value.clone(),
         };
+        #[allow(deprecated, reason = "older clients use them")]
         let command = Blob::of(
             reapi::Command {
                 arguments: job.arguments.clone(),
                 environment_variables: job.environment.iter().map(variable).collect(),
                 output_paths: job.outputs.clone(),
+                output_files: job.output_files.clone(),
+                output_directories: job.output_directories.clone(),
                 working_directory: job.working_directory.clone(),
                 ..reapi::Command::default()
             }

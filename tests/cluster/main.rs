@@ -7,6 +7,7 @@ mod chapter;
 mod client;
 #[path = "../fixture/engine.rs"]
 mod engine;
+mod executions;
 mod faults;
 #[path = "../fixture/mod.rs"]
 mod fixture;
@@ -19,6 +20,7 @@ mod proxy;
 mod results;
 mod runs;
 mod trouble;
+mod unfit;
 mod worker;
 
 /// Returns from the test unless there is an engine here.

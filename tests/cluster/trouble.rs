@@ -21,7 +21,7 @@ use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
 /// What a server does instead of what it should, once each.
-enum Trouble {
+pub enum Trouble {
     Unavailable,
     /// Ends a stream after so many bytes.
     Cut(usize),
@@ -30,10 +30,10 @@ enum Trouble {
 }
 
 #[derive(Default)]
-struct Shelf {
+pub struct Shelf {
     zstd: bool,
     token: Option<&'static str>,
-    blobs: Mutex<HashMap<String, Vec<u8>>>,
+    pub blobs: Mutex<HashMap<String, Vec<u8>>>,
     /// What has come of uploads.
     begun: Mutex<HashMap<String, Vec<u8>>>,
     troubles: Mutex<VecDeque<Trouble>>,
@@ -44,7 +44,7 @@ struct Shelf {
 }
 
 #[derive(Clone)]
-struct Server(Arc<Shelf>);
+pub struct Server(pub Arc<Shelf>);
 
 impl Shelf {
     fn with(troubles: impl IntoIterator<Item = Trouble>) -> Self {
@@ -237,7 +237,7 @@ impl Capabilities for Server {
     }
 }
 
-type Stream<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
+pub type Stream<T> = tokio_stream::Iter<std::vec::IntoIter<Result<T, Status>>>;
 
 #[tonic::async_trait]
 impl ByteStream for Server {

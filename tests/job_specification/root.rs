@@ -6,7 +6,7 @@ use crate::need::needs_containers;
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 use serde_json::json;
 use std::fs;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, symlink};
 
 #[test]
 fn a_root_is_read_only_unless_it_has_an_overlay() {
@@ -157,9 +157,40 @@ fn jobs_that_change_one_local_root_see_what_the_one_before_did() {
 }
 
 #[test]
+fn directories_of_a_local_root_may_be_named_by_any_path() {
+    needs_containers!();
+    let Some(project) = project_with_upper() else {
+        return;
+    };
+    fs::create_dir(project.root.join("inner")).unwrap();
+    symlink(project.root.join("inner"), project.root.join("link")).unwrap();
+    let count = "echo line >>/data/lines; cat /data/lines";
+    let paths = [
+        ("upper", "work"),
+        ("inner/../upper", "work"),
+        ("upper", "./inner/../work"),
+        ("link/../upper", "link/../work"),
+    ];
+    let spelled = |(upper, work)| {
+        let mut local = local();
+        local["root_overlay"]["local"] = json!({ "upper": upper, "work": work });
+        job(&local, count)
+    };
+    let documents: Vec<_> = std::iter::once(tools())
+        .chain(paths.into_iter().cycle().take(8).map(spelled))
+        .collect();
+    let ended = jobs(&project, &["--slots=4"], &documents);
+    assert!(ended.succeeded, "{ended:#?}");
+    let lines = fs::read_to_string(project.root.join("upper/data/lines")).unwrap();
+    assert_eq!(lines, "line\n".repeat(8));
+}
+
+#[test]
 fn a_local_root_needs_two_directories_that_are_there() {
     needs_containers!();
     let project = project();
+    fs::create_dir_all(project.root.join("kept/inner")).unwrap();
+    symlink("kept", project.root.join("link")).unwrap();
     let refused = |upper: &str, work: &str, message: &str| {
         both_refuse(
             &project,
@@ -178,4 +209,16 @@ fn a_local_root_needs_two_directories_that_are_there() {
         "same",
         "`upper` and `work` must be different directories",
     );
+    for (upper, work) in [
+        ("kept", "link"),
+        ("kept", "kept/../kept"),
+        ("kept", "link/inner"),
+        ("kept/inner", "kept"),
+    ] {
+        refused(
+            upper,
+            work,
+            "two directories of which neither is in the other",
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! One execution of an action: asked for, followed to its end whatever becomes of the
 //! connection, and cancelled if nobody waits for it any more.
 
+use super::budget::Trouble;
 use crate::engine::longrunning::operations_client::OperationsClient;
 use crate::engine::longrunning::{CancelOperationRequest, Operation, operation};
 use crate::engine::reapi::execution_client::ExecutionClient;
@@ -30,10 +31,8 @@ const HELD: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub enum Executed {
     Response(Box<ExecuteResponse>),
-    /// The engine lacks something of the action.
-    Lacks(String),
-    /// The engine or a worker was in trouble; it may go better the next time.
-    Failed(String),
+    /// It came to nothing, and why.
+    Trouble(Trouble, String),
 }
 
 /// Executes actions. Cancels those that nobody waits for.
@@ -111,11 +110,13 @@ struct Execution {
     name: Option<String>,
 }
 
-/// What became of following the messages of an operation.
-enum Followed {
-    Done(Executed),
-    /// The stream ended before the operation did.
+/// What came of listening to an operation.
+enum Heard {
+    End(Executed),
+    /// The messages ended before the operation did.
     Broken(Problem),
+    /// It is of no use to listen again.
+    Refused(Problem),
 }
 
 impl Execution {
@@ -123,33 +124,82 @@ impl Execution {
         let engine = self.engine.clone();
         let mut retry = engine.retry(DOING);
         loop {
-            let again = self.name.is_some();
+            let is_known = self.name.is_some();
             let since = Instant::now();
-            let opened = self.open().await;
-            let problem = match opened {
-                Ok(messages) => match self.read(messages).await {
-                    Followed::Done(executed) => return Ok(executed),
-                    Followed::Broken(problem) => problem,
-                },
-                Err(status) if status.code() == Code::FailedPrecondition => {
-                    return Ok(Executed::Lacks(status.message().to_owned()));
-                }
-                Err(status) if again && status.code() == Code::NotFound => {
-                    // It forgot about it: a new one will do.
-                    self.name = None;
-                    status.into()
-                }
-                Err(status) => {
-                    retry.after(status).await?;
-                    continue;
-                }
+            let (heard, answered) = self.listen().await;
+            let problem = match heard {
+                Heard::End(executed) => return Ok(executed),
+                Heard::Broken(problem) => problem,
+                Heard::Refused(problem) => return Err(engine.error(DOING, problem)),
             };
-            // Whoever cuts connections that are quiet shall not run down our patience.
-            if (self.name.is_some() && !again) || since.elapsed() >= HELD {
+            // Where quiet connections are cut, that is no trouble of the engine.
+            let was_good = since.elapsed() >= HELD;
+            if was_good || (answered && !is_known) {
                 retry.progressed();
+            } else if answered {
+                retry.answered();
             }
             retry.after(problem).await?;
         }
+    }
+
+    /// Has the action executed, or listens to its execution again; also whether the engine
+    /// told anything of it.
+    async fn listen(&mut self) -> (Heard, bool) {
+        let again = self.name.is_some();
+        let mut messages = match self.open().await {
+            Ok(messages) => messages,
+            Err(status) => return (self.refused(status, again), false),
+        };
+        let mut answered = false;
+        loop {
+            let operation = match messages.message().await {
+                Ok(Some(operation)) => operation,
+                // An engine that knows an operation says at once how it is.
+                Ok(None) if again && !answered => {
+                    let why = "the engine says nothing about it".to_owned();
+                    return (Heard::End(Executed::Trouble(Trouble::Lost, why)), false);
+                }
+                Ok(None) => {
+                    let problem = "the messages about an execution ended before it did";
+                    return (Heard::Broken(Problem::HungUp(problem.to_owned())), answered);
+                }
+                Err(status) => return (self.refused(status, again), answered),
+            };
+            answered = true;
+            if !operation.name.is_empty() {
+                self.name = Some(operation.name);
+            }
+            if let Some(metadata) = operation.metadata
+                && let Ok(metadata) = ExecuteOperationMetadata::decode(metadata.value.as_slice())
+            {
+                let executing = metadata.stage == execution_stage::Value::Executing as i32;
+                self.running.send_replace(executing);
+            }
+            if operation.done {
+                return (Heard::End(end(operation.result)), true);
+            }
+        }
+    }
+
+    /// What it means that the engine ended the messages like this. `again`: they were those of
+    /// an operation that was known before.
+    fn refused(&self, status: Status, again: bool) -> Heard {
+        let problem = Problem::from(status);
+        let trouble = match problem.code() {
+            _ if problem.may_pass() => return Heard::Broken(problem),
+            Some(Code::NotFound) if self.name.is_some() => Trouble::Lost,
+            // Without an operation it is the action itself that was not found.
+            Some(Code::FailedPrecondition | Code::NotFound) => Trouble::Lacks,
+            Some(Code::Unauthenticated | Code::PermissionDenied) | None => {
+                return Heard::Refused(problem);
+            }
+            // It cannot tell what becomes of the operation, for whatever reason.
+            Some(_) if again => Trouble::Lost,
+            Some(Code::Internal | Code::Unknown | Code::DataLoss) => Trouble::Failed,
+            Some(_) => return Heard::Refused(problem),
+        };
+        Heard::End(Executed::Trouble(trouble, problem.to_string()))
     }
 
     async fn open(&self) -> Result<Streaming<Operation>, Status> {
@@ -170,34 +220,6 @@ impl Execution {
         };
         let answer = client.execute(request).await?;
         Ok(answer.into_inner())
-    }
-
-    async fn read(&mut self, mut messages: Streaming<Operation>) -> Followed {
-        loop {
-            let operation = match messages.message().await {
-                Ok(Some(operation)) => operation,
-                Ok(None) => {
-                    let problem = "the messages about an execution ended before it did";
-                    return Followed::Broken(Problem::HungUp(problem.to_owned()));
-                }
-                Err(status) if status.code() == Code::FailedPrecondition => {
-                    return Followed::Done(Executed::Lacks(status.message().to_owned()));
-                }
-                Err(status) => return Followed::Broken(status.into()),
-            };
-            if !operation.name.is_empty() {
-                self.name = Some(operation.name);
-            }
-            if let Some(metadata) = operation.metadata
-                && let Ok(metadata) = ExecuteOperationMetadata::decode(metadata.value.as_slice())
-            {
-                let executing = metadata.stage == execution_stage::Value::Executing as i32;
-                self.running.send_replace(executing);
-            }
-            if operation.done {
-                return Followed::Done(end(operation.result));
-            }
-        }
     }
 
     /// Lets the engine know that the result is of no use. There is nobody to tell if that
@@ -227,7 +249,10 @@ impl Execution {
 
 /// What a finished operation says.
 fn end(result: Option<operation::Result>) -> Executed {
-    let lost = || Executed::Failed("it ended without a result".to_owned());
+    let lost = || {
+        let why = "it ended without a result".to_owned();
+        Executed::Trouble(Trouble::Failed, why)
+    };
     let response = match result {
         Some(operation::Result::Response(response)) => {
             match ExecuteResponse::decode(response.value.as_slice()) {
@@ -244,13 +269,15 @@ fn end(result: Option<operation::Result>) -> Executed {
     let Some(status) = &response.status else {
         return Executed::Response(Box::new(response));
     };
-    match code(status) {
-        Code::FailedPrecondition => Executed::Lacks(status.message.clone()),
-        Code::Unavailable | Code::ResourceExhausted | Code::Internal => {
-            Executed::Failed(status.message.clone())
-        }
-        _ => Executed::Response(Box::new(response)),
-    }
+    let trouble = match code(status) {
+        // Nobody here has cancelled it: some engines cancel what they execute when they end.
+        Code::Unavailable | Code::ResourceExhausted | Code::Cancelled => Trouble::Lost,
+        // Some engines call what they lack `NOT_FOUND`.
+        Code::FailedPrecondition | Code::NotFound => Trouble::Lacks,
+        Code::Internal | Code::Unknown | Code::DataLoss => Trouble::Failed,
+        _ => return Executed::Response(Box::new(response)),
+    };
+    Executed::Trouble(trouble, Problem::from(status.clone()).to_string())
 }
 
 pub fn code(status: &rpc::Status) -> Code {

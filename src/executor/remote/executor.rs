@@ -1,6 +1,7 @@
 //! Batches of jobs run by an engine.
 
 use super::action::{Action, timeout};
+use super::budget::{Budget, Spent};
 use super::execution::{Executed, Executions, code};
 use super::input::{Content, InputError, Inputs};
 use super::kit::{Kit, KitError};
@@ -11,20 +12,17 @@ use super::{Batch, OUTCOMES, timing};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
-use crate::engine::{self, Backoff, Blob, Engine, EngineError, EngineSettings, Progress};
+use crate::engine::{self, Blob, Engine, EngineError, EngineSettings, Problem, Progress};
 use crate::executor::{Job, Outcome};
 use crate::process::error_chain;
 use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::watch;
 use tonic::Code;
-
-/// How often an action is asked for whose blobs the engine keeps losing, or whose worker is
-/// in trouble.
-const ATTEMPTS: u32 = 3;
 
 /// Which engine runs jobs, and on which of its workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,6 +65,8 @@ pub struct RemoteExecutor {
     progress: Arc<Progress>,
     /// Why the engine is of no more use.
     lost: RefCell<Option<String>>,
+    /// The actions of which executions came to nothing since the last one came to its end.
+    losing: RefCell<HashSet<Digest>>,
     sent: Cell<u64>,
 }
 
@@ -135,6 +135,7 @@ impl RemoteExecutor {
             presence: Presence::default(),
             progress: Arc::default(),
             lost: RefCell::default(),
+            losing: RefCell::default(),
             sent: Cell::default(),
         })
     }
@@ -176,14 +177,7 @@ impl RemoteExecutor {
             match self.attempt(batch, priority, running).await {
                 Ok((ending, how)) => self.ended(&mut ledger, &attempt, ending, &how),
                 Err(Failed::Action(message)) => ledger.fail(&attempt.jobs, &message),
-                Err(Failed::Engine(error)) => {
-                    let message = error.to_string();
-                    if error.problem.may_pass() {
-                        // It was given time enough, and is not coming back.
-                        self.lost.replace(Some(message.clone()));
-                    }
-                    ledger.fail(&attempt.jobs, &message);
-                }
+                Err(Failed::Engine(error)) => ledger.fail(&attempt.jobs, &self.gone(&error)),
             }
         }
         ledger.outcomes()
@@ -192,6 +186,23 @@ impl RemoteExecutor {
     /// Waits until what was dropped is cancelled.
     pub async fn settle(&self) {
         self.executions.settle().await;
+    }
+
+    /// What to say of the jobs of an action that met with an error of the engine: the same for
+    /// all jobs, once the engine is of no more use.
+    fn gone(&self, error: &EngineError) -> String {
+        if !error.problem.may_pass() {
+            return error.to_string();
+        }
+        let mut lost = self.lost.borrow_mut();
+        // One action alone may itself be what ends its workers.
+        let may_be_its_own_fault =
+            matches!(error.problem, Problem::Lost { .. }) && self.losing.borrow().len() < 2;
+        if lost.is_none() && may_be_its_own_fault {
+            return error.to_string();
+        }
+        // The engine was given time enough.
+        lost.get_or_insert_with(|| error.to_string()).clone()
     }
 
     fn ended(&self, ledger: &mut Ledger, attempt: &Attempt, ending: Ending, how: &str) {
@@ -235,16 +246,16 @@ impl RemoteExecutor {
         if !self.cache_results.writes() {
             action = action.forgotten();
         }
-        let (mut attempt, mut backoff) = (1, Backoff::default());
-        let mut sent_again = false;
+        let mut budget = Budget::default();
         loop {
-            let sent = self.send(&action).await?;
+            self.send(&action).await?;
             let asked = Instant::now();
             let executed =
                 self.executions
                     .execute(action.digest, may_be_known, priority, running.clone());
-            let lacks = match executed.await? {
+            let (trouble, why) = match executed.await? {
                 Executed::Response(response) => {
+                    self.losing.borrow_mut().clear();
                     timing::tell(asked.elapsed(), &response);
                     let was_known = response.cached_result;
                     let (ending, how) = self.read(*response).await?;
@@ -258,27 +269,25 @@ impl RemoteExecutor {
                     }
                     continue;
                 }
-                Executed::Lacks(message) => message,
-                Executed::Failed(message) => {
-                    if attempt == ATTEMPTS {
-                        return Err(self.failed_to_execute(&message));
-                    }
-                    tracing::debug!("an action failed, trying again: {message}");
-                    tokio::time::sleep(backoff.wait()).await;
-                    attempt += 1;
-                    continue;
-                }
+                Executed::Trouble(trouble, why) => (trouble, why),
             };
-            // With nothing missing it does not lack a blob.
-            if attempt == ATTEMPTS || (sent_again && sent == 0) {
-                let endpoint = self.engine.endpoint();
-                let message = format!("the engine at {endpoint} refuses to execute it: {lacks}");
-                return Err(Failed::Action(message));
+            self.losing.borrow_mut().insert(action.digest);
+            let sent = self.presence.sent(action.blobs.keys());
+            match budget.after(trouble, sent, Instant::now()) {
+                Ok(wait) => {
+                    tracing::debug!("an execution came to nothing, trying again: {why}");
+                    tokio::time::sleep(wait).await;
+                }
+                Err(reason) => {
+                    let failed = self.given_up(reason, why);
+                    if matches!(failed, Failed::Action(_)) {
+                        self.losing.borrow_mut().remove(&action.digest);
+                    }
+                    return Err(failed);
+                }
             }
-            tracing::debug!("the engine lacks something: {lacks}");
+            // An engine that was started anew may have lost blobs, too.
             self.presence.forget(action.blobs.keys());
-            sent_again = true;
-            attempt += 1;
         }
     }
 
@@ -315,9 +324,8 @@ impl RemoteExecutor {
         })
     }
 
-    /// Sends what the engine lacks of an action. The bytes that were sent from here.
-    async fn send(&self, action: &Action) -> Result<u64, Failed> {
-        let mut sent = 0;
+    /// Sends what the engine lacks of an action.
+    async fn send(&self, action: &Action) -> Result<(), Failed> {
         loop {
             let claim = self.presence.claim(action.blobs.keys());
             if !claim.blobs.is_empty() {
@@ -332,12 +340,13 @@ impl RemoteExecutor {
                 }
                 // In the same order every time.
                 blobs.sort_unstable_by_key(|blob| blob.digest);
-                sent += self.engine.upload_all(blobs, &self.progress).await?.bytes;
-                claim.fulfilled();
+                let sent: Vec<_> = blobs.iter().map(|blob| blob.digest).collect();
+                let uploaded = self.engine.upload_all(blobs, &self.progress).await?;
+                self.sent.set(self.sent.get() + uploaded.bytes);
+                claim.fulfilled(&sent);
             }
             if self.presence.wait(action.blobs.keys()).await {
-                self.sent.set(self.sent.get() + sent);
-                return Ok(sent);
+                return Ok(());
             }
         }
     }
@@ -356,18 +365,13 @@ impl RemoteExecutor {
     }
 
     async fn read(&self, response: ExecuteResponse) -> Result<(Ending, String), Failed> {
-        let endpoint = self.engine.endpoint();
         let status = response.status.unwrap_or_default();
         let result = response.result.unwrap_or_default();
         let mut how = match code(&status) {
             Code::Ok => format!("exit code {}{}", result.exit_code, self.said(&result).await),
             Code::DeadlineExceeded => "the action ran into its time limit".to_owned(),
             Code::Aborted => format!("the engine gave up: {}", status.message),
-            Code::Cancelled => {
-                let message = format!("somebody cancelled it at the engine {endpoint}");
-                return Err(Failed::Action(message));
-            }
-            _ => return Err(self.failed_to_execute(&status.message)),
+            _ => return Err(self.given_up(Spent::Failed, status.message)),
         };
         let records = self.records(&result).await?.unwrap_or_else(|why| {
             let _ = write!(how, "; {why}");
@@ -401,10 +405,19 @@ impl RemoteExecutor {
         }
     }
 
-    fn failed_to_execute(&self, why: &str) -> Failed {
+    /// Why an action is not asked for again. `why` is what the engine said the last time.
+    fn given_up(&self, spent: Spent, why: String) -> Failed {
         let endpoint = self.engine.endpoint();
+        let verb = match spent {
+            Spent::Refused => "refuses",
+            Spent::Failed => "failed",
+            Spent::Lost { times, within } => {
+                let problem = Problem::Lost { times, within, why };
+                return Failed::Engine(self.engine.error("execute an action", problem));
+            }
+        };
         Failed::Action(format!(
-            "the engine at {endpoint} failed to execute it: {why}"
+            "the engine at {endpoint} {verb} to execute it: {why}"
         ))
     }
 

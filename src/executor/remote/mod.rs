@@ -17,6 +17,7 @@
 mod action;
 mod arguments;
 mod batch;
+mod budget;
 mod execution;
 mod executor;
 mod input;

@@ -9,6 +9,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct Presence {
     blobs: Mutex<HashMap<Digest, State>>,
+    /// How often each blob was sent.
+    sent: Mutex<HashMap<Digest, u64>>,
     /// Some that were being sent are not any more.
     changed: Notify,
 }
@@ -75,14 +77,30 @@ impl Presence {
         }
     }
 
+    /// How often these blobs have been sent so far, all taken together.
+    pub fn sent<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> u64 {
+        let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        let times = digests.into_iter().filter_map(|digest| sent.get(digest));
+        times.sum()
+    }
+
     fn known(&self) -> MutexGuard<'_, HashMap<Digest, State>> {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Claim<'_> {
-    /// All of them are there now.
-    pub fn fulfilled(mut self) {
+    /// All of them are there now, these because they were sent.
+    pub fn fulfilled(mut self, sent: &[Digest]) {
+        let mut times = self
+            .presence
+            .sent
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for digest in sent {
+            *times.entry(*digest).or_default() += 1;
+        }
+        drop(times);
         let mut known = self.presence.known();
         let blobs = std::mem::take(&mut self.blobs);
         known.extend(blobs.into_iter().map(|digest| (digest, State::Present)));
@@ -121,13 +139,14 @@ mod tests {
         assert_eq!(claim.blobs, [a, b]);
         let other = presence.claim([&b, &c]);
         assert_eq!(other.blobs, [c]);
-        other.fulfilled();
+        other.fulfilled(&[c]);
         let wanted = [b, c];
         let mut waiting = pin!(presence.wait(&wanted));
         assert_eq!(poll(waiting.as_mut()), Poll::Pending);
-        claim.fulfilled();
+        claim.fulfilled(&[a]);
         assert_eq!(poll(waiting), Poll::Ready(true));
         assert!(presence.claim([&a, &b, &c]).blobs.is_empty());
+        assert_eq!((presence.sent([&a, &c]), presence.sent([&b])), (2, 0));
     }
 
     #[test]
@@ -145,7 +164,7 @@ mod tests {
     #[test]
     fn what_was_lost_is_looked_for_again() {
         let (presence, [a, b, _]) = (Presence::default(), digests());
-        presence.claim([&a, &b]).fulfilled();
+        presence.claim([&a, &b]).fulfilled(&[]);
         presence.forget([&b]);
         assert_eq!(presence.claim([&a, &b]).blobs, [b]);
     }

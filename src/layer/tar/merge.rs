@@ -165,7 +165,6 @@ impl Merging<'_> {
     }
 }
 
-/// A path that symlinks may have made longer than any was written.
 /// The path without symlinks on the way, as a process would find it whose root this is;
 /// its last part may be one. Tells of a symlink whether it may lead to an absolute path.
 pub(in crate::layer) fn real(
@@ -219,6 +218,8 @@ pub(in crate::layer) fn real(
     Err(EntryProblem::TooLong)
 }
 
+/// Refuses a path that is longer than the kernel allows: symlinks on the way may have made it
+/// longer than any that was written.
 fn checked(path: PathInContainer) -> Result<PathInContainer, EntryProblem> {
     if path.as_bytes().len() > LONGEST_PATH {
         return Err(EntryProblem::TooLong);

@@ -6,7 +6,7 @@
 //! bot-id                   what the engine knows the worker by
 //! blobs/ab/abcd…-<size>    content, mode 444
 //! blobs/ab/abcd…-<size>.x  the same as an executable, mode 555: modes belong to inodes
-//! tmp/                     what is being downloaded
+//! tmp/N/                   what is being downloaded for an action
 //! actions/N/               what an action runs in
 //! base/                    what every action's root is made of
 //! ```
@@ -19,8 +19,9 @@ use crate::cachedir::{self, CacheDirError, Kind};
 use crate::maelstrom_worker::error::WorkError;
 use crate::store::remove_tree;
 use nix::fcntl::{Flock, FlockArg};
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -72,11 +73,13 @@ impl Place {
         &self.directory
     }
 
-    /// A new empty directory for an action.
-    pub fn new_action(&self) -> Result<PathBuf, WorkError> {
+    /// A new empty directory below the one called `below`.
+    pub fn new_directory(&self, below: &str) -> Result<PathBuf, WorkError> {
         let number = self.counter.fetch_add(1, Relaxed);
-        let path = self.directory.join("actions").join(number.to_string());
-        fs::create_dir(&path).map_err(|error| WorkError::local("create", &path, error))?;
+        let path = self.directory.join(below).join(number.to_string());
+        // What an action makes is the worker's user's, and may be set-user-ID: not for others.
+        let made = DirBuilder::new().mode(0o700).create(&path);
+        made.map_err(|error| WorkError::local("create", &path, error))?;
         Ok(path)
     }
 
@@ -84,13 +87,6 @@ impl Place {
     pub fn blob(&self, key: Key) -> PathBuf {
         let name = key.name();
         self.directory.join("blobs").join(&name[..2]).join(name)
-    }
-
-    /// Where a blob may be made.
-    pub fn temporary(&self, key: Key) -> PathBuf {
-        let number = self.counter.fetch_add(1, Relaxed);
-        let name = format!("{number}-{}", key.name());
-        self.directory.join("tmp").join(name)
     }
 }
 

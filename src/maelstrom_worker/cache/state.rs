@@ -11,7 +11,7 @@ use std::path::Path;
 #[derive(Default)]
 pub struct State {
     pub blobs: HashMap<Key, Kept>,
-    /// Of all blobs, in bytes.
+    /// Of all blobs and downloads, in bytes.
     pub size: u64,
     /// Counts uses.
     clock: u64,

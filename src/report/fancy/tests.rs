@@ -1,6 +1,6 @@
 use super::*;
 use crate::report::narrator::Detail;
-use crate::report::outcome::Summary;
+use crate::report::outcome::{Status, Summary, TestOutcome};
 use crate::report::samples::*;
 use crate::report::terminal::{InMemoryTerm, Size};
 use insta::assert_snapshot;
@@ -65,6 +65,53 @@ fn failures_go_by_above_the_bar_and_the_summary_takes_its_place() {
     Failures:
         FAIL    fd-find test/cli broken (signal SIGABRT)
     "#);
+}
+
+#[test]
+fn a_thousand_tests_with_one_error_leave_less_than_a_screen() {
+    let (terminal, mut fancy) = fancy(80, 24);
+    let now = Instant::now();
+    let message = "failed to execute an action at grpc://engine.example:50051/main: nobody answers \
+                   there (Connection refused (os error 111)); check that the engine runs, and \
+                   `remote`";
+    let outcome = TestOutcome::new(
+        Status::Error {
+            message: message.to_owned(),
+        },
+        Duration::ZERO,
+    );
+    let mut summary = Summary::default();
+    fancy.report_at(now, &Event::Queued(1000));
+    for number in 0..1000 {
+        summary.tally.add(&outcome);
+        let name = format!("number_{number:03}");
+        fancy.report_at(now, &finished(number, &name, &outcome));
+    }
+    fancy.report_at(now, &Event::Finished(&summary));
+    fancy.finish().unwrap();
+    assert_snapshot!(terminal.contents(), @"
+    ERROR   [        -] fd-find test/cli number_000
+        failed to execute an action at grpc://engine.example:50051/main: nobody answ
+    ers there (Connection refused (os error 111)); check that the engine runs, and `
+    remote`
+
+    ERROR   [        -] fd-find test/cli number_001 (the same error: see the summary
+    )
+
+    Ran 1,000 tests in 0.00s
+        1,000 errors
+
+    Failures:
+        ERROR   1,000 tests: failed to execute an action at grpc://engine.example:50
+    051/main: nobody answers there (Connection refused (os error 111)); check that t
+    he engine runs, and `remote`
+                fd-find test/cli number_000
+                fd-find test/cli number_001
+                fd-find test/cli number_002
+                fd-find test/cli number_003
+                fd-find test/cli number_004
+                and 995 more
+    ");
 }
 
 #[test]

@@ -179,6 +179,106 @@ fn a_binary_that_cannot_be_listed_is_an_error() {
 }
 
 #[test]
+fn an_error_of_many_tests_is_shown_once_with_their_number_and_the_first_names() {
+    let (shared, own) = (error(), aborted());
+    let names: Vec<_> = (0..1_200).map(|number| format!("n::{number:04}")).collect();
+    let mut summary = Summary {
+        duration: millis(61_000),
+        ..Summary::default()
+    };
+    let mut events = Vec::new();
+    for name in names.iter().rev() {
+        summary.tally.add(&shared);
+        events.push(finished(1, name, &shared));
+    }
+    summary.tally.add(&own);
+    events.extend([finished(1, "a", &own), Event::Finished(&summary)]);
+    let quiet = tell(Detail::Failures, &events);
+    assert_eq!(tell(Detail::Remarkable, &events), quiet);
+    assert_eq!(tell(Detail::Everything, &events), quiet);
+    assert_snapshot!(quiet, @r#"
+    ERROR   [        -] fd-find test/cli n::1199
+        failed to build the layer `tar = "data.tar"`
+        no such file
+
+    ERROR   [        -] fd-find test/cli n::1198 (the same error: see the summary)
+    FAIL    [   0.040s] fd-find test/cli a (signal SIGABRT)
+        used 0.03s of CPU time and at most 12.0 MiB of memory
+
+    Ran 1,201 tests in 1m 01s
+            1 failed
+        1,200 errors
+
+    Failures:
+        ERROR   1,200 tests: failed to build the layer `tar = "data.tar"` …
+                fd-find test/cli n::0000
+                fd-find test/cli n::0001
+                fd-find test/cli n::0002
+                fd-find test/cli n::0003
+                fd-find test/cli n::0004
+                and 1,195 more
+        FAIL    fd-find test/cli a (signal SIGABRT)
+    "#);
+}
+
+#[test]
+fn errors_that_differ_are_told_apart_and_most_tests_come_first() {
+    let of = |message: &str| {
+        let message = message.to_owned();
+        TestOutcome::new(Status::Error { message }, millis(0))
+    };
+    let (two, three, one) = (of("two"), of("three"), of("one"));
+    let hint = TestOutcome {
+        hints: vec!["try this".to_owned()],
+        ..of("two")
+    };
+    let listing = |message| Event::ListingFailed {
+        binary: BINARY,
+        message,
+    };
+    let summary = Summary::default();
+    let events = [
+        finished(1, "a", &two),
+        finished(1, "b", &three),
+        listing("three"),
+        repeated(1, "c", &three),
+        finished(1, "d", &two),
+        finished(1, "e", &one),
+        finished(1, "f", &hint),
+        Event::Finished(&summary),
+    ];
+    assert_snapshot!(tell(Detail::Failures, &events), @r#"
+    ERROR   [        -] fd-find test/cli a
+        two
+
+    ERROR   [        -] fd-find test/cli b
+        three
+
+    ERROR   [        -] fd-find test/cli: its tests could not be listed (the same error: see the summary)
+    ERROR   [        -] fd-find test/cli d (the same error: see the summary)
+    ERROR   [        -] fd-find test/cli e
+        one
+
+    ERROR   [        -] fd-find test/cli f
+        two
+    hint: try this
+
+    No tests to run
+
+    Failures:
+        ERROR   2 tests and 1 test binary: three
+                fd-find test/cli: its tests could not be listed
+                fd-find test/cli b
+                [1/5] fd-find test/cli c
+        ERROR   2 tests: two
+                fd-find test/cli a
+                fd-find test/cli d
+        ERROR   fd-find test/cli e
+        ERROR   fd-find test/cli f
+    "#);
+}
+
+#[test]
 fn show_output_shows_what_passed_tests_wrote() {
     let outcome = passed();
     for detail in [Detail::Everything, Detail::Remarkable, Detail::Failures] {

@@ -57,7 +57,7 @@ fn control_characters_in_strings_must_be_escaped() {
     assert_eq!(
         explanation(b"{\"a\": \"b\tc\"}"),
         "<stdin>:1:9: this is not JSON: this character in a string must be written as `\\u0009`\n  \
-         |\n1 | {\"a\": \"b\tc\"}\n  |         ^"
+         |\n1 | {\"a\": \"b    c\"}\n  |         ^"
     );
     assert!(parse_json("{\"a\":\t\"\u{7f}\"}").is_ok());
     // What stands first is told.

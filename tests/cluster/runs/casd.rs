@@ -15,9 +15,13 @@ use tempfile::TempDir;
 /// An id that no account has.
 const ORDINARY: u32 = 60999;
 
+/// The directory of what it keeps.
+const BLOBS: &str = "cas";
+
 /// An engine of this test's own.
 pub struct Casd {
     process: Child,
+    program: PathBuf,
     port: u16,
     directory: TempDir,
 }
@@ -31,38 +35,50 @@ impl Casd {
             return None;
         };
         let directory = tempfile::tempdir().unwrap();
-        let port = free_port();
-        let log = fs::File::create(directory.path().join("log")).unwrap();
-        let mut command = Command::new(&program);
         if nix::unistd::geteuid().is_root() {
-            // Its sandboxes would be root's, where no container is made.
             chown(directory.path(), Some(ORDINARY), Some(ORDINARY)).unwrap();
-            command.uid(ORDINARY).gid(ORDINARY);
         }
-        let process = command
-            .arg(format!("--bind=127.0.0.1:{port}"))
-            .arg("--buildbox-run=".to_owned() + program.with_file_name("buildbox-run").to_str()?)
-            .arg("--jobs=2")
-            .arg(directory.path().join("cas"))
-            // Without its own directory, where it would find a stager that needs FUSE.
-            .env("PATH", "/usr/bin:/bin")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log)
-            .process_group(0)
-            .spawn()
-            .unwrap();
+        let port = free_port();
+        let process = begin(&program, directory.path(), port);
         let mut engine = Self {
             process,
+            program,
             port,
             directory,
         };
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            let ended = engine.process.try_wait().unwrap();
-            assert_eq!(ended, None, "{}", engine.log());
+        engine.wait();
+        Some(engine)
+    }
+
+    /// Kills it with all that it runs.
+    pub fn stop(&mut self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    /// Starts it again. It knows nothing any more of what it was to execute.
+    pub fn start_again(&mut self) {
+        self.process = begin(&self.program, self.directory.path(), self.port);
+        self.wait();
+    }
+
+    /// Removes all blobs of one that was stopped.
+    pub fn lose_blobs(&self) {
+        fs::remove_dir_all(self.directory.path().join(BLOBS)).unwrap();
+    }
+
+    fn wait(&mut self) {
+        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+            let ended = self.process.try_wait().unwrap();
+            assert_eq!(ended, None, "{}", self.log());
             yield_now();
         }
-        Some(engine)
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        // Its group is what it started, but what that has put into others.
+        let group = Pid::from_raw(-(self.process.id() as i32));
+        let _ = kill(group, signal);
+        let _ = self.process.wait();
     }
 
     /// Options for programs that are to run jobs on it. In its sandboxes everybody is user
@@ -124,11 +140,35 @@ impl Casd {
 
 impl Drop for Casd {
     fn drop(&mut self) {
-        // Its group is what it started, but what that has put into others.
-        let group = Pid::from_raw(-(self.process.id() as i32));
-        let _ = kill(group, Signal::SIGTERM);
-        let _ = self.process.wait();
+        self.signal(Signal::SIGTERM);
     }
+}
+
+fn begin(program: &Path, directory: &Path, port: u16) -> Child {
+    let log = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(directory.join("log"))
+        .unwrap();
+    let runner = program.with_file_name("buildbox-run");
+    let mut command = Command::new(program);
+    if nix::unistd::geteuid().is_root() {
+        // Its sandboxes would be root's, where no container is made.
+        command.uid(ORDINARY).gid(ORDINARY);
+    }
+    command
+        .arg(format!("--bind=127.0.0.1:{port}"))
+        .arg(format!("--buildbox-run={}", runner.display()))
+        .arg("--jobs=2")
+        .arg(directory.join(BLOBS))
+        // Without its own directory, where it would find a stager that needs FUSE.
+        .env("PATH", "/usr/bin:/bin")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().unwrap())
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .unwrap()
 }
 
 /// Where `tests/run-all` installs it.

@@ -132,6 +132,10 @@ impl<'a> Running<'a> {
         kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
     }
 
+    pub fn has_ended(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_some()
+    }
+
     pub fn end(mut self) -> Run {
         for line in self.lines {
             self.stdout.push_str(&line);

@@ -9,6 +9,7 @@ mod connections;
 mod credentials;
 mod engines;
 mod faults;
+mod forgetting;
 mod full_disk;
 mod gate;
 mod hosts;

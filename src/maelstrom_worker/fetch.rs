@@ -1,0 +1,310 @@
+//! Blobs from the engine into the cache.
+//!
+//! What is to be downloaded is counted, and room is made for it, before the first byte is on disk.
+//! Whatever ends a download early, its action being cancelled above all, has its files removed
+//! before the next one begins.
+
+use super::blocking::{Aside, Stop, blocking};
+use super::cache::{Cache, Held, Key};
+use super::directory::remove;
+use super::error::WorkError;
+use crate::engine::{Engine, EngineError, Problem, Progress, Wanted};
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
+
+/// How many blobs are asked for together: to prepare more would keep the event loop busy.
+const TOGETHER: usize = 10_000;
+
+impl Cache {
+    /// Makes sure that these blobs are there and what they should be, and stay until they are let
+    /// go. Tells how many bytes had to be downloaded.
+    pub async fn fetch(
+        self: &Arc<Self>,
+        engine: &Engine,
+        keys: Vec<Key>,
+    ) -> Result<(Aside<Held>, u64), WorkError> {
+        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let cache = Arc::clone(self);
+        let begun = blocking(move |stop| Fetch::begin(&cache, turn, keys, stop).map(Aside::new));
+        let fetch = begun.await?;
+        fetch.download.receive(engine).await?;
+        blocking(move |_| {
+            let (held, bytes) = fetch.into_inner().finish()?;
+            Ok((Aside::new(held), bytes))
+        })
+        .await
+    }
+}
+
+/// What an action asked for, and waits for. To drop it blocks.
+struct Fetch {
+    download: Download,
+    held: Held,
+    /// The next may begin when all else is gone.
+    _turn: OwnedMutexGuard<()>,
+}
+
+/// Files that are being downloaded, removed with this.
+struct Download {
+    cache: Arc<Cache>,
+    blobs: Vec<Key>,
+    /// Where they go, if there are any.
+    directory: Option<PathBuf>,
+    /// How much is counted that the cache does not have yet, in bytes.
+    reserved: u64,
+}
+
+impl Fetch {
+    fn begin(
+        cache: &Arc<Cache>,
+        turn: OwnedMutexGuard<()>,
+        keys: Vec<Key>,
+        stop: &Stop,
+    ) -> Result<Self, WorkError> {
+        let held = cache.hold(keys);
+        let absent = cache
+            .absent(held.keys(), stop)
+            .map_err(|error| WorkError::local("read", cache.directory(), error))?;
+        Ok(Self {
+            download: Download::begin(cache, absent)?,
+            held,
+            _turn: turn,
+        })
+    }
+
+    fn finish(mut self) -> Result<(Held, u64), WorkError> {
+        let bytes = self.download.reserved;
+        self.download.finish()?;
+        Ok((self.held, bytes))
+    }
+}
+
+impl Download {
+    fn begin(cache: &Arc<Cache>, blobs: Vec<Key>) -> Result<Self, WorkError> {
+        let reserved = total(&blobs)?;
+        cache.reserve(reserved);
+        let mut download = Self {
+            cache: Arc::clone(cache),
+            blobs,
+            directory: None,
+            reserved,
+        };
+        if !download.blobs.is_empty() {
+            download.directory = Some(cache.new_downloads()?);
+        }
+        Ok(download)
+    }
+
+    /// Receives all. If the engine lacks some, the error names them all.
+    async fn receive(&self, engine: &Engine) -> Result<(), EngineError> {
+        let Some(directory) = &self.directory else {
+            return Ok(());
+        };
+        let progress = Arc::new(Progress::default());
+        let mut lacking: Option<EngineError> = None;
+        for blobs in self.blobs.chunks(TOGETHER) {
+            let wanted = blobs.iter().map(|key| Wanted {
+                digest: key.digest,
+                path: directory.join(key.name()),
+                mode: key.mode(),
+            });
+            let Err(error) = engine.download(wanted, &progress).await else {
+                continue;
+            };
+            match (
+                &error.problem,
+                lacking.as_mut().map(|first| &mut first.problem),
+            ) {
+                (Problem::Missing(more), Some(Problem::Missing(digests))) => digests.extend(more),
+                (Problem::Missing(_), _) => lacking = Some(error),
+                _ => return Err(error),
+            }
+        }
+        lacking.map_or(Ok(()), Err)
+    }
+
+    /// Takes in what was received.
+    fn finish(&mut self) -> Result<(), WorkError> {
+        for key in &self.blobs {
+            let Some(directory) = &self.directory else {
+                break;
+            };
+            let path = directory.join(key.name());
+            let added = self.cache.add(*key, &path);
+            added.map_err(|error| WorkError::local("keep", &path, error))?;
+            self.reserved -= key.digest.size;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.directory {
+            remove(directory);
+        }
+        self.cache.release(self.reserved);
+    }
+}
+
+/// The size of blobs together, in bytes.
+fn total(keys: &[Key]) -> Result<u64, WorkError> {
+    keys.iter()
+        .try_fold(0_u64, |total, key| total.checked_add(key.digest.size))
+        .filter(|total| i64::try_from(*total).is_ok())
+        .ok_or_else(|| WorkError::BadAction("its inputs are larger than any disk".to_owned()))
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::engine::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
+    use crate::engine::bytestream::{
+        QueryWriteStatusRequest, QueryWriteStatusResponse, ReadRequest, ReadResponse, WriteRequest,
+        WriteResponse,
+    };
+    use crate::engine::reapi::capabilities_server::{Capabilities, CapabilitiesServer};
+    use crate::engine::{EngineSettings, reapi};
+    use crate::maelstrom_worker::blocking::tests::leaves_the_loop_free;
+    use crate::maelstrom_worker::cache::tests::{open, put};
+    use crate::store::Digest;
+    use futures_util::{StreamExt as _, stream};
+    use std::fs;
+    use std::net::Ipv4Addr;
+    use std::path::Path;
+    use std::pin::Pin;
+    use tokio::net::TcpListener;
+    use tokio_stream::wrappers::TcpListenerStream;
+    use tonic::{Request, Response, Status, Streaming};
+
+    /// An engine that begins to send any blob, and never goes on.
+    struct Stuck;
+
+    #[tonic::async_trait]
+    impl Capabilities for Stuck {
+        async fn get_capabilities(
+            &self,
+            _: Request<reapi::GetCapabilitiesRequest>,
+        ) -> Result<Response<reapi::ServerCapabilities>, Status> {
+            Ok(Response::new(reapi::ServerCapabilities::default()))
+        }
+    }
+
+    #[tonic::async_trait]
+    impl ByteStream for Stuck {
+        type ReadStream =
+            Pin<Box<dyn stream::Stream<Item = Result<ReadResponse, Status>> + Send + Sync>>;
+
+        async fn read(
+            &self,
+            _: Request<ReadRequest>,
+        ) -> Result<Response<Self::ReadStream>, Status> {
+            let first = ReadResponse {
+                data: vec![1; 100_000],
+            };
+            let messages = stream::iter([Ok(first)]).chain(stream::pending());
+            Ok(Response::new(Box::pin(messages)))
+        }
+
+        async fn write(
+            &self,
+            _: Request<Streaming<WriteRequest>>,
+        ) -> Result<Response<WriteResponse>, Status> {
+            Err(Status::unimplemented(""))
+        }
+
+        async fn query_write_status(
+            &self,
+            _: Request<QueryWriteStatusRequest>,
+        ) -> Result<Response<QueryWriteStatusResponse>, Status> {
+            Err(Status::unimplemented(""))
+        }
+    }
+
+    /// A client of such an engine, which serves until the test ends.
+    pub async fn stuck_engine() -> Engine {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(
+            tonic::transport::Server::builder()
+                .add_service(CapabilitiesServer::new(Stuck))
+                .add_service(ByteStreamServer::new(Stuck))
+                .serve_with_incoming(TcpListenerStream::new(listener)),
+        );
+        let endpoint = format!("grpc://127.0.0.1:{port}").parse().unwrap();
+        Engine::connect(&EngineSettings::new(endpoint))
+            .await
+            .unwrap()
+    }
+
+    /// How many bytes there are in the files below a directory.
+    fn bytes_below(directory: &Path) -> u64 {
+        let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+        let bytes = entries.map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => bytes_below(&entry.path()),
+            _ => entry.metadata().map_or(0, |metadata| metadata.len()),
+        });
+        bytes.sum()
+    }
+
+    #[tokio::test]
+    async fn a_download_counts_as_long_as_it_lasts_and_leaves_nothing_when_it_is_given_up() {
+        const MIB: u64 = 1 << 20;
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 3 * MIB);
+        let old = put(&cache, &vec![0; MIB as usize]);
+        let tmp = root.path().join("worker/tmp");
+        let engine = stuck_engine().await;
+        let blob = Key::plain(Digest {
+            size: 5 * MIB / 2,
+            ..Digest::of(b"of something large")
+        });
+        let fetch = tokio::spawn({
+            let cache = Arc::clone(&cache);
+            async move { cache.fetch(&engine, vec![blob]).await.map(drop) }
+        });
+        while bytes_below(&tmp) == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!cache.has(old));
+        assert_eq!(cache.size(), blob.digest.size);
+        fetch.abort();
+        assert!(fetch.await.unwrap_err().is_cancelled());
+        // The next one's turn comes when all is gone.
+        let _turn = cache.turn.lock().await;
+        assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
+        assert_eq!(cache.size(), 0);
+    }
+
+    #[tokio::test]
+    async fn sizes_that_no_disk_has_are_the_fault_of_the_action() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let engine = stuck_engine().await;
+        let huge = |content: &[u8]| {
+            Key::plain(Digest {
+                size: u64::MAX / 2,
+                ..Digest::of(content)
+            })
+        };
+        let keys = vec![huge(b"1"), huge(b"2"), huge(b"3")];
+        let fetched = cache.fetch(&engine, keys).await.map(drop);
+        assert!(
+            matches!(fetched, Err(WorkError::BadAction(_))),
+            "{fetched:?}"
+        );
+        assert_eq!(cache.size(), 0);
+    }
+
+    #[test]
+    fn what_is_there_is_looked_at_off_the_event_loop() {
+        let root = tempfile::tempdir().unwrap();
+        let cache = open(root.path(), 1000);
+        let key = put(&cache, b"a");
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let engine = runtime.block_on(stuck_engine());
+        let (_held, bytes) = leaves_the_loop_free(cache.fetch(&engine, vec![key])).unwrap();
+        assert_eq!(bytes, 0);
+    }
+}
