@@ -76,7 +76,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | parent = "nobody"
       |          ^^^^^^^^
 
-    error: <root>/maelstrom-test.toml:3:1: `layers` and `added_layers` exclude each other: the one replaces what came before, the other adds to it; keep one of them
+    error: <root>/maelstrom-test.toml:3:1: `layers` and `added_layers` exclude each other: the first replaces the inherited elements, the second adds to them; keep one of them
       |
     3 | added_layers = []
       | ^^^^^^^^^^^^
@@ -116,7 +116,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | slots = 0
       |         ^
 
-    error: <root>/maelstrom-test.toml:2:9: an image is named by a transport and a place: `docker://NAME`, `oci:PATH`, `oci-archive:PATH` or `docker-archive:PATH`
+    error: <root>/maelstrom-test.toml:2:9: an image reference is a transport and a location: `docker://NAME`, `oci:PATH`, `oci-archive:PATH` or `docker-archive:PATH`
       |
     2 | image = "debian"
       |         ^^^^^^^^
@@ -126,7 +126,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     5 | parent = "a"
       |          ^^^
 
-    error: <root>/maelstrom-test.toml:2:1: `added_environment` has nothing to add to; name an `image` or a `parent` that gives `environment`, or write `environment`
+    error: <root>/maelstrom-test.toml:2:1: `added_environment` has nothing to add to; name an `image` or a `parent` with `environment`, or write `environment`
       |
     2 | added_environment = { A = "b" }
       | ^^^^^^^^^^^^^^^^^
@@ -141,7 +141,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | added_environment = { A = "$env{" }
       |                           ^^^^^^^
 
-    error: <root>/maelstrom-test.toml:3:1: `enable_writable_file_system` and `root_overlay` exclude each other; keep `root_overlay` (`"tmp"` means the same as `enable_writable_file_system = true`)
+    error: <root>/maelstrom-test.toml:3:1: `enable_writable_file_system` and `root_overlay` exclude each other; keep `root_overlay` (`"tmp"` has the effect of `enable_writable_file_system = true`)
       |
     3 | enable_writable_file_system = true
       | ^^^^^^^^^^^^^^^^^^^^^^^^^^^

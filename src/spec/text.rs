@@ -1,45 +1,44 @@
-//! Showing people where in a document something stands.
+//! The text of a document, and messages that show a position in it.
 
-use super::{Mistake, Problem, Span};
+use super::{Span, SpecError, SpecProblem};
 use std::fmt;
 
-/// How much of a line is shown, in characters: machines write whole documents on one.
-const WIDEST: usize = 160;
+/// The longest excerpt of a line, in characters. Generated documents may be one long line.
+const LONGEST_EXCERPT: usize = 160;
 
-/// How much is shown of what stands before a mistake in a longer line, in characters.
+/// The part of a longer excerpt that precedes the position, in characters.
 const BEFORE: usize = 40;
 
 /// The name and text of a document.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct SpecText<'a> {
     pub name: &'a str,
     pub text: &'a str,
 }
 
-/// A place as people count: from 1, columns in characters.
+/// A position in a text, counted from 1. Columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub line: usize,
     pub column: usize,
 }
 
-/// The text that bytes are; or something like it, to be shown with the mistake that
-/// they are no text.
-pub fn decode(bytes: Vec<u8>) -> (String, Option<Mistake>) {
+/// Decodes UTF-8. For bytes that are not UTF-8, the result is the lossy text to show and the error.
+pub fn decode_utf8(bytes: Vec<u8>) -> (String, Option<SpecError>) {
     match String::from_utf8(bytes) {
         Ok(text) => (text, None),
         Err(error) => {
-            // Up to there, what is shown has the same bytes.
+            // The lossy text has the same bytes up to this offset.
             let offset = error.utf8_error().valid_up_to();
             let byte = error.as_bytes()[offset];
-            let mistake = Mistake::new(&(offset..offset + 1), Problem::NotUtf8 { byte });
             let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            (shown, Some(mistake))
+            let problem = SpecProblem::NotUtf8 { byte };
+            (shown, Some(SpecError::new(&(offset..offset + 1), problem)))
         }
     }
 }
 
-impl Source<'_> {
+impl SpecText<'_> {
     pub fn position(&self, offset: usize) -> Position {
         let before = &self.text[..self.floor(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -49,13 +48,18 @@ impl Source<'_> {
         }
     }
 
-    /// `message` with where it applies: file, line and column, the line itself
-    /// and a caret. Further lines of `message` follow the caret.
+    /// The message of an error with its position, as [`explain`](Self::explain) shows it.
+    pub fn explain_error(&self, error: &SpecError) -> String {
+        self.explain(&error.span, &error.problem)
+    }
+
+    /// `message` with its position: name of the document, line and column, then the line and
+    /// carets below the span. Further lines of `message` follow the carets.
     pub fn explain(&self, span: &Span, message: &impl fmt::Display) -> String {
         self.explain_from(Position { line: 1, column: 1 }, span, message)
     }
 
-    /// The same for a text that starts at `start` of what is called by its name.
+    /// Like [`explain`](Self::explain), for a text that starts at `start` of the document.
     pub fn explain_from(
         &self,
         start: Position,
@@ -86,8 +90,8 @@ impl Source<'_> {
         explained
     }
 
-    /// The line that `span` starts on, what aligns with it up to the span, and
-    /// carets for the part of the span that is on it. Of a long line, only a part.
+    /// The line that `span` starts on, or a part of it if it is long; the white space below it
+    /// up to the span; and carets below the span, as far as it is on that line.
     fn excerpt(&self, span: &Span) -> (String, String, String) {
         let start = self.floor(span.start);
         let line_start = self.text[..start]
@@ -102,8 +106,8 @@ impl Source<'_> {
         let before: Vec<char> = self.text[line_start..start].chars().collect();
         let marked = self.text[start..end].trim_end().chars().count();
         let from = (before.len().min(line.len()).saturating_sub(BEFORE))
-            .min(line.len().saturating_sub(WIDEST));
-        let to = line.len().min(from + WIDEST);
+            .min(line.len().saturating_sub(LONGEST_EXCERPT));
+        let to = line.len().min(from + LONGEST_EXCERPT);
 
         let cut = |is_cut| if is_cut { "…" } else { "" };
         let shown: String = line[from..to].iter().collect();
@@ -125,6 +129,31 @@ impl Source<'_> {
     }
 }
 
+/// An explanation without its position and margin: the line, then the carets and the message.
+/// Panics if the position is not that of the carets.
+#[cfg(test)]
+pub fn explained_on_two_lines(explanation: &str) -> String {
+    let (first_lines, more) = explanation.split_at(
+        explanation
+            .match_indices('\n')
+            .nth(3)
+            .map_or(explanation.len(), |(offset, _)| offset),
+    );
+    let lines: Vec<_> = first_lines.lines().collect();
+    let [message, _, line, carets] = lines[..] else {
+        panic!("four lines expected: {explanation}")
+    };
+    let (number, line) = line.split_once(" | ").expect(explanation);
+    let (_, carets) = carets.split_once(" | ").expect(explanation);
+    let (position, message) = message.split_once(": ").expect(explanation);
+    let column = carets.find('^').expect(explanation) + 1;
+    assert!(
+        position.ends_with(&format!(":{number}:{column}")),
+        "{explanation}"
+    );
+    format!("{line}\n{carets} {message}{more}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_explanation_shows_the_line_and_points_to_the_place() {
-        let source = Source {
+        let source = SpecText {
             name: "file.toml",
             text: "one = 1\n\ttwo = \"zwei\"\r\nthree = 3\n",
         };
@@ -144,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_span_over_several_lines_is_marked_on_the_first() {
-        let source = Source {
+        let source = SpecText {
             name: "f",
             text: "a = [\n1,\n]",
         };
@@ -157,7 +186,7 @@ mod tests {
     #[test]
     fn of_a_long_line_the_part_around_the_place_is_shown() {
         let explain = |text: &str, span: Span| {
-            let source = Source { name: "f", text };
+            let source = SpecText { name: "f", text };
             source.explain(&span, &"no")
         };
         let (a, b) = ("ä".repeat(200), "b".repeat(200));
@@ -195,7 +224,7 @@ mod tests {
 
     #[test]
     fn columns_count_characters() {
-        let source = Source {
+        let source = SpecText {
             name: "f",
             text: "\"ä\" = 1",
         };
@@ -205,7 +234,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_span_can_be_explained(text in "(.|\n){0,400}", start in 0..500usize, end in 0..500usize) {
-            let source = Source { name: "f", text: &text };
+            let source = SpecText { name: "f", text: &text };
             source.explain(&(start..end), &"message");
         }
     }
