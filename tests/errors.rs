@@ -185,7 +185,7 @@ fn plain_mistakes_in_patterns_are_shown_with_a_caret() {
       all && b.equals(x)
              ^
 
-    error: bad pattern for -x: the argument is never closed: no `)` is left for this `(` (within an argument they must balance; if they do not, use other delimiters, such as `/…/`)
+    error: bad pattern for -x: the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; for others, use `/…/`)
       name.equals(x
                  ^
 

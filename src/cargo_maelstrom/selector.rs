@@ -2,7 +2,7 @@
 
 use super::command_line::{NameFilter, RunIgnored};
 use crate::cargo::TestBinary;
-use crate::filter::{Pattern, Subject, TargetKind};
+use crate::filter::{Pattern, TargetKind, TestCaseName};
 
 #[derive(Debug, Default)]
 pub struct Selector {
@@ -37,11 +37,11 @@ impl Selector {
     }
 
     /// Whether a test case is selected, to be run or to be told as ignored.
-    pub fn selects(&self, subject: &Subject<'_>, ignored: bool) -> bool {
-        let included = self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject));
+    pub fn selects(&self, case: &TestCaseName<'_>, ignored: bool) -> bool {
+        let included = self.includes.is_empty() || self.includes.iter().any(|p| p.matches(case));
         included
-            && !self.excludes.iter().any(|p| p.matches(subject))
-            && self.names.matches(subject.name)
+            && !self.excludes.iter().any(|p| p.matches(case))
+            && self.names.matches(case.name)
             && (ignored || self.ignored != RunIgnored::Only)
     }
 

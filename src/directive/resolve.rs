@@ -1,7 +1,7 @@
 //! Applying directives to test cases.
 
 use super::default_container::default_container;
-use crate::filter::{Pattern, Subject};
+use crate::filter::{Pattern, TestCaseName};
 use crate::spec::{ContainerFields, ContainerSpec, Containers};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -40,10 +40,10 @@ pub(super) struct Directive {
 }
 
 impl Directive {
-    fn matches(&self, subject: &Subject<'_>) -> bool {
+    fn matches(&self, case: &TestCaseName<'_>) -> bool {
         self.filter
             .as_ref()
-            .is_none_or(|pattern| pattern.matches(subject))
+            .is_none_or(|pattern| pattern.matches(case))
     }
 
     fn apply(&self, test: &mut TestSpec) {
@@ -103,9 +103,9 @@ impl Directives {
     }
 
     /// How to run a test case. Tests that the same directives match share one.
-    pub fn resolve(&self, subject: &Subject<'_>) -> Arc<TestSpec> {
+    pub fn resolve(&self, case: &TestCaseName<'_>) -> Arc<TestSpec> {
         let matching: Vec<usize> = (0..self.in_order.len())
-            .filter(|&index| self.in_order[index].matches(subject))
+            .filter(|&index| self.in_order[index].matches(case))
             .collect();
         // The map is whole at all times, so a panic elsewhere did it no harm.
         let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);

@@ -2,7 +2,7 @@
 
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
-use crate::filter::Subject;
+use crate::filter::TestCaseName;
 use crate::listing::Listed;
 use crate::report;
 use crate::schedule::CaseId;
@@ -54,9 +54,9 @@ impl Case {
     }
 }
 
-/// What patterns see of a test case.
-pub fn subject<'a>(binary: &'a TestBinary, name: &'a str) -> Subject<'a> {
-    Subject {
+/// The name of a test case, for patterns.
+pub fn test_case_name<'a>(binary: &'a TestBinary, name: &'a str) -> TestCaseName<'a> {
+    TestCaseName {
         package: &binary.package.name,
         kind: binary.kind,
         target: &binary.target,

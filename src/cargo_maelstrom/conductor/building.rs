@@ -9,7 +9,7 @@ use crate::listing::{Listed, Listing};
 use crate::process::{error_chain, to_stdout};
 use crate::report::{self, Cancellation, Event, Status};
 use crate::schedule::Rank;
-use crate::test_job::{self, Case, subject};
+use crate::test_job::{self, Case, test_case_name};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -58,7 +58,7 @@ impl Conductor {
         if self.is_stopping() || !self.parts.selector.may_select(&binary) {
             return;
         }
-        let spec = self.parts.directives.resolve(&subject(&binary, ""));
+        let spec = self.parts.directives.resolve(&test_case_name(&binary, ""));
         self.prepared_for.push(binary.clone());
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
@@ -178,11 +178,11 @@ impl Conductor {
             count: listed.len(),
         });
         for test in listed {
-            let subject = subject(binary, &test.name);
-            if !self.parts.selector.selects(&subject, test.ignored) {
+            let name = test_case_name(binary, &test.name);
+            if !self.parts.selector.selects(&name, test.ignored) {
                 continue;
             }
-            let spec = self.parts.directives.resolve(&subject);
+            let spec = self.parts.directives.resolve(&name);
             let ignored = spec.ignore || !self.parts.selector.runs(test.ignored);
             let case = Case {
                 binary: binary.clone(),

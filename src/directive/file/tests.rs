@@ -1,5 +1,5 @@
 use super::*;
-use crate::filter::{Subject, TargetKind};
+use crate::filter::{TargetKind, TestCaseName};
 use crate::spec::{
     ContainerSpec, Device, LayerSpec, Mount, Network, PrefixOptions, RootOverlay, SymlinkSpec,
 };
@@ -10,13 +10,13 @@ mod errors;
 /// The container of any test under the directives of a file.
 fn container(text: &str) -> ContainerSpec {
     let directives = Directives::parse("f", text).unwrap_or_else(|error| panic!("{error}"));
-    let subject = Subject {
+    let case = TestCaseName {
         package: "p",
         kind: TargetKind::Library,
         target: "p",
         name: "n",
     };
-    directives.resolve(&subject).container.clone()
+    directives.resolve(&case).container.clone()
 }
 
 fn layers(text: &str) -> Vec<LayerSpec> {

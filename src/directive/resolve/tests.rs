@@ -6,8 +6,8 @@ fn directives(text: &str) -> Directives {
     Directives::parse("f", text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn subject(name: &str) -> Subject<'_> {
-    Subject {
+fn case(name: &str) -> TestCaseName<'_> {
+    TestCaseName {
         package: "p",
         kind: TargetKind::Library,
         target: "p",
@@ -16,7 +16,7 @@ fn subject(name: &str) -> Subject<'_> {
 }
 
 fn resolve(text: &str, name: &str) -> TestSpec {
-    (*directives(text).resolve(&subject(name))).clone()
+    (*directives(text).resolve(&case(name))).clone()
 }
 
 fn has_sys(test: &TestSpec) -> bool {
@@ -28,7 +28,7 @@ fn has_sys(test: &TestSpec) -> bool {
 
 #[test]
 fn without_a_file_every_test_runs_in_the_default_container() {
-    let test = Directives::built_in().resolve(&subject("a"));
+    let test = Directives::built_in().resolve(&case("a"));
     assert_eq!(
         *test,
         TestSpec {
@@ -161,7 +161,7 @@ network = "local"
 #[test]
 fn tests_that_the_same_directives_match_share_one_spec() {
     let directives = directives("[[directives]]\nfilter = 'name.equals(a)'\nuser = 1");
-    let resolve = |name| directives.resolve(&subject(name));
+    let resolve = |name| directives.resolve(&case(name));
     assert!(Arc::ptr_eq(&resolve("b"), &resolve("c")));
     assert!(!Arc::ptr_eq(&resolve("a"), &resolve("b")));
 }

@@ -1,6 +1,6 @@
 use super::STARTER;
 use crate::directive::{Directives, default_container};
-use crate::filter::{Subject, TargetKind};
+use crate::filter::{TargetKind, TestCaseName};
 use crate::spec::LayerSpec;
 
 /// A chapter of the manual, with its name.
@@ -23,8 +23,8 @@ fn parse(name: &str, text: &str) -> Directives {
     directives
 }
 
-fn some_test() -> Subject<'static> {
-    Subject {
+fn some_test() -> TestCaseName<'static> {
+    TestCaseName {
         package: "p",
         kind: TargetKind::Library,
         target: "p",
