@@ -128,12 +128,12 @@ fn directive(
     }
     directive.fields.finish(ImplicitBase::Candidate)?;
     if let Some(parent) = &directive.fields.parent {
-        directive.start = Some(containers.inherit(parent)?);
+        directive.base = Some(containers.inherit(parent)?);
     } else if directive.fields.image.is_some() {
-        directive.start = Some(ContainerSpec::default());
+        directive.base = Some(ContainerSpec::default());
     }
     // The effect of other directives on the same tests is unknown here.
-    let mut container = directive.start.clone().unwrap_or_default();
+    let mut container = directive.base.clone().unwrap_or_default();
     directive.fields.apply(&mut container);
     containers.check_network(&container, &directive.fields)?;
     Ok(directive)

@@ -3,7 +3,7 @@
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use crate::filter::TestCaseName;
-use crate::listing::Listed;
+use crate::listing::ListedTest;
 use crate::report;
 use crate::schedule::CaseId;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Case {
     pub binary: Arc<TestBinary>,
-    pub listed: Rc<Listed>,
+    pub listed: Rc<ListedTest>,
     /// The whole binary is the test.
     pub whole: bool,
     pub spec: Arc<TestSpec>,

@@ -5,7 +5,7 @@ use crate::cargo::{BuildEvent, TestBinary};
 use crate::cargo_maelstrom::group::{Group, Ingredients};
 use crate::cargo_maelstrom::lister;
 use crate::executor::Container;
-use crate::listing::{Listed, Listing};
+use crate::listing::{ListedTest, TestListing};
 use crate::process::{error_chain, to_stdout};
 use crate::report::{self, Cancellation, Event, Status};
 use crate::schedule::Rank;
@@ -162,11 +162,11 @@ impl Conductor {
         self.stop_after_failures();
     }
 
-    pub(super) fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
+    pub(super) fn listed(&mut self, binary: &Arc<TestBinary>, listing: TestListing) {
         let (listed, whole) = match listing {
-            Listing::Cases(listed) => (listed, false),
-            Listing::Whole => (
-                vec![Listed {
+            TestListing::Cases(listed) => (listed, false),
+            TestListing::Whole => (
+                vec![ListedTest {
                     name: binary.target.clone(),
                     ignored: false,
                 }],
