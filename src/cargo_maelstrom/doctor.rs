@@ -69,7 +69,7 @@ fn store(options: &DoctorOptions) -> (Check, PathBuf) {
         });
     let target = std::path::absolute(&target).unwrap_or(target);
     let root = target.join("maelstrom/cache");
-    let finding = match Store::open(&root, options.settings.cache_size.value.0) {
+    let finding = match Store::open(&root, options.settings.cache_size.value.bytes()) {
         Ok(_) => Finding::Good(root.display().to_string()),
         Err(error) => Finding::Bad {
             found: error_chain(&error),
