@@ -15,7 +15,7 @@ pub struct SharedArguments {
     #[arg(short, long, value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// How much the log on stderr says
+    /// Level of the log on stderr
     #[arg(short = 'L', long, value_name = "LEVEL", value_parser = text_value::<LogLevel>())]
     pub log_level: Option<LogLevel>,
 }

@@ -3,7 +3,7 @@
 use super::matcher::MatcherKind;
 use super::target::TargetGroup;
 
-/// A selector that stands alone.
+/// A selector without a matcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SimpleSelector {
     Constant(bool),

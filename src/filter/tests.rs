@@ -656,7 +656,7 @@ mod errors {
         ");
         insta::assert_snapshot!(error("name.equals(e\u{301}) && @"), @"
         expected a selector, found `@`
-          name.equals(é) && @
+          name.equals(e\u{301}) && @
                             ^
         ");
     }

@@ -172,8 +172,8 @@ impl SpecEntry {
         self.list()?.iter().map(|node| read(node, label)).collect()
     }
 
-    /// The elements of a list of names: each must be `known`, and occur once. `what` is the
-    /// term for them in messages; `find` gives the meaning of a name.
+    /// The elements of a list of names. Each name must be known and occur once: `find` returns its
+    /// meaning, messages suggest the names in `known`, and call a name a `what`.
     pub fn names<T: PartialEq, const N: usize>(
         &self,
         what: &'static str,

@@ -122,16 +122,14 @@ impl ContainerFields {
                 self.devices = Some(at(entry, mounts::devices(entry)?));
             }
             "network" | "enable_loopback" => {
-                let network = match entry.name() {
-                    "network" => network(entry)?,
-                    _ => {
-                        deprecations.record(&entry.key.span, Deprecated::EnableLoopback);
-                        let enable = entry.boolean()?;
-                        if enable {
-                            Network::Loopback
-                        } else {
-                            Network::Disabled
-                        }
+                let network = if entry.name() == "network" {
+                    network(entry)?
+                } else {
+                    deprecations.record(&entry.key.span, Deprecated::EnableLoopback);
+                    if entry.boolean()? {
+                        Network::Loopback
+                    } else {
+                        Network::Disabled
                     }
                 };
                 let twice = SpecProblem::LoopbackAndNetwork;

@@ -1,5 +1,6 @@
 //! Reading `image`: the image to start from.
 
+use super::parent::used_fields;
 use super::{ContainerField, SpecFormat};
 use crate::spec::{
     Deprecated, Deprecations, ImageReference, ImageUse, Spanned, SpecEntry, SpecError, SpecProblem,
@@ -67,14 +68,7 @@ pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<ImageR
                 match entry.name() {
                     "name" => name = Some(entry.spanned_string()?),
                     "tag" => tag = Some((entry, entry.string()?)),
-                    "use" => {
-                        used = Some(super::parent::used_fields(
-                            entry,
-                            "part of an image",
-                            FIELDS.map(ContainerField::as_str),
-                            |name| FIELDS.into_iter().find(|field| field.as_str() == name),
-                        )?)
-                    }
+                    "use" => used = Some(used_parts(entry)?),
                     _ => return Err(entry.unknown_field(&"`image`", ["name", "use"])),
                 }
             }
@@ -90,6 +84,13 @@ pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<ImageR
             .value
             .wrong_type(entry.label(), "the name of an image or `{ name, use }`")),
     }
+}
+
+fn used_parts(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError> {
+    let known = FIELDS.map(ContainerField::as_str);
+    used_fields(entry, "part of an image", known, |name| {
+        FIELDS.into_iter().find(|field| field.as_str() == name)
+    })
 }
 
 fn parse(name: &Spanned<String>) -> Result<ImageReference, SpecError> {

@@ -117,14 +117,7 @@ pub fn read(entry: &SpecEntry) -> Result<ParentRef, SpecError> {
             for entry in map {
                 match entry.name() {
                     "name" => name = Some(entry.spanned_string()?),
-                    "use" => {
-                        used = Some(used_fields(
-                            entry,
-                            "inheritable field",
-                            ContainerField::ALL.map(ContainerField::as_str),
-                            inheritable,
-                        )?)
-                    }
+                    "use" => used = Some(inherited_fields(entry)?),
                     _ => return Err(entry.unknown_field(&"`parent`", ["name", "use"])),
                 }
             }
@@ -137,12 +130,18 @@ pub fn read(entry: &SpecEntry) -> Result<ParentRef, SpecError> {
     }
 }
 
-/// The field of this name, or of its older spelling.
-fn inheritable(name: &str) -> Option<ContainerField> {
-    ContainerField::ALL
-        .into_iter()
-        .find(|field| field.as_str() == name)
-        .or((name == "enable_writable_file_system").then_some(ContainerField::RootOverlay))
+fn inherited_fields(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError> {
+    let known = ContainerField::ALL.map(ContainerField::as_str);
+    used_fields(entry, "inheritable field", known, |name| {
+        // An older spelling that is not suggested.
+        let name = match name {
+            "enable_writable_file_system" => "root_overlay",
+            name => name,
+        };
+        ContainerField::ALL
+            .into_iter()
+            .find(|field| field.as_str() == name)
+    })
 }
 
 /// Reads `use`: a non-empty list of names, as [`SpecEntry::names`] reads them.

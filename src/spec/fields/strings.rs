@@ -3,7 +3,7 @@
 use crate::spec::{Node, SpecError, SpecProblem, ValueLabel, substitute};
 use camino::Utf8PathBuf;
 
-/// A string without NUL, which system calls could not take.
+/// A string without NUL, which system calls do not accept.
 pub fn text<'a>(node: &'a Node, label: ValueLabel<'_>) -> Result<&'a str, SpecError> {
     let text = node.string(label)?;
     if text.contains('\0') {
