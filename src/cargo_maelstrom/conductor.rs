@@ -23,7 +23,7 @@ use crate::config::CacheResults;
 use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Executors, Job, Outcome};
 use crate::layer::ContainerError;
-use crate::listing::Listing;
+use crate::listing::TestListing;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
 use crate::schedule::{Held, History, Queue, Slots};
@@ -198,7 +198,7 @@ enum EndedWork {
         binary: Arc<TestBinary>,
         key: String,
         /// None if it was not started.
-        outcome: Option<Result<Listing, ListError>>,
+        outcome: Option<Result<TestListing, ListError>>,
     },
     Test {
         id: TestId,

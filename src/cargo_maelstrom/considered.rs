@@ -2,16 +2,16 @@
 
 use super::selector::Selector;
 use crate::cargo::TestBinary;
-use crate::filter::{Pattern, Subject};
-use crate::listing::Listed;
-use crate::test_job::subject;
+use crate::filter::{Pattern, TestCaseName};
+use crate::listing::ListedTest;
+use crate::test_job::test_case_name;
 use std::rc::Rc;
 use std::sync::Arc;
 
 /// The tests and binaries that were looked at. Nothing that is not needed any more is kept.
 #[derive(Default)]
 pub struct Considered {
-    tests: Vec<(Arc<TestBinary>, Rc<Listed>)>,
+    tests: Vec<(Arc<TestBinary>, Rc<ListedTest>)>,
     /// How many tests there were.
     pub count: u64,
     /// How many test binaries no include pattern can match.
@@ -40,10 +40,10 @@ impl Considered {
         &mut self,
         selector: &Selector,
         binary: &Arc<TestBinary>,
-        test: &Rc<Listed>,
+        test: &Rc<ListedTest>,
         is_selected: bool,
     ) {
-        let subject = subject(binary, &test.name);
+        let subject = test_case_name(binary, &test.name);
         self.count += 1;
         self.has_selected |= is_selected;
         for (matched, pattern) in self.excludes_matched.iter_mut().zip(&selector.excludes) {
@@ -77,10 +77,10 @@ impl Considered {
 
     /// The tests, each with whether its source says that it is to be ignored; in the order of their
     /// names. All of them if none is selected.
-    pub fn tests(&self) -> Vec<(Subject<'_>, bool)> {
+    pub fn tests(&self) -> Vec<(TestCaseName<'_>, bool)> {
         let tests = self.tests.iter();
         let mut tests: Vec<_> = tests
-            .map(|(binary, test)| (subject(binary, &test.name), test.ignored))
+            .map(|(binary, test)| (test_case_name(binary, &test.name), test.ignored))
             .collect();
         tests.sort_by_key(|(subject, _)| {
             (subject.name, subject.package, subject.kind, subject.target)

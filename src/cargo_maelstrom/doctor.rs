@@ -70,7 +70,7 @@ fn store(options: &DoctorOptions) -> (Check, PathBuf) {
     let target = std::path::absolute(&target).unwrap_or(target);
     let root = target.join("maelstrom/cache");
     let elsewhere = std::env::temp_dir;
-    let (finding, trees) = match Store::open(&root, options.settings.cache_size.value.0) {
+    let (finding, trees) = match Store::open(&root, options.settings.cache_size.value.bytes()) {
         Ok(store) => (Finding::Good(root.display().to_string()), store.trees()),
         Err(error @ StoreError::Refused(_)) => {
             let found = format!("{} is in use for something else", root.display());

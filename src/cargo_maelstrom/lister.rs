@@ -2,7 +2,7 @@
 
 use crate::cargo::TestBinary;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
-use crate::listing::{self, Listing, ListingError};
+use crate::listing::{self, ListingError, TestListing};
 use crate::store::{Digest, Store};
 use crate::test_job::hints;
 use sha2::{Digest as _, Sha256};
@@ -31,7 +31,7 @@ pub struct Prepared {
     pub container: Container,
     /// What the listing depends on.
     pub key: String,
-    pub cached: Option<Listing>,
+    pub cached: Option<TestListing>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -71,7 +71,7 @@ impl Lister {
     }
 
     /// Keeps a listing for later runs. That it cannot be kept costs time only.
-    pub fn remember(&self, key: &str, listing: &Listing) {
+    pub fn remember(&self, key: &str, listing: &TestListing) {
         let _ = self.store.cache(KIND, key, &listing::encode(listing));
     }
 }
@@ -108,15 +108,15 @@ pub async fn list(
     slot: usize,
     binary: &TestBinary,
     container: &Arc<Container>,
-) -> Result<Listing, ListError> {
+) -> Result<TestListing, ListError> {
     let all = match ask(executor, slot, binary, container, &[]).await {
         // It knows no lists, or has none: it is its own only test.
-        Err(_) if !binary.harness => return Ok(Listing::Whole),
-        Ok(all) if !binary.harness && all.is_empty() => return Ok(Listing::Whole),
+        Err(_) if !binary.harness => return Ok(TestListing::Whole),
+        Ok(all) if !binary.harness && all.is_empty() => return Ok(TestListing::Whole),
         all => all?,
     };
     let ignored = ask(executor, slot, binary, container, &["--ignored"]).await?;
-    Ok(Listing::Cases(listing::merge(&all, &ignored)))
+    Ok(TestListing::Cases(listing::merge(&all, &ignored)))
 }
 
 async fn ask(

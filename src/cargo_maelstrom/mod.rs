@@ -233,7 +233,7 @@ async fn conduct(
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
 ) -> Result<Ending, SetUpError> {
     let list_only = options.action != Action::Run;
-    let slots = options.settings.slots.value.0.get() as usize;
+    let slots = options.settings.slots.value.get();
     let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let executor = LocalExecutor::new(settings, slots);
@@ -270,7 +270,7 @@ async fn conduct(
             .failures()
             .map(|n| u64::from(n.get())),
         no_capture: options.no_capture,
-        inline_limit: options.settings.inline_limit.value.0 as usize,
+        inline_limit: options.settings.inline_limit.value.bytes() as usize,
         test_arguments: options.test_arguments.clone(),
         cache_results,
         list_only,
@@ -291,7 +291,7 @@ async fn conduct(
         },
         slots,
         remote_slots: options.settings.remote.as_ref().map_or(1, |r| r.slots),
-        batch_target: options.settings.batch_target.value.0,
+        batch_target: options.settings.batch_target.value.duration(),
         store: preparation.store.clone(),
         history: preparation.history,
         reporter: reporter.clone(),

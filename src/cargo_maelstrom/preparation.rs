@@ -80,7 +80,7 @@ impl Preparation {
         let directory = workspace.target_directory.join("maelstrom");
         let store = Store::open(
             directory.join("cache").as_std_path(),
-            options.settings.cache_size.value.0,
+            options.settings.cache_size.value.bytes(),
         )?;
         warnings.extend(store.discarded().map(ToOwned::to_owned));
         let history = History::load(directory.join("history").as_std_path())?;

@@ -2,7 +2,7 @@
 
 use super::command_line::{NameFilter, RunIgnored};
 use crate::cargo::TestBinary;
-use crate::filter::{Pattern, Subject, TargetKind};
+use crate::filter::{Pattern, TargetKind, TestCaseName};
 
 #[derive(Debug, Default)]
 pub struct Selector {
@@ -37,21 +37,21 @@ impl Selector {
     }
 
     /// Whether a test case is selected, to be run or to be told as ignored.
-    pub fn selects(&self, subject: &Subject<'_>, ignored: bool) -> bool {
-        self.includes(subject)
-            && !self.excludes(subject)
-            && self.names.matches(subject.name)
+    pub fn selects(&self, case: &TestCaseName<'_>, ignored: bool) -> bool {
+        self.includes(case)
+            && !self.excludes(case)
+            && self.names.matches(case.name)
             && (ignored || self.ignored != RunIgnored::Only)
     }
 
     /// Whether an include pattern matches, or there is none.
-    pub fn includes(&self, subject: &Subject<'_>) -> bool {
-        self.includes.is_empty() || self.includes.iter().any(|p| p.matches(subject))
+    pub fn includes(&self, case: &TestCaseName<'_>) -> bool {
+        self.includes.is_empty() || self.includes.iter().any(|p| p.matches(case))
     }
 
     /// Whether an exclude pattern matches.
-    pub fn excludes(&self, subject: &Subject<'_>) -> bool {
-        self.excludes.iter().any(|p| p.matches(subject))
+    pub fn excludes(&self, case: &TestCaseName<'_>) -> bool {
+        self.excludes.iter().any(|p| p.matches(case))
     }
 
     /// Whether a selected test case is run, given whether it is marked as ignored.

@@ -3,7 +3,7 @@
 use super::command_line::RunIgnored;
 use super::near::{self, Place};
 use super::selector::Selector;
-use crate::filter::{Comparison, Pattern, Subject, TargetKind};
+use crate::filter::{Comparison, Pattern, TargetKind, TestCaseName};
 use crate::report::Count;
 use std::fmt::Display;
 
@@ -23,7 +23,7 @@ pub enum Remark {
 #[derive(Default)]
 pub struct Offer<'a> {
     /// Each with whether its source says that it is to be ignored.
-    pub tests: Vec<(Subject<'a>, bool)>,
+    pub tests: Vec<(TestCaseName<'a>, bool)>,
     /// How many test binaries no include pattern can match.
     pub not_included: u64,
     /// How many other test binaries were left out because an exclude pattern matches them.
@@ -291,7 +291,7 @@ struct All {
 }
 
 impl All {
-    fn of(left: &[(Subject<'_>, bool)], offer: &Offer<'_>) -> Self {
+    fn of(left: &[(TestCaseName<'_>, bool)], offer: &Offer<'_>) -> Self {
         Self {
             tests: left.len(),
             binaries: offer.excluded,

@@ -1,21 +1,27 @@
-//! Sizes as people write them: `1 MiB`, `512k`, `1GB`.
+//! Sizes with units: `1 MiB`, `512k`, `1GB`.
 
-use super::value::{Literal, Value};
+use super::value::{ConfigValue, Literal};
 use std::{fmt, str::FromStr};
 
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
-/// Why a text is not a size.
+impl ByteSize {
+    pub fn bytes(self) -> u64 {
+        self.0
+    }
+}
+
+/// The error of a text that is not a size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected {EXPECTED}")]
 pub struct NotASize;
 
 const EXPECTED: &str = "a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes";
 
-/// The units, largest first and binary before decimal, as they are printed. They are read in any
-/// case, and without their last letter too (`Mi`, `M`).
+/// The units as they are printed: largest first, binary before decimal. Upper and lower case are
+/// the same when they are read, and their last letter is optional (`Mi`, `M`).
 const UNITS: [(&str, u64); 10] = [
     ("PiB", 1 << 50),
     ("PB", 1_000_000_000_000_000),
@@ -50,7 +56,7 @@ impl FromStr for ByteSize {
     }
 }
 
-/// How many bytes the unit called `name` has; none is bytes.
+/// The number of bytes in the unit called `name`. The empty name means bytes.
 fn unit(name: &str) -> Result<u64, NotASize> {
     if name.is_empty() || name.eq_ignore_ascii_case("B") {
         return Ok(1);
@@ -64,7 +70,7 @@ fn unit(name: &str) -> Result<u64, NotASize> {
         .ok_or(NotASize)
 }
 
-/// Exact: in the largest unit of which the size is a whole number.
+/// The exact size, in the largest unit of which it is a multiple.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let fitting = UNITS
@@ -77,7 +83,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-impl Value for ByteSize {
+impl ConfigValue for ByteSize {
     fn expected() -> String {
         EXPECTED.to_owned()
     }
@@ -127,13 +133,13 @@ mod tests {
     }
 
     #[test]
-    fn fractions_of_a_unit_are_understood() {
+    fn fractions_of_a_unit_are_read() {
         assert_eq!(bytes("1.5 GiB"), Some(1_610_612_736));
         assert_eq!(bytes(".5k"), Some(500));
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn other_text_is_an_error() {
         for text in [
             "",
             "MiB",
@@ -151,10 +157,7 @@ mod tests {
         ] {
             assert_eq!(bytes(text), None, "{text}");
         }
-        assert_eq!(
-            "x".parse::<ByteSize>().unwrap_err().to_string(),
-            "expected a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes"
-        );
+        insta::assert_snapshot!("x".parse::<ByteSize>().unwrap_err(), @"expected a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes");
     }
 
     #[test]
@@ -167,12 +170,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_printed_reads_back(size: u64) {
+        fn a_printed_size_reads_back(size: u64) {
             prop_assert_eq!(bytes(&ByteSize(size).to_string()), Some(size));
         }
 
         #[test]
-        fn no_text_makes_it_panic(text: String) {
+        fn no_text_makes_reading_panic(text: String) {
             let _ = bytes(&text);
         }
     }

@@ -1,26 +1,26 @@
 //! Values that are one of a few words.
 
-use super::value::Value;
+use super::value::ConfigValue;
 
 /// One of a few words.
 pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
-    /// Every choice by the word for it.
+    /// The words and their choices.
     const CHOICES: &'static [(&'static str, Self)];
 
-    /// The choice that `word` stands for.
+    /// The choice of a word.
     fn named(word: &str) -> Option<Self> {
         let found = Self::CHOICES.iter().find(|(name, _)| *name == word);
         found.map(|(_, choice)| *choice)
     }
 
-    /// The word for this choice.
+    /// The word of this choice.
     fn name(self) -> &'static str {
         let found = Self::CHOICES.iter().find(|(_, choice)| *choice == self);
         found.map_or("", |(name, _)| name)
     }
 }
 
-impl<T: Choice> Value for T {
+impl<T: Choice> ConfigValue for T {
     fn expected() -> String {
         let names: Vec<_> = T::CHOICES
             .iter()
@@ -38,16 +38,16 @@ impl<T: Choice> Value for T {
     }
 }
 
-/// How progress is shown.
+/// The display of progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ui {
-    /// Fancy on a terminal, simple elsewhere.
+    /// `Fancy` on a terminal, else `Simple`.
     Auto,
-    /// Bars that are redrawn.
+    /// Progress bars that are redrawn.
     Fancy,
-    /// A line per result.
+    /// One line per result.
     Simple,
-    /// Failures and the summary only.
+    /// Only failures and the summary.
     Quiet,
 }
 
@@ -63,7 +63,7 @@ impl Choice for Ui {
 /// Whether output has colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Color {
-    /// As the environment and the terminal want it.
+    /// By the environment variables and the kind of terminal.
     Auto,
     Always,
     Never,
@@ -77,14 +77,14 @@ impl Choice for Color {
     ];
 }
 
-/// What it means that no test was selected.
+/// The outcome of a run without selected tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoTests {
-    /// Success, silently.
+    /// Success, without a message.
     Pass,
     /// Success, with a warning.
     Warn,
-    /// A failure with an exit code of its own.
+    /// Failure, with its own exit code.
     Fail,
 }
 
@@ -96,24 +96,24 @@ impl Choice for NoTests {
     ];
 }
 
-/// What becomes of results that jobs had before.
+/// The use of results of earlier runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheResults {
-    /// Every job is run, and nothing is kept.
+    /// Every job runs. No result is stored.
     Off,
-    /// A job that passed before is not run again. Nothing is kept.
+    /// The result of a job that passed before is reused. No result is stored.
     Read,
-    /// A job that passed before is not run again, and that one passed is kept.
+    /// The result of a job that passed before is reused. Results of jobs that pass are stored.
     Auto,
 }
 
 impl CacheResults {
-    /// Whether results that are known are used.
+    /// Whether stored results are reused.
     pub fn reads(self) -> bool {
         self != Self::Off
     }
 
-    /// Whether results are kept.
+    /// Whether results are stored.
     pub fn writes(self) -> bool {
         self == Self::Auto
     }
@@ -127,7 +127,7 @@ impl Choice for CacheResults {
     ];
 }
 
-/// How much the program's own log says.
+/// The level of the program's own log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum LogLevel {
     Off,
@@ -139,7 +139,7 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
-    /// The least severe events that are logged. `None`: nothing is.
+    /// The least severe level that is logged. `None`: the log is off.
     pub fn level(self) -> Option<tracing::Level> {
         match self {
             Self::Off => None,
@@ -167,7 +167,7 @@ impl Choice for LogLevel {
 mod tests {
     use super::*;
 
-    fn every_choice_has_its_word<T: Choice>() {
+    fn check_words<T: Choice>() {
         for (name, choice) in T::CHOICES {
             assert!(choice.name() == *name, "{name}");
             assert!(T::named(name) == Some(*choice), "{name}");
@@ -175,21 +175,21 @@ mod tests {
     }
 
     #[test]
-    fn words_and_choices_belong_together() {
-        every_choice_has_its_word::<Ui>();
-        every_choice_has_its_word::<Color>();
-        every_choice_has_its_word::<NoTests>();
-        every_choice_has_its_word::<CacheResults>();
-        every_choice_has_its_word::<LogLevel>();
+    fn every_word_has_its_choice() {
+        check_words::<Ui>();
+        check_words::<Color>();
+        check_words::<NoTests>();
+        check_words::<CacheResults>();
+        check_words::<LogLevel>();
     }
 
     #[test]
-    fn what_is_expected_lists_the_words() {
+    fn the_expectation_lists_the_words() {
         assert_eq!(NoTests::expected(), "one of `pass`, `warn`, `fail`");
     }
 
     #[test]
-    fn words_are_exact() {
+    fn words_must_match_exactly() {
         assert_eq!(Ui::named("Fancy"), None);
         assert_eq!(Ui::named(""), None);
     }

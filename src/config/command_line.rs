@@ -1,10 +1,8 @@
-//! What the command lines of the programs share: options that all of them have, how a value on
-//! the command line is parsed, and what can be wrong.
+//! The common part of the programs' command lines: shared options, parsers of values, and errors.
 //!
-//! The parser library is known in the files of command lines alone; everything else sees plain
-//! types.
+//! Only the files about command lines use the parser library; all others use plain types.
 
-use super::{Choice, ConfigError, LogLevel, Setting, Value};
+use super::{Choice, ConfigError, ConfigValue, LogLevel, Setting};
 use crate::process::{ExitCode, to_stderr};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, error::ErrorKind};
@@ -17,37 +15,37 @@ pub struct SharedArguments {
     #[arg(short, long, value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// How much the log on stderr says
+    /// Level of the log on stderr
     #[arg(short = 'L', long, value_name = "LEVEL", value_parser = text_value::<LogLevel>())]
     pub log_level: Option<LogLevel>,
 }
 
-/// A parser of one of a few words, which clap then lists in help and errors.
+/// A parser of a choice. clap lists the words in help and errors.
 pub fn text_value<T: Choice>() -> impl TypedValueParser<Value = T> {
     let words = T::CHOICES.iter().map(|(word, _)| *word);
     PossibleValuesParser::new(words)
         .try_map(|word| T::named(&word).ok_or_else(|| format!("expected {}", T::expected())))
 }
 
-/// Parses a value of the command line; the error says what is expected.
-pub fn value<T: Value>(text: &str) -> Result<T, String> {
+/// Parses a value on the command line. The error names the expected values.
+pub fn value<T: ConfigValue>(text: &str) -> Result<T, String> {
     T::from_text(text).ok_or_else(|| format!("expected {}", T::expected()))
 }
 
-/// A value that the command line may have given.
+/// The setting of an optional value of an option.
 pub fn given<T>(option: &'static str, value: Option<T>) -> Option<Setting<T>> {
     value.map(|value| Setting::given(option, value))
 }
 
-/// The value that an option without an argument stands for, if it was given.
+/// The setting of an option without an argument, which means `value`.
 pub fn switch<T>(option: &'static str, on: bool, value: T) -> Option<Setting<T>> {
     on.then(|| Setting::given(option, value))
 }
 
-/// Why a command line cannot be followed.
+/// An error in the command line or the configuration.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandLineError {
-    /// A wrong command line; or none, where help or the version was asked for.
+    /// An error in the command line, or a request for help or the version.
     #[error("{0}")]
     Usage(clap::Error),
     #[error("{0}")]
@@ -55,17 +53,17 @@ pub enum CommandLineError {
 }
 
 impl CommandLineError {
-    /// A mistake in the command line of `A` that clap does not see, in clap's words.
+    /// An error in the command line of `A` that clap does not detect, in the format of clap.
     pub fn usage<A: CommandFactory>(kind: ErrorKind, message: impl std::fmt::Display) -> Self {
         Self::Usage(A::command().error(kind, message))
     }
 
-    /// Prints the message: what was asked for to stdout, errors to stderr. Returns the exit code
-    /// to end with.
+    /// Prints the message: help and version to stdout, errors to stderr. Returns the exit code of
+    /// the program.
     pub fn report(&self) -> ExitCode {
         match self {
             Self::Usage(error) => {
-                // A closed stream is no error: its reader does not want to know.
+                // A closed stream is no error: its reader has ended.
                 let _ = error.print();
             }
             Self::Config(error) => to_stderr(format_args!("error: {error}")),
@@ -73,7 +71,7 @@ impl CommandLineError {
         self.exit_code()
     }
 
-    /// The exit code to end with.
+    /// The exit code of the program.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(error) if !error.use_stderr() => ExitCode::Success,

@@ -1,9 +1,9 @@
-//! What can be wrong with a configuration.
+//! Errors in the configuration.
 
-use super::setting::Source;
+use super::setting::SettingSource;
 use std::{io, path::PathBuf};
 
-/// A mistake in the configuration. The message names the source.
+/// An error in the configuration. The message names its source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     #[error(
@@ -12,29 +12,29 @@ pub enum ConfigError {
     )]
     Unreadable { path: PathBuf, error: io::Error },
 
-    /// The file is not TOML; what is wrong is the TOML parser's word.
+    /// The file is not TOML. The message is that of the TOML parser.
     #[error("{at}: {message}")]
-    Syntax { at: Source, message: String },
+    Syntax { at: SettingSource, message: String },
 
     #[error("{at}: unknown key `{key}`; the keys are {known}")]
     UnknownKey {
-        at: Source,
+        at: SettingSource,
         key: String,
         known: String,
     },
 
-    #[error("{at}: `{written}` is not a value for `{name}`: expected {expected}")]
+    #[error("{at}: `{text}` is not a value for `{name}`: expected {expected}")]
     BadValue {
-        at: Source,
+        at: SettingSource,
         name: &'static str,
-        /// As it stands there.
-        written: String,
+        /// The text of the value in its source.
+        text: String,
         expected: String,
     },
 }
 
 impl ConfigError {
-    /// Whether all that is wrong is that there is no such file.
+    /// Whether the error is that the file does not exist.
     pub fn is_missing_file(&self) -> bool {
         use io::ErrorKind::{NotADirectory, NotFound};
         matches!(self, Self::Unreadable { error, .. } if matches!(error.kind(), NotFound | NotADirectory))

@@ -1,16 +1,16 @@
-//! The key that starts a command to the program instead of the job at the terminal.
+//! The escape character: the key that starts a command to the program, in an interactive job.
 
-use super::value::Value;
+use super::value::ConfigValue;
 
-/// A character of ASCII, as its code.
+/// An ASCII character, by its code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct EscapeCharacter(pub u8);
 
 impl EscapeCharacter {
-    /// `^]`, which telnet has too.
+    /// `^]`, as in telnet(1).
     pub const DEFAULT: Self = Self(0x1D);
 
-    /// As people write it: control characters with a caret before a capital.
+    /// The spelling: control characters are a caret and an upper-case letter or symbol.
     pub fn name(self) -> String {
         match self.0 {
             0x7F => "^?".to_owned(),
@@ -20,7 +20,7 @@ impl EscapeCharacter {
     }
 }
 
-impl Value for EscapeCharacter {
+impl ConfigValue for EscapeCharacter {
     fn expected() -> String {
         "a character such as `~`, or a control character such as `^]`".to_owned()
     }
@@ -37,7 +37,7 @@ impl Value for EscapeCharacter {
     }
 
     fn to_toml(&self) -> String {
-        // A literal string: a caret and a backslash stay what they are.
+        // In a literal string, a backslash is no escape.
         match self.name().as_str() {
             "'" => "\"'\"".to_owned(),
             name => format!("'{name}'"),

@@ -1,31 +1,31 @@
-//! A configuration file: keys and values with their positions.
+//! Parsing a configuration file: keys and values with their positions.
 
-use super::{error::ConfigError, setting::Source, value::Literal};
+use super::{error::ConfigError, setting::SettingSource, value::Literal};
 use std::path::{Path, PathBuf};
 use toml::de::{DeTable, DeValue};
 
-/// A configuration file that has been read.
+/// A parsed configuration file.
 #[derive(Debug)]
-pub struct File {
+pub struct ParsedConfigFile {
     pub path: PathBuf,
     /// In the order of the file.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<ConfigEntry>,
 }
 
 /// `key = value`
 #[derive(Debug)]
-pub struct Entry {
+pub struct ConfigEntry {
     pub key: String,
-    /// Where the key stands.
-    pub key_source: Source,
+    /// The position of the key.
+    pub key_source: SettingSource,
     pub value: Literal,
-    /// Where the value stands.
-    pub value_source: Source,
-    /// The value as written, its first line.
-    pub written: String,
+    /// The position of the value.
+    pub value_source: SettingSource,
+    /// The text of the value; of several lines, only the first.
+    pub text: String,
 }
 
-impl File {
+impl ParsedConfigFile {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable {
             path: path.to_owned(),
@@ -44,12 +44,12 @@ impl File {
         keys.sort_by_key(|(key, _)| key.span().start);
         let entries = keys
             .into_iter()
-            .map(|(key, value)| Entry {
+            .map(|(key, value)| ConfigEntry {
                 key: key.get_ref().to_string(),
                 key_source: position(key.span().start),
                 value: literal(value.get_ref()),
                 value_source: position(value.span().start),
-                written: first_line(text.get(value.span()).unwrap_or_default()),
+                text: first_line(text.get(value.span()).unwrap_or_default()),
             })
             .collect();
         Ok(Self {
@@ -59,16 +59,16 @@ impl File {
     }
 
     /// The entry for a key.
-    pub fn entry(&self, key: &str) -> Option<&Entry> {
+    pub fn entry(&self, key: &str) -> Option<&ConfigEntry> {
         self.entries.iter().find(|entry| entry.key == key)
     }
 }
 
-/// The place of a byte of the file.
-fn position(path: &Path, text: &str, start: usize) -> Source {
+/// The position of a byte of the file.
+fn position(path: &Path, text: &str, start: usize) -> SettingSource {
     let before = text.get(..start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Source::File {
+    SettingSource::File {
         path: path.to_owned(),
         line: before.matches('\n').count() + 1,
         column: before[line_start..].chars().count() + 1,

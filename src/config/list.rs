@@ -1,15 +1,19 @@
-//! Values that are lists: an array in a file, a line for each item in an environment variable.
+//! Values that are lists: arrays in a file, lines in an environment variable.
 
-use super::value::{Literal, Value};
+use super::value::{ConfigValue, Literal};
 
 /// Items of one kind, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 
 impl<T> List<T> {
-    /// What was given on the command line, if anything was.
+    /// The items of an option on the command line. `None`: the option was not given.
     pub fn given(items: Vec<T>) -> Option<Self> {
         (!items.is_empty()).then_some(Self(items))
+    }
+
+    pub fn into_items(self) -> Vec<T> {
+        self.0
     }
 }
 
@@ -19,7 +23,7 @@ impl<T> Default for List<T> {
     }
 }
 
-impl<T: Value> Value for List<T> {
+impl<T: ConfigValue> ConfigValue for List<T> {
     const SECRET: bool = T::SECRET;
 
     fn expected() -> String {
@@ -72,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn one_wrong_item_makes_the_list_wrong() {
+    fn a_list_with_a_bad_item_is_an_error() {
         assert_eq!(List::<Property>::from_text("a=1\nb"), None);
         let array = Literal::List(vec![Literal::Text("a=1".to_owned()), Literal::Integer(2)]);
         assert_eq!(List::<Property>::from_literal(&array), None);

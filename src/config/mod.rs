@@ -1,12 +1,11 @@
-//! Configuration values: where they come from and which source wins.
+//! Settings: their sources, the precedence of the sources, and the types of values.
 //!
-//! A value is looked for on the command line, in the program's own environment variable, in the
-//! variable shared by all programs, in the configuration files (nearest first), and last in its
-//! default. This room knows the sources and the kinds of values; which values a program has is the
-//! program's business: it takes them one by one from [`Values`], and each remembers where it was
-//! found.
+//! The sources of a setting are, by precedence: the command line, the program's own environment
+//! variable, the variable shared by all programs, the configuration files (the user's first), and
+//! the default. This room has the sources and the types of values; each program takes its settings
+//! from [`Values`], one by one. Each setting keeps its source.
 //!
-//! Nothing here reads the process's environment except [`Surroundings::of_process`].
+//! Only [`ProcessEnvironment::of_process`] reads the environment of the process.
 
 mod byte_size;
 mod choice;
@@ -16,8 +15,8 @@ mod escape;
 mod file;
 mod list;
 mod number;
+mod process_environment;
 mod setting;
-mod surroundings;
 mod text;
 mod value;
 mod values;
@@ -28,9 +27,9 @@ pub use command_line::{CommandLineError, SharedArguments};
 pub use error::ConfigError;
 pub use escape::EscapeCharacter;
 pub use list::List;
-pub use number::{BatchTarget, Slots, StopAfter, Timeout};
-pub use setting::{Setting, Source};
-pub use surroundings::Surroundings;
-pub use text::{Directory, FilePath, Property};
-pub use value::{Literal, Value};
-pub use values::{ConfigFile, Program, Values};
+pub use number::{BatchTarget, SlotCount, StopAfter, Timeout};
+pub use process_environment::ProcessEnvironment;
+pub use setting::{Setting, SettingSource};
+pub use text::{DirectoryPath, FilePath, Property};
+pub use value::{ConfigValue, Literal};
+pub use values::{ConfigFile, ProgramNames, Values};

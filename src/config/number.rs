@@ -1,17 +1,21 @@
-//! Values that are numbers, each with what zero means.
+//! Values that are numbers: counts and durations.
 
-use super::value::{Literal, Value};
+use super::value::{ConfigValue, Literal};
 use std::{num::NonZeroU32, time::Duration};
 
-/// How many jobs run at once.
+/// The number of slots: so many single-slot jobs run at the same time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slots(pub NonZeroU32);
+pub struct SlotCount(pub NonZeroU32);
 
-impl Slots {
+impl SlotCount {
     pub const ONE: Self = Self(NonZeroU32::MIN);
+
+    pub fn get(self) -> usize {
+        self.0.get() as usize
+    }
 }
 
-impl Value for Slots {
+impl ConfigValue for SlotCount {
     fn expected() -> String {
         "a number of slots, at least 1".to_owned()
     }
@@ -32,15 +36,19 @@ impl Value for Slots {
     }
 }
 
-/// How long the tests of a batch should take together.
+/// The intended duration of a batch of tests. Zero: each test is a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchTarget(pub Duration);
 
 impl BatchTarget {
     pub const SECOND: Self = Self(Duration::from_secs(1));
+
+    pub fn duration(self) -> Duration {
+        self.0
+    }
 }
 
-impl Value for BatchTarget {
+impl ConfigValue for BatchTarget {
     fn expected() -> String {
         "a number of seconds, 0 for each test alone".to_owned()
     }
@@ -58,12 +66,12 @@ impl Value for BatchTarget {
     }
 }
 
-/// How long a test may run.
+/// The time limit of a test. Zero: no limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeout(Duration);
 
 impl Timeout {
-    /// `None`: as long as it wants.
+    /// `None`: no limit.
     pub fn limit(self) -> Option<Duration> {
         (!self.0.is_zero()).then_some(self.0)
     }
@@ -73,7 +81,7 @@ impl Timeout {
     }
 }
 
-impl Value for Timeout {
+impl ConfigValue for Timeout {
     fn expected() -> String {
         "a number of seconds, 0 for no timeout".to_owned()
     }
@@ -95,7 +103,7 @@ impl Value for Timeout {
     }
 }
 
-/// After how many failures no new test is started.
+/// The number of failures after which no new test starts. Zero: all tests run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StopAfter(u32);
 
@@ -103,13 +111,13 @@ impl StopAfter {
     pub const FIRST_FAILURE: Self = Self(1);
     pub const NEVER: Self = Self(0);
 
-    /// `None`: every test runs, whatever fails.
+    /// `None`: all tests run.
     pub fn failures(self) -> Option<NonZeroU32> {
         NonZeroU32::new(self.0)
     }
 }
 
-impl Value for StopAfter {
+impl ConfigValue for StopAfter {
     fn expected() -> String {
         "a number of failures, 0 to run every test".to_owned()
     }
@@ -136,15 +144,18 @@ mod tests {
 
     #[test]
     fn there_is_at_least_one_slot() {
-        assert_eq!(Slots::from_text("1"), Some(Slots::ONE));
-        assert_eq!(Slots::from_text("0"), None);
-        assert_eq!(Slots::from_text("-2"), None);
-        assert_eq!(Slots::from_literal(&Literal::Integer(0)), None);
-        assert_eq!(Slots::from_literal(&Literal::Text("1".to_owned())), None);
+        assert_eq!(SlotCount::from_text("1"), Some(SlotCount::ONE));
+        assert_eq!(SlotCount::from_text("0"), None);
+        assert_eq!(SlotCount::from_text("-2"), None);
+        assert_eq!(SlotCount::from_literal(&Literal::Integer(0)), None);
+        assert_eq!(
+            SlotCount::from_literal(&Literal::Text("1".to_owned())),
+            None
+        );
     }
 
     #[test]
-    fn a_timeout_is_in_seconds_and_zero_is_none() {
+    fn a_timeout_is_in_seconds_and_zero_is_no_limit() {
         let limit = |text| Timeout::from_text(text).map(Timeout::limit);
         assert_eq!(limit("90"), Some(Some(Duration::from_secs(90))));
         assert_eq!(limit("0.5"), Some(Some(Duration::from_millis(500))));
@@ -155,14 +166,14 @@ mod tests {
     }
 
     #[test]
-    fn a_timeout_prints_as_short_as_it_can() {
+    fn a_timeout_is_printed_without_trailing_zeros() {
         let printed = |text| Timeout::from_text(text).unwrap().to_toml();
         assert_eq!(printed("90"), "90");
         assert_eq!(printed("0.50"), "0.5");
     }
 
     #[test]
-    fn stopping_after_no_failure_means_running_all() {
+    fn zero_failures_means_running_all_tests() {
         assert_eq!(StopAfter::from_text("0").unwrap().failures(), None);
         assert_eq!(
             StopAfter::from_literal(&Literal::Integer(3))

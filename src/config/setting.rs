@@ -1,32 +1,32 @@
-//! A value together with where it was found.
+//! A setting: a value with its source.
 
 use std::{fmt, path::PathBuf};
 
-/// A value that has been decided.
+/// The value of a setting, and its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
     pub value: T,
-    pub source: Source,
+    pub source: SettingSource,
 }
 
 impl<T> Setting<T> {
-    /// A value given by the command-line option called `option`.
+    /// A value of the command-line option `option`.
     pub fn given(option: &'static str, value: T) -> Self {
         Self {
             value,
-            source: Source::Option(option),
+            source: SettingSource::Option(option),
         }
     }
 }
 
-/// Where a value was found. Displayed as a person would look for it.
+/// The source of a setting.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
+pub enum SettingSource {
     /// A command-line option, with its dashes.
     Option(&'static str),
     /// An environment variable, by name.
     Environment(String),
-    /// A configuration file; line and column are counted from 1.
+    /// A position in a configuration file. Line and column are counted from 1.
     File {
         path: PathBuf,
         line: usize,
@@ -35,7 +35,7 @@ pub enum Source {
     Default,
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for SettingSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Option(option) => write!(f, "option {option}"),

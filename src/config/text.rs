@@ -1,52 +1,64 @@
-//! Values that are text in the configuration: directories, files, properties of machines.
+//! Values that are strings: directories, files, platform properties.
 
-use super::value::Value;
+use super::value::ConfigValue;
 use std::path::PathBuf;
 
-/// A directory, absolute or relative to where the program was called.
+/// The path of a directory, absolute or relative to the working directory of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Directory(pub PathBuf);
+pub struct DirectoryPath(pub PathBuf);
 
-impl Value for Directory {
+impl DirectoryPath {
+    pub fn into_path(self) -> PathBuf {
+        self.0
+    }
+}
+
+impl ConfigValue for DirectoryPath {
     fn expected() -> String {
         "the path of a directory".to_owned()
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self(text.into()))
+        non_empty_path(text).map(Self)
     }
 
     fn to_toml(&self) -> String {
-        ::toml::Value::String(self.0.to_string_lossy().into_owned()).to_string()
+        toml_string(&self.0.to_string_lossy())
     }
 }
 
-/// A file, absolute or relative to where the program was called.
+/// The path of a file, absolute or relative to the working directory of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilePath(pub PathBuf);
 
-impl Value for FilePath {
+impl FilePath {
+    pub fn into_path(self) -> PathBuf {
+        self.0
+    }
+}
+
+impl ConfigValue for FilePath {
     fn expected() -> String {
         "the path of a file".to_owned()
     }
 
     fn from_text(text: &str) -> Option<Self> {
-        (!text.is_empty()).then(|| Self(text.into()))
+        non_empty_path(text).map(Self)
     }
 
     fn to_toml(&self) -> String {
-        ::toml::Value::String(self.0.to_string_lossy().into_owned()).to_string()
+        toml_string(&self.0.to_string_lossy())
     }
 }
 
-/// What a worker offers, or an action wants, such as `pool=arm`.
+/// A platform property of a worker or an action, such as `pool=arm`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Property {
     pub key: String,
     pub value: String,
 }
 
-impl Value for Property {
+impl ConfigValue for Property {
     fn expected() -> String {
         "KEY=VALUE, such as `pool=arm`".to_owned()
     }
@@ -58,6 +70,14 @@ impl Value for Property {
     }
 
     fn to_toml(&self) -> String {
-        ::toml::Value::String(format!("{}={}", self.key, self.value)).to_string()
+        toml_string(&format!("{}={}", self.key, self.value))
     }
+}
+
+fn non_empty_path(text: &str) -> Option<PathBuf> {
+    (!text.is_empty()).then(|| text.into())
+}
+
+fn toml_string(text: &str) -> String {
+    ::toml::Value::String(text.to_owned()).to_string()
 }

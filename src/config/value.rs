@@ -1,6 +1,6 @@
-//! What a configuration value must be able to do.
+//! The types of configuration values.
 
-/// A value as a configuration file can write it.
+/// A value in a configuration file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
     Integer(i64),
@@ -8,23 +8,22 @@ pub enum Literal {
     Boolean(bool),
     Text(String),
     List(Vec<Self>),
-    /// A date, a table, a number beyond 64 bits: nothing that any value is written as.
+    /// A date, a table or a number of more than 64 bits. No setting has such a value.
     Other,
 }
 
-/// A kind of configuration value.
-pub trait Value: Sized {
-    /// Whether messages must not show what was written.
+/// A type of configuration values.
+pub trait ConfigValue: Sized {
+    /// Whether messages must not show the value.
     const SECRET: bool = false;
 
-    /// What is expected, as the end of a sentence: "a number of slots, at least 1".
+    /// The expected values, as the end of a sentence: "a number of slots, at least 1".
     fn expected() -> String;
 
-    /// From the command line or an environment variable.
+    /// Reads a value on the command line or in an environment variable.
     fn from_text(text: &str) -> Option<Self>;
 
-    /// From a configuration file. Unless a kind of value says otherwise, it is written there
-    /// as elsewhere, as a string.
+    /// Reads a value in a configuration file. By default, it is a string there.
     fn from_literal(literal: &Literal) -> Option<Self> {
         match literal {
             Literal::Text(text) => Self::from_text(text),
@@ -32,11 +31,11 @@ pub trait Value: Sized {
         }
     }
 
-    /// As a configuration file would write it.
+    /// The value in the syntax of a configuration file.
     fn to_toml(&self) -> String;
 }
 
-impl Value for bool {
+impl ConfigValue for bool {
     fn expected() -> String {
         "`true` or `false`".to_owned()
     }

@@ -1,39 +1,39 @@
-//! Finding each value in its sources.
+//! Reading each setting from its sources.
 
 use super::{
     error::ConfigError,
-    file::File,
-    setting::{Setting, Source},
-    surroundings::Surroundings,
-    value::Value,
+    file::ParsedConfigFile,
+    process_environment::ProcessEnvironment,
+    setting::{Setting, SettingSource},
+    value::ConfigValue,
 };
 use std::{fmt::Write, path::PathBuf};
 
-/// What distinguishes a program's configuration from the others'.
+/// The names in a program's configuration.
 #[derive(Clone, Copy, Debug)]
-pub struct Program {
+pub struct ProgramNames {
     pub name: &'static str,
-    /// Its directory below `maelstrom/` in the directories for configuration.
+    /// The program's directory below `maelstrom/` in the directories for configuration.
     pub directory: &'static str,
-    /// How its own environment variables begin, for instance `CARGO_MAELSTROM_`.
+    /// The prefix of the program's own environment variables, such as `CARGO_MAELSTROM_`.
     pub prefix: &'static str,
 }
 
-/// How the variables begin that all programs share.
+/// The prefix of the environment variables for all programs.
 const SHARED_PREFIX: &str = "MAELSTROM_";
 
-/// Which configuration files are read.
+/// The configuration files to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ConfigFile {
-    /// Those in the usual directories that exist.
+    /// The existing files in the usual directories.
     Usual,
-    /// This one only; it must exist.
+    /// This file, which must exist.
     Named(PathBuf),
     None,
 }
 
 impl ConfigFile {
-    /// What the argument of `--config-file` means.
+    /// The meaning of the argument of `--config-file`.
     pub fn from_option(argument: Option<PathBuf>) -> Self {
         match argument {
             None => Self::Usual,
@@ -43,50 +43,50 @@ impl ConfigFile {
     }
 }
 
-/// The sources of a program's values. Its values are taken one by one; what has been taken is what
-/// the program knows, which [`Values::finish`] checks the files against.
+/// The sources of a program's settings. The program takes its settings one by one; then
+/// [`Values::finish`] checks that the files have no other keys.
 pub struct Values<'a> {
-    program: &'static Program,
-    surroundings: &'a Surroundings,
-    /// Nearest first.
-    files: Vec<File>,
-    /// Files that would have been read, had they existed.
+    program: &'static ProgramNames,
+    environment: &'a ProcessEnvironment,
+    /// By precedence.
+    files: Vec<ParsedConfigFile>,
+    /// The paths in the usual directories that have no file.
     absent: Vec<PathBuf>,
-    taken: Vec<Taken>,
+    taken: Vec<TakenSetting>,
 }
 
 /// A line of what `--print-config` prints.
-struct Taken {
+struct TakenSetting {
     name: &'static str,
-    /// `None` if the value is not set anywhere and has no default.
+    /// `None`: the setting has no value and no default.
     toml: Option<String>,
-    source: Source,
+    source: SettingSource,
 }
 
 impl<'a> Values<'a> {
     /// Reads the configuration files.
     pub fn read(
-        program: &'static Program,
-        surroundings: &'a Surroundings,
+        program: &'static ProgramNames,
+        environment: &'a ProcessEnvironment,
         file: &ConfigFile,
     ) -> Result<Self, ConfigError> {
         let mut values = Self {
             program,
-            surroundings,
+            environment,
             files: Vec::new(),
             absent: Vec::new(),
             taken: Vec::new(),
         };
         match file {
             ConfigFile::None => {}
-            ConfigFile::Named(path) => values.files.push(File::read(path)?),
+            ConfigFile::Named(path) => values.files.push(ParsedConfigFile::read(path)?),
             ConfigFile::Usual => {
-                for directory in surroundings.config_directories() {
+                for directory in environment.config_directories() {
                     let path = directory
                         .join("maelstrom")
                         .join(program.directory)
                         .join("config.toml");
-                    match File::read(&path) {
+                    match ParsedConfigFile::read(&path) {
                         Ok(file) => values.files.push(file),
                         Err(error) if error.is_missing_file() => values.absent.push(path),
                         Err(error) => return Err(error),
@@ -97,8 +97,8 @@ impl<'a> Values<'a> {
         Ok(values)
     }
 
-    /// Finds the value called `name`, which the command line may have given.
-    pub fn take<T: Value>(
+    /// Takes the setting `name`. `given` is its value on the command line.
+    pub fn take<T: ConfigValue>(
         &mut self,
         name: &'static str,
         given: Option<Setting<T>>,
@@ -106,9 +106,9 @@ impl<'a> Values<'a> {
     ) -> Result<Setting<T>, ConfigError> {
         let setting = self.find(name, given)?.unwrap_or(Setting {
             value: default,
-            source: Source::Default,
+            source: SettingSource::Default,
         });
-        self.taken.push(Taken {
+        self.taken.push(TakenSetting {
             name,
             toml: Some(setting.value.to_toml()),
             source: setting.source.clone(),
@@ -116,26 +116,26 @@ impl<'a> Values<'a> {
         Ok(setting)
     }
 
-    /// Finds a value without a default.
-    pub fn take_optional<T: Value>(
+    /// Takes a setting without a default.
+    pub fn take_optional<T: ConfigValue>(
         &mut self,
         name: &'static str,
         given: Option<Setting<T>>,
     ) -> Result<Option<Setting<T>>, ConfigError> {
         let setting = self.find(name, given)?;
-        self.taken.push(Taken {
+        self.taken.push(TakenSetting {
             name,
             toml: setting.as_ref().map(|setting| setting.value.to_toml()),
             source: setting
                 .as_ref()
-                .map_or(Source::Default, |setting| setting.source.clone()),
+                .map_or(SettingSource::Default, |setting| setting.source.clone()),
         });
         Ok(setting)
     }
 
-    /// The first source that has it wins. The others are read all the same: a mistake in them is
-    /// found now, not on the day when they win.
-    fn find<T: Value>(
+    /// The value of the first source that has one. The other sources are read too, so that errors
+    /// in them are found.
+    fn find<T: ConfigValue>(
         &self,
         name: &'static str,
         given: Option<Setting<T>>,
@@ -150,29 +150,29 @@ impl<'a> Values<'a> {
         Ok(found)
     }
 
-    fn in_environment<T: Value>(
+    fn in_environment<T: ConfigValue>(
         &self,
         name: &'static str,
         prefix: &str,
     ) -> Result<Option<Setting<T>>, ConfigError> {
         let variable = prefix.to_owned() + &name.replace('-', "_").to_uppercase();
-        let Some(text) = self.surroundings.variable(&variable) else {
+        let Some(text) = self.environment.variable(&variable) else {
             return Ok(None);
         };
-        let source = Source::Environment(variable);
+        let source = SettingSource::Environment(variable);
         match text.to_str().and_then(T::from_text) {
             Some(value) => Ok(Some(Setting { value, source })),
             None => Err(ConfigError::BadValue {
                 at: source,
                 name,
-                written: shown::<T>(&text.display().to_string()),
+                text: shown::<T>(&text.display().to_string()),
                 expected: T::expected(),
             }),
         }
     }
 
-    /// Checks that the files hold no other keys than have been taken, and says, as a TOML document,
-    /// what has been found where.
+    /// Checks that the files have no other keys than the settings taken. Returns the settings and
+    /// their sources as a TOML document.
     pub fn finish(self) -> Result<String, ConfigError> {
         let entries = self.files.iter().flat_map(|file| &file.entries);
         for entry in entries {
@@ -216,7 +216,10 @@ impl<'a> Values<'a> {
     }
 }
 
-fn in_file<T: Value>(name: &'static str, file: &File) -> Result<Option<Setting<T>>, ConfigError> {
+fn in_file<T: ConfigValue>(
+    name: &'static str,
+    file: &ParsedConfigFile,
+) -> Result<Option<Setting<T>>, ConfigError> {
     let Some(entry) = file.entry(name) else {
         return Ok(None);
     };
@@ -228,19 +231,19 @@ fn in_file<T: Value>(name: &'static str, file: &File) -> Result<Option<Setting<T
         None => Err(ConfigError::BadValue {
             at: entry.value_source.clone(),
             name,
-            written: shown::<T>(&entry.written),
+            text: shown::<T>(&entry.text),
             expected: T::expected(),
         }),
     }
 }
 
-/// What a message may show of what was written.
-fn shown<T: Value>(written: &str) -> String {
-    let shown = if T::SECRET { "…" } else { written };
+/// The text of a value for a message. Secrets are replaced.
+fn shown<T: ConfigValue>(text: &str) -> String {
+    let shown = if T::SECRET { "…" } else { text };
     shown.to_owned()
 }
 
-/// A path may hold characters that would end a comment.
+/// Replaces control characters, which could end the comment.
 fn in_comment(text: impl std::fmt::Display) -> String {
     text.to_string().replace(
         char::is_control,

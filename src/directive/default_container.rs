@@ -1,8 +1,8 @@
 //! The built-in container that every test starts from.
 //!
-//! It has what a test that passes outside a container can rely on, and nothing
-//! of this machine except the source tree. The test binary, its libraries and
-//! Cargo's variables are added per test, when the binary is known.
+//! It has the files, mounts and variables that tests usually need, and no files of this machine
+//! except the source tree. The test binary, its libraries and Cargo's variables are added for each
+//! test, when the binary is known.
 
 use crate::spec::{
     ContainerSpec, Device, EnvironmentElement, LayerSpec, Mount, Network, RootOverlay, SymlinkSpec,
@@ -10,7 +10,7 @@ use crate::spec::{
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
-/// The home directory: writable, and empty when a test starts.
+/// The home directory. It is writable, and empty at the start of a test.
 pub const HOME: &str = "/home/maelstrom";
 
 const USER: &str = "maelstrom";
@@ -59,7 +59,7 @@ fn environment() -> BTreeMap<String, String> {
     .into()
 }
 
-/// What is mounted over, and directories that programs take for granted.
+/// Mount points, and directories that programs expect to exist.
 fn stubs() -> Vec<String> {
     let mut stubs = vec![
         "/{dev,etc,proc,run,sys,tmp,var/tmp}/".to_owned(),
@@ -108,14 +108,14 @@ fn files() -> BTreeMap<Utf8PathBuf, String> {
     .into()
 }
 
-/// The time zone UTC in the binary format of RFC 9636, version 2, in which it
-/// happens to be ASCII: two times a header and one local time type, the first
-/// time for readers of version 1; then the rule for all time.
+/// The time zone UTC in the binary format of RFC 9636, version 2: a header and one local time type
+/// for readers of version 1, both again for readers of version 2, and a rule as the footer. All
+/// bytes are ASCII.
 fn utc() -> String {
-    // In order: UT and standard indicators, leap seconds, transitions, local
-    // time types, characters of abbreviations; each a big-endian 32-bit number.
+    // The numbers of UT indicators, standard indicators, leap seconds, transitions, local time
+    // types, and characters of abbreviations; each is a big-endian 32-bit number.
     const COUNTS: &str = "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x01\0\0\0\x04";
-    // Offset 0 as a 32-bit number, not daylight saving, abbreviation at 0.
+    // Offset 0 as a 32-bit number, no daylight saving time, the abbreviation at index 0.
     const LOCAL_TIME_TYPE: &str = "\0\0\0\0\0\0";
     let block = format!(
         "TZif2{reserved}{COUNTS}{LOCAL_TIME_TYPE}UTC\0",
@@ -132,7 +132,7 @@ fn symlinks() -> Vec<SymlinkSpec> {
         ("/dev/stderr", "/proc/self/fd/2"),
         ("/dev/ptmx", "pts/ptmx"),
         ("/etc/mtab", "/proc/self/mounts"),
-        // A link, because its target is where some look for the zone's name.
+        // A symlink, because some programs read the zone's name from its target.
         ("/etc/localtime", "/usr/share/zoneinfo/Etc/UTC"),
     ]
     .map(|(link, target)| SymlinkSpec {
@@ -168,7 +168,7 @@ fn mounts() -> Vec<Mount> {
     ]
 }
 
-/// All but fuse: a container needs no FUSE, and its device invites to try.
+/// All devices except `fuse`. With that device, programs would try to use FUSE, and fail.
 fn devices() -> impl Iterator<Item = Device> {
     Device::ALL
         .into_iter()

@@ -4,14 +4,15 @@ use super::default_container::default_container;
 use super::resolve::{Directive, Directives};
 use crate::filter::Pattern;
 use crate::spec::{
-    Beneath, Choices, ContainerFields, ContainerSpec, Containers, Deprecations, Entry, Format,
-    Mistake, Node, Place, Problem, Source, Value, decode, parse_toml, seconds,
+    ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase, Node, SpecEntry,
+    SpecError, SpecFormat, SpecProblem, SpecText, SpecValue, ValueLabel, decode_utf8, parse_toml,
+    seconds,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{fs, io};
 use thiserror::Error;
 
-/// Why a file of directives cannot be used.
+/// An error in a file of directives.
 #[derive(Debug, Error)]
 pub enum DirectiveError {
     #[error("failed to read the test directives from `{path}`: {source}")]
@@ -19,13 +20,13 @@ pub enum DirectiveError {
         path: Utf8PathBuf,
         source: io::Error,
     },
-    /// The message says where, and shows the line.
+    /// The message starts with the position, and shows the line.
     #[error("{explanation}")]
-    Mistake { explanation: String },
+    Content { explanation: String },
 }
 
 impl Directives {
-    /// Reads a file, which must exist.
+    /// Reads a file.
     pub fn load(path: &Utf8Path) -> Result<Self, DirectiveError> {
         let bytes = fs::read(path).map_err(|source| DirectiveError::Read {
             path: path.to_owned(),
@@ -35,67 +36,63 @@ impl Directives {
     }
 
     fn decode(name: &str, bytes: Vec<u8>) -> Result<Self, DirectiveError> {
-        match decode(bytes) {
-            // Some editors put a byte order mark in front, which is no column of the file.
+        match decode_utf8(bytes) {
+            // Some editors start a file with a byte order mark, which is not a column of the file.
             (text, None) => Self::parse(name, text.trim_start_matches('\u{feff}')),
-            (shown, Some(Mistake { span, problem })) => {
-                let source = Source { name, text: &shown };
-                let explanation = source.explain(&span, &problem);
-                Err(DirectiveError::Mistake { explanation })
-            }
+            (text, Some(error)) => Err(content_error(SpecText { name, text: &text }, &error)),
         }
     }
 
-    /// Understands the text of a file; `name` is what messages call the file.
+    /// Parses the text of a file. Messages call the file `name`.
     pub fn parse(name: &str, text: &str) -> Result<Self, DirectiveError> {
-        let source = Source { name, text };
-        document(source).map_err(|mistake| DirectiveError::Mistake {
-            explanation: source.explain(&mistake.span, &mistake.problem),
-        })
+        let text = SpecText { name, text };
+        document(text).map_err(|error| content_error(text, &error))
     }
 }
 
-fn document(source: Source<'_>) -> Result<Directives, Mistake> {
-    let root = parse_toml(source.text)?;
-    let mut notes = Deprecations::default();
+fn content_error(text: SpecText<'_>, error: &SpecError) -> DirectiveError {
+    let explanation = text.explain_error(error);
+    DirectiveError::Content { explanation }
+}
+
+fn document(text: SpecText<'_>) -> Result<Directives, SpecError> {
+    let root = parse_toml(text.text)?;
+    let mut deprecations = Deprecations::default();
     let mut containers = Containers::with_default(default_container());
     let mut directives = None;
-    for entry in root.map(Place::Document)? {
+    for entry in root.map(ValueLabel::Document)? {
         match entry.name() {
-            "containers" => containers.define(entry, Format::Toml, &mut notes)?,
-            // These may have containers as parents that stand below them.
+            "containers" => containers.define(entry, SpecFormat::Toml, &mut deprecations)?,
+            // Their parents can be containers further down in the file.
             "directives" => directives = Some(entry),
             name => {
-                return Err(entry.mistake(Problem::Unknown {
-                    what: "table",
-                    name: name.to_owned(),
-                    choices: Choices::new(name, ["containers", "directives"]),
-                }));
+                let known = ["containers", "directives"];
+                return Err(entry.error(SpecProblem::unknown("table", name, known)));
             }
         }
     }
     let directives = match directives {
-        Some(entry) => list(entry)?
+        Some(entry) => directive_list(entry)?
             .iter()
-            .map(|node| directive(node, &containers, &mut notes))
+            .map(|node| directive(node, &containers, &mut deprecations))
             .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
-    let warnings = notes
+    let warnings = deprecations
         .iter()
-        .map(|(span, deprecated)| source.explain(span, &deprecated))
+        .map(|(span, deprecated)| text.explain(span, &deprecated))
         .collect();
     Ok(Directives::new(directives, containers, warnings))
 }
 
-fn list(entry: &Entry) -> Result<&[Node], Mistake> {
+fn directive_list(entry: &SpecEntry) -> Result<&[Node], SpecError> {
     match &entry.value.value {
-        Value::Map(_) => Err(entry.mistake(Problem::DirectivesNotList)),
+        SpecValue::Map(_) => Err(entry.error(SpecProblem::DirectivesNotList)),
         _ => entry.list(),
     }
 }
 
-/// The fields that only directives have.
+/// The fields of a directive besides those of a container.
 const NAMES: [&str; 6] = [
     "filter",
     "ignore",
@@ -108,10 +105,10 @@ const NAMES: [&str; 6] = [
 fn directive(
     node: &Node,
     containers: &Containers,
-    notes: &mut Deprecations,
-) -> Result<Directive, Mistake> {
+    deprecations: &mut Deprecations,
+) -> Result<Directive, SpecError> {
     let mut directive = Directive::default();
-    for entry in node.map(Place::Element("directives"))? {
+    for entry in node.map(ValueLabel::Element("directives"))? {
         match entry.name() {
             "filter" => directive.filter = Some(pattern(entry)?),
             "ignore" => directive.ignore = Some(entry.boolean()?),
@@ -122,29 +119,29 @@ fn directive(
             "slots" => directive.slots = Some(entry.integer(1, u32::MAX)?),
             "retries" => directive.retries = Some(entry.integer(0, u32::MAX)?),
             _ => {
-                if !directive.fields.read(entry, notes)? {
+                if !directive.fields.read(entry, deprecations)? {
                     let known = NAMES.into_iter().chain(ContainerFields::NAMES);
                     return Err(entry.unknown_field(&"a directive", known));
                 }
             }
         }
     }
-    directive.fields.finish(Beneath::Candidate)?;
+    directive.fields.finish(ImplicitBase::Candidate)?;
     if let Some(parent) = &directive.fields.parent {
-        directive.start = Some(containers.inherit(parent)?);
+        directive.base = Some(containers.inherit(parent)?);
     } else if directive.fields.image.is_some() {
-        directive.start = Some(ContainerSpec::default());
+        directive.base = Some(ContainerSpec::default());
     }
-    // What other directives do to the same tests is not known here.
-    let mut container = directive.start.clone().unwrap_or_default();
+    // The effect of other directives on the same tests is unknown here.
+    let mut container = directive.base.clone().unwrap_or_default();
     directive.fields.apply(&mut container);
     containers.check_network(&container, &directive.fields)?;
     Ok(directive)
 }
 
-fn pattern(entry: &Entry) -> Result<Pattern, Mistake> {
+fn pattern(entry: &SpecEntry) -> Result<Pattern, SpecError> {
     entry.string()?.parse().map_err(|error| {
-        entry.value.mistake(Problem::Pattern {
+        entry.value.error(SpecProblem::Pattern {
             message: format!("{error}"),
         })
     })

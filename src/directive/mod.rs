@@ -1,18 +1,21 @@
-//! `maelstrom-test.toml`: which test cases run in which container, and how.
+//! `maelstrom-test.toml`: the directives that give each test case its container and its limits.
 //!
-//! Every test case starts from the built-in default container; each directive
-//! whose filter matches changes that candidate, in the order of the file. All
-//! that can be wrong with a file is found when it is loaded.
+//! Every test case starts from the built-in default container. Each directive whose filter matches
+//! changes that container, in the order of the file. Loading a file finds all errors in it.
 
 mod default_container;
 mod file;
 mod resolve;
-mod starter;
+
+#[cfg(test)]
+mod starter_tests;
 
 pub use default_container::{HOME, default_container};
 pub use file::DirectiveError;
 pub use resolve::{Directives, TestSpec};
-pub use starter::STARTER;
 
-/// The file's name; it stands in the workspace root.
+/// The name of the file in the root of the workspace.
 pub const FILE_NAME: &str = "maelstrom-test.toml";
+
+/// The file that `--init` writes: examples as comments, without an effect.
+pub const STARTER: &str = include_str!("starter.toml");

@@ -1,35 +1,35 @@
 //! Applying directives to test cases.
 
 use super::default_container::default_container;
-use crate::filter::{Pattern, Subject};
+use crate::filter::{Pattern, TestCaseName};
 use crate::spec::{ContainerFields, ContainerSpec, Containers};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// How to run a test case, as far as directives say.
+/// The settings of a test case from the directives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TestSpec {
     pub container: ContainerSpec,
-    /// Whether the test is not to be run at all.
+    /// Whether the test is skipped.
     pub ignore: bool,
-    /// `None`: the test may take as long as it likes.
+    /// `None`: no limit.
     pub timeout: Option<Duration>,
-    /// Whether the shared libraries of what runs are added to the layers.
+    /// Whether the shared libraries of the test binary are added to the layers.
     pub include_shared_libraries: bool,
-    /// How many slots the test takes while it runs; at least 1.
+    /// The number of slots that the running test occupies; at least 1.
     pub slots: u32,
-    /// How often a failed test is tried again; `None`: as the run says.
+    /// The number of retries of a failed test. `None`: the setting of the run.
     pub retries: Option<u32>,
 }
 
-/// What to do with the test cases that a filter matches.
+/// Changes to the settings of the test cases that a filter matches.
 #[derive(Debug, Default)]
 pub(super) struct Directive {
-    /// `None`: every test case.
+    /// `None`: all test cases.
     pub filter: Option<Pattern>,
-    /// Where an image or a parent is named: what the container starts from again.
-    pub start: Option<ContainerSpec>,
+    /// The container that replaces the one so far, if the directive names an image or a parent.
+    pub base: Option<ContainerSpec>,
     pub fields: ContainerFields,
     pub ignore: Option<bool>,
     /// Zero: no limit.
@@ -40,15 +40,15 @@ pub(super) struct Directive {
 }
 
 impl Directive {
-    fn matches(&self, subject: &Subject<'_>) -> bool {
+    fn matches(&self, case: &TestCaseName<'_>) -> bool {
         self.filter
             .as_ref()
-            .is_none_or(|pattern| pattern.matches(subject))
+            .is_none_or(|pattern| pattern.matches(case))
     }
 
     fn apply(&self, test: &mut TestSpec) {
-        if let Some(start) = &self.start {
-            test.container.clone_from(start);
+        if let Some(base) = &self.base {
+            test.container.clone_from(base);
         }
         self.fields.apply(&mut test.container);
         if let Some(ignore) = self.ignore {
@@ -72,13 +72,12 @@ pub struct Directives {
     in_order: Vec<Directive>,
     containers: Containers,
     warnings: Vec<String>,
-    /// What comes of each set of matching directives that was met. There are few
-    /// of them, however many tests.
+    /// The results for sets of matching directives, by their indexes. Many tests share few sets.
     resolved: Mutex<HashMap<Vec<usize>, Arc<TestSpec>>>,
 }
 
 impl Directives {
-    /// The default container for every test.
+    /// No directives: every test has the default container.
     pub fn built_in() -> Self {
         let containers = Containers::with_default(default_container());
         Self::new(Vec::new(), containers, Vec::new())
@@ -97,17 +96,17 @@ impl Directives {
         }
     }
 
-    /// What the file still may say but should say otherwise; each with its place.
+    /// Warnings about older spellings in the file, with their positions.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// How to run a test case. Tests that the same directives match share one.
-    pub fn resolve(&self, subject: &Subject<'_>) -> Arc<TestSpec> {
+    /// The settings of a test case. Test cases with the same matching directives share a result.
+    pub fn resolve(&self, case: &TestCaseName<'_>) -> Arc<TestSpec> {
         let matching: Vec<usize> = (0..self.in_order.len())
-            .filter(|&index| self.in_order[index].matches(subject))
+            .filter(|&index| self.in_order[index].matches(case))
             .collect();
-        // The map is whole at all times, so a panic elsewhere did it no harm.
+        // A panic cannot leave the map in an inconsistent state.
         let mut resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(test) = resolved.get(&matching) {
             return Arc::clone(test);
@@ -133,9 +132,9 @@ impl Directives {
             libraries = directive.include_shared_libraries.or(libraries);
         }
         test.container = self.containers.without_default_sys(test.container);
-        // Those of the machine would not fit the other files of an image.
-        let brings_libraries = (test.container.image.as_ref()).is_some_and(|image| image.layers);
-        test.include_shared_libraries = libraries.unwrap_or(!brings_libraries);
+        // The libraries of this machine would not fit the other files of an image.
+        let has_image_libraries = (test.container.image.as_ref()).is_some_and(|image| image.layers);
+        test.include_shared_libraries = libraries.unwrap_or(!has_image_libraries);
         test
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{BadEndpoint, Endpoint, EngineSettings, Header};
 use crate::config::command_line::{given, value};
-use crate::config::{ConfigError, FilePath, List, Setting, Value, Values};
+use crate::config::{ConfigError, ConfigValue, FilePath, List, Setting, Values};
 use std::str::FromStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -44,7 +44,7 @@ impl RemoteArguments {
         let mut file = |name, option, value| -> Result<_, ConfigError> {
             let setting: Option<Setting<FilePath>> =
                 values.take_optional(name, given(option, value))?;
-            Ok(setting.map(|setting| setting.value.0))
+            Ok(setting.map(|setting| setting.value.into_path()))
         };
         let tls_ca = file("remote-tls-ca", "--remote-tls-ca", self.remote_tls_ca)?;
         let tls_client_cert = file(
@@ -60,7 +60,7 @@ impl RemoteArguments {
         let endpoint = remote.and_then(|remote| remote.value.0);
         Ok(endpoint.map(|endpoint| EngineSettings {
             endpoint,
-            headers: headers.value.0,
+            headers: headers.value.into_items(),
             tls_ca,
             tls_client_cert,
             tls_client_key,
@@ -96,7 +96,7 @@ fn header(text: &str) -> Result<Header, String> {
         .map_err(|error: crate::engine::BadHeader| error.to_string())
 }
 
-impl Value for Remote {
+impl ConfigValue for Remote {
     fn expected() -> String {
         format!("grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS, or `{NONE}`")
     }
@@ -113,7 +113,7 @@ impl Value for Remote {
     }
 }
 
-impl Value for Header {
+impl ConfigValue for Header {
     const SECRET: bool = true;
 
     fn expected() -> String {
@@ -133,9 +133,9 @@ impl Value for Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ConfigFile, Program, Surroundings};
+    use crate::config::{ConfigFile, ProcessEnvironment, ProgramNames};
 
-    const PROGRAM: Program = Program {
+    const PROGRAM: ProgramNames = ProgramNames {
         name: "maelstrom-test",
         directory: "test",
         prefix: "MAELSTROM_TEST_",
@@ -148,11 +148,11 @@ mod tests {
         let variables = variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()));
-        let surroundings = Surroundings {
+        let environment = ProcessEnvironment {
             variables: variables.collect(),
             cpus: std::num::NonZeroU32::MIN,
         };
-        let mut values = Values::read(&PROGRAM, &surroundings, &ConfigFile::None)?;
+        let mut values = Values::read(&PROGRAM, &environment, &ConfigFile::None)?;
         let settings = arguments.decide(&mut values)?;
         Ok((settings, values.finish()?))
     }

@@ -1,6 +1,6 @@
 //! The parts of a pattern that ask for a name: what a pattern that selects nothing may have wrong.
 
-use super::expression::{Expression, Selector};
+use super::expression::{Expression, SelectorTerm};
 use super::matcher::Matcher;
 use super::target::{TargetGroup, TargetKind};
 use std::fmt;
@@ -61,10 +61,10 @@ fn collect<'a>(expression: &'a Expression, found: &mut Vec<Comparison<'a>>) {
     match expression {
         Expression::Selector(selector) => {
             let (property, matcher) = match selector {
-                Selector::Constant(_) | Selector::Target(_) => return,
-                Selector::TargetName(group, matcher) => (Property::Target(*group), matcher),
-                Selector::Package(matcher) => (Property::Package, matcher),
-                Selector::Name(matcher) => (Property::Name, matcher),
+                SelectorTerm::Constant(_) | SelectorTerm::Target(_) => return,
+                SelectorTerm::TargetName(group, matcher) => (Property::Target(*group), matcher),
+                SelectorTerm::Package(matcher) => (Property::Package, matcher),
+                SelectorTerm::Name(matcher) => (Property::Name, matcher),
             };
             found.push(Comparison { property, matcher });
         }

@@ -1,36 +1,36 @@
-//! What can be wrong with a pattern, and how it is shown.
+//! Errors in a pattern, and their display.
 
 use super::names::{COMPOUND, MATCHERS, SIMPLE};
 use std::fmt;
 use unicode_width::UnicodeWidthChar;
 
-/// Why a text is not a pattern.
+/// An error in the text of a pattern.
 ///
-/// Displays as the message, then the offending line of the pattern, then a caret
-/// under the offending column; without a line break at the end.
+/// Its display is the message, the line of the pattern with the error, and a caret below the
+/// column of the error, without a line break at the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
     pattern: String,
     offset: usize,
-    mistake: Mistake,
+    problem: PatternProblem,
 }
 
 impl PatternError {
-    pub(super) fn new(pattern: &str, offset: usize, mistake: Mistake) -> Self {
+    pub(super) fn new(pattern: &str, offset: usize, problem: PatternProblem) -> Self {
         Self {
             pattern: pattern.to_owned(),
             offset,
-            mistake,
+            problem,
         }
     }
 
-    /// What is wrong, on one line, without the pattern.
+    /// The message on one line, without the pattern.
     pub fn message(&self) -> String {
-        self.mistake.to_string()
+        self.problem.to_string()
     }
 
-    /// Where in the text it is wrong, in bytes. The length of the text or less,
-    /// and always between two characters.
+    /// The position of the error in the text, in bytes: at most the length of the text, and always
+    /// a character boundary.
     pub fn offset(&self) -> usize {
         self.offset
     }
@@ -40,8 +40,8 @@ impl std::error::Error for PatternError {}
 
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.mistake)?;
-        if self.mistake == Mistake::Empty {
+        write!(f, "{}", self.problem)?;
+        if self.problem == PatternProblem::Empty {
             return Ok(());
         }
         let (before, after) = self.pattern.split_at(self.offset);
@@ -54,7 +54,7 @@ impl fmt::Display for PatternError {
         f.write_str("\n  ")?;
         for character in before.chars() {
             match character {
-                // As wide as the tab above it, whatever that is.
+                // A tab is as wide as the tab above it.
                 '\t' => f.write_str("\t")?,
                 _ => write!(f, "{:1$}", "", visible(character).width().unwrap_or(0))?,
             }
@@ -63,7 +63,7 @@ impl fmt::Display for PatternError {
     }
 }
 
-/// The character, or what is shown in place of one that would move the cursor.
+/// The character, or a replacement for a control character, which could move the cursor.
 fn visible(character: char) -> char {
     if character.is_control() && character != '\t' {
         char::REPLACEMENT_CHARACTER
@@ -72,25 +72,25 @@ fn visible(character: char) -> char {
     }
 }
 
-/// What is wrong. Selectors and matchers given as `&'static str` are full words.
+/// The kinds of errors. Selectors and matchers of type `&'static str` are full words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Mistake {
+pub(super) enum PatternProblem {
     #[error("the pattern is empty (write `all` to select every test)")]
     Empty,
 
     #[error("expected a selector, found {0}")]
-    NoSelector(Found),
+    NoSelector(FoundToken),
 
     #[error(
         "expected an operator, such as `&&`, `||` or `-`, found {0}{hint}",
         hint = not_hint(.0)
     )]
-    NoOperator(Found),
+    NoOperator(FoundToken),
 
     #[error("this `(` is never closed")]
     UnclosedParenthesis,
 
-    #[error("there is no `(` that this `)` could close")]
+    #[error("this `)` closes no `(`")]
     UnopenedParenthesis,
 
     #[error("the pattern nests parentheses more than {0} deep")]
@@ -99,18 +99,18 @@ pub(super) enum Mistake {
     #[error(
         "unknown selector `{0}` (write {simple}; or {compound} with a matcher, \
          as in `name.contains({0})`)",
-        simple = Choice(&SIMPLE.words()),
-        compound = Choice(&COMPOUND.words())
+        simple = WordList(&SIMPLE.words()),
+        compound = WordList(&COMPOUND.words())
     )]
     UnknownSimple(String),
 
     #[error(
         "unknown selector `{0}` (before a `.` write {words})",
-        words = Choice(&COMPOUND.words())
+        words = WordList(&COMPOUND.words())
     )]
     UnknownCompound(String),
 
-    #[error("ambiguous selector `{written}` (it could be {words})", words = Choice(candidates))]
+    #[error("ambiguous selector `{written}` (it could be {words})", words = WordList(candidates))]
     AmbiguousSelector {
         written: String,
         candidates: Vec<&'static str>,
@@ -119,7 +119,7 @@ pub(super) enum Mistake {
     #[error("`{0}` needs a matcher, as in `{0}.contains(…)`")]
     NeedsMatcher(&'static str),
 
-    #[error("`{0}` takes no matcher (only {words} do)", words = Choice(&COMPOUND.words()))]
+    #[error("`{0}` takes no matcher (only {words} do)", words = WordList(&COMPOUND.words()))]
     TakesNoMatcher(&'static str),
 
     #[error("`{selector}` takes no argument{hint}", hint = argument_hint(selector, argument))]
@@ -128,23 +128,26 @@ pub(super) enum Mistake {
         argument: String,
     },
 
-    #[error("expected a matcher, found {0} (write {words})", words = Choice(&MATCHERS.words()))]
-    NoMatcher(Found),
+    #[error("expected a matcher, found {0} (write {words})", words = WordList(&MATCHERS.words()))]
+    NoMatcher(FoundToken),
 
-    #[error("unknown matcher `{0}` (write {words})", words = Choice(&MATCHERS.words()))]
+    #[error("unknown matcher `{0}` (write {words})", words = WordList(&MATCHERS.words()))]
     UnknownMatcher(String),
 
-    #[error("ambiguous matcher `{written}` (it could be {words})", words = Choice(candidates))]
+    #[error("ambiguous matcher `{written}` (it could be {words})", words = WordList(candidates))]
     AmbiguousMatcher {
         written: String,
         candidates: Vec<&'static str>,
     },
 
     #[error("`{matcher}` needs an argument, as in `{matcher}(…)`, found {found}")]
-    NoArgument { matcher: &'static str, found: Found },
+    NoArgument {
+        matcher: &'static str,
+        found: FoundToken,
+    },
 
     #[error(
-        "the argument is never closed: no `{close}` is left for this `{open}`{hint}",
+        "the argument is never closed: this `{open}` has no `{close}`{hint}",
         hint = delimiter_hint(*.open)
     )]
     UnclosedArgument { open: char, close: char },
@@ -156,15 +159,15 @@ pub(super) enum Mistake {
     Glob(&'static str),
 }
 
-/// What stands where something else was expected.
+/// The token at the position of an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FoundToken {
     End,
     /// An operator, a word or a single character.
     Text(String),
 }
 
-impl fmt::Display for Found {
+impl fmt::Display for FoundToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::End => f.write_str("the end of the pattern"),
@@ -178,17 +181,17 @@ impl fmt::Display for Found {
     }
 }
 
-/// For those who leave out the `and`.
-fn not_hint(found: &Found) -> String {
+/// A hint for a `not` without an `and` before it.
+fn not_hint(found: &FoundToken) -> String {
     match found {
-        Found::Text(text) if super::names::NOT.contains(&text.as_str()) => {
+        FoundToken::Text(text) if super::names::NOT.contains(&text.as_str()) => {
             format!(" (write `and {text}`)")
         }
         _ => String::new(),
     }
 }
 
-/// For those who come from a language where selectors take arguments directly.
+/// A hint for a selector with an argument, as other languages of patterns have them.
 fn argument_hint(selector: &str, argument: &str) -> String {
     let by_target =
         || format!("to select by the target's name write `{selector}.equals({argument})`");
@@ -204,15 +207,14 @@ fn delimiter_hint(open: char) -> &'static str {
     if open == '/' {
         ""
     } else {
-        " (within an argument they must balance; if they do not, use other delimiters, \
-          such as `/…/`)"
+        " (delimiters within an argument must balance; for others, use `/…/`)"
     }
 }
 
-/// Words to choose from, in prose.
-struct Choice<'a>(&'a [&'static str]);
+/// Alternatives, in prose.
+struct WordList<'a>(&'a [&'static str]);
 
-impl fmt::Display for Choice<'_> {
+impl fmt::Display for WordList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, word) in self.0.iter().enumerate() {
             let separator = match index {

@@ -1,45 +1,45 @@
-//! What a pattern means, and its evaluation in three-valued logic.
+//! A parsed pattern, and its evaluation in three-valued logic.
 
 use super::matcher::Matcher;
 use super::target::{TargetGroup, TargetKind};
 
-/// A pattern without its spelling.
+/// A parsed pattern.
 ///
-/// Chains of operators are flat lists, so that the depth of the tree, and with it
-/// of every recursion over it, is bounded by the parser's limit on nesting.
+/// Chains of operators are flat lists. So the parser's limit on nesting also limits the depth of
+/// the tree, and of every recursion over it.
 #[derive(Clone, Debug)]
 pub(super) enum Expression {
-    Selector(Selector),
+    Selector(SelectorTerm),
     Not(Box<Expression>),
-    /// True if every part is; `a - b` is `a` and `Not(b)` here.
+    /// True if every part is true. `a - b` is represented as `a` and `Not(b)`.
     All(Vec<Expression>),
-    /// True if some part is.
+    /// True if some part is true.
     Any(Vec<Expression>),
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Selector {
+pub(super) enum SelectorTerm {
     Constant(bool),
-    /// Any test case in a target of this group.
+    /// Every test case in a target of this group.
     Target(TargetGroup),
-    /// Any test case in a target of this group whose name matches.
+    /// Every test case in a target of this group, if the target's name matches.
     TargetName(TargetGroup, Matcher),
     Package(Matcher),
     /// The name of the test case.
     Name(Matcher),
 }
 
-/// What is known of a test case.
-pub(super) struct Known<'a> {
+/// The known parts of a test case's name.
+pub(super) struct KnownParts<'a> {
     pub package: &'a str,
     pub target: Option<(TargetKind, &'a str)>,
     pub name: Option<&'a str>,
 }
 
 impl Expression {
-    /// The value of the expression for every test case of which this is known;
-    /// `None` if what is not known may decide. Never `None` if all is known.
-    pub fn evaluate(&self, known: &Known<'_>) -> Option<bool> {
+    /// The value of the expression for every test case with these parts. `None`: the value depends
+    /// on the unknown parts.
+    pub fn evaluate(&self, known: &KnownParts<'_>) -> Option<bool> {
         match self {
             Self::Selector(selector) => selector.evaluate(known),
             Self::Not(inner) => inner.evaluate(known).map(|value| !value),
@@ -49,8 +49,8 @@ impl Expression {
     }
 }
 
-/// A list in which one part with the `decisive` value decides.
-fn decide(parts: &[Expression], decisive: bool, known: &Known<'_>) -> Option<bool> {
+/// The value of a list: `decisive` if one part has that value.
+fn decide(parts: &[Expression], decisive: bool, known: &KnownParts<'_>) -> Option<bool> {
     let mut outcome = Some(!decisive);
     for part in parts {
         match part.evaluate(known) {
@@ -62,8 +62,8 @@ fn decide(parts: &[Expression], decisive: bool, known: &Known<'_>) -> Option<boo
     outcome
 }
 
-impl Selector {
-    fn evaluate(&self, known: &Known<'_>) -> Option<bool> {
+impl SelectorTerm {
+    fn evaluate(&self, known: &KnownParts<'_>) -> Option<bool> {
         match self {
             Self::Constant(value) => Some(*value),
             Self::Target(group) => known.target.map(|(kind, _)| group.includes(kind)),

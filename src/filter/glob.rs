@@ -1,15 +1,15 @@
 //! Globs over names.
 //!
-//! Names are not paths: no character is a separator here, `*` crosses `::` and
-//! `/` alike, and `?` is one character, not one byte. A glob becomes a regular
-//! expression; reading it ourselves gives mistakes a position.
+//! Names are not paths: no character is a separator, `*` matches `::` and `/` too, and `?` is one
+//! character, not one byte. A glob is translated to a regular expression here, because libraries
+//! for globs give errors no position.
 //!
 //! - `*`: any number of characters, `?`: any one character
-//! - `[abc]`, `[a-z]`: one of these; `[!abc]`, `[^abc]`: one other than these
-//! - `{one,two}`: either; may be nested
-//! - `\`: the next character stands for itself
+//! - `[abc]`, `[a-z]`: one of these characters; `[!abc]`, `[^abc]`: one other character
+//! - `{one,two}`: one of these globs
+//! - `\`: the next character, literally
 
-use super::error::Mistake;
+use super::error::PatternProblem;
 use super::matcher::BadArgument;
 use regex::Regex;
 use std::fmt;
@@ -38,9 +38,9 @@ impl Glob {
         };
         translation.run()?;
         translation.regex.push_str(r")\z");
-        // Only the size can be wrong now.
+        // The translation is well-formed, so only its size can be an error.
         let regex = Regex::new(&translation.regex)
-            .map_err(|_| mistake(0, "it is too long or its braces are nested too deeply"))?;
+            .map_err(|_| bad_argument(0, "it is too long or its braces are nested too deeply"))?;
         Ok(Self {
             text: text.to_owned(),
             regex,
@@ -54,7 +54,7 @@ impl Glob {
 
 struct Translation<'a> {
     characters: Peekable<CharIndices<'a>>,
-    /// Where the `{` stand that are not closed yet.
+    /// The offsets of the `{` that are still open.
     open_braces: Vec<usize>,
     regex: String,
 }
@@ -72,9 +72,9 @@ impl Translation<'_> {
                 }
                 ',' if !self.open_braces.is_empty() => self.regex.push('|'),
                 '}' => {
-                    self.open_braces
-                        .pop()
-                        .ok_or_else(|| mistake(offset, r"no `{` before this `}` (write `\}`)"))?;
+                    self.open_braces.pop().ok_or_else(|| {
+                        bad_argument(offset, r"no `{` before this `}` (write `\}`)")
+                    })?;
                     self.regex.push(')');
                 }
                 '\\' => {
@@ -85,14 +85,17 @@ impl Translation<'_> {
             }
         }
         match self.open_braces.pop() {
-            Some(offset) => Err(mistake(offset, r"this `{` is never closed (write `\{`)")),
+            Some(offset) => Err(bad_argument(
+                offset,
+                r"this `{` is never closed (write `\{`)",
+            )),
             None => Ok(()),
         }
     }
 
-    /// `[…]`, after the bracket at `start`.
+    /// Translates `[…]`, after the bracket at `start`.
     fn class(&mut self, start: usize) -> Result<(), BadArgument> {
-        let unclosed = || mistake(start, r"this `[` is never closed (write `\[`)");
+        let unclosed = || bad_argument(start, r"this `[` is never closed (write `\[`)");
         self.regex.push('[');
         if self
             .characters
@@ -118,7 +121,7 @@ impl Translation<'_> {
             let (end_offset, character) = self.characters.next().ok_or_else(unclosed)?;
             let to = self.class_member(end_offset, character)?;
             if to < from {
-                return Err(mistake(offset, "the range ends before it starts"));
+                return Err(bad_argument(offset, "the range ends before it starts"));
             }
             self.regex.push('-');
             self.literal(to);
@@ -133,7 +136,7 @@ impl Translation<'_> {
         }
     }
 
-    /// Whether a `-` comes next that is not the last character of its class.
+    /// Whether the next character is a `-`, and not the last one of its class.
     fn range_follows(&self) -> bool {
         let mut ahead = self.characters.clone().map(|(_, character)| character);
         ahead.next() == Some('-') && ahead.next() != Some(']')
@@ -143,7 +146,10 @@ impl Translation<'_> {
     fn escaped(&mut self, offset: usize) -> Result<char, BadArgument> {
         match self.characters.next() {
             Some((_, character)) => Ok(character),
-            None => Err(mistake(offset, r"nothing follows this `\` (write `\\`)")),
+            None => Err(bad_argument(
+                offset,
+                r"nothing follows this `\` (write `\\`)",
+            )),
         }
     }
 
@@ -154,9 +160,9 @@ impl Translation<'_> {
     }
 }
 
-fn mistake(offset: usize, message: &'static str) -> BadArgument {
+fn bad_argument(offset: usize, message: &'static str) -> BadArgument {
     BadArgument {
         offset,
-        mistake: Mistake::Glob(message),
+        problem: PatternProblem::Glob(message),
     }
 }

@@ -1,10 +1,10 @@
-//! Matchers: what can be asked of one string.
+//! Matchers: conditions on one string.
 
-use super::error::Mistake;
+use super::error::PatternProblem;
 use super::glob;
 use regex::Regex;
 
-/// A matcher as it is named in a pattern.
+/// A matcher without its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum MatcherKind {
     Equals,
@@ -15,23 +15,23 @@ pub(super) enum MatcherKind {
     Globs,
 }
 
-/// A matcher with its argument, ready to be asked.
+/// A matcher with its argument.
 #[derive(Clone, Debug)]
 pub(super) enum Matcher {
     Equals(String),
     Contains(String),
     StartsWith(String),
     EndsWith(String),
-    /// Unanchored.
+    /// The regular expression matches a part of the string.
     Matches(Regex),
     Globs(glob::Glob),
 }
 
-/// What is wrong with an argument, and at which byte of it.
+/// An error in an argument, and its position in bytes.
 #[derive(Debug)]
 pub(super) struct BadArgument {
     pub offset: usize,
-    pub mistake: Mistake,
+    pub problem: PatternProblem,
 }
 
 impl Matcher {
@@ -60,7 +60,7 @@ impl Matcher {
     }
 }
 
-/// `regex` reports mistakes as text only; its parser knows where they are.
+/// `regex` reports errors without their position; its parser `regex_syntax` has it.
 fn explain(argument: &str, error: &regex::Error) -> BadArgument {
     let (offset, message) = match regex_syntax::parse(argument) {
         Err(regex_syntax::Error::Parse(error)) => {
@@ -73,6 +73,6 @@ fn explain(argument: &str, error: &regex::Error) -> BadArgument {
     };
     BadArgument {
         offset,
-        mistake: Mistake::Regex(message),
+        problem: PatternProblem::Regex(message),
     }
 }

@@ -1,17 +1,16 @@
 //! The pattern language: which test cases a pattern selects.
 //!
-//! A [`Pattern`] is parsed once, with its regular expressions and globs compiled,
-//! and then asked about test cases, test binaries or whole packages. The last two
-//! are answered as far as they can be ([`Pattern::matches_binary`],
-//! [`Pattern::matches_package`]), so that nothing is built or listed in vain.
+//! A [`Pattern`] is parsed once, with its regular expressions and globs compiled. It then decides
+//! about test cases, and as far as possible about whole test binaries
+//! ([`Pattern::matches_binary`]) and packages ([`Pattern::matches_package`]), so that those without
+//! selected test cases are neither built nor listed.
 //!
-//! [`Pattern::comparisons`] tells what a pattern asks for, to explain one that selects nothing.
+//! [`Pattern::comparisons`] returns what a pattern compares, to explain one that selects nothing.
 //!
-//! `parse` reads the text, `names` knows the words and their abbreviations,
-//! `expression` is what a pattern means, `matcher` and `glob` look at one string,
-//! and `error` says what is wrong with a pattern and where.
+//! `parse` reads the text, `names` has the words and their abbreviations, `expression` is a parsed
+//! pattern, `matcher` and `glob` look at one string, and `error` has the errors.
 //!
-//! Knows nothing of the other rooms.
+//! Uses no other room.
 
 mod comparison;
 mod error;
@@ -30,5 +29,5 @@ mod tests;
 
 pub use comparison::Comparison;
 pub use error::PatternError;
-pub use pattern::{Pattern, Subject};
+pub use pattern::{Pattern, TestCaseName};
 pub use target::TargetKind;

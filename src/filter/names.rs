@@ -3,55 +3,58 @@
 use super::matcher::MatcherKind;
 use super::target::TargetGroup;
 
-/// A selector that stands alone.
+/// A selector without a matcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Simple {
+pub(super) enum SimpleSelector {
     Constant(bool),
     Target(TargetGroup),
 }
 
 /// A selector that takes a matcher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Compound {
+pub(super) enum CompoundSelector {
     Name,
     Package,
     Target(TargetGroup),
 }
 
-/// Words that compete with one another where they stand.
-pub(super) struct Table<T: 'static>(&'static [(&'static str, T)]);
+/// The words that can occur at one place of a pattern, with their meanings.
+pub(super) struct WordTable<T: 'static>(&'static [(&'static str, T)]);
 
-/// Why a word is in no table.
+/// The error of a word that a table does not have.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Miss {
+pub(super) enum WordError {
     Unknown,
-    /// It abbreviates all of these.
+    /// It is an abbreviation of all these words.
     Ambiguous(Vec<&'static str>),
 }
 
-pub(super) const SIMPLE: Table<Simple> = Table(&[
-    ("all", Simple::Constant(true)),
-    ("any", Simple::Constant(true)),
-    ("true", Simple::Constant(true)),
-    ("none", Simple::Constant(false)),
-    ("false", Simple::Constant(false)),
-    ("library", Simple::Target(TargetGroup::Library)),
-    ("binary", Simple::Target(TargetGroup::Binary)),
-    ("test", Simple::Target(TargetGroup::Test)),
-    ("example", Simple::Target(TargetGroup::Example)),
-    ("benchmark", Simple::Target(TargetGroup::Benchmark)),
+pub(super) const SIMPLE: WordTable<SimpleSelector> = WordTable(&[
+    ("all", SimpleSelector::Constant(true)),
+    ("any", SimpleSelector::Constant(true)),
+    ("true", SimpleSelector::Constant(true)),
+    ("none", SimpleSelector::Constant(false)),
+    ("false", SimpleSelector::Constant(false)),
+    ("library", SimpleSelector::Target(TargetGroup::Library)),
+    ("binary", SimpleSelector::Target(TargetGroup::Binary)),
+    ("test", SimpleSelector::Target(TargetGroup::Test)),
+    ("example", SimpleSelector::Target(TargetGroup::Example)),
+    ("benchmark", SimpleSelector::Target(TargetGroup::Benchmark)),
 ]);
 
-pub(super) const COMPOUND: Table<Compound> = Table(&[
-    ("name", Compound::Name),
-    ("package", Compound::Package),
-    ("binary", Compound::Target(TargetGroup::Binary)),
-    ("test", Compound::Target(TargetGroup::Test)),
-    ("example", Compound::Target(TargetGroup::Example)),
-    ("benchmark", Compound::Target(TargetGroup::Benchmark)),
+pub(super) const COMPOUND: WordTable<CompoundSelector> = WordTable(&[
+    ("name", CompoundSelector::Name),
+    ("package", CompoundSelector::Package),
+    ("binary", CompoundSelector::Target(TargetGroup::Binary)),
+    ("test", CompoundSelector::Target(TargetGroup::Test)),
+    ("example", CompoundSelector::Target(TargetGroup::Example)),
+    (
+        "benchmark",
+        CompoundSelector::Target(TargetGroup::Benchmark),
+    ),
 ]);
 
-pub(super) const MATCHERS: Table<MatcherKind> = Table(&[
+pub(super) const MATCHERS: WordTable<MatcherKind> = WordTable(&[
     ("equals", MatcherKind::Equals),
     ("contains", MatcherKind::Contains),
     ("starts_with", MatcherKind::StartsWith),
@@ -60,35 +63,35 @@ pub(super) const MATCHERS: Table<MatcherKind> = Table(&[
     ("globs", MatcherKind::Globs),
 ]);
 
-/// Spellings of the operators. A symbol comes before the symbols it starts with.
+/// Spellings of the operators. A symbol comes before its own prefixes.
 pub(super) const OR: &[&str] = &["||", "|", "or"];
 pub(super) const AND: &[&str] = &["&&", "&", "and"];
 pub(super) const MINUS: &[&str] = &["\\", "-", "minus"];
 pub(super) const NOT: &[&str] = &["!", "~", "not"];
 
-/// Whether a word is an operator and so can never be a selector.
+/// Whether a word is an operator, which cannot be a selector.
 pub(super) fn is_operator(word: &str) -> bool {
     [OR, AND, MINUS, NOT]
         .iter()
         .any(|spellings| spellings.contains(&word))
 }
 
-impl<T: Copy> Table<T> {
-    /// The full word and the meaning of a word or an abbreviation of one. A full
-    /// word is never taken for an abbreviation of a longer one.
-    pub fn find(&self, written: &str) -> Result<(&'static str, T), Miss> {
-        if let Some(exact) = self.0.iter().find(|(word, _)| *word == written) {
+impl<T: Copy> WordTable<T> {
+    /// The full word, and the meaning, of a word or an abbreviation. A full word is not an
+    /// abbreviation of a longer one.
+    pub fn find(&self, word_or_prefix: &str) -> Result<(&'static str, T), WordError> {
+        if let Some(exact) = self.0.iter().find(|(word, _)| *word == word_or_prefix) {
             return Ok(*exact);
         }
         let candidates: Vec<_> = self
             .0
             .iter()
-            .filter(|(word, _)| word.starts_with(written))
+            .filter(|(word, _)| word.starts_with(word_or_prefix))
             .collect();
         match candidates.as_slice() {
-            [] => Err(Miss::Unknown),
+            [] => Err(WordError::Unknown),
             [only] => Ok(**only),
-            several => Err(Miss::Ambiguous(
+            several => Err(WordError::Ambiguous(
                 several.iter().map(|(word, _)| *word).collect(),
             )),
         }
@@ -104,23 +107,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_word_wins_over_being_an_abbreviation() {
-        let table = Table(&[("start", 1), ("starting", 2), ("starts", 3)]);
+    fn a_full_word_is_no_abbreviation_of_a_longer_one() {
+        let table = WordTable(&[("start", 1), ("starting", 2), ("starts", 3)]);
         assert_eq!(table.find("start"), Ok(("start", 1)));
         assert_eq!(table.find("starti"), Ok(("starting", 2)));
         assert_eq!(
             table.find("star"),
-            Err(Miss::Ambiguous(vec!["start", "starting", "starts"]))
+            Err(WordError::Ambiguous(vec!["start", "starting", "starts"]))
         );
-        assert_eq!(table.find("stop"), Err(Miss::Unknown));
+        assert_eq!(table.find("stop"), Err(WordError::Unknown));
     }
 
     #[test]
     fn no_operator_is_a_selector_or_an_abbreviation_of_one() {
         for word in [OR, AND, MINUS, NOT].concat() {
             assert!(is_operator(word));
-            assert_eq!(SIMPLE.find(word), Err(Miss::Unknown), "{word}");
-            assert_eq!(COMPOUND.find(word), Err(Miss::Unknown), "{word}");
+            assert_eq!(SIMPLE.find(word), Err(WordError::Unknown), "{word}");
+            assert_eq!(COMPOUND.find(word), Err(WordError::Unknown), "{word}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! From text to expression, by recursive descent.
+//! A parser by recursive descent, from text to an expression.
 //!
 //! ```text
 //! disjunction = conjunction { ( "||" | "|" | "or" ) conjunction }
@@ -8,50 +8,48 @@
 //! argument    = "(" … ")" | "[" … "]" | "{" … "}" | "<" … ">" | "/" … "/"
 //! ```
 //!
-//! A word is a run of letters, digits and `_`, as long as possible. So `notall` is
-//! one word and an unknown selector, while `not(all)` and `all-library` are what
-//! they look like: `-` is never part of a word. `and`, `or`, `minus` and `not` are
-//! reserved; they have no abbreviations and abbreviate nothing. White space may
-//! stand between any two of the above, and means something in an argument only.
+//! A word is the longest run of letters, digits and `_`. So `notall` is one word, and an unknown
+//! selector; `-` is never part of a word, so `all-library` has an operator. `and`, `or`, `minus`
+//! and `not` are reserved words without abbreviations. White space may be between any two of the
+//! tokens above; it is significant only in an argument.
 
-use super::error::{Found, Mistake, PatternError};
-use super::expression::{Expression, Selector};
+use super::error::{FoundToken, PatternError, PatternProblem};
+use super::expression::{Expression, SelectorTerm};
 use super::matcher::Matcher;
 use super::names::{
-    AND, COMPOUND, Compound, MATCHERS, MINUS, Miss, NOT, OR, SIMPLE, Simple, is_operator,
+    AND, COMPOUND, CompoundSelector, MATCHERS, MINUS, NOT, OR, SIMPLE, SimpleSelector, WordError,
+    is_operator,
 };
 
-/// How deep parentheses may nest. Bounds the depth of every recursion over a
-/// pattern; no pattern written by hand comes near.
+/// The deepest nesting of parentheses. It limits the depth of every recursion over a pattern.
 pub(super) const NESTING_LIMIT: usize = 100;
 
 type Parsed<T> = Result<T, PatternError>;
 
 pub(super) fn parse(text: &str) -> Parsed<Expression> {
-    // Without the white space at the end, so that what is missing there is
-    // reported right after what is there.
+    // White space at the end is removed, so that a missing token is reported after the last one.
     let mut parser = Parser {
         text: text.trim_end(),
         position: 0,
         depth: 0,
     };
     if parser.text.is_empty() {
-        return Err(PatternError::new(text, 0, Mistake::Empty));
+        return Err(PatternError::new(text, 0, PatternProblem::Empty));
     }
     let expression = parser.disjunction()?;
     match parser.peek() {
         None => Ok(expression),
-        Some(')') => Err(parser.error_here(Mistake::UnopenedParenthesis)),
-        Some(_) => Err(parser.unexpected(Mistake::NoOperator)),
+        Some(')') => Err(parser.error_here(PatternProblem::UnopenedParenthesis)),
+        Some(_) => Err(parser.unexpected(PatternProblem::NoOperator)),
     }
 }
 
 struct Parser<'a> {
     text: &'a str,
-    /// In bytes. The functions below take what they read and the white space
-    /// before it, and leave the white space after it.
+    /// In bytes. The functions below consume their tokens and the white space before them, but not
+    /// the white space after them.
     position: usize,
-    /// How many parentheses are open.
+    /// The number of open parentheses.
     depth: usize,
 }
 
@@ -106,15 +104,15 @@ impl<'a> Parser<'a> {
                 self.position += word.len();
                 Ok(Expression::Selector(self.selector(word, start)?))
             }
-            _ => Err(self.unexpected(Mistake::NoSelector)),
+            _ => Err(self.unexpected(PatternProblem::NoSelector)),
         }
     }
 
-    /// `( … )`, from its `(` on.
+    /// `( … )`, at its `(`.
     fn group(&mut self) -> Parsed<Expression> {
         let open = self.position;
         if self.depth == NESTING_LIMIT {
-            return Err(self.error_here(Mistake::TooDeep(NESTING_LIMIT)));
+            return Err(self.error_here(PatternProblem::TooDeep(NESTING_LIMIT)));
         }
         self.position += 1;
         self.depth += 1;
@@ -125,62 +123,62 @@ impl<'a> Parser<'a> {
                 self.position += 1;
                 Ok(inner)
             }
-            Some(_) => Err(self.unexpected(Mistake::NoOperator)),
-            None => Err(self.error_at(open, Mistake::UnclosedParenthesis)),
+            Some(_) => Err(self.unexpected(PatternProblem::NoOperator)),
+            None => Err(self.error_at(open, PatternProblem::UnclosedParenthesis)),
         }
     }
 
-    /// What follows the first word of a selector.
-    fn selector(&mut self, word: &str, start: usize) -> Parsed<Selector> {
+    /// A selector, after its first word.
+    fn selector(&mut self, word: &str, start: usize) -> Parsed<SelectorTerm> {
         if self.peek() == Some('.') {
             let compound = self.compound(word, start)?;
             self.position += 1;
             let matcher = self.matcher()?;
             return Ok(match compound {
-                Compound::Name => Selector::Name(matcher),
-                Compound::Package => Selector::Package(matcher),
-                Compound::Target(group) => Selector::TargetName(group, matcher),
+                CompoundSelector::Name => SelectorTerm::Name(matcher),
+                CompoundSelector::Package => SelectorTerm::Package(matcher),
+                CompoundSelector::Target(group) => SelectorTerm::TargetName(group, matcher),
             });
         }
         let (full, simple) = self.simple(word, start)?;
         self.empty_parentheses(full)?;
         Ok(match simple {
-            Simple::Constant(value) => Selector::Constant(value),
-            Simple::Target(group) => Selector::Target(group),
+            SimpleSelector::Constant(value) => SelectorTerm::Constant(value),
+            SimpleSelector::Target(group) => SelectorTerm::Target(group),
         })
     }
 
-    fn compound(&self, word: &str, start: usize) -> Parsed<Compound> {
-        let mistake = match COMPOUND.find(word) {
+    fn compound(&self, word: &str, start: usize) -> Parsed<CompoundSelector> {
+        let problem = match COMPOUND.find(word) {
             Ok((_, compound)) => return Ok(compound),
-            Err(Miss::Ambiguous(candidates)) => Mistake::AmbiguousSelector {
+            Err(WordError::Ambiguous(candidates)) => PatternProblem::AmbiguousSelector {
                 written: word.to_owned(),
                 candidates,
             },
-            Err(Miss::Unknown) => match SIMPLE.find(word) {
-                Ok((simple, _)) => Mistake::TakesNoMatcher(simple),
-                Err(_) => Mistake::UnknownCompound(word.to_owned()),
+            Err(WordError::Unknown) => match SIMPLE.find(word) {
+                Ok((simple, _)) => PatternProblem::TakesNoMatcher(simple),
+                Err(_) => PatternProblem::UnknownCompound(word.to_owned()),
             },
         };
-        Err(self.error_at(start, mistake))
+        Err(self.error_at(start, problem))
     }
 
-    fn simple(&self, word: &str, start: usize) -> Parsed<(&'static str, Simple)> {
-        let mistake = match SIMPLE.find(word) {
+    fn simple(&self, word: &str, start: usize) -> Parsed<(&'static str, SimpleSelector)> {
+        let problem = match SIMPLE.find(word) {
             Ok(found) => return Ok(found),
-            Err(Miss::Ambiguous(candidates)) => Mistake::AmbiguousSelector {
+            Err(WordError::Ambiguous(candidates)) => PatternProblem::AmbiguousSelector {
                 written: word.to_owned(),
                 candidates,
             },
-            Err(Miss::Unknown) => match COMPOUND.find(word) {
-                Ok((compound, _)) => Mistake::NeedsMatcher(compound),
-                Err(_) => Mistake::UnknownSimple(word.to_owned()),
+            Err(WordError::Unknown) => match COMPOUND.find(word) {
+                Ok((compound, _)) => PatternProblem::NeedsMatcher(compound),
+                Err(_) => PatternProblem::UnknownSimple(word.to_owned()),
             },
         };
-        Err(self.error_at(start, mistake))
+        Err(self.error_at(start, problem))
     }
 
-    /// The `()` that may follow a simple selector.
+    /// The optional `()` after a simple selector.
     fn empty_parentheses(&mut self, selector: &'static str) -> Parsed<()> {
         if self.peek() != Some('(') {
             return Ok(());
@@ -190,18 +188,18 @@ impl<'a> Parser<'a> {
         if argument.is_empty() {
             return Ok(());
         }
-        Err(self.error_at(open, Mistake::TakesNoArgument { selector, argument }))
+        Err(self.error_at(open, PatternProblem::TakesNoArgument { selector, argument }))
     }
 
     /// A matcher and its argument, after the `.`.
     fn matcher(&mut self) -> Parsed<Matcher> {
         let Some(word) = self.peek_word() else {
-            return Err(self.unexpected(Mistake::NoMatcher));
+            return Err(self.unexpected(PatternProblem::NoMatcher));
         };
-        let (full, kind) = MATCHERS.find(word).map_err(|miss| {
-            self.error_here(match miss {
-                Miss::Unknown => Mistake::UnknownMatcher(word.to_owned()),
-                Miss::Ambiguous(candidates) => Mistake::AmbiguousMatcher {
+        let (full, kind) = MATCHERS.find(word).map_err(|error| {
+            self.error_here(match error {
+                WordError::Unknown => PatternProblem::UnknownMatcher(word.to_owned()),
+                WordError::Ambiguous(candidates) => PatternProblem::AmbiguousMatcher {
                     written: word.to_owned(),
                     candidates,
                 },
@@ -214,16 +212,16 @@ impl<'a> Parser<'a> {
             Some('{') => self.argument('{', '}'),
             Some('<') => self.argument('<', '>'),
             Some('/') => self.argument('/', '/'),
-            _ => Err(self.unexpected(|found| Mistake::NoArgument {
+            _ => Err(self.unexpected(|found| PatternProblem::NoArgument {
                 matcher: full,
                 found,
             })),
         }?;
         Matcher::new(kind, argument.text)
-            .map_err(|bad| self.error_at(argument.offset + bad.offset, bad.mistake))
+            .map_err(|bad| self.error_at(argument.offset + bad.offset, bad.problem))
     }
 
-    /// From the `open` at the current position to the `close` that balances it.
+    /// An argument, from the `open` at the current position to its `close`.
     fn argument(&mut self, open: char, close: char) -> Parsed<Argument<'a>> {
         let offset = self.position + open.len_utf8();
         let mut depth = 0_usize;
@@ -239,10 +237,10 @@ impl<'a> Parser<'a> {
                 depth += 1;
             }
         }
-        Err(self.error_here(Mistake::UnclosedArgument { open, close }))
+        Err(self.error_here(PatternProblem::UnclosedArgument { open, close }))
     }
 
-    /// Takes an operator with one of these spellings, and gives the spelling.
+    /// Consumes an operator with one of these spellings, and returns the spelling.
     fn take_operator(&mut self, spellings: &[&'static str]) -> Option<&'static str> {
         let spelling = self.peek_operator(spellings)?;
         self.position += spelling.len();
@@ -259,14 +257,14 @@ impl<'a> Parser<'a> {
         .copied()
     }
 
-    /// Skips white space and looks at the next character.
+    /// Skips white space. Returns the next character, without consuming it.
     fn peek(&mut self) -> Option<char> {
         let rest = self.rest();
         self.position += rest.len() - rest.trim_start().len();
         self.rest().chars().next()
     }
 
-    /// Skips white space and looks at the word there, if one is there.
+    /// Skips white space. Returns the word there, if there is one, without consuming it.
     fn peek_word(&mut self) -> Option<&'a str> {
         self.peek()?;
         let rest = self.rest();
@@ -280,29 +278,29 @@ impl<'a> Parser<'a> {
         &self.text[self.position..]
     }
 
-    /// An error that says what is at the current position.
-    fn unexpected(&mut self, mistake: impl FnOnce(Found) -> Mistake) -> PatternError {
+    /// An error with the token at the current position.
+    fn unexpected(&mut self, problem: impl FnOnce(FoundToken) -> PatternProblem) -> PatternError {
         let found = match self.peek() {
-            None => Found::End,
-            Some(character) => Found::Text(
+            None => FoundToken::End,
+            Some(character) => FoundToken::Text(
                 self.peek_word()
                     .or_else(|| self.peek_operator(&[OR, AND, MINUS, NOT].concat()))
                     .map_or_else(|| character.to_string(), str::to_owned),
             ),
         };
-        self.error_here(mistake(found))
+        self.error_here(problem(found))
     }
 
-    fn error_here(&self, mistake: Mistake) -> PatternError {
-        self.error_at(self.position, mistake)
+    fn error_here(&self, problem: PatternProblem) -> PatternError {
+        self.error_at(self.position, problem)
     }
 
-    fn error_at(&self, offset: usize, mistake: Mistake) -> PatternError {
-        PatternError::new(self.text, offset, mistake)
+    fn error_at(&self, offset: usize, problem: PatternProblem) -> PatternError {
+        PatternError::new(self.text, offset, problem)
     }
 }
 
-/// A chain of one link is the link.
+/// A list of one part is that part.
 fn joined(mut parts: Vec<Expression>, join: fn(Vec<Expression>) -> Expression) -> Expression {
     match parts.pop() {
         Some(only) if parts.is_empty() => only,

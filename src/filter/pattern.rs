@@ -1,23 +1,23 @@
-//! A pattern as the other rooms see it.
+//! The public interface of patterns.
 
 use super::comparison::Comparison;
 use super::error::PatternError;
-use super::expression::{Expression, Known};
+use super::expression::{Expression, KnownParts};
 use super::parse::parse;
 use super::target::TargetKind;
 use std::fmt;
 use std::str::FromStr;
 
-/// A parsed pattern. Displays as the text it was parsed from.
+/// A parsed pattern. Its display is the text that it was parsed from.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
     expression: Expression,
 }
 
-/// A test case, as far as patterns look at it.
+/// The full name of a test case: package, target and name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject<'a> {
+pub struct TestCaseName<'a> {
     /// The name of the package, without its version.
     pub package: &'a str,
     pub kind: TargetKind,
@@ -29,29 +29,29 @@ pub struct Subject<'a> {
 
 impl Pattern {
     /// Whether the pattern selects this test case.
-    pub fn matches(&self, subject: &Subject<'_>) -> bool {
-        let known = Known {
-            package: subject.package,
-            target: Some((subject.kind, subject.target)),
-            name: Some(subject.name),
+    pub fn matches(&self, case: &TestCaseName<'_>) -> bool {
+        let known = KnownParts {
+            package: case.package,
+            target: Some((case.kind, case.target)),
+            name: Some(case.name),
         };
         self.expression.evaluate(&known) == Some(true)
     }
 
-    /// Whether the pattern selects all (`Some(true)`) or none (`Some(false)`) of
-    /// the test cases of this binary. `None`: their names may decide.
+    /// Whether the pattern selects all (`Some(true)`) or none (`Some(false)`) of the test cases of
+    /// this binary. `None`: it depends on their names.
     pub fn matches_binary(&self, package: &str, kind: TargetKind, target: &str) -> Option<bool> {
-        self.expression.evaluate(&Known {
+        self.expression.evaluate(&KnownParts {
             package,
             target: Some((kind, target)),
             name: None,
         })
     }
 
-    /// Whether the pattern selects all (`Some(true)`) or none (`Some(false)`) of
-    /// the test cases of this package. `None`: targets or names may decide.
+    /// Whether the pattern selects all (`Some(true)`) or none (`Some(false)`) of the test cases of
+    /// this package. `None`: it depends on their targets or names.
     pub fn matches_package(&self, package: &str) -> Option<bool> {
-        self.expression.evaluate(&Known {
+        self.expression.evaluate(&KnownParts {
             package,
             target: None,
             name: None,

@@ -1,12 +1,12 @@
-//! What holds for every pattern, against a reference too simple to be wrong.
+//! Property tests of patterns, against a simple reference implementation.
 
-use super::expression::{Expression, Selector};
+use super::expression::{Expression, SelectorTerm};
 use super::matcher::Matcher;
 use super::target::TargetGroup;
-use super::{Pattern, Subject, TargetKind};
+use super::{Pattern, TargetKind, TestCaseName};
 use proptest::prelude::*;
 
-/// A pattern, as the documentation describes it.
+/// A pattern of the reference implementation.
 #[derive(Clone, Debug)]
 enum Reference {
     Leaf(Leaf),
@@ -19,7 +19,7 @@ enum Reference {
 #[derive(Clone, Copy, Debug)]
 struct Leaf {
     text: &'static str,
-    meaning: fn(&Subject<'_>) -> bool,
+    meaning: fn(&TestCaseName<'_>) -> bool,
 }
 
 const LEAVES: &[Leaf] = &[
@@ -46,7 +46,7 @@ const LEAVES: &[Leaf] = &[
     leaf("n.matches(^(a|b)$)", |s| s.name == "a" || s.name == "b"),
 ];
 
-const fn leaf(text: &'static str, meaning: fn(&Subject<'_>) -> bool) -> Leaf {
+const fn leaf(text: &'static str, meaning: fn(&TestCaseName<'_>) -> bool) -> Leaf {
     Leaf { text, meaning }
 }
 
@@ -61,11 +61,11 @@ const KINDS: [TargetKind; 6] = [
 
 const NAMES: [&str; 3] = ["a", "b", "ab"];
 
-fn subjects() -> impl Iterator<Item = Subject<'static>> {
+fn test_cases() -> impl Iterator<Item = TestCaseName<'static>> {
     NAMES.into_iter().flat_map(|package| {
         KINDS.into_iter().flat_map(move |kind| {
             NAMES.into_iter().flat_map(move |target| {
-                NAMES.into_iter().map(move |name| Subject {
+                NAMES.into_iter().map(move |name| TestCaseName {
                     package,
                     kind,
                     target,
@@ -77,13 +77,13 @@ fn subjects() -> impl Iterator<Item = Subject<'static>> {
 }
 
 impl Reference {
-    fn matches(&self, subject: &Subject<'_>) -> bool {
+    fn matches(&self, case: &TestCaseName<'_>) -> bool {
         match self {
-            Self::Leaf(leaf) => (leaf.meaning)(subject),
-            Self::Not(inner) => !inner.matches(subject),
-            Self::And(left, right) => left.matches(subject) && right.matches(subject),
-            Self::Minus(left, right) => left.matches(subject) && !right.matches(subject),
-            Self::Or(left, right) => left.matches(subject) || right.matches(subject),
+            Self::Leaf(leaf) => (leaf.meaning)(case),
+            Self::Not(inner) => !inner.matches(case),
+            Self::And(left, right) => left.matches(case) && right.matches(case),
+            Self::Minus(left, right) => left.matches(case) && !right.matches(case),
+            Self::Or(left, right) => left.matches(case) || right.matches(case),
         }
     }
 
@@ -98,12 +98,11 @@ impl Reference {
         }
     }
 
-    /// With those parentheses only without which it would mean something else,
-    /// and operators in words.
+    /// With only the necessary parentheses, and operators in words.
     fn with_few_parentheses(&self) -> String {
         let side = |part: &Self, least| {
             let text = part.with_few_parentheses();
-            if part.tightness() < least {
+            if part.precedence() < least {
                 format!("({text})")
             } else {
                 text
@@ -118,7 +117,7 @@ impl Reference {
         }
     }
 
-    fn tightness(&self) -> u8 {
+    fn precedence(&self) -> u8 {
         match self {
             Self::Or(..) => 0,
             Self::And(..) | Self::Minus(..) => 1,
@@ -145,8 +144,8 @@ fn reference() -> impl Strategy<Value = Reference> {
     })
 }
 
-/// Text made of the language's own pieces: mostly wrong, but not at once.
-fn soup() -> impl Strategy<Value = String> {
+/// Text of the language's tokens in any order. Most such texts have an error, but not at the start.
+fn any_tokens() -> impl Strategy<Value = String> {
     let pieces = &[
         "(",
         ")",
@@ -213,16 +212,16 @@ fn print(expression: &Expression) -> String {
     }
 }
 
-fn print_selector(selector: &Selector) -> String {
+fn print_selector(selector: &SelectorTerm) -> String {
     let group = |group: TargetGroup| format!("{group:?}").to_lowercase();
     match selector {
-        Selector::Constant(value) => value.to_string(),
-        Selector::Target(target) => group(*target),
-        Selector::TargetName(target, matcher) => {
+        SelectorTerm::Constant(value) => value.to_string(),
+        SelectorTerm::Target(target) => group(*target),
+        SelectorTerm::TargetName(target, matcher) => {
             format!("{}.{}", group(*target), print_matcher(matcher))
         }
-        Selector::Package(matcher) => format!("package.{}", print_matcher(matcher)),
-        Selector::Name(matcher) => format!("name.{}", print_matcher(matcher)),
+        SelectorTerm::Package(matcher) => format!("package.{}", print_matcher(matcher)),
+        SelectorTerm::Name(matcher) => format!("name.{}", print_matcher(matcher)),
     }
 }
 
@@ -235,7 +234,7 @@ fn print_matcher(matcher: &Matcher) -> String {
         Matcher::Matches(regex) => ("matches", regex.as_str()),
         Matcher::Globs(glob) => ("globs", glob.text.as_str()),
     };
-    // No leaf and no soup needs both pairs.
+    // No argument in these tests needs both kinds of delimiters.
     let balances = {
         let mut depth = 0;
         argument.chars().all(|character| {
@@ -250,20 +249,20 @@ fn print_matcher(matcher: &Matcher) -> String {
     }
 }
 
-/// Checks a parsed pattern as far as that is possible without a reference.
+/// Checks that the decisions about test case, binary and package agree.
 fn check_consistency(pattern: &Pattern) -> Result<(), TestCaseError> {
-    for subject in subjects() {
-        let full = pattern.matches(&subject);
-        let Subject {
+    for case in test_cases() {
+        let full = pattern.matches(&case);
+        let TestCaseName {
             package,
             kind,
             target,
             ..
-        } = subject;
+        } = case;
         let of_binary = pattern.matches_binary(package, kind, target);
         let of_package = pattern.matches_package(package);
         prop_assert!(of_binary.is_none_or(|value| value == full));
-        // What is decided early stays decided.
+        // A decision about a package is the decision about its binaries.
         prop_assert!(of_package.is_none() || of_package == of_binary);
     }
     Ok(())
@@ -279,7 +278,7 @@ proptest! {
     }
 
     #[test]
-    fn parsing_pieces_of_the_language_never_panics(text in soup()) {
+    fn parsing_any_tokens_never_panics(text in any_tokens()) {
         match text.parse::<Pattern>() {
             Ok(pattern) => check_consistency(&pattern)?,
             Err(error) => {
@@ -310,7 +309,7 @@ proptest! {
     fn an_escaped_glob_matches_its_own_text_only(text in "[^/]{0,8}", other in "[^/]{0,8}") {
         let escaped: String = text.chars().flat_map(|character| ['\\', character]).collect();
         let pattern: Pattern = format!("name.globs/{escaped}/").parse()?;
-        let matches = |name| pattern.matches(&Subject {
+        let matches = |name| pattern.matches(&TestCaseName {
             package: "",
             kind: TargetKind::Test,
             target: "",
@@ -321,14 +320,14 @@ proptest! {
     }
 
     #[test]
-    fn patterns_mean_what_the_reference_means(reference in reference()) {
+    fn patterns_agree_with_the_reference(reference in reference()) {
         for text in [reference.with_all_parentheses(), reference.with_few_parentheses()] {
             let pattern: Pattern = text.parse()?;
-            for subject in subjects() {
+            for case in test_cases() {
                 prop_assert_eq!(
-                    pattern.matches(&subject),
-                    reference.matches(&subject),
-                    "{} {:?}", text, subject
+                    pattern.matches(&case),
+                    reference.matches(&case),
+                    "{} {:?}", text, case
                 );
             }
         }
@@ -337,14 +336,14 @@ proptest! {
     #[test]
     fn partial_evaluation_agrees_with_the_reference(reference in reference()) {
         let pattern: Pattern = reference.with_few_parentheses().parse()?;
-        for subject in subjects() {
-            let Subject { package, kind, target, .. } = subject;
-            let expected = reference.matches(&subject);
+        for case in test_cases() {
+            let TestCaseName { package, kind, target, .. } = case;
+            let expected = reference.matches(&case);
             if let Some(value) = pattern.matches_package(package) {
-                prop_assert_eq!(value, expected, "{} {:?}", pattern, subject);
+                prop_assert_eq!(value, expected, "{} {:?}", pattern, case);
             }
             if let Some(value) = pattern.matches_binary(package, kind, target) {
-                prop_assert_eq!(value, expected, "{} {:?}", pattern, subject);
+                prop_assert_eq!(value, expected, "{} {:?}", pattern, case);
             }
         }
     }
@@ -355,8 +354,8 @@ proptest! {
         let printed = print(pattern.expression());
         let again: Pattern = printed.parse()?;
         prop_assert_eq!(print(again.expression()), printed);
-        for subject in subjects() {
-            prop_assert_eq!(again.matches(&subject), pattern.matches(&subject));
+        for case in test_cases() {
+            prop_assert_eq!(again.matches(&case), pattern.matches(&case));
         }
     }
 }

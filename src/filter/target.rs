@@ -1,8 +1,8 @@
-//! The kinds of targets that test cases live in.
+//! The kinds of targets that have test cases.
 
 use std::fmt;
 
-/// What kind of target a test case lives in, in Cargo's terms.
+/// The kind of a test case's target, in Cargo's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TargetKind {
     /// A library, of any crate type but `proc-macro`.
@@ -34,7 +34,7 @@ impl fmt::Display for TargetKind {
     }
 }
 
-/// The kinds of targets that one word of the pattern language stands for.
+/// The kinds of targets that one word of the pattern language means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TargetGroup {
     /// Libraries of every crate type, procedural macros included.

@@ -2,15 +2,15 @@
 
 use super::ImageSettings;
 use crate::config::command_line::{given, switch, value};
-use crate::config::{ConfigError, Directory, Surroundings, Values};
+use crate::config::{ConfigError, DirectoryPath, ProcessEnvironment, Values};
 use std::ffi::OsStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct ImageArguments {
     /// Where downloaded container images are kept (default: maelstrom/containers in the user's
     /// cache directory)
-    #[arg(long, value_name = "DIR", value_parser = value::<Directory>, hide_short_help = true)]
-    pub container_image_depot_root: Option<Directory>,
+    #[arg(long, value_name = "DIR", value_parser = value::<DirectoryPath>, hide_short_help = true)]
+    pub container_image_depot_root: Option<DirectoryPath>,
 
     /// Download container images also from registries with TLS certificates that nobody
     /// vouches for
@@ -23,7 +23,7 @@ impl ImageArguments {
     pub fn decide(
         self,
         values: &mut Values<'_>,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<ImageSettings, ConfigError> {
         let depot = values.take(
             "container-image-depot-root",
@@ -31,7 +31,7 @@ impl ImageArguments {
                 "--container-image-depot-root",
                 self.container_image_depot_root,
             ),
-            Directory(surroundings.user_cache().join("containers")),
+            DirectoryPath(environment.user_cache().join("containers")),
         )?;
         let accept = values.take(
             "accept-invalid-remote-container-tls-certs",
@@ -42,10 +42,10 @@ impl ImageArguments {
             ),
             false,
         )?;
-        let variable = |name: &str| surroundings.variable(name).map(OsStr::to_owned);
+        let variable = |name: &str| environment.variable(name).map(OsStr::to_owned);
         Ok(ImageSettings {
             accept_invalid_certificates: accept.value,
-            ..ImageSettings::new(depot.value.0, variable)
+            ..ImageSettings::new(depot.value.into_path(), variable)
         })
     }
 }

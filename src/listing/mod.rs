@@ -1,10 +1,10 @@
-//! What test cases a test binary has: understanding its own list of them, and
-//! keeping that list for as long as the binary stays the same.
+//! The test cases of a test binary: parsing the list that the binary prints, and encoding it for
+//! the cache.
 //!
-//! Knows nothing of how the binary is run.
+//! Does not run the binary, and does no I/O.
 
 mod cache;
 mod parse;
 
 pub use cache::{decode, encode};
-pub use parse::{Listed, Listing, ListingError, merge, parse};
+pub use parse::{ListedTest, ListingError, TestListing, merge, parse};

@@ -1,29 +1,29 @@
-//! The output of `--list --format terse`.
+//! Parsing the output of `--list --format terse`.
 
 use std::{collections::HashSet, fmt};
 use thiserror::Error;
 
-/// How much of a binary's output an error shows.
+/// The limits of the output that an error shows.
 const SHOWN_LINES: usize = 20;
 const SHOWN_BYTES: usize = 4096;
 
-/// A test case as its binary lists it.
+/// A test case in the list of its binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedTest {
     pub name: String,
     pub ignored: bool,
 }
 
-/// All that is in a test binary.
+/// The test cases of a test binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Listing {
-    /// It lists test cases, which are run one by one.
-    Cases(Vec<Listed>),
-    /// It does not, and is run whole.
+pub enum TestListing {
+    /// The binary lists test cases. Each is run on its own.
+    Cases(Vec<ListedTest>),
+    /// The binary lists nothing. It is run as a whole.
     Whole,
 }
 
-/// Why an output is no list of test cases.
+/// The error of an output that is no list of test cases.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ListingError {
     #[error("line {number} of the list of tests is not `NAME: test`: {line:?}{output}")]
@@ -40,7 +40,7 @@ pub enum ListingError {
     },
 }
 
-/// The beginning of an output, for people.
+/// The start of an output, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Excerpt(String);
 
@@ -50,9 +50,9 @@ impl fmt::Display for Excerpt {
     }
 }
 
-/// The names of the test cases in one `--list --format terse` output: everything before
-/// the final `: test` or `: benchmark` of each line. Empty lines carry nothing; any other
-/// line is an error, for a test that is not seen must not count as passed.
+/// The names of the test cases in an output of `--list --format terse`: the text before the final
+/// `: test` or `: benchmark` of each line. Empty lines are skipped. Any other line is an error,
+/// because ignoring it could omit a test.
 pub fn parse(stdout: &[u8]) -> Result<Vec<String>, ListingError> {
     stdout
         .split(|byte| *byte == b'\n')
@@ -91,16 +91,16 @@ impl Excerpt {
     }
 }
 
-/// The one list of a binary's plain list, which has all, and the one it gives with
-/// `--ignored`. A name that only the second has is ignored as well; a name that comes
-/// twice is one test, for it cannot be run but by name.
-pub fn merge(all: &[String], ignored: &[String]) -> Vec<Listed> {
+/// Merges the list of all test cases and the list with `--ignored`. A name in the second list is
+/// ignored, even if the first list lacks it. A repeated name is one test case, because test cases
+/// are run by name.
+pub fn merge(all: &[String], ignored: &[String]) -> Vec<ListedTest> {
     let is_ignored: HashSet<&str> = ignored.iter().map(String::as_str).collect();
     let mut seen = HashSet::new();
     all.iter()
         .chain(ignored)
         .filter(|name| seen.insert(name.as_str()))
-        .map(|name| Listed {
+        .map(|name| ListedTest {
             name: name.clone(),
             ignored: is_ignored.contains(name.as_str()),
         })
@@ -113,7 +113,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_everything_before_the_final_kind() {
+    fn a_name_is_the_text_before_the_final_kind() {
         let output =
             b"a::b: test\nbench me: benchmark\nsrc/lib.rs - f (line 3): test\nx: test: test\n";
         assert_eq!(
@@ -123,18 +123,18 @@ mod tests {
     }
 
     #[test]
-    fn no_output_is_no_tests() {
+    fn an_empty_output_lists_no_tests() {
         assert_eq!(parse(b"").unwrap(), Vec::<String>::new());
         assert_eq!(parse(b"\n\n").unwrap(), Vec::<String>::new());
     }
 
     #[test]
-    fn the_last_line_need_not_end() {
+    fn the_last_line_may_lack_a_line_break() {
         assert_eq!(parse(b"a: test").unwrap(), ["a"]);
     }
 
     #[test]
-    fn any_other_line_is_an_error_that_shows_it_and_the_output() {
+    fn any_other_line_is_an_error_with_the_line_and_the_output() {
         for bad in [
             "hello",
             "a: tests",
@@ -191,7 +191,7 @@ mod tests {
         }
 
         #[test]
-        fn what_libtest_prints_is_understood(
+        fn the_format_of_libtest_is_parsed(
             tests in proptest::collection::vec(("[^\\n\\r]*[^\\s]", any::<bool>()), 0..20)
         ) {
             let mut output = String::new();

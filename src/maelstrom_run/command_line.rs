@@ -2,8 +2,9 @@
 
 use crate::config::command_line::{given, text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, CommandLineError, ConfigFile, Directory, EscapeCharacter,
-    LogLevel, Program, SharedArguments, Slots, Surroundings, Values,
+    BatchTarget, ByteSize, CacheResults, CommandLineError, ConfigFile, DirectoryPath,
+    EscapeCharacter, LogLevel, ProcessEnvironment, ProgramNames, SharedArguments, SlotCount,
+    Values,
 };
 use crate::executor::remote::{ClusterArguments, RemoteSettings};
 use crate::image::{ImageArguments, ImageSettings};
@@ -12,7 +13,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-const PROGRAM: Program = Program {
+const PROGRAM: ProgramNames = ProgramNames {
     name: "maelstrom-run",
     directory: "run",
     prefix: "MAELSTROM_RUN_",
@@ -66,12 +67,12 @@ struct Arguments {
     escape_char: Option<EscapeCharacter>,
 
     /// How many jobs run at once (default: available processors)
-    #[arg(short = 'j', long, value_name = "N", value_parser = value::<Slots>)]
-    slots: Option<Slots>,
+    #[arg(short = 'j', long, value_name = "N", value_parser = value::<SlotCount>)]
+    slots: Option<SlotCount>,
 
     /// Where layers are kept (default: maelstrom/run in the user's cache directory)
-    #[arg(long, value_name = "DIR", value_parser = value::<Directory>)]
-    cache_root: Option<Directory>,
+    #[arg(long, value_name = "DIR", value_parser = value::<DirectoryPath>)]
+    cache_root: Option<DirectoryPath>,
 
     /// How large the cache may get (default: 10 GiB)
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
@@ -150,13 +151,13 @@ pub enum JobAction {
 impl JobOptions {
     /// As this process was called.
     pub fn of_process() -> Result<Self, CommandLineError> {
-        Self::parse(std::env::args_os(), &Surroundings::of_process())
+        Self::parse(std::env::args_os(), &ProcessEnvironment::of_process())
     }
 
     /// Reads a command line, the program's name included.
     pub fn parse(
         words: impl IntoIterator<Item = OsString>,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let arguments = Arguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
         if !(arguments.program.is_empty() || arguments.one || arguments.tty) {
@@ -172,16 +173,16 @@ impl JobOptions {
             return Err(CommandLineError::Usage(error));
         }
         let file = ConfigFile::from_option(arguments.shared.config_file);
-        let mut values = Values::read(&PROGRAM, surroundings, &file)?;
+        let mut values = Values::read(&PROGRAM, environment, &file)?;
         let slots = values.take(
             "slots",
             given("--slots", arguments.slots),
-            Slots(surroundings.cpus),
+            SlotCount(environment.cpus),
         )?;
         let cache_root = values.take(
             "cache-root",
             given("--cache-root", arguments.cache_root),
-            Directory(surroundings.user_cache().join("run")),
+            DirectoryPath(environment.user_cache().join("run")),
         )?;
         let cache_size = values.take(
             "cache-size",
@@ -193,7 +194,7 @@ impl JobOptions {
             given("--cache-results", arguments.cache_results),
             CacheResults::Off,
         )?;
-        let images = arguments.images.decide(&mut values, surroundings)?;
+        let images = arguments.images.decide(&mut values, environment)?;
         let remote = arguments.cluster.decide(&mut values, &slots)?;
         let batch_target = values.take(
             "batch-target",
@@ -229,13 +230,13 @@ impl JobOptions {
             action,
             file: arguments.file.filter(|file| file.as_os_str() != "-"),
             add_programs: arguments.add_programs,
-            slots: slots.value.0.get() as usize,
-            cache_root: cache_root.value.0,
-            cache_size: cache_size.value.0,
+            slots: slots.value.get(),
+            cache_root: cache_root.value.into_path(),
+            cache_size: cache_size.value.bytes(),
             cache_results: cache_results.value,
             images,
             remote,
-            batch_target: batch_target.value.0,
+            batch_target: batch_target.value.duration(),
             log_level: log_level.value,
         })
     }

@@ -12,7 +12,7 @@ use crate::report::DownloadLine;
 use crate::schedule::{Held, Queue, Rank, batches};
 use crate::session::{Client, executable, priority};
 use crate::spec::{
-    ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, read_job,
+    ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, JsonPiece, SpecText, read_job,
 };
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -41,7 +41,7 @@ pub struct Conductor {
     name: String,
     /// Those that the input defined.
     named: Containers,
-    notes: Deprecations,
+    deprecations: Deprecations,
     notes_told: usize,
     prepared: HashMap<ContainerSpec, Group>,
     preparing: JoinSet<(ContainerSpec, Prepared)>,
@@ -70,7 +70,7 @@ impl Conductor {
             name,
             batch_target,
             named: Containers::new(),
-            notes: Deprecations::default(),
+            deprecations: Deprecations::default(),
             notes_told: 0,
             prepared: HashMap::new(),
             preparing: JoinSet::new(),
@@ -271,7 +271,7 @@ impl Conductor {
     }
 
     /// Takes what was read; false if nothing after it can be made sense of.
-    fn take(&mut self, piece: &Piece) -> bool {
+    fn take(&mut self, piece: &JsonPiece) -> bool {
         match self.read(piece) {
             Ok(JobDocument::Job(job)) => self.prepare(*job),
             Ok(JobDocument::Containers) => {}
@@ -283,19 +283,19 @@ impl Conductor {
         true
     }
 
-    fn read(&mut self, piece: &Piece) -> Result<JobDocument, JobsError> {
-        let source = Source {
+    fn read(&mut self, piece: &JsonPiece) -> Result<JobDocument, JobsError> {
+        let source = SpecText {
             name: &self.name,
             text: &piece.text,
         };
         let document = piece
             .parse()
-            .and_then(|node| read_job(&node, &mut self.named, &mut self.notes));
-        for (span, deprecated) in self.notes.iter().skip(self.notes_told) {
+            .and_then(|node| read_job(&node, &mut self.named, &mut self.deprecations));
+        for (span, deprecated) in self.deprecations.iter().skip(self.notes_told) {
             let warning = source.explain_from(piece.start, span, &deprecated);
             to_stderr(format_args!("warning: {warning}"));
         }
-        self.notes_told = self.notes.iter().count();
+        self.notes_told = self.deprecations.iter().count();
         document.map_err(|mistake| {
             let explanation = source.explain_from(piece.start, &mistake.span, &mistake.problem);
             JobsError::Specification(explanation)

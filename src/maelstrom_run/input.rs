@@ -1,7 +1,7 @@
 //! Reading job specs from a stream, on a thread of its own: it may come slowly.
 
 use super::JobsError;
-use crate::spec::{JsonStream, Piece};
+use crate::spec::{JsonPiece, JsonStream};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,7 +16,7 @@ const CHUNK: usize = 64 * 1024;
 /// The objects of a stream, each as soon as it is complete.
 pub struct Input {
     name: String,
-    pieces: mpsc::Receiver<io::Result<Piece>>,
+    pieces: mpsc::Receiver<io::Result<JsonPiece>>,
 }
 
 impl Input {
@@ -43,7 +43,7 @@ impl Input {
     }
 
     /// The next object; `None` at the end. May be cancelled and called again.
-    pub async fn next(&mut self) -> Result<Option<Piece>, JobsError> {
+    pub async fn next(&mut self) -> Result<Option<JsonPiece>, JobsError> {
         let next = self.pieces.recv().await.transpose();
         next.map_err(|source| JobsError::Read {
             path: (&self.name).into(),
@@ -53,7 +53,7 @@ impl Input {
 }
 
 /// Reads to the end, or until nobody listens any more.
-fn read(mut reader: Box<dyn Read + Send>, pieces: &mpsc::Sender<io::Result<Piece>>) {
+fn read(mut reader: Box<dyn Read + Send>, pieces: &mpsc::Sender<io::Result<JsonPiece>>) {
     let mut stream = JsonStream::default();
     let mut chunk = vec![0; CHUNK];
     loop {

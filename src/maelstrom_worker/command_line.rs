@@ -2,7 +2,8 @@
 
 use crate::config::command_line::{given, value};
 use crate::config::{
-    ByteSize, ConfigFile, Directory, List, LogLevel, Program, Property, Slots, Surroundings, Values,
+    ByteSize, ConfigFile, DirectoryPath, List, LogLevel, ProcessEnvironment, ProgramNames,
+    Property, SlotCount, Values,
 };
 use crate::config::{CommandLineError, SharedArguments};
 use crate::engine::{EngineSettings, RemoteArguments};
@@ -10,7 +11,7 @@ use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-const PROGRAM: Program = Program {
+const PROGRAM: ProgramNames = ProgramNames {
     name: "maelstrom-worker",
     directory: "worker",
     prefix: "MAELSTROM_WORKER_",
@@ -34,8 +35,8 @@ struct Arguments {
     remote: RemoteArguments,
 
     /// How many actions run at once (default: available processors)
-    #[arg(short = 'j', long, value_name = "N", value_parser = value::<Slots>)]
-    slots: Option<Slots>,
+    #[arg(short = 'j', long, value_name = "N", value_parser = value::<SlotCount>)]
+    slots: Option<SlotCount>,
 
     /// What the engine is told of this machine, for actions that want such a one; beside
     /// `OSFamily` and `ISA`, which it is told anyway
@@ -44,8 +45,8 @@ struct Arguments {
 
     /// Where inputs are kept and actions run; for one worker alone (default: maelstrom/worker
     /// in the user's cache directory)
-    #[arg(long, value_name = "DIR", value_parser = value::<Directory>)]
-    cache_root: Option<Directory>,
+    #[arg(long, value_name = "DIR", value_parser = value::<DirectoryPath>)]
+    cache_root: Option<DirectoryPath>,
 
     /// How much is kept of inputs (default: 10 GiB)
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
@@ -82,22 +83,22 @@ pub enum WorkerAction {
 impl WorkerOptions {
     /// As this process was called.
     pub fn of_process() -> Result<Self, CommandLineError> {
-        Self::parse(std::env::args_os(), &Surroundings::of_process())
+        Self::parse(std::env::args_os(), &ProcessEnvironment::of_process())
     }
 
     /// Reads a command line, the program's name included.
     pub fn parse(
         words: impl IntoIterator<Item = OsString>,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let arguments = Arguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
         let file = ConfigFile::from_option(arguments.shared.config_file);
-        let mut values = Values::read(&PROGRAM, surroundings, &file)?;
+        let mut values = Values::read(&PROGRAM, environment, &file)?;
         let engine = arguments.remote.decide(&mut values)?;
         let slots = values.take(
             "slots",
             given("--slots", arguments.slots),
-            Slots(surroundings.cpus),
+            SlotCount(environment.cpus),
         )?;
         let properties = values.take(
             "property",
@@ -107,7 +108,7 @@ impl WorkerOptions {
         let cache_root = values.take(
             "cache-root",
             given("--cache-root", arguments.cache_root),
-            Directory(surroundings.user_cache().join("worker")),
+            DirectoryPath(environment.user_cache().join("worker")),
         )?;
         let cache_size = values.take(
             "cache-size",
@@ -127,10 +128,10 @@ impl WorkerOptions {
         };
         Ok(Self {
             action,
-            slots: slots.value.0.get() as usize,
-            properties: properties.value.0,
-            cache_root: cache_root.value.0,
-            cache_size: cache_size.value.0,
+            slots: slots.value.get(),
+            properties: properties.value.into_items(),
+            cache_root: cache_root.value.into_path(),
+            cache_size: cache_size.value.bytes(),
             log_level: log_level.value,
         })
     }
@@ -155,14 +156,14 @@ mod tests {
     ) -> Result<WorkerOptions, CommandLineError> {
         let none = [("XDG_CONFIG_DIRS", "/nonexistent"), ("HOME", "/home/me")];
         let variables = none.iter().chain(variables);
-        let surroundings = Surroundings {
+        let environment = ProcessEnvironment {
             variables: variables
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
             cpus: NonZeroU32::new(3).unwrap(),
         };
         let words = ["maelstrom-worker"].iter().chain(words).map(Into::into);
-        WorkerOptions::parse(words, &surroundings)
+        WorkerOptions::parse(words, &environment)
     }
 
     #[test]

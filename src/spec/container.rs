@@ -1,18 +1,18 @@
-//! The container half of a job spec.
+//! A container: layers, mounts, network, user and environment of a job.
 
 use super::{ImageUse, escape_placeholders};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
-/// A container in full: nothing left to inherit.
+/// A container in full, with all that it inherits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ContainerSpec {
-    /// What it starts from, below everything else.
+    /// The image below the layers and the environment.
     pub image: Option<ImageUse>,
     pub environment: Vec<EnvironmentElement>,
-    /// Bottom first: later layers win.
+    /// Bottom first: a later layer covers the files of those before it.
     pub layers: Vec<LayerSpec>,
-    /// In the order they are made.
+    /// In the order of mounting.
     pub mounts: Vec<Mount>,
     pub network: Network,
     pub root_overlay: RootOverlay,
@@ -20,7 +20,7 @@ pub struct ContainerSpec {
     pub working_directory: Option<Utf8PathBuf>,
     pub user: u32,
     pub group: u32,
-    /// Whether a tiny init is pid 1 instead of the program.
+    /// Whether a small init process is PID 1 instead of the program.
     pub init: bool,
     pub hostname: String,
 }
@@ -44,7 +44,7 @@ impl Default for ContainerSpec {
 }
 
 impl ContainerSpec {
-    /// The same container with one more variable, whose value is taken as it is.
+    /// The same container with one more variable. References in `value` are not expanded.
     #[must_use]
     pub fn with_variable(mut self, name: &str, value: &str) -> Self {
         let vars = BTreeMap::from([(name.to_owned(), super::environment::escape(value))]);
@@ -54,8 +54,8 @@ impl ContainerSpec {
     }
 }
 
-/// One step in computing a job's environment: the variables are expanded
-/// against the map so far, then merged into it or put in its place.
+/// One step in computing a job's environment: the variables are expanded with the result of the
+/// steps before, then merged into it, or they replace it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct EnvironmentElement {
     pub vars: BTreeMap<String, String>,
@@ -63,7 +63,7 @@ pub struct EnvironmentElement {
     pub extend: bool,
 }
 
-/// What network a job sees.
+/// The network of a job.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Network {
     /// A network namespace without even a loopback interface.
@@ -71,19 +71,19 @@ pub enum Network {
     Disabled,
     /// A network namespace with a loopback interface.
     Loopback,
-    /// The client's own network; makes the job local-only.
+    /// The client's own network. The job is local-only.
     Local,
 }
 
-/// What happens when a job writes to its root file system.
+/// What becomes of a job's writes to its root file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RootOverlay {
     /// The root is read-only.
     #[default]
     None,
-    /// Writable; changes are thrown away.
+    /// Writable. Changes are discarded.
     Tmp,
-    /// Writable; changes are kept in `upper`. Makes the job local-only.
+    /// Writable. Changes are kept in `upper`, and overlayfs uses `work`. The job is local-only.
     Local {
         upper: Utf8PathBuf,
         work: Utf8PathBuf,
@@ -97,7 +97,7 @@ pub enum Device {
     Fuse,
     Null,
     Random,
-    /// A fresh tmpfs at `/dev/shm`, never the host's.
+    /// A new tmpfs at `/dev/shm`, not the host's.
     Shm,
     Tty,
     Urandom,
@@ -131,10 +131,10 @@ impl Device {
     }
 }
 
-/// A file system to mount over a path that the layers provide.
+/// A file system to mount on a path that the layers provide.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mount {
-    /// A directory or file of the host. Makes the job local-only.
+    /// A directory or file of the host. The job is local-only.
     Bind {
         mount_point: Utf8PathBuf,
         local_path: Utf8PathBuf,
@@ -161,7 +161,7 @@ pub enum Mount {
 }
 
 impl Mount {
-    /// The same mount, where paths are written with placeholders.
+    /// The mount with its paths escaped, for a format in which paths can hold placeholders.
     #[must_use]
     pub fn escaped(mut self) -> Self {
         if let Self::Bind { local_path, .. } = &mut self {
@@ -173,7 +173,7 @@ impl Mount {
         self
     }
 
-    /// Where it is made; devices have places of their own.
+    /// `None` for devices, which are mounted below `/dev`.
     pub fn mount_point_mut(&mut self) -> Option<&mut Utf8PathBuf> {
         match self {
             Self::Devices { .. } => None,
@@ -187,10 +187,10 @@ impl Mount {
     }
 }
 
-/// Where the files of one layer come from.
+/// The origin of one layer's files.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum LayerSpec {
-    /// A tar file, perhaps compressed (`.gz`, `.zst`).
+    /// A tar file, plain or compressed (`.gz`, `.zst`).
     Tar {
         tar: Utf8PathBuf,
     },
@@ -204,39 +204,39 @@ pub enum LayerSpec {
         paths: Vec<Utf8PathBuf>,
         prefix: PrefixOptions,
     },
-    /// Empty files, or directories where the path ends in `/`; brace-expanded.
+    /// Empty files, and directories for paths that end in `/`. Braces are expanded.
     Stubs {
         stubs: Vec<String>,
     },
     Symlinks {
         symlinks: Vec<SymlinkSpec>,
     },
-    /// The library closure and loader of ELF files, not the files themselves.
+    /// The loader and all shared libraries of ELF files, without the files themselves.
     SharedLibraryDependencies {
         binaries: Vec<Utf8PathBuf>,
         prefix: PrefixOptions,
     },
-    /// Files with their text.
+    /// Text files: paths and contents.
     Files {
         files: BTreeMap<Utf8PathBuf, String>,
     },
-    /// Programs found on the client's `PATH`, with interpreter and libraries.
+    /// Programs on the client's `PATH`, with their interpreters and libraries.
     Programs {
         programs: Vec<String>,
     },
-    /// What version control tracks or does not ignore below a directory.
+    /// The files below a directory that Git tracks or does not ignore.
     Source {
         source: Utf8PathBuf,
     },
-    /// The workspace's source, as far as it is meant for the test. No file can ask for it; the
-    /// default container has it.
+    /// The source files of the workspace that the test may read. Only the default container has
+    /// this layer; it has no spelling in a file.
     TestSource,
-    /// What a command changes in the layers below it.
+    /// The changes of a command to the layers below it.
     Command(CommandSpec),
 }
 
-/// A command that makes a layer. It runs as user 0, with the layers below it as a
-/// writable root.
+/// A command whose changes are a layer. It runs as user 0, with the layers below as its writable
+/// root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CommandSpec {
     pub command: CommandLine,
@@ -247,7 +247,7 @@ pub struct CommandSpec {
     pub working_directory: Option<Utf8PathBuf>,
 }
 
-/// What a command is.
+/// The program and arguments of a command.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CommandLine {
     /// Text for `/bin/sh -c`.
@@ -262,7 +262,7 @@ pub struct SymlinkSpec {
     pub target: Utf8PathBuf,
 }
 
-/// How host paths become paths in a layer; in order of effect.
+/// How host paths become paths in a layer. The options apply in the order of the fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct PrefixOptions {
     pub follow_symlinks: bool,

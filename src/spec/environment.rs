@@ -1,18 +1,16 @@
 //! Computing a job's environment variables.
 //!
-//! A value may refer to variables: `$env{X}` is the client's, `$prev{X}` the
-//! job's own as computed so far; `:-` before the closing brace gives a default,
-//! taken as it stands. A `$` that does not start such a reference is a plain
-//! one. Where a reference's text itself is wanted, the `$` is doubled: of a run
-//! of `$` before `env{` or `prev{`, each pair means one plain `$`, and one that
-//! is left over starts the reference.
+//! A value may refer to variables: `$env{X}` is the client's variable `X`, `$prev{X}` is `X` as
+//! the steps before computed it. `$env{X:-D}` has the default `D`, which is plain text. A `$` that
+//! does not start such a reference is a plain `$`. In a run of `$` before `env{` or `prev{`, each
+//! pair is one plain `$`, and an odd `$` at the end starts the reference.
 
 use super::EnvironmentElement;
 use std::collections::BTreeMap;
 use std::fmt;
 use thiserror::Error;
 
-/// Why an environment cannot be computed.
+/// An error in computing an environment.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum EnvironmentError {
     #[error(
@@ -34,7 +32,7 @@ pub enum EnvironmentError {
     },
 }
 
-/// Why a value with references cannot be understood.
+/// An error in the references of a value.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum TemplateError {
     #[error("`{scope}{{` has no closing `}}`; for the plain text write `${scope}{{`")]
@@ -45,7 +43,7 @@ pub enum TemplateError {
     ReferenceInDefault { scope: Scope, name: String },
 }
 
-/// Whose variable a reference means.
+/// The environment that a reference looks up its variable in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
     Client,
@@ -77,8 +75,12 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Computes an environment from `initial` by merging in, or replacing it by,
-/// each element in turn. `client` looks up the client's variables.
+/// Computes an environment: each element in turn is merged into the result so far, or replaces
+/// it. The first result is `initial`; `client` looks up the client's variables.
+///
+/// # Errors
+///
+/// A reference is malformed, or its variable does not exist and it has no default.
 pub fn expand(
     elements: &[EnvironmentElement],
     initial: BTreeMap<String, String>,
@@ -100,7 +102,7 @@ pub fn expand(
     })
 }
 
-/// A value that expands to this text.
+/// A value that expands to `text`.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let mut rest = text;
@@ -117,8 +119,8 @@ pub fn escape(text: &str) -> String {
     escaped
 }
 
-/// Whether a value is well formed, so that only a missing variable can be in
-/// the way of expanding it.
+/// Checks the syntax of a value's references. Expanding a valid value can still fail for a
+/// missing variable.
 pub fn check_template(value: &str) -> Result<(), TemplateError> {
     parse(value).map(drop)
 }

@@ -1,5 +1,4 @@
-//! Images as specifications name them: a transport, and what it means to that. See
-//! containers-transports(5).
+//! References to images: a transport and a location, as in containers-transports(5).
 
 use super::ContainerSpec;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,19 +6,19 @@ use oci_spec::distribution::{ParseError, Reference};
 use std::fmt;
 use std::str::FromStr;
 
-/// An image that a container starts from, and what it takes of that.
+/// An image that a container starts from, and the parts of it that the container uses.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ImageUse {
     pub image: ImageReference,
     /// Whether the image's layers lie below the container's own.
     pub layers: bool,
-    /// Whether the environment starts with the image's variables.
+    /// Whether the environment starts from the image's variables.
     pub environment: bool,
     pub working_directory: WorkingDirectoryUse,
 }
 
 impl ImageUse {
-    /// The use of an image of which nothing is used yet.
+    /// A use of no part of an image.
     pub fn nothing(image: ImageReference) -> Self {
         Self {
             image,
@@ -29,8 +28,8 @@ impl ImageUse {
         }
     }
 
-    /// What `container` uses of the same image; so far that may be nothing.
-    pub(super) fn part_of<'a>(&self, container: &'a mut ContainerSpec) -> &'a mut Self {
+    /// The use that `container` makes of the same image. A container without an image gets one.
+    pub(super) fn of_container<'a>(&self, container: &'a mut ContainerSpec) -> &'a mut Self {
         container
             .image
             .get_or_insert_with(|| Self::nothing(self.image.clone()))
@@ -42,60 +41,60 @@ impl ImageUse {
 pub enum WorkingDirectoryUse {
     No,
     /// If the image has one.
-    IfThere,
-    /// It is an error if the image has none.
+    IfPresent,
+    /// An image without one is an error.
     Required,
 }
 
-/// Where an image is.
+/// The transport and location of an image.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ImageReference {
     /// `docker://NAME[:TAG|@DIGEST]`: in a registry.
     Docker(Reference),
     /// `oci:PATH[:REF]`: a directory in the OCI image layout.
-    Oci(Located),
-    /// `oci-archive:PATH[:REF]`: such a directory in a tar file.
-    OciArchive(Located),
-    /// `docker-archive:PATH[:NAME[:TAG]]`: what `docker save` writes.
-    DockerArchive(Located),
+    Oci(LocalImage),
+    /// `oci-archive:PATH[:REF]`: a tar file of a directory in the OCI image layout.
+    OciArchive(LocalImage),
+    /// `docker-archive:PATH[:NAME[:TAG]]`: a tar file that `docker save` wrote.
+    DockerArchive(LocalImage),
 }
 
-/// A file or directory of this machine, and the image in it.
+/// A local file or directory with images, and the name of one of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Located {
+pub struct LocalImage {
     pub path: Utf8PathBuf,
-    /// `None`: the only one there is.
+    /// `None`: the file or directory has only one image.
     pub image: Option<String>,
 }
 
-/// Why a text names no image.
+/// An error in a reference to an image.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadImageReference {
     #[error(
-        "an image is named by a transport and a place: `docker://NAME`, `oci:PATH`, \
+        "an image reference is a transport and a location: `docker://NAME`, `oci:PATH`, \
          `oci-archive:PATH` or `docker-archive:PATH`"
     )]
     NoTransport,
     #[error(
-        "`{0}` is no transport for images that is known here; use `docker://`, `oci:`, \
-         `oci-archive:` or `docker-archive:`"
+        "unknown image transport `{0}`; use `docker://`, `oci:`, `oci-archive:` or \
+         `docker-archive:`"
     )]
     UnknownTransport(String),
     #[error("`{0}:` needs a path after it")]
     NoPath(&'static str),
     #[error("`docker:` needs two slashes: `docker://{0}`")]
     NoSlashes(String),
-    #[error("`docker://` needs the name of an image after it")]
+    #[error("`docker://` needs an image name after it")]
     NoName,
-    #[error("`{name}` is no name of an image: {problem}")]
+    #[error("`{name}` is not an image name: {problem}")]
     BadName { name: String, problem: &'static str },
 }
 
 impl ImageReference {
-    /// The same, a relative path starting at `directory`.
+    /// The reference with its relative path joined to `directory`.
     #[must_use]
     pub fn below(&self, directory: &Utf8Path) -> Self {
-        let below = |located: &Located| Located {
+        let below = |located: &LocalImage| LocalImage {
             path: directory.join(&located.path),
             image: located.image.clone(),
         };
@@ -128,13 +127,13 @@ impl FromStr for ImageReference {
     }
 }
 
-/// With what Docker adds to a short name: registry, `library/` and `latest`.
+/// Parses a name, and completes a short one like Docker: with registry, `library/` and `latest`.
 fn docker_name(name: &str) -> Result<Reference, BadImageReference> {
     if name.is_empty() {
         return Err(BadImageReference::NoName);
     }
     let whole = name.parse::<Reference>();
-    // What is completed need not be a name: `Me/tools` could start with a registry.
+    // A completed name can be invalid: in `Me/tools`, `Me` could be a registry at first.
     let whole = whole.and_then(|whole| whole.to_string().parse());
     whole.map_err(|error| {
         let problem = match error {
@@ -152,7 +151,7 @@ fn docker_name(name: &str) -> Result<Reference, BadImageReference> {
 }
 
 /// The path ends at the first colon.
-fn located(transport: &'static str, text: &str) -> Result<Located, BadImageReference> {
+fn located(transport: &'static str, text: &str) -> Result<LocalImage, BadImageReference> {
     let (path, image) = match text.split_once(':') {
         Some((path, image)) => (path, Some(image.to_owned())),
         None => (text, None),
@@ -160,7 +159,7 @@ fn located(transport: &'static str, text: &str) -> Result<Located, BadImageRefer
     if path.is_empty() {
         return Err(BadImageReference::NoPath(transport));
     }
-    Ok(Located {
+    Ok(LocalImage {
         path: path.into(),
         image: image.filter(|image| !image.is_empty()),
     })
@@ -188,8 +187,8 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn references_are_a_transport_and_a_place() {
-        let located = |path: &str, image: Option<&str>| Located {
+    fn references_are_a_transport_and_a_location() {
+        let located = |path: &str, image: Option<&str>| LocalImage {
             path: path.into(),
             image: image.map(str::to_owned),
         };
@@ -210,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn names_in_registries_are_completed_as_docker_does() {
+    fn names_in_registries_are_completed_like_docker_does() {
         let digest = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         for (short, whole) in [
             ("debian", "docker.io/library/debian:latest"),
@@ -229,17 +228,17 @@ mod tests {
     }
 
     #[test]
-    fn what_names_no_image_is_told_why() {
+    fn errors_in_references_say_what_is_wrong() {
         for (text, message) in [
-            ("debian", "an image is named by a transport and a place"),
-            ("debian:12", "`debian` is no transport for images"),
+            ("debian", "an image reference is a transport and a location"),
+            ("debian:12", "unknown image transport `debian`"),
             ("docker:debian", "needs two slashes: `docker://debian`"),
-            ("docker://", "needs the name of an image"),
+            ("docker://", "needs an image name"),
             (
                 "docker://Debian",
-                "`Debian` is no name of an image: write `NAME`",
+                "`Debian` is not an image name: write `NAME`",
             ),
-            ("docker://a b", "`a b` is no name of an image"),
+            ("docker://a b", "`a b` is not an image name"),
             ("oci:", "`oci:` needs a path"),
             ("oci-archive::x", "`oci-archive:` needs a path"),
         ] {
@@ -250,7 +249,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_read_is_written_the_same(
+        fn a_reference_survives_display_and_parsing(
             text in "(docker://|oci:|oci-archive:|docker-archive:)[a-z/:@.]{0,20}"
         ) {
             if let Ok(reference) = text.parse::<ImageReference>() {

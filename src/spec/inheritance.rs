@@ -1,14 +1,14 @@
-//! Named containers, and what each inherits.
+//! Named containers, and their inheritance.
 
 use super::{
-    Beneath, Choices, ContainerFields, ContainerSpec, Deprecations, Entry, Format, Mistake, Mount,
-    Network, ParentRef, Problem, Spanned,
+    ContainerFields, ContainerSpec, Deprecations, ImplicitBase, Mount, Network, ParentRef, Spanned,
+    SpecEntry, SpecError, SpecFormat, SpecProblem, Suggestions,
 };
 use std::collections::{BTreeMap, BTreeSet};
 
-/// The name of the built-in container that has nothing.
+/// The built-in container without files, variables and mounts.
 pub const EMPTY: &str = "empty";
-/// The name of the built-in container that tests start from.
+/// The built-in container that tests start from.
 pub const DEFAULT: &str = "default";
 
 /// Containers by name, each with everything it inherits.
@@ -18,14 +18,14 @@ pub struct Containers {
 }
 
 impl Containers {
-    /// Knows only [`EMPTY`].
+    /// Only [`EMPTY`].
     pub fn new() -> Self {
         Self {
             resolved: BTreeMap::from([(EMPTY.to_owned(), ContainerSpec::default())]),
         }
     }
 
-    /// Knows [`DEFAULT`] as well.
+    /// [`EMPTY`] and [`DEFAULT`].
     pub fn with_default(default: ContainerSpec) -> Self {
         let mut containers = Self::new();
         containers.resolved.insert(DEFAULT.to_owned(), default);
@@ -36,60 +36,61 @@ impl Containers {
         self.resolved.get(name)
     }
 
-    /// Adds the containers of a `containers` map: names with fields. They may
-    /// have each other and those known before as parents.
+    /// Adds the containers of a `containers` map. Their parents may be in the same map, or
+    /// known before.
     pub fn define(
         &mut self,
-        entry: &Entry,
-        format: Format,
-        notes: &mut Deprecations,
-    ) -> Result<(), Mistake> {
-        let mut written = BTreeMap::new();
+        entry: &SpecEntry,
+        format: SpecFormat,
+        deprecations: &mut Deprecations,
+    ) -> Result<(), SpecError> {
+        let mut unresolved = BTreeMap::new();
         for entry in entry.map()? {
-            let container = self.read(entry, format, notes)?;
-            written.insert(entry.name(), container);
+            let container = self.read(entry, format, deprecations)?;
+            unresolved.insert(entry.name(), container);
         }
-        for name in written.keys() {
-            self.resolve(name, &written)?;
+        for name in unresolved.keys() {
+            self.resolve(name, &unresolved)?;
         }
         Ok(())
     }
 
-    /// What a container starts with that has this parent.
-    pub fn inherit(&self, parent: &ParentRef) -> Result<ContainerSpec, Mistake> {
+    /// The fields that a child inherits from its parent.
+    pub fn inherit(&self, parent: &ParentRef) -> Result<ContainerSpec, SpecError> {
         match self.get(&parent.name.value) {
             Some(container) => Ok(parent.inherit(container)),
             None => Err(self.unknown(&parent.name, std::iter::empty())),
         }
     }
 
-    /// Fails if `container`, resulting from `fields`, has a `sys` mount together
-    /// with the local network. Those that the default container brings do not
-    /// count: see [`Self::without_default_sys`].
+    /// Fails if `container`, which results from `fields`, has both a `sys` mount and the local
+    /// network. The `sys` mount of the default container does not count: see
+    /// [`Self::without_default_sys`].
     pub fn check_network(
         &self,
         container: &ContainerSpec,
         fields: &ContainerFields,
-    ) -> Result<(), Mistake> {
-        let inherited = self.default_mounts(container);
+    ) -> Result<(), SpecError> {
+        let inherited = self.count_default_mounts(container);
         let own = &container.mounts[inherited..];
         let conflict = container.network == Network::Local && own.iter().any(is_sys);
         let span = (fields.network.as_ref().map(|network| &network.span))
             .or(fields.mounts.as_ref().map(|mounts| &mounts.span))
             .or(fields.parent.as_ref().map(|parent| &parent.name.span));
         match span {
-            Some(span) if conflict => Err(Mistake::new(span, Problem::SysWithLocalNetwork)),
+            Some(span) if conflict => Err(SpecError::new(span, SpecProblem::SysWithLocalNetwork)),
             _ => Ok(()),
         }
     }
 
-    /// `container` as it can run: with the local network, the `sys` mounts that
-    /// the default container brings are left out, so that naming that network is
-    /// all it takes to have it.
+    /// Removes the `sys` mount of the default container from a container with the local network.
+    /// So users can select that network without changing the mounts.
     #[must_use]
     pub fn without_default_sys(&self, mut container: ContainerSpec) -> ContainerSpec {
         if container.network == Network::Local {
-            let own = container.mounts.split_off(self.default_mounts(&container));
+            let own = container
+                .mounts
+                .split_off(self.count_default_mounts(&container));
             container.mounts.retain(|mount| !is_sys(mount));
             container.mounts.extend(own);
         }
@@ -98,40 +99,39 @@ impl Containers {
 
     fn read(
         &self,
-        entry: &Entry,
-        format: Format,
-        notes: &mut Deprecations,
-    ) -> Result<ContainerFields, Mistake> {
+        entry: &SpecEntry,
+        format: SpecFormat,
+        deprecations: &mut Deprecations,
+    ) -> Result<ContainerFields, SpecError> {
         let name = entry.name();
         if [EMPTY, DEFAULT].contains(&name) {
-            return Err(entry.mistake(Problem::ReservedContainer {
+            return Err(entry.error(SpecProblem::ReservedContainer {
                 name: name.to_owned(),
             }));
         }
         if self.resolved.contains_key(name) {
-            return Err(entry.mistake(Problem::ContainerDefinedTwice {
+            return Err(entry.error(SpecProblem::ContainerDefinedTwice {
                 name: name.to_owned(),
             }));
         }
         let mut fields = ContainerFields::new(format);
         for field in entry.map()? {
-            if !fields.read(field, notes)? {
+            if !fields.read(field, deprecations)? {
                 return Err(field.unknown_field(&"a container", ContainerFields::NAMES));
             }
         }
-        fields.finish(Beneath::Nothing)?;
+        fields.finish(ImplicitBase::None)?;
         Ok(fields)
     }
 
-    /// Resolves the container called `name`, and before it those of its parents
-    /// that are not resolved yet.
+    /// Resolves the container called `name`, after those of its ancestors that are unresolved.
     fn resolve(
         &mut self,
         name: &str,
-        written: &BTreeMap<&str, ContainerFields>,
-    ) -> Result<(), Mistake> {
-        for name in self.lineage(name, written)?.into_iter().rev() {
-            let Some(fields) = written.get(name) else {
+        unresolved: &BTreeMap<&str, ContainerFields>,
+    ) -> Result<(), SpecError> {
+        for name in self.lineage(name, unresolved)?.into_iter().rev() {
+            let Some(fields) = unresolved.get(name) else {
                 continue;
             };
             let mut container = match &fields.parent {
@@ -145,27 +145,32 @@ impl Containers {
         Ok(())
     }
 
-    /// `name`, its parent, grandparent, … as far as they are not resolved yet.
+    /// `name`, its parent, grandparent and so on, up to the first that is resolved.
     fn lineage<'a>(
         &self,
         name: &'a str,
-        written: &'a BTreeMap<&str, ContainerFields>,
-    ) -> Result<Vec<&'a str>, Mistake> {
+        unresolved: &'a BTreeMap<&str, ContainerFields>,
+    ) -> Result<Vec<&'a str>, SpecError> {
         let mut lineage: Vec<&str> = Vec::new();
         let mut next = Some(name);
         while let Some(name) = next.filter(|name| !self.resolved.contains_key(*name)) {
             lineage.push(name);
-            let parent = written.get(name).and_then(|fields| fields.parent.as_ref());
+            let parent = unresolved
+                .get(name)
+                .and_then(|fields| fields.parent.as_ref());
             let Some(ParentRef { name: parent, .. }) = parent else {
                 break;
             };
             let known = self.resolved.contains_key(&parent.value);
-            if !known && !written.contains_key(parent.value.as_str()) {
-                return Err(self.unknown(parent, written.keys().copied()));
+            if !known && !unresolved.contains_key(parent.value.as_str()) {
+                return Err(self.unknown(parent, unresolved.keys().copied()));
             }
             if let Some(start) = lineage.iter().position(|name| *name == parent.value) {
                 let cycle = lineage[start..].iter().map(ToString::to_string).collect();
-                return Err(Mistake::new(&parent.span, Problem::ParentCycle { cycle }));
+                return Err(SpecError::new(
+                    &parent.span,
+                    SpecProblem::ParentCycle { cycle },
+                ));
             }
             next = Some(&parent.value);
         }
@@ -175,29 +180,28 @@ impl Containers {
     fn unknown<'a>(
         &'a self,
         name: &Spanned<String>,
-        written: impl Iterator<Item = &'a str>,
-    ) -> Mistake {
+        unresolved: impl Iterator<Item = &'a str>,
+    ) -> SpecError {
         if name.value == DEFAULT {
-            return Mistake::new(&name.span, Problem::DefaultIsForTests);
+            return SpecError::new(&name.span, SpecProblem::DefaultIsForTests);
         }
         let known: BTreeSet<&str> = self
             .resolved
             .keys()
             .map(String::as_str)
-            .chain(written)
+            .chain(unresolved)
             .collect();
-        let choices = Choices::new(&name.value, known);
-        Mistake::new(
+        SpecError::new(
             &name.span,
-            Problem::UnknownContainer {
+            SpecProblem::UnknownContainer {
                 name: name.value.clone(),
-                choices,
+                suggestions: Suggestions::new(&name.value, known),
             },
         )
     }
 
-    /// How many of `container`'s first mounts come from the default container.
-    fn default_mounts(&self, container: &ContainerSpec) -> usize {
+    /// The number of mounts at the start of the list that the default container has too.
+    fn count_default_mounts(&self, container: &ContainerSpec) -> usize {
         match self.get(DEFAULT) {
             Some(default) if container.mounts.starts_with(&default.mounts) => default.mounts.len(),
             _ => 0,

@@ -1,12 +1,12 @@
-//! The whole of a job spec: a container and what runs in it.
+//! A job: a container, and the program that runs in it.
 
 use super::{
-    ContainerSpec, Containers, Deprecations, JobDocument, Mistake, Problem, Source, parse_json,
+    ContainerSpec, Containers, Deprecations, JobDocument, SpecProblem, SpecText, parse_json,
     read_job,
 };
 use std::time::Duration;
 
-/// A program to run in a container, and how to run it.
+/// A program to run in a container, with its limits and its priority.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSpec {
     pub container: ContainerSpec,
@@ -14,22 +14,23 @@ pub struct JobSpec {
     /// the job's `PATH`, otherwise it is relative to the working directory.
     pub program: String,
     pub arguments: Vec<String>,
-    /// `None`: the job may take as long as it likes.
+    /// `None`: no limit.
     pub timeout: Option<Duration>,
+    /// `None`: unknown.
     pub estimated_duration: Option<Duration>,
-    /// Higher runs earlier.
+    /// Jobs with a higher priority start earlier.
     pub priority: i8,
-    /// How many slots the job takes while it runs; at least 1.
+    /// The number of slots that the running job occupies; at least 1.
     pub slots: u32,
 }
 
-/// Why text is not a job: the message starts with line and column, and shows the place.
+/// The error of [`JobSpec::from_json`]. Its message starts with line and column, and shows the line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NotAJob(String);
+pub struct JobSpecError(String);
 
 impl JobSpec {
-    /// A job without arguments, limits or wishes.
+    /// A job without arguments, limits or priority.
     pub fn new(program: impl Into<String>, container: ContainerSpec) -> Self {
         Self {
             container,
@@ -42,21 +43,18 @@ impl JobSpec {
         }
     }
 
-    /// Reads the one job of a text.
-    pub fn from_json(text: &str) -> Result<Self, NotAJob> {
-        let mut notes = Deprecations::default();
-        let node = parse_json(text);
-        let document =
-            node.and_then(
-                |node| match read_job(&node, &mut Containers::new(), &mut notes)? {
-                    JobDocument::Job(job) => Ok(*job),
-                    JobDocument::Containers => Err(Mistake::new(&node.span, Problem::NoJob)),
-                },
-            );
-        document.map_err(|mistake| {
-            let source = Source { name: "", text };
-            let explained = source.explain(&mistake.span, &mistake.problem);
-            NotAJob(explained.trim_start_matches(':').to_owned())
+    /// Reads a text with one job, in the format of [`read_job`].
+    pub fn from_json(text: &str) -> Result<Self, JobSpecError> {
+        let mut deprecations = Deprecations::default();
+        let job = parse_json(text).and_then(|node| {
+            match read_job(&node, &mut Containers::new(), &mut deprecations)? {
+                JobDocument::Job(job) => Ok(*job),
+                JobDocument::Containers => Err(node.error(SpecProblem::NoJob)),
+            }
+        });
+        job.map_err(|error| {
+            let explained = SpecText { name: "", text }.explain_error(&error);
+            JobSpecError(explained.trim_start_matches(':').to_owned())
         })
     }
 }

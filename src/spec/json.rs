@@ -1,16 +1,15 @@
-//! From JSON text to a tree of values with positions, one object of a stream at a time.
+//! JSON text as a tree of values with their positions, and streams of JSON objects.
 
-use super::{Entry, Map, Mistake, Node, Position, Problem, Span, Spanned, Value, decode};
+use super::{Node, Position, Span, Spanned, SpecEntry, SpecError, SpecMap, SpecValue, decode_utf8};
 use jsonc_parser::ast;
 use jsonc_parser::common::{Range, Ranged};
 use jsonc_parser::{CollectOptions, CommentCollectionStrategy, ParseOptions, parse_to_ast};
 
-/// Values deeper in each other than this are taken for a mistake.
+/// The deepest nesting of arrays and objects that is accepted. The parser recurses for each level.
 const DEEPEST: usize = 128;
 
-/// Reads one JSON value.
-pub fn parse_json(text: &str) -> Result<Node, Mistake> {
-    // As RFC 8259 has it.
+/// Reads one JSON value, by RFC 8259.
+pub fn parse_json(text: &str) -> Result<Node, SpecError> {
     let options = ParseOptions {
         allow_comments: false,
         allow_loose_object_property_names: false,
@@ -30,20 +29,20 @@ pub fn parse_json(text: &str) -> Result<Node, Mistake> {
     check_depth(text)?;
     let parsed = parse_to_ast(text, &collect, &options)
         .map_err(|error| syntax(&span(error.range()), &fragment(&error.kind().to_string())));
-    // The parser takes any character in strings. A string that is not closed would have it
-    // find the mistake lines later, so the one that stands first is told.
+    // The parser accepts control characters in strings, and reports an unclosed string lines
+    // later. The first of the two errors is reported.
     let parsed = match (parsed, check_strings(text)) {
         (Err(earlier), Err(later)) if earlier.span.start < later.span.start => Err(earlier),
-        (_, Err(mistake)) => Err(mistake),
+        (_, Err(error)) => Err(error),
         (parsed, Ok(())) => parsed,
     }?;
     match parsed.value {
         Some(value) => node(&value),
-        None => Err(syntax(&(0..text.len()), "there is nothing")),
+        None => Err(syntax(&(0..text.len()), "the text is empty")),
     }
 }
 
-/// The parser's words within a sentence.
+/// The parser's message, for the middle of a sentence.
 fn fragment(message: &str) -> String {
     let mut chars = message.chars();
     let first = chars.next().map(|first| first.to_ascii_lowercase());
@@ -51,12 +50,12 @@ fn fragment(message: &str) -> String {
 }
 
 /// Fails at a control character in a string.
-fn check_strings(text: &str) -> Result<(), Mistake> {
-    let mut splitter = Splitter::default();
+fn check_strings(text: &str) -> Result<(), SpecError> {
+    let mut scanner = Scanner::default();
     let mut start = 0;
     for (offset, byte) in text.bytes().enumerate() {
-        let was_in_string = splitter.in_string;
-        splitter.step(byte);
+        let was_in_string = scanner.in_string;
+        scanner.step(byte);
         if !was_in_string {
             start = offset;
         } else if byte == b'\n' {
@@ -70,22 +69,16 @@ fn check_strings(text: &str) -> Result<(), Mistake> {
     Ok(())
 }
 
-fn syntax(span: &Span, message: &str) -> Mistake {
-    Mistake::new(
-        span,
-        Problem::Syntax {
-            format: "JSON",
-            message: message.to_owned(),
-        },
-    )
+fn syntax(span: &Span, message: &str) -> SpecError {
+    SpecError::syntax(span, "JSON", message)
 }
 
-/// The parser goes into itself for each level.
-fn check_depth(text: &str) -> Result<(), Mistake> {
-    let mut splitter = Splitter::default();
+/// Fails at nesting deeper than [`DEEPEST`].
+fn check_depth(text: &str) -> Result<(), SpecError> {
+    let mut scanner = Scanner::default();
     for (offset, byte) in text.bytes().enumerate() {
-        splitter.step(byte);
-        if splitter.depth > DEEPEST {
+        scanner.step(byte);
+        if scanner.depth > DEEPEST {
             let message = format!("values are more than {DEEPEST} levels deep");
             return Err(syntax(&(offset..offset + 1), &message));
         }
@@ -97,18 +90,18 @@ fn span(range: Range) -> Span {
     range.start..range.end
 }
 
-fn node(value: &ast::Value<'_>) -> Result<Node, Mistake> {
+fn node(value: &ast::Value<'_>) -> Result<Node, SpecError> {
     let value_of = match value {
-        ast::Value::StringLit(string) => Value::String(string.value.to_string()),
+        ast::Value::StringLit(string) => SpecValue::String(string.value.to_string()),
         ast::Value::NumberLit(number) => self::number(number)?,
-        ast::Value::BooleanLit(boolean) => Value::Boolean(boolean.value),
-        ast::Value::NullKeyword(_) => Value::Null,
+        ast::Value::BooleanLit(boolean) => SpecValue::Boolean(boolean.value),
+        ast::Value::NullKeyword(_) => SpecValue::Null,
         ast::Value::Array(array) => {
-            Value::List(array.elements.iter().map(node).collect::<Result<_, _>>()?)
+            SpecValue::List(array.elements.iter().map(node).collect::<Result<_, _>>()?)
         }
         ast::Value::Object(object) => {
             let entries = object.properties.iter().map(|property| {
-                Ok(Entry {
+                Ok(SpecEntry {
                     key: Spanned {
                         span: span(property.name.range()),
                         value: property.name.as_str().to_owned(),
@@ -116,7 +109,7 @@ fn node(value: &ast::Value<'_>) -> Result<Node, Mistake> {
                     value: node(&property.value)?,
                 })
             });
-            Value::Map(Map::new(entries.collect::<Result<_, _>>()?)?)
+            SpecValue::Map(SpecMap::new(entries.collect::<Result<_, _>>()?)?)
         }
     };
     Ok(Node {
@@ -125,61 +118,61 @@ fn node(value: &ast::Value<'_>) -> Result<Node, Mistake> {
     })
 }
 
-fn number(number: &ast::NumberLit<'_>) -> Result<Value, Mistake> {
+fn number(number: &ast::NumberLit<'_>) -> Result<SpecValue, SpecError> {
     if let Ok(integer) = number.value.parse() {
-        return Ok(Value::Integer(integer));
+        return Ok(SpecValue::Integer(integer));
     }
     let is_whole = !number.value.contains(['.', 'e', 'E']);
     match number.value.parse::<f64>() {
-        Ok(float) if float.is_finite() && !is_whole => Ok(Value::Float(float)),
+        Ok(float) if float.is_finite() && !is_whole => Ok(SpecValue::Float(float)),
         _ => Err(syntax(&span(number.range), "the number is too large")),
     }
 }
 
-/// Where a stream starts.
+/// The start of a stream.
 const START: Position = Position { line: 1, column: 1 };
 
-/// What some programs put in front of a text in UTF-8.
+/// The byte order mark in UTF-8. Some programs write it at the start of a text.
 const BYTE_ORDER_MARK: [u8; 3] = [0xEF, 0xBB, 0xBF];
 
-/// One value of a stream, and where it starts.
+/// One value of a stream, with its position. It may be no valid JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Piece {
-    /// Fit to be shown, even if it is not fit to be read.
+pub struct JsonPiece {
+    /// For bytes that are not UTF-8, the lossy text.
     pub text: String,
     pub start: Position,
-    not_utf8: Option<Mistake>,
+    not_utf8: Option<SpecError>,
 }
 
-impl Piece {
+impl JsonPiece {
     /// Reads the value.
-    pub fn parse(&self) -> Result<Node, Mistake> {
+    pub fn parse(&self) -> Result<Node, SpecError> {
         match &self.not_utf8 {
             None => parse_json(&self.text),
-            Some(mistake) => Err(mistake.clone()),
+            Some(error) => Err(error.clone()),
         }
     }
 }
 
-/// Cuts a stream of JSON objects into the objects, each as soon as it is complete.
-/// What lies between them is passed on too, for the parser to complain about.
+/// Splits a stream of JSON objects into the objects, each as soon as it is complete. Text between
+/// objects becomes part of the next piece, so that parsing that piece reports it.
 #[derive(Debug)]
 pub struct JsonStream {
-    splitter: Splitter,
+    scanner: Scanner,
     piece: Vec<u8>,
     piece_start: Position,
     position: Position,
 }
 
-/// Where in a value a byte stands.
+/// The state of a scan through the bytes of JSON.
 #[derive(Debug, Default)]
-struct Splitter {
+struct Scanner {
     depth: usize,
     in_string: bool,
     escaped: bool,
 }
 
-impl Splitter {
+impl Scanner {
     fn step(&mut self, byte: u8) {
         if self.in_string {
             match byte {
@@ -202,7 +195,7 @@ impl Splitter {
 impl Default for JsonStream {
     fn default() -> Self {
         Self {
-            splitter: Splitter::default(),
+            scanner: Scanner::default(),
             piece: Vec::new(),
             piece_start: START,
             position: START,
@@ -211,8 +204,8 @@ impl Default for JsonStream {
 }
 
 impl JsonStream {
-    /// Takes the next bytes; returns what has become complete.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Piece> {
+    /// Takes the next bytes, and returns the pieces that are now complete.
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<JsonPiece> {
         let mut pieces = Vec::new();
         for &byte in bytes {
             let between = self.piece.is_empty() && byte.is_ascii_whitespace();
@@ -221,37 +214,37 @@ impl JsonStream {
                     self.piece_start = self.position;
                 }
                 self.piece.push(byte);
-                self.splitter.step(byte);
+                self.scanner.step(byte);
             }
             if byte == b'\n' {
                 self.position.line += 1;
                 self.position.column = 1;
             } else if byte & 0xC0 != 0x80 {
-                // Not within a character.
+                // The first byte of a character.
                 self.position.column += 1;
             }
             if self.piece == BYTE_ORDER_MARK && self.piece_start == START {
                 self.piece.clear();
                 self.position = START;
             }
-            if matches!(byte, b'}' | b']') && self.splitter.depth == 0 && !self.splitter.in_string {
+            if matches!(byte, b'}' | b']') && self.scanner.depth == 0 && !self.scanner.in_string {
                 pieces.extend(self.cut());
             }
         }
         pieces
     }
 
-    /// The end of the stream: what is left, which is not complete.
-    pub fn finish(mut self) -> Option<Piece> {
+    /// Ends the stream, and returns the incomplete piece that is left.
+    pub fn finish(mut self) -> Option<JsonPiece> {
         self.cut()
     }
 
-    fn cut(&mut self) -> Option<Piece> {
-        self.splitter = Splitter::default();
+    fn cut(&mut self) -> Option<JsonPiece> {
+        self.scanner = Scanner::default();
         let piece = std::mem::take(&mut self.piece);
         (!piece.is_empty()).then(|| {
-            let (text, not_utf8) = decode(piece);
-            Piece {
+            let (text, not_utf8) = decode_utf8(piece);
+            JsonPiece {
                 text,
                 start: self.piece_start,
                 not_utf8,

@@ -1,36 +1,37 @@
-//! What a job is: its container and its program. Pure data, no I/O.
+//! Job specifications: a container and its program, as data and as text. No I/O.
 //!
-//! Besides the data itself, here is how people write it: a document becomes a
-//! tree of [`Node`]s, whichever its format; [`ContainerFields`] reads a container
-//! as written from there; [`Containers`] works out what it inherits. Whatever is
-//! wrong becomes a [`Mistake`] that a [`Source`] can show.
+//! A TOML or JSON document becomes a tree of [`Node`]s. [`ContainerFields`] reads the fields of a
+//! container from the tree, and [`Containers`] adds the fields that it inherits. Errors are
+//! [`SpecError`]s with a position that a [`SpecText`] can show.
 
 mod container;
 pub mod environment;
+mod error;
 mod fields;
 mod image;
 mod inheritance;
 mod job;
 mod json;
-mod mistake;
 mod node;
 mod placeholder;
-mod source;
+mod text;
+mod to_json;
 mod toml;
-mod writing;
 
 pub use self::toml::parse_toml;
 pub use container::*;
-pub use environment::TemplateError;
+pub use error::{Deprecated, Deprecations, SpecError, SpecProblem, Suggestions, UsedAndSetRemedy};
 pub use fields::{
-    Beneath, ContainerFields, Field, Format, ImageRef, JobDocument, ParentRef, Written, read_job,
-    seconds,
+    ContainerField, ContainerFields, ImageRef, ImplicitBase, JobDocument, ListField, ParentRef,
+    SpecFormat, read_job, seconds,
 };
-pub use image::{BadImageReference, ImageReference, ImageUse, Located, WorkingDirectoryUse};
+pub use image::{BadImageReference, ImageReference, ImageUse, LocalImage, WorkingDirectoryUse};
 pub use inheritance::{Containers, DEFAULT, EMPTY};
-pub use job::{JobSpec, NotAJob};
-pub use json::{JsonStream, Piece, parse_json};
-pub use mistake::{Choices, Deprecated, Deprecations, Mistake, Problem, UsedAndSetRemedy};
-pub use node::{Entry, Map, Node, Place, Span, Spanned, Value};
+pub use job::{JobSpec, JobSpecError};
+pub use json::{JsonPiece, JsonStream, parse_json};
+pub use node::{Node, Span, Spanned, SpecEntry, SpecMap, SpecValue, ValueLabel};
 pub use placeholder::{Placeholder, PlaceholderError, escape_placeholders, substitute};
-pub use source::{Position, Source, decode};
+pub use text::{Position, SpecText, decode_utf8};
+
+#[cfg(test)]
+pub(crate) use text::explained_on_two_lines;

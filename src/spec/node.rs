@@ -1,32 +1,32 @@
-//! A document as a tree of values that know where they stand.
+//! A document as a tree of values with their positions.
 //!
-//! TOML and JSON are both turned into this tree before anything looks at their
-//! meaning, so that one reader serves both and every mistake has a position.
+//! TOML and JSON are both parsed into this tree. The same functions then read the fields of
+//! either format, and every error has a position.
 
-use super::{Choices, Mistake, Problem};
+use super::{SpecError, SpecProblem, Suggestions};
 use std::fmt;
 use std::ops::Range;
 
-/// Where something stands in a document, in bytes.
+/// The byte range of a part of a document.
 pub type Span = Range<usize>;
 
-/// Something together with where it was written.
+/// A value with its position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spanned<T> {
     pub span: Span,
     pub value: T,
 }
 
-/// A value in a document.
+/// A value in a document, with its position.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
     pub span: Span,
-    pub value: Value,
+    pub value: SpecValue,
 }
 
-/// What a value is.
+/// A value of TOML or JSON.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Value {
+pub enum SpecValue {
     Null,
     Boolean(bool),
     Integer(i128),
@@ -34,109 +34,120 @@ pub enum Value {
     String(String),
     Date,
     List(Vec<Node>),
-    Map(Map),
+    Map(SpecMap),
 }
 
-/// Keys and their values, in the order they were written; no key twice.
+/// Keys and their values, in the order of the document. Each key occurs once.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Map {
-    entries: Vec<Entry>,
+pub struct SpecMap {
+    entries: Vec<SpecEntry>,
 }
 
 /// One key of a map with its value.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
+pub struct SpecEntry {
     pub key: Spanned<String>,
     pub value: Node,
 }
 
-impl Map {
+impl SpecMap {
     /// Fails if a key occurs twice.
-    pub fn new(mut entries: Vec<Entry>) -> Result<Self, Mistake> {
+    pub fn new(mut entries: Vec<SpecEntry>) -> Result<Self, SpecError> {
         let mut seen = std::collections::HashSet::new();
         entries.sort_by_key(|entry| entry.key.span.start);
         for entry in &entries {
-            if !seen.insert(entry.key.value.as_str()) {
-                return Err(entry.mistake(Problem::Repeated {
+            if !seen.insert(entry.name()) {
+                return Err(entry.error(SpecProblem::Repeated {
                     what: "field",
-                    name: entry.key.value.clone(),
+                    name: entry.name().to_owned(),
                 }));
             }
         }
         Ok(Self { entries })
     }
 
-    pub fn iter(&self) -> std::slice::Iter<'_, Entry> {
+    pub fn iter(&self) -> std::slice::Iter<'_, SpecEntry> {
         self.entries.iter()
     }
 }
 
-impl<'a> IntoIterator for &'a Map {
-    type Item = &'a Entry;
-    type IntoIter = std::slice::Iter<'a, Entry>;
+impl<'a> IntoIterator for &'a SpecMap {
+    type Item = &'a SpecEntry;
+    type IntoIter = std::slice::Iter<'a, SpecEntry>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-impl Entry {
+impl SpecEntry {
     pub fn name(&self) -> &str {
         &self.key.value
     }
 
-    /// What messages call this entry's value.
-    pub fn place(&self) -> Place<'_> {
-        Place::Field(self.name())
+    /// How messages refer to this entry's value.
+    pub fn label(&self) -> ValueLabel<'_> {
+        ValueLabel::Field(self.name())
     }
 
-    /// The key as a value, for where keys are paths.
+    /// The key as a value, for maps whose keys are paths.
     pub fn key_node(&self) -> Node {
         Node {
             span: self.key.span.clone(),
-            value: Value::String(self.key.value.clone()),
+            value: SpecValue::String(self.key.value.clone()),
         }
     }
 
-    /// A mistake that concerns this entry as a whole; it points to the key.
-    pub fn mistake(&self, problem: Problem) -> Mistake {
-        Mistake::new(&self.key.span, problem)
+    /// An error that points to the key.
+    pub fn error(&self, problem: SpecProblem) -> SpecError {
+        SpecError::new(&self.key.span, problem)
     }
 
-    /// The mistake that `of` has no field of this entry's name; those are `known`.
+    /// The error that `of` has no field of this entry's name. `known` are its fields.
     pub fn unknown_field<'a>(
         &self,
         of: &dyn fmt::Display,
         known: impl IntoIterator<Item = &'a str>,
-    ) -> Mistake {
-        self.mistake(Problem::UnknownField {
+    ) -> SpecError {
+        self.error(SpecProblem::UnknownField {
             field: self.name().to_owned(),
             of: of.to_string(),
-            choices: Choices::new(self.name(), known),
+            suggestions: Suggestions::new(self.name(), known),
         })
     }
 
-    pub fn string(&self) -> Result<&str, Mistake> {
-        self.value.string(self.place())
+    pub fn string(&self) -> Result<&str, SpecError> {
+        self.value.string(self.label())
     }
 
-    pub fn boolean(&self) -> Result<bool, Mistake> {
+    pub fn spanned_string(&self) -> Result<Spanned<String>, SpecError> {
+        Ok(Spanned {
+            span: self.value.span.clone(),
+            value: self.string()?.to_owned(),
+        })
+    }
+
+    pub fn boolean(&self) -> Result<bool, SpecError> {
         match self.value.value {
-            Value::Boolean(boolean) => Ok(boolean),
-            _ => Err(self.value.wrong_type(self.place(), "true or false")),
+            SpecValue::Boolean(boolean) => Ok(boolean),
+            _ => Err(self.value.wrong_type(self.label(), "true or false")),
         }
     }
 
     /// A whole number between `least` and `most`, both included.
-    pub fn integer(&self, least: u32, most: u32) -> Result<u32, Mistake> {
-        let Value::Integer(integer) = self.value.value else {
-            return Err(self.value.wrong_type(self.place(), "a whole number"));
+    pub fn integer<T>(&self, least: T, most: T) -> Result<T, SpecError>
+    where
+        T: TryFrom<i128> + Into<i128> + Copy,
+    {
+        let SpecValue::Integer(integer) = self.value.value else {
+            return Err(self.value.wrong_type(self.label(), "a whole number"));
         };
-        u32::try_from(integer)
+        let (least, most) = (least.into(), most.into());
+        T::try_from(integer)
             .ok()
-            .filter(|number| (least..=most).contains(number))
+            .filter(|_| (least..=most).contains(&integer))
             .ok_or_else(|| {
-                self.value.mistake(Problem::OutOfRange {
+                self.value.error(SpecProblem::OutOfRange {
                     field: self.name().to_owned(),
                     least,
                     most,
@@ -145,64 +156,92 @@ impl Entry {
             })
     }
 
-    pub fn list(&self) -> Result<&[Node], Mistake> {
+    pub fn list(&self) -> Result<&[Node], SpecError> {
         match &self.value.value {
-            Value::List(list) => Ok(list),
-            _ => Err(self.value.wrong_type(self.place(), "a list")),
+            SpecValue::List(list) => Ok(list),
+            _ => Err(self.value.wrong_type(self.label(), "a list")),
         }
     }
 
-    /// The elements of a list of strings.
-    pub fn strings(&self) -> Result<Vec<Spanned<&str>>, Mistake> {
-        let place = Place::Element(self.name());
-        self.list()?
-            .iter()
-            .map(|node| {
-                Ok(Spanned {
-                    span: node.span.clone(),
-                    value: node.string(place)?,
-                })
-            })
-            .collect()
+    /// The elements of a list, each read by `read`, which also gets the elements' label.
+    pub fn elements<T>(
+        &self,
+        mut read: impl FnMut(&Node, ValueLabel<'_>) -> Result<T, SpecError>,
+    ) -> Result<Vec<T>, SpecError> {
+        let label = ValueLabel::Element(self.name());
+        self.list()?.iter().map(|node| read(node, label)).collect()
     }
 
-    pub fn map(&self) -> Result<&Map, Mistake> {
-        self.value.map(self.place())
+    /// The elements of a list of names. Each name must be known and occur once: `find` returns its
+    /// meaning, messages suggest the names in `known`, and call a name a `what`.
+    pub fn names<T: PartialEq, const N: usize>(
+        &self,
+        what: &'static str,
+        known: [&'static str; N],
+        find: impl Fn(&str) -> Option<T>,
+    ) -> Result<Vec<T>, SpecError> {
+        let mut found = Vec::new();
+        let label = ValueLabel::Element(self.name());
+        for node in self.list()? {
+            let name = node.string(label)?;
+            let value =
+                find(name).ok_or_else(|| node.error(SpecProblem::unknown(what, name, known)))?;
+            if found.contains(&value) {
+                return Err(node.error(SpecProblem::Repeated {
+                    what,
+                    name: name.to_owned(),
+                }));
+            }
+            found.push(value);
+        }
+        Ok(found)
+    }
+
+    pub fn map(&self) -> Result<&SpecMap, SpecError> {
+        self.value.map(self.label())
     }
 }
 
 impl Node {
-    /// A mistake that points to this value.
-    pub fn mistake(&self, problem: Problem) -> Mistake {
-        Mistake::new(&self.span, problem)
+    /// An error that points to this value.
+    pub fn error(&self, problem: SpecProblem) -> SpecError {
+        SpecError::new(&self.span, problem)
     }
 
-    pub fn string(&self, place: Place<'_>) -> Result<&str, Mistake> {
+    /// The error that `what`, which is this value, lacks a field.
+    pub fn missing(&self, what: impl fmt::Display, field: &'static str) -> SpecError {
+        self.error(SpecProblem::Missing {
+            what: what.to_string(),
+            field,
+        })
+    }
+
+    pub fn string(&self, label: ValueLabel<'_>) -> Result<&str, SpecError> {
         match &self.value {
-            Value::String(string) => Ok(string),
-            _ => Err(self.wrong_type(place, "a string")),
+            SpecValue::String(string) => Ok(string),
+            _ => Err(self.wrong_type(label, "a string")),
         }
     }
 
-    pub fn map(&self, place: Place<'_>) -> Result<&Map, Mistake> {
+    pub fn map(&self, label: ValueLabel<'_>) -> Result<&SpecMap, SpecError> {
         match &self.value {
-            Value::Map(map) => Ok(map),
-            _ => Err(self.wrong_type(place, "a table of fields")),
+            SpecValue::Map(map) => Ok(map),
+            _ => Err(self.wrong_type(label, "a table of fields")),
         }
     }
 
-    pub fn wrong_type(&self, place: Place<'_>, expected: &'static str) -> Mistake {
-        self.mistake(Problem::WrongType {
-            place: place.to_string(),
+    pub fn wrong_type(&self, label: ValueLabel<'_>, expected: &'static str) -> SpecError {
+        self.error(SpecProblem::WrongType {
+            label: label.to_string(),
             expected,
-            found: self.value.kind(),
+            found: self.value.type_name(),
         })
     }
 }
 
-impl Value {
-    /// What messages call such a value.
-    fn kind(&self) -> &'static str {
+impl SpecValue {
+    /// The value's type, as messages name it.
+    fn type_name(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Boolean(true) => "`true`",
@@ -217,31 +256,32 @@ impl Value {
     }
 }
 
-/// What messages call a value by.
+/// How messages refer to a value.
 #[derive(Clone, Copy, Debug)]
-pub enum Place<'a> {
+pub enum ValueLabel<'a> {
     /// The value of a field.
     Field(&'a str),
-    /// An element of the list that is the value of a field.
+    /// An element of the list in a field.
     Element(&'a str),
-    /// A value in the map that is the value of a field.
-    Entry { map: &'a str, key: &'a str },
-    /// A key in the map that is the value of a field.
+    /// A value of the map in a field.
+    Entry {
+        map: &'a str,
+        key: &'a str,
+    },
+    /// A key of the map in a field.
     Key(&'a str),
-    /// The document as a whole.
     Document,
-    /// A job as a whole.
     Job,
 }
 
-impl fmt::Display for Place<'_> {
+impl fmt::Display for ValueLabel<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Field(name) => write!(f, "`{name}`"),
             Self::Element(name) => write!(f, "each element of `{name}`"),
             Self::Entry { map, key } => write!(f, "`{key}` in `{map}`"),
             Self::Key(map) => write!(f, "each key in `{map}`"),
-            Self::Document => f.write_str("the whole"),
+            Self::Document => f.write_str("the document"),
             Self::Job => f.write_str("a job"),
         }
     }

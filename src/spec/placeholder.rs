@@ -1,13 +1,13 @@
-//! The placeholders that paths in layers may hold.
+//! Placeholders in the paths of layers.
 
-use super::mistake::Choices;
+use super::Suggestions;
 use std::fmt;
 use thiserror::Error;
 
-/// A directory that is known only when a layer is built.
+/// A directory that becomes known when a layer is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Placeholder {
-    /// The profile's artifact directory.
+    /// The directory with the artifacts of Cargo's profile.
     BuildDir,
     /// The root of the workspace.
     WorkspaceDir,
@@ -28,7 +28,7 @@ impl Placeholder {
         Self::HomeDir,
     ];
 
-    /// The name that is written between angle brackets.
+    /// The name between the angle brackets.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::BuildDir => "build-dir",
@@ -46,21 +46,24 @@ impl fmt::Display for Placeholder {
     }
 }
 
-/// Why a text with placeholders cannot be used.
+/// An error in a text with placeholders.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum PlaceholderError {
-    #[error("unknown placeholder `<{name}>` (a plain `<` is written `<<`); {choices}")]
-    Unknown { name: String, choices: Choices },
-    #[error("a placeholder is opened by `<` and not closed; a plain `<` is written `<<`")]
+    #[error("unknown placeholder `<{name}>` (a plain `<` is written `<<`); {suggestions}")]
+    Unknown {
+        name: String,
+        suggestions: Suggestions,
+    },
+    #[error("`<` starts a placeholder that has no closing `>`; a plain `<` is written `<<`")]
     Unclosed,
 }
 
-/// A text that [`substitute`] turns back into `path`, whatever is in that.
+/// A text that [`substitute`] turns into `path`.
 pub fn escape_placeholders(path: &str) -> String {
     path.replace('<', "<<")
 }
 
-/// Replaces every placeholder in `text` by what `lookup` says, and `<<` by `<`.
+/// Replaces each placeholder in `text` by its path from `lookup`, and each `<<` by `<`.
 pub fn substitute<'a>(
     text: &str,
     lookup: impl Fn(Placeholder) -> &'a str,
@@ -88,7 +91,7 @@ fn parse(name: &str) -> Result<Placeholder, PlaceholderError> {
         .find(|placeholder| placeholder.as_str() == name)
         .ok_or_else(|| PlaceholderError::Unknown {
             name: name.to_owned(),
-            choices: Choices::new(name, Placeholder::ALL.map(Placeholder::as_str)),
+            suggestions: Suggestions::new(name, Placeholder::ALL.map(Placeholder::as_str)),
         })
 }
 
@@ -108,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn placeholders_are_replaced_wherever_they_stand() {
+    fn placeholders_are_replaced_anywhere_in_the_text() {
         assert_eq!(
             substitute(
                 "<build-dir>/a:<workspace-dir><package-dir>:<target-dir>",
@@ -127,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn unknown_and_unclosed_placeholders_are_errors_that_say_what_to_write() {
+    fn unknown_and_unclosed_placeholders_are_errors_with_a_remedy() {
         let message = |text| substitute(text, lookup).unwrap_err().to_string();
         assert_eq!(
             message("<build_dir>/x"),
@@ -141,14 +144,14 @@ mod tests {
         );
         assert_eq!(
             message("/x/<target-dir"),
-            "a placeholder is opened by `<` and not closed; a plain `<` is written `<<`"
+            "`<` starts a placeholder that has no closing `>`; a plain `<` is written `<<`"
         );
     }
 
     proptest! {
         #[test]
-        fn any_text_survives_when_its_brackets_are_doubled(text in any::<String>()) {
-            prop_assert_eq!(substitute(&text.replace('<', "<<"), lookup), Ok(text));
+        fn an_escaped_text_is_substituted_back(text in any::<String>()) {
+            prop_assert_eq!(substitute(&escape_placeholders(&text), lookup), Ok(text));
         }
     }
 }

@@ -1,28 +1,22 @@
-//! From TOML text to a tree of values with positions.
+//! TOML text as a tree of values with their positions.
 
-use super::{Entry, Map, Mistake, Node, Problem, Span, Spanned, Value};
+use super::{Node, Span, Spanned, SpecEntry, SpecError, SpecMap, SpecValue};
 use toml::de::{DeTable, DeValue};
 
-/// Reads a TOML document; its root is always a map.
-pub fn parse_toml(text: &str) -> Result<Node, Mistake> {
+/// Reads a TOML document. Its root is always a map.
+pub fn parse_toml(text: &str) -> Result<Node, SpecError> {
     let document = DeTable::parse(text).map_err(|error| {
-        Mistake::new(
-            &error.span().unwrap_or_default(),
-            Problem::Syntax {
-                format: "TOML",
-                message: error.message().to_owned(),
-            },
-        )
+        SpecError::syntax(&error.span().unwrap_or_default(), "TOML", error.message())
     })?;
     Ok(Node {
         span: document.span(),
-        value: Value::Map(map(document.get_ref())?),
+        value: SpecValue::Map(map(document.get_ref())?),
     })
 }
 
-fn map(table: &DeTable<'_>) -> Result<Map, Mistake> {
+fn map(table: &DeTable<'_>) -> Result<SpecMap, SpecError> {
     let entries = table.iter().map(|(key, value)| {
-        Ok(Entry {
+        Ok(SpecEntry {
             key: Spanned {
                 span: key.span(),
                 value: key.get_ref().to_string(),
@@ -30,34 +24,26 @@ fn map(table: &DeTable<'_>) -> Result<Map, Mistake> {
             value: node(value.get_ref(), value.span())?,
         })
     });
-    Map::new(entries.collect::<Result<_, _>>()?)
+    SpecMap::new(entries.collect::<Result<_, _>>()?)
 }
 
-fn node(value: &DeValue<'_>, span: Span) -> Result<Node, Mistake> {
-    let out_of_range = || {
-        Mistake::new(
-            &span,
-            Problem::Syntax {
-                format: "TOML",
-                message: "the number is too large".to_owned(),
-            },
-        )
-    };
+fn node(value: &DeValue<'_>, span: Span) -> Result<Node, SpecError> {
+    let too_large = || SpecError::syntax(&span, "TOML", "the number is too large");
     let value = match value {
-        DeValue::String(string) => Value::String(string.to_string()),
-        DeValue::Integer(integer) => Value::Integer(
-            i128::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| out_of_range())?,
+        DeValue::String(string) => SpecValue::String(string.to_string()),
+        DeValue::Integer(integer) => SpecValue::Integer(
+            i128::from_str_radix(integer.as_str(), integer.radix()).map_err(|_| too_large())?,
         ),
-        DeValue::Float(float) => Value::Float(float.as_str().parse().map_err(|_| out_of_range())?),
-        DeValue::Boolean(boolean) => Value::Boolean(*boolean),
-        DeValue::Datetime(_) => Value::Date,
-        DeValue::Array(array) => Value::List(
+        DeValue::Float(float) => SpecValue::Float(float.as_str().parse().map_err(|_| too_large())?),
+        DeValue::Boolean(boolean) => SpecValue::Boolean(*boolean),
+        DeValue::Datetime(_) => SpecValue::Date,
+        DeValue::Array(array) => SpecValue::List(
             array
                 .iter()
                 .map(|element| node(element.get_ref(), element.span()))
                 .collect::<Result<_, _>>()?,
         ),
-        DeValue::Table(table) => Value::Map(map(table)?),
+        DeValue::Table(table) => SpecValue::Map(map(table)?),
     };
     Ok(Node { span, value })
 }

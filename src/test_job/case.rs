@@ -2,8 +2,8 @@
 
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
-use crate::filter::Subject;
-use crate::listing::Listed;
+use crate::filter::TestCaseName;
+use crate::listing::ListedTest;
 use crate::report;
 use crate::schedule::CaseId;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct Case {
     pub binary: Arc<TestBinary>,
-    pub listed: Rc<Listed>,
+    pub listed: Rc<ListedTest>,
     /// The whole binary is the test.
     pub whole: bool,
     pub spec: Arc<TestSpec>,
@@ -54,9 +54,9 @@ impl Case {
     }
 }
 
-/// What patterns see of a test case.
-pub fn subject<'a>(binary: &'a TestBinary, name: &'a str) -> Subject<'a> {
-    Subject {
+/// The name of a test case, for patterns.
+pub fn test_case_name<'a>(binary: &'a TestBinary, name: &'a str) -> TestCaseName<'a> {
+    TestCaseName {
         package: &binary.package.name,
         kind: binary.kind,
         target: &binary.target,

@@ -74,7 +74,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | parent = "nobody"
       |          ^^^^^^^^
 
-    error: <root>/maelstrom-test.toml:3:1: `layers` and `added_layers` exclude each other: the one replaces what came before, the other adds to it; keep one of them
+    error: <root>/maelstrom-test.toml:3:1: `layers` and `added_layers` exclude each other: the first replaces the inherited elements, the second adds to them; keep one of them
       |
     3 | added_layers = []
       | ^^^^^^^^^^^^
@@ -114,7 +114,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | slots = 0
       |         ^
 
-    error: <root>/maelstrom-test.toml:2:9: an image is named by a transport and a place: `docker://NAME`, `oci:PATH`, `oci-archive:PATH` or `docker-archive:PATH`
+    error: <root>/maelstrom-test.toml:2:9: an image reference is a transport and a location: `docker://NAME`, `oci:PATH`, `oci-archive:PATH` or `docker-archive:PATH`
       |
     2 | image = "debian"
       |         ^^^^^^^^
@@ -124,7 +124,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     5 | parent = "a"
       |          ^^^
 
-    error: <root>/maelstrom-test.toml:2:1: `added_environment` has nothing to add to; name an `image` or a `parent` that gives `environment`, or write `environment`
+    error: <root>/maelstrom-test.toml:2:1: `added_environment` has nothing to add to; name an `image` or a `parent` with `environment`, or write `environment`
       |
     2 | added_environment = { A = "b" }
       | ^^^^^^^^^^^^^^^^^
@@ -139,7 +139,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | added_environment = { A = "$env{" }
       |                           ^^^^^^^
 
-    error: <root>/maelstrom-test.toml:3:1: `enable_writable_file_system` and `root_overlay` exclude each other; keep `root_overlay` (`"tmp"` means the same as `enable_writable_file_system = true`)
+    error: <root>/maelstrom-test.toml:3:1: `enable_writable_file_system` and `root_overlay` exclude each other; keep `root_overlay` (`"tmp"` has the effect of `enable_writable_file_system = true`)
       |
     3 | enable_writable_file_system = true
       | ^^^^^^^^^^^^^^^^^^^^^^^^^^^
@@ -183,7 +183,7 @@ fn plain_mistakes_in_patterns_are_shown_with_a_caret() {
       all && b.equals(x)
              ^
 
-    error: bad pattern for -x: the argument is never closed: no `)` is left for this `(` (within an argument they must balance; if they do not, use other delimiters, such as `/…/`)
+    error: bad pattern for -x: the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; for others, use `/…/`)
       name.equals(x
                  ^
 

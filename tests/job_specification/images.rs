@@ -355,7 +355,7 @@ fn an_image_that_is_not_there_is_told_with_what_is() {
         ("oci:nowhere", "there is no directory"),
         ("oci:images:other", "there is no image `other` in"),
         ("oci:images", "there are several images in"),
-        ("images", "an image is named by a transport and a place"),
+        ("images", "an image reference is a transport and a location"),
     ] {
         let ended = run(
             &project,

@@ -353,7 +353,7 @@ fn a_container_empty_has_nothing_and_a_container_default_is_that_of_tests() {
     assert!(
         ended
             .stderr
-            .contains("only tests have the container `default`"),
+            .contains("the container `default` is for tests only"),
         "{ended:#?}"
     );
 }

@@ -77,9 +77,10 @@ fn every_json_of_the_table_is_understood() {
             all.extend(needed.iter().filter(|field| name(field) != name(json)));
             let text = format!("{{ {} }}", all.join(", "));
             let mut containers = Containers::new();
-            let mut notes = Deprecations::default();
+            let mut deprecations = Deprecations::default();
             let mut read = |text: &str| {
-                parse_json(text).and_then(|node| read_job(&node, &mut containers, &mut notes))
+                parse_json(text)
+                    .and_then(|node| read_job(&node, &mut containers, &mut deprecations))
             };
             read(r#"{ "containers": { "base": {} } }"#).unwrap();
             if let Err(error) = read(&text) {

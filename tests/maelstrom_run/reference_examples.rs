@@ -149,7 +149,7 @@ fn an_example_has_two_environments_to_choose_from_and_is_refused() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
     let error = "error: <stdin>:7:9: `environment` is set here and also taken from the image; \
-                 write `added_environment`, or a list of `{ vars, extend }`";
+                 write `added_environment` or a list of `{ vars, extend }`";
     assert!(said(&output).starts_with(error), "{output:?}");
 }
 

@@ -1,7 +1,7 @@
 //! The words after `--`, which `cargo test` hands to libtest. Here most of them are ours to follow:
 //! a test runs in a process of its own, so what libtest would do with them has to happen before.
 
-use crate::config::{Choice, Color, Slots, Value};
+use crate::config::{Choice, Color, ConfigValue, SlotCount};
 
 /// What the words after `--` ask for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,7 +16,7 @@ pub struct AfterDashes {
     pub quiet: bool,
     pub list: bool,
     pub color: Option<Color>,
-    pub slots: Option<Slots>,
+    pub slots: Option<SlotCount>,
     /// Options that are not ours, with their values: the test binary gets them.
     pub test_arguments: Vec<String>,
 }
@@ -129,7 +129,7 @@ impl AfterDashes {
         words.extend(self.color.map(|color| format!("--color={}", color.name())));
         words.extend(
             self.slots
-                .map(|slots| format!("--test-threads={}", slots.0)),
+                .map(|slots| format!("--test-threads={}", slots.get())),
         );
         words.extend_from_slice(&self.test_arguments);
         if self.filters.iter().any(|filter| filter.starts_with('-')) {
@@ -140,7 +140,7 @@ impl AfterDashes {
     }
 }
 
-fn parse_value<T: Value>(option: &'static str, value: String) -> Result<T, AfterDashesError> {
+fn parse_value<T: ConfigValue>(option: &'static str, value: String) -> Result<T, AfterDashesError> {
     T::from_text(&value).ok_or_else(|| AfterDashesError::BadValue {
         option,
         value,
@@ -184,7 +184,7 @@ mod tests {
         assert!(parsed.exact && parsed.include_ignored && !parsed.ignored);
         assert!(parsed.no_capture && parsed.show_output && parsed.quiet);
         assert_eq!(parsed.color, Some(Color::Never));
-        assert_eq!(parsed.slots, Slots::from_text("3"));
+        assert_eq!(parsed.slots, SlotCount::from_text("3"));
         assert_eq!(parsed.test_arguments, [""; 0]);
     }
 

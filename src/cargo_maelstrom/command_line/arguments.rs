@@ -3,8 +3,8 @@
 use super::cargo_arguments::CargoArguments;
 use crate::config::command_line::{text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Choice, Color, NoTests, SharedArguments, Slots, StopAfter,
-    Timeout, Ui,
+    BatchTarget, ByteSize, CacheResults, Choice, Color, NoTests, SharedArguments, SlotCount,
+    StopAfter, Timeout, Ui,
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
@@ -118,8 +118,8 @@ pub struct Selecting {
 #[command(next_help_heading = "Running")]
 pub struct Running {
     /// How many tests run at once (default: the number of CPUs)
-    #[arg(short = 'j', long, visible_aliases = ["jobs", "test-threads"], value_name = "N", value_parser = value::<Slots>)]
-    pub slots: Option<Slots>,
+    #[arg(short = 'j', long, visible_aliases = ["jobs", "test-threads"], value_name = "N", value_parser = value::<SlotCount>)]
+    pub slots: Option<SlotCount>,
 
     /// Stop each test after this time; 0: never
     #[arg(short, long, value_name = "SECONDS", value_parser = value::<Timeout>)]

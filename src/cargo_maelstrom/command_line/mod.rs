@@ -20,7 +20,7 @@ pub use options::{Action, DoctorOptions, Options, Selection};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
-use crate::config::{CommandLineError, Surroundings};
+use crate::config::{CommandLineError, ProcessEnvironment};
 use arguments::{Arguments, DoctorArguments};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
@@ -36,13 +36,13 @@ pub enum Request {
 impl Request {
     /// As this process was called.
     pub fn of_process() -> Result<Self, CommandLineError> {
-        Self::parse(std::env::args_os(), &Surroundings::of_process())
+        Self::parse(std::env::args_os(), &ProcessEnvironment::of_process())
     }
 
     /// Reads a command line, the program's name included.
     pub fn parse(
         words: impl IntoIterator<Item = OsString>,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let mut words: Vec<_> = words.into_iter().collect();
         let is_first = |words: &[OsString], word| words.get(1).is_some_and(|first| first == word);
@@ -54,7 +54,7 @@ impl Request {
             words.remove(1);
             let arguments =
                 DoctorArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
-            let options = DoctorOptions::new(arguments, surroundings)?;
+            let options = DoctorOptions::new(arguments, environment)?;
             return Ok(Self::Doctor(Box::new(options)));
         }
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
@@ -63,7 +63,7 @@ impl Request {
         let matches = Arguments::command()
             .try_get_matches_from(words)
             .map_err(of_parser)?;
-        Ok(Self::Test(Box::new(Options::new(&matches, surroundings)?)))
+        Ok(Self::Test(Box::new(Options::new(&matches, environment)?)))
     }
 }
 

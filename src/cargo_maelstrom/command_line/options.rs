@@ -11,7 +11,7 @@ use super::{
 };
 use crate::config::command_line::{given, switch};
 use crate::config::{
-    Color, CommandLineError, ConfigFile, LogLevel, Slots, StopAfter, Surroundings, Ui,
+    Color, CommandLineError, ConfigFile, LogLevel, ProcessEnvironment, SlotCount, StopAfter, Ui,
 };
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches};
@@ -83,7 +83,7 @@ pub struct DoctorOptions {
 impl DoctorOptions {
     pub(super) fn new(
         arguments: DoctorArguments,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let given = Given {
             color: given("--color", arguments.color),
@@ -91,7 +91,7 @@ impl DoctorOptions {
             ..Given::default()
         };
         let file = ConfigFile::from_option(arguments.shared.config_file);
-        let (settings, _) = Settings::decide(given, &file, surroundings)?;
+        let (settings, _) = Settings::decide(given, &file, environment)?;
         Ok(Self {
             manifest_path: arguments.manifest_path,
             target_dir: arguments.target_dir,
@@ -103,14 +103,14 @@ impl DoctorOptions {
 impl Options {
     pub(super) fn new(
         matches: &ArgMatches,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let arguments = Arguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
         let after = merge_after_dashes(&arguments)?;
 
         let file = ConfigFile::from_option(arguments.configuring.shared.config_file.clone());
         let (settings, printed) =
-            Settings::decide(given_values(&arguments, &after), &file, surroundings)?;
+            Settings::decide(given_values(&arguments, &after), &file, environment)?;
         Ok(Self {
             action: action(&arguments, &after, printed)?,
             selection: Selection {
@@ -272,7 +272,7 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
     Given {
         slots: given("--test-threads", after.slots)
             .or(given("--slots", running.slots))
-            .or(switch("--nocapture", after.no_capture, Slots::ONE)),
+            .or(switch("--nocapture", after.no_capture, SlotCount::ONE)),
         timeout: given("--timeout", running.timeout),
         stop_after: given("--stop-after", running.stop_after)
             .or(switch(

@@ -2,12 +2,12 @@
 
 use crate::config::{
     BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigFile, LogLevel, NoTests,
-    Program, Setting, Slots, StopAfter, Surroundings, Timeout, Ui, Values,
+    ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter, Timeout, Ui, Values,
 };
 use crate::executor::remote::{ClusterArguments, RemoteSettings};
 use crate::image::{ImageArguments, ImageSettings};
 
-const PROGRAM: Program = Program {
+const PROGRAM: ProgramNames = ProgramNames {
     name: "cargo-maelstrom",
     directory: "cargo-maelstrom",
     prefix: "CARGO_MAELSTROM_",
@@ -17,7 +17,7 @@ const PROGRAM: Program = Program {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How many jobs run at once.
-    pub slots: Setting<Slots>,
+    pub slots: Setting<SlotCount>,
     /// Overrides the timeout of every test. `None`: each test has its own.
     pub timeout: Option<Setting<Timeout>>,
     pub stop_after: Setting<StopAfter>,
@@ -43,7 +43,7 @@ pub struct Settings {
 /// The values that the command line gave.
 #[derive(Debug, Default)]
 pub(super) struct Given {
-    pub slots: Option<Setting<Slots>>,
+    pub slots: Option<Setting<SlotCount>>,
     pub timeout: Option<Setting<Timeout>>,
     pub stop_after: Option<Setting<StopAfter>>,
     pub no_tests: Option<Setting<NoTests>>,
@@ -64,10 +64,10 @@ impl Settings {
     pub(super) fn decide(
         given: Given,
         file: &ConfigFile,
-        surroundings: &Surroundings,
+        environment: &ProcessEnvironment,
     ) -> Result<(Self, String), ConfigError> {
-        let mut values = Values::read(&PROGRAM, surroundings, file)?;
-        let slots = values.take("slots", given.slots, Slots(surroundings.cpus))?;
+        let mut values = Values::read(&PROGRAM, environment, file)?;
+        let slots = values.take("slots", given.slots, SlotCount(environment.cpus))?;
         let settings = Self {
             timeout: values.take_optional("timeout", given.timeout)?,
             stop_after: values.take("stop-after", given.stop_after, StopAfter::NEVER)?,
@@ -76,7 +76,7 @@ impl Settings {
             inline_limit: values.take("inline-limit", given.inline_limit, ByteSize(1 << 20))?,
             cache_size: values.take("cache-size", given.cache_size, ByteSize(10 << 30))?,
             cache_results: values.take("cache-results", given.cache_results, CacheResults::Off)?,
-            images: given.images.decide(&mut values, surroundings)?,
+            images: given.images.decide(&mut values, environment)?,
             remote: given.cluster.decide(&mut values, &slots)?,
             batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,
             ui: values.take("ui", given.ui, Ui::Auto)?,

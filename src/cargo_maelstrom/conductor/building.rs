@@ -5,11 +5,11 @@ use crate::cargo::{BuildEvent, TestBinary};
 use crate::cargo_maelstrom::group::{Group, Ingredients};
 use crate::cargo_maelstrom::lister;
 use crate::executor::Container;
-use crate::listing::{Listed, Listing};
+use crate::listing::{ListedTest, TestListing};
 use crate::process::{error_chain, to_stdout};
 use crate::report::{self, Cancellation, Event, Status};
 use crate::schedule::Rank;
-use crate::test_job::{self, Case, subject};
+use crate::test_job::{self, Case, test_case_name};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -62,7 +62,7 @@ impl Conductor {
             let considered = &mut self.ending.considered;
             return considered.leave_out(&self.parts.selector, &binary);
         }
-        let spec = self.parts.directives.resolve(&subject(&binary, ""));
+        let spec = self.parts.directives.resolve(&test_case_name(&binary, ""));
         self.prepared_for.push(binary.clone());
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
@@ -166,11 +166,11 @@ impl Conductor {
         self.stop_after_failures();
     }
 
-    pub(super) fn listed(&mut self, binary: &Arc<TestBinary>, listing: Listing) {
+    pub(super) fn listed(&mut self, binary: &Arc<TestBinary>, listing: TestListing) {
         let (listed, whole) = match listing {
-            Listing::Cases(listed) => (listed, false),
-            Listing::Whole => (
-                vec![Listed {
+            TestListing::Cases(listed) => (listed, false),
+            TestListing::Whole => (
+                vec![ListedTest {
                     name: binary.target.clone(),
                     ignored: false,
                 }],
@@ -182,15 +182,15 @@ impl Conductor {
             count: listed.len(),
         });
         for test in listed.into_iter().map(Rc::new) {
-            let subject = subject(binary, &test.name);
+            let name = test_case_name(binary, &test.name);
             let selector = &self.parts.selector;
-            let is_selected = selector.selects(&subject, test.ignored);
+            let is_selected = selector.selects(&name, test.ignored);
             let considered = &mut self.ending.considered;
             considered.add(selector, binary, &test, is_selected);
             if !is_selected {
                 continue;
             }
-            let spec = self.parts.directives.resolve(&subject);
+            let spec = self.parts.directives.resolve(&name);
             let is_left_out = !selector.runs(test.ignored);
             let ignored = spec.ignore || is_left_out;
             considered.ignored_by_source += u64::from(is_left_out);

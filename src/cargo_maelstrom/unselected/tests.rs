@@ -9,8 +9,8 @@ const NAMES: [&str; 4] = [
     "slow::waits",
 ];
 
-fn subject(name: &str) -> Subject<'_> {
-    Subject {
+fn subject(name: &str) -> TestCaseName<'_> {
+    TestCaseName {
         package: "shop-core",
         kind: TargetKind::Library,
         target: "shop_core",

@@ -1,25 +1,24 @@
 use super::*;
-use crate::config::{ByteSize, Slots, Timeout, Ui};
+use crate::config::{ByteSize, SlotCount, Timeout, Ui};
 use std::{ffi::OsStr, num::NonZeroU32, path::Path};
 use tempfile::TempDir;
 
-const PROGRAM: Program = Program {
+const PROGRAM: ProgramNames = ProgramNames {
     name: "cargo-maelstrom",
     directory: "cargo-maelstrom",
     prefix: "CARGO_MAELSTROM_",
 };
 
-/// A directory with `own/` and `shared/` as the two places for configuration, and an environment
-/// that names them.
+/// The directories `own/` and `shared/` for configuration, and an environment that names them.
 struct Fixture {
     directory: TempDir,
-    surroundings: Surroundings,
+    environment: ProcessEnvironment,
 }
 
-/// What [`Fixture::take`] takes.
+/// The settings that [`Fixture::take`] takes.
 #[derive(Debug)]
-struct Found {
-    slots: Setting<Slots>,
+struct TakenSettings {
+    slots: Setting<SlotCount>,
     timeout: Option<Setting<Timeout>>,
     printed: String,
 }
@@ -27,7 +26,7 @@ struct Found {
 impl Fixture {
     fn new(variables: &[(&str, &str)]) -> Self {
         let directory = TempDir::new().unwrap();
-        let mut surroundings = Surroundings {
+        let mut environment = ProcessEnvironment {
             variables: variables
                 .iter()
                 .map(|(name, value)| (name.into(), value.into()))
@@ -36,16 +35,16 @@ impl Fixture {
         };
         for (variable, name) in [("XDG_CONFIG_HOME", "own"), ("XDG_CONFIG_DIRS", "shared")] {
             let path = directory.path().join(name);
-            surroundings.variables.insert(variable.into(), path.into());
+            environment.variables.insert(variable.into(), path.into());
         }
         Self {
             directory,
-            surroundings,
+            environment,
         }
     }
 
     fn unset(&mut self, variable: &str) {
-        self.surroundings.variables.remove(OsStr::new(variable));
+        self.environment.variables.remove(OsStr::new(variable));
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -60,23 +59,23 @@ impl Fixture {
     }
 
     fn read(&self, file: &ConfigFile) -> Result<Values<'_>, ConfigError> {
-        Values::read(&PROGRAM, &self.surroundings, file)
+        Values::read(&PROGRAM, &self.environment, file)
     }
 
     /// Takes `slots` (default 1), `timeout` (no default) and `cache-size` from the usual files.
-    fn take(&self) -> Result<Found, ConfigError> {
+    fn take(&self) -> Result<TakenSettings, ConfigError> {
         let mut values = self.read(&ConfigFile::Usual)?;
-        let slots = values.take("slots", None, Slots::ONE)?;
+        let slots = values.take("slots", None, SlotCount::ONE)?;
         let timeout = values.take_optional("timeout", None)?;
         values.take("cache-size", None, ByteSize(10 << 30))?;
-        Ok(Found {
+        Ok(TakenSettings {
             slots,
             timeout,
             printed: values.finish()?,
         })
     }
 
-    /// The message of what is wrong, with the directory's name left out.
+    /// The error message, without the name of the temporary directory.
     fn error(&self) -> String {
         self.anonymous(&self.take().unwrap_err().to_string())
     }
@@ -89,12 +88,12 @@ impl Fixture {
 const OWN: &str = "own/maelstrom/cargo-maelstrom/config.toml";
 const SHARED: &str = "shared/maelstrom/cargo-maelstrom/config.toml";
 
-fn slots(number: u32) -> Slots {
-    Slots(NonZeroU32::new(number).unwrap())
+fn slots(number: u32) -> SlotCount {
+    SlotCount(NonZeroU32::new(number).unwrap())
 }
 
-fn file(path: &Path, line: usize, column: usize) -> Source {
-    Source::File {
+fn file(path: &Path, line: usize, column: usize) -> SettingSource {
+    SettingSource::File {
         path: path.to_owned(),
         line,
         column,
@@ -104,18 +103,18 @@ fn file(path: &Path, line: usize, column: usize) -> Source {
 #[test]
 fn without_any_source_the_default_is_taken() {
     let fixture = Fixture::new(&[]);
-    let Found {
+    let TakenSettings {
         slots: setting,
         timeout,
         ..
     } = fixture.take().unwrap();
-    assert_eq!(setting.value, Slots::ONE);
-    assert_eq!(setting.source, Source::Default);
+    assert_eq!(setting.value, SlotCount::ONE);
+    assert_eq!(setting.source, SettingSource::Default);
     assert_eq!(timeout, None);
 }
 
 #[test]
-fn each_source_wins_over_those_after_it() {
+fn each_source_precedes_those_after_it() {
     let mut fixture = Fixture::new(&[
         ("CARGO_MAELSTROM_SLOTS", "7"),
         ("MAELSTROM_SLOTS", "6"),
@@ -126,13 +125,16 @@ fn each_source_wins_over_those_after_it() {
 
     let given = Some(Setting::given("--slots", slots(8)));
     let mut values = fixture.read(&ConfigFile::Usual).unwrap();
-    let setting = values.take("slots", given, Slots::ONE).unwrap();
+    let setting = values.take("slots", given, SlotCount::ONE).unwrap();
     assert_eq!(setting, Setting::given("--slots", slots(8)));
 
     for (number, variable) in [(7, "CARGO_MAELSTROM_SLOTS"), (6, "MAELSTROM_SLOTS")] {
         let setting = fixture.take().unwrap().slots;
         assert_eq!(setting.value, slots(number));
-        assert_eq!(setting.source, Source::Environment(variable.to_owned()));
+        assert_eq!(
+            setting.source,
+            SettingSource::Environment(variable.to_owned())
+        );
         fixture.unset(variable);
     }
     for (number, path, line, column) in [(5, &own, 1, 9), (4, &shared, 2, 10)] {
@@ -141,15 +143,15 @@ fn each_source_wins_over_those_after_it() {
         assert_eq!(setting.source, file(path, line, column));
         std::fs::remove_file(path).unwrap();
     }
-    assert_eq!(fixture.take().unwrap().slots.source, Source::Default);
+    assert_eq!(fixture.take().unwrap().slots.source, SettingSource::Default);
 }
 
 #[test]
-fn files_complete_each_other() {
+fn each_setting_is_read_from_any_file() {
     let fixture = Fixture::new(&[]);
     fixture.write(OWN, "slots = 5");
     fixture.write(SHARED, "slots = 4\ntimeout = 1.5");
-    let Found {
+    let TakenSettings {
         slots: setting,
         timeout,
         ..
@@ -165,8 +167,8 @@ fn a_named_file_is_read_instead_of_the_usual_ones() {
     fixture.write(OWN, "slots = 5");
     let named = fixture.write("named.toml", "timeout = 0");
     let mut values = fixture.read(&ConfigFile::Named(named)).unwrap();
-    let setting = values.take("slots", None, Slots::ONE).unwrap();
-    assert_eq!(setting.source, Source::Default);
+    let setting = values.take("slots", None, SlotCount::ONE).unwrap();
+    assert_eq!(setting.source, SettingSource::Default);
     let timeout = values.take_optional::<Timeout>("timeout", None).unwrap();
     assert_eq!(timeout.unwrap().value.limit(), None);
 }
@@ -178,22 +180,14 @@ fn a_named_file_must_exist() {
         .read(&ConfigFile::Named(fixture.path("absent.toml")))
         .err()
         .unwrap();
-    assert_eq!(
-        fixture.anonymous(&error.to_string()),
-        "cannot read the configuration file /absent.toml: No such file or directory (os error 2); name another \
-         with --config-file, or `-` for none"
-    );
+    insta::assert_snapshot!(fixture.anonymous(&error.to_string()), @"cannot read the configuration file /absent.toml: No such file or directory (os error 2); name another with --config-file, or `-` for none");
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_an_error() {
+fn an_unreadable_file_is_an_error() {
     let fixture = Fixture::new(&[]);
     std::fs::create_dir_all(fixture.path(OWN)).unwrap();
-    assert_eq!(
-        fixture.error(),
-        "cannot read the configuration file /own/maelstrom/cargo-maelstrom/config.toml: Is a directory (os error 21); \
-         name another with --config-file, or `-` for none"
-    );
+    insta::assert_snapshot!(fixture.error(), @"cannot read the configuration file /own/maelstrom/cargo-maelstrom/config.toml: Is a directory (os error 21); name another with --config-file, or `-` for none");
 }
 
 #[test]
@@ -203,8 +197,8 @@ fn a_dash_means_no_file() {
     let choice = ConfigFile::from_option(Some("-".into()));
     assert_eq!(choice, ConfigFile::None);
     let mut values = fixture.read(&choice).unwrap();
-    let setting = values.take("slots", None, Slots::ONE).unwrap();
-    assert_eq!(setting.source, Source::Default);
+    let setting = values.take("slots", None, SlotCount::ONE).unwrap();
+    assert_eq!(setting.source, SettingSource::Default);
 }
 
 #[test]
@@ -228,11 +222,7 @@ fn a_dash_in_a_name_is_an_underscore_in_its_variable() {
 #[test]
 fn a_bad_value_in_the_environment_names_the_variable() {
     let fixture = Fixture::new(&[("CARGO_MAELSTROM_SLOTS", "many")]);
-    assert_eq!(
-        fixture.error(),
-        "environment variable CARGO_MAELSTROM_SLOTS: `many` is not a value for `slots`: expected a number of slots, \
-         at least 1"
-    );
+    insta::assert_snapshot!(fixture.error(), @"environment variable CARGO_MAELSTROM_SLOTS: `many` is not a value for `slots`: expected a number of slots, at least 1");
 }
 
 #[test]
@@ -241,14 +231,10 @@ fn a_variable_that_is_not_unicode_is_a_bad_value() {
     let mut fixture = Fixture::new(&[]);
     let garbage = std::ffi::OsString::from_vec(vec![b'1', 0xff]);
     fixture
-        .surroundings
+        .environment
         .variables
         .insert("MAELSTROM_TIMEOUT".into(), garbage);
-    assert_eq!(
-        fixture.error(),
-        "environment variable MAELSTROM_TIMEOUT: `1\u{fffd}` is not a value for `timeout`: expected a number of \
-         seconds, 0 for no timeout"
-    );
+    insta::assert_snapshot!(fixture.error(), @"environment variable MAELSTROM_TIMEOUT: `1�` is not a value for `timeout`: expected a number of seconds, 0 for no timeout");
 }
 
 #[test]
@@ -277,51 +263,35 @@ fn a_bad_value_in_a_file_names_file_line_and_column() {
 }
 
 #[test]
-fn a_bad_value_is_found_even_where_another_source_wins() {
+fn a_bad_value_is_an_error_even_if_another_source_precedes() {
     let fixture = Fixture::new(&[("CARGO_MAELSTROM_SLOTS", "2")]);
     fixture.write(SHARED, "slots = true");
-    assert_eq!(
-        fixture.error(),
-        format!(
-            "/{SHARED}:1:9: `true` is not a value for `slots`: expected a number of slots, at least 1"
-        )
-    );
+    insta::assert_snapshot!(fixture.error(), @"/shared/maelstrom/cargo-maelstrom/config.toml:1:9: `true` is not a value for `slots`: expected a number of slots, at least 1");
 }
 
 #[test]
 fn an_unknown_key_is_an_error_that_lists_the_keys() {
     let fixture = Fixture::new(&[]);
     fixture.write(OWN, "slots = 1\n  slot = 2\naardvark = 3");
-    assert_eq!(
-        fixture.error(),
-        format!("/{OWN}:2:3: unknown key `slot`; the keys are slots, timeout, cache-size")
-    );
+    insta::assert_snapshot!(fixture.error(), @"/own/maelstrom/cargo-maelstrom/config.toml:2:3: unknown key `slot`; the keys are slots, timeout, cache-size");
 }
 
 #[test]
 fn a_table_is_an_unknown_key_too() {
     let fixture = Fixture::new(&[]);
     fixture.write(OWN, "[cargo-maelstrom]\nslots = 1");
-    assert_eq!(
-        fixture.error(),
-        format!(
-            "/{OWN}:1:2: unknown key `cargo-maelstrom`; the keys are slots, timeout, cache-size"
-        )
-    );
+    insta::assert_snapshot!(fixture.error(), @"/own/maelstrom/cargo-maelstrom/config.toml:1:2: unknown key `cargo-maelstrom`; the keys are slots, timeout, cache-size");
 }
 
 #[test]
-fn a_file_that_is_not_toml_names_the_place() {
+fn a_file_that_is_not_toml_is_an_error_with_its_position() {
     let fixture = Fixture::new(&[]);
     fixture.write(OWN, "slots = 1\ntimeout = \"");
-    assert_eq!(
-        fixture.error(),
-        format!("/{OWN}:2:12: invalid basic string, expected `\"`")
-    );
+    insta::assert_snapshot!(fixture.error(), @r#"/own/maelstrom/cargo-maelstrom/config.toml:2:12: invalid basic string, expected `"`"#);
 }
 
 #[test]
-fn every_way_toml_writes_an_integer_is_understood() {
+fn every_toml_spelling_of_an_integer_is_read() {
     for text in [
         "slots = 1_2",
         "slots = 0xC",
@@ -335,41 +305,38 @@ fn every_way_toml_writes_an_integer_is_understood() {
 }
 
 #[test]
-fn the_printed_configuration_says_each_value_and_its_source() {
+fn the_printed_configuration_has_each_value_and_its_source() {
     let fixture = Fixture::new(&[("CARGO_MAELSTROM_SLOTS", "4")]);
     fixture.write(OWN, "cache-size = 1_048_576");
     let mut values = fixture.read(&ConfigFile::Usual).unwrap();
-    values.take("slots", None, Slots::ONE).unwrap();
+    values.take("slots", None, SlotCount::ONE).unwrap();
     values.take_optional::<Timeout>("timeout", None).unwrap();
     values.take("cache-size", None, ByteSize(0)).unwrap();
     let ui = Some(Setting::given("--quiet", Ui::Quiet));
     values.take("ui", ui, Ui::Auto).unwrap();
     values.take("show-output", None, false).unwrap();
     let printed = values.finish().unwrap();
-    assert_eq!(
-        fixture.anonymous(&printed),
-        "\
-# configuration of cargo-maelstrom
-# file /own/maelstrom/cargo-maelstrom/config.toml
-# no file /shared/maelstrom/cargo-maelstrom/config.toml
-slots = 4             # environment variable CARGO_MAELSTROM_SLOTS
-# timeout is not set  # default
-cache-size = \"1 MiB\"  # /own/maelstrom/cargo-maelstrom/config.toml:1:14
-ui = \"quiet\"          # option --quiet
-show-output = false   # default
-"
-    );
+    insta::assert_snapshot!(fixture.anonymous(&printed), @r#"
+    # configuration of cargo-maelstrom
+    # file /own/maelstrom/cargo-maelstrom/config.toml
+    # no file /shared/maelstrom/cargo-maelstrom/config.toml
+    slots = 4             # environment variable CARGO_MAELSTROM_SLOTS
+    # timeout is not set  # default
+    cache-size = "1 MiB"  # /own/maelstrom/cargo-maelstrom/config.toml:1:14
+    ui = "quiet"          # option --quiet
+    show-output = false   # default
+    "#);
 }
 
 #[test]
-fn what_is_printed_can_be_used_as_a_configuration_file() {
+fn the_printed_configuration_is_a_configuration_file() {
     let fixture = Fixture::new(&[("MAELSTROM_SLOTS", "3"), ("MAELSTROM_TIMEOUT", "0.25")]);
-    let Found {
+    let TakenSettings {
         timeout, printed, ..
     } = fixture.take().unwrap();
     let again = Fixture::new(&[]);
     again.write(OWN, &printed);
-    let Found {
+    let TakenSettings {
         slots: read_slots,
         timeout: read_timeout,
         ..
@@ -383,7 +350,7 @@ fn a_path_with_a_line_break_does_not_end_the_comment_it_is_printed_in() {
     let mut fixture = Fixture::new(&[]);
     let odd = fixture.path("a\nslots = 1");
     fixture
-        .surroundings
+        .environment
         .variables
         .insert("XDG_CONFIG_HOME".into(), odd.into());
     let printed = fixture.take().unwrap().printed;

@@ -1,7 +1,7 @@
 use super::*;
 use crate::spec::environment;
 
-fn made_by_stubs() -> Vec<String> {
+fn stub_paths() -> Vec<String> {
     let LayerSpec::Stubs { stubs } = &default_container().layers[0] else {
         panic!("the first layer is not stubs");
     };
@@ -21,8 +21,8 @@ fn made_by_stubs() -> Vec<String> {
 }
 
 #[test]
-fn every_mount_has_a_stub_to_be_mounted_over() {
-    let stubs = made_by_stubs();
+fn every_mount_point_is_a_stub() {
+    let stubs = stub_paths();
     let has = |path: String| assert!(stubs.contains(&path), "{path} is missing in {stubs:?}");
     for mount in default_container().mounts {
         match mount {
@@ -54,7 +54,7 @@ fn nothing_in_the_environment_depends_on_the_client() {
 }
 
 #[test]
-fn the_user_is_the_one_in_the_user_database() {
+fn the_user_is_in_the_user_database() {
     let container = default_container();
     let files = files();
     let passwd = &files[&Utf8PathBuf::from("/etc/passwd")];
@@ -93,8 +93,8 @@ fn the_time_zone_is_a_well_formed_file() {
 }
 
 #[test]
-fn symlinks_files_and_stubs_keep_out_of_each_others_way() {
-    let stubs = made_by_stubs();
+fn symlinks_files_and_stubs_have_different_paths() {
+    let stubs = stub_paths();
     for SymlinkSpec { link, .. } in symlinks() {
         assert!(!files().contains_key(&link));
         assert!(!stubs.iter().any(|stub| stub.trim_end_matches('/') == link));
@@ -102,7 +102,7 @@ fn symlinks_files_and_stubs_keep_out_of_each_others_way() {
 }
 
 #[test]
-fn the_source_tree_is_that_of_the_workspace() {
+fn the_last_layer_is_the_source_of_the_workspace() {
     assert_eq!(
         default_container().layers.last(),
         Some(&LayerSpec::TestSource)

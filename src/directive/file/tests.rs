@@ -1,22 +1,22 @@
 use super::*;
-use crate::filter::{Subject, TargetKind};
+use crate::filter::{TargetKind, TestCaseName};
 use crate::spec::{
     ContainerSpec, Device, LayerSpec, Mount, Network, PrefixOptions, RootOverlay, SymlinkSpec,
 };
 use proptest::prelude::*;
 
-mod mistakes;
+mod errors;
 
 /// The container of any test under the directives of a file.
 fn container(text: &str) -> ContainerSpec {
     let directives = Directives::parse("f", text).unwrap_or_else(|error| panic!("{error}"));
-    let subject = Subject {
+    let case = TestCaseName {
         package: "p",
         kind: TargetKind::Library,
         target: "p",
         name: "n",
     };
-    directives.resolve(&subject).container.clone()
+    directives.resolve(&case).container.clone()
 }
 
 fn layers(text: &str) -> Vec<LayerSpec> {
@@ -28,14 +28,14 @@ fn mounts(text: &str) -> Vec<Mount> {
 }
 
 #[test]
-fn an_empty_file_and_empty_tables_change_nothing() {
+fn empty_files_and_empty_tables_change_nothing() {
     for text in ["", "directives = []", "[containers]", "[[directives]]"] {
         assert_eq!(container(text), default_container(), "{text}");
     }
 }
 
 #[test]
-fn every_kind_of_layer_is_understood() {
+fn every_kind_of_layer_is_read() {
     let none = PrefixOptions::default();
     assert_eq!(
         layers(
@@ -107,7 +107,7 @@ fn every_kind_of_layer_is_understood() {
 }
 
 #[test]
-fn every_type_of_mount_is_understood() {
+fn every_type_of_mount_is_read() {
     assert_eq!(
         mounts(
             r#"
@@ -155,7 +155,7 @@ fn every_type_of_mount_is_understood() {
 }
 
 #[test]
-fn every_other_field_is_understood() {
+fn every_other_field_is_read() {
     let text = r#"
 [[directives]]
 parent = "empty"
@@ -217,7 +217,7 @@ fn enable_writable_file_system_is_a_root_overlay() {
 }
 
 #[test]
-fn each_older_spelling_is_understood_with_one_warning() {
+fn each_older_spelling_is_accepted_with_one_warning() {
     let text = r#"
 [containers.old]
 devices = ["null"]
@@ -265,7 +265,7 @@ devices = ["full"]
 }
 
 #[test]
-fn a_devices_list_adds_to_what_a_directive_changes() {
+fn a_devices_list_is_added_to_the_mounts_so_far() {
     let container = container("[[directives]]\ndevices = ['fuse']");
     let (last, others) = container.mounts.split_last().unwrap();
     assert_eq!(others, default_container().mounts);
@@ -278,12 +278,12 @@ fn a_devices_list_adds_to_what_a_directive_changes() {
 }
 
 #[test]
-fn directives_may_name_containers_that_stand_below_them() {
+fn directives_may_name_containers_further_down_in_the_file() {
     let text = "directives = [{ parent = 'c' }]\n[containers.c]\nuser = 5";
     assert_eq!(container(text).user, 5);
 }
 
-/// Text that is TOML more often than not, of words that mean something here.
+/// Text that is mostly valid TOML, with the names and values of directives.
 fn plausible_file() -> impl Strategy<Value = String> {
     let words: Vec<&str> = NAMES
         .into_iter()
@@ -356,12 +356,12 @@ fn plausible_file() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn any_text_is_understood_or_refused(text in any::<String>()) {
+    fn any_text_is_accepted_or_an_error(text in any::<String>()) {
         let _ = Directives::parse("f", &text);
     }
 
     #[test]
-    fn any_plausible_file_is_understood_or_refused_with_its_place(text in plausible_file()) {
+    fn any_plausible_file_is_accepted_or_an_error_with_a_position(text in plausible_file()) {
         if let Err(error) = Directives::parse("f", &text) {
             prop_assert!(error.to_string().starts_with("f:"), "{}", error);
         }

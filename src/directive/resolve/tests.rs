@@ -6,8 +6,8 @@ fn directives(text: &str) -> Directives {
     Directives::parse("f", text).unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn subject(name: &str) -> Subject<'_> {
-    Subject {
+fn case(name: &str) -> TestCaseName<'_> {
+    TestCaseName {
         package: "p",
         kind: TargetKind::Library,
         target: "p",
@@ -16,7 +16,7 @@ fn subject(name: &str) -> Subject<'_> {
 }
 
 fn resolve(text: &str, name: &str) -> TestSpec {
-    (*directives(text).resolve(&subject(name))).clone()
+    (*directives(text).resolve(&case(name))).clone()
 }
 
 fn has_sys(test: &TestSpec) -> bool {
@@ -28,7 +28,7 @@ fn has_sys(test: &TestSpec) -> bool {
 
 #[test]
 fn without_a_file_every_test_runs_in_the_default_container() {
-    let test = Directives::built_in().resolve(&subject("a"));
+    let test = Directives::built_in().resolve(&case("a"));
     assert_eq!(
         *test,
         TestSpec {
@@ -77,7 +77,7 @@ user = 2
 }
 
 #[test]
-fn plain_lists_replace_and_added_ones_append() {
+fn plain_lists_replace_and_added_lists_append() {
     let default = default_container();
     let stub = LayerSpec::Stubs {
         stubs: vec!["/x".to_owned()],
@@ -140,7 +140,7 @@ added_layers = [{ stubs = ["/x"] }]
 }
 
 #[test]
-fn the_local_network_is_to_be_had_without_dropping_the_sys_mount_first() {
+fn the_local_network_does_not_require_removing_the_sys_mount() {
     let file = r#"
 [[directives]]
 filter = "name.equals(local)"
@@ -161,7 +161,7 @@ network = "local"
 #[test]
 fn tests_that_the_same_directives_match_share_one_spec() {
     let directives = directives("[[directives]]\nfilter = 'name.equals(a)'\nuser = 1");
-    let resolve = |name| directives.resolve(&subject(name));
+    let resolve = |name| directives.resolve(&case(name));
     assert!(Arc::ptr_eq(&resolve("b"), &resolve("c")));
     assert!(!Arc::ptr_eq(&resolve("a"), &resolve("b")));
 }
@@ -172,7 +172,7 @@ fn directives_can_be_shared_between_threads() {
     shared(&Directives::built_in());
 }
 
-/// What is used of the image: layers, environment, working directory.
+/// The used parts of the image: layers, environment, working directory.
 fn used(container: &ContainerSpec) -> (bool, bool, WorkingDirectoryUse) {
     let image = container.image.as_ref().unwrap();
     assert_eq!(image.image.to_string(), "oci:x");
@@ -180,13 +180,13 @@ fn used(container: &ContainerSpec) -> (bool, bool, WorkingDirectoryUse) {
 }
 
 #[test]
-fn an_image_resets_the_container_and_gives_all_that_it_has() {
+fn an_image_resets_the_container_and_all_its_parts_are_used() {
     let text = "[[directives]]\nuser = 7\nadded_environment = { A = 'a' }\n\
                 [[directives]]\nimage = 'oci:x'\ngroup = 3";
     let resolved = resolve(text, "a");
     assert_eq!(
         used(&resolved.container),
-        (true, true, WorkingDirectoryUse::IfThere)
+        (true, true, WorkingDirectoryUse::IfPresent)
     );
     let expected = ContainerSpec {
         image: resolved.container.image.clone(),
@@ -198,7 +198,7 @@ fn an_image_resets_the_container_and_gives_all_that_it_has() {
 }
 
 #[test]
-fn plain_fields_drop_what_an_image_gives_and_added_ones_keep_it() {
+fn plain_fields_replace_the_parts_of_an_image_and_added_fields_keep_them() {
     let container = |rest: &str| {
         let text = format!("[[directives]]\nimage = 'oci:x'\n{rest}");
         resolve(&text, "a")
@@ -206,7 +206,7 @@ fn plain_fields_drop_what_an_image_gives_and_added_ones_keep_it() {
     let added = container("added_layers = [{ stubs = ['/x'] }]\nadded_environment = { A = 'a' }");
     assert_eq!(
         used(&added.container),
-        (true, true, WorkingDirectoryUse::IfThere)
+        (true, true, WorkingDirectoryUse::IfPresent)
     );
     assert_eq!(
         (
@@ -220,12 +220,12 @@ fn plain_fields_drop_what_an_image_gives_and_added_ones_keep_it() {
         used(&plain.container),
         (false, false, WorkingDirectoryUse::No)
     );
-    // With the layers went the libraries.
+    // The image's layers are not used, so its libraries are missing.
     assert!(plain.include_shared_libraries);
 }
 
 #[test]
-fn a_child_of_a_container_with_an_image_gets_what_it_uses_of_it() {
+fn a_child_inherits_the_used_parts_of_an_image() {
     let text = |directive: &str| {
         format!(
             "[containers.base]\nimage = {{ name = 'oci:x', use = ['layers', 'working_directory'] }}\n\

@@ -3,7 +3,7 @@
 
 use super::RemoteSettings;
 use crate::config::command_line::{given, value};
-use crate::config::{ConfigError, List, Property, Setting, Slots, Source, Values};
+use crate::config::{ConfigError, List, Property, Setting, SettingSource, SlotCount, Values};
 use crate::engine::RemoteArguments;
 
 /// How many actions are in flight at once, if nobody says so: it is not for the client to
@@ -26,7 +26,7 @@ impl ClusterArguments {
     pub fn decide(
         self,
         values: &mut Values<'_>,
-        slots: &Setting<Slots>,
+        slots: &Setting<SlotCount>,
     ) -> Result<Option<RemoteSettings>, ConfigError> {
         let engine = self.remote.decide(values)?;
         let properties = values.take(
@@ -36,10 +36,10 @@ impl ClusterArguments {
         )?;
         Ok(engine.map(|engine| RemoteSettings {
             engine,
-            properties: properties.value.0,
+            properties: properties.value.into_items(),
             slots: match slots.source {
-                Source::Default => SLOTS,
-                _ => slots.value.0.get() as usize,
+                SettingSource::Default => SLOTS,
+                _ => slots.value.get(),
             },
         }))
     }

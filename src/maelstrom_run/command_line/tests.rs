@@ -3,10 +3,10 @@ use crate::process::ExitCode;
 use std::num::NonZeroU32;
 
 /// No configuration but these variables, two CPUs.
-fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
+fn environment(variables: &[(&str, &str)]) -> ProcessEnvironment {
     let none = [("XDG_CONFIG_DIRS", "/nonexistent")];
     let variables = none.iter().chain(variables);
-    Surroundings {
+    ProcessEnvironment {
         variables: variables
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
@@ -16,7 +16,7 @@ fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
 
 fn parse(words: &[&str], variables: &[(&str, &str)]) -> Result<JobOptions, CommandLineError> {
     let words = ["maelstrom-run"].iter().chain(words).map(OsString::from);
-    JobOptions::parse(words, &surroundings(variables))
+    JobOptions::parse(words, &environment(variables))
 }
 
 fn options(words: &[&str]) -> JobOptions {

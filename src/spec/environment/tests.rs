@@ -56,7 +56,7 @@ fn an_element_does_not_see_its_own_variables() {
 }
 
 #[test]
-fn references_are_replaced_wherever_they_stand() {
+fn references_are_replaced_anywhere_in_a_value() {
     assert_eq!(
         expand_one("/bin:$prev{OLD}:$env{CLIENT}$env{CLIENT}"),
         Ok("/bin:old:client'sclient's".to_owned())
@@ -64,7 +64,7 @@ fn references_are_replaced_wherever_they_stand() {
 }
 
 #[test]
-fn a_default_stands_in_for_a_missing_variable_only() {
+fn a_default_replaces_only_a_missing_variable() {
     assert_eq!(
         expand_one("$env{CLIENT:-x}$env{NO:-y:-z}$prev{NO:-}"),
         Ok("client'sy:-z".to_owned())
@@ -88,47 +88,26 @@ fn a_doubled_dollar_before_a_reference_is_a_plain_one() {
 }
 
 #[test]
-fn a_missing_variable_is_an_error_that_names_it_and_where_it_is_wanted() {
-    assert_eq!(
-        expand_one("$env{NO}").unwrap_err(),
-        "failed to compute the environment variable `X`: its value refers to `$env{NO}`, but \
-         the client's environment has no variable `NO`; set it, or give a default: `$env{NO:-...}`"
-    );
-    assert_eq!(
-        expand_one("$prev{X}").unwrap_err(),
-        "failed to compute the environment variable `X`: its value refers to `$prev{X}`, but \
-         the job's environment so far has no variable `X`; set it, or give a default: \
-         `$prev{X:-...}`"
-    );
+fn a_missing_variable_is_an_error_that_names_both_variables() {
+    insta::assert_snapshot!(expand_one("$env{NO}").unwrap_err(), @"failed to compute the environment variable `X`: its value refers to `$env{NO}`, but the client's environment has no variable `NO`; set it, or give a default: `$env{NO:-...}`");
+    insta::assert_snapshot!(expand_one("$prev{X}").unwrap_err(), @"failed to compute the environment variable `X`: its value refers to `$prev{X}`, but the job's environment so far has no variable `X`; set it, or give a default: `$prev{X:-...}`");
 }
 
 #[test]
-fn malformed_references_are_errors_that_say_what_to_write() {
-    assert_eq!(
-        expand_one("a$env{CLIENT").unwrap_err(),
-        "bad value for the environment variable `X`: `$env{` has no closing `}`; \
-         for the plain text write `$$env{`"
-    );
-    assert_eq!(
-        expand_one("$prev{}").unwrap_err(),
-        "bad value for the environment variable `X`: `$prev{}` names no variable; \
-         for the plain text write `$$prev{}`"
-    );
-    assert_eq!(
-        expand_one("$env{A:-$env{B}}").unwrap_err(),
-        "bad value for the environment variable `X`: the default in `$env{A:-...}` holds a \
-         reference; defaults are plain text"
-    );
+fn malformed_references_are_errors_with_a_remedy() {
+    insta::assert_snapshot!(expand_one("a$env{CLIENT").unwrap_err(), @"bad value for the environment variable `X`: `$env{` has no closing `}`; for the plain text write `$$env{`");
+    insta::assert_snapshot!(expand_one("$prev{}").unwrap_err(), @"bad value for the environment variable `X`: `$prev{}` names no variable; for the plain text write `$$prev{}`");
+    insta::assert_snapshot!(expand_one("$env{A:-$env{B}}").unwrap_err(), @"bad value for the environment variable `X`: the default in `$env{A:-...}` holds a reference; defaults are plain text");
 }
 
 /// A piece of a value, for the reference model.
 #[derive(Clone, Debug)]
-enum Piece {
+enum TemplatePiece {
     Text(String),
     Reference(Scope, String, Option<String>),
 }
 
-impl Piece {
+impl TemplatePiece {
     fn write(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -140,9 +119,9 @@ impl Piece {
 
 type Environment = BTreeMap<String, String>;
 
-/// What an environment ought to be; the error is the variable that is missing.
+/// The environment by the reference model. The error is the name of the missing variable.
 fn model(
-    elements: &[(BTreeMap<String, Vec<Piece>>, bool)],
+    elements: &[(BTreeMap<String, Vec<TemplatePiece>>, bool)],
     initial: &Environment,
     client: &Environment,
 ) -> Result<Environment, String> {
@@ -157,8 +136,8 @@ fn model(
             let mut value = String::new();
             for piece in pieces {
                 value += &match piece {
-                    Piece::Text(text) => text.clone(),
-                    Piece::Reference(scope, name, default) => {
+                    TemplatePiece::Text(text) => text.clone(),
+                    TemplatePiece::Reference(scope, name, default) => {
                         let from = match scope {
                             Scope::Client => client,
                             Scope::Previous => &environment,
@@ -175,12 +154,12 @@ fn model(
     Ok(environment)
 }
 
-fn piece() -> impl Strategy<Value = Piece> {
+fn piece() -> impl Strategy<Value = TemplatePiece> {
     let scope = prop_oneof![Just(Scope::Client), Just(Scope::Previous)];
     prop_oneof![
-        "[a-z{}: -]{0,5}".prop_map(Piece::Text),
+        "[a-z{}: -]{0,5}".prop_map(TemplatePiece::Text),
         (scope, "[A-D]", proptest::option::of("[a-z$:-]{0,3}"))
-            .prop_map(|(scope, name, default)| Piece::Reference(scope, name, default)),
+            .prop_map(|(scope, name, default)| TemplatePiece::Reference(scope, name, default)),
     ]
 }
 
@@ -191,23 +170,23 @@ proptest! {
     }
 
     #[test]
-    fn expansion_is_what_the_model_says(
+    fn expansion_agrees_with_the_model(
         elements in vec((btree_map("[A-D]", vec(piece(), 0..4), 0..4), any::<bool>()), 0..5),
         initial in btree_map("[A-D]", "[0-9$]{0,3}", 0..4),
         client in btree_map("[A-D]", "[0-9$]{0,3}", 0..4),
     ) {
-        let written: Vec<EnvironmentElement> = elements
+        let spelled: Vec<EnvironmentElement> = elements
             .iter()
             .map(|(variables, extend)| EnvironmentElement {
                 vars: variables
                     .iter()
-                    .map(|(name, pieces)| (name.clone(), pieces.iter().map(Piece::write).collect()))
+                    .map(|(name, pieces)| (name.clone(), pieces.iter().map(TemplatePiece::write).collect()))
                     .collect(),
                 extend: *extend,
             })
             .collect();
         let lookup = |name: &str| client.get(name).cloned();
-        let computed = expand(&written, initial.clone(), &lookup).map_err(|error| match error {
+        let computed = expand(&spelled, initial.clone(), &lookup).map_err(|error| match error {
             EnvironmentError::Missing { name, .. } => name,
             error @ EnvironmentError::Template { .. } => panic!("{error}"),
         });
@@ -223,7 +202,7 @@ proptest! {
     }
 
     #[test]
-    fn any_text_is_understood_or_refused(text in any::<String>()) {
+    fn any_text_is_accepted_or_an_error(text in any::<String>()) {
         let _ = check_template(&text);
     }
 }

@@ -1,60 +1,61 @@
-//! The fields of a container, each as written or not written.
+//! The fields of a container in a document.
 
-use super::paths::container_path;
 use super::scalars::{hostname, network, root_overlay};
-use super::{Field, ImageRef, ParentRef, environment, image, layers, mounts, parent};
+use super::strings::container_path;
+use super::{ContainerField, ImageRef, ParentRef, environment, image, layers, mounts, parent};
 use crate::spec::{
-    ContainerSpec, Deprecated, Deprecations, Device, Entry, EnvironmentElement, LayerSpec, Mistake,
-    Mount, Network, Problem, RootOverlay, Spanned, UsedAndSetRemedy, Value, WorkingDirectoryUse,
+    ContainerSpec, Deprecated, Deprecations, Device, EnvironmentElement, LayerSpec, Mount, Network,
+    RootOverlay, Spanned, SpecEntry, SpecError, SpecProblem, SpecValue, UsedAndSetRemedy,
+    WorkingDirectoryUse,
 };
 use camino::Utf8PathBuf;
 
-/// A list as written.
+/// A list field of a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Written<T> {
-    /// Takes the place of what was there.
-    Plain(Vec<T>),
-    /// `added_`: goes after what was there.
-    Added(Vec<T>),
+pub enum ListField<T> {
+    /// `FIELD`: replaces the inherited list.
+    Replace(Vec<T>),
+    /// `added_FIELD`: is appended to the inherited list.
+    Append(Vec<T>),
 }
 
-impl<T: Clone> Written<T> {
+impl<T: Clone> ListField<T> {
     fn apply(&self, list: &mut Vec<T>) {
         match self {
-            Self::Plain(elements) => list.clone_from(elements),
-            Self::Added(elements) => list.extend_from_slice(elements),
+            Self::Replace(elements) => list.clone_from(elements),
+            Self::Append(elements) => list.extend_from_slice(elements),
         }
     }
 }
 
-/// What `added_` fields add to when no parent is named.
+/// The container that `added_` fields add to if neither image nor parent is named.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beneath {
-    /// There is nothing to add to, so adding is a mistake.
-    Nothing,
-    /// A candidate that is being changed.
+pub enum ImplicitBase {
+    /// There is none: `added_` fields are errors.
+    None,
+    /// The container that the directives before have built.
     Candidate,
 }
 
-/// The language that a container is written in: some rules differ.
+/// The format of a document. The defaults of `image` differ.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub enum SpecFormat {
     Json,
     #[default]
     Toml,
 }
 
-/// A container as written. Spans are those of the fields' names.
+/// The fields of a container in a document. Spans are those of the fields' names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerFields {
-    format: Format,
+    format: SpecFormat,
     pub image: Option<Spanned<ImageRef>>,
     pub parent: Option<ParentRef>,
-    pub environment: Option<Spanned<Written<EnvironmentElement>>>,
-    /// Whether `environment` is a map, not a list of steps.
-    plain_map: bool,
-    pub layers: Option<Spanned<Written<LayerSpec>>>,
-    pub mounts: Option<Spanned<Written<Mount>>>,
+    pub environment: Option<Spanned<ListField<EnvironmentElement>>>,
+    /// Whether `environment` is a map, not a list.
+    environment_is_map: bool,
+    pub layers: Option<Spanned<ListField<LayerSpec>>>,
+    pub mounts: Option<Spanned<ListField<Mount>>>,
     pub network: Option<Spanned<Network>>,
     pub root_overlay: Option<Spanned<RootOverlay>>,
     pub working_directory: Option<Spanned<Utf8PathBuf>>,
@@ -62,12 +63,12 @@ pub struct ContainerFields {
     pub group: Option<Spanned<u32>>,
     pub init: Option<Spanned<bool>>,
     pub hostname: Option<Spanned<String>>,
-    /// From the older spelling; part of `mounts` once reading has finished.
+    /// The older spelling of a devices mount. [`Self::finish`] moves it to `mounts`.
     devices: Option<Spanned<Vec<Device>>>,
 }
 
 impl ContainerFields {
-    /// The names to suggest: all but older spellings.
+    /// The fields' names, without older spellings.
     pub const NAMES: [&'static str; 16] = [
         "image",
         "parent",
@@ -87,96 +88,67 @@ impl ContainerFields {
         "hostname",
     ];
 
-    pub fn new(format: Format) -> Self {
+    pub fn new(format: SpecFormat) -> Self {
         Self {
             format,
             ..Self::default()
         }
     }
 
-    /// Reads one entry; false if it is not a field of a container.
-    pub fn read(&mut self, entry: &Entry, notes: &mut Deprecations) -> Result<bool, Mistake> {
+    /// Reads one field. The result is false if it is not a field of a container.
+    pub fn read(
+        &mut self,
+        entry: &SpecEntry,
+        deprecations: &mut Deprecations,
+    ) -> Result<bool, SpecError> {
         match entry.name() {
-            "image" => self.image = Some(at(entry, image::read(entry, notes)?)),
+            "image" => self.image = Some(at(entry, image::read(entry, deprecations)?)),
             "parent" => self.parent = Some(parent::read(entry)?),
-            "environment" => {
-                let written = Written::Plain(environment::read(entry)?);
-                self.plain_map = matches!(entry.value.value, Value::Map(_));
-                set_list(&mut self.environment, "environment", entry, written)?;
+            "environment" | "added_environment" => {
+                let elements = environment::read(entry)?;
+                self.environment_is_map = matches!(entry.value.value, SpecValue::Map(_));
+                set_list(&mut self.environment, entry, elements)?;
             }
-            "added_environment" => {
-                let written = Written::Added(environment::read(entry)?);
-                set_list(&mut self.environment, "environment", entry, written)?;
+            "layers" | "added_layers" => {
+                let layers = layers::read(entry, deprecations)?;
+                set_list(&mut self.layers, entry, layers)?;
             }
-            "layers" => {
-                let written = Written::Plain(layers::read(entry, notes)?);
-                set_list(&mut self.layers, "layers", entry, written)?;
-            }
-            "added_layers" => {
-                let written = Written::Added(layers::read(entry, notes)?);
-                set_list(&mut self.layers, "layers", entry, written)?;
-            }
-            "mounts" => {
-                let written = Written::Plain(mounts::read(entry, notes)?);
-                set_list(&mut self.mounts, "mounts", entry, written)?;
-            }
-            "added_mounts" => {
-                let written = Written::Added(mounts::read(entry, notes)?);
-                set_list(&mut self.mounts, "mounts", entry, written)?;
+            "mounts" | "added_mounts" => {
+                let mounts = mounts::read(entry, deprecations)?;
+                set_list(&mut self.mounts, entry, mounts)?;
             }
             "devices" => {
-                notes.note(&entry.key.span, Deprecated::DevicesList);
+                deprecations.record(&entry.key.span, Deprecated::DevicesList);
                 self.devices = Some(at(entry, mounts::devices(entry)?));
             }
-            "network" => {
-                set_once(
-                    &mut self.network,
-                    entry,
-                    network(entry)?,
-                    Problem::LoopbackAndNetwork,
-                )?;
-            }
-            "enable_loopback" => {
-                notes.note(&entry.key.span, Deprecated::EnableLoopback);
-                let network = if entry.boolean()? {
-                    Network::Loopback
+            "network" | "enable_loopback" => {
+                let network = if entry.name() == "network" {
+                    network(entry)?
                 } else {
-                    Network::Disabled
+                    deprecations.record(&entry.key.span, Deprecated::EnableLoopback);
+                    if entry.boolean()? {
+                        Network::Loopback
+                    } else {
+                        Network::Disabled
+                    }
                 };
-                set_once(
-                    &mut self.network,
-                    entry,
-                    network,
-                    Problem::LoopbackAndNetwork,
-                )?;
+                let twice = SpecProblem::LoopbackAndNetwork;
+                set_once(&mut self.network, entry, network, twice)?;
             }
-            "root_overlay" => {
-                let overlay = root_overlay(entry)?;
-                set_once(
-                    &mut self.root_overlay,
-                    entry,
-                    overlay,
-                    Problem::WritableTwice,
-                )?;
-            }
-            "enable_writable_file_system" => {
-                let overlay = if entry.boolean()? {
-                    RootOverlay::Tmp
-                } else {
-                    RootOverlay::None
+            "root_overlay" | "enable_writable_file_system" => {
+                let overlay = match entry.name() {
+                    "root_overlay" => root_overlay(entry)?,
+                    _ if entry.boolean()? => RootOverlay::Tmp,
+                    _ => RootOverlay::None,
                 };
-                set_once(
-                    &mut self.root_overlay,
-                    entry,
-                    overlay,
-                    Problem::WritableTwice,
-                )?;
+                let twice = SpecProblem::WritableTwice;
+                set_once(&mut self.root_overlay, entry, overlay, twice)?;
             }
             "working_directory" => {
-                let path = container_path(&entry.value, entry.place())?;
+                let path = container_path(&entry.value, entry.label())?;
                 self.working_directory = Some(at(entry, path));
             }
-            // The highest id means "no change" to the kernel.
+            // The highest ID is not valid: chown(2) and setresuid(2) leave an ID of -1 unchanged.
             "user" => self.user = Some(at(entry, entry.integer(0, u32::MAX - 1)?)),
             "group" => self.group = Some(at(entry, entry.integer(0, u32::MAX - 1)?)),
             "init" => self.init = Some(at(entry, entry.boolean()?)),
@@ -186,46 +158,49 @@ impl ContainerFields {
         Ok(true)
     }
 
-    /// Checks the fields against each other once all are read.
-    pub fn finish(&mut self, beneath: Beneath) -> Result<(), Mistake> {
+    /// Checks that the fields fit together, after all were read.
+    pub fn finish(&mut self, base: ImplicitBase) -> Result<(), SpecError> {
         if let (Some(image), Some(_)) = (&self.image, &self.parent) {
-            return Err(Mistake::new(&image.span, Problem::ImageAndParent));
+            return Err(SpecError::new(&image.span, SpecProblem::ImageAndParent));
         }
-        self.fold_devices(beneath);
-        self.check_list(Field::Environment, self.environment.as_ref(), beneath)?;
-        self.check_list(Field::Layers, self.layers.as_ref(), beneath)?;
-        self.check_list(Field::Mounts, self.mounts.as_ref(), beneath)?;
-        self.check_scalar(Field::Network, self.network.as_ref())?;
-        self.check_scalar(Field::RootOverlay, self.root_overlay.as_ref())?;
-        self.check_scalar(Field::WorkingDirectory, self.working_directory.as_ref())?;
-        self.check_scalar(Field::User, self.user.as_ref())?;
-        self.check_scalar(Field::Group, self.group.as_ref())?;
-        self.check_scalar(Field::Init, self.init.as_ref())?;
-        self.check_scalar(Field::Hostname, self.hostname.as_ref())
+        self.move_devices_to_mounts(base);
+        self.check_list(ContainerField::Environment, self.environment.as_ref(), base)?;
+        self.check_list(ContainerField::Layers, self.layers.as_ref(), base)?;
+        self.check_list(ContainerField::Mounts, self.mounts.as_ref(), base)?;
+        self.check_scalar(ContainerField::Network, self.network.as_ref())?;
+        self.check_scalar(ContainerField::RootOverlay, self.root_overlay.as_ref())?;
+        self.check_scalar(
+            ContainerField::WorkingDirectory,
+            self.working_directory.as_ref(),
+        )?;
+        self.check_scalar(ContainerField::User, self.user.as_ref())?;
+        self.check_scalar(ContainerField::Group, self.group.as_ref())?;
+        self.check_scalar(ContainerField::Init, self.init.as_ref())?;
+        self.check_scalar(ContainerField::Hostname, self.hostname.as_ref())
     }
 
-    /// Changes `container` to what is written here; the parent is not looked at.
+    /// Sets the fields of `container`. The parent's fields are not applied.
     pub fn apply(&self, container: &mut ContainerSpec) {
         if let Some(image) = &self.image {
-            container.image = Some(image.value.in_use(self.format));
+            container.image = Some(image.value.to_use(self.format));
         }
-        if let Some(written) = &self.environment {
-            written.value.apply(&mut container.environment);
-            let adds_steps = self.image.is_some() && self.format == Format::Json;
-            if let (Written::Plain(_), false) = (&written.value, adds_steps)
+        if let Some(list) = &self.environment {
+            list.value.apply(&mut container.environment);
+            let adds_steps = self.image.is_some() && self.format == SpecFormat::Json;
+            if let (ListField::Replace(_), false) = (&list.value, adds_steps)
                 && let Some(image) = &mut container.image
             {
                 image.environment = false;
             }
         }
-        if let Some(written) = &self.layers {
-            written.value.apply(&mut container.layers);
-            if let (Written::Plain(_), Some(image)) = (&written.value, &mut container.image) {
+        if let Some(list) = &self.layers {
+            list.value.apply(&mut container.layers);
+            if let (ListField::Replace(_), Some(image)) = (&list.value, &mut container.image) {
                 image.layers = false;
             }
         }
-        if let Some(written) = &self.mounts {
-            written.value.apply(&mut container.mounts);
+        if let Some(list) = &self.mounts {
+            list.value.apply(&mut container.mounts);
         }
         if let Some(network) = &self.network {
             container.network = network.value;
@@ -253,27 +228,27 @@ impl ContainerFields {
         }
     }
 
-    /// Makes a `devices` list the first of the mounts written here.
-    fn fold_devices(&mut self, beneath: Beneath) {
+    /// Makes the `devices` list the first mount.
+    fn move_devices_to_mounts(&mut self, base: ImplicitBase) {
         let Some(Spanned { span, value }) = self.devices.take() else {
             return;
         };
         let mount = Mount::Devices { devices: value };
         let inherits = match &self.parent {
-            Some(parent) => parent.gives(Field::Mounts),
-            None => beneath == Beneath::Candidate,
+            Some(parent) => parent.gives(ContainerField::Mounts),
+            None => base == ImplicitBase::Candidate,
         };
         match &mut self.mounts {
             Some(Spanned {
-                value: Written::Plain(mounts) | Written::Added(mounts),
+                value: ListField::Replace(mounts) | ListField::Append(mounts),
                 ..
             }) => mounts.insert(0, mount),
             None => {
                 let mounts = vec![mount];
                 let value = if inherits {
-                    Written::Added(mounts)
+                    ListField::Append(mounts)
                 } else {
-                    Written::Plain(mounts)
+                    ListField::Replace(mounts)
                 };
                 self.mounts = Some(Spanned { span, value });
             }
@@ -282,25 +257,25 @@ impl ContainerFields {
 
     fn check_list<T>(
         &self,
-        field: Field,
-        list: Option<&Spanned<Written<T>>>,
-        beneath: Beneath,
-    ) -> Result<(), Mistake> {
+        field: ContainerField,
+        list: Option<&Spanned<ListField<T>>>,
+        base: ImplicitBase,
+    ) -> Result<(), SpecError> {
         let Some(Spanned { span, value }) = list else {
             return Ok(());
         };
         let name = field.as_str();
         let given = self.gives(field);
         let problem = match value {
-            Written::Added(_) if self.image.is_some() && !image::FIELDS.contains(&field) => {
-                Problem::AddedToImage { field: name }
+            ListField::Append(_) if self.image.is_some() && !image::FIELDS.contains(&field) => {
+                SpecProblem::AddedToImage { field: name }
             }
-            Written::Added(_) if given == Some(false) => Problem::AddedWithoutUse {
+            ListField::Append(_) if given == Some(false) => SpecProblem::AddedWithoutUse {
                 field: name,
-                of: self.start(),
+                of: self.origin(),
             },
-            Written::Added(_) if given.is_none() && beneath == Beneath::Nothing => {
-                Problem::NothingToAddTo {
+            ListField::Append(_) if given.is_none() && base == ImplicitBase::None => {
+                SpecProblem::NothingToAddTo {
                     field: name,
                     givers: if image::FIELDS.contains(&field) {
                         "an `image` or a `parent`"
@@ -309,23 +284,27 @@ impl ContainerFields {
                     },
                 }
             }
-            Written::Plain(_) if self.excludes_plain(field) => Problem::UsedAndSet {
+            ListField::Replace(_) if self.excludes_replacement(field) => SpecProblem::UsedAndSet {
                 field: name,
-                of: self.start(),
+                of: self.origin(),
                 remedy: self.remedy(field),
             },
             _ => return Ok(()),
         };
-        Err(Mistake::new(span, problem))
+        Err(SpecError::new(span, problem))
     }
 
-    fn check_scalar<T>(&self, field: Field, scalar: Option<&Spanned<T>>) -> Result<(), Mistake> {
+    fn check_scalar<T>(
+        &self,
+        field: ContainerField,
+        scalar: Option<&Spanned<T>>,
+    ) -> Result<(), SpecError> {
         match scalar {
-            Some(Spanned { span, .. }) if self.uses(field) => Err(Mistake::new(
+            Some(Spanned { span, .. }) if self.uses(field) => Err(SpecError::new(
                 span,
-                Problem::UsedAndSet {
+                SpecProblem::UsedAndSet {
                     field: field.as_str(),
-                    of: self.start(),
+                    of: self.origin(),
                     remedy: UsedAndSetRemedy::Drop,
                 },
             )),
@@ -333,8 +312,8 @@ impl ContainerFields {
         }
     }
 
-    /// Whether the image or parent gives `field`; `None`: there is neither.
-    pub(in crate::spec) fn gives(&self, field: Field) -> Option<bool> {
+    /// Whether the image or parent gives `field`. `None`: the container has neither.
+    pub(in crate::spec) fn gives(&self, field: ContainerField) -> Option<bool> {
         match (&self.image, &self.parent) {
             (Some(image), _) => Some(image.value.gives(field, self.format)),
             (None, Some(parent)) => Some(parent.gives(field)),
@@ -343,7 +322,7 @@ impl ContainerFields {
     }
 
     /// Whether `use` names `field`.
-    fn uses(&self, field: Field) -> bool {
+    fn uses(&self, field: ContainerField) -> bool {
         match (&self.image, &self.parent) {
             (Some(image), _) => image.value.uses(field),
             (None, Some(parent)) => parent
@@ -354,28 +333,27 @@ impl ContainerFields {
         }
     }
 
-    /// Whether a plain list for `field` leaves open what becomes of what is given: it neither
-    /// replaces that nor adds to it.
-    fn excludes_plain(&self, field: Field) -> bool {
-        if self.image.is_some() && self.format == Format::Json {
-            let adds_steps = field == Field::Environment && !self.plain_map;
+    /// Whether a list that replaces `field` contradicts the use of `field` of the image or parent.
+    fn excludes_replacement(&self, field: ContainerField) -> bool {
+        if self.image.is_some() && self.format == SpecFormat::Json {
+            let adds_steps = field == ContainerField::Environment && !self.environment_is_map;
             self.gives(field) == Some(true) && !adds_steps
         } else {
             self.uses(field)
         }
     }
 
-    fn remedy(&self, field: Field) -> UsedAndSetRemedy {
-        let name = field.as_str();
-        if field == Field::Environment && self.image.is_some() && self.format == Format::Json {
+    fn remedy(&self, field: ContainerField) -> UsedAndSetRemedy {
+        let is_json_image = self.image.is_some() && self.format == SpecFormat::Json;
+        if field == ContainerField::Environment && is_json_image {
             UsedAndSetRemedy::Steps
         } else {
-            UsedAndSetRemedy::Add(name)
+            UsedAndSetRemedy::Add(field.as_str())
         }
     }
 
-    /// What the container starts from, in messages.
-    fn start(&self) -> &'static str {
+    /// The field that the container starts from.
+    fn origin(&self) -> &'static str {
         if self.image.is_some() {
             "image"
         } else {
@@ -384,31 +362,35 @@ impl ContainerFields {
     }
 }
 
-fn at<T>(entry: &Entry, value: T) -> Spanned<T> {
+fn at<T>(entry: &SpecEntry, value: T) -> Spanned<T> {
     Spanned {
         span: entry.key.span.clone(),
         value,
     }
 }
 
-/// Sets a field that has two spellings; `problem` is what it is to write both.
+/// Sets a field that has two spellings. `twice` is the error of a document with both.
 fn set_once<T>(
     field: &mut Option<Spanned<T>>,
-    entry: &Entry,
+    entry: &SpecEntry,
     value: T,
-    problem: Problem,
-) -> Result<(), Mistake> {
+    twice: SpecProblem,
+) -> Result<(), SpecError> {
     match field.replace(at(entry, value)) {
         None => Ok(()),
-        Some(_) => Err(entry.mistake(problem)),
+        Some(_) => Err(entry.error(twice)),
     }
 }
 
 fn set_list<T>(
-    list: &mut Option<Spanned<Written<T>>>,
-    field: &'static str,
-    entry: &Entry,
-    written: Written<T>,
-) -> Result<(), Mistake> {
-    set_once(list, entry, written, Problem::PlainAndAdded { field })
+    list: &mut Option<Spanned<ListField<T>>>,
+    entry: &SpecEntry,
+    elements: Vec<T>,
+) -> Result<(), SpecError> {
+    let (field, elements) = match entry.name().strip_prefix("added_") {
+        Some(field) => (field, ListField::Append(elements)),
+        None => (entry.name(), ListField::Replace(elements)),
+    };
+    let field = field.to_owned();
+    set_once(list, entry, elements, SpecProblem::PlainAndAdded { field })
 }

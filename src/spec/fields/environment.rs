@@ -1,79 +1,66 @@
 //! Reading `environment`: a map, or a list of `{ vars, extend }`.
 
+use super::strings::text;
 use crate::spec::environment::check_template;
-use crate::spec::{Entry, EnvironmentElement, Mistake, Node, Place, Problem, Value};
+use crate::spec::{
+    EnvironmentElement, Node, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel,
+};
 use std::collections::BTreeMap;
 
-const FIELDS: [&str; 2] = ["vars", "extend"];
-
-/// A map means one element that extends.
-pub fn read(entry: &Entry) -> Result<Vec<EnvironmentElement>, Mistake> {
+/// A map is read as one element with `extend = true`.
+pub fn read(entry: &SpecEntry) -> Result<Vec<EnvironmentElement>, SpecError> {
     match &entry.value.value {
-        Value::Map(_) => Ok(vec![EnvironmentElement {
+        SpecValue::Map(_) => Ok(vec![EnvironmentElement {
             vars: variables(entry)?,
             extend: true,
         }]),
-        Value::List(elements) => elements
-            .iter()
-            .map(|node| element(node, Place::Element(entry.name())))
-            .collect(),
+        SpecValue::List(_) => entry.elements(element),
         _ => Err(entry.value.wrong_type(
-            entry.place(),
+            entry.label(),
             "a table of variables or a list of `{ vars, extend }`",
         )),
     }
 }
 
-fn element(node: &Node, place: Place<'_>) -> Result<EnvironmentElement, Mistake> {
+fn element(node: &Node, label: ValueLabel<'_>) -> Result<EnvironmentElement, SpecError> {
     let mut vars = None;
     let mut extend = None;
-    for entry in node.map(place)? {
+    for entry in node.map(label)? {
         match entry.name() {
             "vars" => vars = Some(variables(entry)?),
             "extend" => extend = Some(entry.boolean()?),
-            _ => return Err(entry.unknown_field(&"an environment element", FIELDS)),
+            _ => return Err(entry.unknown_field(&"an environment element", ["vars", "extend"])),
         }
     }
-    let missing = |field| {
-        node.mistake(Problem::Missing {
-            what: place.to_string(),
-            field,
-        })
-    };
     Ok(EnvironmentElement {
-        vars: vars.ok_or_else(|| missing("vars"))?,
-        extend: extend.ok_or_else(|| missing("extend"))?,
+        vars: vars.ok_or_else(|| node.missing(label, "vars"))?,
+        extend: extend.ok_or_else(|| node.missing(label, "extend"))?,
     })
 }
 
-fn variables(entry: &Entry) -> Result<BTreeMap<String, String>, Mistake> {
+fn variables(entry: &SpecEntry) -> Result<BTreeMap<String, String>, SpecError> {
     entry
         .map()?
         .iter()
         .map(|variable| {
-            let (name, value) = (variable.name(), &variable.value);
+            let name = variable.name();
             if name.is_empty() || name.contains(['=', '\0']) {
-                return Err(variable.mistake(Problem::VariableName {
+                return Err(variable.error(SpecProblem::VariableName {
                     name: name.to_owned(),
                 }));
             }
-            let place = Place::Entry {
+            let label = ValueLabel::Entry {
                 map: entry.name(),
                 key: name,
             };
-            let text = value.string(place)?;
-            if text.contains('\0') {
-                return Err(value.mistake(Problem::Nul {
-                    place: place.to_string(),
-                }));
-            }
-            check_template(text).map_err(|error| {
-                value.mistake(Problem::VariableValue {
+            let template = text(&variable.value, label)?;
+            check_template(template).map_err(|error| {
+                variable.value.error(SpecProblem::VariableValue {
                     variable: name.to_owned(),
                     error,
                 })
             })?;
-            Ok((name.to_owned(), text.to_owned()))
+            Ok((name.to_owned(), template.to_owned()))
         })
         .collect()
 }

@@ -1,47 +1,53 @@
-//! `image`: the container image to start from.
+//! Reading `image`: the image to start from.
 
-use super::{Field, Format};
+use super::parent::used_fields;
+use super::{ContainerField, SpecFormat};
 use crate::spec::{
-    Choices, Deprecated, Deprecations, Entry, ImageReference, ImageUse, Mistake, Problem, Spanned,
-    Value, WorkingDirectoryUse,
+    Deprecated, Deprecations, ImageReference, ImageUse, Spanned, SpecEntry, SpecError, SpecProblem,
+    SpecValue, WorkingDirectoryUse,
 };
-use std::collections::BTreeSet;
 
-/// What an image can give.
-pub const FIELDS: [Field; 3] = [Field::Layers, Field::Environment, Field::WorkingDirectory];
+/// The fields that an image can give.
+pub const FIELDS: [ContainerField; 3] = [
+    ContainerField::Layers,
+    ContainerField::Environment,
+    ContainerField::WorkingDirectory,
+];
 
-/// The image to start from, and what to take from it.
+/// The image to start from, and the parts of it to use.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageRef {
     pub name: ImageReference,
-    /// `None`: what is usual in that format.
-    pub used: Option<BTreeSet<Field>>,
+    /// `None`: the default of the format.
+    pub used: Option<Vec<ContainerField>>,
 }
 
 impl ImageRef {
-    /// Whether a container written in that format gets `field` from the image.
-    pub fn gives(&self, field: Field, format: Format) -> bool {
+    /// Whether a container in that format gets `field` from the image.
+    pub fn gives(&self, field: ContainerField, format: SpecFormat) -> bool {
         match (&self.used, format) {
             (Some(used), _) => used.contains(&field),
-            (None, Format::Toml) => FIELDS.contains(&field),
-            (None, Format::Json) => [Field::Layers, Field::Environment].contains(&field),
+            (None, SpecFormat::Toml) => FIELDS.contains(&field),
+            (None, SpecFormat::Json) => {
+                [ContainerField::Layers, ContainerField::Environment].contains(&field)
+            }
         }
     }
 
     /// Whether `use` names `field`.
-    pub fn uses(&self, field: Field) -> bool {
+    pub fn uses(&self, field: ContainerField) -> bool {
         self.used.as_ref().is_some_and(|used| used.contains(&field))
     }
 
-    pub fn in_use(&self, format: Format) -> ImageUse {
+    pub fn to_use(&self, format: SpecFormat) -> ImageUse {
         ImageUse {
             image: self.name.clone(),
-            layers: self.gives(Field::Layers, format),
-            environment: self.gives(Field::Environment, format),
-            working_directory: if self.uses(Field::WorkingDirectory) {
+            layers: self.gives(ContainerField::Layers, format),
+            environment: self.gives(ContainerField::Environment, format),
+            working_directory: if self.uses(ContainerField::WorkingDirectory) {
                 WorkingDirectoryUse::Required
-            } else if self.gives(Field::WorkingDirectory, format) {
-                WorkingDirectoryUse::IfThere
+            } else if self.gives(ContainerField::WorkingDirectory, format) {
+                WorkingDirectoryUse::IfPresent
             } else {
                 WorkingDirectoryUse::No
             },
@@ -50,30 +56,25 @@ impl ImageRef {
 }
 
 /// Reads a name, or `{ name, use }`.
-pub fn read(entry: &Entry, notes: &mut Deprecations) -> Result<ImageRef, Mistake> {
+pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<ImageRef, SpecError> {
     match &entry.value.value {
-        Value::String(_) => Ok(ImageRef {
-            name: parse(&name_of(entry)?)?,
+        SpecValue::String(_) => Ok(ImageRef {
+            name: parse(&entry.spanned_string()?)?,
             used: None,
         }),
-        Value::Map(map) => {
+        SpecValue::Map(map) => {
             let (mut name, mut tag, mut used) = (None, None, None);
             for entry in map {
                 match entry.name() {
-                    "name" => name = Some(name_of(entry)?),
+                    "name" => name = Some(entry.spanned_string()?),
                     "tag" => tag = Some((entry, entry.string()?)),
-                    "use" => used = Some(used_fields(entry)?),
+                    "use" => used = Some(used_parts(entry)?),
                     _ => return Err(entry.unknown_field(&"`image`", ["name", "use"])),
                 }
             }
-            let mut name = name.ok_or_else(|| {
-                entry.value.mistake(Problem::Missing {
-                    what: entry.place().to_string(),
-                    field: "name",
-                })
-            })?;
+            let mut name = name.ok_or_else(|| entry.value.missing(entry.label(), "name"))?;
             if let Some((entry, tag)) = tag {
-                notes.note(&entry.key.span, Deprecated::ImageTag);
+                deprecations.record(&entry.key.span, Deprecated::ImageTag);
                 name.value = format!("docker://{}:{tag}", name.value);
             }
             let name = parse(&name)?;
@@ -81,47 +82,18 @@ pub fn read(entry: &Entry, notes: &mut Deprecations) -> Result<ImageRef, Mistake
         }
         _ => Err(entry
             .value
-            .wrong_type(entry.place(), "the name of an image or `{ name, use }`")),
+            .wrong_type(entry.label(), "the name of an image or `{ name, use }`")),
     }
 }
 
-fn name_of(entry: &Entry) -> Result<Spanned<String>, Mistake> {
-    Ok(Spanned {
-        span: entry.value.span.clone(),
-        value: entry.string()?.to_owned(),
+fn used_parts(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError> {
+    let known = FIELDS.map(ContainerField::as_str);
+    used_fields(entry, "part of an image", known, |name| {
+        FIELDS.into_iter().find(|field| field.as_str() == name)
     })
 }
 
-fn parse(name: &Spanned<String>) -> Result<ImageReference, Mistake> {
-    let bad = |error| Mistake::new(&name.span, Problem::BadImage(error));
-    name.value.parse().map_err(bad)
-}
-
-fn used_fields(entry: &Entry) -> Result<BTreeSet<Field>, Mistake> {
-    let mut used = BTreeSet::new();
-    for name in entry.strings()? {
-        let mistake = |problem| Mistake::new(&name.span, problem);
-        let field = FIELDS
-            .into_iter()
-            .find(|field| field.as_str() == name.value)
-            .ok_or_else(|| {
-                mistake(Problem::Unknown {
-                    what: "part of an image",
-                    name: name.value.to_owned(),
-                    choices: Choices::new(name.value, FIELDS.map(Field::as_str)),
-                })
-            })?;
-        if !used.insert(field) {
-            return Err(mistake(Problem::Repeated {
-                what: "part of an image",
-                name: name.value.to_owned(),
-            }));
-        }
-    }
-    if used.is_empty() {
-        return Err(entry.value.mistake(Problem::Empty {
-            place: entry.place().to_string(),
-        }));
-    }
-    Ok(used)
+fn parse(name: &Spanned<String>) -> Result<ImageReference, SpecError> {
+    let error = |error| SpecError::new(&name.span, SpecProblem::BadImage(error));
+    name.value.parse().map_err(error)
 }

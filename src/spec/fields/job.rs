@@ -1,9 +1,10 @@
-//! Reading a whole job: what runs, besides the container's fields.
+//! Reading a job: the container's fields, and those of the program.
 
-use super::{Format, seconds};
+use super::strings::{non_empty, text};
+use super::{SpecFormat, seconds};
 use crate::spec::{
-    Beneath, ContainerFields, ContainerSpec, Containers, Deprecations, Entry, Field, JobSpec,
-    Mistake, Node, Place, Problem, Value,
+    ContainerField, ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase,
+    JobSpec, Node, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel,
 };
 use std::time::Duration;
 
@@ -17,47 +18,47 @@ const NAMES: [&str; 6] = [
     "slots",
 ];
 
-/// Something a stream of jobs may hold.
+/// An object of a stream of jobs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum JobDocument {
     Job(Box<JobSpec>),
-    /// Containers were defined for the jobs after it.
+    /// The object defined containers.
     Containers,
 }
 
-/// Reads a job, or an object whose only key is `containers`, which are added to those
-/// that are known.
+/// Reads a job, or an object whose only field is `containers`; its containers are added to
+/// `containers`.
 pub fn read_job(
     node: &Node,
     containers: &mut Containers,
-    notes: &mut Deprecations,
-) -> Result<JobDocument, Mistake> {
-    if let Value::List(_) = node.value {
-        return Err(node.mistake(Problem::JobList));
+    deprecations: &mut Deprecations,
+) -> Result<JobDocument, SpecError> {
+    if let SpecValue::List(_) = node.value {
+        return Err(node.error(SpecProblem::JobList));
     }
-    let entries = node.map(Place::Job)?;
-    let mut job = Job {
-        fields: ContainerFields::new(Format::Json),
-        ..Job::default()
+    let entries = node.map(ValueLabel::Job)?;
+    let mut job = JobFields {
+        fields: ContainerFields::new(SpecFormat::Json),
+        ..JobFields::default()
     };
     for entry in entries {
         if entry.name() == "containers" {
             if let Some(other) = entries.iter().find(|other| other.name() != "containers") {
-                return Err(other.mistake(Problem::BesideContainers {
+                return Err(other.error(SpecProblem::BesideContainers {
                     field: other.name().to_owned(),
                 }));
             }
-            containers.define(entry, Format::Json, notes)?;
+            containers.define(entry, SpecFormat::Json, deprecations)?;
             return Ok(JobDocument::Containers);
         }
-        job.read(entry, notes)?;
+        job.read(entry, deprecations)?;
     }
     job.finish(node, containers)
         .map(|job| JobDocument::Job(Box::new(job)))
 }
 
 #[derive(Default)]
-struct Job {
+struct JobFields {
     fields: ContainerFields,
     program: Option<String>,
     arguments: Vec<String>,
@@ -67,25 +68,27 @@ struct Job {
     slots: Option<u32>,
 }
 
-impl Job {
-    fn read(&mut self, entry: &Entry, notes: &mut Deprecations) -> Result<(), Mistake> {
+impl JobFields {
+    fn read(
+        &mut self,
+        entry: &SpecEntry,
+        deprecations: &mut Deprecations,
+    ) -> Result<(), SpecError> {
         match entry.name() {
-            "program" => self.program = Some(program(entry)?),
+            "program" => {
+                let program = non_empty(&entry.value, entry.label())?;
+                self.program = Some(program.to_owned());
+            }
             "arguments" => {
-                for argument in entry.strings()? {
-                    if argument.value.contains('\0') {
-                        let place = Place::Element("arguments").to_string();
-                        return Err(Mistake::new(&argument.span, Problem::Nul { place }));
-                    }
-                    self.arguments.push(argument.value.to_owned());
-                }
+                self.arguments =
+                    entry.elements(|node, label| text(node, label).map(str::to_owned))?;
             }
             "timeout" => self.timeout = time(entry, "no limit")?,
             "estimated_duration" => self.estimated_duration = time(entry, "unknown")?,
-            "priority" => self.priority = priority(entry)?,
+            "priority" => self.priority = entry.integer(i8::MIN, i8::MAX)?,
             "slots" => self.slots = Some(entry.integer(1, u32::MAX)?),
             _ => {
-                if !self.fields.read(entry, notes)? {
+                if !self.fields.read(entry, deprecations)? {
                     let known = NAMES
                         .into_iter()
                         .chain(ContainerFields::NAMES)
@@ -97,17 +100,12 @@ impl Job {
         Ok(())
     }
 
-    fn finish(mut self, node: &Node, containers: &Containers) -> Result<JobSpec, Mistake> {
-        self.fields.finish(Beneath::Nothing)?;
-        let program = self.program.ok_or_else(|| {
-            node.mistake(Problem::Missing {
-                what: Place::Job.to_string(),
-                field: "program",
-            })
-        })?;
-        let are_given = self.fields.gives(Field::Layers) == Some(true);
-        if self.fields.layers.is_none() && !are_given {
-            return Err(node.mistake(Problem::NoLayers));
+    fn finish(mut self, node: &Node, containers: &Containers) -> Result<JobSpec, SpecError> {
+        self.fields.finish(ImplicitBase::None)?;
+        let program = (self.program).ok_or_else(|| node.missing(ValueLabel::Job, "program"))?;
+        let has_inherited_layers = self.fields.gives(ContainerField::Layers) == Some(true);
+        if self.fields.layers.is_none() && !has_inherited_layers {
+            return Err(node.error(SpecProblem::NoLayers));
         }
         let mut container = match &self.fields.parent {
             Some(parent) => containers.inherit(parent)?,
@@ -127,28 +125,9 @@ impl Job {
     }
 }
 
-fn program(entry: &Entry) -> Result<String, Mistake> {
-    let program = entry.string()?;
-    let place = || entry.place().to_string();
-    if program.is_empty() {
-        return Err(entry.value.mistake(Problem::Empty { place: place() }));
-    }
-    if program.contains('\0') {
-        return Err(entry.value.mistake(Problem::Nul { place: place() }));
-    }
-    Ok(program.to_owned())
-}
-
-/// A time in seconds; zero means none, or what messages say.
-fn time(entry: &Entry, zero: &'static str) -> Result<Option<Duration>, Mistake> {
+/// A time in seconds. Zero is `None`; `zero` is its meaning in messages.
+fn time(entry: &SpecEntry, zero: &'static str) -> Result<Option<Duration>, SpecError> {
     Ok(Some(seconds(entry, zero)?).filter(|time| !time.is_zero()))
-}
-
-fn priority(entry: &Entry) -> Result<i8, Mistake> {
-    let Value::Integer(integer) = entry.value.value else {
-        return Err(entry.value.wrong_type(entry.place(), "a whole number"));
-    };
-    i8::try_from(integer).map_err(|_| entry.value.mistake(Problem::BadPriority { found: integer }))
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
-//! Reading `layers`: each is a map whose one main field says what kind it is.
+//! Reading `layers`: each is a map with one main field, which is the layer's kind.
 
-use super::paths::{layer_path, layer_text, made_path, plain_text};
+use super::strings::{created_path, layer_path, layer_text, non_empty, text};
 use super::{environment, mounts, scalars};
 use crate::spec::{
-    Choices, CommandLine, CommandSpec, Deprecations, Entry, LayerSpec, Mistake, Mount, Network,
-    Node, Place, PrefixOptions, Problem, SymlinkSpec, Value,
+    CommandLine, CommandSpec, Deprecations, LayerSpec, Mount, Network, Node, PrefixOptions,
+    SpecEntry, SpecError, SpecProblem, SpecValue, SymlinkSpec, ValueLabel,
 };
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
@@ -31,23 +31,25 @@ const PREFIX_OPTIONS: [&str; 4] = [
     "prepend_prefix",
 ];
 
-pub fn read(entry: &Entry, notes: &mut Deprecations) -> Result<Vec<LayerSpec>, Mistake> {
-    let place = Place::Element(entry.name());
-    entry
-        .list()?
-        .iter()
-        .map(|node| layer(node, place, notes))
-        .collect()
+pub fn read(
+    entry: &SpecEntry,
+    deprecations: &mut Deprecations,
+) -> Result<Vec<LayerSpec>, SpecError> {
+    entry.elements(|node, label| layer(node, label, deprecations))
 }
 
-fn layer(node: &Node, place: Place<'_>, notes: &mut Deprecations) -> Result<LayerSpec, Mistake> {
-    let fields = node.map(place)?;
-    let mut main: Option<(&str, &Entry)> = None;
+fn layer(
+    node: &Node,
+    label: ValueLabel<'_>,
+    deprecations: &mut Deprecations,
+) -> Result<LayerSpec, SpecError> {
+    let fields = node.map(label)?;
+    let mut main: Option<(&str, &SpecEntry)> = None;
     for entry in fields {
         if let Some(kind) = kind(entry)
             && let Some((_, first)) = main.replace((kind, entry))
         {
-            return Err(entry.mistake(Problem::TwoLayerKinds {
+            return Err(entry.error(SpecProblem::TwoLayerKinds {
                 first: first.name().to_owned(),
                 second: entry.name().to_owned(),
             }));
@@ -55,15 +57,15 @@ fn layer(node: &Node, place: Place<'_>, notes: &mut Deprecations) -> Result<Laye
     }
     let options = fields.iter().filter(|entry| kind(entry).is_none());
     let Some((kind, entry)) = main else {
-        return Err(without_kind(node, options));
+        return Err(no_kind_error(node, options));
     };
     if kind == "command" {
-        return Ok(LayerSpec::Command(command(entry, options, notes)?));
+        return Ok(LayerSpec::Command(command(entry, options, deprecations)?));
     }
     let prefix = prefix_options(kind, options)?;
     Ok(match kind {
         "tar" => LayerSpec::Tar {
-            tar: layer_path(&entry.value, entry.place())?,
+            tar: layer_path(&entry.value, entry.label())?,
         },
         "glob" => LayerSpec::Glob {
             glob: glob(entry)?,
@@ -90,13 +92,13 @@ fn layer(node: &Node, place: Place<'_>, notes: &mut Deprecations) -> Result<Laye
             programs: programs(entry)?,
         },
         _ => LayerSpec::Source {
-            source: layer_path(&entry.value, entry.place())?,
+            source: layer_path(&entry.value, entry.label())?,
         },
     })
 }
 
-/// The kind of layer that an entry says, dashes or not.
-fn kind(entry: &Entry) -> Option<&'static str> {
+/// The kind of layer that the field's name stands for, with underscores or dashes.
+fn kind(entry: &SpecEntry) -> Option<&'static str> {
     let name = match entry.name() {
         "shared-library-dependencies" => "shared_library_dependencies",
         name => name,
@@ -104,38 +106,34 @@ fn kind(entry: &Entry) -> Option<&'static str> {
     KINDS.into_iter().find(|kind| *kind == name)
 }
 
-fn without_kind<'a>(node: &Node, mut options: impl Iterator<Item = &'a Entry>) -> Mistake {
+fn no_kind_error<'a>(node: &Node, mut options: impl Iterator<Item = &'a SpecEntry>) -> SpecError {
     match options.find(|entry| !PREFIX_OPTIONS.contains(&entry.name())) {
         Some(entry) if COMMAND_OPTIONS.contains(&entry.name()) => {
-            node.mistake(Problem::NoCommand {
+            node.error(SpecProblem::NoCommand {
                 option: entry.name().to_owned(),
             })
         }
-        Some(entry) => entry.mistake(Problem::Unknown {
-            what: "kind of layer",
-            name: entry.name().to_owned(),
-            choices: Choices::new(entry.name(), KINDS),
-        }),
-        None => node.mistake(Problem::NoLayerKind {
+        Some(entry) => entry.error(SpecProblem::unknown("kind of layer", entry.name(), KINDS)),
+        None => node.error(SpecProblem::NoLayerKind {
             kinds: KINDS.to_vec(),
         }),
     }
 }
 
-/// What a layer of `kind` says besides its main field.
+/// The fields besides the main field of a layer of `kind`.
 fn prefix_options<'a>(
     kind: &'static str,
-    options: impl Iterator<Item = &'a Entry>,
-) -> Result<PrefixOptions, Mistake> {
+    options: impl Iterator<Item = &'a SpecEntry>,
+) -> Result<PrefixOptions, SpecError> {
     let mut prefix = PrefixOptions::default();
     for entry in options {
         if !matches!(kind, "glob" | "paths" | "shared_library_dependencies") {
-            return Err(entry.mistake(Problem::NoSuchOption {
+            return Err(entry.error(SpecProblem::NoSuchOption {
                 kind,
                 option: entry.name().to_owned(),
             }));
         }
-        let path = || layer_path(&entry.value, entry.place());
+        let path = || layer_path(&entry.value, entry.label());
         match entry.name() {
             "follow_symlinks" => prefix.follow_symlinks = entry.boolean()?,
             "canonicalize" => prefix.canonicalize = entry.boolean()?,
@@ -147,75 +145,57 @@ fn prefix_options<'a>(
     Ok(prefix)
 }
 
-fn glob(entry: &Entry) -> Result<String, Mistake> {
-    let glob = layer_text(&entry.value, entry.place())?;
+fn glob(entry: &SpecEntry) -> Result<String, SpecError> {
+    let glob = layer_text(&entry.value, entry.label())?;
     match globset::Glob::new(&glob) {
         Ok(_) => Ok(glob),
-        Err(error) => Err(entry.value.mistake(Problem::Glob(error.kind().to_string()))),
+        Err(error) => Err(entry
+            .value
+            .error(SpecProblem::Glob(error.kind().to_string()))),
     }
 }
 
-fn layer_paths(entry: &Entry) -> Result<Vec<Utf8PathBuf>, Mistake> {
-    let place = Place::Element(entry.name());
-    entry
-        .list()?
-        .iter()
-        .map(|node| layer_path(node, place))
-        .collect()
+fn layer_paths(entry: &SpecEntry) -> Result<Vec<Utf8PathBuf>, SpecError> {
+    entry.elements(layer_path)
 }
 
-fn stubs(entry: &Entry) -> Result<Vec<String>, Mistake> {
-    let place = Place::Element(entry.name());
-    entry
-        .list()?
-        .iter()
-        .map(|node| made_path(node, place, true))
-        .collect()
+fn stubs(entry: &SpecEntry) -> Result<Vec<String>, SpecError> {
+    entry.elements(|node, label| created_path(node, label, true))
 }
 
-fn symlinks(entry: &Entry) -> Result<Vec<SymlinkSpec>, Mistake> {
-    let place = Place::Element(entry.name());
-    entry
-        .list()?
-        .iter()
-        .map(|node| symlink(node, place))
-        .collect()
+fn symlinks(entry: &SpecEntry) -> Result<Vec<SymlinkSpec>, SpecError> {
+    entry.elements(symlink)
 }
 
-fn symlink(node: &Node, place: Place<'_>) -> Result<SymlinkSpec, Mistake> {
+fn symlink(node: &Node, label: ValueLabel<'_>) -> Result<SymlinkSpec, SpecError> {
     let mut link = None;
     let mut target = None;
-    for entry in node.map(place)? {
+    for entry in node.map(label)? {
         match entry.name() {
-            "link" => link = Some(made_path(&entry.value, entry.place(), false)?.into()),
-            "target" => target = Some(layer_path(&entry.value, entry.place())?),
+            "link" => link = Some(created_path(&entry.value, entry.label(), false)?.into()),
+            "target" => target = Some(layer_path(&entry.value, entry.label())?),
             _ => return Err(entry.unknown_field(&"a symlink", ["link", "target"])),
         }
     }
-    let missing = |field| {
-        node.mistake(Problem::Missing {
-            what: place.to_string(),
-            field,
-        })
-    };
+    let missing = |field| node.missing(label, field);
     Ok(SymlinkSpec {
         link: link.ok_or_else(|| missing("link"))?,
         target: target.ok_or_else(|| missing("target"))?,
     })
 }
 
-fn files(entry: &Entry) -> Result<BTreeMap<Utf8PathBuf, String>, Mistake> {
+fn files(entry: &SpecEntry) -> Result<BTreeMap<Utf8PathBuf, String>, SpecError> {
     let mut files = BTreeMap::new();
     for file in entry.map()? {
-        let path = made_path(&file.key_node(), Place::Key(entry.name()), false)?;
-        let place = Place::Entry {
+        let path = created_path(&file.key_node(), ValueLabel::Key(entry.name()), false)?;
+        let label = ValueLabel::Entry {
             map: entry.name(),
             key: file.name(),
         };
-        let content = file.value.string(place)?.to_owned();
-        // Two spellings may mean one path.
+        let content = file.value.string(label)?.to_owned();
+        // Two keys can be different spellings of one path.
         if files.insert(Utf8PathBuf::from(&path), content).is_some() {
-            return Err(file.mistake(Problem::Repeated {
+            return Err(file.error(SpecProblem::Repeated {
                 what: "file",
                 name: path,
             }));
@@ -224,20 +204,15 @@ fn files(entry: &Entry) -> Result<BTreeMap<Utf8PathBuf, String>, Mistake> {
     Ok(files)
 }
 
-fn programs(entry: &Entry) -> Result<Vec<String>, Mistake> {
-    let place = Place::Element(entry.name());
-    entry
-        .list()?
-        .iter()
-        .map(|node| layer_text(node, place))
-        .collect()
+fn programs(entry: &SpecEntry) -> Result<Vec<String>, SpecError> {
+    entry.elements(layer_text)
 }
 
 fn command<'a>(
-    entry: &Entry,
-    options: impl Iterator<Item = &'a Entry>,
-    notes: &mut Deprecations,
-) -> Result<CommandSpec, Mistake> {
+    entry: &SpecEntry,
+    options: impl Iterator<Item = &'a SpecEntry>,
+    deprecations: &mut Deprecations,
+) -> Result<CommandSpec, SpecError> {
     let mut spec = CommandSpec {
         command: command_line(entry)?,
         environment: Vec::new(),
@@ -249,17 +224,17 @@ fn command<'a>(
     for option in options {
         match option.name() {
             "environment" => spec.environment = environment::read(option)?,
-            "mounts" => spec.mounts = mounts::read(option, notes)?,
+            "mounts" => spec.mounts = mounts::read(option, deprecations)?,
             "network" => {
                 spec.network = scalars::network(option)?;
                 network_span = Some(&option.value.span);
             }
             "working_directory" => {
-                let path = made_path(&option.value, option.place(), false)?;
+                let path = created_path(&option.value, option.label(), false)?;
                 spec.working_directory = Some(path.into());
             }
             name if PREFIX_OPTIONS.contains(&name) => {
-                return Err(option.mistake(Problem::NoSuchOption {
+                return Err(option.error(SpecProblem::NoSuchOption {
                     kind: "command",
                     option: name.to_owned(),
                 }));
@@ -272,35 +247,36 @@ fn command<'a>(
         && spec.network == Network::Local
         && spec.mounts.iter().any(sys)
     {
-        return Err(Mistake::new(span, Problem::SysWithLocalNetwork));
+        return Err(SpecError::new(span, SpecProblem::SysWithLocalNetwork));
     }
     Ok(spec)
 }
 
-fn command_line(entry: &Entry) -> Result<CommandLine, Mistake> {
+fn command_line(entry: &SpecEntry) -> Result<CommandLine, SpecError> {
     match &entry.value.value {
-        Value::String(_) => {
-            plain_text(&entry.value, entry.place()).map(|text| CommandLine::Shell(text.to_owned()))
+        SpecValue::String(_) => {
+            non_empty(&entry.value, entry.label()).map(|text| CommandLine::Shell(text.to_owned()))
         }
-        Value::List(nodes) => {
-            let place = Place::Element(entry.name());
-            let mut words = Vec::new();
-            for node in nodes {
-                let word = node.string(place)?;
-                // An empty argument is one; an empty program is none.
-                if words.is_empty() || word.contains('\0') {
-                    plain_text(node, place)?;
-                }
-                words.push(word.to_owned());
-            }
+        SpecValue::List(nodes) => {
+            let words = nodes.iter().enumerate().map(|(index, node)| {
+                let label = ValueLabel::Element(entry.name());
+                // Arguments may be empty, but not the program.
+                let word = if index == 0 {
+                    non_empty(node, label)?
+                } else {
+                    text(node, label)?
+                };
+                Ok(word.to_owned())
+            });
+            let words: Vec<_> = words.collect::<Result<_, _>>()?;
             if words.is_empty() {
-                let place = entry.place().to_string();
-                return Err(entry.value.mistake(Problem::Empty { place }));
+                let label = entry.label().to_string();
+                return Err(entry.value.error(SpecProblem::Empty { label }));
             }
             Ok(CommandLine::Words(words))
         }
         _ => Err(entry
             .value
-            .wrong_type(entry.place(), "text for a shell, or a list of words")),
+            .wrong_type(entry.label(), "text for a shell, or a list of words")),
     }
 }

@@ -1,60 +1,37 @@
-//! Reading `mounts`: each is a map whose `type` says what else it has.
+//! Reading `mounts`: each is a map, whose other fields depend on its `type`.
 
-use super::paths::{layer_path, made_path};
+use super::strings::{created_path, layer_path};
 use crate::spec::{
-    Choices, Deprecated, Deprecations, Device, Entry, Mistake, Mount, Node, Place, Problem,
+    Deprecated, Deprecations, Device, Mount, Node, SpecEntry, SpecError, SpecProblem, ValueLabel,
 };
 use camino::{Utf8Component, Utf8PathBuf};
 
 const TYPES: [&str; 7] = ["bind", "devices", "devpts", "mqueue", "proc", "sys", "tmp"];
 
-pub fn read(entry: &Entry, notes: &mut Deprecations) -> Result<Vec<Mount>, Mistake> {
-    let place = Place::Element(entry.name());
-    entry
-        .list()?
-        .iter()
-        .map(|node| mount(node, place, notes))
-        .collect()
+pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<Vec<Mount>, SpecError> {
+    entry.elements(|node, label| mount(node, label, deprecations))
 }
 
 /// A list of names of devices.
-pub fn devices(entry: &Entry) -> Result<Vec<Device>, Mistake> {
-    let mut devices = Vec::new();
-    for name in entry.strings()? {
-        let mistake = |problem| Mistake::new(&name.span, problem);
-        let device = Device::ALL
+pub fn devices(entry: &SpecEntry) -> Result<Vec<Device>, SpecError> {
+    entry.names("device", Device::ALL.map(Device::as_str), |name| {
+        Device::ALL
             .into_iter()
-            .find(|device| device.as_str() == name.value)
-            .ok_or_else(|| {
-                mistake(Problem::Unknown {
-                    what: "device",
-                    name: name.value.to_owned(),
-                    choices: Choices::new(name.value, Device::ALL.map(Device::as_str)),
-                })
-            })?;
-        if devices.contains(&device) {
-            return Err(mistake(Problem::Repeated {
-                what: "device",
-                name: name.value.to_owned(),
-            }));
-        }
-        devices.push(device);
-    }
-    Ok(devices)
+            .find(|device| device.as_str() == name)
+    })
 }
 
-fn mount(node: &Node, place: Place<'_>, notes: &mut Deprecations) -> Result<Mount, Mistake> {
-    let mount_type = mount_type(node, place, notes)?;
-    let mut fields = Fields::default();
-    for entry in node.map(place)? {
+fn mount(
+    node: &Node,
+    label: ValueLabel<'_>,
+    deprecations: &mut Deprecations,
+) -> Result<Mount, SpecError> {
+    let mount_type = mount_type(node, label, deprecations)?;
+    let mut fields = MountFields::default();
+    for entry in node.map(label)? {
         fields.read(entry, mount_type)?;
     }
-    let missing = |field| {
-        node.mistake(Problem::Missing {
-            what: format!("a `{mount_type}` mount"),
-            field,
-        })
-    };
+    let missing = |field| node.missing(format_args!("a `{mount_type}` mount"), field);
     if mount_type == "devices" {
         return Ok(Mount::Devices {
             devices: fields.devices.ok_or_else(|| missing("devices"))?,
@@ -75,57 +52,49 @@ fn mount(node: &Node, place: Place<'_>, notes: &mut Deprecations) -> Result<Moun
     })
 }
 
-/// What `type`, or `fs_type` as it was once written, says.
+/// The value of `type`, or of `fs_type`, its older spelling.
 fn mount_type(
     node: &Node,
-    place: Place<'_>,
-    notes: &mut Deprecations,
-) -> Result<&'static str, Mistake> {
+    label: ValueLabel<'_>,
+    deprecations: &mut Deprecations,
+) -> Result<&'static str, SpecError> {
     let mut found = None;
-    for entry in node.map(place)? {
+    for entry in node.map(label)? {
         if !matches!(entry.name(), "type" | "fs_type") {
             continue;
         }
         if entry.name() == "fs_type" {
-            notes.note(&entry.key.span, Deprecated::FsType);
+            deprecations.record(&entry.key.span, Deprecated::FsType);
         }
         if found.is_some() {
-            return Err(entry.mistake(Problem::MountTypeTwice));
+            return Err(entry.error(SpecProblem::MountTypeTwice));
         }
         let name = entry.string()?;
         let known = TYPES.into_iter().find(|known| *known == name);
         found = Some(known.ok_or_else(|| {
-            entry.value.mistake(Problem::Unknown {
-                what: "type of mount",
-                name: name.to_owned(),
-                choices: Choices::new(name, TYPES),
-            })
+            let problem = SpecProblem::unknown("type of mount", name, TYPES);
+            entry.value.error(problem)
         })?);
     }
-    found.ok_or_else(|| {
-        node.mistake(Problem::Missing {
-            what: place.to_string(),
-            field: "type",
-        })
-    })
+    found.ok_or_else(|| node.missing(label, "type"))
 }
 
 /// The fields of a mount besides its type.
 #[derive(Default)]
-struct Fields {
+struct MountFields {
     mount_point: Option<Utf8PathBuf>,
     local_path: Option<Utf8PathBuf>,
     read_only: bool,
     devices: Option<Vec<Device>>,
 }
 
-impl Fields {
-    fn read(&mut self, entry: &Entry, mount_type: &str) -> Result<(), Mistake> {
+impl MountFields {
+    fn read(&mut self, entry: &SpecEntry, mount_type: &str) -> Result<(), SpecError> {
         match (entry.name(), mount_type) {
             ("type" | "fs_type", _) => {}
             ("devices", "devices") => self.devices = Some(devices(entry)?),
             ("local_path", "bind") => {
-                self.local_path = Some(layer_path(&entry.value, entry.place())?);
+                self.local_path = Some(layer_path(&entry.value, entry.label())?);
             }
             ("read_only", "bind") => self.read_only = entry.boolean()?,
             ("mount_point", _) if mount_type != "devices" => {
@@ -147,13 +116,13 @@ impl Fields {
     }
 }
 
-fn mount_point(entry: &Entry) -> Result<Utf8PathBuf, Mistake> {
-    let path = Utf8PathBuf::from(made_path(&entry.value, entry.place(), false)?);
+fn mount_point(entry: &SpecEntry) -> Result<Utf8PathBuf, SpecError> {
+    let path = Utf8PathBuf::from(created_path(&entry.value, entry.label(), false)?);
     let is_root = !path
         .components()
         .any(|component| matches!(component, Utf8Component::Normal(_)));
     if is_root {
-        return Err(entry.value.mistake(Problem::MountOverRoot));
+        return Err(entry.value.error(SpecProblem::MountOverRoot));
     }
     Ok(path)
 }

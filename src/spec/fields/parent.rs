@@ -1,11 +1,10 @@
-//! `parent`: the container to start from.
+//! Reading `parent`: the container to start from.
 
-use crate::spec::{Choices, ContainerSpec, Entry, Mistake, Problem, Spanned, Value};
-use std::collections::BTreeSet;
+use crate::spec::{ContainerSpec, Spanned, SpecEntry, SpecError, SpecProblem, SpecValue};
 
 /// A field that can be inherited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Field {
+pub enum ContainerField {
     Environment,
     Layers,
     Mounts,
@@ -18,7 +17,7 @@ pub enum Field {
     Hostname,
 }
 
-impl Field {
+impl ContainerField {
     pub const ALL: [Self; 10] = [
         Self::Environment,
         Self::Layers,
@@ -53,13 +52,13 @@ impl Field {
             Self::Environment => {
                 to.environment.clone_from(&from.environment);
                 if let Some(image) = from.image.as_ref().filter(|image| image.environment) {
-                    image.part_of(to).environment = true;
+                    image.of_container(to).environment = true;
                 }
             }
             Self::Layers => {
                 to.layers.clone_from(&from.layers);
                 if let Some(image) = from.image.as_ref().filter(|image| image.layers) {
-                    image.part_of(to).layers = true;
+                    image.of_container(to).layers = true;
                 }
             }
             Self::Mounts => to.mounts.clone_from(&from.mounts),
@@ -68,7 +67,7 @@ impl Field {
             Self::WorkingDirectory => {
                 to.working_directory.clone_from(&from.working_directory);
                 if let Some(image) = &from.image {
-                    image.part_of(to).working_directory = image.working_directory;
+                    image.of_container(to).working_directory = image.working_directory;
                 }
             }
             Self::User => to.user = from.user,
@@ -79,16 +78,16 @@ impl Field {
     }
 }
 
-/// The container to start from, and what to take from it.
+/// The container to start from, and the fields to inherit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParentRef {
     pub name: Spanned<String>,
-    /// `None`: everything.
-    pub used: Option<BTreeSet<Field>>,
+    /// `None`: all.
+    pub used: Option<Vec<ContainerField>>,
 }
 
 impl ParentRef {
-    /// What a container starts with that has `parent` as its parent.
+    /// The fields that a child of `parent` inherits.
     pub fn inherit(&self, parent: &ContainerSpec) -> ContainerSpec {
         let Some(used) = &self.used else {
             return parent.clone();
@@ -100,73 +99,62 @@ impl ParentRef {
         container
     }
 
-    pub(in crate::spec) fn gives(&self, field: Field) -> bool {
+    pub(in crate::spec) fn gives(&self, field: ContainerField) -> bool {
         self.used.as_ref().is_none_or(|used| used.contains(&field))
     }
 }
 
 /// Reads a name, or `{ name, use }`.
-pub fn read(entry: &Entry) -> Result<ParentRef, Mistake> {
-    let name_of = |entry: &Entry| {
-        Ok(Spanned {
-            span: entry.value.span.clone(),
-            value: entry.string()?.to_owned(),
-        })
-    };
+pub fn read(entry: &SpecEntry) -> Result<ParentRef, SpecError> {
     match &entry.value.value {
-        Value::String(_) => Ok(ParentRef {
-            name: name_of(entry)?,
+        SpecValue::String(_) => Ok(ParentRef {
+            name: entry.spanned_string()?,
             used: None,
         }),
-        Value::Map(map) => {
+        SpecValue::Map(map) => {
             let mut name = None;
             let mut used = None;
             for entry in map {
                 match entry.name() {
-                    "name" => name = Some(name_of(entry)?),
-                    "use" => used = Some(used_fields(entry)?),
+                    "name" => name = Some(entry.spanned_string()?),
+                    "use" => used = Some(inherited_fields(entry)?),
                     _ => return Err(entry.unknown_field(&"`parent`", ["name", "use"])),
                 }
             }
-            let name = name.ok_or_else(|| {
-                entry.value.mistake(Problem::Missing {
-                    what: entry.place().to_string(),
-                    field: "name",
-                })
-            })?;
+            let name = name.ok_or_else(|| entry.value.missing(entry.label(), "name"))?;
             Ok(ParentRef { name, used })
         }
         _ => Err(entry
             .value
-            .wrong_type(entry.place(), "the name of a container or `{ name, use }`")),
+            .wrong_type(entry.label(), "the name of a container or `{ name, use }`")),
     }
 }
 
-fn used_fields(entry: &Entry) -> Result<BTreeSet<Field>, Mistake> {
-    let mut used = BTreeSet::new();
-    for name in entry.strings()? {
-        let mistake = |problem| Mistake::new(&name.span, problem);
-        let field = Field::ALL
+fn inherited_fields(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError> {
+    let known = ContainerField::ALL.map(ContainerField::as_str);
+    used_fields(entry, "inheritable field", known, |name| {
+        // An older spelling that is not suggested.
+        let name = match name {
+            "enable_writable_file_system" => "root_overlay",
+            name => name,
+        };
+        ContainerField::ALL
             .into_iter()
-            .find(|field| field.as_str() == name.value)
-            .or((name.value == "enable_writable_file_system").then_some(Field::RootOverlay))
-            .ok_or_else(|| {
-                mistake(Problem::Unknown {
-                    what: "field to use",
-                    name: name.value.to_owned(),
-                    choices: Choices::new(name.value, Field::ALL.map(Field::as_str)),
-                })
-            })?;
-        if !used.insert(field) {
-            return Err(mistake(Problem::Repeated {
-                what: "field",
-                name: name.value.to_owned(),
-            }));
-        }
-    }
+            .find(|field| field.as_str() == name)
+    })
+}
+
+/// Reads `use`: a non-empty list of names, as [`SpecEntry::names`] reads them.
+pub(super) fn used_fields<const N: usize>(
+    entry: &SpecEntry,
+    what: &'static str,
+    known: [&'static str; N],
+    find: impl Fn(&str) -> Option<ContainerField>,
+) -> Result<Vec<ContainerField>, SpecError> {
+    let used = entry.names(what, known, find)?;
     if used.is_empty() {
-        return Err(entry.value.mistake(Problem::Empty {
-            place: entry.place().to_string(),
+        return Err(entry.value.error(SpecProblem::Empty {
+            label: entry.label().to_string(),
         }));
     }
     Ok(used)

@@ -1,12 +1,13 @@
-//! Reading the fields that are neither lists nor plain numbers.
+//! Reading the fields with a single value: network, root overlay, host name, times.
 
-use super::paths::host_path;
-use crate::spec::{Choices, Entry, Mistake, Network, Place, Problem, RootOverlay, Value};
+use super::strings::host_path;
+use crate::spec::{Network, RootOverlay, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel};
+use std::time::Duration;
 
-pub fn network(entry: &Entry) -> Result<Network, Mistake> {
-    let Value::String(name) = &entry.value.value else {
+pub fn network(entry: &SpecEntry) -> Result<Network, SpecError> {
+    let SpecValue::String(name) = &entry.value.value else {
         return Err(entry.value.wrong_type(
-            entry.place(),
+            entry.label(),
             "`\"disabled\"`, `\"loopback\"` or `\"local\"`",
         ));
     };
@@ -14,86 +15,94 @@ pub fn network(entry: &Entry) -> Result<Network, Mistake> {
         "disabled" => Ok(Network::Disabled),
         "loopback" => Ok(Network::Loopback),
         "local" => Ok(Network::Local),
-        name => Err(entry.value.mistake(Problem::Unknown {
-            what: "network",
-            name: name.to_owned(),
-            choices: Choices::new(name, ["disabled", "loopback", "local"]),
-        })),
+        name => {
+            let known = ["disabled", "loopback", "local"];
+            Err(entry
+                .value
+                .error(SpecProblem::unknown("network", name, known)))
+        }
     }
 }
 
-pub fn root_overlay(entry: &Entry) -> Result<RootOverlay, Mistake> {
+pub fn root_overlay(entry: &SpecEntry) -> Result<RootOverlay, SpecError> {
+    const WHAT: &str = "root overlay";
     match &entry.value.value {
-        Value::String(name) => match name.as_str() {
+        SpecValue::String(name) => match name.as_str() {
             "none" => Ok(RootOverlay::None),
             "tmp" => Ok(RootOverlay::Tmp),
-            name => Err(entry.value.mistake(Problem::Unknown {
-                what: "root overlay",
-                name: name.to_owned(),
-                choices: Choices::new(name, ["none", "tmp", "{ local = { upper, work } }"]),
-            })),
+            name => {
+                let known = ["none", "tmp", "{ local = { upper, work } }"];
+                Err(entry.value.error(SpecProblem::unknown(WHAT, name, known)))
+            }
         },
-        Value::Map(map) => {
+        SpecValue::Map(map) => {
             let mut local = None;
             for entry in map {
                 if entry.name() != "local" {
-                    return Err(entry.mistake(Problem::Unknown {
-                        what: "root overlay",
-                        name: entry.name().to_owned(),
-                        choices: Choices::new(entry.name(), ["local"]),
-                    }));
+                    return Err(entry.error(SpecProblem::unknown(WHAT, entry.name(), ["local"])));
                 }
                 local = Some(local_overlay(entry)?);
             }
-            local.ok_or_else(|| {
-                entry.value.mistake(Problem::Missing {
-                    what: entry.place().to_string(),
-                    field: "local",
-                })
-            })
+            local.ok_or_else(|| entry.value.missing(entry.label(), "local"))
         }
         _ => Err(entry.value.wrong_type(
-            entry.place(),
+            entry.label(),
             "`\"none\"`, `\"tmp\"` or `{ local = { upper, work } }`",
         )),
     }
 }
 
-fn local_overlay(entry: &Entry) -> Result<RootOverlay, Mistake> {
+fn local_overlay(entry: &SpecEntry) -> Result<RootOverlay, SpecError> {
     let mut upper = None;
     let mut work = None;
     for field in entry.map()? {
-        let path = || host_path(&field.value, field.place());
+        let path = || host_path(&field.value, field.label());
         match field.name() {
             "upper" => upper = Some(path()?),
             "work" => work = Some(path()?),
             _ => return Err(field.unknown_field(&"`local`", ["upper", "work"])),
         }
     }
-    let missing = |field| {
-        entry.value.mistake(Problem::Missing {
-            what: Place::Field("local").to_string(),
-            field,
-        })
-    };
+    let missing = |field| entry.value.missing(ValueLabel::Field("local"), field);
     let upper = upper.ok_or_else(|| missing("upper"))?;
     let work = work.ok_or_else(|| missing("work"))?;
     if upper == work {
-        return Err(entry.value.mistake(Problem::UpperIsWork));
+        return Err(entry.value.error(SpecProblem::UpperIsWork));
     }
     Ok(RootOverlay::Local { upper, work })
 }
 
-pub fn hostname(entry: &Entry) -> Result<String, Mistake> {
+/// Accepts up to 64 bytes, the limit of sethostname(2).
+pub fn hostname(entry: &SpecEntry) -> Result<String, SpecError> {
     let hostname = entry.string()?;
-    let good = (1..=64).contains(&hostname.len())
+    let is_valid = (1..=64).contains(&hostname.len())
         && hostname
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte));
-    if !good {
-        return Err(entry.value.mistake(Problem::Hostname {
+    if !is_valid {
+        return Err(entry.value.error(SpecProblem::Hostname {
             hostname: hostname.to_owned(),
         }));
     }
     Ok(hostname.to_owned())
+}
+
+/// Reads a time in seconds, with or without a fraction. `zero` is the meaning of 0 in messages.
+pub fn seconds(entry: &SpecEntry, zero: &'static str) -> Result<Duration, SpecError> {
+    // Adding such a time to the current time does not overflow.
+    const MOST: u64 = u32::MAX as u64;
+    let out_of_range = || {
+        entry.value.error(SpecProblem::BadSeconds {
+            field: entry.name().to_owned(),
+            zero,
+        })
+    };
+    let duration = match entry.value.value {
+        SpecValue::Integer(seconds) => u64::try_from(seconds).ok().map(Duration::from_secs),
+        SpecValue::Float(seconds) => Duration::try_from_secs_f64(seconds).ok(),
+        _ => return Err(entry.value.wrong_type(entry.label(), "a number of seconds")),
+    };
+    duration
+        .filter(|duration| duration.as_secs() <= MOST)
+        .ok_or_else(out_of_range)
 }

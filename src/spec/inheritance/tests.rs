@@ -1,11 +1,13 @@
-use super::super::{EnvironmentElement, Field, LayerSpec, Place, RootOverlay, Source, parse_toml};
+use super::super::{
+    ContainerField, EnvironmentElement, LayerSpec, RootOverlay, SpecText, ValueLabel, parse_toml,
+};
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write;
 
-/// The containers of a TOML file that has nothing else, or what is wrong.
+/// The containers of a TOML file whose tables are all `containers`, or the first error.
 fn containers(text: &str) -> Result<Containers, String> {
-    let source = Source { name: "f", text };
+    let source = SpecText { name: "f", text };
     let default = ContainerSpec {
         mounts: vec![
             Mount::Tmp {
@@ -20,12 +22,12 @@ fn containers(text: &str) -> Result<Containers, String> {
     };
     let mut containers = Containers::with_default(default);
     let mut define = || {
-        for entry in parse_toml(text)?.map(Place::Document)? {
-            containers.define(entry, Format::Toml, &mut Deprecations::default())?;
+        for entry in parse_toml(text)?.map(ValueLabel::Document)? {
+            containers.define(entry, SpecFormat::Toml, &mut Deprecations::default())?;
         }
         Ok(())
     };
-    define().map_err(|mistake: Mistake| source.explain(&mistake.span, &mistake.problem))?;
+    define().map_err(|error: SpecError| source.explain_error(&error))?;
     Ok(containers)
 }
 
@@ -47,7 +49,7 @@ fn stubs(names: &[&str]) -> Vec<LayerSpec> {
 }
 
 #[test]
-fn lists_are_prepended_and_scalars_come_from_the_nearest() {
+fn inherited_elements_come_first_and_the_nearest_scalar_counts() {
     let text = r#"
 [containers.child]
 parent = "parent"
@@ -72,7 +74,7 @@ hostname = "old"
 }
 
 #[test]
-fn a_plain_list_drops_what_would_be_inherited() {
+fn a_plain_list_replaces_the_inherited_one() {
     let text = r#"
 [containers.a]
 layers = [{ stubs = ["/a"] }]
@@ -94,7 +96,7 @@ layers = [{ stubs = ["/b"] }]
 }
 
 #[test]
-fn inheritance_goes_as_far_as_use_allows() {
+fn use_limits_inheritance() {
     let text = r#"
 [containers.a]
 layers = [{ stubs = ["/a"] }]
@@ -130,27 +132,27 @@ group = 2
 init = true
 hostname = "host"
 "#;
-    let own = |container: &ContainerSpec, field: Field| match field {
-        Field::Environment => format!("{:?}", container.environment),
-        Field::Layers => format!("{:?}", container.layers),
-        Field::Mounts => format!("{:?}", container.mounts),
-        Field::Network => format!("{:?}", container.network),
-        Field::RootOverlay => format!("{:?}", container.root_overlay),
-        Field::WorkingDirectory => format!("{:?}", container.working_directory),
-        Field::User => format!("{:?}", container.user),
-        Field::Group => format!("{:?}", container.group),
-        Field::Init => format!("{:?}", container.init),
-        Field::Hostname => format!("{:?}", container.hostname),
+    let own = |container: &ContainerSpec, field: ContainerField| match field {
+        ContainerField::Environment => format!("{:?}", container.environment),
+        ContainerField::Layers => format!("{:?}", container.layers),
+        ContainerField::Mounts => format!("{:?}", container.mounts),
+        ContainerField::Network => format!("{:?}", container.network),
+        ContainerField::RootOverlay => format!("{:?}", container.root_overlay),
+        ContainerField::WorkingDirectory => format!("{:?}", container.working_directory),
+        ContainerField::User => format!("{:?}", container.user),
+        ContainerField::Group => format!("{:?}", container.group),
+        ContainerField::Init => format!("{:?}", container.init),
+        ContainerField::Hostname => format!("{:?}", container.hostname),
     };
     let (full, empty) = (container(parent, "parent"), ContainerSpec::default());
-    for used in Field::ALL {
+    for used in ContainerField::ALL {
         let name = used.as_str();
         let child = format!(
             "{parent}\n[containers.child]\nparent = {{ name = 'parent', use = ['{name}'] }}"
         );
         let child = container(&child, "child");
         assert_ne!(own(&full, used), own(&empty, used), "{name}");
-        for field in Field::ALL {
+        for field in ContainerField::ALL {
             let from = if field == used { &full } else { &empty };
             assert_eq!(own(&child, field), own(from, field), "{name}");
         }
@@ -166,7 +168,7 @@ fn the_built_in_containers_can_be_parents() {
 }
 
 #[test]
-fn the_sys_mount_of_the_default_container_gives_way_to_the_local_network() {
+fn the_local_network_removes_the_sys_mount_of_the_default_container() {
     let text = "[containers]\na = { parent = \"default\", network = \"local\", \
                 added_mounts = [{ type = \"proc\", mount_point = \"/proc\" }] }";
     let containers = containers(text).unwrap();
@@ -188,24 +190,25 @@ fn the_sys_mount_of_the_default_container_gives_way_to_the_local_network() {
 
 #[test]
 fn a_sys_mount_beside_the_local_network_is_an_error() {
-    assert_eq!(
-        explanation(
+    insta::assert_snapshot!(explanation(
             "[containers.a]\nmounts = [{ type = \"sys\", mount_point = \"/sys\" }]\n\
              [containers.b]\nparent = \"a\"\nnetwork = \"local\""
-        ),
-        "f:5:1: a `sys` mount and the network `local` exclude each other: Linux lets a job mount \
-         sysfs only in a network namespace of its own; drop the mount, or choose another \
-         network\n  |\n5 | network = \"local\"\n  | ^^^^^^^"
-    );
+        ), @r#"
+    f:5:1: a `sys` mount and the network `local` exclude each other: Linux lets a job mount sysfs only in a network namespace of its own; drop the mount, or choose another network
+      |
+    5 | network = "local"
+      | ^^^^^^^
+    "#);
 }
 
 #[test]
 fn the_built_in_containers_cannot_be_defined() {
-    assert_eq!(
-        explanation("[containers.default]\nuser = 1"),
-        "f:1:13: `default` is the name of a built-in container; choose another name\n  \
-         |\n1 | [containers.default]\n  |             ^^^^^^^"
-    );
+    insta::assert_snapshot!(explanation("[containers.default]\nuser = 1"), @"
+    f:1:13: `default` is the name of a built-in container; choose another name
+      |
+    1 | [containers.default]
+      |             ^^^^^^^
+    ");
     assert!(
         explanation("containers.empty = {}")
             .starts_with("f:1:12: `empty` is the name of a built-in container")
@@ -214,45 +217,48 @@ fn the_built_in_containers_cannot_be_defined() {
 
 #[test]
 fn a_container_cannot_be_defined_again() {
-    assert_eq!(
-        explanation("one.a = {}\ntwo.a = {}"),
-        "f:2:5: the container `a` is defined already; choose another name\n  \
-         |\n2 | two.a = {}\n  |     ^"
-    );
+    insta::assert_snapshot!(explanation("one.a = {}\ntwo.a = {}"), @"
+    f:2:5: the container `a` is already defined; choose another name
+      |
+    2 | two.a = {}
+      |     ^
+    ");
 }
 
 #[test]
 fn an_unknown_parent_is_an_error_that_lists_the_containers() {
-    assert_eq!(
-        explanation("[containers]\na.parent = \"default\"\nb.parent = \"x\""),
-        "f:3:12: unknown container `x`; define it in `containers`, or name one of `a`, `b`, `default`, `empty`\n  \
-         |\n3 | b.parent = \"x\"\n  |            ^^^"
-    );
-    assert_eq!(
-        explanation("[containers]\ntools = {}\nb.parent = { name = \"tolos\", use = [\"user\"] }"),
-        "f:3:21: unknown container `tolos`; did you mean `tools`?\n  \
-         |\n3 | b.parent = { name = \"tolos\", use = [\"user\"] }\n  |                     ^^^^^^^"
-    );
+    insta::assert_snapshot!(explanation("[containers]\na.parent = \"default\"\nb.parent = \"x\""), @r#"
+    f:3:12: unknown container `x`; define it in `containers`, or name one of `a`, `b`, `default`, `empty`
+      |
+    3 | b.parent = "x"
+      |            ^^^
+    "#);
+    insta::assert_snapshot!(explanation("[containers]\ntools = {}\nb.parent = { name = \"tolos\", use = [\"user\"] }"), @r#"
+    f:3:21: unknown container `tolos`; did you mean `tools`?
+      |
+    3 | b.parent = { name = "tolos", use = ["user"] }
+      |                     ^^^^^^^
+    "#);
 }
 
 #[test]
 fn a_cycle_of_parents_is_an_error_that_shows_the_cycle() {
-    assert_eq!(
-        explanation("[containers]\na.parent = \"b\"\nb.parent = \"c\"\nc.parent = \"b\""),
-        "f:4:12: these containers are each other's parents: `b` -> `c` -> `b`; \
-         give one of them another parent or none\n  \
-         |\n4 | c.parent = \"b\"\n  |            ^^^"
-    );
-    assert_eq!(
-        explanation("[containers]\na.parent = \"a\""),
-        "f:2:12: these containers are each other's parents: `a` -> `a`; \
-         give one of them another parent or none\n  \
-         |\n2 | a.parent = \"a\"\n  |            ^^^"
-    );
+    insta::assert_snapshot!(explanation("[containers]\na.parent = \"b\"\nb.parent = \"c\"\nc.parent = \"b\""), @r#"
+    f:4:12: these containers are each other's parents: `b` -> `c` -> `b`; give one of them another parent or none
+      |
+    4 | c.parent = "b"
+      |            ^^^
+    "#);
+    insta::assert_snapshot!(explanation("[containers]\na.parent = \"a\""), @r#"
+    f:2:12: these containers are each other's parents: `a` -> `a`; give one of them another parent or none
+      |
+    2 | a.parent = "a"
+      |            ^^^
+    "#);
 }
 
 #[test]
-fn a_long_line_of_parents_is_no_problem() {
+fn a_container_can_have_thousands_of_ancestors() {
     let mut text = String::from("[containers]\nc0.user = 7\n");
     for number in 1..2000 {
         writeln!(text, "c{number}.parent = \"c{}\"", number - 1).unwrap();
@@ -260,8 +266,7 @@ fn a_long_line_of_parents_is_no_problem() {
     assert_eq!(container(&text, "c1999").user, 7);
 }
 
-/// A container of the reference model: a list, a scalar, and what of the parent's
-/// is used.
+/// A container of the reference model: two lists, two scalars, and the fields to use of the parent.
 #[derive(Clone, Debug)]
 struct Model {
     parent: Option<(usize, Use)>,
@@ -294,7 +299,7 @@ impl Model {
         }
     }
 
-    /// Leaves out what would be a mistake.
+    /// Removes fields that would be errors.
     fn legal(mut self) -> Self {
         for index in 0..4 {
             let (used, inherits) = (self.uses(index), self.inherits(index));
@@ -431,7 +436,7 @@ fn models() -> impl Strategy<Value = Vec<Model>> {
 
 proptest! {
     #[test]
-    fn inheritance_is_what_the_model_says(models in models()) {
+    fn inheritance_agrees_with_the_model(models in models()) {
         let mut text = String::new();
         for (number, model) in models.iter().enumerate() {
             model.write(number, &mut text);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::spec::Source;
+use crate::spec::SpecText;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
@@ -7,12 +7,12 @@ fn pieces(text: &str) -> Vec<(String, usize, usize)> {
     let mut stream = JsonStream::default();
     let mut pieces = stream.push(text.as_bytes());
     pieces.extend(stream.finish());
-    let flat = |piece: Piece| (piece.text, piece.start.line, piece.start.column);
+    let flat = |piece: JsonPiece| (piece.text, piece.start.line, piece.start.column);
     pieces.into_iter().map(flat).collect()
 }
 
 #[test]
-fn objects_of_a_stream_are_cut_where_they_end() {
+fn a_stream_is_split_where_its_objects_end() {
     assert_eq!(
         pieces("{\"a\": \"}\\\"{\"}\n  {\"b\": [{}]}{}  "),
         [
@@ -24,7 +24,7 @@ fn objects_of_a_stream_are_cut_where_they_end() {
 }
 
 #[test]
-fn what_is_not_complete_is_left_at_the_end() {
+fn an_incomplete_object_is_the_last_piece() {
     assert_eq!(
         pieces("{} {\"a\""),
         [("{}".to_owned(), 1, 1), ("{\"a\"".to_owned(), 1, 4),]
@@ -32,64 +32,66 @@ fn what_is_not_complete_is_left_at_the_end() {
 }
 
 #[test]
-fn columns_are_of_characters() {
+fn columns_count_characters() {
     assert_eq!(pieces("{\"ä\": 1}{}")[1].2, 9);
 }
 
-/// The first mistake of a stream, as people are told of it.
+/// The first error in a stream.
 fn explanation(bytes: &[u8]) -> String {
     let mut stream = JsonStream::default();
     let mut pieces = stream.push(bytes);
     pieces.extend(stream.finish());
     let explanations = pieces.iter().filter_map(|piece| {
-        let source = Source {
+        let source = SpecText {
             name: "<stdin>",
             text: &piece.text,
         };
-        let mistake = piece.parse().err()?;
-        Some(source.explain_from(piece.start, &mistake.span, &mistake.problem))
+        let error = piece.parse().err()?;
+        Some(source.explain_from(piece.start, &error.span, &error.problem))
     });
-    explanations.into_iter().next().expect("a mistake")
+    explanations.into_iter().next().expect("an error")
 }
 
 #[test]
 fn control_characters_in_strings_must_be_escaped() {
-    assert_eq!(
-        explanation(b"{\"a\": \"b\tc\"}"),
-        "<stdin>:1:9: this is not JSON: this character in a string must be written as `\\u0009`\n  \
-         |\n1 | {\"a\": \"b    c\"}\n  |         ^"
-    );
+    insta::assert_snapshot!(explanation(b"{\"a\": \"b\tc\"}"), @r#"
+    <stdin>:1:9: this is not JSON: this character in a string must be written as `\u0009`
+      |
+    1 | {"a": "b	c"}
+      |         ^
+    "#);
     assert!(parse_json("{\"a\":\t\"\u{7f}\"}").is_ok());
-    // What stands first is told.
+    // The first error is reported.
     assert!(explanation(b"{a: \"\t\"}").contains(":1:2: this is not JSON: expected string"));
     assert!(explanation(b"{\"a\": \"\t\", b}").contains(":1:8: this is not JSON: this character"));
 }
 
 #[test]
-fn numbers_are_whole_or_not_as_they_are_written() {
+fn numbers_without_fraction_and_exponent_are_integers() {
     let value = |text| parse_json(text).unwrap().value;
     let largest = "170141183460469231731687303715884105727";
-    assert_eq!(value(largest), Value::Integer(i128::MAX));
-    assert_eq!(value("-0"), Value::Integer(0));
-    assert_eq!(value("1e3"), Value::Float(1000.0));
-    assert_eq!(value("1E-400"), Value::Float(0.0));
+    assert_eq!(value(largest), SpecValue::Integer(i128::MAX));
+    assert_eq!(value("-0"), SpecValue::Integer(0));
+    assert_eq!(value("1e3"), SpecValue::Float(1000.0));
+    assert_eq!(value("1E-400"), SpecValue::Float(0.0));
     assert!(parse_json(&format!("{largest}0")).is_err());
 }
 
 #[test]
-fn what_is_not_utf_8_is_a_mistake_at_the_first_such_byte() {
-    assert_eq!(
-        explanation(b"{\"a\": \"\xc3\xa4\"}\n {\"b\":\n  \"\xc3\xa4\xe4\xff\"} {}"),
-        "<stdin>:3:5: this is not UTF-8: the byte 0xe4 is not part of a character; save the \
-         text as UTF-8\n  |\n3 |   \"\u{e4}\u{fffd}\u{fffd}\"}\n  |     ^"
-    );
-    // Between values, and where the input ends within a character.
+fn invalid_utf_8_is_an_error_at_its_first_byte() {
+    insta::assert_snapshot!(explanation(b"{\"a\": \"\xc3\xa4\"}\n {\"b\":\n  \"\xc3\xa4\xe4\xff\"} {}"), @r#"
+    <stdin>:3:5: this is not UTF-8: the byte 0xe4 is not part of a character; save the text as UTF-8
+      |
+    3 |   "ä��"}
+      |     ^
+    "#);
+    // Between values, and at the end of the stream within a character.
     assert!(explanation(b"{} \x80 {}").starts_with("<stdin>:1:4: this is not UTF-8: "));
     assert!(explanation(b"{} {\"\xc3").starts_with("<stdin>:1:6: this is not UTF-8: "));
 }
 
 #[test]
-fn a_byte_order_mark_at_the_start_is_no_part_of_the_input() {
+fn a_byte_order_mark_at_the_start_is_skipped() {
     assert_eq!(
         pieces("\u{feff}{}{}"),
         [("{}".to_owned(), 1, 1), ("{}".to_owned(), 1, 3)]
@@ -98,14 +100,14 @@ fn a_byte_order_mark_at_the_start_is_no_part_of_the_input() {
 }
 
 #[test]
-fn values_know_where_they_stand() {
+fn values_have_positions() {
     let node = parse_json("{\"a\": [1, -2.5, null]}").unwrap();
-    let Value::Map(map) = &node.value else {
+    let SpecValue::Map(map) = &node.value else {
         panic!("{node:?}")
     };
     let entry = map.iter().next().unwrap();
     assert_eq!((entry.name(), entry.key.span.clone()), ("a", 1..4));
-    let Value::List(list) = &entry.value.value else {
+    let SpecValue::List(list) = &entry.value.value else {
         panic!("{entry:?}")
     };
     let values: Vec<_> = list
@@ -115,16 +117,16 @@ fn values_know_where_they_stand() {
     assert_eq!(
         values,
         [
-            (Value::Integer(1), 7..8),
-            (Value::Float(-2.5), 10..14),
-            (Value::Null, 16..20),
+            (SpecValue::Integer(1), 7..8),
+            (SpecValue::Float(-2.5), 10..14),
+            (SpecValue::Null, 16..20),
         ]
     );
 }
 
 #[test]
-fn what_only_looks_like_json_is_a_mistake_with_its_place() {
-    for (text, place) in [
+fn extensions_of_json_are_errors_with_their_position() {
+    for (text, offset) in [
         ("{a: 1}", 1),
         ("{\"a\": 1,}", 7),
         ("{\"a\": 'x'}", 6),
@@ -133,8 +135,8 @@ fn what_only_looks_like_json_is_a_mistake_with_its_place() {
         ("{\"a\" 1}", 5),
         ("nothing", 0),
     ] {
-        let mistake = parse_json(text).expect_err(text);
-        assert_eq!(mistake.span.start, place, "{text}: {mistake}");
+        let error = parse_json(text).expect_err(text);
+        assert_eq!(error.span.start, offset, "{text}: {error}");
     }
     let deep = "[".repeat(100_000);
     assert_eq!(parse_json(&deep).unwrap_err().span.start, DEEPEST);
@@ -142,12 +144,12 @@ fn what_only_looks_like_json_is_a_mistake_with_its_place() {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_fail_otherwise(text in any::<String>()) {
+    fn no_text_makes_the_parser_panic(text in any::<String>()) {
         let _ = parse_json(&text);
     }
 
     #[test]
-    fn pieces_do_not_depend_on_how_the_bytes_come(
+    fn pieces_do_not_depend_on_where_the_bytes_are_split(
         bytes in proptest::collection::vec(select(b"{}[]\"a\\ \n\xc3\xa4\xff\xef\xbb\xbf"), 0..40),
         at in any::<Index>(),
     ) {

@@ -2,30 +2,30 @@ use super::*;
 use crate::{
     cargo_maelstrom::command_line::Request,
     config::Setting,
-    config::{NoTests, Source, Value},
+    config::{ConfigValue, NoTests, SettingSource},
     process::ExitCode,
 };
 use tempfile::TempDir;
 
 /// No configuration, two CPUs.
-fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
-    let mut surroundings = Surroundings {
+fn environment(variables: &[(&str, &str)]) -> ProcessEnvironment {
+    let mut environment = ProcessEnvironment {
         variables: variables
             .iter()
             .map(|(name, value)| (name.into(), value.into()))
             .collect(),
         cpus: NonZeroU32::new(2).unwrap(),
     };
-    surroundings
+    environment
         .variables
         .entry("XDG_CONFIG_DIRS".into())
         .or_insert("/nonexistent".into());
-    surroundings
+    environment
 }
 
 fn request(words: &[&str]) -> Result<Request, CommandLineError> {
     let words = ["/bin/cargo-maelstrom"].iter().chain(words);
-    Request::parse(words.map(OsString::from), &surroundings(&[]))
+    Request::parse(words.map(OsString::from), &environment(&[]))
 }
 
 fn options(words: &[&str]) -> Options {
@@ -69,12 +69,12 @@ fn without_arguments_everything_is_as_cargo_test_has_it() {
     assert_eq!(options.test_arguments, [""; 0]);
     assert!(!options.no_capture);
     let settings = options.settings;
-    assert_eq!(settings.slots.value.0.get(), 2);
-    assert_eq!(settings.slots.source, Source::Default);
+    assert_eq!(settings.slots.value.get(), 2);
+    assert_eq!(settings.slots.source, SettingSource::Default);
     assert_eq!(settings.timeout, None);
     assert_eq!(settings.stop_after.value.failures(), None);
     assert_eq!(settings.no_tests.value, NoTests::Fail);
-    assert_eq!(settings.inline_limit.value.0, 1 << 20);
+    assert_eq!(settings.inline_limit.value.bytes(), 1 << 20);
     assert!(!settings.show_output.value);
 }
 
@@ -337,7 +337,7 @@ fn slots_have_several_names() {
         &["--", "--test-threads=3"],
         &["-j", "8", "--", "--test-threads=3"],
     ] {
-        assert_eq!(options(words).settings.slots.value.0.get(), 3, "{words:?}");
+        assert_eq!(options(words).settings.slots.value.get(), 3, "{words:?}");
     }
 }
 
@@ -352,21 +352,21 @@ fn nocapture_means_one_slot_unless_slots_are_given() {
         assert!(options.no_capture);
         assert_eq!(
             options.settings.slots,
-            Setting::given("--nocapture", Slots::ONE)
+            Setting::given("--nocapture", SlotCount::ONE)
         );
     }
     let options = options(&["--nocapture", "-j2"]);
-    assert_eq!(options.settings.slots.value.0.get(), 2);
+    assert_eq!(options.settings.slots.value.get(), 2);
 }
 
 #[test]
 fn nocapture_wins_over_slots_in_the_environment() {
-    let surroundings = surroundings(&[("MAELSTROM_SLOTS", "9")]);
+    let environment = environment(&[("MAELSTROM_SLOTS", "9")]);
     let words = ["cargo-maelstrom", "--nocapture"].map(OsString::from);
-    let Ok(Request::Test(options)) = Request::parse(words, &surroundings) else {
+    let Ok(Request::Test(options)) = Request::parse(words, &environment) else {
         panic!("no options");
     };
-    assert_eq!(options.settings.slots.value, Slots::ONE);
+    assert_eq!(options.settings.slots.value, SlotCount::ONE);
 }
 
 #[test]
@@ -385,10 +385,10 @@ fn when_to_stop_has_several_names() {
 
 #[test]
 fn no_fail_fast_wins_over_the_environment() {
-    let surroundings = surroundings(&[("MAELSTROM_STOP_AFTER", "1")]);
+    let environment = environment(&[("MAELSTROM_STOP_AFTER", "1")]);
     for (words, expected) in [(&[][..], 1), (&["--no-fail-fast"], 0)] {
         let words = ["cargo-maelstrom"].iter().chain(words).map(OsString::from);
-        let Ok(Request::Test(options)) = Request::parse(words, &surroundings) else {
+        let Ok(Request::Test(options)) = Request::parse(words, &environment) else {
             panic!("no options");
         };
         assert_eq!(
@@ -570,7 +570,7 @@ fn the_configuration_is_printed_with_its_sources() {
     let directory = TempDir::new().unwrap();
     let path = directory.path().join("config.toml");
     std::fs::write(&path, "# mine\nui = \"simple\"\ntimeout = 90\n").unwrap();
-    let surroundings = surroundings(&[
+    let environment = environment(&[
         ("CARGO_MAELSTROM_CACHE_SIZE", "2GB"),
         ("MAELSTROM_NO_TESTS", "pass"),
         ("MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT", "/d"),
@@ -582,8 +582,7 @@ fn the_configuration_is_printed_with_its_sources() {
         "-c",
         path.to_str().unwrap(),
     ];
-    let Ok(Request::Test(options)) = Request::parse(words.map(OsString::from), &surroundings)
-    else {
+    let Ok(Request::Test(options)) = Request::parse(words.map(OsString::from), &environment) else {
         panic!("no options");
     };
     let Action::PrintConfig(printed) = options.action else {
@@ -635,8 +634,8 @@ fn an_engine_is_named_with_what_its_workers_must_have() {
     let keys: Vec<_> = remote.properties.iter().map(|p| p.key.as_str()).collect();
     assert_eq!((keys, remote.slots), (vec!["pool", "OSFamily"], 64));
     let target = std::time::Duration::from_millis(500);
-    assert_eq!(settings.batch_target.value.0, target);
-    assert_eq!(settings.slots.value.0.get(), 2);
+    assert_eq!(settings.batch_target.value.duration(), target);
+    assert_eq!(settings.slots.value.get(), 2);
 }
 
 #[test]
@@ -648,8 +647,8 @@ fn slots_that_are_asked_for_are_what_is_in_flight_at_an_engine() {
 #[test]
 fn a_mistake_in_the_configuration_is_an_error_of_set_up() {
     let words = ["cargo-maelstrom"].map(OsString::from);
-    let surroundings = surroundings(&[("CARGO_MAELSTROM_UI", "curses")]);
-    let error = Request::parse(words, &surroundings).unwrap_err();
+    let environment = environment(&[("CARGO_MAELSTROM_UI", "curses")]);
+    let error = Request::parse(words, &environment).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::SetUp);
     assert_eq!(
         error.to_string(),

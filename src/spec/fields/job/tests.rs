@@ -1,20 +1,20 @@
 use super::*;
-use crate::spec::{Deprecated, Network, RootOverlay, Source, WorkingDirectoryUse, parse_json};
+use crate::spec::{Deprecated, Network, RootOverlay, SpecText, WorkingDirectoryUse, parse_json};
 
-mod mistakes;
+mod errors;
 
 fn read(texts: &[&str]) -> Result<JobDocument, String> {
     let mut containers = Containers::new();
-    let mut notes = Deprecations::default();
+    let mut deprecations = Deprecations::default();
     let mut last = Ok(JobDocument::Containers);
     for text in texts {
-        let source = Source {
+        let source = SpecText {
             name: "<stdin>",
             text,
         };
         last = parse_json(text)
-            .and_then(|node| read_job(&node, &mut containers, &mut notes))
-            .map_err(|mistake| source.explain(&mistake.span, &mistake.problem));
+            .and_then(|node| read_job(&node, &mut containers, &mut deprecations))
+            .map_err(|error| source.explain_error(&error));
     }
     last
 }
@@ -60,7 +60,7 @@ fn every_field_of_a_job_is_read() {
     assert_eq!(job.container.layers.len(), 1);
 }
 
-/// What is used of the image: layers, environment, working directory.
+/// The used parts of the image: layers, environment, working directory.
 fn used(job: &JobSpec) -> (bool, bool, WorkingDirectoryUse) {
     let image = job.container.image.as_ref().unwrap();
     assert_eq!(image.image.to_string(), "oci:x");
@@ -68,7 +68,7 @@ fn used(job: &JobSpec) -> (bool, bool, WorkingDirectoryUse) {
 }
 
 #[test]
-fn of_an_image_layers_and_environment_are_used_unless_it_says_otherwise() {
+fn layers_and_environment_of_an_image_are_used_by_default() {
     let image = |rest: &str| {
         used(&job(&[&format!(
             r#"{{ "image": {rest}, "program": "p" }}"#
@@ -102,7 +102,7 @@ fn steps_start_from_the_variables_of_an_image() {
 }
 
 #[test]
-fn a_parent_passes_on_what_it_uses_of_its_image() {
+fn a_child_uses_the_same_parts_of_an_image_as_its_parent() {
     let containers = r#"{ "containers": { "c": { "image": "oci:x" } } }"#;
     let child = job(&[containers, r#"{ "parent": "c", "program": "p" }"#]);
     assert_eq!(used(&child), (true, true, WorkingDirectoryUse::No));
@@ -114,17 +114,18 @@ fn a_parent_passes_on_what_it_uses_of_its_image() {
 }
 
 #[test]
-fn an_image_may_have_its_tag_apart() {
+fn an_image_may_have_a_separate_tag() {
     let text = r#"{ "image": { "name": "debian", "tag": "12" }, "program": "p" }"#;
     let node = parse_json(text).unwrap();
-    let mut notes = Deprecations::default();
-    let Ok(JobDocument::Job(job)) = read_job(&node, &mut Containers::new(), &mut notes) else {
+    let mut deprecations = Deprecations::default();
+    let Ok(JobDocument::Job(job)) = read_job(&node, &mut Containers::new(), &mut deprecations)
+    else {
         panic!("no job");
     };
     let image = job.container.image.unwrap().image;
     assert_eq!(image.to_string(), "docker://docker.io/library/debian:12");
-    let notes: Vec<_> = notes.iter().map(|(_, note)| note).collect();
-    assert_eq!(notes, [Deprecated::ImageTag]);
+    let deprecations: Vec<_> = deprecations.iter().map(|(_, note)| note).collect();
+    assert_eq!(deprecations, [Deprecated::ImageTag]);
 }
 
 #[test]

@@ -1,29 +1,36 @@
-//! What can be wrong with a specification as written, and what to do about it.
+//! Errors in the text of a specification. Each message names the remedy.
 
-use super::{BadImageReference, PlaceholderError, Span, TemplateError};
+use super::environment::TemplateError;
+use super::{BadImageReference, PlaceholderError, Span};
 use std::fmt;
 use thiserror::Error;
 
-/// A mistake in a document, and where.
+/// An error in a document, with its position.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{problem}")]
-pub struct Mistake {
+pub struct SpecError {
     pub span: Span,
-    pub problem: Problem,
+    pub problem: SpecProblem,
 }
 
-impl Mistake {
-    pub fn new(span: &Span, problem: Problem) -> Self {
+impl SpecError {
+    pub fn new(span: &Span, problem: SpecProblem) -> Self {
         Self {
             span: span.clone(),
             problem,
         }
     }
+
+    /// The error that the text is not of its `format`.
+    pub fn syntax(span: &Span, format: &'static str, message: &str) -> Self {
+        let message = message.to_owned();
+        Self::new(span, SpecProblem::Syntax { format, message })
+    }
 }
 
-/// What is wrong. Messages name the remedy.
+/// The kinds of errors in a document.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum Problem {
+pub enum SpecProblem {
     #[error("this is not {format}: {message}")]
     Syntax {
         format: &'static str,
@@ -33,29 +40,29 @@ pub enum Problem {
         "this is not UTF-8: the byte {byte:#04x} is not part of a character; save the text as UTF-8"
     )]
     NotUtf8 { byte: u8 },
-    #[error("unknown {what} `{name}`; {choices}")]
+    #[error("unknown {what} `{name}`; {suggestions}")]
     Unknown {
         what: &'static str,
         name: String,
-        choices: Choices,
+        suggestions: Suggestions,
     },
-    #[error("unknown field `{field}` of {of}; {choices}")]
+    #[error("unknown field `{field}` of {of}; {suggestions}")]
     UnknownField {
         field: String,
         of: String,
-        choices: Choices,
+        suggestions: Suggestions,
     },
-    #[error("{place} must be {expected}, not {found}")]
+    #[error("{label} must be {expected}, not {found}")]
     WrongType {
-        place: String,
+        label: String,
         expected: &'static str,
         found: &'static str,
     },
     #[error("`{field}` must be between {least} and {most}, but it is {found}")]
     OutOfRange {
         field: String,
-        least: u32,
-        most: u32,
+        least: i128,
+        most: i128,
         found: i128,
     },
     #[error(
@@ -64,49 +71,42 @@ pub enum Problem {
     )]
     BadSeconds {
         field: String,
-        /// What zero means.
+        /// The meaning of zero.
         zero: &'static str,
     },
     #[error(
-        "`priority` must be between {} and {}, but it is {found}",
-        i8::MIN,
-        i8::MAX
-    )]
-    BadPriority { found: i128 },
-    #[error(
-        "`containers` stands alone: an object that defines containers is no job, but it also \
-         has `{field}`; make it two objects"
+        "an object with `containers` defines containers and no job, but it also has `{field}`; \
+         write two objects"
     )]
     BesideContainers { field: String },
     #[error("the {what} `{name}` is given twice; drop one of them")]
     Repeated { what: &'static str, name: String },
-    #[error("{place} must not be empty")]
-    Empty { place: String },
+    #[error("{label} must not be empty")]
+    Empty { label: String },
     #[error(
         "a job must be a table of fields, not a list; write jobs one after another, without `[`, `,` and `]`"
     )]
     JobList,
-    #[error("this defines containers, but there is no job")]
+    #[error("the text defines containers, but no job")]
     NoJob,
     #[error("a job needs the field `layers`, or an `image` or a `parent` that gives them")]
     NoLayers,
     #[error("{what} needs the field `{field}`")]
     Missing { what: String, field: &'static str },
-    #[error("{place} must be a string without NUL characters")]
-    Nul { place: String },
+    #[error("{label} must be a string without NUL characters")]
+    Nul { label: String },
 
     #[error(
-        "`{field}` and `added_{field}` exclude each other: the one replaces what came before, \
-         the other adds to it; keep one of them"
+        "`{field}` and `added_{field}` exclude each other: the first replaces the inherited \
+         elements, the second adds to them; keep one of them"
     )]
-    PlainAndAdded { field: &'static str },
+    PlainAndAdded { field: String },
     #[error(
-        "`added_{field}` has nothing to add to; name {givers} that gives `{field}`, or write \
-         `{field}`"
+        "`added_{field}` has nothing to add to; name {givers} with `{field}`, or write `{field}`"
     )]
     NothingToAddTo {
         field: &'static str,
-        /// What could give it.
+        /// The fields that could provide the elements to add to.
         givers: &'static str,
     },
     #[error(
@@ -131,7 +131,7 @@ pub enum Problem {
     },
     #[error(
         "`enable_writable_file_system` and `root_overlay` exclude each other; \
-         keep `root_overlay` (`\"tmp\"` means the same as `enable_writable_file_system = true`)"
+         keep `root_overlay` (`\"tmp\"` has the effect of `enable_writable_file_system = true`)"
     )]
     WritableTwice,
     #[error("`enable_loopback` and `network` exclude each other; keep `network`")]
@@ -145,48 +145,51 @@ pub enum Problem {
     SysWithLocalNetwork,
 
     #[error(
-        "only tests have the container `default`; define one with another name in `containers`, \
-         or name `empty`"
+        "the container `default` is for tests only; define one with another name in \
+         `containers`, or name `empty`"
     )]
     DefaultIsForTests,
-    #[error("unknown container `{name}`; {}", ContainerRemedy(choices))]
-    UnknownContainer { name: String, choices: Choices },
+    #[error("unknown container `{name}`; {}", ContainerRemedy(suggestions))]
+    UnknownContainer {
+        name: String,
+        suggestions: Suggestions,
+    },
     #[error("`{name}` is the name of a built-in container; choose another name")]
     ReservedContainer { name: String },
-    #[error("the container `{name}` is defined already; choose another name")]
+    #[error("the container `{name}` is already defined; choose another name")]
     ContainerDefinedTwice { name: String },
     #[error(
         "these containers are each other's parents: {}; give one of them another parent or none",
-        Chain(cycle)
+        ParentChain(cycle)
     )]
     ParentCycle { cycle: Vec<String> },
 
     #[error("{0}")]
     BadImage(BadImageReference),
     #[error(
-        "`image` and `parent` exclude each other: a container starts from one thing; keep one \
-         of them"
+        "`image` and `parent` exclude each other: a container starts from one of them; keep \
+         one"
     )]
     ImageAndParent,
     #[error(
-        "`{option}` is for layers with a `command`, which this one lacks; add the command that \
-         makes the layer"
+        "only a layer with the field `command` can have `{option}`; add the command that makes \
+         the layer"
     )]
     NoCommand { option: String },
 
-    #[error("a layer needs one of the fields {}", Names(kinds))]
+    #[error("a layer needs one of the fields {}", QuotedNames(kinds))]
     NoLayerKind { kinds: Vec<&'static str> },
     #[error("a layer is one of `{first}` and `{second}`, not both; make it two layers")]
     TwoLayerKinds { first: String, second: String },
     #[error("a `{kind}` layer has no field `{option}`; drop it")]
     NoSuchOption { kind: &'static str, option: String },
     #[error(
-        "{place} must be an absolute path in the container, but `{path}` is not; \
+        "{label} must be an absolute path in the container, but `{path}` is not; \
          start it with `/`"
     )]
-    NotAbsolute { place: String, path: String },
-    #[error("{place} must not contain `..`, but `{path}` does; write the path it leads to")]
-    ParentComponent { place: String, path: String },
+    NotAbsolute { label: String, path: String },
+    #[error("{label} must not contain `..`, but `{path}` does; write the path without it")]
+    ParentComponent { label: String, path: String },
     #[error("`mount_point` must not be `/`; the root comes from the layers")]
     MountOverRoot,
     #[error("`upper` and `work` must be different directories on one file system")]
@@ -207,20 +210,36 @@ pub enum Problem {
         variable: String,
         error: TemplateError,
     },
-    /// The second line on is the pattern with a caret.
+    /// From its second line on, the message is the pattern with a caret below it.
     #[error("bad pattern: {message}")]
     Pattern { message: String },
     #[error("`directives` must be a list; each directive starts with `[[directives]]`")]
     DirectivesNotList,
 }
 
-/// What to do about a field that is both used and set.
+impl SpecProblem {
+    /// An unknown name of a `what`; the names in `known` are suggested.
+    pub fn unknown<'a>(
+        what: &'static str,
+        name: &str,
+        known: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
+        Self::Unknown {
+            what,
+            name: name.to_owned(),
+            suggestions: Suggestions::new(name, known),
+        }
+    }
+}
+
+/// The remedy for a field that is set although it is taken from the image or parent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UsedAndSetRemedy {
     /// For fields that have an `added_` form.
     Add(&'static str),
-    /// For variables that may be added to an image's.
+    /// For the environment on top of an image's.
     Steps,
+    /// For other fields.
     Drop,
 }
 
@@ -229,53 +248,54 @@ impl fmt::Display for UsedAndSetRemedy {
         match self {
             Self::Add(field) => write!(
                 f,
-                "write `added_{field}` to add to that, or leave it out of a `use`"
+                "write `added_{field}` to add to it, or a `use` without `{field}`"
             ),
             Self::Steps => f.write_str(
-                "write `added_environment`, or a list of `{ vars, extend }` that says of each \
-                 step whether it adds to the image's variables, or leave them out of a `use`",
+                "write `added_environment` or a list of `{ vars, extend }` to add to it, or a \
+                 `use` without `environment`",
             ),
-            Self::Drop => f.write_str("drop it from one of the two"),
+            Self::Drop => f.write_str("remove it here or from `use`"),
         }
     }
 }
 
-/// What could have been written instead of an unknown word.
+/// The known names to suggest in place of an unknown one.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choices {
+pub struct Suggestions {
     closest: Option<String>,
     all: Vec<String>,
 }
 
-impl Choices {
+impl Suggestions {
+    /// `closest` is the known name within a third of its length of edits, if there is one.
     pub fn new<'a>(written: &str, all: impl IntoIterator<Item = &'a str>) -> Self {
         let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
         let closest = all
             .iter()
-            .map(|choice| (strsim::damerau_levenshtein(written, choice), choice))
-            .filter(|(distance, choice)| *distance <= choice.chars().count() / 3)
+            .map(|name| (strsim::damerau_levenshtein(written, name), name))
+            .filter(|(distance, name)| *distance <= name.chars().count() / 3)
             .min()
-            .map(|(_, choice)| choice.clone());
+            .map(|(_, name)| name.clone());
         Self { closest, all }
     }
 }
 
-impl fmt::Display for Choices {
+impl fmt::Display for Suggestions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.closest {
             Some(closest) => write!(f, "did you mean `{closest}`?"),
-            None if self.all.len() == 1 => write!(f, "it must be {}", Names(&self.all)),
-            None => write!(f, "it must be one of {}", Names(&self.all)),
+            None if self.all.len() == 1 => write!(f, "it must be {}", QuotedNames(&self.all)),
+            None => write!(f, "it must be one of {}", QuotedNames(&self.all)),
         }
     }
 }
 
-/// What to do about the name of a container that is not known.
-struct ContainerRemedy<'a>(&'a Choices);
+/// The remedy for an unknown name of a container.
+struct ContainerRemedy<'a>(&'a Suggestions);
 
 impl fmt::Display for ContainerRemedy<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Choices { closest, all } = self.0;
+        let Suggestions { closest, all } = self.0;
         if closest.is_some() {
             return self.0.fmt(f);
         }
@@ -283,15 +303,15 @@ impl fmt::Display for ContainerRemedy<'_> {
         write!(
             f,
             "define it in `containers`, or name {one_of}{}",
-            Names(all)
+            QuotedNames(all)
         )
     }
 }
 
 /// `` `a`, `b` ``
-struct Names<'a, T>(&'a [T]);
+struct QuotedNames<'a, T>(&'a [T]);
 
-impl<T: fmt::Display> fmt::Display for Names<'_, T> {
+impl<T: fmt::Display> fmt::Display for QuotedNames<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, name) in self.0.iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
@@ -302,9 +322,9 @@ impl<T: fmt::Display> fmt::Display for Names<'_, T> {
 }
 
 /// `` `a` -> `b` -> `a` ``
-struct Chain<'a>(&'a [String]);
+struct ParentChain<'a>(&'a [String]);
 
-impl fmt::Display for Chain<'_> {
+impl fmt::Display for ParentChain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for name in self.0 {
             write!(f, "`{name}` -> ")?;
@@ -345,21 +365,21 @@ impl fmt::Display for Deprecated {
     }
 }
 
-/// The older spellings a document uses, each with where it is first met.
+/// The older spellings in a document, each with the position of its first use.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deprecations {
-    met: Vec<(Span, Deprecated)>,
+    first_uses: Vec<(Span, Deprecated)>,
 }
 
 impl Deprecations {
-    pub fn note(&mut self, span: &Span, deprecated: Deprecated) {
-        if !self.met.iter().any(|(_, met)| *met == deprecated) {
-            self.met.push((span.clone(), deprecated));
+    pub fn record(&mut self, span: &Span, deprecated: Deprecated) {
+        if !self.first_uses.iter().any(|(_, used)| *used == deprecated) {
+            self.first_uses.push((span.clone(), deprecated));
         }
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&Span, Deprecated)> {
-        self.met
+        self.first_uses
             .iter()
             .map(|(span, deprecated)| (span, *deprecated))
     }

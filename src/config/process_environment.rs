@@ -1,4 +1,4 @@
-//! What the program takes from the process it runs in, as data, so that tests can make it up.
+//! The environment variables and CPU count of the process, as data that tests can replace.
 
 use std::{
     collections::BTreeMap,
@@ -7,16 +7,16 @@ use std::{
     path::PathBuf,
 };
 
-/// Environment variables and the size of the machine.
+/// Environment variables and the number of CPUs.
 #[derive(Clone, Debug)]
-pub struct Surroundings {
+pub struct ProcessEnvironment {
     pub variables: BTreeMap<OsString, OsString>,
-    /// How many CPUs this process may use.
+    /// The number of CPUs that this process may use.
     pub cpus: NonZeroU32,
 }
 
-impl Surroundings {
-    /// Those of this process.
+impl ProcessEnvironment {
+    /// The environment of this process.
     pub fn of_process() -> Self {
         let cpus = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         Self {
@@ -28,13 +28,13 @@ impl Surroundings {
         }
     }
 
-    /// An environment variable; one that is empty counts as not set.
+    /// An environment variable. `None`: it is not set, or empty.
     pub fn variable(&self, name: &str) -> Option<&OsStr> {
         let value = self.variables.get(OsStr::new(name))?;
         (!value.is_empty()).then_some(value)
     }
 
-    /// `maelstrom` in the user's directory for caches, by the XDG base directory specification.
+    /// `maelstrom` in the user's cache directory, by the XDG Base Directory Specification.
     pub fn user_cache(&self) -> PathBuf {
         let cache = match self.variable("XDG_CACHE_HOME").map(PathBuf::from) {
             Some(directory) if directory.is_absolute() => directory,
@@ -46,8 +46,8 @@ impl Surroundings {
         cache.join("maelstrom")
     }
 
-    /// Directories that may hold configuration, nearest first, by the XDG base directory
-    /// specification: it wants relative ones ignored.
+    /// The directories for configuration, the user's first, by the XDG Base Directory
+    /// Specification. It requires that relative paths are ignored.
     pub fn config_directories(&self) -> Vec<PathBuf> {
         let own = match self.variable("XDG_CONFIG_HOME").map(PathBuf::from) {
             Some(directory) if directory.is_absolute() => Some(directory),
@@ -70,14 +70,14 @@ mod tests {
     use super::*;
 
     fn directories(variables: &[(&str, &str)]) -> Vec<String> {
-        let surroundings = Surroundings {
+        let environment = ProcessEnvironment {
             variables: variables
                 .iter()
                 .map(|(name, value)| (name.into(), value.into()))
                 .collect(),
             cpus: NonZeroU32::MIN,
         };
-        surroundings
+        environment
             .config_directories()
             .into_iter()
             .map(|directory| directory.to_str().unwrap().to_owned())
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn configuration_is_looked_for_below_home_and_etc_by_default() {
+    fn the_default_directories_are_below_home_and_etc() {
         assert_eq!(
             directories(&[("HOME", "/home/me")]),
             ["/home/me/.config", "/etc/xdg"]
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn xdg_variables_move_where_configuration_is_looked_for() {
+    fn xdg_variables_replace_the_default_directories() {
         assert_eq!(
             directories(&[
                 ("HOME", "/home/me"),

@@ -1,4 +1,4 @@
-//! A job as JSON, as [`read_job`](super::read_job) reads it.
+//! A job as JSON that [`read_job`](super::read_job) reads.
 
 use super::{
     CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec,
@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 impl JobSpec {
-    /// The job in full. Fields that are what they would be anyway are left out.
+    /// The job in full. Fields with their default value are omitted.
     pub fn to_json(&self) -> Value {
         let mut fields = Map::new();
         fields.insert("program".to_owned(), self.program.as_str().into());
@@ -29,7 +29,7 @@ impl JobSpec {
     }
 }
 
-/// Whole where it is, to be read more easily.
+/// A whole number of seconds is written without a fraction.
 fn seconds(time: Duration) -> Value {
     if time.subsec_nanos() == 0 {
         time.as_secs().into()
@@ -40,10 +40,10 @@ fn seconds(time: Duration) -> Value {
 
 impl ContainerSpec {
     fn to_json(&self) -> Map<String, Value> {
-        let usual = Self::default();
+        let default = Self::default();
         let mut fields = Map::new();
-        let mut set = |name: &str, is_usual: bool, value: Value| {
-            if !is_usual {
+        let mut set = |name: &str, is_default: bool, value: Value| {
+            if !is_default {
                 fields.insert(name.to_owned(), value);
             }
         };
@@ -68,12 +68,12 @@ impl ContainerSpec {
         set("mounts", self.mounts.is_empty(), list(&self.mounts, mount));
         set(
             "network",
-            self.network == usual.network,
+            self.network == default.network,
             network(self.network),
         );
         set(
             "root_overlay",
-            self.root_overlay == usual.root_overlay,
+            self.root_overlay == default.root_overlay,
             root_overlay(&self.root_overlay),
         );
         set(
@@ -81,12 +81,12 @@ impl ContainerSpec {
             self.working_directory.is_none(),
             json!(self.working_directory),
         );
-        set("user", self.user == usual.user, self.user.into());
-        set("group", self.group == usual.group, self.group.into());
-        set("init", self.init == usual.init, self.init.into());
+        set("user", self.user == default.user, self.user.into());
+        set("group", self.group == default.group, self.group.into());
+        set("init", self.init == default.init, self.init.into());
         set(
             "hostname",
-            self.hostname == usual.hostname,
+            self.hostname == default.hostname,
             json!(self.hostname),
         );
         fields
@@ -111,7 +111,7 @@ fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Value {
     items.iter().map(write).collect::<Vec<_>>().into()
 }
 
-/// The short form where there is one.
+/// A map where it has the same meaning, else a list.
 fn environment(elements: &[EnvironmentElement]) -> Value {
     match elements {
         [element] if element.extend => json!(element.vars),
@@ -230,7 +230,7 @@ fn command(spec: &CommandSpec) -> Value {
 #[cfg(test)]
 mod tests {
     use crate::spec::{
-        Containers, Deprecations, JobDocument, JobSpec, Source, parse_json, read_job,
+        Containers, Deprecations, JobDocument, JobSpec, SpecText, parse_json, read_job,
     };
 
     fn read(text: &str) -> JobSpec {
@@ -239,15 +239,12 @@ mod tests {
         match job {
             Ok(JobDocument::Job(job)) => *job,
             Ok(JobDocument::Containers) => panic!("containers"),
-            Err(mistake) => {
-                let source = Source { name: "f", text };
-                panic!("{}", source.explain(&mistake.span, &mistake.problem))
-            }
+            Err(error) => panic!("{}", SpecText { name: "f", text }.explain_error(&error)),
         }
     }
 
     #[test]
-    fn what_is_written_is_what_was_read() {
+    fn a_job_survives_writing_and_reading() {
         for text in [
             r#"{ "layers": [{ "stubs": ["/x"] }], "program": "p" }"#,
             r#"{
@@ -307,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_usual_is_not_written() {
+    fn fields_with_their_default_are_omitted() {
         let job = read(r#"{ "layers": [{ "stubs": ["/x"] }], "program": "p" }"#);
         assert_eq!(
             job.to_json().to_string(),

@@ -1,44 +1,43 @@
-//! Showing people where in a document something stands.
+//! The text of a document, and messages that show a position in it.
 
-use super::{Mistake, Problem, Span};
+use super::{Span, SpecError, SpecProblem};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 
-/// No more of a line is marked than this, in bytes: the whole of what is marked is shown, and
-/// machines write whole documents on one line.
+/// The longest part of a line that is marked, in bytes. All that is marked is shown, and
+/// generated documents may be one long line.
 const WIDEST: usize = 100;
 
 /// The name and text of a document.
 #[derive(Clone, Copy, Debug)]
-pub struct Source<'a> {
+pub struct SpecText<'a> {
     pub name: &'a str,
     pub text: &'a str,
 }
 
-/// A place as people count: from 1, columns in characters.
+/// A position in a text, counted from 1. Columns are characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Position {
     pub line: usize,
     pub column: usize,
 }
 
-/// The text that bytes are; or something like it, to be shown with the mistake that
-/// they are no text.
-pub fn decode(bytes: Vec<u8>) -> (String, Option<Mistake>) {
+/// Decodes UTF-8. For bytes that are not UTF-8, the result is the lossy text to show and the error.
+pub fn decode_utf8(bytes: Vec<u8>) -> (String, Option<SpecError>) {
     match String::from_utf8(bytes) {
         Ok(text) => (text, None),
         Err(error) => {
-            // Up to there, what is shown has the same bytes.
+            // The lossy text has the same bytes up to this offset.
             let offset = error.utf8_error().valid_up_to();
             let byte = error.as_bytes()[offset];
-            let mistake = Mistake::new(&(offset..offset + 1), Problem::NotUtf8 { byte });
             let shown = String::from_utf8_lossy(error.as_bytes()).into_owned();
-            (shown, Some(mistake))
+            let problem = SpecProblem::NotUtf8 { byte };
+            (shown, Some(SpecError::new(&(offset..offset + 1), problem)))
         }
     }
 }
 
-impl Source<'_> {
+impl SpecText<'_> {
     pub fn position(&self, offset: usize) -> Position {
         let before = &self.text[..self.floor(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
@@ -48,13 +47,18 @@ impl Source<'_> {
         }
     }
 
-    /// `message` with where it applies: file, line and column, the line itself
-    /// and a caret. Further lines of `message` follow the caret.
+    /// The message of an error with its position, as [`explain`](Self::explain) shows it.
+    pub fn explain_error(&self, error: &SpecError) -> String {
+        self.explain(&error.span, &error.problem)
+    }
+
+    /// `message` with its position: name of the document, line and column, then the line and
+    /// carets below the span. Further lines of `message` follow the carets.
     pub fn explain(&self, span: &Span, message: &impl fmt::Display) -> String {
         self.explain_from(Position { line: 1, column: 1 }, span, message)
     }
 
-    /// The same for a text that starts at `start` of what is called by its name.
+    /// Like [`explain`](Self::explain), for a text that starts at `start` of the document.
     pub fn explain_from(
         &self,
         start: Position,
@@ -107,6 +111,31 @@ impl Source<'_> {
     }
 }
 
+/// An explanation without its position and margin: the line, then the carets and the message.
+/// Panics if the position is not that of the carets.
+#[cfg(test)]
+pub fn explained_on_two_lines(explanation: &str) -> String {
+    let (first_lines, more) = explanation.split_at(
+        explanation
+            .match_indices('\n')
+            .nth(3)
+            .map_or(explanation.len(), |(offset, _)| offset),
+    );
+    let lines: Vec<_> = first_lines.lines().collect();
+    let [message, _, line, carets] = lines[..] else {
+        panic!("four lines expected: {explanation}")
+    };
+    let (number, line) = line.split_once(" | ").expect(explanation);
+    let (_, carets) = carets.split_once(" | ").expect(explanation);
+    let (position, message) = message.split_once(": ").expect(explanation);
+    let column = carets.find('^').expect(explanation) + 1;
+    assert!(
+        position.ends_with(&format!(":{number}:{column}")),
+        "{explanation}"
+    );
+    format!("{line}\n{carets} {message}{more}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +143,7 @@ mod tests {
 
     #[test]
     fn an_explanation_shows_the_line_and_points_to_the_place() {
-        let source = Source {
+        let source = SpecText {
             name: "file.toml",
             text: "one = 1\n\ttwo = \"zwei\"\r\nthree = 3\n",
         };
@@ -126,7 +155,7 @@ mod tests {
 
     #[test]
     fn a_span_over_several_lines_is_marked_on_the_first() {
-        let source = Source {
+        let source = SpecText {
             name: "f",
             text: "a = [\n1,\n]",
         };
@@ -139,7 +168,7 @@ mod tests {
     #[test]
     fn of_a_long_line_the_part_around_the_place_is_shown() {
         let explain = |text: &str, span: Span| {
-            let source = Source { name: "f", text };
+            let source = SpecText { name: "f", text };
             source.explain(&span, &"no")
         };
         let shown = |text: &str, span: Span| {
@@ -171,7 +200,7 @@ mod tests {
 
     #[test]
     fn carets_are_below_what_they_mark_whatever_stands_before() {
-        let source = Source {
+        let source = SpecText {
             name: "f",
             text: "\"日本\" = \u{1b}[31m",
         };
@@ -183,7 +212,7 @@ mod tests {
 
     #[test]
     fn columns_count_characters() {
-        let source = Source {
+        let source = SpecText {
             name: "f",
             text: "\"ä\" = 1",
         };
@@ -193,7 +222,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_span_can_be_explained(text in "(.|\n){0,400}", start in 0..500usize, end in 0..500usize) {
-            let source = Source { name: "f", text: &text };
+            let source = SpecText { name: "f", text: &text };
             source.explain(&(start..end), &"message");
         }
     }

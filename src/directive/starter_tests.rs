@@ -1,19 +1,19 @@
 use super::STARTER;
 use crate::directive::{Directives, default_container};
-use crate::filter::{Subject, TargetKind};
+use crate::filter::{TargetKind, TestCaseName};
 use crate::spec::LayerSpec;
 
-/// A chapter of the manual, with its name.
+/// Name and text of a chapter of the manual.
 type Chapter = (&'static str, &'static str);
 
 const CHAPTERS: [Chapter; 2] = [
     (
         "configuring-tests.md",
-        include_str!("../../../docs/src/configuring-tests.md"),
+        include_str!("../../docs/src/configuring-tests.md"),
     ),
     (
         "default-container.md",
-        include_str!("../../../docs/src/default-container.md"),
+        include_str!("../../docs/src/default-container.md"),
     ),
 ];
 
@@ -23,8 +23,8 @@ fn parse(name: &str, text: &str) -> Directives {
     directives
 }
 
-fn some_test() -> Subject<'static> {
-    Subject {
+fn some_test() -> TestCaseName<'static> {
+    TestCaseName {
         package: "p",
         kind: TargetKind::Library,
         target: "p",
@@ -32,7 +32,7 @@ fn some_test() -> Subject<'static> {
     }
 }
 
-/// The examples of a chapter, each a whole file.
+/// The examples of a chapter. Each is a complete file.
 fn examples(chapter: &str) -> Vec<String> {
     let mut examples: Vec<String> = Vec::new();
     let mut indent = None;
@@ -79,7 +79,7 @@ fn every_example_of_the_starter_can_be_uncommented() {
 
 #[test]
 fn the_example_file_is_well_formed() {
-    let text = include_str!("../../../maelstrom-test.toml.example");
+    let text = include_str!("../../maelstrom-test.toml.example");
     parse("maelstrom-test.toml.example", text);
 }
 
@@ -95,13 +95,13 @@ fn the_examples_of_the_manual_are_well_formed() {
 }
 
 #[test]
-fn the_manual_spells_the_default_container_out_as_it_is() {
+fn the_default_container_in_the_manual_is_the_built_in_one() {
     let (_, chapter) = CHAPTERS[1];
     let mut text = examples(chapter).pop().unwrap();
     text.insert_str(0, "directives = [{ parent = \"like-default\" }]\n");
     let written = parse("default-container.md", &text).resolve(&some_test());
     let mut default = default_container();
-    // The manual leaves the text of the files out.
+    // The manual omits the text of the files.
     default.layers.drain(1..3);
     default.layers.pop();
     default.layers.push(LayerSpec::Source {
