@@ -1,4 +1,4 @@
-//! Why an image cannot be had.
+//! Why an image could not be found or downloaded.
 
 use camino::Utf8PathBuf;
 use std::fmt;
@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why an image cannot be had. The message names the image, or the file that is wrong.
+/// Why an image could not be found or downloaded. The message names the image or the file.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("there is no {what} {path}")]
+    #[error("{what} {path} does not exist")]
     NotThere {
         path: Utf8PathBuf,
         what: &'static str,
@@ -19,30 +19,30 @@ pub enum ImageError {
         path: Utf8PathBuf,
         cause: Arc<io::Error>,
     },
-    #[error("{path} is compressed, which layouts in archives are not; decompress it first")]
+    #[error("{path} is compressed, but must be an uncompressed tar archive; decompress it first")]
     CompressedArchive { path: Utf8PathBuf },
-    #[error("{image} is no image: {problem}")]
+    #[error("{image} is not an image: {problem}")]
     NoImage { image: String, problem: String },
-    #[error("{part} is not as images describe themselves: {cause}")]
+    #[error("{part} is not a valid manifest or config: {cause}")]
     Malformed { part: String, cause: String },
-    #[error("there is no image `{name}` in {path}; there {}", listed(.known))]
+    #[error("{path} has no image `{name}`; it has {}", listed(.known))]
     NoSuchImage {
         path: Utf8PathBuf,
         name: String,
         known: Vec<String>,
     },
-    #[error("there are several images in {path}; name one after another colon: there {}", listed(.known))]
+    #[error("{path} has several images; add a colon and the name of one: it has {}", listed(.known))]
     SeveralImages {
         path: Utf8PathBuf,
         known: Vec<String>,
     },
-    #[error("the image {image} is not for {wanted}{}", others(.known))]
+    #[error("the image {image} is not for the platform {wanted}{}", others(.known))]
     NoPlatform {
         image: String,
         wanted: String,
         known: Vec<String>,
     },
-    #[error("`{0}` is a digest of a kind that is not known here; use SHA-256")]
+    #[error("the digest `{0}` is not supported; use SHA-256")]
     DigestKind(String),
     #[error("{part} is damaged: its digest is {found}, not {expected}")]
     Damaged {
@@ -51,66 +51,65 @@ pub enum ImageError {
         found: String,
     },
     #[error(
-        "{image} is described in Docker's old format (schema 1), which does not say what its \
-         layers hold; push it again with a newer program"
+        "{image} has a manifest in Docker's old format (schema 1), which is not supported; push it \
+            again with a newer program"
     )]
     Schema1 { image: String },
     #[error(
-        "{image} has a layer of the type `{media_type}`, which is not understood here; layers \
-         have to be tar archives, plain or compressed with gzip or zstd"
+        "{image} has a layer of the media type `{media_type}`, which is not supported; layers must \
+            be tar archives, uncompressed or compressed with gzip or zstd"
     )]
     LayerType { image: String, media_type: String },
     #[error(
-        "{image} has a layer that its registry does not give out, but refers to {url} for; \
-         images with such layers are not supported"
+        "{image} has a foreign layer, which is stored at {url} and not in the registry; images with \
+            such layers are not supported"
     )]
     ForeignLayer { image: String, url: String },
     #[error("the registry {registry} has no {image}: {}", no_such(tags.as_deref()))]
     NotInRegistry {
         image: String,
         registry: String,
-        /// Those that the image has; `None`: the registry does not say.
+        /// The tags that the repository has. `None`: the registry did not list them.
         tags: Option<Vec<String>>,
     },
     #[error(
-        "the registry {registry} no longer has what {image} meant when it was looked up \
-         ({digest}); remove its line from {file} to have it looked up again"
+        "the registry {registry} no longer has the image that {image} resolved to before \
+            ({digest}); remove its line from {file} to resolve the tag again"
     )]
     GoneFromRegistry {
         image: String,
         registry: String,
         digest: String,
-        /// The file that remembers.
+        /// The file that pins the tag.
         file: Utf8PathBuf,
     },
-    #[error("the registry {registry} refuses {image}{}", login(registry, credentials.as_deref()))]
+    #[error("the registry {registry} refused {image}{}", login(registry, credentials.as_deref()))]
     Unauthorized {
         image: String,
         registry: String,
-        /// The file with the credentials that were refused; `None`: there were none.
+        /// The file with the credentials that were refused. `None`: none were sent.
         credentials: Option<PathBuf>,
     },
-    #[error("cannot ask the registry {registry} for {image}: {problem}")]
+    #[error("cannot connect to the registry {registry} for {image}: {problem}")]
     Preparation {
         image: String,
         registry: String,
         problem: String,
     },
     #[error(
-        "the registry {registry} cannot be reached for {image}: {cause} ({tries}); check its \
-         name, the network, and the variables HTTPS_PROXY and NO_PROXY"
+        "cannot reach the registry {registry} for {image}: {cause} ({attempts}); check its name, \
+            the network, and the variables HTTPS_PROXY and NO_PROXY"
     )]
     Unreachable {
         image: String,
         registry: String,
         cause: String,
-        tries: Tries,
+        attempts: Attempts,
     },
     #[error(
-        "nobody here vouches for the registry {registry} ({cause}), which was asked for {image}; \
-         if it is to be trusted, put the certificate that signed its own into \
-         /etc/containers/certs.d/{registry}/ca.crt or name it in SSL_CERT_FILE, or use \
-         --accept-invalid-remote-container-tls-certs"
+        "cannot get {image}: the certificate of the registry {registry} is not trusted ({cause}); \
+            to trust it, put its CA certificate into /etc/containers/certs.d/{registry}/ca.crt, name \
+            that certificate in SSL_CERT_FILE, or use --accept-invalid-remote-container-tls-certs"
     )]
     Certificate {
         image: String,
@@ -118,41 +117,42 @@ pub enum ImageError {
         cause: String,
     },
     #[error(
-        "this machine has no certificates to know registries by; install the package \
-         ca-certificates, or name a file of them in SSL_CERT_FILE"
+        "cannot connect to registries: this machine has no root certificates; install the package \
+            ca-certificates, or name a file of certificates in SSL_CERT_FILE"
     )]
     NoRoots,
     #[error(
-        "the registry {registry} gives out no more for now, not {image} either: {cause} \
-         ({tries}); wait, or log in with `docker login {registry}` for a higher limit"
+        "the registry {registry} rate-limited the request for {image}: {cause} ({attempts}); wait, \
+            or log in with `docker login {registry}` for a higher limit"
     )]
     RateLimited {
         image: String,
         registry: String,
         cause: String,
-        tries: Tries,
+        attempts: Attempts,
     },
-    #[error("the registry {registry} fails to give out {image}: {cause} ({tries})")]
+    #[error("cannot get {image} from the registry {registry}: {cause} ({attempts})")]
     Failing {
         image: String,
         registry: String,
         cause: String,
-        tries: Tries,
+        attempts: Attempts,
     },
     #[error(
-        "the registry {registry} gave something else for a part of {image}: its digest is \
-         {found}, not {expected} ({tries})"
+        "the registry {registry} sent a part of {image} that failed digest verification: its \
+            digest is {found}, not {expected} ({attempts})"
     )]
     WrongContent {
         image: String,
         registry: String,
         expected: String,
         found: String,
-        tries: Tries,
+        attempts: Attempts,
     },
-    #[error("no space is left for {image} in {}, where images are kept", path.display())]
+    #[error("no space is left to store {image} in {}; free some, or choose another directory with \
+        --container-image-depot-root", path.display())]
     DiskFull { image: String, path: PathBuf },
-    #[error("cannot keep {image} in {}: {cause}", path.display())]
+    #[error("cannot store {image} in {}: {cause}", path.display())]
     Depot {
         image: String,
         path: PathBuf,
@@ -167,7 +167,7 @@ pub enum ImageError {
         column: usize,
         problem: String,
     },
-    #[error("cannot start what downloads {image}: {cause}")]
+    #[error("cannot start the threads that download {image}: {cause}")]
     Start {
         image: String,
         cause: Arc<io::Error>,
@@ -176,11 +176,11 @@ pub enum ImageError {
     Interrupted { image: String },
 }
 
-/// How often something was tried.
+/// The number of attempts at a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries(pub u32);
+pub struct Attempts(pub u32);
 
-impl fmt::Display for Tries {
+impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             1 => f.write_str("tried once"),
@@ -192,32 +192,30 @@ impl fmt::Display for Tries {
 
 fn listed(names: &[String]) -> String {
     match names {
-        [] => "is none that has a name".to_owned(),
-        [one] => format!("is `{one}`"),
-        names => format!("are `{}`", names.join("`, `")),
+        [] => "none with a name".to_owned(),
+        [one] => format!("`{one}`"),
+        names => format!("`{}`", names.join("`, `")),
     }
 }
 
 fn others(platforms: &[String]) -> String {
     match platforms {
         [] => String::new(),
-        platforms => format!(", but for {}", platforms.join(", ")),
+        platforms => format!("; it is for {}", platforms.join(", ")),
     }
 }
 
 fn no_such(tags: Option<&[String]>) -> String {
     const MOST: usize = 10;
     let Some(tags) = tags else {
-        return "there is no such image, or none with such a tag or digest; look at how it is \
-                spelled"
-            .to_owned();
+        return "the repository, tag or digest does not exist; check the name".to_owned();
     };
     let (shown, more) = match tags.len().checked_sub(MOST) {
         None | Some(0) => (tags, String::new()),
         Some(more) => (&tags[..MOST], format!(" and {more} more")),
     };
     match shown {
-        [] => "no tag of this image is left there".to_owned(),
+        [] => "it has no tag of this image".to_owned(),
         shown => format!(
             "it has this image with other tags: {}{more}",
             shown.join(", ")
@@ -225,16 +223,17 @@ fn no_such(tags: Option<&[String]>) -> String {
     }
 }
 
-/// What to do, knowing that registries refuse alike what is private and what is not there.
+/// What to do about a refusal. Registries give the same answer for private and for missing
+/// images.
 fn login(registry: &str, credentials: Option<&Path>) -> String {
     match credentials {
         None => format!(
-            ": there is no such image, or it is private; if it is private, log in with \
+            ": the image does not exist or is private; if it is private, log in with \
              `docker login {registry}`"
         ),
         Some(path) => format!(
-            " with the credentials from {}: they are wrong, or not for this image, or there is \
-             no such image; log in again with `docker login {registry}`",
+            " with the credentials from {}: they are wrong or not for this image, or the image does \
+                not exist; log in again with `docker login {registry}`",
             path.display()
         ),
     }

@@ -88,7 +88,7 @@ impl LayerBuilder {
     /// Ends downloads, and kills the commands that run for `command` layers; the layers are
     /// then errors. Waits until nothing is left of the commands.
     pub fn end(&self) {
-        self.images.end();
+        self.images.cancel();
         self.commands.end();
     }
 

@@ -5,7 +5,7 @@
 
 use super::tar::{self, Budget, Listing, TarError, Unpacked};
 use super::{Manifest, Problem};
-use crate::image::{Blob, Image, ImageError};
+use crate::image::{Image, ImageError, LayerBlob};
 use crate::store::{Store, parallel};
 
 /// What is cached for the layers of an image; to be renamed when that changes.
@@ -88,14 +88,16 @@ fn known(store: &Store, key: &str) -> Option<Unpacked> {
 }
 
 /// What a layer brings. A damaged one is tried again if there is another copy to be had.
-fn list(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
+fn list(store: &Store, layer: &LayerBlob, budget: &Budget) -> Result<Listing, UnpackError> {
     match list_once(store, layer, budget) {
-        Err(UnpackError::WrongBlob { .. }) if layer.discard() => list_once(store, layer, budget),
+        Err(UnpackError::WrongBlob { .. }) if layer.discard_damaged() => {
+            list_once(store, layer, budget)
+        }
         result => result,
     }
 }
 
-fn list_once(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
+fn list_once(store: &Store, layer: &LayerBlob, budget: &Budget) -> Result<Listing, UnpackError> {
     let path = layer.path();
     let (listing, digests) = tar::list(store, layer.open()?, path.as_std_path(), budget);
     let layer_name = || path.to_string();

@@ -352,9 +352,12 @@ fn an_image_that_is_not_there_is_told_with_what_is() {
     needs_containers!();
     let project = project();
     for (name, message) in [
-        ("oci:nowhere", "there is no directory"),
-        ("oci:images:other", "there is no image `other` in"),
-        ("oci:images", "there are several images in"),
+        ("oci:nowhere", "/nowhere does not exist"),
+        ("oci:images:other", "has no image `other`"),
+        (
+            "oci:images",
+            "has several images; add a colon and the name of one",
+        ),
         ("images", "an image is named by a transport and a place"),
     ] {
         let ended = run(

@@ -4,7 +4,7 @@
 use super::TarError;
 use super::budget::Budget;
 use super::compression::decompress;
-use crate::image::Verified;
+use crate::image::HashingReader;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -60,9 +60,9 @@ fn read(
         archive: name.to_owned(),
         cause,
     };
-    let mut blob = Verified::new(archive);
+    let mut blob = HashingReader::new(archive);
     let content = decompress(&mut blob, name).and_then(|content| {
-        let mut content = Verified::new(content);
+        let mut content = HashingReader::new(content);
         let mut sender = Some(sender);
         loop {
             let mut chunk = Vec::with_capacity(CHUNK);
