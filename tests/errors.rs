@@ -362,8 +362,8 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
     cannot build the `source` layer `<root>/no-such-directory`: <root>/no-such-directory does not exist
     failed to compute the environment variable `A`: its value refers to `$env{NO_SUCH_VARIABLE}`, but the client's environment has no variable `NO_SUCH_VARIABLE`; set it, or give a default: `$env{NO_SUCH_VARIABLE:-...}`
     mount tmp at /no/such/directory: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
-    the `bind` mount at /a wants <root>/no-such-directory, which is not there; make it first
-    `root_overlay` wants a directory <root>/no-upper, which is not there; make it first
+    the `local_path` <root>/no-such-directory of the `bind` mount at /a does not exist; create it first
+    the directory <root>/no-upper of `root_overlay` does not exist; create it first
     enter the working directory /no/such/directory: No such file or directory (os error 2); a layer has to bring it, a `stubs` layer for one
     execute <target>/debug/deps/plain-0123456789abcdef: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does
     ");
@@ -402,7 +402,7 @@ fn plain_a_glob_without_a_match_is_a_warning_for_all_who_have_it() {
         .lines()
         .filter(|line| line.starts_with("warning"))
         .collect();
-    insta::assert_snapshot!(warnings.join("\n"), @"warning: the `glob` layer `*.nothing`: nothing matches");
+    insta::assert_snapshot!(warnings.join("\n"), @"warning: the `glob` layer `*.nothing`: no file matches the pattern");
 }
 
 #[test]

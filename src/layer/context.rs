@@ -1,48 +1,49 @@
-//! What layers depend on besides what is written in them.
+//! The surroundings of a layer: what its build depends on besides its spec.
 
 use super::SourceView;
 use crate::spec::{Mount, Placeholder, PlaceholderError, RootOverlay, substitute};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
 
-/// Where a layer is built for. All paths are absolute.
+/// The directories and variables that a layer is built with. All paths are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LayerContext {
-    /// Where relative paths in layers start.
+    /// The base of relative paths in layers.
     pub project_dir: Utf8PathBuf,
-    /// `<workspace-dir>`.
+    /// The value of `<workspace-dir>`.
     pub workspace_dir: Utf8PathBuf,
-    /// `<package-dir>`.
+    /// The value of `<package-dir>`.
     pub package_dir: Utf8PathBuf,
-    /// `<build-dir>`: the profile's artifact directory.
+    /// The value of `<build-dir>`: the profile's artifact directory.
     pub build_dir: Utf8PathBuf,
-    /// `<target-dir>`.
+    /// The value of `<target-dir>`.
     pub target_dir: Utf8PathBuf,
-    /// `<home-dir>`: the client's.
+    /// The value of `<home-dir>`: the client's home directory.
     pub home_dir: Utf8PathBuf,
-    /// Directories of members and path dependencies outside the workspace: part of
-    /// its source.
+    /// Directories of members and path dependencies outside the workspace. They are part of its
+    /// source.
     pub outside_sources: Vec<Utf8PathBuf>,
-    /// What of the workspace's source is meant for the test.
+    /// The part of the workspace's source that the test sees.
     pub view: SourceView,
-    /// The client's `PATH`, where the `programs` layer looks.
+    /// The client's `PATH`, which the `programs` layer searches.
     pub path_variable: Option<OsString>,
-    /// `LD_LIBRARY_PATH` as it is in the container, in order.
+    /// The `LD_LIBRARY_PATH` in the container, in order.
     pub library_path: Vec<Utf8PathBuf>,
 }
 
-/// A directory that a spec names does not exist.
+/// A directory of a `root_overlay` does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
-pub struct NoDirectory(pub Utf8PathBuf);
+#[error("the directory {0} of `root_overlay` does not exist; create it first")]
+pub struct MissingOverlayDirectory(pub Utf8PathBuf);
 
-/// Why a mount cannot be made.
+/// Why a mount cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MountError {
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
     #[error(
-        "the `bind` mount at {mount_point} wants {local_path}, which is not there; make it first"
+        "the `local_path` {local_path} of the `bind` mount at {mount_point} does not exist; create it \
+            first"
     )]
     NothingToBind {
         mount_point: Utf8PathBuf,
@@ -51,8 +52,8 @@ pub enum MountError {
 }
 
 impl LayerContext {
-    /// A mount with its paths filled in, and what is on the host absolute; that must
-    /// be there.
+    /// A mount with its placeholders replaced and its local path absolute. Fails if that path
+    /// does not exist.
     pub fn mount(&self, mount: &Mount) -> Result<Mount, MountError> {
         let mut mount = mount.clone();
         if let Some(mount_point) = mount.mount_point_mut() {
@@ -65,7 +66,7 @@ impl LayerContext {
         } = &mut mount
         {
             *local_path = self.project_dir.join(self.fill(local_path)?);
-            // What cannot be looked at may be mounted all the same.
+            // A path that cannot be examined may be mountable.
             if local_path
                 .as_std_path()
                 .try_exists()
@@ -80,8 +81,11 @@ impl LayerContext {
         Ok(mount)
     }
 
-    /// An overlay with absolute paths; its directories must be there.
-    pub fn root_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, NoDirectory> {
+    /// An overlay with absolute paths. Fails if a directory does not exist.
+    pub fn root_overlay(
+        &self,
+        overlay: &RootOverlay,
+    ) -> Result<RootOverlay, MissingOverlayDirectory> {
         let RootOverlay::Local { upper, work } = overlay else {
             return Ok(overlay.clone());
         };
@@ -90,7 +94,7 @@ impl LayerContext {
             if path.is_dir() {
                 Ok(path)
             } else {
-                Err(NoDirectory(path))
+                Err(MissingOverlayDirectory(path))
             }
         };
         Ok(RootOverlay::Local {

@@ -270,7 +270,7 @@ fn a_working_directory_that_is_used_and_that_the_image_lacks_is_an_error() {
     );
     are_refused(
         ended,
-        "the image has no working directory, which `use` asks for",
+        "the image has no working directory, but `use` names it",
     );
     // Without `use`, it is as if there were no image.
     let [job, test] = run(
