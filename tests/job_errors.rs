@@ -223,7 +223,7 @@ fn what_a_layer_lacks_is_named() {
     error: cannot build the `programs` layer `no-such-program`: cannot find a program:
       no-such-program
     looked in PATH: <path>
-    install what is missing, put its directory into PATH, or name it by its path
+    install the program, add its directory to PATH, or name it by its path
     error: cannot build the `shared_library_dependencies` layer `<directory>/no-such`: <directory>/no-such does not exist
     error: cannot build the `source` layer `<directory>/no-such`: <directory>/no-such does not exist
     error: cannot build the `stubs` layer `/{a,b`: `/{a,b` has a `{` without a `}`; write a literal one as `\{`

@@ -240,7 +240,7 @@ impl LayerBuilder {
         binaries: &[Utf8PathBuf],
         directories: &[Utf8PathBuf],
     ) -> Result<BTreeSet<Utf8PathBuf>, LayerError> {
-        let built = self.libraries.built(binaries, directories);
+        let built = self.libraries.needed_in(binaries, directories);
         built.map_err(|error| LayerError::new("the layer of libraries that Cargo built", error))
     }
 
@@ -430,13 +430,14 @@ fn add_closure(
         };
         let to = paths::in_layer(name, prefix)?;
         match entry {
-            libraries::Entry::Symlink { target, .. }
+            libraries::ClosureEntry::Symlink { target, .. }
                 if !prefix.canonicalize && !prefix.follow_symlinks =>
             {
                 assembly.add_symlink(to, target)?;
             }
-            libraries::Entry::Directory => assembly.add_directory(to)?,
-            libraries::Entry::File(host) | libraries::Entry::Symlink { file: host, .. } => {
+            libraries::ClosureEntry::Directory => assembly.add_directory(to)?,
+            libraries::ClosureEntry::File(host)
+            | libraries::ClosureEntry::Symlink { file: host, .. } => {
                 let host = host.clone();
                 files.push(HostFile { host, to });
             }

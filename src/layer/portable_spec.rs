@@ -4,7 +4,7 @@
 use super::builder::layer_name;
 use super::recipe::{CommandRecipe, Recipe};
 use super::{LayerBuilder, LayerContext, LayerError, LayerProblem};
-use crate::libraries::{Closure, Entry};
+use crate::libraries::{Closure, ClosureEntry};
 use crate::spec::{
     CommandSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
     escape_placeholders,
@@ -133,9 +133,9 @@ fn portable_closure(closure: &Closure) -> Vec<LayerSpec> {
             continue;
         };
         match entry {
-            Entry::File(_) => files.push(path),
-            Entry::Directory => directories.push(path),
-            Entry::Symlink { target, .. } => {
+            ClosureEntry::File(_) => files.push(path),
+            ClosureEntry::Directory => directories.push(path),
+            ClosureEntry::Symlink { target, .. } => {
                 symlinks.extend(Utf8Path::from_path(target).map(|target| SymlinkSpec {
                     link: escaped(&path),
                     target: escaped(target),
