@@ -84,7 +84,7 @@ impl Repository {
                 Err(failure) => {
                     repository
                         .pause_before_retry(failure, &mut attempts)
-                        .await?
+                        .await?;
                 }
             }
         }

@@ -77,7 +77,7 @@ pub enum TarError {
     Store(#[from] StoreError),
 }
 
-/// What is wrong with an entry of an archive; a part of a sentence.
+/// Why an entry of an archive is refused, as the end of a sentence.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryProblem {
     #[error("has an absolute path, which is not allowed")]

@@ -87,7 +87,7 @@ fn write_all(store: &Store, receiver: &Mutex<Receiver<SmallFile>>) -> Result<(),
 }
 
 impl ContentWriter<'_> {
-    /// Returns the digest of content. The store has the content when [`write`] returns.
+    /// Returns the digest of content. The store has the content when [`write()`] returns.
     pub fn add(
         &self,
         content: &mut dyn Read,

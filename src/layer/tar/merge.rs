@@ -8,7 +8,7 @@ use crate::store::{Entry, Manifest, PathInContainer};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// The number of symlinks that the kernel follows on a path: see path_resolution(7).
+/// The number of symlinks that the kernel follows on a path: see `path_resolution(7)`.
 const MOST_SYMLINKS: usize = 40;
 
 /// The number of components of a path and of the symlinks on it that are followed.
