@@ -40,10 +40,6 @@ impl LayerError {
         }
     }
 
-    pub fn problem(&self) -> &LayerProblem {
-        &self.problem
-    }
-
     /// The problem of a layer that is made of the layer that could not be built.
     pub(super) fn into_problem(self) -> LayerProblem {
         LayerProblem::Same(self.problem)
