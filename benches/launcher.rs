@@ -13,7 +13,7 @@ use maelstrom::container::{
     JobEnd, Launcher, LauncherConfig, MountKind, MountStep, NetworkKind, Request, Root,
     run_if_launcher,
 };
-use maelstrom::libraries::{self, Entry, SearchContext};
+use maelstrom::libraries::{ClosureEntry, Libraries, SearchContext};
 use maelstrom::spec::Device;
 use std::error::Error;
 use std::fs;
@@ -130,12 +130,12 @@ fn make_trees(trees: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
         Ok(inside)
     };
     let name = camino::Utf8PathBuf::try_from(program.to_owned())?;
-    for (path, entry) in libraries::closure(&[name], &SearchContext::default())? {
+    for (path, entry) in Libraries::new().closure(&[name], &SearchContext::default())? {
         let inside = place(path.as_path())?;
         match entry {
-            Entry::File(file) => drop(fs::copy(file, inside)?),
-            Entry::Symlink { target, .. } => std::os::unix::fs::symlink(target, inside)?,
-            Entry::Directory => fs::create_dir_all(inside)?,
+            ClosureEntry::File(file) => drop(fs::copy(file, inside)?),
+            ClosureEntry::Symlink { target, .. } => std::os::unix::fs::symlink(target, inside)?,
+            ClosureEntry::Directory => fs::create_dir_all(inside)?,
         }
     }
     fs::copy(program, place(program)?)?;

@@ -1,4 +1,4 @@
-//! The certificates that are trusted beside the system's.
+//! Certificates that are trusted besides those of the system.
 
 use oci_client::client::{Certificate, CertificateEncoding};
 use rustls::RootCertStore;
@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
-/// Reads `*.crt` of the directories for a registry, `HOST[:PORT]`. An error says what is
-/// wrong with which file.
+/// Reads `*.crt` below `HOST[:PORT]` in each of the directories. An error names the file and the
+/// problem.
 pub fn of_registry(registry: &str, directories: &[PathBuf]) -> Result<Vec<Certificate>, String> {
     let mut found = Vec::new();
     for directory in directories {
@@ -30,7 +30,7 @@ pub fn of_registry(registry: &str, directories: &[PathBuf]) -> Result<Vec<Certif
     Ok(found)
 }
 
-/// Whether the system has any. Without, no client can be made at all.
+/// Whether the system has root certificates. The client library cannot be started without them.
 pub fn has_roots() -> bool {
     static HAS_ROOTS: LazyLock<bool> = LazyLock::new(|| {
         let mut roots = RootCertStore::empty();
@@ -44,7 +44,7 @@ fn is_certificate(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "crt")
 }
 
-/// Each certificate of a file, which may have several.
+/// The certificates in a PEM file.
 fn in_pem(bytes: &[u8]) -> Vec<Certificate> {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     CertificateDer::pem_slice_iter(bytes)

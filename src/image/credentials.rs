@@ -1,14 +1,14 @@
-//! What one logs in to registries with: see `docker login`.
+//! The credentials for registries, in the files that `docker login` writes.
 
 use docker_credential::{CredentialRetrievalError, DockerCredential, get_credential_from_reader};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What Docker calls its own registry.
+/// The name of Docker Hub in these files.
 const DOCKER_HUB: &str = "https://index.docker.io/v1/";
 
-/// A user's name and password, and where they are from.
+/// A user's name and password, and the file that they are from.
 #[derive(Clone)]
 pub struct Credentials {
     pub user: String,
@@ -16,8 +16,8 @@ pub struct Credentials {
     pub file: PathBuf,
 }
 
-/// Looks for those for a registry. Blocking, for as long as a helper takes that has to ask.
-/// An error says what is wrong with which file.
+/// Finds the credentials for a registry. Blocks while a credential helper runs. An error names
+/// the file and the problem.
 pub fn find(registry: &str, files: &[PathBuf]) -> Result<Option<Credentials>, String> {
     let name = if registry == "docker.io" {
         DOCKER_HUB
@@ -52,8 +52,8 @@ fn find_in(text: &[u8], name: &str, file: &Path) -> Result<Option<Credentials>, 
             file: file.to_owned(),
         })),
         Ok(DockerCredential::IdentityToken(_)) => Err(format!(
-            "{in_file} has an identity token for it, which is not supported; log in with a name \
-             and a password or access token: `docker login --username NAME {name}`"
+            "{in_file} has an identity token for the registry, which is not supported; log in with a \
+                user name and a password or access token: `docker login --username NAME {name}`"
         )),
         Err(CredentialRetrievalError::NoCredentialConfigured) => Ok(None),
         Err(CredentialRetrievalError::HelperFailure {
@@ -61,28 +61,29 @@ fn find_in(text: &[u8], name: &str, file: &Path) -> Result<Option<Credentials>, 
             stdout,
             stderr,
         }) => {
-            // Helpers say on stdout that they have none.
+            // Helpers print on stdout that they have no credentials.
             if stdout.contains("credentials not found") {
                 return Ok(None);
             }
             let said = [stdout.trim(), stderr.trim()].join(" ");
             Err(format!(
-                "`{helper} get`, which {in_file} names, failed: {}",
+                "the credential helper `{helper} get` that {in_file} names failed: {}",
                 said.trim()
             ))
         }
         Err(CredentialRetrievalError::HelperCommunicationError) => Err(format!(
-            "the credential helper that {in_file} names for it (`credHelpers` or `credsStore`) \
-             cannot be run; is `docker-credential-…` installed, and in PATH?"
+            "the credential helper that {in_file} names for the registry (`credHelpers` or \
+                `credsStore`) cannot be run; check that `docker-credential-…` is installed and in PATH"
         )),
         Err(CredentialRetrievalError::MalformedHelperResponse) => Err(format!(
-            "the credential helper that {in_file} names for it gave no name and password"
+            "the credential helper that {in_file} names for the registry printed no user name and \
+                password"
         )),
         Err(CredentialRetrievalError::ConfigReadError) => {
             Err(format!("{in_file} is malformed: {}", what_is_wrong(text)))
         }
         Err(_) => Err(format!(
-            "the credentials for it in {in_file} are malformed; log in again with \
+            "the credentials for the registry in {in_file} are malformed; log in again with \
              `docker login {name}`"
         )),
     }
@@ -91,8 +92,8 @@ fn find_in(text: &[u8], name: &str, file: &Path) -> Result<Option<Credentials>, 
 fn what_is_wrong(text: &[u8]) -> String {
     match serde_json::from_slice::<serde_json::Value>(text) {
         Err(error) => error.to_string(),
-        Ok(_) => "`auths` has to be a table of tables, `credHelpers` one of texts, and \
-                  `credsStore` a text"
+        Ok(_) => "`auths` must be an object of objects, `credHelpers` an object of strings, and \
+            `credsStore` a string"
             .to_owned(),
     }
 }
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_file_is_told_with_the_place() {
+    fn an_error_in_the_file_names_line_and_column() {
         let problem = find_with("{\n  \"auths\": }", "a").unwrap_err();
         assert!(
             problem.starts_with("<directory>/config.json is malformed:"),
@@ -144,11 +145,14 @@ mod tests {
         );
         assert!(problem.ends_with("at line 2 column 12"), "{problem}");
         let problem = find_with(r#"{ "auths": 3 }"#, "a").unwrap_err();
-        assert!(problem.contains("has to be a table of tables"), "{problem}");
+        assert!(
+            problem.contains("must be an object of objects"),
+            "{problem}"
+        );
     }
 
     #[test]
-    fn a_helper_matters_only_to_the_registry_it_is_for() {
+    fn a_credential_helper_runs_only_for_its_registry() {
         let config = r#"{ "credHelpers": { "here": "that-is-nowhere" } }"#;
         let problem = find_with(config, "here").unwrap_err();
         assert!(problem.contains("cannot be run"), "{problem}");

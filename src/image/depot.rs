@@ -1,20 +1,20 @@
-//! What was downloaded, kept for all programs of a user.
+//! The depot: downloaded blobs, shared by all processes of a user.
 //!
-//! The directory has a mark of its own ([`cachedir`]), without which nothing in it is
-//! touched: it gets one before the first blob is written, if it is empty, or if all that is
-//! there is what programs kept there before there were marks.
+//! The directory has a mark of its own ([`cachedir`]), without which nothing in it is touched. It
+//! gets the mark before the first blob is written, if it is empty, or if all that it holds is
+//! what programs kept there before there were marks.
 //!
-//! `blobs/sha256/HEX` is a blob whose digest was seen to be right, and is never written to
-//! again. `tmp/HEX` is one on its way: whoever holds its lock writes to it, and renames it
-//! when it is whole. One that nobody holds is what a program left that was killed; the
-//! next one that wants the blob goes on with it, and what nobody wants any more is removed
-//! after a while.
+//! `blobs/sha256/HEX` is a blob whose digest was verified. It is not written to again. `tmp/HEX`
+//! is a partial blob. The process that holds the lock of the file appends to it, and renames it
+//! when it is complete. A killed process leaves a partial blob without a lock; the next process
+//! that downloads the blob resumes it. A partial blob that was not resumed for a week is
+//! removed.
 //!
-//! Nothing is forced onto the disk: after a power failure a blob may be shorter than it
-//! should be, or have holes. The former is seen when it is opened, the latter when it is
-//! read: see [`Blob::discard`](super::Blob::discard).
+//! Files are not synced to disk. After a power failure a blob may be too short or contain zeros.
+//! A wrong size is detected when the blob is opened, a wrong digest when it is read: see
+//! [`LayerBlob::discard_damaged`](super::LayerBlob::discard_damaged).
 
-use super::verified::{digest_of, named};
+use super::digest::{digest_of, oci_name};
 use crate::cachedir::{self, Kind, Reason, Refusal, State};
 use crate::store::Hasher;
 use oci_spec::image::Sha256Digest;
@@ -27,13 +27,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 
-/// How long what nobody goes on with is kept.
-const ABANDONED: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+/// How long a partial blob is kept after the last write to it.
+const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// How much is read at once, in bytes.
+/// The size of a read, in bytes.
 const CHUNK: usize = 64 << 10;
 
-/// A directory of downloaded blobs. Nothing of it is there before the first is written.
+/// A directory of downloaded blobs. The first write creates it.
 #[derive(Clone, Debug)]
 pub struct Depot {
     root: PathBuf,
@@ -53,12 +53,13 @@ impl Depot {
         &self.root
     }
 
-    /// Where a blob is, or would be.
+    /// The path of a blob, whether it exists or not.
     pub fn path(&self, digest: &Sha256Digest) -> PathBuf {
         self.root.join("blobs/sha256").join(digest.digest())
     }
 
-    /// Opens a blob; `None`: it is not there. One that has not `size` bytes is removed.
+    /// Opens a blob. `None`: it does not exist. A blob of another size than `size` bytes is
+    /// removed.
     pub fn open(&self, digest: &Sha256Digest, size: u64) -> io::Result<Option<File>> {
         self.examine()?;
         let file = match File::open(self.path(digest)) {
@@ -73,7 +74,7 @@ impl Depot {
         Ok(None)
     }
 
-    /// Reads a blob that is not large; `None`: it is not there. A damaged one is removed.
+    /// Reads a small blob. `None`: it does not exist. A damaged blob is removed.
     pub fn read(&self, digest: &Sha256Digest) -> io::Result<Option<Vec<u8>>> {
         self.examine()?;
         let bytes = match fs::read(self.path(digest)) {
@@ -88,9 +89,9 @@ impl Depot {
         Ok(None)
     }
 
-    /// Keeps bytes that have this digest.
+    /// Stores bytes. The caller has verified that they have this digest.
     pub fn write(&self, digest: &Sha256Digest, bytes: &[u8]) -> io::Result<()> {
-        self.lay_out()?;
+        self.create_directories()?;
         let mut file = tempfile::NamedTempFile::new_in(self.root.join("tmp"))?;
         file.write_all(bytes)?;
         file.persist(self.path(digest))?;
@@ -105,13 +106,14 @@ impl Depot {
         }
     }
 
-    /// Begins a blob, or goes on with it. Takes time where much of it is there.
-    pub fn begin(&self, digest: &Sha256Digest, size: u64) -> io::Result<Beginning> {
-        self.lay_out()?;
+    /// Starts or resumes the download of a blob. Hashes the bytes of an existing partial blob,
+    /// which takes time.
+    pub fn begin(&self, digest: &Sha256Digest, size: u64) -> io::Result<DownloadStart> {
+        self.create_directories()?;
         let path = self.partial_path(digest);
         loop {
             if self.open(digest, size)?.is_some() {
-                return Ok(Beginning::Whole);
+                return Ok(DownloadStart::Complete);
             }
             let file = OpenOptions::new()
                 .read(true)
@@ -119,20 +121,20 @@ impl Depot {
                 .create(true)
                 .open(&path)?;
             if !try_lock(&file)? {
-                return Ok(Beginning::Elsewhere {
-                    so_far: file.metadata()?.len(),
+                return Ok(DownloadStart::OtherProcess {
+                    bytes_done: file.metadata()?.len(),
                 });
             }
-            // Between the two the file may have been renamed, or removed.
+            // Another process may have renamed or removed the file before it was locked.
             if is_at(&file, &path)? && self.open(digest, size)?.is_none() {
                 let target = self.path(digest);
-                return Ok(Beginning::Here(Partial::of(file, path, target)?));
+                return Ok(DownloadStart::Started(PartialBlob::of(file, path, target)?));
             }
         }
     }
 
-    /// Removes what nobody has gone on with for a while.
-    pub fn sweep(&self) {
+    /// Removes partial blobs that were not resumed for a week.
+    pub fn remove_abandoned(&self) {
         if !matches!(self.examine(), Ok(State::Ours)) {
             return;
         }
@@ -140,7 +142,7 @@ impl Depot {
             return;
         };
         for entry in entries.flatten().filter(is_temporary) {
-            // What cannot be removed now is for another time.
+            // A failure leaves the file to the next run.
             let _ = remove_if_abandoned(&entry.path());
         }
     }
@@ -171,7 +173,7 @@ impl Depot {
         )))
     }
 
-    fn lay_out(&self) -> io::Result<()> {
+    fn create_directories(&self) -> io::Result<()> {
         if self.examine()? != State::Ours {
             fs::create_dir_all(&self.root)?;
             cachedir::mark(&self.root, Kind::Images)?;
@@ -185,21 +187,21 @@ impl Depot {
     }
 }
 
-/// How the download of a blob begins.
+/// The state of a blob when its download is to start.
 #[derive(Debug)]
-pub enum Beginning {
-    /// It has already ended.
-    Whole,
-    /// Somebody else has begun, and has this many bytes.
-    Elsewhere {
-        so_far: u64,
+pub enum DownloadStart {
+    /// The blob is complete.
+    Complete,
+    /// Another process is downloading the blob, and has written this many bytes.
+    OtherProcess {
+        bytes_done: u64,
     },
-    Here(Partial),
+    Started(PartialBlob),
 }
 
-/// A blob on its way, which nobody else writes to.
+/// A partial blob. This process holds its lock.
 #[derive(Debug)]
-pub struct Partial {
+pub struct PartialBlob {
     file: File,
     path: PathBuf,
     target: PathBuf,
@@ -207,7 +209,7 @@ pub struct Partial {
     length: u64,
 }
 
-impl Partial {
+impl PartialBlob {
     fn of(mut file: File, path: PathBuf, target: PathBuf) -> io::Result<Self> {
         let (mut hasher, mut length) = (Hasher::default(), 0);
         let mut buffer = vec![0; CHUNK];
@@ -229,7 +231,7 @@ impl Partial {
         })
     }
 
-    /// In bytes.
+    /// The number of bytes written.
     pub fn length(&self) -> u64 {
         self.length
     }
@@ -241,7 +243,7 @@ impl Partial {
         Ok(())
     }
 
-    /// Forgets what is there.
+    /// Removes all bytes.
     pub fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.hasher = Hasher::default();
@@ -249,19 +251,19 @@ impl Partial {
         Ok(())
     }
 
-    /// The digest of what is there, as `sha256:…`.
+    /// The digest of the bytes written, as `sha256:…`.
     pub fn digest(&self) -> String {
-        named(&self.hasher.clone().finish())
+        oci_name(&self.hasher.clone().finish())
     }
 
-    /// Puts it in its place. Its digest has to be right.
-    pub fn keep(self) -> io::Result<()> {
+    /// Makes the blob available. The caller has verified the digest.
+    pub fn commit(self) -> io::Result<()> {
         fs::rename(&self.path, &self.target)
     }
 
-    /// Leaves nothing of it.
+    /// Removes the partial blob.
     pub fn discard(self) {
-        // If it cannot be removed, then at least it takes no space.
+        // Truncating frees the space even if the file cannot be removed.
         if fs::remove_file(&self.path).is_err() {
             let _ = self.file.set_len(0);
         }
@@ -329,7 +331,7 @@ fn is_temporary(entry: &DirEntry) -> bool {
     is_blob(entry) || is_written()
 }
 
-/// Whether a path still leads to an open file.
+/// Whether a path still names an open file.
 fn is_at(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::metadata(path) {
@@ -343,7 +345,7 @@ fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
     let modified = file.metadata()?.modified()?;
     let age = SystemTime::now().duration_since(modified);
-    if age.is_ok_and(|age| age > ABANDONED) && try_lock(&file)? && is_at(&file, path)? {
+    if age.is_ok_and(|age| age > ABANDONED_AFTER) && try_lock(&file)? && is_at(&file, path)? {
         fs::remove_file(path)?;
     }
     Ok(())
@@ -362,14 +364,14 @@ mod tests {
     }
 
     fn sha256(bytes: &[u8]) -> Sha256Digest {
-        digest_of(bytes)["sha256:".len()..].parse().unwrap()
+        super::super::digest::parse(&digest_of(bytes)).unwrap()
     }
 
     /// A depot as programs left it that made no marks.
     fn without_mark() -> (tempfile::TempDir, Depot) {
         let (directory, depot) = depot();
         depot.write(&sha256(b"hello"), b"hello").unwrap();
-        here(depot.begin(&sha256(b"other"), 5).unwrap());
+        started(depot.begin(&sha256(b"other"), 5).unwrap());
         fs::write(depot.root.join("tmp/.tmpAbCdEf"), "").unwrap();
         for name in [MARK, TAG] {
             fs::remove_file(depot.root.join(name)).unwrap();
@@ -393,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_directory_with_anything_else_in_it_is_refused_and_left_as_it_is() {
-        let old = SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        let old = SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(60);
         let image = sha256(b"hello").digest().to_owned();
         for foreign in [
             "index.json",
@@ -412,7 +414,7 @@ mod tests {
             assert!(depot.remove(&sha256(b"hello")).is_err());
             assert!(depot.write(&sha256(b"more"), b"more").is_err());
             assert!(depot.begin(&sha256(b"more"), 4).is_err());
-            depot.sweep();
+            depot.remove_abandoned();
             assert!(path.exists());
             assert!(depot.root.join("blobs/sha256").join(&image).exists());
             assert!(!depot.root.join(MARK).exists());
@@ -423,40 +425,40 @@ mod tests {
     }
 
     #[track_caller]
-    fn here(beginning: Beginning) -> Partial {
+    fn started(beginning: DownloadStart) -> PartialBlob {
         match beginning {
-            Beginning::Here(partial) => partial,
+            DownloadStart::Started(partial) => partial,
             other => panic!("{other:?}"),
         }
     }
 
     #[test]
-    fn what_was_left_half_made_is_gone_on_with() {
+    fn a_partial_blob_is_resumed() {
         let (_directory, depot) = depot();
         let digest = sha256(b"hello world");
-        let mut partial = here(depot.begin(&digest, 11).unwrap());
+        let mut partial = started(depot.begin(&digest, 11).unwrap());
         partial.append(b"hello ").unwrap();
         let other = depot.begin(&digest, 11).unwrap();
         assert!(
-            matches!(other, Beginning::Elsewhere { so_far: 6 }),
+            matches!(other, DownloadStart::OtherProcess { bytes_done: 6 }),
             "{other:?}"
         );
         drop(partial);
-        let mut partial = here(depot.begin(&digest, 11).unwrap());
+        let mut partial = started(depot.begin(&digest, 11).unwrap());
         assert_eq!(partial.length(), 6);
         partial.append(b"world").unwrap();
         assert_eq!(partial.digest(), format!("sha256:{digest}"));
-        partial.keep().unwrap();
+        partial.commit().unwrap();
         assert!(matches!(
             depot.begin(&digest, 11).unwrap(),
-            Beginning::Whole
+            DownloadStart::Complete
         ));
         assert_eq!(depot.read(&digest).unwrap().unwrap(), b"hello world");
         assert_eq!(fs::read_dir(depot.root.join("tmp")).unwrap().count(), 0);
     }
 
     #[test]
-    fn a_blob_that_was_cut_or_changed_is_not_there() {
+    fn a_blob_that_was_truncated_or_changed_is_removed() {
         let (_directory, depot) = depot();
         let digest = sha256(b"hello");
         depot.write(&digest, b"hello").unwrap();
@@ -470,11 +472,11 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_old_and_nobody_writes_to_is_swept_away() {
+    fn only_old_partial_blobs_without_a_lock_are_removed() {
         let (_directory, depot) = depot();
-        let old = SystemTime::now() - ABANDONED - Duration::from_secs(60);
+        let old = SystemTime::now() - ABANDONED_AFTER - Duration::from_secs(60);
         let begin = |bytes: &[u8], age: SystemTime| {
-            let partial = here(depot.begin(&sha256(bytes), 9).unwrap());
+            let partial = started(depot.begin(&sha256(bytes), 9).unwrap());
             let times = FileTimes::new().set_modified(age);
             partial.file.set_times(times).unwrap();
             partial
@@ -487,7 +489,7 @@ mod tests {
         let young = begin(b"3", SystemTime::now());
         let paths = [&abandoned, &held, &young].map(|partial| partial.path.clone());
         drop((abandoned, young));
-        depot.sweep();
+        depot.remove_abandoned();
         assert_eq!(paths.map(|path| path.exists()), [false, true, true]);
         assert!(foreign.exists());
     }

@@ -1,4 +1,4 @@
-//! Why an image cannot be had.
+//! Why an image could not be found or downloaded.
 
 use crate::cachedir::Refusal;
 use camino::Utf8PathBuf;
@@ -7,10 +7,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Why an image cannot be had. The message names the image, or the file that is wrong.
+/// Why an image could not be found or downloaded. The message names the image or the file.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum ImageError {
-    #[error("there is no {what} {path}")]
+    #[error("the {what} {path} does not exist")]
     NotThere {
         path: Utf8PathBuf,
         what: &'static str,
@@ -20,30 +20,30 @@ pub enum ImageError {
         path: Utf8PathBuf,
         cause: Arc<io::Error>,
     },
-    #[error("{path} is compressed, which layouts in archives are not; decompress it first")]
+    #[error("{path} is compressed, but must be an uncompressed tar archive; decompress it first")]
     CompressedArchive { path: Utf8PathBuf },
-    #[error("{image} is no image: {problem}")]
+    #[error("{image} is not an image: {problem}")]
     NoImage { image: String, problem: String },
-    #[error("{part} is not as images describe themselves: {cause}")]
+    #[error("{part} is not a valid manifest or config: {cause}")]
     Malformed { part: String, cause: String },
-    #[error("there is no image `{name}` in {path}; there {}", listed(.known))]
+    #[error("{path} has no image `{name}`; it has {}", listed(.known))]
     NoSuchImage {
         path: Utf8PathBuf,
         name: String,
         known: Vec<String>,
     },
-    #[error("there are several images in {path}; name one after another colon: there {}", listed(.known))]
+    #[error("{path} has several images; add a colon and the name of one: it has {}", listed(.known))]
     SeveralImages {
         path: Utf8PathBuf,
         known: Vec<String>,
     },
-    #[error("the image {image} is not for {wanted}{}", others(.known))]
+    #[error("the image {image} is not for the platform {wanted}{}", others(.known))]
     NoPlatform {
         image: String,
         wanted: String,
         known: Vec<String>,
     },
-    #[error("`{0}` is a digest of a kind that is not known here; use SHA-256")]
+    #[error("the digest `{0}` is not supported; use SHA-256")]
     DigestKind(String),
     #[error("{part} is damaged: its digest is {found}, not {expected}")]
     Damaged {
@@ -52,66 +52,65 @@ pub enum ImageError {
         found: String,
     },
     #[error(
-        "{image} is described in Docker's old format (schema 1), which does not say what its \
-         layers hold; push it again with a newer program"
+        "{image} has a manifest in Docker's old format (schema 1), which is not supported; push it \
+            again with a newer program"
     )]
     Schema1 { image: String },
     #[error(
-        "{image} has a layer of the type `{media_type}`, which is not understood here; layers \
-         have to be tar archives, plain or compressed with gzip or zstd"
+        "{image} has a layer of the media type `{media_type}`, which is not supported; layers must \
+            be tar archives, uncompressed or compressed with gzip or zstd"
     )]
     LayerType { image: String, media_type: String },
     #[error(
-        "{image} has a layer that its registry does not give out, but refers to {url} for; \
-         images with such layers are not supported"
+        "{image} has a foreign layer, which is stored at {url} and not in the registry; images with \
+            such layers are not supported"
     )]
     ForeignLayer { image: String, url: String },
     #[error("the registry {registry} has no {image}: {}", no_such(tags.as_deref()))]
     NotInRegistry {
         image: String,
         registry: String,
-        /// Those that the image has; `None`: the registry does not say.
+        /// The tags that the repository has. `None`: the registry did not list them.
         tags: Option<Vec<String>>,
     },
     #[error(
-        "the registry {registry} no longer has what {image} meant when it was looked up \
-         ({digest}); remove its line from {file} to have it looked up again"
+        "the registry {registry} no longer has the image that {image} resolved to before \
+            ({digest}); remove its line from {file} to resolve the tag again"
     )]
     GoneFromRegistry {
         image: String,
         registry: String,
         digest: String,
-        /// The file that remembers.
+        /// The file that pins the tag.
         file: Utf8PathBuf,
     },
-    #[error("the registry {registry} refuses {image}{}", login(registry, credentials.as_deref()))]
+    #[error("the registry {registry} refused {image}{}", login(registry, credentials.as_deref()))]
     Unauthorized {
         image: String,
         registry: String,
-        /// The file with the credentials that were refused; `None`: there were none.
+        /// The file with the credentials that were refused. `None`: none were sent.
         credentials: Option<PathBuf>,
     },
-    #[error("cannot ask the registry {registry} for {image}: {problem}")]
+    #[error("cannot connect to the registry {registry} for {image}: {problem}")]
     Preparation {
         image: String,
         registry: String,
         problem: String,
     },
     #[error(
-        "the registry {registry} cannot be reached for {image}: {cause} ({tries}); check its \
-         name, the network, and the variables HTTPS_PROXY and NO_PROXY"
+        "cannot reach the registry {registry} for {image}: {cause} ({attempts}); check its name, \
+            the network, and the variables HTTPS_PROXY and NO_PROXY"
     )]
     Unreachable {
         image: String,
         registry: String,
         cause: String,
-        tries: Tries,
+        attempts: Attempts,
     },
     #[error(
-        "nobody here vouches for the registry {registry} ({cause}), which was asked for {image}; \
-         if it is to be trusted, put the certificate that signed its own into \
-         /etc/containers/certs.d/{registry}/ca.crt or name it in SSL_CERT_FILE, or use \
-         --accept-invalid-remote-container-tls-certs"
+        "cannot get {image}: the certificate of the registry {registry} is not trusted ({cause}); \
+            to trust it, put its CA certificate into /etc/containers/certs.d/{registry}/ca.crt, name \
+            that certificate in SSL_CERT_FILE, or use --accept-invalid-remote-container-tls-certs"
     )]
     Certificate {
         image: String,
@@ -119,46 +118,47 @@ pub enum ImageError {
         cause: String,
     },
     #[error(
-        "this machine has no certificates to know registries by; install the package \
-         ca-certificates, or name a file of them in SSL_CERT_FILE"
+        "cannot connect to registries: this machine has no root certificates; install the package \
+            ca-certificates, or name a file of certificates in SSL_CERT_FILE"
     )]
     NoRoots,
     #[error(
-        "the registry {registry} gives out no more for now, not {image} either: {cause} \
-         ({tries}); wait, or log in with `docker login {registry}` for a higher limit"
+        "the registry {registry} rate-limited the request for {image}: {cause} ({attempts}); wait, \
+            or log in with `docker login {registry}` for a higher limit"
     )]
     RateLimited {
         image: String,
         registry: String,
         cause: String,
-        tries: Tries,
+        attempts: Attempts,
     },
-    #[error("the registry {registry} fails to give out {image}: {cause} ({tries})")]
+    #[error("cannot get {image} from the registry {registry}: {cause} ({attempts})")]
     Failing {
         image: String,
         registry: String,
         cause: String,
-        tries: Tries,
+        attempts: Attempts,
     },
     #[error(
-        "the registry {registry} gave something else for a part of {image}: its digest is \
-         {found}, not {expected} ({tries})"
+        "the registry {registry} sent a part of {image} that failed digest verification: its \
+            digest is {found}, not {expected} ({attempts})"
     )]
     WrongContent {
         image: String,
         registry: String,
         expected: String,
         found: String,
-        tries: Tries,
+        attempts: Attempts,
     },
-    #[error("no space is left for {image} in {}, where images are kept", path.display())]
+    #[error("no space is left to store {image} in {}; free some, or choose another directory with \
+        --container-image-depot-root", path.display())]
     DiskFull { image: String, path: PathBuf },
-    /// The directory may be anybody's.
-    #[error("cannot keep {image}: {refusal}")]
+    /// The directory of the depot is not marked as one, and is not empty.
+    #[error("cannot store {image}: {refusal}")]
     DepotRefused { image: String, refusal: Refusal },
     #[error(
-        "cannot keep {image} in {}: {cause}; make the directory writable for this user, or choose \
-         another one (`--container-image-depot-root`)",
+        "cannot store {image} in {}: {cause}; make the directory writable for this user, or choose \
+         another one with --container-image-depot-root",
         path.display()
     )]
     DepotNotWritable {
@@ -166,7 +166,7 @@ pub enum ImageError {
         path: PathBuf,
         cause: Arc<io::Error>,
     },
-    #[error("cannot keep {image} in {}: {cause}", path.display())]
+    #[error("cannot store {image} in {}: {cause}", path.display())]
     Depot {
         image: String,
         path: PathBuf,
@@ -181,7 +181,7 @@ pub enum ImageError {
         column: usize,
         problem: String,
     },
-    #[error("cannot start what downloads {image}: {cause}")]
+    #[error("cannot start the threads that download {image}: {cause}")]
     Start {
         image: String,
         cause: Arc<io::Error>,
@@ -190,11 +190,11 @@ pub enum ImageError {
     Interrupted { image: String },
 }
 
-/// How often something was tried.
+/// The number of attempts at a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tries(pub u32);
+pub struct Attempts(pub u32);
 
-impl fmt::Display for Tries {
+impl fmt::Display for Attempts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             1 => f.write_str("tried once"),
@@ -206,32 +206,30 @@ impl fmt::Display for Tries {
 
 fn listed(names: &[String]) -> String {
     match names {
-        [] => "is none that has a name".to_owned(),
-        [one] => format!("is `{one}`"),
-        names => format!("are `{}`", names.join("`, `")),
+        [] => "none with a name".to_owned(),
+        [one] => format!("`{one}`"),
+        names => format!("`{}`", names.join("`, `")),
     }
 }
 
 fn others(platforms: &[String]) -> String {
     match platforms {
         [] => String::new(),
-        platforms => format!(", but for {}", platforms.join(", ")),
+        platforms => format!("; it is for {}", platforms.join(", ")),
     }
 }
 
 fn no_such(tags: Option<&[String]>) -> String {
     const MOST: usize = 10;
     let Some(tags) = tags else {
-        return "there is no such image, or none with such a tag or digest; look at how it is \
-                spelled"
-            .to_owned();
+        return "the repository, tag or digest does not exist; check the name".to_owned();
     };
     let (shown, more) = match tags.len().checked_sub(MOST) {
         None | Some(0) => (tags, String::new()),
         Some(more) => (&tags[..MOST], format!(" and {more} more")),
     };
     match shown {
-        [] => "no tag of this image is left there".to_owned(),
+        [] => "it has no tag of this image".to_owned(),
         shown => format!(
             "it has this image with other tags: {}{more}",
             shown.join(", ")
@@ -239,17 +237,165 @@ fn no_such(tags: Option<&[String]>) -> String {
     }
 }
 
-/// What to do, knowing that registries refuse alike what is private and what is not there.
+/// What to do about a refusal. Registries give the same answer for private and for missing
+/// images.
 fn login(registry: &str, credentials: Option<&Path>) -> String {
     match credentials {
         None => format!(
-            ": there is no such image, or it is private; if it is private, log in with \
+            ": the image does not exist or is private; if it is private, log in with \
              `docker login {registry}`"
         ),
         Some(path) => format!(
-            " with the credentials from {}: they are wrong, or not for this image, or there is \
-             no such image; log in again with `docker login {registry}`",
+            " with the credentials from {}: they are wrong or not for this image, or the image does \
+                not exist; log in again with `docker login {registry}`",
             path.display()
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// One error of each kind whose message has a remedy or depends on its fields.
+    fn examples() -> Vec<ImageError> {
+        let image = || "docker://r/a:1".to_owned();
+        let registry = || "r".to_owned();
+        let cause = || "status 503".to_owned();
+        let path = || Utf8PathBuf::from("/p");
+        let digests = || ["sha256:1".to_owned(), "sha256:2".to_owned()];
+        let attempts = Attempts(2);
+        let [expected, found] = digests();
+        vec![
+            ImageError::NotThere {
+                path: path(),
+                what: "file",
+            },
+            ImageError::CompressedArchive { path: path() },
+            ImageError::Malformed {
+                part: image(),
+                cause: cause(),
+            },
+            ImageError::NoSuchImage {
+                path: path(),
+                name: "x".to_owned(),
+                known: Vec::new(),
+            },
+            ImageError::SeveralImages {
+                path: path(),
+                known: vec!["x".to_owned(), "y".to_owned()],
+            },
+            ImageError::NoPlatform {
+                image: image(),
+                wanted: "linux/amd64".to_owned(),
+                known: vec!["linux/arm64".to_owned()],
+            },
+            ImageError::DigestKind("md5:1".to_owned()),
+            ImageError::Damaged {
+                part: image(),
+                expected: expected.clone(),
+                found: found.clone(),
+            },
+            ImageError::Schema1 { image: image() },
+            ImageError::LayerType {
+                image: image(),
+                media_type: "application/x".to_owned(),
+            },
+            ImageError::ForeignLayer {
+                image: image(),
+                url: "https://e".to_owned(),
+            },
+            ImageError::NotInRegistry {
+                image: image(),
+                registry: registry(),
+                tags: None,
+            },
+            ImageError::NotInRegistry {
+                image: image(),
+                registry: registry(),
+                tags: Some((1..=12).map(|n| n.to_string()).collect()),
+            },
+            ImageError::GoneFromRegistry {
+                image: image(),
+                registry: registry(),
+                digest: expected.clone(),
+                file: path(),
+            },
+            ImageError::Unauthorized {
+                image: image(),
+                registry: registry(),
+                credentials: None,
+            },
+            ImageError::Unauthorized {
+                image: image(),
+                registry: registry(),
+                credentials: Some("/config.json".into()),
+            },
+            ImageError::Unreachable {
+                image: image(),
+                registry: registry(),
+                cause: cause(),
+                attempts,
+            },
+            ImageError::Certificate {
+                image: image(),
+                registry: registry(),
+                cause: cause(),
+            },
+            ImageError::NoRoots,
+            ImageError::RateLimited {
+                image: image(),
+                registry: registry(),
+                cause: cause(),
+                attempts,
+            },
+            ImageError::Failing {
+                image: image(),
+                registry: registry(),
+                cause: cause(),
+                attempts: Attempts(1),
+            },
+            ImageError::WrongContent {
+                image: image(),
+                registry: registry(),
+                expected,
+                found,
+                attempts: Attempts(4),
+            },
+            ImageError::DiskFull {
+                image: image(),
+                path: "/depot".into(),
+            },
+        ]
+    }
+
+    #[test]
+    fn messages_say_what_failed_and_what_to_do() {
+        let messages: Vec<_> = examples().iter().map(ToString::to_string).collect();
+        insta::assert_snapshot!(messages.join("\n"), @r"
+        the file /p does not exist
+        /p is compressed, but must be an uncompressed tar archive; decompress it first
+        docker://r/a:1 is not a valid manifest or config: status 503
+        /p has no image `x`; it has none with a name
+        /p has several images; add a colon and the name of one: it has `x`, `y`
+        the image docker://r/a:1 is not for the platform linux/amd64; it is for linux/arm64
+        the digest `md5:1` is not supported; use SHA-256
+        docker://r/a:1 is damaged: its digest is sha256:2, not sha256:1
+        docker://r/a:1 has a manifest in Docker's old format (schema 1), which is not supported; push it again with a newer program
+        docker://r/a:1 has a layer of the media type `application/x`, which is not supported; layers must be tar archives, uncompressed or compressed with gzip or zstd
+        docker://r/a:1 has a foreign layer, which is stored at https://e and not in the registry; images with such layers are not supported
+        the registry r has no docker://r/a:1: the repository, tag or digest does not exist; check the name
+        the registry r has no docker://r/a:1: it has this image with other tags: 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 and 2 more
+        the registry r no longer has the image that docker://r/a:1 resolved to before (sha256:1); remove its line from /p to resolve the tag again
+        the registry r refused docker://r/a:1: the image does not exist or is private; if it is private, log in with `docker login r`
+        the registry r refused docker://r/a:1 with the credentials from /config.json: they are wrong or not for this image, or the image does not exist; log in again with `docker login r`
+        cannot reach the registry r for docker://r/a:1: status 503 (tried twice); check its name, the network, and the variables HTTPS_PROXY and NO_PROXY
+        cannot get docker://r/a:1: the certificate of the registry r is not trusted (status 503); to trust it, put its CA certificate into /etc/containers/certs.d/r/ca.crt, name that certificate in SSL_CERT_FILE, or use --accept-invalid-remote-container-tls-certs
+        cannot connect to registries: this machine has no root certificates; install the package ca-certificates, or name a file of certificates in SSL_CERT_FILE
+        the registry r rate-limited the request for docker://r/a:1: status 503 (tried twice); wait, or log in with `docker login r` for a higher limit
+        cannot get docker://r/a:1 from the registry r: status 503 (tried once)
+        the registry r sent a part of docker://r/a:1 that failed digest verification: its digest is sha256:2, not sha256:1 (tried 4 times)
+        no space is left to store docker://r/a:1 in /depot; free some, or choose another directory with --container-image-depot-root
+        ");
     }
 }

@@ -1,4 +1,4 @@
-//! The files of an image on this machine: of a directory, or of a tar file that holds one.
+//! The files of an image on this machine: a directory, or a tar archive of one.
 
 use super::ImageError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,29 +8,30 @@ use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::sync::Arc;
 use tar::{Archive, EntryType};
 
-/// The largest description that is read, in bytes: what is larger is none.
-pub const LARGEST: u64 = 16 << 20;
+/// The largest manifest, index or configuration that is read, in bytes.
+pub const MAX_METADATA_SIZE: u64 = 16 << 20;
 
-/// Files by their names in the layout, such as `blobs/sha256/…`.
+/// The files of an image by their names, such as `blobs/sha256/…`.
 #[derive(Debug)]
 pub struct Layout {
     path: Utf8PathBuf,
-    /// Where in the archive each file is; `None`: a directory.
-    archive: Option<HashMap<String, Place>>,
+    /// The files of the archive. `None`: the layout is a directory.
+    archive: Option<HashMap<String, ArchiveEntry>>,
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum ArchiveEntry {
     Content {
         offset: u64,
         size: u64,
     },
-    /// Old versions of Docker write a link for a layer that occurs twice.
+    /// A link to another file of the archive. Old versions of Docker write one for a layer that
+    /// occurs twice.
     Link(String),
 }
 
 impl Layout {
-    /// A directory.
+    /// Opens a directory.
     pub fn directory(path: &Utf8Path) -> Result<Self, ImageError> {
         if !path.is_dir() {
             return Err(ImageError::NotThere {
@@ -44,7 +45,7 @@ impl Layout {
         })
     }
 
-    /// An archive that is not compressed; it is looked through once.
+    /// Opens an uncompressed archive, and reads its headers once.
     pub fn archive(path: &Utf8Path) -> Result<Self, ImageError> {
         if !path.is_file() {
             return Err(ImageError::NotThere {
@@ -62,28 +63,28 @@ impl Layout {
                 path: path.to_owned(),
             });
         }
-        let mut places = HashMap::new();
+        let mut entries = HashMap::new();
         let mut archive = Archive::new(BufReader::new(file));
         for entry in archive.entries_with_seek().map_err(unreadable)? {
             let entry = entry.map_err(unreadable)?;
             let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
             let name = name.strip_prefix("./").unwrap_or(&name).to_owned();
-            let place = match entry.header().entry_type() {
-                EntryType::Regular | EntryType::Continuous => Place::Content {
+            let entry = match entry.header().entry_type() {
+                EntryType::Regular | EntryType::Continuous => ArchiveEntry::Content {
                     offset: entry.raw_file_position(),
                     size: entry.size(),
                 },
                 EntryType::Symlink | EntryType::Link => {
                     let target = entry.link_name_bytes().unwrap_or_default();
-                    Place::Link(joined(&name, &String::from_utf8_lossy(&target)))
+                    ArchiveEntry::Link(link_target(&name, &String::from_utf8_lossy(&target)))
                 }
                 _ => continue,
             };
-            places.insert(name, place);
+            entries.insert(name, entry);
         }
         Ok(Self {
             path: path.to_owned(),
-            archive: Some(places),
+            archive: Some(entries),
         })
     }
 
@@ -94,26 +95,26 @@ impl Layout {
     pub fn has(&self, name: &str) -> bool {
         match &self.archive {
             None => self.path.join(name).is_file(),
-            Some(places) => places.contains_key(name),
+            Some(entries) => entries.contains_key(name),
         }
     }
 
-    /// Opens a file, and tells its size in bytes.
+    /// Opens a file, and returns its size in bytes.
     pub fn open(&self, name: &str) -> Result<(Box<dyn Read + Send>, u64), ImageError> {
         let unreadable = |cause| ImageError::Read {
             path: self.path.join(name),
             cause: Arc::new(cause),
         };
-        let Some(places) = &self.archive else {
+        let Some(entries) = &self.archive else {
             let file = File::open(self.path.join(name)).map_err(unreadable)?;
             let size = file.metadata().map_err(unreadable)?.len();
             return Ok((Box::new(file), size));
         };
-        let mut place = places.get(name);
-        if let Some(Place::Link(target)) = place {
-            place = places.get(target);
+        let mut entry = entries.get(name);
+        if let Some(ArchiveEntry::Link(target)) = entry {
+            entry = entries.get(target);
         }
-        let Some(Place::Content { offset, size }) = place else {
+        let Some(ArchiveEntry::Content { offset, size }) = entry else {
             return Err(unreadable(io::ErrorKind::NotFound.into()));
         };
         let mut file = File::open(&self.path).map_err(unreadable)?;
@@ -121,12 +122,12 @@ impl Layout {
         Ok((Box::new(file.take(*size)), *size))
     }
 
-    /// Reads a file that describes something.
+    /// Reads a manifest, an index or a configuration.
     pub fn read(&self, name: &str) -> Result<Vec<u8>, ImageError> {
         let (mut file, size) = self.open(name)?;
         let mut bytes = Vec::new();
-        let read = if size > LARGEST {
-            Err(io::Error::other("it is too large to be a description"))
+        let read = if size > MAX_METADATA_SIZE {
+            Err(io::Error::other("it is larger than 16 MiB"))
         } else {
             file.read_to_end(&mut bytes)
         };
@@ -140,7 +141,7 @@ impl Layout {
     }
 }
 
-/// Looks at the beginning of a file, and goes back to it.
+/// Detects compression by the first bytes. Leaves the file at its start.
 fn is_compressed(file: &mut File) -> io::Result<bool> {
     const GZIP: &[u8] = &[0x1f, 0x8b];
     const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
@@ -153,8 +154,8 @@ fn is_compressed(file: &mut File) -> io::Result<bool> {
     Ok(known.iter().any(|magic| start.starts_with(magic)))
 }
 
-/// Where a link leads that stands in an archive.
-fn joined(link: &str, target: &str) -> String {
+/// The name in the archive of the file that a link at `link` leads to.
+fn link_target(link: &str, target: &str) -> String {
     let mut parts: Vec<&str> = link.split('/').collect();
     parts.pop();
     for part in target.split('/') {
@@ -169,11 +170,11 @@ fn joined(link: &str, target: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::joined;
+    use super::link_target;
 
     #[test]
-    fn links_lead_from_where_they_stand() {
-        assert_eq!(joined("a/layer.tar", "../b/layer.tar"), "b/layer.tar");
-        assert_eq!(joined("layer.tar", "x/y"), "x/y");
+    fn the_target_of_a_link_is_relative_to_its_directory() {
+        assert_eq!(link_target("a/layer.tar", "../b/layer.tar"), "b/layer.tar");
+        assert_eq!(link_target("layer.tar", "x/y"), "x/y");
     }
 }

@@ -1,29 +1,29 @@
-//! Finding an image in a layout on this machine.
+//! Finds an image in the files of this machine.
 
 use super::layout::Layout;
-use super::opening::{self, check, image, no_image, parse};
-use super::source::{Source, sha256};
-use super::{Blob, Image, ImageError};
+use super::manifest::{self, check_config, from_config, not_an_image, parse};
+use super::source::{ImageSource, sha256};
+use super::{Image, ImageError, LayerBlob};
 use oci_spec::distribution::Reference;
 use oci_spec::image::{Descriptor, ImageConfiguration, ImageIndex};
 use serde::Deserialize;
 use std::sync::Arc;
 
-/// Where an OCI image layout says what it holds.
+/// The file that lists the images of an OCI image layout.
 const INDEX: &str = "index.json";
 
-/// The same of what `docker save` writes.
+/// The file that lists the images of an archive that `docker save` wrote.
 const DOCKER_MANIFEST: &str = "manifest.json";
 
-/// The annotation that names an image of a layout.
+/// The annotation with the name of an image of a layout.
 const NAME: &str = "org.opencontainers.image.ref.name";
 
-/// The image of an OCI layout that has this name, or the only one.
+/// The image with this name in an OCI layout. `None`: the only image.
 pub fn of_layout(layout: Layout, name: Option<&str>) -> Result<Image, ImageError> {
     let layout = Arc::new(layout);
-    let source = Source::Layout(layout.clone());
+    let source = ImageSource::Layout(layout.clone());
     if !layout.has(INDEX) {
-        return Err(no_image(&source, format!("it has no `{INDEX}`")));
+        return Err(not_an_image(&source, format!("it has no `{INDEX}`")));
     }
     let part = || layout.path().join(INDEX).to_string();
     let index: ImageIndex = parse(&layout.read(INDEX)?, part)?;
@@ -34,7 +34,12 @@ pub fn of_layout(layout: Layout, name: Option<&str>) -> Result<Image, ImageError
         .collect();
     let known = || known_names(&index);
     match (named.as_slice(), name) {
-        ([], None) => return Err(no_image(&source, format!("its `{INDEX}` lists none"))),
+        ([], None) => {
+            return Err(not_an_image(
+                &source,
+                format!("its `{INDEX}` lists no image"),
+            ));
+        }
         ([], Some(name)) => {
             return Err(ImageError::NoSuchImage {
                 path: layout.path().to_owned(),
@@ -44,7 +49,7 @@ pub fn of_layout(layout: Layout, name: Option<&str>) -> Result<Image, ImageError
         }
         ([_], _) => {}
         ([first, others @ ..], _) => {
-            // One name may stand for an image of several platforms.
+            // An image for several platforms has a descriptor for each, all with the same name.
             let is_one = others.iter().all(|other| name_of(other) == name_of(first))
                 && named.iter().all(|each| each.platform().is_some());
             if !is_one {
@@ -55,30 +60,38 @@ pub fn of_layout(layout: Layout, name: Option<&str>) -> Result<Image, ImageError
             }
         }
     }
-    let chosen = opening::choose(&source, &named)?;
-    opening::open(&source, &sha256(chosen)?)
+    let chosen = manifest::choose(&source, &named)?;
+    manifest::resolve(&source, &sha256(chosen)?)
 }
 
-/// The image that `docker save` gave this name, or the only one.
+/// The image with this name in an archive that `docker save` wrote. `None`: the only image.
 pub fn of_docker(layout: Layout, name: Option<&str>) -> Result<Image, ImageError> {
     let layout = Arc::new(layout);
-    let source = Source::Layout(layout.clone());
+    let source = ImageSource::Layout(layout.clone());
     if !layout.has(DOCKER_MANIFEST) {
-        return Err(no_image(&source, format!("it has no `{DOCKER_MANIFEST}`")));
+        return Err(not_an_image(
+            &source,
+            format!("it has no `{DOCKER_MANIFEST}`"),
+        ));
     }
     let part = |name: &str| layout.path().join(name).to_string();
     let saved = layout.read(DOCKER_MANIFEST)?;
-    let saved: Vec<Saved> = parse(&saved, || part(DOCKER_MANIFEST))?;
+    let saved: Vec<DockerManifestEntry> = parse(&saved, || part(DOCKER_MANIFEST))?;
     let known = || {
         saved
             .iter()
-            .flat_map(Saved::tags)
+            .flat_map(DockerManifestEntry::tags)
             .map(str::to_owned)
             .collect()
     };
     let chosen = match (name, saved.as_slice()) {
         (None, [only]) => only,
-        (None, []) => return Err(no_image(&source, "it lists none".to_owned())),
+        (None, []) => {
+            return Err(not_an_image(
+                &source,
+                format!("its `{DOCKER_MANIFEST}` lists no image"),
+            ));
+        }
         (None, _) => {
             return Err(ImageError::SeveralImages {
                 path: layout.path().to_owned(),
@@ -96,12 +109,12 @@ pub fn of_docker(layout: Layout, name: Option<&str>) -> Result<Image, ImageError
     };
     let configuration = layout.read(&chosen.config)?;
     let configuration: ImageConfiguration = parse(&configuration, || part(&chosen.config))?;
-    check(&source, chosen.layers.len(), &configuration)?;
+    check_config(&source, chosen.layers.len(), &configuration)?;
     let layers = chosen.layers.iter().zip(configuration.rootfs().diff_ids());
     let layers = layers.map(|(name, diff_id)| {
-        Blob::of_layout(layout.clone(), name.clone(), None, diff_id.clone())
+        LayerBlob::in_layout(layout.clone(), name.clone(), None, diff_id.clone())
     });
-    Ok(image(layers.collect(), &configuration))
+    Ok(from_config(layers.collect(), &configuration))
 }
 
 fn name_of(descriptor: &Descriptor) -> Option<&str> {
@@ -109,7 +122,7 @@ fn name_of(descriptor: &Descriptor) -> Option<&str> {
     annotations.get(NAME).map(String::as_str)
 }
 
-/// Each once.
+/// The names in an index, each once.
 fn known_names(index: &ImageIndex) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in index.manifests().iter().filter_map(name_of) {
@@ -120,18 +133,18 @@ fn known_names(index: &ImageIndex) -> Vec<String> {
     names
 }
 
-/// An image as `docker save` lists it.
+/// An image in the `manifest.json` that `docker save` writes.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Saved {
+struct DockerManifestEntry {
     config: String,
     #[serde(default)]
     repo_tags: Option<Vec<String>>,
     layers: Vec<String>,
 }
 
-impl Saved {
-    /// Names may be short as Docker has them: no tag means the latest.
+impl DockerManifestEntry {
+    /// Docker's short names match too: without a tag, the tag is `latest`.
     fn is_called(&self, name: &str) -> bool {
         let whole = |name: &str| name.parse().ok().map(|name: Reference| name.whole());
         let wanted = whole(name);

@@ -1,82 +1,83 @@
-//! Container images: what their names mean, and what is in them.
+//! Finds, downloads and keeps container images.
 //!
-//! An image is a list of layers, archives that lie on one another, and a configuration.
-//! Which these are, an *OCI manifest* says, which an *index* may name for each platform:
-//! see the OCI image format specification. Every part is named by its digest, and none is
-//! believed before its digest has been seen to be right.
+//! An image is a list of layers, which are tar archives, and a configuration. A *manifest* lists
+//! both. An *index* names one manifest for each platform. See the [OCI image format
+//! specification](https://github.com/opencontainers/image-spec). Every part is named by its
+//! digest. No part is used before its digest has been verified.
+//!
+//! This room may read image files of the host, connect to registries, and write to the depot and
+//! to the tag file of the project.
 //!
 //! ```text
-//! Images ── find ──> tags         what a tag meant the first time
+//! Images ── find ──> tags         the digests that tags resolved to first
 //!    │                 │
-//!    │               opening      from a manifest to an Image and its Blobs
+//!    │               manifest      reads the manifest and the config; makes an Image
 //!    │                 │
-//!    │               source ────> layout   files of this machine
-//!    │                      └───> remote   what is in the depot, or comes from a registry
-//! downloads <────────────────────────┘
+//!    │               source ────> layout           files of this machine
+//!    │                      └───> registry_image   the depot, or a registry
+//! download_runtime <──────────────────┘
 //! ```
 
-mod arguments;
-mod blob;
 mod certificates;
 mod credentials;
 mod depot;
-mod downloads;
+mod digest;
+mod download_runtime;
 mod error;
-mod failure;
+mod layer_blob;
 mod layout;
 mod local;
-mod opening;
+mod manifest;
 mod platform;
 mod progress;
 mod registry;
-mod remote;
+mod registry_failure;
+mod registry_image;
 mod settings;
+mod single_flight;
 mod source;
 mod tags;
-mod together;
-mod verified;
 
-pub use arguments::ImageArguments;
-pub use blob::Blob;
-pub use error::{ImageError, Tries};
-pub use settings::{ImageSettings, Patience, Proxies};
+pub use digest::HashingReader;
+pub use error::{Attempts, ImageError};
+pub use layer_blob::LayerBlob;
+pub use settings::{ImageArguments, ImageSettings, Proxies, RetryPolicy};
 pub use tags::FILE as TAG_FILE;
-pub use verified::Verified;
 
 use crate::spec::ImageReference;
 use camino::{Utf8Path, Utf8PathBuf};
-use downloads::Downloads;
+use download_runtime::DownloadRuntime;
 use layout::Layout;
 use oci_spec::distribution::Reference;
 use oci_spec::image::Sha256Digest;
-use remote::Remote;
-use source::Source;
+use registry_image::RegistryImage;
+use source::ImageSource;
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use tags::Remembered;
+use tags::PinnedTag;
 
-/// Finds images, and downloads them. To be shared by threads.
+/// Finds and downloads images. Threads may share it.
 #[derive(Debug)]
 pub struct Images {
-    downloads: Arc<Downloads>,
+    downloads: Arc<DownloadRuntime>,
 }
 
-/// An image for this machine's platform.
+/// An image for the platform of this machine.
 #[derive(Clone, Debug)]
 pub struct Image {
-    /// Bottom first.
-    pub layers: Vec<Blob>,
-    /// What its programs expect to have set.
+    /// The lowest layer first.
+    pub layers: Vec<LayerBlob>,
+    /// The environment variables that the image sets (`Env` of its configuration).
     pub environment: BTreeMap<String, String>,
     pub working_directory: Option<Utf8PathBuf>,
-    /// What people should know, a sentence each.
+    /// Warnings for the user, one sentence each.
     pub warnings: Vec<String>,
 }
 
-/// A download that goes on.
+/// The progress of the download of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Download {
-    /// Of the image.
+    /// The image's name in messages.
     pub name: String,
     /// In bytes.
     pub done: u64,
@@ -87,12 +88,12 @@ pub struct Download {
 impl Images {
     pub fn new(settings: ImageSettings) -> Self {
         Self {
-            downloads: Arc::new(Downloads::new(settings)),
+            downloads: Arc::new(DownloadRuntime::new(settings)),
         }
     }
 
-    /// Finds an image, and reads what it says of itself. Tags of registries are looked up
-    /// once, and remembered in a file in `project_dir`. Blocking.
+    /// Finds an image, and reads its manifest and configuration. A tag of a registry is resolved
+    /// once; its digest is kept in a file in `project_dir`. Blocks.
     pub fn find(
         &self,
         reference: &ImageReference,
@@ -115,14 +116,15 @@ impl Images {
         }
     }
 
-    /// The download that has gone on for longest.
+    /// The download that started first, if any is running.
     pub fn download(&self) -> Option<Download> {
         self.downloads.progress.oldest()
     }
 
-    /// Ends all downloads; what waits for them gets errors.
-    pub fn end(&self) {
-        self.downloads.end();
+    /// Cancels all downloads, running and future ones. Calls that wait for a download return an
+    /// error.
+    pub fn cancel(&self) {
+        self.downloads.cancel();
     }
 
     fn find_remote(
@@ -130,14 +132,17 @@ impl Images {
         reference: &Reference,
         project_dir: &Utf8Path,
     ) -> Result<Image, ImageError> {
-        let remote = Arc::new(Remote::new(self.downloads.clone(), reference.clone()));
-        let source = Source::Remote(remote.clone());
+        let remote = Arc::new(RegistryImage::new(
+            self.downloads.clone(),
+            reference.clone(),
+        ));
+        let source = ImageSource::Registry(remote.clone());
         if let Some(digest) = reference.digest() {
-            return opening::open(&source, &sha256(digest)?);
+            return manifest::resolve(&source, &sha256(digest)?);
         }
         let name = reference.to_string();
         let remembered = |digest: &Sha256Digest| {
-            opening::open(&source, digest).map_err(|error| match error {
+            manifest::resolve(&source, digest).map_err(|error| match error {
                 ImageError::NotInRegistry {
                     image, registry, ..
                 } => ImageError::GoneFromRegistry {
@@ -152,12 +157,12 @@ impl Images {
         if let Some(digest) = tags::get(project_dir, &name)? {
             return remembered(&digest);
         }
-        let digest = remote.look_up()?;
-        let image = opening::open(&source, &digest)?;
+        let digest = remote.resolve_tag()?;
+        let image = manifest::resolve(&source, &digest)?;
         match tags::add(project_dir, &name, &digest)? {
-            Remembered::As(known) if known == digest => Ok(image),
-            Remembered::As(known) => remembered(&known),
-            Remembered::Not(warning) => Ok(Image {
+            PinnedTag::Pinned(known) if known == digest => Ok(image),
+            PinnedTag::Pinned(known) => remembered(&known),
+            PinnedTag::NotPinned(warning) => Ok(Image {
                 warnings: vec![warning],
                 ..image
             }),
@@ -166,7 +171,7 @@ impl Images {
 }
 
 impl Image {
-    /// Starts the download of all layers that are not on this machine, the lowest first.
+    /// Starts the download of all layers that are not on this machine, the lowest layer first.
     pub fn fetch(&self) {
         for layer in &self.layers {
             layer.fetch();
@@ -175,7 +180,5 @@ impl Image {
 }
 
 fn sha256(digest: &str) -> Result<Sha256Digest, ImageError> {
-    let hex = digest.strip_prefix("sha256:");
-    let digest_kind = || ImageError::DigestKind(digest.to_owned());
-    hex.and_then(|hex| hex.parse().ok()).ok_or_else(digest_kind)
+    digest::parse(digest).ok_or_else(|| ImageError::DigestKind(digest.to_owned()))
 }

@@ -1,37 +1,37 @@
-//! What images call this machine, and which of several suits it best.
+//! Chooses the image for the platform of this machine.
 
 use oci_spec::image::{Arch, Descriptor, Os, Platform};
 use std::fmt;
 
-/// An operating system and an architecture.
+/// An operating system and an architecture, as OCI names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct ImagePlatform {
     pub os: Os,
     pub architecture: Arch,
 }
 
-impl Machine {
-    pub fn this() -> Self {
+impl ImagePlatform {
+    pub fn host() -> Self {
         Self {
             os: Os::default(),
             architecture: Arch::default(),
         }
     }
 
-    /// The descriptor that suits the machine best: one that says it does, or else one that
-    /// does not say what it is for.
+    /// The descriptor for this platform with the best variant, or else a descriptor without a
+    /// platform.
     pub fn choose<'a>(&self, descriptors: &[&'a Descriptor]) -> Option<&'a Descriptor> {
         let suitable = descriptors.iter().filter_map(|descriptor| {
             let platform = descriptor.platform().as_ref();
             let rank = platform.map_or(Some(usize::MAX), |platform| self.rank(platform))?;
             Some((rank, *descriptor))
         });
-        // Of equals the first.
+        // The first of equal rank is chosen.
         let best = suitable.min_by_key(|(rank, _)| *rank);
         best.map(|(_, descriptor)| descriptor)
     }
 
-    /// How well a platform suits, 0 being best; `None`: not at all.
+    /// The rank of a platform, 0 being best. `None`: its programs do not run here.
     fn rank(&self, platform: &Platform) -> Option<usize> {
         if (platform.os(), platform.architecture()) != (&self.os, &self.architecture) {
             return None;
@@ -42,13 +42,13 @@ impl Machine {
     }
 }
 
-/// The variants of an architecture that run here, best first. The empty one is what has
-/// no variant.
+/// The variants of an architecture that run here, best first. The empty text is a platform
+/// without a variant.
 fn variants(architecture: &Arch) -> &'static [&'static str] {
     match architecture {
         Arch::Amd64 => &["", "v1"],
         Arch::ARM64 => &["v8", ""],
-        // What this program runs on runs what it was built for.
+        // The processor supports the features that this program was built for.
         Arch::ARM if cfg!(target_feature = "v7") => &["v7", "v6", "v5", ""],
         Arch::ARM if cfg!(target_feature = "v6") => &["v6", "v5", ""],
         Arch::ARM => &["v5", ""],
@@ -56,21 +56,21 @@ fn variants(architecture: &Arch) -> &'static [&'static str] {
     }
 }
 
-impl fmt::Display for Machine {
+impl fmt::Display for ImagePlatform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.os, self.architecture)
     }
 }
 
-/// The platforms that descriptors name, each once, as messages show them.
-pub fn named(descriptors: &[&Descriptor]) -> Vec<String> {
+/// The platforms of descriptors, each once, for messages.
+pub fn names(descriptors: &[&Descriptor]) -> Vec<String> {
     let mut names = Vec::new();
     for platform in descriptors.iter().filter_map(|d| d.platform().as_ref()) {
         let mut name = format!("{}/{}", platform.os(), platform.architecture());
         if let Some(variant) = platform.variant() {
             name = format!("{name}/{variant}");
         }
-        // What build programs attach to images is for no machine at all.
+        // BuildKit attaches attestations with this platform.
         if name != "unknown/unknown" && !names.contains(&name) {
             names.push(name);
         }
@@ -101,7 +101,7 @@ mod tests {
     }
 
     fn chosen(machine: Arch, offered: &[(Arch, Option<&str>)]) -> Option<usize> {
-        let machine = Machine {
+        let machine = ImagePlatform {
             os: Os::Linux,
             architecture: machine,
         };
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variant_that_suits_best_is_chosen_wherever_it_stands() {
+    fn the_best_variant_is_chosen_in_any_order() {
         use Arch::{ARM, ARM64, Amd64};
         let offered = [
             (ARM, Some("v7")),
@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_not_run_here_is_not_chosen() {
+    fn an_image_that_may_not_run_here_is_not_chosen() {
         use Arch::{Amd64, PowerPC64le, s390x};
         assert_eq!(chosen(Amd64, &[(s390x, None), (PowerPC64le, None)]), None);
         assert_eq!(chosen(Amd64, &[(Amd64, Some("v4"))]), None);

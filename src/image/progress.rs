@@ -1,94 +1,96 @@
-//! How far downloads have come.
+//! The progress of downloads.
 
 use super::Download;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The downloads that go on, oldest first.
+/// The images that are being downloaded, the oldest download first.
 #[derive(Debug, Default)]
-pub struct Progress {
-    images: Mutex<Vec<Image>>,
+pub struct DownloadProgress {
+    images: Mutex<Vec<ImageProgress>>,
 }
 
-/// The parts of an image that are downloaded, until the last of them has ended.
+/// The layers of an image whose downloads have started. Removed when no download of the image is
+/// running.
 #[derive(Debug)]
-struct Image {
+struct ImageProgress {
     name: String,
-    parts: Vec<Arc<Part>>,
-    going_on: usize,
+    layers: Vec<Arc<LayerProgress>>,
+    running: usize,
 }
 
 #[derive(Debug)]
-struct Part {
+struct LayerProgress {
     /// In bytes.
     size: u64,
     /// In bytes.
     done: AtomicU64,
 }
 
-/// The download of a part, which ends when this is dropped.
+/// The download of a layer. Dropping it ends the download.
 #[derive(Debug)]
-pub struct Going<'a> {
-    progress: &'a Progress,
+pub struct LayerDownload<'a> {
+    progress: &'a DownloadProgress,
     name: String,
-    part: Arc<Part>,
+    layer: Arc<LayerProgress>,
 }
 
-impl Progress {
+impl DownloadProgress {
     pub fn oldest(&self) -> Option<Download> {
         let images = self.locked();
         let image = images.first()?;
-        let sum = |bytes: fn(&Part) -> u64| image.parts.iter().map(|part| bytes(part)).sum();
+        let sum =
+            |bytes: fn(&LayerProgress) -> u64| image.layers.iter().map(|layer| bytes(layer)).sum();
         Some(Download {
             name: image.name.clone(),
-            done: sum(|part| part.done.load(Relaxed)),
-            total: sum(|part| part.size),
+            done: sum(|layer| layer.done.load(Relaxed)),
+            total: sum(|layer| layer.size),
         })
     }
 
-    /// A part of an image begins, of `size` bytes.
-    pub fn begin(&self, name: &str, size: u64) -> Going<'_> {
-        let part = Arc::new(Part {
+    /// Starts the download of a layer of `size` bytes.
+    pub fn begin(&self, name: &str, size: u64) -> LayerDownload<'_> {
+        let layer = Arc::new(LayerProgress {
             size,
             done: AtomicU64::new(0),
         });
         let mut images = self.locked();
         let position = images.iter().position(|image| image.name == name);
         let position = position.unwrap_or_else(|| {
-            images.push(Image {
+            images.push(ImageProgress {
                 name: name.to_owned(),
-                parts: Vec::new(),
-                going_on: 0,
+                layers: Vec::new(),
+                running: 0,
             });
             images.len() - 1
         });
-        images[position].parts.push(part.clone());
-        images[position].going_on += 1;
-        Going {
+        images[position].layers.push(layer.clone());
+        images[position].running += 1;
+        LayerDownload {
             progress: self,
             name: name.to_owned(),
-            part,
+            layer,
         }
     }
 
-    fn locked(&self) -> MutexGuard<'_, Vec<Image>> {
+    fn locked(&self) -> MutexGuard<'_, Vec<ImageProgress>> {
         self.images.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Going<'_> {
-    /// So many bytes of it are there.
-    pub fn set(&self, done: u64) {
-        self.part.done.store(done.min(self.part.size), Relaxed);
+impl LayerDownload<'_> {
+    /// Records that `done` bytes have been downloaded.
+    pub fn set_done(&self, done: u64) {
+        self.layer.done.store(done.min(self.layer.size), Relaxed);
     }
 }
 
-impl Drop for Going<'_> {
+impl Drop for LayerDownload<'_> {
     fn drop(&mut self) {
         let mut images = self.progress.locked();
         if let Some(position) = images.iter().position(|image| image.name == self.name) {
-            images[position].going_on -= 1;
-            if images[position].going_on == 0 {
+            images[position].running -= 1;
+            if images[position].running == 0 {
                 images.remove(position);
             }
         }
@@ -101,12 +103,12 @@ mod tests {
 
     #[test]
     fn an_image_counts_with_all_its_parts_until_the_last_has_ended() {
-        let progress = Progress::default();
+        let progress = DownloadProgress::default();
         assert_eq!(progress.oldest(), None);
         let (one, two) = (progress.begin("a", 10), progress.begin("a", 20));
         let other = progress.begin("b", 5);
-        one.set(10);
-        two.set(4);
+        one.set_done(10);
+        two.set_done(4);
         drop(one);
         let expected = |name: &str, done, total| {
             let name = name.to_owned();

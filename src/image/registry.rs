@@ -1,10 +1,11 @@
-//! Asking registries. This is the only file that knows the library for that.
+//! A client of registries. This is the only file that uses the `oci_client` crate's client.
 
 use super::certificates;
 use super::credentials::{self, Credentials};
-use super::error::Tries;
-use super::failure::Failure;
-use super::settings::{ImageSettings, Patience};
+use super::digest::digest_of;
+use super::error::Attempts;
+use super::registry_failure::RegistryFailure;
+use super::settings::{ImageSettings, RetryPolicy};
 use super::{ImageError, Proxies};
 use oci_client::client::{BlobResponse, ClientConfig, ClientProtocol, SizedStream};
 use oci_client::secrets::RegistryAuth;
@@ -13,7 +14,7 @@ use oci_spec::distribution::Reference;
 use oci_spec::image::Sha256Digest;
 use std::path::PathBuf;
 
-/// What manifests and indexes are asked for as.
+/// The media types of manifests and indexes that requests accept.
 const ACCEPTED: [&str; 4] = [
     "application/vnd.oci.image.index.v1+json",
     "application/vnd.oci.image.manifest.v1+json",
@@ -21,35 +22,37 @@ const ACCEPTED: [&str; 4] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
-/// Where this machine's registries need no proxy.
+/// Registries of this machine are reached without a proxy (the format of `NO_PROXY`).
 const LOOPBACK: &str = "localhost,127.0.0.0/8,::1";
 
-/// A repository of a registry, and leave to read it.
+/// A repository of a registry, and the authorization to read it.
 pub struct Repository {
     reference: Reference,
     client: Client,
     auth: RegistryAuth,
-    /// Where `auth` is from.
+    /// The file that `auth` is from.
     credentials: Option<PathBuf>,
-    patience: Patience,
+    retry: RetryPolicy,
 }
 
-/// The bytes of a blob, not verified.
-pub struct Content {
+/// The bytes of a blob. Their digest has not been verified.
+pub struct BlobStream {
     pub stream: SizedStream,
-    /// Whether they begin where they were asked for to, and not at the blob's beginning.
-    pub goes_on: bool,
+    /// Whether the stream starts at the offset that was requested. Otherwise it starts at the
+    /// blob's first byte.
+    pub starts_at_offset: bool,
 }
 
 impl Repository {
-    /// Says hello to the registry. Registries on this machine may do without TLS.
+    /// Connects and logs in to the registry. Registries of this machine are allowed to do
+    /// without TLS.
     pub async fn connect(
         reference: &Reference,
         settings: &ImageSettings,
     ) -> Result<Self, ImageError> {
         let registry = reference.registry().to_owned();
         let preparation = |problem| ImageError::Preparation {
-            image: name(reference),
+            image: display_name(reference),
             registry: registry.clone(),
             problem,
         };
@@ -65,30 +68,35 @@ impl Repository {
             auth: found.map_or(RegistryAuth::Anonymous, |found| {
                 RegistryAuth::Basic(found.user, found.password)
             }),
-            patience: settings.patience,
+            retry: settings.retry,
         };
         let mut may_be_plain = is_loopback(&registry);
-        let mut tries = 1;
+        let mut attempts = 1;
         loop {
             match repository.log_in().await {
                 Ok(()) => return Ok(repository),
-                Err(Failure::NotTls(_)) if may_be_plain => {
+                Err(RegistryFailure::NotTls(_)) if may_be_plain => {
                     may_be_plain = false;
                     repository.client = client(ClientProtocol::Http)
                         .map_err(preparation)?
                         .ok_or(ImageError::NoRoots)?;
                 }
-                Err(failure) => repository.wait(failure, &mut tries).await?,
+                Err(failure) => {
+                    repository
+                        .pause_before_retry(failure, &mut attempts)
+                        .await?;
+                }
             }
         }
     }
 
-    /// The registry's name for people.
+    /// The registry's name, `HOST[:PORT]`.
     pub fn registry(&self) -> &str {
         self.reference.registry()
     }
 
-    /// A manifest or an index, and its digest, which is right. `None`: what the tag names.
+    /// Downloads a manifest or an index, and computes its digest. `None` as the digest: the
+    /// manifest that the tag names.
     pub async fn manifest(
         &self,
         digest: Option<&Sha256Digest>,
@@ -97,7 +105,7 @@ impl Repository {
             Some(digest) => self.reference.clone_with_digest(format!("sha256:{digest}")),
             None => self.reference.clone(),
         };
-        let mut tries = 1;
+        let mut attempts = 1;
         loop {
             let ask = || async {
                 let pull = self
@@ -105,18 +113,14 @@ impl Repository {
                     .pull_manifest_raw(&reference, &self.auth, &ACCEPTED);
                 Ok(pull.await?)
             };
-            match self.ask(ask).await {
+            match self.with_fresh_token(ask).await {
                 Ok((bytes, _)) => {
-                    let found = super::verified::digest_of(&bytes);
-                    let hex = found["sha256:".len()..].parse();
-                    return match hex {
-                        Ok(digest) => Ok((bytes.to_vec(), digest)),
-                        Err(_) => Err(ImageError::DigestKind(found)),
-                    };
+                    let digest = super::sha256(&digest_of(&bytes))?;
+                    return Ok((bytes.to_vec(), digest));
                 }
-                Err(Failure::NotFound) => {
+                Err(RegistryFailure::NotFound) => {
                     return Err(ImageError::NotInRegistry {
-                        image: name(&self.reference),
+                        image: display_name(&self.reference),
                         registry: self.registry().to_owned(),
                         tags: match digest {
                             None => self.tags().await,
@@ -124,13 +128,17 @@ impl Repository {
                         },
                     });
                 }
-                Err(failure) => self.wait(failure, &mut tries).await?,
+                Err(failure) => self.pause_before_retry(failure, &mut attempts).await?,
             }
         }
     }
 
-    /// A blob from an offset on, in bytes. Tried once.
-    pub async fn blob(&self, digest: &Sha256Digest, offset: u64) -> Result<Content, Failure> {
+    /// Downloads a blob from an offset in bytes. Does not retry.
+    pub async fn blob(
+        &self,
+        digest: &Sha256Digest,
+        offset: u64,
+    ) -> Result<BlobStream, RegistryFailure> {
         let digest = format!("sha256:{digest}");
         let digest = digest.as_str();
         let ask = || async {
@@ -139,88 +147,98 @@ impl Repository {
                 .pull_blob_stream_partial(&self.reference, digest, offset, None);
             Ok(pull.await?)
         };
-        Ok(match self.ask(ask).await? {
-            BlobResponse::Full(stream) => Content {
+        Ok(match self.with_fresh_token(ask).await? {
+            BlobResponse::Full(stream) => BlobStream {
                 stream,
-                goes_on: offset == 0,
+                starts_at_offset: offset == 0,
             },
-            BlobResponse::Partial(stream) => Content {
+            BlobResponse::Partial(stream) => BlobStream {
                 stream,
-                goes_on: true,
+                starts_at_offset: true,
             },
         })
     }
 
-    /// Waits before the next try, and counts it; the error if there shall be none.
-    pub async fn wait(&self, failure: Failure, tries: &mut u32) -> Result<(), ImageError> {
-        let pause = self.patience.pause(*tries);
-        match pause.filter(|_| failure.may_pass()) {
+    /// Waits before the next attempt, and counts it. Returns an error if the failure is not
+    /// transient or all attempts are used up.
+    pub async fn pause_before_retry(
+        &self,
+        failure: RegistryFailure,
+        attempts: &mut u32,
+    ) -> Result<(), ImageError> {
+        let pause = self.retry.pause(*attempts);
+        match pause.filter(|_| failure.is_transient()) {
             Some(pause) => {
                 let registry = self.registry();
-                tracing::info!("{registry} is tried again in {} ms", pause.as_millis());
+                tracing::info!(
+                    "retrying a request to {registry} in {} ms",
+                    pause.as_millis()
+                );
                 tokio::time::sleep(pause).await;
-                *tries += 1;
+                *attempts += 1;
                 Ok(())
             }
-            None => Err(self.explain(failure, Tries(*tries))),
+            None => Err(self.explain(failure, Attempts(*attempts))),
         }
     }
 
-    fn explain(&self, failure: Failure, tries: Tries) -> ImageError {
-        let (image, registry) = (name(&self.reference), self.registry().to_owned());
+    fn explain(&self, failure: RegistryFailure, attempts: Attempts) -> ImageError {
+        let (image, registry) = (display_name(&self.reference), self.registry().to_owned());
         let failing = |cause: String| ImageError::Failing {
             image: image.clone(),
             registry: registry.clone(),
             cause,
-            tries,
+            attempts,
         };
         match failure {
-            Failure::Unauthorized => ImageError::Unauthorized {
+            RegistryFailure::Unauthorized => ImageError::Unauthorized {
                 image,
                 registry,
                 credentials: self.credentials.clone(),
             },
-            Failure::RateLimited(cause) => ImageError::RateLimited {
+            RegistryFailure::RateLimited(cause) => ImageError::RateLimited {
                 image,
                 registry,
                 cause,
-                tries,
+                attempts,
             },
-            Failure::Unreachable(cause) => ImageError::Unreachable {
+            RegistryFailure::Unreachable(cause) => ImageError::Unreachable {
                 image,
                 registry,
                 cause,
-                tries,
+                attempts,
             },
-            Failure::Certificate(cause) => ImageError::Certificate {
+            RegistryFailure::Certificate(cause) => ImageError::Certificate {
                 image,
                 registry,
                 cause,
             },
-            Failure::WrongContent { expected, found } => ImageError::WrongContent {
+            RegistryFailure::WrongContent { expected, found } => ImageError::WrongContent {
                 image,
                 registry,
                 expected,
                 found,
-                tries,
+                attempts,
             },
-            Failure::NotFound => failing("it knows the image, but lacks a part of it".to_owned()),
-            Failure::NotTls(cause) => failing(format!(
-                "it does not speak TLS ({cause}), without which only registries of this machine \
-                 are talked to"
+            RegistryFailure::NotFound => {
+                failing("it has the image's manifest, but not one of its blobs".to_owned())
+            }
+            RegistryFailure::NotTls(cause) => failing(format!(
+                "it does not speak TLS ({cause}); only registries of this machine may do without TLS"
             )),
-            Failure::BadRange => failing("it cannot go on where a download ended".to_owned()),
-            Failure::Broken(cause) | Failure::Other(cause) => failing(cause),
+            RegistryFailure::BadRange => failing("it cannot resume a download".to_owned()),
+            RegistryFailure::Transient(cause) | RegistryFailure::Other(cause) => failing(cause),
         }
     }
 
-    /// Once more with a new token, should the one there was have run out.
-    async fn ask<T, F>(&self, request: impl Fn() -> F) -> Result<T, Failure>
+    /// Sends a request. If the registry answers that it is unauthorized, logs in again and
+    /// repeats the request once, as the token may have expired.
+    async fn with_fresh_token<T, F>(&self, request: impl Fn() -> F) -> Result<T, RegistryFailure>
     where
-        F: Future<Output = Result<T, Failure>>,
+        F: Future<Output = Result<T, RegistryFailure>>,
     {
         match request().await {
-            Err(Failure::Unauthorized) => {
+            Err(RegistryFailure::Unauthorized) => {
                 self.log_in().await?;
                 request().await
             }
@@ -228,7 +246,7 @@ impl Repository {
         }
     }
 
-    async fn log_in(&self) -> Result<(), Failure> {
+    async fn log_in(&self) -> Result<(), RegistryFailure> {
         let pull = RegistryOperation::Pull;
         self.client.auth(&self.reference, &self.auth, pull).await?;
         Ok(())
@@ -242,8 +260,8 @@ impl Repository {
     }
 }
 
-/// What messages call an image of a registry.
-pub fn name(reference: &Reference) -> String {
+/// The name in messages of an image of a registry.
+pub fn display_name(reference: &Reference) -> String {
     format!("docker://{reference}")
 }
 
@@ -256,13 +274,13 @@ async fn find_credentials(
     search.await.unwrap_or_else(|error| Err(error.to_string()))
 }
 
-/// `None`: this machine has no certificates at all.
+/// `None`: the system has no root certificates.
 fn client(
     registry: &str,
     protocol: ClientProtocol,
     settings: &ImageSettings,
 ) -> Result<Option<Client>, String> {
-    // One that is there already does as well.
+    // An error means that a provider is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     if !certificates::has_roots() {
         return Ok(None);
@@ -273,8 +291,8 @@ fn client(
         protocol,
         accept_invalid_certificates: settings.accept_invalid_certificates,
         extra_root_certificates: certificates::of_registry(registry, &settings.certificates)?,
-        read_timeout: Some(settings.patience.read),
-        connect_timeout: Some(settings.patience.connect),
+        read_timeout: Some(settings.retry.read_timeout),
+        connect_timeout: Some(settings.retry.connect_timeout),
         user_agent: concat!("cargo-maelstrom/", env!("CARGO_PKG_VERSION")),
         http_proxy: http,
         https_proxy: https,
@@ -284,8 +302,7 @@ fn client(
     match Client::try_from(config) {
         Ok(client) => Ok(Some(client)),
         Err(error) => Err(format!(
-            "{error}; look at the variables HTTPS_PROXY and HTTP_PROXY, and at the certificates \
-             in certs.d"
+            "{error}; check the variables HTTPS_PROXY and HTTP_PROXY, and the certificates in certs.d"
         )),
     }
 }

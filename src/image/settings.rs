@@ -1,52 +1,56 @@
-//! How images are had.
+//! The settings for finding and downloading images.
 
-use std::ffi::OsString;
+use crate::config::command_line::{given, switch, value};
+use crate::config::{ConfigError, DirectoryPath, ProcessEnvironment, Values};
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How images are had.
+/// The settings for finding and downloading images.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImageSettings {
-    /// The directory that keeps what was downloaded; shared by all programs of a user.
+    /// The directory of downloaded blobs, shared by all processes of a user.
     pub depot: PathBuf,
-    /// Whether registries are talked to whose certificates nobody vouches for.
+    /// Whether registries are accepted whose certificates are not trusted.
     pub accept_invalid_certificates: bool,
-    /// Files with credentials, in the format of Docker's `config.json`; the first one that
-    /// has some for a registry counts.
+    /// Files with credentials, in the format of Docker's `config.json`. The first file that has
+    /// credentials for a registry counts.
     pub credentials: Vec<PathBuf>,
-    /// Directories that have one with certificates (`*.crt`) for each `HOST[:PORT]`.
+    /// Directories of certificates: each has a directory `HOST[:PORT]` with `*.crt` for a
+    /// registry.
     pub certificates: Vec<PathBuf>,
     pub proxies: Proxies,
-    pub patience: Patience,
+    pub retry: RetryPolicy,
 }
 
-/// The proxies that registries are reached through. Those of this machine never are.
+/// The proxies for registries. Registries of this machine are reached without one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     pub http: Option<String>,
     pub https: Option<String>,
-    /// Hosts, domains and networks that need none, separated by commas.
+    /// Hosts, domains and networks that need no proxy, separated by commas.
     pub none: Option<String>,
 }
 
-/// How long registries are waited for, and how often they are asked.
+/// Timeouts of requests to registries, and how requests are retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// How often something is tried that may well work the next time. What goes on where
-    /// it ended does not count as tried.
-    pub tries: u32,
-    /// Before the second try; twice that before the third, and so on.
+pub struct RetryPolicy {
+    /// How often a request is attempted that fails transiently. An attempt that made progress
+    /// resets the count.
+    pub max_attempts: u32,
+    /// The pause before the second attempt. It doubles before each further one.
     pub first_pause: Duration,
     pub longest_pause: Duration,
-    /// For a connection.
-    pub connect: Duration,
-    /// For more to come.
-    pub read: Duration,
+    /// The time limit for connecting.
+    pub connect_timeout: Duration,
+    /// The time limit for the next bytes of a response.
+    pub read_timeout: Duration,
 }
 
 impl ImageSettings {
-    /// What is usual on this machine, in the environment with these variables.
+    /// The settings for an environment with these variables. The files are those of Docker,
+    /// Podman and Skopeo: see containers-auth.json(5) and containers-certs.d(5).
     pub fn new(depot: impl Into<PathBuf>, variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let path = |name: &str| {
             let value = variable(name).filter(|value| !value.is_empty());
@@ -72,13 +76,14 @@ impl ImageSettings {
             credentials: credentials.into_iter().flatten().collect(),
             certificates: certificates.into_iter().flatten().collect(),
             proxies: Proxies::new(variable),
-            patience: Patience::default(),
+            retry: RetryPolicy::default(),
         }
     }
 }
 
 impl Proxies {
-    /// Those that variables such as `https_proxy` name; ones in lower case come first.
+    /// The proxies in variables such as `https_proxy`. A variable in lower case comes before the
+    /// same in upper case.
     fn new(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let text = |name: &str| {
             let value = variable(name).or_else(|| variable(&name.to_uppercase()))?;
@@ -93,29 +98,76 @@ impl Proxies {
     }
 }
 
-impl Patience {
-    /// What to wait after so many tries, of which none worked; `None`: give up. Somewhat
-    /// at random, so that programs that failed together do not try together again.
-    pub fn pause(&self, tries: u32) -> Option<Duration> {
-        if tries >= self.tries {
+impl RetryPolicy {
+    /// The pause after this many failed attempts. `None`: no attempts are left. The pause is
+    /// randomized by up to a quarter, so that processes that failed together do not retry
+    /// together.
+    pub fn pause(&self, attempts: u32) -> Option<Duration> {
+        if attempts >= self.max_attempts {
             return None;
         }
-        let doubled = 1 << tries.saturating_sub(1).min(16);
+        let doubled = 1 << attempts.saturating_sub(1).min(16);
         let pause = (self.first_pause * doubled).min(self.longest_pause);
-        let random = f64::from(RandomState::new().hash_one(tries) as u32) / f64::from(u32::MAX);
+        let random = f64::from(RandomState::new().hash_one(attempts) as u32) / f64::from(u32::MAX);
         Some(pause.mul_f64(0.75 + random / 2.0))
     }
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
-            tries: 5,
+            max_attempts: 5,
             first_pause: Duration::from_millis(200),
             longest_pause: Duration::from_secs(3),
-            connect: Duration::from_secs(30),
-            read: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(30),
+            read_timeout: Duration::from_secs(60),
         }
+    }
+}
+
+/// The command-line options for [`ImageSettings`], which several programs share.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct ImageArguments {
+    /// Keep downloaded container images in DIR (default: maelstrom/containers in the user's
+    /// cache directory)
+    #[arg(long, value_name = "DIR", value_parser = value::<DirectoryPath>, hide_short_help = true)]
+    pub container_image_depot_root: Option<DirectoryPath>,
+
+    /// Download container images also from registries whose TLS certificates are not trusted
+    #[arg(long, hide_short_help = true)]
+    pub accept_invalid_remote_container_tls_certs: bool,
+}
+
+impl ImageArguments {
+    /// Resolves these values from the command line, the environment, the configuration file and
+    /// the defaults.
+    pub fn decide(
+        self,
+        values: &mut Values<'_>,
+        environment: &ProcessEnvironment,
+    ) -> Result<ImageSettings, ConfigError> {
+        let depot = values.take(
+            "container-image-depot-root",
+            given(
+                "--container-image-depot-root",
+                self.container_image_depot_root,
+            ),
+            DirectoryPath(environment.user_cache().join("containers")),
+        )?;
+        let accept = values.take(
+            "accept-invalid-remote-container-tls-certs",
+            switch(
+                "--accept-invalid-remote-container-tls-certs",
+                self.accept_invalid_remote_container_tls_certs,
+                true,
+            ),
+            false,
+        )?;
+        let variable = |name: &str| environment.variable(name).map(OsStr::to_owned);
+        Ok(ImageSettings {
+            accept_invalid_certificates: accept.value,
+            ..ImageSettings::new(depot.value.into_path(), variable)
+        })
     }
 }
 
@@ -132,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_and_certificates_are_where_container_tools_have_them() {
+    fn credentials_and_certificates_are_looked_for_where_container_tools_look() {
         let usual = settings(&[("HOME", "/home/me"), ("XDG_RUNTIME_DIR", "/run/me")]);
         assert_eq!(
             usual.credentials,
@@ -167,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn proxies_are_what_the_usual_variables_say() {
+    fn proxies_come_from_the_usual_variables() {
         let proxies = settings(&[
             ("HTTPS_PROXY", "http://upper"),
             ("https_proxy", "http://lower"),
@@ -181,17 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_up_to_the_longest_and_then_end() {
-        let patience = Patience {
-            tries: 5,
+    fn pauses_double_up_to_the_longest_until_the_attempts_are_used_up() {
+        let retry = RetryPolicy {
+            max_attempts: 5,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(3),
-            ..Patience::default()
+            ..RetryPolicy::default()
         };
-        for (tries, usual) in [(1, 1000), (2, 2000), (3, 3000), (4, 3000)] {
-            let pause = patience.pause(tries).unwrap().as_millis();
+        for (attempts, usual) in [(1, 1000), (2, 2000), (3, 3000), (4, 3000)] {
+            let pause = retry.pause(attempts).unwrap().as_millis();
             assert!((usual * 3 / 4..=usual * 5 / 4).contains(&pause), "{pause}");
         }
-        assert_eq!(patience.pause(5), None);
+        assert_eq!(retry.pause(5), None);
     }
 }

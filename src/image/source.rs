@@ -1,81 +1,83 @@
-//! Where the parts of an image are.
+//! Where the parts of an image are stored.
 
-use super::layout::{LARGEST, Layout};
-use super::remote::Remote;
-use super::verified::digest_of;
-use super::{Blob, ImageError};
+use super::digest::digest_of;
+use super::layout::{Layout, MAX_METADATA_SIZE};
+use super::registry_image::RegistryImage;
+use super::{ImageError, LayerBlob};
 use oci_spec::image::{Descriptor, Sha256Digest};
 use std::sync::Arc;
 
-/// Where the parts of an image are, by their digests.
+/// Where the parts of an image are stored.
 #[derive(Clone, Debug)]
-pub enum Source {
-    /// On this machine.
+pub enum ImageSource {
+    /// Files of this machine.
     Layout(Arc<Layout>),
-    /// In a registry, unless the depot has them.
-    Remote(Arc<Remote>),
+    /// A registry. Parts in the depot are not downloaded.
+    Registry(Arc<RegistryImage>),
 }
 
-impl Source {
-    /// What messages call the image.
+impl ImageSource {
+    /// The image's name in messages.
     pub fn name(&self) -> String {
         match self {
             Self::Layout(layout) => layout.path().to_string(),
-            Self::Remote(remote) => remote.name(),
+            Self::Registry(registry) => registry.name(),
         }
     }
 
-    /// What messages call a part of it.
-    pub fn part(&self, digest: &Sha256Digest) -> String {
+    /// The name in messages of the part with this digest.
+    pub fn part_name(&self, digest: &Sha256Digest) -> String {
         match self {
-            Self::Layout(layout) => layout.path().join(blob(digest)).to_string(),
-            Self::Remote(remote) => format!("{} (sha256:{digest})", remote.name()),
+            Self::Layout(layout) => layout.path().join(blob_path(digest)).to_string(),
+            Self::Registry(registry) => format!("{} (sha256:{digest})", registry.name()),
         }
     }
 
-    /// A manifest or an index. Its digest is right.
+    /// Reads a manifest or an index, and verifies its digest.
     pub fn manifest(&self, digest: &Sha256Digest) -> Result<Vec<u8>, ImageError> {
         match self {
             Self::Layout(layout) => self.verified(layout, digest),
-            Self::Remote(remote) => remote.manifest(digest),
+            Self::Registry(registry) => registry.manifest(digest),
         }
     }
 
-    /// Another part that describes something. Its digest is right.
-    pub fn description(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
+    /// Reads the image's configuration, and verifies its digest.
+    pub fn config(&self, descriptor: &Descriptor) -> Result<Vec<u8>, ImageError> {
         let digest = sha256(descriptor)?;
         match self {
             Self::Layout(layout) => self.verified(layout, &digest),
-            Self::Remote(_) if descriptor.size() > LARGEST => Err(ImageError::Malformed {
-                part: self.part(&digest),
-                cause: "it is too large to be a description".to_owned(),
-            }),
-            Self::Remote(remote) => remote.description(&digest, descriptor.size()),
+            Self::Registry(_) if descriptor.size() > MAX_METADATA_SIZE => {
+                Err(ImageError::Malformed {
+                    part: self.part_name(&digest),
+                    cause: "it is larger than 16 MiB".to_owned(),
+                })
+            }
+            Self::Registry(registry) => registry.config(&digest, descriptor.size()),
         }
     }
 
-    /// A layer, of whose archive `diff_id` is the digest.
-    pub fn layer(&self, descriptor: &Descriptor, diff_id: String) -> Result<Blob, ImageError> {
+    /// A layer. `diff_id` is the digest of its uncompressed archive.
+    pub fn layer(&self, descriptor: &Descriptor, diff_id: String) -> Result<LayerBlob, ImageError> {
         let digest = sha256(descriptor)?;
         Ok(match self {
             Self::Layout(layout) => {
                 let known = Some(descriptor.digest().to_string());
-                Blob::of_layout(layout.clone(), blob(&digest), known, diff_id)
+                LayerBlob::in_layout(layout.clone(), blob_path(&digest), known, diff_id)
             }
-            Self::Remote(remote) => {
-                Blob::of_remote(remote.clone(), digest, descriptor.size(), diff_id)
+            Self::Registry(registry) => {
+                LayerBlob::in_registry(registry.clone(), digest, descriptor.size(), diff_id)
             }
         })
     }
 
     fn verified(&self, layout: &Layout, digest: &Sha256Digest) -> Result<Vec<u8>, ImageError> {
-        let bytes = layout.read(&blob(digest))?;
+        let bytes = layout.read(&blob_path(digest))?;
         let (expected, found) = (format!("sha256:{digest}"), digest_of(&bytes));
         if expected == found {
             return Ok(bytes);
         }
         Err(ImageError::Damaged {
-            part: self.part(digest),
+            part: self.part_name(digest),
             expected,
             found,
         })
@@ -83,12 +85,10 @@ impl Source {
 }
 
 pub fn sha256(descriptor: &Descriptor) -> Result<Sha256Digest, ImageError> {
-    let digest = descriptor.as_digest_sha256();
-    let digest = digest.and_then(|hex| hex.parse().ok());
-    digest.ok_or_else(|| ImageError::DigestKind(descriptor.digest().to_string()))
+    super::sha256(descriptor.digest().as_ref())
 }
 
-/// Where a layout has a blob.
-fn blob(digest: &Sha256Digest) -> String {
+/// The path of a blob in a layout.
+fn blob_path(digest: &Sha256Digest) -> String {
     format!("blobs/sha256/{digest}")
 }

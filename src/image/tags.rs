@@ -1,6 +1,6 @@
-//! What tags meant when they were looked up: `maelstrom-container-tags.lock`.
+//! The digests that tags resolved to first: `maelstrom-container-tags.lock`.
 
-use super::ImageError;
+use super::{ImageError, digest};
 use camino::{Utf8Path, Utf8PathBuf};
 use oci_spec::image::Sha256Digest;
 use rustix::fs::{FlockOperation, flock};
@@ -18,50 +18,50 @@ pub const FILE: &str = "maelstrom-container-tags.lock";
 const VERSION: u32 = 1;
 
 const HEADER: &str = "\
-# What the tags of container images meant when they were first used here, so that they mean
-# the same for everybody. Written by maelstrom; to be committed. To have a tag looked up
-# again, remove its line; to have all of them looked up again, remove this file.
+# The digests that tags of container images resolved to when they were first used here, so that
+# everybody uses the same images. Maelstrom writes this file; commit it. To resolve a tag again,
+# remove its line; to resolve all tags again, remove this file.
 ";
 
-/// What became of a tag that was to be remembered.
-pub enum Remembered {
-    /// It means this: somebody else may have been faster.
-    As(Sha256Digest),
-    /// It is not, as this warning says.
-    Not(String),
+/// The result of pinning a tag to a digest.
+pub enum PinnedTag {
+    /// The tag is pinned to this digest. Another process may have pinned it first.
+    Pinned(Sha256Digest),
+    /// The file could not be written. Holds the warning.
+    NotPinned(String),
 }
 
-/// The digest of what a tag names.
+/// The digest that a tag is pinned to, if it is.
 pub fn get(project_dir: &Utf8Path, name: &str) -> Result<Option<Sha256Digest>, ImageError> {
-    Ok(Tags::read(&project_dir.join(FILE))?.0.remove(name))
+    Ok(PinnedTags::read(&project_dir.join(FILE))?.0.remove(name))
 }
 
-/// Remembers a tag, unless that has been done.
+/// Pins a tag to a digest, unless it is pinned already.
 pub fn add(
     project_dir: &Utf8Path,
     name: &str,
     digest: &Sha256Digest,
-) -> Result<Remembered, ImageError> {
-    // Whoever writes to the file holds this lock. It is given up with the descriptor.
+) -> Result<PinnedTag, ImageError> {
+    // Every writer of the file holds this lock. Closing the descriptor releases it.
     let _lock = match locked(project_dir) {
         Ok(lock) => lock,
-        Err(cause) => return Ok(Remembered::Not(warning(project_dir, name, &cause))),
+        Err(cause) => return Ok(PinnedTag::NotPinned(warning(project_dir, name, &cause))),
     };
     let path = project_dir.join(FILE);
-    let mut tags = Tags::read(&path)?;
+    let mut tags = PinnedTags::read(&path)?;
     if let Some(known) = tags.0.get(name) {
-        return Ok(Remembered::As(known.clone()));
+        return Ok(PinnedTag::Pinned(known.clone()));
     }
     tags.0.insert(name.to_owned(), digest.clone());
     Ok(match replace(project_dir, &path, &tags.text()) {
-        Ok(()) => Remembered::As(digest.clone()),
-        Err(cause) => Remembered::Not(warning(project_dir, name, &cause)),
+        Ok(()) => PinnedTag::Pinned(digest.clone()),
+        Err(cause) => PinnedTag::NotPinned(warning(project_dir, name, &cause)),
     })
 }
 
 fn warning(project_dir: &Utf8Path, name: &str, cause: &io::Error) -> String {
     format!(
-        "cannot write {} ({cause}): `{name}` may mean something else in the next run",
+        "cannot write {} ({cause}): `{name}` may resolve to another image in the next run",
         project_dir.join(FILE)
     )
 }
@@ -75,7 +75,7 @@ fn locked(directory: &Utf8Path) -> io::Result<File> {
 fn replace(directory: &Utf8Path, path: &Utf8Path, text: &str) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".maelstrom-container-tags.")
-        // As far as the user's mask allows.
+        // The umask applies.
         .permissions(Permissions::from_mode(0o666))
         .tempfile_in(directory)?;
     file.write_all(text.as_bytes())?;
@@ -83,17 +83,17 @@ fn replace(directory: &Utf8Path, path: &Utf8Path, text: &str) -> io::Result<()> 
     Ok(())
 }
 
-struct Tags(BTreeMap<String, Sha256Digest>);
+struct PinnedTags(BTreeMap<String, Sha256Digest>);
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Document {
+struct TagDocument {
     version: toml::Spanned<u32>,
     #[serde(default)]
     tags: BTreeMap<String, toml::Spanned<String>>,
 }
 
-impl Tags {
+impl PinnedTags {
     fn read(path: &Utf8Path) -> Result<Self, ImageError> {
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
@@ -106,36 +106,35 @@ impl Tags {
     }
 
     fn parse(text: &str, path: &Utf8Path) -> Result<Self, ImageError> {
-        let mistake = |offset: usize, problem: String| mistake(text, path, offset, problem);
-        if let Some(offset) = conflict(text) {
-            let problem = "a merge left this here; decide which lines to keep, or remove them all \
-                           to have their tags looked up again";
-            return Err(mistake(offset, problem.to_owned()));
+        let invalid = |offset: usize, problem: String| tag_file_error(text, path, offset, problem);
+        if let Some(offset) = conflict_marker(text) {
+            let problem = "unresolved merge conflict; decide which lines to keep, or remove them all to resolve \
+                their tags again";
+            return Err(invalid(offset, problem.to_owned()));
         }
-        let document: Document = toml::from_str(text).map_err(|error| {
+        let document: TagDocument = toml::from_str(text).map_err(|error| {
             let offset = error.span().unwrap_or_default().start;
             let problem = format!(
-                "{}; mend it, or remove the file to have all tags looked up again",
+                "{}; correct it, or remove the file to resolve all tags again",
                 error.message().trim_end()
             );
-            mistake(offset, problem)
+            invalid(offset, problem)
         })?;
         if *document.version.get_ref() != VERSION {
             let problem = format!(
                 "this version of maelstrom reads version {VERSION} of this file; use a newer \
-                 one, or remove the file to have all tags looked up again"
+                    maelstrom, or remove the file to resolve all tags again"
             );
-            return Err(mistake(document.version.span().start, problem));
+            return Err(invalid(document.version.span().start, problem));
         }
         let tags = document.tags.into_iter().map(|(name, value)| {
-            let digest = value.get_ref().strip_prefix("sha256:");
-            match digest.and_then(|hex| hex.parse().ok()) {
+            match digest::parse(value.get_ref()) {
                 Some(digest) => Ok((name, digest)),
-                None => Err(mistake(
+                None => Err(invalid(
                     value.span().start,
                     format!(
-                        "`{}` is no digest: that is `sha256:` and 64 hexadecimal digits; remove \
-                         the line to have the tag looked up again",
+                        "`{}` is not a digest, which is `sha256:` and 64 hexadecimal digits; remove \
+                            the line to resolve the tag again",
                         value.get_ref()
                     ),
                 )),
@@ -155,8 +154,8 @@ impl Tags {
     }
 }
 
-/// Where a line begins that version control writes into what it cannot merge.
-fn conflict(text: &str) -> Option<usize> {
+/// The offset of the first line that starts with a conflict marker of a version control system.
+fn conflict_marker(text: &str) -> Option<usize> {
     const MARKS: [&str; 4] = ["<<<<<<<", "|||||||", "=======", ">>>>>>>"];
     let mut offset = 0;
     for line in text.split_inclusive('\n') {
@@ -168,7 +167,7 @@ fn conflict(text: &str) -> Option<usize> {
     None
 }
 
-fn mistake(text: &str, path: &Utf8Path, offset: usize, problem: String) -> ImageError {
+fn tag_file_error(text: &str, path: &Utf8Path, offset: usize, problem: String) -> ImageError {
     let before = text.get(..offset).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     ImageError::TagFile {
@@ -194,15 +193,15 @@ mod tests {
     }
 
     #[track_caller]
-    fn remembered(result: Result<Remembered, ImageError>) -> Sha256Digest {
+    fn remembered(result: Result<PinnedTag, ImageError>) -> Sha256Digest {
         match result.unwrap() {
-            Remembered::As(digest) => digest,
-            Remembered::Not(warning) => panic!("{warning}"),
+            PinnedTag::Pinned(digest) => digest,
+            PinnedTag::NotPinned(warning) => panic!("{warning}"),
         }
     }
 
     #[test]
-    fn tags_are_remembered_in_one_sorted_line_each() {
+    fn tags_are_written_sorted_one_a_line() {
         let (_directory, project) = project();
         let b = "docker.io/library/b:1";
         assert!(get(&project, b).unwrap().is_none());
@@ -218,7 +217,7 @@ mod tests {
         );
         assert_eq!(text, expected);
         assert_eq!(get(&project, b).unwrap(), Some(digest('b')));
-        // What is known stays, and the file is not touched.
+        // A tag that is pinned stays pinned, and the file is not written.
         let before = fs::metadata(project.join(FILE))
             .unwrap()
             .modified()
@@ -233,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_added_at_the_same_time_are_all_remembered() {
+    fn tags_added_at_the_same_time_are_all_written() {
         let (_directory, project) = project();
         std::thread::scope(|scope| {
             for number in 0..20 {
@@ -241,18 +240,18 @@ mod tests {
                 scope.spawn(move || add(project, &format!("x/y:{number}"), &digest('1')).unwrap());
             }
         });
-        assert_eq!(Tags::read(&project.join(FILE)).unwrap().0.len(), 20);
+        assert_eq!(PinnedTags::read(&project.join(FILE)).unwrap().0.len(), 20);
     }
 
     #[test]
-    fn a_malformed_file_is_told_with_place_and_remedy() {
+    fn an_error_in_the_file_names_line_column_and_remedy() {
         let path = Utf8Path::new("dir/tags.lock");
         let good = digest('a');
         for (text, place, problem) in [
             (
                 "version = 1\n[tags\n",
                 "2:",
-                "remove the file to have all tags",
+                "remove the file to resolve all tags",
             ),
             ("[tags]\n", "1:1", "missing field `version`"),
             ("version = 2\n", "1:11", "use a newer"),
@@ -260,15 +259,15 @@ mod tests {
             (
                 "version = 1\n[tags]\n'a:1' = 'sha256:1'\n",
                 "3:9",
-                "is no digest",
+                "is not a digest",
             ),
             (
                 "version = 1\n[tags]\n<<<<<<< HEAD\n",
                 "3:1",
-                "a merge left this here",
+                "unresolved merge conflict",
             ),
         ] {
-            let error = Tags::parse(text, path).err().expect(text).to_string();
+            let error = PinnedTags::parse(text, path).err().expect(text).to_string();
             assert!(
                 error.starts_with(&format!("dir/tags.lock:{place}")),
                 "{error}"
@@ -276,6 +275,6 @@ mod tests {
             assert!(error.contains(problem), "{error}");
         }
         let text = format!("version = 1\n[tags]\n'a:1' = 'sha256:{good}'\n");
-        assert_eq!(Tags::parse(&text, path).unwrap().0["a:1"], good);
+        assert_eq!(PinnedTags::parse(&text, path).unwrap().0["a:1"], good);
     }
 }

@@ -1,22 +1,22 @@
-//! A layer in the making: content goes into the store, entries into a manifest.
+//! A layer that is being built: its content goes into the store, its entries into a manifest.
 
-use super::Problem;
+use super::LayerProblem;
 use crate::store::{Entry, Import, Manifest, Mode, PathInContainer, Store, StoreError, parallel};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Whether the store is taken at its word.
+/// Whether the records of the store are trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Trust {
-    /// Content with a known digest is taken to be in the store.
+    /// Content with a recorded digest is assumed to be in the store.
     Remembered,
-    /// Content is looked for, and added where it is missing or damaged.
+    /// Content is checked, and added where it is missing or damaged.
     Nothing,
 }
 
-/// A file of the host, and where in the layer it goes.
+/// A file of the host, and its path in the layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostFile {
     pub host: PathBuf,
@@ -25,15 +25,15 @@ pub(super) struct HostFile {
 
 /// How files of the host are read.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
-    /// Whether a symlink stands for what it leads to.
+pub(super) struct ReadOptions {
+    /// Whether symlinks are followed.
     pub follow: bool,
     pub how: Import,
 }
 
-/// What is at a path of the host.
+/// The file at a path of the host.
 #[derive(Debug)]
-pub(super) enum Found {
+pub(super) enum HostEntry {
     Entry(Entry),
     /// A socket, pipe or device.
     Special,
@@ -43,8 +43,8 @@ pub(super) struct Assembly<'a> {
     pub store: &'a Store,
     pub trust: Trust,
     pub manifest: Manifest,
-    /// Whether the manifest has the layers below in it.
-    pub whole: bool,
+    /// Whether the manifest includes the layers below.
+    pub includes_below: bool,
     pub warnings: Vec<String>,
 }
 
@@ -54,26 +54,30 @@ impl<'a> Assembly<'a> {
             store,
             trust,
             manifest: Manifest::new(),
-            whole: false,
+            includes_below: false,
             warnings: Vec::new(),
         }
     }
 
-    /// Adds files, symlinks and directories (without what is in them) of the host,
-    /// all of which must exist.
-    pub fn add_host_files(&mut self, files: &[HostFile], reading: Reading) -> Result<(), Problem> {
+    /// Adds files, symlinks and directories of the host, all of which must exist. The content of
+    /// directories is not added.
+    pub fn add_host_files(
+        &mut self,
+        files: &[HostFile],
+        reading: ReadOptions,
+    ) -> Result<(), LayerProblem> {
         let found = parallel::map(files, 4, |file| self.read(&file.host, reading));
         for (file, found) in files.iter().zip(found) {
             match found? {
-                Found::Entry(entry) => self.manifest.insert(file.to.clone(), entry)?,
-                Found::Special => return Err(Problem::Special(file.host.clone())),
+                HostEntry::Entry(entry) => self.manifest.insert(file.to.clone(), entry)?,
+                HostEntry::Special => return Err(LayerProblem::Special(file.host.clone())),
             }
         }
         Ok(())
     }
 
-    /// What is at a path of the host; its content is in the store then.
-    pub fn read(&self, host: &Path, reading: Reading) -> Result<Found, StoreError> {
+    /// Reads the entry at a path of the host, and adds its content to the store.
+    pub fn read(&self, host: &Path, reading: ReadOptions) -> Result<HostEntry, StoreError> {
         let unreadable = |cause| StoreError::Read {
             path: host.to_owned(),
             cause,
@@ -95,9 +99,9 @@ impl<'a> Assembly<'a> {
             let target = target.into_os_string().into_vec();
             Entry::Symlink { target }
         } else {
-            return Ok(Found::Special);
+            return Ok(HostEntry::Special);
         };
-        Ok(Found::Entry(entry))
+        Ok(HostEntry::Entry(entry))
     }
 
     fn read_file(
@@ -117,8 +121,8 @@ impl<'a> Assembly<'a> {
         Ok(Entry::File { digest, mode })
     }
 
-    /// Adds a file with this content. What starts as a script does is executable.
-    pub fn add_text(&mut self, to: PathInContainer, content: &str) -> Result<(), Problem> {
+    /// Adds a file with this content. Content that starts with `#!` makes it executable.
+    pub fn add_text(&mut self, to: PathInContainer, content: &str) -> Result<(), LayerProblem> {
         let executable = content.starts_with("#!");
         let digest = self.store.add_bytes(content.as_bytes(), executable)?;
         let mode = Mode::executable(executable);
@@ -126,13 +130,13 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    pub fn add_directory(&mut self, to: PathInContainer) -> Result<(), Problem> {
+    pub fn add_directory(&mut self, to: PathInContainer) -> Result<(), LayerProblem> {
         let mode = Mode::DIRECTORY;
         self.manifest.insert(to, Entry::Directory { mode })?;
         Ok(())
     }
 
-    pub fn add_symlink(&mut self, to: PathInContainer, target: &Path) -> Result<(), Problem> {
+    pub fn add_symlink(&mut self, to: PathInContainer, target: &Path) -> Result<(), LayerProblem> {
         let target = target.to_owned().into_os_string().into_vec();
         self.manifest.insert(to, Entry::Symlink { target })?;
         Ok(())

@@ -1,25 +1,25 @@
-//! Brace expansion, as shells do it: `/dev/{null,tty{0,1}}` is three paths.
+//! Brace expansion as in bash(1): `/dev/{null,tty{0,1}}` expands to three paths.
 
-/// More than anybody means; a few nested braces can make astronomic numbers.
+/// The limit of expanded paths. A few nested braces can produce an exponential number.
 const MOST: usize = 100_000;
 
 /// Why a text cannot be expanded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BraceError {
-    #[error("`{0}` has a `{{` that is not closed (a plain one is written `\\{{`)")]
+    #[error("`{0}` has a `{{` without a `}}`; write a literal one as `\\{{`")]
     Unclosed(String),
-    #[error("`{0}` has a `}}` that closes nothing (a plain one is written `\\}}`)")]
+    #[error("`{0}` has a `}}` without a `{{`; write a literal one as `\\}}`")]
     Unopened(String),
-    #[error("`{0}` stands for more than {MOST} paths")]
+    #[error("`{0}` expands to more than {MOST} paths")]
     TooMany(String),
 }
 
-/// Every text that `text` stands for, in order. Braces without a comma stand for
-/// themselves; a backslash takes the meaning from the character after it.
+/// Expands the braces of a text, in order. Braces without a comma are literal. A backslash makes
+/// the next character literal.
 pub(super) fn expand(text: &str) -> Result<Vec<String>, BraceError> {
     let mut expansion = Expansion { text, position: 0 };
     let (mut alternatives, _) = expansion.alternatives(false)?;
-    // There is just one outside of braces, as commas there are plain.
+    // Outside of braces there is one alternative, as commas there are literal.
     Ok(alternatives.pop().unwrap_or_default())
 }
 
@@ -29,8 +29,7 @@ struct Expansion<'a> {
 }
 
 impl Expansion<'_> {
-    /// What stands between two commas or braces, expanded, for all such parts up to
-    /// the closing brace; and whether there was a comma.
+    /// The expanded alternatives up to the closing brace, and whether there was a comma.
     fn alternatives(&mut self, in_braces: bool) -> Result<(Vec<Vec<String>>, bool), BraceError> {
         let mut alternatives = Vec::new();
         let mut current = vec![String::new()];
@@ -105,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn text_without_braces_stands_for_itself() {
+    fn text_without_braces_is_not_changed() {
         assert_eq!(expanded("/a,b/"), "/a,b/");
         assert_eq!(expanded(""), "");
     }
 
     #[test]
-    fn braces_stand_for_each_alternative_in_order() {
+    fn braces_expand_to_each_alternative_in_order() {
         assert_eq!(expanded("/dev/{null,zero}"), "/dev/null /dev/zero");
         assert_eq!(expanded("{a,b}{c,d}/"), "ac/ ad/ bc/ bd/");
         assert_eq!(expanded("/x{,.bak}"), "/x /x.bak");
@@ -123,13 +122,13 @@ mod tests {
     }
 
     #[test]
-    fn braces_without_a_comma_are_plain() {
+    fn braces_without_a_comma_are_literal() {
         assert_eq!(expanded("/{a}/{}"), "/{a}/{}");
         assert_eq!(expanded("{{a,b}}"), "{a} {b}");
     }
 
     #[test]
-    fn a_backslash_makes_braces_and_commas_plain() {
+    fn a_backslash_makes_braces_and_commas_literal() {
         assert_eq!(expanded(r"\{a,b\}"), "{a,b}");
         assert_eq!(expanded(r"{a\,b,c}"), "a,b c");
         assert_eq!(expanded(r"\\"), r"\");
@@ -154,13 +153,13 @@ mod tests {
         }
 
         #[test]
-        fn escaped_text_stands_for_itself(text in r"[a{},\\ä]{0,20}") {
+        fn escaped_text_is_not_changed(text in r"[a{},\\ä]{0,20}") {
             let escaped: String = text.chars().flat_map(|c| ['\\', c]).collect();
             prop_assert_eq!(expand(&escaped), Ok(vec![text]));
         }
 
         #[test]
-        fn a_list_of_words_comes_out_as_it_was(words in proptest::collection::vec("[a-z]{0,3}", 2..6)) {
+        fn a_list_of_words_expands_to_the_words(words in proptest::collection::vec("[a-z]{0,3}", 2..6)) {
             let text = format!("{{{}}}", words.join(","));
             prop_assert_eq!(expand(&text), Ok(words));
         }

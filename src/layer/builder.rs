@@ -1,11 +1,11 @@
-//! Building layers, each once.
+//! Builds layers, each recipe once.
 
-use super::assembly::{Assembly, HostFile, Reading, Trust};
-use super::base::{Base, Found};
-use super::command::Commands;
+use super::assembly::{Assembly, HostFile, ReadOptions, Trust};
+use super::command::RunningCommands;
+use super::image_base::{ImageBase, ImageCache};
 use super::recipe::Recipe;
-use super::{LayerContext, LayerError, Manifest, PathInContainer, Problem};
-use super::{braces, command, glob, image, paths, source, stack, tar};
+use super::{LayerContext, LayerError, LayerProblem, Manifest, PathInContainer};
+use super::{braces, command, flatten, glob, image, paths, source, tar};
 use crate::image::{Download, Images};
 use crate::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
 use crate::spec::{LayerSpec, PrefixOptions};
@@ -18,117 +18,121 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// How often a layer is tried whose content the store turns out to have lost.
+/// How often a layer is built whose content turns out to be missing from the store.
 const ATTEMPTS: u32 = 3;
 
-/// What is cached for a tar file; to be renamed when that changes.
+/// The name of the cache of unpacked tar files. Renamed when the cached value changes.
 const UNPACKED_TAR: &str = "tar-1";
 
 /// A layer that is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Built {
-    /// Of the manifest: names the tree in the store.
+pub struct BuiltLayer {
+    /// The digest of the manifest. It names the tree in the store.
     pub digest: Digest,
-    /// Whether it has the layers below in it, and so takes their place.
-    whole: bool,
-    /// For the user to see once.
+    /// Whether the layer includes the layers below, and replaces them.
+    includes_below: bool,
+    /// Warnings to show once.
     pub warnings: Vec<String>,
 }
 
-/// Layers on one another that are in the store.
+/// A stack of layers that are in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Pile {
-    /// The one that has all of an image in it.
+pub struct LayerStack {
+    /// The layer with all files of the image.
     pub image: Option<Digest>,
-    /// Bottom first.
+    /// The lowest layer first.
     pub layers: Vec<Digest>,
-    /// Those of them that are sources.
+    /// The layers that are sources.
     pub sources: Vec<Digest>,
-    /// For the user to see once.
+    /// Warnings to show once.
     pub warnings: Vec<String>,
 }
 
-/// Builds layers, and remembers those that it has built: for one run, in which the
-/// files of the host are taken to stay as they are. To be shared by threads; those
-/// that ask for the same layer at the same time wait for one to build it.
+/// Builds layers, and keeps the results for one run, in which files of the host are assumed not
+/// to change. Threads may share it. A thread that asks for a layer that another thread is
+/// building waits for the result.
 pub struct LayerBuilder {
     store: Store,
     pub(super) images: Images,
-    pub(super) found: Found,
+    pub(super) image_cache: ImageCache,
     libraries: Libraries,
-    layers: Mutex<HashMap<Recipe, Slot>>,
-    commands: Commands,
+    layers: Mutex<HashMap<Recipe, LayerCell>>,
+    commands: RunningCommands,
 }
 
-/// What has come of a recipe, once somebody has tried.
-type Slot = Arc<OnceLock<Result<Built, LayerError>>>;
+/// The result of building a recipe, once it was built.
+type LayerCell = Arc<OnceLock<Result<BuiltLayer, LayerError>>>;
 
 impl LayerBuilder {
     pub fn new(store: Store, images: Images) -> Self {
         Self {
             store,
             images,
-            found: Found::default(),
+            image_cache: ImageCache::default(),
             libraries: Libraries::new(),
             layers: Mutex::default(),
-            commands: Commands::new(),
+            commands: RunningCommands::new(),
         }
     }
 
-    /// The `command` layer that has been in the making for longest, as messages call it.
+    /// The name in messages of the `command` layer that was started first, if any is running.
     pub fn running_command(&self) -> Option<String> {
         self.commands.longest()
     }
 
-    /// The download of an image that has gone on for longest.
+    /// The download of an image that started first, if any is running.
     pub fn download(&self) -> Option<Download> {
         self.images.download()
     }
 
-    /// Ends downloads, and kills the commands that run for `command` layers; the layers are
-    /// then errors. Waits until nothing is left of the commands.
-    pub fn end(&self) {
-        self.images.end();
-        self.commands.end();
+    /// Cancels downloads, and kills the commands of `command` layers. Their layers become
+    /// errors. Waits up to 15 s until the commands have ended.
+    pub fn cancel(&self) {
+        self.images.cancel();
+        self.commands.cancel();
     }
 
     pub fn store(&self) -> &Store {
         &self.store
     }
 
-    /// Builds what layer specs say, one on the other, with the base below them all.
+    /// Builds layers on top of one another and of the base.
     pub fn build_all<'a>(
         &self,
-        base: &Base,
+        base: &ImageBase,
         layers: impl IntoIterator<Item = &'a LayerSpec>,
         context: &LayerContext,
-    ) -> Result<Pile, LayerError> {
-        let mut pile = Pile {
+    ) -> Result<LayerStack, LayerError> {
+        let mut stack = LayerStack {
             image: base.layer,
             layers: base.layer.into_iter().collect(),
             warnings: base.warnings.clone(),
-            ..Pile::default()
+            ..LayerStack::default()
         };
         for layer in layers {
-            let mut built = self.build_on(&pile.layers, layer, context)?;
-            if built.whole {
-                pile.layers.clear();
-                pile.sources.clear();
-                pile.image = pile.image.map(|_| built.digest);
+            let mut built = self.build_on(&stack.layers, layer, context)?;
+            if built.includes_below {
+                stack.layers.clear();
+                stack.sources.clear();
+                stack.image = stack.image.map(|_| built.digest);
             } else {
-                built.digest = self.land(built.digest, pile.image)?;
+                built.digest = self.rebase_onto_image(built.digest, stack.image)?;
             }
             if matches!(layer, LayerSpec::Source { .. } | LayerSpec::TestSource) {
-                pile.sources.push(built.digest);
+                stack.sources.push(built.digest);
             }
-            pile.layers.push(built.digest);
-            pile.warnings.extend(built.warnings);
+            stack.layers.push(built.digest);
+            stack.warnings.extend(built.warnings);
         }
-        Ok(pile)
+        Ok(stack)
     }
 
-    /// Builds what a layer spec says that does not depend on layers below.
-    pub fn build(&self, layer: &LayerSpec, context: &LayerContext) -> Result<Built, LayerError> {
+    /// Builds a layer that does not depend on layers below.
+    pub fn build(
+        &self,
+        layer: &LayerSpec,
+        context: &LayerContext,
+    ) -> Result<BuiltLayer, LayerError> {
         self.build_on(&[], layer, context)
     }
 
@@ -137,46 +141,46 @@ impl LayerBuilder {
         below: &[Digest],
         layer: &LayerSpec,
         context: &LayerContext,
-    ) -> Result<Built, LayerError> {
+    ) -> Result<BuiltLayer, LayerError> {
         match Recipe::new(layer, below, context) {
             Ok(recipe) => self.build_recipe(&recipe),
             Err(problem) => Err(LayerError::new(&layer_name(layer), problem)),
         }
     }
 
-    /// Builds a layer of executables that Cargo made, at their own paths. They are
-    /// shared with the target directory where that is safe.
+    /// Builds a layer of executables that Cargo built, at their own paths. The store shares the
+    /// files with the target directory where that is safe.
     pub fn build_binaries(
         &self,
         files: &[Utf8PathBuf],
         context: &LayerContext,
-    ) -> Result<Built, LayerError> {
+    ) -> Result<BuiltLayer, LayerError> {
         self.build_recipe(&Recipe::binaries(files, context))
     }
 
-    /// Builds a layer of everything in a directory, at its own path: what a build
-    /// script made.
-    pub fn build_directory(&self, directory: &Utf8Path) -> Result<Built, LayerError> {
+    /// Builds a layer of everything in a directory, at its own path, such as the output of a
+    /// build script.
+    pub fn build_directory(&self, directory: &Utf8Path) -> Result<BuiltLayer, LayerError> {
         self.build_recipe(&Recipe::Directory {
             directory: directory.to_owned(),
         })
     }
 
-    /// The same files in as few layers as makes sense, bottom first as given; those
-    /// `apart` stay as they are.
-    pub fn stack(&self, layers: &[Digest], apart: &[Digest]) -> Vec<Digest> {
-        stack::stack(&self.store, layers, apart)
+    /// Merges neighbouring small layers, the lowest first. The layers in `apart` stay as they
+    /// are.
+    pub fn merge_small_layers(&self, layers: &[Digest], apart: &[Digest]) -> Vec<Digest> {
+        flatten::merge_small_layers(&self.store, layers, apart)
     }
 
-    pub(super) fn build_recipe(&self, recipe: &Recipe) -> Result<Built, LayerError> {
+    pub(super) fn build_recipe(&self, recipe: &Recipe) -> Result<BuiltLayer, LayerError> {
         let name = recipe.to_string();
-        let slot = {
+        let cell = {
             let mut layers = self.layers.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(layers.entry(recipe.clone()).or_default())
         };
-        slot.get_or_init(|| match self.cook(recipe) {
+        cell.get_or_init(|| match self.build_uncached(recipe) {
             Ok(mut built) => {
-                // Those about what it is a part of say so already.
+                // The warnings of the recipe that it is a part of are prefixed already.
                 if !matches!(recipe, Recipe::Part { .. }) {
                     for warning in &mut built.warnings {
                         *warning = format!("{name}: {warning}");
@@ -192,11 +196,11 @@ impl LayerBuilder {
         .clone()
     }
 
-    fn cook(&self, recipe: &Recipe) -> Result<Built, Problem> {
+    fn build_uncached(&self, recipe: &Recipe) -> Result<BuiltLayer, LayerProblem> {
         let mut attempt = 1;
         let mut trust = Trust::Remembered;
         loop {
-            let result = self.try_to_cook(recipe, trust);
+            let result = self.build_once(recipe, trust);
             match result {
                 Err(problem) if problem.is_missing_blob() && attempt < ATTEMPTS => {
                     attempt += 1;
@@ -207,17 +211,17 @@ impl LayerBuilder {
         }
     }
 
-    fn try_to_cook(&self, recipe: &Recipe, trust: Trust) -> Result<Built, Problem> {
+    fn build_once(&self, recipe: &Recipe, trust: Trust) -> Result<BuiltLayer, LayerProblem> {
         let mut assembly = Assembly::new(&self.store, trust);
         self.assemble(recipe, &mut assembly)?;
-        Ok(Built {
+        Ok(BuiltLayer {
             digest: self.store.add_tree(&assembly.manifest)?,
-            whole: assembly.whole,
+            includes_below: assembly.includes_below,
             warnings: assembly.warnings,
         })
     }
 
-    /// What these need of libraries.
+    /// The loaders and shared libraries that binaries need.
     pub(super) fn shared_libraries(
         &self,
         binaries: &[Utf8PathBuf],
@@ -230,17 +234,17 @@ impl LayerBuilder {
         self.libraries.closure(binaries, &context)
     }
 
-    /// As [`Libraries::built`].
+    /// As [`Libraries::needed_in`].
     pub fn built_libraries(
         &self,
         binaries: &[Utf8PathBuf],
         directories: &[Utf8PathBuf],
     ) -> Result<BTreeSet<Utf8PathBuf>, LayerError> {
-        let built = self.libraries.built(binaries, directories);
+        let built = self.libraries.needed_in(binaries, directories);
         built.map_err(|error| LayerError::new("the layer of libraries that Cargo built", error))
     }
 
-    /// Programs by their names, and what they need.
+    /// Programs by name, with everything that they need to start.
     pub(super) fn programs(
         &self,
         names: &[String],
@@ -256,7 +260,7 @@ impl LayerBuilder {
         self.libraries.programs(names, path, &context)
     }
 
-    fn assemble(&self, recipe: &Recipe, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+    fn assemble(&self, recipe: &Recipe, assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
         match recipe {
             Recipe::Tar { tar } => add_tar(tar, assembly),
             Recipe::Glob {
@@ -267,7 +271,9 @@ impl LayerBuilder {
             } => {
                 let found = glob::find(pattern, project_dir, target_dir)?;
                 if found.is_empty() {
-                    assembly.warnings.push("nothing matches".to_owned());
+                    assembly
+                        .warnings
+                        .push("no file matches the pattern".to_owned());
                 }
                 add_paths(
                     found.iter().map(AsRef::as_ref),
@@ -317,14 +323,17 @@ impl LayerBuilder {
                 let closure = self.programs(programs, path, library_path, project_dir)?;
                 add_closure(&closure, &PrefixOptions::default(), assembly)
             }
-            Recipe::Source { directories, never } => source::add(directories, never, assembly),
+            Recipe::Source {
+                directories,
+                excluded,
+            } => source::add(directories, excluded, assembly),
             Recipe::Part { of, view } => {
                 let whole = match assembly.trust {
                     Trust::Remembered => self.build_recipe(of).map_err(LayerError::into_problem)?,
-                    Trust::Nothing => self.try_to_cook(of, Trust::Nothing)?,
+                    Trust::Nothing => self.build_once(of, Trust::Nothing)?,
                 };
                 let manifest = self.store.manifest(&whole.digest);
-                assembly.manifest = view.of(&manifest.ok_or(Problem::LostBelow)?)?;
+                assembly.manifest = view.of(&manifest.ok_or(LayerProblem::LayersEvicted)?)?;
                 assembly.warnings = whole.warnings;
                 Ok(())
             }
@@ -334,7 +343,7 @@ impl LayerBuilder {
                 let image = self.find_image(image, project_dir)?;
                 let unpacked = match assembly.trust {
                     Trust::Remembered => image::unpack(assembly.store, &image)?,
-                    Trust::Nothing => image::unpack_anew(assembly.store, &image)?,
+                    Trust::Nothing => image::unpack_uncached(assembly.store, &image)?,
                 };
                 assembly.manifest = unpacked.manifest;
                 assembly.warnings = unpacked.warnings;
@@ -347,7 +356,7 @@ impl LayerBuilder {
                 let changed =
                     command::run(command, &name, assembly.store, trusted, &self.commands)?;
                 assembly.manifest = changed.manifest;
-                assembly.whole = changed.whole;
+                assembly.includes_below = changed.includes_below;
                 assembly.warnings = changed.warnings;
                 Ok(())
             }
@@ -355,7 +364,7 @@ impl LayerBuilder {
     }
 }
 
-/// A layer in messages that has not even become a recipe.
+/// The name in messages of a layer that could not be made a recipe.
 pub(super) fn layer_name(layer: &LayerSpec) -> String {
     match layer {
         LayerSpec::Command(_) => "a `command` layer".to_owned(),
@@ -368,18 +377,18 @@ fn add_paths<'a>(
     project_dir: &Utf8Path,
     prefix: &PrefixOptions,
     assembly: &mut Assembly<'_>,
-) -> Result<(), Problem> {
+) -> Result<(), LayerProblem> {
     let files = written
         .map(|written| paths::place(written, project_dir, prefix))
         .collect::<Result<Vec<_>, _>>()?;
-    let reading = Reading {
+    let reading = ReadOptions {
         follow: prefix.follow_symlinks,
         how: Import::Copy,
     };
     assembly.add_host_files(&files, reading)
 }
 
-fn add_stubs(stub: &str, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+fn add_stubs(stub: &str, assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
     for path in braces::expand(stub)? {
         let to = in_layer(Path::new(&path))?;
         if path.ends_with('/') {
@@ -391,7 +400,7 @@ fn add_stubs(stub: &str, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-fn add_binaries(files: &[Utf8PathBuf], assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+fn add_binaries(files: &[Utf8PathBuf], assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
     let files = files
         .iter()
         .map(|file| {
@@ -399,21 +408,20 @@ fn add_binaries(files: &[Utf8PathBuf], assembly: &mut Assembly<'_>) -> Result<()
             let (host, to) = (file.into(), in_layer(file.as_std_path())?);
             Ok(HostFile { host, to })
         })
-        .collect::<Result<Vec<_>, Problem>>()?;
-    let reading = Reading {
+        .collect::<Result<Vec<_>, LayerProblem>>()?;
+    let reading = ReadOptions {
         follow: true,
         how: Import::LinkIfSafe,
     };
     assembly.add_host_files(&files, reading)
 }
 
-/// Adds libraries and programs. They are copied: a package manager may write into
-/// its files.
+/// Adds libraries and programs. They are copied, as a package manager may write to its files.
 fn add_closure(
     closure: &Closure,
     prefix: &PrefixOptions,
     assembly: &mut Assembly<'_>,
-) -> Result<(), Problem> {
+) -> Result<(), LayerProblem> {
     let mut files = Vec::new();
     for (path, entry) in closure {
         let name = match entry.file() {
@@ -422,38 +430,39 @@ fn add_closure(
         };
         let to = paths::in_layer(name, prefix)?;
         match entry {
-            libraries::Entry::Symlink { target, .. }
+            libraries::ClosureEntry::Symlink { target, .. }
                 if !prefix.canonicalize && !prefix.follow_symlinks =>
             {
                 assembly.add_symlink(to, target)?;
             }
-            libraries::Entry::Directory => assembly.add_directory(to)?,
-            libraries::Entry::File(host) | libraries::Entry::Symlink { file: host, .. } => {
+            libraries::ClosureEntry::Directory => assembly.add_directory(to)?,
+            libraries::ClosureEntry::File(host)
+            | libraries::ClosureEntry::Symlink { file: host, .. } => {
                 let host = host.clone();
                 files.push(HostFile { host, to });
             }
         }
     }
-    let reading = Reading {
+    let reading = ReadOptions {
         follow: true,
         how: Import::Copy,
     };
     assembly.add_host_files(&files, reading)
 }
 
-/// Unpacks a tar file, unless what was in it is still known.
-fn add_tar(path: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+/// Unpacks a tar file, unless its result is cached.
+fn add_tar(path: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
     paths::must_exist(path.as_std_path())?;
     let store = assembly.store;
     let key = store.hash_file(path.as_std_path())?.to_string();
     if assembly.trust == Trust::Remembered
-        && let Some((manifest, warnings)) = known_tar(store, &key)
+        && let Some((manifest, warnings)) = cached_tar(store, &key)
     {
         assembly.manifest = manifest;
         assembly.warnings = warnings;
         return Ok(());
     }
-    let file = File::open(path).map_err(|cause| Problem::Read {
+    let file = File::open(path).map_err(|cause| LayerProblem::Read {
         path: path.into(),
         cause,
     })?;
@@ -469,15 +478,15 @@ fn add_tar(path: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> 
     Ok(())
 }
 
-fn known_tar(store: &Store, key: &str) -> Option<(Manifest, Vec<String>)> {
+fn cached_tar(store: &Store, key: &str) -> Option<(Manifest, Vec<String>)> {
     let value = String::from_utf8(store.cached(UNPACKED_TAR, key)?).ok()?;
     let mut lines = value.lines();
     let manifest = store.manifest(&lines.next()?.parse().ok()?)?;
     Some((manifest, lines.map(str::to_owned).collect()))
 }
 
-/// Where a path that is written in a spec leads.
-fn in_layer(path: &Path) -> Result<PathInContainer, Problem> {
+/// The path in the layer for a path in a spec.
+fn in_layer(path: &Path) -> Result<PathInContainer, LayerProblem> {
     Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
 }
 

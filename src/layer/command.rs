@@ -1,15 +1,16 @@
-//! The `command` layer: what a command changes in the layers below it.
+//! The `command` layer: the changes that a command makes to the layers below it.
 //!
-//! The command runs in a container of its own, whose root is an overlay of the layers
-//! below and a fresh upper directory. Afterwards that directory holds what changed:
-//! new and changed files, a *whiteout* for each that was removed, and a mark on
-//! directories that hide those below. See the kernel's documentation of overlayfs.
-//! Where nothing of the layers below was removed, the changes are a layer on top of them;
-//! otherwise they and the layers below become one, for manifests know nothing of removals.
+//! The command runs in a container of its own, whose root is an overlay of the layers below and
+//! an empty upper directory. Afterwards that directory holds the changes: new and changed files,
+//! a *whiteout* for each removed file, and an *opaque* attribute on each directory that hides
+//! the one below. See the [kernel's documentation of
+//! overlayfs](https://docs.kernel.org/filesystems/overlayfs.html). If nothing of the layers
+//! below was removed, the changes are a layer on top of them. Otherwise the changes and the
+//! layers below become one layer, as a manifest cannot record removals.
 
-use super::recipe::Command;
-use super::upper::{Upper, unreadable};
-use super::{Entry, Manifest, Mode, PathInContainer, Problem, stack};
+use super::recipe::CommandRecipe;
+use super::upper_directory::{UpperDirectory, unreadable};
+use super::{Entry, LayerProblem, Manifest, Mode, PathInContainer, flatten};
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings, Status};
 use crate::spec::{CommandLine, Device, Mount, RootOverlay};
 use crate::store::{Digest, Store, WorkDirectory, parallel, remove_tree};
@@ -24,18 +25,18 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// What is cached for a command; to be renamed when that, or how commands are run,
-/// changes.
-const CHANGES: &str = "command-2";
+/// The name of the cache of command layers. Renamed when the cached value or the way commands
+/// run changes.
+const CACHE_NAME: &str = "command-2";
 
-/// How much is kept of what a command prints on each of stdout and stderr, in bytes.
-const MOST_OUTPUT: usize = 64 * 1024;
+/// How much of a command's stdout and stderr is kept, in bytes each.
+const MAX_OUTPUT: usize = 64 * 1024;
 
-/// How much of that is shown when it fails, in lines.
-const MOST_LINES: usize = 100;
+/// How much of the output is shown when a command fails, in lines.
+const MAX_LINES: usize = 100;
 
-/// The devices that every command has: scripts take them for granted, and without them
-/// what is thrown away into `/dev/null` would become part of the layer.
+/// The devices that every command has. Scripts rely on them; without them output to `/dev/null`
+/// would become a file of the layer.
 const DEVICES: [Device; 6] = [
     Device::Full,
     Device::Null,
@@ -45,18 +46,18 @@ const DEVICES: [Device; 6] = [
     Device::Zero,
 ];
 
-/// The shell that text is for.
+/// The shell that runs a command that is one string.
 const SHELL: &str = "/bin/sh";
 
 /// The layer of a command.
-pub(super) struct Changed {
+pub(super) struct CommandLayer {
     pub manifest: Manifest,
     /// Whether the manifest has the layers below in it.
-    pub whole: bool,
+    pub includes_below: bool,
     pub warnings: Vec<String>,
 }
 
-/// Why a command made no layer, with what it printed.
+/// Why a command failed, and its output.
 #[derive(Debug)]
 pub struct CommandFailure {
     how: String,
@@ -67,64 +68,64 @@ impl fmt::Display for CommandFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.how)?;
         if !self.output.is_empty() {
-            write!(f, "; it printed:\n{}", self.output)?;
+            write!(f, "; its output:\n{}", self.output)?;
         }
         Ok(())
     }
 }
 
-/// The commands that run now, which may have to end before their time.
-pub(super) struct Commands {
-    /// How many may run at once: each may well keep all processors busy.
-    most: usize,
+/// The commands that are running, and their cancellation.
+pub(super) struct RunningCommands {
+    /// How many commands may run at the same time. Each may keep all processors busy.
+    max_running: usize,
     names: Mutex<Vec<String>>,
-    one_has_ended: Condvar,
-    end: watch::Sender<bool>,
+    command_ended: Condvar,
+    cancelled: watch::Sender<bool>,
 }
 
-/// A command that runs, until this is dropped.
-struct UnderWay<'a> {
-    commands: &'a Commands,
+/// A command that is running. Dropping this takes it off the list.
+struct RunningCommand<'a> {
+    commands: &'a RunningCommands,
     name: &'a str,
 }
 
-impl Commands {
+impl RunningCommands {
     pub fn new() -> Self {
         Self {
-            most: std::thread::available_parallelism().map_or(1, usize::from),
+            max_running: std::thread::available_parallelism().map_or(1, usize::from),
             names: Mutex::default(),
-            one_has_ended: Condvar::new(),
-            end: watch::Sender::new(false),
+            command_ended: Condvar::new(),
+            cancelled: watch::Sender::new(false),
         }
     }
 
-    /// The one that has been running longest.
+    /// The name of the command that was started first.
     pub fn longest(&self) -> Option<String> {
         self.names().first().cloned()
     }
 
-    /// Kills them all, and waits until nothing of them is left, though not for ever.
-    pub fn end(&self) {
+    /// Kills all commands. Waits up to 15 s until they have ended.
+    pub fn cancel(&self) {
         const LONGEST: Duration = Duration::from_secs(15);
-        self.end.send_replace(true);
+        self.cancelled.send_replace(true);
         let some = |names: &mut Vec<String>| !names.is_empty();
         let _ = self
-            .one_has_ended
+            .command_ended
             .wait_timeout_while(self.names(), LONGEST, some);
     }
 
-    /// Waits for its turn. An error if it is not to run any more.
-    fn start<'a>(&'a self, name: &'a str) -> Result<UnderWay<'a>, Problem> {
-        let full = |names: &mut Vec<String>| names.len() >= self.most;
+    /// Waits until the command may start. Returns an error if commands are cancelled.
+    fn start<'a>(&'a self, name: &'a str) -> Result<RunningCommand<'a>, LayerProblem> {
+        let full = |names: &mut Vec<String>| names.len() >= self.max_running;
         let mut names = self
-            .one_has_ended
+            .command_ended
             .wait_while(self.names(), full)
             .unwrap_or_else(PoisonError::into_inner);
-        if *self.end.borrow() {
-            return Err(Problem::Interrupted);
+        if *self.cancelled.borrow() {
+            return Err(LayerProblem::Interrupted);
         }
         names.push(name.to_owned());
-        Ok(UnderWay {
+        Ok(RunningCommand {
             commands: self,
             name,
         })
@@ -135,44 +136,48 @@ impl Commands {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for RunningCommand<'_> {
     fn drop(&mut self) {
         let mut names = self.commands.names();
         if let Some(index) = names.iter().position(|name| name == self.name) {
             names.remove(index);
         }
-        self.commands.one_has_ended.notify_all();
+        self.commands.command_ended.notify_all();
     }
 }
 
-/// Runs a command, unless what it changed is still known and `trusted`.
+/// Runs a command and collects its changes. A cached result is used if `trusted`.
 pub(super) fn run(
-    command: &Command,
+    command: &CommandRecipe,
     name: &str,
     store: &Store,
     trusted: bool,
-    commands: &Commands,
-) -> Result<Changed, Problem> {
+    commands: &RunningCommands,
+) -> Result<CommandLayer, LayerProblem> {
     let key = key(command);
-    if trusted && let Some(known) = known(store, &key) {
-        return Ok(known);
+    if trusted && let Some(layer) = cached(store, &key) {
+        return Ok(layer);
     }
-    tracing::info!("{name} is made");
-    let _under_way = commands.start(name)?;
-    let directory = WorkPlace::new(store)?;
+    tracing::info!("building {name}");
+    let _running = commands.start(name)?;
+    let directory = OverlayDirectories::new(store)?;
     execute(command, store, &directory, commands)?;
     let changed = collect(command, store, &directory.path().join("upper"))?;
-    store.cache(CHANGES, &key, value(&changed).as_bytes())?;
+    store.cache(CACHE_NAME, &key, value(&changed).as_bytes())?;
     Ok(changed)
 }
 
-/// Everything that the changes depend on, as far as it can be known.
-fn key(command: &Command) -> String {
+/// The key of the cache: everything that the changes depend on, as far as it is known.
+fn key(command: &CommandRecipe) -> String {
     format!("{} {command:?}", std::env::consts::ARCH)
 }
 
-fn value(changed: &Changed) -> String {
-    let kind = if changed.whole { "whole" } else { "on top" };
+fn value(changed: &CommandLayer) -> String {
+    let kind = if changed.includes_below {
+        "whole"
+    } else {
+        "on top"
+    };
     let mut value = format!("{kind}\n{}", changed.manifest.digest());
     for warning in &changed.warnings {
         value.push('\n');
@@ -181,31 +186,31 @@ fn value(changed: &Changed) -> String {
     value
 }
 
-fn known(store: &Store, key: &str) -> Option<Changed> {
-    let value = String::from_utf8(store.cached(CHANGES, key)?).ok()?;
+fn cached(store: &Store, key: &str) -> Option<CommandLayer> {
+    let value = String::from_utf8(store.cached(CACHE_NAME, key)?).ok()?;
     let mut lines = value.lines();
-    let whole = lines.next()? == "whole";
-    Some(Changed {
+    let includes_below = lines.next()? == "whole";
+    Some(CommandLayer {
         manifest: store.manifest(&lines.next()?.parse().ok()?)?,
-        whole,
+        includes_below,
         warnings: lines.map(str::to_owned).collect(),
     })
 }
 
-/// Where the upper directory is: in the store, unless that is itself on an overlay,
-/// which the kernel does not take for an upper directory.
-enum WorkPlace {
+/// The directories `upper` and `work` of the overlay. They are in the store, unless the store is
+/// on an overlay itself, which the kernel does not accept for an upper directory.
+enum OverlayDirectories {
     InStore(WorkDirectory),
     Elsewhere(tempfile::TempDir),
 }
 
-impl WorkPlace {
-    fn new(store: &Store) -> Result<Self, Problem> {
+impl OverlayDirectories {
+    fn new(store: &Store) -> Result<Self, LayerProblem> {
         let place = if is_overlay(store.root()) {
             let other = [std::env::temp_dir(), "/dev/shm".into()];
             let other = other.iter().find(|directory| !is_overlay(directory));
-            let other = other.ok_or(Problem::OnlyOverlays)?;
-            Self::Elsewhere(tempfile::tempdir_in(other).map_err(Problem::Start)?)
+            let other = other.ok_or(LayerProblem::NoUpperFileSystem)?;
+            Self::Elsewhere(tempfile::tempdir_in(other).map_err(LayerProblem::Start)?)
         } else {
             Self::InStore(store.work_directory()?)
         };
@@ -213,13 +218,12 @@ impl WorkPlace {
             let directory = place.path().join(name);
             fs::create_dir(&directory)
                 .and_then(|()| fs::set_permissions(&directory, Permissions::from_mode(0o755)))
-                .map_err(Problem::Start)?;
+                .map_err(LayerProblem::Start)?;
         }
         Ok(place)
     }
 
-    /// Removes what is in it, although a command that was killed just now may still be
-    /// on its way out.
+    /// Removes the content. Retries, as a killed command may still write.
     fn clear(&self) {
         const PAUSE: Duration = Duration::from_millis(5);
         const ATTEMPTS: u32 = 2000;
@@ -240,7 +244,7 @@ impl WorkPlace {
     }
 }
 
-impl Drop for WorkPlace {
+impl Drop for OverlayDirectories {
     fn drop(&mut self) {
         self.clear();
     }
@@ -248,31 +252,31 @@ impl Drop for WorkPlace {
 
 fn is_overlay(directory: &Path) -> bool {
     const OVERLAYFS: u64 = 0x794c_7630;
-    // The type of this number depends on the architecture.
+    // The type of `f_type` depends on the architecture.
     rustix::fs::statfs(directory).is_ok_and(|system| system.f_type as u64 == OVERLAYFS)
 }
 
 fn execute(
-    command: &Command,
+    command: &CommandRecipe,
     store: &Store,
-    place: &WorkPlace,
-    commands: &Commands,
-) -> Result<(), Problem> {
+    place: &OverlayDirectories,
+    commands: &RunningCommands,
+) -> Result<(), LayerProblem> {
     let directory = |name| {
         Utf8PathBuf::from_path_buf(place.path().join(name)).map_err(|path| {
             let message = format!("the path {} is not UTF-8", path.display());
-            Problem::Start(io::Error::new(io::ErrorKind::InvalidData, message))
+            LayerProblem::Start(io::Error::new(io::ErrorKind::InvalidData, message))
         })
     };
     let (program, arguments) = match &command.line {
         CommandLine::Shell(text) => (SHELL, vec!["-c".to_owned(), text.clone()]),
         CommandLine::Words(words) => match words.as_slice() {
             [program, arguments @ ..] => (program.as_str(), arguments.to_vec()),
-            [] => return Err(Problem::NoCommand),
+            [] => return Err(LayerProblem::NoCommand),
         },
     };
     let mut layers = vec![store.add_tree(&device_stubs(store)?)?];
-    layers.extend(stack::stack(store, &command.below, &[]));
+    layers.extend(flatten::merge_small_layers(store, &command.below, &[]));
     let mut mounts = vec![Mount::Devices {
         devices: DEVICES.to_vec(),
     }];
@@ -302,19 +306,20 @@ fn execute(
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(Problem::Start)?;
-    let settings = Settings::of_process(store.trees(), commands.most).map_err(Problem::Start)?;
+        .map_err(LayerProblem::Start)?;
+    let settings =
+        Settings::of_process(store.trees(), commands.max_running).map_err(LayerProblem::Start)?;
     let executor = LocalExecutor::new(settings, 1);
-    let output = Output::Capture { limit: MOST_OUTPUT };
-    let mut end = commands.end.subscribe();
+    let output = Output::Capture { limit: MAX_OUTPUT };
+    let mut cancelled = commands.cancelled.subscribe();
     let outcome = runtime.block_on(async {
         tokio::select! {
             outcome = executor.run(&job, output, ready(Some(0))) => outcome,
-            _ = end.wait_for(|end| *end) => None,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => None,
         }
     });
     let Some(outcome) = outcome else {
-        return Err(Problem::Interrupted);
+        return Err(LayerProblem::Interrupted);
     };
     let how = match &outcome.status {
         Status::Exited(0) => return Ok(()),
@@ -324,14 +329,14 @@ fn execute(
         Status::Error(message) => no_shell(command, message)
             .unwrap_or_else(|| format!("the command could not be run: {message}")),
     };
-    Err(Problem::Command(CommandFailure {
+    Err(LayerProblem::Command(CommandFailure {
         how,
         output: printed(&outcome),
     }))
 }
 
-/// What the devices are mounted on, below everything else.
-fn device_stubs(store: &Store) -> Result<Manifest, Problem> {
+/// A layer of empty files that the devices are mounted on. It lies below all other layers.
+fn device_stubs(store: &Store) -> Result<Manifest, LayerProblem> {
     let digest = store.add_bytes(b"", false)?;
     let mut stubs = Manifest::new();
     for device in DEVICES {
@@ -343,18 +348,18 @@ fn device_stubs(store: &Store) -> Result<Manifest, Problem> {
     Ok(stubs)
 }
 
-/// The remedy where text is for a shell, and there is none.
-fn no_shell(command: &Command, message: &str) -> Option<String> {
+/// The message for a shell command in a container without a shell.
+fn no_shell(command: &CommandRecipe, message: &str) -> Option<String> {
     let is_text = matches!(command.line, CommandLine::Shell(_));
     (is_text && message.starts_with(&format!("execute {SHELL}:"))).then(|| {
         format!(
-            "a command that is one text is run by {SHELL}, which no layer below has; add \
-             `{{ programs = [\"sh\"] }}` before it, or write the command as a list of words"
+            "no layer below has {SHELL}, which runs a command that is one string; add \
+                `{{ programs = [\"sh\"] }}` before it, or write the command as a list of words"
         )
     })
 }
 
-/// What a command printed, stdout first.
+/// The output of a command, stdout first.
 fn printed(outcome: &Outcome) -> String {
     let mut text = String::new();
     for captured in [&outcome.stdout, &outcome.stderr] {
@@ -365,25 +370,29 @@ fn printed(outcome: &Outcome) -> String {
         text.push_str(&String::from_utf8_lossy(&captured.tail));
     }
     let lines: Vec<_> = text.trim_end().lines().collect();
-    match lines.len().checked_sub(MOST_LINES) {
+    match lines.len().checked_sub(MAX_LINES) {
         None | Some(0) => lines.join("\n"),
-        // What went wrong comes last.
+        // The error message is usually at the end.
         Some(before) => format!(
-            "... ({before} lines before)\n{}",
+            "... ({before} lines omitted)\n{}",
             lines[before..].join("\n")
         ),
     }
 }
 
-fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Problem> {
-    let found = Upper::read(upper)?;
+fn collect(
+    command: &CommandRecipe,
+    store: &Store,
+    upper: &Path,
+) -> Result<CommandLayer, LayerProblem> {
+    let found = UpperDirectory::read(upper)?;
     let mut changes = Manifest::new();
     for (path, entry) in found.entries {
         changes.insert(path, entry)?;
     }
     let digests = parallel::map(&found.files, 4, |(_, host, mode)| {
         let mut file = File::open(host).map_err(|cause| unreadable(host, cause))?;
-        Ok::<_, Problem>(store.add_stream(&mut file, *mode, host)?)
+        Ok::<_, LayerProblem>(store.add_stream(&mut file, *mode, host)?)
     });
     for ((path, _, mode), digest) in found.files.into_iter().zip(digests) {
         let (digest, mode): (Digest, Mode) = (digest?, mode);
@@ -397,24 +406,24 @@ fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Pr
                 count => format!(" and {count} more"),
             };
             vec![format!(
-                "left out `{first}`{more}, as a layer cannot hold devices, pipes and sockets"
+                "left out `{first}`{more}: a layer cannot hold devices, pipes and sockets"
             )]
         }
     };
-    // Directories that are new are marked, too, and what is left out may have taken the
-    // place of something: it matters only where there is something below.
+    // New directories are opaque too, and a special file may replace a file below. These matter
+    // only if the layers below have something at the path.
     let hides = [&found.removed, &found.opaque, &found.special];
     let below = if hides.iter().all(|paths| paths.is_empty()) {
         None
     } else {
-        Some(stack::flat(store, &command.below).ok_or(Problem::LostBelow)?)
+        Some(flatten::flatten(store, &command.below).ok_or(LayerProblem::LayersEvicted)?)
     };
     let below = below.filter(|below| {
         let hidden = |path: &PathInContainer| below.content(path).next().is_some();
         let gone = |path: &PathInContainer| below.get(path).is_some();
         found.opaque.iter().any(hidden) || found.removed.iter().chain(&found.special).any(gone)
     });
-    let whole = below.is_some();
+    let includes_below = below.is_some();
     let manifest = match below {
         None => changes,
         Some(mut below) => {
@@ -427,13 +436,13 @@ fn collect(command: &Command, store: &Store, upper: &Path) -> Result<Changed, Pr
                     below.remove(&path);
                 }
             }
-            stack::add(&mut below, &changes)?;
+            flatten::add_layer(&mut below, &changes)?;
             below
         }
     };
-    Ok(Changed {
+    Ok(CommandLayer {
         manifest,
-        whole,
+        includes_below,
         warnings,
     })
 }

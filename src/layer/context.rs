@@ -1,4 +1,4 @@
-//! What layers depend on besides what is written in them.
+//! The surroundings of a layer: what its build depends on besides its spec.
 
 use super::SourceView;
 use crate::spec::{Mount, Placeholder, PlaceholderError, RootOverlay, substitute};
@@ -6,41 +6,41 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
 use std::io;
 
-/// Where a layer is built for. All paths are absolute.
+/// The directories and variables that a layer is built with. All paths are absolute.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct LayerContext {
-    /// Where relative paths in layers start.
+    /// The base of relative paths in layers.
     pub project_dir: Utf8PathBuf,
-    /// `<workspace-dir>`.
+    /// The value of `<workspace-dir>`.
     pub workspace_dir: Utf8PathBuf,
-    /// `<package-dir>`.
+    /// The value of `<package-dir>`.
     pub package_dir: Utf8PathBuf,
-    /// `<build-dir>`: the profile's artifact directory.
+    /// The value of `<build-dir>`: the profile's artifact directory.
     pub build_dir: Utf8PathBuf,
-    /// `<target-dir>`.
+    /// The value of `<target-dir>`.
     pub target_dir: Utf8PathBuf,
-    /// `<home-dir>`: the client's.
+    /// The value of `<home-dir>`: the client's home directory.
     pub home_dir: Utf8PathBuf,
-    /// Directories of members and path dependencies outside the workspace: part of
-    /// its source.
+    /// Directories of members and path dependencies outside the workspace. They are part of its
+    /// source.
     pub outside_sources: Vec<Utf8PathBuf>,
-    /// What of the workspace's source is meant for the test.
+    /// The part of the workspace's source that the test sees.
     pub view: SourceView,
-    /// The client's `PATH`, where the `programs` layer looks.
+    /// The client's `PATH`, which the `programs` layer searches.
     pub path_variable: Option<OsString>,
-    /// `LD_LIBRARY_PATH` as it is in the container, in order.
+    /// The `LD_LIBRARY_PATH` in the container, in order.
     pub library_path: Vec<Utf8PathBuf>,
 }
 
-/// Why changes to the root cannot be kept in the directories that a spec names.
+/// Why the directories of a `root_overlay` cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum OverlayError {
-    #[error("`root_overlay` wants a directory {0}, which is not there; make it first")]
+    #[error("the directory {0} of `root_overlay` does not exist; create it first")]
     NoDirectory(Utf8PathBuf),
-    #[error("`root_overlay` wants the directory {path}, which cannot be used: {cause}")]
+    #[error("the directory {path} of `root_overlay` cannot be used: {cause}")]
     Unusable { path: Utf8PathBuf, cause: io::Error },
     #[error(
-        "`root_overlay` wants two directories of which neither is in the other, but `upper` is \
+        "`root_overlay` needs two directories of which neither contains the other, but `upper` is \
          {upper} and `work` is {work}; choose others"
     )]
     NotApart {
@@ -49,13 +49,14 @@ pub enum OverlayError {
     },
 }
 
-/// Why a mount cannot be made.
+/// Why a mount cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MountError {
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
     #[error(
-        "the `bind` mount at {mount_point} wants {local_path}, which is not there; make it first"
+        "the `local_path` {local_path} of the `bind` mount at {mount_point} does not exist; create it \
+            first"
     )]
     NothingToBind {
         mount_point: Utf8PathBuf,
@@ -64,8 +65,8 @@ pub enum MountError {
 }
 
 impl LayerContext {
-    /// A mount with its paths filled in, and what is on the host absolute; that must
-    /// be there.
+    /// A mount with its placeholders replaced and its local path absolute. Fails if that path
+    /// does not exist.
     pub fn mount(&self, mount: &Mount) -> Result<Mount, MountError> {
         let mut mount = mount.clone();
         if let Some(mount_point) = mount.mount_point_mut() {
@@ -78,7 +79,7 @@ impl LayerContext {
         } = &mut mount
         {
             *local_path = self.project_dir.join(self.fill(local_path)?);
-            // What cannot be looked at may be mounted all the same.
+            // A path that cannot be examined may be mountable.
             if local_path
                 .as_std_path()
                 .try_exists()
@@ -93,8 +94,8 @@ impl LayerContext {
         Ok(mount)
     }
 
-    /// An overlay with absolute paths; its directories must be there. Where launchers mount
-    /// it, `..` and symlinks of this machine would lead elsewhere, so that there are none left.
+    /// An overlay with absolute paths, without `..` and symlinks: these would lead elsewhere in a
+    /// launcher's mount namespace. Fails if a directory does not exist.
     pub fn root_overlay(&self, overlay: &RootOverlay) -> Result<RootOverlay, OverlayError> {
         let RootOverlay::Local { upper, work } = overlay else {
             return Ok(overlay.clone());

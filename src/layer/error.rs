@@ -1,8 +1,8 @@
-//! What can go wrong while building a layer.
+//! Why layers and containers could not be built.
 
 use super::braces::BraceError;
 use super::command::CommandFailure;
-use super::image::UnpackError;
+use super::image::ImageUnpackError;
 use super::tar::TarError;
 use super::{MountError, OverlayError};
 use crate::image::ImageError;
@@ -16,42 +16,38 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why a layer could not be built or an image not be had, and which one.
+/// The layer or image that could not be built, and why.
 #[derive(Clone, Debug)]
 pub struct LayerError {
-    /// What could not be done, such as "build the `tar` layer `x.tar`".
+    /// The step that failed, such as "build the `tar` layer `x.tar`".
     step: String,
-    problem: Arc<Problem>,
+    problem: Arc<LayerProblem>,
 }
 
 impl LayerError {
-    /// `layer`: what it is, such as "the `tar` layer `x.tar`".
-    pub(super) fn new(layer: &str, problem: impl Into<Problem>) -> Self {
+    /// `layer` is the layer's name in messages, such as "the `tar` layer `x.tar`".
+    pub(super) fn new(layer: &str, problem: impl Into<LayerProblem>) -> Self {
         Self {
             step: format!("build {layer}"),
             problem: Arc::new(problem.into()),
         }
     }
 
-    pub(super) fn of_image(image: &ImageReference, problem: impl Into<Problem>) -> Self {
+    pub(super) fn of_image(image: &ImageReference, problem: impl Into<LayerProblem>) -> Self {
         Self {
             step: format!("get the image `{image}`"),
             problem: Arc::new(problem.into()),
         }
     }
 
-    pub fn problem(&self) -> &Problem {
-        &self.problem
-    }
-
-    /// The same, of a layer that is made of the one that could not be built.
-    pub(super) fn into_problem(self) -> Problem {
-        Problem::Same(self.problem)
+    /// The problem of a layer that is made of the layer that could not be built.
+    pub(super) fn into_problem(self) -> LayerProblem {
+        LayerProblem::Same(self.problem)
     }
 }
 
 impl fmt::Display for LayerError {
-    /// All there is to say, causes included.
+    /// The message with all causes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "cannot {}: {}", self.step, self.problem)
     }
@@ -59,7 +55,7 @@ impl fmt::Display for LayerError {
 
 impl Error for LayerError {}
 
-/// Why a container could not be made of what its specification says.
+/// Why a container could not be made of its spec.
 #[derive(Debug, thiserror::Error)]
 pub enum ContainerError {
     #[error(transparent)]
@@ -71,17 +67,17 @@ pub enum ContainerError {
     #[error(transparent)]
     Overlay(#[from] OverlayError),
     #[error(
-        "the job has no layers, so there is no program to run; give it one that brings the \
-         program, such as `programs`, or an image"
+        "the job has no layers, so it has no program to run; add a layer with the program, such as \
+            `programs`, or an image"
     )]
     NoLayers,
-    #[error("the container was not finished, as its runtime came to an end")]
+    #[error("cancelled: the runtime shut down before the container was made")]
     Unfinished,
 }
 
 /// Why a layer could not be built. Causes are part of the message.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum LayerProblem {
     #[error(transparent)]
     Placeholder(#[from] PlaceholderError),
     #[error(transparent)]
@@ -90,30 +86,30 @@ pub enum Problem {
     Mount(#[from] MountError),
     #[error("{0}")]
     Command(CommandFailure),
-    #[error("the command was interrupted")]
+    #[error("the command was cancelled")]
     Interrupted,
-    #[error("there is no command in the list")]
+    #[error("the list has no command; add one")]
     NoCommand,
-    #[error("the cache has lost what the layers below hold; try again")]
-    LostBelow,
+    #[error("the cache no longer has the layers below; run again")]
+    LayersEvicted,
     #[error(
-        "the changes of a command cannot be kept on overlayfs, and that is what there is; set \
-         TMPDIR to a directory of another file system"
+        "the cache and the temporary directories are on overlayfs, which cannot hold the changes of a \
+            command; set TMPDIR to a directory on another file system"
     )]
-    OnlyOverlays,
+    NoUpperFileSystem,
     #[error("cannot start the command: {0}")]
     Start(io::Error),
     #[error("{} does not exist", .0.display())]
     Missing(PathBuf),
-    #[error("`{}` does not exist: there is no {}", written.display(), host.display())]
+    #[error("`{}` does not exist: {} is missing", written.display(), host.display())]
     MissingRelative { written: PathBuf, host: PathBuf },
     #[error("{} is not a directory", .0.display())]
     NotADirectory(PathBuf),
-    #[error("{} is a socket, pipe or device, which a layer cannot hold", .0.display())]
+    #[error("{} is a socket, pipe or device; a layer cannot hold those", .0.display())]
     Special(PathBuf),
     #[error("cannot read {}: {cause}", path.display())]
     Read { path: PathBuf, cause: io::Error },
-    #[error("`{pattern}` is not a pattern: {cause}")]
+    #[error("`{pattern}` is not a valid pattern: {cause}")]
     Pattern {
         pattern: String,
         cause: globset::Error,
@@ -127,32 +123,32 @@ pub enum Problem {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(
-        "the image has no working directory, which `use` asks for; leave `working_directory` out \
-         of `use`, and set it beside the image"
+        "the image has no working directory, but `use` names it; remove `working_directory` from \
+            `use`, and set it beside the image"
     )]
     NoWorkingDirectory,
     #[error(transparent)]
-    Unpack(#[from] UnpackError),
+    Unpack(#[from] ImageUnpackError),
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(transparent)]
     Path(#[from] PathError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Of what the layer is a part of.
+    /// The problem of the layer that this one is a part of.
     #[error("{0}")]
-    Same(Arc<Problem>),
+    Same(Arc<LayerProblem>),
 }
 
-impl From<LibraryError> for Problem {
+impl From<LibraryError> for LayerProblem {
     fn from(error: LibraryError) -> Self {
         Self::Libraries(error)
     }
 }
 
-impl Problem {
-    /// Whether content that was taken to be in the store is not, so that trying
-    /// again without such trust helps.
+impl LayerProblem {
+    /// Whether content is missing that the store had recorded. Building without trust in the
+    /// records helps then.
     pub(super) fn is_missing_blob(&self) -> bool {
         matches!(self, Self::Store(StoreError::MissingBlob { .. }))
     }

@@ -1,4 +1,4 @@
-//! Asking git which files are source.
+//! Lists source files with git.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -6,9 +6,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Variables that tie git to a repository of its caller's choice, as they are set
-/// when a test run is started by a git hook.
-const TIES: [&str; 12] = [
+/// Variables that select git's repository. A git hook that starts a test run has them set.
+const REPOSITORY_VARIABLES: [&str; 12] = [
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
@@ -23,37 +22,37 @@ const TIES: [&str; 12] = [
     "GIT_WORK_TREE",
 ];
 
-/// What came of asking.
+/// The result of listing files with git.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
-    /// Paths below the directory: files and symlinks, also ones that are missing,
-    /// and the directories of submodules and other repositories.
+pub(super) enum GitListing {
+    /// Paths below the directory: files and symlinks, including missing ones, and the
+    /// directories of submodules and nested repositories.
     Files(Vec<PathBuf>),
-    /// There is no git program to run.
+    /// No git program can be run.
     NotInstalled,
-    /// Git refused; what it said.
+    /// Git failed with this message.
     Refused(String),
 }
 
-/// Whether a directory is in a git work tree, as far as its parents tell.
+/// Whether a directory or one of its parents has a `.git`.
 pub(super) fn is_in_work_tree(directory: &Path) -> bool {
     directory
         .ancestors()
         .any(|ancestor| ancestor.join(".git").exists())
 }
 
-/// The files below `directory` that git tracks or does not ignore, but for those
-/// below `never`, which are directories relative to it.
-pub(super) fn list(directory: &Path, never: &[&Path]) -> Answer {
-    list_with(OsStr::new("git"), directory, never)
+/// The files below `directory` that git tracks or does not ignore. Directories in `excluded` are
+/// left out; they are relative to `directory`.
+pub(super) fn list(directory: &Path, excluded: &[&Path]) -> GitListing {
+    list_with(OsStr::new("git"), directory, excluded)
 }
 
-fn list_with(git: &OsStr, directory: &Path, never: &[&Path]) -> Answer {
+fn list_with(git: &OsStr, directory: &Path, excluded: &[&Path]) -> GitListing {
     let mut command = Command::new(git);
     command
         .arg("-C")
         .arg(directory)
-        // A hook or a daemon of the user's would be started by this one.
+        // The setting would start a hook or a daemon.
         .args(["-c", "core.fsmonitor=false"])
         .args([
             "ls-files",
@@ -63,7 +62,7 @@ fn list_with(git: &OsStr, directory: &Path, never: &[&Path]) -> Answer {
             "--exclude-standard",
         ])
         .args(["--", "."])
-        .args(never.iter().map(|path| {
+        .args(excluded.iter().map(|path| {
             let mut exclude = OsString::from(":(exclude,literal)");
             exclude.push(path);
             exclude
@@ -71,33 +70,33 @@ fn list_with(git: &OsStr, directory: &Path, never: &[&Path]) -> Answer {
         .env("LC_ALL", "C")
         .env("GIT_OPTIONAL_LOCKS", "0")
         .stdin(Stdio::null());
-    for variable in TIES {
+    for variable in REPOSITORY_VARIABLES {
         command.env_remove(variable);
     }
     match command.output() {
-        Ok(output) if output.status.success() => Answer::Files(split(&output.stdout)),
-        Ok(output) => Answer::Refused(complaint(&output.stderr)),
-        // Not allowed: `PATH` leads through somebody else's directories.
+        Ok(output) if output.status.success() => GitListing::Files(split(&output.stdout)),
+        Ok(output) => GitListing::Refused(complaint(&output.stderr)),
+        // `PermissionDenied`: a directory in `PATH` may not be searched.
         Err(error)
             if matches!(
                 error.kind(),
                 io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied
             ) =>
         {
-            Answer::NotInstalled
+            GitListing::NotInstalled
         }
-        Err(error) => Answer::Refused(error.to_string()),
+        Err(error) => GitListing::Refused(error.to_string()),
     }
 }
 
-/// Paths once each: a file with conflicts is listed in every version.
+/// The paths, each once: git lists a file with merge conflicts several times.
 fn split(output: &[u8]) -> Vec<PathBuf> {
     let mut paths: Vec<&[u8]> = output
         .split(|&byte| byte == 0)
         .map(|path| path.strip_suffix(b"/").unwrap_or(path))
         .filter(|path| !path.is_empty())
         .collect();
-    // Paths as such compare by component, which takes its time.
+    // Bytes are compared, as comparing `Path`s by component is slow.
     paths.sort_unstable();
     paths.dedup();
     paths
@@ -126,15 +125,15 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_git_is_told_from_one_that_refuses() {
+    fn a_missing_git_program_differs_from_one_that_fails() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(
             list_with(OsStr::new("no-such-git-program"), directory.path(), &[]),
-            Answer::NotInstalled
+            GitListing::NotInstalled
         );
         assert!(matches!(
             list_with(OsStr::new("false"), directory.path(), &[]),
-            Answer::Refused(_)
+            GitListing::Refused(_)
         ));
     }
 }

@@ -1,48 +1,48 @@
-//! Finding the files that match a pattern.
+//! Finds the files that match a glob pattern.
 
-use super::Problem;
+use super::LayerProblem;
 use camino::Utf8Path;
 use globset::{GlobBuilder, GlobMatcher};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// The files, symlinks and directories that match a pattern, sorted, written as
-/// the pattern is: relative to `project_dir` or absolute. `*` and `?` stop at `/`;
-/// `**` does not. Cargo's target directory is not searched, unless the pattern
-/// names it; nor are directories behind symlinks.
+/// The files, symlinks and directories that match a pattern, sorted. They are relative to
+/// `project_dir` or absolute, as the pattern is. `*` and `?` do not match `/`; `**` does.
+/// Cargo's target directory is not searched unless the pattern names it. Directories behind
+/// symlinks are not searched.
 pub(super) fn find(
     pattern: &str,
     project_dir: &Utf8Path,
     target_dir: &Utf8Path,
-) -> Result<Vec<PathBuf>, Problem> {
+) -> Result<Vec<PathBuf>, LayerProblem> {
     let pattern = pattern.trim_start_matches("./");
     let matcher = GlobBuilder::new(pattern)
         .literal_separator(true)
         .build()
-        .map_err(|cause| Problem::Pattern {
+        .map_err(|cause| LayerProblem::Pattern {
             pattern: pattern.to_owned(),
             cause,
         })?
         .compile_matcher();
     let (base, levels) = split(pattern);
     let start = project_dir.join(base);
-    let mut search = Search {
+    let mut search = GlobSearch {
         matcher,
         project_dir: project_dir.as_std_path(),
-        avoid: Some(target_dir.as_std_path()).filter(|target| !start.starts_with(target)),
+        excluded: Some(target_dir.as_std_path()).filter(|target| !start.starts_with(target)),
         found: Vec::new(),
     };
     match levels {
-        Some(0) => search.look_at(base.as_std_path()),
+        Some(0) => search.add_if_present(base.as_std_path()),
         _ => search.descend(base.as_std_path(), levels)?,
     }
     search.found.sort_unstable();
     Ok(search.found)
 }
 
-/// The directory that everything which can match is in, and how many levels below
-/// it; `None` if there is no limit.
+/// The directory that contains all matches, and the number of levels to search below it. `None`:
+/// no limit.
 fn split(pattern: &str) -> (&Utf8Path, Option<usize>) {
     let is_special = |c| matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\');
     let Some(special) = pattern.find(is_special) else {
@@ -50,29 +50,29 @@ fn split(pattern: &str) -> (&Utf8Path, Option<usize>) {
     };
     let base = pattern[..special].rfind('/').map_or(0, |slash| slash + 1);
     let rest = &pattern[base..];
-    // Slashes within braces may or may not count.
+    // The number of slashes in braces depends on the alternative.
     let unlimited = rest.contains("**") || rest.contains('{');
     let levels = (!unlimited).then(|| rest.split('/').count());
     (Utf8Path::new(&pattern[..base]), levels)
 }
 
-struct Search<'a> {
+struct GlobSearch<'a> {
     matcher: GlobMatcher,
     project_dir: &'a Path,
-    avoid: Option<&'a Path>,
+    excluded: Option<&'a Path>,
     found: Vec<PathBuf>,
 }
 
-impl Search<'_> {
-    fn look_at(&mut self, written: &Path) {
+impl GlobSearch<'_> {
+    fn add_if_present(&mut self, written: &Path) {
         if fs::symlink_metadata(self.project_dir.join(written)).is_ok() {
             self.found.push(written.to_owned());
         }
     }
 
-    fn descend(&mut self, directory: &Path, levels: Option<usize>) -> Result<(), Problem> {
+    fn descend(&mut self, directory: &Path, levels: Option<usize>) -> Result<(), LayerProblem> {
         let host = self.project_dir.join(directory);
-        let unreadable = |cause| Problem::Read {
+        let unreadable = |cause| LayerProblem::Read {
             path: host.clone(),
             cause,
         };
@@ -96,7 +96,7 @@ impl Search<'_> {
             if self.matcher.is_match(&written) {
                 self.found.push(written.clone());
             }
-            if is_directory && below != Some(0) && self.avoid != Some(entry.path().as_path()) {
+            if is_directory && below != Some(0) && self.excluded != Some(entry.path().as_path()) {
                 self.descend(&written, below)?;
             }
         }
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn two_stars_do_not_but_spare_the_target_directory() {
+    fn two_stars_match_in_subdirectories_but_not_in_the_target_directory() {
         assert_eq!(found(&FILES, "**/*.txt"), ["a.txt", "d/c.txt", "d/e/f.txt"]);
         assert_eq!(found(&FILES, "target/**/*.txt"), ["target/t.txt"]);
     }
@@ -152,16 +152,16 @@ mod tests {
     }
 
     #[test]
-    fn nothing_may_match() {
+    fn a_pattern_without_matches_finds_nothing() {
         assert!(found(&FILES, "*.md").is_empty());
         assert!(found(&FILES, "no/*").is_empty());
         assert!(found(&FILES, "a.txt/*").is_empty());
     }
 
     #[test]
-    fn what_is_no_pattern_is_an_error_that_shows_it() {
+    fn an_invalid_pattern_is_an_error_that_shows_it() {
         let root = Utf8Path::new("/");
         let error = find("a[b", root, root).unwrap_err().to_string();
-        assert!(error.starts_with("`a[b` is not a pattern"), "{error}");
+        assert!(error.starts_with("`a[b` is not a valid pattern"), "{error}");
     }
 }

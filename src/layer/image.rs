@@ -1,54 +1,52 @@
-//! Unpacking images: all layers of one, on one another, into one manifest.
+//! Unpacks the layers of an image into one manifest.
 //!
-//! No layer counts before all of it has been read and both its digests have been seen to be
-//! right, that of the blob and that of the archive in it.
+//! A layer is used only after all of it has been read and both its digests verified, that of the
+//! blob and that of the archive in it.
 
-use super::tar::{self, Budget, Listing, TarError, Unpacked};
-use super::{Manifest, Problem};
-use crate::image::{Blob, Image, ImageError};
+use super::tar::{self, Budget, TarError, TarListing, Unpacked};
+use super::{LayerProblem, Manifest};
+use crate::image::{Image, ImageError, LayerBlob};
 use crate::store::{Store, parallel};
 
-/// What is cached for the layers of an image; to be renamed when that changes.
+/// The name of the cache of unpacked images. Renamed when the cached value changes.
 const UNPACKED_IMAGE: &str = "image-1";
 
 /// Why a layer of an image cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
-pub enum UnpackError {
+pub enum ImageUnpackError {
     #[error(transparent)]
     Image(#[from] ImageError),
     #[error(transparent)]
     Tar(#[from] TarError),
-    #[error(
-        "the layer {layer} is damaged or was tampered with: its digest is {found}, not {expected}"
-    )]
-    WrongBlob {
+    #[error("the layer {layer} failed digest verification: its digest is {found}, not {expected}")]
+    BlobDigest {
         layer: String,
         expected: String,
         found: String,
     },
     #[error(
-        "the layer {layer} is damaged or was tampered with: the digest of the archive in it is \
-         {found}, not {expected}"
+        "the layer {layer} failed digest verification: the digest of the archive in it is \
+            {found}, not {expected}"
     )]
-    WrongArchive {
+    ArchiveDigest {
         layer: String,
         expected: String,
         found: String,
     },
 }
 
-/// Adds an image's files to the store, and tells its entries. Of an image whose tree the
-/// store knows nothing is read.
-pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
-    match known(store, &key(image)) {
+/// Adds the files of an image to the store, and returns its entries. An image whose result is
+/// cached is not read.
+pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, LayerProblem> {
+    match cached(store, &key(image)) {
         Some(unpacked) => Ok(unpacked),
-        None => unpack_anew(store, image),
+        None => unpack_uncached(store, image),
     }
 }
 
-/// The same, whatever the store remembers: it may have lost the files.
-pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Problem> {
-    // While one layer is read, others are downloaded.
+/// Unpacks an image without the cache, as the store may have lost its files.
+pub(super) fn unpack_uncached(store: &Store, image: &Image) -> Result<Unpacked, LayerProblem> {
+    // Layers are downloaded while others are read.
     image.fetch();
     let budget = Budget::of_store(store.size_limit());
     let listings = parallel::map(&image.layers, 1, |layer| list(store, layer, &budget));
@@ -57,18 +55,18 @@ pub(super) fn unpack_anew(store: &Store, image: &Image) -> Result<Unpacked, Prob
     for (layer, listing) in image.layers.iter().zip(listings) {
         let mut listing = listing?;
         skipped.append(&mut listing.skipped);
-        tar::lay(listing, layer.path().as_std_path(), &budget, &mut manifest)?;
+        tar::apply(listing, layer.path().as_std_path(), &budget, &mut manifest)?;
     }
     let unpacked = Unpacked {
         manifest,
-        warnings: tar::skipped(&skipped).into_iter().collect(),
+        warnings: tar::skipped_warning(&skipped).into_iter().collect(),
     };
     let value = unpacked.manifest.digest().to_string();
     store.cache(UNPACKED_IMAGE, &key(image), value.as_bytes())?;
     Ok(unpacked)
 }
 
-/// What the layers are, whatever their compression.
+/// The key of the cache: the digests of the uncompressed layers.
 fn key(image: &Image) -> String {
     let diff_ids: Vec<&str> = image
         .layers
@@ -78,30 +76,36 @@ fn key(image: &Image) -> String {
     diff_ids.join("\n")
 }
 
-fn known(store: &Store, key: &str) -> Option<Unpacked> {
+fn cached(store: &Store, key: &str) -> Option<Unpacked> {
     let value = String::from_utf8(store.cached(UNPACKED_IMAGE, key)?).ok()?;
     Some(Unpacked {
         manifest: store.manifest(&value.parse().ok()?)?,
-        // They were told when it was unpacked.
+        // The warnings were shown when the image was unpacked.
         warnings: Vec::new(),
     })
 }
 
-/// What a layer brings. A damaged one is tried again if there is another copy to be had.
-fn list(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
+/// The changes of a layer. A damaged blob is downloaded again once if it is from a registry.
+fn list(store: &Store, layer: &LayerBlob, budget: &Budget) -> Result<TarListing, ImageUnpackError> {
     match list_once(store, layer, budget) {
-        Err(UnpackError::WrongBlob { .. }) if layer.discard() => list_once(store, layer, budget),
+        Err(ImageUnpackError::BlobDigest { .. }) if layer.discard_damaged() => {
+            list_once(store, layer, budget)
+        }
         result => result,
     }
 }
 
-fn list_once(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, UnpackError> {
+fn list_once(
+    store: &Store,
+    layer: &LayerBlob,
+    budget: &Budget,
+) -> Result<TarListing, ImageUnpackError> {
     let path = layer.path();
     let (listing, digests) = tar::list(store, layer.open()?, path.as_std_path(), budget);
     let layer_name = || path.to_string();
     let found = digests.blob?;
     if let Some(expected) = layer.digest.as_ref().filter(|&digest| *digest != found) {
-        return Err(UnpackError::WrongBlob {
+        return Err(ImageUnpackError::BlobDigest {
             layer: layer_name(),
             expected: expected.clone(),
             found,
@@ -109,7 +113,7 @@ fn list_once(store: &Store, layer: &Blob, budget: &Budget) -> Result<Listing, Un
     }
     let found = digests.content?;
     if layer.diff_id != found {
-        return Err(UnpackError::WrongArchive {
+        return Err(ImageUnpackError::ArchiveDigest {
             layer: layer_name(),
             expected: layer.diff_id.clone(),
             found,

@@ -1,36 +1,37 @@
-//! Turning what a spec says about files into trees in the store.
+//! Builds layers: makes trees in the store from the layers of a spec.
 //!
-//! A [`LayerSpec`](crate::spec::LayerSpec) and its [`LayerContext`] become a recipe
-//! (`recipe`): the same with every placeholder and relative path resolved, and
-//! nothing in it that does not matter. Recipes with the same content are one piece
-//! of work, however many tests ask for it ([`LayerBuilder`]). Cooking one adds the
-//! content of files to the store and fills a [`Manifest`] (`assembly`); each kind
-//! of layer that takes more than a loop has a file of its own. To be touched here:
-//! files of the host, for reading only; the store; and for `command` layers an executor.
+//! A [`LayerSpec`](crate::spec::LayerSpec) and its [`LayerContext`] become a recipe (`recipe`):
+//! the layer with every placeholder and relative path resolved, and without what does not affect
+//! the result. [`LayerBuilder`] builds equal recipes once. Building a recipe adds the content of
+//! files to the store, and entries to a [`Manifest`] (`assembly`). A kind of layer that takes
+//! more than a loop has a file of its own.
+//!
+//! This room reads files of the host, writes to the store, and runs commands for `command`
+//! layers.
 
 mod assembly;
-mod base;
 mod braces;
 mod builder;
 mod command;
 mod context;
 mod error;
+mod flatten;
 mod git;
 mod glob;
 pub mod image;
-mod landing;
+mod image_base;
 mod paths;
+mod portable_spec;
 mod recipe;
 mod source;
-mod spelled;
-mod stack;
+mod symlink_rebase;
 pub mod tar;
-mod upper;
+mod upper_directory;
 mod view;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
-pub use base::Base;
-pub use builder::{Built, LayerBuilder, Pile};
+pub use builder::{BuiltLayer, LayerBuilder, LayerStack};
 pub use context::{LayerContext, MountError, OverlayError};
-pub use error::{ContainerError, LayerError, Problem};
+pub use error::{ContainerError, LayerError, LayerProblem};
+pub use image_base::ImageBase;
 pub use view::SourceView;

@@ -1,6 +1,6 @@
-//! Host paths and what they are called in a layer.
+//! Paths on the host, and their paths in a layer.
 
-use super::Problem;
+use super::LayerProblem;
 use super::assembly::HostFile;
 use crate::spec::PrefixOptions;
 use crate::store::PathInContainer;
@@ -10,13 +10,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// Finds the file that is written as `written`, and where it goes. A relative path
-/// starts at `project_dir` on the host, and at the root in the layer.
+/// The file for a path in a spec, and its path in the layer. A relative path starts at
+/// `project_dir` on the host, and at the root in the layer.
 pub(super) fn place(
     written: &Path,
     project_dir: &Utf8Path,
     prefix: &PrefixOptions,
-) -> Result<HostFile, Problem> {
+) -> Result<HostFile, LayerProblem> {
     let mut host = project_dir.as_std_path().join(written);
     let looked_at = if prefix.follow_symlinks || prefix.canonicalize {
         fs::metadata(&host)
@@ -33,32 +33,35 @@ pub(super) fn place(
     Ok(HostFile { host, to })
 }
 
-/// Finds out whether something that is needed is there, following symlinks.
-pub(super) fn must_exist(host: &Path) -> Result<(), Problem> {
+/// Fails if a file does not exist. Follows symlinks.
+pub(super) fn must_exist(host: &Path) -> Result<(), LayerProblem> {
     match fs::metadata(host) {
         Ok(_) => Ok(()),
         Err(cause) => Err(unreadable(host, host, cause)),
     }
 }
 
-fn unreadable(written: &Path, host: &Path, cause: io::Error) -> Problem {
+fn unreadable(written: &Path, host: &Path, cause: io::Error) -> LayerProblem {
     match cause.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory if written == host => {
-            Problem::Missing(host.to_owned())
+            LayerProblem::Missing(host.to_owned())
         }
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Problem::MissingRelative {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => LayerProblem::MissingRelative {
             written: written.to_owned(),
             host: host.to_owned(),
         },
-        _ => Problem::Read {
+        _ => LayerProblem::Read {
             path: host.to_owned(),
             cause,
         },
     }
 }
 
-/// Where something with this name goes by the last two of the options.
-pub(super) fn in_layer(name: &Path, prefix: &PrefixOptions) -> Result<PathInContainer, Problem> {
+/// The path in the layer after `strip_prefix` and `prepend_prefix`.
+pub(super) fn in_layer(
+    name: &Path,
+    prefix: &PrefixOptions,
+) -> Result<PathInContainer, LayerProblem> {
     let mut name = without_dot(name);
     if let Some(strip) = &prefix.strip_prefix
         && let Ok(rest) = name.strip_prefix(without_dot(strip.as_std_path()))

@@ -1,10 +1,10 @@
-//! Recipes: layers with nothing left to resolve.
+//! Recipes: layer specs with placeholders and relative paths resolved.
 //!
-//! Everything that decides about the result is in the recipe, and nothing else, so
-//! that it serves as the key for work done already: two packages' tests share a
-//! layer unless it really depends on the package.
+//! A recipe contains everything that determines the layer, and nothing else. So it is the key
+//! for layers that are built already, and tests of two packages share a layer unless it depends
+//! on the package.
 
-use super::{LayerContext, Problem, SourceView};
+use super::{LayerContext, LayerProblem, SourceView};
 use crate::spec::{
     CommandLine, CommandSpec, ImageReference, LayerSpec, Mount, Network, PrefixOptions,
     SymlinkSpec, environment,
@@ -23,7 +23,7 @@ pub(super) enum Recipe {
     Glob {
         pattern: String,
         project_dir: Utf8PathBuf,
-        /// Not looked into unless the pattern starts there.
+        /// Not searched unless the pattern starts in it.
         target_dir: Utf8PathBuf,
         prefix: PrefixOptions,
     },
@@ -55,9 +55,9 @@ pub(super) enum Recipe {
     Source {
         directories: Vec<Utf8PathBuf>,
         /// Directories that are left out.
-        never: Vec<Utf8PathBuf>,
+        excluded: Vec<Utf8PathBuf>,
     },
-    /// What is seen of another recipe's layer.
+    /// The part of another recipe's layer that a test sees.
     Part {
         of: Box<Recipe>,
         view: SourceView,
@@ -69,35 +69,35 @@ pub(super) enum Recipe {
     Directory {
         directory: Utf8PathBuf,
     },
-    Command(Command),
-    /// All layers of an image.
+    Command(CommandRecipe),
+    /// All layers of an image, merged.
     Image {
         image: ImageReference,
-        /// Where its tag is remembered.
+        /// The directory of the tag file.
         project_dir: Utf8PathBuf,
     },
 }
 
-/// A command with all that its changes depend on.
+/// A command with everything that its changes depend on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Command {
-    /// The layers that it runs on, bottom first.
+pub(super) struct CommandRecipe {
+    /// The layers below, the lowest first.
     pub below: Vec<Digest>,
     pub line: CommandLine,
     pub environment: BTreeMap<String, String>,
-    /// Local paths in them are absolute.
+    /// Mounts with absolute local paths.
     pub mounts: Vec<Mount>,
     pub network: Network,
     pub working_directory: Utf8PathBuf,
 }
 
 impl Recipe {
-    /// `below`: the layers below, bottom first, for those that depend on them.
+    /// `below`: the layers below, the lowest first. Only `command` layers depend on them.
     pub fn new(
         layer: &LayerSpec,
         below: &[Digest],
         context: &LayerContext,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, LayerProblem> {
         let fill = |path: &Utf8PathBuf| context.fill(path);
         let fill_all = |paths: &[Utf8PathBuf]| -> Result<Vec<_>, _> {
             paths.iter().map(|path| context.fill(path)).collect()
@@ -131,7 +131,7 @@ impl Recipe {
                         let (link, target) = (fill(link)?, fill(target)?);
                         Ok(SymlinkSpec { link, target })
                     })
-                    .collect::<Result<_, Problem>>()?,
+                    .collect::<Result<_, LayerProblem>>()?,
             },
             LayerSpec::SharedLibraryDependencies { binaries, prefix } => Self::SharedLibraries {
                 binaries: fill_all(binaries)?
@@ -145,13 +145,13 @@ impl Recipe {
                 files: files
                     .iter()
                     .map(|(path, text)| Ok((fill(path)?, text.clone())))
-                    .collect::<Result<_, Problem>>()?,
+                    .collect::<Result<_, LayerProblem>>()?,
             },
             LayerSpec::Programs { programs } => Self::Programs {
                 programs: programs
                     .iter()
                     .map(|program| Ok(context.fill(Utf8Path::new(program))?.into_string()))
-                    .collect::<Result<_, Problem>>()?,
+                    .collect::<Result<_, LayerProblem>>()?,
                 path_variable: context.path_variable.clone(),
                 library_path: context.library_path.clone(),
                 project_dir: project_dir.clone(),
@@ -167,7 +167,9 @@ impl Recipe {
                     view: context.view.clone(),
                 }
             }
-            LayerSpec::Command(command) => Self::Command(Command::new(command, below, context)?),
+            LayerSpec::Command(command) => {
+                Self::Command(CommandRecipe::new(command, below, context)?)
+            }
         })
     }
 
@@ -179,8 +181,12 @@ impl Recipe {
     }
 }
 
-impl Command {
-    fn new(spec: &CommandSpec, below: &[Digest], context: &LayerContext) -> Result<Self, Problem> {
+impl CommandRecipe {
+    fn new(
+        spec: &CommandSpec,
+        below: &[Digest],
+        context: &LayerContext,
+    ) -> Result<Self, LayerProblem> {
         let mounts = spec.mounts.iter().map(|mount| context.mount(mount));
         let working_directory = spec.working_directory.as_deref();
         let client = |name: &str| std::env::var(name).ok();
@@ -195,7 +201,10 @@ impl Command {
     }
 }
 
-fn fill_prefix(prefix: &PrefixOptions, context: &LayerContext) -> Result<PrefixOptions, Problem> {
+fn fill_prefix(
+    prefix: &PrefixOptions,
+    context: &LayerContext,
+) -> Result<PrefixOptions, LayerProblem> {
     let fill =
         |path: &Option<Utf8PathBuf>| path.as_deref().map(|path| context.fill(path)).transpose();
     Ok(PrefixOptions {
@@ -205,9 +214,10 @@ fn fill_prefix(prefix: &PrefixOptions, context: &LayerContext) -> Result<PrefixO
     })
 }
 
-/// The source in a directory; that of the whole workspace has parts elsewhere.
+/// The source in a directory. The source of the workspace includes the directories outside of
+/// it.
 fn source_of(directory: &Utf8Path, context: &LayerContext) -> Recipe {
-    // Comparing components passes over a trailing slash, and so does collecting.
+    // Collecting components removes a trailing slash.
     let directory: Utf8PathBuf = directory.components().collect();
     let mut directories = vec![directory.clone()];
     if directory == context.workspace_dir {
@@ -218,17 +228,21 @@ fn source_of(directory: &Utf8Path, context: &LayerContext) -> Recipe {
                 .cloned(),
         );
     }
-    // Most often the one is in the other, and then nothing depends on the profile.
-    let mut never = vec![context.target_dir.clone()];
+    // The build directory is usually in the target directory. The recipe then does not depend on
+    // the profile.
+    let mut excluded = vec![context.target_dir.clone()];
     if !context.build_dir.starts_with(&context.target_dir) {
-        never.push(context.build_dir.clone());
+        excluded.push(context.build_dir.clone());
     }
-    never.retain(|path| !path.as_str().is_empty());
-    Recipe::Source { directories, never }
+    excluded.retain(|path| !path.as_str().is_empty());
+    Recipe::Source {
+        directories,
+        excluded,
+    }
 }
 
 impl fmt::Display for Recipe {
-    /// As part of a sentence, to name the layer in messages.
+    /// The layer's name in messages, as part of a sentence.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, first, others) = match self {
             Self::Tar { tar } => ("tar", tar.as_str(), 0),
@@ -286,7 +300,7 @@ fn named<'a>(
     (kind, items.next().unwrap_or_default(), others)
 }
 
-/// The first line of a text, or as much of it as makes a name.
+/// The first line of a text, cut to 60 characters.
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 60;
     let text = text.trim();

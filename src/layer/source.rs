@@ -1,17 +1,17 @@
-//! The `source` layer: the files that people work on.
+//! The `source` layer: the source files in a directory.
 //!
-//! In a git work tree these are the files that git tracks or does not ignore, of
-//! submodules and other repositories inside too. Without a git program, or where
-//! git refuses (a checkout that belongs to another user), the ignore files decide.
-//! Anywhere else it is everything, and so it is for a directory that the work tree
-//! around it ignores as a whole, since nobody would run tests of an empty source.
+//! In a git work tree these are the files that git tracks or does not ignore, including those of
+//! submodules and nested repositories. Without a git program, or where git refuses (the checkout
+//! of another user), the ignore files alone decide. Elsewhere all files are source. So are all
+//! files of a directory that the surrounding work tree ignores as a whole, as a test of an empty
+//! source is useless.
 //!
-//! Never part of it: Cargo's target and build directories, `.git`, sockets, pipes
-//! and devices; nor what was deleted meanwhile or may not be read.
+//! Cargo's target and build directories, `.git`, sockets, pipes and devices are not source.
+//! Files that were deleted meanwhile or may not be read are left out.
 
-use super::assembly::{Assembly, Found, Reading};
-use super::git::{self, Answer};
-use super::{Entry, PathInContainer, Problem, paths};
+use super::assembly::{Assembly, HostEntry, ReadOptions};
+use super::git::{self, GitListing};
+use super::{Entry, LayerProblem, PathInContainer, paths};
 use crate::store::{Import, parallel};
 use camino::{Utf8Path, Utf8PathBuf};
 use ignore::WalkBuilder;
@@ -21,20 +21,20 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// Sources are rewritten in place by editors, so they are copied.
-const READING: Reading = Reading {
+/// Source files are copied, as editors rewrite them in place.
+const READING: ReadOptions = ReadOptions {
     follow: false,
     how: Import::Copy,
 };
 
-/// Adds the source in each of `directories`, at their own paths.
+/// Adds the source in each directory, at its own path. Directories in `excluded` are left out.
 pub(super) fn add(
     directories: &[Utf8PathBuf],
-    never: &[Utf8PathBuf],
+    excluded: &[Utf8PathBuf],
     assembly: &mut Assembly<'_>,
-) -> Result<(), Problem> {
-    let mut search = Search {
-        never,
+) -> Result<(), LayerProblem> {
+    let mut search = SourceSearch {
+        excluded,
         repositories: Vec::new(),
         done: HashSet::new(),
     };
@@ -44,7 +44,7 @@ pub(super) fn add(
         while let Some(repository) = search.repositories.pop() {
             if search.done.insert(repository.clone()) {
                 let paths = search.list(&repository, &mut assembly.warnings)?;
-                // Git names a directory only for the repository in it.
+                // Git lists a directory only if it is a repository.
                 search.repositories.extend(add_found(paths, assembly)?);
             }
         }
@@ -52,36 +52,45 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Adds all that is in a directory, at its own path.
-pub(super) fn add_whole(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+/// Adds everything in a directory, at its own path.
+pub(super) fn add_whole(
+    directory: &Utf8Path,
+    assembly: &mut Assembly<'_>,
+) -> Result<(), LayerProblem> {
     add_start(directory, assembly)?;
     let paths = everything(directory.as_std_path(), |_| false, &mut assembly.warnings)?;
     add_found(paths, assembly)?;
     Ok(())
 }
 
-fn add_start(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), Problem> {
+fn add_start(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
     paths::must_exist(directory.as_std_path())?;
     if !directory.is_dir() {
-        return Err(Problem::NotADirectory(directory.into()));
+        return Err(LayerProblem::NotADirectory(directory.into()));
     }
     assembly.add_directory(in_container(directory.as_std_path())?)
 }
 
-/// Adds what was found, and returns the repositories among it, which are not added.
-fn add_found(paths: Vec<PathBuf>, assembly: &mut Assembly<'_>) -> Result<Vec<PathBuf>, Problem> {
+/// Adds files, symlinks and directories. Returns the repositories among them, which are not
+/// added.
+fn add_found(
+    paths: Vec<PathBuf>,
+    assembly: &mut Assembly<'_>,
+) -> Result<Vec<PathBuf>, LayerProblem> {
     let mut repositories = Vec::new();
     let found = parallel::map(&paths, 64, |path| assembly.read(path, READING));
     for (path, found) in paths.into_iter().zip(found) {
         match found {
-            Ok(Found::Entry(Entry::Directory { .. })) if path.join(".git").exists() => {
+            Ok(HostEntry::Entry(Entry::Directory { .. })) if path.join(".git").exists() => {
                 repositories.push(path);
             }
-            Ok(Found::Entry(entry)) => assembly.manifest.insert(in_container(&path)?, entry)?,
-            Ok(Found::Special) => {}
+            Ok(HostEntry::Entry(entry)) => assembly.manifest.insert(in_container(&path)?, entry)?,
+            Ok(HostEntry::Special) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) if error.is_permission_denied() => {
-                assembly.warnings.push(format!("{error}; it is left out"));
+                assembly
+                    .warnings
+                    .push(format!("{error}; the file is left out"));
             }
             Err(error) => return Err(error.into()),
         }
@@ -89,82 +98,86 @@ fn add_found(paths: Vec<PathBuf>, assembly: &mut Assembly<'_>) -> Result<Vec<Pat
     Ok(repositories)
 }
 
-struct Search<'a> {
-    never: &'a [Utf8PathBuf],
-    /// Directories still to be looked at.
+struct SourceSearch<'a> {
+    excluded: &'a [Utf8PathBuf],
+    /// Repositories still to be listed.
     repositories: Vec<PathBuf>,
     done: HashSet<PathBuf>,
 }
 
-impl Search<'_> {
-    /// Everything that may be source in a directory: files, symlinks, empty
-    /// directories and other repositories.
-    fn list(&self, directory: &Path, warnings: &mut Vec<String>) -> Result<Vec<PathBuf>, Problem> {
-        // A directory that tests are run in is source, wherever it is.
-        let never: Vec<&Path> = self
-            .never
+impl SourceSearch<'_> {
+    /// The files, symlinks, empty directories and other repositories in a directory that may be
+    /// source.
+    fn list(
+        &self,
+        directory: &Path,
+        warnings: &mut Vec<String>,
+    ) -> Result<Vec<PathBuf>, LayerProblem> {
+        // An excluded directory does not exclude the directory itself that is listed.
+        let excluded: Vec<&Path> = self
+            .excluded
             .iter()
             .map(|path| path.as_std_path())
-            .filter(|never| !directory.starts_with(never))
+            .filter(|excluded| !directory.starts_with(excluded))
             .collect();
         let is_left_out = |path: &Path| {
             path.file_name().is_some_and(|name| name == ".git")
-                || never.contains(&path)
+                || excluded.contains(&path)
                 || is_a_target_directory(path)
         };
         if !git::is_in_work_tree(directory) {
             return everything(directory, is_left_out, warnings);
         }
-        let relative: Vec<&Path> = never
+        let relative: Vec<&Path> = excluded
             .iter()
-            .filter_map(|never| never.strip_prefix(directory).ok())
+            .filter_map(|excluded| excluded.strip_prefix(directory).ok())
             .collect();
         match git::list(directory, &relative) {
-            Answer::Files(paths) if paths.is_empty() => {
+            GitListing::Files(paths) if paths.is_empty() => {
                 everything(directory, is_left_out, warnings)
             }
-            Answer::Files(paths) => Ok(paths.iter().map(|path| directory.join(path)).collect()),
-            Answer::NotInstalled => Ok(not_ignored(directory, &never)),
-            Answer::Refused(complaint) => {
+            GitListing::Files(paths) => Ok(paths.iter().map(|path| directory.join(path)).collect()),
+            GitListing::NotInstalled => Ok(not_ignored(directory, &excluded)),
+            GitListing::Refused(complaint) => {
                 warnings.push(format!(
-                    "git does not list the files of {} ({complaint}), so `.gitignore` alone \
-                     decides which are source",
+                    "git cannot list the files of {} ({complaint}), so `.gitignore` alone decides which are \
+                        source",
                     directory.display()
                 ));
-                Ok(not_ignored(directory, &never))
+                Ok(not_ignored(directory, &excluded))
             }
         }
     }
 }
 
-/// What the ignore files leave, by their rules alone.
-fn not_ignored(directory: &Path, never: &[&Path]) -> Vec<PathBuf> {
-    let never: Vec<PathBuf> = never.iter().map(PathBuf::from).collect();
+/// The files that the ignore files do not exclude.
+fn not_ignored(directory: &Path, excluded: &[&Path]) -> Vec<PathBuf> {
+    let excluded: Vec<PathBuf> = excluded.iter().map(PathBuf::from).collect();
     let walk = WalkBuilder::new(directory)
         .hidden(false)
         .ignore(false)
         .follow_links(false)
         .filter_entry(move |entry| {
-            entry.file_name() != ".git" && !never.iter().any(|never| never == entry.path())
+            entry.file_name() != ".git" && !excluded.iter().any(|excluded| excluded == entry.path())
         })
         .build();
-    // What cannot be read is not source, here as elsewhere.
+    // Files that cannot be read are left out.
     walk.flatten()
         .filter(|entry| entry.file_type().is_some_and(|kind| !kind.is_dir()))
         .map(ignore::DirEntry::into_path)
         .collect()
 }
 
-/// Files, symlinks and empty directories.
+/// The files, symlinks and empty directories below a directory.
 fn everything(
     directory: &Path,
     is_left_out: impl Fn(&Path) -> bool,
     warnings: &mut Vec<String>,
-) -> Result<Vec<PathBuf>, Problem> {
+) -> Result<Vec<PathBuf>, LayerProblem> {
     let mut found = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
-        let unreadable = |cause| Problem::Read {
+        let unreadable = |cause| LayerProblem::Read {
             path: directory.clone(),
             cause,
         };
@@ -173,7 +186,7 @@ fn everything(
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 warnings.push(format!(
-                    "cannot read {}: {error}; what is in it is left out",
+                    "cannot read {}: {error}; its files are left out",
                     directory.display()
                 ));
                 continue;
@@ -201,11 +214,12 @@ fn everything(
     Ok(found)
 }
 
-/// Of another workspace, such as a fuzzer's: Cargo marks what it may delete.
+/// Whether a directory is the target directory of another workspace, such as a fuzzer's. Cargo
+/// puts a `CACHEDIR.TAG` into it.
 fn is_a_target_directory(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "target") && path.join("CACHEDIR.TAG").exists()
 }
 
-fn in_container(path: &Path) -> Result<PathInContainer, Problem> {
+fn in_container(path: &Path) -> Result<PathInContainer, LayerProblem> {
     Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
 }

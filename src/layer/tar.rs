@@ -1,28 +1,30 @@
-//! Unpacking tar archives into manifests.
+//! Unpacks tar archives into manifests.
 //!
-//! Nothing is ever written to a path that an archive names: entries are data until the store
-//! makes a tree of them. Those whose path would lead out of the root (`..`, absolute) are
-//! refused all the same, since whoever made the archive meant harm or something else. Set-id
-//! bits, owners, times and extended attributes (so capabilities, too) are dropped, and the
-//! owner may always read, so that the store can manage its own. Devices and pipes are skipped
-//! with a warning. What kind an entry is of is not guessed: an unknown one is an error.
+//! Nothing is written to a path that an archive names: entries are data until the store makes a
+//! tree of them. Entries whose path would lead out of the root (`..`, absolute) are refused
+//! nevertheless, as they are malicious or a mistake. Set-id bits, owners, times and extended
+//! attributes (including capabilities) are dropped. The owner may always read, so that the store
+//! can manage its files. Devices and pipes are skipped with a warning. An unknown kind of entry
+//! is an error.
 //!
-//! Entries may lead through symlinks to directories, as in images whose `/lib` is one: they
-//! end up where a process would find them whose root this is. Refused are symlinks that lead
-//! above the root, in circles, or, where the archive brought them itself, to an absolute path.
+//! A path may lead through symlinks to directories, as in images whose `/lib` is a symlink. The
+//! entry is put where a process with this root would find it. Refused are symlinks that lead
+//! above the root, that form a cycle, or that the archive itself contains with an absolute
+//! target.
 //!
-//! Whiteouts (`.wh.x`, `.wh..wh..opq`) are those of OCI image layers: they remove
-//! what the layers below brought, which is the manifest that is given. In a lone
-//! archive there is nothing to remove, and a warning says so.
+//! Whiteouts (`.wh.x`, `.wh..wh..opq`) are those of the [OCI image layer
+//! specification](https://github.com/opencontainers/image-spec/blob/main/layer.md#whiteouts):
+//! they remove entries of the layers below, which are in the manifest given. A whiteout that
+//! removes nothing is a warning in a single archive.
 //!
-//! An archive goes through several threads: one reads ahead, decompresses and hashes
-//! (`stream`), one takes the members apart (`member`, `listing`), some write small files
-//! (`contents`). What comes of it is a list of changes, which no layer below matters for, and
-//! only these are made one layer after the other (`merge`).
+//! Several threads process an archive: one reads ahead, decompresses and hashes (`stream`), one
+//! parses the members (`member`, `listing`), and some write small files (`content_writer`). The
+//! result is a list of changes that does not depend on the layers below. Only applying the
+//! changes is done layer by layer (`merge`).
 
 mod budget;
 mod compression;
-mod contents;
+mod content_writer;
 mod listing;
 mod member;
 mod merge;
@@ -31,9 +33,9 @@ mod sparse;
 mod stream;
 
 pub(super) use budget::Budget;
-pub(super) use listing::Listing;
+pub(super) use listing::TarListing;
 pub(super) use merge::real;
-pub(super) use stream::Digests;
+pub(super) use stream::ArchiveDigests;
 
 use super::{Manifest, PathInContainer};
 use crate::store::{ManifestError, PathError, Size, Store, StoreError};
@@ -46,7 +48,7 @@ pub enum TarError {
     #[error("cannot read {}: {cause}", archive.display())]
     Read { archive: PathBuf, cause: io::Error },
     #[error(
-        "{} is compressed with {format}, which is not known here: compress it with gzip or zstd",
+        "{} is compressed with {format}, which is not supported; compress it with gzip or zstd",
         archive.display()
     )]
     UnknownCompression {
@@ -54,16 +56,16 @@ pub enum TarError {
         format: &'static str,
     },
     #[error(
-        "{} would take more than {} when it is unpacked; if that is right, let the cache hold \
-         more (`cache-size`)",
+        "{} is larger than {} when it is unpacked, the limit of the cache; to allow more, raise \
+            `cache-size`",
         archive.display(), Size(*limit)
     )]
     TooLarge {
         archive: PathBuf,
-        /// In bytes.
+        /// The limit in bytes.
         limit: u64,
     },
-    #[error("{} has more and longer paths than an archive has reason to have", archive.display())]
+    #[error("the paths in {} take more than 1 GiB of memory", archive.display())]
     TooMany { archive: PathBuf },
     #[error("the entry `{entry}` of {} {problem}", archive.display())]
     Entry {
@@ -75,40 +77,40 @@ pub enum TarError {
     Store(#[from] StoreError),
 }
 
-/// What is wrong with an entry of an archive; a part of a sentence.
+/// Why an entry of an archive is refused, as the end of a sentence.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryProblem {
     #[error("has an absolute path, which is not allowed")]
     Absolute,
     #[error("has a path that leads upwards (`..`), which is not allowed")]
     Upwards,
-    #[error("leads through the symlink `{0}`, which is not allowed")]
+    #[error("leads through the symlink `{0}`, which leads out of the root or forms a cycle")]
     ThroughSymlink(PathInContainer),
     #[error("is a hard link to `{0}`, which is not in the archive before it")]
     LinkToNothing(String),
-    #[error("has no target")]
+    #[error("has no link target")]
     NoTarget,
-    #[error("has a longer path than the kernel allows")]
+    #[error("has a path that is longer than the kernel allows")]
     TooLong,
-    #[error("is a whiteout without the name of a file")]
+    #[error("is a whiteout without a file name")]
     WhiteoutOfNothing,
-    #[error("is of a kind that is not known here (`{0}`)")]
+    #[error("is of an unsupported kind (`{0}`)")]
     Unknown(char),
-    #[error("cannot be: {0}")]
+    #[error("is invalid: {0}")]
     Manifest(#[from] ManifestError),
-    #[error("cannot be: {0}")]
+    #[error("is invalid: {0}")]
     Path(#[from] PathError),
 }
 
-/// What an archive holds, on top of what was given.
+/// The entries of an archive, added to those of the layers below.
 #[derive(Debug)]
 pub struct Unpacked {
     pub manifest: Manifest,
     pub warnings: Vec<String>,
 }
 
-/// Adds the content of an archive, compressed or not, to the store, and its entries
-/// to those of the layers below. `name` is the archive's name in messages.
+/// Adds the content of an archive, compressed or not, to the store, and its entries to those of
+/// the layers below. `name` is the archive's name in messages.
 pub fn unpack(
     store: &Store,
     archive: impl Read + Send,
@@ -121,34 +123,34 @@ pub fn unpack(
     let listing = listing?;
     let mut manifest = below;
     let without_effect = merge::merge(&mut manifest, listing.changes, name, &budget)?;
-    let mut warnings: Vec<String> = skipped(&listing.skipped).into_iter().collect();
+    let mut warnings: Vec<String> = skipped_warning(&listing.skipped).into_iter().collect();
     let without_effect: Vec<_> = without_effect.iter().map(ToString::to_string).collect();
     if let Some(paths) = listed(&without_effect) {
         warnings.push(format!(
-            "{paths} would be removed from layers below, which only layers of an image can do"
+            "left out whiteouts of {paths}: only layers of an image can remove files of layers below"
         ));
     }
     Ok(Unpacked { manifest, warnings })
 }
 
-/// Adds the content of an archive to the store. What is wrong with the digests or with
-/// reading comes before what is wrong with the listing.
+/// Adds the content of an archive to the store. Report an error of the digests before one of the
+/// listing, as it is the cause.
 pub(super) fn list(
     store: &Store,
     archive: impl Read + Send,
     name: &Path,
     budget: &Budget,
-) -> (Result<Listing, TarError>, Digests) {
+) -> (Result<TarListing, TarError>, ArchiveDigests) {
     stream::stream(archive, name, budget, |content| {
-        contents::write(store, |contents| {
+        content_writer::write(store, |contents| {
             listing::list(content, name, contents, budget)
         })
     })
 }
 
-/// Lays an archive of an image on the layers below.
-pub(super) fn lay(
-    listing: Listing,
+/// Applies the changes of a layer of an image to the layers below.
+pub(super) fn apply(
+    listing: TarListing,
     name: &Path,
     budget: &Budget,
     below: &mut Manifest,
@@ -156,11 +158,11 @@ pub(super) fn lay(
     merge::merge(below, listing.changes, name, budget).map(drop)
 }
 
-/// What to tell of devices and pipes.
-pub(super) fn skipped(paths: &[String]) -> Option<String> {
+/// The warning about skipped devices and pipes.
+pub(super) fn skipped_warning(paths: &[String]) -> Option<String> {
     let paths = listed(paths)?;
     Some(format!(
-        "left out {paths}, as a layer cannot hold devices and pipes"
+        "left out {paths}: a layer cannot hold devices and pipes"
     ))
 }
 

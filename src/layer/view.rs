@@ -1,30 +1,30 @@
-//! Which parts of a workspace's source a test sees.
+//! The parts of a workspace's source that a test sees.
 
-use super::{Manifest, Problem};
+use super::{LayerProblem, Manifest};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Parts of a source that belong to somebody: files and directories by their absolute
-/// paths, and whether they are seen. What belongs to nobody is.
+/// Files and directories of a source that belong to a package, by their absolute paths, and
+/// whether the test sees them. Other files are always seen.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SourceView {
     parts: BTreeMap<Utf8PathBuf, bool>,
 }
 
 impl SourceView {
-    /// Adds a part. It may lie in another one.
+    /// Adds a file or directory. It may be in another one.
     pub fn add(&mut self, path: Utf8PathBuf, is_seen: bool) {
         self.parts.insert(path, is_seen);
     }
 
-    /// Whether nothing is left out.
+    /// Whether the test sees all files.
     pub fn is_whole(&self) -> bool {
         self.parts.values().all(|is_seen| *is_seen)
     }
 
-    /// What is seen of a source.
-    pub(super) fn of(&self, whole: &Manifest) -> Result<Manifest, Problem> {
+    /// The entries of a source that the test sees.
+    pub(super) fn of(&self, whole: &Manifest) -> Result<Manifest, LayerProblem> {
         let mut seen = Manifest::new();
         for (path, entry) in whole.entries() {
             if self.is_seen(path.as_path()) {
@@ -34,7 +34,7 @@ impl SourceView {
         Ok(seen)
     }
 
-    /// The innermost part that a file is in decides.
+    /// The innermost part that contains a file decides.
     fn is_seen(&self, path: &Path) -> bool {
         let mut parts = path.ancestors().filter_map(|part| {
             let part = part.to_str()?;
@@ -68,7 +68,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_nobody_is_seen_and_the_innermost_part_decides() {
+    fn files_of_no_part_are_seen_and_the_innermost_part_decides() {
         let whole = manifest(&["/w/f", "/w/a/f", "/w/ab/f", "/w/a/b/f", "/w/a/b/c/f"]);
         let view = view(&[("/w/a", false), ("/w/a/b", true), ("/w/a/b/c", false)]);
         let seen = view.of(&whole).unwrap();

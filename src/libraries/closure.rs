@@ -1,28 +1,27 @@
-//! The result: which files of the host go where in the container.
+//! The result of a search: the files of the host by their paths in the container.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 use std::path::{Component, Path, PathBuf};
 
-/// What is at a path in the container.
+/// An entry at a path in the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum ClosureEntry {
     /// A regular file with the content of this file of the host, a path without
     /// symlinks.
     File(PathBuf),
     Symlink {
-        /// Absolute.
+        /// An absolute path.
         target: PathBuf,
-        /// The file of the host that the symlink leads to in the end, which is
-        /// in the closure, too.
+        /// The file of the host that the symlink finally leads to. The closure contains it.
         file: PathBuf,
     },
-    /// A directory, needed only since a path leads through it (`bin/../lib`).
+    /// A directory that must exist because a path leads through it (`bin/../lib`).
     Directory,
 }
 
-impl Entry {
-    /// The host's file that opening the path gives.
+impl ClosureEntry {
+    /// The file of the host that is opened at the path.
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::File(file) | Self::Symlink { file, .. } => Some(file),
@@ -31,30 +30,30 @@ impl Entry {
     }
 }
 
-/// Files and symlinks by their paths in the container, which are absolute and
-/// free of `.` and `..`. Directories above them are not listed. The order, and
-/// hence what is made of it, depends on nothing but the files.
+/// Files and symlinks by their paths in the container, which are absolute and free of `.` and
+/// `..`. Their parent directories are not listed. The entries depend only on the files, not on
+/// the order of calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Closure {
-    entries: BTreeMap<PathBuf, Entry>,
+    entries: BTreeMap<PathBuf, ClosureEntry>,
 }
 
-/// Two different things that would have to be at one path.
+/// Two different files that are needed at the same path.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{} would have to be both {} and {}; put what needs the one and what needs the other into layers of different containers, or name the directory to prefer in LD_LIBRARY_PATH",
+    "{} would have to be both {} and {}; use different containers for the programs that need them, or name the preferred directory in LD_LIBRARY_PATH",
     path.display(),
     describe(one),
     describe(other)
 )]
 pub struct Conflict {
-    /// In the container.
+    /// The path in the container.
     pub path: PathBuf,
-    pub one: Entry,
-    pub other: Entry,
+    pub one: ClosureEntry,
+    pub other: ClosureEntry,
 }
 
-fn describe(entry: &Entry) -> String {
+fn describe(entry: &ClosureEntry) -> String {
     entry.file().map_or_else(
         || "a directory".to_owned(),
         |file| file.display().to_string(),
@@ -62,26 +61,28 @@ fn describe(entry: &Entry) -> String {
 }
 
 impl Closure {
-    /// What is at `path`, which must be free of `.` and `..`.
-    pub fn get(&self, path: impl AsRef<Path>) -> Option<&Entry> {
+    /// The entry at `path`, which must be free of `.` and `..`.
+    pub fn get(&self, path: impl AsRef<Path>) -> Option<&ClosureEntry> {
         self.entries.get(path.as_ref())
     }
 
-    /// In the order of paths.
-    pub fn iter(&self) -> btree_map::Iter<'_, PathBuf, Entry> {
+    /// The entries in the order of their paths.
+    pub fn iter(&self) -> btree_map::Iter<'_, PathBuf, ClosureEntry> {
         self.entries.iter()
     }
 
-    pub fn len(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// Adds everything that is in `other`. Fails where both have a path but not
-    /// the same file there; what was added until then stays.
+    /// Adds all entries of `other`. Fails if a path has different files in both. Entries added
+    /// before the failure stay.
     pub fn merge(&mut self, other: Self) -> Result<(), Conflict> {
         for (path, entry) in other.entries {
             self.insert(path, entry)?;
@@ -89,14 +90,14 @@ impl Closure {
         Ok(())
     }
 
-    /// Puts `file`, a resolved path of the host, at `path` of the container.
+    /// Adds `file`, a resolved path of the host, at `path` in the container.
     pub(super) fn add_file(&mut self, path: &Path, file: &Path) -> Result<(), Conflict> {
         let path = self.fold(path)?;
-        self.insert(path, Entry::File(file.to_owned()))
+        self.insert(path, ClosureEntry::File(file.to_owned()))
     }
 
-    /// Puts a symlink at `path` to `target`, both in the container, unless they
-    /// are the same. `file` is what is at the target in the end.
+    /// Adds a symlink at `path` to `target`, both in the container, unless they are the same.
+    /// `file` is the file of the host that the symlink finally leads to.
     pub(super) fn add_symlink(
         &mut self,
         path: &Path,
@@ -109,20 +110,20 @@ impl Closure {
             return Ok(());
         }
         let file = file.to_owned();
-        self.insert(path, Entry::Symlink { target, file })
+        self.insert(path, ClosureEntry::Symlink { target, file })
     }
 
     fn fold(&mut self, path: &Path) -> Result<PathBuf, Conflict> {
         let (path, crossed) = fold(path);
         for directory in crossed {
-            self.insert(directory, Entry::Directory)?;
+            self.insert(directory, ClosureEntry::Directory)?;
         }
         Ok(path)
     }
 
-    /// Keeps a file rather than a symlink to the same file, and of two symlinks
-    /// the one with the lesser target, so that the order of calls is no matter.
-    fn insert(&mut self, path: PathBuf, entry: Entry) -> Result<(), Conflict> {
+    /// Prefers a file to a symlink to the same file, and of two symlinks the one with the lesser
+    /// target, so that the order of calls does not matter.
+    fn insert(&mut self, path: PathBuf, entry: ClosureEntry) -> Result<(), Conflict> {
         match self.entries.entry(path) {
             btree_map::Entry::Vacant(vacant) => {
                 vacant.insert(entry);
@@ -137,10 +138,11 @@ impl Closure {
                     });
                 }
                 let better = match (known, &entry) {
-                    (Entry::Symlink { .. }, Entry::File(_)) => true,
-                    (Entry::Symlink { target: known, .. }, Entry::Symlink { target, .. }) => {
-                        target < known
-                    }
+                    (ClosureEntry::Symlink { .. }, ClosureEntry::File(_)) => true,
+                    (
+                        ClosureEntry::Symlink { target: known, .. },
+                        ClosureEntry::Symlink { target, .. },
+                    ) => target < known,
                     _ => false,
                 };
                 if better {
@@ -153,8 +155,8 @@ impl Closure {
 }
 
 impl IntoIterator for Closure {
-    type Item = (PathBuf, Entry);
-    type IntoIter = btree_map::IntoIter<PathBuf, Entry>;
+    type Item = (PathBuf, ClosureEntry);
+    type IntoIter = btree_map::IntoIter<PathBuf, ClosureEntry>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.entries.into_iter()
@@ -162,16 +164,16 @@ impl IntoIterator for Closure {
 }
 
 impl<'a> IntoIterator for &'a Closure {
-    type Item = (&'a PathBuf, &'a Entry);
-    type IntoIter = btree_map::Iter<'a, PathBuf, Entry>;
+    type Item = (&'a PathBuf, &'a ClosureEntry);
+    type IntoIter = btree_map::Iter<'a, PathBuf, ClosureEntry>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
     }
 }
 
-/// `path` without `.` and `..`, as a file system without directory symlinks
-/// understands it, and the directories that a `..` leaves: they have to exist.
+/// `path` without `.` and `..`, as a file system without directory symlinks resolves it. Also
+/// returns the directories before each `..`, which must exist.
 pub(super) fn fold(path: &Path) -> (PathBuf, Vec<PathBuf>) {
     let mut folded = PathBuf::from("/");
     let mut crossed = Vec::new();
@@ -240,7 +242,7 @@ mod tests {
     #[test]
     fn dots_are_folded_and_the_directories_left_are_kept() {
         let closure = file("/opt/bin/../lib/./a.so", "/h/a.so");
-        assert_eq!(closure.get("/opt/bin"), Some(&Entry::Directory));
+        assert_eq!(closure.get("/opt/bin"), Some(&ClosureEntry::Directory));
         assert!(closure.get("/opt/lib/a.so").is_some());
         assert_eq!(fold(Path::new("/../a")), ("/a".into(), vec![]));
     }

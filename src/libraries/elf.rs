@@ -1,7 +1,7 @@
-//! The parts of an ELF file that a loader looks at before it maps anything.
+//! Reads the parts of an ELF file that a loader needs to find its libraries.
 //!
-//! Of a file only the headers, the dynamic section and the strings it names are
-//! read: a few kilobytes of a debug binary of a hundred megabytes. See `elf(5)`.
+//! Only the headers, the dynamic section and the strings that it names are read: a few kilobytes
+//! of a debug binary of a hundred megabytes. See elf(5).
 
 use object::elf::{self, DF_1_NODEFLIB, FileHeader32, FileHeader64};
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
@@ -12,7 +12,7 @@ use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
-/// What a loader checks before it takes a library for its own kind.
+/// The properties that a loader compares before it loads a library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Architecture {
     pub(super) is_64: bool,
@@ -20,32 +20,32 @@ pub(super) struct Architecture {
     pub(super) machine: elf::Machine,
 }
 
-/// A library asked for by another file.
+/// A library that a file needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Dependency {
+pub(super) struct NeededLibrary {
     pub(super) name: OsString,
-    /// Whether the program starts without it.
+    /// Whether the program starts without the library.
     pub(super) optional: bool,
 }
 
-/// An ELF file, as far as finding its libraries goes.
+/// The contents of an ELF file that affect the search for its libraries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Object {
     pub(super) architecture: Architecture,
-    /// `PT_INTERP`: the loader.
+    /// `PT_INTERP`: the path of the loader.
     pub(super) interpreter: Option<PathBuf>,
     pub(super) soname: Option<OsString>,
     /// `DT_NEEDED`, `DT_FILTER` and `DT_AUXILIARY` in order.
-    pub(super) dependencies: Vec<Dependency>,
+    pub(super) dependencies: Vec<NeededLibrary>,
     pub(super) rpath: Option<OsString>,
     pub(super) runpath: Option<OsString>,
-    /// `DF_1_NODEFLIB`: not to be looked for in default directories.
+    /// `DF_1_NODEFLIB`: default directories are not searched for the libraries of this file.
     pub(super) no_default_directories: bool,
 }
 
-/// What is wrong with a file that begins like an ELF file.
+/// Why a file that begins like an ELF file could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Damage {
+pub(super) enum ElfError {
     #[error("{0}")]
     Format(#[from] read::Error),
     #[error("the dynamic string table is in no segment")]
@@ -54,12 +54,12 @@ pub(super) enum Damage {
     NoString,
 }
 
-/// Longer search paths than this are not believed.
+/// The longest string that is read, in bytes.
 const LONGEST_STRING: u64 = 1 << 20;
 
 impl Object {
-    /// `None` if it is no ELF file at all.
-    pub(super) fn read(file: impl Read + Seek) -> Result<Option<Self>, Damage> {
+    /// `None`: the file is not ELF.
+    pub(super) fn read(file: impl Read + Seek) -> Result<Option<Self>, ElfError> {
         let data = ReadCache::new(file);
         let Ok(identification) = (&data).read_bytes_at(0, 16) else {
             return Ok(None);
@@ -74,7 +74,7 @@ impl Object {
         }
     }
 
-    fn parse<'data, Elf, R>(data: R) -> Result<Self, Damage>
+    fn parse<'data, Elf, R>(data: R) -> Result<Self, ElfError>
     where
         Elf: FileHeader<Endian = Endianness>,
         R: ReadRef<'data>,
@@ -113,7 +113,7 @@ impl Object {
         data: R,
         segments: &[Elf::ProgramHeader],
         dynamic: &[Elf::Dyn],
-    ) -> Result<(), Damage>
+    ) -> Result<(), ElfError>
     where
         Elf: FileHeader<Endian = Endianness>,
         R: ReadRef<'data>,
@@ -138,13 +138,13 @@ impl Object {
                 .then(|| offset.checked_add(in_segment))?
         });
         let string = |offset| {
-            let table = table.ok_or(Damage::NoStringTable)?;
+            let table = table.ok_or(ElfError::NoStringTable)?;
             string_at(data, table, size, offset)
         };
         for (tag, value) in entries() {
             match tag {
                 elf::DT_NEEDED | elf::DT_FILTER | elf::DT_AUXILIARY => {
-                    self.dependencies.push(Dependency {
+                    self.dependencies.push(NeededLibrary {
                         name: string(value)?,
                         optional: tag == elf::DT_AUXILIARY,
                     });
@@ -162,28 +162,28 @@ impl Object {
     }
 }
 
-/// The string at `offset` of the table at `table`. Most are short, so they are
-/// looked for piecemeal; search paths of some distributions are not.
+/// The string at `offset` of the table at `table`. Most strings are short, so they are first
+/// read in small pieces. Search paths of some distributions are longer than these.
 fn string_at<'data, R: ReadRef<'data>>(
     data: R,
     table: u64,
     size: u64,
     offset: u64,
-) -> Result<OsString, Damage> {
+) -> Result<OsString, ElfError> {
     if offset >= size {
-        return Err(Damage::NoString);
+        return Err(ElfError::NoString);
     }
-    let start = table.checked_add(offset).ok_or(Damage::NoString)?;
-    let end = table.checked_add(size).ok_or(Damage::NoString)?;
+    let start = table.checked_add(offset).ok_or(ElfError::NoString)?;
+    let end = table.checked_add(size).ok_or(ElfError::NoString)?;
     if let Ok(string) = data.read_bytes_at_until(start..end, 0) {
         return Ok(OsString::from_vec(string.to_vec()));
     }
     let bytes = data
         .read_bytes_at(start, (end - start).min(LONGEST_STRING))
-        .map_err(|()| Damage::NoString)?;
+        .map_err(|()| ElfError::NoString)?;
     let length = bytes
         .iter()
         .position(|&byte| byte == 0)
-        .ok_or(Damage::NoString)?;
+        .ok_or(ElfError::NoString)?;
     Ok(OsString::from_vec(bytes[..length].to_vec()))
 }

@@ -1,4 +1,4 @@
-//! What can go wrong while looking for libraries and programs.
+//! Why libraries or programs could not be found.
 
 use super::Conflict;
 use std::fmt;
@@ -8,10 +8,10 @@ use thiserror::Error;
 
 #[derive(Debug, Error)]
 pub enum LibraryError {
-    #[error("failed to read {}", path.display())]
+    #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "failed to find the libraries of {}, as it is a damaged ELF file: {reason}; build or install it again",
+        "cannot find the libraries of {}: it is a damaged ELF file: {reason}; build or install it again",
         path.display()
     )]
     Damaged { path: PathBuf, reason: String },
@@ -19,26 +19,26 @@ pub enum LibraryError {
     MissingLibraries(#[from] MissingLibraries),
     #[error(transparent)]
     MissingPrograms(#[from] MissingPrograms),
-    #[error("failed to put libraries into one layer: {0}")]
+    #[error("cannot put the libraries into one layer: {0}")]
     Conflict(#[from] Conflict),
 }
 
-/// Every library that was looked for and not found; never empty.
+/// All libraries that were not found. Never empty.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MissingLibraries(pub Vec<MissingLibrary>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingLibrary {
-    /// As the file that needs it names it.
+    /// The name in the file that needs it.
     pub name: PathBuf,
     pub needed_by: PathBuf,
-    /// In the order of the search.
+    /// The places searched, in order.
     pub looked_in: Vec<SearchedIn>,
-    /// Files of that name which could not be taken, and why.
+    /// Files of that name that cannot be used, and why.
     pub passed_over: Vec<(PathBuf, String)>,
 }
 
-/// A place where a library was looked for, and what brought the search there.
+/// A directory or file that was searched for a library, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SearchedIn {
     pub place: PathBuf,
@@ -58,9 +58,9 @@ impl fmt::Display for MissingLibraries {
         }
         write!(
             f,
-            "install what is missing, or put its directory into LD_LIBRARY_PATH; if it is not \
-             needed from here, set `include_shared_libraries = false` and bring the libraries in \
-             by a layer or an image"
+            "install the library, or add its directory to LD_LIBRARY_PATH; if the container should not \
+                get it from this machine, set `include_shared_libraries = false` and add the libraries by \
+                a layer or an image"
         )
     }
 }
@@ -80,20 +80,20 @@ impl fmt::Display for MissingLibrary {
     }
 }
 
-/// Every program that was looked for and not found; never empty.
+/// All programs that were not found. Never empty.
 #[derive(Debug, PartialEq, Eq)]
 pub struct MissingPrograms {
     pub programs: Vec<MissingProgram>,
-    /// The `PATH` searched.
+    /// The directories of `PATH` that were searched.
     pub path: Vec<PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingProgram {
     pub name: PathBuf,
-    /// The script whose `#!` line names it.
+    /// The script whose `#!` line names the program.
     pub script: Option<PathBuf>,
-    /// A file of that name that cannot be run.
+    /// A file of that name that is not executable.
     pub not_executable: Option<PathBuf>,
 }
 
@@ -122,7 +122,7 @@ impl fmt::Display for MissingPrograms {
         }
         write!(
             f,
-            "\ninstall what is missing, put its directory into PATH, or name it by its path"
+            "\ninstall the program, add its directory to PATH, or name it by its path"
         )
     }
 }

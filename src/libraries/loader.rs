@@ -1,43 +1,43 @@
-//! What is built into a loader, or lies in its own files: which directories it
-//! searches by itself, and in which manner.
+//! The configuration of loaders, which is built in or in a file: the directories that they
+//! search by default.
 
-use super::elf::{Architecture, Dependency};
-use super::hwcaps;
+use super::elf::{Architecture, NeededLibrary};
+use super::hardware_levels;
 use object::elf;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The two loaders in use; they search in different ways.
+/// The kinds of loaders, which search in different orders.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Loader {
-    /// `ld.so(8)`.
+    /// glibc's loader, ld.so(8).
     Glibc(Arc<GlibcPaths>),
     Musl(MuslPaths),
 }
 
-/// What glibc's loader was built with.
+/// The paths built into glibc's loader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct GlibcPaths {
-    /// The default directories, in order; at least one.
+    /// The default directories, in order. Never empty.
     pub(super) directories: Vec<PathBuf>,
-    /// Where its `ld.so.cache` is, if it reads one.
+    /// The path of its `ld.so.cache`, if it reads one.
     pub(super) cache: Option<PathBuf>,
 }
 
-/// Where musl's loader looks.
+/// The directories that musl's loader searches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MuslPaths {
     pub(super) directories: Vec<PathBuf>,
-    /// The file that names these directories, if there is one.
+    /// The file that lists these directories, if it exists.
     pub(super) file: Option<PathBuf>,
 }
 
 impl GlibcPaths {
-    /// Reads them out of the loader itself, since distributions differ and
-    /// nothing else tells: the default directories are strings that begin and
-    /// end with a slash, one after the other, each closed by a zero byte.
+    /// Reads the paths from the loader's bytes, since distributions differ and no other file has
+    /// them. The default directories are consecutive strings that begin and end with a slash,
+    /// each followed by a zero byte.
     pub(super) fn of_loader(bytes: &[u8], architecture: Architecture) -> Self {
         let mut runs: Vec<Vec<PathBuf>> = Vec::new();
         let mut in_run = false;
@@ -57,14 +57,14 @@ impl GlibcPaths {
             }
             in_run = is_directory;
         }
-        // The list is stored once or twice, and nothing else looks like it.
+        // The longest run of such strings is the list, which is stored once or twice.
         match runs.into_iter().max_by_key(Vec::len) {
             Some(directories) => Self { directories, cache },
             None => Self::usual(architecture),
         }
     }
 
-    /// What most loaders for an architecture are built with.
+    /// The usual paths of loaders for an architecture.
     pub(super) fn usual(architecture: Architecture) -> Self {
         let multiarch = match (architecture.machine, architecture.is_64) {
             (elf::EM_X86_64, true) => Some("x86_64-linux-gnu"),
@@ -87,15 +87,14 @@ impl GlibcPaths {
         }
     }
 
-    /// `$LIB`: the first default directory below the prefix.
+    /// The value of `$LIB`: the first default directory without its prefix.
     pub(super) fn lib(&self) -> Option<&[u8]> {
         let first = self.directories.first()?.as_os_str().as_bytes();
         let first = first.strip_prefix(b"/usr").unwrap_or(first);
         first.strip_prefix(b"/")
     }
 
-    /// Whether the loader looks into `directory` by itself, be it for the
-    /// variants of a library in there.
+    /// Whether the loader searches `directory` by default, including for variants of a library.
     pub(super) fn searches(&self, directory: &Path) -> bool {
         let is_default = |directory: &Path| self.directories.iter().any(|own| own == directory);
         let of_variants = || {
@@ -107,9 +106,9 @@ impl GlibcPaths {
 }
 
 impl MuslPaths {
-    /// The architecture is in the loader's name; its own list of directories,
-    /// separated by colons or newlines, is `etc/ld-musl-ARCH.path` beside the
-    /// directory that the loader is in.
+    /// Reads musl's list of directories, separated by colons or newlines. It is in
+    /// `etc/ld-musl-ARCH.path` beside the loader's directory; the architecture is in the
+    /// loader's name.
     pub(super) fn of_loader(path: &Path) -> Self {
         let file = musl_architecture(path).and_then(|architecture| {
             let prefix = path.parent()?.parent()?;
@@ -135,14 +134,15 @@ impl MuslPaths {
     }
 }
 
-/// `x86_64` of `/lib/ld-musl-x86_64.so.1`; `None` if it is not musl's loader.
+/// The architecture in a loader's name: `x86_64` for `/lib/ld-musl-x86_64.so.1`. `None`: it is
+/// not musl's loader.
 pub(super) fn musl_architecture(loader: &Path) -> Option<&str> {
     let name = loader.file_name()?.to_str()?.strip_prefix("ld-musl-")?;
     name.split_once(".so").map(|(architecture, _)| architecture)
 }
 
-/// musl's loader is its C library, threads, mathematics and so on as well, and
-/// never loads a library of such a name.
+/// Whether a library is part of musl's loader, which contains the C library, threads,
+/// mathematics and so on, and does not load a library with such a name.
 pub(super) fn is_musl_itself(name: &[u8]) -> bool {
     const PARTS: [&[u8]; 7] = [
         b"c.",
@@ -157,10 +157,10 @@ pub(super) fn is_musl_itself(name: &[u8]) -> bool {
     name.is_some_and(|name| PARTS.iter().any(|part| name.starts_with(part)))
 }
 
-/// The loader that would load a library which, being no program, names none.
+/// The usual loader for a library, which does not name one.
 pub(super) fn usual_loader(
     architecture: Architecture,
-    dependencies: &[Dependency],
+    dependencies: &[NeededLibrary],
 ) -> Option<PathBuf> {
     let (glibc, musl) = match (architecture.machine, architecture.is_64) {
         (elf::EM_X86_64, true) => ("/lib64/ld-linux-x86-64.so.2", "x86_64"),
@@ -188,11 +188,12 @@ pub(super) fn usual_loader(
     preference.into_iter().find(|loader| loader.is_file())
 }
 
-/// What `$PLATFORM` may stand for, which the processor decides when the program
-/// starts; empty if nothing.
+/// The possible values of `$PLATFORM`, which depends on the processor that starts the program.
 pub(super) fn platforms(architecture: Architecture) -> &'static [&'static str] {
     match (architecture.machine, architecture.is_64) {
-        (elf::EM_X86_64, true) if hwcaps::levels().contains(&"x86-64-v3") => &["haswell", "x86_64"],
+        (elf::EM_X86_64, true) if hardware_levels::levels().contains(&"x86-64-v3") => {
+            &["haswell", "x86_64"]
+        }
         (elf::EM_X86_64, _) => &["x86_64"],
         (elf::EM_386, _) => &["i686"],
         (elf::EM_AARCH64, _) => &["aarch64"],

@@ -1,17 +1,17 @@
-//! One library: the places where it is looked for, in order, and what is there.
+//! Looks up one library: the directories and files to search, in order.
 
+use super::dynamic_string_tokens::Tokens;
 use super::elf::Object;
 use super::loader::{self, GlibcPaths, Loader, MuslPaths};
-use super::search::Process;
-use super::token::Tokens;
-use super::{LibraryError, SearchedIn, hwcaps};
+use super::search::LoadedProgram;
+use super::{LibraryError, SearchedIn, hardware_levels};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A file or directory, as the loader here and the one in the container know it.
+/// The path of a file or directory on the host and in the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Location {
     pub(super) host: PathBuf,
@@ -42,8 +42,8 @@ impl Location {
     }
 }
 
-/// A library found, or where it was not.
-pub(super) enum Sought {
+/// The result of looking up a library.
+pub(super) enum LookupResult {
     Found {
         path: Location,
         object: Arc<Object>,
@@ -55,45 +55,49 @@ pub(super) enum Sought {
     },
 }
 
-/// What a path that a loader tries turns out to be.
+/// The result of examining a path that a loader would try.
 pub(super) enum Candidate {
     Absent,
-    /// Something that a loader passes over.
+    /// A file that a loader skips.
     Unfit(&'static str),
-    /// Something that makes a loader give up.
+    /// A file that makes a loader stop with an error.
     Fatal(String),
     Found(Arc<Object>, Metadata),
 }
 
-/// One step of a search.
-struct Step {
+/// One step of a search, with the reason shown in messages.
+struct SearchStep {
     because: String,
-    places: Places,
+    places: SearchPlaces,
 }
 
-enum Places {
+enum SearchPlaces {
     Directories(Vec<Location>),
-    /// Either of these files.
+    /// Any of these files.
     Files(Vec<Location>),
     Cache(PathBuf),
 }
 
-impl Process<'_> {
-    /// Looks for the library `name`, which the file loaded as `needed_by` needs.
-    pub(super) fn seek(&self, name: &OsStr, needed_by: usize) -> Result<Sought, LibraryError> {
+impl LoadedProgram<'_> {
+    /// Looks up the library `name`, which the file with the index `needed_by` needs.
+    pub(super) fn look_up(
+        &self,
+        name: &OsStr,
+        needed_by: usize,
+    ) -> Result<LookupResult, LibraryError> {
         let mut looked_in = Vec::new();
         let mut passed_over = Vec::new();
         for step in self.steps(name, needed_by) {
             let (places, candidates) = match step.places {
-                Places::Directories(directories) => {
+                SearchPlaces::Directories(directories) => {
                     let candidates = directories
                         .iter()
                         .flat_map(|directory| files_in(directory, name))
                         .collect();
                     (directories, candidates)
                 }
-                Places::Files(files) => (files.clone(), files),
-                Places::Cache(cache) => {
+                SearchPlaces::Files(files) => (files.clone(), files),
+                SearchPlaces::Cache(cache) => {
                     let candidates = self.in_cache(&cache, name, needed_by, &mut passed_over)?;
                     (vec![Location::same(cache)], candidates)
                 }
@@ -105,7 +109,7 @@ impl Process<'_> {
             for path in candidates {
                 let reason = match self.try_path(&path.host)? {
                     Candidate::Found(object, metadata) => {
-                        return Ok(Sought::Found {
+                        return Ok(LookupResult::Found {
                             path,
                             object,
                             metadata,
@@ -119,19 +123,19 @@ impl Process<'_> {
                     Candidate::Fatal(reason) => reason,
                 };
                 passed_over.push((path.host, reason));
-                return Ok(Sought::NotFound {
+                return Ok(LookupResult::NotFound {
                     looked_in,
                     passed_over,
                 });
             }
         }
-        Ok(Sought::NotFound {
+        Ok(LookupResult::NotFound {
             looked_in,
             passed_over,
         })
     }
 
-    /// What is at `path`, seen as a library for this process.
+    /// Examines the file at `path` as a library for this program.
     pub(super) fn try_path(&self, path: &Path) -> Result<Candidate, LibraryError> {
         let Ok(metadata) = fs::metadata(path) else {
             return Ok(Candidate::Absent);
@@ -143,9 +147,9 @@ impl Process<'_> {
             Ok(Some(object)) if object.architecture == self.architecture => {
                 Ok(Candidate::Found(object, metadata))
             }
-            Ok(Some(_)) => Ok(Candidate::Unfit("for another kind of machine")),
+            Ok(Some(_)) => Ok(Candidate::Unfit("for another architecture")),
             Ok(None) => Ok(Candidate::Fatal(
-                "not an ELF file, which makes the loader give up".to_owned(),
+                "not an ELF file, at which the loader stops".to_owned(),
             )),
             Err(LibraryError::Damaged { reason, .. }) => {
                 Ok(Candidate::Fatal(format!("damaged: {reason}")))
@@ -159,12 +163,12 @@ impl Process<'_> {
         }
     }
 
-    fn steps(&self, name: &OsStr, needed_by: usize) -> Vec<Step> {
+    fn steps(&self, name: &OsStr, needed_by: usize) -> Vec<SearchStep> {
         if name.as_bytes().contains(&b'/') {
             let files = self.expand(name.as_bytes(), needed_by);
-            return vec![Step {
-                because: "as it is a path".to_owned(),
-                places: Places::Files(files),
+            return vec![SearchStep {
+                because: "the name is a path".to_owned(),
+                places: SearchPlaces::Files(files),
             }];
         }
         match &self.loader {
@@ -173,7 +177,7 @@ impl Process<'_> {
         }
     }
 
-    fn glibc_steps(&self, paths: &GlibcPaths, needed_by: usize) -> Vec<Step> {
+    fn glibc_steps(&self, paths: &GlibcPaths, needed_by: usize) -> Vec<SearchStep> {
         let needing = &self.loaded[needed_by].object;
         let mut steps = Vec::new();
         if needing.runpath.is_none() {
@@ -191,9 +195,9 @@ impl Process<'_> {
         let cache = self.context.cache.as_ref();
         let cache = cache.map(|path| path.as_std_path().to_owned());
         if let Some(cache) = cache.or_else(|| paths.cache.clone()) {
-            steps.push(Step {
+            steps.push(SearchStep {
                 because: "the loader's cache".to_owned(),
-                places: Places::Cache(cache),
+                places: SearchPlaces::Cache(cache),
             });
         }
         if !needing.no_default_directories {
@@ -202,7 +206,7 @@ impl Process<'_> {
         steps
     }
 
-    fn musl_steps(&self, paths: &MuslPaths, needed_by: usize) -> Vec<Step> {
+    fn musl_steps(&self, paths: &MuslPaths, needed_by: usize) -> Vec<SearchStep> {
         let mut steps = Vec::from_iter(self.library_path_step());
         for index in self.needed_by_chain(needed_by) {
             let object = &self.loaded[index].object;
@@ -214,17 +218,17 @@ impl Process<'_> {
         steps
     }
 
-    /// A file, the one that needs it, and so on up to the program.
+    /// The indexes of a file, of the file that needs it, and so on up to the program.
     fn needed_by_chain(&self, first: usize) -> impl Iterator<Item = usize> {
         std::iter::successors(Some(first), |&index| self.loaded[index].needed_by)
     }
 
-    /// The directories of an `RPATH` or `RUNPATH` of the file loaded as `index`.
-    fn path_step(&self, kind: &str, path: &OsStr, index: usize) -> Step {
+    /// The step for an `RPATH` or `RUNPATH` of the file with this index.
+    fn path_step(&self, kind: &str, path: &OsStr, index: usize) -> SearchStep {
         let directories = path.as_bytes().split(|&byte| byte == b':');
-        Step {
+        SearchStep {
             because: format!("{kind} of {}", self.loaded[index].path.host.display()),
-            places: Places::Directories(
+            places: SearchPlaces::Directories(
                 directories
                     .flat_map(|directory| self.expand(directory, index))
                     .collect(),
@@ -232,11 +236,11 @@ impl Process<'_> {
         }
     }
 
-    fn library_path_step(&self) -> Option<Step> {
+    fn library_path_step(&self) -> Option<SearchStep> {
         let directories = &self.context.library_path;
-        (!directories.is_empty()).then(|| Step {
+        (!directories.is_empty()).then(|| SearchStep {
             because: "LD_LIBRARY_PATH".to_owned(),
-            places: Places::Directories(
+            places: SearchPlaces::Directories(
                 directories
                     .iter()
                     .flat_map(|directory| self.expand(directory.as_str().as_bytes(), 0))
@@ -245,9 +249,9 @@ impl Process<'_> {
         })
     }
 
-    /// A path with tokens, in the file loaded as `index`. More than one if it
-    /// depends on the processor, none if a token has no value or it is relative
-    /// to nothing known.
+    /// Expands the tokens in a path of the file with this index. Several paths if the path
+    /// depends on the processor; none if a token has no value or the base of a relative path is
+    /// unknown.
     fn expand(&self, path: &[u8], index: usize) -> Vec<Location> {
         let origin = self.loaded[index].path.directory();
         let lib = match &self.loader {
@@ -284,9 +288,8 @@ impl Process<'_> {
         locations
     }
 
-    /// The files that the cache has for `name`. Since containers have no cache,
-    /// those outside of the directories that the loader searches by itself are to
-    /// be in the first of these as well.
+    /// The files that the cache has for `name`. As containers have no cache, a file outside of
+    /// the default directories must also be in the first of these.
     fn in_cache(
         &self,
         cache: &Path,
@@ -299,7 +302,7 @@ impl Process<'_> {
         };
         let cache = self.libraries.cache(cache)?;
         let found = cache.iter().flat_map(|cache| {
-            let files = cache.lookup(name, hwcaps::levels());
+            let files = cache.lookup(name, hardware_levels::levels());
             files.into_iter().map(Path::to_owned)
         });
         let only_named = self.loaded[needed_by].object.no_default_directories;
@@ -309,8 +312,8 @@ impl Process<'_> {
             if is_default && !only_named {
                 locations.push(Location::same(host));
             } else if only_named {
-                let reason = "found through the loader's cache only, which containers do not \
-                              have, and not to be looked for in default directories (-z nodefaultlib)";
+                let reason = "found only in the loader's cache, which containers do not have; default \
+                    directories are not searched (-z nodefaultlib)";
                 passed_over.push((host, reason.to_owned()));
             } else if let Some(directory) = paths.directories.first() {
                 let container = directory.join(name);
@@ -321,21 +324,21 @@ impl Process<'_> {
     }
 }
 
-fn default_step(directories: &[PathBuf]) -> Step {
+fn default_step(directories: &[PathBuf]) -> SearchStep {
     let directories = directories.iter().cloned().map(Location::same);
-    Step {
+    SearchStep {
         because: "a default directory".to_owned(),
-        places: Places::Directories(directories.collect()),
+        places: SearchPlaces::Directories(directories.collect()),
     }
 }
 
-/// `name` in `directory`, and its variants for certain processors, which count
-/// where there is none for all.
+/// `name` in `directory`, and its variants for newer processors, which are used if there is no
+/// baseline.
 fn files_in(directory: &Location, name: &OsStr) -> Vec<Location> {
     let mut files = vec![directory.join(name)];
     let variants = directory.join("glibc-hwcaps");
-    if !hwcaps::levels().is_empty() && variants.host.is_dir() {
-        let levels = hwcaps::levels().iter();
+    if !hardware_levels::levels().is_empty() && variants.host.is_dir() {
+        let levels = hardware_levels::levels().iter();
         files.extend(levels.map(|level| variants.join(level).join(name)));
     }
     files

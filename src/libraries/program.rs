@@ -1,4 +1,4 @@
-//! Programs by name: where they are, which symlinks and `#!` lines lead on.
+//! Finds programs by name, and follows their symlinks and `#!` lines.
 
 use super::{
     Closure, Libraries, LibraryError, MissingProgram, MissingPrograms, SearchContext, search,
@@ -11,15 +11,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-const USUAL_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
+const DEFAULT_PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
-/// Directories that are one and the same on systems with a merged `/usr`.
-const TWINS: [&str; 4] = ["/bin", "/usr/bin", "/sbin", "/usr/sbin"];
+/// The directories that are the same on systems with a merged `/usr`.
+const MERGED_DIRECTORIES: [&str; 4] = ["/bin", "/usr/bin", "/sbin", "/usr/sbin"];
 
-/// How much of a script the kernel reads to find its interpreter, and how many
-/// symlinks it follows.
-const SCRIPT_HEAD: u64 = 256;
-const LONGEST_CHAIN: usize = 40;
+/// The bytes of a script that the kernel reads to find its interpreter (`BINPRM_BUF_SIZE`), and
+/// the number of symlinks that it follows.
+const MAX_SCRIPT_HEAD: u64 = 256;
+const MAX_SYMLINKS: usize = 40;
 
 pub(super) fn programs(
     libraries: &Libraries,
@@ -28,7 +28,7 @@ pub(super) fn programs(
     context: &SearchContext,
 ) -> Result<Closure, LibraryError> {
     let working_directory = context.working_directory.as_ref();
-    let path = path.unwrap_or(OsStr::new(USUAL_PATH));
+    let path = path.unwrap_or(OsStr::new(DEFAULT_PATH));
     let mut programs = Programs {
         working_directory: working_directory.map(|path| path.as_std_path()),
         path: std::env::split_paths(path).collect(),
@@ -59,15 +59,15 @@ struct Programs<'a> {
     working_directory: Option<&'a Path>,
     path: Vec<PathBuf>,
     closure: Closure,
-    /// Resolved; what needs libraries.
+    /// The resolved paths of files that may need libraries.
     binaries: BTreeSet<PathBuf>,
     missing: Vec<MissingProgram>,
-    /// Names as asked for.
+    /// The names that were handled.
     seen: BTreeSet<PathBuf>,
 }
 
 impl Programs<'_> {
-    /// Adds the program that running `name` would run, and what it takes to.
+    /// Adds the program that running `name` would run, and the files that it needs.
     fn add(&mut self, name: &Path, script: Option<&Path>) -> Result<(), LibraryError> {
         if !self.seen.insert(name.to_owned()) {
             return Ok(());
@@ -85,9 +85,9 @@ impl Programs<'_> {
             });
             return Ok(());
         };
-        let file = self.place(&found)?;
-        for twin in twins(&found, &file) {
-            self.place(&twin)?;
+        let file = self.add_with_symlinks(&found)?;
+        for other in other_paths(&found, &file) {
+            self.add_with_symlinks(&other)?;
         }
         match interpreter(&file)? {
             Some((interpreter, program)) => {
@@ -96,7 +96,7 @@ impl Programs<'_> {
                     self.add(&program, Some(&found))?;
                 }
             }
-            // The search finds out whether it is one, and leaves out what is not.
+            // The search for libraries ignores files that are not ELF.
             None => {
                 self.binaries.insert(file);
             }
@@ -104,7 +104,7 @@ impl Programs<'_> {
         Ok(())
     }
 
-    /// Scripts, `system(3)` and `popen(3)` know one place only for `sh`.
+    /// Adds `/bin/sh`, the path at which scripts, system(3) and popen(3) run `sh`.
     fn add_shell(&mut self) -> Result<(), LibraryError> {
         let usual = Path::new("/bin/sh");
         if self.closure.get(usual).is_some() {
@@ -121,7 +121,7 @@ impl Programs<'_> {
         }
     }
 
-    /// Where `name` is looked for, as `execvp(3)` does.
+    /// The paths at which execvp(3) would search for `name`.
     fn candidates(&self, name: &Path) -> Vec<PathBuf> {
         let absolute = |path: PathBuf| {
             if path.is_absolute() {
@@ -138,12 +138,12 @@ impl Programs<'_> {
         }
     }
 
-    /// Adds the symlinks that lead from `path` to a file, each at its path with
-    /// directory symlinks resolved, and the file; gives the latter's path.
-    fn place(&mut self, path: &Path) -> Result<PathBuf, LibraryError> {
+    /// Adds the symlinks that lead from `path` to a file, each at its path with directory
+    /// symlinks resolved, and the file. Returns the file's path.
+    fn add_with_symlinks(&mut self, path: &Path) -> Result<PathBuf, LibraryError> {
         let file = resolve(path)?;
         let mut here = path.to_owned();
-        for _ in 0..LONGEST_CHAIN {
+        for _ in 0..MAX_SYMLINKS {
             let resolved = in_resolved_directory(&here)?;
             self.closure.add_symlink(&here, &resolved, &file)?;
             let Ok(target) = fs::read_link(&resolved) else {
@@ -159,23 +159,27 @@ impl Programs<'_> {
     }
 }
 
-/// The other paths at which `file`, found as `found`, is because directories
-/// are one.
-fn twins(found: &Path, file: &Path) -> Vec<PathBuf> {
+/// The other paths of `file`, which was found at `found`, in directories that are the same.
+fn other_paths(found: &Path, file: &Path) -> Vec<PathBuf> {
     let (Some(directory), Some(name)) = (found.parent(), found.file_name()) else {
         return Vec::new();
     };
-    if !TWINS.iter().any(|twin| directory == Path::new(twin)) {
+    if !MERGED_DIRECTORIES
+        .iter()
+        .any(|other| directory == Path::new(other))
+    {
         return Vec::new();
     }
-    let others = TWINS.iter().map(|twin| Path::new(twin).join(name));
+    let others = MERGED_DIRECTORIES
+        .iter()
+        .map(|other| Path::new(other).join(name));
     others
         .filter(|other| other != found)
         .filter(|other| fs::canonicalize(other).is_ok_and(|other| other == file))
         .collect()
 }
 
-/// `path` with the symlinks among its directories resolved, but not its name.
+/// `path` with directory symlinks resolved. Its file name is kept.
 fn in_resolved_directory(path: &Path) -> Result<PathBuf, LibraryError> {
     match (path.parent(), path.file_name()) {
         (Some(directory), Some(name)) => Ok(resolve(directory)?.join(name)),
@@ -195,8 +199,8 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// If `file` is a script, its interpreter and the program that this runs in turn
-/// if it is `env`.
+/// The interpreter of a script, and if that is `env`, the program that `env` runs. `None`: the
+/// file is not a script.
 fn interpreter(file: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>, LibraryError> {
     let head = read_head(file).map_err(|source| LibraryError::Read {
         path: file.to_owned(),
@@ -207,12 +211,14 @@ fn interpreter(file: &Path) -> Result<Option<(PathBuf, Option<PathBuf>)>, Librar
 
 fn read_head(file: &Path) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
-    File::open(file)?.take(SCRIPT_HEAD).read_to_end(&mut head)?;
+    File::open(file)?
+        .take(MAX_SCRIPT_HEAD)
+        .read_to_end(&mut head)?;
     Ok(head)
 }
 
-/// Reads a `#!` line as the kernel does: the interpreter, and all the rest as
-/// one argument, which `env` (with `-S`) takes apart.
+/// Parses a `#!` line as the kernel does (see execve(2)): the interpreter, and the rest as one
+/// argument. `env -S` splits that argument.
 fn parse_script(head: &[u8]) -> Option<(PathBuf, Option<PathBuf>)> {
     let line = head.strip_prefix(b"#!")?;
     let line = line.split(|&byte| byte == b'\n' || byte == 0).next()?;
@@ -225,8 +231,7 @@ fn parse_script(head: &[u8]) -> Option<(PathBuf, Option<PathBuf>)> {
     Some((interpreter, program))
 }
 
-/// The program in the arguments of `env(1)`: what comes after its options and
-/// settings of variables.
+/// The program in the arguments of env(1), after options and variables.
 fn program_of_env<'a>(mut words: impl Iterator<Item = &'a [u8]>) -> Option<PathBuf> {
     loop {
         let mut word = words.next()?;

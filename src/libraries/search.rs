@@ -1,30 +1,29 @@
-//! Which libraries a program is started with: `ld.so(8)` retold.
+//! The libraries that a loader loads for a program: an implementation of ld.so(8).
 //!
-//! A loader goes through the program and its libraries breadth first. A library
-//! asked for by a name that something loaded already goes by (the name it was
-//! asked for, its path, its `DT_SONAME`) is that; so what one file needs may
-//! depend on what another found before, and every program is searched for anew.
-//! Otherwise glibc's loader looks, in this order, in
+//! A loader goes through the program and its libraries breadth first. If a name is that of a
+//! file loaded already (the name that was asked for, its path, or its `DT_SONAME`), the loader
+//! does not search. So the result for one file may depend on what another one found before, and
+//! the search is repeated for every program. Otherwise glibc's loader searches, in this order:
 //!
-//! 1. the `DT_RPATH` of the file that needs it, of the file that needed that one,
-//!    and so on up to the program; not if the first has a `DT_RUNPATH`, and
-//!    leaving out those that have one;
+//! 1. the `DT_RPATH` of the file that needs the library, of the file that needs that one,
+//!    and so on up to the program; not if the first file has a `DT_RUNPATH`, and
+//!    without the files that have one;
 //! 2. `LD_LIBRARY_PATH`;
-//! 3. the `DT_RUNPATH` of the file that needs it;
-//! 4. `ld.so.cache`, without what is in default directories if the file is
+//! 3. the `DT_RUNPATH` of the file that needs the library;
+//! 4. `ld.so.cache`, without libraries in default directories if the file is
 //!    flagged `DF_1_NODEFLIB`;
 //! 5. the default directories, if it is not so flagged.
 //!
-//! musl's looks in `LD_LIBRARY_PATH`, then in the `DT_RUNPATH` or else
-//! `DT_RPATH` of the file that needs it and of all above, then in the directories
-//! that its own configuration names. A name with a slash is a path to both. Files
-//! of another class or machine are passed over.
+//! musl's loader searches `LD_LIBRARY_PATH`, then the `DT_RUNPATH` or else `DT_RPATH` of the
+//! file that needs the library and of all files up to the program, then the directories that its
+//! own configuration names. A name with a slash is a path for both loaders. Files of another
+//! class or machine are skipped.
 
-use super::cache::LdCache;
 use super::closure::fold;
 use super::elf::{Architecture, Object};
+use super::ld_cache::LdCache;
 use super::loader::{self, GlibcPaths, Loader, MuslPaths};
-use super::lookup::{Candidate, Location, Sought};
+use super::lookup::{Candidate, Location, LookupResult};
 use super::{
     Closure, Libraries, LibraryError, MissingLibraries, MissingLibrary, SearchContext, SearchedIn,
 };
@@ -37,7 +36,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// What glibc loads while a program runs, without anything saying so.
+/// Libraries that glibc loads at run time, which no file names.
 const LOADED_BY_GLIBC: [&str; 3] = ["libgcc_s.so.1", "libnss_files.so.2", "libnss_dns.so.2"];
 
 pub(super) fn closure<'a>(
@@ -52,7 +51,7 @@ pub(super) fn closure<'a>(
             Some(start) => start.as_std_path().join(binary),
             None => std::path::absolute(binary).map_err(read_error(binary))?,
         };
-        let Some(process) = Process::new(libraries, context, &mut closure, &binary)? else {
+        let Some(process) = LoadedProgram::new(libraries, context, &mut closure, &binary)? else {
             continue;
         };
         for library in process.load_all()? {
@@ -77,32 +76,32 @@ pub(super) fn loader(
     Ok(object.and_then(|object| object.interpreter.clone()))
 }
 
-/// A program as its loader sees it while starting it.
-pub(super) struct Process<'a> {
+/// A program and the files that its loader loads to start it.
+pub(super) struct LoadedProgram<'a> {
     pub(super) libraries: &'a Libraries,
     pub(super) context: &'a SearchContext,
     closure: &'a mut Closure,
     pub(super) architecture: Architecture,
     pub(super) loader: Loader,
-    /// The program, its loader, then libraries in the order found.
+    /// The program, its loader, then libraries in the order in which they were found.
     pub(super) loaded: Vec<Loaded>,
-    /// Of these, the ones whose own dependencies are still to be seen to.
-    waiting: VecDeque<usize>,
+    /// The indexes of files whose dependencies have not been searched.
+    pending: VecDeque<usize>,
     missing: Vec<MissingLibrary>,
 }
 
 pub(super) struct Loaded {
     pub(super) object: Arc<Object>,
     pub(super) path: Location,
-    /// What it goes by.
+    /// The names that the file is known by.
     names: Vec<OsString>,
     pub(super) needed_by: Option<usize>,
-    /// Device and inode.
+    /// The device and inode.
     identity: (u64, u64),
 }
 
-impl<'a> Process<'a> {
-    /// `None` if `binary` needs no loader.
+impl<'a> LoadedProgram<'a> {
+    /// `None`: `binary` needs no loader.
     fn new(
         libraries: &'a Libraries,
         context: &'a SearchContext,
@@ -123,7 +122,7 @@ impl<'a> Process<'a> {
             architecture: object.architecture,
             loader: Loader::Glibc(Arc::new(GlibcPaths::usual(object.architecture))),
             loaded: Vec::new(),
-            waiting: VecDeque::from([0]),
+            pending: VecDeque::from([0]),
             missing: Vec::new(),
         };
         let interpreter = object
@@ -187,9 +186,9 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
-    /// Adds all libraries to the closure; gives those that are missing.
+    /// Adds all libraries to the closure. Returns those that are missing.
     fn load_all(mut self) -> Result<Vec<MissingLibrary>, LibraryError> {
-        self.load_waiting()?;
+        self.load_pending()?;
         let libc = self
             .loaded
             .iter()
@@ -198,13 +197,13 @@ impl<'a> Process<'a> {
             for name in LOADED_BY_GLIBC {
                 self.load(OsStr::new(name), libc, true)?;
             }
-            self.load_waiting()?;
+            self.load_pending()?;
         }
         Ok(self.missing)
     }
 
-    fn load_waiting(&mut self) -> Result<(), LibraryError> {
-        while let Some(index) = self.waiting.pop_front() {
+    fn load_pending(&mut self) -> Result<(), LibraryError> {
+        while let Some(index) = self.pending.pop_front() {
             let object = Arc::clone(&self.loaded[index].object);
             for dependency in &object.dependencies {
                 self.load(&dependency.name, index, dependency.optional)?;
@@ -217,14 +216,14 @@ impl<'a> Process<'a> {
         if self.is_loaded(name) {
             return Ok(());
         }
-        match self.seek(name, needed_by)? {
-            Sought::Found {
+        match self.look_up(name, needed_by)? {
+            LookupResult::Found {
                 path,
                 object,
                 metadata,
-            } => self.take(name, needed_by, path, object, &metadata),
-            Sought::NotFound { .. } if optional => Ok(()),
-            Sought::NotFound {
+            } => self.add_library(name, needed_by, path, object, &metadata),
+            LookupResult::NotFound { .. } if optional => Ok(()),
+            LookupResult::NotFound {
                 looked_in,
                 passed_over,
             } => {
@@ -252,9 +251,9 @@ impl<'a> Process<'a> {
         }
     }
 
-    /// Adds a file that was found, also if the loader will see that it has it
-    /// already under another name: it will open it first.
-    fn take(
+    /// Adds a library. A file that is loaded already under another name is added too, as the
+    /// loader opens it before it compares inodes.
+    fn add_library(
         &mut self,
         name: &OsStr,
         needed_by: usize,
@@ -274,7 +273,7 @@ impl<'a> Process<'a> {
         if let Some(known) = known {
             known.names.push(name.to_owned());
         } else {
-            self.waiting.push_back(self.loaded.len());
+            self.pending.push_back(self.loaded.len());
             self.loaded.push(Loaded {
                 object,
                 path,
@@ -287,8 +286,8 @@ impl<'a> Process<'a> {
     }
 }
 
-/// Where a program is for its `$ORIGIN`: the path without symlinks. That is
-/// another one in the container if only directories are symlinks here.
+/// The location that `$ORIGIN` of a program refers to: the path without symlinks. In the
+/// container only directory symlinks of the host are missing, so the path may differ.
 fn program_path(binary: &Path) -> Result<Location, LibraryError> {
     let host = fs::canonicalize(binary).map_err(read_error(binary))?;
     if binary.is_symlink() {
@@ -309,7 +308,7 @@ fn read_error(path: &Path) -> impl FnOnce(io::Error) -> LibraryError {
 }
 
 impl Libraries {
-    /// The file at `path`, `None` if it is not ELF.
+    /// Reads the file at `path`. `None`: it is not ELF.
     pub(super) fn object(
         &self,
         path: &Path,
@@ -340,7 +339,7 @@ impl Libraries {
         })
     }
 
-    /// The cache at `path`, if there is one.
+    /// Reads the cache at `path`. `None`: it does not exist.
     pub(super) fn cache(&self, path: &Path) -> Result<Option<Arc<LdCache>>, LibraryError> {
         let Ok(metadata) = fs::metadata(path) else {
             return Ok(None);

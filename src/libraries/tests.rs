@@ -1,10 +1,10 @@
-//! The search against the real thing: small programs and libraries are built
-//! with the C compiler, and what is found is compared with what the system's
-//! loader says (`LD_TRACE_LOADED_OBJECTS`), or run with nothing else around.
+//! Compares the search with the system's loader. The C compiler builds small programs and
+//! libraries. The result is compared with the loader's (`LD_TRACE_LOADED_OBJECTS`), or the
+//! program runs with nothing but the files found.
 
-use super::cache::tests::{line, new_format};
 use super::closure::fold;
 use super::elf::Object;
+use super::ld_cache::tests::{cache_entry, new_format};
 use super::loader::{GlibcPaths, usual_loader};
 use super::*;
 use camino::Utf8Path;
@@ -15,13 +15,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A directory to build in. Its path has no symlinks.
-struct Lab {
+/// A directory to build programs and libraries in. Its path has no symlinks.
+struct BuildDirectory {
     root: Utf8PathBuf,
     _directory: tempfile::TempDir,
 }
 
-impl Lab {
+impl BuildDirectory {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root = fs::canonicalize(directory.path()).unwrap();
@@ -48,7 +48,7 @@ impl Lab {
         path
     }
 
-    /// A shared library, its file name being its name, that needs `needs`.
+    /// Builds a shared library that needs `needs`. Its soname is its file name.
     fn library(&self, name: &str, needs: &[&str], options: &[&str]) -> Utf8PathBuf {
         let path = self.path(name);
         let soname = format!("-Wl,-soname,{}", path.file_name().unwrap());
@@ -86,17 +86,19 @@ fn library_path(directories: &[&Utf8Path]) -> SearchContext {
 }
 
 fn closure_of(binary: &Utf8Path, context: &SearchContext) -> Closure {
-    closure(&[binary.to_owned()], context).unwrap()
+    Libraries::new()
+        .closure(&[binary.to_owned()], context)
+        .unwrap()
 }
 
 fn missing_of(binary: &Utf8Path, context: &SearchContext) -> Vec<MissingLibrary> {
-    match closure(&[binary.to_owned()], context) {
+    match Libraries::new().closure(&[binary.to_owned()], context) {
         Err(LibraryError::MissingLibraries(missing)) => missing.0,
         other => panic!("{other:?}"),
     }
 }
 
-/// Asserts that the loader would load just what the search found.
+/// Asserts that the loader loads exactly the libraries that the search found.
 fn assert_as_the_loader_does(binary: &Utf8Path, context: &SearchContext) {
     let found = closure_of(binary, context);
     let truth = loader_says(binary, context);
@@ -121,7 +123,7 @@ fn assert_as_the_loader_does(binary: &Utf8Path, context: &SearchContext) {
         let name = path.file_name().unwrap().to_str().unwrap();
         let expected = truth.contains(path) || by_itself.contains(&name);
         assert!(
-            expected || *entry == Entry::Directory,
+            expected || *entry == ClosureEntry::Directory,
             "{binary}: {}",
             path.display()
         );
@@ -152,8 +154,8 @@ fn loader_says(binary: &Utf8Path, context: &SearchContext) -> Vec<PathBuf> {
 
 #[test]
 fn a_program_has_its_loader_and_its_libraries() {
-    let lab = Lab::new();
-    let program = lab.program("main", &[], &[]);
+    let build = BuildDirectory::new();
+    let program = build.program("main", &[], &[]);
     assert_as_the_loader_does(&program, &SearchContext::default());
 }
 
@@ -177,24 +179,26 @@ fn programs_of_the_system_have_what_their_loader_says() {
 
 #[test]
 fn files_that_are_static_or_not_elf_need_nothing() {
-    let lab = Lab::new();
+    let build = BuildDirectory::new();
     let options = ["-static", "-nostdlib", "-nostartfiles"];
-    let program = lab.compile("main", "void _start(void) { for (;;); }", &[], &options);
-    let text = lab.write("text", "hello");
-    let empty = lab.write("empty", "");
-    let found = closure(&[program, text, empty], &SearchContext::default()).unwrap();
+    let program = build.compile("main", "void _start(void) { for (;;); }", &[], &options);
+    let text = build.write("text", "hello");
+    let empty = build.write("empty", "");
+    let found = Libraries::new()
+        .closure(&[program, text, empty], &SearchContext::default())
+        .unwrap();
     assert!(found.is_empty());
 }
 
 #[test]
 fn rpath_goes_before_library_path_which_goes_before_runpath() {
-    let lab = Lab::new();
-    let there = lab.library("there/libx.so", &[], &[]);
-    let here = lab.library("here/libx.so", &[], &[]);
-    let rpath = format!("-Wl,-rpath,{}", lab.path("there"));
-    let context = library_path(&[&lab.path("here")]);
+    let build = BuildDirectory::new();
+    let there = build.library("there/libx.so", &[], &[]);
+    let here = build.library("here/libx.so", &[], &[]);
+    let rpath = format!("-Wl,-rpath,{}", build.path("there"));
+    let context = library_path(&[&build.path("here")]);
 
-    let old = lab.program(
+    let old = build.program(
         "old",
         &["there/libx.so"],
         &["-Wl,--disable-new-dtags", &rpath],
@@ -202,7 +206,7 @@ fn rpath_goes_before_library_path_which_goes_before_runpath() {
     assert!(closure_of(&old, &context).get(&there).is_some());
     assert_as_the_loader_does(&old, &context);
 
-    let new = lab.program(
+    let new = build.program(
         "new",
         &["there/libx.so"],
         &["-Wl,--enable-new-dtags", &rpath],
@@ -219,19 +223,19 @@ fn rpath_goes_before_library_path_which_goes_before_runpath() {
 
 #[test]
 fn rpath_is_inherited_but_runpath_is_not() {
-    let lab = Lab::new();
-    lab.library("lib/libinner.so", &[], &[]);
-    lab.library("lib/libouter.so", &["lib/libinner.so"], &[]);
-    let rpath = format!("-Wl,-rpath,{}", lab.path("lib"));
+    let build = BuildDirectory::new();
+    build.library("lib/libinner.so", &[], &[]);
+    build.library("lib/libouter.so", &["lib/libinner.so"], &[]);
+    let rpath = format!("-Wl,-rpath,{}", build.path("lib"));
 
-    let old = lab.program(
+    let old = build.program(
         "old",
         &["lib/libouter.so"],
         &["-Wl,--disable-new-dtags", &rpath],
     );
     assert_as_the_loader_does(&old, &SearchContext::default());
 
-    let new = lab.program(
+    let new = build.program(
         "new",
         &["lib/libouter.so"],
         &["-Wl,--enable-new-dtags", &rpath],
@@ -239,151 +243,149 @@ fn rpath_is_inherited_but_runpath_is_not() {
     let missing = missing_of(&new, &SearchContext::default());
     assert_eq!(missing.len(), 1);
     assert_eq!(missing[0].name, Path::new("libinner.so"));
-    assert_eq!(missing[0].needed_by, lab.path("lib/libouter.so"));
+    assert_eq!(missing[0].needed_by, build.path("lib/libouter.so"));
 }
 
 #[test]
-fn a_runpath_on_the_way_cuts_off_the_rpath_above_for_its_own_needs_only() {
-    let lab = Lab::new();
-    lab.library("lib/libinner.so", &[], &[]);
-    lab.library("lib/libmiddle.so", &["lib/libinner.so"], &[]);
+fn a_runpath_disables_inherited_rpaths_only_for_the_needs_of_its_own_file() {
+    let build = BuildDirectory::new();
+    build.library("lib/libinner.so", &[], &[]);
+    build.library("lib/libmiddle.so", &["lib/libinner.so"], &[]);
     let elsewhere = ["-Wl,--enable-new-dtags", "-Wl,-rpath,/nowhere"];
-    lab.library("lib/libouter.so", &["lib/libmiddle.so"], &elsewhere);
-    let rpath = format!("-Wl,-rpath,{}", lab.path("lib"));
+    build.library("lib/libouter.so", &["lib/libmiddle.so"], &elsewhere);
+    let rpath = format!("-Wl,-rpath,{}", build.path("lib"));
     let options = ["-Wl,--disable-new-dtags", &rpath];
 
-    let program = lab.program("one", &["lib/libouter.so"], &options);
+    let program = build.program("one", &["lib/libouter.so"], &options);
     let missing = missing_of(&program, &SearchContext::default());
     assert_eq!(missing[0].name, Path::new("libmiddle.so"));
 
-    lab.library("lib/libouter.so", &["lib/libinner.so"], &elsewhere);
-    let program = lab.program("two", &["lib/libmiddle.so", "lib/libouter.so"], &options);
+    build.library("lib/libouter.so", &["lib/libinner.so"], &elsewhere);
+    let program = build.program("two", &["lib/libmiddle.so", "lib/libouter.so"], &options);
     assert_as_the_loader_does(&program, &SearchContext::default());
 }
 
 #[test]
-fn what_another_library_found_before_is_found_by_name() {
-    let lab = Lab::new();
-    lab.library("hidden/libdeep.so", &[], &[]);
-    let knows = format!("-Wl,-rpath,{}", lab.path("hidden"));
+fn a_library_that_was_loaded_before_is_found_by_name() {
+    let build = BuildDirectory::new();
+    build.library("hidden/libdeep.so", &[], &[]);
+    let knows = format!("-Wl,-rpath,{}", build.path("hidden"));
     let knows = ["-Wl,--enable-new-dtags", &knows];
-    lab.library("lib/liba.so", &["hidden/libdeep.so"], &knows);
-    lab.library("lib/libleaf.so", &["hidden/libdeep.so"], &[]);
-    lab.library("lib/libb.so", &["lib/libleaf.so"], &[]);
-    let context = library_path(&[&lab.path("lib")]);
+    build.library("lib/liba.so", &["hidden/libdeep.so"], &knows);
+    build.library("lib/libleaf.so", &["hidden/libdeep.so"], &[]);
+    build.library("lib/libb.so", &["lib/libleaf.so"], &[]);
+    let context = library_path(&[&build.path("lib")]);
     // Breadth first: libdeep.so is found for liba.so before libleaf.so needs it.
-    let program = lab.program("main", &["lib/libb.so", "lib/liba.so"], &[]);
+    let program = build.program("main", &["lib/libb.so", "lib/liba.so"], &[]);
     assert_as_the_loader_does(&program, &context);
 }
 
 #[test]
-fn origin_is_where_the_file_is() {
-    let lab = Lab::new();
-    lab.library("lib/deep/libinner.so", &[], &[]);
+fn origin_is_the_directory_of_the_file() {
+    let build = BuildDirectory::new();
+    build.library("lib/deep/libinner.so", &[], &[]);
     let inner = "-Wl,-rpath,${ORIGIN}/deep";
-    lab.library("lib/libouter.so", &["lib/deep/libinner.so"], &[inner]);
+    build.library("lib/libouter.so", &["lib/deep/libinner.so"], &[inner]);
     let outer = "-Wl,-rpath,$ORIGIN/../lib";
-    let program = lab.program("bin/main", &["lib/libouter.so"], &[outer]);
+    let program = build.program("bin/main", &["lib/libouter.so"], &[outer]);
     assert_as_the_loader_does(&program, &SearchContext::default());
     let found = closure_of(&program, &SearchContext::default());
-    assert_eq!(found.get(lab.path("bin")), Some(&Entry::Directory));
-    assert!(found.get(lab.path("lib/deep/libinner.so")).is_some());
+    assert_eq!(found.get(build.path("bin")), Some(&ClosureEntry::Directory));
+    assert!(found.get(build.path("lib/deep/libinner.so")).is_some());
 }
 
 #[test]
 fn a_program_below_a_symlink_finds_its_libraries_from_both_paths() {
-    let lab = Lab::new();
-    let library = lab.library("real/libx.so", &[], &[]);
-    lab.program("real/main", &["real/libx.so"], &["-Wl,-rpath,$ORIGIN"]);
-    symlink(lab.path("real"), lab.path("seeming")).unwrap();
-    let found = closure_of(&lab.path("seeming/main"), &SearchContext::default());
+    let build = BuildDirectory::new();
+    let library = build.library("real/libx.so", &[], &[]);
+    build.program("real/main", &["real/libx.so"], &["-Wl,-rpath,$ORIGIN"]);
+    symlink(build.path("real"), build.path("seeming")).unwrap();
+    let found = closure_of(&build.path("seeming/main"), &SearchContext::default());
     assert_eq!(
         found.get(&library),
-        Some(&Entry::File(library.clone().into()))
+        Some(&ClosureEntry::File(library.clone().into()))
     );
-    let entry = found.get(lab.path("seeming/libx.so")).unwrap();
+    let entry = found.get(build.path("seeming/libx.so")).unwrap();
     assert_eq!(entry.file(), Some(library.as_std_path()));
 }
 
 #[test]
-fn lib_is_the_loader_s_own() {
+fn lib_is_the_value_of_the_loader() {
     let Some(says) = diagnostics() else { return };
-    let lab = Lab::new();
+    let build = BuildDirectory::new();
     let directory = format!("opt/{}", says["dl_dst_lib"]);
-    lab.library(&format!("{directory}/libx.so"), &[], &[]);
-    let rpath = format!("-Wl,-rpath,{}/$LIB", lab.path("opt"));
-    let program = lab.program("main", &[&format!("{directory}/libx.so")], &[&rpath]);
+    build.library(&format!("{directory}/libx.so"), &[], &[]);
+    let rpath = format!("-Wl,-rpath,{}/$LIB", build.path("opt"));
+    let program = build.program("main", &[&format!("{directory}/libx.so")], &[&rpath]);
     assert_as_the_loader_does(&program, &SearchContext::default());
 }
 
 #[test]
 fn a_name_with_a_slash_is_a_path() {
-    let lab = Lab::new();
+    let build = BuildDirectory::new();
     // Without a soname, the path given to the linker is the name.
-    lab.compile("lib/libx.so", "int x;", &[], &["-shared", "-fPIC"]);
-    let program = lab.program("main", &["lib/libx.so"], &[]);
+    build.compile("lib/libx.so", "int x;", &[], &["-shared", "-fPIC"]);
+    let program = build.program("main", &["lib/libx.so"], &[]);
     assert_as_the_loader_does(&program, &SearchContext::default());
-    fs::remove_file(lab.path("lib/libx.so")).unwrap();
+    fs::remove_file(build.path("lib/libx.so")).unwrap();
     let missing = missing_of(&program, &SearchContext::default());
-    assert_eq!(missing[0].name, lab.path("lib/libx.so"));
+    assert_eq!(missing[0].name, build.path("lib/libx.so"));
 }
 
 #[test]
 fn a_symlink_to_a_library_becomes_a_file_with_its_content() {
-    let lab = Lab::new();
-    let library = lab.library("lib/libx.so.1", &[], &[]);
-    fs::rename(&library, lab.path("lib/libx.so.1.2")).unwrap();
+    let build = BuildDirectory::new();
+    let library = build.library("lib/libx.so.1", &[], &[]);
+    fs::rename(&library, build.path("lib/libx.so.1.2")).unwrap();
     symlink("libx.so.1.2", &library).unwrap();
-    let program = lab.program("main", &["lib/libx.so.1"], &[]);
-    let found = closure_of(&program, &library_path(&[&lab.path("lib")]));
-    let file = PathBuf::from(lab.path("lib/libx.so.1.2"));
-    assert_eq!(found.get(&library), Some(&Entry::File(file)));
+    let program = build.program("main", &["lib/libx.so.1"], &[]);
+    let found = closure_of(&program, &library_path(&[&build.path("lib")]));
+    let file = PathBuf::from(build.path("lib/libx.so.1.2"));
+    assert_eq!(found.get(&library), Some(&ClosureEntry::File(file)));
 }
 
 #[test]
 fn a_library_for_another_machine_is_passed_over() {
-    let lab = Lab::new();
-    let right = lab.library("right/libx.so", &[], &[]);
+    let build = BuildDirectory::new();
+    let right = build.library("right/libx.so", &[], &[]);
     let mut foreign = fs::read(&right).unwrap();
     foreign[18..20].copy_from_slice(&0x00f3_u16.to_ne_bytes());
-    let wrong = lab.write("wrong/libx.so", foreign);
-    let program = lab.program("main", &["right/libx.so"], &[]);
+    let wrong = build.write("wrong/libx.so", foreign);
+    let program = build.program("main", &["right/libx.so"], &[]);
     assert_as_the_loader_does(
         &program,
-        &library_path(&[&lab.path("wrong"), &lab.path("right")]),
+        &library_path(&[&build.path("wrong"), &build.path("right")]),
     );
-    let missing = missing_of(&program, &library_path(&[&lab.path("wrong")]));
+    let missing = missing_of(&program, &library_path(&[&build.path("wrong")]));
     assert_eq!(
         missing[0].passed_over,
-        [(
-            PathBuf::from(wrong),
-            "for another kind of machine".to_owned()
-        )]
+        [(PathBuf::from(wrong), "for another architecture".to_owned())]
     );
 }
 
 #[test]
-fn a_file_that_is_no_library_ends_the_search_as_it_does_for_the_loader() {
-    let lab = Lab::new();
-    lab.library("right/libx.so", &[], &[]);
-    lab.write("wrong/libx.so", "INPUT(libx.so.1)\n".repeat(80));
-    let program = lab.program("main", &["right/libx.so"], &[]);
-    let context = library_path(&[&lab.path("wrong"), &lab.path("right")]);
+fn a_file_that_is_not_elf_stops_the_search_as_it_stops_the_loader() {
+    let build = BuildDirectory::new();
+    build.library("right/libx.so", &[], &[]);
+    build.write("wrong/libx.so", "INPUT(libx.so.1)\n".repeat(80));
+    let program = build.program("main", &["right/libx.so"], &[]);
+    let context = library_path(&[&build.path("wrong"), &build.path("right")]);
     let missing = missing_of(&program, &context);
     assert!(missing[0].passed_over[0].1.starts_with("not an ELF file"));
 }
 
 #[test]
-fn every_missing_library_is_named_with_who_needs_it_and_where_it_was_looked_for() {
-    let lab = Lab::new();
-    let one = lab.library("lib/libone.so", &[], &[]);
-    let two = lab.library("lib/libtwo.so", &[], &[]);
+fn every_missing_library_is_named_with_the_file_that_needs_it_and_the_places_searched() {
+    let build = BuildDirectory::new();
+    let one = build.library("lib/libone.so", &[], &[]);
+    let two = build.library("lib/libtwo.so", &[], &[]);
     let rpath = ["-Wl,-rpath,/from/runpath", "-Wl,--enable-new-dtags"];
-    let program = lab.program("main", &["lib/libone.so", "lib/libtwo.so"], &rpath);
+    let program = build.program("main", &["lib/libone.so", "lib/libtwo.so"], &rpath);
     fs::remove_file(one).unwrap();
     fs::remove_file(two).unwrap();
     let context = library_path(&[Utf8Path::new("/from/environment")]);
-    let message = closure(std::slice::from_ref(&program), &context)
+    let message = Libraries::new()
+        .closure(std::slice::from_ref(&program), &context)
         .unwrap_err()
         .to_string();
     for part in [
@@ -394,7 +396,7 @@ fn every_missing_library_is_named_with_who_needs_it_and_where_it_was_looked_for(
         "looked in /from/environment (LD_LIBRARY_PATH)",
         &format!("looked in /from/runpath (RUNPATH of {program})"),
         "(a default directory)",
-        "put its directory into LD_LIBRARY_PATH",
+        "add its directory to LD_LIBRARY_PATH",
         "include_shared_libraries = false",
     ] {
         assert!(message.contains(part), "{part} in:\n{message}");
@@ -403,8 +405,8 @@ fn every_missing_library_is_named_with_who_needs_it_and_where_it_was_looked_for(
 
 #[test]
 fn a_missing_loader_is_named() {
-    let lab = Lab::new();
-    let program = lab.program("main", &[], &["-Wl,--dynamic-linker=/no/ld-linux.so.9"]);
+    let build = BuildDirectory::new();
+    let program = build.program("main", &[], &["-Wl,--dynamic-linker=/no/ld-linux.so.9"]);
     let missing = missing_of(&program, &SearchContext::default());
     assert_eq!(missing[0].name, Path::new("/no/ld-linux.so.9"));
     assert_eq!(missing[0].needed_by, program);
@@ -412,17 +414,17 @@ fn a_missing_loader_is_named() {
 
 #[test]
 fn a_library_by_itself_has_the_usual_loader_and_its_libraries() {
-    let lab = Lab::new();
-    let library = lab.library("libx.so", &[], &[]);
+    let build = BuildDirectory::new();
+    let library = build.library("libx.so", &[], &[]);
     let found = closure_of(&library, &SearchContext::default());
-    let program = lab.program("main", &[], &[]);
+    let program = build.program("main", &[], &[]);
     assert_eq!(found, closure_of(&program, &SearchContext::default()));
 }
 
 #[test]
 fn no_default_directory_is_searched_for_a_file_that_forbids_it() {
-    let lab = Lab::new();
-    let program = lab.program("main", &[], &["-Wl,-z,nodefaultlib"]);
+    let build = BuildDirectory::new();
+    let program = build.program("main", &[], &["-Wl,-z,nodefaultlib"]);
     let missing = missing_of(&program, &SearchContext::default());
     assert_eq!(missing[0].name, Path::new("libc.so.6"));
     let all = missing[0].looked_in.iter();
@@ -434,17 +436,17 @@ fn no_default_directory_is_searched_for_a_file_that_forbids_it() {
 
 #[test]
 fn a_library_from_the_cache_is_at_its_path_and_where_the_loader_looks() {
-    let lab = Lab::new();
-    let inner = lab.library("odd/libinner.so", &[], &[]);
-    let outer = lab.library(
+    let build = BuildDirectory::new();
+    let inner = build.library("odd/libinner.so", &[], &[]);
+    let outer = build.library(
         "odd/libouter.so",
         &["odd/libinner.so"],
         &["-Wl,-rpath,$ORIGIN"],
     );
-    let program = lab.program("main", &["odd/libouter.so"], &[]);
-    let cache = new_format(&[line("libouter.so", outer.as_str(), 0)]);
+    let program = build.program("main", &["odd/libouter.so"], &[]);
+    let cache = new_format(&[cache_entry("libouter.so", outer.as_str(), 0)]);
     let context = SearchContext {
-        cache: Some(lab.write("ld.so.cache", cache)),
+        cache: Some(build.write("ld.so.cache", cache)),
         ..SearchContext::default()
     };
     let found = closure_of(&program, &context);
@@ -454,32 +456,36 @@ fn a_library_from_the_cache_is_at_its_path_and_where_the_loader_looks() {
         .directories
         .remove(0);
     for library in [&inner, &outer] {
-        assert_eq!(found.get(library), Some(&Entry::File(library.into())));
+        assert_eq!(
+            found.get(library),
+            Some(&ClosureEntry::File(library.into()))
+        );
         let entry = found.get(first.join(library.file_name().unwrap()));
-        assert!(matches!(entry, Some(Entry::Symlink { target, .. }) if target == library));
+        assert!(matches!(entry, Some(ClosureEntry::Symlink { target, .. }) if target == library));
     }
     runs_alone(&found, &program, &[]);
 }
 
 #[test]
 fn a_variant_for_newer_processors_counts_only_without_a_baseline() {
-    let Some(&level) = hwcaps::levels().last() else {
+    let Some(&level) = hardware_levels::levels().last() else {
+        eprintln!("SKIPPED: the processor has no level above the baseline");
         return;
     };
-    let lab = Lab::new();
+    let build = BuildDirectory::new();
     let variant = format!("lib/glibc-hwcaps/{level}/libx.so");
-    lab.library(&variant, &[], &[]);
-    let program = lab.program("main", &[&variant], &[]);
-    let context = library_path(&[&lab.path("lib")]);
+    build.library(&variant, &[], &[]);
+    let program = build.program("main", &[&variant], &[]);
+    let context = library_path(&[&build.path("lib")]);
     assert_as_the_loader_does(&program, &context);
-    let baseline = lab.library("lib/libx.so", &[], &[]);
+    let baseline = build.library("lib/libx.so", &[], &[]);
     let found = closure_of(&program, &context);
     assert!(found.get(baseline).is_some());
-    assert!(found.get(lab.path(&variant)).is_none());
+    assert!(found.get(build.path(&variant)).is_none());
 }
 
 #[test]
-fn what_is_read_from_the_loader_is_what_the_loader_says() {
+fn the_paths_read_from_the_loader_are_those_it_reports() {
     let Some(says) = diagnostics() else { return };
     let this = Object::of(std::env::current_exe().unwrap());
     let loader = fs::read(this.interpreter.unwrap()).unwrap();
@@ -495,7 +501,7 @@ fn what_is_read_from_the_loader_is_what_the_loader_says() {
     assert_eq!(paths.cache, Some(cache));
 }
 
-/// What the loader of this system says about itself (since glibc 2.33).
+/// The diagnostics of the loader of this system (since glibc 2.33).
 fn diagnostics() -> Option<BTreeMap<String, String>> {
     let loader = Object::of(std::env::current_exe().unwrap()).interpreter?;
     let output = Command::new(loader)
@@ -509,32 +515,32 @@ fn diagnostics() -> Option<BTreeMap<String, String>> {
         .map(|(key, value)| (key.to_owned(), value.trim_matches('"').to_owned()))
         .collect();
     if pairs.is_empty() {
-        eprintln!("skipped: the loader does not know --list-diagnostics");
+        eprintln!("SKIPPED: the loader does not know --list-diagnostics");
     }
     (!pairs.is_empty()).then_some(pairs)
 }
 
 #[test]
-fn musl_s_loader_searches_in_its_own_way() {
-    let lab = Lab::new();
+fn musls_loader_has_its_own_search_order() {
+    let build = BuildDirectory::new();
     let machine = "x86_64";
-    let loader = lab.library(&format!("lib/ld-musl-{machine}.so.1"), &[], &["-nostdlib"]);
-    let list = lab.write(
+    let loader = build.library(&format!("lib/ld-musl-{machine}.so.1"), &[], &["-nostdlib"]);
+    let list = build.write(
         &format!("etc/ld-musl-{machine}.path"),
-        format!("/no\n{}", lab.path("own")),
+        format!("/no\n{}", build.path("own")),
     );
-    lab.library("own/libown.so", &[], &["-nostdlib"]);
-    lab.library("run/libinner.so", &["own/libown.so"], &["-nostdlib"]);
-    lab.library("run/libouter.so", &["run/libinner.so"], &["-nostdlib"]);
-    lab.library("stand-in/libc.so", &[], &["-nostdlib"]);
-    let program = lab.program(
+    build.library("own/libown.so", &[], &["-nostdlib"]);
+    build.library("run/libinner.so", &["own/libown.so"], &["-nostdlib"]);
+    build.library("run/libouter.so", &["run/libinner.so"], &["-nostdlib"]);
+    build.library("stand-in/libc.so", &[], &["-nostdlib"]);
+    let program = build.program(
         "main",
         &["run/libouter.so", "stand-in/libc.so"],
         &[
             "-nostdlib",
             "-Wl,-e,main",
             &format!("-Wl,--dynamic-linker={loader}"),
-            &format!("-Wl,--enable-new-dtags,-rpath,{}", lab.path("run")),
+            &format!("-Wl,--enable-new-dtags,-rpath,{}", build.path("run")),
         ],
     );
     let found = closure_of(&program, &SearchContext::default());
@@ -543,37 +549,37 @@ fn musl_s_loader_searches_in_its_own_way() {
     let expected = [
         list,
         loader,
-        lab.path("own/libown.so"),
-        lab.path("run/libinner.so"),
-        lab.path("run/libouter.so"),
+        build.path("own/libown.so"),
+        build.path("run/libinner.so"),
+        build.path("run/libouter.so"),
     ];
     assert_eq!(paths, expected);
 }
 
 #[test]
 fn a_library_that_changes_is_read_again() {
-    let lab = Lab::new();
-    lab.library("lib/liba.so", &[], &[]);
-    lab.library("lib/libb.so", &[], &[]);
-    let program = lab.program("main", &["lib/liba.so"], &[]);
-    let context = library_path(&[&lab.path("lib")]);
+    let build = BuildDirectory::new();
+    build.library("lib/liba.so", &[], &[]);
+    build.library("lib/libb.so", &[], &[]);
+    let program = build.program("main", &["lib/liba.so"], &[]);
+    let context = library_path(&[&build.path("lib")]);
     let libraries = Libraries::new();
     let binaries = [program];
     let before = libraries.closure(&binaries, &context).unwrap();
-    assert!(before.get(lab.path("lib/libb.so")).is_none());
-    fs::remove_file(lab.path("lib/liba.so")).unwrap();
-    lab.library("lib/liba.so", &["lib/libb.so"], &[]);
+    assert!(before.get(build.path("lib/libb.so")).is_none());
+    fs::remove_file(build.path("lib/liba.so")).unwrap();
+    build.library("lib/liba.so", &["lib/libb.so"], &[]);
     let after = libraries.closure(&binaries, &context).unwrap();
-    assert!(after.get(lab.path("lib/libb.so")).is_some());
+    assert!(after.get(build.path("lib/libb.so")).is_some());
 }
 
 #[test]
-fn threads_share_what_was_read_and_find_the_same() {
-    let lab = Lab::new();
-    let binaries = [lab.program("main", &[], &[])];
+fn threads_share_cached_files_and_find_the_same_libraries() {
+    let build = BuildDirectory::new();
+    let binaries = [build.program("main", &[], &[])];
     let libraries = Libraries::new();
     let context = SearchContext::default();
-    let expected = closure(&binaries, &context).unwrap();
+    let expected = Libraries::new().closure(&binaries, &context).unwrap();
     std::thread::scope(|scope| {
         let search = || libraries.closure(&binaries, &context).unwrap();
         let threads: Vec<_> = (0..4).map(|_| scope.spawn(search)).collect();
@@ -583,7 +589,7 @@ fn threads_share_what_was_read_and_find_the_same() {
     });
 }
 
-/// Counts what is read.
+/// Counts the bytes that are read.
 struct Counted<R> {
     inner: R,
     bytes: u64,
@@ -604,7 +610,7 @@ impl<R: Seek> Seek for &mut Counted<R> {
 }
 
 #[test]
-fn little_of_a_large_binary_is_read() {
+fn less_than_16_kib_of_a_large_binary_are_read() {
     let path = std::env::current_exe().unwrap();
     let size = fs::metadata(&path).unwrap().len();
     let mut file = Counted {
@@ -617,9 +623,9 @@ fn little_of_a_large_binary_is_read() {
 }
 
 #[test]
-fn an_elf_file_cut_short_or_altered_is_damaged_or_read_but_no_panic() {
-    let lab = Lab::new();
-    let whole = fs::read(lab.library("libx.so", &[], &["-Wl,-rpath,/x"])).unwrap();
+fn a_truncated_or_altered_elf_file_causes_no_panic() {
+    let build = BuildDirectory::new();
+    let whole = fs::read(build.library("libx.so", &[], &["-Wl,-rpath,/x"])).unwrap();
     for length in (0..whole.len()).step_by(97).chain(0..1200) {
         let _ = Object::read(io::Cursor::new(&whole[..length]));
     }
@@ -654,7 +660,7 @@ fn the_usual_loader_is_the_one_that_programs_name() {
 
 fn programs_of(names: &[&str], path: &str) -> Result<Closure, LibraryError> {
     let names: Vec<_> = names.iter().map(|&name| name.to_owned()).collect();
-    programs(&names, Some(OsStr::new(path)), &SearchContext::default())
+    Libraries::new().programs(&names, Some(OsStr::new(path)), &SearchContext::default())
 }
 
 #[test]
@@ -662,36 +668,42 @@ fn a_shell_is_at_its_own_path_and_at_bin_sh() {
     let found = programs_of(&["sh"], "/nowhere:/usr/bin:/bin").unwrap();
     let file = fs::canonicalize("/bin/sh").unwrap();
     for path in ["/bin/sh", file.to_str().unwrap()] {
-        assert_eq!(found.get(path).and_then(Entry::file), Some(file.as_path()));
+        assert_eq!(
+            found.get(path).and_then(ClosureEntry::file),
+            Some(file.as_path())
+        );
     }
-    assert_eq!(found.get(&file), Some(&Entry::File(file.clone())));
+    assert_eq!(found.get(&file), Some(&ClosureEntry::File(file.clone())));
 }
 
 #[test]
-fn a_program_s_symlinks_are_kept() {
-    let lab = Lab::new();
-    let file = lab.script("opt/v2/tool", "#!/bin/sh\n");
-    symlink("v2", lab.path("opt/current")).unwrap();
-    fs::create_dir(lab.path("bin")).unwrap();
-    symlink("../opt/current/tool", lab.path("bin/tool-2")).unwrap();
-    symlink("tool-2", lab.path("bin/tool")).unwrap();
-    let found = programs_of(&["tool"], lab.path("bin").as_str()).unwrap();
-    let target = |path: &str| match found.get(lab.path(path)).unwrap() {
-        Entry::Symlink { target, .. } => target.clone(),
+fn the_symlinks_of_a_program_are_kept() {
+    let build = BuildDirectory::new();
+    let file = build.script("opt/v2/tool", "#!/bin/sh\n");
+    symlink("v2", build.path("opt/current")).unwrap();
+    fs::create_dir(build.path("bin")).unwrap();
+    symlink("../opt/current/tool", build.path("bin/tool-2")).unwrap();
+    symlink("tool-2", build.path("bin/tool")).unwrap();
+    let found = programs_of(&["tool"], build.path("bin").as_str()).unwrap();
+    let target = |path: &str| match found.get(build.path(path)).unwrap() {
+        ClosureEntry::Symlink { target, .. } => target.clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(target("bin/tool"), lab.path("bin/tool-2"));
+    assert_eq!(target("bin/tool"), build.path("bin/tool-2"));
     assert_eq!(target("bin/tool-2"), file);
-    assert_eq!(found.get(&file), Some(&Entry::File(file.clone().into())));
+    assert_eq!(
+        found.get(&file),
+        Some(&ClosureEntry::File(file.clone().into()))
+    );
 }
 
 #[test]
 fn a_script_brings_its_interpreter_and_what_env_runs() {
-    let lab = Lab::new();
-    lab.script("bin/one", "#!/usr/bin/env two\n");
-    let two = lab.script("bin/two", &format!("#!{} -x\n", lab.path("three")));
-    let three = lab.script("three", "#!/bin/sh\n");
-    let path = format!("{}:/usr/bin:/bin", lab.path("bin"));
+    let build = BuildDirectory::new();
+    build.script("bin/one", "#!/usr/bin/env two\n");
+    let two = build.script("bin/two", &format!("#!{} -x\n", build.path("three")));
+    let three = build.script("three", "#!/bin/sh\n");
+    let path = format!("{}:/usr/bin:/bin", build.path("bin"));
     let found = programs_of(&["one"], &path).unwrap();
     for path in [two.as_str(), three.as_str(), "/usr/bin/env", "/bin/sh"] {
         assert!(found.get(path).is_some(), "{path}");
@@ -700,10 +712,10 @@ fn a_script_brings_its_interpreter_and_what_env_runs() {
 
 #[test]
 fn every_missing_program_is_named_with_the_path_searched() {
-    let lab = Lab::new();
-    lab.script("bin/script", "#!/no/such/interpreter\n");
-    let file = lab.write("bin/plain", "");
-    let path = format!("{}:/nowhere", lab.path("bin"));
+    let build = BuildDirectory::new();
+    build.script("bin/script", "#!/no/such/interpreter\n");
+    let file = build.write("bin/plain", "");
+    let path = format!("{}:/nowhere", build.path("bin"));
     let error = programs_of(&["plain", "absent", "script"], &path).unwrap_err();
     let message = error.to_string();
     for part in [
@@ -712,7 +724,7 @@ fn every_missing_program_is_named_with_the_path_searched() {
         "  absent\n",
         &format!(
             "  /no/such/interpreter, which runs the script {}\n",
-            lab.path("bin/script")
+            build.path("bin/script")
         ),
         &format!("looked in PATH: {path}\n"),
     ] {
@@ -729,19 +741,19 @@ fn a_shell_runs_with_nothing_but_its_closure() {
 
 #[test]
 fn a_program_runs_with_nothing_but_its_closure() {
-    let lab = Lab::new();
-    lab.library("lib/deep/libinner.so", &[], &[]);
+    let build = BuildDirectory::new();
+    build.library("lib/deep/libinner.so", &[], &[]);
     let inner = "-Wl,-rpath,$ORIGIN/../lib/deep";
-    lab.library("lib/libouter.so", &["lib/deep/libinner.so"], &[inner]);
+    build.library("lib/libouter.so", &["lib/deep/libinner.so"], &[inner]);
     let outer = "-Wl,-rpath,$ORIGIN/x/../../lib";
-    fs::create_dir_all(lab.path("bin/x")).unwrap();
-    let program = lab.program("bin/main", &["lib/libouter.so"], &[outer]);
+    fs::create_dir_all(build.path("bin/x")).unwrap();
+    let program = build.program("bin/main", &["lib/libouter.so"], &[outer]);
     let found = closure_of(&program, &SearchContext::default());
     runs_alone(&found, &program, &[]);
 }
 
-/// Lays out `closure` and `program` in a directory, and runs the program with
-/// that as its root.
+/// Copies `closure` and `program` to a directory, and runs the program with that directory as
+/// its root.
 fn runs_alone(closure: &Closure, program: &Utf8Path, arguments: &[&str]) {
     let root = tempfile::tempdir().unwrap();
     let inside = |path: &Path| {
@@ -752,9 +764,9 @@ fn runs_alone(closure: &Closure, program: &Utf8Path, arguments: &[&str]) {
     for (path, entry) in closure {
         let path = inside(path);
         match entry {
-            Entry::File(file) => drop(fs::copy(file, path).unwrap()),
-            Entry::Symlink { target, .. } => symlink(target, path).unwrap(),
-            Entry::Directory => fs::create_dir_all(path).unwrap(),
+            ClosureEntry::File(file) => drop(fs::copy(file, path).unwrap()),
+            ClosureEntry::Symlink { target, .. } => symlink(target, path).unwrap(),
+            ClosureEntry::Directory => fs::create_dir_all(path).unwrap(),
         }
     }
     if closure.get(program).is_none() {
@@ -773,11 +785,11 @@ fn runs_alone(closure: &Closure, program: &Utf8Path, arguments: &[&str]) {
         println!("SKIPPED: no user namespaces here");
         return;
     }
-    // Not `chroot`, which is not on everybody's PATH.
+    // `chroot` is not on the PATH of every user.
     let mut rooted = unshare();
     rooted.arg("--root").arg(root.path());
     rooted.arg("--").arg(program).args(arguments);
-    // There is no /proc, by which the loader knows $ORIGIN of the program.
+    // Without /proc the loader reads `$ORIGIN` of the program from this variable.
     rooted.env("LD_ORIGIN_PATH", program.parent().unwrap());
     let output = rooted.env_remove("LD_LIBRARY_PATH").output().unwrap();
     assert!(output.status.success(), "{}", text_of(&output.stderr));

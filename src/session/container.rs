@@ -45,9 +45,9 @@ impl ContainerBuilder {
         self.layers.download()
     }
 
-    /// As [`LayerBuilder::end`].
+    /// As [`LayerBuilder::cancel`].
     pub fn end(&self) {
-        self.layers.end();
+        self.layers.cancel();
     }
 
     /// The container, and what is to be said about its layers.
@@ -61,10 +61,10 @@ impl ContainerBuilder {
         }
         let base = self.layers.base(spec.image.as_ref(), &self.context)?;
         let layers = spec.layers.iter().chain(&self.topmost);
-        let pile = self.layers.build_all(&base, layers, &self.context)?;
+        let stack = self.layers.build_all(&base, layers, &self.context)?;
         let working_directory = spec.working_directory.clone().or(base.working_directory);
         let container = Container {
-            layers: self.layers.stack(&pile.layers, &[]),
+            layers: self.layers.merge_small_layers(&stack.layers, &[]),
             environment: environment::expand(&spec.environment, base.environment, &|name| {
                 std::env::var(name).ok()
             })?,
@@ -82,6 +82,6 @@ impl ContainerBuilder {
             hostname: spec.hostname.clone(),
             watched: Vec::new(),
         };
-        Ok((container, pile.warnings))
+        Ok((container, stack.warnings))
     }
 }

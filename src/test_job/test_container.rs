@@ -79,9 +79,9 @@ impl ContainerBuilder {
         self.layers.download()
     }
 
-    /// As [`LayerBuilder::end`].
+    /// As [`LayerBuilder::cancel`].
     pub fn end(&self) {
-        self.layers.end();
+        self.layers.cancel();
     }
 
     /// Warnings since the last call.
@@ -103,12 +103,12 @@ impl ContainerBuilder {
         let own = self.own_layers(spec, binary)?;
         let base = self.layers.base(container.image.as_ref(), &context)?;
         let layers = container.layers.iter().chain(&own);
-        let mut pile = self.layers.build_all(&base, layers, &context)?;
-        self.warn(std::mem::take(&mut pile.warnings));
-        let mut layers = pile.layers;
+        let mut stack = self.layers.build_all(&base, layers, &context)?;
+        self.warn(std::mem::take(&mut stack.warnings));
+        let mut layers = stack.layers;
         let program = self.binary_layer(binary)?;
-        layers.push(self.layers.land(program, pile.image)?);
-        let layers = self.layers.stack(&layers, &pile.sources);
+        layers.push(self.layers.rebase_onto_image(program, stack.image)?);
+        let layers = self.layers.merge_small_layers(&layers, &stack.sources);
         let mounts = self.mounts(spec, binary, &context)?;
         let library_path = self.library_path(binary, &layers, &mounts);
         Ok(Container {
@@ -146,9 +146,9 @@ impl ContainerBuilder {
             .iter()
             .chain(&self.own_layers(spec, binary)?)
         {
-            layers.extend(self.layers.spell_out(layer, &context)?);
+            layers.extend(self.layers.portable_specs(layer, &context)?);
         }
-        layers.push(LayerBuilder::spell_out_binaries(&programs(binary)));
+        layers.push(LayerBuilder::portable_binaries(&programs(binary)));
         let container = &job.container;
         let mut vars: BTreeMap<_, _> = container
             .environment

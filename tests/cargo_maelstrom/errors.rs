@@ -355,13 +355,13 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
     cannot build the `programs` layer `no-such-program`: cannot find a program:
       no-such-program
     looked in PATH: <path>
-    install what is missing, put its directory into PATH, or name it by its path
+    install the program, add its directory to PATH, or name it by its path
     cannot build the `shared_library_dependencies` layer `<root>/no-such-file`: <root>/no-such-file does not exist
     cannot build the `source` layer `<root>/no-such-directory`: <root>/no-such-directory does not exist
     failed to compute the environment variable `A`: its value refers to `$env{NO_SUCH_VARIABLE}`, but the client's environment has no variable `NO_SUCH_VARIABLE`; set it, or give a default: `$env{NO_SUCH_VARIABLE:-...}`
     mount tmp at /no/such/directory: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
-    the `bind` mount at /a wants <root>/no-such-directory, which is not there; make it first
-    `root_overlay` wants a directory <root>/no-upper, which is not there; make it first
+    the `local_path` <root>/no-such-directory of the `bind` mount at /a does not exist; create it first
+    the directory <root>/no-upper of `root_overlay` does not exist; create it first
     enter the working directory /no/such/directory: No such file or directory (os error 2); a layer has to bring it, a `stubs` layer for one
     execute <target>/debug/deps/plain-0123456789abcdef: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does
     ");
@@ -400,7 +400,7 @@ fn plain_a_glob_without_a_match_is_a_warning_for_all_who_have_it() {
         .lines()
         .filter(|line| line.starts_with("warning"))
         .collect();
-    insta::assert_snapshot!(warnings.join("\n"), @"warning: the `glob` layer `*.nothing`: nothing matches");
+    insta::assert_snapshot!(warnings.join("\n"), @"warning: the `glob` layer `*.nothing`: no file matches the pattern");
 }
 
 #[test]
@@ -450,7 +450,7 @@ fn vanishing_a_library_that_is_gone_is_named_with_who_needs_it() {
         cannot build the `shared_library_dependencies` layer `<target>/debug/deps/vanishing-0123456789abcdef`: cannot find a shared library:
           libvanishing.so
             needed by <target>/debug/deps/vanishing-0123456789abcdef
-        install what is missing, or put its directory into LD_LIBRARY_PATH; if it is not needed from here, set `include_shared_libraries = false` and bring the libraries in by a layer or an image
+        install the library, or add its directory to LD_LIBRARY_PATH; if the container should not get it from this machine, set `include_shared_libraries = false` and add the libraries by a layer or an image
 
     Ran 1 test in 0.00s
         1 error

@@ -24,7 +24,7 @@ fn tampered(compression: Compression, change: impl FnOnce(&mut Vec<u8>)) -> [Str
     change(&mut bytes);
     fs::write(&path, &bytes).unwrap();
     let expected = format!(
-        "the layer {} is damaged or was tampered with: its digest is {}, not {before}",
+        "the layer {} failed digest verification: its digest is {}, not {before}",
         path.display(),
         digest(&bytes)
     );
@@ -58,7 +58,7 @@ fn another_archive_of_the_right_blob_is_refused_by_its_digests() {
         .with_diff_id(&other);
     image.write_oci(&place.layout(), "test");
     let expected = format!(
-        "the layer {} is damaged or was tampered with: the digest of the archive in it is {}, \
+        "the layer {} failed digest verification: the digest of the archive in it is {}, \
          not {other}",
         place.layout().join(image.blob(0)).display(),
         digest(&layer)
@@ -85,5 +85,5 @@ fn a_wrong_digest_is_told_before_what_is_wrong_with_the_archive() {
     let place = Place::new();
     let image = image.with_diff_id(&digest(b""));
     let error = place.unpack(&image).unwrap_err().to_string();
-    assert!(error.contains("tampered"), "{error}");
+    assert!(error.contains("failed digest verification"), "{error}");
 }

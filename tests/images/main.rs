@@ -9,7 +9,7 @@ mod unpacking;
 use camino::Utf8Path;
 use image::TestImage;
 use maelstrom::image::{Image, ImageSettings, Images};
-use maelstrom::layer::{Entry, Problem};
+use maelstrom::layer::{Entry, LayerProblem};
 use maelstrom::store::Store;
 use std::fs;
 use tempfile::TempDir;
@@ -36,13 +36,13 @@ impl Place {
         find(&format!("oci:{}:{name}", self.layout().display()))
     }
 
-    fn unpack(&self, image: &TestImage) -> Result<String, Problem> {
+    fn unpack(&self, image: &TestImage) -> Result<String, LayerProblem> {
         image.write_oci(&self.layout(), "test");
         self.shown(&self.find("test"))
     }
 
     /// Every entry on a line: the path, and what is there.
-    fn shown(&self, image: &Image) -> Result<String, Problem> {
+    fn shown(&self, image: &Image) -> Result<String, LayerProblem> {
         let unpacked = maelstrom::layer::image::unpack(&self.store, image)?;
         let tree = self.store.add_tree(&unpacked.manifest)?;
         let tree = self.store.tree_path(&tree);

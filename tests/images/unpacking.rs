@@ -85,7 +85,7 @@ fn an_image_whose_tree_is_known_is_not_opened_and_what_was_left_out_is_told_once
     let first = maelstrom::layer::image::unpack(&place.store, &found).unwrap();
     assert_eq!(
         first.warnings,
-        ["left out `dev/null`, as a layer cannot hold devices and pipes"]
+        ["left out `dev/null`: a layer cannot hold devices and pipes"]
     );
     place.store.add_tree(&first.manifest).unwrap();
     fs::remove_file(place.layout().join(image.blob(0))).unwrap();

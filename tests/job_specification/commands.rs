@@ -60,6 +60,6 @@ fn a_command_that_fails_is_an_error_that_shows_what_it_printed() {
         &project(),
         &json!({ "added_layers": [{ "command": "echo no luck; exit 7" }] }),
         "added_layers = [{ command = 'echo no luck; exit 7' }]",
-        "the command failed with exit code 7; it printed:",
+        "the command failed with exit code 7; its output:",
     );
 }

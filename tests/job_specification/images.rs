@@ -270,7 +270,7 @@ fn a_working_directory_that_is_used_and_that_the_image_lacks_is_an_error() {
     );
     are_refused(
         ended,
-        "the image has no working directory, which `use` asks for",
+        "the image has no working directory, but `use` names it",
     );
     // Without `use`, it is as if there were no image.
     let [job, test] = run(
@@ -352,9 +352,12 @@ fn an_image_that_is_not_there_is_told_with_what_is() {
     needs_containers!();
     let project = project();
     for (name, message) in [
-        ("oci:nowhere", "there is no directory"),
-        ("oci:images:other", "there is no image `other` in"),
-        ("oci:images", "there are several images in"),
+        ("oci:nowhere", "/nowhere does not exist"),
+        ("oci:images:other", "has no image `other`"),
+        (
+            "oci:images",
+            "has several images; add a colon and the name of one",
+        ),
         ("images", "an image reference is a transport and a location"),
     ] {
         let ended = run(

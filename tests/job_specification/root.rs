@@ -202,7 +202,7 @@ fn a_local_root_needs_two_directories_that_are_there() {
     refused(
         "missing",
         "work",
-        "missing, which is not there; make it first",
+        "missing of `root_overlay` does not exist; create it first",
     );
     refused(
         "same",

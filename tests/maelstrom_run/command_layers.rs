@@ -216,12 +216,12 @@ fn a_command_layer_that_fails_shows_what_it_printed() {
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
         "error: cannot build the `command` layer `echo so far; echo went wrong >&2; exit 3`: \
-         the command failed with exit code 3; it printed:\nso far\nwent wrong\n"
+         the command failed with exit code 3; its output:\nso far\nwent wrong\n"
     );
     let long = json!({ "command": "i=0; while [ $i -lt 150 ]; do echo line $i; i=$((i+1)); done; exit 1" });
     let output = project.run(&[job(&[tools(), long], "echo never")]);
     let error = String::from_utf8_lossy(&output.stderr);
-    let told = "it printed:\n... (50 lines before)\nline 50\n";
+    let told = "its output:\n... (50 lines omitted)\nline 50\n";
     assert!(
         error.contains(told) && error.ends_with("line 149\n"),
         "{error}"

@@ -193,12 +193,12 @@ fn what_a_container_lacks_is_named() {
     error: mount tmp at /no/such: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
     error: mount tmp at /file: Not a directory (os error 20); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
     error: mount null at /dev/null: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
-    error: the `bind` mount at /directory wants <directory>/no-such, which is not there; make it first
+    error: the `local_path` <directory>/no-such of the `bind` mount at /directory does not exist; create it first
     error: mount a host path at /no/such: No such file or directory (os error 2); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
     error: mount a host path at /file: Not a directory (os error 20); a `stubs` layer makes mount points: files, and directories where the path ends in `/`
     error: enter the working directory /no/such: No such file or directory (os error 2); a layer has to bring it, a `stubs` layer for one
     error: enter the working directory /file: Not a directory (os error 20); a layer has to bring it, a `stubs` layer for one
-    error: `root_overlay` wants a directory <directory>/no-such, which is not there; make it first
+    error: the directory <directory>/no-such of `root_overlay` does not exist; create it first
     error: failed to compute the environment variable `A`: its value refers to `$env{NO_SUCH_VARIABLE}`, but the client's environment has no variable `NO_SUCH_VARIABLE`; set it, or give a default: `$env{NO_SUCH_VARIABLE:-...}`
     error: failed to compute the environment variable `A`: its value refers to `$prev{A}`, but the job's environment so far has no variable `A`; set it, or give a default: `$prev{A:-...}`
     ");
@@ -219,14 +219,14 @@ fn what_a_layer_lacks_is_named() {
     .map(|layer| directory.refusal(&format!(r#"{{ "layers": [{layer}], "program": "/x" }}"#)));
     insta::assert_snapshot!(told.concat(), @r"
     error: cannot build the `tar` layer `<directory>/no.tar`: <directory>/no.tar does not exist
-    error: cannot build the `paths` layer `no-such`: `no-such` does not exist: there is no <directory>/no-such
+    error: cannot build the `paths` layer `no-such`: `no-such` does not exist: <directory>/no-such is missing
     error: cannot build the `programs` layer `no-such-program`: cannot find a program:
       no-such-program
     looked in PATH: <path>
-    install what is missing, put its directory into PATH, or name it by its path
+    install the program, add its directory to PATH, or name it by its path
     error: cannot build the `shared_library_dependencies` layer `<directory>/no-such`: <directory>/no-such does not exist
     error: cannot build the `source` layer `<directory>/no-such`: <directory>/no-such does not exist
-    error: cannot build the `stubs` layer `/{a,b`: `/{a,b` has a `{` that is not closed (a plain one is written `\{`)
+    error: cannot build the `stubs` layer `/{a,b`: `/{a,b` has a `{` without a `}`; write a literal one as `\{`
     error: cannot build the `stubs` layer of `/a` and 1 more: `/a/b` cannot be made, because `/a` is not a directory
     ");
 }
@@ -246,8 +246,8 @@ fn a_program_that_cannot_be_run_is_named() {
     error: execute /no/such: No such file or directory (os error 2); a layer has to bring it, and the loader or interpreter that it names, as a `programs` layer does
     error: execute no-such: No such file or directory (os error 2); no directory of the job's `PATH` has it; a layer has to bring it, a `programs` layer for one
     error: execute /file: Permission denied (os error 13)
-    error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`, or an image
-    error: the job has no layers, so there is no program to run; give it one that brings the program, such as `programs`, or an image
+    error: the job has no layers, so it has no program to run; add a layer with the program, such as `programs`, or an image
+    error: the job has no layers, so it has no program to run; add a layer with the program, such as `programs`, or an image
     ");
     let output = directory.run(&["--one", "/no/such"], echo("word", "").as_bytes());
     assert_eq!(output.status.code(), Some(1));
@@ -269,7 +269,7 @@ fn a_glob_without_a_match_is_a_warning() {
         (stdout(&output), stderr(&output)),
         (
             "word\n",
-            "warning: the `glob` layer `*.nothing`: nothing matches\n"
+            "warning: the `glob` layer `*.nothing`: no file matches the pattern\n"
         )
     );
 }

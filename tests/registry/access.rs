@@ -14,7 +14,7 @@ fn push_busybox(registry: &Registry) {
 }
 
 #[test]
-fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
+fn a_refused_image_is_an_error_that_says_how_to_log_in() {
     let registry = Registry::with_password();
     push_busybox(&registry);
     let host = registry.host();
@@ -24,8 +24,8 @@ fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
     assert_eq!(
         user.failure(&name),
         format!(
-            "the registry {host} refuses {name}: there is no such image, or it is private; if it \
-             is private, log in with `docker login {host}`"
+            "the registry {host} refused {name}: the image does not exist or is private; if it is \
+                private, log in with `docker login {host}`"
         )
     );
     user.log_in("elsewhere", USER, PASSWORD);
@@ -34,9 +34,9 @@ fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
     assert_eq!(
         user.failure(&name),
         format!(
-            "the registry {host} refuses {name} with the credentials from <home>/config.json: \
-             they are wrong, or not for this image, or there is no such image; log in again with \
-             `docker login {host}`"
+            "the registry {host} refused {name} with the credentials from <home>/config.json: they \
+                are wrong or not for this image, or the image does not exist; log in again with \
+                `docker login {host}`"
         )
     );
     assert_eq!(user.kept(), [0, 0]);
@@ -45,7 +45,7 @@ fn whoever_may_not_have_an_image_is_told_how_to_log_in() {
 }
 
 #[test]
-fn an_image_or_a_tag_that_is_not_there_is_told() {
+fn an_image_or_a_tag_that_does_not_exist_is_an_error() {
     let registry = Registry::open_to_all();
     push_busybox(&registry);
     let host = registry.host();
@@ -61,23 +61,20 @@ fn an_image_or_a_tag_that_is_not_there_is_told() {
     );
     let no_image = user.failure(&format!("docker://{host}/bosybux:1"));
     assert!(
-        no_image.contains("there is no such image, or none with"),
+        no_image.contains("the repository, tag or digest does not exist"),
         "{no_image}"
     );
     assert!(!user.tag_file().exists());
 }
 
 #[test]
-fn a_registry_that_nobody_vouches_for_is_not_believed_unless_that_is_wanted() {
+fn an_untrusted_certificate_is_an_error_unless_the_setting_accepts_it() {
     let registry = Registry::open_to_all();
     push_busybox(&registry);
     let name = format!("docker://{}/busybox:1", registry.host());
     let user = User::new();
     let failure = user.failure(&name);
-    assert!(
-        failure.starts_with("nobody here vouches for the registry"),
-        "{failure}"
-    );
+    assert!(failure.contains(" is not trusted ("), "{failure}");
     for remedy in ["certs.d", "SSL_CERT_FILE", "--accept-invalid-remote"] {
         assert!(failure.contains(remedy), "{failure}");
     }
@@ -94,11 +91,11 @@ fn registries_of_this_machine_are_not_asked_through_a_proxy() {
     user.trust(&registry.host(), &registry.authority());
     let mut settings = user.settings();
     settings.proxies.https = Some("http://127.0.0.1:1".to_owned());
-    settings.patience.tries = 1;
+    settings.retry.max_attempts = 1;
     let images = Images::new(settings);
     let name = format!("docker://{}/busybox:1", registry.host());
     user.find_with(&images, &name).unwrap();
-    // Others are.
+    // Other registries are.
     let elsewhere = user.find_with(&images, "docker://nowhere.invalid/a:1");
     let failure = elsewhere.unwrap_err().to_string();
     assert!(failure.contains("onnection refused"), "{failure}");
@@ -125,7 +122,7 @@ fn a_file_of_credentials_or_certificates_that_is_broken_is_named() {
 }
 
 #[test]
-fn certificates_of_the_environment_are_believed() {
+fn certificates_named_by_the_environment_are_trusted() {
     let registry = Registry::open_to_all();
     push_busybox(&registry);
     let name = format!("docker://{}/busybox:1", registry.host());
@@ -134,7 +131,7 @@ fn certificates_of_the_environment_are_believed() {
     program.env("SSL_CERT_FILE", registry.authority());
     let (works, said) = outcome(&mut program);
     assert!(works, "{said}");
-    // Without any there is no way to know anybody.
+    // Without root certificates no registry is trusted.
     let user = User::new();
     let mut program = downloader(&user, &name);
     program
@@ -174,7 +171,7 @@ fn credentials_come_from_a_helper_too() {
     let (works, said) = run("echo 'the vault is shut' >&2; exit 3");
     assert!(!works);
     assert!(
-        said.contains("`docker-credential-test get`, which"),
+        said.contains("the credential helper `docker-credential-test get` that"),
         "{said}"
     );
     assert!(said.contains("failed: the vault is shut"), "{said}");

@@ -46,11 +46,11 @@ fn a_blob_that_is_damaged_is_downloaded_again() {
     fs::write(layer.path(), b"").unwrap();
     assert_eq!(bytes(layer), b"one");
     fs::write(layer.path(), b"\0\0\0").unwrap();
-    assert!(layer.discard());
+    assert!(layer.discard_damaged());
     assert_eq!(bytes(layer), b"one");
     assert_eq!(stub.requests(&made.path(0)).len(), 3);
     // A disk that goes on like that is not worth trying.
-    assert!(!layer.discard());
+    assert!(!layer.discard_damaged());
 }
 
 #[test]
@@ -99,20 +99,20 @@ fn progress_is_that_of_all_layers_and_ends_with_them() {
     }
     // The layer below does not wait for the one above.
     assert_eq!(bytes(&image.layers[0]), b"one");
-    images.end();
+    images.cancel();
     while images.download().is_some() {
         std::thread::yield_now();
     }
 }
 
 #[test]
-fn whoever_waits_is_told_when_all_ends() {
+fn cancelling_fails_downloads_and_waits_for_other_processes() {
     let made = Made::new(&[b"one", b"seven"]);
     let (stub, stalled) = stalling(&made);
     let user = User::new();
     let images = Arc::new(user.images());
     let image = user.find_with(&images, &stub.image()).unwrap();
-    // One downloads it; the other one waits for a program that does.
+    // `images` downloads the layer; `other` waits for that as another process would.
     let other = user.images();
     let elsewhere = user.find_with(&other, &stub.image()).unwrap();
     std::thread::scope(|scope| {
@@ -122,8 +122,8 @@ fn whoever_waits_is_told_when_all_ends() {
         while other.download().is_none_or(|download| download.done < 3) {
             std::thread::yield_now();
         }
-        other.end();
-        images.end();
+        other.cancel();
+        images.cancel();
         let expected = format!("the download of {} was interrupted", stub.image());
         assert_eq!(waits.join().unwrap(), expected);
         assert_eq!(downloads.join().unwrap(), expected);
@@ -133,7 +133,7 @@ fn whoever_waits_is_told_when_all_ends() {
 }
 
 #[test]
-fn a_download_that_was_ended_leaves_others_to_go_on_with_it() {
+fn a_cancelled_download_can_be_resumed() {
     let made = Made::new(&[b"one", b"seven"]);
     let (stub, stalled) = stalling(&made);
     let user = User::new();
@@ -144,7 +144,7 @@ fn a_download_that_was_ended_leaves_others_to_go_on_with_it() {
     while images.download().is_none_or(|download| download.done < 6) {
         std::thread::yield_now();
     }
-    images.end();
+    images.cancel();
     drop((images, image));
     let partial = user
         .depot()

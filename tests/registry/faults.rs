@@ -35,7 +35,7 @@ fn answers_that_may_pass_are_asked_for_again() {
 }
 
 #[test]
-fn a_registry_that_keeps_failing_is_given_up() {
+fn attempts_at_a_failing_registry_are_limited() {
     let made = Made::new(&[ABC]);
     let stub = Stub::of(&made, |request, _| {
         let of_image = request.path != "/v2/";
@@ -43,7 +43,7 @@ fn a_registry_that_keeps_failing_is_given_up() {
     });
     let failure = User::new().failure(&stub.image());
     let expected = format!(
-        "the registry {host} fails to give out {image}: it answers with status 503 (tried 4 times)",
+        "cannot get {image} from the registry {host}: status 503 (tried 4 times)",
         host = stub.host,
         image = stub.image()
     );
@@ -52,14 +52,17 @@ fn a_registry_that_keeps_failing_is_given_up() {
 }
 
 #[test]
-fn a_registry_that_gives_out_no_more_says_so() {
+fn a_rate_limit_is_an_error_that_says_so() {
     let made = Made::new(&[ABC]);
     let stub = Stub::of(&made, |request, _| {
         let said = r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"you had enough"}]}"#;
         (request.path != "/v2/").then(|| Reply::Status(429, said.to_owned()))
     });
     let failure = User::new().failure(&stub.image());
-    assert!(failure.contains("gives out no more for now"), "{failure}");
+    assert!(
+        failure.contains("rate-limited the request for"),
+        "{failure}"
+    );
     assert!(
         failure.contains("you had enough (tried 4 times)"),
         "{failure}"
@@ -68,14 +71,11 @@ fn a_registry_that_gives_out_no_more_says_so() {
 }
 
 #[test]
-fn what_does_not_pass_is_asked_for_once() {
+fn a_failure_that_is_not_transient_is_not_retried() {
     for (status, said) in [
         (404, "has no docker://"),
-        (403, "there is no such image, or it is private"),
-        (
-            418,
-            "it answers with status 418: short and stout (tried once)",
-        ),
+        (403, "the image does not exist or is private"),
+        (418, "status 418: short and stout (tried once)"),
     ] {
         let made = Made::new(&[ABC]);
         let stub = Stub::of(&made, move |request, _| {
@@ -131,7 +131,7 @@ fn a_registry_that_cannot_go_on_begins_again() {
 }
 
 #[test]
-fn a_download_that_stands_still_is_tried_again() {
+fn a_stalled_download_is_retried() {
     let made = Made::new(&[ABC]);
     let stub = Stub::of(&made, |request, made| {
         let stalls = request.before == 0 && request.path.ends_with(&made.path(0));
@@ -139,7 +139,7 @@ fn a_download_that_stands_still_is_tried_again() {
     });
     let user = User::new();
     let mut settings = user.settings();
-    settings.patience.read = Duration::from_millis(100);
+    settings.retry.read_timeout = Duration::from_millis(100);
     let images = Images::new(settings);
     let image = user.find_with(&images, &stub.image()).unwrap();
     assert_eq!(bytes(&image.layers[0]), ABC);
@@ -147,7 +147,7 @@ fn a_download_that_stands_still_is_tried_again() {
 }
 
 #[test]
-fn what_has_another_digest_is_not_kept() {
+fn a_blob_that_fails_digest_verification_is_not_kept() {
     let made = Made::new(&[ABC]);
     let stub = Stub::of(&made, |request, made| {
         let wrong = request.before < 4 && request.path.ends_with(&made.path(0));
@@ -156,10 +156,7 @@ fn what_has_another_digest_is_not_kept() {
     let user = User::new();
     let image = user.find(&stub.image()).unwrap();
     let error = image.layers[0].open().err().unwrap().to_string();
-    assert!(
-        error.contains("gave something else for a part of"),
-        "{error}"
-    );
+    assert!(error.contains("that failed digest verification"), "{error}");
     assert!(error.ends_with("(tried 4 times)"), "{error}");
     assert_eq!(user.kept()[0], 2);
     // It is mended now.
@@ -179,24 +176,24 @@ fn a_manifest_that_has_another_digest_is_refused() {
     let digest = crate::user::digest(&made.manifest);
     let user = User::new();
     let failure = user.failure(&format!("docker://{}/image@{digest}", stub.host));
-    assert!(failure.contains("gave something else"), "{failure}");
+    assert!(failure.contains("failed digest verification"), "{failure}");
     assert_eq!(user.kept(), [0, 0]);
 }
 
 #[test]
-fn where_nobody_listens_is_told() {
+fn a_registry_that_cannot_be_reached_is_an_error() {
     let stopped = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
     let failure = User::new().failure(&format!("docker://{stopped}/image:1"));
-    assert!(failure.contains("cannot be reached for"), "{failure}");
+    assert!(failure.contains("cannot reach the registry"), "{failure}");
     assert!(failure.contains("onnection refused"), "{failure}");
     assert!(failure.contains("(tried 4 times)"), "{failure}");
-    // Names that end so are never there.
+    // `.invalid` never resolves (RFC 2606).
     let failure = User::new().failure("docker://nowhere.invalid/image:1");
     assert!(
-        failure.contains("nowhere.invalid cannot be reached"),
+        failure.contains("cannot reach the registry nowhere.invalid"),
         "{failure}"
     );
 }

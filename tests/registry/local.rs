@@ -37,14 +37,14 @@ fn an_image_is_the_same_in_a_layout_and_in_either_kind_of_archive() {
         let image = user.find(name).unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(layers(&image), expected, "{name}");
         assert_eq!(image.environment["GREETING"], "hello", "{name}");
-        assert!(!image.layers[0].discard());
+        assert!(!image.layers[0].discard_damaged());
     }
     assert_eq!(user.kept(), [0, 0]);
 
-    // No tag is the latest one.
+    // Without a tag, the tag is `latest`.
     let failure = user.failure("docker-archive:b.tar:x/y");
     assert!(
-        failure.ends_with("b.tar; there is `docker.io/x/y:1`"),
+        failure.ends_with("b.tar has no image `x/y`; it has `docker.io/x/y:1`"),
         "{failure}"
     );
     let gzip = Command::new("gzip")
@@ -54,23 +54,23 @@ fn an_image_is_the_same_in_a_layout_and_in_either_kind_of_archive() {
     let failure = user.failure("oci-archive:a.tar.gz");
     assert_eq!(
         failure,
-        "<home>/project/a.tar.gz is compressed, which layouts in archives are not; decompress it \
-         first"
+        "<home>/project/a.tar.gz is compressed, but must be an uncompressed tar archive; decompress \
+            it first"
     );
 }
 
 #[test]
-fn one_of_several_images_has_to_be_named() {
+fn an_image_in_a_layout_with_several_must_be_named() {
     let layout = Layout::new();
     layout.add_busybox("one", "file", b"1");
     layout.add_busybox("two", "file", b"2");
     let user = User::new();
     let path = layout.path();
     let failure = user.failure(&format!("oci:{}", path.display()));
-    assert!(failure.ends_with("there are `one`, `two`"), "{failure}");
+    assert!(failure.ends_with("it has `one`, `two`"), "{failure}");
     let failure = user.failure(&format!("oci:{}:three", path.display()));
     assert!(
-        failure.starts_with("there is no image `three` in "),
+        failure.contains(" has no image `three`; it has "),
         "{failure}"
     );
     let two = user.find(&format!("oci:{}:two", path.display())).unwrap();

@@ -1,10 +1,10 @@
-//! Things in registries that are no images, or none that can be used.
+//! Artifacts in registries that are not images, or not supported.
 
 use crate::stub::{Made, Reply, Stub};
 use crate::user::User;
 use serde_json::{Value, json};
 
-/// What finding an image fails with whose manifest is changed so.
+/// The error for an image whose manifest was changed by `change`.
 fn failure(change: impl FnOnce(&mut Value)) -> String {
     let made = Made::new(&[b"one"]).with_manifest(change);
     let stub = Stub::of(&made, |_, _| None);
@@ -12,7 +12,7 @@ fn failure(change: impl FnOnce(&mut Value)) -> String {
 }
 
 #[test]
-fn what_is_no_image_that_can_be_used_is_told_why() {
+fn an_artifact_that_is_not_a_supported_image_is_an_error() {
     type Change = fn(&mut Value);
     let cases: [(Change, &str); 7] = [
         (
@@ -21,27 +21,27 @@ fn what_is_no_image_that_can_be_used_is_told_why() {
         ),
         (
             |manifest| manifest["mediaType"] = json!("application/x"),
-            "is no image: it is of the type `application/x`",
+            "is not an image: its media type is `application/x`",
         ),
         (
             |manifest| manifest["config"]["mediaType"] = json!("application/vnd.cncf.helm.config"),
-            "is no image: what it describes is of the type `application/vnd.cncf.helm.config`",
+            "is not an image: its configuration has the media type `application/vnd.cncf.helm.config`",
         ),
         (
             |manifest| manifest["layers"][0]["mediaType"] = json!("application/y+encrypted"),
-            "has a layer of the type `application/y+encrypted`, which is not understood",
+            "has a layer of the media type `application/y+encrypted`, which is not supported",
         ),
         (
             |manifest| manifest["layers"][0]["urls"] = json!(["https://example.com/l"]),
-            "refers to https://example.com/l",
+            "has a foreign layer, which is stored at https://example.com/l",
         ),
         (
             |manifest| manifest["layers"] = json!([]),
-            "it has 0 layers, but its configuration tells of 1",
+            "it has 0 layers, but its configuration lists 1",
         ),
         (
             |manifest| *manifest = json!({ "schemaVersion": 2 }),
-            "is not as images describe themselves: missing field",
+            "is not a valid manifest or config: missing field",
         ),
     ];
     for (change, expected) in cases {
@@ -52,7 +52,7 @@ fn what_is_no_image_that_can_be_used_is_told_why() {
 }
 
 #[test]
-fn images_in_the_format_of_docker_are_images() {
+fn images_with_media_types_of_docker_are_supported() {
     let docker = "application/vnd.docker";
     let made = Made::new(&[b"one"]).with_manifest(|manifest| {
         manifest["mediaType"] = json!(format!("{docker}.distribution.manifest.v2+json"));
@@ -65,8 +65,8 @@ fn images_in_the_format_of_docker_are_images() {
 }
 
 #[test]
-fn indexes_that_name_themselves_come_to_an_end() {
-    // A digest cannot be in what it is the digest of; but there may be many levels.
+fn deeply_nested_indexes_are_an_error() {
+    // An index cannot contain its own digest, but indexes can be nested deeply.
     let mut inner = Made::new(&[b"one"]).manifest;
     let mut levels = vec![inner.clone()];
     for _ in 0..10 {
@@ -94,7 +94,7 @@ fn indexes_that_name_themselves_come_to_an_end() {
     });
     let failure = User::new().failure(&stub.image());
     assert!(
-        failure.contains("its indexes never come to an end"),
+        failure.contains("image index nested more than 4 deep"),
         "{failure}"
     );
 }

@@ -120,8 +120,11 @@ fn the_image_for_this_machine_is_chosen_among_several() {
 
     let name = format!("docker://{}/other:1", registry.host());
     let failure = user.failure(&name);
-    assert!(failure.contains("/other:1 is not for linux/"), "{failure}");
-    assert!(failure.contains(", but for linux/s390x"), "{failure}");
+    assert!(
+        failure.contains("/other:1 is not for the platform linux/"),
+        "{failure}"
+    );
+    assert!(failure.contains("; it is for linux/s390x"), "{failure}");
 }
 
 #[test]
@@ -145,7 +148,7 @@ fn a_registry_that_dies_in_the_middle_and_comes_back_is_no_problem() {
     user.trust(&host, &authority);
     let mut settings = user.settings();
     // It is back when it is back.
-    settings.patience.tries = u32::MAX;
+    settings.retry.max_attempts = u32::MAX;
     let images = Images::new(settings);
     let name = format!("docker://{host}/big:1");
     let image = user.find_with(&images, &name).unwrap();

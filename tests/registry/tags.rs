@@ -1,11 +1,11 @@
-//! What tags mean, remembered.
+//! Tags that are pinned to digests.
 
 use crate::stub::{Made, Reply, Stub};
 use crate::user::{User, digest};
 use camino::Utf8Path;
 use std::fs;
 
-/// A registry whose tag means the first image once, and then the second.
+/// A registry whose tag resolves to the first image once, and then to the second.
 fn moving(first: &Made, second: &Made) -> Stub {
     let (first, second) = (first.clone(), second.clone());
     Stub::start(move |request| {
@@ -21,7 +21,7 @@ fn moving(first: &Made, second: &Made) -> Stub {
 }
 
 #[test]
-fn a_tag_means_the_same_until_its_line_is_removed() {
+fn a_tag_stays_pinned_until_its_line_is_removed() {
     let (first, second) = (Made::new(&[b"first"]), Made::new(&[b"second"]));
     let stub = moving(&first, &second);
     let user = User::new();
@@ -32,7 +32,7 @@ fn a_tag_means_the_same_until_its_line_is_removed() {
     assert_eq!(found(), digest(b"first"));
     let text = fs::read_to_string(user.tag_file()).unwrap();
     assert!(text.contains(&digest(&first.manifest)), "{text}");
-    // Even where nothing is left in the depot.
+    // The depot does not matter.
     fs::remove_dir_all(user.depot()).unwrap();
     assert_eq!(found(), digest(b"first"));
     assert_eq!(fs::read_to_string(user.tag_file()).unwrap(), text);
@@ -43,7 +43,7 @@ fn a_tag_means_the_same_until_its_line_is_removed() {
 }
 
 #[test]
-fn what_a_tag_meant_may_be_gone() {
+fn a_pinned_image_that_the_registry_lacks_is_an_error() {
     let made = Made::new(&[b"one"]);
     let stub = Stub::of(&made, |_, _| None);
     let user = User::new();
@@ -53,7 +53,7 @@ fn what_a_tag_meant_may_be_gone() {
     fs::write(user.tag_file(), text).unwrap();
     let failure = user.failure(&stub.image());
     assert!(
-        failure.contains("no longer has what docker://"),
+        failure.contains("no longer has the image that docker://"),
         "{failure}"
     );
     assert!(
@@ -63,7 +63,7 @@ fn what_a_tag_meant_may_be_gone() {
 }
 
 #[test]
-fn a_digest_in_a_name_is_not_remembered() {
+fn a_name_with_a_digest_is_not_pinned() {
     let made = Made::new(&[b"one"]);
     let stub = Stub::of(&made, |_, _| None);
     let user = User::new();
@@ -74,18 +74,18 @@ fn a_digest_in_a_name_is_not_remembered() {
 }
 
 #[test]
-fn a_malformed_tag_file_keeps_an_image_from_being_found() {
+fn a_malformed_tag_file_is_an_error() {
     let user = User::new();
     let text = "version = 1\n\n[tags]\n<<<<<<< HEAD\n";
     fs::write(user.tag_file(), text).unwrap();
     let failure = user.failure("docker://127.0.0.1:1/a:1");
-    let place = "<home>/project/maelstrom-container-tags.lock:4:1: a merge left this here";
+    let place = "<home>/project/maelstrom-container-tags.lock:4:1: unresolved merge conflict";
     assert!(failure.starts_with(place), "{failure}");
     assert_eq!(fs::read_to_string(user.tag_file()).unwrap(), text);
 }
 
 #[test]
-fn where_a_tag_cannot_be_remembered_there_is_a_warning() {
+fn a_tag_file_that_cannot_be_written_is_a_warning() {
     let made = Made::new(&[b"one"]);
     let stub = Stub::of(&made, |_, _| None);
     let user = User::new();
@@ -99,7 +99,7 @@ fn where_a_tag_cannot_be_remembered_there_is_a_warning() {
     };
     assert!(warning.starts_with("cannot write "), "{warning}");
     assert!(
-        warning.ends_with("may mean something else in the next run"),
+        warning.ends_with("may resolve to another image in the next run"),
         "{warning}"
     );
 }

@@ -1,7 +1,7 @@
 //! Somebody who uses images, with a home of their own.
 
 use camino::Utf8PathBuf;
-use maelstrom::image::{Blob, Image, ImageError, ImageSettings, Images, Patience, Proxies};
+use maelstrom::image::{Image, ImageError, ImageSettings, Images, LayerBlob, Proxies, RetryPolicy};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 use std::fs;
@@ -102,18 +102,18 @@ pub fn settings(home: &Path) -> ImageSettings {
         credentials: vec![home.join("config.json")],
         certificates: vec![home.join("certs.d")],
         proxies: Proxies::default(),
-        patience: Patience {
-            tries: 4,
+        retry: RetryPolicy {
+            max_attempts: 4,
             first_pause: Duration::from_millis(1),
             longest_pause: Duration::from_millis(4),
-            ..Patience::default()
+            ..RetryPolicy::default()
         },
     }
 }
 
 /// The bytes of a layer, which have its digest.
 #[track_caller]
-pub fn bytes(layer: &Blob) -> Vec<u8> {
+pub fn bytes(layer: &LayerBlob) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut file = layer.open().unwrap_or_else(|error| panic!("{error}"));
     file.read_to_end(&mut bytes).unwrap();

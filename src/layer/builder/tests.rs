@@ -8,9 +8,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::process::Command;
 
 /// A project directory and a builder whose store is beside it.
-struct Place {
-    _directory: tempfile::TempDir,
-    project: Utf8PathBuf,
+struct TestProject {
+    _temporary: tempfile::TempDir,
+    directory: Utf8PathBuf,
     builder: LayerBuilder,
 }
 
@@ -19,40 +19,40 @@ fn new_builder(store: Store) -> LayerBuilder {
     LayerBuilder::new(store, Images::new(images))
 }
 
-impl Place {
+impl TestProject {
     fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let root = Utf8Path::from_path(directory.path()).unwrap();
+        let temporary = tempfile::tempdir().unwrap();
+        let root = Utf8Path::from_path(temporary.path()).unwrap();
         let root = root.canonicalize_utf8().unwrap();
         let project = root.join("project");
         fs::create_dir(&project).unwrap();
         let store = Store::open(root.join("store").as_std_path(), u64::MAX).unwrap();
         Self {
-            project,
+            directory: project,
             builder: new_builder(store),
-            _directory: directory,
+            _temporary: temporary,
         }
     }
 
     fn write(&self, name: &str, content: &str) {
-        let path = self.project.join(name);
+        let path = self.directory.join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, content).unwrap();
     }
 
     fn context(&self) -> LayerContext {
         LayerContext {
-            project_dir: self.project.clone(),
-            workspace_dir: self.project.clone(),
-            package_dir: self.project.join("package"),
-            build_dir: self.project.join("target/debug"),
-            target_dir: self.project.join("target"),
+            project_dir: self.directory.clone(),
+            workspace_dir: self.directory.clone(),
+            package_dir: self.directory.join("package"),
+            build_dir: self.directory.join("target/debug"),
+            target_dir: self.directory.join("target"),
             path_variable: std::env::var_os("PATH"),
             ..LayerContext::default()
         }
     }
 
-    fn build(&self, layer: &LayerSpec) -> Result<Built, LayerError> {
+    fn build(&self, layer: &LayerSpec) -> Result<BuiltLayer, LayerError> {
         self.builder.build(layer, &self.context())
     }
 
@@ -101,7 +101,7 @@ impl Place {
             .args(["-c", "protocol.file.allow=always"])
             .args(["-c", "init.defaultBranch=main"])
             .args(arguments)
-            .current_dir(self.project.join(directory))
+            .current_dir(self.directory.join(directory))
             .env_remove("GIT_DIR")
             .env_remove("GIT_INDEX_FILE")
             .output()
@@ -123,26 +123,26 @@ fn source(source: &str) -> LayerSpec {
 
 #[test]
 fn paths_bring_files_symlinks_and_empty_directories() {
-    let place = Place::new();
-    place.write("d/f", "x");
-    fs::set_permissions(place.project.join("d/f"), Permissions::from_mode(0o700)).unwrap();
-    symlink("f", place.project.join("d/l")).unwrap();
+    let project = TestProject::new();
+    project.write("d/f", "x");
+    fs::set_permissions(project.directory.join("d/f"), Permissions::from_mode(0o700)).unwrap();
+    symlink("f", project.directory.join("d/l")).unwrap();
     assert_eq!(
-        place.shown(&paths(&["./d/f", "d/l"], PrefixOptions::default())),
+        project.shown(&paths(&["./d/f", "d/l"], PrefixOptions::default())),
         ["/d/f*=x", "/d/l->f"]
     );
     assert_eq!(
-        place.shown(&paths(&["d"], PrefixOptions::default())),
+        project.shown(&paths(&["d"], PrefixOptions::default())),
         ["/d/"]
     );
 }
 
 #[test]
 fn prefix_options_change_where_files_go() {
-    let place = Place::new();
-    place.write("d/f", "x");
-    symlink("d/f", place.project.join("l")).unwrap();
-    let with = |prefix| place.shown(&paths(&["l"], prefix));
+    let project = TestProject::new();
+    project.write("d/f", "x");
+    symlink("d/f", project.directory.join("l")).unwrap();
+    let with = |prefix| project.shown(&paths(&["l"], prefix));
     let none = PrefixOptions::default;
     assert_eq!(
         with(PrefixOptions {
@@ -151,7 +151,7 @@ fn prefix_options_change_where_files_go() {
         }),
         ["/l=x"]
     );
-    let at = format!("{}/d/f=x", place.project);
+    let at = format!("{}/d/f=x", project.directory);
     assert_eq!(
         with(PrefixOptions {
             canonicalize: true,
@@ -180,22 +180,21 @@ fn prefix_options_change_where_files_go() {
 
 #[test]
 fn a_missing_file_is_named_with_its_layer() {
-    let place = Place::new();
-    let error = place
+    let project = TestProject::new();
+    let error = project
         .build(&paths(&["no/file", "other"], PrefixOptions::default()))
         .unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
-            "cannot build the `paths` layer of `no/file` and 1 more: `no/file` does not exist: \
-             there is no {}/no/file",
-            place.project
+            "cannot build the `paths` layer of `no/file` and 1 more: `no/file` does not exist: {}/no/file is missing",
+            project.directory
         )
     );
-    let error = place.build(&LayerSpec::Tar {
+    let error = project.build(&LayerSpec::Tar {
         tar: "x.tar".into(),
     });
-    let tar = place.project.join("x.tar");
+    let tar = project.directory.join("x.tar");
     assert_eq!(
         error.unwrap_err().to_string(),
         format!("cannot build the `tar` layer `{tar}`: {tar} does not exist")
@@ -204,9 +203,9 @@ fn a_missing_file_is_named_with_its_layer() {
 
 #[test]
 fn a_glob_brings_what_matches_and_warns_if_nothing_does() {
-    let place = Place::new();
-    place.write("d/a.txt", "a");
-    place.write("target/b.txt", "b");
+    let project = TestProject::new();
+    project.write("d/a.txt", "a");
+    project.write("target/b.txt", "b");
     let glob = |glob: &str| LayerSpec::Glob {
         glob: glob.to_owned(),
         prefix: PrefixOptions {
@@ -214,30 +213,33 @@ fn a_glob_brings_what_matches_and_warns_if_nothing_does() {
             ..PrefixOptions::default()
         },
     };
-    assert_eq!(place.shown(&glob("**/*.txt")), ["/a.txt=a"]);
-    let built = place.build(&glob("*.md")).unwrap();
-    assert_eq!(built.warnings, ["the `glob` layer `*.md`: nothing matches"]);
+    assert_eq!(project.shown(&glob("**/*.txt")), ["/a.txt=a"]);
+    let built = project.build(&glob("*.md")).unwrap();
+    assert_eq!(
+        built.warnings,
+        ["the `glob` layer `*.md`: no file matches the pattern"]
+    );
 }
 
 #[test]
 fn stubs_are_empty_files_and_directories() {
-    let place = Place::new();
+    let project = TestProject::new();
     let stubs = vec!["/dev/{null,pts/}".to_owned(), "proc/".to_owned()];
     assert_eq!(
-        place.shown(&LayerSpec::Stubs { stubs }),
+        project.shown(&LayerSpec::Stubs { stubs }),
         ["/dev/null=", "/dev/pts/", "/proc/"]
     );
 }
 
 #[test]
 fn symlinks_and_inline_files_are_as_written() {
-    let place = Place::new();
+    let project = TestProject::new();
     let symlinks = vec![SymlinkSpec {
         link: "/dev/fd".into(),
         target: "/proc/self/fd".into(),
     }];
     assert_eq!(
-        place.shown(&LayerSpec::Symlinks { symlinks }),
+        project.shown(&LayerSpec::Symlinks { symlinks }),
         ["/dev/fd->/proc/self/fd"]
     );
     let files = BTreeMap::from([
@@ -245,19 +247,19 @@ fn symlinks_and_inline_files_are_as_written() {
         ("<package-dir>/run".into(), "#!/bin/sh".to_owned()),
     ]);
     assert_eq!(
-        place.shown(&LayerSpec::Files { files }),
+        project.shown(&LayerSpec::Files { files }),
         [
             "/!/hosts=localhost\n".to_owned(),
-            format!("{}/package/run*=#!/bin/sh", place.project)
+            format!("{}/package/run*=#!/bin/sh", project.directory)
         ]
     );
 }
 
 #[test]
-fn two_things_that_cannot_be_at_one_path_are_an_error() {
-    let place = Place::new();
+fn entries_that_conflict_are_an_error() {
+    let project = TestProject::new();
     let stubs = vec!["/a".to_owned(), "/a/b".to_owned()];
-    let error = place.build(&LayerSpec::Stubs { stubs }).unwrap_err();
+    let error = project.build(&LayerSpec::Stubs { stubs }).unwrap_err();
     assert_eq!(
         error.to_string(),
         "cannot build the `stubs` layer of `/a` and 1 more: `/a/b` cannot be made, because \
@@ -267,79 +269,82 @@ fn two_things_that_cannot_be_at_one_path_are_an_error() {
 
 #[test]
 fn a_tar_is_unpacked_once_and_again_when_its_content_is_lost() {
-    let place = Place::new();
-    place.write("f", "content");
-    let mut builder = ::tar::Builder::new(File::create(place.project.join("x.tar")).unwrap());
+    let project = TestProject::new();
+    project.write("f", "content");
+    let mut builder = ::tar::Builder::new(File::create(project.directory.join("x.tar")).unwrap());
     builder
-        .append_path_with_name(place.project.join("f"), "d/f")
+        .append_path_with_name(project.directory.join("f"), "d/f")
         .unwrap();
     builder.into_inner().unwrap();
     let layer = LayerSpec::Tar {
         tar: "x.tar".into(),
     };
-    assert_eq!(place.shown(&layer), ["/d/f=content"]);
+    assert_eq!(project.shown(&layer), ["/d/f=content"]);
 
-    let store = place.builder.store();
-    let digest = place.build(&layer).unwrap().digest;
-    let key = store.hash_file(place.project.join("x.tar").as_std_path());
-    let (manifest, _) = known_tar(store, &key.unwrap().to_string()).unwrap();
+    let store = project.builder.store();
+    let digest = project.build(&layer).unwrap().digest;
+    let key = store.hash_file(project.directory.join("x.tar").as_std_path());
+    let (manifest, _) = cached_tar(store, &key.unwrap().to_string()).unwrap();
     assert_eq!(manifest.digest(), digest);
     let blob = store.blob_path(&Digest::of(b"content"), crate::store::Mode::PLAIN);
     fs::remove_file(&blob).unwrap();
     fs::remove_dir_all(store.tree_path(&digest)).unwrap();
     let next = new_builder(store.clone());
-    assert_eq!(next.build(&layer, &place.context()).unwrap().digest, digest);
+    assert_eq!(
+        next.build(&layer, &project.context()).unwrap().digest,
+        digest
+    );
     assert!(blob.exists());
 }
 
 #[test]
 fn binaries_are_at_their_own_paths() {
-    let place = Place::new();
-    place.write("target/debug/deps/t-1", &"x".repeat(200_000));
-    let file = place.project.join("target/debug/deps/t-1");
+    let project = TestProject::new();
+    project.write("target/debug/deps/t-1", &"x".repeat(200_000));
+    let file = project.directory.join("target/debug/deps/t-1");
     fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
-    let built = place
+    let built = project
         .builder
-        .build_binaries(std::slice::from_ref(&file), &place.context())
+        .build_binaries(std::slice::from_ref(&file), &project.context())
         .unwrap();
-    let tree = place.builder.store().tree_path(&built.digest);
+    let tree = project.builder.store().tree_path(&built.digest);
     let found = fs::metadata(tree.join(file.strip_prefix("/").unwrap())).unwrap();
     assert_eq!((found.mode() & 0o777, found.len()), (0o755, 200_000));
 }
 
 #[test]
 fn a_binary_rewritten_in_place_gets_a_new_layer() {
-    let place = Place::new();
-    place.write("t", &"x".repeat(200_000));
-    let file = place.project.join("t");
+    let project = TestProject::new();
+    project.write("t", &"x".repeat(200_000));
+    let file = project.directory.join("t");
     let build = || {
-        new_builder(place.builder.store().clone())
-            .build_binaries(std::slice::from_ref(&file), &place.context())
+        new_builder(project.builder.store().clone())
+            .build_binaries(std::slice::from_ref(&file), &project.context())
             .unwrap()
             .digest
     };
     let before = build();
-    place.write("t", &"y".repeat(200_000));
+    project.write("t", &"y".repeat(200_000));
     let after = build();
     assert_ne!(before, after);
     assert_eq!(build(), after);
-    let tree = place.builder.store().tree_path(&after);
+    let tree = project.builder.store().tree_path(&after);
     let found = fs::read_to_string(tree.join(file.strip_prefix("/").unwrap()));
     assert_eq!(found.unwrap(), "y".repeat(200_000));
 }
 
 #[test]
 fn programs_come_with_what_they_need() {
-    let place = Place::new();
+    let project = TestProject::new();
     let programs = vec!["sh".to_owned()];
-    let built = place.build(&LayerSpec::Programs { programs }).unwrap();
-    let tree = place.builder.store().tree_path(&built.digest);
+    let built = project.build(&LayerSpec::Programs { programs }).unwrap();
+    let tree = project.builder.store().tree_path(&built.digest);
     assert!(fs::metadata(tree.join("bin/sh")).is_ok() || tree.join("bin/sh").is_symlink());
 }
 
 #[test]
 fn the_libraries_of_a_file_are_there_but_not_the_file() {
-    let place = Place::new();
+    let project = TestProject::new();
     let program = Utf8PathBuf::try_from(std::env::current_exe().unwrap()).unwrap();
     let layer = LayerSpec::SharedLibraryDependencies {
         binaries: vec![program.clone()],
@@ -348,8 +353,8 @@ fn the_libraries_of_a_file_are_there_but_not_the_file() {
             ..PrefixOptions::default()
         },
     };
-    let built = place.build(&layer).unwrap();
-    let manifest = place.builder.store().manifest(&built.digest).unwrap();
+    let built = project.build(&layer).unwrap();
+    let manifest = project.builder.store().manifest(&built.digest).unwrap();
     assert!(
         manifest
             .entries()
@@ -369,28 +374,28 @@ fn the_libraries_of_a_file_are_there_but_not_the_file() {
 
 #[test]
 fn layers_that_do_not_depend_on_the_package_are_shared_between_packages() {
-    let place = Place::new();
-    place.write("f", "x");
+    let project = TestProject::new();
+    project.write("f", "x");
     let other = LayerContext {
-        package_dir: place.project.join("other"),
-        ..place.context()
+        package_dir: project.directory.join("other"),
+        ..project.context()
     };
     let recipe = |text: &str, context: &LayerContext| {
         Recipe::new(&paths(&[text], PrefixOptions::default()), &[], context).unwrap()
     };
-    assert_eq!(recipe("f", &place.context()), recipe("f", &other));
+    assert_eq!(recipe("f", &project.context()), recipe("f", &other));
     let (one, two) = (
-        recipe("<package-dir>/f", &place.context()),
+        recipe("<package-dir>/f", &project.context()),
         recipe("<package-dir>/f", &other),
     );
     assert_ne!(one, two);
 }
 
 #[test]
-fn threads_that_want_the_same_layer_wait_for_one_to_build_it() {
-    let place = Place::new();
+fn threads_that_build_the_same_layer_wait_for_one_to_build_it() {
+    let project = TestProject::new();
     for n in 0..50 {
-        place.write(&format!("d/{n}"), "x");
+        project.write(&format!("d/{n}"), "x");
     }
     let layer = LayerSpec::Glob {
         glob: "d/*".to_owned(),
@@ -398,7 +403,7 @@ fn threads_that_want_the_same_layer_wait_for_one_to_build_it() {
     };
     let digests: Vec<Digest> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..4)
-            .map(|_| scope.spawn(|| place.build(&layer).unwrap().digest))
+            .map(|_| scope.spawn(|| project.build(&layer).unwrap().digest))
             .collect();
         threads
             .into_iter()
@@ -406,15 +411,15 @@ fn threads_that_want_the_same_layer_wait_for_one_to_build_it() {
             .collect()
     });
     assert!(digests.iter().all(|digest| digest == &digests[0]));
-    // Built for this run: a file that comes later is not looked for.
-    place.write("d/later", "x");
-    assert_eq!(place.build(&layer).unwrap().digest, digests[0]);
+    // The layer is kept for this run: a file that comes later is not in it.
+    project.write("d/later", "x");
+    assert_eq!(project.build(&layer).unwrap().digest, digests[0]);
 }
 
 #[test]
 fn an_unknown_placeholder_is_an_error() {
-    let place = Place::new();
-    let error = place
+    let project = TestProject::new();
+    let error = project
         .build(&paths(&["<nonsense>/f"], PrefixOptions::default()))
         .unwrap_err();
     assert!(error.to_string().contains("<nonsense>"), "{error}");
@@ -422,24 +427,24 @@ fn an_unknown_placeholder_is_an_error() {
 
 #[test]
 fn source_outside_git_is_everything_but_target() {
-    let place = Place::new();
-    place.write("src/lib.rs", "x");
-    place.write(".hidden", "x");
-    place.write("target/debug/f", "x");
-    place.write("fuzz/target/CACHEDIR.TAG", "x");
-    place.write("other/target/f", "x");
-    fs::create_dir(place.project.join("empty")).unwrap();
-    symlink("nowhere", place.project.join("link")).unwrap();
-    if place
-        .project
+    let project = TestProject::new();
+    project.write("src/lib.rs", "x");
+    project.write(".hidden", "x");
+    project.write("target/debug/f", "x");
+    project.write("fuzz/target/CACHEDIR.TAG", "x");
+    project.write("other/target/f", "x");
+    fs::create_dir(project.directory.join("empty")).unwrap();
+    symlink("nowhere", project.directory.join("link")).unwrap();
+    if project
+        .directory
         .ancestors()
         .any(|path| path.join(".git").exists())
     {
-        eprintln!("skipped: the temporary directory is in a git work tree");
+        eprintln!("SKIPPED: the temporary directory is in a git work tree");
         return;
     }
     assert_eq!(
-        place.shown_below(&source("<workspace-dir>"), place.project.as_str()),
+        project.shown_below(&source("<workspace-dir>"), project.directory.as_str()),
         [
             "/.hidden=x",
             "/empty/",
@@ -452,8 +457,8 @@ fn source_outside_git_is_everything_but_target() {
 
 #[test]
 fn source_in_git_is_what_is_tracked_or_not_ignored() {
-    let place = Place::new();
-    place.write(".gitignore", "ignored*\n");
+    let project = TestProject::new();
+    project.write(".gitignore", "ignored*\n");
     for name in [
         "tracked",
         "ignored",
@@ -461,17 +466,17 @@ fn source_in_git_is_what_is_tracked_or_not_ignored() {
         "deleted",
         "target/f",
     ] {
-        place.write(name, "x");
+        project.write(name, "x");
     }
-    place.git(&["init"]);
-    place.git(&["add", "tracked", "deleted"]);
-    place.git(&["add", "--force", "ignored-but-tracked", "target/f"]);
-    place.write("untracked", "x");
-    fs::remove_file(place.project.join("deleted")).unwrap();
-    let built = place.build(&source(".")).unwrap();
+    project.git(&["init"]);
+    project.git(&["add", "tracked", "deleted"]);
+    project.git(&["add", "--force", "ignored-but-tracked", "target/f"]);
+    project.write("untracked", "x");
+    fs::remove_file(project.directory.join("deleted")).unwrap();
+    let built = project.build(&source(".")).unwrap();
     assert!(built.warnings.is_empty(), "{built:?}");
     assert_eq!(
-        place.shown_below(&source("."), place.project.as_str()),
+        project.shown_below(&source("."), project.directory.as_str()),
         [
             "/.gitignore=ignored*\n",
             "/ignored-but-tracked=x",
@@ -483,63 +488,63 @@ fn source_in_git_is_what_is_tracked_or_not_ignored() {
 
 #[test]
 fn the_source_of_a_subdirectory_of_a_repository_is_that_subdirectory() {
-    let place = Place::new();
-    place.write(".gitignore", "*.log\n");
-    place.write("beside", "x");
-    place.write("d/f", "x");
-    place.write("d/f.log", "x");
-    place.git(&["init"]);
+    let project = TestProject::new();
+    project.write(".gitignore", "*.log\n");
+    project.write("beside", "x");
+    project.write("d/f", "x");
+    project.write("d/f.log", "x");
+    project.git(&["init"]);
     assert_eq!(
-        place.shown_below(&source("d"), place.project.as_str()),
+        project.shown_below(&source("d"), project.directory.as_str()),
         ["/d/f=x"]
     );
 }
 
 #[test]
 fn submodules_and_nested_repositories_are_source_by_their_own_rules() {
-    let place = Place::new();
-    place.write("sub/.gitignore", "ignored\n");
-    place.write("sub/f", "x");
-    place.git_in("sub", &["init"]);
-    place.git_in("sub", &["add", "."]);
-    place.git_in("sub", &["commit", "-m", "x"]);
-    place.git(&["init"]);
-    place.git(&["submodule", "add", "./sub", "sub"]);
-    place.write("sub/ignored", "x");
-    place.write("nested/.gitignore", "ignored\n");
-    place.write("nested/ignored", "x");
-    place.write("nested/f", "x");
-    place.git_in("nested", &["init"]);
-    let shown = place.shown_below(&source("."), place.project.as_str());
+    let project = TestProject::new();
+    project.write("sub/.gitignore", "ignored\n");
+    project.write("sub/f", "x");
+    project.git_in("sub", &["init"]);
+    project.git_in("sub", &["add", "."]);
+    project.git_in("sub", &["commit", "-m", "x"]);
+    project.git(&["init"]);
+    project.git(&["submodule", "add", "./sub", "sub"]);
+    project.write("sub/ignored", "x");
+    project.write("nested/.gitignore", "ignored\n");
+    project.write("nested/ignored", "x");
+    project.write("nested/f", "x");
+    project.git_in("nested", &["init"]);
+    let shown = project.shown_below(&source("."), project.directory.as_str());
     let shown: Vec<_> = shown.iter().filter(|line| line.ends_with("=x")).collect();
     assert_eq!(shown, ["/nested/f=x", "/sub/f=x"]);
 }
 
 #[test]
 fn a_directory_that_is_ignored_as_a_whole_is_source_as_a_whole() {
-    let place = Place::new();
-    place.write(".gitignore", "*\n");
-    place.write("d/f", "x");
-    place.git(&["init"]);
+    let project = TestProject::new();
+    project.write(".gitignore", "*\n");
+    project.write("d/f", "x");
+    project.git(&["init"]);
     assert_eq!(
-        place.shown_below(&source("d"), place.project.as_str()),
+        project.shown_below(&source("d"), project.directory.as_str()),
         ["/d/f=x"]
     );
 }
 
 #[test]
 fn where_git_refuses_the_ignore_files_decide() {
-    let place = Place::new();
-    place.write(".gitignore", "ignored\n/target\n");
-    place.write("f", "x");
-    place.write(".hidden", "x");
-    place.write("ignored", "x");
-    place.write("target/f", "x");
-    // Enough for the `ignore` crate, but not for git.
-    fs::create_dir(place.project.join(".git")).unwrap();
-    let built = place.build(&source(".")).unwrap();
+    let project = TestProject::new();
+    project.write(".gitignore", "ignored\n/target\n");
+    project.write("f", "x");
+    project.write(".hidden", "x");
+    project.write("ignored", "x");
+    project.write("target/f", "x");
+    // The `ignore` crate accepts an empty `.git` directory; git does not.
+    fs::create_dir(project.directory.join(".git")).unwrap();
+    let built = project.build(&source(".")).unwrap();
     assert_eq!(built.warnings.len(), 1, "{built:?}");
-    let shown = place.shown_below(&source("."), place.project.as_str());
+    let shown = project.shown_below(&source("."), project.directory.as_str());
     assert_eq!(
         shown,
         ["/.gitignore=ignored\n/target\n", "/.hidden=x", "/f=x"]
@@ -547,82 +552,82 @@ fn where_git_refuses_the_ignore_files_decide() {
 }
 
 #[test]
-fn the_source_of_the_workspace_has_parts_outside() {
-    let place = Place::new();
-    place.write("f", "x");
-    let outside = place.project.with_file_name("outside");
+fn the_source_of_the_workspace_includes_directories_outside() {
+    let project = TestProject::new();
+    project.write("f", "x");
+    let outside = project.directory.with_file_name("outside");
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("f"), "y").unwrap();
     let context = LayerContext {
         outside_sources: vec![outside.clone()],
-        ..place.context()
+        ..project.context()
     };
     let manifest = |layer| {
-        let built = place.builder.build(&layer, &context).unwrap();
-        place.builder.store().manifest(&built.digest).unwrap()
+        let built = project.builder.build(&layer, &context).unwrap();
+        project.builder.store().manifest(&built.digest).unwrap()
     };
     let path = in_layer(outside.join("f").as_std_path()).unwrap();
     assert!(manifest(source("<workspace-dir>/")).get(&path).is_some());
-    place.write("d/f", "x");
+    project.write("d/f", "x");
     assert!(manifest(source("<workspace-dir>/d")).get(&path).is_none());
 }
 
 #[test]
-fn of_the_source_a_test_sees_what_is_meant_for_it() {
-    let place = Place::new();
-    place.write("f", "x");
-    place.write("seen/f", "x");
-    place.write("hidden/f", "x");
+fn a_test_sees_only_its_part_of_the_source() {
+    let project = TestProject::new();
+    project.write("f", "x");
+    project.write("seen/f", "x");
+    project.write("hidden/f", "x");
     let mut view = SourceView::default();
-    view.add(place.project.join("seen"), true);
-    view.add(place.project.join("hidden"), false);
+    view.add(project.directory.join("seen"), true);
+    view.add(project.directory.join("hidden"), false);
     let context = LayerContext {
         view,
-        ..place.context()
+        ..project.context()
     };
     let built = |layer: &LayerSpec, context: &LayerContext| {
-        let builder = new_builder(place.builder.store().clone());
+        let builder = new_builder(project.builder.store().clone());
         builder.build(layer, context).unwrap().digest
     };
     let part = built(&LayerSpec::TestSource, &context);
-    let manifest = place.builder.store().manifest(&part).unwrap();
+    let manifest = project.builder.store().manifest(&part).unwrap();
     let has = |path: &str| {
-        let path = in_layer(place.project.join(path).as_std_path()).unwrap();
+        let path = in_layer(project.directory.join(path).as_std_path()).unwrap();
         manifest.get(&path).is_some()
     };
     assert!(has("f") && has("seen/f") && !has("hidden/f") && !has("hidden"));
 
-    // Everything is seen by who asks for the workspace.
+    // A `source` layer of the workspace is not restricted.
     let whole = built(&source("<workspace-dir>"), &context);
-    assert_eq!(built(&LayerSpec::TestSource, &place.context()), whole);
+    assert_eq!(built(&LayerSpec::TestSource, &project.context()), whole);
     assert_ne!(whole, part);
 
-    place.write("hidden/f", "y");
+    project.write("hidden/f", "y");
     assert_eq!(built(&LayerSpec::TestSource, &context), part);
-    place.write("f", "y");
+    project.write("f", "y");
     assert_ne!(built(&LayerSpec::TestSource, &context), part);
 }
 
 #[test]
 fn a_changed_source_file_is_noticed_and_the_others_are_shared() {
-    let place = Place::new();
-    place.write("a", "a");
-    place.write("b", "b");
+    let project = TestProject::new();
+    project.write("a", "a");
+    project.write("b", "b");
     let build = || {
-        let builder = new_builder(place.builder.store().clone());
+        let builder = new_builder(project.builder.store().clone());
         builder
-            .build(&source("."), &place.context())
+            .build(&source("."), &project.context())
             .unwrap()
             .digest
     };
     let inode = |tree: &Digest, name: &str| {
-        let tree = place.builder.store().tree_path(tree);
-        let file = place.project.strip_prefix("/").unwrap().join(name);
+        let tree = project.builder.store().tree_path(tree);
+        let file = project.directory.strip_prefix("/").unwrap().join(name);
         fs::metadata(tree.join(file)).unwrap().ino()
     };
     let before = build();
     assert_eq!(build(), before);
-    place.write("a", "changed");
+    project.write("a", "changed");
     let after = build();
     assert_ne!(before, after);
     assert_ne!(inode(&before, "a"), inode(&after, "a"));
@@ -630,15 +635,15 @@ fn a_changed_source_file_is_noticed_and_the_others_are_shared() {
 }
 
 #[test]
-fn a_directory_of_a_build_script_is_there_as_a_whole() {
-    let place = Place::new();
-    place.write(".gitignore", "target\n");
-    place.git(&["init"]);
-    place.write("target/debug/build/p-1/out/generated.rs", "x");
-    place.write("target/debug/build/p-1/out/target/CACHEDIR.TAG", "x");
-    let out = place.project.join("target/debug/build/p-1/out");
-    let built = place.builder.build_directory(&out).unwrap();
-    let tree = place.builder.store().tree_path(&built.digest);
+fn the_output_of_a_build_script_is_added_whole() {
+    let project = TestProject::new();
+    project.write(".gitignore", "target\n");
+    project.git(&["init"]);
+    project.write("target/debug/build/p-1/out/generated.rs", "x");
+    project.write("target/debug/build/p-1/out/target/CACHEDIR.TAG", "x");
+    let out = project.directory.join("target/debug/build/p-1/out");
+    let built = project.builder.build_directory(&out).unwrap();
+    let tree = project.builder.store().tree_path(&built.digest);
     let tree = tree.join(out.strip_prefix("/").unwrap());
     assert!(tree.join("generated.rs").exists());
     assert!(tree.join("target/CACHEDIR.TAG").exists());
@@ -646,7 +651,7 @@ fn a_directory_of_a_build_script_is_there_as_a_whole() {
 
 #[test]
 fn missing_source_is_an_error() {
-    let place = Place::new();
-    let error = place.build(&source("no")).unwrap_err().to_string();
+    let project = TestProject::new();
+    let error = project.build(&source("no")).unwrap_err().to_string();
     assert!(error.contains("no does not exist"), "{error}");
 }

@@ -1,41 +1,41 @@
-//! How much may be unpacked.
+//! Limits how much archives may unpack.
 
 use super::TarError;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// So much may be unpacked even where the store is to hold less: it may hold more while it
-/// is in use.
-const LEAST: u64 = 1 << 30;
+/// The limit in bytes for a store that may hold less: a store may exceed its size while it is in
+/// use.
+const MIN_LIMIT: u64 = 1 << 30;
 
-/// What the paths of archives may take in memory, in bytes.
-const MOST_PATHS: u64 = 1 << 30;
+/// The memory that the paths of archives may take, in bytes.
+const MAX_PATH_BYTES: u64 = 1 << 30;
 
-/// What is left of what some archives may take together. To be shared by threads.
+/// The remaining budget of some archives. Threads may share it.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    /// In bytes.
+    /// The budget of content in bytes, when nothing was taken.
     limit: u64,
     content: AtomicU64,
     paths: AtomicU64,
 }
 
 impl Budget {
-    /// As fits a store that may hold this many bytes.
+    /// The budget for a store that may hold `size_limit` bytes.
     pub fn of_store(size_limit: u64) -> Self {
-        Self::new(size_limit.max(LEAST))
+        Self::new(size_limit.max(MIN_LIMIT))
     }
 
-    /// `limit` is in bytes, of content.
+    /// A budget of `limit` bytes of content.
     pub fn new(limit: u64) -> Self {
         Self {
             limit,
             content: AtomicU64::new(limit),
-            paths: AtomicU64::new(MOST_PATHS),
+            paths: AtomicU64::new(MAX_PATH_BYTES),
         }
     }
 
-    /// Takes so many bytes of content for an archive.
+    /// Takes bytes of content for an archive.
     pub fn take(&self, bytes: u64, archive: &Path) -> Result<(), TarError> {
         take(&self.content, bytes).map_err(|()| TarError::TooLarge {
             archive: archive.to_owned(),
@@ -43,7 +43,7 @@ impl Budget {
         })
     }
 
-    /// Takes so many bytes of paths for an archive.
+    /// Takes bytes of paths for an archive.
     pub fn take_paths(&self, bytes: u64, archive: &Path) -> Result<(), TarError> {
         take(&self.paths, bytes).map_err(|()| TarError::TooMany {
             archive: archive.to_owned(),

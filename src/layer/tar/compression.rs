@@ -1,4 +1,4 @@
-//! Telling how an archive is compressed, by its first bytes: names lie.
+//! Detects the compression of an archive by its first bytes, as file names are unreliable.
 
 use super::TarError;
 use flate2::bufread::MultiGzDecoder;
@@ -7,7 +7,7 @@ use std::path::Path;
 
 const SIZE: usize = 128 * 1024;
 
-/// The archive itself.
+/// The uncompressed archive.
 pub(super) fn decompress<'a>(
     mut archive: impl Read + Send + 'a,
     name: &Path,

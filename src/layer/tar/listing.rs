@@ -1,8 +1,9 @@
-//! What an archive wants to be done, in order; the content of its files goes to the store.
+//! Lists the changes that an archive makes, in order. The content of its files goes to the
+//! store.
 
 use super::budget::Budget;
-use super::contents::Contents;
-use super::member::{Content, Kind, Member, Members};
+use super::content_writer::ContentWriter;
+use super::member::{Member, MemberContent, MemberKind, Members};
 use super::{EntryProblem, TarError};
 use crate::store::{Entry, Mode, PathInContainer};
 use std::ffi::OsStr;
@@ -10,54 +11,54 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// What the kernel allows of a path, in bytes.
+/// The longest path that the kernel accepts, in bytes (`PATH_MAX` without the zero byte).
 pub(super) const LONGEST_PATH: usize = 4095;
 
-/// What the kernel allows of a part of a path, in bytes.
+/// The longest file name that the kernel accepts, in bytes (`NAME_MAX`).
 const LONGEST_NAME: usize = 255;
 
-/// What a change takes in memory beside its paths, about, in bytes.
+/// The approximate memory of a change without its paths, in bytes.
 const CHANGE: u64 = 128;
 
-/// What an archive has at a path, or wants to be gone there.
+/// The change that an archive makes at a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Change {
+pub(crate) struct TarChange {
     pub path: PathInContainer,
-    pub action: Action,
+    pub action: TarAction,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum TarAction {
     Put(Entry),
-    /// Another name for what is at this path.
+    /// A hard link to the file at this path.
     Link(PathInContainer),
-    /// What layers below have at the path is not there.
+    /// Removes what the layers below have at the path.
     WhiteOut,
-    /// Nothing of what layers below have in the directory is there.
+    /// Removes what the layers below have in the directory.
     MakeOpaque,
 }
 
-/// An archive's changes.
+/// The changes of an archive.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Listing {
-    pub changes: Vec<Change>,
-    /// Devices and pipes, as written.
+pub(crate) struct TarListing {
+    pub changes: Vec<TarChange>,
+    /// The paths of devices and pipes, as written.
     pub skipped: Vec<String>,
 }
 
-/// Reads an archive that is not compressed up to its end, which may come before that of the
-/// bytes.
+/// Reads an uncompressed archive up to its end marker, which may come before the end of the
+/// file.
 pub(super) fn list(
     archive: impl Read,
     name: &Path,
-    contents: &Contents<'_>,
+    contents: &ContentWriter<'_>,
     budget: &Budget,
-) -> Result<Listing, TarError> {
+) -> Result<TarListing, TarError> {
     let read_error = |cause| TarError::Read {
         archive: name.to_owned(),
         cause,
     };
-    let mut listing = Listing::default();
+    let mut listing = TarListing::default();
     let mut members = Members::new(archive);
     while let Some(member) = members.next().map_err(read_error)? {
         let text = member.path.len() + member.link.as_ref().map_or(0, Vec::len);
@@ -71,38 +72,40 @@ pub(super) fn list(
         let action = match whiteout(&path).map_err(failed)? {
             Whiteout::Ignored => continue,
             Whiteout::Is { path, action } => {
-                listing.changes.push(Change { path, action });
+                listing.changes.push(TarChange { path, action });
                 continue;
             }
             Whiteout::No => match member.kind {
-                Kind::File => {
+                MemberKind::File => {
                     budget.take(member.map.holes(), name)?;
                     let source = name.join(OsStr::from_bytes(&member.path));
                     let mode = Mode::of_file(member.mode);
-                    let mut content = Content::new(&mut members, member.map);
+                    let mut content = MemberContent::new(&mut members, member.map);
                     let digest = contents.add(&mut content, mode, &source)?;
-                    Action::Put(Entry::File { digest, mode })
+                    TarAction::Put(Entry::File { digest, mode })
                 }
-                Kind::Directory => Action::Put(Entry::Directory {
+                MemberKind::Directory => TarAction::Put(Entry::Directory {
                     mode: Mode::of_directory(member.mode),
                 }),
-                Kind::Symlink => Action::Put(symlink(&member).map_err(failed)?),
-                Kind::HardLink => Action::Link(linked(&member).map_err(failed)?),
-                Kind::Special => {
+                MemberKind::Symlink => TarAction::Put(symlink(&member).map_err(failed)?),
+                MemberKind::HardLink => TarAction::Link(linked(&member).map_err(failed)?),
+                MemberKind::Special => {
                     listing.skipped.push(shown(&member.path));
                     continue;
                 }
-                Kind::Unknown(letter) => return Err(failed(EntryProblem::Unknown(letter.into()))),
+                MemberKind::Unknown(letter) => {
+                    return Err(failed(EntryProblem::Unknown(letter.into())));
+                }
             },
         };
-        listing.changes.push(Change { path, action });
+        listing.changes.push(TarChange { path, action });
     }
     Ok(listing)
 }
 
-/// The path of an entry, from the root of the layer.
+/// The path of an entry from the root of the layer.
 fn checked(written: &[u8]) -> Result<PathInContainer, EntryProblem> {
-    // Some programs call the root itself so.
+    // Some programs write the root as `/`.
     let is_root = written.iter().all(|&byte| byte == b'/');
     if written.starts_with(b"/") && !is_root {
         return Err(EntryProblem::Absolute);
@@ -122,11 +125,11 @@ fn checked(written: &[u8]) -> Result<PathInContainer, EntryProblem> {
 
 enum Whiteout {
     No,
-    /// A note of the file system that made the layer, for itself.
+    /// Metadata of aufs, the file system that made the layer.
     Ignored,
     Is {
         path: PathInContainer,
-        action: Action,
+        action: TarAction,
     },
 }
 
@@ -137,7 +140,7 @@ fn whiteout(path: &PathInContainer) -> Result<Whiteout, EntryProblem> {
     let mut parts = path.as_bytes().rsplit(|&byte| byte == b'/');
     let name = parts.next().unwrap_or_default();
     if name == b".wh..wh..opq" {
-        let (path, action) = (parent, Action::MakeOpaque);
+        let (path, action) = (parent, TarAction::MakeOpaque);
         return Ok(Whiteout::Is { path, action });
     }
     if name.starts_with(b".wh..wh.") || parts.any(|part| part.starts_with(b".wh..wh.")) {
@@ -148,7 +151,7 @@ fn whiteout(path: &PathInContainer) -> Result<Whiteout, EntryProblem> {
         Some(b"" | b"." | b"..") => Err(EntryProblem::WhiteoutOfNothing),
         Some(name) => Ok(Whiteout::Is {
             path: parent.join(name)?,
-            action: Action::WhiteOut,
+            action: TarAction::WhiteOut,
         }),
     }
 }
@@ -163,8 +166,8 @@ fn symlink(member: &Member) -> Result<Entry, EntryProblem> {
     }
 }
 
-/// What a hard link is another name of. An absolute path, too, is from the root of the layer:
-/// some tools write them, and whatever it is has to be in there.
+/// The target of a hard link. An absolute path starts at the root of the layer, as some tools
+/// write it.
 fn linked(member: &Member) -> Result<PathInContainer, EntryProblem> {
     let mut target = member.link.as_deref().ok_or(EntryProblem::NoTarget)?;
     while let Some(rest) = target.strip_prefix(b"/") {

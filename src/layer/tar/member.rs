@@ -1,57 +1,57 @@
-//! Reading an archive member by member.
+//! Reads an archive member by member.
 //!
-//! The `tar` crate knows what is in a header. What goes on between headers is read here,
-//! since its own iterator takes newlines in names for the end of a record, leaves the maps
-//! of sparse files in their content, and holds in memory whatever an archive calls a name.
+//! The `tar` crate parses headers. The members are read here, since the crate's iterator treats
+//! newlines in names as the end of a record, leaves the maps of sparse files in their content,
+//! and holds names of any length in memory.
 
 use super::pax::Pax;
-use super::sparse::{BLOCK, Map};
+use super::sparse::{BLOCK, SparseMap};
 use std::io::{self, ErrorKind, Read};
 use tar::{EntryType, Header};
 
-/// The most that is read of names and other records that describe one member, in bytes.
+/// The largest size in bytes of the names and records that describe one member.
 const LARGEST_DESCRIPTION: u64 = 1 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum MemberKind {
     File,
     Directory,
     Symlink,
     HardLink,
     /// A device or a pipe.
     Special,
-    /// A letter that this program knows nothing of.
+    /// An unsupported type flag.
     Unknown(u8),
 }
 
-/// What an archive says of a file or the like, before its content.
+/// The description of a member, which comes before its content.
 #[derive(Debug)]
 pub(super) struct Member {
-    /// As written.
+    /// The path as written.
     pub path: Vec<u8>,
-    pub kind: Kind,
+    pub kind: MemberKind,
     pub mode: u32,
-    /// Where a link leads, as written.
+    /// The target of a link, as written.
     pub link: Option<Vec<u8>>,
-    pub map: Map,
+    pub map: SparseMap,
 }
 
 /// The members of an archive, in order.
 pub(super) struct Members<R> {
     archive: R,
-    /// How much of the member's content has not been read, in bytes.
+    /// The size of the unread content of the member, in bytes.
     content: u64,
-    /// What follows it up to the next header.
+    /// The size of the padding up to the next header, in bytes.
     padding: u64,
 }
 
-/// What was said of a member before its own header.
+/// The extended headers of a member, which come before its header.
 #[derive(Default)]
 struct Description {
     pax: Pax,
     name: Option<Vec<u8>>,
     link: Option<Vec<u8>>,
-    /// In bytes.
+    /// The size of the headers in bytes.
     size: u64,
 }
 
@@ -64,7 +64,7 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// The next member, if there is one; what was not read of the last is skipped.
+    /// The next member, if any. Unread content of the last member is skipped.
     pub fn next(&mut self) -> io::Result<Option<Member>> {
         let mut description = Description::default();
         while let Some(header) = self.header()? {
@@ -76,13 +76,13 @@ impl<R: Read> Members<R> {
                     let records = self.description(size, &mut description.size)?;
                     description.pax = Pax::parse(&records)?;
                 }
-                // Says nothing that matters here, nor does the name of an archive.
+                // Global headers and volume names are ignored.
                 b'g' | b'V' => self.expect(size)?,
                 _ => return self.member(&header, size, description).map(Some),
             }
         }
         if description.size > 0 {
-            return Err(malformed("ends before what it has begun to describe"));
+            return Err(malformed("ends before the member that it describes"));
         }
         Ok(None)
     }
@@ -108,7 +108,7 @@ impl<R: Read> Members<R> {
         }
     }
 
-    /// `None` at the end of the archive, which is a block of zeros, or no block.
+    /// `None` at the end of the archive, which is a block of zeros or the end of the file.
     fn header(&mut self) -> io::Result<Option<Header>> {
         self.skip()?;
         let mut header = Header::new_old();
@@ -128,7 +128,7 @@ impl<R: Read> Members<R> {
         }
         let sum = |from: &[u8]| from.iter().copied().map(u32::from).sum::<u32>();
         let sum = sum(&bytes[..148]) + 8 * u32::from(b' ') + sum(&bytes[156..]);
-        // A fuzzer would hardly find the right one.
+        // A fuzzer would not find valid checksums.
         if !cfg!(fuzzing) && header.cksum().ok() != Some(sum) {
             return Err(malformed("has a header whose checksum is wrong"));
         }
@@ -148,7 +148,7 @@ impl<R: Read> Members<R> {
         Ok(())
     }
 
-    /// From here on there is content of this size.
+    /// Expects content of this size next.
     fn expect(&mut self, size: u64) -> io::Result<()> {
         if size > i64::MAX as u64 {
             return Err(malformed("has a file of an impossible size"));
@@ -158,7 +158,7 @@ impl<R: Read> Members<R> {
         Ok(())
     }
 
-    /// A text that may end with a zero byte.
+    /// Reads a text up to its end or to the first zero byte.
     fn text(&mut self, size: u64, total: &mut u64) -> io::Result<Vec<u8>> {
         let mut text = self.description(size, total)?;
         let end = text.iter().position(|&byte| byte == 0);
@@ -169,7 +169,9 @@ impl<R: Read> Members<R> {
     fn description(&mut self, size: u64, total: &mut u64) -> io::Result<Vec<u8>> {
         *total = total.saturating_add(size).saturating_add(BLOCK as u64);
         if *total > LARGEST_DESCRIPTION {
-            return Err(malformed("says too much about a single file"));
+            return Err(malformed(
+                "has names or extended headers of more than 1 MiB for one file",
+            ));
         }
         self.expect(size)?;
         let mut bytes = vec![0; size as usize];
@@ -193,17 +195,17 @@ impl<R: Read> Members<R> {
         let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = pax.link.clone().or(link);
         let kind = kind_of(header, &path);
-        let map = if kind == Kind::File {
+        let map = if kind == MemberKind::File {
             let mut stored = pax.size.unwrap_or(size);
-            let map = Map::read(&mut self.archive, header, &pax, &mut stored)?;
+            let map = SparseMap::read(&mut self.archive, header, &pax, &mut stored)?;
             self.expect(stored)?;
             map
         } else {
-            if let Kind::Unknown(_) = kind {
+            if let MemberKind::Unknown(_) = kind {
                 self.expect(pax.size.unwrap_or(size))?;
             }
-            // The others have no content, whatever size they tell.
-            Map::default()
+            // Other kinds have no content, whatever their size field says.
+            SparseMap::default()
         };
         Ok(Member {
             path,
@@ -215,25 +217,25 @@ impl<R: Read> Members<R> {
     }
 }
 
-fn kind_of(header: &Header, path: &[u8]) -> Kind {
+fn kind_of(header: &Header, path: &[u8]) -> MemberKind {
     match header.entry_type() {
-        // So very old archives say that it is a directory.
+        // V7 archives mark a directory by a trailing slash.
         EntryType::Regular if header.as_bytes()[156] == 0 && path.ends_with(b"/") => {
-            Kind::Directory
+            MemberKind::Directory
         }
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Kind::File,
-        EntryType::Directory => Kind::Directory,
-        EntryType::Symlink => Kind::Symlink,
-        EntryType::Link => Kind::HardLink,
-        EntryType::Char | EntryType::Block | EntryType::Fifo => Kind::Special,
-        _ => Kind::Unknown(header.as_bytes()[156]),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => MemberKind::File,
+        EntryType::Directory => MemberKind::Directory,
+        EntryType::Symlink => MemberKind::Symlink,
+        EntryType::Link => MemberKind::HardLink,
+        EntryType::Char | EntryType::Block | EntryType::Fifo => MemberKind::Special,
+        _ => MemberKind::Unknown(header.as_bytes()[156]),
     }
 }
 
 fn size_of(header: &Header) -> io::Result<u64> {
     let field = &header.as_bytes()[124..136];
-    // Numbers that are too large for digits are binary, and these here negative, or larger
-    // than what the crate looks at.
+    // Numbers that are too large for octal digits are binary (GNU). These are negative, or
+    // larger than the crate supports.
     let binary = field[0] & 0x80 != 0;
     if binary && (field[0] != 0x80 || field[1..4] != [0; 3]) {
         return Err(malformed("has a file of an impossible size"));
@@ -255,17 +257,17 @@ fn malformed(what: &str) -> io::Error {
     io::Error::new(kind, format!("it {what}"))
 }
 
-/// The content of the member that was returned last, with its holes.
-pub(super) struct Content<'a, R> {
+/// The content of the last member, with zeros for its holes.
+pub(super) struct MemberContent<'a, R> {
     members: &'a mut Members<R>,
-    map: Map,
-    /// In the file, in bytes.
+    map: SparseMap,
+    /// The position in the file, in bytes.
     position: u64,
 }
 
-impl<'a, R> Content<'a, R> {
-    /// `map` is that of the member.
-    pub fn new(members: &'a mut Members<R>, map: Map) -> Self {
+impl<'a, R> MemberContent<'a, R> {
+    /// `map` is the map of the member.
+    pub fn new(members: &'a mut Members<R>, map: SparseMap) -> Self {
         Self {
             members,
             map,
@@ -274,7 +276,7 @@ impl<'a, R> Content<'a, R> {
     }
 }
 
-impl<R: Read> Read for Content<'_, R> {
+impl<R: Read> Read for MemberContent<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let Some(piece) = self.map.pieces.front_mut() else {
             return Ok(self.zeros(self.map.size, buffer));
@@ -296,7 +298,7 @@ impl<R: Read> Read for Content<'_, R> {
     }
 }
 
-impl<R> Content<'_, R> {
+impl<R> MemberContent<'_, R> {
     fn zeros(&mut self, until: u64, buffer: &mut [u8]) -> usize {
         let most = usize::try_from(until - self.position).unwrap_or(usize::MAX);
         let length = buffer.len().min(most);

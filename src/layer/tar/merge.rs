@@ -1,24 +1,24 @@
-//! Laying what an archive brings on what is below it.
+//! Applies the changes of an archive to the layers below.
 
 use super::EntryProblem;
 use super::TarError;
 use super::budget::Budget;
-use super::listing::{Action, Change, LONGEST_PATH};
+use super::listing::{LONGEST_PATH, TarAction, TarChange};
 use crate::store::{Entry, Manifest, PathInContainer};
 use std::collections::HashSet;
 use std::path::Path;
 
-/// So many symlinks may lead on to one another, as the kernel has it.
+/// The number of symlinks that the kernel follows on a path: see `path_resolution(7)`.
 const MOST_SYMLINKS: usize = 40;
 
-/// More parts of a path and of the symlinks on it are not looked at.
+/// The number of components of a path and of the symlinks on it that are followed.
 const MOST_PARTS: usize = 4096;
 
-/// Makes the changes of one archive to the layers below. Returns whiteouts of what was not
-/// there.
+/// Applies the changes of one archive to the layers below. Returns the whiteouts that removed
+/// nothing.
 pub(super) fn merge(
     manifest: &mut Manifest,
-    changes: Vec<Change>,
+    changes: Vec<TarChange>,
     name: &Path,
     budget: &Budget,
 ) -> Result<Vec<PathInContainer>, TarError> {
@@ -26,9 +26,9 @@ pub(super) fn merge(
         manifest,
         own: HashSet::new(),
     };
-    // They are of what is below, wherever they stand in the archive.
+    // Whiteouts apply to the layers below, wherever they are in the archive.
     let without_effect = merging.white_out(&changes);
-    for Change { path, action } in changes {
+    for TarChange { path, action } in changes {
         let shown = path.clone();
         let failed = |problem| TarError::Entry {
             archive: name.to_owned(),
@@ -36,9 +36,9 @@ pub(super) fn merge(
             problem,
         };
         let put = match action {
-            Action::Put(entry) => Ok(entry),
-            Action::Link(target) => merging.linked(&target),
-            Action::WhiteOut | Action::MakeOpaque => continue,
+            TarAction::Put(entry) => Ok(entry),
+            TarAction::Link(target) => merging.linked(&target),
+            TarAction::WhiteOut | TarAction::MakeOpaque => continue,
         };
         let put = put.and_then(|entry| Ok((merging.real(&path)?, entry)));
         let (path, entry) = put.map_err(failed)?;
@@ -50,25 +50,26 @@ pub(super) fn merge(
 
 struct Merging<'a> {
     manifest: &'a mut Manifest,
-    /// The files and symlinks that this archive brought.
+    /// The files and symlinks of this archive.
     own: HashSet<PathInContainer>,
 }
 
 impl Merging<'_> {
-    fn white_out(&mut self, changes: &[Change]) -> Vec<PathInContainer> {
-        let is_whiteout =
-            |change: &&Change| matches!(change.action, Action::WhiteOut | Action::MakeOpaque);
+    fn white_out(&mut self, changes: &[TarChange]) -> Vec<PathInContainer> {
+        let is_whiteout = |change: &&TarChange| {
+            matches!(change.action, TarAction::WhiteOut | TarAction::MakeOpaque)
+        };
         if !changes.iter().any(|change| is_whiteout(&change)) {
             return Vec::new();
         }
         let directories: HashSet<&PathInContainer> = changes
             .iter()
-            .filter(|change| matches!(change.action, Action::Put(Entry::Directory { .. })))
+            .filter(|change| matches!(change.action, TarAction::Put(Entry::Directory { .. })))
             .map(|change| &change.path)
             .collect();
         let mut without_effect = Vec::new();
         for change in changes.iter().filter(is_whiteout) {
-            let opaque = change.action == Action::MakeOpaque;
+            let opaque = change.action == TarAction::MakeOpaque;
             let Some(path) = self.below(&change.path, opaque, &directories) else {
                 without_effect.push(change.path.clone());
                 continue;
@@ -85,7 +86,7 @@ impl Merging<'_> {
         without_effect
     }
 
-    /// Where the layers below have what a whiteout speaks of; `None`: nowhere.
+    /// The path in the layers below that a whiteout removes. `None`: they do not have it.
     fn below(
         &self,
         path: &PathInContainer,
@@ -94,7 +95,7 @@ impl Merging<'_> {
     ) -> Option<PathInContainer> {
         let is_symlink =
             |path: &PathInContainer| matches!(self.manifest.get(path), Some(Entry::Symlink { .. }));
-        // A symlink that the archive has a directory for does not lead there any more.
+        // A directory of the archive replaces the symlink, so its target is not affected.
         let mut ancestor = if opaque {
             Some(path.clone())
         } else {
@@ -107,14 +108,14 @@ impl Merging<'_> {
             ancestor = directory.parent();
         }
         if opaque {
-            // The directory itself may be named by a symlink.
+            // The directory itself may be a symlink.
             let inside = path.join(b"x").ok()?;
             return self.real(&inside).ok()?.parent();
         }
         self.real(path).ok()
     }
 
-    /// What a hard link is another name of.
+    /// The entry that a hard link leads to.
     fn linked(&self, target: &PathInContainer) -> Result<Entry, EntryProblem> {
         let found = self.manifest.get(&self.real(target)?);
         let found = found.filter(|entry| !matches!(entry, Entry::Directory { .. }));
@@ -128,7 +129,7 @@ impl Merging<'_> {
         real(self.manifest, path, |link| !self.own.contains(link))
     }
 
-    /// What the path takes in memory, with those above it that are to be made, in bytes.
+    /// The size of the path and of its missing parents, in bytes.
     fn weight(&self, path: &PathInContainer) -> u64 {
         let missing = |path: &PathInContainer| self.manifest.get(path).is_none();
         let mut weight = 0;
@@ -140,13 +141,13 @@ impl Merging<'_> {
         weight
     }
 
-    /// Puts an entry in its place, and in that of what layers below have there.
+    /// Puts an entry at a path, and replaces what the layers below have there.
     fn put(&mut self, path: PathInContainer, entry: Entry) -> Result<(), EntryProblem> {
         let mut ancestor = path.parent();
         while let Some(directory) = ancestor.filter(|directory| !directory.is_root()) {
             match self.manifest.get(&directory) {
                 Some(Entry::Directory { .. }) => break,
-                // Of its own, the manifest says what is wrong.
+                // For a file of the archive itself, inserting into the manifest fails.
                 Some(_) if !self.own.contains(&directory) => {
                     self.manifest.remove(&directory);
                 }

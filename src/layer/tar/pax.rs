@@ -1,27 +1,28 @@
-//! The records of extended headers, as POSIX has them for `pax`.
+//! The records of the extended headers that POSIX defines for
+//! [`pax`](https://pubs.opengroup.org/onlinepubs/9799919799/utilities/pax.html).
 
 use std::io;
 
-/// The records that matter here. Of those that occur twice the last one counts.
+/// The records that are used here. The last record of a key counts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Pax {
     pub path: Option<Vec<u8>>,
     pub link: Option<Vec<u8>>,
-    /// In bytes, of what the archive has of the file.
+    /// The size of the file's content in the archive, in bytes.
     pub size: Option<u64>,
-    /// What GNU tar says of a file with holes.
+    /// The records of GNU tar for a sparse file.
     pub sparse: SparseRecords,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct SparseRecords {
-    /// From version 1.0 on.
+    /// Present from version 1.0 on.
     pub major: Option<u64>,
     pub minor: Option<u64>,
     pub name: Option<Vec<u8>>,
-    /// In bytes, of the file with its holes.
+    /// The size of the file with its holes, in bytes.
     pub size: Option<u64>,
-    /// Offsets and lengths in turn; versions 0.0 and 0.1.
+    /// Alternating offsets and lengths, of versions 0.0 and 0.1.
     pub map: Option<Vec<u64>>,
 }
 
@@ -65,8 +66,8 @@ impl Pax {
     }
 }
 
-/// `<length> <key>=<value><newline>`, where the length is that of all of it: values may
-/// hold any byte. Returns what comes after it, too.
+/// Parses `<length> <key>=<value><newline>`. The length is that of the whole record, so values
+/// may hold any byte. Returns key, value and the rest.
 fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     let space = bytes.iter().position(|&byte| byte == b' ')?;
     let length = usize::try_from(number(&bytes[..space]).ok()?).ok()?;
@@ -76,7 +77,7 @@ fn record(bytes: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     Some((&record[..equals], &record[equals + 1..], rest))
 }
 
-/// An empty value takes back an earlier one.
+/// An empty value removes an earlier one.
 fn optional_number(value: &[u8]) -> io::Result<Option<u64>> {
     (!value.is_empty()).then(|| number(value)).transpose()
 }
@@ -111,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_record_counts_and_an_empty_one_takes_it_back() {
+    fn the_last_record_counts_and_an_empty_one_removes_it() {
         let pax = Pax::parse(b"9 path=a\n9 path=b\n").unwrap();
         assert_eq!(pax.path.unwrap(), b"b");
         let pax = Pax::parse(b"9 size=1\n8 size=\n").unwrap();
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_do_not_fit_are_errors() {
+    fn malformed_records_are_errors() {
         for bad in [
             "8 path=a\n",
             "11 path=a\n",

@@ -1,45 +1,46 @@
-//! Files with holes: what is where. GNU tar has four ways to write that down, one in its own
-//! headers and three in extended headers (versions 0.0, 0.1 and 1.0).
+//! The maps of sparse files. GNU tar has four formats, one in its own headers and three in
+//! extended headers (versions 0.0, 0.1 and 1.0): see [the
+//! manual](https://www.gnu.org/software/tar/manual/html_section/Sparse-Formats.html).
 
 use super::pax::{Pax, SparseRecords, number};
 use std::collections::VecDeque;
 use std::io::{self, Read};
 use tar::{GnuExtSparseHeader, GnuSparseHeader, Header};
 
-/// More pieces of a file than that are taken for an attack.
+/// The largest number of pieces of a file.
 const MOST_PIECES: usize = 1 << 20;
 
-/// The longest line of a map in an archive: a number and its end.
+/// The longest line of a map in an archive: a number and a newline.
 const LONGEST_NUMBER: usize = 21;
 
 pub(super) const BLOCK: usize = 512;
 
-/// What an archive has of a file.
+/// The pieces of a file that an archive stores.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Map {
-    /// Offsets in the file and lengths, which are not 0, ascending. Between them there are
+pub(super) struct SparseMap {
+    /// Offsets in the file and lengths, which are not 0, ascending. The holes between them are
     /// zeros.
     pub pieces: VecDeque<(u64, u64)>,
-    /// In bytes, of the file with its holes.
+    /// The size of the file with its holes, in bytes.
     pub size: u64,
 }
 
-impl Map {
-    /// A file without holes.
+impl SparseMap {
+    /// The map of a file without holes.
     pub fn whole(size: u64) -> Self {
         let pieces = (size > 0).then_some((0, size));
         let pieces = pieces.into_iter().collect();
         Self { pieces, size }
     }
 
-    /// In bytes, of what holes take that are written out.
+    /// The size of all holes, in bytes.
     pub fn holes(&self) -> u64 {
         let stored: u64 = self.pieces.iter().map(|(_, length)| length).sum();
         self.size - stored
     }
 
-    /// That of a file of which the archive has `stored` bytes. Maps that stand in the
-    /// archive before the file are read, and `stored` becomes less by them.
+    /// Reads the map of a file whose content takes `stored` bytes in the archive. If the map
+    /// itself is part of the content, `stored` is reduced by its size.
     pub fn read(
         archive: &mut dyn Read,
         header: &Header,
@@ -59,10 +60,10 @@ impl Map {
         Self::new(&numbers, size, *stored)
     }
 
-    /// Of offsets and lengths in turn.
+    /// A map of alternating offsets and lengths.
     fn new(numbers: &[u64], size: u64, stored: u64) -> io::Result<Self> {
         let (pairs, []) = numbers.as_chunks::<2>() else {
-            return Err(wrong("has half a piece"));
+            return Err(wrong("has an offset without a length"));
         };
         let mut end = 0;
         let mut sum = 0;
@@ -75,7 +76,7 @@ impl Map {
                 .checked_add(length)
                 .filter(|&end| end <= size)
                 .ok_or_else(|| wrong("leads beyond the end of the file"))?;
-            // No sum of lengths is larger than the end.
+            // The sum of lengths is at most `end`, so it does not overflow.
             sum += length;
             if length > 0 {
                 pieces.push_back((offset, length));
@@ -88,7 +89,7 @@ impl Map {
     }
 }
 
-/// The map in a header of GNU tar, and in the blocks that follow it; and the file's size.
+/// The map in a header of GNU tar and the blocks that follow it, and the file's size.
 fn of_header(archive: &mut dyn Read, header: &Header) -> io::Result<(Vec<u64>, u64)> {
     let gnu = header
         .as_gnu()
@@ -115,45 +116,43 @@ fn add_pieces(pieces: &[GnuSparseHeader], numbers: &mut Vec<u64>) -> io::Result<
     Ok(())
 }
 
-/// The map of version 1.0: how many pieces there are, then offsets and lengths, each on a
-/// line; filled up to a block.
+/// The map of version 1.0: the number of pieces, then offsets and lengths, each on a line,
+/// padded to a block.
 fn of_content(
     archive: &mut dyn Read,
     records: &SparseRecords,
     stored: &mut u64,
 ) -> io::Result<Vec<u64>> {
     if (records.major, records.minor.unwrap_or(0)) != (Some(1), 0) {
-        return Err(wrong("is of a version that is not known here"));
+        return Err(wrong("is of an unsupported version"));
     }
-    let mut lines = Lines {
+    let mut map = MapReader {
         archive,
         left: stored,
         block: [0; BLOCK],
         position: BLOCK,
     };
-    let pieces = usize::try_from(lines.number()?)
+    let pieces = usize::try_from(map.number()?)
         .ok()
         .filter(|&pieces| pieces <= MOST_PIECES)
         .ok_or_else(|| wrong("has too many pieces"))?;
-    (0..2 * pieces).map(|_| lines.number()).collect()
+    (0..2 * pieces).map(|_| map.number()).collect()
 }
 
 fn size_of(records: &SparseRecords) -> io::Result<u64> {
-    records
-        .size
-        .ok_or_else(|| wrong("does not tell the file's size"))
+    records.size.ok_or_else(|| wrong("has no file size"))
 }
 
-/// Numbers that are read block by block.
-struct Lines<'a> {
+/// Reads the numbers of a map block by block.
+struct MapReader<'a> {
     archive: &'a mut dyn Read,
-    /// What the archive has of the file from here, in bytes.
+    /// The size of the unread content in the archive, in bytes.
     left: &'a mut u64,
     block: [u8; BLOCK],
     position: usize,
 }
 
-impl Lines<'_> {
+impl MapReader<'_> {
     fn number(&mut self) -> io::Result<u64> {
         let mut digits = Vec::new();
         while digits.len() < LONGEST_NUMBER {
@@ -189,12 +188,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn maps_that_do_not_fit_are_errors() {
+    fn inconsistent_maps_are_errors() {
         let problem = |numbers: &[u64], size, stored| {
-            let error = Map::new(numbers, size, stored).unwrap_err();
+            let error = SparseMap::new(numbers, size, stored).unwrap_err();
             error.to_string().replace("the map of a sparse file ", "")
         };
-        assert_eq!(problem(&[0, 1, 2], 9, 1), "has half a piece");
+        assert_eq!(problem(&[0, 1, 2], 9, 1), "has an offset without a length");
         assert_eq!(problem(&[0, 4, 3, 1], 9, 5), "has pieces that overlap");
         assert_eq!(problem(&[8, 2], 9, 2), "leads beyond the end of the file");
         assert_eq!(
@@ -205,8 +204,8 @@ mod tests {
     }
 
     #[test]
-    fn a_map_tells_the_size_of_its_holes() {
-        assert_eq!(Map::new(&[4, 2, 10, 0], 10, 2).unwrap().holes(), 8);
-        assert_eq!(Map::whole(7).holes(), 0);
+    fn a_map_knows_the_size_of_its_holes() {
+        assert_eq!(SparseMap::new(&[4, 2, 10, 0], 10, 2).unwrap().holes(), 8);
+        assert_eq!(SparseMap::whole(7).holes(), 0);
     }
 }

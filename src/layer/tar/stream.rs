@@ -1,39 +1,38 @@
-//! The bytes of an archive: read, decompressed and hashed by a thread of its own, ahead of
-//! whoever wants them.
+//! Reads, decompresses and hashes an archive in a thread of its own, ahead of its consumer.
 
 use super::TarError;
 use super::budget::Budget;
 use super::compression::decompress;
-use crate::image::Verified;
+use crate::image::HashingReader;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
-/// What is passed on at a time, in bytes.
+/// The size of a chunk, in bytes.
 const CHUNK: usize = 256 * 1024;
 
-/// So many chunks may wait.
-const AHEAD: usize = 8;
+/// The number of chunks that may wait for the consumer.
+const QUEUE_LENGTH: usize = 8;
 
-/// The digests of an archive, as `sha256:…`.
+/// The digests of an archive, as `sha256:…`, or the errors while computing them.
 #[derive(Debug)]
-pub(crate) struct Digests {
-    /// As it is stored.
+pub(crate) struct ArchiveDigests {
+    /// The digest of the stored bytes.
     pub blob: Result<String, TarError>,
-    /// When it is no longer compressed.
+    /// The digest of the uncompressed archive.
     pub content: Result<String, TarError>,
 }
 
-/// Calls `take` with the content of an archive, and reads what that leaves. The content ends
-/// early where it cannot be read, which the digests then say.
+/// Calls `take` with the content of an archive, and reads the rest. The content ends early where
+/// it cannot be read; the digests then hold the error.
 pub(super) fn stream<T>(
     archive: impl Read + Send,
     name: &Path,
     budget: &Budget,
     take: impl FnOnce(Chunks) -> T,
-) -> (T, Digests) {
-    let (sender, receiver) = sync_channel(AHEAD);
+) -> (T, ArchiveDigests) {
+    let (sender, receiver) = sync_channel(QUEUE_LENGTH);
     thread::scope(|scope| {
         let reader = scope.spawn(move || read(archive, name, budget, sender));
         let taken = take(Chunks {
@@ -48,21 +47,21 @@ pub(super) fn stream<T>(
     })
 }
 
-/// Reads all of the archive, whether or not somebody is there to receive it, so that its
-/// digests can say best what is wrong.
+/// Reads all of the archive, even if the consumer has stopped, as a digest mismatch is the best
+/// error.
 fn read(
     archive: impl Read + Send,
     name: &Path,
     budget: &Budget,
     sender: SyncSender<Vec<u8>>,
-) -> Digests {
+) -> ArchiveDigests {
     let read_error = |cause| TarError::Read {
         archive: name.to_owned(),
         cause,
     };
-    let mut blob = Verified::new(archive);
+    let mut blob = HashingReader::new(archive);
     let content = decompress(&mut blob, name).and_then(|content| {
-        let mut content = Verified::new(content);
+        let mut content = HashingReader::new(content);
         let mut sender = Some(sender);
         loop {
             let mut chunk = Vec::with_capacity(CHUNK);
@@ -74,13 +73,13 @@ fn read(
             sender = sender.filter(|sender| sender.send(chunk).is_ok());
         }
     });
-    Digests {
+    ArchiveDigests {
         blob: blob.digest().map_err(read_error),
         content,
     }
 }
 
-/// What a thread sends, to be read.
+/// The chunks that the thread sends, as a reader.
 pub(super) struct Chunks {
     receiver: Receiver<Vec<u8>>,
     chunk: Vec<u8>,
@@ -90,7 +89,7 @@ pub(super) struct Chunks {
 impl Read for Chunks {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.position == self.chunk.len() {
-            // Once the sender is gone, that is the end.
+            // The content ends when the sender is dropped.
             self.chunk = self.receiver.recv().unwrap_or_default();
             self.position = 0;
         }

@@ -8,10 +8,10 @@ use std::fs;
 use std::io::Write;
 use tar::{Builder, EntryType, Header};
 
-/// An archive entry by entry, without the checks that the builder makes.
-struct Making(Builder<Vec<u8>>);
+/// Builds an archive entry by entry, without the checks of `tar::Builder`.
+struct ArchiveBuilder(Builder<Vec<u8>>);
 
-impl Making {
+impl ArchiveBuilder {
     fn new() -> Self {
         Self(Builder::new(Vec::new()))
     }
@@ -58,13 +58,13 @@ fn unpacked(bytes: &[u8]) -> Unpacked {
     unpack_onto(bytes, Manifest::new()).unwrap()
 }
 
-fn refused(making: Making) -> String {
-    unpack_onto(&making.bytes(), Manifest::new())
+fn refused(archive: ArchiveBuilder) -> String {
+    unpack_onto(&archive.bytes(), Manifest::new())
         .unwrap_err()
         .to_string()
 }
 
-/// What the file at a path holds.
+/// The content of the file at a path.
 fn content(bytes: &[u8], path: &str) -> Vec<u8> {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
@@ -88,7 +88,7 @@ fn shown(manifest: &Manifest) -> String {
 
 #[test]
 fn files_directories_and_links_are_unpacked() {
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Directory, "./", "", 0o700)
         .add(EntryType::Directory, "./tmp/", "", 0o1777)
         .add(EntryType::Regular, "./bin/sh", "shell", 0o4755)
@@ -105,8 +105,8 @@ fn files_directories_and_links_are_unpacked() {
 }
 
 #[test]
-fn compression_is_told_by_content() {
-    let plain = Making::new().file("a", "x").bytes();
+fn compression_is_detected_by_content() {
+    let plain = ArchiveBuilder::new().file("a", "x").bytes();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -117,13 +117,13 @@ fn compression_is_told_by_content() {
 }
 
 #[test]
-fn other_compressions_are_named() {
+fn unsupported_compressions_are_named() {
     let message = unpack_onto(b"\xfd7zXZ\0...", Manifest::new())
         .unwrap_err()
         .to_string();
     assert_eq!(
         message,
-        "/x.tar is compressed with xz, which is not known here: compress it with gzip or zstd"
+        "/x.tar is compressed with xz, which is not supported; compress it with gzip or zstd"
     );
 }
 
@@ -149,7 +149,7 @@ fn long_names_are_understood() {
 
 #[test]
 fn a_later_entry_replaces_an_earlier_one_with_all_that_is_in_it() {
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .file("a/b", "x")
         .file("c", "x")
         .file("a", "xx")
@@ -163,7 +163,7 @@ fn a_later_entry_replaces_an_earlier_one_with_all_that_is_in_it() {
 
 #[test]
 fn devices_are_left_out_with_a_warning() {
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Char, "dev/null", "", 0o666)
         .add(EntryType::Fifo, "dev/pipe", "", 0o666)
         .file("f", "x")
@@ -172,7 +172,7 @@ fn devices_are_left_out_with_a_warning() {
     assert_eq!(shown(&unpacked.manifest), "/f file 644 1\n");
     assert_eq!(
         unpacked.warnings,
-        ["left out `dev/null` and 1 more, as a layer cannot hold devices and pipes"]
+        ["left out `dev/null` and 1 more: a layer cannot hold devices and pipes"]
     );
 }
 
@@ -181,7 +181,7 @@ fn content_is_in_the_store() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
     let content = "content".repeat(100_000);
-    let bytes = Making::new().file("a", &content).bytes();
+    let bytes = ArchiveBuilder::new().file("a", &content).bytes();
     unpack(
         &store,
         bytes.as_slice(),

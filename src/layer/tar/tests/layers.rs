@@ -1,4 +1,4 @@
-//! What an archive does to the layers below it.
+//! The changes that an archive makes to the layers below.
 
 use super::*;
 use std::collections::BTreeMap;
@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 #[test]
 fn whiteouts_remove_what_is_below_but_not_what_the_archive_brings() {
     let below = unpacked(
-        &Making::new()
+        &ArchiveBuilder::new()
             .file("gone", "x")
             .file("d/old", "x")
             .file("d/sub/old", "x")
             .file("e/old", "x")
             .bytes(),
     );
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .file(".wh.gone", "")
         .file("d/new", "x")
         .file("d/sub/new", "x")
@@ -31,18 +31,23 @@ fn whiteouts_remove_what_is_below_but_not_what_the_archive_brings() {
 
 #[test]
 fn a_whiteout_with_nothing_below_is_a_warning() {
-    let unpacked = unpacked(&Making::new().file("d/.wh.x", "").bytes());
+    let unpacked = unpacked(&ArchiveBuilder::new().file("d/.wh.x", "").bytes());
     assert!(unpacked.manifest.is_empty());
     assert_eq!(
         unpacked.warnings,
-        ["`/d/x` would be removed from layers below, which only layers of an image can do"]
+        ["left out whiteouts of `/d/x`: only layers of an image can remove files of layers below"]
     );
 }
 
 #[test]
 fn a_whiteout_may_come_after_what_replaces_the_file() {
-    let below = unpacked(&Making::new().file("d/old", "x").file("f/old", "x").bytes());
-    let bytes = Making::new()
+    let below = unpacked(
+        &ArchiveBuilder::new()
+            .file("d/old", "x")
+            .file("f/old", "x")
+            .bytes(),
+    );
+    let bytes = ArchiveBuilder::new()
         .file("d/new", "x")
         .file("f", "xx")
         .file(".wh.d", "")
@@ -56,8 +61,8 @@ fn a_whiteout_may_come_after_what_replaces_the_file() {
 }
 
 #[test]
-fn notes_that_a_file_system_left_for_itself_are_left_out() {
-    let bytes = Making::new()
+fn metadata_of_aufs_is_left_out() {
+    let bytes = ArchiveBuilder::new()
         .file(".wh..wh.aufs", "")
         .add(EntryType::Directory, ".wh..wh.plnk", "", 0o700)
         .file(".wh..wh.plnk/1.2", "x")
@@ -69,9 +74,8 @@ fn notes_that_a_file_system_left_for_itself_are_left_out() {
 #[test]
 fn a_whiteout_without_a_name_is_refused_and_removes_nothing_else() {
     for name in ["d/.wh.", "d/.wh..", "d/.wh..."] {
-        let message = refused(Making::new().file(name, ""));
-        let expected =
-            format!("the entry `{name}` of /x.tar is a whiteout without the name of a file");
+        let message = refused(ArchiveBuilder::new().file(name, ""));
+        let expected = format!("the entry `{name}` of /x.tar is a whiteout without a file name");
         assert_eq!(message, expected);
     }
 }
@@ -79,13 +83,13 @@ fn a_whiteout_without_a_name_is_refused_and_removes_nothing_else() {
 #[test]
 fn entries_go_through_the_symlinks_of_layers_below() {
     let below = unpacked(
-        &Making::new()
+        &ArchiveBuilder::new()
             .file("usr/lib/old", "x")
             .symlink("lib", "usr/lib")
             .symlink("var/run", "/run")
             .bytes(),
     );
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .file("lib/new", "x")
         .file("lib/.wh.old", "")
         .file("var/run/pid", "x")
@@ -101,14 +105,14 @@ fn entries_go_through_the_symlinks_of_layers_below() {
 }
 
 #[test]
-fn a_directory_takes_the_place_of_a_symlink_and_leaves_alone_where_that_led() {
+fn a_directory_replaces_a_symlink_and_does_not_change_its_target() {
     let below = unpacked(
-        &Making::new()
+        &ArchiveBuilder::new()
             .file("usr/lib/old", "x")
             .symlink("lib", "usr/lib")
             .bytes(),
     );
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Directory, "lib", "", 0o755)
         .file("lib/.wh..wh..opq", "")
         .file("lib/.wh.old", "")
@@ -125,7 +129,7 @@ fn a_directory_takes_the_place_of_a_symlink_and_leaves_alone_where_that_led() {
 #[test]
 fn files_directories_and_symlinks_replace_one_another_between_layers() {
     let below = unpacked(
-        &Making::new()
+        &ArchiveBuilder::new()
             .file("a/content", "x")
             .file("b", "x")
             .symlink("c", "b")
@@ -133,7 +137,7 @@ fn files_directories_and_symlinks_replace_one_another_between_layers() {
             .file("e", "x")
             .bytes(),
     );
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .file("a", "xx")
         .file("b/new", "x")
         .file("c", "xx")
@@ -150,11 +154,11 @@ fn files_directories_and_symlinks_replace_one_another_between_layers() {
 #[test]
 fn hard_links_may_be_to_files_of_layers_below() {
     let below = unpacked(
-        &Making::new()
+        &ArchiveBuilder::new()
             .add(EntryType::Regular, "bin/busybox", "content", 0o755)
             .bytes(),
     );
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Link, "bin/sh", "bin/busybox", 0o755)
         .add(EntryType::Link, "bin/ash", "/bin/sh", 0o755)
         .bytes();
@@ -166,16 +170,16 @@ fn hard_links_may_be_to_files_of_layers_below() {
 }
 
 #[test]
-fn what_is_known_of_a_directory_below_is_replaced_but_not_what_is_in_it() {
-    let below = unpacked(&Making::new().file("d/f", "x").bytes());
-    let bytes = Making::new()
+fn the_mode_of_a_directory_below_is_replaced_but_not_its_content() {
+    let below = unpacked(&ArchiveBuilder::new().file("d/f", "x").bytes());
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Directory, "d", "", 0o1777)
         .bytes();
     let unpacked = unpack_onto(&bytes, below.manifest).unwrap();
     assert_eq!(shown(&unpacked.manifest), "/d dir 1777\n/d/f file 644 1\n");
 }
 
-/// What a layer may do, without symlinks and with few names, so that much of it meets.
+/// The changes of a layer, without symlinks and with few names, so that many of them collide.
 #[derive(Clone, Debug)]
 enum Step {
     File(String, usize),
@@ -193,7 +197,7 @@ fn is_below(path: &str, directory: &str) -> bool {
         .is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// What overlayfs would show: first all whiteouts are done, then the rest.
+/// The tree that overlayfs would show: all whiteouts are applied first, then the other changes.
 fn model(tree: &mut Model, steps: &[Step]) {
     for step in steps {
         match step {
@@ -238,7 +242,7 @@ fn possible(tree: &Model, steps: Vec<Step>) -> Vec<Step> {
             Step::File(path, _) | Step::Directory(path) => !leads_through(path, own_file),
             Step::HardLink(path, target) => {
                 let there = after.get(target).is_some_and(Option::is_some);
-                // A whiteout that comes later is done before.
+                // Whiteouts are applied first.
                 there && path != target && !is_below(target, path) && !leads_through(path, own_file)
             }
             Step::WhiteOut(_) | Step::MakeOpaque(_) => {
@@ -259,22 +263,22 @@ fn leads_through(path: &str, is_file: impl Fn(&str) -> bool) -> bool {
 }
 
 fn archive_of(steps: &[Step]) -> Vec<u8> {
-    let mut making = Making::new();
+    let mut archive = ArchiveBuilder::new();
     for step in steps {
-        making = match step {
-            Step::File(path, size) => making.file(&path[1..], &"x".repeat(*size)),
-            Step::Directory(path) => making.add(EntryType::Directory, &path[1..], "", 0o755),
+        archive = match step {
+            Step::File(path, size) => archive.file(&path[1..], &"x".repeat(*size)),
+            Step::Directory(path) => archive.add(EntryType::Directory, &path[1..], "", 0o755),
             Step::HardLink(path, target) => {
-                making.add(EntryType::Link, &path[1..], &target[1..], 0o644)
+                archive.add(EntryType::Link, &path[1..], &target[1..], 0o644)
             }
             Step::WhiteOut(path) => {
                 let (directory, name) = path[1..].rsplit_once('/').unwrap_or((".", &path[1..]));
-                making.file(&format!("{directory}/.wh.{name}"), "")
+                archive.file(&format!("{directory}/.wh.{name}"), "")
             }
-            Step::MakeOpaque(path) => making.file(&format!("{}/.wh..wh..opq", &path[1..]), ""),
+            Step::MakeOpaque(path) => archive.file(&format!("{}/.wh..wh..opq", &path[1..]), ""),
         };
     }
-    making.bytes()
+    archive.bytes()
 }
 
 fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
@@ -292,7 +296,7 @@ fn steps() -> impl proptest::strategy::Strategy<Value = Vec<Step>> {
 
 proptest::proptest! {
     #[test]
-    fn layers_make_what_a_simple_model_of_them_makes(
+    fn layers_make_the_same_tree_as_a_simple_model(
         layers in proptest::collection::vec(steps(), 1..4)
     ) {
         let directory = tempfile::tempdir().unwrap();

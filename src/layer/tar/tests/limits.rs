@@ -1,24 +1,28 @@
-//! What is refused, and what damaged archives do.
+//! Archives that are refused, and damaged archives.
 
 use super::*;
 
 #[test]
 fn entries_that_lead_out_of_the_root_are_refused_by_name() {
     assert_eq!(
-        refused(Making::new().file("a/../../evil", "x")),
+        refused(ArchiveBuilder::new().file("a/../../evil", "x")),
         "the entry `a/../../evil` of /x.tar has a path that leads upwards (`..`), which is \
          not allowed"
     );
     assert_eq!(
-        refused(Making::new().file("/etc/evil", "x")),
+        refused(ArchiveBuilder::new().file("/etc/evil", "x")),
         "the entry `/etc/evil` of /x.tar has an absolute path, which is not allowed"
     );
     assert_eq!(
-        refused(Making::new().symlink("a", "/etc").file("a/evil", "x")),
-        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+        refused(
+            ArchiveBuilder::new()
+                .symlink("a", "/etc")
+                .file("a/evil", "x")
+        ),
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which leads out of the root or forms a cycle"
     );
     assert_eq!(
-        refused(Making::new().add(EntryType::Link, "a", "../../etc/shadow", 0o644)),
+        refused(ArchiveBuilder::new().add(EntryType::Link, "a", "../../etc/shadow", 0o644)),
         "the entry `a` of /x.tar has a path that leads upwards (`..`), which is not allowed"
     );
 }
@@ -26,19 +30,19 @@ fn entries_that_lead_out_of_the_root_are_refused_by_name() {
 #[test]
 fn a_file_in_a_file_and_a_link_to_nothing_are_refused() {
     assert_eq!(
-        refused(Making::new().file("a", "x").file("a/b", "x")),
-        "the entry `a/b` of /x.tar cannot be: `/a/b` cannot be made, because `/a` is not a \
+        refused(ArchiveBuilder::new().file("a", "x").file("a/b", "x")),
+        "the entry `a/b` of /x.tar is invalid: `/a/b` cannot be made, because `/a` is not a \
          directory"
     );
     assert_eq!(
-        refused(Making::new().add(EntryType::Link, "a", "b", 0o644)),
+        refused(ArchiveBuilder::new().add(EntryType::Link, "a", "b", 0o644)),
         "the entry `a` of /x.tar is a hard link to `b`, which is not in the archive before it"
     );
 }
 
 #[test]
 fn a_damaged_archive_is_an_error_that_names_it() {
-    let bytes = Making::new().file("a", &"x".repeat(2000)).bytes();
+    let bytes = ArchiveBuilder::new().file("a", &"x".repeat(2000)).bytes();
     let message = unpack_onto(&bytes[..1000], Manifest::new())
         .unwrap_err()
         .to_string();
@@ -48,46 +52,51 @@ fn a_damaged_archive_is_an_error_that_names_it() {
 #[test]
 fn symlinks_that_lead_above_the_root_or_in_circles_are_refused() {
     assert_eq!(
-        refused(Making::new().symlink("a", "../../etc").file("a/evil", "x")),
-        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+        refused(
+            ArchiveBuilder::new()
+                .symlink("a", "../../etc")
+                .file("a/evil", "x")
+        ),
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which leads out of the root or forms a cycle"
     );
     assert_eq!(
         refused(
-            Making::new()
+            ArchiveBuilder::new()
                 .symlink("a", "b")
                 .symlink("b", "a")
                 .file("a/evil", "x")
         ),
-        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which leads out of the root or forms a cycle"
     );
-    let below = unpacked(&Making::new().symlink("a", "../..").bytes());
-    let bytes = Making::new().file("a/evil", "x").bytes();
+    let below = unpacked(&ArchiveBuilder::new().symlink("a", "../..").bytes());
+    let bytes = ArchiveBuilder::new().file("a/evil", "x").bytes();
     let message = unpack_onto(&bytes, below.manifest).unwrap_err().to_string();
     assert_eq!(
         message,
-        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which is not allowed"
+        "the entry `a/evil` of /x.tar leads through the symlink `/a`, which leads out of the root or forms a cycle"
     );
 }
 
 #[test]
 fn a_hard_link_does_not_lead_out_of_the_root() {
     assert_eq!(
-        refused(Making::new().add(EntryType::Link, "a", "/etc/passwd", 0o644)),
+        refused(ArchiveBuilder::new().add(EntryType::Link, "a", "/etc/passwd", 0o644)),
         "the entry `a` of /x.tar is a hard link to `etc/passwd`, which is not in the archive \
          before it"
     );
     assert_eq!(
-        refused(
-            Making::new()
-                .symlink("d", "/etc")
-                .add(EntryType::Link, "a", "d/passwd", 0o644)
-        ),
-        "the entry `a` of /x.tar leads through the symlink `/d`, which is not allowed"
+        refused(ArchiveBuilder::new().symlink("d", "/etc").add(
+            EntryType::Link,
+            "a",
+            "d/passwd",
+            0o644
+        )),
+        "the entry `a` of /x.tar leads through the symlink `/d`, which leads out of the root or forms a cycle"
     );
 }
 
 #[test]
-fn paths_that_the_kernel_would_not_take_are_refused() {
+fn paths_that_are_longer_than_the_kernel_allows_are_refused() {
     for path in ["d/".repeat(3000), "n".repeat(256)] {
         let mut builder = Builder::new(Vec::new());
         let mut header = Header::new_gnu();
@@ -100,7 +109,7 @@ fn paths_that_the_kernel_would_not_take_are_refused() {
             .unwrap_err()
             .to_string();
         assert!(
-            message.ends_with("of /x.tar has a longer path than the kernel allows"),
+            message.ends_with("of /x.tar has a path that is longer than the kernel allows"),
             "{message}"
         );
     }
@@ -108,7 +117,7 @@ fn paths_that_the_kernel_would_not_take_are_refused() {
 
 /// The message about an archive whose only header was changed.
 fn changed(change: impl FnOnce(&mut [u8; 512])) -> String {
-    let mut bytes = Making::new().file("a", "x").bytes();
+    let mut bytes = ArchiveBuilder::new().file("a", "x").bytes();
     let header: &mut [u8; 512] = (&mut bytes[..512]).try_into().unwrap();
     change(header);
     header[148..156].fill(b' ');
@@ -140,7 +149,7 @@ fn impossible_sizes_are_refused() {
 
 #[test]
 fn a_header_with_a_wrong_checksum_is_refused() {
-    let mut bytes = Making::new().file("a", "x").bytes();
+    let mut bytes = ArchiveBuilder::new().file("a", "x").bytes();
     bytes[0] = b'b';
     assert_eq!(
         unpack_onto(&bytes, Manifest::new())
@@ -154,12 +163,12 @@ fn a_header_with_a_wrong_checksum_is_refused() {
 fn an_entry_of_an_unknown_kind_is_refused() {
     assert_eq!(
         changed(|header| header[156] = b'?'),
-        "the entry `a` of /x.tar is of a kind that is not known here (`?`)"
+        "the entry `a` of /x.tar is of an unsupported kind (`?`)"
     );
 }
 
 #[test]
-fn a_name_that_is_no_name_is_refused_and_not_read() {
+fn an_overlong_name_is_refused_and_not_read() {
     let mut header = Header::new_gnu();
     header.set_entry_type(EntryType::GNULongName);
     header.set_size(1 << 40);
@@ -169,22 +178,26 @@ fn a_name_that_is_no_name_is_refused_and_not_read() {
         unpack_onto(&bytes, Manifest::new())
             .unwrap_err()
             .to_string(),
-        "cannot read /x.tar: it says too much about a single file"
+        "cannot read /x.tar: it has names or extended headers of more than 1 MiB for one file"
     );
 }
 
 #[test]
-fn what_would_be_larger_than_the_cache_may_be_is_refused_and_nothing_of_it_is_left() {
+fn an_archive_that_is_larger_than_the_cache_is_refused_and_nothing_of_it_is_left() {
     let zeros = "\0".repeat(3 << 20);
-    let bytes = zstd::encode_all(Making::new().file("a", &zeros).bytes().as_slice(), 1).unwrap();
+    let bytes = zstd::encode_all(
+        ArchiveBuilder::new().file("a", &zeros).bytes().as_slice(),
+        1,
+    )
+    .unwrap();
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
     let budget = Budget::new(1 << 20);
     let (listing, digests) = list(&store, bytes.as_slice(), Path::new("/x.tar"), &budget);
     assert_eq!(
         digests.content.unwrap_err().to_string(),
-        "/x.tar would take more than 1 MiB when it is unpacked; if that is right, let the cache \
-         hold more (`cache-size`)"
+        "/x.tar is larger than 1 MiB when it is unpacked, the limit of the cache; to allow more, \
+            raise `cache-size`"
     );
     assert!(listing.is_err());
     let clients = fs::read_dir(directory.path().join("store/tmp")).unwrap();
@@ -197,7 +210,7 @@ fn what_would_be_larger_than_the_cache_may_be_is_refused_and_nothing_of_it_is_le
 }
 
 #[test]
-fn holes_count_as_what_they_take() {
+fn holes_count_with_their_size() {
     let mut header = Header::new_gnu();
     let gnu = header.as_gnu_mut().unwrap();
     gnu.name[0] = b'a';
@@ -212,17 +225,17 @@ fn holes_count_as_what_they_take() {
     assert!(
         error
             .to_string()
-            .starts_with("/x.tar would take more than 10 GiB"),
+            .starts_with("/x.tar is larger than 10 GiB when it is unpacked"),
         "{error}"
     );
 }
 
 #[test]
-fn a_frame_that_wants_too_much_memory_is_refused() {
+fn a_zstd_frame_that_needs_too_much_memory_is_refused() {
     let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
     encoder.window_log(31).unwrap();
     encoder
-        .write_all(&Making::new().file("a", "x").bytes())
+        .write_all(&ArchiveBuilder::new().file("a", "x").bytes())
         .unwrap();
     let bytes = encoder.finish().unwrap();
     let message = unpack_onto(&bytes, Manifest::new())
@@ -236,7 +249,7 @@ fn a_frame_that_wants_too_much_memory_is_refused() {
 
 #[test]
 fn a_compressed_archive_that_is_cut_short_is_refused() {
-    let plain = Making::new().file("a", &"x".repeat(3000)).bytes();
+    let plain = ArchiveBuilder::new().file("a", &"x".repeat(3000)).bytes();
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     gzip.write_all(&plain).unwrap();
     let gzip = gzip.finish().unwrap();
@@ -249,16 +262,16 @@ fn a_compressed_archive_that_is_cut_short_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_written_is_an_error() {
+fn a_write_error_of_the_store_is_an_error() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
     fs::remove_dir_all(directory.path().join("store/tmp")).unwrap();
     for content in ["x", &"x".repeat(200_000)] {
-        // More than may wait to be written.
-        let making = (0..100).fold(Making::new(), |making, n| {
-            making.file(&format!("{n}"), content)
+        // More files than the queue holds.
+        let archive = (0..100).fold(ArchiveBuilder::new(), |archive, n| {
+            archive.file(&format!("{n}"), content)
         });
-        let bytes = making.bytes();
+        let bytes = archive.bytes();
         let below = Manifest::new();
         let error = unpack(&store, bytes.as_slice(), Path::new("/x.tar"), below).unwrap_err();
         let error = error.to_string();
@@ -280,44 +293,44 @@ fn symlinks_do_not_make_paths_longer_than_the_kernel_allows() {
         below.insert(path, Entry::Symlink { target }).unwrap();
         directory = format!("{directory}/{step}");
     }
-    let bytes = Making::new().file("s/s/s/s/s/s/f", "x").bytes();
+    let bytes = ArchiveBuilder::new().file("s/s/s/s/s/s/f", "x").bytes();
     assert_eq!(
         unpack_onto(&bytes, below).unwrap_err().to_string(),
-        "the entry `s/s/s/s/s/s/f` of /x.tar has a longer path than the kernel allows"
+        "the entry `s/s/s/s/s/s/f` of /x.tar has a path that is longer than the kernel allows"
     );
 }
 
 #[test]
-fn symlinks_on_a_path_are_not_followed_without_end() {
+fn the_number_of_symlinks_on_a_path_is_limited() {
     let mut below = Manifest::new();
     for (path, target) in [("/s", "t/".repeat(30)), ("/t", "d/../".repeat(600))] {
         let path = PathInContainer::new(path.as_bytes()).unwrap();
         let target = target.into_bytes();
         below.insert(path, Entry::Symlink { target }).unwrap();
     }
-    let bytes = Making::new().file("s/f", "x").bytes();
+    let bytes = ArchiveBuilder::new().file("s/f", "x").bytes();
     let message = unpack_onto(&bytes, below)
         .map(drop)
         .unwrap_err()
         .to_string();
     assert_eq!(
         message,
-        "the entry `s/f` of /x.tar has a longer path than the kernel allows"
+        "the entry `s/f` of /x.tar has a path that is longer than the kernel allows"
     );
 }
 
 #[test]
-fn many_whiteouts_take_no_long_time() {
+fn many_whiteouts_are_applied() {
     let below = unpacked(
         &(0..2000)
-            .fold(Making::new(), |making, n| {
-                making.file(&format!("d/{n}"), "x")
+            .fold(ArchiveBuilder::new(), |archive, n| {
+                archive.file(&format!("d/{n}"), "x")
             })
             .bytes(),
     );
     let bytes = (0..20_000)
-        .fold(Making::new(), |making, n| {
-            making.file(&format!("d/.wh.{n}"), "")
+        .fold(ArchiveBuilder::new(), |archive, n| {
+            archive.file(&format!("d/.wh.{n}"), "")
         })
         .bytes();
     let unpacked = unpack_onto(&bytes, below.manifest).unwrap();
@@ -326,11 +339,11 @@ fn many_whiteouts_take_no_long_time() {
 
 proptest::proptest! {
     #[test]
-    fn no_archive_makes_it_panic(
+    fn no_archive_causes_a_panic(
         position in proptest::prelude::any::<proptest::sample::Index>(),
         byte in proptest::prelude::any::<u8>(),
     ) {
-        let mut bytes = Making::new().file("a/b", "x").symlink("c", "d").bytes();
+        let mut bytes = ArchiveBuilder::new().file("a/b", "x").symlink("c", "d").bytes();
         let position = position.index(bytes.len());
         bytes[position] = byte;
         let _ = unpack_onto(&bytes, Manifest::new());

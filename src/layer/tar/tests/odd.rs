@@ -1,9 +1,9 @@
-//! What archives have that most do not.
+//! Unusual archives.
 
 use super::*;
 
-/// Made by GNU tar of a file of zeros with 30 short texts in it, each in 4096 bytes that are
-/// stored, and of a small file.
+/// Archives that GNU tar made of a sparse file with 30 short texts, each in a stored block of
+/// 4096 bytes, and of a small file.
 const SPARSE: [(&str, &[u8]); 4] = [
     ("gnu", include_bytes!("sparse/gnu.tar.gz")),
     ("pax 0.0", include_bytes!("sparse/pax-0.0.tar.gz")),
@@ -29,10 +29,10 @@ fn sparse_files_have_their_holes_and_their_names() {
     }
 }
 
-/// An archive of a file that an extended header describes, then of one that it does not.
+/// An archive of a file with an extended header, and of a file without.
 fn described(records: &[(&str, &[u8])], kind: EntryType, link: &str, content: &str) -> Vec<u8> {
-    let mut making = Making::new();
-    making
+    let mut archive = ArchiveBuilder::new();
+    archive
         .0
         .append_pax_extensions(records.iter().copied())
         .unwrap();
@@ -41,7 +41,7 @@ fn described(records: &[(&str, &[u8])], kind: EntryType, link: &str, content: &s
     } else {
         content
     };
-    making
+    archive
         .add(kind, "header", content, 0o644)
         .file("after", "x")
         .bytes()
@@ -101,15 +101,18 @@ fn a_target_may_be_in_an_extended_header() {
 
 #[test]
 fn a_size_in_an_extended_header_counts() {
-    let mut making = Making::new();
-    making
+    let mut archive = ArchiveBuilder::new();
+    archive
         .0
         .append_pax_extensions([("size", b"3".as_slice())])
         .unwrap();
-    let mut bytes = making.0.into_inner().unwrap();
-    // No end yet.
+    let mut bytes = archive.0.into_inner().unwrap();
+    // Removes the end marker.
     bytes.truncate(1024);
-    let mut file = Making::new().file("a", "abc").file("after", "x").bytes();
+    let mut file = ArchiveBuilder::new()
+        .file("a", "abc")
+        .file("after", "x")
+        .bytes();
     file[124..136].copy_from_slice(b"00000000000\0");
     let mut header = Header::from_byte_slice(&file[..512]).clone();
     header.set_cksum();
@@ -122,8 +125,8 @@ fn a_size_in_an_extended_header_counts() {
 }
 
 #[test]
-fn global_headers_say_nothing() {
-    let bytes = Making::new()
+fn global_headers_are_ignored() {
+    let bytes = ArchiveBuilder::new()
         .add(
             EntryType::XGlobalHeader,
             "pax_global_header",
@@ -137,21 +140,21 @@ fn global_headers_say_nothing() {
 
 #[test]
 fn names_that_are_not_utf_8_are_kept() {
-    let mut making = Making::new();
+    let mut archive = ArchiveBuilder::new();
     let mut header = Header::new_gnu();
     header.as_gnu_mut().unwrap().name[..3].copy_from_slice(b"a\xff\xfe");
     header.set_size(0);
     header.set_mode(0o644);
     header.set_cksum();
-    making.0.append(&header, b"".as_slice()).unwrap();
-    let unpacked = unpacked(&making.bytes());
+    archive.0.append(&header, b"".as_slice()).unwrap();
+    let unpacked = unpacked(&archive.bytes());
     let (path, _) = unpacked.manifest.entries().next().unwrap();
     assert_eq!(path.as_bytes(), b"/a\xff\xfe");
 }
 
 #[test]
-fn modes_lose_what_only_the_owner_of_the_machine_could_give() {
-    let bytes = Making::new()
+fn set_id_bits_are_dropped_and_the_owner_may_read_and_write_directories() {
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Directory, "none", "", 0)
         .add(EntryType::Directory, "set", "", 0o6755)
         .add(EntryType::Directory, "sticky", "", 0o1777)
@@ -168,10 +171,10 @@ fn modes_lose_what_only_the_owner_of_the_machine_could_give() {
 }
 
 #[test]
-fn files_that_nobody_may_read_make_a_tree_all_the_same() {
+fn unreadable_files_and_directories_can_be_made_a_tree() {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .add(EntryType::Directory, "d", "", 0)
         .add(EntryType::Directory, "d/e", "", 0o555)
         .add(EntryType::Regular, "d/e/f", "x", 0)
@@ -184,8 +187,8 @@ fn files_that_nobody_may_read_make_a_tree_all_the_same() {
 }
 
 #[test]
-fn a_hard_link_to_a_symlink_is_one_too_and_links_may_go_on() {
-    let bytes = Making::new()
+fn a_hard_link_to_a_symlink_is_a_symlink_and_hard_links_may_be_chained() {
+    let bytes = ArchiveBuilder::new()
         .file("f", "x")
         .symlink("s", "f")
         .add(EntryType::Link, "a", "s", 0o644)
@@ -201,7 +204,7 @@ fn a_hard_link_to_a_symlink_is_one_too_and_links_may_go_on() {
 
 #[test]
 fn entries_go_through_relative_symlinks_that_stay_inside() {
-    let bytes = Making::new()
+    let bytes = ArchiveBuilder::new()
         .symlink("lib", "usr/lib")
         .file("usr/lib/a", "x")
         .file("lib/b", "x")
@@ -214,8 +217,8 @@ fn entries_go_through_relative_symlinks_that_stay_inside() {
 }
 
 #[test]
-fn a_very_old_archive_names_directories_by_a_slash() {
-    let mut bytes = Making::new().file("d/", "").bytes();
+fn a_v7_archive_marks_directories_by_a_trailing_slash() {
+    let mut bytes = ArchiveBuilder::new().file("d/", "").bytes();
     bytes[156] = 0;
     let mut header = Header::from_byte_slice(&bytes[..512]).clone();
     header.set_cksum();
@@ -226,7 +229,7 @@ fn a_very_old_archive_names_directories_by_a_slash() {
 #[test]
 fn the_root_itself_may_have_an_entry_by_any_name() {
     for root in ["/", "//", ".", "./"] {
-        let archive = Making::new().add(EntryType::Directory, root, "", 0o755);
+        let archive = ArchiveBuilder::new().add(EntryType::Directory, root, "", 0o755);
         let bytes = archive.file("a", "").bytes();
         assert_eq!(
             shown(&unpacked(&bytes).manifest),
@@ -240,7 +243,7 @@ fn the_root_itself_may_have_an_entry_by_any_name() {
 fn an_archive_may_be_empty_and_its_end_may_be_missing() {
     assert!(unpacked(b"").manifest.is_empty());
     assert!(unpacked(&[0; 1024]).manifest.is_empty());
-    let bytes = Making::new().file("a", "x").bytes();
+    let bytes = ArchiveBuilder::new().file("a", "x").bytes();
     for length in [513, 1024, 1536] {
         let shown = shown(&unpacked(&bytes[..length]).manifest);
         assert_eq!(shown, "/a file 644 1\n");
@@ -248,8 +251,8 @@ fn an_archive_may_be_empty_and_its_end_may_be_missing() {
 }
 
 #[test]
-fn what_comes_after_the_end_of_an_archive_does_not_count() {
-    let mut bytes = Making::new().file("a", "x").bytes();
-    bytes.extend(Making::new().file("b", "x").bytes());
+fn bytes_after_the_end_marker_are_ignored() {
+    let mut bytes = ArchiveBuilder::new().file("a", "x").bytes();
+    bytes.extend(ArchiveBuilder::new().file("b", "x").bytes());
     assert_eq!(shown(&unpacked(&bytes).manifest), "/a file 644 1\n");
 }

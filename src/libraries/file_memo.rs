@@ -1,4 +1,4 @@
-//! Remembers what was read from files for as long as they do not change.
+//! Caches values read from files until the files change.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -6,16 +6,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What tells one state of a file from another without reading it.
+/// Identifies the state of a file without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Stamp {
+struct FileStamp {
     device: u64,
     inode: u64,
     size: u64,
     modified: (i64, i64),
 }
 
-impl Stamp {
+impl FileStamp {
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),
@@ -26,13 +26,13 @@ impl Stamp {
     }
 }
 
-/// A value per file, from its path.
+/// The cached values by the paths of their files.
 #[derive(Debug)]
-pub(super) struct Memo<T> {
-    values: Mutex<HashMap<PathBuf, (Stamp, Arc<T>)>>,
+pub(super) struct FileMemo<T> {
+    values: Mutex<HashMap<PathBuf, (FileStamp, Arc<T>)>>,
 }
 
-impl<T> Default for Memo<T> {
+impl<T> Default for FileMemo<T> {
     fn default() -> Self {
         Self {
             values: Mutex::default(),
@@ -40,16 +40,16 @@ impl<T> Default for Memo<T> {
     }
 }
 
-impl<T> Memo<T> {
-    /// The value of the file at `path`, whose current state is `metadata`; made
-    /// by `read` if not known yet. Two threads may both read; one value wins.
+impl<T> FileMemo<T> {
+    /// The value of the file at `path`, whose current state is `metadata`. Calls `read` if there
+    /// is none for that state. Two threads may both read; the last value stays.
     pub(super) fn get<E>(
         &self,
         path: &Path,
         metadata: &Metadata,
         read: impl FnOnce() -> Result<T, E>,
     ) -> Result<Arc<T>, E> {
-        let stamp = Stamp::of(metadata);
+        let stamp = FileStamp::of(metadata);
         if let Some((known, value)) = self.lock().get(path)
             && *known == stamp
         {
@@ -61,7 +61,7 @@ impl<T> Memo<T> {
         Ok(value)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, (Stamp, Arc<T>)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PathBuf, (FileStamp, Arc<T>)>> {
         self.values.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,47 +1,51 @@
-//! Fewer layers with the same files.
+//! Merges layers into fewer layers with the same files.
 //!
-//! A job looks for every file in every layer until it finds it, so neighbours
-//! become one. Sources and what is large stay as they are: merged, they would be
-//! linked anew for each container that has them, and whenever they change.
+//! The kernel looks for a file in every layer until it finds it, so neighbouring layers are
+//! merged. Sources and large layers are not merged: the files of the merged tree would be linked
+//! anew for each container, and whenever a source changes.
 
 use super::{Entry, Manifest};
 use crate::store::{Digest, ManifestError, Store};
 
-/// Manifests larger than this are left alone, in bytes.
-const LARGE: u64 = 128 * 1024;
+/// The size in bytes of the largest manifest that is merged.
+const MAX_MERGED_MANIFEST: u64 = 128 * 1024;
 
-/// The same files in as few layers as makes sense; those `apart` stay as they are.
-/// That layers cannot be merged costs time only.
-pub(super) fn stack(store: &Store, layers: &[Digest], apart: &[Digest]) -> Vec<Digest> {
-    let small = |layer: &Digest| layer.size <= LARGE && !apart.contains(layer);
-    let mut stacked = Vec::new();
+/// Merges neighbouring small layers. Layers in `apart` stay as they are. A failure to merge only
+/// costs time.
+pub(super) fn merge_small_layers(
+    store: &Store,
+    layers: &[Digest],
+    apart: &[Digest],
+) -> Vec<Digest> {
+    let small = |layer: &Digest| layer.size <= MAX_MERGED_MANIFEST && !apart.contains(layer);
+    let mut merged_layers = Vec::new();
     for run in layers.chunk_by(|a, b| small(a) && small(b)) {
         match run {
-            [_] => stacked.extend(run),
+            [_] => merged_layers.extend(run),
             _ => match merge(store, run) {
-                Some(merged) => stacked.push(merged),
-                None => stacked.extend(run),
+                Some(merged) => merged_layers.push(merged),
+                None => merged_layers.extend(run),
             },
         }
     }
-    stacked
+    merged_layers
 }
 
 fn merge(store: &Store, layers: &[Digest]) -> Option<Digest> {
-    store.add_tree(&flat(store, layers)?).ok()
+    store.add_tree(&flatten(store, layers)?).ok()
 }
 
-/// All that layers have, bottom first, as one; `None` if the store has forgotten some.
-pub(super) fn flat(store: &Store, layers: &[Digest]) -> Option<Manifest> {
+/// Merges layers, the lowest first. `None`: the store lacks one of them.
+pub(super) fn flatten(store: &Store, layers: &[Digest]) -> Option<Manifest> {
     let mut merged = Manifest::new();
     for layer in layers {
-        add(&mut merged, &store.manifest(layer)?).ok()?;
+        add_layer(&mut merged, &store.manifest(layer)?).ok()?;
     }
     Some(merged)
 }
 
-/// Puts a layer on top of what is there.
-pub(super) fn add(below: &mut Manifest, layer: &Manifest) -> Result<(), ManifestError> {
+/// Adds a layer on top of the layers below.
+pub(super) fn add_layer(below: &mut Manifest, layer: &Manifest) -> Result<(), ManifestError> {
     for (path, entry) in layer.entries() {
         if !matches!(entry, Entry::Directory { .. }) {
             below.remove(path);
@@ -91,11 +95,14 @@ mod tests {
         let above = store
             .add_tree(&manifest(&[("/a/x", symlink("above"))]))
             .unwrap();
-        assert_eq!(stack(&store, &[below, above], &[below]), [below, above]);
-        let stacked = stack(&store, &[below, above], &[]);
-        assert_eq!(stacked.len(), 1);
         assert_eq!(
-            store.manifest(&stacked[0]),
+            merge_small_layers(&store, &[below, above], &[below]),
+            [below, above]
+        );
+        let merged_layers = merge_small_layers(&store, &[below, above], &[]);
+        assert_eq!(merged_layers.len(), 1);
+        assert_eq!(
+            store.manifest(&merged_layers[0]),
             Some(manifest(&[
                 ("/a/x", symlink("above")),
                 ("/b", symlink("b"))
@@ -106,7 +113,7 @@ mod tests {
     #[test]
     fn a_file_hides_the_directory_below_it() {
         let mut below = manifest(&[("/a/b/c", symlink("c"))]);
-        add(&mut below, &manifest(&[("/a/b", symlink("b"))])).unwrap();
+        add_layer(&mut below, &manifest(&[("/a/b", symlink("b"))])).unwrap();
         assert_eq!(below, manifest(&[("/a/b", symlink("b"))]));
     }
 
@@ -114,12 +121,12 @@ mod tests {
     fn a_directory_takes_the_place_of_a_symlink_below_it() {
         let mut below = manifest(&[("/lib", symlink("usr/lib"))]);
         let above = manifest(&[("/lib", directory()), ("/lib/x", symlink("y"))]);
-        add(&mut below, &above).unwrap();
+        add_layer(&mut below, &above).unwrap();
         assert_eq!(below, above);
     }
 
-    /// What a job sees at `path` in a stack of layers: the topmost of them decides that
-    /// has it, or has something above it that is no directory.
+    /// The entry at `path` that a job sees in a stack of layers. The topmost layer decides that
+    /// has the path, or has a file or symlink in place of a parent directory.
     fn visible(layers: &[Manifest], path: &str) -> Option<Entry> {
         let entry = |layer: &Manifest, path: &str| {
             let path = PathInContainer::new(path.as_bytes()).unwrap();
@@ -166,7 +173,7 @@ mod tests {
             let mut layer = Manifest::new();
             for (path, entry) in entries {
                 let path = PathInContainer::new(path.as_bytes()).unwrap();
-                // What does not go with the others of the same layer is left out.
+                // An entry that conflicts with another one of the layer is left out.
                 let _ = layer.insert(path, entry);
             }
             layer
@@ -180,7 +187,7 @@ mod tests {
         ) {
             let mut merged = Manifest::new();
             for layer in &layers {
-                add(&mut merged, layer).unwrap();
+                add_layer(&mut merged, layer).unwrap();
             }
             let paths = paths();
             let expected: Vec<_> = paths

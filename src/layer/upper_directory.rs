@@ -1,35 +1,35 @@
-//! What an overlay's upper directory says was changed in the layers below.
+//! Reads the changes in an overlay's upper directory.
 
-use super::{Entry, Mode, PathInContainer, Problem};
+use super::{Entry, LayerProblem, Mode, PathInContainer};
 use std::fs::{self, Metadata, Permissions};
 use std::io;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What stands in an upper directory.
+/// The content of an upper directory.
 #[derive(Default)]
-pub(super) struct Upper {
-    /// Directories and symlinks; files go where their content is known.
+pub(super) struct UpperDirectory {
+    /// Directories and symlinks.
     pub entries: Vec<(PathInContainer, Entry)>,
     pub files: Vec<(PathInContainer, PathBuf, Mode)>,
     pub removed: Vec<PathInContainer>,
-    /// Directories that hide what is below them.
+    /// Directories that hide the content of the layers below.
     pub opaque: Vec<PathInContainer>,
     /// Devices, pipes and sockets.
     pub special: Vec<PathInContainer>,
 }
 
-impl Upper {
-    /// Looks through an upper directory, whose owner calls this: where its modes are in
-    /// the way, they are changed.
-    pub fn read(directory: &Path) -> Result<Self, Problem> {
+impl UpperDirectory {
+    /// Reads an upper directory. The caller owns its files: modes that prevent reading are
+    /// changed.
+    pub fn read(directory: &Path) -> Result<Self, LayerProblem> {
         let mut upper = Self::default();
         upper.visit(directory, &PathInContainer::root())?;
         Ok(upper)
     }
 
-    fn visit(&mut self, directory: &Path, at: &PathInContainer) -> Result<(), Problem> {
+    fn visit(&mut self, directory: &Path, at: &PathInContainer) -> Result<(), LayerProblem> {
         let failed = |cause| unreadable(directory, cause);
         let mode = fs::metadata(directory).map_err(failed)?.mode();
         if mode & 0o700 != 0o700 {
@@ -43,17 +43,17 @@ impl Upper {
             let path = at.join(&entry.file_name().into_vec())?;
             let host = entry.path();
             let metadata = entry.metadata().map_err(|cause| unreadable(&host, cause))?;
-            self.take(host, path, &metadata)?;
+            self.add(host, path, &metadata)?;
         }
         Ok(())
     }
 
-    fn take(
+    fn add(
         &mut self,
         host: PathBuf,
         path: PathInContainer,
         metadata: &Metadata,
-    ) -> Result<(), Problem> {
+    ) -> Result<(), LayerProblem> {
         let kind = metadata.file_type();
         if kind.is_dir() {
             let mode = Mode::of_directory(metadata.mode());
@@ -79,16 +79,15 @@ impl Upper {
     }
 }
 
-/// Whether a directory of an upper one hides what is below it, as overlays mounted with
-/// `userxattr` say it.
+/// Whether a directory is opaque, in the attribute that overlays mounted with `userxattr` use.
 fn is_opaque(directory: &Path) -> bool {
     let mut value = [0; 1];
     rustix::fs::lgetxattr(directory, c"user.overlay.opaque", &mut value[..])
         .is_ok_and(|length| &value[..length] == b"y")
 }
 
-pub(super) fn unreadable(path: &Path, cause: io::Error) -> Problem {
-    Problem::Read {
+pub(super) fn unreadable(path: &Path, cause: io::Error) -> LayerProblem {
+    LayerProblem::Read {
         path: path.to_owned(),
         cause,
     }

@@ -1,10 +1,10 @@
-//! What all downloads of a program share.
+//! The state that all downloads of a process share.
 
 use super::ImageError;
 use super::depot::Depot;
-use super::progress::Progress;
+use super::progress::DownloadProgress;
 use super::settings::ImageSettings;
-use super::together::Together;
+use super::single_flight::SingleFlight;
 use crate::cachedir::Refusal;
 use std::fmt;
 use std::io;
@@ -13,42 +13,43 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::sync::{Semaphore, watch};
 
-/// How many layers are downloaded at once.
-const MOST: usize = 4;
+/// The number of layers that are downloaded at the same time.
+const MAX_LAYER_DOWNLOADS: usize = 4;
 
-/// Enough for decrypting, hashing and writing.
+/// The number of threads that decrypt, hash and write.
 const THREADS: usize = 2;
 
-/// Runs downloads in the background, until they are ended. The threads for it are there
-/// from the first one on.
-pub struct Downloads {
+/// Runs downloads in the background, until they are cancelled. The threads start with the first
+/// download.
+pub struct DownloadRuntime {
     pub settings: ImageSettings,
     pub depot: Depot,
-    pub progress: Progress,
-    /// By digest.
-    pub blobs: Together<Result<(), ImageError>>,
-    /// For layers.
-    pub turns: Semaphore,
+    pub progress: DownloadProgress,
+    /// Downloads of blobs by digest.
+    pub blobs: SingleFlight<Result<(), ImageError>>,
+    /// Limits the layers that are downloaded at the same time.
+    pub layer_permits: Semaphore,
     runtime: Mutex<Option<Runtime>>,
-    end: watch::Sender<bool>,
-    sweeping: Once,
+    cancelled: watch::Sender<bool>,
+    cleanup: Once,
 }
 
-impl Downloads {
+impl DownloadRuntime {
     pub fn new(settings: ImageSettings) -> Self {
         Self {
             depot: Depot::new(settings.depot.clone()),
             settings,
-            progress: Progress::default(),
-            blobs: Together::default(),
-            turns: Semaphore::new(MOST),
+            progress: DownloadProgress::default(),
+            blobs: SingleFlight::default(),
+            layer_permits: Semaphore::new(MAX_LAYER_DOWNLOADS),
             runtime: Mutex::default(),
-            end: watch::Sender::new(false),
-            sweeping: Once::new(),
+            cancelled: watch::Sender::new(false),
+            cleanup: Once::new(),
         }
     }
 
-    /// Works for an image, and waits for the result.
+    /// Runs work for an image in the background, and waits for its result. Returns
+    /// [`ImageError::Interrupted`] if downloads are cancelled.
     pub fn run<T: Send + 'static>(
         &self,
         image: &str,
@@ -56,18 +57,18 @@ impl Downloads {
     ) -> Result<T, ImageError> {
         let (sender, receiver) = mpsc::channel();
         let send = async move |result| {
-            // Whoever waited may be gone.
+            // The receiver may have been dropped.
             let _ = sender.send(result);
         };
         self.start(image, async move { send(work.await).await })?;
-        // Nothing is sent if the work was dropped.
+        // The sender is dropped without sending if the work was cancelled.
         let interrupted = |_| ImageError::Interrupted {
             image: image.to_owned(),
         };
         receiver.recv().map_err(interrupted)?
     }
 
-    /// Works for an image in the background.
+    /// Runs work for an image in the background.
     pub fn start(
         &self,
         image: &str,
@@ -77,24 +78,24 @@ impl Downloads {
             image: image.to_owned(),
             cause: Arc::new(cause),
         })?;
-        let mut end = self.end.subscribe();
+        let mut cancelled = self.cancelled.subscribe();
         handle.spawn(async move {
             tokio::select! {
                 biased;
-                _ = end.wait_for(|end| *end) => {}
+                _ = cancelled.wait_for(|cancelled| *cancelled) => {}
                 () = work => {}
             }
         });
         Ok(())
     }
 
-    /// Ends what goes on, and all that would come.
-    pub fn end(&self) {
-        self.end.send_replace(true);
+    /// Cancels running and future downloads.
+    pub fn cancel(&self) {
+        self.cancelled.send_replace(true);
     }
 
-    /// What went wrong with the files of an image.
-    pub fn problem(&self, image: &str, cause: io::Error) -> ImageError {
+    /// The error for an I/O error in the depot.
+    pub fn depot_error(&self, image: &str, cause: io::Error) -> ImageError {
         use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
         let (image, path) = (image.to_owned(), self.depot.root().to_owned());
         if matches!(cause.kind(), StorageFull | QuotaExceeded) {
@@ -133,26 +134,26 @@ impl Downloads {
         let handle = new.handle().clone();
         *runtime = Some(new);
         let depot = self.depot.clone();
-        self.sweeping.call_once(|| {
-            handle.spawn_blocking(move || depot.sweep());
+        self.cleanup.call_once(|| {
+            handle.spawn_blocking(move || depot.remove_abandoned());
         });
         Ok(handle)
     }
 }
 
-impl Drop for Downloads {
+impl Drop for DownloadRuntime {
     fn drop(&mut self) {
         let runtime = self.runtime.get_mut();
         if let Some(runtime) = runtime.unwrap_or_else(PoisonError::into_inner).take() {
-            // This may be one of its own threads.
+            // A runtime must not wait for its threads on one of them.
             runtime.shutdown_background();
         }
     }
 }
 
-impl fmt::Debug for Downloads {
+impl fmt::Debug for DownloadRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Downloads")
+        f.debug_struct("DownloadRuntime")
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }

@@ -1,58 +1,60 @@
-//! Where the files of a layer land on an image, whose directories may be symlinks and whose
-//! symlinks may be directories.
+//! Rebases a layer onto an image: resolves conflicts between directories and symlinks.
 //!
-//! An overlay knows nothing of that: a directory `/bin` in a layer hides the symlink `/bin` of
-//! the image, and with it all programs there; and a symlink hides a directory as well.
+//! An overlay does not resolve them: a directory `/bin` in a layer hides the symlink `/bin` of
+//! the image, and with it all programs there. A symlink in a layer hides a directory of the
+//! image in the same way.
 
 use super::tar::real;
 use super::{Entry, Manifest, PathInContainer};
 use crate::store::ManifestError;
 use std::collections::BTreeMap;
 
-/// The layer with its files where a process would put them by their paths: in a directory that
-/// is a symlink to one below, they go where that leads. What a symlink of the layer leads to is
-/// in the directory, too, that is in its place below. `None`: the layer is fine as it is.
-pub(super) fn landed(
+/// The layer with its files where a process in the image would put them. Files in a directory
+/// that is a symlink below move to the symlink's target. Where a symlink of the layer replaces a
+/// directory below, the directory stays, and the files at the symlink's target are copied into
+/// it. `None`: the layer needs no change.
+pub(super) fn rebase(
     below: &Manifest,
     layer: &Manifest,
 ) -> Result<Option<Manifest>, ManifestError> {
-    let mut landed = BTreeMap::new();
+    let mut rebased = BTreeMap::new();
     let mut copies = Vec::new();
     for (path, entry) in layer.entries() {
         let to = real(below, path, |_| true).unwrap_or_else(|_| path.clone());
         match (entry, below.get(&to)) {
             (Entry::Directory { .. }, Some(Entry::Symlink { .. })) => {
-                match directory_at(below, &to) {
+                match symlink_directory(below, &to) {
                     Some(to) if below.get(&to).is_some() => {}
-                    Some(to) => drop(landed.insert(to, entry)),
-                    None => drop(landed.insert(to, entry)),
+                    Some(to) => drop(rebased.insert(to, entry)),
+                    None => drop(rebased.insert(to, entry)),
                 }
             }
             (Entry::Symlink { .. }, Some(Entry::Directory { .. })) => {
-                copies.extend(directory_at(layer, path).map(|from| (from, to)));
+                copies.extend(symlink_directory(layer, path).map(|from| (from, to)));
             }
-            _ => drop(landed.insert(to, entry)),
+            _ => drop(rebased.insert(to, entry)),
         }
     }
     for (from, to) in copies {
         for path in layer.content(&from) {
-            if let (Some(to), Some(entry)) = (moved(path, &from, &to), layer.get(path)) {
-                landed.entry(to).or_insert(entry);
+            if let (Some(to), Some(entry)) = (with_prefix(path, &from, &to), layer.get(path)) {
+                rebased.entry(to).or_insert(entry);
             }
         }
     }
-    if landed.len() == layer.len() && landed.keys().eq(layer.entries().map(|(path, _)| path)) {
+    if rebased.len() == layer.len() && rebased.keys().eq(layer.entries().map(|(path, _)| path)) {
         return Ok(None);
     }
     let mut manifest = Manifest::new();
-    for (path, entry) in landed {
+    for (path, entry) in rebased {
         manifest.insert(path, entry.clone())?;
     }
     Ok(Some(manifest))
 }
 
-/// The directory that a symlink leads to, be it there or not; `None`: it is something else.
-fn directory_at(tree: &Manifest, link: &PathInContainer) -> Option<PathInContainer> {
+/// The directory that a symlink leads to, whether it exists or not. `None`: the target is not a
+/// directory.
+fn symlink_directory(tree: &Manifest, link: &PathInContainer) -> Option<PathInContainer> {
     let inside = real(tree, &link.join(b"x").ok()?, |_| true).ok()?;
     let directory = inside.parent()?;
     match tree.get(&directory) {
@@ -61,8 +63,8 @@ fn directory_at(tree: &Manifest, link: &PathInContainer) -> Option<PathInContain
     }
 }
 
-/// A path below `from` that is to be below `to`.
-fn moved(
+/// A path below `from`, moved below `to`.
+fn with_prefix(
     path: &PathInContainer,
     from: &PathInContainer,
     to: &PathInContainer,
@@ -98,10 +100,10 @@ mod tests {
     }
 
     #[track_caller]
-    fn lands(below: &[&str], layer: &[&str], expected: &[&str]) {
+    fn assert_rebased(below: &[&str], layer: &[&str], expected: &[&str]) {
         let layer = tree(layer);
-        let landed = landed(&tree(below), &layer).unwrap();
-        assert_eq!(landed.unwrap_or(layer), tree(expected));
+        let rebased = rebase(&tree(below), &layer).unwrap();
+        assert_eq!(rebased.unwrap_or(layer), tree(expected));
     }
 
     const MERGED: [&str; 5] = [
@@ -113,42 +115,42 @@ mod tests {
     ];
 
     #[test]
-    fn what_fits_stays_as_it_is() {
+    fn a_layer_without_conflicts_is_not_changed() {
         for layer in [
             &["/usr/bin/git"][..],
             &["/bin -> usr/bin", "/usr/bin/git"],
             &["/new/", "/usr/bin -> bin2"],
         ] {
             let (below, layer) = (tree(&["/bin -> usr/bin", "/usr/"]), tree(layer));
-            assert_eq!(landed(&below, &layer).unwrap(), None);
+            assert_eq!(rebase(&below, &layer).unwrap(), None);
         }
     }
 
     #[test]
-    fn files_in_a_directory_that_is_a_symlink_go_where_it_leads() {
-        lands(&MERGED, &["/bin/git"], &["/usr/bin/git"]);
-        lands(
+    fn files_in_a_directory_that_is_a_symlink_below_move_to_its_target() {
+        assert_rebased(&MERGED, &["/bin/git"], &["/usr/bin/git"]);
+        assert_rebased(
             &MERGED,
             &["/lib/x86/libz.so", "/lib64/ld.so"],
             &["/usr/lib/x86/libz.so", "/lib64/ld.so"],
         );
-        lands(&MERGED, &["/bin/"], &[]);
+        assert_rebased(&MERGED, &["/bin/"], &[]);
     }
 
     #[test]
-    fn a_symlink_to_nothing_is_a_directory_once_something_is_put_there() {
-        lands(&MERGED, &["/var/run/lock"], &["/run/lock", "/var/"]);
-        lands(&MERGED, &["/var/run/"], &["/run/", "/var/"]);
+    fn the_missing_target_of_a_symlink_becomes_a_directory() {
+        assert_rebased(&MERGED, &["/var/run/lock"], &["/run/lock", "/var/"]);
+        assert_rebased(&MERGED, &["/var/run/"], &["/run/", "/var/"]);
     }
 
     #[test]
-    fn a_symlink_to_a_file_gives_way_to_a_directory() {
-        lands(&["/a -> b", "/b"], &["/a/"], &["/a/"]);
+    fn a_directory_replaces_a_symlink_to_a_file() {
+        assert_rebased(&["/a -> b", "/b"], &["/a/"], &["/a/"]);
     }
 
     #[test]
     fn a_symlink_does_not_hide_a_directory() {
-        lands(
+        assert_rebased(
             &["/bin/busybox", "/lib64/"],
             &[
                 "/bin -> usr/bin",
@@ -166,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn symlinks_that_go_in_circles_are_not_followed() {
-        lands(&["/a -> b", "/b -> a"], &["/a/x"], &["/a/x"]);
+    fn cyclic_symlinks_are_not_followed() {
+        assert_rebased(&["/a -> b", "/b -> a"], &["/a/x"], &["/a/x"]);
     }
 }

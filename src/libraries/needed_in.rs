@@ -1,4 +1,4 @@
-//! Libraries that were built along with a program, or came with its compiler.
+//! Finds the libraries of given directories that binaries need, such as those that Cargo built.
 
 use super::{Libraries, LibraryError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 use std::fs;
 
 impl Libraries {
-    /// Those of the libraries that `binaries` need, by one another too, that lie in
-    /// `directories`, at their paths there. Directories of the system, which are those with a
-    /// C library, are passed over: one system's libraries do not go with another's.
-    pub fn built(
+    /// The libraries in `directories` that `binaries` need, directly or indirectly, with their
+    /// paths there. Directories with a C library are those of a system, and are ignored:
+    /// libraries of different systems do not work together.
+    pub fn needed_in(
         &self,
         binaries: &[Utf8PathBuf],
         directories: &[Utf8PathBuf],
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_directory_with_a_c_library_is_the_systems() {
+    fn a_directory_with_a_c_library_belongs_to_a_system() {
         let directory = tempfile::tempdir().unwrap();
         let directory = Utf8Path::from_path(directory.path()).unwrap();
         fs::write(directory.join("libstd-1.so"), "").unwrap();
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_libraries_of_the_system_none_was_built() {
+    fn libraries_in_directories_of_the_system_are_ignored() {
         let myself = Utf8PathBuf::from_path_buf(std::env::current_exe().unwrap()).unwrap();
         let maps = fs::read_to_string("/proc/self/maps").unwrap();
         let system: Vec<Utf8PathBuf> = maps
@@ -82,7 +82,7 @@ mod tests {
             .filter(|directory: &Utf8PathBuf| !myself.starts_with(directory))
             .collect();
         assert!(!system.is_empty());
-        let found = Libraries::new().built(&[myself], &system).unwrap();
+        let found = Libraries::new().needed_in(&[myself], &system).unwrap();
         assert_eq!(found, BTreeSet::new());
     }
 }

@@ -1,7 +1,8 @@
-//! What containers get from images: each image is found once, and its layers become one.
+//! The base of a container: what an image contributes to it. Each image is looked up once, and
+//! its layers are merged into one.
 
 use super::recipe::Recipe;
-use super::{LayerBuilder, LayerContext, LayerError, Manifest, Problem, landing};
+use super::{LayerBuilder, LayerContext, LayerError, LayerProblem, Manifest, symlink_rebase};
 use crate::image::{Image, ImageError};
 use crate::spec::{ImageReference, ImageUse, WorkingDirectoryUse};
 use crate::store::Digest;
@@ -9,43 +10,43 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// What a container starts from.
+/// What a container gets from its image. Empty without an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Base {
-    /// All files of the image.
+pub struct ImageBase {
+    /// The layer with all files of the image.
     pub layer: Option<Digest>,
     pub environment: BTreeMap<String, String>,
     pub working_directory: Option<Utf8PathBuf>,
-    /// For the user to see once.
+    /// Warnings to show once.
     pub warnings: Vec<String>,
 }
 
-/// The images that were looked for in this run.
+/// The images that were looked up in this run.
 #[derive(Default)]
-pub(super) struct Found {
-    images: Mutex<HashMap<ImageReference, Slot>>,
-    /// Of the images' layers.
+pub(super) struct ImageCache {
+    images: Mutex<HashMap<ImageReference, ImageCell>>,
+    /// The manifests of the images' layers.
     manifests: Mutex<HashMap<Digest, Arc<Manifest>>>,
-    /// What layers became to lie on those of images.
-    landed: Mutex<HashMap<[Digest; 2], Digest>>,
+    /// Layers rebased onto images, by the digests of the layer and of the image.
+    rebased: Mutex<HashMap<[Digest; 2], Digest>>,
 }
 
-/// What has come of looking for an image, once somebody has.
-type Slot = Arc<OnceLock<Result<Arc<Image>, ImageError>>>;
+/// The result of looking up an image, once it was looked up.
+type ImageCell = Arc<OnceLock<Result<Arc<Image>, ImageError>>>;
 
 impl LayerBuilder {
-    /// What a container gets that uses an image, or none. Layers are downloaded and
-    /// unpacked only if they are used.
+    /// The base of a container that uses this image. Layers are downloaded and unpacked only if
+    /// they are used.
     pub fn base(
         &self,
         used: Option<&ImageUse>,
         context: &LayerContext,
-    ) -> Result<Base, LayerError> {
+    ) -> Result<ImageBase, LayerError> {
         let Some(used) = used else {
-            return Ok(Base::default());
+            return Ok(ImageBase::default());
         };
         let reference = used.image.below(&context.project_dir);
-        let mut base = Base::default();
+        let mut base = ImageBase::default();
         if used.layers {
             let built = self.build_recipe(&Recipe::Image {
                 image: reference.clone(),
@@ -70,60 +71,68 @@ impl LayerBuilder {
             }
             let is_required = used.working_directory == WorkingDirectoryUse::Required;
             if is_required && base.working_directory.is_none() {
-                return Err(failed(Problem::NoWorkingDirectory));
+                return Err(failed(LayerProblem::NoWorkingDirectory));
             }
         }
         Ok(base)
     }
 
-    /// A layer as it has to be to lie on that of an image: its files are where a process would
-    /// put them that was given their paths.
-    pub fn land(&self, layer: Digest, image: Option<Digest>) -> Result<Digest, LayerError> {
+    /// Rebases a layer onto that of an image: the files of the result are where a process in the
+    /// image would put them by their paths. See [`symlink_rebase`].
+    pub fn rebase_onto_image(
+        &self,
+        layer: Digest,
+        image: Option<Digest>,
+    ) -> Result<Digest, LayerError> {
         let Some(image) = image else {
             return Ok(layer);
         };
-        if let Some(landed) = locked(&self.found.landed).get(&[layer, image]) {
-            return Ok(*landed);
+        if let Some(rebased) = locked(&self.image_cache.rebased).get(&[layer, image]) {
+            return Ok(*rebased);
         }
-        let landed = self
-            .land_anew(&layer, &image)
+        let rebased = self
+            .rebase_uncached(&layer, &image)
             .map_err(|problem| LayerError::new("a layer on top of an image", problem))?;
-        locked(&self.found.landed).insert([layer, image], landed);
-        Ok(landed)
+        locked(&self.image_cache.rebased).insert([layer, image], rebased);
+        Ok(rebased)
     }
 
-    fn land_anew(&self, layer: &Digest, image: &Digest) -> Result<Digest, Problem> {
-        let manifest = |digest| self.store().manifest(digest).ok_or(Problem::LostBelow);
-        let known = locked(&self.found.manifests).get(image).cloned();
+    fn rebase_uncached(&self, layer: &Digest, image: &Digest) -> Result<Digest, LayerProblem> {
+        let manifest = |digest| {
+            self.store()
+                .manifest(digest)
+                .ok_or(LayerProblem::LayersEvicted)
+        };
+        let known = locked(&self.image_cache.manifests).get(image).cloned();
         let below = if let Some(below) = known {
             below
         } else {
             let below = Arc::new(manifest(image)?);
-            locked(&self.found.manifests).insert(*image, below.clone());
+            locked(&self.image_cache.manifests).insert(*image, below.clone());
             below
         };
-        Ok(match landing::landed(&below, &manifest(layer)?)? {
-            Some(landed) => self.store().add_tree(&landed)?,
+        Ok(match symlink_rebase::rebase(&below, &manifest(layer)?)? {
+            Some(rebased) => self.store().add_tree(&rebased)?,
             None => *layer,
         })
     }
 
-    /// The image, looked for by the first who asks.
+    /// The image. The first call looks it up; later ones get the same result.
     pub(super) fn find_image(
         &self,
         reference: &ImageReference,
         project_dir: &Utf8Path,
-    ) -> Result<Arc<Image>, Problem> {
-        let slot = {
-            let mut images = locked(&self.found.images);
+    ) -> Result<Arc<Image>, LayerProblem> {
+        let cell = {
+            let mut images = locked(&self.image_cache.images);
             Arc::clone(images.entry(reference.clone()).or_default())
         };
         let find = || self.images.find(reference, project_dir).map(Arc::new);
-        Ok(slot.get_or_init(find).clone()?)
+        Ok(cell.get_or_init(find).clone()?)
     }
 }
 
-/// What a mutex guards: maps, which are whole whenever somebody panics.
+/// Locks a map. A map is consistent even if a thread panicked while it held the lock.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,10 +1,10 @@
-//! Layers with nothing left that depends on where they are built: as somebody would write
-//! them who has only the files.
+//! Portable specs: layer specs without placeholders and without searches, which depend only on
+//! the files that they name. `--print-spec` writes them.
 
 use super::builder::layer_name;
-use super::recipe::{Command, Recipe};
-use super::{LayerBuilder, LayerContext, LayerError, Problem};
-use crate::libraries::{Closure, Entry};
+use super::recipe::{CommandRecipe, Recipe};
+use super::{LayerBuilder, LayerContext, LayerError, LayerProblem};
+use crate::libraries::{Closure, ClosureEntry};
 use crate::spec::{
     CommandSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
     escape_placeholders,
@@ -13,9 +13,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
 impl LayerBuilder {
-    /// The same layer, for whoever knows neither the workspace nor where libraries are
-    /// looked for. Paths relative to the project directory stay so.
-    pub fn spell_out(
+    /// The layer as specs that depend neither on the workspace nor on where libraries are
+    /// searched. Paths relative to the project directory stay relative.
+    pub fn portable_specs(
         &self,
         layer: &LayerSpec,
         context: &LayerContext,
@@ -23,16 +23,16 @@ impl LayerBuilder {
         let recipe = Recipe::new(layer, &[], context)
             .map_err(|problem| LayerError::new(&layer_name(layer), problem))?;
         let name = recipe.to_string();
-        self.spell_out_recipe(recipe)
+        self.portable_recipe(recipe)
             .map_err(|problem| LayerError::new(&name, problem))
     }
 
-    /// The layer of executables that Cargo made.
-    pub fn spell_out_binaries(files: &[Utf8PathBuf]) -> LayerSpec {
+    /// The layer of executables that Cargo built.
+    pub fn portable_binaries(files: &[Utf8PathBuf]) -> LayerSpec {
         paths(files, true)
     }
 
-    fn spell_out_recipe(&self, recipe: Recipe) -> Result<Vec<LayerSpec>, Problem> {
+    fn portable_recipe(&self, recipe: Recipe) -> Result<Vec<LayerSpec>, LayerProblem> {
         Ok(vec![match recipe {
             Recipe::Tar { tar } => LayerSpec::Tar { tar: escaped(&tar) },
             Recipe::Glob {
@@ -67,7 +67,7 @@ impl LayerBuilder {
             } => {
                 if prefix == PrefixOptions::default() {
                     let closure = self.shared_libraries(&binaries, &library_path)?;
-                    return Ok(spell_out_closure(&closure));
+                    return Ok(portable_closure(&closure));
                 }
                 LayerSpec::SharedLibraryDependencies {
                     binaries: all_escaped(&binaries),
@@ -88,7 +88,7 @@ impl LayerBuilder {
             } => {
                 let path = path_variable.as_deref();
                 let closure = self.programs(&programs, path, &library_path, &project_dir)?;
-                return Ok(spell_out_closure(&closure));
+                return Ok(portable_closure(&closure));
             }
             Recipe::Source { directories, .. } => {
                 let sources = directories.iter().map(|directory| LayerSpec::Source {
@@ -96,19 +96,19 @@ impl LayerBuilder {
                 });
                 return Ok(sources.collect());
             }
-            // There are no words for less.
-            Recipe::Part { of, .. } => return self.spell_out_recipe(*of),
+            // No spec describes a part of a source.
+            Recipe::Part { of, .. } => return self.portable_recipe(*of),
             Recipe::Binaries { files } => paths(&files, true),
             Recipe::Directory { directory } => LayerSpec::Source {
                 source: escaped(&directory),
             },
-            Recipe::Command(command) => LayerSpec::Command(spell_out_command(command)),
+            Recipe::Command(command) => LayerSpec::Command(portable_command(command)),
             Recipe::Image { .. } => unreachable!("no layer is an image"),
         }])
     }
 }
 
-fn spell_out_command(command: Command) -> CommandSpec {
+fn portable_command(command: CommandRecipe) -> CommandSpec {
     let vars: BTreeMap<_, _> = command
         .environment
         .into_iter()
@@ -124,18 +124,18 @@ fn spell_out_command(command: Command) -> CommandSpec {
     }
 }
 
-/// Files found by a library search, at the paths where they were found.
-fn spell_out_closure(closure: &Closure) -> Vec<LayerSpec> {
+/// The files that a library search found, at the paths where it found them.
+fn portable_closure(closure: &Closure) -> Vec<LayerSpec> {
     let (mut files, mut directories, mut symlinks) = (Vec::new(), Vec::new(), Vec::new());
     for (path, entry) in closure {
-        // One that is not UTF-8 cannot be written in a specification.
+        // A path that is not UTF-8 cannot be written in a spec.
         let Some(path) = Utf8Path::from_path(path).map(Utf8Path::to_owned) else {
             continue;
         };
         match entry {
-            Entry::File(_) => files.push(path),
-            Entry::Directory => directories.push(path),
-            Entry::Symlink { target, .. } => {
+            ClosureEntry::File(_) => files.push(path),
+            ClosureEntry::Directory => directories.push(path),
+            ClosureEntry::Symlink { target, .. } => {
                 symlinks.extend(Utf8Path::from_path(target).map(|target| SymlinkSpec {
                     link: escaped(&path),
                     target: escaped(target),

@@ -1,5 +1,4 @@
-//! Why a registry did not give what it was asked for, as far as it matters to what comes
-//! next.
+//! Why a request to a registry failed, as far as retries and messages depend on it.
 
 use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use std::error::Error;
@@ -7,47 +6,47 @@ use std::io;
 
 /// Why one request failed.
 #[derive(Clone, Debug)]
-pub enum Failure {
-    /// It wants to know who asks, or is not content with who does.
+pub enum RegistryFailure {
+    /// The registry requires credentials, or refuses those given.
     Unauthorized,
-    /// It has no such thing.
+    /// The registry does not have what was requested.
     NotFound,
-    /// It has been asked too often.
+    /// The registry rate-limited the request.
     RateLimited(String),
-    /// It, or the network, fails in a way that may be over the next time.
-    Broken(String),
-    /// There is no connection.
+    /// A failure of the registry or of the network that may be over at the next attempt.
+    Transient(String),
+    /// No connection could be made.
     Unreachable(String),
-    /// It is not known to be the one that it says it is.
+    /// The registry's certificate is not trusted.
     Certificate(String),
-    /// It does not speak TLS.
+    /// The registry does not speak TLS.
     NotTls(String),
-    /// It wants to go on from elsewhere.
+    /// The registry refuses the range of a resumed download.
     BadRange,
-    /// The digest of what it gave is another one.
+    /// The content does not have the digest that was requested.
     WrongContent { expected: String, found: String },
-    /// It says something that nobody understands, or that trying again does not change.
+    /// A response that is not understood, or a failure that retrying does not fix.
     Other(String),
 }
 
-impl Failure {
-    /// Whether the next try may well work.
-    pub fn may_pass(&self) -> bool {
+impl RegistryFailure {
+    /// Whether a retry may succeed.
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::RateLimited(_)
-                | Self::Broken(_)
+                | Self::Transient(_)
                 | Self::Unreachable(_)
                 | Self::BadRange
                 | Self::WrongContent { .. }
         )
     }
 
-    /// An error while the content of a blob was read.
+    /// The failure for an error while reading the content of a blob.
     pub fn of_stream(error: &io::Error) -> Self {
         match error.get_ref() {
             Some(inner) => Self::of_connection(inner),
-            None => Self::Broken(error.to_string()),
+            None => Self::Transient(error.to_string()),
         }
     }
 
@@ -63,15 +62,15 @@ impl Failure {
                 _ => {}
             }
         }
-        Self::Broken(root(error))
+        Self::Transient(root(error))
     }
 
     fn of_status(code: u16, message: &str) -> Self {
-        let status = format!("it answers with status {code}");
+        let status = format!("status {code}");
         match code {
             401 | 403 => Self::Unauthorized,
             404 => Self::NotFound,
-            408 | 500..=599 => Self::Broken(status),
+            408 | 500..=599 => Self::Transient(status),
             416 => Self::BadRange,
             429 => Self::RateLimited(status),
             _ => Self::Other(match first_line(message) {
@@ -83,7 +82,7 @@ impl Failure {
 
     fn of_envelope(envelope: &OciEnvelope) -> Self {
         let Some(error) = envelope.errors.first() else {
-            return Self::Other("it says that there is an error, but not which".to_owned());
+            return Self::Other("it reported an error without a message".to_owned());
         };
         let message = first_line(&error.message).to_owned();
         match &error.code {
@@ -98,7 +97,7 @@ impl Failure {
         }
     }
 
-    /// What a server said that gives out tokens; its status is not known.
+    /// The failure for the response of a token server, whose status is not known.
     fn of_token_server(said: &str) -> Self {
         const PASSING: [&str; 6] = [
             "too many requests",
@@ -116,22 +115,22 @@ impl Failure {
         let lower = said.to_lowercase();
         if PASSING.iter().any(|passing| lower.contains(passing)) {
             let line = first_line(said);
-            return Self::Broken(format!("the server that gives out its tokens says: {line}"));
+            return Self::Transient(format!("its token server failed: {line}"));
         }
         Self::Unauthorized
     }
 }
 
-impl From<OciDistributionError> for Failure {
+impl From<OciDistributionError> for RegistryFailure {
     fn from(error: OciDistributionError) -> Self {
         match error {
             OciDistributionError::RequestError(error) => {
                 let failure = Self::of_connection(&error);
                 match failure {
-                    Self::Broken(_) if error.is_timeout() => {
-                        Self::Broken("it does not answer".to_owned())
+                    Self::Transient(_) if error.is_timeout() => {
+                        Self::Transient("it did not respond in time".to_owned())
                     }
-                    Self::Broken(cause) if error.is_connect() => Self::Unreachable(cause),
+                    Self::Transient(cause) if error.is_connect() => Self::Unreachable(cause),
                     failure => failure,
                 }
             }
@@ -149,14 +148,15 @@ impl From<OciDistributionError> for Failure {
                 found: actual,
             },
             OciDistributionError::RegistryTokenDecodeError(cause) => {
-                Self::Other(format!("it gives out tokens that are none: {cause}"))
+                Self::Other(format!("its token is malformed: {cause}"))
             }
             other => Self::Other(other.to_string()),
         }
     }
 }
 
-/// An error and those that caused it. I/O errors hide the ones they are made of.
+/// An error and its causes. The source of an I/O error skips the error that it wraps; this does
+/// not.
 fn chain<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     std::iter::successors(Some(error), |&error| {
         let hidden = error
@@ -184,27 +184,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_token_server_says_is_a_refusal_unless_it_looks_like_a_passing_fault() {
-        let said = |text: &str| Failure::of_token_server(text);
+    fn a_response_of_a_token_server_is_a_refusal_unless_it_names_a_transient_failure() {
+        let said = |text: &str| RegistryFailure::of_token_server(text);
         for refusal in ["", r#"{"details":"incorrect username or password"}"#, "no"] {
-            assert!(matches!(said(refusal), Failure::Unauthorized), "{refusal}");
+            assert!(
+                matches!(said(refusal), RegistryFailure::Unauthorized),
+                "{refusal}"
+            );
         }
         let gateway = said("<html><h1>503 Service Unavailable</h1>\n</html>");
-        assert!(gateway.may_pass(), "{gateway:?}");
+        assert!(gateway.is_transient(), "{gateway:?}");
         let limited = said(r#"{"errors":[{"code":"TOOMANYREQUESTS","message":"slower"}]}"#);
         assert!(
-            matches!(&limited, Failure::RateLimited(m) if m == "slower"),
+            matches!(&limited, RegistryFailure::RateLimited(m) if m == "slower"),
             "{limited:?}"
         );
     }
 
     #[test]
-    fn only_what_may_be_over_next_time_is_tried_again() {
+    fn only_transient_failures_are_retried() {
         for code in [408, 416, 429, 500, 502, 503, 504] {
-            assert!(Failure::of_status(code, "").may_pass(), "{code}");
+            assert!(
+                RegistryFailure::of_status(code, "").is_transient(),
+                "{code}"
+            );
         }
         for code in [400, 401, 403, 404, 405, 418] {
-            assert!(!Failure::of_status(code, "").may_pass(), "{code}");
+            assert!(
+                !RegistryFailure::of_status(code, "").is_transient(),
+                "{code}"
+            );
         }
     }
 }

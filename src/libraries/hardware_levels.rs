@@ -1,7 +1,8 @@
-//! What the processor can do beyond the baseline of its architecture.
+//! The microarchitecture levels of the processor, above the baseline of its architecture.
 
-/// The `glibc-hwcaps` directories that the loader looks into on this machine,
-/// best first. Other machines' levels are not told apart here.
+/// The `glibc-hwcaps` subdirectories that the loader searches on this machine, best first: see
+/// ld.so(8) and the [x86-64 psABI](https://gitlab.com/x86-psABIs/x86-64-ABI). Levels of other
+/// architectures are not detected.
 #[cfg(target_arch = "x86_64")]
 pub(super) fn levels() -> &'static [&'static str] {
     use std::arch::is_x86_feature_detected as has;

@@ -1,18 +1,18 @@
-//! `$ORIGIN`, `$LIB` and `$PLATFORM` in search paths and names.
+//! Expands the dynamic string tokens `$ORIGIN`, `$LIB` and `$PLATFORM`: see ld.so(8).
 
-/// What the tokens stand for; one without a value makes its path unusable.
+/// The values of the tokens. A path with a token that has no value cannot be used.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tokens<'a> {
-    /// The directory of the file that has the path.
+    /// The directory of the file that contains the path.
     pub(super) origin: Option<&'a [u8]>,
-    /// `lib`, `lib64` or with the name of the architecture.
+    /// The library directory without its prefix, such as `lib64` or `lib/x86_64-linux-gnu`.
     pub(super) lib: Option<&'a [u8]>,
     pub(super) platform: Option<&'a [u8]>,
 }
 
 impl Tokens<'_> {
-    /// `text` with `$NAME` and `${NAME}` replaced; what is no token stays. `None`
-    /// if a token has no value.
+    /// `text` with `$NAME` and `${NAME}` replaced. Other text is kept. `None`: a token has no
+    /// value.
     pub(super) fn expand(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut expanded = Vec::with_capacity(text.len());
         let mut rest = text;
@@ -30,7 +30,7 @@ impl Tokens<'_> {
         Some(expanded)
     }
 
-    /// The value and length of the token that `text` (after the `$`) begins with.
+    /// The value and length of the token at the start of `text`, which follows the `$`.
     fn token(&self, text: &[u8]) -> Option<(Option<&[u8]>, usize)> {
         let tokens: [(&[u8], _); 3] = [
             (b"ORIGIN", self.origin),
@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_token_stays() {
+    fn text_that_is_not_a_token_is_kept() {
         for text in ["$ORIGINAL/x", "${ORIGIN/x", "$", "a$b", "$LIB_/x", "${}"] {
             assert_eq!(expand(text).unwrap(), text);
         }

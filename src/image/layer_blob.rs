@@ -1,62 +1,62 @@
-//! A layer of an image, before it is unpacked.
+//! The layers of an image, before they are unpacked.
 
 use super::ImageError;
 use super::layout::Layout;
-use super::remote::Remote;
+use super::registry_image::RegistryImage;
 use camino::Utf8PathBuf;
 use oci_spec::image::Sha256Digest;
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// A layer's archive, which may be compressed.
+/// The archive of a layer, compressed or not.
 #[derive(Clone, Debug)]
-pub struct Blob {
-    place: Place,
-    /// Of the blob, as `sha256:…`; `None`: only that of the archive in it is known.
+pub struct LayerBlob {
+    location: BlobLocation,
+    /// The digest of the blob, as `sha256:…`. `None`: only `diff_id` is known.
     pub digest: Option<String>,
-    /// Of the archive in it, when it is no longer compressed, as `sha256:…`.
+    /// The digest of the uncompressed archive, as `sha256:…`.
     pub diff_id: String,
 }
 
 #[derive(Clone, Debug)]
-enum Place {
+enum BlobLocation {
     Layout {
         layout: Arc<Layout>,
         name: String,
     },
-    Remote {
-        remote: Arc<Remote>,
+    Registry {
+        remote: Arc<RegistryImage>,
         digest: Sha256Digest,
-        /// In bytes.
+        /// The blob's size in bytes.
         size: u64,
         discarded: Arc<AtomicBool>,
     },
 }
 
-impl Blob {
-    pub(super) fn of_layout(
+impl LayerBlob {
+    pub(super) fn in_layout(
         layout: Arc<Layout>,
         name: String,
         digest: Option<String>,
         diff_id: String,
     ) -> Self {
         Self {
-            place: Place::Layout { layout, name },
+            location: BlobLocation::Layout { layout, name },
             digest,
             diff_id,
         }
     }
 
-    pub(super) fn of_remote(
-        remote: Arc<Remote>,
+    pub(super) fn in_registry(
+        remote: Arc<RegistryImage>,
         digest: Sha256Digest,
         size: u64,
         diff_id: String,
     ) -> Self {
         Self {
             digest: Some(format!("sha256:{digest}")),
-            place: Place::Remote {
+            location: BlobLocation::Registry {
                 remote,
                 digest,
                 size,
@@ -66,23 +66,22 @@ impl Blob {
         }
     }
 
-    /// What messages call it.
+    /// The blob's name in messages.
     pub fn path(&self) -> Utf8PathBuf {
-        match &self.place {
-            Place::Layout { layout, name } => layout.path().join(name),
-            Place::Remote { remote, digest, .. } => {
+        match &self.location {
+            BlobLocation::Layout { layout, name } => layout.path().join(name),
+            BlobLocation::Registry { remote, digest, .. } => {
                 let path = remote.path(digest);
                 Utf8PathBuf::from(path.to_string_lossy().into_owned())
             }
         }
     }
 
-    /// The bytes of the blob, to be verified by whoever reads them. Blocking, until all of
-    /// them are on this machine.
+    /// Opens the blob. The caller verifies its digest. Blocks until the blob is on this machine.
     pub fn open(&self) -> Result<Box<dyn Read + Send>, ImageError> {
-        match &self.place {
-            Place::Layout { layout, name } => layout.open(name).map(|(file, _)| file),
-            Place::Remote {
+        match &self.location {
+            BlobLocation::Layout { layout, name } => layout.open(name).map(|(file, _)| file),
+            BlobLocation::Registry {
                 remote,
                 digest,
                 size,
@@ -91,32 +90,32 @@ impl Blob {
         }
     }
 
-    /// To be called where the blob was seen not to have its digest. Tells whether it is
-    /// worth while to open it again: it was downloaded, and will be so once more.
-    pub fn discard(&self) -> bool {
-        match &self.place {
-            Place::Layout { .. } => false,
-            Place::Remote {
+    /// Removes a blob that does not have its digest. Returns whether opening it again may help:
+    /// whether it was downloaded, and is downloaded again.
+    pub fn discard_damaged(&self) -> bool {
+        match &self.location {
+            BlobLocation::Layout { .. } => false,
+            BlobLocation::Registry {
                 remote,
                 digest,
                 discarded,
                 ..
             } => {
-                // It was right when it was downloaded; where that does not last, the disk
-                // is broken.
+                // The digest was verified after the download. A second mismatch means a broken
+                // disk, so that downloading again does not help.
                 !discarded.swap(true, Relaxed) && remote.remove(digest).is_ok()
             }
         }
     }
 
-    /// Starts its download, if it is to be had in no other way.
+    /// Starts the download of a blob of a registry.
     pub(super) fn fetch(&self) {
-        if let Place::Remote {
+        if let BlobLocation::Registry {
             remote,
             digest,
             size,
             ..
-        } = &self.place
+        } = &self.location
         {
             remote.fetch(digest, *size);
         }

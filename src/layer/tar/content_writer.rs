@@ -1,5 +1,6 @@
-//! The content of files on its way to the store. Small files are hashed by whoever reads the
-//! archive and written by other threads, since making a file takes longer than hashing it.
+//! Writes the content of an archive's files to the store. The thread that reads the archive
+//! hashes small files; other threads write them, since creating a file takes longer than hashing
+//! it.
 
 use super::TarError;
 use crate::store::{Digest, Mode, Store, StoreError};
@@ -10,42 +11,42 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Up to this size, in bytes, a file is small.
-const SMALL: u64 = 128 * 1024;
+/// The size of the largest small file, in bytes.
+const MAX_SMALL_FILE: u64 = 128 * 1024;
 
-/// So many small files may wait.
-const WAITING: usize = 32;
+/// The number of small files that may wait for a writer.
+const QUEUE_LENGTH: usize = 32;
 
-/// More threads do not make a file system faster.
-const MOST_THREADS: usize = 4;
+/// More threads do not make creating files faster.
+const MAX_THREADS: usize = 4;
 
-/// Takes content for a store.
-pub(super) struct Contents<'a> {
+/// Adds content to a store.
+pub(super) struct ContentWriter<'a> {
     store: &'a Store,
-    writers: SyncSender<Small>,
+    writers: SyncSender<SmallFile>,
 }
 
-struct Small {
+struct SmallFile {
     content: Vec<u8>,
     digest: Digest,
     mode: Mode,
     source: PathBuf,
 }
 
-/// Calls `fill`, and writes what it adds.
+/// Calls `fill`, and waits until the content that it adds is written.
 pub(super) fn write<T>(
     store: &Store,
-    fill: impl FnOnce(&Contents<'_>) -> Result<T, TarError>,
+    fill: impl FnOnce(&ContentWriter<'_>) -> Result<T, TarError>,
 ) -> Result<T, TarError> {
-    let (sender, receiver) = sync_channel(WAITING);
+    let (sender, receiver) = sync_channel(QUEUE_LENGTH);
     let receiver = Mutex::new(receiver);
     let threads = thread::available_parallelism().map_or(1, NonZero::get);
     thread::scope(|scope| {
         let receiver = &receiver;
-        let writers: Vec<_> = (0..threads.min(MOST_THREADS))
+        let writers: Vec<_> = (0..threads.min(MAX_THREADS))
             .map(|_| scope.spawn(move || write_all(store, receiver)))
             .collect();
-        let contents = Contents {
+        let contents = ContentWriter {
             store,
             writers: sender,
         };
@@ -61,8 +62,9 @@ pub(super) fn write<T>(
     })
 }
 
-/// Writes what comes in. After an error the rest is only taken, so that nobody waits.
-fn write_all(store: &Store, receiver: &Mutex<Receiver<Small>>) -> Result<(), StoreError> {
+/// Writes the files received. After an error it discards further files, so that the sender does
+/// not block.
+fn write_all(store: &Store, receiver: &Mutex<Receiver<SmallFile>>) -> Result<(), StoreError> {
     let mut result = Ok(());
     loop {
         let next = receiver
@@ -73,7 +75,7 @@ fn write_all(store: &Store, receiver: &Mutex<Receiver<Small>>) -> Result<(), Sto
             return result;
         };
         if result.is_ok() {
-            let Small {
+            let SmallFile {
                 content,
                 digest,
                 mode,
@@ -84,8 +86,8 @@ fn write_all(store: &Store, receiver: &Mutex<Receiver<Small>>) -> Result<(), Sto
     }
 }
 
-impl Contents<'_> {
-    /// The digest of some content, which is in the store at the end.
+impl ContentWriter<'_> {
+    /// Returns the digest of content. The store has the content when [`write()`] returns.
     pub fn add(
         &self,
         content: &mut dyn Read,
@@ -94,19 +96,19 @@ impl Contents<'_> {
     ) -> Result<Digest, TarError> {
         let mut start = Vec::new();
         content
-            .take(SMALL + 1)
+            .take(MAX_SMALL_FILE + 1)
             .read_to_end(&mut start)
             .map_err(|cause| StoreError::Read {
                 path: source.to_owned(),
                 cause,
             })?;
-        if start.len() as u64 > SMALL {
+        if start.len() as u64 > MAX_SMALL_FILE {
             let mut content = start.as_slice().chain(content);
             return Ok(self.store.add_stream(&mut content, mode, source)?);
         }
         let digest = Digest::of(&start);
-        // It fails when all writers are gone, which then say why.
-        let _ = self.writers.send(Small {
+        // Sending fails if all writers have ended. They then return an error.
+        let _ = self.writers.send(SmallFile {
             content: start,
             digest,
             mode,

@@ -1,10 +1,10 @@
-//! `/etc/ld.so.cache`: where `ldconfig(8)` found which library.
+//! Reads `/etc/ld.so.cache`, in which ldconfig(8) records the paths of libraries.
 //!
-//! The format is glibc's own and in the byte order of the machine. The new one
-//! begins with a magic string, its version, and a count; then come entries of
-//! flags, name, path, operating system version and hardware capabilities, the
-//! names and paths being offsets from the magic string on. It stands alone, or
-//! follows a cache in the old format (aligned to 8) that old loaders read.
+//! The format is glibc's own (`sysdeps/generic/dl-cache.h`), in the byte order of the machine.
+//! The new format begins with a magic string, which contains the version, and a count. Entries
+//! follow, of flags, name, path, operating system version and hardware capabilities. Names and
+//! paths are offsets from the magic string. A cache in the new format may follow one in the old
+//! format (aligned to 8), which old loaders read.
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -17,31 +17,30 @@ const OLD_ENTRY: usize = 12;
 const NEW_MAGIC: &[u8] = b"glibc-ld.so.cache1.1";
 const NEW_HEADER: usize = 48;
 const NEW_ENTRY: usize = 24;
-/// Set in the capabilities of a library in a `glibc-hwcaps` directory.
+/// The capability bit of a library in a `glibc-hwcaps` directory.
 const HWCAPS_DIRECTORY: u64 = 1 << 62;
 
-/// The low byte of an entry's flags if it is for a program of today's C library.
+/// The low byte of an entry's flags for a library for glibc.
 const ELF_LIBC6: u32 = 3;
-/// The same for a library that needs no C library.
+/// The low byte of an entry's flags for a library without a C library.
 const ELF: u32 = 1;
 
-/// Libraries by name.
+/// The libraries of a cache by name.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct LdCache {
     libraries: HashMap<OsString, Candidates>,
 }
 
-/// The files known for one name, of all machines, in the cache's order.
+/// The files for one name, of all architectures, in the cache's order.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Candidates {
     baseline: Vec<PathBuf>,
-    /// In `glibc-hwcaps` directories.
+    /// Files in `glibc-hwcaps` directories.
     variants: Vec<PathBuf>,
 }
 
 impl LdCache {
-    /// Everything that is readable in `bytes`; a loader ignores a damaged cache
-    /// in the same way.
+    /// Parses the readable entries of a cache. A loader ignores a damaged cache in the same way.
     pub(super) fn parse(bytes: &[u8]) -> Self {
         if bytes.starts_with(OLD_MAGIC) {
             Self::parse_old(bytes).unwrap_or_default()
@@ -50,8 +49,8 @@ impl LdCache {
         }
     }
 
-    /// Files that may be the library `name`, the one to prefer first: those for
-    /// any processor, then variants in the `levels` that the processor has.
+    /// The files that may be the library `name`, in order of preference: baseline libraries,
+    /// then variants for the `levels` of the processor.
     pub(super) fn lookup(&self, name: &OsStr, levels: &[&str]) -> Vec<&Path> {
         let Some(candidates) = self.libraries.get(name) else {
             return Vec::new();
@@ -93,8 +92,8 @@ impl LdCache {
         Some(cache)
     }
 
-    /// Takes in an entry that begins with flags, name and path. Which machine it
-    /// is for is left to the file itself to say.
+    /// Adds an entry that begins with flags, name and path. The architecture is read from the
+    /// file later.
     fn add(&mut self, strings: &[u8], entry: &[u8], capabilities: u64) {
         let string = |at| string_at(strings, u32_at(entry, at)? as usize);
         let (Some(flags), Some(name), Some(path)) = (u32_at(entry, 0), string(4), string(8)) else {
@@ -112,7 +111,7 @@ impl LdCache {
     }
 }
 
-/// `x86-64-v3` of `/lib/glibc-hwcaps/x86-64-v3/libz.so.1`.
+/// The level in a path: `x86-64-v3` for `/lib/glibc-hwcaps/x86-64-v3/libz.so.1`.
 fn hwcaps_level(path: &Path) -> Option<&OsStr> {
     path.parent()?.file_name()
 }
@@ -133,19 +132,19 @@ pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    pub(in super::super) struct Line<'a> {
+    pub(in super::super) struct CacheEntry<'a> {
         flags: u32,
         name: &'a str,
         path: &'a str,
         capabilities: u64,
     }
 
-    pub(in super::super) const fn line<'a>(
+    pub(in super::super) const fn cache_entry<'a>(
         name: &'a str,
         path: &'a str,
         capabilities: u64,
-    ) -> Line<'a> {
-        Line {
+    ) -> CacheEntry<'a> {
+        CacheEntry {
             flags: 0x303,
             name,
             path,
@@ -153,8 +152,8 @@ pub(super) mod tests {
         }
     }
 
-    /// A cache as `ldconfig` writes it.
-    pub(in super::super) fn new_format(lines: &[Line]) -> Vec<u8> {
+    /// A cache as ldconfig(8) writes it.
+    pub(in super::super) fn new_format(lines: &[CacheEntry]) -> Vec<u8> {
         let mut entries = Vec::new();
         let mut strings = Vec::new();
         let strings_start = NEW_HEADER + lines.len() * NEW_ENTRY;
@@ -197,26 +196,26 @@ pub(super) mod tests {
 
     #[test]
     fn the_new_format_is_read() {
-        let bytes = new_format(&[line("liba.so.1", "/x/liba.so.1", 0)]);
+        let bytes = new_format(&[cache_entry("liba.so.1", "/x/liba.so.1", 0)]);
         assert_eq!(lookup(&bytes, "liba.so.1", &[]), ["/x/liba.so.1"]);
         assert!(lookup(&bytes, "libb.so.1", &[]).is_empty());
     }
 
     #[test]
-    fn the_old_format_is_read_where_there_is_no_other() {
+    fn the_old_format_is_read_if_no_new_one_follows() {
         let bytes = old_format("liba.so.1", "/old/liba.so.1");
         assert_eq!(lookup(&bytes, "liba.so.1", &[]), ["/old/liba.so.1"]);
     }
 
     #[test]
-    fn the_new_format_counts_when_it_follows_the_old_one() {
-        // The old cache's strings come after both, so it has no room for them
-        // here; what counts is its length.
+    fn the_new_format_is_read_if_it_follows_the_old_one() {
+        // The strings of the old cache come after both caches and are missing here, as only its
+        // length matters.
         let mut bytes = OLD_MAGIC.to_vec();
         bytes.extend(1u32.to_ne_bytes());
         bytes.extend([0; OLD_ENTRY]);
         bytes.resize(bytes.len().next_multiple_of(8), 0);
-        bytes.extend(new_format(&[line("liba.so.1", "/new/liba.so.1", 0)]));
+        bytes.extend(new_format(&[cache_entry("liba.so.1", "/new/liba.so.1", 0)]));
         assert_eq!(lookup(&bytes, "liba.so.1", &[]), ["/new/liba.so.1"]);
     }
 
@@ -224,13 +223,13 @@ pub(super) mod tests {
     fn the_library_for_any_processor_comes_before_its_variants() {
         let variant = HWCAPS_DIRECTORY | 1;
         let bytes = new_format(&[
-            line(
+            cache_entry(
                 "liba.so.1",
                 "/lib/glibc-hwcaps/x86-64-v3/liba.so.1",
                 variant,
             ),
-            line("liba.so.1", "/lib/haswell/liba.so.1", 4),
-            line("liba.so.1", "/lib/liba.so.1", 0),
+            cache_entry("liba.so.1", "/lib/haswell/liba.so.1", 4),
+            cache_entry("liba.so.1", "/lib/liba.so.1", 0),
         ]);
         assert_eq!(
             lookup(&bytes, "liba.so.1", &["x86-64-v3", "x86-64-v2"]),
@@ -243,8 +242,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn an_entry_that_points_nowhere_is_passed_over() {
-        let mut bytes = new_format(&[line("liba.so.1", "/a", 0), line("libb.so.1", "/b", 0)]);
+    fn an_entry_with_an_invalid_offset_is_skipped() {
+        let mut bytes = new_format(&[
+            cache_entry("liba.so.1", "/a", 0),
+            cache_entry("libb.so.1", "/b", 0),
+        ]);
         bytes[NEW_HEADER + 4..NEW_HEADER + 8].copy_from_slice(&[0xff; 4]);
         assert!(lookup(&bytes, "liba.so.1", &[]).is_empty());
         assert_eq!(lookup(&bytes, "libb.so.1", &[]), ["/b"]);
@@ -268,8 +270,8 @@ pub(super) mod tests {
             old: bool,
         ) {
             let mut bytes = new_format(&[
-                line("liba.so.1", "/lib/liba.so.1", 0),
-                line("liba.so.1", "/lib/glibc-hwcaps/x86-64-v2/liba.so.1", HWCAPS_DIRECTORY),
+                cache_entry("liba.so.1", "/lib/liba.so.1", 0),
+                cache_entry("liba.so.1", "/lib/glibc-hwcaps/x86-64-v2/liba.so.1", HWCAPS_DIRECTORY),
             ]);
             if old {
                 let mut both = old_format("libold.so.1", "/lib/libold.so.1");
