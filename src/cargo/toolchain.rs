@@ -7,6 +7,7 @@ use super::{CargoError, Invocation};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::{
     env, fs,
+    io::Read as _,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -128,16 +129,37 @@ fn host_of(sysroot: &Utf8Path) -> Option<String> {
     }
 }
 
-/// The Cargo behind rustup's stand-in, as Cargo itself names it in `CARGO`.
-fn real_cargo(cargo: Option<PathBuf>, sysroot: &Utf8Path) -> Utf8PathBuf {
+/// The path of Cargo as Cargo itself names it in `CARGO`: the one that the kernel tells it, which
+/// has no symlinks, unless the program there has another name than `cargo`; then the one that
+/// it was found by. What only starts the Cargo of the toolchain is not what is meant.
+fn real_cargo(found: Option<PathBuf>, sysroot: &Utf8Path) -> Utf8PathBuf {
+    let real = |path: &Path| {
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        Utf8PathBuf::from_path_buf(path).ok()
+    };
     let of_toolchain = sysroot.join("bin/cargo");
-    let is_stand_in = cargo
-        .as_deref()
-        .is_none_or(|cargo| sysroot_of(cargo).is_none());
-    match cargo.map(Utf8PathBuf::from_path_buf) {
-        Some(Ok(cargo)) if !is_stand_in || !of_toolchain.is_file() => cargo,
-        _ => of_toolchain,
+    let of_toolchain = real(of_toolchain.as_std_path()).unwrap_or(of_toolchain);
+    let Some(found) = found.and_then(|path| Utf8PathBuf::from_path_buf(path).ok()) else {
+        return of_toolchain;
+    };
+    match real(found.as_std_path()) {
+        Some(real) if is_stand_in(&real) && of_toolchain.is_file() => of_toolchain,
+        Some(real) if real.file_stem() == Some("cargo") => real,
+        _ => found,
     }
+}
+
+/// Whether this is not Cargo but starts one: rustup, which may be there under its own name, or a
+/// script.
+fn is_stand_in(program: &Utf8Path) -> bool {
+    let is_rustup =
+        || program.file_name() == Some("rustup") || program.with_file_name("rustup").is_file();
+    let is_script = || {
+        let mut head = [0; 2];
+        let read = fs::File::open(program).and_then(|mut file| file.read_exact(&mut head));
+        read.is_ok() && head == *b"#!"
+    };
+    sysroot_of(program.as_std_path()).is_none() && (is_rustup() || is_script())
 }
 
 async fn ask(
@@ -191,6 +213,7 @@ fn answer(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::os::unix::fs::symlink;
 
     fn toolchain(root: &Utf8Path) {
         for directory in ["bin", "lib/rustlib/a-b-c/lib", "lib/rustlib/etc"] {
@@ -237,12 +260,54 @@ mod tests {
     #[test]
     fn cargo_is_named_by_its_real_path_behind_a_stand_in() {
         let (_keep, root) = directory();
-        toolchain(&root);
-        let stand_in = root.join("elsewhere");
-        fs::write(&stand_in, "").unwrap();
-        assert_eq!(
-            real_cargo(Some(stand_in.into()), &root),
-            root.join("bin/cargo")
-        );
+        let real = root.join("toolchain/bin/cargo");
+        toolchain(&root.join("toolchain"));
+        symlink(root.join("toolchain"), root.join("by-symlink")).unwrap();
+        let home = root.join("home/bin");
+        fs::create_dir_all(&home).unwrap();
+        fs::write(home.join("rustup"), "").unwrap();
+        // Newer versions of rustup make the former, older ones the latter.
+        symlink("rustup", home.join("symlink")).unwrap();
+        fs::hard_link(home.join("rustup"), home.join("cargo")).unwrap();
+        fs::write(
+            root.join("script"),
+            "#!/bin/sh\nexec cargo-of-ours \"$@\"\n",
+        )
+        .unwrap();
+        for stand_in in ["home/bin/symlink", "home/bin/cargo", "script"] {
+            let stand_in = root.join(stand_in).into_std_path_buf();
+            for sysroot in ["toolchain", "by-symlink"] {
+                assert_eq!(
+                    real_cargo(Some(stand_in.clone()), &root.join(sysroot)),
+                    real
+                );
+            }
+        }
+        assert_eq!(real_cargo(None, &root.join("by-symlink")), real);
+    }
+
+    #[test]
+    fn cargo_is_named_without_symlinks_unless_it_has_another_name() {
+        let (_keep, root) = directory();
+        toolchain(&root.join("toolchain"));
+        fs::write(root.join("toolchain/bin/cargo-9.9"), "").unwrap();
+        fs::create_dir_all(root.join("built")).unwrap();
+        fs::write(root.join("built/cargo"), "").unwrap();
+        symlink("toolchain", root.join("directory")).unwrap();
+        symlink("toolchain/bin/cargo", root.join("symlink")).unwrap();
+        symlink("toolchain/bin/cargo-9.9", root.join("cargo")).unwrap();
+        for (found, named) in [
+            ("toolchain/bin/cargo", "toolchain/bin/cargo"),
+            ("directory/bin/cargo", "toolchain/bin/cargo"),
+            ("symlink", "toolchain/bin/cargo"),
+            // Not that of the toolchain, although its compiler is used.
+            ("built/cargo", "built/cargo"),
+            ("cargo", "cargo"),
+            ("directory/bin/cargo-9.9", "directory/bin/cargo-9.9"),
+        ] {
+            let found = root.join(found).into_std_path_buf();
+            let toolchain = root.join("toolchain");
+            assert_eq!(real_cargo(Some(found), &toolchain), root.join(named));
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! What a test finds in the default container.
 
 use crate::fixture::{Project, Run};
-use std::{collections::BTreeMap, fs, process::Command};
+use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path, process::Command};
 
 #[test]
 fn shop_tests_find_what_they_find_under_cargo_test() {
@@ -153,6 +153,45 @@ fn shop_tests_have_the_variables_they_have_under_cargo_test() {
     TZ=UTC
     USER=maelstrom
     ");
+}
+
+/// Whatever path Cargo is started by, tests get the one that Cargo gives them.
+#[test]
+fn plain_tests_know_cargo_by_the_path_that_cargo_gives_them() {
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        r#"#[test]
+        fn tells_cargo() {
+            println!("CARGO={}", std::env::var("CARGO").unwrap());
+        }"#,
+    );
+    let told = |command: &mut Command| {
+        let run = Run::of(command, &project).exits(0);
+        let text = run.stdout + &run.stderr;
+        let start = text.find("CARGO=").unwrap();
+        text[start..].lines().next().unwrap().to_owned()
+    };
+    let ours = ["--show-output"];
+    let theirs = ["test", "--lib", "--", "--nocapture"];
+    // With nothing to go by, the one that the tests' own Cargo names.
+    let cargo = told(&mut project.cargo(&theirs));
+    let cargo = Path::new(cargo.strip_prefix("CARGO=").unwrap()).to_owned();
+    let links = project.temporary().join("links");
+    fs::create_dir_all(links.join("inner")).unwrap();
+    symlink(&cargo, links.join("cargo")).unwrap();
+    symlink(&cargo, links.join("other-name")).unwrap();
+    symlink(links.join("other-name"), links.join("inner/cargo")).unwrap();
+    let toolchain = cargo.ancestors().nth(2).unwrap();
+    symlink(toolchain, links.join("toolchain")).unwrap();
+    for path in ["cargo", "other-name", "inner/cargo", "toolchain/bin/cargo"] {
+        let path = links.join(path);
+        let mut cargo = Command::new(&path);
+        project.prepare(cargo.args(theirs));
+        let expected = told(cargo.env("CARGO", &path));
+        let found = told(project.command(&ours).env("CARGO", &path));
+        assert_eq!(found, expected, "{}", path.display());
+    }
 }
 
 #[test]

@@ -57,7 +57,7 @@ fn control_characters_in_strings_must_be_escaped() {
     insta::assert_snapshot!(explanation(b"{\"a\": \"b\tc\"}"), @r#"
     <stdin>:1:9: this is not JSON: this character in a string must be written as `\u0009`
       |
-    1 | {"a": "b	c"}
+    1 | {"a": "b    c"}
       |         ^
     "#);
     assert!(parse_json("{\"a\":\t\"\u{7f}\"}").is_ok());
