@@ -1,9 +1,10 @@
-//! The conductor's room: `cargo maelstrom` from its options to its exit code.
+//! `cargo maelstrom`: its command line, and its loop from the stream of built test binaries to the
+//! summary.
 //!
-//! It wires the other rooms together. [`conductor`] is the loop of a run;
-//! [`test_container`], [`lister`] and [`verdict`] are the joints between rooms
-//! that may not know each other; what is asked for besides running tests is in
-//! [`lists`].
+//! This room wires the others: [`preparation`] starts Cargo and reads what a run needs,
+//! [`conductor`] is the loop, [`lister`] asks test binaries for their test cases, and
+//! [`unselected`] explains a selection without tests. Lists, the doctor and doctests are
+//! beside them.
 
 pub mod command_line;
 mod conductor;

@@ -93,9 +93,10 @@ pub fn reporter(settings: &Settings) -> Box<dyn Reporter> {
     };
     let human: Box<dyn Reporter> = match settings.ui {
         Ui::Auto | Ui::Fancy if can_draw => {
-            let detail = match settings.verbose {
-                true => Detail::Everything,
-                false => Detail::Remarkable,
+            let detail = if settings.verbose {
+                Detail::Everything
+            } else {
+                Detail::Remarkable
             };
             let narrator = narrator(detail);
             Box::new(Fancy::new(narrator, settings.paint, Screen::stderr()))
