@@ -16,6 +16,7 @@ mod descriptors;
 mod errors;
 mod files;
 mod kernel;
+mod lost;
 mod names;
 mod nesting;
 mod network;
