@@ -15,9 +15,11 @@ pub(crate) mod interrupts;
 mod lister;
 mod lists;
 mod log;
+mod outstanding;
 mod preparation;
 mod selector;
 mod started;
+pub(crate) mod tasks;
 mod test_container;
 mod verdict;
 
@@ -43,6 +45,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Why nothing could be run. Shown to the user, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -281,7 +284,7 @@ async fn conduct(
         executors: Executors {
             local: Rc::new(executor),
             remote: remote.clone(),
-            known: Rc::new(KnownOutcomes::new(
+            known: Arc::new(KnownOutcomes::new(
                 preparation.store.clone(),
                 running.cache_results,
             )),
@@ -306,8 +309,12 @@ async fn conduct(
             ending.summary.notes.push(note);
         }
         // The results stand, whatever becomes of what the next run could learn.
-        if let Err(error) = history.save() {
-            let warning = chain(&error);
+        let saving = tokio::task::spawn_blocking(move || history.save());
+        let unsaved = match saving.await {
+            Ok(saved) => saved.err().map(|error| chain(&error)),
+            Err(error) => Some(chain(&error)),
+        };
+        if let Some(warning) = unsaved {
             reporter.borrow_mut().report(&Event::Warning(&warning));
         }
         reporter
