@@ -15,6 +15,7 @@ mod group;
 mod lister;
 mod lists;
 mod near;
+mod outstanding;
 mod preparation;
 mod selector;
 mod started;
@@ -42,6 +43,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use unselected::{Offer, Remark};
 
 /// Why nothing could be run. Shown to the user, with its causes.
@@ -285,7 +287,7 @@ async fn conduct(
         executors: Executors {
             local: Rc::new(executor),
             remote: remote.clone(),
-            known: Rc::new(KnownOutcomes::new(
+            known: Arc::new(KnownOutcomes::new(
                 preparation.store.clone(),
                 running.cache_results,
             )),
@@ -315,8 +317,12 @@ async fn conduct(
             ending.summary.notes.push(note);
         }
         // The results stand, whatever becomes of what the next run could learn.
-        if let Err(error) = history.save() {
-            let warning = error_chain(&error);
+        let saving = tokio::task::spawn_blocking(move || history.save());
+        let unsaved = match saving.await {
+            Ok(saved) => saved.err().map(|error| error_chain(&error)),
+            Err(error) => Some(error_chain(&error)),
+        };
+        if let Some(warning) = unsaved {
             reporter.borrow_mut().report(&Event::Warning(&warning));
         }
         reporter

@@ -2,6 +2,7 @@
 
 use super::protocol::{LauncherConfig, Reply};
 use nix::libc;
+use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 use std::fs::File;
 use std::io::{self, IoSliceMut, Read, Write};
@@ -40,6 +41,17 @@ impl Channel {
         let mut bytes = vec![0; u32::from_ne_bytes(length) as usize];
         self.socket.read_exact(&mut bytes)?;
         LauncherConfig::decode(&bytes).map(Some)
+    }
+
+    /// Waits until there is something to receive, or the client is gone.
+    pub fn wait(&self) -> io::Result<()> {
+        let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
+        loop {
+            match nix::poll::poll(&mut polled, PollTimeout::NONE) {
+                Err(nix::Error::EINTR) => {}
+                other => return Ok(other.map(drop)?),
+            }
+        }
     }
 
     /// The next job; `None` when the client is gone.

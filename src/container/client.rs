@@ -26,6 +26,8 @@ pub struct Launcher {
     network_reuse: bool,
     /// How many jobs it has been given.
     jobs: u32,
+    /// It said that the last job was its last.
+    is_spent: bool,
 }
 
 /// How to start a program that calls [`run_if_launcher`](super::run_if_launcher) first thing.
@@ -55,8 +57,24 @@ pub enum LauncherError {
     SetUp(#[from] StepError),
     #[error("failed to describe the job to its launcher")]
     Describe(#[source] io::Error),
-    #[error("lost the launcher of a job")]
+    /// The launcher ended, or was killed, and is known not to have started the program.
+    #[error("lost the launcher of a job before its program was started")]
+    LostBeforeStart(#[source] io::Error),
+    #[error("lost the launcher of a job while its program ran")]
     Lost(#[source] io::Error),
+}
+
+impl LauncherError {
+    /// What to do about it, where that can be told.
+    pub fn remedy(&self) -> Option<&'static str> {
+        match self {
+            Self::Start(_) | Self::SetUp(_) | Self::Describe(_) => None,
+            Self::LostBeforeStart(_) | Self::Lost(_) => Some(
+                "perhaps the kernel killed it because memory was short, which `dmesg` tells; run \
+                 it again",
+            ),
+        }
+    }
 }
 
 /// How one job went.
@@ -89,7 +107,7 @@ impl Launcher {
                 Ok(launcher)
             }
             Reply::Failed(error) => Err(LauncherError::SetUp(error)),
-            Reply::Ended(_) => Err(LauncherError::Start(io::ErrorKind::InvalidData.into())),
+            Reply::Ended { .. } => Err(LauncherError::Start(io::ErrorKind::InvalidData.into())),
         }
     }
 
@@ -131,30 +149,49 @@ impl Launcher {
         let message = request.encode(self.jobs).map_err(LauncherError::Describe)?;
         self.send_with_descriptors(&message, &stdout, &stderr)
             .await
-            .map_err(LauncherError::Lost)
+            .map_err(LauncherError::LostBeforeStart)
     }
 
     /// Lets the job's program start on this slot.
     pub async fn start_program(&mut self, slot: u32) -> Result<(), LauncherError> {
         self.write_all(&slot.to_ne_bytes())
             .await
-            .map_err(LauncherError::Lost)
+            .map_err(LauncherError::LostBeforeStart)
     }
 
     /// Waits for the end of the job.
     pub async fn end(&mut self) -> Result<JobEnd, LauncherError> {
-        // One that was killed as its end was told may have been told of twice.
+        let mut why = None;
         let reply = loop {
-            let (job, reply) = self.receive().await.map_err(LauncherError::Lost)?;
-            if job == self.jobs {
-                break reply;
+            match self.receive().await {
+                Ok((job, reply)) if job == self.jobs => break reply,
+                // The launcher ends, and this is why.
+                Ok((0, Reply::Failed(error))) => why = Some(io::Error::other(error)),
+                // One that was killed as its end was told may have been told of twice.
+                Ok(_) => {}
+                Err(error) => return Err(lost(error, why)),
             }
         };
         match reply {
-            Reply::Ended(ended) => Ok(JobEnd::Ended(ended)),
+            Reply::Ended { ended, is_last } => {
+                self.is_spent = is_last;
+                Ok(JobEnd::Ended(ended))
+            }
             Reply::Failed(error) => Ok(JobEnd::NotStarted(error)),
             Reply::Ready { .. } => Err(LauncherError::Lost(io::ErrorKind::InvalidData.into())),
         }
+    }
+
+    /// Whether it can be given another job, now that it has none: it is there, and has not
+    /// said that it ends. It may still end at any time.
+    pub fn is_usable(&self) -> bool {
+        // Without a job there is nothing to be told, except why the launcher ends.
+        let mut socket = self.socket.get_ref();
+        let is_silent = self.received.is_empty()
+            && socket
+                .read(&mut [0])
+                .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        is_silent && !self.is_spent
     }
 
     fn spawn(program: &LauncherProgram, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
@@ -176,6 +213,7 @@ impl Launcher {
             outer_proc: false,
             network_reuse: false,
             jobs: 0,
+            is_spent: false,
         };
         Ok((launcher, message))
     }
@@ -249,6 +287,18 @@ impl Launcher {
                 Ok(Err(_)) | Err(_) => {}
             }
         }
+    }
+}
+
+/// The launcher's end of the socket is closed. `why`: what the launcher said about that.
+///
+/// Linux tells an end that was closed with something in it that nobody had read by
+/// `ECONNRESET`, and any other by the end of the file. The start of the program is what the
+/// launcher is sent last: if it has not read all, it has not read that.
+fn lost(error: io::Error, why: Option<io::Error>) -> LauncherError {
+    match error.kind() {
+        io::ErrorKind::ConnectionReset => LauncherError::LostBeforeStart(why.unwrap_or(error)),
+        _ => LauncherError::Lost(why.unwrap_or(error)),
     }
 }
 

@@ -234,6 +234,7 @@ fn no_container(error: &LauncherError) -> Check {
         LauncherError::SetUp(step) => step.to_string(),
         LauncherError::Start(cause)
         | LauncherError::Describe(cause)
+        | LauncherError::LostBeforeStart(cause)
         | LauncherError::Lost(cause) => format!("{error}: {cause}"),
     };
     Check {

@@ -77,7 +77,10 @@ impl Init<'_> {
         if !is_alone() || matches!(self.request.root, Root::Local { .. }) {
             return Ok(Fate::Ended(job, ended));
         }
-        let reply = Reply::Ended(ended);
+        let reply = Reply::Ended {
+            ended,
+            is_last: false,
+        };
         self.client.send(job, &reply).step("tell the client")?;
         Ok(Fate::Told)
     }

@@ -24,7 +24,7 @@ use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The stack of a job's first process, in bytes.
@@ -124,9 +124,11 @@ fn run_job(
     workshop.fate = Fate::Waiting;
     // The last job's init made the memory untraceable; this one has to write its maps.
     nix::sys::prctl::set_dumpable(true).step("become dumpable")?;
-    let cloned = sys::clone_sharing(job::NAMESPACES, stack, &mut || {
-        job::serve(channel, workshop);
-        127
+    let cloned = clone_job(channel, workshop, stack).or_else(|_| {
+        // What was used up by others may be there again when the job comes.
+        channel
+            .wait()
+            .and_then(|()| clone_job(channel, workshop, stack))
     });
     let (pid, pidfd) = match cloned {
         Ok(cloned) => cloned,
@@ -156,12 +158,16 @@ fn run_job(
     let waited = sys::wait4(pid, 0).step("wait for a job")?;
     let fate = std::mem::take(&mut workshop.fate);
     let was_killed = matches!(fate, Fate::Started(_));
-    let (job, reply) = match fate {
+    let (job, ended) = match fate {
         Fate::Told => return Ok(true),
         Fate::ClientGone => return Ok(false),
         Fate::Waiting => return Err(killed()),
-        Fate::Failed(job, error) => (job, Reply::Failed(error)),
-        Fate::Ended(job, ended) => (job, Reply::Ended(ended)),
+        Fate::Failed(job, error) => {
+            let reply = Reply::Failed(error);
+            channel.send(job, &reply).step("tell the client")?;
+            return Ok(true);
+        }
+        Fate::Ended(job, ended) => (job, ended),
         Fate::Started(running) | Fate::Executed(running) => {
             let waited = waited.ok_or_else(killed)?;
             let ended = Ended {
@@ -172,11 +178,27 @@ fn run_job(
                 duration: running.started.elapsed(),
                 usage: Usage::from(waited.usage),
             };
-            (running.job, Reply::Ended(ended))
+            (running.job, ended)
         }
+    };
+    let reply = Reply::Ended {
+        ended,
+        is_last: was_killed,
     };
     channel.send(job, &reply).step("tell the client")?;
     if was_killed { Err(killed()) } else { Ok(true) }
+}
+
+/// Clones the first process of a job, and waits until it has ended or become the program.
+fn clone_job(
+    channel: &mut Channel,
+    workshop: &mut Workshop,
+    stack: &mut Stack,
+) -> io::Result<(i32, OwnedFd)> {
+    sys::clone_sharing(job::NAMESPACES, stack, &mut || {
+        job::serve(channel, workshop);
+        127
+    })
 }
 
 /// A job's first process was killed from outside while it used this memory, which

@@ -248,7 +248,11 @@ pub enum Reply {
     },
     /// The launcher, or the job before its program, failed at a step.
     Failed(StepError),
-    Ended(Ended),
+    Ended {
+        ended: Ended,
+        /// The launcher ends, too: it is of no use any more.
+        is_last: bool,
+    },
 }
 
 /// A step that could not be done, by the words that name it.
@@ -339,8 +343,9 @@ impl Reply {
                 w.string(error.step.as_bytes())?;
                 w.u32(error.errno as u32);
             }
-            Self::Ended(ended) => {
+            Self::Ended { ended, is_last } => {
                 w.u32(2);
+                w.u32(u32::from(*is_last));
                 w.u32(ended.wait_status as u32);
                 w.u32(u32::from(ended.timed_out));
                 w.u32(u32::from(ended.scratch_full));
@@ -366,18 +371,21 @@ impl Reply {
                 step: r.string()?.to_string_lossy().into_owned(),
                 errno: r.u32()? as i32,
             }),
-            _ => Self::Ended(Ended {
-                wait_status: r.u32()? as i32,
-                timed_out: r.u32()? != 0,
-                scratch_full: r.u32()? != 0,
-                written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
-                duration: Duration::from_nanos(r.u64()?),
-                usage: Usage {
-                    user: Duration::from_nanos(r.u64()?),
-                    system: Duration::from_nanos(r.u64()?),
-                    max_resident: r.u64()?,
+            _ => Self::Ended {
+                is_last: r.u32()? != 0,
+                ended: Ended {
+                    wait_status: r.u32()? as i32,
+                    timed_out: r.u32()? != 0,
+                    scratch_full: r.u32()? != 0,
+                    written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
+                    duration: Duration::from_nanos(r.u64()?),
+                    usage: Usage {
+                        user: Duration::from_nanos(r.u64()?),
+                        system: Duration::from_nanos(r.u64()?),
+                        max_resident: r.u64()?,
+                    },
                 },
-            }),
+            },
         };
         Ok((job, reply))
     }

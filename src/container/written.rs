@@ -1,11 +1,14 @@
 //! Which files a job wrote: what lies in the upper directory of its root.
+//!
+//! Processes of the job may still be there, and change what is looked at: no link is followed,
+//! and nothing outside of the upper directory is ever opened. However much they wrote, little
+//! memory is taken: it is the launcher's.
 
-use nix::dir::{Dir, Type};
-use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
-use std::ffi::CStr;
+use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat2};
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// More names than this tell no more.
 const MOST: usize = 20;
@@ -16,6 +19,9 @@ const MOST_LOOKED_AT: usize = 10_000;
 /// Deeper directories are not looked into: the stack here is small.
 const DEEPEST: usize = 64;
 
+/// How much of a directory is read at once, in bytes: more than the longest name takes.
+const PART: usize = 4096;
+
 /// The files written below `directories`, which are absolute paths of the job.
 /// What cannot be read is passed over: this is a courtesy.
 pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
@@ -25,14 +31,23 @@ pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
         depth: 0,
     };
     for directory in directories {
-        let path = PathBuf::from(directory.to_string_lossy().into_owned());
+        let path = Path::new(OsStr::from_bytes(directory.to_bytes()));
         if let Ok(relative) = path.strip_prefix("/") {
             let upper = Path::new("upper").join(relative);
-            search.visit(scratch.as_fd(), &upper, &path);
+            if let Some(directory) = open(scratch.as_fd(), &upper) {
+                search.visit(directory.as_fd(), path);
+            }
         }
     }
     search.found.sort_unstable();
     search.found
+}
+
+/// Opens a directory below another one, if no link is on the way.
+fn open(parent: BorrowedFd<'_>, path: &Path) -> Option<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    openat2(parent, path, flags, Mode::empty(), resolve).ok()
 }
 
 struct Search {
@@ -42,30 +57,28 @@ struct Search {
 }
 
 impl Search {
-    fn visit(&mut self, parent: BorrowedFd<'_>, name: &Path, path: &Path) {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let Ok(mut directory) = Dir::openat(parent, name, flags, Mode::empty()) else {
-            return;
-        };
-        let entries: Vec<_> = directory.iter().flatten().collect();
-        for entry in entries {
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name == "." || name == ".." {
+    fn visit(&mut self, directory: BorrowedFd<'_>, path: &Path) {
+        let mut part = Vec::with_capacity(PART);
+        let mut entries = RawDir::new(directory, part.spare_capacity_mut());
+        while let Some(Ok(entry)) = entries.next() {
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
                 continue;
             }
+            let name = Path::new(OsStr::from_bytes(name));
             self.looked_at += 1;
             if self.found.len() >= MOST || self.looked_at > MOST_LOOKED_AT {
                 return;
             }
-            let path = path.join(&name);
-            if entry.file_type() == Some(Type::Directory) {
-                if self.depth < DEEPEST {
-                    self.depth += 1;
-                    self.visit(directory.as_fd(), Path::new(&name), &path);
-                    self.depth -= 1;
-                }
-            } else {
+            if entry.file_type() != FileType::Directory {
+                let path = path.join(name);
                 self.found.push(path.to_string_lossy().into_owned());
+            } else if self.depth < DEEPEST
+                && let Some(directory) = open(directory, name)
+            {
+                self.depth += 1;
+                self.visit(directory.as_fd(), &path.join(name));
+                self.depth -= 1;
             }
         }
     }

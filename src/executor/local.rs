@@ -42,6 +42,9 @@ pub struct LocalExecutor {
     pool: Pool,
     /// For what jobs print; one for each that runs.
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// Panics instead of running a job, for tests of what becomes of that.
+    #[cfg(test)]
+    pub panics: std::cell::Cell<bool>,
 }
 
 impl Settings {
@@ -70,6 +73,8 @@ impl LocalExecutor {
             settings,
             pool: Pool::new(slots),
             buffers: RefCell::default(),
+            #[cfg(test)]
+            panics: std::cell::Cell::default(),
         }
     }
 
@@ -89,15 +94,24 @@ impl LocalExecutor {
     /// Runs a job to its end. Its container is made at once, its program started when
     /// `turn` gives it a slot; if that gives none, there is no outcome. Dropping the
     /// future kills the job.
+    ///
+    /// A job whose launcher is lost before its program was started gets another launcher,
+    /// once. The program is never started twice: nobody knows what it did the first time, and
+    /// it may be what killed the launcher.
     pub async fn run(
         &self,
         job: &Job,
         output: Output,
         turn: impl Future<Output = Option<usize>>,
     ) -> Option<Outcome> {
+        #[cfg(test)]
+        assert!(!self.panics.get(), "as it was told");
         match self.try_run(job, output, turn).await {
             Ok(outcome) => outcome,
-            Err(error) => Some(Outcome::error(error_chain(&error))),
+            Err(error) => Some(Outcome::error(match error.remedy() {
+                Some(remedy) => format!("{}; {remedy}", error_chain(&error)),
+                None => error_chain(&error),
+            })),
         }
     }
 
@@ -155,24 +169,67 @@ impl LocalExecutor {
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
-        let (mut stdout, job_stdout) =
-            Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
-        let (mut stderr, job_stderr) =
-            Collector::new(Stream::Stderr, output).map_err(LauncherError::Start)?;
-        let prepared = async {
-            let mut launcher = match self.pool.take(&config) {
-                Some(launcher) => launcher,
-                None => self.start(&config).await?,
-            };
-            launcher.prepare(&request, job_stdout, job_stderr).await?;
-            Ok::<_, LauncherError>(launcher)
-        };
         // The turn first: whoever comes first is to have it first.
-        let (slot, launcher) = tokio::join!(turn, prepared);
+        let prepared = self.prepare(&config, &request, &output, Launchers::Any);
+        let (slot, prepared) = tokio::join!(turn, prepared);
         let Some(slot) = slot else {
             return Ok(None);
         };
-        let mut launcher = launcher?;
+        let ended = match prepared {
+            Ok(prepared) => self.run_prepared(prepared, slot).await,
+            Err(error) => Err(error),
+        };
+        let (outcome, launcher) = match ended {
+            Err(LauncherError::LostBeforeStart(error)) => {
+                tracing::warn!("a launcher was lost, and its job gets another one: {error}");
+                let prepared = self.prepare(&config, &request, &output, Launchers::New);
+                self.run_prepared(prepared.await?, slot).await?
+            }
+            ended => ended?,
+        };
+        self.pool.put_back(config, launcher);
+        Ok(Some(outcome))
+    }
+
+    /// Has a container made by a launcher.
+    async fn prepare(
+        &self,
+        config: &LauncherConfig,
+        request: &Request<&str>,
+        output: &Output,
+        launchers: Launchers,
+    ) -> Result<Prepared, LauncherError> {
+        let (stdout, job_stdout) =
+            Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
+        let (stderr, job_stderr) =
+            Collector::new(Stream::Stderr, output.clone()).map_err(LauncherError::Start)?;
+        let kept = match launchers {
+            Launchers::Any => self.pool.take(config),
+            Launchers::New => None,
+        };
+        let mut launcher = match kept {
+            Some(launcher) => launcher,
+            None => self.start(config).await?,
+        };
+        launcher.prepare(request, job_stdout, job_stderr).await?;
+        Ok(Prepared {
+            launcher,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// Runs the program in a container that was made for it. Gives the launcher back, too.
+    async fn run_prepared(
+        &self,
+        prepared: Prepared,
+        slot: usize,
+    ) -> Result<(Outcome, Launcher), LauncherError> {
+        let Prepared {
+            mut launcher,
+            mut stdout,
+            mut stderr,
+        } = prepared;
         launcher.start_program(slot as u32).await?;
         let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let mut other_buffer = Vec::new();
@@ -184,8 +241,7 @@ impl LocalExecutor {
         // Whoever could write is gone: what is in the pipes now is all there is.
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);
-        self.pool.put_back(config, launcher);
-        Ok(Some(match end {
+        let outcome = match end {
             JobEnd::NotStarted(error) => Outcome::error(match error.remedy() {
                 Some(remedy) => format!("{error}; {remedy}"),
                 None => error.to_string(),
@@ -200,7 +256,8 @@ impl LocalExecutor {
                 written: ended.written,
                 cached: false,
             },
-        }))
+        };
+        Ok((outcome, launcher))
     }
 
     async fn start(&self, config: &LauncherConfig) -> Result<Launcher, LauncherError> {
@@ -208,6 +265,21 @@ impl LocalExecutor {
         tracing::debug!("a launcher for {:?} is ready", config.network);
         Ok(launcher)
     }
+}
+
+/// Which launchers a job may have.
+#[derive(Clone, Copy)]
+enum Launchers {
+    /// One that ran others before, if there is one.
+    Any,
+    New,
+}
+
+/// A container that is made, or being made, for a job.
+struct Prepared {
+    launcher: Launcher,
+    stdout: Collector,
+    stderr: Collector,
 }
 
 fn status(ended: &Ended) -> Status {

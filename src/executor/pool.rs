@@ -26,11 +26,21 @@ impl Pool {
     /// is left of their last jobs.
     pub fn take(&self, config: &LauncherConfig) -> Option<Launcher> {
         let mut unused = self.unused.borrow_mut();
-        let index = unused.iter().position(|(kind, _)| kind == config)?;
-        unused.remove(index).map(|(_, launcher)| launcher)
+        loop {
+            let index = unused.iter().position(|(kind, _)| kind == config)?;
+            let (_, launcher) = unused.remove(index)?;
+            if launcher.is_usable() {
+                return Some(launcher);
+            }
+            tracing::debug!("a launcher has ended between two jobs");
+        }
     }
 
+    /// Keeps a launcher for another job, unless it is of no use any more.
     pub fn put_back(&self, config: LauncherConfig, launcher: Launcher) {
+        if !launcher.is_usable() {
+            return;
+        }
         let mut unused = self.unused.borrow_mut();
         unused.push_back((config, launcher));
         if unused.len() > self.most {

@@ -326,6 +326,64 @@ fn the_files_that_a_failed_job_wrote_are_told() {
 }
 
 #[test]
+fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_told() {
+    use std::os::unix::ffi::OsStrExt;
+    inside("write", || {
+        let name = std::ffi::OsStr::from_bytes(b"/work/\xff");
+        fs::create_dir(name).unwrap();
+        fs::write(std::path::Path::new(name).join("file"), "").unwrap();
+        std::process::exit(1);
+    });
+    let ran = Slot::start().job("write").watch("/work").run();
+    assert_eq!(ran.ended().written, ["/work/\u{fffd}/file"]);
+}
+
+#[test]
+fn links_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
+    // From where the scratch space has it to the root.
+    const OUT: &str = "../../..";
+    inside("link", || {
+        std::os::unix::fs::symlink(OUT, "/work/out").unwrap();
+        fs::create_dir("/work/in").unwrap();
+        std::os::unix::fs::symlink(OUT, "/work/in/out").unwrap();
+        std::process::exit(1);
+    });
+    let mut slot = Slot::start();
+    let job = slot.job("link").watch("/work/out").watch("/work/out/test");
+    assert_eq!(job.run().ended().written, [""; 0]);
+    let ran = slot.job("link").watch("/work/in").run();
+    assert_eq!(ran.ended().written, ["/work/in/out"]);
+    let ran = slot.job("link").watch("/work/in/../../../..").run();
+    assert_eq!(ran.ended().written, [""; 0]);
+}
+
+#[test]
+fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
+    inside("write", || {
+        fs::create_dir("/work/many").unwrap();
+        fs::write("/work/many/file", "").unwrap();
+        for number in 0..200_000 {
+            fs::hard_link("/work/many/file", format!("/work/many/{number}")).unwrap();
+        }
+        std::process::exit(1);
+    });
+    let mut slot = Slot::start();
+    let launcher = slot.processes().ids().nth(1).expect("it is there");
+    // In KiB.
+    let peak = || {
+        let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
+        let mut words = status.split_whitespace();
+        words.find(|word| *word == "VmHWM:");
+        words.next().unwrap().parse::<u64>().unwrap()
+    };
+    let before = peak();
+    let ran = slot.job("write").watch("/work").run();
+    assert_eq!(ran.ended().written.len(), 20);
+    let more = peak() - before;
+    assert!(more < 8 << 10, "{more} KiB");
+}
+
+#[test]
 fn a_job_that_wrote_very_deep_directories_still_ends_as_it_did() {
     inside("dig", || {
         let mut depth = 0;

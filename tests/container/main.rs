@@ -17,6 +17,7 @@ mod errors;
 mod files;
 mod inodes;
 mod kernel;
+mod lost;
 mod names;
 mod nesting;
 mod network;
