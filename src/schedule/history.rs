@@ -30,6 +30,7 @@ use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How many durations of a test case are kept.
@@ -90,13 +91,32 @@ pub struct History {
     note: Option<Note>,
     today: u16,
     records: Records,
-    /// Recorded since the last save.
-    changes: BTreeMap<CaseId, Durations>,
+    /// Recorded since the last save began.
+    changes: Changes,
+    /// Being saved.
+    saving: Arc<Changes>,
     /// Those that failed at least once in this run.
     failed: BTreeSet<CaseId>,
 }
 
 type Records = BTreeMap<CaseId, Record>;
+
+type Changes = BTreeMap<CaseId, Durations>;
+
+/// A save that was begun. Blocks when it is carried out, which may be on another thread.
+#[derive(Debug)]
+pub struct Save {
+    path: PathBuf,
+    today: u16,
+    changes: Arc<Changes>,
+    failed: BTreeSet<CaseId>,
+}
+
+/// What a save came to.
+#[derive(Debug)]
+pub struct Saved {
+    records: Records,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Record {
@@ -122,6 +142,7 @@ impl History {
             today,
             records,
             changes: BTreeMap::new(),
+            saving: Arc::default(),
             failed: BTreeSet::new(),
         })
     }
@@ -140,15 +161,17 @@ impl History {
             .records
             .get(id)
             .map_or_else(Durations::default, |record| record.durations);
-        if let Some(changes) = self.changes.get(id) {
-            durations.extend(changes);
+        for changes in [&*self.saving, &self.changes] {
+            if let Some(changes) = changes.get(id) {
+                durations.extend(changes);
+            }
         }
         durations.median()
     }
 
     /// Whether it failed last time. `None`: it was never run.
     pub fn last_failed(&self, id: &CaseId) -> Option<bool> {
-        if self.changes.contains_key(id) {
+        if self.changes.contains_key(id) || self.saving.contains_key(id) {
             return Some(self.failed.contains(id));
         }
         self.records.get(id).map(|record| record.failed)
@@ -176,13 +199,50 @@ impl History {
     /// than was loaded. The file is replaced at once or not at all, whenever the
     /// process or the machine dies. Can be called again as the run goes on.
     pub fn save(&mut self) -> Result<(), HistoryError> {
+        let saved = self.begin_save().carry_out();
+        let (saved, result) = match saved {
+            Ok(saved) => (Some(saved), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        self.end_save(saved);
+        result
+    }
+
+    /// Begins a save, during which more can be recorded. It must be ended before the next.
+    pub fn begin_save(&mut self) -> Save {
+        self.saving = Arc::new(std::mem::take(&mut self.changes));
+        Save {
+            path: self.path.clone(),
+            today: self.today,
+            changes: self.saving.clone(),
+            failed: self.failed.clone(),
+        }
+    }
+
+    /// Ends a save. `None`: it failed, and what was to be saved is part of the next.
+    pub fn end_save(&mut self, saved: Option<Saved>) {
+        let mut changes = Arc::unwrap_or_clone(std::mem::take(&mut self.saving));
+        if let Some(saved) = saved {
+            self.records = saved.records;
+            return;
+        }
+        for (id, later) in std::mem::take(&mut self.changes) {
+            changes.entry(id).or_default().extend(&later);
+        }
+        self.changes = changes;
+    }
+}
+
+impl Save {
+    /// Waits for other clients that save, and replaces the file.
+    pub fn carry_out(self) -> Result<Saved, HistoryError> {
         let write_error = |source| HistoryError::Write {
             path: self.path.clone(),
             source,
         };
         let _lock = lock(&self.path).map_err(write_error)?;
         let (mut records, _) = read(&self.path)?;
-        for (id, durations) in &self.changes {
+        for (id, durations) in &*self.changes {
             let record = records.entry(*id).or_default();
             record.last_run = self.today;
             record.failed = self.failed.contains(id);
@@ -190,9 +250,7 @@ impl History {
         }
         prune(&mut records, self.today, MOST_CASES);
         replace(&self.path, &codec::encode(&records)).map_err(write_error)?;
-        self.records = records;
-        self.changes.clear();
-        Ok(())
+        Ok(Saved { records })
     }
 }
 

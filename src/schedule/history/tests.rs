@@ -290,6 +290,44 @@ fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
 }
 
 #[test]
+fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(10), false);
+    let save = history.begin_save();
+    assert_eq!(history.last_failed(&id("a")), Some(true));
+    history.record(id("a"), millis(20), true);
+    history.record(id("b"), millis(30), true);
+    // The longer of two: both count.
+    assert_eq!(history.estimate(&id("a")), Some(millis(20)));
+    history.end_save(Some(save.carry_out().unwrap()));
+    assert_eq!(place.load().estimate(&id("a")), Some(millis(10)));
+    assert_eq!(place.load().estimate(&id("b")), None);
+    for known in [&history, &place.load()] {
+        assert_eq!(known.last_failed(&id("a")), Some(true));
+    }
+    history.save().unwrap();
+    for known in [&history, &place.load()] {
+        assert_eq!(known.estimate(&id("a")), Some(millis(20)));
+        assert_eq!(known.estimate(&id("b")), Some(millis(30)));
+        assert_eq!(known.records[&id("a")].durations.as_slice().len(), 2);
+    }
+}
+
+#[test]
+fn what_a_save_that_failed_was_to_keep_is_part_of_the_next() {
+    let place = Place::new();
+    let mut history = place.load();
+    history.record(id("a"), millis(10), true);
+    drop(history.begin_save());
+    history.record(id("a"), millis(20), true);
+    history.end_save(None);
+    history.save().unwrap();
+    let durations = place.load().records[&id("a")].durations;
+    assert_eq!(durations.as_slice(), [10_000, 20_000], "in their order");
+}
+
+#[test]
 fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
     let place = Place::new();
     let mut history = place.load();
