@@ -1,6 +1,7 @@
 //! `maelstrom-run` as people use it: the real program, real containers, programs of this
 //! machine as layers.
 
+use nix::sys::resource::{UsageWho, getrusage};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, Output, Stdio};
@@ -57,6 +58,45 @@ fn every_job_of_a_stream_is_run_and_its_output_kept_together() {
     assert_eq!(lines.len(), 40);
     assert!(lines.chunks(2).all(|pair| pair[0] == pair[1]), "{lines:?}");
     assert_eq!(stderr(&output).lines().count(), 20);
+}
+
+#[test]
+fn of_more_output_than_is_kept_the_middle_is_left_out_and_the_run_fails() {
+    let jobs = [
+        script("printf 0123456789 >&2", ""),
+        script("printf 01234567", ""),
+    ];
+    let output = run(&["--slots=1", "--inline-limit=8"], &jobs.concat());
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(stdout(&output), "01234567");
+    assert_eq!(
+        stderr(&output),
+        "0123\n[... 2 bytes left out ...]\n6789error: job 1 of the input (`sh`) printed more to \
+         stderr than is kept; raise `--inline-limit`\n"
+    );
+    // What is passed on at once need not be kept.
+    let output = run(&["--one", "--inline-limit=8"], &jobs[0]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(stderr(&output), "0123456789");
+}
+
+#[test]
+fn a_client_whose_jobs_print_very_much_takes_little_memory() {
+    // In KiB.
+    const MUCH: i64 = 300 << 10;
+    let job = format!(
+        r#"{{ "layers": [{{ "programs": ["sh", "yes", "head"] }}], "program": "sh",
+        "environment": {{ "PATH": "/usr/bin:/bin" }},
+        "arguments": ["-c", "yes | head -c {}"] }}"#,
+        MUCH << 10
+    );
+    let output = run(&[], &job);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let kept = output.stdout.len();
+    assert!((16 << 20..17 << 20).contains(&kept), "{kept} bytes");
+    // Of all clients that this process has waited for.
+    let usage = getrusage(UsageWho::RUSAGE_CHILDREN).unwrap();
+    assert!(usage.max_rss() < MUCH / 2, "{} KiB", usage.max_rss());
 }
 
 #[test]

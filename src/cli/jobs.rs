@@ -73,6 +73,13 @@ struct Arguments {
     #[arg(short = 'j', long, value_name = "N", value_parser = value::<Slots>)]
     slots: Option<Slots>,
 
+    /// How much of a job's output is kept until it is shown, per stream (default: 16 MiB)
+    ///
+    /// Of more than that the middle is left out, which makes the run fail. What --one passes on
+    /// from a job on this machine is not limited.
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    inline_limit: Option<ByteSize>,
+
     /// Where layers are kept (default: maelstrom/run in the user's cache directory)
     #[arg(long, value_name = "DIR", value_parser = value::<Directory>)]
     cache_root: Option<Directory>,
@@ -123,6 +130,8 @@ pub struct JobOptions {
     /// Names or paths of programs that every container gets as its topmost layer.
     pub add_programs: Vec<String>,
     pub slots: usize,
+    /// How much of what a job prints is kept until it is shown, per stream, in bytes.
+    pub inline_limit: usize,
     pub cache_root: PathBuf,
     /// In bytes.
     pub cache_size: u64,
@@ -182,6 +191,11 @@ impl JobOptions {
             given("--slots", arguments.slots),
             Slots(surroundings.cpus),
         )?;
+        let inline_limit = values.take(
+            "inline-limit",
+            given("--inline-limit", arguments.inline_limit),
+            ByteSize(16 << 20),
+        )?;
         let cache_root = values.take(
             "cache-root",
             given("--cache-root", arguments.cache_root),
@@ -234,6 +248,7 @@ impl JobOptions {
             file: arguments.file.filter(|file| file.as_os_str() != "-"),
             add_programs: arguments.add_programs,
             slots: slots.value.0.get() as usize,
+            inline_limit: inline_limit.value.0 as usize,
             cache_root: cache_root.value.0,
             cache_size: cache_size.value.0,
             cache_results: cache_results.value,

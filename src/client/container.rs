@@ -12,6 +12,9 @@ pub struct ContainerBuilder {
     context: LayerContext,
     /// What every container gets on top of its own layers.
     topmost: Option<LayerSpec>,
+    /// Panics instead of making a container, for tests of what becomes of that.
+    #[cfg(test)]
+    pub panics: std::sync::atomic::AtomicBool,
 }
 
 impl ContainerBuilder {
@@ -37,6 +40,8 @@ impl ContainerBuilder {
             layers,
             context,
             topmost,
+            #[cfg(test)]
+            panics: std::sync::atomic::AtomicBool::default(),
         }
     }
 
@@ -55,6 +60,11 @@ impl ContainerBuilder {
         &self,
         spec: &ContainerSpec,
     ) -> Result<(Container, Vec<String>), ContainerError> {
+        #[cfg(test)]
+        assert!(
+            !self.panics.load(std::sync::atomic::Ordering::Relaxed),
+            "as it was told"
+        );
         let brings_layers = spec.image.as_ref().is_some_and(|image| image.layers);
         if spec.layers.is_empty() && !brings_layers {
             return Err(ContainerError::NoLayers);

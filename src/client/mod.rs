@@ -128,11 +128,6 @@ impl Client {
             .warm_up(Network::Disabled)
             .await
             .map_err(ClientError::Machine)?;
-        let topmost = (!settings.add_programs.is_empty()).then(|| LayerSpec::Programs {
-            programs: settings.add_programs.clone(),
-        });
-        let layers = LayerBuilder::new(store.clone(), Images::new(settings.images.clone()));
-        let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
         let remote = match engine {
             Some((engine, remote)) => {
                 let properties = remote.properties.clone();
@@ -143,18 +138,50 @@ impl Client {
             }
             None => None,
         };
+        Ok(Self::new(settings, store, executor, remote))
+    }
+
+    fn new(
+        settings: &ClientSettings,
+        store: Store,
+        local: LocalExecutor,
+        remote: Option<Rc<RemoteExecutor>>,
+    ) -> Self {
+        let topmost = (!settings.add_programs.is_empty()).then(|| LayerSpec::Programs {
+            programs: settings.add_programs.clone(),
+        });
+        let layers = LayerBuilder::new(store.clone(), Images::new(settings.images.clone()));
+        let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
         let remote_slots = settings.remote.as_ref().map_or(1, |remote| remote.slots);
-        Ok(Self {
+        Self {
             executors: Executors {
-                local: Rc::new(executor),
+                local: Rc::new(local),
                 remote,
-                known: Rc::new(KnownOutcomes::new(store.clone(), settings.cache_results)),
+                known: Arc::new(KnownOutcomes::new(store.clone(), settings.cache_results)),
             },
             slots: Rc::new(Slots::new(settings.slots)),
             remote_slots: Rc::new(Slots::new(remote_slots)),
             builder: Arc::new(builder),
             store,
-        })
+        }
+    }
+
+    /// For tests: one that can do all but run something.
+    #[cfg(test)]
+    pub(crate) fn without_containers(settings: &ClientSettings) -> Self {
+        let store = Store::open(&settings.cache_root, settings.cache_size).expect("open the cache");
+        let limits = Settings {
+            launcher: std::path::Path::new("/nonexistent").into(),
+            trees: store.trees(),
+            scratch_size: 1 << 20,
+            open_files: 256,
+        };
+        Self::new(
+            settings,
+            store,
+            LocalExecutor::new(limits, settings.slots),
+            None,
+        )
     }
 
     /// A note to the user, if the cache had another format and its content had to be

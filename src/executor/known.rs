@@ -22,7 +22,7 @@ const KIND: &str = "outcomes-1";
 /// An outcome whose job printed so much is not kept, in bytes.
 const TOO_MUCH: usize = 16 << 20;
 
-/// The outcomes that are known. Blocking, but no longer than reading a small file takes.
+/// The outcomes that are known.
 pub struct KnownOutcomes {
     store: Store,
     use_as: CacheResults,
@@ -50,14 +50,31 @@ impl KnownOutcomes {
         self.use_as.reads()
     }
 
-    /// How much of its output a job must leave behind that is worth keeping, when nobody else
-    /// wants it; in bytes.
-    pub fn wanted_output(&self) -> usize {
-        if self.use_as.reads() { TOO_MUCH } else { 0 }
+    /// As [`Self::find`], which it leaves to another thread.
+    pub async fn look_up(self: &Arc<Self>, job: &Job, limit: usize) -> Option<Outcome> {
+        if !self.are_used() {
+            return None;
+        }
+        let (known, job) = (self.clone(), job.clone());
+        let finding = tokio::task::spawn_blocking(move || known.find(&job, limit));
+        // What nobody could look for is not known.
+        finding.await.ok().flatten()
+    }
+
+    /// As [`Self::keep`], which it leaves to another thread.
+    pub async fn remember(self: &Arc<Self>, job: &Job, limit: usize, outcome: &Outcome) {
+        if !self.is_worth_keeping(outcome) {
+            return;
+        }
+        let (known, job) = (self.clone(), job.clone());
+        let bytes = encode(limit, outcome);
+        let keeping = tokio::task::spawn_blocking(move || known.write(&job, &bytes));
+        // That it cannot be kept costs time only.
+        let _ = keeping.await;
     }
 
     /// How this very job went at an earlier time, if it succeeded, and in the time that it
-    /// has now. Of each stream up to `limit` bytes are kept.
+    /// has now. Of each stream up to `limit` bytes are kept. Blocking.
     pub fn find(&self, job: &Job, limit: usize) -> Option<Outcome> {
         if !self.use_as.reads() {
             return None;
@@ -76,15 +93,23 @@ impl KnownOutcomes {
         })
     }
 
-    /// Keeps the outcome of a job if it is worth it. That it cannot be kept costs time only.
+    /// Keeps the outcome of a job if it is worth it. Blocking.
     pub fn keep(&self, job: &Job, limit: usize, outcome: &Outcome) {
+        if self.is_worth_keeping(outcome) {
+            self.write(job, &encode(limit, outcome));
+        }
+    }
+
+    fn is_worth_keeping(&self, outcome: &Outcome) -> bool {
         let is_new = outcome.is_success() && !outcome.cached;
         let printed = outcome.stdout.len() + outcome.stderr.len();
-        if !self.use_as.writes() || !is_new || printed >= TOO_MUCH {
-            return;
-        }
+        self.use_as.writes() && is_new && printed < TOO_MUCH
+    }
+
+    fn write(&self, job: &Job, encoded: &[u8]) {
         if let Some(key) = self.key(job) {
-            let _ = self.store.cache(KIND, &key, &encode(limit, outcome));
+            // That it cannot be kept costs time only.
+            let _ = self.store.cache(KIND, &key, encoded);
         }
     }
 
@@ -119,4 +144,4 @@ fn decode(bytes: &[u8]) -> Option<(usize, Outcome)> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -41,6 +41,9 @@ pub struct LocalExecutor {
     pool: Pool,
     /// For what jobs print; one for each that runs.
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// Panics instead of running a job, for tests of what becomes of that.
+    #[cfg(test)]
+    pub panics: std::cell::Cell<bool>,
 }
 
 impl Settings {
@@ -69,6 +72,8 @@ impl LocalExecutor {
             settings,
             pool: Pool::new(slots),
             buffers: RefCell::default(),
+            #[cfg(test)]
+            panics: std::cell::Cell::default(),
         }
     }
 
@@ -98,6 +103,8 @@ impl LocalExecutor {
         output: Output,
         turn: impl Future<Output = Option<usize>>,
     ) -> Option<Outcome> {
+        #[cfg(test)]
+        assert!(!self.panics.get(), "as it was told");
         match self.try_run(job, output, turn).await {
             Ok(outcome) => outcome,
             Err(error) => Some(Outcome::error(match error.remedy() {

@@ -11,6 +11,8 @@ pub mod remote;
 mod turn;
 
 pub use executors::Executors;
+#[cfg(test)]
+pub(crate) use executors::tests::does_not_block_the_loop;
 pub use job::{Container, Job, Outcome, Status};
 pub use known::KnownOutcomes;
 pub use local::{LocalExecutor, Settings};

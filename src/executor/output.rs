@@ -25,6 +25,20 @@ impl Captured {
         [self.head.as_slice(), &self.tail].concat()
     }
 
+    /// All that was kept, with a line where something is left out that tells how much.
+    pub fn shown(&self) -> Vec<u8> {
+        [&self.head, self.gap().as_bytes(), &self.tail].concat()
+    }
+
+    /// The line to show between head and tail; empty if nothing is left out there.
+    pub fn gap(&self) -> String {
+        match self.omitted {
+            0 => String::new(),
+            1 => "\n[... 1 byte left out ...]\n".to_owned(),
+            omitted => format!("\n[... {omitted} bytes left out ...]\n"),
+        }
+    }
+
     /// As if no more than `limit` bytes had been kept of it. Of what was not kept whole
     /// nothing else can be made: it stays as it is.
     #[must_use]
@@ -81,7 +95,8 @@ pub type Sink = Rc<dyn Fn(Stream, &[u8])>;
 pub enum Output {
     /// Keep up to so many bytes of each stream.
     Capture { limit: usize },
-    /// Pass it on at once, and keep as much too.
+    /// Pass it on, at once where the job runs here, and keep as much too. Of what a job
+    /// printed elsewhere, no more than what is kept can be passed on.
     Stream { limit: usize, sink: Sink },
     /// The job has this terminal for its stdin, stdout and stderr; whoever has the other
     /// side of it reads there what the job prints. It stays open as long as the job is
@@ -90,6 +105,14 @@ pub enum Output {
 }
 
 impl Output {
+    /// How many bytes of each stream are kept.
+    pub fn limit(&self) -> usize {
+        match self {
+            Self::Capture { limit } | Self::Stream { limit, .. } => *limit,
+            Self::Terminal(_) => 0,
+        }
+    }
+
     /// Whether the job is at a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal(_))
@@ -123,29 +146,26 @@ impl Collector {
     /// The collector and what goes to the job: the end of a pipe, or the terminal, of
     /// which nothing is collected.
     pub fn new(stream: Stream, output: Output) -> io::Result<(Self, OwnedFd)> {
-        let limit = match &output {
-            Output::Capture { limit } | Output::Stream { limit, .. } => *limit,
-            Output::Terminal(terminal) => {
-                let theirs = terminal.try_clone()?;
-                return Ok((Self::around(None, stream, output, 0), theirs));
-            }
-        };
+        if let Output::Terminal(terminal) = &output {
+            let theirs = terminal.try_clone()?;
+            return Ok((Self::around(None, stream, output), theirs));
+        }
         let (ours, theirs) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         nix::fcntl::fcntl(
             &ours,
             nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK),
         )?;
         crate::container::give_to_jobs(theirs.as_fd())?;
-        Ok((Self::around(Some(ours), stream, output, limit), theirs))
+        Ok((Self::around(Some(ours), stream, output), theirs))
     }
 
-    fn around(pipe: Option<OwnedFd>, stream: Stream, output: Output, limit: usize) -> Self {
+    fn around(pipe: Option<OwnedFd>, stream: Stream, output: Output) -> Self {
         Self {
             pipe,
             taken: Taken {
                 stream,
+                captured: Capture::new(output.limit()),
                 output,
-                captured: Capture::new(limit),
                 ended: false,
             },
         }
@@ -268,6 +288,14 @@ mod tests {
         let captured = capture.finish();
         assert_eq!(captured.head, b"0123456789");
         assert_eq!((captured.omitted, captured.tail.len()), (0, 0));
+    }
+
+    #[test]
+    fn a_line_tells_where_output_is_left_out() {
+        let cut = |limit| Captured::from(&b"abcdef"[..]).cut(limit).shown();
+        assert_eq!(cut(6), b"abcdef");
+        assert_eq!(cut(5), b"ab\n[... 1 byte left out ...]\ndef");
+        assert_eq!(cut(2), b"a\n[... 4 bytes left out ...]\nf");
     }
 
     #[test]

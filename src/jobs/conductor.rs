@@ -1,30 +1,25 @@
 //! The loop of a run: what is read is prepared, what is prepared is queued, what is
 //! queued runs when a slot is free, and what has run is printed whole.
 
+mod first;
+
 use super::input::Input;
-use super::terminal::{JobTerminal, UserTerminal};
 use super::{Ending, JobsError};
 use crate::client::{Client, executable, priority};
-use crate::config::EscapeCharacter;
-use crate::executor::{Captured, Container, Job, Outcome, Output, Sink, Status, Stream};
-use crate::layer::ContainerError;
+use crate::executor::{Captured, Container, Outcome, Output, Status, Stream};
 use crate::report::{self, DownloadLine};
 use crate::run::chain;
 use crate::run::interrupts::Interrupts;
+use crate::run::tasks::{BUG, Tasks};
 use crate::schedule::{Held, Queue, Rank, batches};
 use crate::spec::{
     ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, Piece, Source, read_job,
 };
-use std::cell::RefCell;
-use std::collections::HashMap;
-use std::fmt::Write as _;
-use std::future::ready;
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::task::JoinSet;
 
 /// Jobs that wait before no more are read: what is read ahead of its turn is only
 /// memory, but a long job should be found early.
@@ -44,39 +39,66 @@ pub struct Conductor {
     named: Containers,
     notes: Deprecations,
     notes_told: usize,
+    /// How many jobs were read.
+    read: u64,
+    /// Those among them that have not ended: their programs, by their numbers.
+    outstanding: BTreeMap<u64, String>,
     prepared: HashMap<ContainerSpec, Group>,
-    preparing: JoinSet<(ContainerSpec, Prepared)>,
-    queue: Queue<(JobSpec, Arc<Container>)>,
+    preparing: Tasks<(ContainerSpec, Prepared)>,
+    queue: Queue<(Numbered, Arc<Container>)>,
     /// Jobs that run, or wait for a slot: those together that a worker is given together.
-    running: JoinSet<(Vec<Outcome>, Option<Held>)>,
+    running: Tasks<Ended>,
+    /// How much of what a job prints is kept, per stream, in bytes.
+    inline_limit: usize,
     /// How long such jobs should take.
     batch_target: Duration,
     download: DownloadLine,
     failed: bool,
 }
 
-type Prepared = Result<(Container, Vec<String>), ContainerError>;
+/// A container, and what is to be said about its layers; or why there is none.
+type Prepared = Result<(Container, Vec<String>), String>;
+
+/// A job, and its place in the input, from 1.
+#[derive(Debug)]
+struct Numbered {
+    number: u64,
+    spec: JobSpec,
+}
+
+/// What a task that runs jobs ends in.
+struct Ended {
+    /// The numbers of the jobs.
+    jobs: Vec<u64>,
+    /// One for each.
+    outcomes: Vec<Outcome>,
+    /// For others only when the end has been seen to.
+    _held: Option<Held>,
+}
 
 /// The jobs that share a container.
 enum Group {
-    Preparing(Vec<JobSpec>),
+    Preparing(Vec<Numbered>),
     Ready(Arc<Container>),
     Failed(String),
 }
 
 impl Conductor {
-    pub fn new(client: Client, name: String, batch_target: Duration) -> Self {
+    pub fn new(client: Client, name: String, inline_limit: usize, batch_target: Duration) -> Self {
         Self {
             client,
             name,
+            inline_limit,
             batch_target,
+            read: 0,
+            outstanding: BTreeMap::new(),
             named: Containers::new(),
             notes: Deprecations::default(),
             notes_told: 0,
             prepared: HashMap::new(),
-            preparing: JoinSet::new(),
+            preparing: Tasks::default(),
             queue: Queue::default(),
-            running: JoinSet::new(),
+            running: Tasks::default(),
             download: DownloadLine::default(),
             failed: false,
         }
@@ -104,17 +126,12 @@ impl Conductor {
                     return Ok(Ending::INTERRUPTED);
                 }
                 Some(ended) = self.running.join_next() => {
-                    if let Ok((outcomes, held)) = ended {
-                        for outcome in outcomes {
-                            self.print(&outcome).map_err(JobsError::Write)?;
-                        }
-                        drop(held);
+                    for (job, outcome) in ended.jobs.iter().zip(&ended.outcomes) {
+                        self.ended(*job, outcome).map_err(JobsError::Write)?;
                     }
                 }
-                Some(prepared) = self.preparing.join_next() => {
-                    if let Ok((spec, prepared)) = prepared {
-                        self.container_prepared(spec, prepared);
-                    }
+                Some((spec, prepared)) = self.preparing.join_next() => {
+                    self.container_prepared(spec, prepared);
                 }
                 _ = redraw.tick(), if !self.preparing.is_empty() => self.show_download(),
                 piece = input.next(), if reading && self.waiting() < MOST_WAITING => {
@@ -129,6 +146,7 @@ impl Conductor {
                 }
             }
         }
+        self.settle_outstanding();
         Ok(if self.failed {
             Ending::FAILURE
         } else {
@@ -136,116 +154,15 @@ impl Conductor {
         })
     }
 
-    /// Runs the first job of the input, what it prints passed on as it comes.
-    pub async fn run_one(
-        mut self,
-        input: Input,
-        program: &[String],
-        mut interrupts: Interrupts,
-    ) -> Result<Ending, JobsError> {
-        let Some(job) = self.first_job(input, program, &mut interrupts).await? else {
-            return Ok(Ending::INTERRUPTED);
-        };
-        let failure = Rc::new(RefCell::new(None));
-        let output = Output::Stream {
-            limit: self.client.executors.known.wanted_output(),
-            sink: passing_on(failure.clone()),
-        };
-        let outcome = tokio::select! {
-            biased;
-            _ = interrupts.next() => None,
-            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
-        };
-        if outcome.is_none() {
-            return Ok(Ending::INTERRUPTED);
+    /// Makes jobs errors that were read and of which nothing was told, when nothing is under
+    /// way any more.
+    fn settle_outstanding(&mut self) {
+        for (number, program) in std::mem::take(&mut self.outstanding) {
+            let job = name(number, &program);
+            self.complain(&format!(
+                "internal error: nothing was heard of {job}; {BUG}"
+            ));
         }
-        if let Some(error) = failure.borrow_mut().take() {
-            return Err(JobsError::Write(error));
-        }
-        ending(outcome, program)
-    }
-
-    /// Runs the first job of the input at a terminal of its own, which the user's is
-    /// joined to.
-    pub async fn run_at_terminal(
-        mut self,
-        input: Input,
-        program: &[String],
-        mut interrupts: Interrupts,
-        terminal: UserTerminal,
-        escape: EscapeCharacter,
-    ) -> Result<Ending, JobsError> {
-        let Some(mut job) = self.first_job(input, program, &mut interrupts).await? else {
-            return Ok(Ending::INTERRUPTED);
-        };
-        // Whoever sits there ends it when it is time.
-        job.timeout = None;
-        // What kind of terminal it is, only this side knows.
-        if let Ok(kind) = std::env::var("TERM") {
-            let environment = &mut Arc::make_mut(&mut job.container).environment;
-            environment.entry("TERM".to_owned()).or_insert(kind);
-        }
-        let (mut terminal, output) =
-            JobTerminal::open(terminal, escape).map_err(JobsError::Terminal)?;
-        let outcome = tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            served = terminal.serve() => {
-                return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
-            }
-            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
-        };
-        tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            finished = terminal.finish() => finished.map_err(JobsError::Terminal)?,
-        }
-        ending(outcome, program)
-    }
-
-    /// The first job of the input, ready to run, with `program` in the place of its own
-    /// if one is given. `None`: interrupted before it came.
-    async fn first_job(
-        &mut self,
-        mut input: Input,
-        program: &[String],
-        interrupts: &mut Interrupts,
-    ) -> Result<Option<Job>, JobsError> {
-        let mut job = loop {
-            let piece = tokio::select! {
-                biased;
-                _ = interrupts.next() => return Ok(None),
-                piece = input.next() => piece?,
-            };
-            let Some(piece) = piece else {
-                return Err(JobsError::NoJob);
-            };
-            if let JobDocument::Job(job) = self.read(&piece)? {
-                break *job;
-            }
-        };
-        if let [program, arguments @ ..] = program {
-            program.clone_into(&mut job.program);
-            arguments.clone_into(&mut job.arguments);
-        }
-        let (builder, spec) = (self.client.builder.clone(), job.container.clone());
-        let preparing = tokio::task::spawn_blocking(move || builder.container(&spec));
-        tokio::pin!(preparing);
-        let mut redraw = tokio::time::interval(REDRAW_EVERY);
-        let prepared = loop {
-            tokio::select! {
-                biased;
-                _ = interrupts.next() => return Ok(None),
-                prepared = &mut preparing => break prepared,
-                _ = redraw.tick() => self.show_download(),
-            }
-        };
-        self.download.clear();
-        let prepared = prepared.map_err(|error| JobsError::Start(error.into()))?;
-        let (container, warnings) =
-            prepared.map_err(|error| JobsError::Specification(chain(&error)))?;
-        tell(&warnings);
-        Ok(Some(executable(&job, Arc::new(container))))
     }
 
     fn show_download(&mut self) {
@@ -274,7 +191,15 @@ impl Conductor {
     /// Takes what was read; false if nothing after it can be made sense of.
     fn take(&mut self, piece: &Piece) -> bool {
         match self.read(piece) {
-            Ok(JobDocument::Job(job)) => self.prepare(*job),
+            Ok(JobDocument::Job(spec)) => {
+                self.read += 1;
+                let number = self.read;
+                self.outstanding.insert(number, spec.program.clone());
+                self.prepare(Numbered {
+                    number,
+                    spec: *spec,
+                });
+            }
             Ok(JobDocument::Containers) => {}
             Err(error) => {
                 self.complain(&chain(&error));
@@ -304,11 +229,11 @@ impl Conductor {
     }
 
     /// Queues a job when its container is ready, and has it made if nobody did.
-    fn prepare(&mut self, job: JobSpec) {
+    fn prepare(&mut self, job: Numbered) {
         if self.prepared.len() >= MOST_CONTAINERS && self.preparing.is_empty() {
             self.prepared.clear();
         }
-        match self.prepared.get_mut(&job.container) {
+        match self.prepared.get_mut(&job.spec.container) {
             Some(Group::Preparing(jobs)) => jobs.push(job),
             Some(Group::Ready(container)) => {
                 let container = container.clone();
@@ -316,16 +241,21 @@ impl Conductor {
             }
             Some(Group::Failed(message)) => {
                 let message = message.clone();
+                self.outstanding.remove(&job.number);
                 self.complain(&message);
             }
             None => {
-                let (builder, spec) = (self.client.builder.clone(), job.container.clone());
+                let (builder, spec) = (self.client.builder.clone(), job.spec.container.clone());
                 self.prepared
                     .insert(spec.clone(), Group::Preparing(vec![job]));
-                self.preparing.spawn_blocking(move || {
-                    let prepared = builder.container(&spec);
-                    (spec, prepared)
-                });
+                let of_lost = spec.clone();
+                self.preparing.spawn_blocking(
+                    move || {
+                        let prepared = builder.container(&spec);
+                        (spec, prepared.map_err(|error| chain(&error)))
+                    },
+                    |lost| (of_lost, Err(lost.to_string())),
+                );
             }
         }
     }
@@ -337,7 +267,7 @@ impl Conductor {
                 tell(&warnings);
                 Group::Ready(Arc::new(container))
             }
-            Err(error) => Group::Failed(chain(&error)),
+            Err(message) => Group::Failed(message),
         };
         if let Some(Group::Preparing(jobs)) = self.prepared.insert(spec, group) {
             for job in jobs {
@@ -346,52 +276,91 @@ impl Conductor {
         }
     }
 
-    fn enqueue(&mut self, job: JobSpec, container: Arc<Container>) {
+    fn enqueue(&mut self, job: Numbered, container: Arc<Container>) {
         let rank = Rank {
-            priority: job.priority,
+            priority: job.spec.priority,
             suspect: false,
-            estimate: job.estimated_duration,
+            estimate: job.spec.estimated_duration,
         };
         self.queue.push(rank, (job, container));
     }
 
     fn start_jobs(&mut self) {
         while self.running.len() < self.client.most_running() {
-            let Some((spec, container)) = self.queue.pop() else {
+            let Some((first, container)) = self.queue.pop() else {
                 break;
             };
+            let spec = first.spec;
             let job = executable(&spec, container.clone());
-            let output = Output::Capture { limit: usize::MAX };
+            let limit = self.inline_limit;
+            let output = Output::Capture { limit };
             let executors = self.client.executors.clone();
             let slots = self.client.slots_for(&job, &output);
-            if let Some(remote) = executors.remote_for(&job, &output).cloned() {
-                let rest = self.rest_of_batch(&spec, &container);
-                let jobs: Vec<_> = std::iter::once(job).chain(rest).collect();
-                self.running.spawn_local(async move {
-                    let held = slots.take(spec.slots as usize).await;
-                    let (running, _) = watch::channel(false);
-                    let outcomes = remote.run(&jobs, usize::MAX, priority(&spec), &running);
-                    (outcomes.await, Some(held))
-                });
-                continue;
-            }
-            self.running.spawn_local(async move {
-                let mut held = None;
-                let turn = async {
-                    let slots = slots.take(spec.slots as usize).await;
-                    Some(held.insert(slots).number())
+            let mut numbers = vec![first.number];
+            let Some(remote) = executors.remote_for(&job, &output).cloned() else {
+                let run = async move {
+                    let mut held = None;
+                    let turn = async {
+                        let slots = slots.take(spec.slots as usize).await;
+                        Some(held.insert(slots).number())
+                    };
+                    let outcome = executors.run(&job, output, priority(&spec), turn).await;
+                    (outcome.into_iter().collect(), held)
                 };
-                let outcome = executors.run(&job, output, priority(&spec), turn).await;
-                (vec![outcome.expect("it gets a slot")], held)
-            });
+                self.spawn(numbers, run);
+                continue;
+            };
+            let mut jobs = vec![job];
+            for other in self.rest_of_batch(&spec, &container) {
+                numbers.push(other.number);
+                jobs.push(executable(&other.spec, container.clone()));
+            }
+            let run = async move {
+                let held = slots.take(spec.slots as usize).await;
+                let (running, _) = watch::channel(false);
+                let outcomes = remote.run(&jobs, limit, priority(&spec), &running);
+                (outcomes.await, Some(held))
+            };
+            self.spawn(numbers, run);
         }
+    }
+
+    /// Starts a task that runs jobs, those of these numbers.
+    fn spawn(
+        &mut self,
+        jobs: Vec<u64>,
+        run: impl Future<Output = (Vec<Outcome>, Option<Held>)> + 'static,
+    ) {
+        let of_lost: Vec<_> = jobs
+            .iter()
+            .map(|number| {
+                let program = self.outstanding.get(number).map_or("", String::as_str);
+                (*number, name(*number, program))
+            })
+            .collect();
+        let run = async move {
+            let (outcomes, held) = run.await;
+            Ended {
+                jobs,
+                outcomes,
+                _held: held,
+            }
+        };
+        self.running.spawn_local(run, |lost| {
+            let outcome = |(_, name): &(u64, String)| Outcome::error(format!("{name}: {lost}"));
+            Ended {
+                outcomes: of_lost.iter().map(outcome).collect(),
+                jobs: of_lost.into_iter().map(|(number, _)| number).collect(),
+                _held: None,
+            }
+        });
     }
 
     /// Those of the jobs that are next which a worker is given together with this one. Only
     /// jobs that say how long they take: without an estimate each is as long as any. Where
     /// results are used again, each goes alone: which others are next at the moment says
     /// nothing about it.
-    fn rest_of_batch(&mut self, first: &JobSpec, container: &Arc<Container>) -> Vec<Job> {
+    fn rest_of_batch(&mut self, first: &JobSpec, container: &Arc<Container>) -> Vec<Numbered> {
         let Some(mut total) = first.estimated_duration else {
             return Vec::new();
         };
@@ -400,7 +369,7 @@ impl Conductor {
         }
         total += batches::OVERHEAD;
         let mut jobs = Vec::new();
-        let mut fits = |(spec, other): &(JobSpec, Arc<Container>)| {
+        let mut fits = |(Numbered { spec, .. }, other): &(Numbered, Arc<Container>)| {
             let alike = Arc::ptr_eq(other, container)
                 && (spec.priority, spec.slots) == (first.priority, first.slots);
             let Some(estimate) = spec.estimated_duration.filter(|_| alike) else {
@@ -409,17 +378,29 @@ impl Conductor {
             total += estimate + batches::OVERHEAD;
             total <= self.batch_target
         };
-        while let Some((spec, container)) = self.queue.pop_if(&mut fits) {
-            jobs.push(executable(&spec, container));
+        while let Some((job, _)) = self.queue.pop_if(&mut fits) {
+            jobs.push(job);
         }
         jobs
     }
 
     /// Prints what a job printed, and how it ended if that is not as it should be.
-    fn print(&mut self, outcome: &Outcome) -> io::Result<()> {
+    fn ended(&mut self, number: u64, outcome: &Outcome) -> io::Result<()> {
         self.download.clear();
+        let program = self.outstanding.remove(&number).unwrap_or_default();
         write(&mut io::stdout().lock(), &outcome.stdout)?;
         write(&mut io::stderr().lock(), &outcome.stderr)?;
+        for (stream, captured) in [
+            (Stream::Stdout, &outcome.stdout),
+            (Stream::Stderr, &outcome.stderr),
+        ] {
+            if captured.omitted > 0 {
+                let job = name(number, &program);
+                self.complain(&format!(
+                    "{job} printed more to {stream} than is kept; raise `--inline-limit`"
+                ));
+            }
+        }
         match &outcome.status {
             Status::Exited(0) => {}
             Status::Exited(_) => self.failed = true,
@@ -437,29 +418,9 @@ impl Conductor {
     }
 }
 
-/// How the program ends whose only job went so; `program` took the place of the job's own.
-fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsError> {
-    Ok(match outcome.map(|outcome| outcome.status) {
-        Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
-        Some(Status::Signaled(signal)) => Ending::Signal(signal),
-        Some(Status::TimedOut) => {
-            report::to_stderr(format_args!("timed out"));
-            Ending::FAILURE
-        }
-        Some(Status::Error(mut message)) => {
-            if let [program, ..] = program
-                && message.starts_with(&format!("execute {program}: "))
-            {
-                // Writing to a string does not fail.
-                let _ = write!(
-                    message,
-                    "; `--add-programs {program}` adds the one of this machine"
-                );
-            }
-            return Err(JobsError::Specification(message));
-        }
-        None => Ending::FAILURE,
-    })
+/// What messages call a job.
+fn name(number: u64, program: &str) -> String {
+    format!("job {number} of the input (`{program}`)")
 }
 
 fn tell(warnings: &[String]) {
@@ -470,20 +431,10 @@ fn tell(warnings: &[String]) {
 
 fn write(to: &mut dyn Write, captured: &Captured) -> io::Result<()> {
     to.write_all(&captured.head)?;
+    to.write_all(captured.gap().as_bytes())?;
     to.write_all(&captured.tail)?;
     to.flush()
 }
 
-/// Passes on what a job prints, and keeps the first error of that.
-fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Sink {
-    Rc::new(move |stream, bytes| {
-        let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
-        let written = match stream {
-            Stream::Stdout => write_all(&mut io::stdout().lock()),
-            Stream::Stderr => write_all(&mut io::stderr().lock()),
-        };
-        if let Err(error) = written {
-            failure.borrow_mut().get_or_insert(error);
-        }
-    })
-}
+#[cfg(test)]
+mod tests;

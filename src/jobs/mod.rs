@@ -107,7 +107,7 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         }
         let executors = client.executors.clone();
         let name = input.name().to_owned();
-        let conductor = Conductor::new(client, name, options.batch_target);
+        let conductor = Conductor::new(client, name, options.inline_limit, options.batch_target);
         let ending = match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {

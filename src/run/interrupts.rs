@@ -33,6 +33,16 @@ impl Interrupts {
         watched
     }
 
+    /// For tests: signals that never come, and that change nothing for this process.
+    #[cfg(test)]
+    pub fn none() -> Self {
+        let ignored = || signal(SignalKind::window_change()).expect("it can be watched");
+        Self {
+            interrupt: ignored(),
+            terminate: ignored(),
+        }
+    }
+
     /// Waits for the next one. May be cancelled and called again.
     pub async fn next(&mut self) -> Cancellation {
         tokio::select! {

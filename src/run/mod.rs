@@ -18,6 +18,7 @@ mod log;
 mod preparation;
 mod selector;
 mod started;
+pub(crate) mod tasks;
 mod test_container;
 mod verdict;
 
@@ -43,6 +44,7 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 
 /// Why nothing could be run. Shown to the user, with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -281,7 +283,7 @@ async fn conduct(
         executors: Executors {
             local: Rc::new(executor),
             remote: remote.clone(),
-            known: Rc::new(KnownOutcomes::new(
+            known: Arc::new(KnownOutcomes::new(
                 preparation.store.clone(),
                 running.cache_results,
             )),

@@ -52,6 +52,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             file: None,
             add_programs: Vec::new(),
             slots: 2,
+            inline_limit: 16 << 20,
             cache_root: std::env::temp_dir().join("maelstrom/run"),
             cache_size: 10 << 30,
             cache_results: CacheResults::Off,
@@ -65,7 +66,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
 
 #[test]
 fn every_option_has_its_effect() {
-    let words = "-f jobs.json --add-programs sh,ls -j 3 --cache-root /cache --cache-size 1MiB \
+    let words = "-f jobs.json --add-programs sh,ls -j 3 --inline-limit 2k --cache-root /cache --cache-size 1MiB \
                  --cache-results read --container-image-depot-root /depot \
                  --accept-invalid-remote-container-tls-certs --batch-target 0.5 -L debug -c -";
     let words: Vec<_> = words.split(' ').collect();
@@ -76,6 +77,7 @@ fn every_option_has_its_effect() {
             file: Some("jobs.json".into()),
             add_programs: vec!["sh".into(), "ls".into()],
             slots: 3,
+            inline_limit: 2000,
             cache_root: "/cache".into(),
             cache_size: 1 << 20,
             cache_results: CacheResults::Read,
@@ -256,7 +258,7 @@ fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
     );
     assert_eq!(
         told("timeout = 1"),
-        "FILE:1:1: unknown key `timeout`; the keys are slots, cache-root, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, log-level, escape-char"
+        "FILE:1:1: unknown key `timeout`; the keys are slots, inline-limit, cache-root, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, log-level, escape-char"
     );
     assert!(told("slots = ").starts_with("FILE:1:9: "));
     assert_eq!(
@@ -280,6 +282,7 @@ fn the_configuration_is_printed_with_its_sources() {
             "\
 # configuration of maelstrom-run
 slots = 3                                          # option --slots
+inline-limit = \"16 MiB\"                            # default
 cache-root = \"/c\"                                  # environment variable MAELSTROM_CACHE_ROOT
 cache-size = \"2 GB\"                                # environment variable MAELSTROM_RUN_CACHE_SIZE
 cache-results = \"off\"                              # default

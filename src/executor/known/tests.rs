@@ -23,7 +23,7 @@ fn container() -> Container {
     }
 }
 
-fn job() -> Job {
+pub fn job() -> Job {
     Job {
         container: Arc::new(container()),
         program: "/bin/true".into(),
@@ -33,7 +33,7 @@ fn job() -> Job {
     }
 }
 
-fn passed() -> Outcome {
+pub fn passed() -> Outcome {
     Outcome {
         status: Status::Exited(0),
         stdout: Captured::from(&b"0123456789"[..]),

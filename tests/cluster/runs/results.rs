@@ -114,6 +114,32 @@ fn one_job_ends_as_it_ends_elsewhere() {
 }
 
 #[test]
+fn no_more_of_what_a_job_prints_elsewhere_is_passed_on_than_is_kept() {
+    needs_containers!();
+    let Some(engine) = Casd::start() else { return };
+    let project = Project::own("plain");
+    let job = r#"{ "layers": [{ "programs": ["sh"] }], "program": "sh",
+                   "arguments": ["-c", "printf 0123456789abcdef"] }"#;
+    project.write("job.json", job);
+    let options = engine.options();
+    let run = |more: &[&str]| {
+        let options = options.iter().map(String::as_str);
+        let words: Vec<_> = options
+            .chain(["--inline-limit=8", "--file=job.json"])
+            .chain(more.iter().copied())
+            .collect();
+        Run::of(&mut project.jobs(&words), &project)
+    };
+    let cut = "0123\n[... 8 bytes left out ...]\ncdef";
+    assert_eq!(run(&["--one"]).exits(0).stdout, cut);
+    let all = run(&[]).exits(1);
+    assert_eq!(all.stdout, cut);
+    let expected = "error: job 1 of the input (`sh`) printed more to stdout than is kept; raise \
+                    `--inline-limit`\n";
+    assert_eq!(all.stderr, expected);
+}
+
+#[test]
 fn a_sandbox_where_user_0_may_make_no_container_says_so_and_what_to_do() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };

@@ -1,0 +1,172 @@
+//! Running the first job of the input alone.
+
+use super::{Conductor, REDRAW_EVERY, tell};
+use crate::client::executable;
+use crate::config::EscapeCharacter;
+use crate::executor::{Job, Outcome, Output, Sink, Status, Stream};
+use crate::jobs::input::Input;
+use crate::jobs::terminal::{JobTerminal, UserTerminal};
+use crate::jobs::{Ending, JobsError};
+use crate::report;
+use crate::run::chain;
+use crate::run::interrupts::Interrupts;
+use crate::spec::JobDocument;
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::future::ready;
+use std::io::{self, Write};
+use std::rc::Rc;
+use std::sync::Arc;
+
+impl Conductor {
+    /// Runs the first job of the input, what it prints passed on as it comes.
+    pub async fn run_one(
+        mut self,
+        input: Input,
+        program: &[String],
+        mut interrupts: Interrupts,
+    ) -> Result<Ending, JobsError> {
+        let Some(job) = self.first_job(input, program, &mut interrupts).await? else {
+            return Ok(Ending::INTERRUPTED);
+        };
+        let failure = Rc::new(RefCell::new(None));
+        let output = Output::Stream {
+            limit: self.inline_limit,
+            sink: passing_on(failure.clone()),
+        };
+        let outcome = tokio::select! {
+            biased;
+            _ = interrupts.next() => None,
+            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+        };
+        if outcome.is_none() {
+            return Ok(Ending::INTERRUPTED);
+        }
+        if let Some(error) = failure.borrow_mut().take() {
+            return Err(JobsError::Write(error));
+        }
+        ending(outcome, program)
+    }
+
+    /// Runs the first job of the input at a terminal of its own, which the user's is
+    /// joined to.
+    pub async fn run_at_terminal(
+        mut self,
+        input: Input,
+        program: &[String],
+        mut interrupts: Interrupts,
+        terminal: UserTerminal,
+        escape: EscapeCharacter,
+    ) -> Result<Ending, JobsError> {
+        let Some(mut job) = self.first_job(input, program, &mut interrupts).await? else {
+            return Ok(Ending::INTERRUPTED);
+        };
+        // Whoever sits there ends it when it is time.
+        job.timeout = None;
+        // What kind of terminal it is, only this side knows.
+        if let Ok(kind) = std::env::var("TERM") {
+            let environment = &mut Arc::make_mut(&mut job.container).environment;
+            environment.entry("TERM".to_owned()).or_insert(kind);
+        }
+        let (mut terminal, output) =
+            JobTerminal::open(terminal, escape).map_err(JobsError::Terminal)?;
+        let outcome = tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+            served = terminal.serve() => {
+                return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
+            }
+            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+        };
+        tokio::select! {
+            biased;
+            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
+            finished = terminal.finish() => finished.map_err(JobsError::Terminal)?,
+        }
+        ending(outcome, program)
+    }
+
+    /// The first job of the input, ready to run, with `program` in the place of its own
+    /// if one is given. `None`: interrupted before it came.
+    async fn first_job(
+        &mut self,
+        mut input: Input,
+        program: &[String],
+        interrupts: &mut Interrupts,
+    ) -> Result<Option<Job>, JobsError> {
+        let mut job = loop {
+            let piece = tokio::select! {
+                biased;
+                _ = interrupts.next() => return Ok(None),
+                piece = input.next() => piece?,
+            };
+            let Some(piece) = piece else {
+                return Err(JobsError::NoJob);
+            };
+            if let JobDocument::Job(job) = self.read(&piece)? {
+                break *job;
+            }
+        };
+        if let [program, arguments @ ..] = program {
+            program.clone_into(&mut job.program);
+            arguments.clone_into(&mut job.arguments);
+        }
+        let (builder, spec) = (self.client.builder.clone(), job.container.clone());
+        let preparing = tokio::task::spawn_blocking(move || builder.container(&spec));
+        tokio::pin!(preparing);
+        let mut redraw = tokio::time::interval(REDRAW_EVERY);
+        let prepared = loop {
+            tokio::select! {
+                biased;
+                _ = interrupts.next() => return Ok(None),
+                prepared = &mut preparing => break prepared,
+                _ = redraw.tick() => self.show_download(),
+            }
+        };
+        self.download.clear();
+        let prepared = prepared.map_err(|error| JobsError::Start(error.into()))?;
+        let (container, warnings) =
+            prepared.map_err(|error| JobsError::Specification(chain(&error)))?;
+        tell(&warnings);
+        Ok(Some(executable(&job, Arc::new(container))))
+    }
+}
+
+/// How the program ends whose only job went so; `program` took the place of the job's own.
+fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsError> {
+    Ok(match outcome.map(|outcome| outcome.status) {
+        Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
+        Some(Status::Signaled(signal)) => Ending::Signal(signal),
+        Some(Status::TimedOut) => {
+            report::to_stderr(format_args!("timed out"));
+            Ending::FAILURE
+        }
+        Some(Status::Error(mut message)) => {
+            if let [program, ..] = program
+                && message.starts_with(&format!("execute {program}: "))
+            {
+                // Writing to a string does not fail.
+                let _ = write!(
+                    message,
+                    "; `--add-programs {program}` adds the one of this machine"
+                );
+            }
+            return Err(JobsError::Specification(message));
+        }
+        None => Ending::FAILURE,
+    })
+}
+
+/// Passes on what a job prints, and keeps the first error of that.
+fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Sink {
+    Rc::new(move |stream, bytes| {
+        let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
+        let written = match stream {
+            Stream::Stdout => write_all(&mut io::stdout().lock()),
+            Stream::Stderr => write_all(&mut io::stderr().lock()),
+        };
+        if let Err(error) = written {
+            failure.borrow_mut().get_or_insert(error);
+        }
+    })
+}

@@ -1,0 +1,82 @@
+use super::*;
+use crate::client::ClientSettings;
+use std::fs;
+use std::sync::atomic::Ordering;
+use tokio::task::LocalSet;
+
+/// A conductor without containers, and an input of three jobs that share one.
+fn conductor(directory: &tempfile::TempDir) -> (Conductor, Input) {
+    let settings = ClientSettings::new(directory.path().join("cache")).unwrap();
+    let client = Client::without_containers(&settings);
+    let path = directory.path().join("jobs.json");
+    let job = r#"{ "layers": [{ "stubs": ["/x"] }], "program": "sh" }"#;
+    fs::write(&path, job.repeat(3)).unwrap();
+    let conductor = Conductor::new(client, "jobs.json".to_owned(), 1 << 20, Duration::ZERO);
+    (conductor, Input::open(Some(&path)).unwrap())
+}
+
+fn block_on<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    LocalSet::new().block_on(&runtime.unwrap(), test)
+}
+
+#[test]
+fn jobs_whose_tasks_panic_make_the_run_fail() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (conductor, input) = conductor(&directory);
+        conductor.client.executors.local.panics.set(true);
+        let ending = conductor.run_all(input, Interrupts::none()).await;
+        assert_eq!(ending.unwrap(), Ending::FAILURE);
+    });
+}
+
+#[test]
+fn jobs_whose_container_is_lost_in_a_panic_make_the_run_fail() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (conductor, input) = conductor(&directory);
+        let panics = &conductor.client.builder.panics;
+        panics.store(true, Ordering::Relaxed);
+        let ending = conductor.run_all(input, Interrupts::none()).await;
+        assert_eq!(ending.unwrap(), Ending::FAILURE);
+    });
+}
+
+#[test]
+fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut conductor, _) = conductor(&directory);
+        for (number, program) in [(1, "sh"), (2, "cat"), (3, "ls")] {
+            conductor.outstanding.insert(number, program.to_owned());
+        }
+        conductor.spawn(vec![1, 3], async { panic!("as it was told") });
+        let ended = conductor.running.join_next().await.unwrap();
+        assert_eq!(ended.jobs, [1, 3]);
+        let statuses: Vec<_> = ended.outcomes.iter().map(|o| o.status.clone()).collect();
+        let expected = ["job 1 of the input (`sh`)", "job 3 of the input (`ls`)"].map(|name| {
+            Status::Error(format!(
+                "{name}: internal error: a task panicked: as it was told; {BUG}"
+            ))
+        });
+        assert_eq!(statuses, expected);
+    });
+}
+
+#[test]
+fn a_job_that_was_read_and_is_not_heard_of_makes_the_run_fail() {
+    block_on(async {
+        let directory = tempfile::tempdir().unwrap();
+        let (mut conductor, _) = conductor(&directory);
+        fs::write(directory.path().join("none"), "").unwrap();
+        let input = Input::open(Some(&directory.path().join("none"))).unwrap();
+        // One that has no outcome for its job.
+        conductor.outstanding.insert(1, "sh".to_owned());
+        conductor.spawn(vec![1], async { (Vec::new(), None) });
+        let ending = conductor.run_all(input, Interrupts::none()).await;
+        assert_eq!(ending.unwrap(), Ending::FAILURE);
+    });
+}
