@@ -147,6 +147,22 @@ impl StartedBuild {
 }
 
 impl Build {
+    /// For tests: a build in which just this happens.
+    #[cfg(test)]
+    pub fn of(events: Vec<BuildEvent>, workspace: Arc<Workspace>) -> Self {
+        let child = Command::new("true").spawn().expect("start a program");
+        let invocation = Invocation::new(super::Options::default());
+        Self {
+            child: Process(child),
+            stdout: None,
+            stderr: None,
+            assembler: Assembler::new(invocation.expect("there is a directory"), workspace),
+            echo: false,
+            ready: events.into(),
+            finished: true,
+        }
+    }
+
     /// The next event; `None` after the end. May be cancelled and called again.
     pub async fn next(&mut self) -> Option<Result<BuildEvent, CargoError>> {
         loop {

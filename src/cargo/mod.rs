@@ -60,4 +60,4 @@ pub use targets::SelectedTarget;
 pub use toolchain::Toolchain;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::{collections::BTreeMap, fs, io::Read as _, os::unix::fs::PermissionsExt as _, sync::Arc};
 
 /// A member of `/ws`, in a directory of its name, without targets.
-pub(super) fn package(name: &str, version: &str) -> Package {
+pub(crate) fn package(name: &str, version: &str) -> Package {
     let directory = Utf8PathBuf::from("/ws").join(name);
     Package {
         name: name.to_owned(),
@@ -21,7 +21,7 @@ pub(super) fn package(name: &str, version: &str) -> Package {
 }
 
 /// The workspace `/ws`, all of it selected by default.
-pub(super) fn workspace(packages: Vec<Package>) -> Workspace {
+pub(crate) fn workspace(packages: Vec<Package>) -> Workspace {
     Workspace {
         root: "/ws".into(),
         target_directory: "/ws/target".into(),

@@ -3,37 +3,39 @@
 //!
 //! One thread owns all of it. Whatever takes time is a task that ends in a
 //! message here: the build, preparing containers (on threads of their own),
-//! listings and tests (in containers). How each is begun is in [`building`] and
-//! [`queueing`], what comes of it in [`endings`].
+//! listings and tests (in containers), what reads and writes files. How each is begun is in
+//! [`building`], [`known`] and [`queueing`], what comes of it in [`endings`].
 
 mod batching;
 mod building;
 mod endings;
+mod known;
 mod queueing;
 
 use self::batching::Waiting;
 use super::case::Case;
 use super::group::{Group, Ingredients};
 use super::interrupts::Interrupts;
-use super::lister::{self, ListError, Lister};
+use super::lister::{self, Lister};
+use super::outstanding::Outstanding;
 use super::selector::Selector;
 use super::started::StartedTests;
+use super::tasks::Tasks;
 use super::test_container::ContainerBuilder;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::config::CacheResults;
 use crate::directive::{Directives, TestSpec};
 use crate::executor::{Container, Executors, Job, Outcome};
-use crate::layer::ContainerError;
 use crate::listing::Listing;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
+use crate::schedule::history::Saved;
 use crate::schedule::{Held, History, Queue, Slots};
 use crate::store::Store;
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 /// A terminal's Ctrl-C goes to Cargo too: if it ends the build, the news of that may
@@ -114,17 +116,17 @@ pub struct Conductor {
     parts: Parts,
     started: Instant,
     ending: Ending,
+    /// What was selected and not reported yet.
+    outstanding: Outstanding,
     queue: Queue<Work>,
     /// Whether the sources are packed, or soon will be.
     packs_sources: bool,
     /// Containers being prepared.
-    preparing: JoinSet<Prepared>,
+    preparing: Tasks<Prepared>,
     /// The binaries they are for, first come first.
     prepared_for: Vec<Arc<TestBinary>>,
     /// Listings and tests that the executor has.
-    running: JoinSet<Ended>,
-    /// How many of them are tests.
-    tests_handed_over: u64,
+    running: Tasks<Ended>,
     started_tests: Rc<StartedTests>,
     slots: Rc<Slots>,
     /// Tests to be run elsewhere that are in no batch yet.
@@ -133,6 +135,9 @@ pub struct Conductor {
     /// How many batches are elsewhere or wait for their turn to be.
     batches_running: usize,
     remote_slots: Rc<Slots>,
+    /// Tests whose results may be known from an earlier time.
+    maybe_known: VecDeque<(Case, Arc<Container>)>,
+    looking_up: Tasks<Vec<LookedUp>>,
     /// Whether something was on its way to the engine at the last tick.
     uploading: bool,
     waiting: Waiting,
@@ -141,6 +146,8 @@ pub struct Conductor {
     next_id: u64,
     /// When the history was last saved.
     saved: Instant,
+    /// `None`: that failed.
+    saving: Tasks<Option<Saved>>,
     cancelled: Option<Cancellation>,
 }
 
@@ -165,17 +172,26 @@ struct Batch {
     priority: i32,
 }
 
+/// A test, and how it went at an earlier time if that still holds.
+struct LookedUp {
+    case: Case,
+    container: Arc<Container>,
+    outcome: Option<Outcome>,
+}
+
 /// What a thread that prepares a container ends in.
 enum Prepared {
     ForListing {
         binary: Arc<TestBinary>,
         spec: Arc<TestSpec>,
-        outcome: Result<lister::Prepared, ContainerError>,
+        /// Or why there is none.
+        outcome: Result<lister::Prepared, String>,
     },
     ForTests {
         binary: Arc<TestBinary>,
         spec: Arc<TestSpec>,
-        outcome: Result<Container, ContainerError>,
+        /// Or why there is none.
+        outcome: Result<Container, String>,
     },
     Sources,
 }
@@ -191,16 +207,15 @@ struct Ended {
 enum EndedWork {
     List {
         binary: Arc<TestBinary>,
-        key: String,
-        /// None if it was not started.
-        outcome: Option<Result<Listing, ListError>>,
+        /// Or why there is none. None if it was not started.
+        outcome: Option<Result<Listing, String>>,
     },
     Test {
         id: TestId,
         case: Case,
         repeat: Option<Repeat>,
         /// None if it was not started.
-        outcome: Option<Outcome>,
+        outcome: Option<Box<Outcome>>,
     },
     Batch {
         tests: Vec<(TestId, Case)>,
@@ -219,18 +234,21 @@ impl Conductor {
             unbatched: Vec::new(),
             batches: Queue::default(),
             batches_running: 0,
+            maybe_known: VecDeque::new(),
+            looking_up: Tasks::default(),
             uploading: false,
             waiting: Waiting::default(),
             parts,
             started: Instant::now(),
             ending: Ending::default(),
+            outstanding: Outstanding::default(),
             queue: Queue::default(),
             packs_sources: false,
-            preparing: JoinSet::new(),
+            preparing: Tasks::default(),
             prepared_for: Vec::new(),
             saved: Instant::now(),
-            running: JoinSet::new(),
-            tests_handed_over: 0,
+            saving: Tasks::default(),
+            running: Tasks::default(),
             containers: HashMap::new(),
             next_id: 0,
             cancelled: None,
@@ -254,22 +272,15 @@ impl Conductor {
         }
         loop {
             self.start_work();
-            let idle = self.preparing.is_empty() && self.running.is_empty();
-            if !building && idle && self.queue.is_empty() && self.batches.is_empty() {
+            if !building && self.is_idle() {
                 break;
             }
             tokio::select! {
                 biased;
-                Some(ended) = self.running.join_next() => {
-                    if let Ok(ended) = ended {
-                        self.work_ended(ended);
-                    }
-                }
-                Some(prepared) = self.preparing.join_next() => {
-                    if let Ok(prepared) = prepared {
-                        self.prepared(prepared);
-                    }
-                }
+                Some(ended) = self.running.join_next() => self.work_ended(ended),
+                Some(tests) = self.looking_up.join_next() => self.looked_up(tests),
+                Some(prepared) = self.preparing.join_next() => self.prepared(prepared),
+                Some(saved) = self.saving.join_next() => self.parts.history.end_save(saved),
                 reason = interrupts.next() => {
                     self.interrupt(reason, &mut build).await;
                     building = false;
@@ -294,10 +305,24 @@ impl Conductor {
                 _ = ticks.tick() => self.tick(),
             }
         }
+        while let Some(saved) = self.saving.join_next().await {
+            self.parts.history.end_save(saved);
+        }
         Ok(self.finish())
     }
 
+    /// Whether nothing is under way that could lead to anything.
+    fn is_idle(&self) -> bool {
+        self.preparing.is_empty()
+            && self.running.is_empty()
+            && self.looking_up.is_empty()
+            && self.maybe_known.is_empty()
+            && self.queue.is_empty()
+            && self.batches.is_empty()
+    }
+
     fn finish(mut self) -> (Ending, History) {
+        self.settle_outstanding();
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;
         self.tell_warnings();
@@ -308,3 +333,6 @@ impl Conductor {
         self.parts.reporter.borrow_mut().report(event);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -71,8 +71,9 @@ impl Lister {
     }
 
     /// Keeps a listing for later runs. That it cannot be kept costs time only.
-    pub fn remember(&self, key: &str, listing: &Listing) {
-        let _ = self.store.cache(KIND, key, &listing::encode(listing));
+    pub async fn remember(&self, key: String, listing: &Listing) {
+        let (store, bytes) = (self.store.clone(), listing::encode(listing));
+        let _ = tokio::task::spawn_blocking(move || store.cache(KIND, &key, &bytes)).await;
     }
 }
 

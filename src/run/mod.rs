@@ -15,6 +15,7 @@ pub(crate) mod interrupts;
 mod lister;
 mod lists;
 mod log;
+mod outstanding;
 mod preparation;
 mod selector;
 mod started;
@@ -308,8 +309,12 @@ async fn conduct(
             ending.summary.notes.push(note);
         }
         // The results stand, whatever becomes of what the next run could learn.
-        if let Err(error) = history.save() {
-            let warning = chain(&error);
+        let saving = tokio::task::spawn_blocking(move || history.save());
+        let unsaved = match saving.await {
+            Ok(saved) => saved.err().map(|error| chain(&error)),
+            Err(error) => Some(chain(&error)),
+        };
+        if let Some(warning) = unsaved {
             reporter.borrow_mut().report(&Event::Warning(&warning));
         }
         reporter

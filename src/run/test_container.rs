@@ -30,6 +30,9 @@ pub struct ContainerBuilder {
     rust_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
     warnings: Mutex<Warnings>,
+    /// Panics instead of making a container, for tests of what becomes of that.
+    #[cfg(test)]
+    pub panics: std::sync::atomic::AtomicBool,
 }
 
 /// Many containers may have the same layer: what is wrong with it is said once.
@@ -54,6 +57,8 @@ impl ContainerBuilder {
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
             warnings: Mutex::default(),
+            #[cfg(test)]
+            panics: std::sync::atomic::AtomicBool::default(),
         }
     }
 
@@ -98,6 +103,11 @@ impl ContainerBuilder {
         spec: &TestSpec,
         binary: &TestBinary,
     ) -> Result<Container, ContainerError> {
+        #[cfg(test)]
+        assert!(
+            !self.panics.load(std::sync::atomic::Ordering::Relaxed),
+            "as it was told"
+        );
         let container = &spec.container;
         let context = self.context(Some(binary));
         let own = self.own_layers(spec, binary)?;

@@ -143,9 +143,9 @@ impl Conductor {
         let limit = self.parts.running.inline_limit;
         let (started_tests, slots) = (self.started_tests.clone(), self.remote_slots.clone());
         let (repeat, priority) = (batch.repeat, batch.priority);
-        self.tests_handed_over += tests.len() as u64;
         self.batches_running += 1;
-        self.running.spawn_local(async move {
+        let of_lost = tests.clone();
+        let run = async move {
             let held = slots.take(1).await;
             let (running, mut is_running) = watch::channel(false);
             let start_all = || {
@@ -184,6 +184,17 @@ impl Conductor {
                     outcomes,
                 },
             }
+        };
+        self.running.spawn_local(run, move |lost| {
+            let outcomes = of_lost.iter().map(|_| Outcome::error(lost.to_string()));
+            Ended {
+                _held: None,
+                what: EndedWork::Batch {
+                    outcomes: Some(outcomes.collect()),
+                    tests: of_lost,
+                    repeat,
+                },
+            }
         });
     }
 
@@ -196,7 +207,7 @@ impl Conductor {
             (Stream::Stdout, &outcome.stdout),
             (Stream::Stderr, &outcome.stderr),
         ] {
-            let bytes = captured.to_vec();
+            let bytes = captured.shown();
             if !bytes.is_empty() {
                 self.report(&Event::Output {
                     case: case.view(),

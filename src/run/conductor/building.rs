@@ -21,10 +21,14 @@ impl Conductor {
             return;
         }
         let containers = self.parts.containers.clone();
-        self.preparing.spawn_blocking(move || {
-            containers.pack_sources();
-            Prepared::Sources
-        });
+        self.preparing.spawn_blocking(
+            move || {
+                containers.pack_sources();
+                Prepared::Sources
+            },
+            // The first test that needs them has them packed again, or tells why not.
+            |_| Prepared::Sources,
+        );
     }
 
     pub(super) fn build_event(&mut self, event: BuildEvent, started: Instant) {
@@ -59,20 +63,32 @@ impl Conductor {
             return;
         }
         let spec = self.parts.directives.resolve(&subject(&binary, ""));
+        self.outstanding.expect_listing(&binary);
         self.prepared_for.push(binary.clone());
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
-        self.preparing.spawn_blocking(move || {
-            let outcome = containers.container(&spec, &binary).and_then(|container| {
-                let layer = containers.binary_layer(&binary)?;
-                Ok(lister.prepare(&binary, layer, container))
-            });
-            Prepared::ForListing {
-                binary,
-                spec,
-                outcome,
-            }
-        });
+        let of_lost = (binary.clone(), spec.clone());
+        self.preparing.spawn_blocking(
+            move || {
+                let outcome = containers.container(&spec, &binary).and_then(|container| {
+                    let layer = containers.binary_layer(&binary)?;
+                    Ok(lister.prepare(&binary, layer, container))
+                });
+                Prepared::ForListing {
+                    binary,
+                    spec,
+                    outcome: outcome.map_err(|error| chain(&error)),
+                }
+            },
+            |lost| {
+                let (binary, spec) = of_lost;
+                Prepared::ForListing {
+                    binary,
+                    spec,
+                    outcome: Err(lost.to_string()),
+                }
+            },
+        );
     }
 
     pub(super) fn prepared(&mut self, prepared: Prepared) {
@@ -97,7 +113,7 @@ impl Conductor {
                 spec,
                 outcome,
             } => match outcome {
-                Err(error) => self.listing_failed(&binary, &chain(&error)),
+                Err(message) => self.listing_failed(&binary, &message),
                 Ok(lister::Prepared {
                     container,
                     key,
@@ -122,7 +138,7 @@ impl Conductor {
             } => {
                 let group = match outcome {
                     Ok(container) => Group::Ready(Arc::new(container)),
-                    Err(error) => Group::Failed(chain(&error).into()),
+                    Err(message) => Group::Failed(message.into()),
                 };
                 let key = Ingredients::new(&spec, &binary);
                 if let Some(Group::Preparing(cases)) = self.containers.insert(key, group) {
@@ -154,6 +170,7 @@ impl Conductor {
     }
 
     pub(super) fn listing_failed(&mut self, binary: &TestBinary, message: &str) {
+        self.outstanding.listed(binary);
         self.ending.summary.tally.errors += 1;
         self.report(&Event::ListingFailed {
             binary: case::view(binary),
@@ -173,6 +190,7 @@ impl Conductor {
                 true,
             ),
         };
+        self.outstanding.listed(binary);
         self.report(&Event::Listed {
             binary: case::view(binary),
             count: listed.len(),
@@ -193,6 +211,9 @@ impl Conductor {
             if self.parts.running.list_only {
                 self.ending.listed.push(case);
                 continue;
+            }
+            for repeat in self.repeats() {
+                self.outstanding.expect(&case, repeat);
             }
             if ignored {
                 self.ignored(&case);

@@ -1,28 +1,20 @@
 //! What becomes of what has ended, and of the run.
 
-use super::{Conductor, Ended, EndedWork, SAVE_EVERY, Work};
+use super::{Conductor, Ended, EndedWork, SAVE_EVERY};
 use crate::cargo::Build;
 use crate::executor::Outcome;
 use crate::report::{self, Cancellation, Event, Repeat, Status, TestId};
 use crate::run::case::{self, Case};
-use crate::run::chain;
-use crate::run::group::Group;
+use crate::run::tasks::{BUG, Tasks};
 use crate::run::{interrupts, verdict};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 impl Conductor {
     pub(super) fn work_ended(&mut self, ended: Ended) {
         match ended.what {
-            EndedWork::List {
-                binary,
-                key,
-                outcome,
-            } => match outcome {
-                Some(Ok(listed)) => {
-                    self.parts.lister.remember(&key, &listed);
-                    self.listed(&binary, listed);
-                }
-                Some(Err(error)) => self.listing_failed(&binary, &chain(&error)),
+            EndedWork::List { binary, outcome } => match outcome {
+                Some(Ok(listed)) => self.listed(&binary, listed),
+                Some(Err(message)) => self.listing_failed(&binary, &message),
                 None => {}
             },
             EndedWork::Test {
@@ -31,7 +23,7 @@ impl Conductor {
                 repeat,
                 outcome,
             } => {
-                self.test_ended(id, &case, repeat, outcome);
+                self.test_ended(id, &case, repeat, outcome.map(|outcome| *outcome));
             }
             EndedWork::Batch {
                 tests,
@@ -58,12 +50,8 @@ impl Conductor {
         repeat: Option<Repeat>,
         outcome: Option<Outcome>,
     ) {
-        self.tests_handed_over -= 1;
         self.started_tests.ended(id);
-        let Some(outcome) = outcome else {
-            self.ending.summary.not_run += 1;
-            return;
-        };
+        let Some(outcome) = outcome else { return };
         let limit = self.parts.running.timeout(case);
         let is_narrow = self.parts.containers.is_narrow(&case.spec, &case.binary);
         let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, is_narrow);
@@ -85,6 +73,13 @@ impl Conductor {
         repeat: Option<Repeat>,
         outcome: &report::TestOutcome,
     ) {
+        if !self.outstanding.settle(case, repeat) {
+            let case = case.view();
+            let warning = format!("internal error: {case} ended twice; {BUG}");
+            self.report(&Event::Warning(&warning));
+            self.ending.summary.tally.errors += 1;
+            return;
+        }
         self.ending.summary.tally.add(outcome);
         self.report(&Event::TestFinished {
             id,
@@ -112,16 +107,30 @@ impl Conductor {
         self.report(&Event::Cancelled(reason));
     }
 
-    /// Empties the queue.
+    /// Empties the queues.
     pub(super) fn drop_waiting(&mut self) {
-        let waiting = self.queue.drain();
-        let tests = waiting.filter(|work| matches!(work, Work::Test { .. }));
-        let tests = tests.count();
-        let in_batches = self.batches.drain().map(|batch| batch.cases.len());
-        let in_batches = in_batches.sum::<usize>();
-        let unbatched = self.unbatched.len() * self.repeats().len();
+        self.queue.clear();
+        self.batches.clear();
         self.unbatched.clear();
-        self.ending.summary.not_run += (tests + in_batches + unbatched) as u64;
+        self.maybe_known.clear();
+    }
+
+    /// Sees to what was selected and not reported, when nothing is under way any more. Where
+    /// the run was cancelled, that was not run. Otherwise it was lost, and is an error.
+    pub(super) fn settle_outstanding(&mut self) {
+        let lost = format!("internal error: nothing was heard of it; {BUG}");
+        if self.cancelled.is_none() {
+            for binary in self.outstanding.take_binaries() {
+                self.listing_failed(&binary, &lost);
+            }
+            for (case, repeat) in self.outstanding.sorted_tests() {
+                let id = self.new_id();
+                let message = lost.clone();
+                let outcome = report::TestOutcome::new(Status::Error { message }, Duration::ZERO);
+                self.finished(id, &case, repeat, &outcome);
+            }
+        }
+        self.ending.summary.not_run = self.outstanding.tests() as u64;
     }
 
     /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
@@ -131,23 +140,15 @@ impl Conductor {
         self.cancel(reason);
         // Dropping a test's task drops its launcher, which takes the test along.
         self.running.abort_all();
+        self.looking_up = Tasks::default();
         while let Some(ended) = self.running.join_next().await {
             // It had ended before it could be aborted.
-            if let Ok(ended) = ended {
-                self.work_ended(ended);
-            }
+            self.work_ended(ended);
         }
         self.batches_running = 0;
-        self.ending.summary.not_run += self.tests_handed_over;
         self.preparing.detach_all();
         self.prepared_for.clear();
         self.parts.containers.end();
-        let unprepared = self.containers.values_mut().map(|group| match group {
-            Group::Preparing(cases) => std::mem::take(cases).len(),
-            Group::Ready(_) | Group::Failed(_) => 0,
-        });
-        let unprepared = unprepared.sum::<usize>() * self.repeats().len();
-        self.ending.summary.not_run += unprepared as u64;
     }
 
     pub(super) fn tick(&mut self) {
@@ -169,11 +170,20 @@ impl Conductor {
             });
         }
         if self.saved.elapsed() >= SAVE_EVERY {
-            // If it cannot be saved, that is told at the end.
-            let _ = self.parts.history.save();
             self.saved = Instant::now();
+            self.save_history();
         }
         self.parts.reporter.borrow_mut().tick();
+    }
+
+    /// Has the history saved, unless that is still being done.
+    fn save_history(&mut self) {
+        if self.saving.is_empty() {
+            let save = self.parts.history.begin_save();
+            // If it cannot be saved, that is told at the end.
+            self.saving
+                .spawn_blocking(move || save.carry_out().ok(), |_| None);
+        }
     }
 
     pub(super) fn tell_warnings(&self) {

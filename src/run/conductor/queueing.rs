@@ -2,9 +2,10 @@
 
 use super::{Conductor, Ended, EndedWork, Prepared, Work};
 use crate::cargo::TestBinary;
-use crate::executor::{Container, Output};
+use crate::executor::{Container, Outcome, Output};
 use crate::report::{self, Event, Repeat, Status, TestId};
 use crate::run::case::{self, Case};
+use crate::run::chain;
 use crate::run::group::{Group, Ingredients};
 use crate::run::lister;
 use crate::schedule::Rank;
@@ -37,34 +38,50 @@ impl Conductor {
                 let (binary, spec) = (case.binary.clone(), case.spec.clone());
                 self.prepared_for.push(binary.clone());
                 self.containers.insert(key, Group::Preparing(vec![case]));
-                self.preparing.spawn_blocking(move || {
-                    let outcome = containers.container(&spec, &binary);
-                    Prepared::ForTests {
-                        binary,
-                        spec,
-                        outcome,
-                    }
-                });
+                let of_lost = (binary.clone(), spec.clone());
+                self.preparing.spawn_blocking(
+                    move || {
+                        let outcome = containers.container(&spec, &binary);
+                        Prepared::ForTests {
+                            binary,
+                            spec,
+                            outcome: outcome.map_err(|error| chain(&error)),
+                        }
+                    },
+                    |lost| {
+                        let (binary, spec) = of_lost;
+                        Prepared::ForTests {
+                            binary,
+                            spec,
+                            outcome: Err(lost.to_string()),
+                        }
+                    },
+                );
             }
         }
     }
 
     pub(super) fn queue_repeats(&mut self, case: &Case, container: &Arc<Container>) {
-        let repeats = self.repeats();
         if self.is_stopping() {
-            self.ending.summary.not_run += repeats.len() as u64;
             return;
         }
-        self.report(&Event::Queued(repeats.len() as u64));
+        self.report(&Event::Queued(self.repeats().len() as u64));
         if self.parts.executors.remote.is_some() && container.is_portable().is_ok() {
             self.unbatched.push((case.clone(), container.clone()));
             return;
         }
-        if self.parts.running.cache_results.reads() && self.is_known(case, container) {
+        if self.parts.running.cache_results.reads() {
+            self.maybe_known
+                .push_back((case.clone(), container.clone()));
             return;
         }
+        self.enqueue(case, container);
+    }
+
+    /// Queues what is to be run here.
+    pub(super) fn enqueue(&mut self, case: &Case, container: &Arc<Container>) {
         let rank = self.rank(case);
-        for repeat in repeats {
+        for repeat in self.repeats() {
             let work = Work::Test {
                 case: case.clone(),
                 container: container.clone(),
@@ -72,20 +89,6 @@ impl Conductor {
             };
             self.queue.push(rank, work);
         }
-    }
-
-    /// Whether it is known how the test goes, which then is all there is to it.
-    fn is_known(&mut self, case: &Case, container: &Arc<Container>) -> bool {
-        let job = self.parts.running.job(case, container.clone());
-        let limit = self.parts.running.inline_limit;
-        let Some(outcome) = self.parts.executors.known.find(&job, limit) else {
-            return false;
-        };
-        let id = self.new_id();
-        self.tests_handed_over += 1;
-        self.pass_on_output(case, &outcome);
-        self.test_ended(id, case, None, Some(outcome));
-        true
     }
 
     pub(super) fn rank(&self, case: &Case) -> Rank {
@@ -110,6 +113,7 @@ impl Conductor {
     }
 
     pub(super) fn start_work(&mut self) {
+        self.start_look_ups();
         // While one runs on a slot, others get ready for it or go away.
         while self.running.len() - self.batches_running < 3 * self.slots.total() {
             let Some(work) = self.queue.pop() else {
@@ -140,22 +144,33 @@ impl Conductor {
         self.report(&Event::ListingStarted(case::view(&binary)));
         let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
         let executor = self.parts.executors.local.clone();
-        self.running.spawn_local(async move {
-            let held = slots.take(1).await;
-            let outcome = if started_tests.is_stopping() {
-                None
-            } else {
-                Some(lister::list(&executor, held.number(), &binary, &container).await)
-            };
-            Ended {
-                _held: Some(held),
+        let lister = self.parts.lister.clone();
+        let of_lost = binary.clone();
+        self.running.spawn_local(
+            async move {
+                let held = slots.take(1).await;
+                let outcome = if started_tests.is_stopping() {
+                    None
+                } else {
+                    let listing = lister::list(&executor, held.number(), &binary, &container);
+                    Some(listing.await.map_err(|error| chain(&error)))
+                };
+                if let Some(Ok(listing)) = &outcome {
+                    lister.remember(key, listing).await;
+                }
+                Ended {
+                    _held: Some(held),
+                    what: EndedWork::List { binary, outcome },
+                }
+            },
+            |lost| Ended {
+                _held: None,
                 what: EndedWork::List {
-                    binary,
-                    key,
-                    outcome,
+                    binary: of_lost,
+                    outcome: Some(Err(lost.to_string())),
                 },
-            }
-        });
+            },
+        );
     }
 
     pub(super) fn start_test(
@@ -171,28 +186,39 @@ impl Conductor {
         let known = self.parts.executors.known.clone();
         let executor = self.parts.executors.local.clone();
         let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
-        self.tests_handed_over += 1;
-        self.running.spawn_local(async move {
-            let mut held = None;
-            let turn = async {
-                let slots = slots.take(case.spec.slots as usize).await;
-                let may_start = started_tests.start(id, case.clone(), repeat);
-                may_start.then(|| held.insert(slots).number())
-            };
-            let outcome = executor.run(&job, output, turn).await;
-            if let Some(outcome) = &outcome {
-                known.keep(&job, limit, outcome);
-            }
-            Ended {
-                _held: held,
+        let of_lost = case.clone();
+        self.running.spawn_local(
+            async move {
+                let mut held = None;
+                let turn = async {
+                    let slots = slots.take(case.spec.slots as usize).await;
+                    let may_start = started_tests.start(id, case.clone(), repeat);
+                    may_start.then(|| held.insert(slots).number())
+                };
+                let outcome = executor.run(&job, output, turn).await;
+                if let Some(outcome) = &outcome {
+                    known.remember(&job, limit, outcome).await;
+                }
+                Ended {
+                    _held: held,
+                    what: EndedWork::Test {
+                        id,
+                        case,
+                        repeat,
+                        outcome: outcome.map(Box::new),
+                    },
+                }
+            },
+            move |lost| Ended {
+                _held: None,
                 what: EndedWork::Test {
                     id,
-                    case,
+                    case: of_lost,
                     repeat,
-                    outcome,
+                    outcome: Some(Box::new(Outcome::error(lost.to_string()))),
                 },
-            }
-        });
+            },
+        );
     }
 
     pub(super) fn output(&self, case: &Case) -> Output {

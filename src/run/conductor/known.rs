@@ -1,0 +1,80 @@
+//! From test cases to what is known of them from earlier times.
+
+use super::{Conductor, LookedUp};
+use crate::executor::Container;
+use crate::run::case::Case;
+use std::sync::Arc;
+
+/// So many tests are looked up by one task: a file each, which takes no longer than to
+/// change threads.
+const TOGETHER: usize = 16;
+
+impl Conductor {
+    /// Starts as many look-ups as there are processors for.
+    pub(super) fn start_look_ups(&mut self) {
+        while self.looking_up.len() < self.slots.total() && !self.maybe_known.is_empty() {
+            let count = TOGETHER.min(self.maybe_known.len());
+            let tests = self.maybe_known.drain(..count).collect();
+            self.start_look_up(tests);
+        }
+    }
+
+    fn start_look_up(&mut self, tests: Vec<(Case, Arc<Container>)>) {
+        let job = |(case, container): &(Case, Arc<Container>)| {
+            self.parts.running.job(case, container.clone())
+        };
+        let jobs: Vec<_> = tests.iter().map(job).collect();
+        let (known, limit) = (
+            self.parts.executors.known.clone(),
+            self.parts.running.inline_limit,
+        );
+        let unknown = tests.clone();
+        self.looking_up.spawn_local(
+            async move {
+                let finding = tokio::task::spawn_blocking(move || {
+                    let find = |job| known.find(job, limit);
+                    jobs.iter().map(find).collect::<Vec<_>>()
+                });
+                // What nobody could look for is not known.
+                let mut outcomes = finding.await.unwrap_or_default().into_iter();
+                let looked_up = |(case, container)| LookedUp {
+                    case,
+                    container,
+                    outcome: outcomes.next().flatten(),
+                };
+                tests.into_iter().map(looked_up).collect()
+            },
+            |_| {
+                let not_known = |(case, container)| LookedUp {
+                    case,
+                    container,
+                    outcome: None,
+                };
+                unknown.into_iter().map(not_known).collect()
+            },
+        );
+    }
+
+    /// Reports the tests of which it is known how they go, which then is all there is to them,
+    /// and queues the others.
+    pub(super) fn looked_up(&mut self, tests: Vec<LookedUp>) {
+        for test in tests {
+            let LookedUp {
+                case,
+                container,
+                outcome,
+            } = test;
+            if self.is_stopping() {
+                continue;
+            }
+            match outcome {
+                Some(outcome) => {
+                    let id = self.new_id();
+                    self.pass_on_output(&case, &outcome);
+                    self.test_ended(id, &case, None, Some(outcome));
+                }
+                None => self.enqueue(&case, &container),
+            }
+        }
+    }
+}

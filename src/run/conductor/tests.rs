@@ -1,0 +1,397 @@
+use super::*;
+use crate::cargo::BuildEvent;
+use crate::cargo::tests::{package, workspace};
+use crate::cli::{ExitCode, Options, Request};
+use crate::config::Surroundings;
+use crate::executor::{KnownOutcomes, LocalExecutor, Settings, does_not_block_the_loop};
+use crate::filter::TargetKind;
+use crate::image::{ImageSettings, Images};
+use crate::layer::LayerBuilder;
+use crate::listing::Listed;
+use crate::run::case::subject;
+use crate::spec::{Network, RootOverlay};
+use crate::store::Digest;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::num::NonZeroU32;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::Ordering;
+use tokio::task::LocalSet;
+
+/// A conductor without containers, whose tests are ready to be run.
+struct Run {
+    conductor: Conductor,
+    binary: Arc<TestBinary>,
+    reported: Arc<Mutex<Vec<String>>>,
+    directory: tempfile::TempDir,
+}
+
+impl Run {
+    fn new(repeat: u32, cache_results: CacheResults) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&directory.path().join("cache"), 1 << 30).unwrap();
+        let images = ImageSettings::new(directory.path().join("images"), |_| None);
+        let layers = LayerBuilder::new(store.clone(), Images::new(images));
+        let workspace = Arc::new(workspace(vec![package("app", "1.0.0")]));
+        let reported = Arc::default();
+        let settings = Settings {
+            // No test here gets as far as to need one.
+            launcher: Path::new("/nonexistent").into(),
+            trees: store.trees(),
+            scratch_size: 1 << 20,
+            open_files: 256,
+        };
+        let executors = Executors {
+            local: Rc::new(LocalExecutor::new(settings, 2)),
+            remote: None,
+            known: Arc::new(KnownOutcomes::new(store.clone(), cache_results)),
+        };
+        let parts = Parts {
+            selector: Selector::default(),
+            directives: Arc::new(Directives::built_in()),
+            containers: Arc::new(ContainerBuilder::new(workspace.clone(), layers, false)),
+            lister: Lister::new(store.clone()),
+            executors,
+            slots: 2,
+            remote_slots: 1,
+            batch_target: Duration::from_secs(1),
+            store,
+            history: History::load(&directory.path().join("history")).unwrap(),
+            reporter: Rc::new(RefCell::new(Box::new(Recorder(Arc::clone(&reported))))),
+            running: Running {
+                repeat,
+                timeout: None,
+                stop_after: None,
+                no_capture: false,
+                inline_limit: 1 << 20,
+                test_arguments: Vec::new(),
+                cache_results,
+                list_only: false,
+            },
+        };
+        let mut run = Self {
+            conductor: Conductor::new(parts),
+            binary: Arc::new(TestBinary {
+                package: workspace.packages[0].clone(),
+                kind: TargetKind::Library,
+                target: "app".to_owned(),
+                path: "/ws/target/debug/deps/app".into(),
+                harness: true,
+                out_dir: None,
+                programs: BTreeMap::new(),
+                environment: BTreeMap::new(),
+                library_path: Vec::new(),
+                build_dir: "/ws/target/debug".into(),
+                outside_sources: Vec::new(),
+                runner: None,
+            }),
+            reported,
+            directory,
+        };
+        // The sources are not there.
+        run.conductor.packs_sources = true;
+        run
+    }
+
+    /// Its container is there.
+    fn with_container(mut self) -> Self {
+        let directives = &self.conductor.parts.directives;
+        let spec = directives.resolve(&subject(&self.binary, ""));
+        self.conductor.containers.insert(
+            Ingredients::new(&spec, &self.binary),
+            Group::Ready(container()),
+        );
+        self
+    }
+
+    fn executor(&self) -> &LocalExecutor {
+        &self.conductor.parts.executors.local
+    }
+
+    /// What the binary listed.
+    fn list(&mut self, names: &[&str]) {
+        let listing = Listing::Cases(names.iter().map(|name| listed(name)).collect());
+        let binary = self.binary.clone();
+        self.conductor.listed(&binary, listing);
+    }
+
+    /// Runs to the end: what was reported, and how the program ends.
+    async fn end(self) -> (Vec<String>, ExitCode) {
+        let workspace = Arc::new(workspace(Vec::new()));
+        let build = Build::of(Vec::new(), workspace);
+        let ended = self.conductor.run(build, Interrupts::none()).await;
+        let (ending, _) = ended.unwrap();
+        let mut reported = std::mem::take(&mut *self.reported.lock().unwrap());
+        reported.sort_unstable();
+        assert_eq!(ending.summary.not_run, 0);
+        (reported, super::super::exit_code(&options(), &ending))
+    }
+}
+
+fn listed(name: &str) -> Listed {
+    Listed {
+        name: name.to_owned(),
+        ignored: false,
+    }
+}
+
+fn container() -> Arc<Container> {
+    Arc::new(Container {
+        layers: vec![Digest::of(b"layer")],
+        environment: BTreeMap::new(),
+        mounts: Vec::new(),
+        network: Network::Loopback,
+        root_overlay: RootOverlay::Tmp,
+        working_directory: "/".into(),
+        user: 1000,
+        group: 1000,
+        init: true,
+        hostname: "maelstrom".to_owned(),
+        watched: Vec::new(),
+    })
+}
+
+fn options() -> Options {
+    let surroundings = Surroundings {
+        variables: [("XDG_CONFIG_DIRS".into(), "/nonexistent".into())].into(),
+        cpus: NonZeroU32::MIN,
+    };
+    match Request::parse([OsString::from("cargo-maelstrom")], &surroundings) {
+        Ok(Request::Test(options)) => *options,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Notes down how tests ended.
+struct Recorder(Arc<Mutex<Vec<String>>>);
+
+impl Reporter for Recorder {
+    fn report(&mut self, event: &Event<'_>) {
+        let line = match event {
+            Event::TestFinished {
+                case,
+                repeat,
+                outcome,
+                ..
+            } => {
+                let repeat = repeat.map(|repeat| format!(" {repeat}"));
+                let cached = if outcome.cached { " cached" } else { "" };
+                let reason = outcome.status.reason();
+                format!(
+                    "{case}{}: {}{cached} {}",
+                    repeat.unwrap_or_default(),
+                    outcome.status.word(),
+                    reason.unwrap_or_default()
+                )
+            }
+            Event::ListingFailed { binary, message } => format!("{binary}: {message}"),
+            Event::Warning(warning) => format!("warning: {warning}"),
+            _ => return,
+        };
+        self.0.lock().unwrap().push(line);
+    }
+
+    fn finish(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn block_on<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build();
+    LocalSet::new().block_on(&runtime.unwrap(), test)
+}
+
+const PANICKED: &str = "internal error: a task panicked: as it was told; this is a bug of \
+                        Maelstrom: please report it";
+const UNHEARD: &str = "internal error: nothing was heard of it; this is a bug of Maelstrom: please \
+                       report it";
+
+#[test]
+fn tests_whose_tasks_panic_are_errors_with_their_names() {
+    block_on(async {
+        let mut run = Run::new(2, CacheResults::Off).with_container();
+        run.executor().panics.set(true);
+        run.list(&["one", "two"]);
+        let (reported, code) = run.end().await;
+        let expected = ["one [1/2]", "one [2/2]", "two [1/2]", "two [2/2]"]
+            .map(|test| format!("app lib/app {test}: error {PANICKED}"));
+        assert_eq!(reported, expected);
+        assert_eq!(code, ExitCode::TestsFailed);
+    });
+}
+
+#[test]
+fn tests_whose_container_is_lost_in_a_panic_are_errors_with_their_names() {
+    block_on(async {
+        let mut run = Run::new(1, CacheResults::Off);
+        let panics = &run.conductor.parts.containers.panics;
+        panics.store(true, Ordering::Relaxed);
+        run.list(&["one", "two"]);
+        let (reported, code) = run.end().await;
+        let expected = ["one", "two"].map(|test| format!("app lib/app {test}: error {PANICKED}"));
+        assert_eq!(reported, expected);
+        assert_eq!(code, ExitCode::TestsFailed);
+    });
+}
+
+#[test]
+fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
+    block_on(async {
+        // While its container is made.
+        let mut run = Run::new(1, CacheResults::Off);
+        let panics = &run.conductor.parts.containers.panics;
+        panics.store(true, Ordering::Relaxed);
+        let binary = (*run.binary).clone();
+        run.conductor
+            .build_event(BuildEvent::Binary(Box::new(binary)), Instant::now());
+        let expected = [format!("app lib/app: {PANICKED}")];
+        let (reported, code) = run.end().await;
+        assert_eq!(
+            (&reported[..], code),
+            (&expected[..], ExitCode::TestsFailed)
+        );
+
+        // While it is asked for its tests.
+        let mut run = Run::new(1, CacheResults::Off);
+        run.executor().panics.set(true);
+        let binary = run.binary.clone();
+        run.conductor.outstanding.expect_listing(&binary);
+        run.conductor
+            .queue_listing(binary, container(), "key".to_owned());
+        let (reported, code) = run.end().await;
+        assert_eq!(
+            (&reported[..], code),
+            (&expected[..], ExitCode::TestsFailed)
+        );
+    });
+}
+
+#[test]
+fn what_was_selected_and_is_not_reported_is_an_error() {
+    block_on(async {
+        let mut run = Run::new(1, CacheResults::Off).with_container();
+        run.list(&["one", "two"]);
+        let binary = run.binary.clone();
+        run.conductor.outstanding.expect_listing(&binary);
+        // Without a reason, no test is started any more.
+        run.conductor.started_tests.stop();
+        let (reported, code) = run.end().await;
+        let expected = [
+            format!("app lib/app one: error {UNHEARD}"),
+            format!("app lib/app two: error {UNHEARD}"),
+            format!("app lib/app: {UNHEARD}"),
+        ];
+        assert_eq!(reported, expected);
+        assert_eq!(code, ExitCode::TestsFailed);
+    });
+}
+
+#[test]
+fn a_test_that_ends_twice_is_reported_once_and_an_error() {
+    block_on(async {
+        let mut run = Run::new(1, CacheResults::Off).with_container();
+        run.list(&["one"]);
+        let (case, _) = run.conductor.outstanding.sorted_tests().remove(0);
+        run.conductor.queue.clear();
+        for id in [1, 2] {
+            let outcome = Some(passed());
+            run.conductor.test_ended(TestId(id), &case, None, outcome);
+        }
+        let (reported, code) = run.end().await;
+        let twice = "warning: internal error: app lib/app one ended twice; this is a bug of \
+                     Maelstrom: please report it";
+        assert_eq!(reported, ["app lib/app one: passed ", twice]);
+        assert_eq!(code, ExitCode::TestsFailed);
+    });
+}
+
+fn passed() -> Outcome {
+    Outcome {
+        status: crate::executor::Status::Exited(0),
+        ..Outcome::error(String::new())
+    }
+}
+
+/// Keeps that the tests passed.
+fn know(run: &Run, names: &[&str]) {
+    let parts = &run.conductor.parts;
+    for name in names {
+        let case = Case {
+            binary: run.binary.clone(),
+            listed: Rc::new(listed(name)),
+            whole: false,
+            spec: parts.directives.resolve(&subject(&run.binary, name)),
+        };
+        let job = parts.running.job(&case, container());
+        let limit = parts.running.inline_limit;
+        parts.executors.known.keep(&job, limit, &passed());
+    }
+}
+
+#[test]
+fn of_many_tests_those_that_are_known_are_reported_and_the_others_run() {
+    block_on(async {
+        let mut run = Run::new(1, CacheResults::Auto).with_container();
+        let names: Vec<_> = (0..50).map(|number| format!("t{number:02}")).collect();
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        know(&run, &names[..40]);
+        run.executor().panics.set(true);
+        run.list(&names);
+        let (reported, code) = run.end().await;
+        let expected: Vec<_> = (0..50)
+            .map(|number| match number {
+                0..40 => format!("app lib/app t{number:02}: passed cached "),
+                _ => format!("app lib/app t{number:02}: error {PANICKED}"),
+            })
+            .collect();
+        assert_eq!(reported, expected);
+        assert_eq!(code, ExitCode::TestsFailed);
+    });
+}
+
+#[test]
+fn to_look_tests_up_does_not_block_the_loop() {
+    let mut run = Run::new(1, CacheResults::Auto).with_container();
+    know(&run, &["one"]);
+    let values = run.directory.path().join("cache/values/outcomes-1");
+    let value = fs::read_dir(values).unwrap().next().unwrap();
+    let value = value.unwrap().path();
+    fs::remove_file(&value).unwrap();
+    // Who opens it to read waits for somebody who writes.
+    nix::unistd::mkfifo(&value, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    run.executor().panics.set(true);
+    let unblock = || drop(File::options().write(true).open(value).unwrap());
+    does_not_block_the_loop(unblock, async {
+        run.list(&["one"]);
+        let (reported, _) = run.end().await;
+        assert_eq!(reported, [format!("app lib/app one: error {PANICKED}")]);
+    });
+}
+
+#[test]
+fn to_save_the_history_does_not_block_the_loop() {
+    let mut run = Run::new(1, CacheResults::Off).with_container();
+    // As another client has it that saves.
+    let lock = File::create(run.directory.path().join("history.lock")).unwrap();
+    let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
+    let path = run.directory.path().join("history");
+    let directory = std::mem::replace(&mut run.directory, tempfile::tempdir().unwrap());
+    does_not_block_the_loop(|| drop(lock), async {
+        run.list(&["one"]);
+        let (case, _) = run.conductor.outstanding.sorted_tests().remove(0);
+        run.conductor.queue.clear();
+        let outcome = Some(passed());
+        run.conductor.test_ended(TestId(1), &case, None, outcome);
+        run.conductor.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();
+        run.conductor.tick();
+        assert!(!path.exists());
+        run.end().await;
+        let history = History::load(&path).unwrap();
+        assert_eq!(history.last_failed(&case.id()), Some(false));
+    });
+    drop(directory);
+}

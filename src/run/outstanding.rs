@@ -1,0 +1,67 @@
+//! What a run has yet to report: what was selected against what was told of.
+
+use super::case::Case;
+use crate::cargo::TestBinary;
+use crate::listing::Listed;
+use crate::report::Repeat;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The test binaries whose tests are not known yet, and the tests that have not ended.
+#[derive(Default)]
+pub struct Outstanding {
+    binaries: Vec<Arc<TestBinary>>,
+    /// Held here, what is listed keeps its address, which no other test has.
+    tests: HashMap<(*const Listed, u32), (Case, Option<Repeat>)>,
+}
+
+impl Outstanding {
+    /// A binary is to be listed.
+    pub fn expect_listing(&mut self, binary: &Arc<TestBinary>) {
+        self.binaries.push(binary.clone());
+    }
+
+    /// It was listed, or that failed.
+    pub fn listed(&mut self, binary: &TestBinary) {
+        self.binaries
+            .retain(|other| !std::ptr::eq(Arc::as_ptr(other), binary));
+    }
+
+    /// A test, or one repetition of it, was selected.
+    pub fn expect(&mut self, case: &Case, repeat: Option<Repeat>) {
+        self.tests.insert(key(case, repeat), (case.clone(), repeat));
+    }
+
+    /// How it ended is about to be reported. False if that was done before.
+    #[must_use]
+    pub fn settle(&mut self, case: &Case, repeat: Option<Repeat>) -> bool {
+        self.tests.remove(&key(case, repeat)).is_some()
+    }
+
+    /// How many tests there are.
+    pub fn tests(&self) -> usize {
+        self.tests.len()
+    }
+
+    /// The binaries that were not listed.
+    pub fn take_binaries(&mut self) -> Vec<Arc<TestBinary>> {
+        std::mem::take(&mut self.binaries)
+    }
+
+    /// The tests that were not reported, by their names.
+    pub fn sorted_tests(&self) -> Vec<(Case, Option<Repeat>)> {
+        let mut tests: Vec<_> = self.tests.values().cloned().collect();
+        tests.sort_by_cached_key(|(case, repeat)| {
+            (case.view().to_string(), repeat.map(|repeat| repeat.number))
+        });
+        tests
+    }
+}
+
+fn key(case: &Case, repeat: Option<Repeat>) -> (*const Listed, u32) {
+    (
+        Rc::as_ptr(&case.listed),
+        repeat.map_or(0, |repeat| repeat.number),
+    )
+}
