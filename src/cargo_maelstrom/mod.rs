@@ -247,7 +247,7 @@ async fn conduct(
         .map_err(SetUpError::Machine)?;
     let cache_results = match options.repeat.get() {
         1 => options.settings.cache_results.value,
-        // Who asks for many runs wants them.
+        // `--repeat` always runs the tests.
         _ => CacheResults::Off,
     };
     let remote = match (engine, &options.settings.remote) {

@@ -76,7 +76,7 @@ pub enum Problem {
     NoSha256 { offered: String },
     #[error("it does not have {}", list(.0))]
     Missing(Vec<Digest>),
-    #[error("what it sent for {0} is something else")]
+    #[error("blob {0} failed digest verification")]
     Damaged(Digest),
     #[error("cannot {verb} {}: {error}", path.display())]
     Local {

@@ -85,7 +85,7 @@ struct Arguments {
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     cache_size: Option<ByteSize>,
 
-    /// Do not run jobs again that succeeded before, but print what they printed then
+    /// Reuse results of jobs that succeeded, and print their output of then
     ///
     /// off (the default): all are run; read: what succeeded before, and nothing has changed
     /// for, is not; auto: the same, and what succeeds now is known the next time.

@@ -157,9 +157,7 @@ impl Conductor {
     fn settle_outstanding(&mut self) {
         for (number, program) in std::mem::take(&mut self.outstanding) {
             let job = name(number, &program);
-            self.complain(&format!(
-                "internal error: nothing was heard of {job}; {BUG}"
-            ));
+            self.complain(&format!("internal error: {job} was never reported; {BUG}"));
         }
     }
 

@@ -141,7 +141,7 @@ pub struct Running {
     #[arg(long, visible_alias = "loop", value_name = "N", value_parser = repeat)]
     pub repeat: Option<NonZeroU32>,
 
-    /// Do not run tests again that passed before
+    /// Reuse results of tests that passed
     ///
     /// off (the default): all are run; read: what passed before, and nothing has changed for, is
     /// not; auto: the same, and what passes now is known the next time.

@@ -244,8 +244,8 @@ impl Conductor {
             Waiting::Since(start) if start.elapsed() >= LONG => {
                 self.waiting = Waiting::Told;
                 self.report(&Event::Warning(&format!(
-                    "nothing runs: no worker has taken anything from the engine for {} s; are there \
-                     workers that are not busy, and have they what `remote-platform` asks for?",
+                    "no worker accepted a job for {} s; check that idle workers match \
+                     `remote-platform`",
                     LONG.as_secs()
                 )));
             }

@@ -119,7 +119,7 @@ impl Conductor {
     /// Sees to what was selected and not reported, when nothing is under way any more. Where
     /// the run was cancelled, that was not run. Otherwise it was lost, and is an error.
     pub(super) fn settle_outstanding(&mut self) {
-        let lost = format!("internal error: nothing was heard of it; {BUG}");
+        let lost = format!("internal error: the test was never reported; {BUG}");
         if self.cancelled.is_none() {
             for binary in self.outstanding.take_binaries() {
                 self.listing_failed(&binary, &lost);

@@ -208,7 +208,7 @@ fn block_on<T>(test: impl Future<Output = T>) -> T {
 
 const PANICKED: &str = "internal error: a task panicked: as it was told; this is a bug of \
                         Maelstrom: please report it";
-const UNHEARD: &str = "internal error: nothing was heard of it; this is a bug of Maelstrom: please \
+const UNHEARD: &str = "internal error: the test was never reported; this is a bug of Maelstrom: please \
                        report it";
 
 #[test]

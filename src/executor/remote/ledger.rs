@@ -61,7 +61,7 @@ impl Ledger {
                 again.push(job);
             } else if attempt.jobs.len() == 1 {
                 let message = if attempt.suspect {
-                    format!("whoever runs it dies, two times now; the last time {how}")
+                    format!("the runner died twice while running this job; the last time: {how}")
                 } else {
                     format!("its runner died: {how}")
                 };
@@ -96,7 +96,7 @@ impl Ledger {
 
     /// The outcomes, when there is nothing more to run.
     pub fn outcomes(self) -> Vec<Outcome> {
-        let lost = || Outcome::error("nothing was heard of it".to_owned());
+        let lost = || Outcome::error("the runner ended without reporting this job".to_owned());
         let outcomes = self.outcomes.into_iter();
         outcomes.map(|o| o.unwrap_or_else(lost)).collect()
     }

@@ -88,7 +88,7 @@ fn when_a_runner_is_killed_the_job_it_ran_is_run_once_more_and_every_test_is_rep
     assert_eq!(statuses["sleeps"], "error", "{run}");
     let event = run.finished("sleeps").to_string();
     assert!(
-        event.contains("whoever runs it dies, two times now"),
+        event.contains("the runner died twice while running this job"),
         "{event}"
     );
 }

@@ -12,7 +12,7 @@ fn a_run_that_no_worker_takes_says_so_and_can_be_interrupted() {
     let cluster = Cluster::of(&Engine::shared().endpoint());
     let project = Project::own("plain");
     let mut run = cluster.begin(&project, &[]);
-    run.wait_for("nothing runs: no worker has taken anything from the engine");
+    run.wait_for("no worker accepted a job");
     run.signal(Signal::SIGINT);
     let run = run.end().exits(130);
     assert!(run.of_tests("finished").is_empty(), "{run}");

@@ -45,7 +45,7 @@ fn when_a_runner_dies_the_job_it_ran_is_run_alone_and_the_others_together() {
     ledger.ended(&others, ending(&[0, 1], &[]), "");
     ledger.ended(&alone, ending(&[], &[0]), "signal 9");
     assert_eq!(ledger.take(), None);
-    let died = "whoever runs it dies, two times now; the last time signal 9";
+    let died = "the runner died twice while running this job; the last time: signal 9";
     let passed = Status::Exited(0);
     assert_eq!(
         statuses(ledger),
