@@ -235,16 +235,14 @@ fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
     });
     let pool = Pool::new(1);
     block_on(async {
-        let job = pool.job("waiting job", "first");
-        let soiling = async {
-            let [_, launcher, ..] = pool.processes_of("first").await;
-            let holder = soil(launcher);
-            pool.release("first");
-            (launcher, holder)
-        };
-        let (outcome, (launcher, mut holder)) =
-            tokio::join!(pool.run(&job, ready(Some(0))), soiling);
-        succeeded(&outcome);
+        let [_, launcher, ..] = launcher_of_a_job(&pool, "before").await;
+        // While it has a job, nobody may look at its memory or what it is in.
+        until("the launcher is done with the job", || {
+            File::open(format!("/proc/{launcher}/ns/net")).is_ok()
+        })
+        .await;
+        let mut holder = soil(launcher);
+        succeeded(&pool.run(&pool.job("job", "first"), ready(Some(0))).await);
         let processes = Processes::from(launcher);
         succeeded(&pool.run(&pool.job("job", "second"), ready(Some(0))).await);
         // It could not, or this test shows nothing.
@@ -255,7 +253,7 @@ fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
         stdout.read_to_string(&mut nothing).unwrap();
         assert!(holder.wait().unwrap().success());
     });
-    for name in ["first", "second"] {
+    for name in ["before", "first", "second"] {
         assert_eq!(pool.starts(name), 1, "{name}");
     }
 }
