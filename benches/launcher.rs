@@ -10,7 +10,7 @@
 //! `cargo bench --bench launcher [-- JOBS [ROUNDS]]`
 
 use maelstrom::container::{
-    JobEnd, Launcher, LauncherConfig, MountKind, MountStep, NetworkKind, Request, Root,
+    JobEnd, JobRequest, Launcher, LauncherConfig, MountKind, MountStep, NetworkKind, Root,
     run_if_launcher,
 };
 use maelstrom::libraries::{ClosureEntry, Libraries, SearchContext};
@@ -257,7 +257,7 @@ fn peak_of_children() -> Result<i64, Box<dyn Error>> {
 }
 
 /// The default container of tests.
-fn request<'a>(program: &'a str, distinct: &'a str) -> Request<&'a str> {
+fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
     let mut mounts = Vec::new();
     for (index, device) in Device::ALL.iter().enumerate() {
         let mount_point = match device {
@@ -285,7 +285,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> Request<&'a str> {
     ] {
         mounts.push(MountStep { kind, mount_point });
     }
-    Request {
+    JobRequest {
         lowers: vec!["base", distinct],
         root: Root::Scratch,
         mounts,

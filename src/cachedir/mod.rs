@@ -47,7 +47,7 @@ Signature: 8a477f597d28d172789f06886806bc55
 
 /// What a directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum CacheKind {
     /// To hold the directories of the next two.
     Root,
     /// The layers of `cargo maelstrom`, `maelstrom-run` and other clients.
@@ -58,7 +58,7 @@ pub enum Kind {
     Images,
 }
 
-impl Kind {
+impl CacheKind {
     /// In the mark; also the name of a directory below the root.
     fn name(self) -> &'static str {
         match self {
@@ -89,7 +89,7 @@ impl Kind {
 
 /// What a directory is to a kind of cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum State {
+pub enum DirectoryState {
     /// It is not there, or empty, and may be marked.
     Free,
     Ours,
@@ -135,8 +135,8 @@ fn remedy(cause: &io::Error) -> &'static str {
 
 /// The directory of a kind of cache below `root`. Both are made and marked where there is
 /// nothing yet.
-pub fn claim(root: &Path, kind: Kind) -> Result<Claimed, CacheDirError> {
-    if let Some(format) = claim_one(root, Kind::Root, kind)? {
+pub fn claim(root: &Path, kind: CacheKind) -> Result<Claimed, CacheDirError> {
+    if let Some(format) = claim_one(root, CacheKind::Root, kind)? {
         return Err(Refusal::new(root, kind, Reason::OtherFormat(format)).into());
     }
     let directory = root.join(kind.name());
@@ -147,58 +147,68 @@ pub fn claim(root: &Path, kind: Kind) -> Result<Claimed, CacheDirError> {
 }
 
 /// Marks a directory that has no mark yet. Its format, if it is another one.
-fn claim_one(directory: &Path, kind: Kind, purpose: Kind) -> Result<Option<String>, CacheDirError> {
+fn claim_one(
+    directory: &Path,
+    kind: CacheKind,
+    purpose: CacheKind,
+) -> Result<Option<String>, CacheDirError> {
     let failed = |doing| {
         let path = directory.to_owned();
         move |cause| CacheDirError::Io { doing, path, cause }
     };
     let reason = match look(directory, kind).map_err(failed("look into the directory"))? {
-        State::Ours => return Ok(None),
-        State::OtherFormat(format) => return Ok(Some(format)),
-        State::Free => {
+        DirectoryState::Ours => return Ok(None),
+        DirectoryState::OtherFormat(format) => return Ok(Some(format)),
+        DirectoryState::Free => {
             fs::create_dir_all(directory).map_err(failed("make the directory"))?;
             mark(directory, kind).map_err(failed("write to the directory"))?;
             return Ok(None);
         }
-        State::OtherKind(found) => Reason::OtherKind(found),
-        State::Foreign(_) if refusal::seems_older(directory) => Reason::Older,
-        State::Foreign(entry) => Reason::Foreign(entry.into()),
+        DirectoryState::OtherKind(found) => Reason::OtherKind(found),
+        DirectoryState::Foreign(_) if refusal::seems_older(directory) => Reason::Older,
+        DirectoryState::Foreign(entry) => Reason::Foreign(entry.into()),
     };
     Err(Refusal::new(directory, purpose, reason).into())
 }
 
 /// What a directory is to this kind of cache.
-pub fn look(directory: &Path, kind: Kind) -> io::Result<State> {
+pub fn look(directory: &Path, kind: CacheKind) -> io::Result<DirectoryState> {
     look_besides(directory, kind, &[])
 }
 
 /// The same where entries with these names do not count, since the caller has to examine them
 /// itself: earlier versions made such ones, and no mark.
-pub fn look_besides(directory: &Path, kind: Kind, older: &[&str]) -> io::Result<State> {
+pub fn look_besides(
+    directory: &Path,
+    kind: CacheKind,
+    older: &[&str],
+) -> io::Result<DirectoryState> {
     if let Some(state) = marked(directory, kind)? {
         return Ok(state);
     }
     let Some(entry) = foreign_entry(directory, kind, older)? else {
-        return Ok(State::Free);
+        return Ok(DirectoryState::Free);
     };
     // Another program may have marked it since, and have made that entry.
-    Ok(marked(directory, kind)?.unwrap_or(State::Foreign(entry)))
+    Ok(marked(directory, kind)?.unwrap_or(DirectoryState::Foreign(entry)))
 }
 
 /// What the mark of a directory says. `None`: it has no whole one.
-fn marked(directory: &Path, kind: Kind) -> io::Result<Option<State>> {
+fn marked(directory: &Path, kind: CacheKind) -> io::Result<Option<DirectoryState>> {
     let Some(text) = read_mark(directory)? else {
         return Ok(None);
     };
     if text == kind.mark() {
-        return Ok(Some(State::Ours));
+        return Ok(Some(DirectoryState::Ours));
     }
     let Some(words) = text.strip_suffix('\n') else {
         return Ok(None);
     };
     Ok(match words.split(' ').collect::<Vec<_>>()[..] {
-        ["maelstrom", name, _] if name == kind.name() => Some(State::OtherFormat(words.to_owned())),
-        ["maelstrom", _, _] => Some(State::OtherKind(words.to_owned())),
+        ["maelstrom", name, _] if name == kind.name() => {
+            Some(DirectoryState::OtherFormat(words.to_owned()))
+        }
+        ["maelstrom", _, _] => Some(DirectoryState::OtherKind(words.to_owned())),
         _ => None,
     })
 }
@@ -221,7 +231,11 @@ fn read_mark(directory: &Path) -> io::Result<Option<String>> {
 
 /// Something in a directory without a mark that keeps it from being empty; the first one by
 /// name.
-fn foreign_entry(directory: &Path, kind: Kind, older: &[&str]) -> io::Result<Option<OsString>> {
+fn foreign_entry(
+    directory: &Path,
+    kind: CacheKind,
+    older: &[&str],
+) -> io::Result<Option<OsString>> {
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -249,7 +263,7 @@ fn foreign_entry(directory: &Path, kind: Kind, older: &[&str]) -> io::Result<Opt
 }
 
 /// Marks a directory, which must be known to be ours.
-pub fn mark(directory: &Path, kind: Kind) -> io::Result<()> {
+pub fn mark(directory: &Path, kind: CacheKind) -> io::Result<()> {
     if kind.has_tag() {
         match OpenOptions::new()
             .write(true)
@@ -271,7 +285,7 @@ pub fn mark(directory: &Path, kind: Kind) -> io::Result<()> {
 }
 
 /// Replaces the mark of another format or user. The caller has the cache for itself.
-pub fn renew(directory: &Path, kind: Kind) -> io::Result<()> {
+pub fn renew(directory: &Path, kind: CacheKind) -> io::Result<()> {
     let new = directory.join("maelstrom-cache.new");
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

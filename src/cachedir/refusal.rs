@@ -1,6 +1,6 @@
 //! Why a directory is not used, and what to do.
 
-use super::Kind;
+use super::CacheKind;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     directory: PathBuf,
-    purpose: Kind,
+    purpose: CacheKind,
     pub(super) reason: Reason,
 }
 
@@ -28,7 +28,7 @@ pub enum Reason {
 }
 
 impl Refusal {
-    pub fn new(directory: &Path, purpose: Kind, reason: Reason) -> Self {
+    pub fn new(directory: &Path, purpose: CacheKind, reason: Reason) -> Self {
         Self {
             directory: directory.to_owned(),
             purpose,
@@ -42,12 +42,12 @@ impl std::error::Error for Refusal {}
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (purpose, option) = match self.purpose {
-            Kind::Root | Kind::Store => (
+            CacheKind::Root | CacheKind::Store => (
                 "as a cache",
                 "`--cache-root`; with `cargo maelstrom`, `--target-dir`",
             ),
-            Kind::Worker => ("as a cache", "`--cache-root`"),
-            Kind::Images => ("for images", "`--container-image-depot-root`"),
+            CacheKind::Worker => ("as a cache", "`--cache-root`"),
+            CacheKind::Images => ("for images", "`--container-image-depot-root`"),
         };
         write!(f, "cannot use {} {purpose}: ", self.directory.display())?;
         match &self.reason {

@@ -20,7 +20,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Tries to use a directory that is to be refused, and to stay as it is.
 #[track_caller]
-fn refusal(directory: &Path, kind: Kind) -> Reason {
+fn refusal(directory: &Path, kind: CacheKind) -> Reason {
     let before = files(directory);
     let error = claim(directory, kind).unwrap_err();
     assert_eq!(files(directory), before);
@@ -34,7 +34,7 @@ fn refusal(directory: &Path, kind: Kind) -> Reason {
 fn a_new_directory_is_made_and_marked_and_found_again() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path().join("new/root");
-    for kind in [Kind::Store, Kind::Worker, Kind::Store] {
+    for kind in [CacheKind::Store, CacheKind::Worker, CacheKind::Store] {
         let claimed = claim(&root, kind).unwrap();
         assert_eq!(claimed.directory, root.join(kind.name()));
         assert_eq!(claimed.other_format, None);
@@ -61,7 +61,7 @@ fn a_directory_with_anything_in_it_is_refused_and_left_as_it_is() {
         ("lost+found", |path| fs::write(path, "keys").unwrap()),
     ];
     for (name, make) in cases {
-        for kind in [Kind::Store, Kind::Worker] {
+        for kind in [CacheKind::Store, CacheKind::Worker] {
             let place = tempfile::tempdir().unwrap();
             make(&place.path().join(name));
             assert_eq!(refusal(place.path(), kind), Reason::Foreign(name.into()));
@@ -72,10 +72,10 @@ fn a_directory_with_anything_in_it_is_refused_and_left_as_it_is() {
 #[test]
 fn the_directory_of_one_kind_below_the_root_is_refused_if_it_is_not_marked() {
     let place = tempfile::tempdir().unwrap();
-    claim(place.path(), Kind::Worker).unwrap();
+    claim(place.path(), CacheKind::Worker).unwrap();
     fs::create_dir(place.path().join("store")).unwrap();
     fs::write(place.path().join("store/bread"), "rye").unwrap();
-    let reason = refusal(place.path(), Kind::Store);
+    let reason = refusal(place.path(), CacheKind::Store);
     assert_eq!(reason, Reason::Foreign("bread".into()));
 }
 
@@ -84,7 +84,7 @@ fn what_other_programs_put_into_new_directories_does_not_matter() {
     let place = tempfile::tempdir().unwrap();
     fs::create_dir(place.path().join("lost+found")).unwrap();
     fs::write(place.path().join(TAG), "somebody's").unwrap();
-    claim(place.path(), Kind::Store).unwrap();
+    claim(place.path(), CacheKind::Store).unwrap();
     let tag = fs::read_to_string(place.path().join(TAG)).unwrap();
     assert_eq!(tag, "somebody's");
 }
@@ -92,47 +92,53 @@ fn what_other_programs_put_into_new_directories_does_not_matter() {
 #[test]
 fn parts_of_a_cache_are_not_caches() {
     let place = tempfile::tempdir().unwrap();
-    let store = claim(place.path(), Kind::Store).unwrap().directory;
+    let store = claim(place.path(), CacheKind::Store).unwrap().directory;
     let found = Reason::OtherKind("maelstrom store 2".to_owned());
-    assert_eq!(refusal(&store, Kind::Worker), found);
-    assert_eq!(refusal(&store, Kind::Store), found);
-    let state = look(place.path(), Kind::Images).unwrap();
-    assert_eq!(state, State::OtherKind("maelstrom cache-root 1".to_owned()));
+    assert_eq!(refusal(&store, CacheKind::Worker), found);
+    assert_eq!(refusal(&store, CacheKind::Store), found);
+    let state = look(place.path(), CacheKind::Images).unwrap();
+    assert_eq!(
+        state,
+        DirectoryState::OtherKind("maelstrom cache-root 1".to_owned())
+    );
 }
 
 #[test]
 fn another_format_is_told_of_and_replaced_only_when_it_is_renewed() {
     let place = tempfile::tempdir().unwrap();
-    let store = claim(place.path(), Kind::Store).unwrap().directory;
+    let store = claim(place.path(), CacheKind::Store).unwrap().directory;
     let mark = store.join(MARK);
     fs::write(&mark, "maelstrom store 3\n").unwrap();
     for _ in 0..2 {
-        let claimed = claim(place.path(), Kind::Store).unwrap();
+        let claimed = claim(place.path(), CacheKind::Store).unwrap();
         assert_eq!(claimed.other_format.as_deref(), Some("maelstrom store 3"));
     }
-    renew(&store, Kind::Store).unwrap();
-    assert_eq!(claim(place.path(), Kind::Store).unwrap().other_format, None);
+    renew(&store, CacheKind::Store).unwrap();
+    assert_eq!(
+        claim(place.path(), CacheKind::Store).unwrap().other_format,
+        None
+    );
 
     fs::write(place.path().join(MARK), "maelstrom cache-root 2\n").unwrap();
     let found = Reason::OtherFormat("maelstrom cache-root 2".to_owned());
-    assert_eq!(refusal(place.path(), Kind::Store), found);
+    assert_eq!(refusal(place.path(), CacheKind::Store), found);
 }
 
 #[test]
 fn what_a_killed_program_left_of_a_mark_is_completed() {
-    let whole = Kind::Root.mark();
+    let whole = CacheKind::Root.mark();
     for length in 0..whole.len() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join(MARK);
         fs::write(&path, &whole[..length]).unwrap();
-        claim(place.path(), Kind::Store).unwrap();
+        claim(place.path(), CacheKind::Store).unwrap();
         assert_eq!(fs::read_to_string(path).unwrap(), whole);
 
         // That is where it stops: nothing is made before the mark is whole.
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join(MARK), &whole[..length]).unwrap();
         fs::write(place.path().join("letters"), "").unwrap();
-        let reason = refusal(place.path(), Kind::Store);
+        let reason = refusal(place.path(), CacheKind::Store);
         assert_eq!(reason, Reason::Foreign("letters".into()));
     }
 }
@@ -147,7 +153,7 @@ fn many_may_make_the_same_directory_at_once() {
             for n in 0..8 {
                 let (start, root) = (&start, &root);
                 scope.spawn(move || {
-                    let kind = [Kind::Store, Kind::Worker][n % 2];
+                    let kind = [CacheKind::Store, CacheKind::Worker][n % 2];
                     start.wait();
                     let claimed = claim(root, kind).unwrap();
                     assert_eq!(claimed.other_format, None);
@@ -163,31 +169,34 @@ fn many_may_make_the_same_directory_at_once() {
 fn refusals_say_why_and_what_to_do() {
     let text = |purpose, reason| Refusal::new(Path::new("/d"), purpose, reason).to_string();
     assert_eq!(
-        text(Kind::Store, Reason::Foreign(".bashrc".into())),
+        text(CacheKind::Store, Reason::Foreign(".bashrc".into())),
         "cannot use /d as a cache: it holds `.bashrc`, which no cache of Maelstrom made, and \
          caches remove files; choose a new or empty directory (`--cache-root`; with `cargo \
          maelstrom`, `--target-dir`)"
     );
     assert_eq!(
-        text(Kind::Worker, Reason::Older),
+        text(CacheKind::Worker, Reason::Older),
         "cannot use /d as a cache: it looks like the cache of an earlier version of Maelstrom, \
          but is not marked as one; remove it if it is no more than that, or choose a new or \
          empty directory (`--cache-root`)"
     );
     assert_eq!(
-        text(Kind::Store, Reason::OlderAnd("blobs/notes".into())),
+        text(CacheKind::Store, Reason::OlderAnd("blobs/notes".into())),
         "cannot use /d as a cache: it is the cache of an earlier version of Maelstrom, but holds \
          `blobs/notes` too; move that to another place, or choose a new or empty directory \
          (`--cache-root`; with `cargo maelstrom`, `--target-dir`)"
     );
     assert_eq!(
-        text(Kind::Worker, Reason::OtherKind("maelstrom store 2".into())),
+        text(
+            CacheKind::Worker,
+            Reason::OtherKind("maelstrom store 2".into())
+        ),
         "cannot use /d as a cache: it is part of another cache (maelstrom store 2); choose a new \
          or empty directory (`--cache-root`)"
     );
     assert_eq!(
         text(
-            Kind::Images,
+            CacheKind::Images,
             Reason::OtherFormat("maelstrom images 2".into())
         ),
         "cannot use /d for images: another version of Maelstrom made it (maelstrom images 2); \

@@ -28,11 +28,11 @@ use crate::listing::TestListing;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
 use crate::schedule::history::Saved;
-use crate::schedule::{Held, History, Queue, Slots};
+use crate::schedule::{HeldSlots, History, Queue, Slots};
 use crate::session::Tasks;
 use crate::store::Store;
-use crate::test_job::Case;
-use crate::test_job::ContainerBuilder;
+use crate::test_job::TestCase;
+use crate::test_job::TestContainerBuilder;
 use std::cell::RefCell;
 use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
@@ -51,7 +51,7 @@ const SAVE_EVERY: Duration = Duration::from_secs(30);
 pub struct Parts {
     pub selector: Rc<Selector>,
     pub directives: Arc<Directives>,
-    pub containers: Arc<ContainerBuilder>,
+    pub containers: Arc<TestContainerBuilder>,
     pub lister: Lister,
     pub executors: Executors,
     /// Room for jobs that run here.
@@ -64,12 +64,12 @@ pub struct Parts {
     pub store: Store,
     pub history: History,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
-    pub running: Running,
+    pub running: RunSettings,
 }
 
 /// How tests are to be run.
 #[derive(Clone, Debug)]
-pub struct Running {
+pub struct RunSettings {
     pub repeat: u32,
     /// Overrides every test's own; zero: none.
     pub timeout: Option<Duration>,
@@ -83,15 +83,15 @@ pub struct Running {
     pub list_only: bool,
 }
 
-impl Running {
+impl RunSettings {
     /// The job of a test.
-    pub fn job(&self, case: &Case, container: Arc<Container>) -> Job {
+    pub fn job(&self, case: &TestCase, container: Arc<Container>) -> Job {
         let mut arguments = case.arguments();
         arguments.extend(self.test_arguments.iter().cloned());
         lister::job(&case.binary, container, arguments, self.timeout(case))
     }
 
-    fn timeout(&self, case: &Case) -> Option<Duration> {
+    fn timeout(&self, case: &TestCase) -> Option<Duration> {
         match self.timeout {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
@@ -102,10 +102,10 @@ impl Running {
 
 /// How a run ended.
 #[derive(Default)]
-pub struct Ending {
+pub struct RunEnd {
     pub summary: Summary,
     /// What a listing run found, in the order it was found.
-    pub listed: Vec<Case>,
+    pub listed: Vec<TestCase>,
     pub considered: Considered,
     /// Why nothing was selected.
     pub remarks: Vec<Remark>,
@@ -117,10 +117,10 @@ pub enum RunError {
     Cargo(#[from] CargoError),
 }
 
-pub struct Conductor {
+pub struct TestRun {
     parts: Parts,
     started: Instant,
-    ending: Ending,
+    ending: RunEnd,
     /// What was selected and not reported yet.
     outstanding: Outstanding,
     queue: Queue<Work>,
@@ -135,13 +135,13 @@ pub struct Conductor {
     started_tests: Rc<StartedTests>,
     slots: Rc<Slots>,
     /// Tests to be run elsewhere that are in no batch yet.
-    unbatched: Vec<(Case, Arc<Container>)>,
+    unbatched: Vec<(TestCase, Arc<Container>)>,
     batches: Queue<Batch>,
     /// How many batches are elsewhere or wait for their turn to be.
     batches_running: usize,
     remote_slots: Rc<Slots>,
     /// Tests whose results may be known from an earlier time.
-    maybe_known: VecDeque<(Case, Arc<Container>)>,
+    maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
     /// Whether something was on its way to the engine at the last tick.
     uploading: bool,
@@ -163,7 +163,7 @@ enum Work {
         key: String,
     },
     Test {
-        case: Case,
+        case: TestCase,
         container: Arc<Container>,
         repeat: Option<Repeat>,
     },
@@ -171,7 +171,7 @@ enum Work {
 
 /// Tests that a worker runs together.
 struct Batch {
-    cases: Vec<Case>,
+    cases: Vec<TestCase>,
     container: Arc<Container>,
     repeat: Option<Repeat>,
     priority: i32,
@@ -179,7 +179,7 @@ struct Batch {
 
 /// A test, and how it went at an earlier time if that still holds.
 struct LookedUp {
-    case: Case,
+    case: TestCase,
     container: Arc<Container>,
     outcome: Option<Outcome>,
 }
@@ -205,7 +205,7 @@ enum Prepared {
 struct Ended {
     /// For others only when the end has been seen to: it may be that nothing more is
     /// to start.
-    _held: Option<Held>,
+    _held: Option<HeldSlots>,
     what: EndedWork,
 }
 
@@ -217,20 +217,20 @@ enum EndedWork {
     },
     Test {
         id: TestId,
-        case: Case,
+        case: TestCase,
         repeat: Option<Repeat>,
         /// None if it was not started.
         outcome: Option<Box<Outcome>>,
     },
     Batch {
-        tests: Vec<(TestId, Case)>,
+        tests: Vec<(TestId, TestCase)>,
         repeat: Option<Repeat>,
         /// One for each test. None if they were not started.
         outcomes: Option<Vec<Outcome>>,
     },
 }
 
-impl Conductor {
+impl TestRun {
     pub fn new(parts: Parts) -> Self {
         Self {
             started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
@@ -243,9 +243,9 @@ impl Conductor {
             looking_up: Tasks::default(),
             uploading: false,
             waiting: Waiting::default(),
-            ending: Ending {
+            ending: RunEnd {
                 considered: Considered::new(&parts.selector),
-                ..Ending::default()
+                ..RunEnd::default()
             },
             parts,
             started: Instant::now(),
@@ -268,7 +268,7 @@ impl Conductor {
         mut self,
         mut build: Build,
         mut interrupts: Interrupts,
-    ) -> Result<(Ending, History), RunError> {
+    ) -> Result<(RunEnd, History), RunError> {
         let mut ticks = tokio::time::interval(report::TICK);
         let mut building = true;
         let build_started = Instant::now();
@@ -329,7 +329,7 @@ impl Conductor {
             && self.batches.is_empty()
     }
 
-    fn finish(mut self) -> (Ending, History) {
+    fn finish(mut self) -> (RunEnd, History) {
         self.settle_outstanding();
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;

@@ -3,7 +3,7 @@
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use crate::executor::Container;
-use crate::test_job::Case;
+use crate::test_job::TestCase;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ pub struct Ingredients {
 
 /// What became of a container.
 pub enum Group {
-    Preparing(Vec<Case>),
+    Preparing(Vec<TestCase>),
     Ready(Arc<Container>),
     Failed(Arc<str>),
 }

@@ -2,18 +2,18 @@
 //! run, on stdout. The second and the third build nothing.
 
 use super::command_line::{MessageFormat, Options};
-use super::conductor::Running;
+use super::conductor::RunSettings;
 use super::{SetUpError, preparation};
 use crate::layer::ContainerError;
 use crate::process::{ExitCode, Interrupts};
-use crate::test_job::Case;
-use crate::test_job::ContainerBuilder;
+use crate::test_job::TestCase;
+use crate::test_job::TestContainerBuilder;
 use serde_json::json;
 use std::io::{self, Write};
 use std::sync::Arc;
 
 /// The test cases that were found.
-pub fn print_tests(options: &Options, listed: &[Case]) {
+pub fn print_tests(options: &Options, listed: &[TestCase]) {
     let lines = listed.iter().map(|case| {
         let (binary, name) = (&case.binary, &case.listed.name);
         let (package, kind, target) = (&binary.package.name, binary.kind.as_str(), &binary.target);
@@ -35,10 +35,10 @@ pub fn print_tests(options: &Options, listed: &[Case]) {
 /// Prints the jobs of the test cases that were found; for those that have none, why.
 /// Tells how many these are; none if interrupted.
 pub async fn print_specs(
-    listed: &[Case],
-    running: &Running,
-    containers: &Arc<ContainerBuilder>,
-    complain: impl Fn(&Case, &ContainerError),
+    listed: &[TestCase],
+    running: &RunSettings,
+    containers: &Arc<TestContainerBuilder>,
+    complain: impl Fn(&TestCase, &ContainerError),
 ) -> io::Result<Option<usize>> {
     let mut interrupts = Interrupts::watch()?;
     let mut failed = 0;

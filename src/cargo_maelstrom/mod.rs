@@ -35,7 +35,7 @@ use crate::schedule::history::HistoryError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use command_line::{Action, DoctorOptions, MessageFormat, Options};
-use conductor::{Conductor, Ending, Parts, RunError, Running};
+use conductor::{Parts, RunEnd, RunError, RunSettings, TestRun};
 use near::Place;
 use preparation::Preparation;
 use selector::Selector;
@@ -234,10 +234,10 @@ async fn conduct(
     preparation: Preparation,
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
-) -> Result<Ending, SetUpError> {
+) -> Result<RunEnd, SetUpError> {
     let list_only = options.action != Action::Run;
     let slots = options.settings.slots.value.get();
-    let settings = crate::executor::Settings::of_process(preparation.store.trees(), slots)
+    let settings = crate::executor::LocalSettings::of_process(preparation.store.trees(), slots)
         .map_err(SetUpError::Start)?;
     let executor = LocalExecutor::new(settings, slots);
     let network = crate::spec::Network::Loopback;
@@ -259,7 +259,7 @@ async fn conduct(
         _ => None,
     };
     let remote = remote.map(Rc::new);
-    let running = Running {
+    let running = RunSettings {
         repeat: options.repeat.get(),
         timeout: options
             .settings
@@ -301,9 +301,7 @@ async fn conduct(
         running: running.clone(),
     };
     let executors = parts.executors.clone();
-    let ended = Conductor::new(parts)
-        .run(preparation.build, interrupts)
-        .await;
+    let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // However it ended, nothing of it is to go on elsewhere.
     executors.settle().await;
     let (mut ending, mut history) = ended?;
@@ -330,7 +328,7 @@ async fn conduct(
             .report(&Event::Finished(&ending.summary));
     }
     if options.action == Action::PrintSpec {
-        let complain = |case: &crate::test_job::Case, error: &crate::layer::ContainerError| {
+        let complain = |case: &crate::test_job::TestCase, error: &crate::layer::ContainerError| {
             print_error(
                 options,
                 &UnprintableSpec(case.view().to_string(), error_chain(error)),
@@ -356,8 +354,8 @@ async fn conduct(
 }
 
 /// Adds what people may want to know of a selection that is not as they meant it.
-fn remark(ending: &mut Ending, selector: &Selector, places: Vec<Place>) {
-    let Ending {
+fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<Place>) {
+    let RunEnd {
         summary,
         considered,
         remarks,
@@ -390,7 +388,7 @@ fn remark(ending: &mut Ending, selector: &Selector, places: Vec<Place>) {
     }
 }
 
-fn exit_code(options: &Options, ending: &Ending) -> ExitCode {
+fn exit_code(options: &Options, ending: &RunEnd) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
@@ -445,12 +443,12 @@ fn print_remarks(options: &Options, remarks: &[Remark]) {
     }
 }
 
-fn report_settings(options: &Options, list_only: bool) -> report::Settings {
+fn report_settings(options: &Options, list_only: bool) -> report::ReportSettings {
     let ui = match options.settings.ui.value {
         _ if list_only => Ui::Quiet,
         ui => ui,
     };
-    report::Settings {
+    report::ReportSettings {
         ui,
         paint: paint(options),
         verbose: options.verbose > 0,

@@ -3,7 +3,7 @@
 use crate::cargo::TestBinary;
 use crate::listing::ListedTest;
 use crate::report::Repeat;
-use crate::test_job::Case;
+use crate::test_job::TestCase;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use std::sync::Arc;
 pub struct Outstanding {
     binaries: Vec<Arc<TestBinary>>,
     /// Held here, what is listed keeps its address, which no other test has.
-    tests: HashMap<(*const ListedTest, u32), (Case, Option<Repeat>)>,
+    tests: HashMap<(*const ListedTest, u32), (TestCase, Option<Repeat>)>,
 }
 
 impl Outstanding {
@@ -29,13 +29,13 @@ impl Outstanding {
     }
 
     /// A test, or one repetition of it, was selected.
-    pub fn expect(&mut self, case: &Case, repeat: Option<Repeat>) {
+    pub fn expect(&mut self, case: &TestCase, repeat: Option<Repeat>) {
         self.tests.insert(key(case, repeat), (case.clone(), repeat));
     }
 
     /// How it ended is about to be reported. False if that was done before.
     #[must_use]
-    pub fn settle(&mut self, case: &Case, repeat: Option<Repeat>) -> bool {
+    pub fn settle(&mut self, case: &TestCase, repeat: Option<Repeat>) -> bool {
         self.tests.remove(&key(case, repeat)).is_some()
     }
 
@@ -50,7 +50,7 @@ impl Outstanding {
     }
 
     /// The tests that were not reported, by their names.
-    pub fn sorted_tests(&self) -> Vec<(Case, Option<Repeat>)> {
+    pub fn sorted_tests(&self) -> Vec<(TestCase, Option<Repeat>)> {
         let mut tests: Vec<_> = self.tests.values().cloned().collect();
         tests.sort_by_cached_key(|(case, repeat)| {
             (case.view().to_string(), repeat.map(|repeat| repeat.number))
@@ -59,7 +59,7 @@ impl Outstanding {
     }
 }
 
-fn key(case: &Case, repeat: Option<Repeat>) -> (*const ListedTest, u32) {
+fn key(case: &TestCase, repeat: Option<Repeat>) -> (*const ListedTest, u32) {
     (
         Rc::as_ptr(&case.listed),
         repeat.map_or(0, |repeat| repeat.number),

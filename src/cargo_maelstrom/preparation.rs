@@ -17,7 +17,7 @@ use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::schedule::History;
 use crate::store::Store;
-use crate::test_job::ContainerBuilder;
+use crate::test_job::TestContainerBuilder;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Preparation {
     pub packages: Vec<Arc<Package>>,
     pub selector: Selector,
     pub directives: Arc<Directives>,
-    pub containers: Arc<ContainerBuilder>,
+    pub containers: Arc<TestContainerBuilder>,
     pub store: Store,
     pub history: History,
     pub warnings: Vec<String>,
@@ -94,7 +94,7 @@ impl Preparation {
                 ignored: options.selection.ignored,
             },
             directives: Arc::new(directives),
-            containers: Arc::new(ContainerBuilder::new(
+            containers: Arc::new(TestContainerBuilder::new(
                 workspace.clone(),
                 LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
                 options.settings.cache_results.value.reads(),

@@ -1,7 +1,7 @@
 //! The tests that run now: told when they start, and again when they are slow.
 
 use crate::report::{Event, Repeat, Reporter, TestId};
-use crate::test_job::Case;
+use crate::test_job::TestCase;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -21,7 +21,7 @@ pub struct StartedTests {
 }
 
 struct Started {
-    case: Case,
+    case: TestCase,
     repeat: Option<Repeat>,
     at: Instant,
     slow_reported: u32,
@@ -53,7 +53,7 @@ impl StartedTests {
     }
 
     /// A test's turn has come: false if it may not start any more.
-    pub fn start(&self, id: TestId, case: Case, repeat: Option<Repeat>) -> bool {
+    pub fn start(&self, id: TestId, case: TestCase, repeat: Option<Repeat>) -> bool {
         if self.is_stopping() {
             return false;
         }

@@ -1,6 +1,6 @@
 //! The client's end: starting launchers and handing them jobs.
 
-use super::protocol::{Ended, LAUNCHER_NAME, LauncherConfig, Reply, Request, StepError};
+use super::protocol::{Ended, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply, StepError};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::ffi::OsString;
 use std::io::{self, IoSlice, Read, Write};
@@ -128,7 +128,7 @@ impl Launcher {
     /// job: drop the launcher too.
     pub async fn run<S: AsRef<[u8]>>(
         &mut self,
-        request: &Request<S>,
+        request: &JobRequest<S>,
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<JobEnd, LauncherError> {
@@ -141,7 +141,7 @@ impl Launcher {
     /// which must follow whatever becomes of the container.
     pub async fn prepare<S: AsRef<[u8]>>(
         &mut self,
-        request: &Request<S>,
+        request: &JobRequest<S>,
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<(), LauncherError> {

@@ -4,7 +4,7 @@
 //! usual suspects only to say why it failed.
 
 use super::protocol::{LauncherConfig, NetworkKind};
-use super::{JobEnd, Launcher, LauncherError, MountStep, Request, Root, starter};
+use super::{JobEnd, JobRequest, Launcher, LauncherError, MountStep, Root, starter};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -247,7 +247,7 @@ fn no_container(error: &LauncherError) -> Check {
 }
 
 async fn root_file_system(launcher: &mut Launcher) -> Check {
-    let request = Request {
+    let request = JobRequest {
         lowers: Vec::new(),
         root: Root::Scratch,
         mounts: Vec::<MountStep<&str>>::new(),

@@ -8,10 +8,10 @@
 //! no capability, and as its memory is the launcher's, the job cannot look at it.
 
 use super::channel::Channel;
-use super::job::{self, Fate, Running};
+use super::job::{self, Fate, RunningJob};
 use super::launcher;
 use super::program::{self, Program};
-use super::protocol::{Ended, Reply, Request, Root, StepError, Usage};
+use super::protocol::{Ended, JobRequest, Reply, ResourceUsage, Root, StepError};
 use super::root::Held;
 use super::step::Step;
 use super::sys::{self, Stack};
@@ -26,8 +26,8 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 pub struct Init<'a> {
-    pub running: Running,
-    pub request: &'a Request<&'a CStr>,
+    pub running: RunningJob,
+    pub request: &'a JobRequest<&'a CStr>,
     pub program: &'a Program,
     pub held: Held,
     pub child_signals: &'a SignalFd,
@@ -69,7 +69,7 @@ impl Init<'_> {
                 _ => Vec::new(),
             },
             duration: self.running.started.elapsed(),
-            usage: Usage::from(usage),
+            usage: ResourceUsage::from(usage),
         };
         let job = self.running.job;
         // What is left may have more to say until this process ends, and a directory
@@ -132,7 +132,7 @@ fn is_alone() -> bool {
 }
 
 /// In the program's process, which shares this one's memory: becomes the program.
-fn start(program: &Program, request: &Request<&CStr>, proc: &OwnedFd) -> StepError {
+fn start(program: &Program, request: &JobRequest<&CStr>, proc: &OwnedFd) -> StepError {
     if let Err(error) = job::start_session(request.terminal)
         .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before there is anyone to look; the program gets a new memory, which is

@@ -10,7 +10,7 @@
 use super::channel::Channel;
 use super::init::Init;
 use super::program::Program;
-use super::protocol::{Ended, Request, StepError};
+use super::protocol::{Ended, JobRequest, StepError};
 use super::root::{self, Held};
 use super::step::Step;
 use super::sys::{self, Stack};
@@ -62,11 +62,11 @@ pub enum Fate {
     Waiting,
     /// There is none, and there will be none.
     ClientGone,
-    Started(Running),
+    Started(RunningJob),
     /// Its container could not be made, or its program not be executed.
     Failed(u32, StepError),
     /// The process is the program now.
-    Executed(Running),
+    Executed(RunningJob),
     /// Its program ended under an init; the client is to be told when nothing is left.
     Ended(u32, Ended),
     /// It ended, and the client knows.
@@ -75,7 +75,7 @@ pub enum Fate {
 
 /// A job under way.
 #[derive(Clone, Copy)]
-pub struct Running {
+pub struct RunningJob {
     /// What its client marks it with.
     pub job: u32,
     pub started: Instant,
@@ -127,9 +127,9 @@ fn run(
     client: &mut Channel,
     workshop: &mut Workshop,
 ) -> Result<Fate, StepError> {
-    let (job, request) = Request::decode(&workshop.message).step("read a job")?;
+    let (job, request) = JobRequest::decode(&workshop.message).step("read a job")?;
     *marked = job;
-    workshop.fate = Fate::Started(Running {
+    workshop.fate = Fate::Started(RunningJob {
         job,
         started: Instant::now(),
         deadline: None,
@@ -142,7 +142,7 @@ fn run(
         return Ok(Fate::ClientGone);
     };
     let started = Instant::now();
-    let running = Running {
+    let running = RunningJob {
         job,
         started,
         deadline: (!request.timeout.is_zero()).then(|| started + request.timeout),
@@ -182,7 +182,7 @@ pub fn start_session(terminal: bool) -> Result<(), StepError> {
 
 /// Everything up to the program.
 fn set_up(
-    request: &Request<&CStr>,
+    request: &JobRequest<&CStr>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
     machine: Machine,

@@ -14,7 +14,7 @@ use super::job::{self, Fate, Machine, Workshop};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::program;
-use super::protocol::{Ended, LauncherConfig, Reply, Request, StepError, Usage};
+use super::protocol::{Ended, JobRequest, LauncherConfig, Reply, ResourceUsage, StepError};
 use super::step::Step;
 use super::sys::{self, Stack};
 use nix::libc;
@@ -139,7 +139,7 @@ fn run_job(
             else {
                 return Ok(false);
             };
-            let (job, _) = Request::decode(&received.bytes).step("read a job")?;
+            let (job, _) = JobRequest::decode(&received.bytes).step("read a job")?;
             let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
             if channel.receive_start().step("wait for a slot")?.is_none() {
                 return Ok(false);
@@ -176,7 +176,7 @@ fn run_job(
                 scratch_full: false,
                 written: Vec::new(),
                 duration: running.started.elapsed(),
-                usage: Usage::from(waited.usage),
+                usage: ResourceUsage::from(waited.usage),
             };
             (running.job, ended)
         }
@@ -258,7 +258,7 @@ fn client_is_gone() -> StepError {
     )
 }
 
-impl From<libc::rusage> for Usage {
+impl From<libc::rusage> for ResourceUsage {
     fn from(usage: libc::rusage) -> Self {
         let duration =
             |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);

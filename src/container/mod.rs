@@ -36,8 +36,8 @@ mod written;
 
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
 pub use protocol::{
-    Ended, HostBind, LAUNCHER_NAME, LauncherConfig, MountKind, MountStep, NetworkKind, Request,
-    Root, StepError, Usage,
+    Ended, HostBind, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind, MountStep, NetworkKind,
+    ResourceUsage, Root, StepError,
 };
 pub use starter::give_to_jobs;
 pub use sys::die_of;

@@ -1,6 +1,6 @@
 //! The job's program, ready to take over.
 
-use super::protocol::{Request, StepError};
+use super::protocol::{JobRequest, StepError};
 use super::step::Step;
 use super::sys;
 use nix::fcntl::OFlag;
@@ -28,7 +28,7 @@ pub struct Program {
 }
 
 impl Program {
-    pub fn prepare(&mut self, request: &Request<&CStr>, slot: u32) {
+    pub fn prepare(&mut self, request: &JobRequest<&CStr>, slot: u32) {
         let pointer = |text: &&CStr| text.as_ptr();
         request.program.clone_into(&mut self.name);
         self.candidates = candidates(request);
@@ -75,7 +75,7 @@ impl Program {
 }
 
 /// The paths a program may be at: its own, or one for each directory of `PATH`.
-fn candidates(request: &Request<&CStr>) -> Vec<CString> {
+fn candidates(request: &JobRequest<&CStr>) -> Vec<CString> {
     let program = request.program.to_bytes();
     if program.contains(&b'/') {
         return vec![request.program.to_owned()];

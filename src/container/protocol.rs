@@ -72,7 +72,7 @@ impl LauncherConfig {
 
 /// A job as its launcher gets it. `S` is `&CStr` at the launcher's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Request<S> {
+pub struct JobRequest<S> {
     /// Names of lower directories below the trees, bottom first.
     pub lowers: Vec<S>,
     pub root: Root<S>,
@@ -136,7 +136,7 @@ pub enum MountKind {
     Tmp,
 }
 
-impl<S: AsRef<[u8]>> Request<S> {
+impl<S: AsRef<[u8]>> JobRequest<S> {
     /// The message, marked with a number for the replies to it.
     pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
         let mut w = Writer::default();
@@ -185,7 +185,7 @@ impl<S: AsRef<[u8]>> Request<S> {
     }
 }
 
-impl<'a> Request<&'a CStr> {
+impl<'a> JobRequest<&'a CStr> {
     /// The number to mark replies with, and the job.
     pub fn decode(bytes: &'a [u8]) -> io::Result<(u32, Self)> {
         let mut r = Reader::new(bytes);
@@ -312,12 +312,12 @@ pub struct Ended {
     pub written: Vec<String>,
     /// From the program's start to its end.
     pub duration: Duration,
-    pub usage: Usage,
+    pub usage: ResourceUsage,
 }
 
 /// What a job used, its descendants that were waited for included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
+pub struct ResourceUsage {
     pub user: Duration,
     pub system: Duration,
     /// The largest resident set of any one process, in bytes.
@@ -379,7 +379,7 @@ impl Reply {
                     scratch_full: r.u32()? != 0,
                     written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
                     duration: Duration::from_nanos(r.u64()?),
-                    usage: Usage {
+                    usage: ResourceUsage {
                         user: Duration::from_nanos(r.u64()?),
                         system: Duration::from_nanos(r.u64()?),
                         max_resident: r.u64()?,

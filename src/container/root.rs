@@ -1,7 +1,7 @@
 //! The file system of a job: its root, made of the lower directories, and what is
 //! mounted there.
 
-use super::protocol::{MountKind, Request, Root, StepError};
+use super::protocol::{JobRequest, MountKind, Root, StepError};
 use super::step::Step;
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -25,7 +25,7 @@ pub struct Held {
 }
 
 /// Makes the job's file system and enters it. `outer_proc`: a fresh `/proc` is refused.
-pub fn enter(request: &Request<&CStr>, outer_proc: bool) -> Result<Held, StepError> {
+pub fn enter(request: &JobRequest<&CStr>, outer_proc: bool) -> Result<Held, StepError> {
     let scratch = make_scratch(request)?;
     make_root(request)?;
     let proc = open_path("/proc").step("open the launcher's /proc")?;
@@ -49,7 +49,7 @@ pub fn enter(request: &Request<&CStr>, outer_proc: bool) -> Result<Held, StepErr
 
 /// One tmpfs for all that a job may write that is not kept: a mount of its own
 /// for each would cost more and bound less.
-fn make_scratch(request: &Request<&CStr>) -> Result<Option<OwnedFd>, StepError> {
+fn make_scratch(request: &JobRequest<&CStr>) -> Result<Option<OwnedFd>, StepError> {
     let wanted = matches!(request.root, Root::Scratch)
         || request.mounts.iter().any(|step| step.kind.is_scratch());
     if !wanted {
@@ -76,7 +76,7 @@ fn make_scratch(request: &Request<&CStr>) -> Result<Option<OwnedFd>, StepError> 
 }
 
 /// Stacks the lower directories at `/root`.
-fn make_root(request: &Request<&CStr>) -> Result<(), StepError> {
+fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
     nix::unistd::chdir("/trees").step("enter the trees")?;
     let upper = match &request.root {
         Root::ReadOnly => None,
@@ -231,7 +231,7 @@ fn cover_launcher_root() -> nix::Result<()> {
 
 /// A uid 0 job could unmount what was mounted for it. A further user namespace
 /// with a copy of the mounts locks them.
-fn lock_mounts(request: &Request<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
+fn lock_mounts(request: &JobRequest<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
     use nix::sched::{CloneFlags, unshare};
     let write = |path: &str, text: String| {
         let file = nix::fcntl::openat(

@@ -6,7 +6,7 @@ use super::error::{EngineError, Problem};
 use super::progress::Progress;
 use super::reapi::BatchReadBlobsRequest;
 use super::reapi::batch_read_blobs_response::Response;
-use super::sink::Sink;
+use super::sink::DownloadSink;
 use crate::store::Digest;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
@@ -150,12 +150,12 @@ impl Engine {
         let failed = |problem| self.error(DOING, problem);
         let mut places = places.into_iter();
         let Some(first) = places.next() else {
-            let sink = Sink::memory(digest.size);
+            let sink = DownloadSink::memory(digest.size);
             let content = self.receive_stream(digest, sink, progress).await?;
             return Ok(vec![(digest, content)]);
         };
         let (path, mode) = (first.path.clone(), first.mode);
-        let sink = blocking(move || Sink::file(&path, mode)).await;
+        let sink = blocking(move || DownloadSink::file(&path, mode)).await;
         let sink = sink.map_err(failed)?;
         self.receive_stream(digest, sink, progress).await?;
         let copied = blocking(move || places.try_for_each(|place| place.copy_from(&first)));
@@ -282,7 +282,7 @@ enum Delivery {
 
 impl Place {
     fn write(&self, content: &[u8]) -> Result<(), Problem> {
-        let mut sink = Sink::file(&self.path, self.mode)?;
+        let mut sink = DownloadSink::file(&self.path, self.mode)?;
         let written = sink.write_all(content);
         written.map_err(|error| super::sink::local("write", &self.path, error))
     }
@@ -290,7 +290,7 @@ impl Place {
     fn copy_from(&self, first: &Self) -> Result<(), Problem> {
         let read = File::open(&first.path);
         let mut content = read.map_err(|error| super::sink::local("read", &first.path, error))?;
-        let mut sink = Sink::file(&self.path, self.mode)?;
+        let mut sink = DownloadSink::file(&self.path, self.mode)?;
         let copied = io::copy(&mut content, &mut sink);
         copied.map_err(|error| super::sink::local("write", &self.path, error))?;
         Ok(())

@@ -37,7 +37,7 @@ pub use precondition::{missing_blobs, missing_in};
 pub use progress::Progress;
 pub use retry::{Backoff, RETRY_BUDGET, Retry};
 pub use settings::{BadEndpoint, BadHeader, Endpoint, EngineSettings, Header};
-pub use upload::{Blob, Content, Uploaded};
+pub use upload::{Blob, BlobContent, Uploaded};
 
 pub use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 pub use bazel_remote_apis::google::{bytestream, longrunning, protobuf, rpc};

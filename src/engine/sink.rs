@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
 /// Receives the content of one blob, in any number of attempts.
-pub(super) struct Sink {
+pub(super) struct DownloadSink {
     place: Place,
     hasher: Hasher,
     /// How many bytes of the blob are there.
@@ -24,7 +24,7 @@ enum Place {
     File(File, PathBuf),
 }
 
-impl Sink {
+impl DownloadSink {
     /// For a blob of `size` bytes.
     pub fn memory(size: u64) -> Self {
         // Not all at once: the size is only what somebody said.
@@ -115,7 +115,7 @@ impl Sink {
     }
 }
 
-impl Write for Sink {
+impl Write for DownloadSink {
     fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
         let written = match &mut self.place {
             Place::Memory(content) => content.write(piece),

@@ -6,8 +6,8 @@ use super::connect::{DEADLINE, Engine};
 use super::error::{EngineError, Problem};
 use super::name::{Encoding, to_read, to_write};
 use super::progress::Progress;
-use super::sink::Sink;
-use super::upload::Content;
+use super::sink::DownloadSink;
+use super::upload::BlobContent;
 use crate::store::Digest;
 use std::future::Future;
 use std::io::{self, Write};
@@ -43,7 +43,7 @@ impl Engine {
     pub(super) async fn send_stream(
         &self,
         digest: Digest,
-        content: &Content,
+        content: &BlobContent,
         progress: &Arc<Progress>,
     ) -> Result<(), EngineError> {
         let encoding = self.encoding(digest);
@@ -89,7 +89,7 @@ impl Engine {
     async fn write(
         &self,
         resource: &str,
-        content: &Content,
+        content: &BlobContent,
         encoding: Encoding,
         offset: u64,
         sent: &Arc<Sent>,
@@ -135,7 +135,7 @@ impl Engine {
     pub(super) async fn receive_stream(
         &self,
         digest: Digest,
-        mut sink: Sink,
+        mut sink: DownloadSink,
         progress: &Progress,
     ) -> Result<Vec<u8>, EngineError> {
         let mut retry = self.retry(RECEIVING);
@@ -171,7 +171,11 @@ impl Engine {
         }
     }
 
-    async fn read_into(&self, sink: Sink, digest: Digest) -> (Sink, Result<(), Problem>) {
+    async fn read_into(
+        &self,
+        sink: DownloadSink,
+        digest: Digest,
+    ) -> (DownloadSink, Result<(), Problem>) {
         let encoding = self.encoding(digest);
         let request = Request::new(ReadRequest {
             resource_name: to_read(self.instance(), digest, encoding),

@@ -24,11 +24,11 @@ use tonic::Code;
 #[derive(Clone, Debug)]
 pub struct Blob {
     pub digest: Digest,
-    pub content: Content,
+    pub content: BlobContent,
 }
 
 #[derive(Clone, Debug)]
-pub enum Content {
+pub enum BlobContent {
     Memory(Bytes),
     /// Read when it is sent, and refused by the engine if it has changed since.
     File(PathBuf),
@@ -39,7 +39,7 @@ impl Blob {
         let content = content.into();
         Self {
             digest: Digest::of(&content),
-            content: Content::Memory(content),
+            content: BlobContent::Memory(content),
         }
     }
 }
@@ -256,7 +256,7 @@ enum Shipment {
     Batch(Vec<Blob>),
 }
 
-impl Content {
+impl BlobContent {
     fn read(&self) -> io::Result<Vec<u8>> {
         match self {
             Self::Memory(bytes) => Ok(bytes.to_vec()),

@@ -89,7 +89,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::config::CacheResults;
     use crate::executor::known::tests::{job, passed};
-    use crate::executor::{Settings, Status};
+    use crate::executor::{LocalSettings, Status};
     use crate::store::Store;
     use nix::sys::stat::Mode;
     use std::cell::RefCell;
@@ -123,7 +123,7 @@ pub(crate) mod tests {
     /// Executors without containers.
     fn executors(directory: &Path) -> Executors {
         let store = Store::open(directory, 1 << 30).unwrap();
-        let settings = Settings {
+        let settings = LocalSettings {
             launcher: Path::new("/nonexistent").into(),
             trees: store.trees(),
             scratch_size: 1 << 20,

@@ -1,7 +1,7 @@
 //! What goes into an executor and what comes out.
 
 use super::output::Captured;
-use crate::container::Usage;
+use crate::container::ResourceUsage;
 use crate::spec::{Mount, Network, RootOverlay};
 use crate::store::Digest;
 use camino::Utf8PathBuf;
@@ -49,7 +49,7 @@ pub struct Outcome {
     pub stderr: Captured,
     /// Wall time from its program's start to its end.
     pub duration: Duration,
-    pub usage: Usage,
+    pub usage: ResourceUsage,
     /// The space for what the job writes was used up when it ended.
     pub scratch_full: bool,
     /// Files below the watched directories that the job wrote, if it failed.
@@ -75,7 +75,7 @@ impl Outcome {
             stdout: Captured::default(),
             stderr: Captured::default(),
             duration: Duration::ZERO,
-            usage: Usage::default(),
+            usage: ResourceUsage::default(),
             scratch_full: false,
             written: Vec::new(),
             cached: false,

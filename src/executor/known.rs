@@ -11,7 +11,7 @@
 //! [`Container::is_portable`]: super::Container::is_portable
 
 use super::job::{Job, Outcome};
-use super::remote::{Batch, Ending, Record};
+use super::remote::{Batch, BatchEnd, Record};
 use crate::config::CacheResults;
 use crate::store::Store;
 use std::sync::Arc;
@@ -139,7 +139,7 @@ fn encode(limit: usize, outcome: &Outcome) -> Vec<u8> {
 fn decode(bytes: &[u8]) -> Option<(usize, Outcome)> {
     let end = bytes.iter().position(|&byte| byte == b'\n')?;
     let limit = str::from_utf8(&bytes[..end]).ok()?.parse().ok()?;
-    let mut ending = Ending::parse(&bytes[end + 1..]).ok()?;
+    let mut ending = BatchEnd::parse(&bytes[end + 1..]).ok()?;
     Some((limit, ending.ended.remove(&0)?))
 }
 

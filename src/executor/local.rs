@@ -8,8 +8,8 @@ use super::output::{Collector, Output, Stream};
 use super::pool::Pool;
 use super::turn::Turn;
 use crate::container::{
-    Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, LauncherProgram, MountKind,
-    MountStep, NetworkKind, Request, Root,
+    Ended, HostBind, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, LauncherProgram,
+    MountKind, MountStep, NetworkKind, Root,
 };
 use crate::process::error_chain;
 use crate::spec::{Device, Mount, Network, RootOverlay};
@@ -25,7 +25,7 @@ const LEAST_SCRATCH: u64 = 1 << 30;
 
 /// What is the same for all jobs of an executor.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub struct LocalSettings {
     /// This very program, mostly.
     pub launcher: LauncherProgram,
     /// The directory of the store's trees.
@@ -38,7 +38,7 @@ pub struct Settings {
 
 /// Runs jobs in containers here. For use on one thread.
 pub struct LocalExecutor {
-    settings: Settings,
+    settings: LocalSettings,
     pool: Pool,
     /// For what jobs print; one for each that runs.
     buffers: RefCell<Vec<Vec<u8>>>,
@@ -47,7 +47,7 @@ pub struct LocalExecutor {
     pub panics: std::cell::Cell<bool>,
 }
 
-impl Settings {
+impl LocalSettings {
     /// This program's own launcher and limits: a job may open as many files as this
     /// process, and write its slot's share of half the memory: tmpfs mounts that take
     /// more than there is take the machine down, for no kill frees what they hold.
@@ -68,7 +68,7 @@ fn scratch_size(memory: u64, slots: usize) -> u64 {
 }
 
 impl LocalExecutor {
-    pub fn new(settings: Settings, slots: usize) -> Self {
+    pub fn new(settings: LocalSettings, slots: usize) -> Self {
         Self {
             settings,
             pool: Pool::new(slots),
@@ -150,7 +150,7 @@ impl LocalExecutor {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
-        let request = Request {
+        let request = JobRequest {
             lowers: lowers.iter().map(String::as_str).collect(),
             root: plan.root,
             mounts: plan.mounts,
@@ -195,7 +195,7 @@ impl LocalExecutor {
     async fn prepare(
         &self,
         config: &LauncherConfig,
-        request: &Request<&str>,
+        request: &JobRequest<&str>,
         output: &Output,
         launchers: Launchers,
     ) -> Result<Prepared, LauncherError> {

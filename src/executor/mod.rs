@@ -15,5 +15,5 @@ pub use executors::Executors;
 pub(crate) use executors::tests::does_not_block_the_loop;
 pub use job::{Container, Job, Outcome, Status};
 pub use known::KnownOutcomes;
-pub use local::{LocalExecutor, Settings};
-pub use output::{Captured, Output, Sink, Stream};
+pub use local::{LocalExecutor, LocalSettings};
+pub use output::{Captured, Output, OutputSink, Stream};

@@ -88,7 +88,7 @@ impl fmt::Display for Stream {
 }
 
 /// Where output goes as it comes.
-pub type Sink = Rc<dyn Fn(Stream, &[u8])>;
+pub type OutputSink = Rc<dyn Fn(Stream, &[u8])>;
 
 /// What to do with what a job prints.
 #[derive(Clone)]
@@ -97,7 +97,7 @@ pub enum Output {
     Capture { limit: usize },
     /// Pass it on, at once where the job runs here, and keep as much too. Of what a job
     /// printed elsewhere, no more than what is kept can be passed on.
-    Stream { limit: usize, sink: Sink },
+    Stream { limit: usize, sink: OutputSink },
     /// The job has this terminal for its stdin, stdout and stderr; whoever has the other
     /// side of it reads there what the job prints. It stays open as long as the job is
     /// run, even if the job closes it.

@@ -15,7 +15,7 @@
 //! [`LayerBlob::discard_damaged`](super::LayerBlob::discard_damaged).
 
 use super::digest::{digest_of, oci_name};
-use crate::cachedir::{self, Kind, Reason, Refusal, State};
+use crate::cachedir::{self, CacheKind, DirectoryState, Reason, Refusal};
 use crate::store::Hasher;
 use oci_spec::image::Sha256Digest;
 use rustix::fs::{FlockOperation, flock};
@@ -135,7 +135,7 @@ impl Depot {
 
     /// Removes partial blobs that were not resumed for a week.
     pub fn remove_abandoned(&self) {
-        if !matches!(self.examine(), Ok(State::Ours)) {
+        if !matches!(self.examine(), Ok(DirectoryState::Ours)) {
             return;
         }
         let Ok(entries) = fs::read_dir(self.root.join("tmp")) else {
@@ -148,35 +148,35 @@ impl Depot {
     }
 
     /// Whether the directory is ours, or may become so; if not, an error that says why.
-    fn examine(&self) -> io::Result<State> {
+    fn examine(&self) -> io::Result<DirectoryState> {
         if self.marked.get().is_some() {
-            return Ok(State::Ours);
+            return Ok(DirectoryState::Ours);
         }
-        let state = cachedir::look_besides(&self.root, Kind::Images, &["blobs", "tmp"])?;
+        let state = cachedir::look_besides(&self.root, CacheKind::Images, &["blobs", "tmp"])?;
         let reason = match state {
-            State::Free => match foreign_entry(&self.root)? {
+            DirectoryState::Free => match foreign_entry(&self.root)? {
                 None => return Ok(state),
                 Some(entry) => Reason::Foreign(entry),
             },
-            State::Ours => {
+            DirectoryState::Ours => {
                 let _ = self.marked.set(());
                 return Ok(state);
             }
-            State::Foreign(entry) => Reason::Foreign(entry.into()),
-            State::OtherKind(found) => Reason::OtherKind(found),
-            State::OtherFormat(found) => Reason::OtherFormat(found),
+            DirectoryState::Foreign(entry) => Reason::Foreign(entry.into()),
+            DirectoryState::OtherKind(found) => Reason::OtherKind(found),
+            DirectoryState::OtherFormat(found) => Reason::OtherFormat(found),
         };
         Err(io::Error::other(Refusal::new(
             &self.root,
-            Kind::Images,
+            CacheKind::Images,
             reason,
         )))
     }
 
     fn create_directories(&self) -> io::Result<()> {
-        if self.examine()? != State::Ours {
+        if self.examine()? != DirectoryState::Ours {
             fs::create_dir_all(&self.root)?;
-            cachedir::mark(&self.root, Kind::Images)?;
+            cachedir::mark(&self.root, CacheKind::Images)?;
         }
         fs::create_dir_all(self.root.join("blobs/sha256"))?;
         fs::create_dir_all(self.root.join("tmp"))

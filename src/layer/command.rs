@@ -11,7 +11,7 @@
 use super::recipe::CommandRecipe;
 use super::upper_directory::{UpperDirectory, unreadable};
 use super::{Entry, LayerProblem, Manifest, Mode, PathInContainer, flatten};
-use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Settings, Status};
+use crate::executor::{Container, Job, LocalExecutor, LocalSettings, Outcome, Output, Status};
 use crate::spec::{CommandLine, Device, Mount, RootOverlay};
 use crate::store::{Digest, Store, WorkDirectory, parallel, remove_tree};
 use camino::Utf8PathBuf;
@@ -307,8 +307,8 @@ fn execute(
         .enable_all()
         .build()
         .map_err(LayerProblem::Start)?;
-    let settings =
-        Settings::of_process(store.trees(), commands.max_running).map_err(LayerProblem::Start)?;
+    let settings = LocalSettings::of_process(store.trees(), commands.max_running)
+        .map_err(LayerProblem::Start)?;
     let executor = LocalExecutor::new(settings, 1);
     let output = Output::Capture { limit: MAX_OUTPUT };
     let mut cancelled = commands.cancelled.subscribe();

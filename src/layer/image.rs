@@ -3,7 +3,7 @@
 //! A layer is used only after all of it has been read and both its digests verified, that of the
 //! blob and that of the archive in it.
 
-use super::tar::{self, Budget, TarError, TarListing, Unpacked};
+use super::tar::{self, TarError, TarListing, UnpackBudget, Unpacked};
 use super::{LayerProblem, Manifest};
 use crate::image::{Image, ImageError, LayerBlob};
 use crate::store::{Store, parallel};
@@ -48,7 +48,7 @@ pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, LayerProblem> {
 pub(super) fn unpack_uncached(store: &Store, image: &Image) -> Result<Unpacked, LayerProblem> {
     // Layers are downloaded while others are read.
     image.fetch();
-    let budget = Budget::of_store(store.size_limit());
+    let budget = UnpackBudget::of_store(store.size_limit());
     let listings = parallel::map(&image.layers, 1, |layer| list(store, layer, &budget));
     let mut manifest = Manifest::new();
     let mut skipped = Vec::new();
@@ -86,7 +86,11 @@ fn cached(store: &Store, key: &str) -> Option<Unpacked> {
 }
 
 /// The changes of a layer. A damaged blob is downloaded again once if it is from a registry.
-fn list(store: &Store, layer: &LayerBlob, budget: &Budget) -> Result<TarListing, ImageUnpackError> {
+fn list(
+    store: &Store,
+    layer: &LayerBlob,
+    budget: &UnpackBudget,
+) -> Result<TarListing, ImageUnpackError> {
     match list_once(store, layer, budget) {
         Err(ImageUnpackError::BlobDigest { .. }) if layer.discard_damaged() => {
             list_once(store, layer, budget)
@@ -98,7 +102,7 @@ fn list(store: &Store, layer: &LayerBlob, budget: &Budget) -> Result<TarListing,
 fn list_once(
     store: &Store,
     layer: &LayerBlob,
-    budget: &Budget,
+    budget: &UnpackBudget,
 ) -> Result<TarListing, ImageUnpackError> {
     let path = layer.path();
     let (listing, digests) = tar::list(store, layer.open()?, path.as_std_path(), budget);

@@ -32,7 +32,7 @@ mod pax;
 mod sparse;
 mod stream;
 
-pub(super) use budget::Budget;
+pub(super) use budget::UnpackBudget;
 pub(super) use listing::TarListing;
 pub(super) use merge::real;
 pub(super) use stream::ArchiveDigests;
@@ -117,7 +117,7 @@ pub fn unpack(
     name: &Path,
     below: Manifest,
 ) -> Result<Unpacked, TarError> {
-    let budget = Budget::of_store(store.size_limit());
+    let budget = UnpackBudget::of_store(store.size_limit());
     let (listing, digests) = list(store, archive, name, &budget);
     digests.content?;
     let listing = listing?;
@@ -139,7 +139,7 @@ pub(super) fn list(
     store: &Store,
     archive: impl Read + Send,
     name: &Path,
-    budget: &Budget,
+    budget: &UnpackBudget,
 ) -> (Result<TarListing, TarError>, ArchiveDigests) {
     stream::stream(archive, name, budget, |content| {
         content_writer::write(store, |contents| {
@@ -152,7 +152,7 @@ pub(super) fn list(
 pub(super) fn apply(
     listing: TarListing,
     name: &Path,
-    budget: &Budget,
+    budget: &UnpackBudget,
     below: &mut Manifest,
 ) -> Result<(), TarError> {
     merge::merge(below, listing.changes, name, budget).map(drop)

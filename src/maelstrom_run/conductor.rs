@@ -8,7 +8,7 @@ use super::{Ending, JobsError};
 use crate::executor::{Captured, Container, Outcome, Output, Status, Stream};
 use crate::process::{Interrupts, error_chain, to_stderr};
 use crate::report::DownloadLine;
-use crate::schedule::{Held, Queue, Rank, batches};
+use crate::schedule::{HeldSlots, Queue, Rank, batches};
 use crate::session::{BUG, Client, Tasks, executable, priority};
 use crate::spec::{
     ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, JsonPiece, SpecText, read_job,
@@ -29,7 +29,7 @@ const MOST_CONTAINERS: usize = 1000;
 /// How often a download is shown again.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
-pub struct Conductor {
+pub struct JobStream {
     client: Client,
     /// What messages call the input.
     name: String,
@@ -71,7 +71,7 @@ struct Ended {
     /// One for each.
     outcomes: Vec<Outcome>,
     /// For others only when the end has been seen to.
-    _held: Option<Held>,
+    _held: Option<HeldSlots>,
 }
 
 /// The jobs that share a container.
@@ -81,7 +81,7 @@ enum Group {
     Failed(String),
 }
 
-impl Conductor {
+impl JobStream {
     pub fn new(client: Client, name: String, inline_limit: usize, batch_target: Duration) -> Self {
         Self {
             client,
@@ -325,7 +325,7 @@ impl Conductor {
     fn spawn(
         &mut self,
         jobs: Vec<u64>,
-        run: impl Future<Output = (Vec<Outcome>, Option<Held>)> + 'static,
+        run: impl Future<Output = (Vec<Outcome>, Option<HeldSlots>)> + 'static,
     ) {
         let of_lost: Vec<_> = jobs
             .iter()

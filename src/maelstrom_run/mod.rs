@@ -10,7 +10,7 @@ mod terminal;
 use crate::process::{Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::session::{Client, ClientError, ClientSettings, current_directory};
 use command_line::{JobAction, JobOptions};
-use conductor::Conductor;
+use conductor::JobStream;
 use input::Input;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -106,7 +106,7 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         }
         let executors = client.executors.clone();
         let name = input.name().to_owned();
-        let conductor = Conductor::new(client, name, options.inline_limit, options.batch_target);
+        let conductor = JobStream::new(client, name, options.inline_limit, options.batch_target);
         let ending = match &options.action {
             JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {

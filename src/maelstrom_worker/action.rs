@@ -156,7 +156,7 @@ impl Bench {
         account.files = staged.files();
         account.staged = staged.bytes;
         account.downloaded += staged.downloaded;
-        let mut place = Aside::new(Place {
+        let mut place = Aside::new(CacheDirectory {
             launcher,
             staged: staged.into_inner(),
         });
@@ -265,7 +265,7 @@ impl Bench {
 }
 
 /// Where an action runs. To drop it blocks.
-struct Place {
+struct CacheDirectory {
     /// Before what the action may change as long as it runs.
     launcher: Launcher,
     staged: Staged,

@@ -20,9 +20,9 @@ pub use key::Key;
 use super::blocking::{Stop, hash};
 use super::error::WorkError;
 use crate::store::Digest;
-use place::Place;
+use place::CacheDirectory;
 use stamp::Stamp;
-use state::State;
+use state::CacheState;
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -30,10 +30,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct Cache {
-    place: Place,
+    place: CacheDirectory,
     /// In bytes.
     limit: u64,
-    state: Mutex<State>,
+    state: Mutex<CacheState>,
     /// One action at a time fetches, so that nothing is fetched twice.
     pub(super) turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -42,7 +42,7 @@ impl Cache {
     /// Opens the cache below `cache_root`, which must have no other worker and must be empty if
     /// it is not marked as a cache. `limit` is in bytes.
     pub fn open(cache_root: &Path, limit: u64) -> Result<Self, WorkError> {
-        let place = Place::open(cache_root)?;
+        let place = CacheDirectory::open(cache_root)?;
         let cache = Self {
             state: Mutex::new(place.read_state()?),
             place,
@@ -123,7 +123,7 @@ impl Cache {
     }
 
     /// Keeps these blobs in the cache, if they are there or as soon as they are.
-    pub fn hold(self: &Arc<Self>, mut keys: Vec<Key>) -> Held {
+    pub fn hold(self: &Arc<Self>, mut keys: Vec<Key>) -> HeldBlobs {
         keys.sort_unstable();
         keys.dedup();
         let mut state = self.state();
@@ -133,7 +133,7 @@ impl Cache {
             kept.holders += 1;
             kept.used = used;
         }
-        Held {
+        HeldBlobs {
             cache: Arc::clone(self),
             keys,
         }
@@ -234,24 +234,24 @@ impl Cache {
         tracing::debug!("evicted {blobs} blobs, {bytes} bytes");
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, CacheState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Blobs that stay in the cache until this is dropped. To drop it blocks.
-pub struct Held {
+pub struct HeldBlobs {
     cache: Arc<Cache>,
     keys: Vec<Key>,
 }
 
-impl Held {
+impl HeldBlobs {
     pub fn keys(&self) -> &[Key] {
         &self.keys
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldBlobs {
     fn drop(&mut self) {
         let mut state = self.cache.state();
         for key in &self.keys {

@@ -5,7 +5,7 @@
 //! before the next one begins.
 
 use super::blocking::{Aside, Stop, blocking};
-use super::cache::{Cache, Held, Key};
+use super::cache::{Cache, HeldBlobs, Key};
 use super::directory::remove;
 use super::error::WorkError;
 use crate::engine::{Engine, EngineError, Problem, Progress, Wanted};
@@ -23,7 +23,7 @@ impl Cache {
         self: &Arc<Self>,
         engine: &Engine,
         keys: Vec<Key>,
-    ) -> Result<(Aside<Held>, u64), WorkError> {
+    ) -> Result<(Aside<HeldBlobs>, u64), WorkError> {
         let turn = Arc::clone(&self.turn).lock_owned().await;
         let cache = Arc::clone(self);
         let begun = blocking(move |stop| Fetch::begin(&cache, turn, keys, stop).map(Aside::new));
@@ -40,7 +40,7 @@ impl Cache {
 /// What an action asked for, and waits for. To drop it blocks.
 struct Fetch {
     download: Download,
-    held: Held,
+    held: HeldBlobs,
     /// The next may begin when all else is gone.
     _turn: OwnedMutexGuard<()>,
 }
@@ -73,7 +73,7 @@ impl Fetch {
         })
     }
 
-    fn finish(mut self) -> Result<(Held, u64), WorkError> {
+    fn finish(mut self) -> Result<(HeldBlobs, u64), WorkError> {
         let bytes = self.download.reserved;
         self.download.finish()?;
         Ok((self.held, bytes))

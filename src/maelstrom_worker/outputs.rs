@@ -6,7 +6,7 @@
 use super::below::{let_in, make_directory, relative, resolve};
 use super::blocking::{Stop, blocking, hash};
 use super::error::{WorkError, is_of_machine};
-use crate::engine::{Blob, Content, Engine, Progress, Uploaded, reapi, rpc};
+use crate::engine::{Blob, BlobContent, Engine, Progress, Uploaded, reapi, rpc};
 use crate::store::Digest;
 use prost::Message;
 use rustix::io::Errno;
@@ -33,7 +33,7 @@ pub struct Outputs {
     pub symlinks: Vec<reapi::OutputSymlink>,
     /// The first output that the result cannot hold, if there is any.
     pub fault: Option<Fault>,
-    blobs: BTreeMap<Digest, Content>,
+    blobs: BTreeMap<Digest, BlobContent>,
 }
 
 /// Why an output cannot be collected, which is the action's fault.
@@ -204,7 +204,7 @@ impl Outputs {
         Ok(match read.await.map_err(failed)? {
             Printed::Short(content) => (content, None),
             Printed::Long(digest) => {
-                self.blobs.insert(digest, Content::File(path));
+                self.blobs.insert(digest, BlobContent::File(path));
                 (Vec::new(), Some(digest.into()))
             }
             Printed::TooLarge(size, limit) => {
@@ -254,7 +254,7 @@ struct Search<'a> {
     stop: &'a Stop,
     outputs: Outputs,
     /// Of the output that is being looked at.
-    blobs: BTreeMap<Digest, Content>,
+    blobs: BTreeMap<Digest, BlobContent>,
     entries: usize,
     /// The length of all names and targets, in bytes.
     names: usize,
@@ -410,7 +410,7 @@ impl Search<'_> {
             hashed => hashed,
         };
         let digest = hashed.map_err(|error| self.failure(path, error))?;
-        let content = Content::File(path.to_owned());
+        let content = BlobContent::File(path.to_owned());
         self.blobs.insert(digest, content);
         Ok(digest)
     }

@@ -7,8 +7,8 @@
 
 use super::error::WorkError;
 use crate::container::{
-    Ended, HostBind, JobEnd, Launcher, LauncherConfig, LauncherError, MountKind, MountStep,
-    NetworkKind, Request, Root, StepError,
+    Ended, HostBind, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, MountKind,
+    MountStep, NetworkKind, Root, StepError,
 };
 use crate::spec::Device;
 use std::fs::{self, File};
@@ -88,7 +88,7 @@ pub enum End {
 impl Sandbox {
     /// Makes what actions share, anew, in `trees`.
     pub fn new(trees: &Path, slots: usize) -> Result<Self, WorkError> {
-        let settings = crate::executor::Settings::of_process(trees.to_owned(), slots)
+        let settings = crate::executor::LocalSettings::of_process(trees.to_owned(), slots)
             .map_err(|error| WorkError::local("read the limits for", trees, error))?;
         let root = trees.join("root");
         let made = crate::store::remove_tree(&root).and_then(|()| make_root(&root));
@@ -150,7 +150,7 @@ impl Sandbox {
             .arguments
             .split_first()
             .ok_or_else(|| WorkError::BadAction("the command has no arguments".to_owned()))?;
-        let request = Request {
+        let request = JobRequest {
             lowers: vec!["root"],
             root: Root::ReadOnly,
             mounts: mounts

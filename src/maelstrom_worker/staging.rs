@@ -2,7 +2,7 @@
 
 use super::below::{NAME, Remover, TARGET, is_of_path};
 use super::blocking::{Aside, Stop, blocking};
-use super::cache::{Cache, Held, Key};
+use super::cache::{Cache, HeldBlobs, Key};
 use super::directory::Directory;
 use super::error::WorkError;
 use crate::engine::{Engine, reapi};
@@ -19,7 +19,7 @@ pub struct Staged {
     cache: Arc<Cache>,
     /// Below the root.
     links: Vec<(Key, PathBuf)>,
-    held: Vec<Aside<Held>>,
+    held: Vec<Aside<HeldBlobs>>,
     pub directory: Directory,
     /// How many bytes had to be downloaded.
     pub downloaded: u64,

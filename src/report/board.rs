@@ -2,9 +2,9 @@
 
 use super::cargo_line::CargoStatus;
 use super::event::{Binary, Case, Event, Repeat, TestId};
-use super::outcome::{Status, Tally};
+use super::outcome::{Tally, TestStatus};
 use super::output::readable;
-use super::terminal::{Paint, Role, Size};
+use super::terminal::{Paint, Role, ScreenSize};
 use super::units::{Bytes, Elapsed, Thousands};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -91,7 +91,7 @@ impl Board {
             }
             Event::TestFinished { id, outcome, .. } => {
                 let ran = self.running.remove(id).is_some();
-                if !ran && outcome.status != Status::Ignored {
+                if !ran && outcome.status != TestStatus::Ignored {
                     self.waiting = self.waiting.saturating_sub(1);
                 }
                 self.tally.add(outcome);
@@ -122,7 +122,7 @@ impl Board {
 
     /// The lines to draw, none if the run is over. They may be wider than the
     /// terminal, but leave room for at least one more line on it.
-    pub fn lines(&self, now: Instant, paint: Paint, size: Size) -> Vec<String> {
+    pub fn lines(&self, now: Instant, paint: Paint, size: ScreenSize) -> Vec<String> {
         if self.finished {
             return Vec::new();
         }
@@ -168,7 +168,7 @@ impl Board {
     }
 
     /// The bar, if there is room for one, and the counts.
-    fn progress(&self, paint: Paint, size: Size) -> String {
+    fn progress(&self, paint: Paint, size: ScreenSize) -> String {
         let (done, total) = (self.tally.done(), self.total());
         let failures = self.tally.failures();
         let fraction = format!("{}/{}", Thousands(done), Thousands(total));
@@ -203,7 +203,7 @@ impl Board {
         &self,
         now: Instant,
         paint: Paint,
-        size: Size,
+        size: ScreenSize,
         count: usize,
     ) -> impl Iterator<Item = String> {
         let age = move |test: &Running| now.saturating_duration_since(test.since);

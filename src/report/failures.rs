@@ -8,7 +8,7 @@ const NAMED: usize = 5;
 
 /// What did not go well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum FailureKind {
     Test,
     /// A test binary whose tests could not be listed.
     Binary,
@@ -19,7 +19,7 @@ pub enum Kind {
 pub struct Failure {
     pub subject: String,
     pub repetition: u32,
-    pub kind: Kind,
+    pub kind: FailureKind,
     pub label: String,
     /// What stands behind the label.
     pub text: String,
@@ -86,7 +86,7 @@ impl Failures {
 impl Error {
     fn lines(&self) -> Vec<String> {
         let number = |kind| self.failures.iter().filter(|f| f.kind == kind).count() as u64;
-        let (tests, binaries) = (number(Kind::Test), number(Kind::Binary));
+        let (tests, binaries) = (number(FailureKind::Test), number(FailureKind::Binary));
         let tests = (tests > 0).then(|| Count(tests, "test", "tests").to_string());
         let binaries =
             (binaries > 0).then(|| Count(binaries, "test binary", "test binaries").to_string());

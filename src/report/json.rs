@@ -3,8 +3,8 @@
 
 use super::Reporter;
 use super::event::{Binary, Case, Event, Repeat};
-use super::outcome::{Exit, Status, Summary, TestOutcome};
-use super::sink::Sink;
+use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
+use super::sink::ReportWriter;
 use crate::executor::Captured;
 use serde::Serialize;
 use std::io::{self, Write};
@@ -16,7 +16,7 @@ const VERSION: u32 = 1;
 
 /// Writes one JSON object per line, each in one write.
 pub struct Json<W> {
-    sink: Sink<W>,
+    sink: ReportWriter<W>,
     show_output: bool,
 }
 
@@ -24,7 +24,7 @@ impl<W: Write> Json<W> {
     /// `show_output`: also that of tests that passed.
     pub fn new(writer: W, show_output: bool) -> Self {
         Self {
-            sink: Sink::new(writer),
+            sink: ReportWriter::new(writer),
             show_output,
         }
     }
@@ -43,8 +43,8 @@ impl<W: Write> Json<W> {
         line.cached = outcome.cached;
         line.seconds = Some(seconds(outcome.duration));
         match outcome.status {
-            Status::Failed(Exit::Code(code)) => line.exit_code = Some(code),
-            Status::Failed(exit @ Exit::Signal(number)) => {
+            TestStatus::Failed(Exit::Code(code)) => line.exit_code = Some(code),
+            TestStatus::Failed(exit @ Exit::Signal(number)) => {
                 line.signal = Some(number);
                 line.signal_name = exit.signal_name();
             }

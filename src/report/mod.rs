@@ -26,7 +26,7 @@ mod units;
 
 pub use download_line::DownloadLine;
 pub use event::{Binary, Case, Event, Repeat, TestId};
-pub use outcome::{Cancellation, Exit, Status, Summary, Tally, TestOutcome};
+pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
 pub use units::Count;
 
@@ -63,7 +63,7 @@ pub trait Reporter: Send {
 
 /// What the user wants to see.
 #[derive(Clone, Copy, Debug)]
-pub struct Settings {
+pub struct ReportSettings {
     pub ui: Ui,
     pub paint: Paint,
     /// Also report to programs (`--message-format json`).
@@ -77,7 +77,7 @@ pub struct Settings {
 }
 
 /// The reporter for this process's stdout and stderr.
-pub fn reporter(settings: &Settings) -> Box<dyn Reporter> {
+pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     // Whatever else is written to the terminal would be written into the drawing.
     let shared = settings.nocapture || settings.json && io::stdout().is_terminal();

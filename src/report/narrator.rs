@@ -3,8 +3,8 @@
 
 use super::cargo_line::CargoStatus;
 use super::event::{Binary, Case, Event, Repeat};
-use super::failures::{Failure, Failures, Kind};
-use super::outcome::{Cancellation, Exit, Status, Summary, TestOutcome};
+use super::failures::{Failure, FailureKind, Failures};
+use super::outcome::{Cancellation, Exit, Summary, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
@@ -74,7 +74,7 @@ impl Narrator {
         }
         self.has_begun |= match event {
             Event::TestStarted { .. } | Event::ListingFailed { .. } => true,
-            Event::TestFinished { outcome, .. } => outcome.status != Status::Ignored,
+            Event::TestFinished { outcome, .. } => outcome.status != TestStatus::Ignored,
             _ => false,
         };
         let text = match event {
@@ -134,7 +134,7 @@ impl Narrator {
         let failure = Failure {
             subject: binary.to_string(),
             repetition: 0,
-            kind: Kind::Binary,
+            kind: FailureKind::Binary,
             label: self.label(Role::Bad, "ERROR").to_string(),
             text: format!("{}: its tests could not be listed", self.binary(binary)),
         };
@@ -170,20 +170,20 @@ impl Narrator {
         outcome: &TestOutcome,
     ) -> String {
         let (role, label) = match &outcome.status {
-            Status::Passed if outcome.cached => (Role::Good, "CACHED"),
-            Status::Passed => (Role::Good, "PASS"),
-            Status::Failed(_) => (Role::Bad, "FAIL"),
-            Status::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
-            Status::Ignored => (Role::Caution, "IGNORED"),
-            Status::Error { .. } => (Role::Bad, "ERROR"),
+            TestStatus::Passed if outcome.cached => (Role::Good, "CACHED"),
+            TestStatus::Passed => (Role::Good, "PASS"),
+            TestStatus::Failed(_) => (Role::Bad, "FAIL"),
+            TestStatus::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
+            TestStatus::Ignored => (Role::Caution, "IGNORED"),
+            TestStatus::Error { .. } => (Role::Bad, "ERROR"),
         };
         let failed = outcome.status.is_failure();
-        let with_output = failed || self.show_output && outcome.status == Status::Passed;
+        let with_output = failed || self.show_output && outcome.status == TestStatus::Passed;
         if !with_output && self.detail < Detail::Everything {
             return String::new();
         }
         let clock = match &outcome.status {
-            Status::Ignored => Clock(None),
+            TestStatus::Ignored => Clock(None),
             _ => Clock(Some(outcome.duration)),
         };
         let label = self.label(role, label);
@@ -191,11 +191,11 @@ impl Narrator {
         let failure = |text: String| Failure {
             subject: case.to_string(),
             repetition: repeat.map_or(0, |repeat| repeat.number),
-            kind: Kind::Test,
+            kind: FailureKind::Test,
             label: label.to_string(),
             text,
         };
-        if let Status::Error { message } = &outcome.status {
+        if let TestStatus::Error { message } = &outcome.status {
             return self.error(failure(text), &self.details(outcome), message);
         }
         if let Some(reason) = outcome.status.reason() {
@@ -215,7 +215,7 @@ impl Narrator {
     /// What is shown below the line about a test, with an empty line at its end.
     fn details(&self, outcome: &TestOutcome) -> String {
         let mut text = String::new();
-        if let Status::Error { message } = &outcome.status {
+        if let TestStatus::Error { message } = &outcome.status {
             text.push_str(&self.indented(message));
         }
         text.push_str(&self.usage(outcome));
@@ -245,7 +245,7 @@ impl Narrator {
     fn usage(&self, outcome: &TestOutcome) -> String {
         let ended = matches!(
             outcome.status,
-            Status::TimedOut { .. } | Status::Failed(Exit::Signal(_))
+            TestStatus::TimedOut { .. } | TestStatus::Failed(Exit::Signal(_))
         );
         let Some(usage) = outcome.usage.filter(|_| ended) else {
             return String::new();

@@ -1,7 +1,7 @@
 //! How tests and runs ended, as reporters are told it.
 
 use super::units::Count;
-use crate::container::Usage;
+use crate::container::ResourceUsage;
 use crate::executor::Captured;
 use crate::process::Interrupt;
 use nix::sys::signal::Signal;
@@ -11,13 +11,13 @@ use std::time::Duration;
 /// How one run of one test case ended.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestOutcome {
-    pub status: Status,
+    pub status: TestStatus,
     pub stdout: Captured,
     pub stderr: Captured,
     /// Wall time from the start of the program to its end.
     pub duration: Duration,
     /// `None`: no program ran.
-    pub usage: Option<Usage>,
+    pub usage: Option<ResourceUsage>,
     /// What may be wrong and how to mend it, a paragraph each.
     pub hints: Vec<String>,
     /// Source files that the test wrote, in a container that is gone by now.
@@ -28,7 +28,7 @@ pub struct TestOutcome {
 
 impl TestOutcome {
     /// An outcome of which no more is known than this.
-    pub fn new(status: Status, duration: Duration) -> Self {
+    pub fn new(status: TestStatus, duration: Duration) -> Self {
         Self {
             status,
             stdout: Captured::default(),
@@ -43,7 +43,7 @@ impl TestOutcome {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Status {
+pub enum TestStatus {
     Passed,
     Failed(Exit),
     TimedOut {
@@ -58,7 +58,7 @@ pub enum Status {
     },
 }
 
-impl Status {
+impl TestStatus {
     /// The word for it in machine-readable output.
     pub fn word(&self) -> &'static str {
         match self {
@@ -134,11 +134,11 @@ impl Tally {
     pub fn add(&mut self, outcome: &TestOutcome) {
         self.cached += u64::from(outcome.cached);
         match &outcome.status {
-            Status::Passed => self.passed += 1,
-            Status::Failed(_) => self.failed += 1,
-            Status::TimedOut { .. } => self.timed_out += 1,
-            Status::Ignored => self.ignored += 1,
-            Status::Error { .. } => self.errors += 1,
+            TestStatus::Passed => self.passed += 1,
+            TestStatus::Failed(_) => self.failed += 1,
+            TestStatus::TimedOut { .. } => self.timed_out += 1,
+            TestStatus::Ignored => self.ignored += 1,
+            TestStatus::Error { .. } => self.errors += 1,
         }
     }
 

@@ -1,10 +1,10 @@
 //! The reporters that only write lines: `simple` and `quiet`.
 
 use super::Reporter;
-use super::Status;
+use super::TestStatus;
 use super::event::Event;
 use super::narrator::Narrator;
-use super::sink::Sink;
+use super::sink::ReportWriter;
 use std::io::{self, Write};
 
 /// Writes what the narrator tells, each time in one write, so that a test's output
@@ -12,7 +12,7 @@ use std::io::{self, Write};
 /// wake up whoever reads them, hundreds of times a second.
 pub struct Plain<W> {
     narrator: Narrator,
-    sink: Sink<W>,
+    sink: ReportWriter<W>,
     waiting: Vec<u8>,
 }
 
@@ -20,7 +20,7 @@ impl<W: Write> Plain<W> {
     pub fn new(narrator: Narrator, writer: W) -> Self {
         Self {
             narrator,
-            sink: Sink::new(writer),
+            sink: ReportWriter::new(writer),
             waiting: Vec::new(),
         }
     }
@@ -39,7 +39,7 @@ impl<W: Write + Send> Reporter for Plain<W> {
         }
         self.waiting.extend(text);
         let can_wait = matches!(event, Event::TestFinished { outcome, .. }
-            if matches!(outcome.status, Status::Passed | Status::Ignored));
+            if matches!(outcome.status, TestStatus::Passed | TestStatus::Ignored));
         if !can_wait {
             self.write_waiting();
         }

@@ -1,8 +1,8 @@
 //! Events to show, for the tests of this room.
 
 use super::event::{Binary, Case, Event, Repeat, TestId};
-use super::outcome::{Exit, Status, TestOutcome};
-use crate::container::Usage;
+use super::outcome::{Exit, TestOutcome, TestStatus};
+use crate::container::ResourceUsage;
 use crate::executor::Captured;
 use crate::filter::TargetKind;
 use std::time::Duration;
@@ -55,12 +55,12 @@ pub fn repeated<'a>(number: u32, name: &'a str, outcome: &'a TestOutcome) -> Eve
 pub fn passed() -> TestOutcome {
     TestOutcome {
         stdout: Captured::from(&b"running 1 test\n"[..]),
-        usage: Some(Usage {
+        usage: Some(ResourceUsage {
             user: millis(8),
             system: millis(3),
             max_resident: 4 << 20,
         }),
-        ..TestOutcome::new(Status::Passed, millis(12))
+        ..TestOutcome::new(TestStatus::Passed, millis(12))
     }
 }
 
@@ -76,28 +76,28 @@ pub fn failed() -> TestOutcome {
     TestOutcome {
         stdout: Captured::from(&b"\nrunning 1 test\n"[..]),
         stderr: Captured::from(&b"thread 'search' panicked at tests/cli.rs:7:5:\nno such file"[..]),
-        ..TestOutcome::new(Status::Failed(Exit::Code(101)), millis(1203))
+        ..TestOutcome::new(TestStatus::Failed(Exit::Code(101)), millis(1203))
     }
 }
 
 pub fn aborted() -> TestOutcome {
     TestOutcome {
-        usage: Some(Usage {
+        usage: Some(ResourceUsage {
             user: millis(20),
             system: millis(10),
             max_resident: 12 << 20,
         }),
-        ..TestOutcome::new(Status::Failed(Exit::Signal(6)), millis(40))
+        ..TestOutcome::new(TestStatus::Failed(Exit::Signal(6)), millis(40))
     }
 }
 
 pub fn timed_out() -> TestOutcome {
-    let status = Status::TimedOut {
+    let status = TestStatus::TimedOut {
         after: Duration::from_secs(60),
     };
     TestOutcome {
         stderr: Captured::from(&b"waiting for the server"[..]),
-        usage: Some(Usage {
+        usage: Some(ResourceUsage {
             user: millis(20),
             system: millis(10),
             max_resident: 12 << 20,
@@ -107,12 +107,12 @@ pub fn timed_out() -> TestOutcome {
 }
 
 pub fn ignored() -> TestOutcome {
-    TestOutcome::new(Status::Ignored, Duration::ZERO)
+    TestOutcome::new(TestStatus::Ignored, Duration::ZERO)
 }
 
 pub fn error() -> TestOutcome {
     let message = "failed to build the layer `tar = \"data.tar\"`\nno such file".to_owned();
-    TestOutcome::new(Status::Error { message }, Duration::ZERO)
+    TestOutcome::new(TestStatus::Error { message }, Duration::ZERO)
 }
 
 pub fn truncated() -> TestOutcome {
@@ -122,14 +122,14 @@ pub fn truncated() -> TestOutcome {
             tail: b"ne 99998\nline 99999\n".to_vec(),
             omitted: 1_234_567,
         },
-        ..TestOutcome::new(Status::Failed(Exit::Code(1)), millis(300))
+        ..TestOutcome::new(TestStatus::Failed(Exit::Code(1)), millis(300))
     }
 }
 
 pub fn binary_output() -> TestOutcome {
     TestOutcome {
         stdout: Captured::from(&b"caf\xe9 \x00 \x1b[31mred \x1b[2Jand \x1b[1"[..]),
-        ..TestOutcome::new(Status::Failed(Exit::Code(1)), millis(5))
+        ..TestOutcome::new(TestStatus::Failed(Exit::Code(1)), millis(5))
     }
 }
 
@@ -143,6 +143,6 @@ pub fn hinted() -> TestOutcome {
                 .to_owned(),
         ],
         written: written.map(|name| format!("snapshots/{name}.new")).to_vec(),
-        ..TestOutcome::new(Status::Failed(Exit::Code(101)), millis(7))
+        ..TestOutcome::new(TestStatus::Failed(Exit::Code(101)), millis(7))
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Write};
 
 /// A writer that may go away. Who stops listening (`| head`) is not written to any
 /// more, and the run goes on; any other error is kept for the end.
-pub struct Sink<W> {
+pub struct ReportWriter<W> {
     writer: W,
     state: State,
 }
@@ -15,7 +15,7 @@ enum State {
     Failed(io::Error),
 }
 
-impl<W: Write> Sink<W> {
+impl<W: Write> ReportWriter<W> {
     pub fn new(writer: W) -> Self {
         Self {
             writer,

@@ -7,4 +7,4 @@ mod slots;
 
 pub use history::{CaseId, History};
 pub use queue::{Queue, Rank};
-pub use slots::{Held, Slots};
+pub use slots::{HeldSlots, Slots};

@@ -17,7 +17,7 @@ pub struct Slots {
 
 /// Slots that are taken until this is dropped.
 #[derive(Debug)]
-pub struct Held {
+pub struct HeldSlots {
     numbers: Vec<usize>,
     slots: Rc<Slots>,
     _permit: OwnedSemaphorePermit,
@@ -38,7 +38,7 @@ impl Slots {
 
     /// Waits for so many slots, or for all if there are fewer. The lowest free
     /// numbers are given first.
-    pub async fn take(self: Rc<Self>, count: usize) -> Held {
+    pub async fn take(self: Rc<Self>, count: usize) -> HeldSlots {
         let count = count.clamp(1, self.total);
         let permit = self.semaphore.clone().acquire_many_owned(count as u32);
         let permit = permit.await.expect("nobody closes the semaphore");
@@ -46,7 +46,7 @@ impl Slots {
             let mut free = self.free.borrow_mut();
             (0..count).filter_map(|_| free.pop_first()).collect()
         };
-        Held {
+        HeldSlots {
             numbers,
             slots: self,
             _permit: permit,
@@ -54,14 +54,14 @@ impl Slots {
     }
 }
 
-impl Held {
+impl HeldSlots {
     /// The lowest number, by which a job can know its slots from others'.
     pub fn number(&self) -> usize {
         self.numbers[0]
     }
 }
 
-impl Drop for Held {
+impl Drop for HeldSlots {
     fn drop(&mut self) {
         // Before the permit goes, which lets others look for numbers.
         self.slots.free.borrow_mut().extend(self.numbers.drain(..));
@@ -70,20 +70,20 @@ impl Drop for Held {
 
 #[cfg(test)]
 mod tests {
-    use super::{Held, Slots};
+    use super::{HeldSlots, Slots};
     use std::future::Future;
     use std::pin::{Pin, pin};
     use std::rc::Rc;
     use std::task::{Context, Poll, Waker};
 
-    fn poll(future: Pin<&mut impl Future<Output = Held>>) -> Option<Held> {
+    fn poll(future: Pin<&mut impl Future<Output = HeldSlots>>) -> Option<HeldSlots> {
         match future.poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(held) => Some(held),
             Poll::Pending => None,
         }
     }
 
-    fn take(slots: &Rc<Slots>, count: usize) -> Held {
+    fn take(slots: &Rc<Slots>, count: usize) -> HeldSlots {
         poll(pin!(slots.clone().take(count))).expect("slots are free")
     }
 

@@ -7,7 +7,7 @@ use crate::spec::{ContainerSpec, LayerSpec, environment};
 use camino::Utf8PathBuf;
 
 /// Makes containers of jobs. Blocking, and shared by threads.
-pub struct ContainerBuilder {
+pub struct JobContainerBuilder {
     layers: LayerBuilder,
     context: LayerContext,
     /// What every container gets on top of its own layers.
@@ -17,7 +17,7 @@ pub struct ContainerBuilder {
     pub panics: std::sync::atomic::AtomicBool,
 }
 
-impl ContainerBuilder {
+impl JobContainerBuilder {
     /// `project` is where relative paths start, and what every placeholder stands for
     /// but `<home-dir>`: there is no workspace.
     pub fn new(layers: LayerBuilder, project: Utf8PathBuf, topmost: Option<LayerSpec>) -> Self {

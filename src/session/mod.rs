@@ -3,7 +3,7 @@
 mod container;
 mod tasks;
 
-pub(crate) use container::ContainerBuilder;
+pub(crate) use container::JobContainerBuilder;
 pub(crate) use tasks::{BUG, Tasks};
 
 use crate::config::CacheResults;
@@ -11,7 +11,7 @@ use crate::container::LauncherError;
 use crate::engine::EngineError;
 use crate::executor::remote::{RemoteError, RemoteExecutor, RemoteSettings};
 use crate::executor::{
-    Container, Executors, Job, KnownOutcomes, LocalExecutor, Outcome, Output, Settings,
+    Container, Executors, Job, KnownOutcomes, LocalExecutor, LocalSettings, Outcome, Output,
 };
 use crate::image::{ImageSettings, Images};
 use crate::layer::{ContainerError, LayerBuilder};
@@ -112,7 +112,7 @@ pub struct Client {
     slots: Rc<Slots>,
     /// For jobs that run elsewhere.
     remote_slots: Rc<Slots>,
-    pub(crate) builder: Arc<ContainerBuilder>,
+    pub(crate) builder: Arc<JobContainerBuilder>,
     store: Store,
 }
 
@@ -126,7 +126,7 @@ impl Client {
         };
         let store = Store::open(&settings.cache_root, settings.cache_size)?;
         let limits =
-            Settings::of_process(store.trees(), settings.slots).map_err(ClientError::Start)?;
+            LocalSettings::of_process(store.trees(), settings.slots).map_err(ClientError::Start)?;
         let executor = LocalExecutor::new(limits, settings.slots);
         executor
             .warm_up(Network::Disabled)
@@ -155,7 +155,7 @@ impl Client {
             programs: settings.add_programs.clone(),
         });
         let layers = LayerBuilder::new(store.clone(), Images::new(settings.images.clone()));
-        let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
+        let builder = JobContainerBuilder::new(layers, settings.project.clone(), topmost);
         let remote_slots = settings.remote.as_ref().map_or(1, |remote| remote.slots);
         Self {
             executors: Executors {
@@ -174,7 +174,7 @@ impl Client {
     #[cfg(test)]
     pub(crate) fn without_containers(settings: &ClientSettings) -> Self {
         let store = Store::open(&settings.cache_root, settings.cache_size).expect("open the cache");
-        let limits = Settings {
+        let limits = LocalSettings {
             launcher: std::path::Path::new("/nonexistent").into(),
             trees: store.trees(),
             scratch_size: 1 << 20,

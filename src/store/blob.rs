@@ -3,7 +3,7 @@
 
 use super::lock::Subject;
 use super::memory::Identity;
-use super::open::{Client, Temporary, locked};
+use super::open::{StoreClient, Temporary, locked};
 use super::{Digest, Mode, Store, StoreError};
 use rustix::fs::{Timespec, Timestamps, futimens};
 use std::fs::{self, File, Metadata, Permissions};
@@ -80,7 +80,7 @@ impl Store {
     }
 }
 
-impl Client {
+impl StoreClient {
     pub fn blob_path(&self, digest: &Digest, mode: Mode) -> PathBuf {
         let mut path = self.root.join("blobs");
         path.push(format!("{:02x}", digest.sha256[0]));

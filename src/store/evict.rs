@@ -8,7 +8,7 @@ mod census;
 
 use super::blob::record_path;
 use super::lock::Subject;
-use super::open::{Client, locked};
+use super::open::{StoreClient, locked};
 use super::usage::Usage;
 use super::{Digest, Entry, Manifest, Mode, Store, StoreError};
 use census::{Blob, Census, Tree};
@@ -65,7 +65,7 @@ impl Store {
 }
 
 struct Eviction<'a> {
-    client: &'a Client,
+    client: &'a StoreClient,
     census: Census,
     done: Evicted,
 }

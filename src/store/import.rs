@@ -2,7 +2,7 @@
 
 use super::digest::Hasher;
 use super::memory::{Identity, now};
-use super::open::{Client, locked};
+use super::open::{StoreClient, locked};
 use super::{Digest, Mode, Store, StoreError};
 use rustix::fs::{AtFlags, CWD, ioctl_ficlone, linkat};
 use rustix::io::Errno;
@@ -109,7 +109,7 @@ impl Store {
     }
 }
 
-impl Client {
+impl StoreClient {
     /// The digest of a file that has not changed since it was remembered.
     fn recall(&self, path: &Path, metadata: &Metadata, how: Import) -> Option<Digest> {
         let mut memory = locked(&self.memory);

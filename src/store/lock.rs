@@ -61,12 +61,12 @@ fn of_digest(digest: &Digest) -> i64 {
 pub(super) struct LockFile(File);
 
 /// A lock that ends with this value.
-pub(super) struct Held<'a> {
+pub(super) struct HeldLock<'a> {
     file: &'a LockFile,
     subject: Subject,
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldLock<'_> {
     fn drop(&mut self) {
         // Unlocking cannot fail, and if it did the lock would last until the end.
         let _ = self.file.release(self.subject);
@@ -99,18 +99,18 @@ impl LockFile {
     }
 
     /// Has a lock alone, once nobody else has it.
-    pub fn hold(&self, subject: Subject) -> io::Result<Held<'_>> {
+    pub fn hold(&self, subject: Subject) -> io::Result<HeldLock<'_>> {
         self.apply(libc::F_WRLCK, subject, true)?;
-        Ok(Held {
+        Ok(HeldLock {
             file: self,
             subject,
         })
     }
 
     /// Has a lock alone if nobody else has it now.
-    pub fn try_hold(&self, subject: Subject) -> io::Result<Option<Held<'_>>> {
+    pub fn try_hold(&self, subject: Subject) -> io::Result<Option<HeldLock<'_>>> {
         match self.apply(libc::F_WRLCK, subject, false) {
-            Ok(()) => Ok(Some(Held {
+            Ok(()) => Ok(Some(HeldLock {
                 file: self,
                 subject,
             })),
@@ -148,7 +148,7 @@ impl LockFile {
     }
 }
 
-impl Held<'_> {
+impl HeldLock<'_> {
     /// Keeps the lock until the lock file is closed.
     pub fn keep(self) {
         std::mem::forget(self);

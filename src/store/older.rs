@@ -13,7 +13,7 @@ use super::error::{Foreign, write_error};
 use super::lock::{LockFile, Subject};
 use super::removal::remove;
 use super::{Digest, StoreError};
-use crate::cachedir::{self, Kind, Reason, Refusal, State};
+use crate::cachedir::{self, CacheKind, DirectoryState, Reason, Refusal};
 use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -57,20 +57,20 @@ pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Foreign>, S
     if !has_version(root).map_err(looked)? {
         return Ok(None);
     }
-    let refused = |entry| Refusal::new(root, Kind::Store, Reason::OlderAnd(entry)).into();
+    let refused = |entry| Refusal::new(root, CacheKind::Store, Reason::OlderAnd(entry)).into();
     // There clients in other programs keep images; it stays, and has a mark of its own.
     let known = [NAMES.as_slice(), &["containers"]].concat();
-    let state = cachedir::look_besides(root, Kind::Root, &known).map_err(looked)?;
+    let state = cachedir::look_besides(root, CacheKind::Root, &known).map_err(looked)?;
     match (state.clone(), foreign_entry(root).map_err(looked)?) {
-        (State::Free | State::Ours, None) => {}
-        (State::Foreign(entry), _) => return Err(refused(entry.into())),
-        (State::Free, Some(entry)) => return Err(refused(entry)),
+        (DirectoryState::Free | DirectoryState::Ours, None) => {}
+        (DirectoryState::Foreign(entry), _) => return Err(refused(entry.into())),
+        (DirectoryState::Free, Some(entry)) => return Err(refused(entry)),
         // In a root that is ours, it does not matter what else there is.
         _ => return Ok(None),
     }
     let foreign = Foreign::Format(VERSION.trim_end().to_owned());
     let Some(_alone) = lock.try_hold(Subject::Store).map_err(cannot_lock)? else {
-        if state == State::Ours {
+        if state == DirectoryState::Ours {
             // A client of an earlier version may well work beside those of this one.
             return Ok(None);
         }
@@ -79,8 +79,8 @@ pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Foreign>, S
             foreign,
         });
     };
-    if state == State::Free {
-        cachedir::mark(root, Kind::Root).map_err(|cause| failed("mark", root, cause))?;
+    if state == DirectoryState::Free {
+        cachedir::mark(root, CacheKind::Root).map_err(|cause| failed("mark", root, cause))?;
     }
     for name in NAMES {
         let path = root.join(name);
@@ -311,7 +311,7 @@ mod tests {
 
         // In a root that is marked it does not hinder anybody.
         let root = older();
-        cachedir::mark(root.path(), Kind::Root).unwrap();
+        cachedir::mark(root.path(), CacheKind::Root).unwrap();
         let lock = LockFile::open(&root.path().join("lock")).unwrap();
         lock.share(Subject::Store).unwrap();
         let store = Store::open(root.path(), u64::MAX).unwrap();
@@ -322,7 +322,7 @@ mod tests {
     #[test]
     fn what_a_killed_client_did_not_discard_the_next_one_does() {
         let root = older();
-        cachedir::mark(root.path(), Kind::Root).unwrap();
+        cachedir::mark(root.path(), CacheKind::Root).unwrap();
         fs::remove_dir_all(root.path().join("blobs")).unwrap();
         let store = Store::open(root.path(), u64::MAX).unwrap();
         assert!(store.discarded().is_some());

@@ -5,7 +5,7 @@ use super::lock::{LockFile, Subject};
 use super::memory::Memory;
 use super::removal::{remove, remove_tree};
 use super::{Digest, StoreError, older};
-use crate::cachedir::{self, Kind, MARK, State};
+use crate::cachedir::{self, CacheKind, DirectoryState, MARK};
 use rustix::process::{getegid, geteuid};
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, Permissions};
@@ -30,11 +30,11 @@ const CONTENT: [&str; 7] = [
 /// A client's hold of a store. Clones are the same client; it ends with the last.
 #[derive(Clone)]
 pub struct Store {
-    pub(super) client: Arc<Client>,
+    pub(super) client: Arc<StoreClient>,
 }
 
 /// What the clones of a [`Store`] share.
-pub(super) struct Client {
+pub(super) struct StoreClient {
     pub root: PathBuf,
     pub size_limit: u64,
     pub lock: LockFile,
@@ -77,7 +77,7 @@ impl Store {
             )
         })?;
         let older = older::discard(&cache_root, size_limit)?;
-        let root = cachedir::claim(&cache_root, Kind::Store)
+        let root = cachedir::claim(&cache_root, CacheKind::Store)
             .map_err(|error| StoreError::of_directory(&cache_root, size_limit, error))?
             .directory;
         let root = root.as_path();
@@ -102,7 +102,7 @@ impl Store {
         let temporary = temporary_directory(root, &lock)
             .map_err(|cause| failed("make a directory in", &root.join("tmp"), cause))?;
         let store = Self {
-            client: Arc::new(Client {
+            client: Arc::new(StoreClient {
                 size_limit,
                 lock,
                 temporary,
@@ -169,7 +169,7 @@ impl Store {
     }
 }
 
-impl Client {
+impl StoreClient {
     pub fn failed(&self, doing: &'static str, path: &Path, cause: io::Error) -> StoreError {
         write_error(&self.root, self.size_limit, doing, path, cause)
     }
@@ -243,7 +243,7 @@ impl Client {
     }
 }
 
-impl Drop for Client {
+impl Drop for StoreClient {
     fn drop(&mut self) {
         // Nothing depends on any of this: the next client relearns and clears.
         let _ = self.save();
@@ -309,9 +309,10 @@ fn discard_foreign(
 ) -> Result<Option<Foreign>, StoreError> {
     let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
     let mark = root.join(MARK);
-    let state = cachedir::look(root, Kind::Store).map_err(|cause| failed("read", &mark, cause))?;
+    let state =
+        cachedir::look(root, CacheKind::Store).map_err(|cause| failed("read", &mark, cause))?;
     let foreign = match state {
-        State::OtherFormat(format) => Foreign::Format(format),
+        DirectoryState::OtherFormat(format) => Foreign::Format(format),
         _ => match other_user(root, &mark) {
             Ok(None) => return Ok(None),
             Ok(Some(user)) => Foreign::User(user),
@@ -334,7 +335,7 @@ fn discard_foreign(
         remove(&path).map_err(|cause| failed("remove", &path, cause))?;
     }
     // The new file belongs to this user.
-    cachedir::renew(root, Kind::Store).map_err(|cause| failed("write", &mark, cause))?;
+    cachedir::renew(root, CacheKind::Store).map_err(|cause| failed("write", &mark, cause))?;
     Ok(Some(foreign))
 }
 

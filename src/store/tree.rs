@@ -4,7 +4,7 @@ use super::blob::{self, Origin};
 use super::lock::Subject;
 use super::mark::{LinkedFile, Mark};
 use super::memory::Identity;
-use super::open::{Client, Temporary, locked};
+use super::open::{StoreClient, Temporary, locked};
 use super::{Digest, Entry, Manifest, Mode, PathInContainer, Store, StoreError, parallel};
 use rustix::fs::{
     AtFlags, CWD, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, renameat_with,
@@ -60,7 +60,7 @@ impl Store {
     }
 }
 
-impl Client {
+impl StoreClient {
     pub fn tree_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("trees").join(digest.to_string())
     }

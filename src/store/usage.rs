@@ -6,7 +6,7 @@
 
 use super::StoreError;
 use super::lock::Subject;
-use super::open::{Client, locked};
+use super::open::{StoreClient, locked};
 use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,7 +38,7 @@ fn now() -> u64 {
         .map_or(0, |elapsed| elapsed.as_secs())
 }
 
-impl Client {
+impl StoreClient {
     /// Adds what this client added since it last did so.
     pub fn save_usage(&self) -> Result<(), StoreError> {
         let _alone = locked(&self.eviction);

@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 #[derive(Clone)]
-pub struct Case {
+pub struct TestCase {
     pub binary: Arc<TestBinary>,
     pub listed: Rc<ListedTest>,
     /// The whole binary is the test.
@@ -18,7 +18,7 @@ pub struct Case {
     pub spec: Arc<TestSpec>,
 }
 
-impl Case {
+impl TestCase {
     pub fn view(&self) -> report::Case<'_> {
         report::Case {
             package: &self.binary.package.name,

@@ -5,5 +5,5 @@ pub mod hints;
 mod test_container;
 pub mod verdict;
 
-pub use case::{Case, test_case_name, view};
-pub use test_container::ContainerBuilder;
+pub use case::{TestCase, test_case_name, view};
+pub use test_container::TestContainerBuilder;

@@ -21,7 +21,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 /// Makes containers of tests. Blocking, and shared by threads.
-pub struct ContainerBuilder {
+pub struct TestContainerBuilder {
     workspace: Arc<Workspace>,
     layers: LayerBuilder,
     /// Whether tests see no more of the source than what they are built from.
@@ -42,7 +42,7 @@ struct Warnings {
     waiting: Vec<String>,
 }
 
-impl ContainerBuilder {
+impl TestContainerBuilder {
     /// `is_narrow`: of the workspace's source a test sees what belongs to its package, to
     /// those that it is built from, and to none. So nothing else can make it another test.
     pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder, is_narrow: bool) -> Self {

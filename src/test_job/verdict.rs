@@ -17,13 +17,13 @@ pub fn judge(
     is_narrow: bool,
 ) -> TestOutcome {
     let status = match &outcome.status {
-        Status::Exited(0) => report::Status::Passed,
-        Status::Exited(code) => report::Status::Failed(Exit::Code(*code)),
-        Status::Signaled(signal) => report::Status::Failed(Exit::Signal(*signal)),
-        Status::TimedOut => report::Status::TimedOut {
+        Status::Exited(0) => report::TestStatus::Passed,
+        Status::Exited(code) => report::TestStatus::Failed(Exit::Code(*code)),
+        Status::Signaled(signal) => report::TestStatus::Failed(Exit::Signal(*signal)),
+        Status::TimedOut => report::TestStatus::TimedOut {
             after: limit.unwrap_or(outcome.duration),
         },
-        Status::Error(message) => report::Status::Error {
+        Status::Error(message) => report::TestStatus::Error {
             message: message.clone(),
         },
     };
@@ -32,7 +32,7 @@ pub fn judge(
     } else {
         Vec::new()
     };
-    let ran = !matches!(status, report::Status::Error { .. });
+    let ran = !matches!(status, report::TestStatus::Error { .. });
     TestOutcome {
         status,
         duration: outcome.duration,

@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::needs_engine;
-use maelstrom::engine::{Blob, Content, Problem, Progress, Wanted, random_word};
+use maelstrom::engine::{Blob, BlobContent, Problem, Progress, Wanted, random_word};
 use maelstrom::store::Digest;
 use std::fs;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
     // One of the large ones is a file.
     let path = directory.path().join("large");
     fs::write(&path, &contents[7]).unwrap();
-    blobs[7].content = Content::File(path);
+    blobs[7].content = BlobContent::File(path);
     let progress = Arc::new(Progress::default());
     let all: u64 = sizes.iter().map(|size| *size as u64).sum();
     let first = engine.upload(blobs.clone(), &progress).await.unwrap();
@@ -99,7 +99,7 @@ async fn a_file_that_changed_after_it_was_hashed_is_refused() {
     fs::write(&file, fresh(2 << 20)).unwrap();
     let blob = Blob {
         digest: Digest::of(&fresh(2 << 20)),
-        content: Content::File(file.path().to_owned()),
+        content: BlobContent::File(file.path().to_owned()),
     };
     let error = engine.upload([blob.clone()], &Arc::default()).await;
     assert!(error.is_err());

@@ -1,7 +1,7 @@
 //! An action laid out in a directory.
 
 use camino::Utf8PathBuf;
-use maelstrom::executor::remote::{Batch, Content, Ending, Inputs, Kit, OUTCOMES};
+use maelstrom::executor::remote::{Batch, BatchEnd, InputContent, Inputs, Kit, OUTCOMES};
 use maelstrom::executor::{Container, Job};
 use maelstrom::image::{ImageSettings, Images};
 use maelstrom::layer::{LayerBuilder, LayerContext, SourceView};
@@ -124,7 +124,7 @@ impl Workshop {
             fs::create_dir_all(to.parent().unwrap()).unwrap();
             let mode = if file.executable { 0o755 } else { 0o644 };
             match &file.content {
-                Content::File(from) => {
+                InputContent::File(from) => {
                     let has_mode = fs::metadata(from).unwrap().permissions().mode() & 0o777 == mode;
                     if has_mode && fs::hard_link(from, &to).is_ok() {
                         continue;
@@ -154,8 +154,8 @@ impl Action {
         self.command().output().unwrap()
     }
 
-    pub fn ending(&self) -> Ending {
-        Ending::parse(&fs::read(self.directory.join(OUTCOMES)).unwrap()).unwrap()
+    pub fn ending(&self) -> BatchEnd {
+        BatchEnd::parse(&fs::read(self.directory.join(OUTCOMES)).unwrap()).unwrap()
     }
 }
 

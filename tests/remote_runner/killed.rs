@@ -1,5 +1,5 @@
 use crate::action::Workshop;
-use maelstrom::executor::remote::{Ending, OUTCOMES};
+use maelstrom::executor::remote::{BatchEnd, OUTCOMES};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::fs;
@@ -14,7 +14,7 @@ fn a_runner_that_is_killed_leaves_what_had_ended_and_what_was_running() {
     let mut runner = action.command().spawn().unwrap();
     loop {
         let records = fs::read(action.directory.join(OUTCOMES)).unwrap_or_default();
-        if Ending::parse(&records).unwrap().running.contains(&1) {
+        if BatchEnd::parse(&records).unwrap().running.contains(&1) {
             break;
         }
         yield_now();

@@ -38,7 +38,7 @@ pub struct Arguments {
     #[command(flatten)]
     pub cargo: CargoArguments,
     #[command(flatten)]
-    pub running: Running,
+    pub running: RunningArguments,
 
     #[command(flatten)]
     pub distributing: Distributing,
@@ -116,7 +116,7 @@ pub struct Selecting {
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Running")]
-pub struct Running {
+pub struct RunningArguments {
     /// How many tests run at once (default: the number of CPUs)
     #[arg(short = 'j', long, visible_aliases = ["jobs", "test-threads"], value_name = "N", value_parser = value::<SlotCount>)]
     pub slots: Option<SlotCount>,

@@ -1,12 +1,12 @@
 //! From test cases to batches that run elsewhere.
 
-use super::{Batch, Conductor, Ended, EndedWork};
+use super::{Batch, Ended, EndedWork, TestRun};
 use crate::executor::{Container, Outcome, Stream};
 use crate::report::Event;
 use crate::schedule::Rank;
 use crate::schedule::batches::{self, Partition};
 use crate::store::Digest;
-use crate::test_job::Case;
+use crate::test_job::TestCase;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,10 +42,10 @@ pub(super) enum Waiting {
     Told,
 }
 
-impl Conductor {
+impl TestRun {
     /// Divides what is not in batches yet, and starts as many as there is room for.
     pub(super) fn start_batches(&mut self) {
-        let mut groups: Vec<(Arc<Container>, Vec<Case>)> = Vec::new();
+        let mut groups: Vec<(Arc<Container>, Vec<TestCase>)> = Vec::new();
         for (case, container) in std::mem::take(&mut self.unbatched) {
             match groups.last_mut() {
                 Some((last, cases)) if Arc::ptr_eq(last, &container) => cases.push(case),
@@ -67,7 +67,7 @@ impl Conductor {
     }
 
     /// Queues the tests of one binary that share a container.
-    fn divide(&mut self, container: &Arc<Container>, cases: Vec<Case>) {
+    fn divide(&mut self, container: &Arc<Container>, cases: Vec<TestCase>) {
         let Some(first) = cases.first() else { return };
         let key = key(first, container);
         let store = &self.parts.store;
@@ -99,7 +99,7 @@ impl Conductor {
             // Without it the next run divides them anew.
             let _ = store.cache(KIND, &key, &bytes);
         }
-        let mut cases: HashMap<String, Case> = cases
+        let mut cases: HashMap<String, TestCase> = cases
             .into_iter()
             .map(|case| (case.listed.name.clone(), case))
             .collect();
@@ -118,7 +118,7 @@ impl Conductor {
         }
     }
 
-    fn rank_of_batch(&self, cases: &[Case]) -> Rank {
+    fn rank_of_batch(&self, cases: &[TestCase]) -> Rank {
         let ranks: Vec<_> = cases.iter().map(|case| self.rank(case)).collect();
         Rank {
             priority: 0,
@@ -199,7 +199,7 @@ impl Conductor {
     }
 
     /// What a test printed elsewhere, where output is shown as it comes.
-    pub(super) fn pass_on_output(&self, case: &Case, outcome: &Outcome) {
+    pub(super) fn pass_on_output(&self, case: &TestCase, outcome: &Outcome) {
         if !self.parts.running.no_capture {
             return;
         }
@@ -256,7 +256,7 @@ impl Conductor {
 
 /// What the partition of these tests is remembered by: whose they are, and what they share
 /// besides files.
-fn key(case: &Case, container: &Container) -> String {
+fn key(case: &TestCase, container: &Container) -> String {
     let rest = Container {
         layers: Vec::new(),
         environment: BTreeMap::new(),

@@ -1,20 +1,20 @@
 //! From what Cargo builds to test cases.
 
-use super::{Conductor, Prepared, Work};
+use super::{Prepared, TestRun, Work};
 use crate::cargo::{BuildEvent, TestBinary};
 use crate::cargo_maelstrom::group::{Group, Ingredients};
 use crate::cargo_maelstrom::lister;
 use crate::executor::Container;
 use crate::listing::{ListedTest, TestListing};
 use crate::process::{error_chain, to_stdout};
-use crate::report::{self, Cancellation, Event, Status};
+use crate::report::{self, Cancellation, Event, TestStatus};
 use crate::schedule::Rank;
-use crate::test_job::{self, Case, test_case_name};
+use crate::test_job::{self, TestCase, test_case_name};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-impl Conductor {
+impl TestRun {
     /// Packs the sources while Cargo builds: they are the same for every test.
     pub(super) fn pack_sources(&mut self) {
         if std::mem::replace(&mut self.packs_sources, true) {
@@ -213,7 +213,7 @@ impl Conductor {
             let ignored = spec.ignore || is_left_out;
             considered.ignored_by_source += u64::from(is_left_out);
             considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
-            let case = Case {
+            let case = TestCase {
                 binary: binary.clone(),
                 listed: test.clone(),
                 whole,
@@ -234,10 +234,10 @@ impl Conductor {
         }
     }
 
-    pub(super) fn ignored(&mut self, case: &Case) {
+    pub(super) fn ignored(&mut self, case: &TestCase) {
         for repeat in self.repeats() {
             let id = self.new_id();
-            let outcome = report::TestOutcome::new(Status::Ignored, Duration::ZERO);
+            let outcome = report::TestOutcome::new(TestStatus::Ignored, Duration::ZERO);
             self.finished(id, case, repeat, &outcome);
         }
     }

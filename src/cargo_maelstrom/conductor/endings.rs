@@ -1,16 +1,16 @@
 //! What becomes of what has ended, and of the run.
 
-use super::{Conductor, Ended, EndedWork, SAVE_EVERY};
+use super::{Ended, EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
 use crate::executor::Outcome;
 use crate::process;
-use crate::report::{self, Cancellation, Event, Repeat, Status, TestId};
+use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
 use crate::session::{BUG, Tasks};
 use crate::test_job::verdict;
-use crate::test_job::{self, Case};
+use crate::test_job::{self, TestCase};
 use std::time::{Duration, Instant};
 
-impl Conductor {
+impl TestRun {
     pub(super) fn work_ended(&mut self, ended: Ended) {
         match ended.what {
             EndedWork::List { binary, outcome } => match outcome {
@@ -47,7 +47,7 @@ impl Conductor {
     pub(super) fn test_ended(
         &mut self,
         id: TestId,
-        case: &Case,
+        case: &TestCase,
         repeat: Option<Repeat>,
         outcome: Option<Outcome>,
     ) {
@@ -58,8 +58,8 @@ impl Conductor {
         let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, is_narrow);
         if verdict.cached {
             self.parts.history.confirm(case.id(), verdict.duration);
-        } else if !matches!(verdict.status, Status::Error { .. }) {
-            let passed = verdict.status == Status::Passed;
+        } else if !matches!(verdict.status, TestStatus::Error { .. }) {
+            let passed = verdict.status == TestStatus::Passed;
             self.parts
                 .history
                 .record(case.id(), verdict.duration, passed);
@@ -70,7 +70,7 @@ impl Conductor {
     pub(super) fn finished(
         &mut self,
         id: TestId,
-        case: &Case,
+        case: &TestCase,
         repeat: Option<Repeat>,
         outcome: &report::TestOutcome,
     ) {
@@ -127,7 +127,8 @@ impl Conductor {
             for (case, repeat) in self.outstanding.sorted_tests() {
                 let id = self.new_id();
                 let message = lost.clone();
-                let outcome = report::TestOutcome::new(Status::Error { message }, Duration::ZERO);
+                let outcome =
+                    report::TestOutcome::new(TestStatus::Error { message }, Duration::ZERO);
                 self.finished(id, &case, repeat, &outcome);
             }
         }

@@ -1,15 +1,15 @@
 //! From test cases to what is known of them from earlier times.
 
-use super::{Conductor, LookedUp};
+use super::{LookedUp, TestRun};
 use crate::executor::Container;
-use crate::test_job::Case;
+use crate::test_job::TestCase;
 use std::sync::Arc;
 
 /// So many tests are looked up by one task: a file each, which takes no longer than to
 /// change threads.
 const TOGETHER: usize = 16;
 
-impl Conductor {
+impl TestRun {
     /// Starts as many look-ups as there are processors for.
     pub(super) fn start_look_ups(&mut self) {
         while self.looking_up.len() < self.slots.total() && !self.maybe_known.is_empty() {
@@ -19,8 +19,8 @@ impl Conductor {
         }
     }
 
-    fn start_look_up(&mut self, tests: Vec<(Case, Arc<Container>)>) {
-        let job = |(case, container): &(Case, Arc<Container>)| {
+    fn start_look_up(&mut self, tests: Vec<(TestCase, Arc<Container>)>) {
+        let job = |(case, container): &(TestCase, Arc<Container>)| {
             self.parts.running.job(case, container.clone())
         };
         let jobs: Vec<_> = tests.iter().map(job).collect();

@@ -1,21 +1,21 @@
 //! From test cases to tasks that run them.
 
-use super::{Conductor, Ended, EndedWork, Prepared, Work};
+use super::{Ended, EndedWork, Prepared, TestRun, Work};
 use crate::cargo::TestBinary;
 use crate::cargo_maelstrom::group::{Group, Ingredients};
 use crate::cargo_maelstrom::lister;
 use crate::executor::{Container, Outcome, Output};
 use crate::process::error_chain;
-use crate::report::{self, Event, Repeat, Status, TestId};
+use crate::report::{self, Event, Repeat, TestId, TestStatus};
 use crate::schedule::Rank;
-use crate::test_job::{self, Case};
+use crate::test_job::{self, TestCase};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-impl Conductor {
+impl TestRun {
     /// Queues a case when its container is ready, and has it made if nobody did.
-    pub(super) fn queue_case(&mut self, case: Case) {
+    pub(super) fn queue_case(&mut self, case: TestCase) {
         let key = Ingredients::new(&case.spec, &case.binary);
         match self.containers.get_mut(&key) {
             Some(Group::Preparing(cases)) => cases.push(case),
@@ -29,7 +29,7 @@ impl Conductor {
                     let id = self.new_id();
                     let message = message.clone();
                     let outcome =
-                        report::TestOutcome::new(Status::Error { message }, Duration::ZERO);
+                        report::TestOutcome::new(TestStatus::Error { message }, Duration::ZERO);
                     self.finished(id, &case, repeat, &outcome);
                 }
             }
@@ -61,7 +61,7 @@ impl Conductor {
         }
     }
 
-    pub(super) fn queue_repeats(&mut self, case: &Case, container: &Arc<Container>) {
+    pub(super) fn queue_repeats(&mut self, case: &TestCase, container: &Arc<Container>) {
         if self.is_stopping() {
             return;
         }
@@ -79,7 +79,7 @@ impl Conductor {
     }
 
     /// Queues what is to be run here.
-    pub(super) fn enqueue(&mut self, case: &Case, container: &Arc<Container>) {
+    pub(super) fn enqueue(&mut self, case: &TestCase, container: &Arc<Container>) {
         let rank = self.rank(case);
         for repeat in self.repeats() {
             let work = Work::Test {
@@ -91,7 +91,7 @@ impl Conductor {
         }
     }
 
-    pub(super) fn rank(&self, case: &Case) -> Rank {
+    pub(super) fn rank(&self, case: &TestCase) -> Rank {
         let (id, history) = (case.id(), &self.parts.history);
         Rank {
             priority: 0,
@@ -175,7 +175,7 @@ impl Conductor {
 
     pub(super) fn start_test(
         &mut self,
-        case: Case,
+        case: TestCase,
         container: &Arc<Container>,
         repeat: Option<Repeat>,
     ) {
@@ -221,7 +221,7 @@ impl Conductor {
         );
     }
 
-    pub(super) fn output(&self, case: &Case) -> Output {
+    pub(super) fn output(&self, case: &TestCase) -> Output {
         let limit = self.parts.running.inline_limit;
         if !self.parts.running.no_capture {
             return Output::Capture { limit };

@@ -3,7 +3,7 @@ use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
 use crate::cargo_maelstrom::command_line::{Options, Request};
 use crate::config::ProcessEnvironment;
-use crate::executor::{KnownOutcomes, LocalExecutor, Settings, does_not_block_the_loop};
+use crate::executor::{KnownOutcomes, LocalExecutor, LocalSettings, does_not_block_the_loop};
 use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};
 use crate::layer::LayerBuilder;
@@ -23,7 +23,7 @@ use tokio::task::LocalSet;
 
 /// A conductor without containers, whose tests are ready to be run.
 struct Run {
-    conductor: Conductor,
+    conductor: TestRun,
     binary: Arc<TestBinary>,
     reported: Arc<Mutex<Vec<String>>>,
     directory: tempfile::TempDir,
@@ -37,7 +37,7 @@ impl Run {
         let layers = LayerBuilder::new(store.clone(), Images::new(images));
         let workspace = Arc::new(workspace(vec![package("app", "1.0.0")]));
         let reported = Arc::default();
-        let settings = Settings {
+        let settings = LocalSettings {
             // No test here gets as far as to need one.
             launcher: Path::new("/nonexistent").into(),
             trees: store.trees(),
@@ -52,7 +52,7 @@ impl Run {
         let parts = Parts {
             selector: Rc::default(),
             directives: Arc::new(Directives::built_in()),
-            containers: Arc::new(ContainerBuilder::new(workspace.clone(), layers, false)),
+            containers: Arc::new(TestContainerBuilder::new(workspace.clone(), layers, false)),
             lister: Lister::new(store.clone()),
             executors,
             slots: 2,
@@ -61,7 +61,7 @@ impl Run {
             store,
             history: History::load(&directory.path().join("history")).unwrap(),
             reporter: Rc::new(RefCell::new(Box::new(Recorder(Arc::clone(&reported))))),
-            running: Running {
+            running: RunSettings {
                 repeat,
                 timeout: None,
                 stop_after: None,
@@ -73,7 +73,7 @@ impl Run {
             },
         };
         let mut run = Self {
-            conductor: Conductor::new(parts),
+            conductor: TestRun::new(parts),
             binary: Arc::new(TestBinary {
                 package: workspace.packages[0].clone(),
                 kind: TargetKind::Library,
@@ -321,7 +321,7 @@ fn passed() -> Outcome {
 fn know(run: &Run, names: &[&str]) {
     let parts = &run.conductor.parts;
     for name in names {
-        let case = Case {
+        let case = TestCase {
             binary: run.binary.clone(),
             listed: Rc::new(listed(name)),
             whole: false,

@@ -1,7 +1,7 @@
 //! An action, as the messages that an engine knows it by.
 
 use super::OUTCOMES;
-use super::input::{Content, InputRoot};
+use super::input::{InputContent, InputRoot};
 use crate::config::Property;
 use crate::engine::reapi::{self, Directory, DirectoryNode, FileNode, Platform, platform};
 use crate::executor::Job;
@@ -20,7 +20,7 @@ pub struct Action {
     pub digest: Digest,
     message: reapi::Action,
     /// Each once.
-    pub blobs: BTreeMap<Digest, Content>,
+    pub blobs: BTreeMap<Digest, InputContent>,
 }
 
 impl Action {
@@ -90,15 +90,15 @@ fn platform(properties: &[Property]) -> Platform {
     }
 }
 
-fn add(message: &impl Message, blobs: &mut BTreeMap<Digest, Content>) -> Digest {
+fn add(message: &impl Message, blobs: &mut BTreeMap<Digest, InputContent>) -> Digest {
     let bytes = message.encode_to_vec();
     let digest = Digest::of(&bytes);
-    blobs.insert(digest, Content::Bytes(bytes.into()));
+    blobs.insert(digest, InputContent::Bytes(bytes.into()));
     digest
 }
 
 /// The digest of a directory, whose files and messages are added to the blobs.
-fn directory(files: InputRoot, blobs: &mut BTreeMap<Digest, Content>) -> Digest {
+fn directory(files: InputRoot, blobs: &mut BTreeMap<Digest, InputContent>) -> Digest {
     let mut message = Directory::default();
     let mut below: BTreeMap<String, InputRoot> = BTreeMap::new();
     for (path, file) in files {
@@ -134,7 +134,7 @@ mod tests {
             let file = InputFile {
                 digest: Digest::of(path.as_bytes()),
                 executable: path.ends_with('x'),
-                content: Content::Bytes(path.as_bytes().into()),
+                content: InputContent::Bytes(path.as_bytes().into()),
             };
             ((*path).to_owned(), file)
         };
@@ -143,7 +143,7 @@ mod tests {
 
     fn message<M: Message + Default>(action: &Action, digest: Option<reapi::Digest>) -> M {
         let digest: Digest = (&digest.unwrap()).try_into().unwrap();
-        let Content::Bytes(bytes) = &action.blobs[&digest] else {
+        let InputContent::Bytes(bytes) = &action.blobs[&digest] else {
             panic!("a message is not a file");
         };
         M::decode(bytes.as_ref()).unwrap()

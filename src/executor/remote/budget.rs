@@ -41,7 +41,7 @@ pub enum Spent {
 
 /// What is left for one action.
 #[derive(Debug, Default)]
-pub struct Budget {
+pub struct RetryBudget {
     losses: u32,
     first_loss: Option<Instant>,
     failures: u32,
@@ -52,7 +52,7 @@ pub struct Budget {
     backoff: Backoff,
 }
 
-impl Budget {
+impl RetryBudget {
     /// After an execution that came to nothing: how long to wait before the next. `sent` is how
     /// often blobs of the action have been sent so far.
     pub fn after(&mut self, trouble: Trouble, sent: u64, now: Instant) -> Result<Duration, Spent> {
@@ -101,14 +101,14 @@ mod tests {
     #[test]
     fn losses_are_borne_for_a_minute_and_five_of_them_however_long_that_takes() {
         let start = Instant::now();
-        let mut quick = Budget::default();
+        let mut quick = RetryBudget::default();
         let lost = (0..).find_map(|n| quick.after(Trouble::Lost, 0, start + n * 5 * SECOND).err());
         let spent = Spent::Lost {
             times: 13,
             within: 60 * SECOND,
         };
         assert_eq!(lost, Some(spent));
-        let mut slow = Budget::default();
+        let mut slow = RetryBudget::default();
         let lost = (0..).find_map(|n| slow.after(Trouble::Lost, 0, start + n * 100 * SECOND).err());
         let spent = Spent::Lost {
             times: 5,
@@ -119,14 +119,14 @@ mod tests {
 
     #[test]
     fn an_engine_that_lacks_nothing_that_could_be_sent_is_asked_once_more() {
-        let (mut budget, now) = (Budget::default(), Instant::now());
+        let (mut budget, now) = (RetryBudget::default(), Instant::now());
         assert_eq!(budget.after(Trouble::Lacks, 7, now), Ok(Duration::ZERO));
         assert_eq!(budget.after(Trouble::Lacks, 7, now), Err(Spent::Refused));
     }
 
     #[test]
     fn blobs_that_are_lost_again_and_again_are_losses() {
-        let (mut budget, start) = (Budget::default(), Instant::now());
+        let (mut budget, start) = (RetryBudget::default(), Instant::now());
         for trouble in [Trouble::Lacks, Trouble::Failed] {
             for n in 0..12 {
                 let now = start + n * 5 * SECOND;
@@ -139,7 +139,7 @@ mod tests {
 
     #[test]
     fn an_engine_that_fails_is_asked_three_times() {
-        let (mut budget, now) = (Budget::default(), Instant::now());
+        let (mut budget, now) = (RetryBudget::default(), Instant::now());
         for _ in 0..2 {
             assert!(budget.after(Trouble::Failed, 1, now).is_ok());
         }

@@ -1,13 +1,13 @@
 //! Batches of jobs run by an engine.
 
 use super::action::{Action, timeout};
-use super::budget::{Budget, Spent};
+use super::budget::{RetryBudget, Spent};
 use super::execution::{Executed, Executions, code};
-use super::input::{Content, InputError, Inputs};
+use super::input::{InputContent, InputError, Inputs};
 use super::kit::{Kit, KitError};
 use super::ledger::{Attempt, Ledger};
 use super::presence::Presence;
-use super::record::Ending;
+use super::record::BatchEnd;
 use super::{Batch, OUTCOMES, timing};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
@@ -75,12 +75,12 @@ enum Known {
     Nothing,
     /// Something that is of no use: that not all jobs succeeded, or how they did is lost.
     Useless,
-    Success(Ending),
+    Success(BatchEnd),
 }
 
 impl Known {
     /// What records say of an action that has so many jobs.
-    fn new(mut ending: Ending, jobs: usize) -> Self {
+    fn new(mut ending: BatchEnd, jobs: usize) -> Self {
         let outcomes = ending.ended.values_mut();
         let succeeded = outcomes.filter(|outcome| outcome.is_success());
         if succeeded.map(|outcome| outcome.cached = true).count() < jobs {
@@ -205,7 +205,7 @@ impl RemoteExecutor {
         lost.get_or_insert_with(|| error.to_string()).clone()
     }
 
-    fn ended(&self, ledger: &mut Ledger, attempt: &Attempt, ending: Ending, how: &str) {
+    fn ended(&self, ledger: &mut Ledger, attempt: &Attempt, ending: BatchEnd, how: &str) {
         // One that could not begin says why in the outcome of each job.
         if ending.unable.is_none() && ending.ended.len() < attempt.jobs.len() {
             tracing::warn!("a runner at {} ended early: {how}", self.engine.endpoint());
@@ -220,7 +220,7 @@ impl RemoteExecutor {
         batch: Batch,
         priority: i32,
         running: &watch::Sender<bool>,
-    ) -> Result<(Ending, String), Failed> {
+    ) -> Result<(BatchEnd, String), Failed> {
         let jobs = batch.jobs.len();
         let (inputs, properties) = (self.inputs.clone(), self.properties.clone());
         let made = tokio::task::spawn_blocking(move || {
@@ -246,7 +246,7 @@ impl RemoteExecutor {
         if !self.cache_results.writes() {
             action = action.forgotten();
         }
-        let mut budget = Budget::default();
+        let mut budget = RetryBudget::default();
         loop {
             self.send(&action).await?;
             let asked = Instant::now();
@@ -318,7 +318,7 @@ impl RemoteExecutor {
         let Ok(records) = self.records(&result).await? else {
             return Ok(Known::Useless);
         };
-        Ok(match Ending::parse(&records) {
+        Ok(match BatchEnd::parse(&records) {
             Ok(ending) if result.exit_code == 0 => Known::new(ending, jobs),
             _ => Known::Useless,
         })
@@ -351,20 +351,20 @@ impl RemoteExecutor {
         }
     }
 
-    async fn content(&self, content: &Content) -> Result<engine::Content, Failed> {
+    async fn content(&self, content: &InputContent) -> Result<engine::BlobContent, Failed> {
         Ok(match content {
-            Content::Bytes(bytes) => engine::Content::Memory(bytes.to_vec().into()),
-            Content::File(path) => engine::Content::File(path.clone()),
-            Content::Pack(_) => {
+            InputContent::Bytes(bytes) => engine::BlobContent::Memory(bytes.to_vec().into()),
+            InputContent::File(path) => engine::BlobContent::File(path.clone()),
+            InputContent::Pack(_) => {
                 let (inputs, content) = (self.inputs.clone(), content.clone());
                 let read = tokio::task::spawn_blocking(move || inputs.read(&content));
                 let bytes = read.await.map_err(|e| Failed::Action(e.to_string()))??;
-                engine::Content::Memory(bytes.into())
+                engine::BlobContent::Memory(bytes.into())
             }
         })
     }
 
-    async fn read(&self, response: ExecuteResponse) -> Result<(Ending, String), Failed> {
+    async fn read(&self, response: ExecuteResponse) -> Result<(BatchEnd, String), Failed> {
         let status = response.status.unwrap_or_default();
         let result = response.result.unwrap_or_default();
         let mut how = match code(&status) {
@@ -377,7 +377,7 @@ impl RemoteExecutor {
             let _ = write!(how, "; {why}");
             Vec::new()
         });
-        let ending = Ending::parse(&records).map_err(|e| Failed::Action(error_chain(&e)))?;
+        let ending = BatchEnd::parse(&records).map_err(|e| Failed::Action(error_chain(&e)))?;
         Ok((ending, how))
     }
 
@@ -445,14 +445,14 @@ mod tests {
     use super::*;
     use crate::executor::Status;
 
-    fn ending(codes: &[i32]) -> Ending {
+    fn ending(codes: &[i32]) -> BatchEnd {
         let outcome = |code: &i32| Outcome {
             status: Status::Exited(*code),
             ..Outcome::error(String::new())
         };
-        Ending {
+        BatchEnd {
             ended: codes.iter().map(outcome).enumerate().collect(),
-            ..Ending::default()
+            ..BatchEnd::default()
         }
     }
 

@@ -19,12 +19,12 @@ pub type InputRoot = BTreeMap<String, InputFile>;
 pub struct InputFile {
     pub digest: Digest,
     pub executable: bool,
-    pub content: Content,
+    pub content: InputContent,
 }
 
 /// Where the content of a file is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum InputContent {
     Bytes(Arc<[u8]>),
     File(PathBuf),
     /// It is made of the files of this layer when it is needed.
@@ -75,7 +75,7 @@ impl Inputs {
             let file = InputFile {
                 digest: *digest,
                 executable: !name.starts_with(kit::LIBRARIES),
-                content: Content::File(path.clone()),
+                content: InputContent::File(path.clone()),
             };
             root.insert(format!("{}/{name}", kit::DIRECTORY), file);
         }
@@ -86,11 +86,11 @@ impl Inputs {
     }
 
     /// Reads a content that is sent in one piece. Blocking.
-    pub fn read(&self, content: &Content) -> Result<Vec<u8>, InputError> {
+    pub fn read(&self, content: &InputContent) -> Result<Vec<u8>, InputError> {
         match content {
-            Content::Bytes(bytes) => Ok(bytes.to_vec()),
-            Content::File(path) => read(path),
-            Content::Pack(layer) => {
+            InputContent::Bytes(bytes) => Ok(bytes.to_vec()),
+            InputContent::File(path) => read(path),
+            InputContent::Pack(layer) => {
                 let manifest = self.store.manifest(layer);
                 self.pack(&pack::contents(
                     &manifest.ok_or(InputError::Forgotten(*layer))?,
@@ -112,7 +112,7 @@ impl Inputs {
             let file = InputFile {
                 digest: self.pack_digest(layer, &packed)?,
                 executable: false,
-                content: Content::Pack(*layer),
+                content: InputContent::Pack(*layer),
             };
             files.push((pack_path(layer), file));
         }
@@ -123,7 +123,7 @@ impl Inputs {
                 let file = InputFile {
                     digest: *digest,
                     executable: mode.is_executable(),
-                    content: Content::File(self.store.blob_path(digest, *mode)),
+                    content: InputContent::File(self.store.blob_path(digest, *mode)),
                 };
                 files.push((blob_path(digest, *mode), file));
             }
@@ -179,7 +179,7 @@ fn of_bytes(bytes: Vec<u8>) -> InputFile {
     InputFile {
         digest: Digest::of(&bytes),
         executable: false,
-        content: Content::Bytes(bytes.into()),
+        content: InputContent::Bytes(bytes.into()),
     }
 }
 

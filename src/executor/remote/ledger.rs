@@ -3,7 +3,7 @@
 //! A job that was running when its runner died may be what killed it: it is run once more,
 //! alone, and if that runner dies too, it is an error. The others are run again together.
 
-use super::record::Ending;
+use super::record::BatchEnd;
 use crate::executor::Outcome;
 use std::collections::VecDeque;
 
@@ -49,7 +49,7 @@ impl Ledger {
 
     /// Takes what came of an attempt. `how` tells how its runner ended, for jobs of which
     /// nothing better is known. The records know jobs by their places in the attempt.
-    pub fn ended(&mut self, attempt: &Attempt, mut ending: Ending, how: &str) {
+    pub fn ended(&mut self, attempt: &Attempt, mut ending: BatchEnd, how: &str) {
         let began = !(ending.ended.is_empty() && ending.running.is_empty());
         let mut again = Vec::new();
         for (place, &job) in attempt.jobs.iter().enumerate() {

@@ -33,9 +33,9 @@ mod trees;
 pub use arguments::ClusterArguments;
 pub use batch::{Batch, NotABatch, NotPortable};
 pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
-pub use input::{Content, InputError, InputFile, InputRoot, Inputs};
+pub use input::{InputContent, InputError, InputFile, InputRoot, Inputs};
 pub use kit::{Kit, KitError};
-pub use record::{Ending, Record, RecordError};
+pub use record::{BatchEnd, Record, RecordError};
 
 /// The jobs of an action, and how they are to be run.
 pub const BATCH: &str = "batch.json";

@@ -4,7 +4,7 @@
 //! printed, as long as the line says. A runner that is killed leaves a record unfinished
 //! at most: what was whole before it counts.
 
-use crate::container::Usage;
+use crate::container::ResourceUsage;
 use crate::executor::{Captured, Outcome, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,7 +21,7 @@ pub enum Record {
 
 /// What is known of the jobs of a batch whose runner has ended.
 #[derive(Clone, Debug, Default)]
-pub struct Ending {
+pub struct BatchEnd {
     pub ended: BTreeMap<usize, Outcome>,
     /// Those that were running when the runner ended: it did not end as it should.
     pub running: BTreeSet<usize>,
@@ -57,7 +57,7 @@ impl Record {
     }
 }
 
-impl Ending {
+impl BatchEnd {
     /// Reads all records that are whole.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut ending = Self::default();
@@ -169,7 +169,7 @@ impl Ended {
             stdout,
             stderr,
             duration: Duration::from_nanos(self.duration),
-            usage: Usage {
+            usage: ResourceUsage {
                 user: Duration::from_nanos(self.user),
                 system: Duration::from_nanos(self.system),
                 max_resident: self.max_resident,

@@ -15,7 +15,7 @@ use super::record::Record;
 use super::trees::{self, UnpackError};
 use super::{BATCH, OUTCOMES};
 use crate::container::{LauncherProgram, doctor};
-use crate::executor::{LocalExecutor, Output, Settings, Status};
+use crate::executor::{LocalExecutor, LocalSettings, Output, Status};
 use crate::process::error_chain;
 use crate::schedule::Slots;
 use crate::spec::Network;
@@ -90,13 +90,13 @@ fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
     );
     let (executable, arguments) = kit::launcher(&kit);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let settings = Settings {
+    let settings = LocalSettings {
         launcher: LauncherProgram {
             executable,
             arguments,
         },
         // A worker runs as many actions as it has processors.
-        ..Settings::of_process(scratch.path().to_owned(), processors)?
+        ..LocalSettings::of_process(scratch.path().to_owned(), processors)?
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -13,14 +13,14 @@ const MAX_PATH_BYTES: u64 = 1 << 30;
 
 /// The remaining budget of some archives. Threads may share it.
 #[derive(Debug)]
-pub(crate) struct Budget {
+pub(crate) struct UnpackBudget {
     /// The budget of content in bytes, when nothing was taken.
     limit: u64,
     content: AtomicU64,
     paths: AtomicU64,
 }
 
-impl Budget {
+impl UnpackBudget {
     /// The budget for a store that may hold `size_limit` bytes.
     pub fn of_store(size_limit: u64) -> Self {
         Self::new(size_limit.max(MIN_LIMIT))

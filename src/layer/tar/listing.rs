@@ -1,7 +1,7 @@
 //! Lists the changes that an archive makes, in order. The content of its files goes to the
 //! store.
 
-use super::budget::Budget;
+use super::budget::UnpackBudget;
 use super::content_writer::ContentWriter;
 use super::member::{Member, MemberContent, MemberKind, Members};
 use super::{EntryProblem, TarError};
@@ -52,7 +52,7 @@ pub(super) fn list(
     archive: impl Read,
     name: &Path,
     contents: &ContentWriter<'_>,
-    budget: &Budget,
+    budget: &UnpackBudget,
 ) -> Result<TarListing, TarError> {
     let read_error = |cause| TarError::Read {
         archive: name.to_owned(),

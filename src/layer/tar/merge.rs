@@ -2,7 +2,7 @@
 
 use super::EntryProblem;
 use super::TarError;
-use super::budget::Budget;
+use super::budget::UnpackBudget;
 use super::listing::{LONGEST_PATH, TarAction, TarChange};
 use crate::store::{Entry, Manifest, PathInContainer};
 use std::collections::HashSet;
@@ -20,7 +20,7 @@ pub(super) fn merge(
     manifest: &mut Manifest,
     changes: Vec<TarChange>,
     name: &Path,
-    budget: &Budget,
+    budget: &UnpackBudget,
 ) -> Result<Vec<PathInContainer>, TarError> {
     let mut merging = Merging {
         manifest,

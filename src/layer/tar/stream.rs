@@ -1,7 +1,7 @@
 //! Reads, decompresses and hashes an archive in a thread of its own, ahead of its consumer.
 
 use super::TarError;
-use super::budget::Budget;
+use super::budget::UnpackBudget;
 use super::compression::decompress;
 use crate::image::HashingReader;
 use std::io::{self, Read};
@@ -29,7 +29,7 @@ pub(crate) struct ArchiveDigests {
 pub(super) fn stream<T>(
     archive: impl Read + Send,
     name: &Path,
-    budget: &Budget,
+    budget: &UnpackBudget,
     take: impl FnOnce(Chunks) -> T,
 ) -> (T, ArchiveDigests) {
     let (sender, receiver) = sync_channel(QUEUE_LENGTH);
@@ -52,7 +52,7 @@ pub(super) fn stream<T>(
 fn read(
     archive: impl Read + Send,
     name: &Path,
-    budget: &Budget,
+    budget: &UnpackBudget,
     sender: SyncSender<Vec<u8>>,
 ) -> ArchiveDigests {
     let read_error = |cause| TarError::Read {

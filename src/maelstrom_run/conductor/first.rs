@@ -1,8 +1,8 @@
 //! Running the first job of the input alone.
 
-use super::{Conductor, REDRAW_EVERY, tell};
+use super::{JobStream, REDRAW_EVERY, tell};
 use crate::config::EscapeCharacter;
-use crate::executor::{Job, Outcome, Output, Sink, Status, Stream};
+use crate::executor::{Job, Outcome, Output, OutputSink, Status, Stream};
 use crate::maelstrom_run::input::Input;
 use crate::maelstrom_run::terminal::{JobTerminal, UserTerminal};
 use crate::maelstrom_run::{Ending, JobsError};
@@ -18,7 +18,7 @@ use std::io::{self, Write};
 use std::rc::Rc;
 use std::sync::Arc;
 
-impl Conductor {
+impl JobStream {
     /// Runs the first job of the input, what it prints passed on as it comes.
     pub async fn run_one(
         mut self,
@@ -158,7 +158,7 @@ fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsEr
 }
 
 /// Passes on what a job prints, and keeps the first error of that.
-fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> Sink {
+fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> OutputSink {
     Rc::new(move |stream, bytes| {
         let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
         let written = match stream {

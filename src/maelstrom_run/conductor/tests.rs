@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
 
 /// A conductor without containers, and an input of three jobs that share one.
-fn conductor(directory: &tempfile::TempDir) -> (Conductor, Input) {
+fn conductor(directory: &tempfile::TempDir) -> (JobStream, Input) {
     let settings = ClientSettings::new(directory.path().join("cache")).unwrap();
     let client = Client::without_containers(&settings);
     let path = directory.path().join("jobs.json");
     let job = r#"{ "layers": [{ "stubs": ["/x"] }], "program": "sh" }"#;
     fs::write(&path, job.repeat(3)).unwrap();
-    let conductor = Conductor::new(client, "jobs.json".to_owned(), 1 << 20, Duration::ZERO);
+    let conductor = JobStream::new(client, "jobs.json".to_owned(), 1 << 20, Duration::ZERO);
     (conductor, Input::open(Some(&path)).unwrap())
 }
 

@@ -14,8 +14,8 @@
 //! A killed worker leaves garbage in `tmp/` and `actions/` only, which the next one removes.
 
 use super::Key;
-use super::state::State;
-use crate::cachedir::{self, CacheDirError, Kind};
+use super::state::CacheState;
+use crate::cachedir::{self, CacheDirError, CacheKind};
 use crate::maelstrom_worker::error::WorkError;
 use crate::store::remove_tree;
 use nix::fcntl::{Flock, FlockArg};
@@ -26,18 +26,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The directory, which no other worker uses.
-pub struct Place {
+pub struct CacheDirectory {
     directory: PathBuf,
     /// For names that occur once.
     counter: AtomicU64,
     _lock: Flock<File>,
 }
 
-impl Place {
+impl CacheDirectory {
     /// Makes and marks what is not there; leaves no blob out, but all else that an earlier worker
     /// left.
     pub fn open(cache_root: &Path) -> Result<Self, WorkError> {
-        let directory = cachedir::claim(cache_root, Kind::Worker)?.directory;
+        let directory = cachedir::claim(cache_root, CacheKind::Worker)?.directory;
         let directory = directory
             .canonicalize()
             .map_err(failed("find the directory", &directory))?;
@@ -64,9 +64,9 @@ impl Place {
     }
 
     /// What an earlier worker left.
-    pub fn read_state(&self) -> Result<State, WorkError> {
+    pub fn read_state(&self) -> Result<CacheState, WorkError> {
         let path = self.directory.join("blobs");
-        Ok(State::read(&path).map_err(failed("look through", &path))?)
+        Ok(CacheState::read(&path).map_err(failed("look through", &path))?)
     }
 
     pub fn directory(&self) -> &Path {
@@ -92,14 +92,14 @@ impl Place {
 
 /// Removes what a worker of another version left. The caller has the lock.
 fn discard_other_format(cache_root: &Path, directory: &Path) -> Result<(), WorkError> {
-    let Some(format) = cachedir::claim(cache_root, Kind::Worker)?.other_format else {
+    let Some(format) = cachedir::claim(cache_root, CacheKind::Worker)?.other_format else {
         return Ok(());
     };
     for name in ["blobs", "tmp", "actions", "base"] {
         let path = directory.join(name);
         remove_tree(&path).map_err(failed("remove", &path))?;
     }
-    cachedir::renew(directory, Kind::Worker).map_err(failed("write to", directory))?;
+    cachedir::renew(directory, CacheKind::Worker).map_err(failed("write to", directory))?;
     tracing::warn!(
         "discarded the content of {}, which has another format ({format})",
         directory.display()

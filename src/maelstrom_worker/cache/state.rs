@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 #[derive(Default)]
-pub struct State {
+pub struct CacheState {
     pub blobs: HashMap<Key, Kept>,
     /// Of all blobs and downloads, in bytes.
     pub size: u64,
@@ -28,7 +28,7 @@ pub struct Kept {
     pub present: bool,
 }
 
-impl State {
+impl CacheState {
     /// What an earlier worker left, the oldest change taken for the longest unused.
     pub fn read(blobs: &Path) -> io::Result<Self> {
         let mut found = Vec::new();

@@ -3,7 +3,7 @@ use crate::report::outcome::Cancellation;
 use crate::report::samples::*;
 use insta::assert_snapshot;
 
-const WIDE: Size = Size {
+const WIDE: ScreenSize = ScreenSize {
     width: 100,
     height: 24,
 };
@@ -26,7 +26,7 @@ impl Show {
         }
     }
 
-    fn lines(&self, at: u64, size: Size) -> String {
+    fn lines(&self, at: u64, size: ScreenSize) -> String {
         let now = self.start + millis(at);
         self.board.lines(now, Paint::new(false), size).join("\n")
     }
@@ -136,7 +136,7 @@ fn tests_that_need_not_run_are_done_without_having_been_started() {
 
 #[test]
 fn a_narrow_terminal_gets_no_bar_and_short_names() {
-    let size = Size {
+    let size = ScreenSize {
         width: 50,
         height: 24,
     };
@@ -151,7 +151,7 @@ fn a_narrow_terminal_gets_no_bar_and_short_names() {
 #[test]
 fn a_low_terminal_keeps_a_line_for_what_goes_by() {
     let shown = |height| {
-        let size = Size { width: 100, height };
+        let size = ScreenSize { width: 100, height };
         under_way().lines(1_500, size).lines().count()
     };
     assert_eq!([0, 1, 2, 3, 4, 5].map(shown), [0, 0, 1, 2, 3, 4]);
@@ -161,7 +161,7 @@ fn a_low_terminal_keeps_a_line_for_what_goes_by() {
 fn a_cancelled_run_is_stopping_and_a_finished_one_shows_nothing() {
     let mut show = under_way();
     show.update(1_500, &[Event::Cancelled(Cancellation::Interrupted)]);
-    assert_snapshot!(show.lines(1_500, Size { width: 60, height: 3 }), @r#"
+    assert_snapshot!(show.lines(1_500, ScreenSize { width: 60, height: 3 }), @r#"
     ⠴   Stopping 3/1,234: 1 passed, 2 failed, 4 running, 1,227 queued
            1.50s fd-find test/cli one
     "#);

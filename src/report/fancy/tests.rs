@@ -1,13 +1,13 @@
 use super::*;
 use crate::report::narrator::Detail;
-use crate::report::outcome::{Status, Summary, TestOutcome};
+use crate::report::outcome::{Summary, TestOutcome, TestStatus};
 use crate::report::samples::*;
-use crate::report::terminal::{InMemoryTerm, Size};
+use crate::report::terminal::{InMemoryTerm, ScreenSize};
 use insta::assert_snapshot;
 
 fn fancy(width: u16, height: u16) -> (InMemoryTerm, Fancy) {
     let terminal = InMemoryTerm::new(height, width);
-    let size = Size {
+    let size = ScreenSize {
         width: width.into(),
         height: height.into(),
     };
@@ -75,7 +75,7 @@ fn a_thousand_tests_with_one_error_leave_less_than_a_screen() {
                    there (Connection refused (os error 111)); check that the engine runs, and \
                    `remote`";
     let outcome = TestOutcome::new(
-        Status::Error {
+        TestStatus::Error {
             message: message.to_owned(),
         },
         Duration::ZERO,

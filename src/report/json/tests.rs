@@ -82,7 +82,7 @@ fn a_test_starts_may_be_slow_and_passes() {
         repeat: None,
         elapsed: Duration::from_secs(60),
     };
-    let outcome = TestOutcome::new(Status::Passed, millis(12));
+    let outcome = TestOutcome::new(TestStatus::Passed, millis(12));
     let events = [started(1, "search"), slow, finished(1, "search", &outcome)];
     assert_snapshot!(json(&events), @r#"
     {"type":"test","event":"started","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search"}

@@ -51,7 +51,7 @@ fn a_signal_is_named_and_what_the_test_used_is_told() {
 
 #[test]
 fn a_signal_without_a_name_is_a_number() {
-    let outcome = TestOutcome::new(Status::Failed(Exit::Signal(40)), millis(1));
+    let outcome = TestOutcome::new(TestStatus::Failed(Exit::Signal(40)), millis(1));
     assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"
     FAIL    [   0.001s] fd-find test/cli search (signal 40)
     "#);
@@ -225,7 +225,7 @@ fn an_error_of_many_tests_is_shown_once_with_their_number_and_the_first_names() 
 fn errors_that_differ_are_told_apart_and_most_tests_come_first() {
     let of = |message: &str| {
         let message = message.to_owned();
-        TestOutcome::new(Status::Error { message }, millis(0))
+        TestOutcome::new(TestStatus::Error { message }, millis(0))
     };
     let (two, three, one) = (of("two"), of("three"), of("one"));
     let hint = TestOutcome {

@@ -5,7 +5,7 @@ mod paint;
 mod screen;
 
 pub use paint::{Paint, Role};
-pub use screen::{Screen, Size};
+pub use screen::{Screen, ScreenSize};
 
 #[cfg(test)]
 pub use indicatif::InMemoryTerm;

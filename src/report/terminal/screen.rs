@@ -17,13 +17,13 @@ pub struct Screen {
     bar: ProgressBar,
     /// What the bar shows whenever it is drawn.
     lines: Arc<Mutex<String>>,
-    size: Box<dyn Fn() -> Size + Send>,
+    size: Box<dyn Fn() -> ScreenSize + Send>,
     out: Box<dyn Write + Send>,
 }
 
 /// In characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Size {
+pub struct ScreenSize {
     pub width: usize,
     pub height: usize,
 }
@@ -33,7 +33,7 @@ impl Screen {
     pub fn stderr() -> Self {
         let size = || {
             let (height, width) = Term::stderr().size();
-            Size {
+            ScreenSize {
                 width: width.into(),
                 height: height.into(),
             }
@@ -42,14 +42,14 @@ impl Screen {
     }
 
     #[cfg(test)]
-    pub fn in_memory(terminal: &InMemoryTerm, size: Size) -> Self {
+    pub fn in_memory(terminal: &InMemoryTerm, size: ScreenSize) -> Self {
         let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
         Self::new(target, move || size, InMemoryOutput(terminal.clone()))
     }
 
     fn new(
         target: ProgressDrawTarget,
-        size: impl Fn() -> Size + Send + 'static,
+        size: impl Fn() -> ScreenSize + Send + 'static,
         out: impl Write + Send + 'static,
     ) -> Self {
         let lines = Arc::new(Mutex::new(String::new()));
@@ -70,7 +70,7 @@ impl Screen {
         }
     }
 
-    pub fn size(&self) -> Size {
+    pub fn size(&self) -> ScreenSize {
         (self.size)()
     }
 
@@ -123,7 +123,7 @@ mod tests {
 
     fn screen(width: u16, height: u16) -> (InMemoryTerm, Screen) {
         let terminal = InMemoryTerm::new(height, width);
-        let size = Size {
+        let size = ScreenSize {
             width: width.into(),
             height: height.into(),
         };

@@ -2,7 +2,7 @@
 
 use super::super::blob::{Origin, parse_name};
 use super::super::mark::Mark;
-use super::super::open::Client;
+use super::super::open::StoreClient;
 use super::super::{Digest, Mode, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirEntry, Metadata};
@@ -54,7 +54,7 @@ impl Blob {
 }
 
 impl Census {
-    pub fn take(client: &Client) -> Result<Self, StoreError> {
+    pub fn take(client: &StoreClient) -> Result<Self, StoreError> {
         let mut census = Self {
             held: 0,
             trees: Vec::new(),
@@ -68,7 +68,7 @@ impl Census {
     }
 
     /// Everything that is called by a tree's digest: marks, manifests and trees.
-    fn count_trees(&mut self, client: &Client) -> Result<(), StoreError> {
+    fn count_trees(&mut self, client: &StoreClient) -> Result<(), StoreError> {
         let mut trees = BTreeSet::new();
         for name in ["trees", "manifests", "marks"] {
             for entry in list(client, &client.root.join(name))? {
@@ -104,7 +104,7 @@ impl Census {
         Ok(())
     }
 
-    fn count_blobs(&mut self, client: &Client) -> Result<(), StoreError> {
+    fn count_blobs(&mut self, client: &StoreClient) -> Result<(), StoreError> {
         for directory in list(client, &client.root.join("blobs"))? {
             for entry in list(client, &directory.path())? {
                 let name = entry.file_name();
@@ -132,7 +132,7 @@ impl Census {
     }
 
     /// Values are small; old ones go, and the others only count.
-    fn count_values(&mut self, client: &Client) -> Result<(), StoreError> {
+    fn count_values(&mut self, client: &StoreClient) -> Result<(), StoreError> {
         for kind in list(client, &client.root.join("values"))? {
             for entry in list(client, &kind.path())? {
                 let name = entry.file_name();
@@ -177,7 +177,7 @@ impl Census {
 }
 
 /// What is in a directory; nothing if it is gone, or is no directory.
-fn list(client: &Client, directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
+fn list(client: &StoreClient, directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let entries = fs::read_dir(directory).and_then(Iterator::collect);
     match entries {

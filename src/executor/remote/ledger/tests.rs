@@ -10,8 +10,8 @@ fn passed() -> Outcome {
     }
 }
 
-fn ending(ended: &[usize], running: &[usize]) -> Ending {
-    Ending {
+fn ending(ended: &[usize], running: &[usize]) -> BatchEnd {
+    BatchEnd {
         ended: ended.iter().map(|place| (*place, passed())).collect(),
         running: running.iter().copied().collect(),
         unable: None,
@@ -74,9 +74,9 @@ fn jobs_that_no_runner_starts_are_errors_after_three() {
 fn a_worker_that_can_run_nothing_is_not_asked_again() {
     let mut ledger = Ledger::new(2);
     let attempt = ledger.take().unwrap();
-    let unable = Ending {
+    let unable = BatchEnd {
         unable: Some("no namespaces".to_owned()),
-        ..Ending::default()
+        ..BatchEnd::default()
     };
     ledger.ended(&attempt, unable, "exit code 2");
     assert_eq!(ledger.take(), None);

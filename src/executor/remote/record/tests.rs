@@ -11,7 +11,7 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
         },
         stderr: Captured::from(b"\n{\xff".as_slice()),
         duration: Duration::from_micros(1234),
-        usage: Usage {
+        usage: ResourceUsage {
             user: Duration::from_nanos(1),
             system: Duration::from_secs(2),
             max_resident: 4096,
@@ -38,7 +38,7 @@ fn what_was_running_when_the_runner_died_is_known() {
         .iter()
         .flat_map(Record::to_bytes)
         .collect::<Vec<_>>();
-    let ending = Ending::parse(&bytes).unwrap();
+    let ending = BatchEnd::parse(&bytes).unwrap();
     assert_eq!(ending.running, BTreeSet::from([1]));
     assert!(ending.ended.contains_key(&0));
 }
@@ -47,7 +47,7 @@ fn what_was_running_when_the_runner_died_is_known() {
 fn damage_is_told_with_its_place() {
     let mut bytes = Record::Started(0).to_bytes();
     bytes.extend_from_slice(b"nonsense\n");
-    let error = Ending::parse(&bytes).unwrap_err();
+    let error = BatchEnd::parse(&bytes).unwrap_err();
     assert!(error.to_string().ends_with("at byte 14"), "{error}");
 }
 
@@ -59,7 +59,7 @@ proptest! {
         tail: Vec<u8>,
     ) {
         let sent = outcome(status, &stdout, &tail);
-        let ending = Ending::parse(&Record::Ended(3, sent.clone().into()).to_bytes()).unwrap();
+        let ending = BatchEnd::parse(&Record::Ended(3, sent.clone().into()).to_bytes()).unwrap();
         prop_assert_eq!(format!("{:?}", ending.ended[&3]), format!("{sent:?}"));
     }
 
@@ -76,7 +76,7 @@ proptest! {
             ends.push(bytes.len());
         }
         let cut = cut.index(bytes.len() + 1);
-        let ending = Ending::parse(&bytes[..cut]).unwrap();
+        let ending = BatchEnd::parse(&bytes[..cut]).unwrap();
         let whole = ends.iter().filter(|end| **end <= cut).count();
         prop_assert_eq!(ending.ended.len(), whole);
         prop_assert!(ending.running.len() <= 1);
@@ -87,6 +87,6 @@ proptest! {
 
     #[test]
     fn no_bytes_make_reading_records_panic(bytes: Vec<u8>) {
-        let _ = Ending::parse(&bytes);
+        let _ = BatchEnd::parse(&bytes);
     }
 }

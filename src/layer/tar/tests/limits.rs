@@ -192,7 +192,7 @@ fn an_archive_that_is_larger_than_the_cache_is_refused_and_nothing_of_it_is_left
     .unwrap();
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
-    let budget = Budget::new(1 << 20);
+    let budget = UnpackBudget::new(1 << 20);
     let (listing, digests) = list(&store, bytes.as_slice(), Path::new("/x.tar"), &budget);
     assert_eq!(
         digests.content.unwrap_err().to_string(),
