@@ -331,7 +331,7 @@ async fn conduct(
         let complain = |case: &crate::test_job::TestCase, error: &crate::layer::ContainerError| {
             print_error(
                 options,
-                &UnprintableSpec(case.view().to_string(), error_chain(error)),
+                &UnprintableSpec(case.name().to_string(), error_chain(error)),
             );
         };
         let printed =

@@ -53,7 +53,7 @@ impl Outstanding {
     pub fn sorted_tests(&self) -> Vec<(TestCase, Option<Repeat>)> {
         let mut tests: Vec<_> = self.tests.values().cloned().collect();
         tests.sort_by_cached_key(|(case, repeat)| {
-            (case.view().to_string(), repeat.map(|repeat| repeat.number))
+            (case.name().to_string(), repeat.map(|repeat| repeat.number))
         });
         tests
     }

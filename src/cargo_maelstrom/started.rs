@@ -59,7 +59,7 @@ impl StartedTests {
         }
         self.reporter.borrow_mut().report(&Event::TestStarted {
             id,
-            case: case.view(),
+            case: case.name(),
             repeat,
         });
         let started = Started {
@@ -89,7 +89,7 @@ impl StartedTests {
             if elapsed >= SLOW * (started.slow_reported + 1) {
                 started.slow_reported += 1;
                 self.reporter.borrow_mut().report(&Event::Slow {
-                    case: started.case.view(),
+                    case: started.case.name(),
                     repeat: started.repeat,
                     elapsed,
                 });

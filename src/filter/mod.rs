@@ -21,6 +21,7 @@ mod names;
 mod parse;
 mod pattern;
 mod target;
+mod test_name;
 
 #[cfg(test)]
 mod properties;
@@ -29,5 +30,6 @@ mod tests;
 
 pub use comparison::Comparison;
 pub use error::PatternError;
-pub use pattern::{Pattern, TestCaseName};
+pub use pattern::Pattern;
 pub use target::TargetKind;
+pub use test_name::{TestBinaryName, TestCaseName};

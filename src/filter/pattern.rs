@@ -5,6 +5,7 @@ use super::error::PatternError;
 use super::expression::{Expression, KnownParts};
 use super::parse::parse;
 use super::target::TargetKind;
+use super::test_name::TestCaseName;
 use std::fmt;
 use std::str::FromStr;
 
@@ -13,18 +14,6 @@ use std::str::FromStr;
 pub struct Pattern {
     text: String,
     expression: Expression,
-}
-
-/// The full name of a test case: package, target and name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TestCaseName<'a> {
-    /// The name of the package, without its version.
-    pub package: &'a str,
-    pub kind: TargetKind,
-    /// The name of the target, as Cargo's metadata gives it.
-    pub target: &'a str,
-    /// The name of the test case, with its module path.
-    pub name: &'a str,
 }
 
 impl Pattern {

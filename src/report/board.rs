@@ -1,11 +1,12 @@
 //! Where a run stands, and the few lines that show it.
 
 use super::cargo_line::CargoStatus;
-use super::event::{Binary, Case, Event, Repeat, TestId};
+use super::event::{Event, Repeat, TestId};
 use super::outcome::{Tally, TestStatus};
 use super::output::readable;
 use super::terminal::{Paint, Role, ScreenSize};
 use super::units::{Bytes, Elapsed, Thousands};
+use crate::filter::{TestBinaryName, TestCaseName};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -113,7 +114,7 @@ impl Board {
         }
     }
 
-    fn listed(&mut self, binary: &Binary<'_>) {
+    fn listed(&mut self, binary: &TestBinaryName<'_>) {
         let binary = binary.to_string();
         if let Some(position) = self.listing.iter().position(|listed| *listed == binary) {
             self.listing.remove(position);
@@ -228,7 +229,7 @@ impl Board {
 }
 
 impl Running {
-    fn new(now: Instant, case: &Case<'_>, repeat: Option<Repeat>) -> Self {
+    fn new(now: Instant, case: &TestCaseName<'_>, repeat: Option<Repeat>) -> Self {
         let name = readable(case.name.as_bytes(), false);
         Self {
             since: now,

@@ -2,7 +2,7 @@
 
 use super::outcome::{Cancellation, Summary, TestOutcome};
 use crate::executor::Stream;
-use crate::filter::TargetKind;
+use crate::filter::{TestBinaryName, TestCaseName};
 use std::fmt;
 use std::time::Duration;
 
@@ -20,15 +20,15 @@ pub enum Event<'a> {
         success: bool,
         duration: Duration,
     },
-    ListingStarted(Binary<'a>),
+    ListingStarted(TestBinaryName<'a>),
     Listed {
-        binary: Binary<'a>,
+        binary: TestBinaryName<'a>,
         /// How many test cases it has, before any filter.
         count: usize,
     },
     /// A binary whose test cases could not be listed. Counts as one error.
     ListingFailed {
-        binary: Binary<'a>,
+        binary: TestBinaryName<'a>,
         message: &'a str,
     },
     /// A layer is being built.
@@ -64,18 +64,18 @@ pub enum Event<'a> {
     Queued(u64),
     TestStarted {
         id: TestId,
-        case: Case<'a>,
+        case: TestCaseName<'a>,
         repeat: Option<Repeat>,
     },
     /// What a running test writes, as it writes it (`--nocapture`).
     Output {
-        case: Case<'a>,
+        case: TestCaseName<'a>,
         stream: Stream,
         bytes: &'a [u8],
     },
     /// A test has been running for long, and still is.
     Slow {
-        case: Case<'a>,
+        case: TestCaseName<'a>,
         repeat: Option<Repeat>,
         elapsed: Duration,
     },
@@ -83,7 +83,7 @@ pub enum Event<'a> {
     /// could not be started has no [`TestStarted`](Self::TestStarted) before it.
     TestFinished {
         id: TestId,
-        case: Case<'a>,
+        case: TestCaseName<'a>,
         repeat: Option<Repeat>,
         outcome: &'a TestOutcome,
     },
@@ -97,48 +97,6 @@ pub enum Event<'a> {
 /// Tells running tests apart. Unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TestId(pub u64);
-
-/// A test binary, as people know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Binary<'a> {
-    pub package: &'a str,
-    pub kind: TargetKind,
-    pub target: &'a str,
-}
-
-impl fmt::Display for Binary<'_> {
-    /// `package target-kind/name`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}/{}", self.package, self.kind, self.target)
-    }
-}
-
-/// A test case, as people know it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Case<'a> {
-    pub package: &'a str,
-    pub kind: TargetKind,
-    pub target: &'a str,
-    pub name: &'a str,
-}
-
-impl<'a> Case<'a> {
-    /// The test binary that the test case is in.
-    pub fn binary(&self) -> Binary<'a> {
-        Binary {
-            package: self.package,
-            kind: self.kind,
-            target: self.target,
-        }
-    }
-}
-
-impl fmt::Display for Case<'_> {
-    /// `package target-kind/name test::path`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.binary(), self.name)
-    }
-}
 
 /// Which repetition of a test case this is (`--repeat`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 //! is the promise this file keeps.
 
 use super::Reporter;
-use super::event::{Binary, Case, Event, Repeat};
+use super::event::{Event, Repeat};
 use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
 use super::sink::ReportWriter;
 use crate::executor::Captured;
+use crate::filter::{TestBinaryName, TestCaseName};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
@@ -37,7 +38,12 @@ impl<W: Write> Json<W> {
         }
     }
 
-    fn test_finished(&mut self, case: &Case<'_>, repeat: Option<Repeat>, outcome: &TestOutcome) {
+    fn test_finished(
+        &mut self,
+        case: &TestCaseName<'_>,
+        repeat: Option<Repeat>,
+        outcome: &TestOutcome,
+    ) {
         let mut line = TestLine::new("finished", case, repeat);
         line.status = Some(outcome.status.word());
         line.cached = outcome.cached;
@@ -200,7 +206,7 @@ struct BinaryLine<'a> {
 }
 
 impl<'a> BinaryLine<'a> {
-    fn new(event: &'static str, binary: &Binary<'a>) -> Self {
+    fn new(event: &'static str, binary: &TestBinaryName<'a>) -> Self {
         Self {
             r#type: "binary",
             event,
@@ -252,7 +258,7 @@ struct TestLine<'a> {
 }
 
 impl<'a> TestLine<'a> {
-    fn new(event: &'static str, case: &Case<'a>, repeat: Option<Repeat>) -> Self {
+    fn new(event: &'static str, case: &TestCaseName<'a>, repeat: Option<Repeat>) -> Self {
         Self {
             r#type: "test",
             event,
@@ -284,8 +290,8 @@ struct TargetValue<'a> {
     name: &'a str,
 }
 
-impl<'a> From<Binary<'a>> for TargetValue<'a> {
-    fn from(binary: Binary<'a>) -> Self {
+impl<'a> From<TestBinaryName<'a>> for TargetValue<'a> {
+    fn from(binary: TestBinaryName<'a>) -> Self {
         Self {
             kind: binary.kind.as_str(),
             name: binary.target,

@@ -25,7 +25,7 @@ mod terminal;
 mod units;
 
 pub use download_line::DownloadLine;
-pub use event::{Binary, Case, Event, Repeat, TestId};
+pub use event::{Event, Repeat, TestId};
 pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
 pub use units::Count;

@@ -2,13 +2,14 @@
 //! it.
 
 use super::cargo_line::CargoStatus;
-use super::event::{Binary, Case, Event, Repeat};
+use super::event::{Event, Repeat};
 use super::failures::{Failure, FailureKind, Failures};
 use super::outcome::{Cancellation, Exit, Summary, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
 use crate::executor::Captured;
+use crate::filter::{TestBinaryName, TestCaseName};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -130,7 +131,7 @@ impl Narrator {
         }
     }
 
-    fn listing_failed(&mut self, binary: &Binary<'_>, message: &str) -> String {
+    fn listing_failed(&mut self, binary: &TestBinaryName<'_>, message: &str) -> String {
         let failure = Failure {
             subject: binary.to_string(),
             repetition: 0,
@@ -154,7 +155,7 @@ impl Narrator {
         }
     }
 
-    fn slow(&self, case: &Case<'_>, repeat: Option<Repeat>, elapsed: Duration) -> String {
+    fn slow(&self, case: &TestCaseName<'_>, repeat: Option<Repeat>, elapsed: Duration) -> String {
         if self.detail < Detail::Remarkable {
             return String::new();
         }
@@ -165,7 +166,7 @@ impl Narrator {
 
     fn test_finished(
         &mut self,
-        case: &Case<'_>,
+        case: &TestCaseName<'_>,
         repeat: Option<Repeat>,
         outcome: &TestOutcome,
     ) -> String {
@@ -345,7 +346,7 @@ impl Narrator {
         self.paint.apply(role, format!("{label:<7}"))
     }
 
-    fn case(&self, case: &Case<'_>, repeat: Option<Repeat>) -> String {
+    fn case(&self, case: &TestCaseName<'_>, repeat: Option<Repeat>) -> String {
         let binary = self.binary(&case.binary());
         let name = readable(case.name.as_bytes(), false);
         let name = self.paint.apply(Role::Strong, name);
@@ -355,7 +356,7 @@ impl Narrator {
         }
     }
 
-    fn binary(&self, binary: &Binary<'_>) -> String {
+    fn binary(&self, binary: &TestBinaryName<'_>) -> String {
         let package = self.paint.apply(Role::Package, binary.package);
         let target = format!("{}/{}", binary.kind, binary.target);
         format!("{package} {}", self.paint.apply(Role::Aside, target))

@@ -1,13 +1,14 @@
 //! Events to show, for the tests of this room.
 
-use super::event::{Binary, Case, Event, Repeat, TestId};
+use super::event::{Event, Repeat, TestId};
 use super::outcome::{Exit, TestOutcome, TestStatus};
 use crate::container::ResourceUsage;
 use crate::executor::Captured;
 use crate::filter::TargetKind;
+use crate::filter::{TestBinaryName, TestCaseName};
 use std::time::Duration;
 
-pub const BINARY: Binary<'_> = Binary {
+pub const BINARY: TestBinaryName<'_> = TestBinaryName {
     package: "fd-find",
     kind: TargetKind::Test,
     target: "cli",
@@ -17,8 +18,8 @@ pub fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-pub fn case(name: &str) -> Case<'_> {
-    Case {
+pub fn case(name: &str) -> TestCaseName<'_> {
+    TestCaseName {
         package: BINARY.package,
         kind: BINARY.kind,
         target: BINARY.target,

@@ -1,10 +1,9 @@
-//! A test case on its way from its listing to its end.
+//! A test case that was listed, with its specification.
 
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
-use crate::filter::TestCaseName;
+use crate::filter::{TestBinaryName, TestCaseName};
 use crate::listing::ListedTest;
-use crate::report;
 use crate::schedule::CaseId;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -19,13 +18,9 @@ pub struct TestCase {
 }
 
 impl TestCase {
-    pub fn view(&self) -> report::Case<'_> {
-        report::Case {
-            package: &self.binary.package.name,
-            kind: self.binary.kind,
-            target: &self.binary.target,
-            name: &self.listed.name,
-        }
+    /// The name of the test case.
+    pub fn name(&self) -> TestCaseName<'_> {
+        test_case_name(&self.binary, &self.listed.name)
     }
 
     pub fn id(&self) -> CaseId {
@@ -54,7 +49,7 @@ impl TestCase {
     }
 }
 
-/// The name of a test case, for patterns.
+/// The name of a test case of a binary.
 pub fn test_case_name<'a>(binary: &'a TestBinary, name: &'a str) -> TestCaseName<'a> {
     TestCaseName {
         package: &binary.package.name,
@@ -64,9 +59,9 @@ pub fn test_case_name<'a>(binary: &'a TestBinary, name: &'a str) -> TestCaseName
     }
 }
 
-/// What reports see of a test binary.
-pub fn view(binary: &TestBinary) -> report::Binary<'_> {
-    report::Binary {
+/// The name of a test binary.
+pub fn test_binary_name(binary: &TestBinary) -> TestBinaryName<'_> {
+    TestBinaryName {
         package: &binary.package.name,
         kind: binary.kind,
         target: &binary.target,

@@ -5,5 +5,5 @@ pub mod hints;
 mod test_container;
 pub mod verdict;
 
-pub use case::{TestCase, test_case_name, view};
+pub use case::{TestCase, test_binary_name, test_case_name};
 pub use test_container::TestContainerBuilder;

@@ -218,7 +218,7 @@ fn a_local_root_needs_two_directories_that_are_there() {
         refused(
             upper,
             work,
-            "two directories of which neither is in the other",
+            "two directories of which neither contains the other",
         );
     }
 }

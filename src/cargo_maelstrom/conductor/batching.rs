@@ -210,7 +210,7 @@ impl TestRun {
             let bytes = captured.shown();
             if !bytes.is_empty() {
                 self.report(&Event::Output {
-                    case: case.view(),
+                    case: case.name(),
                     stream,
                     bytes: &bytes,
                 });
@@ -263,6 +263,6 @@ fn key(case: &TestCase, container: &Container) -> String {
         ..container.clone()
     };
     let rest = Digest::of(format!("{rest:?}").as_bytes());
-    let view = case.view();
+    let view = case.name();
     format!("{} {} {} {rest}", view.package, view.kind, view.target)
 }

@@ -177,7 +177,7 @@ impl TestRun {
         self.outstanding.listed(binary);
         self.ending.summary.tally.errors += 1;
         self.report(&Event::ListingFailed {
-            binary: test_job::view(binary),
+            binary: test_job::test_binary_name(binary),
             message,
         });
         self.stop_after_failures();
@@ -196,7 +196,7 @@ impl TestRun {
         };
         self.outstanding.listed(binary);
         self.report(&Event::Listed {
-            binary: test_job::view(binary),
+            binary: test_job::test_binary_name(binary),
             count: listed.len(),
         });
         for test in listed.into_iter().map(Rc::new) {

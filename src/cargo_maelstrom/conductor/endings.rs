@@ -75,7 +75,7 @@ impl TestRun {
         outcome: &report::TestOutcome,
     ) {
         if !self.outstanding.settle(case, repeat) {
-            let case = case.view();
+            let case = case.name();
             let warning = format!("internal error: {case} ended twice; {BUG}");
             self.report(&Event::Warning(&warning));
             self.ending.summary.tally.errors += 1;
@@ -84,7 +84,7 @@ impl TestRun {
         self.ending.summary.tally.add(outcome);
         self.report(&Event::TestFinished {
             id,
-            case: case.view(),
+            case: case.name(),
             repeat,
             outcome,
         });
@@ -167,7 +167,7 @@ impl TestRun {
             self.report(&Event::RunningCommand { layer: &layer });
         } else if let Some(binary) = self.prepared_for.first() {
             self.report(&Event::Packing {
-                what: &test_job::view(binary).to_string(),
+                what: &test_job::test_binary_name(binary).to_string(),
                 bytes: self.parts.containers.bytes_read(),
             });
         }

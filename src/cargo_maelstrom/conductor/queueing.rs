@@ -141,7 +141,7 @@ impl TestRun {
         container: Arc<Container>,
         key: String,
     ) {
-        self.report(&Event::ListingStarted(test_job::view(&binary)));
+        self.report(&Event::ListingStarted(test_job::test_binary_name(&binary)));
         let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
         let executor = self.parts.executors.local.clone();
         let lister = self.parts.lister.clone();
@@ -231,7 +231,7 @@ impl TestRun {
             limit,
             sink: Rc::new(move |stream, bytes| {
                 reporter.borrow_mut().report(&Event::Output {
-                    case: case.view(),
+                    case: case.name(),
                     stream,
                     bytes,
                 });

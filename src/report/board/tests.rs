@@ -40,7 +40,7 @@ fn nothing_is_shown_before_anything_happens() {
 #[test]
 fn building_listing_and_packing_have_a_line_each() {
     let mut show = Show::new();
-    let other = Binary {
+    let other = TestBinaryName {
         target: "other",
         ..BINARY
     };
