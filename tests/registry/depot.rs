@@ -185,7 +185,7 @@ fn a_directory_that_holds_something_else_is_left_as_it_is() {
     assert_eq!(
         said,
         format!(
-            "cannot keep {}: cannot use <home>/depot for images: it holds `tmp`, which no cache \
+            "cannot store {}: cannot use <home>/depot for images: it holds `tmp`, which no cache \
              of Maelstrom made, and caches remove files; choose a new or empty directory \
              (`--container-image-depot-root`)",
             stub.image()
