@@ -146,10 +146,15 @@ impl Build {
     /// For tests: a build in which just this happens.
     #[cfg(test)]
     pub fn of(events: Vec<BuildEvent>, workspace: Arc<Workspace>) -> Self {
-        let child = Command::new("true").spawn().expect("start a program");
+        let child = tokio::process::Command::new("true")
+            .spawn()
+            .expect("start a program");
         let invocation = Invocation::new(super::Options::default());
         Self {
-            child: Process(child),
+            child: Process {
+                child,
+                is_guarded: false,
+            },
             stdout: None,
             stderr: None,
             assembler: Assembler::new(invocation.expect("there is a directory"), workspace),
