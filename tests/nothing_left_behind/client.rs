@@ -102,6 +102,17 @@ impl Client {
         kill(Pid::from_raw(self.id()), signal).unwrap();
     }
 
+    /// Panics with all that it told if it has ended.
+    pub fn assert_has_not_ended(&mut self) {
+        if let Some(status) = self.child.try_wait().unwrap() {
+            let mut stdout = String::new();
+            let _ = self.stdout.read_to_string(&mut stdout);
+            let stderr = self.stderr.take().map(Collected::text);
+            let events = &self.events;
+            panic!("ended: {status}, {events:#?}, then {stdout}; stderr: {stderr:?}");
+        }
+    }
+
     /// Kills the client, and only it.
     pub fn kill(self) -> Run {
         self.signal(Signal::SIGKILL);

@@ -186,9 +186,7 @@ fn a_client_interrupted_as_it_starts_ends_as_interrupted() {
 fn ctrl_c_in_the_build_of_slow_build_ends_the_build() {
     let project = Project::copy("slow_build");
     let mut terminal = AtTerminal::start(project.json(&[]));
-    project.wait_for_process("the build script's child", |process| {
-        process.command.contains("build-script-build child")
-    });
+    project.wait_for_slow_build(&mut terminal.client);
     terminal.press_ctrl_c();
     let run = terminal.client.finish();
     assert_eq!(run.status.code(), Some(130), "{run}");
@@ -199,10 +197,8 @@ fn ctrl_c_in_the_build_of_slow_build_ends_the_build() {
 #[test]
 fn sigterm_to_the_client_alone_ends_the_build_of_slow_build() {
     let project = Project::copy("slow_build");
-    let client = project.start(&[]);
-    project.wait_for_process("the build script's child", |process| {
-        process.command.contains("build-script-build child")
-    });
+    let mut client = project.start(&[]);
+    project.wait_for_slow_build(&mut client);
     client.signal(Signal::SIGTERM);
     let run = client.finish();
     assert_eq!(run.status.code(), Some(130), "{run}");
@@ -248,7 +244,8 @@ fn a_test_that_prints_for_ever_does_not_keep_the_client_from_ctrl_c() {
     let mut client = project.start(&["--", "--exact", test]);
     client.wait_for_start_of(test);
     // It has printed much by the time it has used some.
-    let printer = project.wait_for_process("the test", |process| process.is_test(test));
+    let printer =
+        project.wait_for_process(&mut client, "the test", |process| process.is_test(test));
     crate::host::wait_until("output", Duration::from_secs(60), || {
         let io = std::fs::read_to_string(format!("/proc/{printer}/stat")).ok()?;
         let (_, fields) = io.rsplit_once(") ")?;

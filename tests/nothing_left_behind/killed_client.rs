@@ -98,10 +98,8 @@ fn add_sources(project: &Project, count: usize) {
 #[test]
 fn a_client_killed_in_the_build_of_slow_build_takes_the_build_along() {
     let project = Project::copy("slow_build");
-    let client = project.start(&[]);
-    project.wait_for_process("the build script's child", |process| {
-        process.command.contains("build-script-build child")
-    });
+    let mut client = project.start(&[]);
+    project.wait_for_slow_build(&mut client);
     client.kill();
     project.assert_nothing_is_left();
 }
@@ -162,7 +160,7 @@ fn a_killed_client_ends_a_test_that_ignores_signals() {
     let test = "tests::waits_and_ignores_signals";
     let mut client = project.start(&["--", "--exact", test]);
     client.wait_for_start_of(test);
-    project.wait_for_process("the test", |process| process.is_test(test));
+    project.wait_for_process(&mut client, "the test", |process| process.is_test(test));
     client.signal(Signal::SIGKILL);
     let run = client.finish();
     assert!(

@@ -31,7 +31,7 @@ fn run_and_kill(project: &Project, chosen: impl Fn(&[Process], &Process) -> i32)
         "tests::takes_a_moment",
     ]);
     client.wait_for_start_of(STUCK);
-    let test = project.wait_for_process("the test", |process| process.is_test(STUCK));
+    let test = project.wait_for_process(&mut client, "the test", |process| process.is_test(STUCK));
     let processes = project.processes();
     let test = processes.iter().find(|process| process.id == test).unwrap();
     kill(Pid::from_raw(chosen(&processes, test)), Signal::SIGKILL).unwrap();

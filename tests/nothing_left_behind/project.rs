@@ -102,6 +102,9 @@ impl Project {
             .args(["--config-file", "-"])
             .args(arguments)
             .current_dir(&self.root)
+            // Cargo would wait for other builds that lock it, and fail to say so where nobody
+            // reads its stderr.
+            .env("CARGO_HOME", self.directory.path().join("cargo-home"))
             .env("CARGO_NET_OFFLINE", "true");
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
@@ -146,15 +149,28 @@ impl Project {
         processes::of(self.directory.path())
     }
 
-    /// Waits for something to become true of the workspace's processes.
+    /// Waits for a process of a client's run, which fails if the client ends before.
     pub fn wait_for_process(
         &self,
+        client: &mut Client,
         what: &str,
         wanted: impl Fn(&processes::Process) -> bool,
     ) -> i32 {
         host::wait_until(what, Duration::from_secs(60), || {
-            self.processes().iter().find(|p| wanted(p)).map(|p| p.id)
+            let processes = self.processes();
+            let found = processes.iter().find(|p| wanted(p)).map(|p| p.id);
+            if found.is_none() {
+                client.assert_has_not_ended();
+            }
+            found
         })
+    }
+
+    /// Waits until the build script of `slow_build` and its child are there.
+    pub fn wait_for_slow_build(&self, client: &mut Client) {
+        self.wait_for_process(client, "the build script's child", |process| {
+            process.command.contains("build-script-build child")
+        });
     }
 
     /// Fails unless soon nothing of a run that has ended is left. Tells how long it
