@@ -1,11 +1,11 @@
 //! The build: one child process, `cargo test --no-run`, and what it says while it
 //! runs.
 //!
-//! Who the child is: Cargo, in our process group, so that the terminal's Ctrl-C and
-//! Ctrl-Z reach it and a question for a password can be answered. It gets no standard
-//! input. It dies by itself, by the terminal, or with everything it started when
-//! [`Build::kill`] is called or the build is dropped; should we be killed, its guard
-//! does the same.
+//! Who the child is: a guard, which has Cargo as its child, or Cargo itself. It is in our
+//! process group, so that the terminal's Ctrl-C and Ctrl-Z reach it and a question for a
+//! password can be answered. It gets no standard input. It dies by itself, by the terminal,
+//! or with everything it started when [`Build::kill`] is called or the build is dropped;
+//! should we be killed, the guard does the same.
 
 use super::{
     CargoError, Invocation, TestBinary, Workspace,
@@ -15,7 +15,7 @@ use super::{
 use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
-    process::{Child, ChildStderr, ChildStdout, Command},
+    process::{Child, ChildStderr, ChildStdout},
     time::timeout,
 };
 
@@ -82,7 +82,7 @@ pub struct Build {
 /// only when they fill a pipe.
 pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBuild, CargoError> {
     let (format, echo) = message_format(invocation);
-    let mut command = Command::new(&invocation.cargo);
+    let (mut command, is_guarded) = guard::command(invocation);
     command
         .current_dir(&invocation.directory)
         .args(["test", "--no-run", "--message-format", &format])
@@ -102,13 +102,9 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
         program: invocation.cargo.clone(),
         source,
     })?;
-    if let (Some(program), Some(id)) = (&invocation.guard, child.id()) {
-        // That there is no guard is no reason not to build.
-        let _ = guard::start(program, id);
-    }
     Ok(StartedBuild {
         invocation: invocation.clone(),
-        child: Process(child),
+        child: Process { child, is_guarded },
         echo,
     })
 }
@@ -135,8 +131,8 @@ impl StartedBuild {
     /// The stream of its events, now that the workspace is known.
     pub fn stream(mut self, workspace: Arc<Workspace>) -> Build {
         Build {
-            stdout: self.child.0.stdout.take().map(Lines::new),
-            stderr: self.child.0.stderr.take().map(Lines::new),
+            stdout: self.child.child.stdout.take().map(Lines::new),
+            stderr: self.child.child.stderr.take().map(Lines::new),
             child: self.child,
             assembler: Assembler::new(self.invocation, workspace),
             echo: self.echo,
@@ -183,7 +179,7 @@ impl Build {
                 Some(line) => self.tell(line),
                 None => self.stderr = None,
             },
-            _ = self.child.0.wait() => self.drain().await?,
+            _ = self.child.child.wait() => self.drain().await?,
         }
         Ok(())
     }
@@ -215,7 +211,7 @@ impl Build {
     async fn finish(&mut self) -> Result<(), CargoError> {
         let status = self
             .child
-            .0
+            .child
             .wait()
             .await
             .map_err(|source| CargoError::Read {
@@ -271,16 +267,23 @@ fn begun(line: &str) -> Option<String> {
     Some(package.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
-/// The running Cargo, ended when nobody holds it any more.
-struct Process(Child);
+/// The running Cargo or its guard, ended when nobody holds it any more.
+struct Process {
+    child: Child,
+    is_guarded: bool,
+}
 
 impl Process {
     /// Ends Cargo and what it started: a compiler would go on, and be in the way of the
     /// next build.
     fn kill(&mut self) {
         // No id: it has been waited for, and is no process any more.
-        let Some(id) = self.0.id() else { return };
-        process_tree::kill(id as i32);
+        let Some(id) = self.child.id() else { return };
+        if self.is_guarded {
+            guard::end(id as i32);
+        } else {
+            process_tree::kill(id as i32);
+        }
     }
 }
 

@@ -24,7 +24,7 @@
 //! Front to back: `options` are what the user gave Cargo; `metadata` and
 //! `manifest` make the `Workspace`, with its `toolchain` and `configuration`;
 //! `selection` and `targets` say what Cargo would select, `closure` what a package is built
-//! from; `build` runs Cargo, with a
+//! from; `build` runs Cargo, below a
 //! `guard` that ends its `process_tree` should we be killed, and
 //! `assembly` turns its messages into test binaries with the help of `place`,
 //! `lockfile` and `environment`; `doctests` looks for what is left out.

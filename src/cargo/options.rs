@@ -23,8 +23,8 @@ pub struct Invocation {
     pub options: Options,
     /// Whether Cargo's output is coloured; `None` lets Cargo decide.
     pub color: Option<bool>,
-    /// A program that calls [`run_if_guard`](super::guard::run_if_guard) first thing:
-    /// this one, mostly. Without it a build goes on for a while if we are killed.
+    /// A program that calls [`run_if_guard`](super::guard::run_if_guard) first thing: this one,
+    /// mostly. It runs Cargo, which without it goes on for a while if we are killed.
     pub guard: Option<PathBuf>,
 }
 

@@ -36,14 +36,21 @@ fn tree(root: i32) -> BTreeSet<i32> {
     let mut open = vec![root];
     while let Some(process) = open.pop() {
         found.insert(process);
-        let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
-            continue;
-        };
-        for thread in threads.flatten() {
-            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
-            let children = children.split_whitespace();
-            open.extend(children.filter_map(|id| id.parse::<i32>().ok()));
-        }
+        open.extend(children(process));
+    }
+    found
+}
+
+/// The children of a process; none if it is gone.
+pub fn children(process: i32) -> Vec<i32> {
+    let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for thread in threads.flatten() {
+        let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+        let children = children.split_whitespace();
+        found.extend(children.filter_map(|id| id.parse::<i32>().ok()));
     }
     found
 }

@@ -85,7 +85,7 @@ impl Toolchain {
 }
 
 /// The program as found on PATH, if not by its path.
-fn absolute(program: &Path, directory: &Path) -> Option<PathBuf> {
+pub(super) fn absolute(program: &Path, directory: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return Some(directory.join(program));
     }

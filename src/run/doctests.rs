@@ -12,7 +12,7 @@ pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, Se
     report::to_stderr(format_args!(
         "documentation tests are run by Cargo, outside containers: cargo test --doc"
     ));
-    let mut command = tokio::process::Command::new(&invocation.cargo);
+    let (mut command, _) = cargo::guard::command(&invocation);
     command
         .current_dir(&invocation.directory)
         .args(["test", "--doc"])
@@ -22,12 +22,10 @@ pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, Se
     }
     command.arg("--").args(arguments);
     let mut child = command.spawn().map_err(SetUpError::Start)?;
-    if let (Some(program), Some(id)) = (&invocation.guard, child.id()) {
-        let _ = cargo::guard::start(program, id);
-    }
     let status = child.wait().await.map_err(SetUpError::Start)?;
     Ok(match status.code() {
         Some(0) => ExitCode::Success,
+        Some(cargo::guard::NOT_STARTED) => ExitCode::SetUp,
         // Cargo gives failed tests and a failed build the same code.
         Some(_) => ExitCode::TestsFailed,
         None => ExitCode::Interrupted,

@@ -1,11 +1,16 @@
 //! The client is killed, which it cannot do anything about.
 
 use crate::client::{Client, is_test};
-use crate::host::Random;
+use crate::host::{Random, wait_until};
 use crate::need::needs_containers;
+use crate::processes::Process;
 use crate::project::Project;
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigHandler, Signal, kill, killpg, signal};
+use nix::unistd::Pid;
 use std::fs;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 /// Tests in the project `crowd`.
@@ -102,6 +107,112 @@ fn a_client_killed_in_the_build_of_slow_build_takes_the_build_along() {
     project.wait_for_slow_build(&mut client);
     client.kill();
     project.assert_nothing_is_left();
+}
+
+/// A program of these tests that is run in Cargo's place.
+fn in_place_of_cargo(command: &mut Command, program: &str) {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/nothing_left_behind");
+    command
+        .env("REAL_CARGO", cargo)
+        .env("CARGO", tests.join(program));
+}
+
+#[test]
+fn a_client_killed_as_it_starts_cargo_takes_it_along() {
+    let project = Project::copy("crowd");
+    for _ in 0..20 {
+        let mut command = project.json(&[]);
+        in_place_of_cargo(&mut command, "killing-cargo");
+        let run = Client::start(&mut command).finish();
+        assert_eq!(run.status.signal(), Some(Signal::SIGKILL as i32), "{run}");
+        project.assert_nothing_is_left();
+    }
+}
+
+#[test]
+fn a_client_killed_while_its_build_is_suspended_takes_the_build_along() {
+    let project = Project::copy("slow_build");
+    // A process group like that of a shell's job.
+    let mut client = Client::start(project.json(&[]).process_group(0));
+    project.wait_for_slow_build(&mut client);
+    killpg(Pid::from_raw(client.id()), Signal::SIGTSTP).unwrap();
+    let is_stopped = |process: &Process| {
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id));
+        status.is_ok_and(|status| status.contains("State:\tT"))
+    };
+    wait_until("all to be stopped", Duration::from_secs(60), || {
+        // But for launchers, which no terminal reaches.
+        let mut processes = project.processes();
+        processes.retain(|process| !process.is_launcher());
+        processes.iter().all(is_stopped).then_some(())
+    });
+    client.kill();
+    project.assert_nothing_is_left();
+}
+
+#[test]
+fn what_lost_its_parent_in_a_build_ends_with_a_killed_client_unless_it_is_a_daemon() {
+    let project = Project::copy("slow_build");
+    let script = project.root().join("build.rs");
+    let text = fs::read_to_string(&script).unwrap();
+    let leaves = r#"fn main() {
+    if std::env::args().len() == 1 {
+        let leave = "sleep 301 & setsid sleep 302 &";
+        Command::new("sh").args(["-c", leave]).status().unwrap();
+    }"#;
+    fs::write(script, text.replace("fn main() {", leaves)).unwrap();
+    let mut client = project.start(&[]);
+    project.wait_for_slow_build(&mut client);
+    let mut wait_for = |command: &str| {
+        project.wait_for_process(&mut client, command, |process| {
+            process.command.starts_with(command)
+        })
+    };
+    wait_for("sleep 301");
+    let daemon = wait_for("sleep 302");
+    client.kill();
+    project.assert_nothing_is_left_but(|process| process.id == daemon);
+    kill(Pid::from_raw(daemon), Signal::SIGKILL).unwrap();
+    project.assert_nothing_is_left();
+}
+
+#[test]
+fn cargo_finds_signals_as_the_client_found_them() {
+    /// Those above are realtime signals, of which the C library has two for itself.
+    const ORDINARY: u64 = (1 << 31) - 1;
+    let project = Project::copy("crowd");
+    let record = project.root().join("record");
+    let recorded = |command: &mut Command, handler: SigHandler| {
+        in_place_of_cargo(command, "recording-cargo");
+        let set_up = move || {
+            for number in [Signal::SIGHUP, Signal::SIGQUIT] {
+                // SAFETY: the handler installs no code.
+                unsafe { signal(number, handler) }?;
+            }
+            Ok(())
+        };
+        // SAFETY: system calls only.
+        unsafe { command.env("RECORD", &record).pre_exec(set_up) };
+        command.output().unwrap();
+        let text = fs::read_to_string(&record).unwrap();
+        fs::remove_file(&record).unwrap();
+        let masks = text.lines().map(|line| {
+            let (name, mask) = line.split_once(":\t").unwrap();
+            let mask = u64::from_str_radix(mask, 16).unwrap() & ORDINARY;
+            format!("{name} {mask:b}")
+        });
+        masks.collect::<Vec<_>>()
+    };
+    for handler in [SigHandler::SigDfl, SigHandler::SigIgn] {
+        let mut cargo = Command::new("sh");
+        cargo.args(["-c", r#"exec "$CARGO" test"#]);
+        let expected = recorded(&mut cargo, handler);
+        for argument in ["--no-run", "--doc"] {
+            let found = recorded(&mut project.command([argument]), handler);
+            assert_eq!(found, expected, "{argument}");
+        }
+    }
 }
 
 #[test]
