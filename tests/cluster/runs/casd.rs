@@ -50,9 +50,27 @@ impl Casd {
         Some(engine)
     }
 
-    /// Kills it with all that it runs.
+    /// Kills it, then all that it runs: an engine that outlives its runners for a moment would
+    /// report that they died. Removes the files of the actions that it was executing.
     pub fn stop(&mut self) {
+        let _ = self.process.kill();
         self.signal(Signal::SIGKILL);
+        self.kill_runners();
+        let _ = fs::remove_dir_all(self.directory.path().join(BLOBS).join("cas/staging"));
+    }
+
+    fn kill_runners(&self) {
+        // Sandboxes put themselves into process groups of their own.
+        loop {
+            let runners = self.runners();
+            if runners.is_empty() {
+                return;
+            }
+            for runner in runners {
+                let _ = kill(runner, Signal::SIGKILL);
+            }
+            yield_now();
+        }
     }
 
     /// Starts it again. It knows nothing any more of what it was to execute.
