@@ -5,7 +5,8 @@
 //! test, when the binary is known.
 
 use crate::spec::{
-    ContainerSpec, Device, EnvironmentElement, LayerSpec, Mount, Network, RootOverlay, SymlinkSpec,
+    BasePart, ContainerSpec, Device, EnvironmentElement, LayerSpec, Mount, Network, RootOverlay,
+    SymlinkSpec,
 };
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
@@ -26,6 +27,9 @@ pub fn default_container() -> ContainerSpec {
             extend: true,
         }],
         layers: vec![
+            LayerSpec::Base {
+                base: BasePart::ALL.into(),
+            },
             LayerSpec::Stubs { stubs: stubs() },
             LayerSpec::Files { files: files() },
             LayerSpec::Symlinks {

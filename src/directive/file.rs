@@ -85,6 +85,15 @@ fn document(text: SpecText<'_>) -> Result<Directives, SpecError> {
     Ok(Directives::new(directives, containers, warnings))
 }
 
+/// A glob of names.
+fn glob(node: &Node, label: ValueLabel<'_>) -> Result<String, SpecError> {
+    let glob = node.string(label)?;
+    match globset::Glob::new(glob) {
+        Ok(_) => Ok(glob.to_owned()),
+        Err(error) => Err(node.error(SpecProblem::Glob(error.kind().to_string()))),
+    }
+}
+
 fn directive_list(entry: &SpecEntry) -> Result<&[Node], SpecError> {
     match &entry.value.value {
         SpecValue::Map(_) => Err(entry.error(SpecProblem::DirectivesNotList)),
@@ -93,13 +102,14 @@ fn directive_list(entry: &SpecEntry) -> Result<&[Node], SpecError> {
 }
 
 /// The fields of a directive besides those of a container.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 7] = [
     "filter",
     "ignore",
     "timeout",
     "include_shared_libraries",
     "slots",
     "retries",
+    "pass_environment",
 ];
 
 fn directive(
@@ -118,6 +128,7 @@ fn directive(
             }
             "slots" => directive.slots = Some(entry.integer(1, u32::MAX)?),
             "retries" => directive.retries = Some(entry.integer(0, u32::MAX)?),
+            "pass_environment" => directive.pass_environment = entry.elements(glob)?,
             _ => {
                 if !directive.fields.read(entry, deprecations)? {
                     let known = NAMES.into_iter().chain(ContainerFields::NAMES);

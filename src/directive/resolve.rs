@@ -21,6 +21,8 @@ pub struct TestSpec {
     pub slots: u32,
     /// The number of retries of a failed test. `None`: the setting of the run.
     pub retries: Option<u32>,
+    /// Globs of names of variables that the test gets from the client, besides those of the run.
+    pub pass_environment: Vec<String>,
 }
 
 /// Changes to the settings of the test cases that a filter matches.
@@ -37,6 +39,8 @@ pub(super) struct Directive {
     pub include_shared_libraries: Option<bool>,
     pub slots: Option<u32>,
     pub retries: Option<u32>,
+    /// Added to those of other directives.
+    pub pass_environment: Vec<String>,
 }
 
 impl Directive {
@@ -62,6 +66,11 @@ impl Directive {
         }
         if let Some(retries) = self.retries {
             test.retries = Some(retries);
+        }
+        for name in &self.pass_environment {
+            if !test.pass_environment.contains(name) {
+                test.pass_environment.push(name.clone());
+            }
         }
     }
 }
@@ -124,6 +133,7 @@ impl Directives {
             include_shared_libraries: true,
             slots: 1,
             retries: None,
+            pass_environment: Vec::new(),
         };
         let mut libraries = None;
         for &index in matching {

@@ -102,7 +102,7 @@ fn the_default_container_in_the_manual_is_the_built_in_one() {
     let written = parse("default-container.md", &text).resolve(&some_test());
     let mut default = default_container();
     // The manual omits the text of the files.
-    default.layers.drain(1..3);
+    default.layers.drain(2..4);
     default.layers.pop();
     default.layers.push(LayerSpec::Source {
         source: "<workspace-dir>".into(),

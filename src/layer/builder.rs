@@ -5,7 +5,7 @@ use super::command::RunningCommands;
 use super::image_base::{ImageBase, ImageCache};
 use super::recipe::Recipe;
 use super::{LayerContext, LayerError, LayerProblem, Manifest, PathInContainer};
-use super::{braces, command, flatten, glob, image, paths, source, tar};
+use super::{base, braces, command, flatten, glob, image, paths, source, tar};
 use crate::image::{Download, Images};
 use crate::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
 use crate::spec::{LayerSpec, PrefixOptions};
@@ -42,8 +42,9 @@ pub struct LayerStack {
     pub image: Option<Digest>,
     /// The lowest layer first.
     pub layers: Vec<Digest>,
-    /// The layers that are sources.
-    pub sources: Vec<Digest>,
+    /// The layers that many containers share or that change often, which are not merged with
+    /// others: sources and the base.
+    pub unmerged: Vec<Digest>,
     /// Warnings to show once.
     pub warnings: Vec<String>,
 }
@@ -113,13 +114,16 @@ impl LayerBuilder {
             let mut built = self.build_on(&stack.layers, layer, context)?;
             if built.includes_below {
                 stack.layers.clear();
-                stack.sources.clear();
+                stack.unmerged.clear();
                 stack.image = stack.image.map(|_| built.digest);
             } else {
                 built.digest = self.rebase_onto_image(built.digest, stack.image)?;
             }
-            if matches!(layer, LayerSpec::Source { .. } | LayerSpec::TestSource) {
-                stack.sources.push(built.digest);
+            if matches!(
+                layer,
+                LayerSpec::Source { .. } | LayerSpec::TestSource | LayerSpec::Base { .. }
+            ) {
+                stack.unmerged.push(built.digest);
             }
             stack.layers.push(built.digest);
             stack.warnings.extend(built.warnings);
@@ -338,6 +342,7 @@ impl LayerBuilder {
                 Ok(())
             }
             Recipe::Binaries { files } => add_binaries(files, assembly),
+            Recipe::Base(base) => base::add(base, &self.libraries, assembly),
             Recipe::Directory { directory } => source::add_whole(directory, assembly),
             Recipe::Image { image, project_dir } => {
                 let image = self.find_image(image, project_dir)?;
@@ -417,7 +422,7 @@ fn add_binaries(files: &[Utf8PathBuf], assembly: &mut Assembly<'_>) -> Result<()
 }
 
 /// Adds libraries and programs. They are copied, as a package manager may write to its files.
-fn add_closure(
+pub(super) fn add_closure(
     closure: &Closure,
     prefix: &PrefixOptions,
     assembly: &mut Assembly<'_>,

@@ -10,6 +10,7 @@
 //! layers.
 
 mod assembly;
+mod base;
 mod braces;
 mod builder;
 mod command;

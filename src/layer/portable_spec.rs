@@ -103,6 +103,9 @@ impl LayerBuilder {
                 source: escaped(&directory),
             },
             Recipe::Command(command) => LayerSpec::Command(portable_command(command)),
+            Recipe::Base(base) => LayerSpec::Base {
+                base: base.parts.into_iter().collect(),
+            },
             Recipe::Image { .. } => unreachable!("no layer is an image"),
         }])
     }

@@ -4,6 +4,7 @@
 //! for layers that are built already, and tests of two packages share a layer unless it depends
 //! on the package.
 
+use super::base::BaseRecipe;
 use super::{LayerContext, LayerProblem, SourceView};
 use crate::spec::{
     CommandLine, CommandSpec, ImageReference, LayerSpec, Mount, Network, PrefixOptions,
@@ -70,6 +71,7 @@ pub(super) enum Recipe {
         directory: Utf8PathBuf,
     },
     Command(CommandRecipe),
+    Base(BaseRecipe),
     /// All layers of an image, merged.
     Image {
         image: ImageReference,
@@ -166,6 +168,9 @@ impl Recipe {
                     of: Box::new(whole),
                     view: context.view.clone(),
                 }
+            }
+            LayerSpec::Base { base } => {
+                Self::Base(BaseRecipe::new(base, context.path_variable.as_ref()))
             }
             LayerSpec::Command(command) => {
                 Self::Command(CommandRecipe::new(command, below, context)?)
@@ -272,6 +277,7 @@ impl fmt::Display for Recipe {
                 };
                 return write!(f, "the `command` layer `{}`", shortened(&line));
             }
+            Self::Base(base) => named("base", base.parts.iter().map(|part| part.as_str())),
             Self::Part { of, .. } => return write!(f, "{of}"),
             Self::Image { image, .. } => return write!(f, "the image `{image}`"),
             Self::Directory { directory } => {

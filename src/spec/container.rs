@@ -233,6 +233,51 @@ pub enum LayerSpec {
     TestSource,
     /// The changes of a command to the layers below it.
     Command(CommandSpec),
+    /// What every program may expect of a Unix machine, taken from the client's machine.
+    Base {
+        base: Vec<BasePart>,
+    },
+}
+
+/// A part of the `base` layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum BasePart {
+    /// The shell and the utilities of POSIX and of the common GNU packages.
+    Utilities,
+    /// Trusted certificates, and OpenSSL's configuration.
+    Certificates,
+    /// The time zone database.
+    Timezones,
+    /// `/etc/os-release`, `services`, `protocols`, `shells`, `mime.types` and a fixed
+    /// `machine-id`.
+    System,
+    /// The terminfo descriptions of common terminals.
+    Terminals,
+    /// The locale `C.UTF-8`.
+    Locales,
+}
+
+impl BasePart {
+    pub const ALL: [Self; 6] = [
+        Self::Utilities,
+        Self::Certificates,
+        Self::Timezones,
+        Self::System,
+        Self::Terminals,
+        Self::Locales,
+    ];
+
+    /// The part's name in a `base` layer.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Utilities => "utilities",
+            Self::Certificates => "certificates",
+            Self::Timezones => "timezones",
+            Self::System => "system",
+            Self::Terminals => "terminals",
+            Self::Locales => "locales",
+        }
+    }
 }
 
 /// A command whose changes are a layer. It runs as user 0, with the layers below as its writable

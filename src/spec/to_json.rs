@@ -185,6 +185,10 @@ fn layer(layer: &LayerSpec) -> Value {
         }
         LayerSpec::Files { files } => json!({ "files": files }),
         LayerSpec::Programs { programs } => json!({ "programs": programs }),
+        LayerSpec::Base { base } => {
+            let names: Vec<_> = base.iter().map(|part| part.as_str()).collect();
+            json!({ "base": names })
+        }
         LayerSpec::Source { source } => json!({ "source": source }),
         LayerSpec::TestSource => json!({ "source": "<workspace-dir>" }),
         LayerSpec::Command(spec) => command(spec),

@@ -1,6 +1,7 @@
 //! From a test binary and what `maelstrom-test.toml` says of a test to the
 //! container it runs in.
 
+use super::variables::{PassedVariables, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Job};
@@ -26,8 +27,8 @@ pub struct TestContainerBuilder {
     layers: LayerBuilder,
     /// Whether tests see no more of the source than what they are built from.
     is_narrow: bool,
-    /// `RUST_*` of the client, which every test gets.
-    rust_variables: BTreeMap<String, String>,
+    /// The variables of the client that every test gets.
+    passed_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
     warnings: Mutex<Warnings>,
     /// Panics instead of making a container, for tests of what becomes of that.
@@ -50,9 +51,7 @@ impl TestContainerBuilder {
             workspace,
             layers,
             is_narrow,
-            rust_variables: std::env::vars()
-                .filter(|(name, _)| name.starts_with("RUST_"))
-                .collect(),
+            passed_variables: PassedVariables::default().of_client(),
             home: std::env::home_dir()
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
@@ -118,7 +117,7 @@ impl TestContainerBuilder {
         let mut layers = stack.layers;
         let program = self.binary_layer(binary)?;
         layers.push(self.layers.rebase_onto_image(program, stack.image)?);
-        let layers = self.layers.merge_small_layers(&layers, &stack.sources);
+        let layers = self.layers.merge_small_layers(&layers, &stack.unmerged);
         let mounts = self.mounts(spec, binary, &context)?;
         let library_path = self.library_path(binary, &layers, &mounts);
         Ok(Container {
@@ -331,7 +330,13 @@ impl TestContainerBuilder {
         library_path: Option<String>,
     ) -> Result<BTreeMap<String, String>, EnvironmentError> {
         let mut beneath = of_image;
-        beneath.extend(self.rust_variables.clone());
+        beneath.extend(self.passed_variables.clone());
+        if let Ok(added) = PassedVariables::new(spec.pass_environment.iter().map(String::as_str))
+            && !spec.pass_environment.is_empty()
+        {
+            beneath.extend(added.of_client());
+        }
+        beneath.extend(runner_variables(&self.workspace, binary));
         beneath.extend(binary.environment.clone());
         beneath.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
         environment::expand(&spec.container.environment, beneath, &|name| {

@@ -166,6 +166,28 @@ fn a_programs_layer_has_programs_with_all_they_need_to_run() {
     );
 }
 
+#[test]
+fn a_base_layer_has_what_every_program_may_expect_of_a_machine() {
+    needs_containers!();
+    let project = project();
+    let parts = r#"["utilities", "certificates", "timezones", "system", "terminals", "locales"]"#;
+    let parts_in_json: serde_json::Value = serde_json::from_str(parts).unwrap();
+    both_print(
+        &project,
+        &json!({ "added_layers": [{ "base": parts_in_json }] }),
+        &format!("added_layers = [{{ base = {parts} }}]"),
+        "printf '3\n1\n' | sort | head -n 1; TZ=America/Chicago date -d @0 +%Z; \
+         test -s /etc/os-release && echo named; wc -c </etc/machine-id; command -v su || echo none",
+        "1\nCST\nnamed\n33\nnone\n",
+    );
+    both_refuse(
+        &project,
+        &json!({ "added_layers": [{ "base": ["utility"] }] }),
+        r#"added_layers = [{ base = ["utility"] }]"#,
+        "unknown part of the base `utility`; did you mean `utilities`?",
+    );
+}
+
 /// A program of this machine that needs libraries which those in `tools` do not need.
 fn findmnt() -> PathBuf {
     let path = std::env::var_os("PATH").unwrap();

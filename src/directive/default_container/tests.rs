@@ -2,10 +2,7 @@ use super::*;
 use crate::spec::environment;
 
 fn stub_paths() -> Vec<String> {
-    let LayerSpec::Stubs { stubs } = &default_container().layers[0] else {
-        panic!("the first layer is not stubs");
-    };
-    stubs
+    stubs()
         .iter()
         .flat_map(|stub| match stub.split_once('{') {
             None => vec![stub.clone()],

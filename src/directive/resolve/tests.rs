@@ -38,6 +38,7 @@ fn without_a_file_every_test_runs_in_the_default_container() {
             include_shared_libraries: true,
             slots: 1,
             retries: None,
+            pass_environment: Vec::new(),
         }
     );
 }

@@ -3,13 +3,13 @@
 use super::strings::{created_path, layer_path, layer_text, non_empty, text};
 use super::{environment, mounts, scalars};
 use crate::spec::{
-    CommandLine, CommandSpec, Deprecations, LayerSpec, Mount, Network, Node, PrefixOptions,
-    SpecEntry, SpecError, SpecProblem, SpecValue, SymlinkSpec, ValueLabel,
+    BasePart, CommandLine, CommandSpec, Deprecations, LayerSpec, Mount, Network, Node,
+    PrefixOptions, SpecEntry, SpecError, SpecProblem, SpecValue, SymlinkSpec, ValueLabel,
 };
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
-const KINDS: [&str; 10] = [
+const KINDS: [&str; 11] = [
     "tar",
     "glob",
     "paths",
@@ -20,6 +20,7 @@ const KINDS: [&str; 10] = [
     "programs",
     "source",
     "command",
+    "base",
 ];
 
 const COMMAND_OPTIONS: [&str; 4] = ["environment", "mounts", "network", "working_directory"];
@@ -90,6 +91,9 @@ fn layer(
         },
         "programs" => LayerSpec::Programs {
             programs: programs(entry)?,
+        },
+        "base" => LayerSpec::Base {
+            base: entry.elements(base_part)?,
         },
         _ => LayerSpec::Source {
             source: layer_path(&entry.value, entry.label())?,
@@ -206,6 +210,15 @@ fn files(entry: &SpecEntry) -> Result<BTreeMap<Utf8PathBuf, String>, SpecError> 
 
 fn programs(entry: &SpecEntry) -> Result<Vec<String>, SpecError> {
     entry.elements(layer_text)
+}
+
+fn base_part(node: &Node, label: ValueLabel<'_>) -> Result<BasePart, SpecError> {
+    let name = node.string(label)?;
+    let part = BasePart::ALL.into_iter().find(|part| part.as_str() == name);
+    part.ok_or_else(|| {
+        let known = BasePart::ALL.map(BasePart::as_str);
+        node.error(SpecProblem::unknown("part of the base", name, known))
+    })
 }
 
 fn command<'a>(

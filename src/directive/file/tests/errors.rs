@@ -87,7 +87,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     layer = []
     ^^^^^ unknown field `layer` of a directive; did you mean `layers`?
     xyz = 1
-    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     parent = { nam = "default" }
                ^^^ unknown field `nam` of `parent`; did you mean `name`?
     parent = { name = "default", use = ["layer", "x"] }
@@ -119,7 +119,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     added_layers = [{ stub = ["/x"] }]
                       ^^^^ unknown kind of layer `stub`; did you mean `stubs`?
     added_layers = [{ directory = "/x" }]
-                      ^^^^^^^^^ unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
+                      ^^^^^^^^^ unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`, `base`
     added_layers = [{ paths = ["/x"], strip = "/" }]
                                       ^^^^^ unknown field `strip` of a layer; it must be one of `follow_symlinks`, `canonicalize`, `strip_prefix`, `prepend_prefix`
     added_layers = [{ tar = "x.tar", strip_prefix = "/" }]
@@ -390,9 +390,9 @@ root_overlay = { local = { work = "x" } }
     environment = [{ extend = true }]
                    ^^^^^^^^^^^^^^^^^ each element of `environment` needs the field `vars`
     layers = [{}]
-              ^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
+              ^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`, `base`
     layers = [{ canonicalize = true }]
-              ^^^^^^^^^^^^^^^^^^^^^^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
+              ^^^^^^^^^^^^^^^^^^^^^^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`, `base`
     layers = [{ symlinks = [{ link = "/x" }] }]
                             ^^^^^^^^^^^^^^^ each element of `symlinks` needs the field `target`
     layers = [{ symlinks = [{ target = "/x" }] }]

@@ -22,13 +22,13 @@ fn a_layer_has_one_kind() {
     { "layers": ["x.tar"] }
                  ^^^^^^^ each element of `layers` must be a table of fields, not a string
     { "layers": [{}] }
-                 ^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
+                 ^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`, `base`
     { "layers": [{ "canonicalize": true }] }
-                 ^^^^^^^^^^^^^^^^^^^^^^^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
+                 ^^^^^^^^^^^^^^^^^^^^^^^^ a layer needs one of the fields `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`, `base`
     { "layers": [{ "stub": [] }] }
                    ^^^^^^ unknown kind of layer `stub`; did you mean `stubs`?
     { "layers": [{ "directory": "/x" }] }
-                   ^^^^^^^^^^^ unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`
+                   ^^^^^^^^^^^ unknown kind of layer `directory`; it must be one of `tar`, `glob`, `paths`, `stubs`, `symlinks`, `shared_library_dependencies`, `files`, `programs`, `source`, `command`, `base`
     { "layers": [{ "tar": "x", "glob": "*" }] }
                                ^^^^^^ a layer is one of `tar` and `glob`, not both; make it two layers
     { "layers": [{ "shared_library_dependencies": [], "shared-library-dependencies": [] }] }

@@ -1,0 +1,169 @@
+//! The variables that a test finds besides those of Cargo and of its container.
+
+use super::case::test_binary_name;
+use crate::cargo::{TestBinary, Workspace};
+use crate::filter::{TargetKind, TestBinaryName};
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// The variables of the client that tests get unless `pass-environment` says otherwise: those
+/// by which people control Rust's runtime, test libraries and colours.
+pub const PASSED_BY_DEFAULT: [&str; 20] = [
+    "BLESS",
+    "CARGO_LLVM_COV*",
+    "CI",
+    "CLICOLOR*",
+    "COLUMNS",
+    "FORCE_COLOR",
+    "GITHUB_ACTIONS",
+    "INSTA_*",
+    "LLVM_PROFILE_FILE",
+    "NO_COLOR",
+    "PROPTEST_*",
+    "QUICKCHECK_*",
+    "RUSTFLAGS",
+    "RUST_*",
+    "SNAPSHOTS",
+    "SSL_CERT_DIR",
+    "SSL_CERT_FILE",
+    "TERM",
+    "TRY{BUILD,CMD}",
+    "UPDATE_EXPECT",
+];
+
+/// Which variables of the client tests get: patterns of names, which are globs.
+#[derive(Clone, Debug)]
+pub struct PassedVariables {
+    names: GlobSet,
+}
+
+impl PassedVariables {
+    /// Fails on a pattern that is not a glob.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, globset::Error> {
+        let mut names = GlobSetBuilder::new();
+        for pattern in patterns {
+            names.add(Glob::new(pattern)?);
+        }
+        Ok(Self {
+            names: names.build()?,
+        })
+    }
+
+    /// The client's variables whose names match. Those that are not UTF-8 are left out.
+    pub fn of_client(&self) -> BTreeMap<String, String> {
+        self.of(std::env::vars_os().filter_map(|(name, value)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        }))
+    }
+
+    fn of(&self, variables: impl Iterator<Item = (String, String)>) -> BTreeMap<String, String> {
+        variables
+            .filter(|(name, _)| self.names.is_match(name))
+            .collect()
+    }
+}
+
+impl Default for PassedVariables {
+    fn default() -> Self {
+        static DEFAULT: LazyLock<PassedVariables> = LazyLock::new(|| {
+            PassedVariables::new(PASSED_BY_DEFAULT).unwrap_or(PassedVariables {
+                names: GlobSet::empty(),
+            })
+        });
+        DEFAULT.clone()
+    }
+}
+
+/// The variables that tell tests of a binary about the workspace and the test runner.
+///
+/// insta would start `cargo metadata` to find the workspace without the first two. The others are
+/// those of cargo-nextest, under which tests run in a process each as well, see
+/// <https://nexte.st/docs/configuration/env-vars/>.
+pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<String, String> {
+    let root = workspace.root.as_str();
+    let binary_id = nextest_binary_id(&test_binary_name(binary));
+    let mut variables: BTreeMap<String, String> = [
+        ("INSTA_WORKSPACE_ROOT", root),
+        ("CARGO_WORKSPACE_DIR", root),
+        ("NEXTEST", "1"),
+        ("NEXTEST_EXECUTION_MODE", "process-per-test"),
+        ("NEXTEST_WORKSPACE_ROOT", root),
+        ("NEXTEST_PROFILE", "default"),
+        ("NEXTEST_TEST_GROUP", "@global"),
+        ("NEXTEST_BINARY_ID", &binary_id),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .into();
+    for (program, path) in &binary.programs {
+        for name in [program.clone(), program.replace('-', "_")] {
+            variables.insert(format!("NEXTEST_BIN_EXE_{name}"), path.to_string());
+        }
+    }
+    variables
+}
+
+/// What cargo-nextest calls a test binary, see <https://nexte.st/docs/glossary/#binary-id>.
+fn nextest_binary_id(binary: &TestBinaryName<'_>) -> String {
+    let (package, target) = (binary.package, binary.target);
+    match binary.kind {
+        TargetKind::Library | TargetKind::ProcMacro => package.to_owned(),
+        TargetKind::Test => format!("{package}::{target}"),
+        kind => format!("{package}::{kind}/{target}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_that_control_test_libraries_are_passed_and_no_others() {
+        let variables = [
+            "INSTA_UPDATE",
+            "TRYBUILD",
+            "TRYCMD",
+            "RUST_LOG",
+            "RUSTFLAGS",
+            "CARGO_LLVM_COV_TARGET_DIR",
+            "NO_COLOR",
+            "CARGO_REGISTRY_TOKEN",
+            "AWS_SECRET_ACCESS_KEY",
+            "CIRCLE_TOKEN",
+            "RUSTC",
+            "term",
+        ];
+        let variables = variables
+            .iter()
+            .map(|&name| (name.to_owned(), "1".to_owned()));
+        let passed = PassedVariables::default().of(variables);
+        let names: Vec<&str> = passed.keys().map(String::as_str).collect();
+        let expected = [
+            "CARGO_LLVM_COV_TARGET_DIR",
+            "INSTA_UPDATE",
+            "NO_COLOR",
+            "RUSTFLAGS",
+            "RUST_LOG",
+            "TRYBUILD",
+            "TRYCMD",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn binaries_have_the_ids_that_nextest_gives_them() {
+        let id = |kind, target| {
+            let package = "shop-core";
+            nextest_binary_id(&TestBinaryName {
+                package,
+                kind,
+                target,
+            })
+        };
+        assert_eq!(id(TargetKind::Library, "shop_core"), "shop-core");
+        assert_eq!(id(TargetKind::ProcMacro, "shop_core"), "shop-core");
+        assert_eq!(id(TargetKind::Test, "prices"), "shop-core::prices");
+        assert_eq!(id(TargetKind::Binary, "till"), "shop-core::bin/till");
+        assert_eq!(id(TargetKind::Benchmark, "sums"), "shop-core::bench/sums");
+    }
+}
