@@ -31,6 +31,7 @@ mod upper_directory;
 mod view;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
+pub use base::base_has;
 pub use builder::{BuiltLayer, LayerBuilder, LayerStack};
 pub use context::{LayerContext, MountError, OverlayError};
 pub use error::{ContainerError, LayerError, LayerProblem};

@@ -6,6 +6,7 @@
 
 use crate::cargo::TestBinary;
 use crate::executor::{Outcome, Status};
+use crate::layer::base_has;
 use crate::spec::{ContainerSpec, LayerSpec};
 use camino::Utf8Path;
 use regex::bytes::Regex;
@@ -185,7 +186,7 @@ fn missing(
         hints.push(
             "the test may be looking for a program or file of this machine, none of which is in \
              its container unless maelstrom-test.toml adds it, as in:\n\n    [[directives]]\n    \
-             added_layers = [{ programs = [\"sh\"] }, { paths = [\"/usr/share/zoneinfo/UTC\"] }]"
+             added_layers = [{ programs = [\"git\"] }, { paths = [\"/usr/share/dict/words\"] }]"
                 .to_owned(),
         );
     }
@@ -288,6 +289,7 @@ fn has(container: &ContainerSpec, name: &str) -> bool {
     container.layers.iter().any(|layer| match layer {
         LayerSpec::Programs { programs } => programs.iter().any(|program| program == name),
         LayerSpec::Paths { paths, .. } => paths.iter().any(|path| path == name),
+        LayerSpec::Base { base } => base.iter().any(|&part| base_has(part, name)),
         _ => false,
     })
 }

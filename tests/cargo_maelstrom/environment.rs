@@ -99,7 +99,13 @@ fn shop_tests_have_the_variables_they_have_under_cargo_test() {
         "--show-output",
         "--message-format=json",
     ]);
+    for (name, _) in std::env::vars() {
+        if !name.starts_with("CARGO") && !["PATH", "HOME"].contains(&name.as_str()) {
+            ours.env_remove(name);
+        }
+    }
     ours.env("RUST_BACKTRACE", "1")
+        .env("INSTA_UPDATE", "no")
         .env("SECRET", "of the client");
     let run = Run::of(&mut ours, &project).exits(0);
     let mut here = of(run.finished(name)["stdout"].as_str().unwrap());
@@ -121,6 +127,7 @@ fn shop_tests_have_the_variables_they_have_under_cargo_test() {
         "CARGO_INCREMENTAL",
         "CARGO_PROFILE_DEV_DEBUG",
         "CARGO_HOME",
+        "CARGO_WORKSPACE_DIR",
     ];
     let is_cargos = |name: &str| {
         ["CARGO", "OUT_DIR", "LD_LIBRARY_PATH", "RUST_", "BUILT_BY"]
@@ -143,11 +150,23 @@ fn shop_tests_have_the_variables_they_have_under_cargo_test() {
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
     others.retain(|line| !line.starts_with("MAELSTROM_SLOT="));
-    insta::assert_snapshot!(others.join("\n"), @r"
+    let root = project.root.to_str().unwrap();
+    insta::assert_snapshot!(others.join("\n").replace(root, "<root>"), @r"
+    CARGO_WORKSPACE_DIR=<root>
     HOME=/home/maelstrom
+    INSTA_UPDATE=no
+    INSTA_WORKSPACE_ROOT=<root>
     LANG=C.UTF-8
     LOGNAME=maelstrom
     MAELSTROM=1
+    NEXTEST=1
+    NEXTEST_BINARY_ID=shop-core::surroundings
+    NEXTEST_BIN_EXE_shop-till=<root>-target/debug/shop-till
+    NEXTEST_BIN_EXE_shop_till=<root>-target/debug/shop-till
+    NEXTEST_EXECUTION_MODE=process-per-test
+    NEXTEST_PROFILE=default
+    NEXTEST_TEST_GROUP=@global
+    NEXTEST_WORKSPACE_ROOT=<root>
     PATH=/usr/local/bin:/usr/bin:/bin
     TMPDIR=/tmp
     TZ=UTC

@@ -345,7 +345,7 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
            added_mounts = [{ type = "bind", mount_point = "/a", local_path = "no-such-directory" }]"#,
         r#"root_overlay = { local = { upper = "no-upper", work = "no-work" } }"#,
         r#"working_directory = "/no/such/directory""#,
-        "include_shared_libraries = false",
+        "parent = \"empty\"\ninclude_shared_libraries = false",
     ]
     .map(error);
     insta::assert_snapshot!(messages.join("\n"), @r"
@@ -371,7 +371,8 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
 fn plain_a_test_without_its_libraries_is_told_how_to_get_them() {
     let project = Project::own("plain");
     project.directives(
-        "[[directives]]\nfilter = 'name.equals(first)'\ninclude_shared_libraries = false",
+        "[[directives]]\nfilter = 'name.equals(first)'\nparent = 'empty'\n\
+         include_shared_libraries = false",
     );
     let run = project.maelstrom(&[]).exits(100);
     let hint = "`include_shared_libraries = true` in the directive adds the loader";

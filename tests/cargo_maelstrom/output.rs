@@ -450,19 +450,19 @@ fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
     let run = project
         .maelstrom(&["--test", "need", "s", "--message-format=json"])
         .exits(100);
-    insta::assert_snapshot!(hints(&run, "starts_sh"), @r#"
+    insta::assert_snapshot!(hints(&run, "starts_git"), @r#"
     programs of this machine are not in a test's container; to add what this test seems to start, write in maelstrom-test.toml:
 
         [[directives]]
         filter = "package.equals(outcomes)"
-        added_layers = [{ programs = ["sh"] }]
+        added_layers = [{ programs = ["git"] }]
     "#);
     insta::assert_snapshot!(hints(&run, "reads_a_file_of_the_host"), @r#"
     files of this machine are not in a test's container; to add what this test seems to look for, write in maelstrom-test.toml:
 
         [[directives]]
         filter = "package.equals(outcomes)"
-        added_layers = [{ paths = ["/etc/os-release"], follow_symlinks = true }]
+        added_layers = [{ paths = ["/etc/profile"], follow_symlinks = true }]
     "#);
     assert_eq!(hints(&run, "writes_sources_and_fails"), "");
     let run = run
@@ -470,12 +470,12 @@ fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
         .says("hint: files of this machine");
 
     // What the hints say to write helps.
-    let directives: Vec<_> = ["starts_sh", "reads_a_file_of_the_host"]
+    let directives: Vec<_> = ["starts_git", "reads_a_file_of_the_host"]
         .map(|name| hints(&run, name).split_once("\n\n").unwrap().1.to_owned())
         .into();
     project.directives(&directives.join("\n"));
     let statuses = project.events(&["--test", "need"]).exits(100).statuses();
-    for name in ["starts_sh", "starts_a_script", "reads_a_file_of_the_host"] {
+    for name in ["starts_git", "starts_a_script", "reads_a_file_of_the_host"] {
         assert_eq!(statuses[name], "passed", "{name}");
     }
 }
