@@ -4,7 +4,7 @@
 //! usual suspects only to say why it failed.
 
 use super::protocol::{LauncherConfig, NetworkKind};
-use super::{JobEnd, JobRequest, Launcher, LauncherError, MountStep, Root, starter};
+use super::{JobEnd, JobRequest, Launcher, LauncherError, MountStep, Root, Step, starter};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -277,7 +277,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         (Err(error), _) | (_, Err(error)) => Err(LauncherError::Start(error)),
     };
     let finding = match end {
-        Ok(JobEnd::NotStarted(error)) if error.step.starts_with("execute") => {
+        Ok(JobEnd::NotStarted(error)) if matches!(error.step, Step::Execute { .. }) => {
             Finding::Good("overlayfs over tmpfs".to_owned())
         }
         Ok(JobEnd::NotStarted(error)) => Finding::Bad {

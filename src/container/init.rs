@@ -11,9 +11,9 @@ use super::channel::Channel;
 use super::job::{self, Fate, RunningJob};
 use super::launcher;
 use super::program::{self, Program};
-use super::protocol::{Ended, JobRequest, Reply, ResourceUsage, Root, StepError};
+use super::protocol::{Ended, JobRequest, Reply, ResourceUsage, Root};
 use super::root::Held;
-use super::step::Step;
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use super::written;
 use nix::libc;
@@ -49,17 +49,17 @@ impl Init<'_> {
             failure = Some(start(self.program, self.request, &self.held.proc));
             127
         })
-        .step("create the program's process")?;
+        .step(Step::CreateProgramProcess)?;
         if let Some(failure) = failure {
             return Err(failure);
         }
-        sys::drop_capabilities().step("drop capabilities")?;
-        nix::sys::prctl::set_name(c"init").step("take a name")?;
+        sys::drop_capabilities().step(Step::DropCapabilities)?;
+        nix::sys::prctl::set_name(c"init").step(Step::SetProcessName)?;
         let (wait_status, timed_out) = match self.wait_for(program)? {
             Waited::Ended { status, timed_out } => (status, timed_out),
             Waited::ClientGone => return Ok(Fate::ClientGone),
         };
-        let usage = sys::usage_of_children().step("read what the program used")?;
+        let usage = sys::usage_of_children().step(Step::ReadResourceUsage)?;
         let ended = Ended {
             wait_status,
             timed_out,
@@ -81,7 +81,7 @@ impl Init<'_> {
             ended,
             is_last: false,
         };
-        self.client.send(job, &reply).step("tell the client")?;
+        self.client.send(job, &reply).step(Step::SendReply)?;
         Ok(Fate::Told)
     }
 
@@ -96,7 +96,7 @@ impl Init<'_> {
             ];
             match nix::poll::poll(&mut polled, launcher::time_to(deadline)) {
                 Ok(_) | Err(nix::Error::EINTR) => {}
-                Err(error) => return Err(error).step("wait for the program"),
+                Err(error) => return Err(error).step(Step::WaitForProgram),
             }
             // No job is sent before the answer to this one.
             if polled[1].any().unwrap_or(false) {
@@ -137,7 +137,7 @@ fn start(program: &Program, request: &JobRequest<&CStr>, proc: &OwnedFd) -> Step
         .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before there is anyone to look; the program gets a new memory, which is
         // its own to show.
-        .and_then(|()| nix::sys::prctl::set_dumpable(false).step("become untraceable"))
+        .and_then(|()| nix::sys::prctl::set_dumpable(false).step(Step::ClearDumpable))
     {
         return error;
     }

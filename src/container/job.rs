@@ -10,9 +10,9 @@
 use super::channel::Channel;
 use super::init::Init;
 use super::program::Program;
-use super::protocol::{Ended, JobRequest, StepError};
+use super::protocol::{Ended, JobRequest};
 use super::root::{self, Held};
-use super::step::Step;
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -96,7 +96,7 @@ impl Workshop {
             message: Vec::new(),
             program: Program::default(),
             child_signals,
-            stack: Stack::new(PROGRAM_STACK).step("allocate a stack")?,
+            stack: Stack::new(PROGRAM_STACK).step(Step::AllocateStack)?,
         })
     }
 }
@@ -127,7 +127,7 @@ fn run(
     client: &mut Channel,
     workshop: &mut Workshop,
 ) -> Result<Fate, StepError> {
-    let (job, request) = JobRequest::decode(&workshop.message).step("read a job")?;
+    let (job, request) = JobRequest::decode(&workshop.message).step(Step::ReadJob)?;
     *marked = job;
     workshop.fate = Fate::Started(RunningJob {
         job,
@@ -136,7 +136,7 @@ fn run(
     });
     let set_up = set_up(&request, stdout.as_fd(), stderr.as_fd(), workshop.machine);
     drop((stdout, stderr));
-    let slot = client.receive_start().step("wait for a slot")?;
+    let slot = client.receive_start().step(Step::ReceiveSlot)?;
     let held = set_up?;
     let Some(slot) = slot else {
         return Ok(Fate::ClientGone);
@@ -173,9 +173,9 @@ fn run(
 /// Makes the calling process the leader of a session, whose terminal is stdin if that
 /// is one.
 pub fn start_session(terminal: bool) -> Result<(), StepError> {
-    nix::unistd::setsid().step("create a session")?;
+    nix::unistd::setsid().step(Step::CreateSession)?;
     if terminal {
-        rustix::process::ioctl_tiocsctty(io::stdin()).step("take the terminal")?;
+        rustix::process::ioctl_tiocsctty(io::stdin()).step(Step::TakeTerminal)?;
     }
     Ok(())
 }
@@ -188,42 +188,39 @@ fn set_up(
     machine: Machine,
 ) -> Result<Held, StepError> {
     map_ids(request.user, request.group)?;
-    sys::leave_session_keyring().step("leave the session keyring")?;
+    sys::leave_session_keyring().step(Step::LeaveSessionKeyring)?;
     nix::unistd::sethostname(OsStr::from_bytes(request.hostname.to_bytes()))
-        .step("set the hostname")?;
+        .step(Step::SetHostname)?;
     nix::sys::stat::umask(Mode::empty());
     let held = root::enter(request, machine.outer_proc)?;
-    nix::unistd::chdir(request.working_directory).step_with(|| {
-        let directory = request.working_directory.to_string_lossy();
-        format!("enter the working directory {directory}")
+    nix::unistd::chdir(request.working_directory).step_with(|| Step::EnterWorkingDirectory {
+        directory: request.working_directory.to_string_lossy().into_owned(),
     })?;
     set_limits(request.open_files, machine.processes)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-    nix::sys::prctl::set_no_new_privs().step("set no_new_privs")?;
+    nix::sys::prctl::set_no_new_privs().step(Step::SetNoNewPrivs)?;
     if request.terminal {
-        sys::place_descriptor(stdout.as_raw_fd(), libc::STDIN_FILENO).step("attach stdin")?;
+        sys::place_descriptor(stdout.as_raw_fd(), libc::STDIN_FILENO).step(Step::AttachStdin)?;
     }
-    sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step("attach stdout")?;
-    sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step("attach stderr")?;
+    sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step(Step::AttachStdout)?;
+    sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step(Step::AttachStderr)?;
     Ok(held)
 }
 
 /// Maps the one id a job has to the launcher's.
 fn map_ids(user: u32, group: u32) -> Result<(), StepError> {
     // The launcher's namespace denies setgroups already, and so does this one.
-    fs::write("/proc/self/uid_map", format!("{user} 0 1")).step("write the job's uid map")?;
-    fs::write("/proc/self/gid_map", format!("{group} 0 1")).step("write the job's gid map")
+    fs::write("/proc/self/uid_map", format!("{user} 0 1")).step(Step::WriteJobUidMap)?;
+    fs::write("/proc/self/gid_map", format!("{group} 0 1")).step(Step::WriteJobGidMap)
 }
 
 fn set_limits(open_files: u64, processes: Option<u64>) -> Result<(), StepError> {
     // Not zero: only 1 keeps a dump handler from being run. See core(5).
-    setrlimit(Resource::RLIMIT_CORE, 1, 1).step("set the core limit")?;
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).step("read the file limit")?;
-    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step("set the file limit")?;
+    setrlimit(Resource::RLIMIT_CORE, 1, 1).step(Step::SetCoreLimit)?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).step(Step::ReadFileLimit)?;
+    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step(Step::SetFileLimit)?;
     match processes {
-        Some(limit) => {
-            setrlimit(Resource::RLIMIT_NPROC, limit, limit).step("set the process limit")
-        }
+        Some(limit) => setrlimit(Resource::RLIMIT_NPROC, limit, limit).step(Step::SetProcessLimit),
         None => Ok(()),
     }
 }

@@ -14,8 +14,8 @@ use super::job::{self, Fate, Machine, Workshop};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::program;
-use super::protocol::{Ended, JobRequest, LauncherConfig, Reply, ResourceUsage, StepError};
-use super::step::Step;
+use super::protocol::{Ended, JobRequest, LauncherConfig, Reply, ResourceUsage};
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -38,7 +38,7 @@ pub fn run(
     channel: &mut Channel,
 ) -> Result<(), StepError> {
     sys::reset_signals();
-    sys::leave_session_keyring().step("leave the session keyring")?;
+    sys::leave_session_keyring().step(Step::LeaveSessionKeyring)?;
     forbid_control_group_namespaces();
     let own_sys = prepare::enter_root(config, trees)?;
     let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
@@ -51,18 +51,18 @@ pub fn run(
         .read(true)
         .write(true)
         .open("/dev/null")
-        .step("open /dev/null")?;
+        .step(Step::OpenDevNull)?;
     for number in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-        sys::place_descriptor(null.as_raw_fd(), number).step("leave the client's terminal")?;
+        sys::place_descriptor(null.as_raw_fd(), number).step(Step::LeaveTerminal)?;
     }
     let ready = Reply::Ready {
         outer_proc: machine.outer_proc,
         network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
     };
-    channel.send(0, &ready).step("tell the client")?;
+    channel.send(0, &ready).step(Step::SendReply)?;
     sys::forget_code();
     let mut workshop = Workshop::new(machine, child_signals()?)?;
-    let mut stack = Stack::new(STACK).step("allocate a stack")?;
+    let mut stack = Stack::new(STACK).step(Step::AllocateStack)?;
     while run_job(channel, &mut workshop, &mut stack)? {
         // The job's result stands if its network cannot be cleared; the next job
         // finds nobody here rather than a namespace that is not clean.
@@ -75,9 +75,9 @@ pub fn run(
 fn child_signals() -> Result<SignalFd, StepError> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
-    signals.thread_block().step("block SIGCHLD")?;
+    signals.thread_block().step(Step::BlockSigchld)?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .step("create a signal descriptor")
+        .step(Step::CreateSignalDescriptor)
 }
 
 /// Keeps jobs from making control group namespaces, in user namespaces of their
@@ -123,7 +123,7 @@ fn run_job(
 ) -> Result<bool, StepError> {
     workshop.fate = Fate::Waiting;
     // The last job's init made the memory untraceable; this one has to write its maps.
-    nix::sys::prctl::set_dumpable(true).step("become dumpable")?;
+    nix::sys::prctl::set_dumpable(true).step(Step::SetDumpable)?;
     let cloned = clone_job(channel, workshop, stack).or_else(|_| {
         // What was used up by others may be there again when the job comes.
         channel
@@ -135,16 +135,16 @@ fn run_job(
         Err(error) => {
             let Some(received) = channel
                 .receive_job(std::mem::take(&mut workshop.message))
-                .step("receive a job")?
+                .step(Step::ReceiveJob)?
             else {
                 return Ok(false);
             };
-            let (job, _) = JobRequest::decode(&received.bytes).step("read a job")?;
-            let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
-            if channel.receive_start().step("wait for a slot")?.is_none() {
+            let (job, _) = JobRequest::decode(&received.bytes).step(Step::ReadJob)?;
+            let reply = Reply::Failed(StepError::new(Step::CreateJobNamespaces, &error));
+            if channel.receive_start().step(Step::ReceiveSlot)?.is_none() {
                 return Ok(false);
             }
-            channel.send(job, &reply).step("tell the client")?;
+            channel.send(job, &reply).step(Step::SendReply)?;
             return Ok(true);
         }
     };
@@ -155,7 +155,7 @@ fn run_job(
         }
         _ => false,
     };
-    let waited = sys::wait4(pid, 0).step("wait for a job")?;
+    let waited = sys::wait4(pid, 0).step(Step::WaitForJob)?;
     let fate = std::mem::take(&mut workshop.fate);
     let was_killed = matches!(fate, Fate::Started(_));
     let (job, ended) = match fate {
@@ -164,7 +164,7 @@ fn run_job(
         Fate::Waiting => return Err(killed()),
         Fate::Failed(job, error) => {
             let reply = Reply::Failed(error);
-            channel.send(job, &reply).step("tell the client")?;
+            channel.send(job, &reply).step(Step::SendReply)?;
             return Ok(true);
         }
         Fate::Ended(job, ended) => (job, ended),
@@ -185,7 +185,7 @@ fn run_job(
         ended,
         is_last: was_killed,
     };
-    channel.send(job, &reply).step("tell the client")?;
+    channel.send(job, &reply).step(Step::SendReply)?;
     if was_killed { Err(killed()) } else { Ok(true) }
 }
 
@@ -205,7 +205,7 @@ fn clone_job(
 /// nothing can be said of any more.
 fn killed() -> StepError {
     StepError::new(
-        "wait for a job",
+        Step::WaitForJob,
         &io::Error::from_raw_os_error(libc::ECHILD),
     )
 }
@@ -226,7 +226,7 @@ fn wait_for_end(
         let wait = time_to(deadline.filter(|_| !timed_out));
         match nix::poll::poll(&mut polled, wait) {
             Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(error) => return Err(error).step("wait for a job"),
+            Err(error) => return Err(error).step(Step::WaitForJob),
         }
         let [job_ended, client_gone] = polled.map(|fd| fd.any().unwrap_or(false));
         if job_ended {
@@ -252,10 +252,7 @@ pub fn time_to(deadline: Option<Instant>) -> PollTimeout {
 }
 
 fn client_is_gone() -> StepError {
-    StepError::new(
-        "hear from the client",
-        &io::Error::from_raw_os_error(libc::EPIPE),
-    )
+    StepError::new(Step::PollClient, &io::Error::from_raw_os_error(libc::EPIPE))
 }
 
 impl From<libc::rusage> for ResourceUsage {

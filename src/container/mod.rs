@@ -37,9 +37,10 @@ mod written;
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
 pub use protocol::{
     Ended, HostBind, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind, MountStep, NetworkKind,
-    ResourceUsage, Root, StepError,
+    ResourceUsage, Root,
 };
 pub use starter::give_to_jobs;
+pub use step::{Step, StepError};
 pub use sys::die_of;
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 //! What a client and its launcher tell each other.
 
+use super::step::StepError;
 use super::wire::{Reader, Writer};
 use std::ffi::CStr;
 use std::io;
@@ -255,50 +256,6 @@ pub enum Reply {
     },
 }
 
-/// A step that could not be done, by the words that name it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{step}: {}", io::Error::from_raw_os_error(*errno))]
-pub struct StepError {
-    pub step: String,
-    pub errno: i32,
-}
-
-impl StepError {
-    /// What to do about it, where that can be told.
-    pub fn remedy(&self) -> Option<&'static str> {
-        use nix::libc::{ENOENT, ENOTDIR};
-        if ![ENOENT, ENOTDIR].contains(&self.errno) {
-            return None;
-        }
-        let (verb, object) = self.step.split_once(' ')?;
-        match verb {
-            "mount" if object.contains(" at ") => Some(
-                "a `stubs` layer makes mount points: files, and directories where the path ends \
-                 in `/`",
-            ),
-            "enter" if object.starts_with("the working directory ") => {
-                Some("a layer has to bring it, a `stubs` layer for one")
-            }
-            "execute" if !object.contains('/') => Some(
-                "no directory of the job's `PATH` has it; a layer has to bring it, a `programs` \
-                 layer for one",
-            ),
-            "execute" => Some(
-                "a layer has to bring it, and the loader or interpreter that it names, as a \
-                 `programs` layer does",
-            ),
-            _ => None,
-        }
-    }
-
-    pub fn new(step: impl Into<String>, error: &io::Error) -> Self {
-        Self {
-            step: step.into(),
-            errno: error.raw_os_error().unwrap_or(nix::libc::EIO),
-        }
-    }
-}
-
 /// How a job's program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
@@ -340,8 +297,7 @@ impl Reply {
             }
             Self::Failed(error) => {
                 w.u32(1);
-                w.string(error.step.as_bytes())?;
-                w.u32(error.errno as u32);
+                w.string(&serde_json::to_vec(error)?)?;
             }
             Self::Ended { ended, is_last } => {
                 w.u32(2);
@@ -367,10 +323,7 @@ impl Reply {
                 outer_proc: r.u32()? != 0,
                 network_reuse: r.u32()? != 0,
             },
-            1 => Self::Failed(StepError {
-                step: r.string()?.to_string_lossy().into_owned(),
-                errno: r.u32()? as i32,
-            }),
+            1 => Self::Failed(serde_json::from_slice(r.string()?.to_bytes())?),
             _ => Self::Ended {
                 is_last: r.u32()? != 0,
                 ended: Ended {

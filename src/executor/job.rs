@@ -1,7 +1,7 @@
 //! What goes into an executor and what comes out.
 
 use super::output::Captured;
-use crate::container::ResourceUsage;
+use crate::container::{ResourceUsage, StepError};
 use crate::spec::{Mount, Network, RootOverlay};
 use crate::store::Digest;
 use camino::Utf8PathBuf;
@@ -63,15 +63,26 @@ pub enum Status {
     Exited(i32),
     Signaled(i32),
     TimedOut,
-    /// It was not run, or not to its end; why.
+    /// Its container could not be made, or its program not be executed.
+    NotStarted(StepError),
+    /// It was not run, or not to its end, for another reason: this message.
     Error(String),
 }
 
 impl Outcome {
     /// The outcome of a job that never ran.
     pub fn error(message: String) -> Self {
+        Self::without_output(Status::Error(message))
+    }
+
+    /// The outcome of a job whose program did not start.
+    pub fn not_started(error: StepError) -> Self {
+        Self::without_output(Status::NotStarted(error))
+    }
+
+    fn without_output(status: Status) -> Self {
         Self {
-            status: Status::Error(message),
+            status,
             stdout: Captured::default(),
             stderr: Captured::default(),
             duration: Duration::ZERO,

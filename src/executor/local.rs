@@ -242,10 +242,7 @@ impl LocalExecutor {
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);
         let outcome = match end {
-            JobEnd::NotStarted(error) => Outcome::error(match error.remedy() {
-                Some(remedy) => format!("{error}; {remedy}"),
-                None => error.to_string(),
-            }),
+            JobEnd::NotStarted(error) => Outcome::not_started(error),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
                 stdout,

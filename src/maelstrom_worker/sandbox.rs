@@ -8,7 +8,7 @@
 use super::error::WorkError;
 use crate::container::{
     Ended, HostBind, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, MountKind,
-    MountStep, NetworkKind, Root, StepError,
+    MountStep, NetworkKind, Root, Step, StepError,
 };
 use crate::spec::Device;
 use std::fs::{self, File};
@@ -182,13 +182,11 @@ impl Sandbox {
         }
         match launcher.run(&request, stdout, stderr).await? {
             JobEnd::Ended(ended) => Ok(End::Ended(ended)),
-            JobEnd::NotStarted(error) if error.step.starts_with("execute ") => {
-                Ok(End::NotStarted(error))
-            }
-            JobEnd::NotStarted(error) if error.step.starts_with("enter the working") => {
-                Err(WorkError::BadAction(error.to_string()))
-            }
-            JobEnd::NotStarted(error) => Err(LauncherError::SetUp(error).into()),
+            JobEnd::NotStarted(error) => match error.step {
+                Step::Execute { .. } => Ok(End::NotStarted(error)),
+                Step::EnterWorkingDirectory { .. } => Err(WorkError::BadAction(error.to_string())),
+                _ => Err(LauncherError::SetUp(error).into()),
+            },
         }
     }
 

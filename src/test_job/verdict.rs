@@ -23,6 +23,9 @@ pub fn judge(
         Status::TimedOut => report::TestStatus::TimedOut {
             after: limit.unwrap_or(outcome.duration),
         },
+        Status::NotStarted(error) => report::TestStatus::Error {
+            message: error.message(),
+        },
         Status::Error(message) => report::TestStatus::Error {
             message: message.clone(),
         },

@@ -1,4 +1,5 @@
 use crate::action::{Workshop, count_files};
+use maelstrom::container::{Step, StepError};
 use maelstrom::executor::Status;
 
 #[test]
@@ -56,10 +57,13 @@ fn a_job_that_cannot_be_started_is_an_error_and_the_others_run() {
     assert_eq!(action.run().status.code(), Some(1));
     let ending = action.ending();
     for outcome in ending.ended.values() {
-        let Status::Error(message) = &outcome.status else {
-            panic!("{outcome:?}");
+        let error = StepError {
+            step: Step::EnterWorkingDirectory {
+                directory: "/nowhere".to_owned(),
+            },
+            errno: nix::libc::ENOENT,
         };
-        assert!(message.starts_with("enter the working directory /nowhere"));
+        assert_eq!(outcome.status, Status::NotStarted(error));
     }
     assert_eq!(ending.ended.len(), 2);
 }

@@ -4,7 +4,7 @@
 //! printed, as long as the line says. A runner that is killed leaves a record unfinished
 //! at most: what was whole before it counts.
 
-use crate::container::ResourceUsage;
+use crate::container::{ResourceUsage, StepError};
 use crate::executor::{Captured, Outcome, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -117,6 +117,7 @@ enum WrittenStatus {
     Exited(i32),
     Signaled(i32),
     TimedOut,
+    NotStarted(StepError),
     Error(String),
 }
 
@@ -141,6 +142,7 @@ impl Ended {
                 Status::Exited(code) => WrittenStatus::Exited(*code),
                 Status::Signaled(signal) => WrittenStatus::Signaled(*signal),
                 Status::TimedOut => WrittenStatus::TimedOut,
+                Status::NotStarted(error) => WrittenStatus::NotStarted(error.clone()),
                 Status::Error(message) => WrittenStatus::Error(message.clone()),
             },
             duration: outcome.duration.as_nanos() as u64,
@@ -164,6 +166,7 @@ impl Ended {
                 WrittenStatus::Exited(code) => Status::Exited(*code),
                 WrittenStatus::Signaled(signal) => Status::Signaled(*signal),
                 WrittenStatus::TimedOut => Status::TimedOut,
+                WrittenStatus::NotStarted(error) => Status::NotStarted(error.clone()),
                 WrittenStatus::Error(message) => Status::Error(message.clone()),
             },
             stdout,

@@ -1,4 +1,5 @@
 use super::*;
+use crate::container::Step;
 use proptest::prelude::*;
 
 fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
@@ -28,6 +29,10 @@ fn statuses() -> impl Strategy<Value = Status> {
         any::<i32>().prop_map(Status::Signaled),
         Just(Status::TimedOut),
         any::<String>().prop_map(Status::Error),
+        any::<(String, i32)>().prop_map(|(program, errno)| Status::NotStarted(StepError {
+            step: Step::Execute { program },
+            errno,
+        })),
     ]
 }
 
