@@ -65,7 +65,7 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
     let outer_sys = open_tree(Path::new("/sys"), true).ok();
 
     let root = new_tmpfs().step(Step::CreateLauncherTmpfs)?;
-    // Over /proc because that is a directory every machine has; its mounts were
+    // Over /proc because that is a directory every limits has; its mounts were
     // opened above.
     attach(root.as_fd(), Path::new("/proc")).step(Step::AttachLauncherRoot)?;
     nix::unistd::fchdir(&root).step(Step::EnterLauncherRoot)?;

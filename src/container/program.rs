@@ -16,7 +16,7 @@ const OOM_SCORE: &str = "500";
 
 /// A program ready to be executed: nothing is allocated any more.
 #[derive(Default)]
-pub struct Program {
+pub struct PreparedProgram {
     name: CString,
     /// The paths it may be at.
     candidates: Vec<CString>,
@@ -27,7 +27,7 @@ pub struct Program {
     slot: CString,
 }
 
-impl Program {
+impl PreparedProgram {
     pub fn prepare(&mut self, request: &JobRequest<&CStr>, slot: u32) {
         let pointer = |text: &&CStr| text.as_ptr();
         request.program.clone_into(&mut self.name);

@@ -77,7 +77,7 @@ pub struct JobRequest<S> {
     /// Names of lower directories below the trees, bottom first.
     pub lowers: Vec<S>,
     pub root: Root<S>,
-    pub mounts: Vec<MountStep<S>>,
+    pub mounts: Vec<JobMount<S>>,
     pub user: u32,
     pub group: u32,
     pub init: bool,
@@ -119,7 +119,7 @@ pub enum Root<S> {
 
 /// A mount to make in the job, at a path that its root provides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountStep<S> {
+pub struct JobMount<S> {
     pub kind: MountKind,
     pub mount_point: S,
 }
@@ -204,7 +204,7 @@ impl<'a> JobRequest<&'a CStr> {
             },
             mounts: r.list(|r| {
                 let (kind, index) = (r.u32()?, r.u32()?);
-                Ok(MountStep {
+                Ok(JobMount {
                     kind: match kind {
                         0 => MountKind::Bind(index),
                         1 => MountKind::Device(index),
@@ -250,7 +250,7 @@ pub enum Reply {
     /// The launcher, or the job before its program, failed at a step.
     Failed(StepError),
     Ended {
-        ended: Ended,
+        ended: EndedProgram,
         /// The launcher ends, too: it is of no use any more.
         is_last: bool,
     },
@@ -258,7 +258,7 @@ pub enum Reply {
 
 /// How a job's program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedProgram {
     /// As wait(2) gives it.
     pub wait_status: i32,
     pub timed_out: bool,
@@ -266,7 +266,7 @@ pub struct Ended {
     pub scratch_full: bool,
     /// Files below the watched directories that the job wrote, or some of them;
     /// only for a job that failed.
-    pub written: Vec<String>,
+    pub changed_files: Vec<String>,
     /// From the program's start to its end.
     pub duration: Duration,
     pub usage: ResourceUsage,
@@ -305,7 +305,9 @@ impl Reply {
                 w.u32(ended.wait_status as u32);
                 w.u32(u32::from(ended.timed_out));
                 w.u32(u32::from(ended.scratch_full));
-                w.list(ended.written.iter(), |w, path| w.string(path.as_bytes()))?;
+                w.list(ended.changed_files.iter(), |w, path| {
+                    w.string(path.as_bytes())
+                })?;
                 w.u64(ended.duration.as_nanos() as u64);
                 w.u64(ended.usage.user.as_nanos() as u64);
                 w.u64(ended.usage.system.as_nanos() as u64);
@@ -326,11 +328,11 @@ impl Reply {
             1 => Self::Failed(serde_json::from_slice(r.string()?.to_bytes())?),
             _ => Self::Ended {
                 is_last: r.u32()? != 0,
-                ended: Ended {
+                ended: EndedProgram {
                     wait_status: r.u32()? as i32,
                     timed_out: r.u32()? != 0,
                     scratch_full: r.u32()? != 0,
-                    written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
+                    changed_files: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
                     duration: Duration::from_nanos(r.u64()?),
                     usage: ResourceUsage {
                         user: Duration::from_nanos(r.u64()?),

@@ -17,7 +17,7 @@ use std::path::Path;
 const MOUNT_OPTIONS: usize = 4095;
 
 /// What is held of the launcher's files when the job's have taken their place.
-pub struct Held {
+pub struct RetainedDescriptors {
     /// The job's scratch space, if it has one.
     pub scratch: Option<OwnedFd>,
     /// The launcher's `/proc`.
@@ -25,7 +25,10 @@ pub struct Held {
 }
 
 /// Makes the job's file system and enters it. `outer_proc`: a fresh `/proc` is refused.
-pub fn enter(request: &JobRequest<&CStr>, outer_proc: bool) -> Result<Held, StepError> {
+pub fn enter(
+    request: &JobRequest<&CStr>,
+    outer_proc: bool,
+) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request)?;
     make_root(request)?;
     let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
@@ -44,7 +47,7 @@ pub fn enter(request: &JobRequest<&CStr>, outer_proc: bool) -> Result<Held, Step
     if request.user == 0 {
         lock_mounts(request, &proc)?;
     }
-    Ok(Held { scratch, proc })
+    Ok(RetainedDescriptors { scratch, proc })
 }
 
 /// One tmpfs for all that a job may write that is not kept: a mount of its own

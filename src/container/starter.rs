@@ -103,7 +103,7 @@ pub fn give_to_jobs(pipe: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the user here is uid 0 of the machine, to whom the kernel gives the
+/// Whether the user here is uid 0 of the limits, to whom the kernel gives the
 /// files of `/proc/sys` whatever its capabilities are.
 ///
 /// The map of this user namespace does not tell: its 0 may be the 0 of a parent

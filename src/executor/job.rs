@@ -53,7 +53,7 @@ pub struct Outcome {
     /// The space for what the job writes was used up when it ended.
     pub scratch_full: bool,
     /// Files below the watched directories that the job wrote, if it failed.
-    pub written: Vec<String>,
+    pub changed_files: Vec<String>,
     /// The job was not run now: all this is of an earlier time.
     pub cached: bool,
 }
@@ -88,7 +88,7 @@ impl Outcome {
             duration: Duration::ZERO,
             usage: ResourceUsage::default(),
             scratch_full: false,
-            written: Vec::new(),
+            changed_files: Vec::new(),
             cached: false,
         }
     }

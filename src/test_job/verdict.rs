@@ -41,7 +41,7 @@ pub fn judge(
         duration: outcome.duration,
         cached: outcome.cached,
         usage: ran.then_some(outcome.usage),
-        written: outcome.written,
+        written: outcome.changed_files,
         stdout: outcome.stdout,
         stderr: outcome.stderr,
         hints,
