@@ -10,7 +10,7 @@
 //! `cargo bench --bench launcher [-- JOBS [ROUNDS]]`
 
 use maelstrom::container::{
-    JobEnd, JobRequest, Launcher, LauncherConfig, MountKind, MountStep, NetworkKind, Root,
+    JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, MountKind, NetworkKind, Root,
     run_if_launcher,
 };
 use maelstrom::libraries::{ClosureEntry, Libraries, SearchContext};
@@ -270,7 +270,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
             Device::Urandom => "/dev/urandom",
             Device::Zero => "/dev/zero",
         };
-        mounts.push(MountStep {
+        mounts.push(JobMount {
             kind: MountKind::Device(index as u32),
             mount_point,
         });
@@ -283,7 +283,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
         (MountKind::Tmp, "/tmp"),
         (MountKind::Tmp, "/home"),
     ] {
-        mounts.push(MountStep { kind, mount_point });
+        mounts.push(JobMount { kind, mount_point });
     }
     JobRequest {
         lowers: vec!["base", distinct],

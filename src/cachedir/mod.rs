@@ -24,7 +24,7 @@
 
 mod refusal;
 
-pub use refusal::{Reason, Refusal};
+pub use refusal::{Refusal, RefusalReason};
 
 use rustix::io::Errno;
 use std::ffi::OsString;
@@ -103,10 +103,10 @@ pub enum DirectoryState {
 
 /// A directory that may be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Claimed {
+pub struct ClaimedDirectory {
     pub directory: PathBuf,
     /// What the mark says, if the content is that of another version: to be discarded, and
-    /// the mark to be [renewed](renew), by whoever has the cache for itself.
+    /// the mark to be [renewed](replace_mark), by whoever has the cache for itself.
     pub other_format: Option<String>,
 }
 
@@ -135,19 +135,19 @@ fn remedy(cause: &io::Error) -> &'static str {
 
 /// The directory of a kind of cache below `root`. Both are made and marked where there is
 /// nothing yet.
-pub fn claim(root: &Path, kind: CacheKind) -> Result<Claimed, CacheDirError> {
-    if let Some(format) = claim_one(root, CacheKind::Root, kind)? {
-        return Err(Refusal::new(root, kind, Reason::OtherFormat(format)).into());
+pub fn claim(root: &Path, kind: CacheKind) -> Result<ClaimedDirectory, CacheDirError> {
+    if let Some(format) = claim_directory(root, CacheKind::Root, kind)? {
+        return Err(Refusal::new(root, kind, RefusalReason::OtherFormat(format)).into());
     }
     let directory = root.join(kind.name());
-    Ok(Claimed {
-        other_format: claim_one(&directory, kind, kind)?,
+    Ok(ClaimedDirectory {
+        other_format: claim_directory(&directory, kind, kind)?,
         directory,
     })
 }
 
 /// Marks a directory that has no mark yet. Its format, if it is another one.
-fn claim_one(
+fn claim_directory(
     directory: &Path,
     kind: CacheKind,
     purpose: CacheKind,
@@ -156,29 +156,30 @@ fn claim_one(
         let path = directory.to_owned();
         move |cause| CacheDirError::Io { doing, path, cause }
     };
-    let reason = match look(directory, kind).map_err(failed("look into the directory"))? {
-        DirectoryState::Ours => return Ok(None),
-        DirectoryState::OtherFormat(format) => return Ok(Some(format)),
-        DirectoryState::Free => {
-            fs::create_dir_all(directory).map_err(failed("make the directory"))?;
-            mark(directory, kind).map_err(failed("write to the directory"))?;
-            return Ok(None);
-        }
-        DirectoryState::OtherKind(found) => Reason::OtherKind(found),
-        DirectoryState::Foreign(_) if refusal::seems_older(directory) => Reason::Older,
-        DirectoryState::Foreign(entry) => Reason::Foreign(entry.into()),
-    };
+    let reason =
+        match directory_state(directory, kind).map_err(failed("look into the directory"))? {
+            DirectoryState::Ours => return Ok(None),
+            DirectoryState::OtherFormat(format) => return Ok(Some(format)),
+            DirectoryState::Free => {
+                fs::create_dir_all(directory).map_err(failed("make the directory"))?;
+                mark(directory, kind).map_err(failed("write to the directory"))?;
+                return Ok(None);
+            }
+            DirectoryState::OtherKind(found) => RefusalReason::OtherKind(found),
+            DirectoryState::Foreign(_) if refusal::seems_older(directory) => RefusalReason::Older,
+            DirectoryState::Foreign(entry) => RefusalReason::Foreign(entry.into()),
+        };
     Err(Refusal::new(directory, purpose, reason).into())
 }
 
 /// What a directory is to this kind of cache.
-pub fn look(directory: &Path, kind: CacheKind) -> io::Result<DirectoryState> {
-    look_besides(directory, kind, &[])
+pub fn directory_state(directory: &Path, kind: CacheKind) -> io::Result<DirectoryState> {
+    directory_state_ignoring(directory, kind, &[])
 }
 
 /// The same where entries with these names do not count, since the caller has to examine them
 /// itself: earlier versions made such ones, and no mark.
-pub fn look_besides(
+pub fn directory_state_ignoring(
     directory: &Path,
     kind: CacheKind,
     older: &[&str],
@@ -285,7 +286,7 @@ pub fn mark(directory: &Path, kind: CacheKind) -> io::Result<()> {
 }
 
 /// Replaces the mark of another format or user. The caller has the cache for itself.
-pub fn renew(directory: &Path, kind: CacheKind) -> io::Result<()> {
+pub fn replace_mark(directory: &Path, kind: CacheKind) -> io::Result<()> {
     let new = directory.join("maelstrom-cache.new");
     match fs::remove_file(&new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

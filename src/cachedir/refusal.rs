@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 pub struct Refusal {
     directory: PathBuf,
     purpose: CacheKind,
-    pub(super) reason: Reason,
+    pub(super) reason: RefusalReason,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Reason {
+pub enum RefusalReason {
     /// It holds this, and has no mark.
     Foreign(PathBuf),
     /// It has no mark, but looks like the cache of a version that made none.
@@ -28,7 +28,7 @@ pub enum Reason {
 }
 
 impl Refusal {
-    pub fn new(directory: &Path, purpose: CacheKind, reason: Reason) -> Self {
+    pub fn new(directory: &Path, purpose: CacheKind, reason: RefusalReason) -> Self {
         Self {
             directory: directory.to_owned(),
             purpose,
@@ -51,25 +51,25 @@ impl fmt::Display for Refusal {
         };
         write!(f, "cannot use {} {purpose}: ", self.directory.display())?;
         match &self.reason {
-            Reason::Foreign(entry) => write!(
+            RefusalReason::Foreign(entry) => write!(
                 f,
                 "it holds `{}`, which no cache of Maelstrom made, and caches remove files; choose",
                 entry.display()
             ),
-            Reason::Older => f.write_str(
+            RefusalReason::Older => f.write_str(
                 "it looks like the cache of an earlier version of Maelstrom, but is not marked as \
                  one; remove it if it is no more than that, or choose",
             ),
-            Reason::OlderAnd(entry) => write!(
+            RefusalReason::OlderAnd(entry) => write!(
                 f,
                 "it is the cache of an earlier version of Maelstrom, but holds `{}` too; move that \
                  to another place, or choose",
                 entry.display()
             ),
-            Reason::OtherKind(found) => {
+            RefusalReason::OtherKind(found) => {
                 write!(f, "it is part of another cache ({found}); choose")
             }
-            Reason::OtherFormat(found) => write!(
+            RefusalReason::OtherFormat(found) => write!(
                 f,
                 "another version of Maelstrom made it ({found}); remove it, or choose"
             ),

@@ -20,7 +20,7 @@ fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 
 /// Tries to use a directory that is to be refused, and to stay as it is.
 #[track_caller]
-fn refusal(directory: &Path, kind: CacheKind) -> Reason {
+fn refusal(directory: &Path, kind: CacheKind) -> RefusalReason {
     let before = files(directory);
     let error = claim(directory, kind).unwrap_err();
     assert_eq!(files(directory), before);
@@ -64,7 +64,10 @@ fn a_directory_with_anything_in_it_is_refused_and_left_as_it_is() {
         for kind in [CacheKind::Store, CacheKind::Worker] {
             let place = tempfile::tempdir().unwrap();
             make(&place.path().join(name));
-            assert_eq!(refusal(place.path(), kind), Reason::Foreign(name.into()));
+            assert_eq!(
+                refusal(place.path(), kind),
+                RefusalReason::Foreign(name.into())
+            );
         }
     }
 }
@@ -76,7 +79,7 @@ fn the_directory_of_one_kind_below_the_root_is_refused_if_it_is_not_marked() {
     fs::create_dir(place.path().join("store")).unwrap();
     fs::write(place.path().join("store/bread"), "rye").unwrap();
     let reason = refusal(place.path(), CacheKind::Store);
-    assert_eq!(reason, Reason::Foreign("bread".into()));
+    assert_eq!(reason, RefusalReason::Foreign("bread".into()));
 }
 
 #[test]
@@ -93,10 +96,10 @@ fn what_other_programs_put_into_new_directories_does_not_matter() {
 fn parts_of_a_cache_are_not_caches() {
     let place = tempfile::tempdir().unwrap();
     let store = claim(place.path(), CacheKind::Store).unwrap().directory;
-    let found = Reason::OtherKind("maelstrom store 2".to_owned());
+    let found = RefusalReason::OtherKind("maelstrom store 2".to_owned());
     assert_eq!(refusal(&store, CacheKind::Worker), found);
     assert_eq!(refusal(&store, CacheKind::Store), found);
-    let state = look(place.path(), CacheKind::Images).unwrap();
+    let state = directory_state(place.path(), CacheKind::Images).unwrap();
     assert_eq!(
         state,
         DirectoryState::OtherKind("maelstrom cache-root 1".to_owned())
@@ -113,14 +116,14 @@ fn another_format_is_told_of_and_replaced_only_when_it_is_renewed() {
         let claimed = claim(place.path(), CacheKind::Store).unwrap();
         assert_eq!(claimed.other_format.as_deref(), Some("maelstrom store 3"));
     }
-    renew(&store, CacheKind::Store).unwrap();
+    replace_mark(&store, CacheKind::Store).unwrap();
     assert_eq!(
         claim(place.path(), CacheKind::Store).unwrap().other_format,
         None
     );
 
     fs::write(place.path().join(MARK), "maelstrom cache-root 2\n").unwrap();
-    let found = Reason::OtherFormat("maelstrom cache-root 2".to_owned());
+    let found = RefusalReason::OtherFormat("maelstrom cache-root 2".to_owned());
     assert_eq!(refusal(place.path(), CacheKind::Store), found);
 }
 
@@ -139,7 +142,7 @@ fn what_a_killed_program_left_of_a_mark_is_completed() {
         fs::write(place.path().join(MARK), &whole[..length]).unwrap();
         fs::write(place.path().join("letters"), "").unwrap();
         let reason = refusal(place.path(), CacheKind::Store);
-        assert_eq!(reason, Reason::Foreign("letters".into()));
+        assert_eq!(reason, RefusalReason::Foreign("letters".into()));
     }
 }
 
@@ -169,19 +172,22 @@ fn many_may_make_the_same_directory_at_once() {
 fn refusals_say_why_and_what_to_do() {
     let text = |purpose, reason| Refusal::new(Path::new("/d"), purpose, reason).to_string();
     assert_eq!(
-        text(CacheKind::Store, Reason::Foreign(".bashrc".into())),
+        text(CacheKind::Store, RefusalReason::Foreign(".bashrc".into())),
         "cannot use /d as a cache: it holds `.bashrc`, which no cache of Maelstrom made, and \
          caches remove files; choose a new or empty directory (`--cache-root`; with `cargo \
          maelstrom`, `--target-dir`)"
     );
     assert_eq!(
-        text(CacheKind::Worker, Reason::Older),
+        text(CacheKind::Worker, RefusalReason::Older),
         "cannot use /d as a cache: it looks like the cache of an earlier version of Maelstrom, \
          but is not marked as one; remove it if it is no more than that, or choose a new or \
          empty directory (`--cache-root`)"
     );
     assert_eq!(
-        text(CacheKind::Store, Reason::OlderAnd("blobs/notes".into())),
+        text(
+            CacheKind::Store,
+            RefusalReason::OlderAnd("blobs/notes".into())
+        ),
         "cannot use /d as a cache: it is the cache of an earlier version of Maelstrom, but holds \
          `blobs/notes` too; move that to another place, or choose a new or empty directory \
          (`--cache-root`; with `cargo maelstrom`, `--target-dir`)"
@@ -189,7 +195,7 @@ fn refusals_say_why_and_what_to_do() {
     assert_eq!(
         text(
             CacheKind::Worker,
-            Reason::OtherKind("maelstrom store 2".into())
+            RefusalReason::OtherKind("maelstrom store 2".into())
         ),
         "cannot use /d as a cache: it is part of another cache (maelstrom store 2); choose a new \
          or empty directory (`--cache-root`)"
@@ -197,7 +203,7 @@ fn refusals_say_why_and_what_to_do() {
     assert_eq!(
         text(
             CacheKind::Images,
-            Reason::OtherFormat("maelstrom images 2".into())
+            RefusalReason::OtherFormat("maelstrom images 2".into())
         ),
         "cannot use /d for images: another version of Maelstrom made it (maelstrom images 2); \
          remove it, or choose a new or empty directory (`--container-image-depot-root`)"

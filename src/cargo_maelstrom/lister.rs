@@ -140,6 +140,10 @@ async fn ask(
             return Ok(listing::parse(&outcome.stdout.head)?);
         }
         Status::TimedOut => return Err(ListError::TimedOut),
+        Status::NotStarted(error) => {
+            let message = error.message();
+            return Err(ListError::NotRun { message, hint });
+        }
         Status::Error(message) => {
             let message = message.clone();
             return Err(ListError::NotRun { message, hint });

@@ -14,7 +14,7 @@ pub struct Channel {
 }
 
 /// A job's message with its stdout and stderr.
-pub struct Received {
+pub struct ReceivedJob {
     pub bytes: Vec<u8>,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
@@ -55,7 +55,7 @@ impl Channel {
     }
 
     /// The next job; `None` when the client is gone.
-    pub fn receive_job(&mut self, buffer: Vec<u8>) -> io::Result<Option<Received>> {
+    pub fn receive_job(&mut self, buffer: Vec<u8>) -> io::Result<Option<ReceivedJob>> {
         let mut bytes = buffer;
         let mut length = [0; 4];
         let Some(descriptors) = self.receive_with_descriptors(&mut length)? else {
@@ -66,7 +66,7 @@ impl Channel {
         let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| {
             io::Error::new(io::ErrorKind::InvalidData, "a job without its descriptors")
         })?;
-        Ok(Some(Received {
+        Ok(Some(ReceivedJob {
             bytes,
             stdout,
             stderr,

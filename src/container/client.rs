@@ -1,6 +1,7 @@
 //! The client's end: starting launchers and handing them jobs.
 
-use super::protocol::{Ended, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply, StepError};
+use super::protocol::{EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply};
+use super::step::StepError;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::ffi::OsString;
 use std::io::{self, IoSlice, Read, Write};
@@ -80,7 +81,7 @@ impl LauncherError {
 /// How one job went.
 #[derive(Debug)]
 pub enum JobEnd {
-    Ended(Ended),
+    Ended(EndedProgram),
     /// Its container could not be made or its program not be executed.
     NotStarted(StepError),
 }

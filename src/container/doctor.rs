@@ -1,10 +1,10 @@
-//! What containers need of a machine, checked one by one.
+//! What containers need of a limits, checked one by one.
 //!
 //! Each check tries the thing itself where that is possible, and looks at the
 //! usual suspects only to say why it failed.
 
 use super::protocol::{LauncherConfig, NetworkKind};
-use super::{JobEnd, JobRequest, Launcher, LauncherError, MountStep, Root, starter};
+use super::{JobEnd, JobMount, JobRequest, Launcher, LauncherError, Root, Step, starter};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -38,7 +38,7 @@ const OLDEST: (u32, u32) = (5, 12);
 /// to remove directories of lower layers.
 const TMPFS_ATTRIBUTES: (u32, u32) = (6, 6);
 
-/// Looks at the machine. `trees` is an empty directory to try containers with;
+/// Looks at the limits. `trees` is an empty directory to try containers with;
 /// `launcher` a program as for [`Launcher::start`].
 pub async fn examine(launcher: &Path, trees: &Path) -> Vec<Check> {
     let mut checks = vec![kernel(), user_namespaces()];
@@ -250,7 +250,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
     let request = JobRequest {
         lowers: Vec::new(),
         root: Root::Scratch,
-        mounts: Vec::<MountStep<&str>>::new(),
+        mounts: Vec::<JobMount<&str>>::new(),
         user: 1000,
         group: 1000,
         init: true,
@@ -277,7 +277,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         (Err(error), _) | (_, Err(error)) => Err(LauncherError::Start(error)),
     };
     let finding = match end {
-        Ok(JobEnd::NotStarted(error)) if error.step.starts_with("execute") => {
+        Ok(JobEnd::NotStarted(error)) if matches!(error.step, Step::Execute { .. }) => {
             Finding::Good("overlayfs over tmpfs".to_owned())
         }
         Ok(JobEnd::NotStarted(error)) => Finding::Bad {

@@ -7,15 +7,15 @@
 //! first, which need not wait until the kernel has taken the container apart. It has
 //! no capability, and as its memory is the launcher's, the job cannot look at it.
 
+use super::changed_files;
 use super::channel::Channel;
-use super::job::{self, Fate, RunningJob};
+use super::job::{self, JobState, RunningJob};
 use super::launcher;
-use super::program::{self, Program};
-use super::protocol::{Ended, JobRequest, Reply, ResourceUsage, Root, StepError};
-use super::root::Held;
-use super::step::Step;
+use super::program::{self, PreparedProgram};
+use super::protocol::{EndedProgram, JobRequest, Reply, ResourceUsage, Root};
+use super::root::RetainedDescriptors;
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
-use super::written;
 use nix::libc;
 use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
@@ -28,44 +28,46 @@ use std::time::Instant;
 pub struct Init<'a> {
     pub running: RunningJob,
     pub request: &'a JobRequest<&'a CStr>,
-    pub program: &'a Program,
-    pub held: Held,
+    pub program: &'a PreparedProgram,
+    pub retained: RetainedDescriptors,
     pub child_signals: &'a SignalFd,
     pub client: &'a mut Channel,
     pub stack: &'a mut Stack,
 }
 
 /// How waiting for the program ended.
-enum Waited {
+enum WaitResult {
     Ended { status: i32, timed_out: bool },
     ClientGone,
 }
 
 impl Init<'_> {
     /// Runs the program and tells how it ended.
-    pub fn run(mut self) -> Result<Fate, StepError> {
+    pub fn run(mut self) -> Result<JobState, StepError> {
         let mut failure = None;
         let program = sys::vfork(self.stack, &mut || {
-            failure = Some(start(self.program, self.request, &self.held.proc));
+            failure = Some(start(self.program, self.request, &self.retained.proc));
             127
         })
-        .step("create the program's process")?;
+        .step(Step::CreateProgramProcess)?;
         if let Some(failure) = failure {
             return Err(failure);
         }
-        sys::drop_capabilities().step("drop capabilities")?;
-        nix::sys::prctl::set_name(c"init").step("take a name")?;
+        sys::drop_capabilities().step(Step::DropCapabilities)?;
+        nix::sys::prctl::set_name(c"init").step(Step::SetProcessName)?;
         let (wait_status, timed_out) = match self.wait_for(program)? {
-            Waited::Ended { status, timed_out } => (status, timed_out),
-            Waited::ClientGone => return Ok(Fate::ClientGone),
+            WaitResult::Ended { status, timed_out } => (status, timed_out),
+            WaitResult::ClientGone => return Ok(JobState::ClientGone),
         };
-        let usage = sys::usage_of_children().step("read what the program used")?;
-        let ended = Ended {
+        let usage = sys::usage_of_children().step(Step::ReadResourceUsage)?;
+        let ended = EndedProgram {
             wait_status,
             timed_out,
-            scratch_full: self.held.scratch.as_ref().is_some_and(is_full),
-            written: match &self.held.scratch {
-                Some(scratch) if wait_status != 0 => written::below(scratch, &self.request.watched),
+            scratch_full: self.retained.scratch.as_ref().is_some_and(is_full),
+            changed_files: match &self.retained.scratch {
+                Some(scratch) if wait_status != 0 => {
+                    changed_files::below(scratch, &self.request.watched)
+                }
                 _ => Vec::new(),
             },
             duration: self.running.started.elapsed(),
@@ -75,18 +77,18 @@ impl Init<'_> {
         // What is left may have more to say until this process ends, and a directory
         // of the client's is free for the next job only when this mount of it is gone.
         if !is_alone() || matches!(self.request.root, Root::Local { .. }) {
-            return Ok(Fate::Ended(job, ended));
+            return Ok(JobState::Ended(job, ended));
         }
         let reply = Reply::Ended {
             ended,
             is_last: false,
         };
-        self.client.send(job, &reply).step("tell the client")?;
-        Ok(Fate::Told)
+        self.client.send(job, &reply).step(Step::SendReply)?;
+        Ok(JobState::Told)
     }
 
     /// Reaps whatever ends until the program has, killing all when the time is up.
-    fn wait_for(&mut self, program: i32) -> Result<Waited, StepError> {
+    fn wait_for(&mut self, program: i32) -> Result<WaitResult, StepError> {
         let mut deadline = self.running.deadline;
         let mut timed_out = false;
         loop {
@@ -96,16 +98,16 @@ impl Init<'_> {
             ];
             match nix::poll::poll(&mut polled, launcher::time_to(deadline)) {
                 Ok(_) | Err(nix::Error::EINTR) => {}
-                Err(error) => return Err(error).step("wait for the program"),
+                Err(error) => return Err(error).step(Step::WaitForProgram),
             }
             // No job is sent before the answer to this one.
             if polled[1].any().unwrap_or(false) {
-                return Ok(Waited::ClientGone);
+                return Ok(WaitResult::ClientGone);
             }
             while let Ok(Some(_)) = self.child_signals.read_signal() {}
             while let Ok(Some(waited)) = sys::wait4(-1, libc::WNOHANG) {
                 if waited.pid == program {
-                    return Ok(Waited::Ended {
+                    return Ok(WaitResult::Ended {
                         status: waited.status,
                         timed_out,
                     });
@@ -132,12 +134,12 @@ fn is_alone() -> bool {
 }
 
 /// In the program's process, which shares this one's memory: becomes the program.
-fn start(program: &Program, request: &JobRequest<&CStr>, proc: &OwnedFd) -> StepError {
+fn start(program: &PreparedProgram, request: &JobRequest<&CStr>, proc: &OwnedFd) -> StepError {
     if let Err(error) = job::start_session(request.terminal)
         .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before there is anyone to look; the program gets a new memory, which is
         // its own to show.
-        .and_then(|()| nix::sys::prctl::set_dumpable(false).step("become untraceable"))
+        .and_then(|()| nix::sys::prctl::set_dumpable(false).step(Step::ClearDumpable))
     {
         return error;
     }

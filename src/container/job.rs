@@ -9,10 +9,10 @@
 
 use super::channel::Channel;
 use super::init::Init;
-use super::program::Program;
-use super::protocol::{Ended, JobRequest, StepError};
-use super::root::{self, Held};
-use super::step::Step;
+use super::program::PreparedProgram;
+use super::protocol::{EndedProgram, JobRequest};
+use super::root::{self, RetainedDescriptors};
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -32,9 +32,9 @@ pub const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS;
 
-/// What a launcher knows of the machine that its jobs go by.
+/// What a launcher knows of the limits that its jobs go by.
 #[derive(Clone, Copy, Debug)]
-pub struct Machine {
+pub struct HostLimits {
     /// A fresh `/proc` is refused: jobs see the outer one.
     pub outer_proc: bool,
     /// How many processes and threads a job may have.
@@ -43,20 +43,20 @@ pub struct Machine {
 
 /// What a job's first process works with; the launcher's, whose memory it shares, and
 /// kept from job to job.
-pub struct Workshop {
-    machine: Machine,
+pub struct JobContext {
+    limits: HostLimits,
     /// What has become of the job.
-    pub fate: Fate,
+    pub state: JobState,
     /// Room for a job's message.
     pub message: Vec<u8>,
-    program: Program,
+    program: PreparedProgram,
     child_signals: SignalFd,
     stack: Stack,
 }
 
 /// What becomes of a job, as far as its first process can tell.
 #[derive(Default)]
-pub enum Fate {
+pub enum JobState {
     /// There is none yet.
     #[default]
     Waiting,
@@ -68,7 +68,7 @@ pub enum Fate {
     /// The process is the program now.
     Executed(RunningJob),
     /// Its program ended under an init; the client is to be told when nothing is left.
-    Ended(u32, Ended),
+    Ended(u32, EndedProgram),
     /// It ended, and the client knows.
     Told,
 }
@@ -88,36 +88,36 @@ const KEPT_MESSAGE: usize = 256 * 1024;
 /// The stack of what is about to execute the program, in bytes.
 const PROGRAM_STACK: usize = 64 * 1024;
 
-impl Workshop {
-    pub fn new(machine: Machine, child_signals: SignalFd) -> Result<Self, StepError> {
+impl JobContext {
+    pub fn new(limits: HostLimits, child_signals: SignalFd) -> Result<Self, StepError> {
         Ok(Self {
-            machine,
-            fate: Fate::Waiting,
+            limits,
+            state: JobState::Waiting,
             message: Vec::new(),
-            program: Program::default(),
+            program: PreparedProgram::default(),
             child_signals,
-            stack: Stack::new(PROGRAM_STACK).step("allocate a stack")?,
+            stack: Stack::new(PROGRAM_STACK).step(Step::AllocateStack)?,
         })
     }
 }
 
 /// Waits for a job, makes its container, and runs it when its turn comes, as its first
 /// process. Returns when it has ended, unless this process has become the program.
-pub fn serve(client: &mut Channel, workshop: &mut Workshop) {
-    let mut message = std::mem::take(&mut workshop.message);
+pub fn serve(client: &mut Channel, context: &mut JobContext) {
+    let mut message = std::mem::take(&mut context.message);
     if message.capacity() > KEPT_MESSAGE {
         message = Vec::new();
     }
     let Ok(Some(received)) = client.receive_job(message) else {
-        workshop.fate = Fate::ClientGone;
+        context.state = JobState::ClientGone;
         return;
     };
-    workshop.message = received.bytes;
+    context.message = received.bytes;
     let outputs = (received.stdout, received.stderr);
     let mut marked = 0;
-    workshop.fate = match run(&mut marked, outputs, client, workshop) {
-        Ok(fate) => fate,
-        Err(error) => Fate::Failed(marked, error),
+    context.state = match run(&mut marked, outputs, client, context) {
+        Ok(state) => state,
+        Err(error) => JobState::Failed(marked, error),
     };
 }
 
@@ -125,21 +125,21 @@ fn run(
     marked: &mut u32,
     (stdout, stderr): (OwnedFd, OwnedFd),
     client: &mut Channel,
-    workshop: &mut Workshop,
-) -> Result<Fate, StepError> {
-    let (job, request) = JobRequest::decode(&workshop.message).step("read a job")?;
+    context: &mut JobContext,
+) -> Result<JobState, StepError> {
+    let (job, request) = JobRequest::decode(&context.message).step(Step::ReadJob)?;
     *marked = job;
-    workshop.fate = Fate::Started(RunningJob {
+    context.state = JobState::Started(RunningJob {
         job,
         started: Instant::now(),
         deadline: None,
     });
-    let set_up = set_up(&request, stdout.as_fd(), stderr.as_fd(), workshop.machine);
+    let set_up = set_up(&request, stdout.as_fd(), stderr.as_fd(), context.limits);
     drop((stdout, stderr));
-    let slot = client.receive_start().step("wait for a slot")?;
-    let held = set_up?;
+    let slot = client.receive_start().step(Step::ReceiveSlot)?;
+    let retained = set_up?;
     let Some(slot) = slot else {
-        return Ok(Fate::ClientGone);
+        return Ok(JobState::ClientGone);
     };
     let started = Instant::now();
     let running = RunningJob {
@@ -147,25 +147,25 @@ fn run(
         started,
         deadline: (!request.timeout.is_zero()).then(|| started + request.timeout),
     };
-    workshop.fate = Fate::Started(running);
-    let program = &mut workshop.program;
+    context.state = JobState::Started(running);
+    let program = &mut context.program;
     program.prepare(&request, slot);
     if request.init {
         let init = Init {
             running,
             request: &request,
             program,
-            held,
-            child_signals: &workshop.child_signals,
+            retained,
+            child_signals: &context.child_signals,
             client,
-            stack: &mut workshop.stack,
+            stack: &mut context.stack,
         };
         return init.run();
     }
     let (user, terminal) = (request.user, request.terminal);
     // What is allocated when the program takes over stays so for the launcher.
     drop(request);
-    workshop.fate = Fate::Executed(running);
+    context.state = JobState::Executed(running);
     start_session(terminal)?;
     Err(program.execute(user))
 }
@@ -173,9 +173,9 @@ fn run(
 /// Makes the calling process the leader of a session, whose terminal is stdin if that
 /// is one.
 pub fn start_session(terminal: bool) -> Result<(), StepError> {
-    nix::unistd::setsid().step("create a session")?;
+    nix::unistd::setsid().step(Step::CreateSession)?;
     if terminal {
-        rustix::process::ioctl_tiocsctty(io::stdin()).step("take the terminal")?;
+        rustix::process::ioctl_tiocsctty(io::stdin()).step(Step::TakeTerminal)?;
     }
     Ok(())
 }
@@ -185,45 +185,42 @@ fn set_up(
     request: &JobRequest<&CStr>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
-    machine: Machine,
-) -> Result<Held, StepError> {
+    limits: HostLimits,
+) -> Result<RetainedDescriptors, StepError> {
     map_ids(request.user, request.group)?;
-    sys::leave_session_keyring().step("leave the session keyring")?;
+    sys::leave_session_keyring().step(Step::LeaveSessionKeyring)?;
     nix::unistd::sethostname(OsStr::from_bytes(request.hostname.to_bytes()))
-        .step("set the hostname")?;
+        .step(Step::SetHostname)?;
     nix::sys::stat::umask(Mode::empty());
-    let held = root::enter(request, machine.outer_proc)?;
-    nix::unistd::chdir(request.working_directory).step_with(|| {
-        let directory = request.working_directory.to_string_lossy();
-        format!("enter the working directory {directory}")
+    let retained = root::enter(request, limits.outer_proc)?;
+    nix::unistd::chdir(request.working_directory).step_with(|| Step::EnterWorkingDirectory {
+        directory: request.working_directory.to_string_lossy().into_owned(),
     })?;
-    set_limits(request.open_files, machine.processes)?;
+    set_limits(request.open_files, limits.processes)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-    nix::sys::prctl::set_no_new_privs().step("set no_new_privs")?;
+    nix::sys::prctl::set_no_new_privs().step(Step::SetNoNewPrivs)?;
     if request.terminal {
-        sys::place_descriptor(stdout.as_raw_fd(), libc::STDIN_FILENO).step("attach stdin")?;
+        sys::place_descriptor(stdout.as_raw_fd(), libc::STDIN_FILENO).step(Step::AttachStdin)?;
     }
-    sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step("attach stdout")?;
-    sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step("attach stderr")?;
-    Ok(held)
+    sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step(Step::AttachStdout)?;
+    sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step(Step::AttachStderr)?;
+    Ok(retained)
 }
 
 /// Maps the one id a job has to the launcher's.
 fn map_ids(user: u32, group: u32) -> Result<(), StepError> {
     // The launcher's namespace denies setgroups already, and so does this one.
-    fs::write("/proc/self/uid_map", format!("{user} 0 1")).step("write the job's uid map")?;
-    fs::write("/proc/self/gid_map", format!("{group} 0 1")).step("write the job's gid map")
+    fs::write("/proc/self/uid_map", format!("{user} 0 1")).step(Step::WriteJobUidMap)?;
+    fs::write("/proc/self/gid_map", format!("{group} 0 1")).step(Step::WriteJobGidMap)
 }
 
 fn set_limits(open_files: u64, processes: Option<u64>) -> Result<(), StepError> {
     // Not zero: only 1 keeps a dump handler from being run. See core(5).
-    setrlimit(Resource::RLIMIT_CORE, 1, 1).step("set the core limit")?;
-    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).step("read the file limit")?;
-    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step("set the file limit")?;
+    setrlimit(Resource::RLIMIT_CORE, 1, 1).step(Step::SetCoreLimit)?;
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).step(Step::ReadFileLimit)?;
+    setrlimit(Resource::RLIMIT_NOFILE, open_files.min(hard), hard).step(Step::SetFileLimit)?;
     match processes {
-        Some(limit) => {
-            setrlimit(Resource::RLIMIT_NPROC, limit, limit).step("set the process limit")
-        }
+        Some(limit) => setrlimit(Resource::RLIMIT_NPROC, limit, limit).step(Step::SetProcessLimit),
         None => Ok(()),
     }
 }

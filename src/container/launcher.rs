@@ -10,12 +10,12 @@
 //! goes on when that has exited, or has executed the job's program itself.
 
 use super::channel::Channel;
-use super::job::{self, Fate, Machine, Workshop};
+use super::job::{self, HostLimits, JobContext, JobState};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::program;
-use super::protocol::{Ended, JobRequest, LauncherConfig, Reply, ResourceUsage, StepError};
-use super::step::Step;
+use super::protocol::{EndedProgram, JobRequest, LauncherConfig, Reply, ResourceUsage};
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
@@ -38,11 +38,11 @@ pub fn run(
     channel: &mut Channel,
 ) -> Result<(), StepError> {
     sys::reset_signals();
-    sys::leave_session_keyring().step("leave the session keyring")?;
+    sys::leave_session_keyring().step(Step::LeaveSessionKeyring)?;
     forbid_control_group_namespaces();
     let own_sys = prepare::enter_root(config, trees)?;
     let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
-    let machine = Machine {
+    let limits = HostLimits {
         outer_proc: !prepare::proc_can_be_mounted(),
         processes: process_limit(),
     };
@@ -51,19 +51,19 @@ pub fn run(
         .read(true)
         .write(true)
         .open("/dev/null")
-        .step("open /dev/null")?;
+        .step(Step::OpenDevNull)?;
     for number in [libc::STDIN_FILENO, libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-        sys::place_descriptor(null.as_raw_fd(), number).step("leave the client's terminal")?;
+        sys::place_descriptor(null.as_raw_fd(), number).step(Step::LeaveTerminal)?;
     }
     let ready = Reply::Ready {
-        outer_proc: machine.outer_proc,
+        outer_proc: limits.outer_proc,
         network_reuse: network.as_ref().is_none_or(NetworkNamespace::is_reusable),
     };
-    channel.send(0, &ready).step("tell the client")?;
+    channel.send(0, &ready).step(Step::SendReply)?;
     sys::forget_code();
-    let mut workshop = Workshop::new(machine, child_signals()?)?;
-    let mut stack = Stack::new(STACK).step("allocate a stack")?;
-    while run_job(channel, &mut workshop, &mut stack)? {
+    let mut context = JobContext::new(limits, child_signals()?)?;
+    let mut stack = Stack::new(STACK).step(Step::AllocateStack)?;
+    while run_job(channel, &mut context, &mut stack)? {
         // The job's result stands if its network cannot be cleared; the next job
         // finds nobody here rather than a namespace that is not clean.
         network.as_mut().map_or(Ok(()), NetworkNamespace::clear)?;
@@ -75,9 +75,9 @@ pub fn run(
 fn child_signals() -> Result<SignalFd, StepError> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
-    signals.thread_block().step("block SIGCHLD")?;
+    signals.thread_block().step(Step::BlockSigchld)?;
     SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)
-        .step("create a signal descriptor")
+        .step(Step::CreateSignalDescriptor)
 }
 
 /// Keeps jobs from making control group namespaces, in user namespaces of their
@@ -89,7 +89,7 @@ fn forbid_control_group_namespaces() {
     let _ = fs::write("/proc/sys/user/max_cgroup_namespaces", "0");
 }
 
-/// An eighth of what this user or the machine can have, so that a fork bomb leaves
+/// An eighth of what this user or the limits can have, so that a fork bomb leaves
 /// others room; but no less than anybody could reasonably need. Before Linux 5.14
 /// the limit counts the user's processes outside the job too: none is set then.
 fn process_limit() -> Option<u64> {
@@ -118,63 +118,63 @@ fn process_limit() -> Option<u64> {
 /// this launcher is of no use any more.
 fn run_job(
     channel: &mut Channel,
-    workshop: &mut Workshop,
+    context: &mut JobContext,
     stack: &mut Stack,
 ) -> Result<bool, StepError> {
-    workshop.fate = Fate::Waiting;
+    context.state = JobState::Waiting;
     // The last job's init made the memory untraceable; this one has to write its maps.
-    nix::sys::prctl::set_dumpable(true).step("become dumpable")?;
-    let cloned = clone_job(channel, workshop, stack).or_else(|_| {
+    nix::sys::prctl::set_dumpable(true).step(Step::SetDumpable)?;
+    let cloned = clone_job(channel, context, stack).or_else(|_| {
         // What was used up by others may be there again when the job comes.
         channel
             .wait()
-            .and_then(|()| clone_job(channel, workshop, stack))
+            .and_then(|()| clone_job(channel, context, stack))
     });
     let (pid, pidfd) = match cloned {
         Ok(cloned) => cloned,
         Err(error) => {
             let Some(received) = channel
-                .receive_job(std::mem::take(&mut workshop.message))
-                .step("receive a job")?
+                .receive_job(std::mem::take(&mut context.message))
+                .step(Step::ReceiveJob)?
             else {
                 return Ok(false);
             };
-            let (job, _) = JobRequest::decode(&received.bytes).step("read a job")?;
-            let reply = Reply::Failed(StepError::new("create the job's namespaces", &error));
-            if channel.receive_start().step("wait for a slot")?.is_none() {
+            let (job, _) = JobRequest::decode(&received.bytes).step(Step::ReadJob)?;
+            let reply = Reply::Failed(StepError::new(Step::CreateJobNamespaces, &error));
+            if channel.receive_start().step(Step::ReceiveSlot)?.is_none() {
                 return Ok(false);
             }
-            channel.send(job, &reply).step("tell the client")?;
+            channel.send(job, &reply).step(Step::SendReply)?;
             return Ok(true);
         }
     };
-    let timed_out = match &workshop.fate {
-        Fate::Executed(running) => {
+    let timed_out = match &context.state {
+        JobState::Executed(running) => {
             program::offer_to_oom_killer(pid);
             wait_for_end(pidfd.as_fd(), running.deadline, channel)?
         }
         _ => false,
     };
-    let waited = sys::wait4(pid, 0).step("wait for a job")?;
-    let fate = std::mem::take(&mut workshop.fate);
-    let was_killed = matches!(fate, Fate::Started(_));
-    let (job, ended) = match fate {
-        Fate::Told => return Ok(true),
-        Fate::ClientGone => return Ok(false),
-        Fate::Waiting => return Err(killed()),
-        Fate::Failed(job, error) => {
+    let waited = sys::wait4(pid, 0).step(Step::WaitForJob)?;
+    let state = std::mem::take(&mut context.state);
+    let was_killed = matches!(state, JobState::Started(_));
+    let (job, ended) = match state {
+        JobState::Told => return Ok(true),
+        JobState::ClientGone => return Ok(false),
+        JobState::Waiting => return Err(killed()),
+        JobState::Failed(job, error) => {
             let reply = Reply::Failed(error);
-            channel.send(job, &reply).step("tell the client")?;
+            channel.send(job, &reply).step(Step::SendReply)?;
             return Ok(true);
         }
-        Fate::Ended(job, ended) => (job, ended),
-        Fate::Started(running) | Fate::Executed(running) => {
+        JobState::Ended(job, ended) => (job, ended),
+        JobState::Started(running) | JobState::Executed(running) => {
             let waited = waited.ok_or_else(killed)?;
-            let ended = Ended {
+            let ended = EndedProgram {
                 wait_status: waited.status,
                 timed_out,
                 scratch_full: false,
-                written: Vec::new(),
+                changed_files: Vec::new(),
                 duration: running.started.elapsed(),
                 usage: ResourceUsage::from(waited.usage),
             };
@@ -185,18 +185,18 @@ fn run_job(
         ended,
         is_last: was_killed,
     };
-    channel.send(job, &reply).step("tell the client")?;
+    channel.send(job, &reply).step(Step::SendReply)?;
     if was_killed { Err(killed()) } else { Ok(true) }
 }
 
 /// Clones the first process of a job, and waits until it has ended or become the program.
 fn clone_job(
     channel: &mut Channel,
-    workshop: &mut Workshop,
+    context: &mut JobContext,
     stack: &mut Stack,
 ) -> io::Result<(i32, OwnedFd)> {
     sys::clone_sharing(job::NAMESPACES, stack, &mut || {
-        job::serve(channel, workshop);
+        job::serve(channel, context);
         127
     })
 }
@@ -205,7 +205,7 @@ fn clone_job(
 /// nothing can be said of any more.
 fn killed() -> StepError {
     StepError::new(
-        "wait for a job",
+        Step::WaitForJob,
         &io::Error::from_raw_os_error(libc::ECHILD),
     )
 }
@@ -226,7 +226,7 @@ fn wait_for_end(
         let wait = time_to(deadline.filter(|_| !timed_out));
         match nix::poll::poll(&mut polled, wait) {
             Ok(_) | Err(nix::Error::EINTR) => {}
-            Err(error) => return Err(error).step("wait for a job"),
+            Err(error) => return Err(error).step(Step::WaitForJob),
         }
         let [job_ended, client_gone] = polled.map(|fd| fd.any().unwrap_or(false));
         if job_ended {
@@ -252,10 +252,7 @@ pub fn time_to(deadline: Option<Instant>) -> PollTimeout {
 }
 
 fn client_is_gone() -> StepError {
-    StepError::new(
-        "hear from the client",
-        &io::Error::from_raw_os_error(libc::EPIPE),
-    )
+    StepError::new(Step::PollClient, &io::Error::from_raw_os_error(libc::EPIPE))
 }
 
 impl From<libc::rusage> for ResourceUsage {

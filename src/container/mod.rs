@@ -17,6 +17,7 @@
 //! Each dies with the one before it: the launcher by its socket's end and a
 //! parent-death signal, jobs because the launcher is their pid 1.
 
+mod changed_files;
 mod channel;
 mod client;
 pub mod doctor;
@@ -32,14 +33,14 @@ mod starter;
 mod step;
 mod sys;
 mod wire;
-mod written;
 
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
 pub use protocol::{
-    Ended, HostBind, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind, MountStep, NetworkKind,
-    ResourceUsage, Root, StepError,
+    EndedProgram, HostBind, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind,
+    NetworkKind, ResourceUsage, Root,
 };
 pub use starter::give_to_jobs;
+pub use step::{Step, StepError};
 pub use sys::die_of;
 
 use std::path::Path;

@@ -7,8 +7,8 @@
 //! and then the next job gets a fresh namespace.
 
 use super::prepare;
-use super::protocol::{NetworkKind, StepError};
-use super::step::Step;
+use super::protocol::NetworkKind;
+use super::step::{Step, StepContext, StepError};
 use super::sys;
 use nix::sched::{CloneFlags, unshare};
 use std::fs::{self, File};
@@ -49,10 +49,10 @@ impl NetworkNamespace {
         let mut use_once = false;
         if kind == NetworkKind::Loopback {
             use_once = fs::write("/proc/sys/net/ipv4/tcp_max_tw_buckets", "0").is_err();
-            sys::bring_loopback_up().step("bring the loopback interface up")?;
+            sys::bring_loopback_up().step(Step::BringLoopbackUp)?;
         }
-        let sockstat = File::open("/proc/net/sockstat").step("open /proc/net/sockstat")?;
-        let baseline = count(&sockstat).step("read /proc/net/sockstat")?;
+        let sockstat = File::open("/proc/net/sockstat").step(Step::OpenSockstat)?;
+        let baseline = count(&sockstat).step(Step::ReadSockstat)?;
         Ok(Some(Self {
             kind,
             sockstat,
@@ -72,7 +72,7 @@ impl NetworkNamespace {
         if !self.use_once && count(&self.sockstat).is_ok_and(|now| now == self.baseline) {
             return Ok(());
         }
-        unshare(CloneFlags::CLONE_NEWNET).step("create a network namespace")?;
+        unshare(CloneFlags::CLONE_NEWNET).step(Step::CreateNetworkNamespace)?;
         if self.own_sys {
             // sysfs shows the interfaces of the namespace it was made in.
             prepare::renew_sys()?;

@@ -15,8 +15,8 @@
 //! Jobs get a copy of these mounts in a user namespace of their own, which
 //! locks them: nothing made read-only here can be made writable there.
 
-use super::protocol::{HostBind, LauncherConfig, NetworkKind, StepError};
-use super::step::Step;
+use super::protocol::{HostBind, LauncherConfig, NetworkKind};
+use super::step::{Step, StepContext, StepError};
 use super::sys;
 use crate::spec::Device;
 use nix::libc;
@@ -43,12 +43,12 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
         MsFlags::MS_REC | MsFlags::MS_PRIVATE,
         None::<&str>,
     )
-    .step("make mounts private")?;
+    .step(Step::MakeMountsPrivate)?;
     let trees = match trees {
         Some(trees) => trees,
         None => HostTrees::open(config)?,
     };
-    let proc = open_tree(Path::new("/proc"), true).step("open /proc")?;
+    let proc = open_tree(Path::new("/proc"), true).step(Step::OpenProc)?;
     let devices: Vec<_> = Device::ALL
         .iter()
         .filter(|device| **device != Device::Shm)
@@ -64,40 +64,44 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
     };
     let outer_sys = open_tree(Path::new("/sys"), true).ok();
 
-    let root = new_tmpfs().step("create a tmpfs for a launcher")?;
-    // Over /proc because that is a directory every machine has; its mounts were
+    let root = new_tmpfs().step(Step::CreateLauncherTmpfs)?;
+    // Over /proc because that is a directory every limits has; its mounts were
     // opened above.
-    attach(root.as_fd(), Path::new("/proc")).step("attach the launcher's root")?;
-    nix::unistd::fchdir(&root).step("enter the launcher's root")?;
+    attach(root.as_fd(), Path::new("/proc")).step(Step::AttachLauncherRoot)?;
+    nix::unistd::fchdir(&root).step(Step::EnterLauncherRoot)?;
     for directory in [
         "trees", "proc", "sys", "dev", "binds", "empty", "root", "scratch",
     ] {
-        fs::create_dir(directory).step("create the launcher's directories")?;
+        fs::create_dir(directory).step(Step::CreateLauncherDirectories)?;
     }
-    attach(trees.store.as_fd(), Path::new("trees")).step("attach the store")?;
-    attach(proc.as_fd(), Path::new("proc")).step("attach /proc")?;
+    attach(trees.store.as_fd(), Path::new("trees")).step(Step::AttachStore)?;
+    attach(proc.as_fd(), Path::new("proc")).step(Step::AttachProc)?;
     for (device, tree) in devices {
         let path = Path::new("dev").join(device.as_str());
-        fs::write(&path, "").step("create a device's mount point")?;
-        attach(tree.as_fd(), &path).step_with(|| format!("attach /dev/{}", device.as_str()))?;
+        fs::write(&path, "").step(Step::CreateDeviceMountPoint)?;
+        attach(tree.as_fd(), &path).step_with(|| Step::AttachDevice {
+            device: device.as_str().to_owned(),
+        })?;
     }
     for (index, (tree, bind)) in trees.binds.iter().zip(&config.binds).enumerate() {
-        attach_bind(index, tree.as_fd()).step_with(|| format!("attach {}", bind.path.display()))?;
+        attach_bind(index, tree.as_fd()).step_with(|| Step::AttachHostPath {
+            path: bind.path.display().to_string(),
+        })?;
     }
-    nix::unistd::pivot_root(".", ".").step("enter the launcher's root")?;
-    umount2(".", MntFlags::MNT_DETACH).step("leave the host's files")?;
-    nix::unistd::chdir("/").step("enter the launcher's root")?;
+    nix::unistd::pivot_root(".", ".").step(Step::EnterLauncherRoot)?;
+    umount2(".", MntFlags::MNT_DETACH).step(Step::DetachHostRoot)?;
+    nix::unistd::chdir("/").step(Step::EnterLauncherRoot)?;
     match (own_sys, outer_sys) {
         (Some(own), _) => {
-            attach(own.as_fd(), Path::new("/sys")).step("attach /sys")?;
+            attach(own.as_fd(), Path::new("/sys")).step(Step::AttachSys)?;
             Ok(true)
         }
         // A container around us hides parts of /sys, so that the kernel refuses
         // a fresh one: the outer one, read-only, is what can be had.
         (None, Some(outer)) if config.network != NetworkKind::Local => {
             sys::mount_setattr(outer.as_fd(), true, libc::MOUNT_ATTR_RDONLY, None)
-                .step("make /sys read-only")?;
-            attach(outer.as_fd(), Path::new("/sys")).step("attach /sys")?;
+                .step(Step::MakeSysReadOnly)?;
+            attach(outer.as_fd(), Path::new("/sys")).step(Step::AttachSys)?;
             Ok(false)
         }
         _ => Ok(false),
@@ -124,19 +128,20 @@ impl HostTrees {
 /// A detached copy of the mounts at a host path, its flags set and, where
 /// `user_ns` is given, its owners mapped as that namespace maps ids.
 pub fn clone_tree(bind: &HostBind, user_ns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StepError> {
-    let what = || format!("open {}", bind.path.display());
-    let tree = open_tree(&bind.path, true).step_with(what)?;
+    let path = || bind.path.display().to_string();
+    let open = || Step::OpenHostPath { path: path() };
+    let tree = open_tree(&bind.path, true).step_with(open)?;
     let mut set = libc::MOUNT_ATTR_NOSUID;
     if bind.read_only {
         set |= libc::MOUNT_ATTR_RDONLY;
     }
-    sys::mount_setattr(tree.as_fd(), true, set, None).step_with(what)?;
+    sys::mount_setattr(tree.as_fd(), true, set, None).step_with(open)?;
     if let Some(user_ns) = user_ns {
         // A file system that cannot map owners keeps them: its files are then
         // the host's root's to the job.
         match sys::mount_setattr(tree.as_fd(), false, 0, Some(user_ns)) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
-            other => other.step_with(|| format!("map the owners of {}", bind.path.display()))?,
+            other => other.step_with(|| Step::MapOwners { path: path() })?,
         }
     }
     Ok(tree)
@@ -145,9 +150,9 @@ pub fn clone_tree(bind: &HostBind, user_ns: Option<BorrowedFd<'_>>) -> Result<Ow
 /// Puts a sysfs of the current network namespace, which is not the one that
 /// the present one was made in, at `/sys`.
 pub fn renew_sys() -> Result<(), StepError> {
-    let fresh = new_sysfs().step("create a sysfs")?;
-    umount2("/sys", MntFlags::MNT_DETACH).step("unmount /sys")?;
-    attach(fresh.as_fd(), Path::new("/sys")).step("attach /sys")
+    let fresh = new_sysfs().step(Step::CreateSysfs)?;
+    umount2("/sys", MntFlags::MNT_DETACH).step(Step::UnmountSys)?;
+    attach(fresh.as_fd(), Path::new("/sys")).step(Step::AttachSys)
 }
 
 fn attach_bind(index: usize, tree: BorrowedFd<'_>) -> rustix::io::Result<()> {

@@ -1,7 +1,7 @@
 //! The job's program, ready to take over.
 
-use super::protocol::{JobRequest, StepError};
-use super::step::Step;
+use super::protocol::JobRequest;
+use super::step::{Step, StepContext, StepError};
 use super::sys;
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -16,7 +16,7 @@ const OOM_SCORE: &str = "500";
 
 /// A program ready to be executed: nothing is allocated any more.
 #[derive(Default)]
-pub struct Program {
+pub struct PreparedProgram {
     name: CString,
     /// The paths it may be at.
     candidates: Vec<CString>,
@@ -27,7 +27,7 @@ pub struct Program {
     slot: CString,
 }
 
-impl Program {
+impl PreparedProgram {
     pub fn prepare(&mut self, request: &JobRequest<&CStr>, slot: u32) {
         let pointer = |text: &&CStr| text.as_ptr();
         request.program.clone_into(&mut self.name);
@@ -50,7 +50,7 @@ impl Program {
     /// could not be.
     pub fn execute(&self, user: u32) -> StepError {
         if user != 0
-            && let Err(error) = sys::drop_capabilities().step("drop capabilities")
+            && let Err(error) = sys::drop_capabilities().step(Step::DropCapabilities)
         {
             return error;
         }
@@ -69,8 +69,8 @@ impl Program {
                 }
             }
         }
-        let name = self.name.to_string_lossy();
-        StepError::new(format!("execute {name}"), &error)
+        let program = self.name.to_string_lossy().into_owned();
+        StepError::new(Step::Execute { program }, &error)
     }
 }
 
@@ -110,6 +110,6 @@ pub fn offer_self_to_oom_killer(proc: &OwnedFd) -> Result<(), StepError> {
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     nix::fcntl::openat(proc, "self/oom_score_adj", flags, Mode::empty())
         .and_then(|file| nix::unistd::write(file, OOM_SCORE.as_bytes()))
-        .step("raise oom_score_adj")
+        .step(Step::RaiseOomScore)
         .map(drop)
 }

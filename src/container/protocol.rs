@@ -1,5 +1,6 @@
 //! What a client and its launcher tell each other.
 
+use super::step::StepError;
 use super::wire::{Reader, Writer};
 use std::ffi::CStr;
 use std::io;
@@ -76,7 +77,7 @@ pub struct JobRequest<S> {
     /// Names of lower directories below the trees, bottom first.
     pub lowers: Vec<S>,
     pub root: Root<S>,
-    pub mounts: Vec<MountStep<S>>,
+    pub mounts: Vec<JobMount<S>>,
     pub user: u32,
     pub group: u32,
     pub init: bool,
@@ -118,7 +119,7 @@ pub enum Root<S> {
 
 /// A mount to make in the job, at a path that its root provides.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MountStep<S> {
+pub struct JobMount<S> {
     pub kind: MountKind,
     pub mount_point: S,
 }
@@ -203,7 +204,7 @@ impl<'a> JobRequest<&'a CStr> {
             },
             mounts: r.list(|r| {
                 let (kind, index) = (r.u32()?, r.u32()?);
-                Ok(MountStep {
+                Ok(JobMount {
                     kind: match kind {
                         0 => MountKind::Bind(index),
                         1 => MountKind::Device(index),
@@ -249,59 +250,15 @@ pub enum Reply {
     /// The launcher, or the job before its program, failed at a step.
     Failed(StepError),
     Ended {
-        ended: Ended,
+        ended: EndedProgram,
         /// The launcher ends, too: it is of no use any more.
         is_last: bool,
     },
 }
 
-/// A step that could not be done, by the words that name it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{step}: {}", io::Error::from_raw_os_error(*errno))]
-pub struct StepError {
-    pub step: String,
-    pub errno: i32,
-}
-
-impl StepError {
-    /// What to do about it, where that can be told.
-    pub fn remedy(&self) -> Option<&'static str> {
-        use nix::libc::{ENOENT, ENOTDIR};
-        if ![ENOENT, ENOTDIR].contains(&self.errno) {
-            return None;
-        }
-        let (verb, object) = self.step.split_once(' ')?;
-        match verb {
-            "mount" if object.contains(" at ") => Some(
-                "a `stubs` layer makes mount points: files, and directories where the path ends \
-                 in `/`",
-            ),
-            "enter" if object.starts_with("the working directory ") => {
-                Some("a layer has to bring it, a `stubs` layer for one")
-            }
-            "execute" if !object.contains('/') => Some(
-                "no directory of the job's `PATH` has it; a layer has to bring it, a `programs` \
-                 layer for one",
-            ),
-            "execute" => Some(
-                "a layer has to bring it, and the loader or interpreter that it names, as a \
-                 `programs` layer does",
-            ),
-            _ => None,
-        }
-    }
-
-    pub fn new(step: impl Into<String>, error: &io::Error) -> Self {
-        Self {
-            step: step.into(),
-            errno: error.raw_os_error().unwrap_or(nix::libc::EIO),
-        }
-    }
-}
-
 /// How a job's program ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedProgram {
     /// As wait(2) gives it.
     pub wait_status: i32,
     pub timed_out: bool,
@@ -309,7 +266,7 @@ pub struct Ended {
     pub scratch_full: bool,
     /// Files below the watched directories that the job wrote, or some of them;
     /// only for a job that failed.
-    pub written: Vec<String>,
+    pub changed_files: Vec<String>,
     /// From the program's start to its end.
     pub duration: Duration,
     pub usage: ResourceUsage,
@@ -340,8 +297,7 @@ impl Reply {
             }
             Self::Failed(error) => {
                 w.u32(1);
-                w.string(error.step.as_bytes())?;
-                w.u32(error.errno as u32);
+                w.string(&serde_json::to_vec(error)?)?;
             }
             Self::Ended { ended, is_last } => {
                 w.u32(2);
@@ -349,7 +305,9 @@ impl Reply {
                 w.u32(ended.wait_status as u32);
                 w.u32(u32::from(ended.timed_out));
                 w.u32(u32::from(ended.scratch_full));
-                w.list(ended.written.iter(), |w, path| w.string(path.as_bytes()))?;
+                w.list(ended.changed_files.iter(), |w, path| {
+                    w.string(path.as_bytes())
+                })?;
                 w.u64(ended.duration.as_nanos() as u64);
                 w.u64(ended.usage.user.as_nanos() as u64);
                 w.u64(ended.usage.system.as_nanos() as u64);
@@ -367,17 +325,14 @@ impl Reply {
                 outer_proc: r.u32()? != 0,
                 network_reuse: r.u32()? != 0,
             },
-            1 => Self::Failed(StepError {
-                step: r.string()?.to_string_lossy().into_owned(),
-                errno: r.u32()? as i32,
-            }),
+            1 => Self::Failed(serde_json::from_slice(r.string()?.to_bytes())?),
             _ => Self::Ended {
                 is_last: r.u32()? != 0,
-                ended: Ended {
+                ended: EndedProgram {
                     wait_status: r.u32()? as i32,
                     timed_out: r.u32()? != 0,
                     scratch_full: r.u32()? != 0,
-                    written: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
+                    changed_files: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
                     duration: Duration::from_nanos(r.u64()?),
                     usage: ResourceUsage {
                         user: Duration::from_nanos(r.u64()?),

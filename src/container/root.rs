@@ -1,8 +1,8 @@
 //! The file system of a job: its root, made of the lower directories, and what is
 //! mounted there.
 
-use super::protocol::{JobRequest, MountKind, Root, StepError};
-use super::step::Step;
+use super::protocol::{JobRequest, MountKind, Root};
+use super::step::{Step, StepContext, StepError};
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::mount::{MsFlags, mount};
@@ -17,7 +17,7 @@ use std::path::Path;
 const MOUNT_OPTIONS: usize = 4095;
 
 /// What is held of the launcher's files when the job's have taken their place.
-pub struct Held {
+pub struct RetainedDescriptors {
     /// The job's scratch space, if it has one.
     pub scratch: Option<OwnedFd>,
     /// The launcher's `/proc`.
@@ -25,26 +25,29 @@ pub struct Held {
 }
 
 /// Makes the job's file system and enters it. `outer_proc`: a fresh `/proc` is refused.
-pub fn enter(request: &JobRequest<&CStr>, outer_proc: bool) -> Result<Held, StepError> {
+pub fn enter(
+    request: &JobRequest<&CStr>,
+    outer_proc: bool,
+) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request)?;
     make_root(request)?;
-    let proc = open_path("/proc").step("open the launcher's /proc")?;
+    let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
     // For now relative paths are the launcher's and absolute ones the job's.
-    nix::unistd::chdir("/").step("enter the launcher's root")?;
-    nix::unistd::chroot("root").step("look from the root")?;
+    nix::unistd::chdir("/").step(Step::EnterLauncherRoot)?;
+    nix::unistd::chroot("root").step(Step::ResolveFromRoot)?;
     for (index, step) in request.mounts.iter().enumerate() {
-        make_mount(index, step.kind, step.mount_point, outer_proc).step_with(|| {
-            let mount_point = step.mount_point.to_string_lossy();
-            format!("mount {} at {mount_point}", step.kind.name())
+        make_mount(index, step.kind, step.mount_point, outer_proc).step_with(|| Step::Mount {
+            kind: step.kind.name().to_owned(),
+            mount_point: step.mount_point.to_string_lossy().into_owned(),
         })?;
     }
-    nix::unistd::chroot(".").step("look from the launcher's root")?;
-    nix::unistd::chdir("root").step("enter the root")?;
-    cover_launcher_root().step("cover the launcher's root")?;
+    nix::unistd::chroot(".").step(Step::ResolveFromLauncherRoot)?;
+    nix::unistd::chdir("root").step(Step::EnterRoot)?;
+    cover_launcher_root().step(Step::CoverLauncherRoot)?;
     if request.user == 0 {
         lock_mounts(request, &proc)?;
     }
-    Ok(Held { scratch, proc })
+    Ok(RetainedDescriptors { scratch, proc })
 }
 
 /// One tmpfs for all that a job may write that is not kept: a mount of its own
@@ -63,21 +66,19 @@ fn make_scratch(request: &JobRequest<&CStr>) -> Result<Option<OwnedFd>, StepErro
         MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
         Some(options.as_str()),
     )
-    .step("mount the scratch space")?;
+    .step(Step::MountScratch)?;
     if matches!(request.root, Root::Scratch) {
         for directory in ["/scratch/upper", "/scratch/work"] {
             nix::unistd::mkdir(directory, Mode::from_bits_truncate(0o755))
-                .step("create the overlay's directories")?;
+                .step(Step::CreateOverlayDirectories)?;
         }
     }
-    open_path("/scratch")
-        .step("open the scratch space")
-        .map(Some)
+    open_path("/scratch").step(Step::OpenScratch).map(Some)
 }
 
 /// Stacks the lower directories at `/root`.
 fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
-    nix::unistd::chdir("/trees").step("enter the trees")?;
+    nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
     let upper = match &request.root {
         Root::ReadOnly => None,
         Root::Scratch => Some(("/scratch/upper".to_owned(), "/scratch/work".to_owned())),
@@ -112,10 +113,11 @@ fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
             MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
             Some(options.as_str()),
         )
-        .step("mount the root");
+        .step(Step::MountRoot);
     }
-    mount_many_layers(&lowers, upper.as_ref())
-        .step_with(|| format!("mount a root of {} layers", request.lowers.len()))
+    mount_many_layers(&lowers, upper.as_ref()).step_with(|| Step::MountRootOfLayers {
+        layers: request.lowers.len().to_string(),
+    })
 }
 
 /// For more layers than fit mount(2)'s options: one at a time, since Linux 6.5.
@@ -242,10 +244,10 @@ fn lock_mounts(request: &JobRequest<&CStr>, proc: &OwnedFd) -> Result<(), StepEr
         )?;
         File::from(file).write_all(text.as_bytes())
     };
-    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step("lock the job's mounts")?;
+    unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).step(Step::LockMounts)?;
     let (user, group) = (request.user, request.group);
-    write("self/uid_map", format!("{user} {user} 1")).step("lock the job's mounts")?;
-    write("self/gid_map", format!("{group} {group} 1")).step("lock the job's mounts")
+    write("self/uid_map", format!("{user} {user} 1")).step(Step::LockMounts)?;
+    write("self/gid_map", format!("{group} {group} 1")).step(Step::LockMounts)
 }
 
 fn open_path(path: &str) -> nix::Result<OwnedFd> {

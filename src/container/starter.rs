@@ -10,8 +10,8 @@
 use super::channel::Channel;
 use super::launcher;
 use super::prepare::{self, HostTrees};
-use super::protocol::{HostBind, LauncherConfig, NetworkKind, Reply, StepError};
-use super::step::Step;
+use super::protocol::{HostBind, LauncherConfig, NetworkKind, Reply};
+use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Cloned};
 use nix::fcntl::OFlag;
 use nix::libc;
@@ -73,11 +73,11 @@ fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepErro
         None
     };
     let (uid, gid) = (nix::unistd::geteuid(), nix::unistd::getegid());
-    match sys::clone3(flags).step("create namespaces for a launcher")? {
+    match sys::clone3(flags).step(Step::CreateLauncherNamespaces)? {
         Cloned::Parent { pid } => Ok(pid),
         Cloned::Child => {
             let outcome = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL)
-                .step("set the parent-death signal")
+                .step(Step::SetParentDeathSignal)
                 .and_then(|()| {
                     if trees.is_none() {
                         write_own_maps(uid.as_raw(), gid.as_raw())?;
@@ -103,7 +103,7 @@ pub fn give_to_jobs(pipe: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the user here is uid 0 of the machine, to whom the kernel gives the
+/// Whether the user here is uid 0 of the limits, to whom the kernel gives the
 /// files of `/proc/sys` whatever its capabilities are.
 ///
 /// The map of this user namespace does not tell: its 0 may be the 0 of a parent
@@ -121,9 +121,9 @@ pub fn is_real_root() -> bool {
 /// Maps the caller's own ids to 0, as anyone may in a namespace just made.
 fn write_own_maps(uid: u32, gid: u32) -> Result<(), StepError> {
     // Before the gid map, which is refused otherwise: see user_namespaces(7).
-    fs::write("/proc/self/setgroups", "deny").step("deny setgroups")?;
-    fs::write("/proc/self/uid_map", format!("0 {uid} 1")).step("write the uid map")?;
-    fs::write("/proc/self/gid_map", format!("0 {gid} 1")).step("write the gid map")
+    fs::write("/proc/self/setgroups", "deny").step(Step::DenySetgroups)?;
+    fs::write("/proc/self/uid_map", format!("0 {uid} 1")).step(Step::WriteUidMap)?;
+    fs::write("/proc/self/gid_map", format!("0 {gid} 1")).step(Step::WriteGidMap)
 }
 
 /// Opens what needs root, then moves into a user namespace in which 0 is an
@@ -142,22 +142,21 @@ fn leave_root(config: &LauncherConfig) -> Result<HostTrees, StepError> {
             .map(|bind| prepare::clone_tree(bind, Some(user_ns.as_fd())))
             .collect::<Result<_, _>>()?,
     };
-    nix::unistd::setgroups(&[]).step("drop supplementary groups")?;
-    nix::sched::setns(&user_ns, CloneFlags::CLONE_NEWUSER).step("enter the user namespace")?;
+    nix::unistd::setgroups(&[]).step(Step::DropSupplementaryGroups)?;
+    nix::sched::setns(&user_ns, CloneFlags::CLONE_NEWUSER).step(Step::EnterUserNamespace)?;
     let (uid, gid) = (nix::unistd::Uid::from_raw(0), nix::unistd::Gid::from_raw(0));
-    nix::unistd::setresgid(gid, gid, gid).step("become an unprivileged group")?;
-    nix::unistd::setresuid(uid, uid, uid).step("become an unprivileged user")?;
+    nix::unistd::setresgid(gid, gid, gid).step(Step::SetGroup)?;
+    nix::unistd::setresuid(uid, uid, uid).step(Step::SetUser)?;
     // Changing ids made this process's /proc files the real root's.
-    nix::sys::prctl::set_dumpable(true).step("become dumpable")?;
+    nix::sys::prctl::set_dumpable(true).step(Step::SetDumpable)?;
     Ok(trees)
 }
 
 /// A user namespace that maps 0 to [`UNPRIVILEGED_ID`], made by a child that
 /// lives only until its maps are written, or until this process is gone.
 fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
-    const STEP: &str = "create a user namespace";
-    let (awaited, held) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step(STEP)?;
-    match sys::clone3(libc::CLONE_NEWUSER).step(STEP)? {
+    let (awaited, held) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step(Step::CreateUserNamespace)?;
+    match sys::clone3(libc::CLONE_NEWUSER).step(Step::CreateUserNamespace)? {
         Cloned::Child => {
             drop(held);
             let _ = nix::unistd::read(awaited, &mut [0]);
@@ -169,7 +168,7 @@ fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
                 .and_then(|()| fs::write(format!("/proc/{pid}/uid_map"), &map))
                 .and_then(|()| fs::write(format!("/proc/{pid}/gid_map"), &map))
                 .and_then(|()| fs::File::open(format!("/proc/{pid}/ns/user")))
-                .step("map an unprivileged user");
+                .step(Step::MapUnprivilegedUser);
             drop(held);
             let _ = sys::wait4(pid, 0);
             user_ns.map(OwnedFd::from)

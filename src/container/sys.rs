@@ -90,7 +90,7 @@ impl Drop for Stack {
     }
 }
 
-/// Bytes below a stack that nobody may touch: the largest page of any machine.
+/// Bytes below a stack that nobody may touch: the largest page of any limits.
 const GUARD: usize = 64 * 1024;
 
 /// Runs `child` in a new process with namespaces of its own that shares this one's
@@ -150,7 +150,7 @@ unsafe fn clone(
 }
 
 /// How a child ended, as wait4(2) tells it.
-pub struct Waited {
+pub struct ReapedChild {
     pub pid: i32,
     pub status: i32,
     pub usage: libc::rusage,
@@ -158,7 +158,7 @@ pub struct Waited {
 
 /// Waits for `pid`, or for any child where it is -1. None only if `options` say not to
 /// wait and there is none that has ended.
-pub fn wait4(pid: i32, options: libc::c_int) -> io::Result<Option<Waited>> {
+pub fn wait4(pid: i32, options: libc::c_int) -> io::Result<Option<ReapedChild>> {
     let mut status = 0;
     // SAFETY: plain old data.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -168,7 +168,7 @@ pub fn wait4(pid: i32, options: libc::c_int) -> io::Result<Option<Waited>> {
         match check(libc::c_long::from(waited)) {
             Ok(0) => return Ok(None),
             Ok(pid) => {
-                return Ok(Some(Waited {
+                return Ok(Some(ReapedChild {
                     pid: pid as i32,
                     status,
                     usage,
@@ -268,12 +268,12 @@ pub fn leave_session_keyring() -> io::Result<()> {
 /// Empties the permitted, effective and inheritable capability sets.
 pub fn drop_capabilities() -> io::Result<()> {
     #[repr(C)]
-    struct Header {
+    struct CapabilityHeader {
         version: u32,
         pid: i32,
     }
     const VERSION_3: u32 = 0x2008_0522;
-    let header = Header {
+    let header = CapabilityHeader {
         version: VERSION_3,
         pid: 0,
     };

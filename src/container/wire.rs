@@ -1,7 +1,7 @@
 //! The bytes between a client and its launcher.
 //!
 //! A message is a flat run of integers (native endian: both ends are the same
-//! program on the same machine) and strings, each string with its length before
+//! program on the same limits) and strings, each string with its length before
 //! it and a NUL behind it, so that the launcher hands strings to the kernel in
 //! place, without copying them.
 

@@ -1,7 +1,7 @@
 //! What goes into an executor and what comes out.
 
 use super::output::Captured;
-use crate::container::ResourceUsage;
+use crate::container::{ResourceUsage, StepError};
 use crate::spec::{Mount, Network, RootOverlay};
 use crate::store::Digest;
 use camino::Utf8PathBuf;
@@ -53,7 +53,7 @@ pub struct Outcome {
     /// The space for what the job writes was used up when it ended.
     pub scratch_full: bool,
     /// Files below the watched directories that the job wrote, if it failed.
-    pub written: Vec<String>,
+    pub changed_files: Vec<String>,
     /// The job was not run now: all this is of an earlier time.
     pub cached: bool,
 }
@@ -63,21 +63,32 @@ pub enum Status {
     Exited(i32),
     Signaled(i32),
     TimedOut,
-    /// It was not run, or not to its end; why.
+    /// Its container could not be made, or its program not be executed.
+    NotStarted(StepError),
+    /// It was not run, or not to its end, for another reason: this message.
     Error(String),
 }
 
 impl Outcome {
     /// The outcome of a job that never ran.
     pub fn error(message: String) -> Self {
+        Self::without_output(Status::Error(message))
+    }
+
+    /// The outcome of a job whose program did not start.
+    pub fn not_started(error: StepError) -> Self {
+        Self::without_output(Status::NotStarted(error))
+    }
+
+    fn without_output(status: Status) -> Self {
         Self {
-            status: Status::Error(message),
+            status,
             stdout: Captured::default(),
             stderr: Captured::default(),
             duration: Duration::ZERO,
             usage: ResourceUsage::default(),
             scratch_full: false,
-            written: Vec::new(),
+            changed_files: Vec::new(),
             cached: false,
         }
     }

@@ -11,13 +11,13 @@
 //! [`Container::is_portable`]: super::Container::is_portable
 
 use super::job::{Job, Outcome};
-use super::remote::{Batch, BatchEnd, Record};
+use super::remote::{BatchEnd, JobBatch, RunnerRecord};
 use crate::config::CacheResults;
 use crate::store::Store;
 use std::sync::Arc;
 
 /// What outcomes are kept as; to be renamed when what is kept changes, records included.
-const KIND: &str = "outcomes-1";
+const KIND: &str = "outcomes-2";
 
 /// An outcome whose job printed so much is not kept, in bytes.
 const TOO_MUCH: usize = 16 << 20;
@@ -120,7 +120,7 @@ impl KnownOutcomes {
             container: Arc::clone(&job.container),
             ..job.clone()
         };
-        let batch = Batch {
+        let batch = JobBatch {
             jobs: vec![untimed],
             inline_limit: 0,
         };
@@ -132,7 +132,7 @@ impl KnownOutcomes {
 
 fn encode(limit: usize, outcome: &Outcome) -> Vec<u8> {
     let mut bytes = format!("{limit}\n").into_bytes();
-    bytes.extend(Record::Ended(0, Box::new(outcome.clone())).to_bytes());
+    bytes.extend(RunnerRecord::Ended(0, Box::new(outcome.clone())).to_bytes());
     bytes
 }
 

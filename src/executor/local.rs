@@ -1,15 +1,15 @@
-//! Running jobs on this machine, on launchers that are kept from job to job.
+//! Running jobs on this machine, on choice that are kept from job to job.
 //!
 //! A job's container is made before its turn and taken apart after it: there are more
-//! launchers than slots.
+//! choice than slots.
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
-use super::pool::Pool;
-use super::turn::Turn;
+use super::pool::LauncherPool;
+use super::turn::OverlayDirLock;
 use crate::container::{
-    Ended, HostBind, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, LauncherProgram,
-    MountKind, MountStep, NetworkKind, Root,
+    EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
+    LauncherProgram, MountKind, NetworkKind, Root,
 };
 use crate::process::error_chain;
 use crate::spec::{Device, Mount, Network, RootOverlay};
@@ -21,7 +21,7 @@ use std::time::Duration;
 
 /// Scratch space that a job gets however many slots there are, in bytes, unless
 /// half the memory is less.
-const LEAST_SCRATCH: u64 = 1 << 30;
+const MIN_SCRATCH_SIZE: u64 = 1 << 30;
 
 /// What is the same for all jobs of an executor.
 #[derive(Clone, Debug)]
@@ -39,7 +39,7 @@ pub struct LocalSettings {
 /// Runs jobs in containers here. For use on one thread.
 pub struct LocalExecutor {
     settings: LocalSettings,
-    pool: Pool,
+    pool: LauncherPool,
     /// For what jobs print; one for each that runs.
     buffers: RefCell<Vec<Vec<u8>>>,
     /// Panics instead of running a job, for tests of what becomes of that.
@@ -64,14 +64,14 @@ impl LocalSettings {
 
 fn scratch_size(memory: u64, slots: usize) -> u64 {
     let half = memory / 2;
-    (half / slots.max(1) as u64).max(LEAST_SCRATCH).min(half)
+    (half / slots.max(1) as u64).max(MIN_SCRATCH_SIZE).min(half)
 }
 
 impl LocalExecutor {
     pub fn new(settings: LocalSettings, slots: usize) -> Self {
         Self {
             settings,
-            pool: Pool::new(slots),
+            pool: LauncherPool::new(slots),
             buffers: RefCell::default(),
             #[cfg(test)]
             panics: std::cell::Cell::default(),
@@ -125,14 +125,14 @@ impl LocalExecutor {
             RootOverlay::Local { upper, work } => {
                 let directories = vec![upper.clone(), work.clone()];
                 Some(
-                    Turn::wait(directories)
+                    OverlayDirLock::wait(directories)
                         .await
                         .map_err(LauncherError::Start)?,
                 )
             }
             _ => None,
         };
-        let plan = Plan::new(&job.container);
+        let plan = LaunchPlan::new(&job.container);
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
@@ -170,7 +170,7 @@ impl LocalExecutor {
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
         // The turn first: whoever comes first is to have it first.
-        let prepared = self.prepare(&config, &request, &output, Launchers::Any);
+        let prepared = self.prepare(&config, &request, &output, LauncherChoice::Any);
         let (slot, prepared) = tokio::join!(turn, prepared);
         let Some(slot) = slot else {
             return Ok(None);
@@ -182,7 +182,7 @@ impl LocalExecutor {
         let (outcome, launcher) = match ended {
             Err(LauncherError::LostBeforeStart(error)) => {
                 tracing::warn!("a launcher was lost, and its job gets another one: {error}");
-                let prepared = self.prepare(&config, &request, &output, Launchers::New);
+                let prepared = self.prepare(&config, &request, &output, LauncherChoice::New);
                 self.run_prepared(prepared.await?, slot).await?
             }
             ended => ended?,
@@ -197,22 +197,22 @@ impl LocalExecutor {
         config: &LauncherConfig,
         request: &JobRequest<&str>,
         output: &Output,
-        launchers: Launchers,
-    ) -> Result<Prepared, LauncherError> {
+        choice: LauncherChoice,
+    ) -> Result<PreparedContainer, LauncherError> {
         let (stdout, job_stdout) =
             Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
         let (stderr, job_stderr) =
             Collector::new(Stream::Stderr, output.clone()).map_err(LauncherError::Start)?;
-        let kept = match launchers {
-            Launchers::Any => self.pool.take(config),
-            Launchers::New => None,
+        let kept = match choice {
+            LauncherChoice::Any => self.pool.take(config),
+            LauncherChoice::New => None,
         };
         let mut launcher = match kept {
             Some(launcher) => launcher,
             None => self.start(config).await?,
         };
         launcher.prepare(request, job_stdout, job_stderr).await?;
-        Ok(Prepared {
+        Ok(PreparedContainer {
             launcher,
             stdout,
             stderr,
@@ -222,10 +222,10 @@ impl LocalExecutor {
     /// Runs the program in a container that was made for it. Gives the launcher back, too.
     async fn run_prepared(
         &self,
-        prepared: Prepared,
+        prepared: PreparedContainer,
         slot: usize,
     ) -> Result<(Outcome, Launcher), LauncherError> {
-        let Prepared {
+        let PreparedContainer {
             mut launcher,
             mut stdout,
             mut stderr,
@@ -242,10 +242,7 @@ impl LocalExecutor {
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);
         let outcome = match end {
-            JobEnd::NotStarted(error) => Outcome::error(match error.remedy() {
-                Some(remedy) => format!("{error}; {remedy}"),
-                None => error.to_string(),
-            }),
+            JobEnd::NotStarted(error) => Outcome::not_started(error),
             JobEnd::Ended(ended) => Outcome {
                 status: status(&ended),
                 stdout,
@@ -253,7 +250,7 @@ impl LocalExecutor {
                 duration: ended.duration,
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
-                written: ended.written,
+                changed_files: ended.changed_files,
                 cached: false,
             },
         };
@@ -267,22 +264,22 @@ impl LocalExecutor {
     }
 }
 
-/// Which launchers a job may have.
+/// Which choice a job may have.
 #[derive(Clone, Copy)]
-enum Launchers {
+enum LauncherChoice {
     /// One that ran others before, if there is one.
     Any,
     New,
 }
 
 /// A container that is made, or being made, for a job.
-struct Prepared {
+struct PreparedContainer {
     launcher: Launcher,
     stdout: Collector,
     stderr: Collector,
 }
 
-fn status(ended: &Ended) -> Status {
+fn status(ended: &EndedProgram) -> Status {
     use nix::libc::{WEXITSTATUS, WIFSIGNALED, WTERMSIG};
     if ended.timed_out {
         Status::TimedOut
@@ -294,14 +291,14 @@ fn status(ended: &Ended) -> Status {
 }
 
 /// A container in the terms of a launcher.
-struct Plan<'a> {
+struct LaunchPlan<'a> {
     network: NetworkKind,
     binds: Vec<HostBind>,
     root: Root<&'a str>,
-    mounts: Vec<MountStep<&'a str>>,
+    mounts: Vec<JobMount<&'a str>>,
 }
 
-impl<'a> Plan<'a> {
+impl<'a> LaunchPlan<'a> {
     fn new(container: &'a Container) -> Self {
         let mut binds = Vec::new();
         let root = match &container.root_overlay {
@@ -325,7 +322,7 @@ impl<'a> Plan<'a> {
         };
         let mut mounts = Vec::new();
         for mount in &container.mounts {
-            plan_mount(mount, &mut binds, &mut mounts);
+            add_mount(mount, &mut binds, &mut mounts);
         }
         Self {
             network: kind(container.network),
@@ -344,10 +341,10 @@ fn kind(network: Network) -> NetworkKind {
     }
 }
 
-fn plan_mount<'a>(
+fn add_mount<'a>(
     mount: &'a Mount,
     binds: &mut Vec<HostBind>,
-    steps: &mut Vec<MountStep<&'a str>>,
+    job_mounts: &mut Vec<JobMount<&'a str>>,
 ) {
     let (kind, mount_point) = match mount {
         Mount::Bind {
@@ -362,7 +359,7 @@ fn plan_mount<'a>(
             (MountKind::Bind(binds.len() as u32 - 1), mount_point)
         }
         Mount::Devices { devices } => {
-            steps.extend(devices.iter().map(|device| MountStep {
+            job_mounts.extend(devices.iter().map(|device| JobMount {
                 kind: MountKind::Device(*device as u32),
                 mount_point: device_path(*device),
             }));
@@ -374,7 +371,7 @@ fn plan_mount<'a>(
         Mount::Sys { mount_point } => (MountKind::Sys, mount_point),
         Mount::Tmp { mount_point } => (MountKind::Tmp, mount_point),
     };
-    steps.push(MountStep {
+    job_mounts.push(JobMount {
         kind,
         mount_point: mount_point.as_str(),
     });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
 
 /// Size of one read, in bytes; a pipe holds 64 KiB.
-const CHUNK: usize = 64 * 1024;
+const READ_SIZE: usize = 64 * 1024;
 
 /// What a job printed to one stream: all of it, or its first and last part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,7 +46,7 @@ impl Captured {
         if self.omitted > 0 || self.head.len() + self.tail.len() <= limit {
             return self;
         }
-        let mut capture = Capture::new(limit);
+        let mut capture = HeadTailBuffer::new(limit);
         capture.add(&self.head);
         capture.add(&self.tail);
         capture.finish()
@@ -121,24 +121,24 @@ impl Output {
 
 /// Reads in a row, before other jobs and signals are looked after: a job may print
 /// as fast as it is read, for as long as it likes.
-const IN_A_ROW: usize = 8;
+const READS_PER_TURN: usize = 8;
 
 /// What a job prints at first is left in the pipe: most have ended by then, and
 /// reading each line as it comes takes longer than reading all of them at the end.
 /// One that prints more than a pipe holds, 64 KiB, waits for so long, once.
-const UNREAD: Duration = Duration::from_millis(10);
+const FIRST_READ_DELAY: Duration = Duration::from_millis(10);
 
 /// Collects one stream of one job.
 pub(super) struct Collector {
     /// `None`: there is nothing to collect.
     pipe: Option<OwnedFd>,
-    taken: Taken,
+    state: StreamState,
 }
 
-struct Taken {
+struct StreamState {
     stream: Stream,
     output: Output,
-    captured: Capture,
+    captured: HeadTailBuffer,
     ended: bool,
 }
 
@@ -162,9 +162,9 @@ impl Collector {
     fn around(pipe: Option<OwnedFd>, stream: Stream, output: Output) -> Self {
         Self {
             pipe,
-            taken: Taken {
+            state: StreamState {
                 stream,
-                captured: Capture::new(output.limit()),
+                captured: HeadTailBuffer::new(output.limit()),
                 output,
                 ended: false,
             },
@@ -174,8 +174,8 @@ impl Collector {
     /// Collects for ever: whoever waits for the job waits for its end, not for
     /// this.
     pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
-        if matches!(self.taken.output, Output::Capture { .. }) {
-            tokio::time::sleep(UNREAD).await;
+        if matches!(self.state.output, Output::Capture { .. }) {
+            tokio::time::sleep(FIRST_READ_DELAY).await;
         }
         let pipe = self.pipe.as_ref().map(OwnedFd::try_clone);
         if let Some(Ok(pipe)) = pipe.map(|pipe| pipe.and_then(Receiver::from_owned_fd_unchecked)) {
@@ -186,14 +186,14 @@ impl Collector {
 
     async fn collect_from(&mut self, pipe: &Receiver, buffer: &mut Vec<u8>) {
         let mut in_a_row = 0;
-        while !self.taken.ended && pipe.readable().await.is_ok() {
-            let taken = &mut self.taken;
-            if pipe.try_io(|| taken.take(pipe.as_fd(), buffer)).is_err() {
+        while !self.state.ended && pipe.readable().await.is_ok() {
+            let state = &mut self.state;
+            if pipe.try_io(|| state.take(pipe.as_fd(), buffer)).is_err() {
                 in_a_row = 0;
                 continue;
             }
             in_a_row += 1;
-            if in_a_row % IN_A_ROW == 0 {
+            if in_a_row % READS_PER_TURN == 0 {
                 tokio::task::yield_now().await;
             }
         }
@@ -203,16 +203,16 @@ impl Collector {
     /// runtime knows only of what it has polled since, which may be nothing.
     pub fn finish(mut self, buffer: &mut Vec<u8>) -> Captured {
         if let Some(pipe) = &self.pipe {
-            while !self.taken.ended && self.taken.take(pipe.as_fd(), buffer).is_ok() {}
+            while !self.state.ended && self.state.take(pipe.as_fd(), buffer).is_ok() {}
         }
-        self.taken.captured.finish()
+        self.state.captured.finish()
     }
 }
 
-impl Taken {
+impl StreamState {
     /// Takes one buffer full, or fails with `WouldBlock` when there is nothing.
     fn take(&mut self, pipe: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<()> {
-        buffer.resize(CHUNK, 0);
+        buffer.resize(READ_SIZE, 0);
         match nix::unistd::read(pipe, buffer) {
             Ok(0) => self.ended = true,
             Ok(length) => {
@@ -233,14 +233,14 @@ impl Taken {
 
 /// Keeps the first and the last half of a limit's worth of bytes: panics come
 /// last.
-struct Capture {
+struct HeadTailBuffer {
     limit: usize,
     head: Vec<u8>,
     tail: std::collections::VecDeque<u8>,
     omitted: u64,
 }
 
-impl Capture {
+impl HeadTailBuffer {
     fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -277,12 +277,12 @@ impl Capture {
 
 #[cfg(test)]
 mod tests {
-    use super::{Capture, Captured};
+    use super::{Captured, HeadTailBuffer};
     use proptest::prelude::*;
 
     #[test]
     fn output_within_the_limit_is_kept_whole() {
-        let mut capture = Capture::new(10);
+        let mut capture = HeadTailBuffer::new(10);
         capture.add(b"01234");
         capture.add(b"56789");
         let captured = capture.finish();
@@ -300,7 +300,7 @@ mod tests {
 
     #[test]
     fn output_beyond_the_limit_keeps_its_first_and_last_half() {
-        let mut capture = Capture::new(10);
+        let mut capture = HeadTailBuffer::new(10);
         capture.add(b"abcdefgh");
         capture.add(b"ijklmnop");
         let captured = capture.finish();
@@ -316,7 +316,7 @@ mod tests {
             limit in 0usize..50,
         ) {
             let all = chunks.concat();
-            let mut capture = Capture::new(limit);
+            let mut capture = HeadTailBuffer::new(limit);
             for chunk in &chunks {
                 capture.add(chunk);
             }

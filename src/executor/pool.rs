@@ -9,15 +9,15 @@ use std::collections::VecDeque;
 const UNUSED_PER_SLOT: usize = 4;
 
 /// Launchers that wait for jobs; the one used last is last.
-pub struct Pool {
-    most: usize,
+pub struct LauncherPool {
+    limit: usize,
     unused: RefCell<VecDeque<(LauncherConfig, Launcher)>>,
 }
 
-impl Pool {
+impl LauncherPool {
     pub fn new(slots: usize) -> Self {
         Self {
-            most: UNUSED_PER_SLOT * slots,
+            limit: UNUSED_PER_SLOT * slots,
             unused: RefCell::default(),
         }
     }
@@ -43,7 +43,7 @@ impl Pool {
         }
         let mut unused = self.unused.borrow_mut();
         unused.push_back((config, launcher));
-        if unused.len() > self.most {
+        if unused.len() > self.limit {
             unused.pop_front();
         }
     }

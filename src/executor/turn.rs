@@ -11,11 +11,11 @@ use std::os::unix::fs::MetadataExt;
 /// The right to use some directories, until it is dropped. It holds for the jobs
 /// of other clients too.
 #[derive(Debug)]
-pub struct Turn {
+pub struct OverlayDirLock {
     _locks: Vec<Flock<File>>,
 }
 
-impl Turn {
+impl OverlayDirLock {
     /// Waits until nobody else uses any of the directories.
     pub async fn wait(directories: Vec<Utf8PathBuf>) -> io::Result<Self> {
         tokio::task::spawn_blocking(move || Self::lock(&directories))
@@ -60,7 +60,7 @@ mod tests {
         symlink(root.join("a"), root.join("link")).unwrap();
         let paths = ["a/b", "a/../a/b", "link/b", "./a/b/"].map(|path| root.join(path));
         let (sender, turn) = mpsc::channel();
-        std::thread::spawn(move || sender.send(Turn::lock(&paths)));
+        std::thread::spawn(move || sender.send(OverlayDirLock::lock(&paths)));
         turn.recv_timeout(LIMIT).unwrap().unwrap();
     }
 
@@ -73,7 +73,7 @@ mod tests {
             let directory = File::open(root.join("a/b")).unwrap();
             Flock::lock(directory, FlockArg::LockExclusiveNonblock).is_ok()
         };
-        let turn = Turn::lock(&[root.join("a/../a/b")]).unwrap();
+        let turn = OverlayDirLock::lock(&[root.join("a/../a/b")]).unwrap();
         assert!(!free());
         drop(turn);
         assert!(free());

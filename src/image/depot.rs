@@ -15,7 +15,7 @@
 //! [`LayerBlob::discard_damaged`](super::LayerBlob::discard_damaged).
 
 use super::digest::{digest_of, oci_name};
-use crate::cachedir::{self, CacheKind, DirectoryState, Reason, Refusal};
+use crate::cachedir::{self, CacheKind, DirectoryState, Refusal, RefusalReason};
 use crate::store::Hasher;
 use oci_spec::image::Sha256Digest;
 use rustix::fs::{FlockOperation, flock};
@@ -152,19 +152,20 @@ impl Depot {
         if self.marked.get().is_some() {
             return Ok(DirectoryState::Ours);
         }
-        let state = cachedir::look_besides(&self.root, CacheKind::Images, &["blobs", "tmp"])?;
+        let state =
+            cachedir::directory_state_ignoring(&self.root, CacheKind::Images, &["blobs", "tmp"])?;
         let reason = match state {
             DirectoryState::Free => match foreign_entry(&self.root)? {
                 None => return Ok(state),
-                Some(entry) => Reason::Foreign(entry),
+                Some(entry) => RefusalReason::Foreign(entry),
             },
             DirectoryState::Ours => {
                 let _ = self.marked.set(());
                 return Ok(state);
             }
-            DirectoryState::Foreign(entry) => Reason::Foreign(entry.into()),
-            DirectoryState::OtherKind(found) => Reason::OtherKind(found),
-            DirectoryState::OtherFormat(found) => Reason::OtherFormat(found),
+            DirectoryState::Foreign(entry) => RefusalReason::Foreign(entry.into()),
+            DirectoryState::OtherKind(found) => RefusalReason::OtherKind(found),
+            DirectoryState::OtherFormat(found) => RefusalReason::OtherFormat(found),
         };
         Err(io::Error::other(Refusal::new(
             &self.root,

@@ -11,6 +11,7 @@
 use super::recipe::CommandRecipe;
 use super::upper_directory::{UpperDirectory, unreadable};
 use super::{Entry, LayerProblem, Manifest, Mode, PathInContainer, flatten};
+use crate::container::{Step, StepError};
 use crate::executor::{Container, Job, LocalExecutor, LocalSettings, Outcome, Output, Status};
 use crate::spec::{CommandLine, Device, Mount, RootOverlay};
 use crate::store::{Digest, Store, WorkDirectory, parallel, remove_tree};
@@ -326,8 +327,9 @@ fn execute(
         Status::Exited(code) => format!("the command failed with exit code {code}"),
         Status::Signaled(signal) => format!("the command was killed by signal {signal}"),
         Status::TimedOut => unreachable!("commands have no time limit"),
-        Status::Error(message) => no_shell(command, message)
-            .unwrap_or_else(|| format!("the command could not be run: {message}")),
+        Status::NotStarted(error) => no_shell(command, error)
+            .unwrap_or_else(|| format!("the command could not be run: {}", error.message())),
+        Status::Error(message) => format!("the command could not be run: {message}"),
     };
     Err(LayerProblem::Command(CommandFailure {
         how,
@@ -349,9 +351,10 @@ fn device_stubs(store: &Store) -> Result<Manifest, LayerProblem> {
 }
 
 /// The message for a shell command in a container without a shell.
-fn no_shell(command: &CommandRecipe, message: &str) -> Option<String> {
+fn no_shell(command: &CommandRecipe, error: &StepError) -> Option<String> {
     let is_text = matches!(command.line, CommandLine::Shell(_));
-    (is_text && message.starts_with(&format!("execute {SHELL}:"))).then(|| {
+    let is_shell = matches!(&error.step, Step::Execute { program } if program == SHELL);
+    (is_text && is_shell).then(|| {
         format!(
             "no layer below has {SHELL}, which runs a command that is one string; add \
                 `{{ programs = [\"sh\"] }}` before it, or write the command as a list of words"

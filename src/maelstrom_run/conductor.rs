@@ -408,6 +408,7 @@ impl JobStream {
                 self.failed = true;
                 to_stderr(format_args!("timed out"));
             }
+            Status::NotStarted(error) => self.complain(&error.message()),
             Status::Error(message) => self.complain(message),
         }
         Ok(())

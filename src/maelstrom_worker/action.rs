@@ -1,12 +1,12 @@
 //! One action, from its message to its result.
 
-use super::blocking::{Aside, blocking};
-use super::cache::{Cache, Key};
-use super::directory::Directory;
+use super::blocking::{BackgroundDrop, blocking};
+use super::cache::{BlobKey, Cache};
+use super::directory::ActionDirectory;
 use super::error::WorkError;
-use super::outputs::{Limits, Outputs};
-use super::sandbox::{End, Program, Sandbox};
-use super::staging::{Staged, digest_of, may_be_read};
+use super::outputs::{OutputLimits, Outputs};
+use super::sandbox::{ActionProgram, ProgramOutcome, Sandbox};
+use super::staging::{StagedInput, check_message_size, digest_of};
 use crate::container::Launcher;
 use crate::engine::{Engine, protobuf, reapi, rpc};
 use crate::store::Digest;
@@ -20,7 +20,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tonic::Code;
 
 /// What runs actions.
-pub struct Bench {
+pub struct ActionRunner {
     pub engine: Engine,
     pub cache: Arc<Cache>,
     pub sandbox: Sandbox,
@@ -34,7 +34,7 @@ pub struct Finished {
     /// There is one of an action that ran, also if it took too long.
     pub result: Option<reapi::ActionResult>,
     /// Whether the machine failed, not the action.
-    pub is_machine_ill: bool,
+    pub worker_fault: bool,
 }
 
 impl Finished {
@@ -45,7 +45,7 @@ impl Finished {
         Self {
             status,
             result: None,
-            is_machine_ill: error.is_of_machine(),
+            worker_fault: error.is_worker_fault(),
         }
     }
 
@@ -73,32 +73,32 @@ impl Finished {
 }
 
 /// Output up to this size is part of the result, in bytes.
-const INLINE: u64 = 64 << 10;
+const MAX_INLINE_OUTPUT: u64 = 64 << 10;
 
 /// The largest result, in bytes: engines refuse messages of more than 4 MiB, and each has the
 /// results of all actions that have just ended.
-const RESULT: usize = 1 << 20;
+const MAX_RESULT_SIZE: usize = 1 << 20;
 
 /// A disk with less than that is full, in bytes.
-const FULL: u64 = 256 << 10;
+const MIN_FREE_SPACE: u64 = 256 << 10;
 
-impl Bench {
+impl ActionRunner {
     /// Runs an action. All that it started ends with the future.
     pub async fn run(&self, lease: &str, message: &[u8]) -> Finished {
         let action = Digest::of(message);
         let short = &action.hex()[..12];
         tracing::info!("lease {lease} starts: action {short}");
         let started = Instant::now();
-        let mut account = Account::default();
-        let run = self.run_action(message, &mut account).await;
+        let mut cost = ActionCost::default();
+        let run = self.run_action(message, &mut cost).await;
         let took = started.elapsed().as_millis();
-        let Account {
+        let ActionCost {
             files,
             staged,
             downloaded,
             uploaded,
-        } = account;
-        let account = format!(
+        } = cost;
+        let cost = format!(
             "{took} ms, {files} input files of {staged} bytes, {downloaded} bytes downloaded, \
              {uploaded} bytes uploaded"
         );
@@ -113,11 +113,11 @@ impl Bench {
                     }
                     _ => finished.status.message.clone(),
                 };
-                tracing::info!("lease {lease} ended: action {short}, {how}, {account}");
+                tracing::info!("lease {lease} ended: action {short}, {how}, {cost}");
                 finished
             }
             Err(error) => {
-                tracing::warn!("lease {lease} failed: action {short}, {account}: {error}");
+                tracing::warn!("lease {lease} failed: action {short}, {cost}: {error}");
                 Finished::failed(&error, &self.worker)
             }
         }
@@ -126,7 +126,7 @@ impl Bench {
     async fn run_action(
         &self,
         message: &[u8],
-        account: &mut Account,
+        cost: &mut ActionCost,
     ) -> Result<Finished, WorkError> {
         let mut metadata = reapi::ExecutedActionMetadata {
             worker: self.worker.clone(),
@@ -138,8 +138,8 @@ impl Bench {
         let timeout = timeout(&action)?;
         let cache = Arc::clone(&self.cache);
         let (directory, streams) = blocking(move |_| {
-            let (directory, streams) = Directory::new(&cache)?;
-            Ok::<_, WorkError>((Aside::new(directory), streams))
+            let (directory, streams) = ActionDirectory::new(&cache)?;
+            Ok::<_, WorkError>((BackgroundDrop::new(directory), streams))
         })
         .await?;
         let root = directory.root();
@@ -149,14 +149,14 @@ impl Bench {
         // What makes the container is started while the engine is asked for the rest.
         let ((command, downloaded), staged, launcher) = tokio::try_join!(
             self.command(&action),
-            Staged::new(&self.cache, &self.engine, input_root, directory),
+            StagedInput::new(&self.cache, &self.engine, input_root, directory),
             self.sandbox.launcher(&root),
         )?;
-        account.downloaded += downloaded;
-        account.files = staged.files();
-        account.staged = staged.bytes;
-        account.downloaded += staged.downloaded;
-        let mut place = Aside::new(CacheDirectory {
+        cost.downloaded += downloaded;
+        cost.files = staged.files();
+        cost.staged = staged.bytes;
+        cost.downloaded += staged.downloaded;
+        let mut resources = BackgroundDrop::new(ActionResources {
             launcher,
             staged: staged.into_inner(),
         });
@@ -173,8 +173,8 @@ impl Bench {
         let end = self
             .sandbox
             .run(
-                &mut place.launcher,
-                Program {
+                &mut resources.launcher,
+                ActionProgram {
                     working_directory: command.working_directory.trim_matches('/'),
                     arguments: &command.arguments,
                     environment: &environment,
@@ -188,11 +188,11 @@ impl Bench {
 
         metadata.output_upload_start_timestamp = now();
         let (stdout, stderr) = {
-            let directory = &place.staged.directory;
+            let directory = &resources.staged.directory;
             (directory.stdout(), directory.stderr())
         };
         let (exit_code, timed_out) = match end {
-            End::Ended(ended) => {
+            ProgramOutcome::Ended(ended) => {
                 let exit_code = exit_code(ended.wait_status);
                 if exit_code != 0 {
                     let root = root.clone();
@@ -200,7 +200,7 @@ impl Bench {
                 }
                 (exit_code, ended.timed_out)
             }
-            End::NotStarted(error) => {
+            ProgramOutcome::NotStarted(error) => {
                 let text = format!("maelstrom-worker: failed to {error}\n");
                 let path = stderr.clone();
                 let written = blocking(move |_| fs::write(path, text)).await;
@@ -209,11 +209,15 @@ impl Bench {
                 (127, false)
             }
         };
-        let limits = Limits::of(&self.engine);
+        let limits = OutputLimits::of(&self.engine);
         let mut outputs = Outputs::find(root, command, limits).await?;
-        let (stdout_raw, stdout_digest) = outputs.printed("stdout", stdout, INLINE, limits).await?;
-        let (stderr_raw, stderr_digest) = outputs.printed("stderr", stderr, INLINE, limits).await?;
-        account.uploaded = outputs.upload(&self.engine).await?.bytes;
+        let (stdout_raw, stdout_digest) = outputs
+            .stream_content("stdout", stdout, MAX_INLINE_OUTPUT, limits)
+            .await?;
+        let (stderr_raw, stderr_digest) = outputs
+            .stream_content("stderr", stderr, MAX_INLINE_OUTPUT, limits)
+            .await?;
+        cost.uploaded = outputs.upload(&self.engine).await?.bytes;
         metadata.output_upload_completed_timestamp = now();
         metadata.worker_completed_timestamp = now();
         let mut status = match &outputs.fault {
@@ -226,7 +230,7 @@ impl Bench {
         }
         Ok(Finished {
             status,
-            is_machine_ill: false,
+            worker_fault: false,
             result: Some(reapi::ActionResult {
                 output_files: outputs.files,
                 output_directories: outputs.directories,
@@ -240,7 +244,7 @@ impl Bench {
                 ..reapi::ActionResult::default()
             }),
         }
-        .within(RESULT, &self.worker))
+        .within(MAX_RESULT_SIZE, &self.worker))
     }
 
     /// The command of an action, and how many bytes of it had to be downloaded.
@@ -249,9 +253,9 @@ impl Bench {
         action: &reapi::Action,
     ) -> Result<(Arc<reapi::Command>, u64), WorkError> {
         let digest = digest_of(action.command_digest.as_ref(), "the command")?;
-        may_be_read(digest, 0)?;
-        let keys = vec![Key::plain(digest)];
-        let (_held, downloaded) = self.cache.fetch(&self.engine, keys).await?;
+        check_message_size(digest, 0)?;
+        let keys = vec![BlobKey::plain(digest)];
+        let (_pinned, downloaded) = self.cache.fetch(&self.engine, keys).await?;
         let cache = Arc::clone(&self.cache);
         let command = blocking(move |_| {
             let command = reapi::Command::decode(&*cache.read(digest)?).map_err(|error| {
@@ -265,15 +269,15 @@ impl Bench {
 }
 
 /// Where an action runs. To drop it blocks.
-struct CacheDirectory {
+struct ActionResources {
     /// Before what the action may change as long as it runs.
     launcher: Launcher,
-    staged: Staged,
+    staged: StagedInput,
 }
 
 /// What an action cost, in bytes.
 #[derive(Default)]
-struct Account {
+struct ActionCost {
     files: usize,
     staged: u64,
     downloaded: u64,
@@ -298,7 +302,7 @@ fn timeout(action: &reapi::Action) -> Result<Duration, WorkError> {
 fn has_room(root: &Path) -> Result<(), WorkError> {
     let full = |errno: Errno| WorkError::local("keep what is written in", root, errno.into());
     let disk = statvfs(root).map_err(full)?;
-    if disk.blocks_available() * disk.fragment_size() < FULL {
+    if disk.blocks_available() * disk.fragment_size() < MIN_FREE_SPACE {
         return Err(full(Errno::ENOSPC));
     }
     Ok(())
@@ -356,14 +360,14 @@ mod tests {
                 exit_code: 3,
                 ..reapi::ActionResult::default()
             }),
-            is_machine_ill: false,
+            worker_fault: false,
         };
         let short = finished(10).within(100, "w");
         assert_eq!(short.status, rpc::Status::default());
         assert_eq!(short.result.unwrap().output_files.len(), 10);
         let long = finished(100).within(100, "w");
         assert_eq!(long.status.code, Code::InvalidArgument as i32);
-        assert!(!long.is_machine_ill);
+        assert!(!long.worker_fault);
         let result = long.result.unwrap();
         assert_eq!((result.exit_code, result.output_files.len()), (3, 0));
     }
@@ -386,7 +390,7 @@ mod tests {
         ] {
             let error = can_be_given(&command).unwrap_err();
             assert!(error.to_string().starts_with(expected), "{error}");
-            assert!(!error.is_of_machine());
+            assert!(!error.is_worker_fault());
         }
     }
 
@@ -409,7 +413,7 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 1000);
         let server = tokio::runtime::Runtime::new().unwrap();
-        let bench = Bench {
+        let runner = ActionRunner {
             engine: server.block_on(stuck_engine()),
             sandbox: Sandbox::new(&root.path().join("base"), 1).unwrap(),
             cache,
@@ -419,7 +423,7 @@ mod tests {
         let entries = || fs::read_dir(&actions).unwrap().count();
         let busy = Busy::new();
         busy.runtime.block_on(async {
-            let mut run = pin!(bench.run("lease", b""));
+            let mut run = pin!(runner.run("lease", b""));
             assert!(poll_once(run.as_mut()).is_pending());
             assert_eq!(entries(), 0);
             busy.release();

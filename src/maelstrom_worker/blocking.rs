@@ -41,9 +41,9 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce(&Stop) -> T + Send + 
 }
 
 /// A value whose drop blocks. It is dropped on a thread for that.
-pub struct Aside<T: Send + 'static>(Option<T>);
+pub struct BackgroundDrop<T: Send + 'static>(Option<T>);
 
-impl<T: Send + 'static> Aside<T> {
+impl<T: Send + 'static> BackgroundDrop<T> {
     pub fn new(value: T) -> Self {
         Self(Some(value))
     }
@@ -54,7 +54,7 @@ impl<T: Send + 'static> Aside<T> {
     }
 }
 
-impl<T: Send + 'static> Deref for Aside<T> {
+impl<T: Send + 'static> Deref for BackgroundDrop<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
@@ -62,13 +62,13 @@ impl<T: Send + 'static> Deref for Aside<T> {
     }
 }
 
-impl<T: Send + 'static> DerefMut for Aside<T> {
+impl<T: Send + 'static> DerefMut for BackgroundDrop<T> {
     fn deref_mut(&mut self) -> &mut T {
         self.0.as_mut().expect("only the drop takes the value")
     }
 }
 
-impl<T: Send + 'static> Drop for Aside<T> {
+impl<T: Send + 'static> Drop for BackgroundDrop<T> {
     fn drop(&mut self) {
         let value = self.0.take();
         // Without a runtime there is no event loop to keep free.
@@ -171,7 +171,7 @@ pub mod tests {
         let busy = Busy::new();
         let (told, dropped) = mpsc::channel();
         busy.runtime.block_on(async {
-            drop(Aside::new(Told(told)));
+            drop(BackgroundDrop::new(Told(told)));
             assert!(dropped.try_recv().is_err());
             busy.release();
         });

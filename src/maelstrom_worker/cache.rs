@@ -1,4 +1,4 @@
-//! The blobs that actions need, kept on disk.
+//! The blobs that actions need, cached on disk.
 //!
 //! A blob is downloaded to a temporary directory, verified and renamed to its [`place`]. What is
 //! being downloaded counts as if it were there, see [`super::fetch`].
@@ -15,13 +15,13 @@ mod place;
 mod stamp;
 mod state;
 
-pub use key::Key;
+pub use key::BlobKey;
 
 use super::blocking::{Stop, hash};
 use super::error::WorkError;
 use crate::store::Digest;
-use place::CacheDirectory;
-use stamp::Stamp;
+use place::WorkerCacheDirectory;
+use stamp::InodeStamp;
 use state::CacheState;
 use std::fs;
 use std::io;
@@ -30,24 +30,24 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct Cache {
-    place: CacheDirectory,
+    place: WorkerCacheDirectory,
     /// In bytes.
     limit: u64,
     state: Mutex<CacheState>,
     /// One action at a time fetches, so that nothing is fetched twice.
-    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) fetch_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Cache {
     /// Opens the cache below `cache_root`, which must have no other worker and must be empty if
     /// it is not marked as a cache. `limit` is in bytes.
     pub fn open(cache_root: &Path, limit: u64) -> Result<Self, WorkError> {
-        let place = CacheDirectory::open(cache_root)?;
+        let place = WorkerCacheDirectory::open(cache_root)?;
         let cache = Self {
             state: Mutex::new(place.read_state()?),
             place,
             limit,
-            turn: Arc::default(),
+            fetch_lock: Arc::default(),
         };
         cache.evict();
         Ok(cache)
@@ -68,20 +68,20 @@ impl Cache {
         self.place.new_directory("tmp")
     }
 
-    /// The content of a blob that is held.
+    /// The content of a blob that is pinned.
     pub fn read(&self, digest: Digest) -> Result<Vec<u8>, WorkError> {
-        let path = self.place.blob(Key::plain(digest));
+        let path = self.place.blob(BlobKey::plain(digest));
         fs::read(&path).map_err(|error| WorkError::local("read", &path, error))
     }
 
-    /// Makes a blob that is held appear at `path`, which must not exist.
-    pub fn link(&self, key: Key, path: &Path) -> Result<(), WorkError> {
+    /// Makes a blob that is pinned appear at `path`, which must not exist.
+    pub fn link(&self, key: BlobKey, path: &Path) -> Result<(), WorkError> {
         let from = self.place.blob(key);
         let failed = |error| WorkError::local("stage", path, error);
         // Links are counted by the change time as well: nobody else may make one meanwhile.
         let mut state = self.state();
-        let before = Stamp::is_of(&from).map_err(failed)?;
-        let known = state.blobs.get(&key).and_then(|kept| kept.stamp);
+        let before = InodeStamp::read(&from).map_err(failed)?;
+        let known = state.blobs.get(&key).and_then(|cached| cached.stamp);
         if known != Some(before) {
             return Err(WorkError::Altered(key.digest));
         }
@@ -94,11 +94,11 @@ impl Cache {
                 let _ = fs::remove_dir_all(&directory);
                 copied.map_err(failed)?;
                 fs::hard_link(&from, path).map_err(failed)?;
-                state.note(key, Some(Stamp::is_of(&from).map_err(failed)?));
+                state.note(key, Some(InodeStamp::read(&from).map_err(failed)?));
             }
             linked => {
                 linked.map_err(failed)?;
-                let after = Stamp::is_of(&from).map_err(failed)?;
+                let after = InodeStamp::read(&from).map_err(failed)?;
                 state.note(key, after.differs_in_links_only(before).then_some(after));
             }
         }
@@ -106,13 +106,13 @@ impl Cache {
     }
 
     /// Has a link of a blob removed, of which it cannot be known that it still is one.
-    pub fn unlink(&self, key: Key, remove: impl FnOnce()) {
+    pub fn unlink(&self, key: BlobKey, remove: impl FnOnce()) {
         let from = self.place.blob(key);
         let mut state = self.state();
-        let before = Stamp::is_of(&from).ok();
-        let known = state.blobs.get(&key).and_then(|kept| kept.stamp);
+        let before = InodeStamp::read(&from).ok();
+        let known = state.blobs.get(&key).and_then(|cached| cached.stamp);
         remove();
-        let after = Stamp::is_of(&from).ok();
+        let after = InodeStamp::read(&from).ok();
         let stamp = match (before, after) {
             (Some(before), Some(after)) if known == Some(before) => {
                 after.differs_in_links_only(before).then_some(after)
@@ -123,24 +123,24 @@ impl Cache {
     }
 
     /// Keeps these blobs in the cache, if they are there or as soon as they are.
-    pub fn hold(self: &Arc<Self>, mut keys: Vec<Key>) -> HeldBlobs {
+    pub fn pin(self: &Arc<Self>, mut keys: Vec<BlobKey>) -> PinnedBlobs {
         keys.sort_unstable();
         keys.dedup();
         let mut state = self.state();
         for key in &keys {
             let used = state.tick();
-            let kept = state.blobs.entry(*key).or_default();
-            kept.holders += 1;
-            kept.used = used;
+            let cached = state.blobs.entry(*key).or_default();
+            cached.holders += 1;
+            cached.used = used;
         }
-        HeldBlobs {
+        PinnedBlobs {
             cache: Arc::clone(self),
             keys,
         }
     }
 
     /// Which of these must be downloaded. Reads those that are in doubt.
-    pub fn absent(&self, keys: &[Key], stop: &Stop) -> io::Result<Vec<Key>> {
+    pub fn absent(&self, keys: &[BlobKey], stop: &Stop) -> io::Result<Vec<BlobKey>> {
         let mut absent = Vec::new();
         for key in keys {
             stop.check()?;
@@ -151,10 +151,10 @@ impl Cache {
         Ok(absent)
     }
 
-    fn is_there(&self, key: Key, stop: &Stop) -> io::Result<bool> {
+    fn is_there(&self, key: BlobKey, stop: &Stop) -> io::Result<bool> {
         let path = self.place.blob(key);
-        let known = self.state().blobs.get(&key).and_then(|kept| kept.stamp);
-        let Ok(stamp) = Stamp::is_of(&path) else {
+        let known = self.state().blobs.get(&key).and_then(|cached| cached.stamp);
+        let Ok(stamp) = InodeStamp::read(&path) else {
             self.state().forget(key);
             return Ok(false);
         };
@@ -166,7 +166,7 @@ impl Cache {
         // A blob that was not read to its end is still in doubt.
         stop.check()?;
         // What was read is what is there only if nobody has written since.
-        let verified = verified && Stamp::is_of(&path).is_ok_and(|now| now == stamp);
+        let verified = verified && InodeStamp::read(&path).is_ok_and(|now| now == stamp);
         let mut state = self.state();
         if verified {
             state.note(key, Some(stamp));
@@ -189,8 +189,8 @@ impl Cache {
         self.state().size -= bytes;
     }
 
-    /// Takes in a blob that is held, and was reserved.
-    pub fn add(&self, key: Key, from: &Path) -> io::Result<()> {
+    /// Takes in a blob that is pinned, and was reserved.
+    pub fn add(&self, key: BlobKey, from: &Path) -> io::Result<()> {
         let to = self.place.blob(key);
         // The umask may have taken something away.
         fs::set_permissions(from, fs::Permissions::from_mode(key.mode()))?;
@@ -198,11 +198,11 @@ impl Cache {
             fs::create_dir_all(parent)?;
         }
         fs::rename(from, &to)?;
-        let stamp = Stamp::is_of(&to)?;
+        let stamp = InodeStamp::read(&to)?;
         let mut state = self.state();
         state.note(key, Some(stamp));
-        if let Some(kept) = state.blobs.get_mut(&key) {
-            kept.present = true;
+        if let Some(cached) = state.blobs.get_mut(&key) {
+            cached.present = true;
         }
         Ok(())
     }
@@ -216,8 +216,8 @@ impl Cache {
         let mut unused: Vec<_> = state
             .blobs
             .iter()
-            .filter(|(_, kept)| kept.present && kept.holders == 0)
-            .map(|(key, kept)| (kept.used, *key))
+            .filter(|(_, cached)| cached.present && cached.holders == 0)
+            .map(|(key, cached)| (cached.used, *key))
             .collect();
         unused.sort_unstable();
         let (mut blobs, mut bytes) = (0, 0);
@@ -240,24 +240,24 @@ impl Cache {
 }
 
 /// Blobs that stay in the cache until this is dropped. To drop it blocks.
-pub struct HeldBlobs {
+pub struct PinnedBlobs {
     cache: Arc<Cache>,
-    keys: Vec<Key>,
+    keys: Vec<BlobKey>,
 }
 
-impl HeldBlobs {
-    pub fn keys(&self) -> &[Key] {
+impl PinnedBlobs {
+    pub fn keys(&self) -> &[BlobKey] {
         &self.keys
     }
 }
 
-impl Drop for HeldBlobs {
+impl Drop for PinnedBlobs {
     fn drop(&mut self) {
         let mut state = self.cache.state();
         for key in &self.keys {
-            if let Some(kept) = state.blobs.get_mut(key) {
-                kept.holders -= 1;
-                if kept.holders == 0 && !kept.present {
+            if let Some(cached) = state.blobs.get_mut(key) {
+                cached.holders -= 1;
+                if cached.holders == 0 && !cached.present {
                     state.blobs.remove(key);
                 }
             }
@@ -271,16 +271,16 @@ impl Drop for HeldBlobs {
 pub mod tests {
     use super::*;
 
-    pub fn put(cache: &Arc<Cache>, content: &[u8]) -> Key {
-        let key = Key::plain(Digest::of(content));
-        let held = cache.hold(vec![key]);
+    pub fn put(cache: &Arc<Cache>, content: &[u8]) -> BlobKey {
+        let key = BlobKey::plain(Digest::of(content));
+        let pinned = cache.pin(vec![key]);
         cache.reserve(key.digest.size);
         let directory = cache.new_downloads().unwrap();
         let from = directory.join("blob");
         fs::write(&from, content).unwrap();
         cache.add(key, &from).unwrap();
         fs::remove_dir(directory).unwrap();
-        drop(held);
+        drop(pinned);
         key
     }
 
@@ -288,7 +288,7 @@ pub mod tests {
         Arc::new(Cache::open(root, limit).unwrap())
     }
 
-    fn absent(cache: &Cache, keys: &[Key]) -> Vec<Key> {
+    fn absent(cache: &Cache, keys: &[BlobKey]) -> Vec<BlobKey> {
         cache.absent(keys, &Stop::default()).unwrap()
     }
 
@@ -298,7 +298,7 @@ pub mod tests {
             self.state().size
         }
 
-        pub fn has(&self, key: Key) -> bool {
+        pub fn has(&self, key: BlobKey) -> bool {
             self.place.blob(key).exists()
         }
     }
@@ -308,12 +308,12 @@ pub mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 4);
         let keys = [b"a", b"b", b"c", b"d"].map(|content| put(&cache, content));
-        let held = cache.hold(vec![keys[0]]);
+        let pinned = cache.pin(vec![keys[0]]);
         // Something to come.
         cache.reserve(2);
         assert_eq!(absent(&cache, &keys), [keys[1], keys[2]]);
         cache.release(2);
-        drop(held);
+        drop(pinned);
         drop(cache);
         // What another worker left counts as well.
         let cache = open(root.path(), 1);
@@ -325,13 +325,13 @@ pub mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 2);
         let one = put(&cache, b"1");
-        let held = cache.hold(vec![one]);
+        let pinned = cache.pin(vec![one]);
         let large = put(&cache, b"22");
         assert_eq!(absent(&cache, &[one, large]), [large]);
         assert_eq!(cache.size(), 1);
         cache.reserve(2);
         assert!(cache.has(one));
-        drop(held);
+        drop(pinned);
         assert!(!cache.has(one));
     }
 
@@ -340,7 +340,7 @@ pub mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 1000);
         let key = put(&cache, b"a");
-        let held = cache.hold(vec![key]);
+        let pinned = cache.pin(vec![key]);
         let link = root.path().join("link");
         for _ in 0..3 {
             cache.link(key, &link).unwrap();
@@ -355,7 +355,7 @@ pub mod tests {
         ));
         assert!(absent(&cache, &[key]).is_empty());
         cache.link(key, &other).unwrap();
-        drop(held);
+        drop(pinned);
     }
 
     #[test]

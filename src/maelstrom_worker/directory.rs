@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// An action's directory, removed with this. To drop it blocks.
-pub struct Directory {
+pub struct ActionDirectory {
     path: PathBuf,
 }
 
 /// Where an action's program writes to.
-pub struct Streams {
+pub struct OutputFiles {
     pub stdout: File,
     pub stderr: File,
 }
 
-impl Directory {
+impl ActionDirectory {
     /// Makes a new one, with an empty input root.
-    pub fn new(cache: &Cache) -> Result<(Self, Streams), WorkError> {
+    pub fn new(cache: &Cache) -> Result<(Self, OutputFiles), WorkError> {
         let directory = Self {
             path: cache.new_action()?,
         };
         let create = |path: &Path| {
             File::create(path).map_err(|error| WorkError::local("create", path, error))
         };
-        let streams = Streams {
+        let streams = OutputFiles {
             stdout: create(&directory.stdout())?,
             stderr: create(&directory.stderr())?,
         };
@@ -48,7 +48,7 @@ impl Directory {
     }
 }
 
-impl Drop for Directory {
+impl Drop for ActionDirectory {
     fn drop(&mut self) {
         remove(&self.path);
     }

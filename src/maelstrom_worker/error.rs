@@ -48,7 +48,7 @@ impl WorkError {
     }
 
     /// Whether it is this machine that cannot, so that the next action would fare no better.
-    pub fn is_of_machine(&self) -> bool {
+    pub fn is_worker_fault(&self) -> bool {
         matches!(self, Self::Local { .. } | Self::Container(_))
             || matches!(self, Self::Engine(error) if matches!(error.problem, Problem::Local { .. }))
     }
@@ -83,7 +83,7 @@ impl WorkError {
 
 /// Whether it is this machine that fails, whatever the files are that an action made: its disk, its
 /// memory, its limits.
-pub fn is_of_machine(error: &io::Error) -> bool {
+pub fn is_worker_fault(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(

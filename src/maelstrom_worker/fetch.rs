@@ -4,8 +4,8 @@
 //! Whatever ends a download early, its action being cancelled above all, has its files removed
 //! before the next one begins.
 
-use super::blocking::{Aside, Stop, blocking};
-use super::cache::{Cache, HeldBlobs, Key};
+use super::blocking::{BackgroundDrop, Stop, blocking};
+use super::cache::{BlobKey, Cache, PinnedBlobs};
 use super::directory::remove;
 use super::error::WorkError;
 use crate::engine::{Engine, EngineError, Problem, Progress, Wanted};
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
 /// How many blobs are asked for together: to prepare more would keep the event loop busy.
-const TOGETHER: usize = 10_000;
+const BLOBS_PER_DOWNLOAD: usize = 10_000;
 
 impl Cache {
     /// Makes sure that these blobs are there and what they should be, and stay until they are let
@@ -22,66 +22,68 @@ impl Cache {
     pub async fn fetch(
         self: &Arc<Self>,
         engine: &Engine,
-        keys: Vec<Key>,
-    ) -> Result<(Aside<HeldBlobs>, u64), WorkError> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        keys: Vec<BlobKey>,
+    ) -> Result<(BackgroundDrop<PinnedBlobs>, u64), WorkError> {
+        let fetch_lock = Arc::clone(&self.fetch_lock).lock_owned().await;
         let cache = Arc::clone(self);
-        let begun = blocking(move |stop| Fetch::begin(&cache, turn, keys, stop).map(Aside::new));
+        let begun = blocking(move |stop| {
+            BlobFetch::begin(&cache, fetch_lock, keys, stop).map(BackgroundDrop::new)
+        });
         let fetch = begun.await?;
         fetch.download.receive(engine).await?;
         blocking(move |_| {
-            let (held, bytes) = fetch.into_inner().finish()?;
-            Ok((Aside::new(held), bytes))
+            let (pinned, bytes) = fetch.into_inner().finish()?;
+            Ok((BackgroundDrop::new(pinned), bytes))
         })
         .await
     }
 }
 
 /// What an action asked for, and waits for. To drop it blocks.
-struct Fetch {
-    download: Download,
-    held: HeldBlobs,
+struct BlobFetch {
+    download: BlobDownload,
+    pinned: PinnedBlobs,
     /// The next may begin when all else is gone.
-    _turn: OwnedMutexGuard<()>,
+    _fetch_lock: OwnedMutexGuard<()>,
 }
 
 /// Files that are being downloaded, removed with this.
-struct Download {
+struct BlobDownload {
     cache: Arc<Cache>,
-    blobs: Vec<Key>,
+    blobs: Vec<BlobKey>,
     /// Where they go, if there are any.
     directory: Option<PathBuf>,
     /// How much is counted that the cache does not have yet, in bytes.
     reserved: u64,
 }
 
-impl Fetch {
+impl BlobFetch {
     fn begin(
         cache: &Arc<Cache>,
-        turn: OwnedMutexGuard<()>,
-        keys: Vec<Key>,
+        fetch_lock: OwnedMutexGuard<()>,
+        keys: Vec<BlobKey>,
         stop: &Stop,
     ) -> Result<Self, WorkError> {
-        let held = cache.hold(keys);
+        let pinned = cache.pin(keys);
         let absent = cache
-            .absent(held.keys(), stop)
+            .absent(pinned.keys(), stop)
             .map_err(|error| WorkError::local("read", cache.directory(), error))?;
         Ok(Self {
-            download: Download::begin(cache, absent)?,
-            held,
-            _turn: turn,
+            download: BlobDownload::begin(cache, absent)?,
+            pinned,
+            _fetch_lock: fetch_lock,
         })
     }
 
-    fn finish(mut self) -> Result<(HeldBlobs, u64), WorkError> {
+    fn finish(mut self) -> Result<(PinnedBlobs, u64), WorkError> {
         let bytes = self.download.reserved;
         self.download.finish()?;
-        Ok((self.held, bytes))
+        Ok((self.pinned, bytes))
     }
 }
 
-impl Download {
-    fn begin(cache: &Arc<Cache>, blobs: Vec<Key>) -> Result<Self, WorkError> {
+impl BlobDownload {
+    fn begin(cache: &Arc<Cache>, blobs: Vec<BlobKey>) -> Result<Self, WorkError> {
         let reserved = total(&blobs)?;
         cache.reserve(reserved);
         let mut download = Self {
@@ -103,7 +105,7 @@ impl Download {
         };
         let progress = Arc::new(Progress::default());
         let mut lacking: Option<EngineError> = None;
-        for blobs in self.blobs.chunks(TOGETHER) {
+        for blobs in self.blobs.chunks(BLOBS_PER_DOWNLOAD) {
             let wanted = blobs.iter().map(|key| Wanted {
                 digest: key.digest,
                 path: directory.join(key.name()),
@@ -139,7 +141,7 @@ impl Download {
     }
 }
 
-impl Drop for Download {
+impl Drop for BlobDownload {
     fn drop(&mut self) {
         if let Some(directory) = &self.directory {
             remove(directory);
@@ -149,7 +151,7 @@ impl Drop for Download {
 }
 
 /// The size of blobs together, in bytes.
-fn total(keys: &[Key]) -> Result<u64, WorkError> {
+fn total(keys: &[BlobKey]) -> Result<u64, WorkError> {
     keys.iter()
         .try_fold(0_u64, |total, key| total.checked_add(key.digest.size))
         .filter(|total| i64::try_from(*total).is_ok())
@@ -179,10 +181,10 @@ pub mod tests {
     use tonic::{Request, Response, Status, Streaming};
 
     /// An engine that begins to send any blob, and never goes on.
-    struct Stuck;
+    struct StuckEngine;
 
     #[tonic::async_trait]
-    impl Capabilities for Stuck {
+    impl Capabilities for StuckEngine {
         async fn get_capabilities(
             &self,
             _: Request<reapi::GetCapabilitiesRequest>,
@@ -192,7 +194,7 @@ pub mod tests {
     }
 
     #[tonic::async_trait]
-    impl ByteStream for Stuck {
+    impl ByteStream for StuckEngine {
         type ReadStream =
             Pin<Box<dyn stream::Stream<Item = Result<ReadResponse, Status>> + Send + Sync>>;
 
@@ -228,8 +230,8 @@ pub mod tests {
         let port = listener.local_addr().unwrap().port();
         tokio::spawn(
             tonic::transport::Server::builder()
-                .add_service(CapabilitiesServer::new(Stuck))
-                .add_service(ByteStreamServer::new(Stuck))
+                .add_service(CapabilitiesServer::new(StuckEngine))
+                .add_service(ByteStreamServer::new(StuckEngine))
                 .serve_with_incoming(TcpListenerStream::new(listener)),
         );
         let endpoint = format!("grpc://127.0.0.1:{port}").parse().unwrap();
@@ -256,7 +258,7 @@ pub mod tests {
         let old = put(&cache, &vec![0; MIB as usize]);
         let tmp = root.path().join("worker/tmp");
         let engine = stuck_engine().await;
-        let blob = Key::plain(Digest {
+        let blob = BlobKey::plain(Digest {
             size: 5 * MIB / 2,
             ..Digest::of(b"of something large")
         });
@@ -271,8 +273,8 @@ pub mod tests {
         assert_eq!(cache.size(), blob.digest.size);
         fetch.abort();
         assert!(fetch.await.unwrap_err().is_cancelled());
-        // The next one's turn comes when all is gone.
-        let _turn = cache.turn.lock().await;
+        // The next one's fetch_lock comes when all is gone.
+        let _fetch_lock = cache.fetch_lock.lock().await;
         assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
         assert_eq!(cache.size(), 0);
     }
@@ -283,7 +285,7 @@ pub mod tests {
         let cache = open(root.path(), 1000);
         let engine = stuck_engine().await;
         let huge = |content: &[u8]| {
-            Key::plain(Digest {
+            BlobKey::plain(Digest {
                 size: u64::MAX / 2,
                 ..Digest::of(content)
             })
@@ -304,7 +306,7 @@ pub mod tests {
         let key = put(&cache, b"a");
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let engine = runtime.block_on(stuck_engine());
-        let (_held, bytes) = leaves_the_loop_free(cache.fetch(&engine, vec![key])).unwrap();
+        let (_pinned, bytes) = leaves_the_loop_free(cache.fetch(&engine, vec![key])).unwrap();
         assert_eq!(bytes, 0);
     }
 }

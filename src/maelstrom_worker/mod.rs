@@ -10,12 +10,11 @@
 //!
 //! The event loop is one thread. It does nothing that blocks, since the engine gives up a worker
 //! that it does not hear of in time: hashing, unpacking and the file system are [`blocking`] work
-//! on other threads, and so are the drops of [`blocking::Aside`]. A worker that is
+//! on other threads, and so are the drops of [`blocking::BackgroundDrop`]. A worker that is
 //! killed leaves no process behind: each action is in a pid namespace whose first process ends
 //! with the worker's end of a socket.
 
 mod action;
-mod below;
 mod blocking;
 mod cache;
 pub mod command_line;
@@ -23,13 +22,14 @@ mod directory;
 mod error;
 mod fetch;
 mod outputs;
+mod root_paths;
 mod sandbox;
 mod session;
 mod staging;
 
 use crate::engine::{Backoff, Engine, EngineError, EngineSettings};
 use crate::process::{ExitCode, Interrupts, start_log, to_stderr};
-use action::Bench;
+use action::ActionRunner;
 use cache::Cache;
 use command_line::{WorkerAction, WorkerOptions};
 use error::WorkError;
@@ -42,7 +42,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a worker that ends waits for what blocks.
-const CLEARING: Duration = Duration::from_secs(5);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Does what the options say.
 pub fn run(options: &WorkerOptions) -> ExitCode {
@@ -63,7 +63,7 @@ pub fn run(options: &WorkerOptions) -> ExitCode {
             let worked = local.block_on(&runtime, work(options, settings));
             drop(local);
             // Threads may remove what was of actions; one may be in the middle of a long file.
-            runtime.shutdown_timeout(CLEARING);
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             worked
         }
         Err(error) => Err(StartError::Machine(error)),
@@ -92,7 +92,7 @@ async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), 
     let mut interrupts = Interrupts::watch()?;
     let cache = Arc::new(Cache::open(&options.cache_root, options.cache_size)?);
     let sandbox = Sandbox::new(&cache.directory().join("base"), options.slots)?;
-    sandbox.try_out().await?;
+    sandbox.check().await?;
     let bot = bot_id(cache.directory())?;
     let engine = tokio::select! {
         engine = reach(settings) => engine?,
@@ -104,13 +104,13 @@ async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), 
         options.slots,
         cache.directory().display()
     );
-    let bench = Bench {
+    let runner = ActionRunner {
         engine,
         cache,
         sandbox,
         worker: bot.clone(),
     };
-    let session = Session::new(bench, &bot, options.slots, &options.properties);
+    let session = Session::new(runner, &bot, options.slots, &options.properties);
     session.serve(&mut interrupts).await;
     tracing::info!("ended");
     Ok(())

@@ -3,9 +3,9 @@
 //! The action has ended, and nothing of it runs: what is looked at stays as it is. What a result
 //! cannot hold is the action's fault, and does not keep the rest from being found.
 
-use super::below::{let_in, make_directory, relative, resolve};
 use super::blocking::{Stop, blocking, hash};
-use super::error::{WorkError, is_of_machine};
+use super::error::{WorkError, is_worker_fault};
+use super::root_paths::{make_directory, make_readable, relative, resolve};
 use crate::engine::{Blob, BlobContent, Engine, Progress, Uploaded, reapi, rpc};
 use crate::store::Digest;
 use prost::Message;
@@ -20,10 +20,10 @@ use tonic::Code;
 
 /// Outputs up to this size together are sent without asking first whether the engine has them,
 /// in bytes: to ask costs it as much, and the slot waits for the answer.
-const UNASKED: u64 = 64 << 10;
+const MAX_UNCHECKED_UPLOAD: u64 = 64 << 10;
 
 /// How many blobs are sent together: to prepare more would keep the event loop busy.
-const TOGETHER: usize = 10_000;
+const BLOBS_PER_UPLOAD: usize = 10_000;
 
 /// What goes into a result and what it names.
 #[derive(Default)]
@@ -32,21 +32,21 @@ pub struct Outputs {
     pub directories: Vec<reapi::OutputDirectory>,
     pub symlinks: Vec<reapi::OutputSymlink>,
     /// The first output that the result cannot hold, if there is any.
-    pub fault: Option<Fault>,
+    pub fault: Option<OutputFault>,
     blobs: BTreeMap<Digest, BlobContent>,
 }
 
 /// Why an output cannot be collected, which is the action's fault.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to collect the output `{output}`: {reason}")]
-pub struct Fault {
+pub struct OutputFault {
     /// As the client names it.
     output: String,
-    reason: Reason,
+    reason: FaultReason,
 }
 
 #[derive(Debug, thiserror::Error)]
-enum Reason {
+enum FaultReason {
     #[error("{0:?} has a name that is not UTF-8; give it another one")]
     Name(PathBuf),
     #[error("{0:?} is a symbolic link to a path that is not UTF-8; have it lead elsewhere")]
@@ -77,7 +77,7 @@ enum Reason {
 
 /// What a result may hold.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct OutputLimits {
     /// How many files, directories and links all outputs may have: they are in memory, and each
     /// directory becomes one message.
     entries: usize,
@@ -89,7 +89,7 @@ pub struct Limits {
     blob: Option<u64>,
 }
 
-impl Limits {
+impl OutputLimits {
     pub fn of(engine: &Engine) -> Self {
         Self {
             blob: engine.capabilities().blob_limit,
@@ -98,7 +98,7 @@ impl Limits {
     }
 }
 
-impl Default for Limits {
+impl Default for OutputLimits {
     fn default() -> Self {
         Self {
             entries: 1_000_000,
@@ -109,12 +109,12 @@ impl Default for Limits {
     }
 }
 
-impl Fault {
+impl OutputFault {
     /// What a worker tells the client.
     pub fn status(&self, worker: &str) -> rpc::Status {
         let code = match self.reason {
             // The API says so.
-            Reason::Kind { .. } => Code::FailedPrecondition,
+            FaultReason::Kind { .. } => Code::FailedPrecondition,
             _ => Code::InvalidArgument,
         };
         rpc::Status {
@@ -143,14 +143,14 @@ impl Outputs {
     pub async fn find(
         root: PathBuf,
         command: Arc<reapi::Command>,
-        limits: Limits,
+        limits: OutputLimits,
     ) -> Result<Self, WorkError> {
         blocking(move |stop| {
             let working_directory = relative(&command.working_directory)?;
             // An action cannot remove it.
             fs::symlink_metadata(&root)
                 .map_err(|error| WorkError::local("read the output", &root, error))?;
-            let mut search = Search {
+            let mut search = OutputSearch {
                 root,
                 limits,
                 stop,
@@ -165,13 +165,13 @@ impl Outputs {
                 let mut blobs = std::mem::take(&mut search.blobs);
                 match found {
                     Ok(()) => search.outputs.blobs.append(&mut blobs),
-                    Err(Failure::Action(reason)) => {
-                        search.outputs.fault.get_or_insert(Fault {
+                    Err(CollectError::Action(reason)) => {
+                        search.outputs.fault.get_or_insert(OutputFault {
                             output: name.to_owned(),
                             reason,
                         });
                     }
-                    Err(Failure::Machine(path, error)) => {
+                    Err(CollectError::Machine(path, error)) => {
                         return Err(WorkError::local("read the output", &path, error));
                     }
                 }
@@ -182,35 +182,35 @@ impl Outputs {
     }
 
     /// What was printed to a stream: itself if it has no more than `inline` bytes, else its digest.
-    pub async fn printed(
+    pub async fn stream_content(
         &mut self,
         stream: &str,
         path: PathBuf,
         inline: u64,
-        limits: Limits,
+        limits: OutputLimits,
     ) -> Result<(Vec<u8>, Option<reapi::Digest>), WorkError> {
         let from = path.clone();
         let read = blocking(move |stop| {
             let size = fs::metadata(&from)?.len();
             if size <= inline {
-                return Ok(Printed::Short(fs::read(&from)?));
+                return Ok(StreamContent::Short(fs::read(&from)?));
             }
             Ok(match limits.blob {
-                Some(limit) if size > limit => Printed::TooLarge(size, limit),
-                _ => Printed::Long(hash(&from, stop)?),
+                Some(limit) if size > limit => StreamContent::TooLarge(size, limit),
+                _ => StreamContent::Long(hash(&from, stop)?),
             })
         });
         let failed = |error| WorkError::local("read", &path, error);
         Ok(match read.await.map_err(failed)? {
-            Printed::Short(content) => (content, None),
-            Printed::Long(digest) => {
+            StreamContent::Short(content) => (content, None),
+            StreamContent::Long(digest) => {
                 self.blobs.insert(digest, BlobContent::File(path));
                 (Vec::new(), Some(digest.into()))
             }
-            Printed::TooLarge(size, limit) => {
-                self.fault.get_or_insert(Fault {
+            StreamContent::TooLarge(size, limit) => {
+                self.fault.get_or_insert(OutputFault {
                     output: stream.to_owned(),
-                    reason: Reason::TooLarge(stream.into(), size, limit),
+                    reason: FaultReason::TooLarge(stream.into(), size, limit),
                 });
                 (Vec::new(), None)
             }
@@ -224,12 +224,12 @@ impl Outputs {
         let progress = Arc::new(Progress::default());
         let mut all = Uploaded::default();
         loop {
-            let some: Vec<_> = blobs.by_ref().take(TOGETHER).collect();
+            let some: Vec<_> = blobs.by_ref().take(BLOBS_PER_UPLOAD).collect();
             if some.is_empty() {
                 return Ok(all);
             }
             let size: u64 = some.iter().map(|blob| blob.digest.size).sum();
-            let uploaded = if size <= UNASKED {
+            let uploaded = if size <= MAX_UNCHECKED_UPLOAD {
                 engine.upload_all(some, &progress).await?
             } else {
                 engine.upload(some, &progress).await?
@@ -240,7 +240,7 @@ impl Outputs {
     }
 }
 
-enum Printed {
+enum StreamContent {
     Short(Vec<u8>),
     Long(Digest),
     /// How many bytes there are, and how many there may be.
@@ -248,9 +248,9 @@ enum Printed {
 }
 
 /// The search for all outputs of an action.
-struct Search<'a> {
+struct OutputSearch<'a> {
     root: PathBuf,
-    limits: Limits,
+    limits: OutputLimits,
     stop: &'a Stop,
     outputs: Outputs,
     /// Of the output that is being looked at.
@@ -261,33 +261,38 @@ struct Search<'a> {
 }
 
 /// Why an output was not found.
-enum Failure {
-    Action(Reason),
+enum CollectError {
+    Action(FaultReason),
     Machine(PathBuf, io::Error),
 }
 
-impl From<Reason> for Failure {
-    fn from(reason: Reason) -> Self {
+impl From<FaultReason> for CollectError {
+    fn from(reason: FaultReason) -> Self {
         Self::Action(reason)
     }
 }
 
-impl Search<'_> {
-    fn find(&mut self, below: &Path, name: &str, kind: Option<Kind>) -> Result<(), Failure> {
+impl OutputSearch<'_> {
+    fn find(
+        &mut self,
+        below: &Path,
+        name: &str,
+        kind: Option<OutputKind>,
+    ) -> Result<(), CollectError> {
         let path = match resolve(&self.root, below) {
             Ok(Some(path)) => path,
             Ok(None) => return Ok(()),
-            Err(Errno::XDEV) => return Err(Reason::LeadsOut.into()),
+            Err(Errno::XDEV) => return Err(FaultReason::LeadsOut.into()),
             Err(error) => return Err(self.failure(&self.root.join(below), error.into())),
         };
         let read = fs::symlink_metadata(&path);
         let metadata = read.map_err(|error| self.failure(&path, error))?;
         if let Some(expected) = kind
-            && let Some(found) = Kind::of(metadata.file_type())
+            && let Some(found) = OutputKind::of(metadata.file_type())
             && found != expected
         {
             let (found, expected) = (found.as_str(), expected.as_str());
-            return Err(Reason::Kind { found, expected }.into());
+            return Err(FaultReason::Kind { found, expected }.into());
         }
         self.count(name)?;
         let name = name.to_owned();
@@ -319,7 +324,7 @@ impl Search<'_> {
     }
 
     /// The digest of a directory and all below it as one message.
-    fn tree(&mut self, path: &Path, metadata: &Metadata) -> Result<Digest, Failure> {
+    fn tree(&mut self, path: &Path, metadata: &Metadata) -> Result<Digest, CollectError> {
         let mut children = BTreeMap::new();
         let directory = self.walk(path, metadata, &mut children, 0)?;
         let root_digest = Digest::of(&directory.encode_to_vec());
@@ -329,7 +334,7 @@ impl Search<'_> {
             children: children.into_values().collect(),
         };
         let tree = Blob::of(tree.encode_to_vec());
-        self.may_be_sent(path, tree.digest.size)?;
+        self.check_blob_size(path, tree.digest.size)?;
         self.blobs.insert(tree.digest, tree.content);
         Ok(tree.digest)
     }
@@ -341,11 +346,12 @@ impl Search<'_> {
         metadata: &Metadata,
         children: &mut BTreeMap<Digest, reapi::Directory>,
         depth: usize,
-    ) -> Result<reapi::Directory, Failure> {
+    ) -> Result<reapi::Directory, CollectError> {
         if depth > self.limits.depth {
-            return Err(Reason::TooDeep(self.below(path), self.limits.depth).into());
+            return Err(FaultReason::TooDeep(self.below(path), self.limits.depth).into());
         }
-        let_in(path, metadata.permissions().mode()).map_err(|error| self.failure(path, error))?;
+        make_readable(path, metadata.permissions().mode())
+            .map_err(|error| self.failure(path, error))?;
         let mut directory = reapi::Directory::default();
         for (name, path) in self.list(path)? {
             let read = fs::symlink_metadata(&path);
@@ -377,7 +383,7 @@ impl Search<'_> {
     }
 
     /// What is in a directory, by name.
-    fn list(&mut self, directory: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
+    fn list(&mut self, directory: &Path) -> Result<Vec<(String, PathBuf)>, CollectError> {
         let mut entries = Vec::new();
         let failed = |error| self.failure(directory, error);
         for entry in fs::read_dir(directory).map_err(failed)? {
@@ -386,7 +392,7 @@ impl Search<'_> {
                 .path();
             let name = path.file_name().and_then(|name| name.to_str());
             let Some(name) = name.map(str::to_owned) else {
-                return Err(Reason::Name(self.below(&path)).into());
+                return Err(FaultReason::Name(self.below(&path)).into());
             };
             self.count(&name)?;
             entries.push((name, path));
@@ -396,11 +402,11 @@ impl Search<'_> {
     }
 
     /// The digest of what is a file, unless it is something that results cannot hold.
-    fn file(&mut self, path: &Path, metadata: &Metadata) -> Result<Digest, Failure> {
+    fn file(&mut self, path: &Path, metadata: &Metadata) -> Result<Digest, CollectError> {
         if let Some(special) = special(metadata.file_type()) {
-            return Err(Reason::Special(self.below(path), special).into());
+            return Err(FaultReason::Special(self.below(path), special).into());
         }
-        self.may_be_sent(path, metadata.len())?;
+        self.check_blob_size(path, metadata.len())?;
         let hashed = match hash(path, self.stop) {
             // An action may leave what not even its owner may read.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -415,38 +421,38 @@ impl Search<'_> {
         Ok(digest)
     }
 
-    fn target(&mut self, link: &Path) -> Result<String, Failure> {
+    fn target(&mut self, link: &Path) -> Result<String, CollectError> {
         let target = fs::read_link(link).map_err(|error| self.failure(link, error))?;
         let target = target.into_os_string().into_string();
-        let target = target.map_err(|_| Reason::Target(self.below(link)))?;
-        self.lengthen(&target)?;
+        let target = target.map_err(|_| FaultReason::Target(self.below(link)))?;
+        self.count_length(&target)?;
         Ok(target)
     }
 
     /// Counts an entry with this name.
-    fn count(&mut self, name: &str) -> Result<(), Failure> {
+    fn count(&mut self, name: &str) -> Result<(), CollectError> {
         self.stop
             .check()
-            .map_err(|error| Failure::Machine(self.root.clone(), error))?;
+            .map_err(|error| CollectError::Machine(self.root.clone(), error))?;
         self.entries += 1;
         if self.entries > self.limits.entries {
-            return Err(Reason::TooMany(self.limits.entries).into());
+            return Err(FaultReason::TooMany(self.limits.entries).into());
         }
-        self.lengthen(name)
+        self.count_length(name)
     }
 
-    fn lengthen(&mut self, name: &str) -> Result<(), Failure> {
+    fn count_length(&mut self, name: &str) -> Result<(), CollectError> {
         self.names += name.len();
         if self.names > self.limits.names {
-            return Err(Reason::TooLong(self.limits.names).into());
+            return Err(FaultReason::TooLong(self.limits.names).into());
         }
         Ok(())
     }
 
-    fn may_be_sent(&self, path: &Path, size: u64) -> Result<(), Failure> {
+    fn check_blob_size(&self, path: &Path, size: u64) -> Result<(), CollectError> {
         match self.limits.blob {
             Some(limit) if size > limit => {
-                Err(Reason::TooLarge(self.below(path), size, limit).into())
+                Err(FaultReason::TooLarge(self.below(path), size, limit).into())
             }
             _ => Ok(()),
         }
@@ -454,11 +460,11 @@ impl Search<'_> {
 
     /// What a failure to read something is. What is there is the action's; whether that can be
     /// read at all is the machine's.
-    fn failure(&self, path: &Path, error: io::Error) -> Failure {
-        if is_of_machine(&error) {
-            return Failure::Machine(path.to_owned(), error);
+    fn failure(&self, path: &Path, error: io::Error) -> CollectError {
+        if is_worker_fault(&error) {
+            return CollectError::Machine(path.to_owned(), error);
         }
-        Reason::Unreadable(self.below(path), error).into()
+        FaultReason::Unreadable(self.below(path), error).into()
     }
 
     /// A path as the action sees it, from its input root.
@@ -469,12 +475,12 @@ impl Search<'_> {
 
 /// What the client says that an output is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum OutputKind {
     File,
     Directory,
 }
 
-impl Kind {
+impl OutputKind {
     /// `None`: neither.
     fn of(found: FileType) -> Option<Self> {
         if found.is_dir() {
@@ -492,7 +498,7 @@ impl Kind {
 }
 
 /// The outputs of a command: clients of before version 2.1 name them by their kinds.
-fn named(command: &reapi::Command) -> Vec<(&str, Option<Kind>)> {
+fn named(command: &reapi::Command) -> Vec<(&str, Option<OutputKind>)> {
     if !command.output_paths.is_empty() {
         let paths = command.output_paths.iter();
         return paths.map(|path| (path.as_str(), None)).collect();
@@ -500,8 +506,8 @@ fn named(command: &reapi::Command) -> Vec<(&str, Option<Kind>)> {
     #[allow(deprecated, reason = "older clients use them")]
     let (files, directories) = (&command.output_files, &command.output_directories);
     let of_kind = |kind| move |path| (String::as_str(path), Some(kind));
-    let files = files.iter().map(of_kind(Kind::File));
-    let directories = directories.iter().map(of_kind(Kind::Directory));
+    let files = files.iter().map(of_kind(OutputKind::File));
+    let directories = directories.iter().map(of_kind(OutputKind::Directory));
     files.chain(directories).collect()
 }
 
@@ -539,13 +545,13 @@ mod tests {
         }
     }
 
-    fn find_within(root: &TempDir, outputs: &[&str], limits: Limits) -> Outputs {
+    fn find_within(root: &TempDir, outputs: &[&str], limits: OutputLimits) -> Outputs {
         let command = Arc::new(command(outputs));
         leaves_the_loop_free(Outputs::find(root.path().to_owned(), command, limits)).unwrap()
     }
 
     fn find(root: &TempDir, outputs: &[&str]) -> Outputs {
-        find_within(root, outputs, Limits::default())
+        find_within(root, outputs, OutputLimits::default())
     }
 
     #[test]
@@ -637,7 +643,7 @@ mod tests {
         fs::create_dir_all(root.path().join("d/e/f")).unwrap();
         fs::write(root.path().join("d/long"), "12345").unwrap();
         symlink("target", root.path().join("d/link")).unwrap();
-        let fits = Limits {
+        let fits = OutputLimits {
             entries: 5,
             names: "d".len() + "e".len() + "f".len() + "longlinktarget".len(),
             depth: 2,
@@ -645,11 +651,11 @@ mod tests {
         };
         assert!(find_within(&root, &["d"], fits).fault.is_none());
         for (limits, expected) in [
-            (Limits { entries: 4, ..fits }, "more than 4 files"),
-            (Limits { names: 16, ..fits }, "longer than 16 bytes"),
-            (Limits { depth: 1, ..fits }, "deeper than 1"),
+            (OutputLimits { entries: 4, ..fits }, "more than 4 files"),
+            (OutputLimits { names: 16, ..fits }, "longer than 16 bytes"),
+            (OutputLimits { depth: 1, ..fits }, "deeper than 1"),
             (
-                Limits {
+                OutputLimits {
                     blob: Some(4),
                     ..fits
                 },
@@ -682,9 +688,9 @@ mod tests {
     #[test]
     fn an_input_root_that_is_gone_is_the_fault_of_the_machine() {
         let root = PathBuf::from("/nonexistent");
-        let found = Outputs::find(root, Arc::new(command(&["a"])), Limits::default());
+        let found = Outputs::find(root, Arc::new(command(&["a"])), OutputLimits::default());
         let error = leaves_the_loop_free(found).map(drop).unwrap_err();
-        assert!(error.is_of_machine(), "{error}");
+        assert!(error.is_worker_fault(), "{error}");
     }
 
     #[test]
@@ -694,17 +700,18 @@ mod tests {
         let printed = |inline, limits| {
             let mut outputs = Outputs::default();
             let path = file.path().to_owned();
-            let printed = leaves_the_loop_free(outputs.printed("stdout", path, inline, limits));
+            let printed =
+                leaves_the_loop_free(outputs.stream_content("stdout", path, inline, limits));
             (printed.unwrap(), outputs)
         };
-        let (short, _) = printed(5, Limits::default());
+        let (short, _) = printed(5, OutputLimits::default());
         assert_eq!(short, (b"12345".to_vec(), None));
-        let ((_, digest), outputs) = printed(4, Limits::default());
+        let ((_, digest), outputs) = printed(4, OutputLimits::default());
         assert_eq!(digest, Some(Digest::of(b"12345").into()));
         assert_eq!(outputs.blobs.len(), 1);
-        let limits = Limits {
+        let limits = OutputLimits {
             blob: Some(4),
-            ..Limits::default()
+            ..OutputLimits::default()
         };
         let (_, outputs) = printed(4, limits);
         assert!(outputs.blobs.is_empty());

@@ -7,8 +7,8 @@
 
 use super::error::WorkError;
 use crate::container::{
-    Ended, HostBind, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, MountKind,
-    MountStep, NetworkKind, Root, StepError,
+    EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
+    MountKind, NetworkKind, Root, Step, StepError,
 };
 use crate::spec::Device;
 use std::fs::{self, File};
@@ -65,7 +65,7 @@ pub struct Sandbox {
 }
 
 /// What is to be run.
-pub struct Program<'a> {
+pub struct ActionProgram<'a> {
     /// Below the input root.
     pub working_directory: &'a str,
     /// With the program's name.
@@ -79,8 +79,8 @@ pub struct Program<'a> {
 }
 
 /// How it ended.
-pub enum End {
-    Ended(Ended),
+pub enum ProgramOutcome {
+    Ended(EndedProgram),
     /// The program could not be started; that is the action's fault.
     NotStarted(StepError),
 }
@@ -101,7 +101,7 @@ impl Sandbox {
     }
 
     /// Fails where no containers can be made.
-    pub async fn try_out(&self) -> Result<(), WorkError> {
+    pub async fn check(&self) -> Result<(), WorkError> {
         let config = LauncherConfig {
             trees: self.trees.clone(),
             network: NetworkKind::Loopback,
@@ -139,8 +139,8 @@ impl Sandbox {
     pub async fn run(
         &self,
         launcher: &mut Launcher,
-        program: Program<'_>,
-    ) -> Result<End, WorkError> {
+        program: ActionProgram<'_>,
+    ) -> Result<ProgramOutcome, WorkError> {
         let mounts = self.mounts();
         let working_directory = match program.working_directory {
             "" => ACTION.to_owned(),
@@ -155,7 +155,7 @@ impl Sandbox {
             root: Root::ReadOnly,
             mounts: mounts
                 .iter()
-                .map(|(kind, mount_point)| MountStep {
+                .map(|(kind, mount_point)| JobMount {
                     kind: *kind,
                     mount_point: mount_point.as_str(),
                 })
@@ -181,14 +181,12 @@ impl Sandbox {
                 .map_err(LauncherError::Start)?;
         }
         match launcher.run(&request, stdout, stderr).await? {
-            JobEnd::Ended(ended) => Ok(End::Ended(ended)),
-            JobEnd::NotStarted(error) if error.step.starts_with("execute ") => {
-                Ok(End::NotStarted(error))
-            }
-            JobEnd::NotStarted(error) if error.step.starts_with("enter the working") => {
-                Err(WorkError::BadAction(error.to_string()))
-            }
-            JobEnd::NotStarted(error) => Err(LauncherError::SetUp(error).into()),
+            JobEnd::Ended(ended) => Ok(ProgramOutcome::Ended(ended)),
+            JobEnd::NotStarted(error) => match error.step {
+                Step::Execute { .. } => Ok(ProgramOutcome::NotStarted(error)),
+                Step::EnterWorkingDirectory { .. } => Err(WorkError::BadAction(error.to_string())),
+                _ => Err(LauncherError::SetUp(error).into()),
+            },
         }
     }
 

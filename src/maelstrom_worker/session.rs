@@ -16,7 +16,7 @@
 //! it would only have the engine's attempts come to nothing. If the engine no longer knows the
 //! session, all of it is given up.
 
-use super::action::{Bench, Finished};
+use super::action::{ActionRunner, Finished};
 use super::error::WorkError;
 use crate::config::Property;
 use crate::engine::{Backoff, ISA, OS_FAMILY, Problem};
@@ -36,62 +36,67 @@ use tokio::time::Instant;
 use tonic::{Code, Request};
 
 /// How long an idle worker lets the engine wait for work; engines have shorter limits.
-const LONG: Duration = Duration::from_secs(30);
+const IDLE_DEADLINE: Duration = Duration::from_secs(30);
 
 /// A deadline so short that an engine answers at once, and long enough for a busy one.
-const SHORT: Duration = Duration::from_millis(3500);
+const SHORT_DEADLINE: Duration = Duration::from_millis(3500);
 
 /// How often a worker that runs something asks what was cancelled.
-const CHECK: Duration = Duration::from_secs(1);
+const CANCEL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long actions may go on when the worker is to end.
-const GRACE: Duration = Duration::from_secs(300);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(300);
 
 /// How large the leases in one update may be together, in bytes, if it is to tell more than one
 /// result: engines refuse messages of more than 4 MiB.
-const UPDATE: usize = 2 << 20;
+const MAX_UPDATE_SIZE: usize = 2 << 20;
 
 pub struct Session {
-    bench: Rc<Bench>,
+    runner: Rc<ActionRunner>,
     capacity: usize,
     /// What the engine calls it; empty: it does not know this worker yet.
     bot: BotSession,
     leases: BTreeMap<String, Lease>,
     running: JoinSet<(String, Finished)>,
-    aborts: HashMap<String, AbortHandle>,
+    running_leases: HashMap<String, AbortHandle>,
     backoff: Backoff,
     /// Not to be sent before.
-    pause: Instant,
+    not_before: Instant,
     /// When to ask what was cancelled.
-    check: Instant,
-    /// Until when the machine counts as ill.
-    ill: Option<Instant>,
+    next_cancel_check: Instant,
+    /// Until when the machine counts as unhealthy_until.
+    unhealthy_until: Option<Instant>,
     /// How long it does if it fails once more.
-    illness: Backoff,
-    /// When the worker was told to end.
+    fault_backoff: Backoff,
+    /// When the worker was reported to end.
     ending: Option<Instant>,
 }
 
 /// What happens next.
-enum Event {
+enum SessionEvent {
     Finished(String, Box<Finished>),
-    Answer(Box<Result<Answer, Problem>>),
+    Answered(Box<Result<UpdateAnswer, Problem>>),
     Interrupted,
     /// It is time to ask what was cancelled, or to give up.
     Time,
 }
 
 /// What the engine answered to an update.
-struct Answer {
+struct UpdateAnswer {
     session: BotSession,
-    /// The leases whose results it was told.
-    told: HashSet<String>,
+    /// The leases whose results it was reported.
+    reported: HashSet<String>,
 }
 
 impl Session {
-    pub fn new(bench: Bench, bot_id: &str, capacity: usize, properties: &[Property]) -> Self {
+    pub fn new(
+        runner: ActionRunner,
+        bot_id: &str,
+        capacity: usize,
+        properties: &[Property],
+    ) -> Self {
         Self {
-            bench: Rc::new(bench),
+            runner: Rc::new(runner),
             capacity,
             bot: BotSession {
                 bot_id: bot_id.to_owned(),
@@ -101,75 +106,87 @@ impl Session {
             },
             leases: BTreeMap::new(),
             running: JoinSet::new(),
-            aborts: HashMap::new(),
+            running_leases: HashMap::new(),
             backoff: Backoff::new(Duration::from_millis(200), Duration::from_secs(10)),
-            pause: Instant::now(),
-            check: Instant::now(),
-            ill: None,
-            illness: new_illness(),
+            not_before: Instant::now(),
+            next_cancel_check: Instant::now(),
+            unhealthy_until: None,
+            fault_backoff: new_fault_backoff(),
             ending: None,
         }
     }
 
-    /// Works until it is told to end, and has finished what it had. To be run in a `LocalSet`.
+    /// Works until it is reported to end, and has finished what it had. To be run in a `LocalSet`.
     pub async fn serve(mut self, interrupts: &mut Interrupts) {
         while self.ending.is_none() || !self.leases.is_empty() {
             match self.next(interrupts).await {
-                Event::Finished(id, finished) => self.finish(&id, &finished),
-                Event::Answer(answer) => match *answer {
-                    Ok(answer) => self.follow(answer),
-                    Err(problem) => self.recover(&problem),
+                SessionEvent::Finished(id, finished) => self.finish(&id, &finished),
+                SessionEvent::Answered(answer) => match *answer {
+                    Ok(answer) => self.apply(answer),
+                    Err(problem) => self.handle_problem(&problem),
                 },
-                Event::Interrupted => self.end(),
-                Event::Time => self.check = Instant::now(),
+                SessionEvent::Interrupted => self.end(),
+                SessionEvent::Time => self.next_cancel_check = Instant::now(),
             }
-            if self.ending.is_some_and(|since| since.elapsed() > GRACE) {
-                self.hand_back();
+            if self
+                .ending
+                .is_some_and(|since| since.elapsed() > SHUTDOWN_GRACE)
+            {
+                self.abort_running();
             }
         }
         if !self.bot.name.is_empty() {
             self.bot.status = BotStatus::BotTerminating.into();
             // The engine finds out by itself, if later.
-            let _ = self.update(SHORT).await;
+            let _ = self.update(SHORT_DEADLINE).await;
         }
     }
 
-    async fn next(&mut self, interrupts: &mut Interrupts) -> Event {
+    async fn next(&mut self, interrupts: &mut Interrupts) -> SessionEvent {
         let now = Instant::now();
-        if self.ill.is_some_and(|until| now >= until) {
-            self.ill = None;
+        if self.unhealthy_until.is_some_and(|until| now >= until) {
+            self.unhealthy_until = None;
         }
-        let is_well = self.ill.is_none() && self.ending.is_none();
-        let status = if is_well {
+        let is_healthy = self.unhealthy_until.is_none() && self.ending.is_none();
+        let status = if is_healthy {
             BotStatus::Ok
         } else {
             BotStatus::Unhealthy
         };
         self.bot.status = status.into();
-        let is_idle = self.aborts.is_empty();
-        let is_news = self.aborts.len() < self.leases.len();
+        let is_idle = self.running_leases.is_empty();
+        let has_result = self.running_leases.len() < self.leases.len();
         // An engine does not hold back updates of who takes nothing.
-        let is_full = self.leases.len() >= self.capacity || !is_well;
-        let (pause, deadline, until) = if is_news || (!is_idle && now >= self.check) {
-            (self.pause, SHORT, None)
-        } else if is_full {
-            (self.check.max(self.pause), SHORT, None)
-        } else if is_idle {
-            (self.pause, LONG, None)
-        } else {
-            (self.pause, LONG, Some(self.check.max(self.pause)))
-        };
+        let is_full = self.leases.len() >= self.capacity || !is_healthy;
+        let (not_before, deadline, until) =
+            if has_result || (!is_idle && now >= self.next_cancel_check) {
+                (self.not_before, SHORT_DEADLINE, None)
+            } else if is_full {
+                (
+                    self.next_cancel_check.max(self.not_before),
+                    SHORT_DEADLINE,
+                    None,
+                )
+            } else if is_idle {
+                (self.not_before, IDLE_DEADLINE, None)
+            } else {
+                (
+                    self.not_before,
+                    IDLE_DEADLINE,
+                    Some(self.next_cancel_check.max(self.not_before)),
+                )
+            };
         // Polled beside `asking`, which only looks at the rest.
         let mut running = std::mem::take(&mut self.running);
         let asking = async {
-            tokio::time::sleep_until(pause).await;
+            tokio::time::sleep_until(not_before).await;
             if self.bot.name.is_empty() {
                 self.create().await
             } else {
                 self.update(deadline).await
             }
         };
-        let until = until.or(self.ending.map(|since| since + GRACE));
+        let until = until.or(self.ending.map(|since| since + SHUTDOWN_GRACE));
         let time = async {
             match until {
                 Some(until) => tokio::time::sleep_until(until).await,
@@ -178,36 +195,36 @@ impl Session {
         };
         let event = tokio::select! {
             Some(joined) = running.join_next(), if !running.is_empty() => match joined {
-                Ok((id, finished)) => Event::Finished(id, Box::new(finished)),
-                Err(error) if error.is_cancelled() => Event::Time,
+                Ok((id, finished)) => SessionEvent::Finished(id, Box::new(finished)),
+                Err(error) if error.is_cancelled() => SessionEvent::Time,
                 Err(error) => std::panic::resume_unwind(error.into_panic()),
             },
-            _ = interrupts.next() => Event::Interrupted,
-            answer = asking => Event::Answer(Box::new(answer)),
-            () = time => Event::Time,
+            _ = interrupts.next() => SessionEvent::Interrupted,
+            answer = asking => SessionEvent::Answered(Box::new(answer)),
+            () = time => SessionEvent::Time,
         };
         self.running = running;
         event
     }
 
-    async fn create(&self) -> Result<Answer, Problem> {
-        let engine = &self.bench.engine;
+    async fn create(&self) -> Result<UpdateAnswer, Problem> {
+        let engine = &self.runner.engine;
         let mut request = Request::new(CreateBotSessionRequest {
             parent: engine.instance().to_owned(),
             bot_session: Some(self.bot.clone()),
         });
         // It may be held back as an update is, but what the worker is called is wanted now.
-        request.set_timeout(SHORT);
+        request.set_timeout(SHORT_DEADLINE);
         let mut bots = BotsClient::new(engine.service());
-        let session = within(SHORT, bots.create_bot_session(request)).await?;
-        Ok(Answer {
+        let session = within(SHORT_DEADLINE, bots.create_bot_session(request)).await?;
+        Ok(UpdateAnswer {
             session,
-            told: HashSet::new(),
+            reported: HashSet::new(),
         })
     }
 
-    async fn update(&self, deadline: Duration) -> Result<Answer, Problem> {
-        let (leases, told) = to_tell(&self.leases);
+    async fn update(&self, deadline: Duration) -> Result<UpdateAnswer, Problem> {
+        let (leases, reported) = leases_to_report(&self.leases);
         let session = BotSession {
             leases,
             ..self.bot.clone()
@@ -218,16 +235,16 @@ impl Session {
             ..UpdateBotSessionRequest::default()
         });
         request.set_timeout(deadline);
-        let mut bots = BotsClient::new(self.bench.engine.service());
+        let mut bots = BotsClient::new(self.runner.engine.service());
         let session = within(deadline, bots.update_bot_session(request)).await?;
-        Ok(Answer { session, told })
+        Ok(UpdateAnswer { session, reported })
     }
 
     /// Takes on what is new, gives up what is gone.
-    fn follow(&mut self, answer: Answer) {
-        let Answer {
+    fn apply(&mut self, answer: UpdateAnswer) {
+        let UpdateAnswer {
             session: answer,
-            told,
+            reported,
         } = answer;
         if self.bot.name.is_empty() {
             tracing::info!("session {} begins", answer.name);
@@ -235,9 +252,9 @@ impl Session {
         self.bot.name = answer.name;
         self.bot.version = answer.version;
         self.backoff = Backoff::new(Duration::from_millis(200), Duration::from_secs(10));
-        self.pause = Instant::now();
-        self.check = self.pause + CHECK;
-        self.leases.retain(|id, _| !told.contains(id));
+        self.not_before = Instant::now();
+        self.next_cancel_check = self.not_before + CANCEL_CHECK_INTERVAL;
+        self.leases.retain(|id, _| !reported.contains(id));
         let wanted: BTreeMap<_, _> = answer
             .leases
             .into_iter()
@@ -255,40 +272,41 @@ impl Session {
             tracing::info!("lease {id} was cancelled");
         }
         for (id, lease) in wanted {
-            if !told.contains(&id) && !self.leases.contains_key(&id) {
-                self.take_on(id, lease);
+            if !reported.contains(&id) && !self.leases.contains_key(&id) {
+                self.start_lease(id, lease);
             }
         }
     }
 
-    fn take_on(&mut self, id: String, mut lease: Lease) {
+    fn start_lease(&mut self, id: String, mut lease: Lease) {
         lease.state = LeaseState::Active.into();
         let message = lease.payload.as_ref().map(|payload| payload.value.clone());
         self.leases.insert(id.clone(), lease);
         if self.ending.is_some() {
             self.finish(
                 &id,
-                &Finished::failed(&WorkError::Ending, &self.bench.worker),
+                &Finished::failed(&WorkError::Ending, &self.runner.worker),
             );
             return;
         }
-        let bench = Rc::clone(&self.bench);
+        let runner = Rc::clone(&self.runner);
         let name = id.clone();
         let task = async move {
-            let finished = bench.run(&name, &message.unwrap_or_default()).await;
+            let finished = runner.run(&name, &message.unwrap_or_default()).await;
             (name, finished)
         };
-        self.aborts.insert(id, self.running.spawn_local(task));
+        self.running_leases
+            .insert(id, self.running.spawn_local(task));
     }
 
     fn finish(&mut self, id: &str, finished: &Finished) {
-        self.aborts.remove(id);
-        if finished.is_machine_ill {
-            let wait = self.illness.wait();
+        self.running_leases.remove(id);
+        if finished.worker_fault {
+            let wait = self.fault_backoff.wait();
             tracing::warn!("no further leases for {} s", wait.as_secs_f32());
-            self.ill = Some(Instant::now() + wait);
+            self.unhealthy_until = Some(Instant::now() + wait);
         } else if finished.result.is_some() {
-            self.illness = new_illness();
+            self.fault_backoff = new_fault_backoff();
         }
         let Some(lease) = self.leases.get_mut(id) else {
             return;
@@ -304,14 +322,14 @@ impl Session {
 
     fn abort(&mut self, id: &str) {
         self.leases.remove(id);
-        if let Some(task) = self.aborts.remove(id) {
+        if let Some(task) = self.running_leases.remove(id) {
             task.abort();
         }
     }
 
-    fn recover(&mut self, problem: &Problem) {
+    fn handle_problem(&mut self, problem: &Problem) {
         let wait = self.backoff.wait();
-        self.pause = Instant::now() + wait;
+        self.not_before = Instant::now() + wait;
         let is_forgotten = matches!(problem.code(), Some(Code::InvalidArgument | Code::NotFound));
         if is_forgotten && !self.bot.name.is_empty() {
             tracing::warn!(
@@ -329,7 +347,7 @@ impl Session {
         }
         tracing::warn!(
             "{} does not answer as it should, trying again in {} ms: {problem}",
-            self.bench.engine.endpoint(),
+            self.runner.engine.endpoint(),
             wait.as_millis()
         );
     }
@@ -338,22 +356,25 @@ impl Session {
     fn end(&mut self) {
         if self.ending.is_none() {
             end_at_next();
-            tracing::info!("ending: {} leases are being finished", self.aborts.len());
+            tracing::info!(
+                "ending: {} leases are being finished",
+                self.running_leases.len()
+            );
             self.ending = Some(Instant::now());
         }
     }
 
     /// Gives what still runs to other workers.
-    fn hand_back(&mut self) {
-        let running: Vec<_> = self.aborts.keys().cloned().collect();
+    fn abort_running(&mut self) {
+        let running: Vec<_> = self.running_leases.keys().cloned().collect();
         for id in running {
-            if let Some(task) = self.aborts.remove(&id) {
+            if let Some(task) = self.running_leases.remove(&id) {
                 task.abort();
             }
             tracing::warn!("lease {id} is handed back");
             self.finish(
                 &id,
-                &Finished::failed(&WorkError::Ending, &self.bench.worker),
+                &Finished::failed(&WorkError::Ending, &self.runner.worker),
             );
         }
     }
@@ -361,17 +382,17 @@ impl Session {
 
 /// The leases as an update has them, and those whose results it tells. Results that would make it
 /// too large are left for the next, as if their actions were still running.
-fn to_tell(leases: &BTreeMap<String, Lease>) -> (Vec<Lease>, HashSet<String>) {
-    let mut told = HashSet::new();
+fn leases_to_report(leases: &BTreeMap<String, Lease>) -> (Vec<Lease>, HashSet<String>) {
+    let mut reported = HashSet::new();
     let mut size = 0;
     let update = leases.iter().map(|(id, lease)| {
         if lease.state != i32::from(LeaseState::Completed) {
             return lease.clone();
         }
         let own = lease.encoded_len();
-        if told.is_empty() || size + own <= UPDATE {
+        if reported.is_empty() || size + own <= MAX_UPDATE_SIZE {
             size += own;
-            told.insert(id.clone());
+            reported.insert(id.clone());
             return lease.clone();
         }
         Lease {
@@ -381,10 +402,10 @@ fn to_tell(leases: &BTreeMap<String, Lease>) -> (Vec<Lease>, HashSet<String>) {
             ..lease.clone()
         }
     });
-    (update.collect(), told)
+    (update.collect(), reported)
 }
 
-fn new_illness() -> Backoff {
+fn new_fault_backoff() -> Backoff {
     Backoff::new(Duration::from_secs(2), Duration::from_secs(60))
 }
 
@@ -442,25 +463,25 @@ mod tests {
         };
         let mut leases = BTreeMap::from([
             lease("a", LeaseState::Active, 0),
-            lease("b", LeaseState::Completed, UPDATE / 2),
-            lease("c", LeaseState::Completed, UPDATE),
-            lease("d", LeaseState::Completed, UPDATE / 4),
+            lease("b", LeaseState::Completed, MAX_UPDATE_SIZE / 2),
+            lease("c", LeaseState::Completed, MAX_UPDATE_SIZE),
+            lease("d", LeaseState::Completed, MAX_UPDATE_SIZE / 4),
             // By itself more than is allowed for several.
-            lease("e", LeaseState::Completed, UPDATE * 2),
+            lease("e", LeaseState::Completed, MAX_UPDATE_SIZE * 2),
         ]);
         let mut rounds = Vec::new();
         while leases.len() > 1 {
-            let (update, told) = to_tell(&leases);
+            let (update, reported) = leases_to_report(&leases);
             assert_eq!(update.len(), leases.len());
             for lease in &update {
-                let is_told = lease.state == i32::from(LeaseState::Completed);
-                assert_eq!(is_told, told.contains(&lease.id));
-                assert!(is_told || lease.id == "a" || lease.result.is_none());
+                let is_reported = lease.state == i32::from(LeaseState::Completed);
+                assert_eq!(is_reported, reported.contains(&lease.id));
+                assert!(is_reported || lease.id == "a" || lease.result.is_none());
             }
-            leases.retain(|id, _| !told.contains(id));
-            let mut told: Vec<_> = told.into_iter().collect();
-            told.sort_unstable();
-            rounds.push(told.concat());
+            leases.retain(|id, _| !reported.contains(id));
+            let mut reported: Vec<_> = reported.into_iter().collect();
+            reported.sort_unstable();
+            rounds.push(reported.concat());
         }
         assert_eq!(rounds, ["bd", "c", "e"]);
     }

@@ -1,10 +1,10 @@
 //! The input root of an action: fetched, and laid out as hard links to the cache.
 
-use super::below::{NAME, Remover, TARGET, is_of_path};
-use super::blocking::{Aside, Stop, blocking};
-use super::cache::{Cache, HeldBlobs, Key};
-use super::directory::Directory;
+use super::blocking::{BackgroundDrop, Stop, blocking};
+use super::cache::{BlobKey, Cache, PinnedBlobs};
+use super::directory::ActionDirectory;
 use super::error::WorkError;
+use super::root_paths::{MAX_NAME, MAX_TARGET, Remover, is_path_error};
 use crate::engine::{Engine, reapi};
 use crate::store::Digest;
 use prost::Message;
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// An input root on disk. It is removed when this is dropped, which blocks.
-pub struct Staged {
+pub struct StagedInput {
     cache: Arc<Cache>,
     /// Below the root.
-    links: Vec<(Key, PathBuf)>,
-    held: Vec<Aside<HeldBlobs>>,
-    pub directory: Directory,
+    links: Vec<(BlobKey, PathBuf)>,
+    pinned: Vec<BackgroundDrop<PinnedBlobs>>,
+    pub directory: ActionDirectory,
     /// How many bytes had to be downloaded.
     pub downloaded: u64,
     /// How many bytes of files there are.
@@ -29,9 +29,9 @@ pub struct Staged {
 
 /// What a directory becomes. Paths are below the root.
 #[derive(Default)]
-struct Layout {
+struct InputLayout {
     directories: Vec<PathBuf>,
-    files: Vec<(Key, PathBuf)>,
+    files: Vec<(BlobKey, PathBuf)>,
     symlinks: Vec<(String, PathBuf)>,
     /// How long all paths and targets are together, in bytes.
     length: usize,
@@ -41,39 +41,39 @@ struct Layout {
 type Directories = HashMap<Digest, reapi::Directory>;
 
 /// How deep directories may be nested, since a message of few bytes can ask for any depth.
-const DEPTH: usize = 256;
+const MAX_DEPTH: usize = 256;
 
 /// How many entries an input root may have.
-const ENTRIES: usize = 5_000_000;
+const MAX_ENTRIES: usize = 5_000_000;
 
 /// How long their paths may be together, in bytes: they are in memory.
-const LENGTH: usize = 1 << 30;
+const MAX_PATHS_LENGTH: usize = 1 << 30;
 
 /// How large a message of an action may be, in bytes: it is read as a whole.
-const MESSAGE: u64 = 128 << 20;
+const MAX_MESSAGE_SIZE: u64 = 128 << 20;
 
 /// How large the messages of all its directories may be, in bytes.
-const MESSAGES: u64 = 512 << 20;
+const MAX_MESSAGES_SIZE: u64 = 512 << 20;
 
-impl Staged {
+impl StagedInput {
     /// Lays the input root out in a directory that was just made.
     pub async fn new(
         cache: &Arc<Cache>,
         engine: &Engine,
         input_root: Digest,
-        directory: Aside<Directory>,
-    ) -> Result<Aside<Self>, WorkError> {
-        let mut staged = Aside::new(Self {
+        directory: BackgroundDrop<ActionDirectory>,
+    ) -> Result<BackgroundDrop<Self>, WorkError> {
+        let mut staged = BackgroundDrop::new(Self {
             cache: Arc::clone(cache),
             links: Vec::new(),
-            held: Vec::new(),
+            pinned: Vec::new(),
             directory: directory.into_inner(),
             downloaded: 0,
             bytes: 0,
         });
         let directories = staged.fetch_directories(engine, input_root).await?;
         let laid_out = blocking(move |_| {
-            let layout = Layout::new(&directories, input_root)?;
+            let layout = InputLayout::new(&directories, input_root)?;
             let keys = layout.files.iter().map(|(key, _)| *key).collect();
             Ok::<_, WorkError>((layout, keys))
         });
@@ -91,9 +91,9 @@ impl Staged {
         self.links.len()
     }
 
-    async fn fetch(&mut self, engine: &Engine, keys: Vec<Key>) -> Result<(), WorkError> {
-        let (held, bytes) = self.cache.fetch(engine, keys).await?;
-        self.held.push(held);
+    async fn fetch(&mut self, engine: &Engine, keys: Vec<BlobKey>) -> Result<(), WorkError> {
+        let (pinned, bytes) = self.cache.fetch(engine, keys).await?;
+        self.pinned.push(pinned);
         self.downloaded += bytes;
         Ok(())
     }
@@ -108,14 +108,14 @@ impl Staged {
         let mut level = HashSet::from([root]);
         let (mut size, mut depth) = (0, 0);
         while !level.is_empty() {
-            if depth > DEPTH {
+            if depth > MAX_DEPTH {
                 return Err(too_deep());
             }
             depth += 1;
             for digest in &level {
-                size = may_be_read(*digest, size)?;
+                size = check_message_size(*digest, size)?;
             }
-            let keys = level.iter().copied().map(Key::plain).collect();
+            let keys = level.iter().copied().map(BlobKey::plain).collect();
             self.fetch(engine, keys).await?;
             let cache = Arc::clone(&self.cache);
             let read = blocking(move |stop| {
@@ -129,7 +129,7 @@ impl Staged {
 
     /// Makes what is laid out, parents first. Nothing is followed: what is there already is an
     /// error.
-    fn make(&mut self, layout: Layout, stop: &Stop) -> Result<(), WorkError> {
+    fn make(&mut self, layout: InputLayout, stop: &Stop) -> Result<(), WorkError> {
         let root = self.directory.root();
         self.bytes = layout
             .files
@@ -157,9 +157,9 @@ impl Staged {
     }
 }
 
-impl Drop for Staged {
+impl Drop for StagedInput {
     fn drop(&mut self) {
-        // As long as they are held, and one by one, so that the cache knows who removed them.
+        // As long as they are pinned, and one by one, so that the cache knows who removed them.
         let Ok(mut remover) = Remover::new(&self.directory.root()) else {
             return;
         };
@@ -170,7 +170,7 @@ impl Drop for Staged {
     }
 }
 
-/// Reads directories that are held; gives the digests of those in them that are not known yet.
+/// Reads directories that are pinned; gives the digests of those in them that are not known yet.
 fn read_level(
     cache: &Cache,
     level: &HashSet<Digest>,
@@ -182,7 +182,7 @@ fn read_level(
         stop.check()
             .map_err(|error| WorkError::local("read", cache.directory(), error))?;
         let directory = reapi::Directory::decode(&*cache.read(*digest)?)
-            .map_err(|error| bad(format!("{digest} is not a directory: {error}")))?;
+            .map_err(|error| bad_action(format!("{digest} is not a directory: {error}")))?;
         for child in &directory.directories {
             next.insert(digest_of(child.digest.as_ref(), &child.name)?);
         }
@@ -194,33 +194,33 @@ fn read_level(
 
 /// Fails for a message that is too large, as such or with those of `size` bytes before it. Gives
 /// the size of all.
-pub fn may_be_read(message: Digest, size: u64) -> Result<u64, WorkError> {
+pub fn check_message_size(message: Digest, size: u64) -> Result<u64, WorkError> {
     let all = size.saturating_add(message.size);
-    if message.size > MESSAGE {
-        return Err(bad(format!(
-            "{message} is too large for a message: it has more than {MESSAGE} bytes"
+    if message.size > MAX_MESSAGE_SIZE {
+        return Err(bad_action(format!(
+            "{message} is too large for a message: it has more than {MAX_MESSAGE_SIZE} bytes"
         )));
     }
-    if all > MESSAGES {
-        return Err(bad(format!(
-            "the directories of the input root have more than {MESSAGES} bytes of messages"
+    if all > MAX_MESSAGES_SIZE {
+        return Err(bad_action(format!(
+            "the directories of the input root have more than {MAX_MESSAGES_SIZE} bytes of messages"
         )));
     }
     Ok(all)
 }
 
-impl Layout {
+impl InputLayout {
     fn new(directories: &Directories, input_root: Digest) -> Result<Self, WorkError> {
         let mut layout = Self::default();
         let mut open = vec![(input_root, PathBuf::new(), 0)];
         while let Some((digest, path, depth)) = open.pop() {
-            if depth > DEPTH {
+            if depth > MAX_DEPTH {
                 return Err(too_deep());
             }
             let Some(directory) = directories.get(&digest) else {
                 continue;
             };
-            let mut names = Names::default();
+            let mut names = DirectoryNames::default();
             for child in &directory.directories {
                 let below = layout.entry(&path, names.next(&child.name)?)?;
                 layout.directories.push(below.clone());
@@ -228,7 +228,7 @@ impl Layout {
                 open.push((digest, below, depth + 1));
             }
             for file in &directory.files {
-                let key = Key {
+                let key = BlobKey {
                     digest: digest_of(file.digest.as_ref(), &file.name)?,
                     executable: file.is_executable,
                 };
@@ -248,14 +248,16 @@ impl Layout {
     /// The path of one more entry.
     fn entry(&mut self, parent: &Path, name: &str) -> Result<PathBuf, WorkError> {
         let entries = self.directories.len() + self.files.len() + self.symlinks.len();
-        if entries >= ENTRIES {
-            return Err(bad(format!("there are more than {ENTRIES} inputs")));
+        if entries >= MAX_ENTRIES {
+            return Err(bad_action(format!(
+                "there are more than {MAX_ENTRIES} inputs"
+            )));
         }
         let path = parent.join(name);
         self.length += path.as_os_str().len();
-        if self.length > LENGTH {
-            return Err(bad(format!(
-                "the paths of all inputs are longer than {LENGTH} bytes"
+        if self.length > MAX_PATHS_LENGTH {
+            return Err(bad_action(format!(
+                "the paths of all inputs are longer than {MAX_PATHS_LENGTH} bytes"
             )));
         }
         Ok(path)
@@ -264,14 +266,14 @@ impl Layout {
 
 /// The names in one directory.
 #[derive(Default)]
-struct Names<'a>(HashSet<&'a str>);
+struct DirectoryNames<'a>(HashSet<&'a str>);
 
-impl<'a> Names<'a> {
+impl<'a> DirectoryNames<'a> {
     /// A name that stays in its directory, and is not there yet.
     fn next(&mut self, name: &'a str) -> Result<&'a str, WorkError> {
         let name = component(name)?;
         if !self.0.insert(name) {
-            return Err(bad(format!(
+            return Err(bad_action(format!(
                 "a directory of the input root has two entries `{name}`"
             )));
         }
@@ -282,11 +284,11 @@ impl<'a> Names<'a> {
 /// A name that stays in its directory.
 fn component(name: &str) -> Result<&str, WorkError> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
-        return Err(bad(format!("`{name}` is not a file name")));
+        return Err(bad_action(format!("`{name}` is not a file name")));
     }
-    if name.len() > NAME {
-        return Err(bad(format!(
-            "the file name `{name:.40}…` has more than {NAME} bytes"
+    if name.len() > MAX_NAME {
+        return Err(bad_action(format!(
+            "the file name `{name:.40}…` has more than {MAX_NAME} bytes"
         )));
     }
     Ok(name)
@@ -295,9 +297,9 @@ fn component(name: &str) -> Result<&str, WorkError> {
 /// Where a symbolic link leads to.
 fn target(link: &reapi::SymlinkNode) -> Result<&str, WorkError> {
     let target = &link.target;
-    if target.is_empty() || target.contains('\0') || target.len() > TARGET {
-        return Err(bad(format!(
-            "the symbolic link `{}` has a target that is empty, has a NUL or more than {TARGET} \
+    if target.is_empty() || target.contains('\0') || target.len() > MAX_TARGET {
+        return Err(bad_action(format!(
+            "the symbolic link `{}` has a target that is empty, has a NUL or more than {MAX_TARGET} \
              bytes",
             link.name
         )));
@@ -307,23 +309,23 @@ fn target(link: &reapi::SymlinkNode) -> Result<&str, WorkError> {
 
 /// An entry that cannot be made.
 fn failed(root: &Path, below: &Path, error: std::io::Error) -> WorkError {
-    if is_of_path(&error) {
+    if is_path_error(&error) {
         let below = below.display();
-        return bad(format!("failed to make the input `{below}`: {error}"));
+        return bad_action(format!("failed to make the input `{below}`: {error}"));
     }
     WorkError::local("stage", &root.join(below), error)
 }
 
 fn too_deep() -> WorkError {
-    bad(format!("directories are nested deeper than {DEPTH}"))
+    bad_action(format!("directories are nested deeper than {MAX_DEPTH}"))
 }
 
 pub fn digest_of(digest: Option<&reapi::Digest>, of: &str) -> Result<Digest, WorkError> {
-    let digest = digest.ok_or_else(|| bad(format!("`{of}` has no digest")))?;
-    Digest::try_from(digest).map_err(|error| bad(format!("the digest of `{of}`: {error}")))
+    let digest = digest.ok_or_else(|| bad_action(format!("`{of}` has no digest")))?;
+    Digest::try_from(digest).map_err(|error| bad_action(format!("the digest of `{of}`: {error}")))
 }
 
-fn bad(what: String) -> WorkError {
+fn bad_action(what: String) -> WorkError {
     WorkError::BadAction(what)
 }
 
@@ -336,24 +338,24 @@ mod tests {
     use tempfile::TempDir;
 
     /// A cache with one blob, and an action's directory in which that is the input `d/file`.
-    fn staged() -> (TempDir, Arc<Cache>, Key, Staged) {
+    fn staged() -> (TempDir, Arc<Cache>, BlobKey, StagedInput) {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 1000);
         let key = put(&cache, b"content");
-        let (directory, _) = Directory::new(&cache).unwrap();
-        let held = cache.hold(vec![key]);
-        let mut staged = Staged {
+        let (directory, _) = ActionDirectory::new(&cache).unwrap();
+        let pinned = cache.pin(vec![key]);
+        let mut staged = StagedInput {
             cache: Arc::clone(&cache),
             links: Vec::new(),
-            held: vec![Aside::new(held)],
+            pinned: vec![BackgroundDrop::new(pinned)],
             directory,
             downloaded: 0,
             bytes: 0,
         };
-        let layout = Layout {
+        let layout = InputLayout {
             directories: vec!["d".into()],
             files: vec![(key, "d/file".into())],
-            ..Layout::default()
+            ..InputLayout::default()
         };
         staged.make(layout, &Stop::default()).unwrap();
         (root, cache, key, staged)
@@ -364,7 +366,7 @@ mod tests {
         for name in ["", ".", "..", "a/b", "/etc", "a\0"] {
             assert!(component(name).is_err(), "{name:?}");
         }
-        assert!(component(&"x".repeat(NAME + 1)).is_err());
+        assert!(component(&"x".repeat(MAX_NAME + 1)).is_err());
         assert_eq!(component("...").ok(), Some("..."));
     }
 
@@ -374,10 +376,10 @@ mod tests {
             size,
             ..Digest::of(b"")
         };
-        assert_eq!(may_be_read(of(5), 7).ok(), Some(12));
-        assert!(may_be_read(of(MESSAGE + 1), 0).is_err());
-        assert!(may_be_read(of(1), MESSAGES).is_err());
-        assert!(may_be_read(of(u64::MAX), u64::MAX).is_err());
+        assert_eq!(check_message_size(of(5), 7).ok(), Some(12));
+        assert!(check_message_size(of(MAX_MESSAGE_SIZE + 1), 0).is_err());
+        assert!(check_message_size(of(1), MAX_MESSAGES_SIZE).is_err());
+        assert!(check_message_size(of(u64::MAX), u64::MAX).is_err());
     }
 
     #[test]
@@ -389,7 +391,7 @@ mod tests {
             let digest = Digest::of(&below.encode_to_vec());
             directories.insert(digest, below);
             let child = |name: &str| reapi::DirectoryNode {
-                name: name.repeat(NAME),
+                name: name.repeat(MAX_NAME),
                 digest: Some(digest.into()),
             };
             below = reapi::Directory {
@@ -399,9 +401,9 @@ mod tests {
         }
         let root = Digest::of(&below.encode_to_vec());
         directories.insert(root, below);
-        let error = Layout::new(&directories, root).map(drop).unwrap_err();
+        let error = InputLayout::new(&directories, root).map(drop).unwrap_err();
         assert!(error.to_string().contains("longer than"), "{error}");
-        assert!(!error.is_of_machine());
+        assert!(!error.is_worker_fault());
     }
 
     #[test]
@@ -410,7 +412,7 @@ mod tests {
         let link = staged.directory.root().join("d/file");
         let busy = Busy::new();
         busy.runtime.block_on(async {
-            drop(Aside::new(staged));
+            drop(BackgroundDrop::new(staged));
             assert!(link.exists(), "the event loop removed it");
             busy.release();
         });
@@ -419,10 +421,10 @@ mod tests {
         let actions = root.path().join("worker/actions");
         assert_eq!(fs::read_dir(actions).unwrap().count(), 0);
         // It can be linked without being read again.
-        let held = cache.hold(vec![key]);
-        let (directory, _) = Directory::new(&cache).unwrap();
+        let pinned = cache.pin(vec![key]);
+        let (directory, _) = ActionDirectory::new(&cache).unwrap();
         cache.link(key, &directory.root().join("again")).unwrap();
-        drop(held);
+        drop(pinned);
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! Blobs: what they are called, whether one is what its name says, and putting
 //! new ones in their place.
 
+use super::digest_cache::FileIdentity;
 use super::lock::Subject;
-use super::memory::Identity;
-use super::open::{StoreClient, Temporary, locked};
+use super::open::{StoreClient, TemporaryPath, locked};
 use super::{Digest, Mode, Store, StoreError};
 use rustix::fs::{Timespec, Timestamps, futimens};
 use std::fs::{self, File, Metadata, Permissions};
@@ -15,13 +15,13 @@ use std::sync::atomic::Ordering;
 /// The modification time of every blob that the store wrote, in seconds: the start
 /// of the year 2000. Old enough for anything made from such a file to be newer, and
 /// late enough for archive formats that count from 1980.
-const WRITTEN: i64 = 946_684_800;
+const BLOB_MTIME: i64 = 946_684_800;
 
 /// Gives a file the mode and the modification time that files have in containers.
-pub(crate) fn give_look(file: &File, mode: Mode) -> io::Result<()> {
+pub(crate) fn set_mode_and_mtime(file: &File, mode: Mode) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode.bits()))?;
     let written = Timespec {
-        tv_sec: WRITTEN,
+        tv_sec: BLOB_MTIME,
         tv_nsec: 0,
     };
     let times = Timestamps {
@@ -41,7 +41,7 @@ pub(super) enum Origin {
 
 impl Origin {
     pub fn of(metadata: &Metadata) -> Self {
-        if metadata.mtime() == WRITTEN && metadata.mtime_nsec() == 0 {
+        if metadata.mtime() == BLOB_MTIME && metadata.mtime_nsec() == 0 {
             Self::Written
         } else {
             Self::Linked
@@ -50,7 +50,7 @@ impl Origin {
 }
 
 /// Whether a file can have this content and mode, by all but its times.
-pub(super) fn fits(metadata: &Metadata, digest: &Digest, mode: Mode) -> bool {
+pub(super) fn has_size_and_mode(metadata: &Metadata, digest: &Digest, mode: Mode) -> bool {
     metadata.is_file() && metadata.size() == digest.size && metadata.mode() & 0o7777 == mode.bits()
 }
 
@@ -94,14 +94,20 @@ impl StoreClient {
     }
 
     /// Gives a new file the look of a blob. `source` names the content in errors.
-    pub fn finish(&self, file: &File, mode: Mode, source: &Path) -> Result<(), StoreError> {
-        give_look(file, mode).map_err(|cause| self.failed("write the content of", source, cause))
+    pub fn set_blob_attributes(
+        &self,
+        file: &File,
+        mode: Mode,
+        source: &Path,
+    ) -> Result<(), StoreError> {
+        set_mode_and_mtime(file, mode)
+            .map_err(|cause| self.failed("write the content of", source, cause))
     }
 
     /// Makes a finished file the blob of this digest.
-    pub fn place(
+    pub fn put_blob(
         &self,
-        temporary: Temporary,
+        temporary: TemporaryPath,
         digest: &Digest,
         mode: Mode,
     ) -> Result<(), StoreError> {
@@ -112,17 +118,17 @@ impl StoreClient {
     }
 
     /// Makes a hard link to a file outside the blob of this digest.
-    pub fn place_linked(
+    pub fn put_linked_blob(
         &self,
-        link: Temporary,
-        identity: &Identity,
+        link: TemporaryPath,
+        identity: &FileIdentity,
         digest: &Digest,
         mode: Mode,
     ) -> Result<(), StoreError> {
         // Two clients that did this at once could leave the blob of one with the
         // record of the other.
-        let turn = self.turn(digest);
-        let _turn = locked(&turn);
+        let digest_lock = self.digest_lock(digest);
+        let _digest_lock = locked(&digest_lock);
         let building = self.lock.hold(Subject::Build(*digest));
         let _building = building.map_err(|cause| self.cannot_lock(cause))?;
         if self.has_blob(digest, mode) {
@@ -143,7 +149,7 @@ impl StoreClient {
         Ok(())
     }
 
-    fn rename_to_blob(&self, temporary: Temporary, path: &Path) -> Result<(), StoreError> {
+    fn rename_to_blob(&self, temporary: TemporaryPath, path: &Path) -> Result<(), StoreError> {
         let directory = path.parent().unwrap_or(&self.root);
         if !directory.exists()
             && let Err(cause) = fs::create_dir(directory)
@@ -159,15 +165,15 @@ impl StoreClient {
 
 /// Whether a blob at `path`, or a hard link to it, is still what it was.
 pub(super) fn is_intact(metadata: &Metadata, path: &Path, digest: &Digest, mode: Mode) -> bool {
-    fits(metadata, digest, mode)
+    has_size_and_mode(metadata, digest, mode)
         && match Origin::of(metadata) {
             Origin::Written => true,
             Origin::Linked => fs::read_link(record_path(path))
-                .is_ok_and(|record| record == Path::new(&record_of(&Identity::of(metadata)))),
+                .is_ok_and(|record| record == Path::new(&record_of(&FileIdentity::of(metadata)))),
         }
 }
 
 /// What a linked blob looks like; its size and mode are in its name.
-fn record_of(identity: &Identity) -> String {
+fn record_of(identity: &FileIdentity) -> String {
     format!("{} {}", identity.inode, identity.modified)
 }

@@ -51,17 +51,17 @@ impl fmt::Debug for Digest {
 /// A text that is not what [`Digest`] displays as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a digest: expected 64 hexadecimal digits, `-` and a size in bytes")]
-pub struct NotADigest;
+pub struct ParseDigestError;
 
 impl FromStr for Digest {
-    type Err = NotADigest;
+    type Err = ParseDigestError;
 
     /// Reads exactly what is displayed, so that a digest has one spelling.
-    fn from_str(text: &str) -> Result<Self, NotADigest> {
-        let (hex, size) = text.split_once('-').ok_or(NotADigest)?;
+    fn from_str(text: &str) -> Result<Self, ParseDigestError> {
+        let (hex, size) = text.split_once('-').ok_or(ParseDigestError)?;
         let digits = hex.as_bytes();
         if digits.len() != 64 {
-            return Err(NotADigest);
+            return Err(ParseDigestError);
         }
         let mut sha256 = [0; 32];
         for (byte, pair) in sha256.iter_mut().zip(digits.chunks_exact(2)) {
@@ -69,18 +69,18 @@ impl FromStr for Digest {
         }
         let canonical = size == "0" || (!size.starts_with('0') && !size.starts_with('+'));
         if !canonical {
-            return Err(NotADigest);
+            return Err(ParseDigestError);
         }
-        let size = size.parse().map_err(|_| NotADigest)?;
+        let size = size.parse().map_err(|_| ParseDigestError)?;
         Ok(Self { sha256, size })
     }
 }
 
-fn hex_digit(digit: u8) -> Result<u8, NotADigest> {
+fn hex_digit(digit: u8) -> Result<u8, ParseDigestError> {
     match digit {
         b'0'..=b'9' => Ok(digit - b'0'),
         b'a'..=b'f' => Ok(digit - b'a' + 10),
-        _ => Err(NotADigest),
+        _ => Err(ParseDigestError),
     }
 }
 

@@ -36,7 +36,10 @@ pub enum StoreError {
          choose another place for the store",
         root.display()
     )]
-    ForeignInUse { root: PathBuf, foreign: Foreign },
+    IncompatibleInUse {
+        root: PathBuf,
+        foreign: Incompatibility,
+    },
     /// The directory is not that of a store, and may be anybody's.
     #[error(transparent)]
     Refused(#[from] Refusal),
@@ -60,7 +63,7 @@ pub enum StoreError {
 
 /// Why the content of a store is of no use; a part of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Foreign {
+pub enum Incompatibility {
     #[error("has another format ({0})")]
     Format(String),
     /// Jobs could not read its files, whose owner no job has.

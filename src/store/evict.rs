@@ -4,14 +4,14 @@
 //! the blobs that only they referred to. What a running client uses stays, however
 //! large; so does a tree that is being made.
 
-mod census;
+mod inventory;
 
 use super::blob::record_path;
 use super::lock::Subject;
 use super::open::{StoreClient, locked};
 use super::usage::Usage;
 use super::{Digest, Entry, Manifest, Mode, Store, StoreError};
-use census::{Blob, Census, Tree};
+use inventory::{Inventory, StoredBlob, StoredTree};
 use std::collections::HashSet;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -42,21 +42,21 @@ impl Store {
             held: usage.bytes,
             ..Evicted::default()
         };
-        if usage.is_believed() && usage.bytes <= client.size_limit {
+        if usage.is_recent() && usage.bytes <= client.size_limit {
             return Ok(nothing);
         }
         let evicting = client.lock.try_hold(Subject::Eviction);
         let Some(_evicting) = evicting.map_err(|cause| client.cannot_lock(cause))? else {
             return Ok(nothing);
         };
-        let census = Census::take(client)?;
+        let inventory = Inventory::read(client)?;
         let mut eviction = Eviction {
             client,
             done: Evicted {
-                held: census.held,
+                held: inventory.held,
                 ..Evicted::default()
             },
-            census,
+            inventory,
         };
         eviction.run()?;
         client.write_usage(&Usage::counted(eviction.done.held))?;
@@ -66,18 +66,18 @@ impl Store {
 
 struct Eviction<'a> {
     client: &'a StoreClient,
-    census: Census,
+    inventory: Inventory,
     done: Evicted,
 }
 
 impl Eviction<'_> {
     fn run(&mut self) -> Result<(), StoreError> {
-        for blob in std::mem::take(&mut self.census.unreferenced) {
+        for blob in std::mem::take(&mut self.inventory.unreferenced) {
             self.remove_blob(&blob)?;
         }
-        for tree in std::mem::take(&mut self.census.trees) {
-            // Without a mark it is what a killed client left.
-            let is_garbage = tree.mark.is_none();
+        for tree in std::mem::take(&mut self.inventory.trees) {
+            // Without a stamp it is what a killed client left.
+            let is_garbage = tree.stamp.is_none();
             if is_garbage || self.done.held > self.client.size_limit {
                 self.remove_tree(&tree)?;
             }
@@ -87,13 +87,13 @@ impl Eviction<'_> {
 
     /// Removes a tree, unless somebody uses or makes it, and the blobs that only it
     /// referred to.
-    fn remove_tree(&mut self, tree: &Tree) -> Result<(), StoreError> {
+    fn remove_tree(&mut self, tree: &StoredTree) -> Result<(), StoreError> {
         let client = self.client;
         let digest = &tree.digest;
-        let turn = client.turn(digest);
-        let _turn = match turn.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(turn)) => turn.into_inner(),
+        let digest_lock = client.digest_lock(digest);
+        let _digest_lock = match digest_lock.try_lock() {
+            Ok(guard) => guard,
+            Err(TryLockError::Poisoned(error)) => error.into_inner(),
             Err(TryLockError::WouldBlock) => return Ok(()),
         };
         if locked(&client.in_use).contains(digest) {
@@ -114,7 +114,7 @@ impl Eviction<'_> {
         let manifest = fs::read(client.manifest_path(digest))
             .ok()
             .and_then(|bytes| Manifest::parse(&bytes).ok());
-        self.remove_file(&client.mark_path(digest))?;
+        self.remove_file(&client.stamp_path(digest))?;
         self.remove_file(&client.manifest_path(digest))?;
         let temporary = client.temporary();
         let path = client.tree_path(digest);
@@ -128,8 +128,8 @@ impl Eviction<'_> {
         drop(temporary);
         self.done.trees += 1;
         self.free(tree.size);
-        for file in tree.mark.iter().flat_map(|mark| &mark.linked) {
-            self.census.forget_reference(&file.digest, file.mode);
+        for file in tree.stamp.iter().flat_map(|stamp| &stamp.linked) {
+            self.inventory.forget_reference(&file.digest, file.mode);
         }
         self.remove_blobs_of(&manifest.unwrap_or_default())
     }
@@ -145,16 +145,16 @@ impl Eviction<'_> {
         for (digest, mode) in blobs {
             let path = self.client.blob_path(&digest, mode);
             if let Ok(metadata) = fs::symlink_metadata(&path)
-                && !self.census.is_referenced(&digest, mode, &metadata)
+                && !self.inventory.is_referenced(&digest, mode, &metadata)
             {
-                self.remove_blob(&Blob::new(digest, mode, &metadata))?;
+                self.remove_blob(&StoredBlob::new(digest, mode, &metadata))?;
             }
         }
         Ok(())
     }
 
     /// Removes a blob, unless it was linked into a tree since it was looked at.
-    fn remove_blob(&mut self, blob: &Blob) -> Result<(), StoreError> {
+    fn remove_blob(&mut self, blob: &StoredBlob) -> Result<(), StoreError> {
         let client = self.client;
         let path = client.blob_path(&blob.digest, blob.mode);
         let temporary = client.temporary();

@@ -1,7 +1,7 @@
 //! Adding content to the store.
 
 use super::digest::Hasher;
-use super::memory::{Identity, now};
+use super::digest_cache::{FileIdentity, now};
 use super::open::{StoreClient, locked};
 use super::{Digest, Mode, Store, StoreError};
 use rustix::fs::{AtFlags, CWD, ioctl_ficlone, linkat};
@@ -69,7 +69,7 @@ impl Store {
             return Ok(digest);
         }
         let (file, metadata) = open(path)?;
-        let (before, started) = (Identity::of(&metadata), now());
+        let (before, started) = (FileIdentity::of(&metadata), now());
         let digest = client.hash(&file, path)?;
         client.remember_if_settled(&file, path, &before, started, &digest)?;
         Ok(digest)
@@ -112,11 +112,11 @@ impl Store {
 impl StoreClient {
     /// The digest of a file that has not changed since it was remembered.
     fn recall(&self, path: &Path, metadata: &Metadata, how: Import) -> Option<Digest> {
-        let mut memory = locked(&self.memory);
+        let mut cache = locked(&self.digest_cache);
         if how == Import::LinkIfSafe {
-            memory.is_linked(path, metadata.ino());
+            cache.set_linked(path, metadata.ino());
         }
-        memory.recall(path, &Identity::of(metadata))
+        cache.get(path, &FileIdentity::of(metadata))
     }
 
     /// Adds a file's content by the cheapest way there is. The digest is of what is
@@ -126,7 +126,7 @@ impl StoreClient {
         let mut attempt = 1;
         loop {
             let (file, metadata) = open(path)?;
-            let (before, started) = (Identity::of(&metadata), now());
+            let (before, started) = (FileIdentity::of(&metadata), now());
             let digest = self.add_open_file(&file, path, &metadata, mode, how)?;
             let unchanged = self.remember_if_settled(&file, path, &before, started, &digest)?;
             if unchanged || attempt == ATTEMPTS {
@@ -142,15 +142,15 @@ impl StoreClient {
         &self,
         file: &File,
         path: &Path,
-        before: &Identity,
+        before: &FileIdentity,
         started: i64,
         digest: &Digest,
     ) -> Result<bool, StoreError> {
         let after = file.metadata().map_err(|cause| unreadable(path, cause))?;
-        let after = Identity::of(&after);
+        let after = FileIdentity::of(&after);
         let unchanged = after.same_content(before) && after.size == digest.size;
         if unchanged && before.is_settled(started) {
-            locked(&self.memory).remember(path, after, digest);
+            locked(&self.digest_cache).insert(path, after, digest);
         }
         Ok(unchanged)
     }
@@ -202,8 +202,8 @@ impl StoreClient {
         }
         let digest = self.hash(&clone, path)?;
         if !self.has_blob(&digest, mode) {
-            self.finish(&clone, mode, path)?;
-            self.place(temporary, &digest, mode)?;
+            self.set_blob_attributes(&clone, mode, path)?;
+            self.put_blob(temporary, &digest, mode)?;
         }
         Ok(Some(digest))
     }
@@ -223,8 +223,8 @@ impl StoreClient {
         metadata: &Metadata,
         mode: Mode,
     ) -> Result<Option<Digest>, StoreError> {
-        let before = Identity::of(metadata);
-        locked(&self.memory).is_linked(path, before.inode);
+        let before = FileIdentity::of(metadata);
+        locked(&self.digest_cache).set_linked(path, before.inode);
         let digest = self.hash(file, path)?;
         if self.has_blob(&digest, mode) {
             return Ok(Some(digest));
@@ -237,12 +237,12 @@ impl StoreClient {
         let linked = fs::symlink_metadata(&link.path)
             .map_err(|cause| self.failed("look at a link to", path, cause))?;
         let unchanged = linked.dev() == metadata.dev()
-            && Identity::of(&linked).same_content(&before)
+            && FileIdentity::of(&linked).same_content(&before)
             && linked.len() == digest.size;
         if !unchanged || !self.may_link(&linked, mode) {
             return rewound(file, path);
         }
-        self.place_linked(link, &before, &digest, mode)?;
+        self.put_linked_blob(link, &before, &digest, mode)?;
         Ok(Some(digest))
     }
 
@@ -277,8 +277,8 @@ impl StoreClient {
         }
         let digest = hasher.finish();
         if !self.has_blob(&digest, mode) {
-            self.finish(&copy, mode, name)?;
-            self.place(temporary, &digest, mode)?;
+            self.set_blob_attributes(&copy, mode, name)?;
+            self.put_blob(temporary, &digest, mode)?;
         }
         Ok(digest)
     }
@@ -318,8 +318,8 @@ impl StoreClient {
             Ok(file)
         });
         let file = file.map_err(|cause| self.failed("write the content of", name, cause))?;
-        self.finish(&file, mode, name)?;
-        self.place(temporary, digest, mode)
+        self.set_blob_attributes(&file, mode, name)?;
+        self.put_blob(temporary, digest, mode)
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) enum Subject {
     /// Looking for what can be removed.
     Eviction,
     /// Rewriting the file of remembered digests.
-    Memory,
+    DigestCache,
     /// Rewriting the file that says how large the store is.
     Usage,
     /// A client, and so its directory in `tmp/`; exclusive as long as it lives.
@@ -42,7 +42,7 @@ impl Subject {
             Self::Store => 0,
             Self::Opening => 1,
             Self::Eviction => 2,
-            Self::Memory => 3,
+            Self::DigestCache => 3,
             Self::Usage => 4,
             Self::Client(id) => 1 << 32 | i64::from(id),
             Self::Use(digest) => of_digest(&digest),
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn a_held_lock_ends_with_its_value() {
         let (_directory, one, other) = two();
-        drop(one.hold(Subject::Memory).unwrap());
-        assert!(other.try_hold(Subject::Memory).unwrap().is_some());
+        drop(one.hold(Subject::DigestCache).unwrap());
+        assert!(other.try_hold(Subject::DigestCache).unwrap().is_some());
     }
 }

@@ -54,25 +54,26 @@
 mod blob;
 mod checksum;
 mod digest;
+mod digest_cache;
 mod error;
 mod evict;
+mod first_format;
 mod import;
 mod lock;
 mod manifest;
-mod mark;
-mod memory;
-mod older;
+
 mod open;
 pub(crate) mod parallel;
 mod path;
 mod removal;
 mod tree;
+mod tree_stamp;
 mod usage;
 mod value;
 
-pub(crate) use blob::give_look;
+pub(crate) use blob::set_mode_and_mtime;
 pub(crate) use digest::Hasher;
-pub use digest::{Digest, NotADigest};
+pub use digest::{Digest, ParseDigestError};
 pub(crate) use error::Size;
 pub use error::StoreError;
 pub use evict::Evicted;

@@ -1,10 +1,10 @@
 //! Opening a store, and what a client has open of it.
 
-use super::error::{Foreign, write_error};
+use super::digest_cache::DigestCache;
+use super::error::{Incompatibility, write_error};
 use super::lock::{LockFile, Subject};
-use super::memory::Memory;
 use super::removal::{remove, remove_tree};
-use super::{Digest, StoreError, older};
+use super::{Digest, StoreError, first_format};
 use crate::cachedir::{self, CacheKind, DirectoryState, MARK};
 use rustix::process::{getegid, geteuid};
 use std::collections::{HashMap, HashSet};
@@ -41,10 +41,10 @@ pub(super) struct StoreClient {
     /// This client's directory in `tmp/`.
     pub temporary: PathBuf,
     next_temporary: AtomicU64,
-    pub memory: Mutex<Memory>,
+    pub digest_cache: Mutex<DigestCache>,
     /// For each tree or blob being worked on, what makes this client's threads take
-    /// turns; between clients there are the locks.
-    turns: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
+    /// digest_locks; between clients there are the locks.
+    digest_locks: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
     /// The trees whose use lock this client shares.
     pub in_use: Mutex<HashSet<Digest>>,
     pub eviction: Mutex<()>,
@@ -76,7 +76,7 @@ impl Store {
                 cause,
             )
         })?;
-        let older = older::discard(&cache_root, size_limit)?;
+        let older = first_format::discard(&cache_root, size_limit)?;
         let root = cachedir::claim(&cache_root, CacheKind::Store)
             .map_err(|error| StoreError::of_directory(&cache_root, size_limit, error))?
             .directory;
@@ -107,8 +107,8 @@ impl Store {
                 lock,
                 temporary,
                 next_temporary: AtomicU64::new(0),
-                memory: Mutex::new(Memory::new(root.join("memory"))),
-                turns: Mutex::default(),
+                digest_cache: Mutex::new(DigestCache::new(root.join("memory"))),
+                digest_locks: Mutex::default(),
                 in_use: Mutex::default(),
                 eviction: Mutex::new(()),
                 added: AtomicU64::new(0),
@@ -182,17 +182,17 @@ impl StoreClient {
     }
 
     /// A path in this client's own temporary directory that is not in use.
-    pub fn temporary(&self) -> Temporary {
+    pub fn temporary(&self) -> TemporaryPath {
         let n = self.next_temporary.fetch_add(1, Ordering::Relaxed);
-        Temporary {
+        TemporaryPath {
             path: self.temporary.join(n.to_string()),
             kept: false,
         }
     }
 
     /// What threads that work on `digest` have in turn.
-    pub fn turn(&self, digest: &Digest) -> Arc<Mutex<()>> {
-        Arc::clone(locked(&self.turns).entry(*digest).or_default())
+    pub fn digest_lock(&self, digest: &Digest) -> Arc<Mutex<()>> {
+        Arc::clone(locked(&self.digest_locks).entry(*digest).or_default())
     }
 
     /// Removes what clients that are no more left in `tmp/`. Others may do the same
@@ -219,15 +219,15 @@ impl StoreClient {
     }
 
     pub fn save(&self) -> Result<(), StoreError> {
-        self.save_memory()?;
+        self.save_digest_cache()?;
         self.save_usage()
     }
 
-    fn save_memory(&self) -> Result<(), StoreError> {
-        let mut memory = locked(&self.memory);
-        let saving = self.lock.hold(Subject::Memory);
+    fn save_digest_cache(&self) -> Result<(), StoreError> {
+        let mut cache = locked(&self.digest_cache);
+        let saving = self.lock.hold(Subject::DigestCache);
         let _saving = saving.map_err(|cause| self.cannot_lock(cause))?;
-        match memory.news() {
+        match cache.to_save() {
             Some(bytes) => self.write_file(&self.root.join("memory"), &bytes),
             None => Ok(()),
         }
@@ -252,7 +252,7 @@ impl Drop for StoreClient {
 }
 
 /// A directory for making something in.
-pub struct WorkDirectory(Temporary);
+pub struct WorkDirectory(TemporaryPath);
 
 impl WorkDirectory {
     pub fn path(&self) -> &Path {
@@ -261,12 +261,12 @@ impl WorkDirectory {
 }
 
 /// A file or directory in `tmp/`, removed unless it is renamed or kept.
-pub(super) struct Temporary {
+pub(super) struct TemporaryPath {
     pub path: PathBuf,
     kept: bool,
 }
 
-impl Temporary {
+impl TemporaryPath {
     pub fn rename(mut self, to: &Path) -> io::Result<()> {
         fs::rename(&self.path, to)?;
         self.kept = true;
@@ -279,7 +279,7 @@ impl Temporary {
     }
 }
 
-impl Drop for Temporary {
+impl Drop for TemporaryPath {
     fn drop(&mut self) {
         if !self.kept && fs::remove_file(&self.path).is_err() {
             let _ = remove_tree(&self.path);
@@ -293,7 +293,7 @@ pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn discarded_note(root: &Path, foreign: &Foreign) -> String {
+fn discarded_note(root: &Path, foreign: &Incompatibility) -> String {
     format!(
         "discarded the content of {}, which {foreign}",
         root.display()
@@ -306,16 +306,16 @@ fn discard_foreign(
     root: &Path,
     lock: &LockFile,
     size_limit: u64,
-) -> Result<Option<Foreign>, StoreError> {
+) -> Result<Option<Incompatibility>, StoreError> {
     let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
     let mark = root.join(MARK);
-    let state =
-        cachedir::look(root, CacheKind::Store).map_err(|cause| failed("read", &mark, cause))?;
+    let state = cachedir::directory_state(root, CacheKind::Store)
+        .map_err(|cause| failed("read", &mark, cause))?;
     let foreign = match state {
-        DirectoryState::OtherFormat(format) => Foreign::Format(format),
+        DirectoryState::OtherFormat(format) => Incompatibility::Format(format),
         _ => match other_user(root, &mark) {
             Ok(None) => return Ok(None),
-            Ok(Some(user)) => Foreign::User(user),
+            Ok(Some(user)) => Incompatibility::User(user),
             Err(cause) => return Err(failed("look at", &mark, cause)),
         },
     };
@@ -325,7 +325,7 @@ fn discard_foreign(
         cause,
     })?;
     let Some(_alone) = alone else {
-        return Err(StoreError::ForeignInUse {
+        return Err(StoreError::IncompatibleInUse {
             root: root.to_owned(),
             foreign,
         });
@@ -335,7 +335,8 @@ fn discard_foreign(
         remove(&path).map_err(|cause| failed("remove", &path, cause))?;
     }
     // The new file belongs to this user.
-    cachedir::renew(root, CacheKind::Store).map_err(|cause| failed("write", &mark, cause))?;
+    cachedir::replace_mark(root, CacheKind::Store)
+        .map_err(|cause| failed("write", &mark, cause))?;
     Ok(Some(foreign))
 }
 

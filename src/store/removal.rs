@@ -17,16 +17,16 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 /// A directory whose content is being removed.
-struct Level {
+struct DirectoryLevel {
     /// Its name in the directory above.
     name: CString,
-    identity: Identity,
+    identity: FileIdentity,
     /// The directories in it that are still to be removed.
     directories: Vec<CString>,
 }
 
 /// Device and inode.
-type Identity = (u64, u64);
+type FileIdentity = (u64, u64);
 
 /// Removes a directory and everything in it, also where its owner, who calls this, may not read
 /// or write it, and where there is nothing. A symlink is removed itself.
@@ -36,11 +36,11 @@ pub fn remove_tree(directory: &Path) -> io::Result<()> {
         Some(above) if above != "" => above,
         _ => Path::new("."),
     };
-    let mut current = match openat(CWD, above, PLACE, Mode::empty()) {
+    let mut current = match openat(CWD, above, OPEN_PATH, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(()),
         opened => opened?,
     };
-    let mut levels = vec![Level {
+    let mut levels = vec![DirectoryLevel {
         name: CString::default(),
         identity: identity(&current)?,
         directories: vec![CString::new(name.as_bytes())?],
@@ -48,7 +48,7 @@ pub fn remove_tree(directory: &Path) -> io::Result<()> {
     while let Some(level) = levels.last_mut() {
         if let Some(name) = level.directories.pop() {
             if let Some(directory) = enter(&current, &name)? {
-                levels.push(Level {
+                levels.push(DirectoryLevel {
                     name,
                     identity: identity(&directory)?,
                     directories: remove_files(&directory)?,
@@ -59,7 +59,7 @@ pub fn remove_tree(directory: &Path) -> io::Result<()> {
             let name = std::mem::take(&mut level.name);
             levels.pop();
             let Some(above) = levels.last() else { break };
-            current = openat(&current, "..", PLACE, Mode::empty())?;
+            current = openat(&current, "..", OPEN_PATH, Mode::empty())?;
             if identity(&current)? != above.identity {
                 return Err(io::Error::other("it was moved while it was being removed"));
             }
@@ -83,14 +83,14 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// To open a directory as a place to start from, which takes no leave to read it.
-const PLACE: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+const OPEN_PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 /// To open a directory for its list.
-const LIST: OFlags = OFlags::RDONLY
+const OPEN_LIST: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-fn identity(directory: &OwnedFd) -> io::Result<Identity> {
+fn identity(directory: &OwnedFd) -> io::Result<FileIdentity> {
     let stat = fstat(directory)?;
     Ok((stat.st_dev, stat.st_ino))
 }
@@ -98,19 +98,19 @@ fn identity(directory: &OwnedFd) -> io::Result<Identity> {
 /// Opens a directory and lets its owner do anything with it. What is no directory (any more) is
 /// removed: `None`.
 fn enter(above: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
-    let directory = match openat(above, name, LIST | OFlags::NOFOLLOW, Mode::empty()) {
+    let directory = match openat(above, name, OPEN_LIST | OFlags::NOFOLLOW, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
         Err(Errno::NOTDIR | Errno::LOOP) => {
             unlink(above, name, AtFlags::empty())?;
             return Ok(None);
         }
         Err(Errno::ACCESS) => {
-            let closed = openat(above, name, PLACE | OFlags::NOFOLLOW, Mode::empty())?;
+            let closed = openat(above, name, OPEN_PATH | OFlags::NOFOLLOW, Mode::empty())?;
             // The one way to change the mode of a directory that cannot be opened, and may have
             // another name by now.
             let path = format!("/proc/self/fd/{}", closed.as_raw_fd());
             fs::set_permissions(path, Permissions::from_mode(0o700))?;
-            openat(&closed, ".", LIST, Mode::empty())?
+            openat(&closed, ".", OPEN_LIST, Mode::empty())?
         }
         opened => opened?,
     };
@@ -257,10 +257,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let tree = place.path().join("tree");
         fs::create_dir(&tree).unwrap();
-        let mut directory = openat(CWD, &tree, PLACE, Mode::empty()).unwrap();
+        let mut directory = openat(CWD, &tree, OPEN_PATH, Mode::empty()).unwrap();
         for _ in 0..DEPTH {
             mkdirat(&directory, "deeper", Mode::RWXU).unwrap();
-            directory = openat(&directory, "deeper", PLACE, Mode::empty()).unwrap();
+            directory = openat(&directory, "deeper", OPEN_PATH, Mode::empty()).unwrap();
         }
         remove_tree(&tree).unwrap();
         assert!(!tree.exists());

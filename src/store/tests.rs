@@ -1,5 +1,5 @@
+use super::digest_cache::FileIdentity;
 use super::lock::{LockFile, Subject};
-use super::memory::Identity;
 use super::open::locked;
 use super::*;
 use crate::cachedir::MARK;
@@ -141,7 +141,7 @@ fn a_file_with_another_mode_is_copied_and_left_alone() {
     assert_eq!(mode_of(&blob), 0o755);
     assert_ne!(inode_of(&blob), inode_of(&file));
     let after = fs::metadata(&file).unwrap();
-    assert_eq!(Identity::of(&after), Identity::of(&before));
+    assert_eq!(FileIdentity::of(&after), FileIdentity::of(&before));
 }
 
 #[test]
@@ -270,12 +270,12 @@ fn making_links_does_not_make_the_store_forget_the_digest() {
     let file = place.file("f", &vec![7; LARGE], 0o644);
     let digest = store.add_file(&file, false, Import::LinkIfSafe).unwrap();
     // As if the file had been a second old when it was added.
-    let identity = Identity::of(&fs::metadata(&file).unwrap());
-    locked(&store.client.memory).remember(&file, identity, &digest);
+    let identity = FileIdentity::of(&fs::metadata(&file).unwrap());
+    locked(&store.client.digest_cache).insert(&file, identity, &digest);
     store.add_tree(&manifest(&[("/f", digest)])).unwrap();
-    let identity = Identity::of(&fs::metadata(&file).unwrap());
+    let identity = FileIdentity::of(&fs::metadata(&file).unwrap());
     assert_eq!(
-        locked(&store.client.memory).recall(&file, &identity),
+        locked(&store.client.digest_cache).get(&file, &identity),
         Some(digest)
     );
 }
@@ -286,8 +286,11 @@ fn a_file_that_changed_just_now_is_not_remembered() {
     let store = place.open();
     let file = place.file("f", b"x", 0o644);
     store.add_file(&file, false, Import::Copy).unwrap();
-    let identity = Identity::of(&fs::metadata(&file).unwrap());
-    assert_eq!(locked(&store.client.memory).recall(&file, &identity), None);
+    let identity = FileIdentity::of(&fs::metadata(&file).unwrap());
+    assert_eq!(
+        locked(&store.client.digest_cache).get(&file, &identity),
+        None
+    );
 }
 
 #[test]
@@ -297,7 +300,7 @@ fn digests_are_remembered_by_the_next_client() {
     let digest = place.open().hash_file(&file).unwrap();
     let next = place.open();
     let metadata = fs::metadata(&file).unwrap();
-    let recalled = locked(&next.client.memory).recall(&file, &Identity::of(&metadata));
+    let recalled = locked(&next.client.digest_cache).get(&file, &FileIdentity::of(&metadata));
     assert_eq!(recalled, Some(digest));
     // Known, so the content is not even looked for, and `add_tree` says so.
     let known = next.add_file_unless_known(&file, &metadata, false, Import::Copy);
@@ -410,9 +413,9 @@ fn eviction_takes_the_longest_unused_and_spares_what_clients_use() {
     let store = place.open_with_limit(3 * LARGE as u64);
     add_small_tree(&store, &contents[1]);
     for (tree, age) in trees.iter().zip([4, 3, 2, 1]) {
-        let mark = File::open(store.client.mark_path(tree)).unwrap();
+        let stamp = File::open(store.client.stamp_path(tree)).unwrap();
         let used = SystemTime::now() - Duration::from_secs(age * 60);
-        mark.set_modified(used).unwrap();
+        stamp.set_modified(used).unwrap();
     }
 
     let evicted = store.evict().unwrap();
@@ -480,7 +483,7 @@ fn a_tree_without_its_mark_is_made_again() {
     let place = Place::new();
     let store = place.open();
     let tree = add_small_tree(&store, b"x");
-    fs::remove_file(store.client.mark_path(&tree)).unwrap();
+    fs::remove_file(store.client.stamp_path(&tree)).unwrap();
     let file = store.tree_path(&tree).join("d/f");
     fs::remove_file(&file).unwrap();
     add_small_tree(&store, b"x");
@@ -494,11 +497,15 @@ fn the_first_use_after_a_reboot_checks_every_file() {
     let digest = store.add_bytes(b"content", false).unwrap();
     let manifest = manifest(&[("/f", digest)]);
     let tree = store.add_tree(&manifest).unwrap();
-    let mark_path = store.client.mark_path(&tree);
+    let stamp_path = store.client.stamp_path(&tree);
     let reboot = || {
-        let mark = mark::Mark::read(&mark_path).unwrap();
+        let stamp = tree_stamp::TreeStamp::read(&stamp_path).unwrap();
         let boot = "an earlier one".to_owned();
-        fs::write(&mark_path, mark::Mark { boot, ..mark }.to_bytes()).unwrap();
+        fs::write(
+            &stamp_path,
+            tree_stamp::TreeStamp { boot, ..stamp }.to_bytes(),
+        )
+        .unwrap();
     };
     reboot();
     let inode = inode_of(&store.tree_path(&tree));
@@ -562,7 +569,10 @@ fn a_store_of_another_format_that_is_in_use_is_left_alone() {
     let _user = place.open();
     fs::write(place.root().join(MARK), "maelstrom store 3\n").unwrap();
     let error = Store::open(&place.cache_root(), 0).err().unwrap();
-    assert!(matches!(&error, StoreError::ForeignInUse { .. }), "{error}");
+    assert!(
+        matches!(&error, StoreError::IncompatibleInUse { .. }),
+        "{error}"
+    );
     assert!(place.root().join("trees").exists());
 }
 

@@ -1,10 +1,10 @@
 //! Trees: manifests unpacked, ready to be lower directories of an overlay.
 
 use super::blob::{self, Origin};
+use super::digest_cache::FileIdentity;
 use super::lock::Subject;
-use super::mark::{LinkedFile, Mark};
-use super::memory::Identity;
-use super::open::{StoreClient, Temporary, locked};
+use super::open::{StoreClient, TemporaryPath, locked};
+use super::tree_stamp::{LinkedFile, TreeStamp};
 use super::{Digest, Entry, Manifest, Mode, PathInContainer, Store, StoreError, parallel};
 use rustix::fs::{
     AtFlags, CWD, RenameFlags, Timespec, Timestamps, UTIME_NOW, UTIME_OMIT, renameat_with,
@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 /// Blobs up to this size are never hard links to files outside.
-const NEVER_LINKED: u64 = 128 * 1024;
+const MAX_NEVER_LINKED: u64 = 128 * 1024;
 
 impl Store {
     /// Unpacks a manifest, unless that is done already, and returns its digest,
@@ -30,8 +30,8 @@ impl Store {
         let bytes = manifest.to_bytes();
         let digest = Digest::of(&bytes);
         let client = &self.client;
-        let turn = client.turn(&digest);
-        let _turn = locked(&turn);
+        let digest_lock = client.digest_lock(&digest);
+        let _digest_lock = locked(&digest_lock);
         client.use_tree(&digest)?;
         if !client.has_whole_tree(&digest) {
             let building = client.lock.hold(Subject::Build(digest));
@@ -41,7 +41,7 @@ impl Store {
                 client.check_or_build(&digest, manifest, &bytes)?;
             }
         }
-        client.touch_mark(&digest);
+        client.touch_stamp(&digest);
         Ok(digest)
     }
 
@@ -65,7 +65,7 @@ impl StoreClient {
         self.root.join("trees").join(digest.to_string())
     }
 
-    pub fn mark_path(&self, digest: &Digest) -> PathBuf {
+    pub fn stamp_path(&self, digest: &Digest) -> PathBuf {
         self.root.join("marks").join(digest.to_string())
     }
 
@@ -87,12 +87,12 @@ impl StoreClient {
     /// Whether there is a tree that was checked since the machine started, and
     /// whose linked files are as they were.
     fn has_whole_tree(&self, digest: &Digest) -> bool {
-        Mark::read(&self.mark_path(digest)).is_some_and(|mark| {
+        TreeStamp::read(&self.stamp_path(digest)).is_some_and(|stamp| {
             let tree = self.tree_path(digest);
-            mark.boot == self.boot
+            stamp.boot == self.boot
                 && !self.boot.is_empty()
                 && tree.is_dir()
-                && mark.linked_files_are_intact(&tree)
+                && stamp.linked_files_are_intact(&tree)
         })
     }
 
@@ -104,27 +104,27 @@ impl StoreClient {
         manifest: &Manifest,
         bytes: &[u8],
     ) -> Result<(), StoreError> {
-        let old = Mark::read(&self.mark_path(digest))
-            .filter(|mark| mark.is_true(&self.tree_path(digest), manifest));
-        let mark = match old {
-            Some(old) => Mark {
+        let old = TreeStamp::read(&self.stamp_path(digest))
+            .filter(|stamp| stamp.matches_tree(&self.tree_path(digest), manifest));
+        let stamp = match old {
+            Some(old) => TreeStamp {
                 boot: self.boot.clone(),
                 ..old
             },
             None => self.build(digest, manifest)?,
         };
         self.write_file(&self.manifest_path(digest), bytes)?;
-        self.write_file(&self.mark_path(digest), &mark.to_bytes())
+        self.write_file(&self.stamp_path(digest), &stamp.to_bytes())
     }
 
-    /// Puts a new tree in its place, which then lacks its mark.
-    fn build(&self, digest: &Digest, manifest: &Manifest) -> Result<Mark, StoreError> {
+    /// Puts a new tree in its place, which then lacks its stamp.
+    fn build(&self, digest: &Digest, manifest: &Manifest) -> Result<TreeStamp, StoreError> {
         let temporary = self.temporary();
         let linked = self.unpack(manifest, &temporary.path)?;
-        let mark = self.mark_path(digest);
-        match fs::remove_file(&mark) {
+        let stamp = self.stamp_path(digest);
+        match fs::remove_file(&stamp) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-                return Err(self.failed("remove", &mark, cause));
+                return Err(self.failed("remove", &stamp, cause));
             }
             _ => {}
         }
@@ -133,7 +133,7 @@ impl StoreClient {
             .map_err(|cause| self.failed("rename a new tree to", &tree, cause))?;
         let size = size(manifest);
         self.added.fetch_add(size, Ordering::Relaxed);
-        Ok(Mark {
+        Ok(TreeStamp {
             boot: self.boot.clone(),
             size,
             linked,
@@ -142,7 +142,7 @@ impl StoreClient {
 
     /// Jobs of other clients may still run on a tree that is replaced: it is kept
     /// in `tmp/` as long as this client lives.
-    fn put_tree(&self, new: Temporary, tree: &Path) -> io::Result<()> {
+    fn put_tree(&self, new: TemporaryPath, tree: &Path) -> io::Result<()> {
         match renameat_with(CWD, &new.path, CWD, tree, RenameFlags::EXCHANGE) {
             Ok(()) => {
                 new.keep();
@@ -197,7 +197,7 @@ impl StoreClient {
         };
         let blob = self.blob_path(digest, mode);
         let host = tree.join(path.relative());
-        let before = (digest.size > NEVER_LINKED)
+        let before = (digest.size > MAX_NEVER_LINKED)
             .then(|| fs::symlink_metadata(&blob))
             .and_then(Result::ok);
         let mut attempts = 0;
@@ -220,8 +220,8 @@ impl StoreClient {
             return Ok(None);
         }
         if let Some(before) = before {
-            let (before, after) = (Identity::of(&before), Identity::of(&metadata));
-            locked(&self.memory).relinked(&before, &after);
+            let (before, after) = (FileIdentity::of(&before), FileIdentity::of(&metadata));
+            locked(&self.digest_cache).change_time_moved(&before, &after);
         }
         Ok(Some(LinkedFile::new(path, digest, mode, &metadata)))
     }
@@ -235,18 +235,18 @@ impl StoreClient {
             Ok(to)
         };
         let file = copy().map_err(|cause| self.failed("copy a file to", host, cause))?;
-        self.finish(&file, mode, host)
+        self.set_blob_attributes(&file, mode, host)
     }
 
     /// Takes note that the tree is used now. Only the order of eviction depends on
     /// it, so nothing is said when it fails.
-    fn touch_mark(&self, digest: &Digest) {
+    fn touch_stamp(&self, digest: &Digest) {
         let special = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
         let times = Timestamps {
             last_access: special(UTIME_OMIT),
             last_modification: special(UTIME_NOW),
         };
-        let _ = utimensat(CWD, self.mark_path(digest), &times, AtFlags::empty());
+        let _ = utimensat(CWD, self.stamp_path(digest), &times, AtFlags::empty());
     }
 }
 

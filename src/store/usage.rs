@@ -12,7 +12,7 @@ use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Seconds after which the count is not believed any more.
-const BELIEVED: u64 = 7 * 24 * 60 * 60;
+const MAX_COUNT_AGE: u64 = 7 * 24 * 60 * 60;
 
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Usage {
@@ -27,8 +27,8 @@ impl Usage {
         Self { bytes, counted }
     }
 
-    pub fn is_believed(&self) -> bool {
-        now().abs_diff(self.counted) < BELIEVED
+    pub fn is_recent(&self) -> bool {
+        now().abs_diff(self.counted) < MAX_COUNT_AGE
     }
 }
 

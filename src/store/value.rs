@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 /// How exact the time of last use is that eviction goes by.
-const GRAIN: Duration = Duration::from_secs(24 * 60 * 60);
+const LAST_USE_GRANULARITY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Store {
     /// What [`Store::cache`] was last given for this kind and key, unless it was
@@ -19,7 +19,7 @@ impl Store {
         file.read_to_end(&mut bytes).ok()?;
         let value = unseal(&bytes)?;
         let used = file.metadata().and_then(|metadata| metadata.modified());
-        if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > GRAIN)) {
+        if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > LAST_USE_GRANULARITY)) {
             // Only the age that eviction sees depends on it.
             let _ = file.set_modified(SystemTime::now());
         }

@@ -5,10 +5,12 @@
 //! programs that its sources name are known.
 
 use crate::cargo::TestBinary;
+use crate::container::{Step, StepError};
 use crate::executor::{Outcome, Status};
 use crate::layer::base_has;
 use crate::spec::{ContainerSpec, LayerSpec};
 use camino::Utf8Path;
+use nix::libc::ENOENT;
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -92,14 +94,13 @@ pub fn not_loaded(outcome: &Outcome) -> Option<String> {
     const ADD: &str = "`include_shared_libraries = true` in the directive adds the loader and \
                        libraries of this machine";
     match &outcome.status {
-        Status::Error(message)
-            if message.starts_with("execute ") && message.contains("(os error 2)") =>
-        {
-            Some(format!(
-                "the program, or the loader that it was linked to start with, is not in the \
-                 container, nor in the image if that has one; {ADD}"
-            ))
-        }
+        Status::NotStarted(StepError {
+            step: Step::Execute { .. },
+            errno: ENOENT,
+        }) => Some(format!(
+            "the program, or the loader that it was linked to start with, is not in the \
+             container, nor in the image if that has one; {ADD}"
+        )),
         // What glibc's and musl's loaders end with.
         Status::Exited(1 | 127) => {
             let stderr = &outcome.stderr.head;

@@ -23,6 +23,9 @@ pub fn judge(
         Status::TimedOut => report::TestStatus::TimedOut {
             after: limit.unwrap_or(outcome.duration),
         },
+        Status::NotStarted(error) => report::TestStatus::Error {
+            message: error.message(),
+        },
         Status::Error(message) => report::TestStatus::Error {
             message: message.clone(),
         },
@@ -38,7 +41,7 @@ pub fn judge(
         duration: outcome.duration,
         cached: outcome.cached,
         usage: ran.then_some(outcome.usage),
-        written: outcome.written,
+        written: outcome.changed_files,
         stdout: outcome.stdout,
         stderr: outcome.stderr,
         hints,

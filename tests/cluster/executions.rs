@@ -9,7 +9,7 @@ use maelstrom::engine::reapi::capabilities_server::{Capabilities, CapabilitiesSe
 use maelstrom::engine::reapi::content_addressable_storage_server::ContentAddressableStorageServer as StorageServer;
 use maelstrom::engine::reapi::execution_server::{Execution, ExecutionServer};
 use maelstrom::engine::{Engine, EngineSettings, protobuf, rpc};
-use maelstrom::executor::remote::{OUTCOMES, Record, RemoteExecutor};
+use maelstrom::executor::remote::{OUTCOMES, RemoteExecutor, RunnerRecord};
 use maelstrom::executor::{Container, Job, Outcome, Status as Ended};
 use maelstrom::spec::{Network, RootOverlay};
 use maelstrom::store::Store;
@@ -301,7 +301,8 @@ fn all_passed() -> reapi::ActionResult {
         status: Ended::Exited(0),
         ..Outcome::error(String::new())
     };
-    let records = (0..JOBS).map(|job| Record::Ended(job, Box::new(passed.clone())).to_bytes());
+    let records =
+        (0..JOBS).map(|job| RunnerRecord::Ended(job, Box::new(passed.clone())).to_bytes());
     reapi::ActionResult {
         output_files: vec![reapi::OutputFile {
             path: OUTCOMES.to_owned(),

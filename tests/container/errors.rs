@@ -2,7 +2,7 @@
 //! as good as new.
 
 use crate::fixture::{Ran, Slot, inside};
-use maelstrom::container::{MountKind, Root};
+use maelstrom::container::{MountKind, Root, Step};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -120,7 +120,7 @@ fn a_missing_layer_is_an_error_of_the_root() {
     let mut slot = Slot::start();
     for root in [Root::Scratch, Root::ReadOnly] {
         let ran = slot.job("job").layer("no-such-layer").root(root).run();
-        assert_eq!(ran.not_started().step, "mount the root");
+        assert_eq!(ran.not_started().step, Step::MountRoot);
     }
     slot.job("job").run().succeeds();
 }

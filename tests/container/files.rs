@@ -322,7 +322,10 @@ fn the_files_that_a_failed_job_wrote_are_told() {
         std::process::exit(1);
     });
     let ran = Slot::start().job("write").watch("/work").run();
-    assert_eq!(ran.ended().written, ["/work/directory/two", "/work/one"]);
+    assert_eq!(
+        ran.ended().changed_files,
+        ["/work/directory/two", "/work/one"]
+    );
 }
 
 #[test]
@@ -335,7 +338,7 @@ fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_told() {
         std::process::exit(1);
     });
     let ran = Slot::start().job("write").watch("/work").run();
-    assert_eq!(ran.ended().written, ["/work/\u{fffd}/file"]);
+    assert_eq!(ran.ended().changed_files, ["/work/\u{fffd}/file"]);
 }
 
 #[test]
@@ -350,11 +353,11 @@ fn links_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
     });
     let mut slot = Slot::start();
     let job = slot.job("link").watch("/work/out").watch("/work/out/test");
-    assert_eq!(job.run().ended().written, [""; 0]);
+    assert_eq!(job.run().ended().changed_files, [""; 0]);
     let ran = slot.job("link").watch("/work/in").run();
-    assert_eq!(ran.ended().written, ["/work/in/out"]);
+    assert_eq!(ran.ended().changed_files, ["/work/in/out"]);
     let ran = slot.job("link").watch("/work/in/../../../..").run();
-    assert_eq!(ran.ended().written, [""; 0]);
+    assert_eq!(ran.ended().changed_files, [""; 0]);
 }
 
 #[test]
@@ -378,7 +381,7 @@ fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
     };
     let before = peak();
     let ran = slot.job("write").watch("/work").run();
-    assert_eq!(ran.ended().written.len(), 20);
+    assert_eq!(ran.ended().changed_files.len(), 20);
     let more = peak() - before;
     assert!(more < 8 << 10, "{more} KiB");
 }

@@ -1,7 +1,7 @@
 //! Containers in containers: this program's own tests run that way.
 
 use crate::fixture::{Client, Slot, has_real_root, inside, skip};
-use maelstrom::container::LauncherError;
+use maelstrom::container::{LauncherError, Step};
 
 #[test]
 fn a_job_can_run_containers_of_its_own() {
@@ -37,7 +37,7 @@ fn a_user_namespace_that_has_the_hosts_root_for_its_only_user_is_refused() {
         let LauncherError::SetUp(error) = Slot::refused() else {
             panic!("it was refused for another reason");
         };
-        assert_eq!(error.step, "map an unprivileged user");
+        assert_eq!(error.step, Step::MapUnprivilegedUser);
     });
     if !has_real_root() {
         return skip("needs real root");

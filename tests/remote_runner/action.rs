@@ -1,7 +1,9 @@
 //! An action laid out in a directory.
 
 use camino::Utf8PathBuf;
-use maelstrom::executor::remote::{Batch, BatchEnd, InputContent, Inputs, Kit, OUTCOMES};
+use maelstrom::executor::remote::{
+    BatchEnd, InputContent, Inputs, JobBatch, OUTCOMES, RunnerBundle,
+};
 use maelstrom::executor::{Container, Job};
 use maelstrom::image::{ImageSettings, Images};
 use maelstrom::layer::{LayerBuilder, LayerContext, SourceView};
@@ -16,7 +18,7 @@ use std::sync::{Arc, LazyLock};
 use tempfile::TempDir;
 
 /// A place where layers are built and actions laid out.
-pub struct Workshop {
+pub struct RunnerFixture {
     temporary: TempDir,
     store: Store,
 }
@@ -27,7 +29,7 @@ pub struct Action {
     pub command: Vec<String>,
 }
 
-impl Workshop {
+impl RunnerFixture {
     pub fn new() -> Self {
         // Where programs that were built can be linked to.
         let temporary = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -111,7 +113,7 @@ impl Workshop {
             slot_variable: true,
             timeout: None,
         });
-        let batch = Batch {
+        let batch = JobBatch {
             jobs: jobs.collect(),
             inline_limit: 1000,
         };
@@ -161,11 +163,11 @@ impl Action {
 
 /// The runner that is tested; its programs are large, so that their digests are found out
 /// once.
-fn kit() -> Kit {
-    static KIT: LazyLock<Kit> = LazyLock::new(|| {
+fn kit() -> RunnerBundle {
+    static KIT: LazyLock<RunnerBundle> = LazyLock::new(|| {
         let temporary = tempfile::tempdir().unwrap();
         let store = Store::open(temporary.path(), 1 << 30).unwrap();
-        Kit::of(&store, env!("CARGO_BIN_EXE_cargo-maelstrom").into()).unwrap()
+        RunnerBundle::of(&store, env!("CARGO_BIN_EXE_cargo-maelstrom").into()).unwrap()
     });
     KIT.clone()
 }

@@ -1,4 +1,4 @@
-use crate::action::{Action, Workshop};
+use crate::action::{Action, RunnerFixture};
 use maelstrom::executor::Status;
 use serde_json::{Value, json};
 use std::io::Write;
@@ -50,11 +50,11 @@ fn usual_mounts() -> Vec<Value> {
 
 #[test]
 fn a_batch_runs_in_a_container_that_has_only_its_input() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh", "cat"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh", "cat"]);
     let scripts = ["cat /data/3/3", "cat /proc/1/comm", "exit 4"];
     for user in [0, 1000] {
-        let action = workshop.action(&format!("as-{user}"), &container, &scripts);
+        let action = fixture.action(&format!("as-{user}"), &container, &scripts);
         let output = run_contained(&action, &usual_mounts(), user);
         let ending = action.ending();
         assert_eq!(output.status.code(), Some(1), "{output:?} {ending:?}");
@@ -67,9 +67,9 @@ fn a_batch_runs_in_a_container_that_has_only_its_input() {
 
 #[test]
 fn a_sandbox_without_proc_is_told_plainly() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh"]);
-    let action = workshop.action("action", &container, &["true"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh"]);
+    let action = fixture.action("action", &container, &["true"]);
     let output = run_contained(&action, &usual_mounts()[1..], 1000);
     let ending = action.ending();
     assert_eq!(output.status.code(), Some(2), "{output:?} {ending:?}");

@@ -1,4 +1,4 @@
-use crate::action::Workshop;
+use crate::action::RunnerFixture;
 use maelstrom::executor::remote::{BatchEnd, OUTCOMES};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -7,10 +7,10 @@ use std::thread::yield_now;
 
 #[test]
 fn a_runner_that_is_killed_leaves_what_had_ended_and_what_was_running() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh", "sleep"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh", "sleep"]);
     let scripts = ["echo done", "sleep 1000", "echo never"];
-    let action = workshop.action("action", &container, &scripts);
+    let action = fixture.action("action", &container, &scripts);
     let mut runner = action.command().spawn().unwrap();
     loop {
         let records = fs::read(action.directory.join(OUTCOMES)).unwrap_or_default();

@@ -1,11 +1,12 @@
-use crate::action::{Workshop, count_files};
+use crate::action::{RunnerFixture, count_files};
+use maelstrom::container::{Step, StepError};
 use maelstrom::executor::Status;
 
 #[test]
 fn each_job_of_a_batch_has_its_outcome() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh", "cat"]);
-    let action = workshop.action(
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh", "cat"]);
+    let action = fixture.action(
         "action",
         &container,
         &[
@@ -37,38 +38,41 @@ fn each_job_of_a_batch_has_its_outcome() {
 
 #[test]
 fn only_a_batch_that_passed_ends_well() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh"]);
-    let passing = workshop.action("passing", &container, &["true", "true"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh"]);
+    let passing = fixture.action("passing", &container, &["true", "true"]);
     assert_eq!(passing.run().status.code(), Some(0));
-    let failing = workshop.action("failing", &container, &["true", "false"]);
+    let failing = fixture.action("failing", &container, &["true", "false"]);
     assert_eq!(failing.run().status.code(), Some(1));
-    let absent = workshop.action("absent", &container, &["true", "exec nothing"]);
+    let absent = fixture.action("absent", &container, &["true", "exec nothing"]);
     assert_eq!(absent.run().status.code(), Some(1));
 }
 
 #[test]
 fn a_job_that_cannot_be_started_is_an_error_and_the_others_run() {
-    let workshop = Workshop::new();
-    let mut container = workshop.container(&["sh"]);
+    let fixture = RunnerFixture::new();
+    let mut container = fixture.container(&["sh"]);
     container.working_directory = "/nowhere".into();
-    let action = workshop.action("action", &container, &["true", "true"]);
+    let action = fixture.action("action", &container, &["true", "true"]);
     assert_eq!(action.run().status.code(), Some(1));
     let ending = action.ending();
     for outcome in ending.ended.values() {
-        let Status::Error(message) = &outcome.status else {
-            panic!("{outcome:?}");
+        let error = StepError {
+            step: Step::EnterWorkingDirectory {
+                directory: "/nowhere".to_owned(),
+            },
+            errno: nix::libc::ENOENT,
         };
-        assert!(message.starts_with("enter the working directory /nowhere"));
+        assert_eq!(outcome.status, Status::NotStarted(error));
     }
     assert_eq!(ending.ended.len(), 2);
 }
 
 #[test]
 fn output_beyond_the_limit_is_left_out_in_the_middle() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh", "seq"]);
-    let action = workshop.action("action", &container, &["seq 1000"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh", "seq"]);
+    let action = fixture.action("action", &container, &["seq 1000"]);
     action.run();
     let stdout = &action.ending().ended[&0].stdout;
     assert!(stdout.head.starts_with(b"1\n2\n"), "{stdout:?}");
@@ -79,18 +83,18 @@ fn output_beyond_the_limit_is_left_out_in_the_middle() {
 
 #[test]
 fn small_files_of_a_layer_travel_as_one() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh"]);
-    let action = workshop.action("action", &container, &["true"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh"]);
+    let action = fixture.action("action", &container, &["true"]);
     assert!(count_files(&action.directory) < 40);
     assert_eq!(count_files(&action.directory.join("packs")), 1);
 }
 
 #[test]
 fn nothing_of_the_input_is_changed() {
-    let workshop = Workshop::new();
-    let container = workshop.container(&["sh"]);
-    let one = workshop.action("one", &container, &["echo x >>/data/1/1; echo y >>/bin/sh"]);
+    let fixture = RunnerFixture::new();
+    let container = fixture.container(&["sh"]);
+    let one = fixture.action("one", &container, &["echo x >>/data/1/1; echo y >>/bin/sh"]);
     let files = || {
         let mut files = Vec::new();
         for top in ["blobs", "manifests", "packs", "runner"] {

@@ -358,7 +358,7 @@ fn of_many_tests_those_that_are_known_are_reported_and_the_others_run() {
 fn to_look_tests_up_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
-    let values = run.directory.path().join("cache/store/values/outcomes-1");
+    let values = run.directory.path().join("cache/store/values/outcomes-2");
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();

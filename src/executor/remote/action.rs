@@ -16,14 +16,14 @@ const SLACK: Duration = Duration::from_secs(60);
 
 /// An action and everything that it is made of.
 #[derive(Clone, Debug)]
-pub struct Action {
+pub struct RunnerAction {
     pub digest: Digest,
     message: reapi::Action,
     /// Each once.
     pub blobs: BTreeMap<Digest, InputContent>,
 }
 
-impl Action {
+impl RunnerAction {
     /// The action that runs `command` in the directory `root`. The engine may keep its result.
     pub fn new(
         root: InputRoot,
@@ -141,7 +141,7 @@ mod tests {
         paths.iter().map(file).collect()
     }
 
-    fn message<M: Message + Default>(action: &Action, digest: Option<reapi::Digest>) -> M {
+    fn message<M: Message + Default>(action: &RunnerAction, digest: Option<reapi::Digest>) -> M {
         let digest: Digest = (&digest.unwrap()).try_into().unwrap();
         let InputContent::Bytes(bytes) = &action.blobs[&digest] else {
             panic!("a message is not a file");
@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn paths_become_directories_with_sorted_entries() {
-        let action = Action::new(
+        let action = RunnerAction::new(
             root(&["b/2/f", "a.x", "b/1/f", "b/g"]),
             vec!["a.x".to_owned()],
             Some(Duration::from_secs(2)),
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn an_action_to_be_forgotten_is_another_one_with_the_same_input() {
-        let kept = Action::new(root(&["f"]), vec!["f".to_owned()], None, &[]);
+        let kept = RunnerAction::new(root(&["f"]), vec!["f".to_owned()], None, &[]);
         let forgotten = kept.clone().forgotten();
         assert_ne!(forgotten.digest, kept.digest);
         let sent: reapi::Action = message(&forgotten, Some(forgotten.digest.into()));
@@ -189,7 +189,7 @@ mod tests {
             value: "v".to_owned(),
         };
         let action = |properties: &[Property]| {
-            Action::new(root(&["a", "b"]), vec!["a".to_owned()], None, properties).digest
+            RunnerAction::new(root(&["a", "b"]), vec!["a".to_owned()], None, properties).digest
         };
         let (p, q) = (property("p"), property("q"));
         assert_eq!(action(&[p.clone(), q.clone()]), action(&[q, p.clone()]));

@@ -15,7 +15,7 @@ const VERSION: u32 = 1;
 
 /// Jobs that one runner runs. The same jobs are the same bytes, on every machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Batch {
+pub struct JobBatch {
     pub jobs: Vec<Job>,
     /// How many bytes of each stream of a job are kept.
     pub inline_limit: usize,
@@ -34,7 +34,7 @@ pub enum NotPortable {
 
 /// Why some bytes are not a batch.
 #[derive(Debug, thiserror::Error)]
-pub enum NotABatch {
+pub enum BatchError {
     #[error("failed to read the batch")]
     Malformed(#[from] serde_json::Error),
     #[error("the batch has version {0}, and this runner knows {VERSION}")]
@@ -63,14 +63,14 @@ impl Container {
     }
 }
 
-impl Batch {
+impl JobBatch {
     /// Fails if any of the jobs can only run on this machine.
     pub fn to_json(&self) -> Result<Vec<u8>, NotPortable> {
         let mut containers: Vec<&Arc<Container>> = Vec::new();
         let mut jobs = Vec::new();
         for job in &self.jobs {
             let known = containers.iter().position(|other| **other == job.container);
-            jobs.push(WrittenJob {
+            jobs.push(JobFields {
                 container: known.unwrap_or(containers.len()),
                 program: job.program.to_string(),
                 arguments: job.arguments.clone(),
@@ -81,33 +81,33 @@ impl Batch {
                 containers.push(&job.container);
             }
         }
-        let containers = containers.into_iter().map(|c| WrittenContainer::new(c));
-        let written = Written {
+        let containers = containers.into_iter().map(|c| ContainerFields::new(c));
+        let fields = BatchFields {
             version: VERSION,
             inline_limit: self.inline_limit as u64,
             containers: containers.collect::<Result<_, _>>()?,
             jobs,
         };
-        Ok(serde_json::to_vec(&written).expect("its keys are strings"))
+        Ok(serde_json::to_vec(&fields).expect("its keys are strings"))
     }
 
-    pub fn from_json(bytes: &[u8]) -> Result<Self, NotABatch> {
+    pub fn from_json(bytes: &[u8]) -> Result<Self, BatchError> {
         #[derive(Deserialize)]
-        struct Header {
+        struct VersionField {
             version: u32,
         }
-        let Header { version } = serde_json::from_slice(bytes)?;
+        let VersionField { version } = serde_json::from_slice(bytes)?;
         if version != VERSION {
-            return Err(NotABatch::Version(version));
+            return Err(BatchError::Version(version));
         }
-        let written: Written = serde_json::from_slice(bytes)?;
-        let containers = written.containers.into_iter().map(|container| {
+        let fields: BatchFields = serde_json::from_slice(bytes)?;
+        let containers = fields.containers.into_iter().map(|container| {
             let container = container.read()?;
             Ok(Arc::new(container))
         });
-        let containers: Vec<_> = containers.collect::<Result<_, NotABatch>>()?;
-        let jobs = written.jobs.into_iter().map(|job| {
-            let container = containers.get(job.container).ok_or(NotABatch::Container)?;
+        let containers: Vec<_> = containers.collect::<Result<_, BatchError>>()?;
+        let jobs = fields.jobs.into_iter().map(|job| {
+            let container = containers.get(job.container).ok_or(BatchError::Container)?;
             Ok(Job {
                 container: container.clone(),
                 program: job.program.into(),
@@ -117,8 +117,8 @@ impl Batch {
             })
         });
         Ok(Self {
-            jobs: jobs.collect::<Result<_, NotABatch>>()?,
-            inline_limit: written.inline_limit as usize,
+            jobs: jobs.collect::<Result<_, BatchError>>()?,
+            inline_limit: fields.inline_limit as usize,
         })
     }
 
@@ -134,16 +134,16 @@ impl Batch {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct BatchFields {
     version: u32,
     inline_limit: u64,
-    containers: Vec<WrittenContainer>,
-    jobs: Vec<WrittenJob>,
+    containers: Vec<ContainerFields>,
+    jobs: Vec<JobFields>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenJob {
+struct JobFields {
     /// Its place among the containers.
     container: usize,
     program: String,
@@ -154,10 +154,10 @@ struct WrittenJob {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WrittenContainer {
+struct ContainerFields {
     layers: Vec<String>,
     environment: BTreeMap<String, String>,
-    mounts: Vec<WrittenMount>,
+    mounts: Vec<MountFields>,
     loopback: bool,
     writable_root: bool,
     working_directory: Utf8PathBuf,
@@ -170,7 +170,7 @@ struct WrittenContainer {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum WrittenMount {
+enum MountFields {
     Devices(Vec<String>),
     Devpts(Utf8PathBuf),
     Mqueue(Utf8PathBuf),
@@ -179,10 +179,10 @@ enum WrittenMount {
     Tmp(Utf8PathBuf),
 }
 
-impl WrittenContainer {
+impl ContainerFields {
     fn new(container: &Container) -> Result<Self, NotPortable> {
         container.is_portable()?;
-        let mounts = container.mounts.iter().map(WrittenMount::new);
+        let mounts = container.mounts.iter().map(MountFields::new);
         Ok(Self {
             layers: container.layers.iter().map(ToString::to_string).collect(),
             environment: container.environment.clone(),
@@ -198,10 +198,10 @@ impl WrittenContainer {
         })
     }
 
-    fn read(self) -> Result<Container, NotABatch> {
+    fn read(self) -> Result<Container, BatchError> {
         let layers = self.layers.into_iter();
-        let layers = layers.map(|layer| layer.parse().map_err(|_| NotABatch::Digest(layer)));
-        let mounts = self.mounts.into_iter().map(WrittenMount::read);
+        let layers = layers.map(|layer| layer.parse().map_err(|_| BatchError::Digest(layer)));
+        let mounts = self.mounts.into_iter().map(MountFields::read);
         Ok(Container {
             layers: layers.collect::<Result<_, _>>()?,
             environment: self.environment,
@@ -226,7 +226,7 @@ impl WrittenContainer {
     }
 }
 
-impl WrittenMount {
+impl MountFields {
     fn new(mount: &Mount) -> Result<Self, NotPortable> {
         Ok(match mount.clone() {
             Mount::Bind { .. } => return Err(NotPortable::Bind),
@@ -242,10 +242,10 @@ impl WrittenMount {
         })
     }
 
-    fn read(self) -> Result<Mount, NotABatch> {
+    fn read(self) -> Result<Mount, BatchError> {
         let device = |name: String| {
             let found = Device::ALL.into_iter().find(|known| known.as_str() == name);
-            found.ok_or(NotABatch::Device(name))
+            found.ok_or(BatchError::Device(name))
         };
         Ok(match self {
             Self::Devices(names) => Mount::Devices {

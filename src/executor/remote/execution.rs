@@ -22,10 +22,10 @@ use tonic::{Code, Status, Streaming};
 const DOING: &str = "execute an action";
 
 /// How long the engine may take to say what it calls an execution that is to be cancelled.
-const NAME_WITHIN: Duration = Duration::from_secs(1);
+const NAME_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A stream of messages that was there for so long was a good one.
-const HELD: Duration = Duration::from_secs(10);
+const LONG_STREAM: Duration = Duration::from_secs(10);
 
 /// How an execution ended.
 #[derive(Debug)]
@@ -111,7 +111,7 @@ struct Execution {
 }
 
 /// What came of listening to an operation.
-enum Heard {
+enum StreamEnd {
     End(Executed),
     /// The messages ended before the operation did.
     Broken(Problem),
@@ -126,14 +126,14 @@ impl Execution {
         loop {
             let is_known = self.name.is_some();
             let since = Instant::now();
-            let (heard, answered) = self.listen().await;
-            let problem = match heard {
-                Heard::End(executed) => return Ok(executed),
-                Heard::Broken(problem) => problem,
-                Heard::Refused(problem) => return Err(engine.error(DOING, problem)),
+            let (ended, answered) = self.listen().await;
+            let problem = match ended {
+                StreamEnd::End(executed) => return Ok(executed),
+                StreamEnd::Broken(problem) => problem,
+                StreamEnd::Refused(problem) => return Err(engine.error(DOING, problem)),
             };
             // Where quiet connections are cut, that is no trouble of the engine.
-            let was_good = since.elapsed() >= HELD;
+            let was_good = since.elapsed() >= LONG_STREAM;
             if was_good || (answered && !is_known) {
                 retry.progressed();
             } else if answered {
@@ -145,7 +145,7 @@ impl Execution {
 
     /// Has the action executed, or listens to its execution again; also whether the engine
     /// told anything of it.
-    async fn listen(&mut self) -> (Heard, bool) {
+    async fn listen(&mut self) -> (StreamEnd, bool) {
         let again = self.name.is_some();
         let mut messages = match self.open().await {
             Ok(messages) => messages,
@@ -158,11 +158,14 @@ impl Execution {
                 // An engine that knows an operation says at once how it is.
                 Ok(None) if again && !answered => {
                     let why = "the engine says nothing about it".to_owned();
-                    return (Heard::End(Executed::Trouble(Trouble::Lost, why)), false);
+                    return (StreamEnd::End(Executed::Trouble(Trouble::Lost, why)), false);
                 }
                 Ok(None) => {
                     let problem = "the messages about an execution ended before it did";
-                    return (Heard::Broken(Problem::HungUp(problem.to_owned())), answered);
+                    return (
+                        StreamEnd::Broken(Problem::HungUp(problem.to_owned())),
+                        answered,
+                    );
                 }
                 Err(status) => return (self.refused(status, again), answered),
             };
@@ -177,29 +180,29 @@ impl Execution {
                 self.running.send_replace(executing);
             }
             if operation.done {
-                return (Heard::End(end(operation.result)), true);
+                return (StreamEnd::End(end(operation.result)), true);
             }
         }
     }
 
     /// What it means that the engine ended the messages like this. `again`: they were those of
     /// an operation that was known before.
-    fn refused(&self, status: Status, again: bool) -> Heard {
+    fn refused(&self, status: Status, again: bool) -> StreamEnd {
         let problem = Problem::from(status);
         let trouble = match problem.code() {
-            _ if problem.may_pass() => return Heard::Broken(problem),
+            _ if problem.may_pass() => return StreamEnd::Broken(problem),
             Some(Code::NotFound) if self.name.is_some() => Trouble::Lost,
             // Without an operation it is the action itself that was not found.
             Some(Code::FailedPrecondition | Code::NotFound) => Trouble::Lacks,
             Some(Code::Unauthenticated | Code::PermissionDenied) | None => {
-                return Heard::Refused(problem);
+                return StreamEnd::Refused(problem);
             }
             // It cannot tell what becomes of the operation, for whatever reason.
             Some(_) if again => Trouble::Lost,
             Some(Code::Internal | Code::Unknown | Code::DataLoss) => Trouble::Failed,
-            Some(_) => return Heard::Refused(problem),
+            Some(_) => return StreamEnd::Refused(problem),
         };
-        Heard::End(Executed::Trouble(trouble, problem.to_string()))
+        StreamEnd::End(Executed::Trouble(trouble, problem.to_string()))
     }
 
     async fn open(&self) -> Result<Streaming<Operation>, Status> {
@@ -231,7 +234,7 @@ impl Execution {
                 let mut messages = self.open().await.ok()?;
                 Some(messages.message().await.ok()??.name)
             };
-            self.name = tokio::time::timeout(NAME_WITHIN, named)
+            self.name = tokio::time::timeout(NAME_TIMEOUT, named)
                 .await
                 .ok()
                 .flatten();

@@ -1,14 +1,14 @@
 //! Batches of jobs run by an engine.
 
-use super::action::{Action, timeout};
+use super::action::{RunnerAction, timeout};
+use super::batch_progress::{Attempt, BatchProgress};
 use super::budget::{RetryBudget, Spent};
+use super::bundle::{BundleError, RunnerBundle};
 use super::execution::{Executed, Executions, code};
 use super::input::{InputContent, InputError, Inputs};
-use super::kit::{Kit, KitError};
-use super::ledger::{Attempt, Ledger};
-use super::presence::Presence;
+use super::known_blobs::KnownBlobs;
 use super::record::BatchEnd;
-use super::{Batch, OUTCOMES, timing};
+use super::{JobBatch, OUTCOMES, timing};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
@@ -49,7 +49,7 @@ pub enum RemoteError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
-    Kit(#[from] KitError),
+    RunnerBundle(#[from] BundleError),
     #[error("failed to prepare what is sent to workers")]
     Prepare(#[source] std::io::Error),
 }
@@ -61,7 +61,7 @@ pub struct RemoteExecutor {
     inputs: Arc<Inputs>,
     properties: Vec<Property>,
     cache_results: CacheResults,
-    presence: Presence,
+    presence: KnownBlobs,
     progress: Arc<Progress>,
     /// Why the engine is of no more use.
     lost: RefCell<Option<String>>,
@@ -121,7 +121,7 @@ impl RemoteExecutor {
     ) -> Result<Self, RemoteError> {
         let kit = tokio::task::spawn_blocking({
             let store = store.clone();
-            move || Kit::of_process(&store)
+            move || RunnerBundle::of_process(&store)
         });
         let kit = kit
             .await
@@ -132,7 +132,7 @@ impl RemoteExecutor {
             inputs: Arc::new(Inputs::new(store, kit)),
             properties,
             cache_results,
-            presence: Presence::default(),
+            presence: KnownBlobs::default(),
             progress: Arc::default(),
             lost: RefCell::default(),
             losing: RefCell::default(),
@@ -162,7 +162,7 @@ impl RemoteExecutor {
         priority: i32,
         running: &watch::Sender<bool>,
     ) -> Vec<Outcome> {
-        let mut ledger = Ledger::new(jobs.len());
+        let mut ledger = BatchProgress::new(jobs.len());
         while let Some(attempt) = ledger.take() {
             let lost = self.lost.borrow().clone();
             if let Some(lost) = lost {
@@ -170,7 +170,7 @@ impl RemoteExecutor {
                 continue;
             }
             let some = attempt.jobs.iter().map(|&job| jobs[job].clone());
-            let batch = Batch {
+            let batch = JobBatch {
                 jobs: some.collect(),
                 inline_limit: limit,
             };
@@ -205,7 +205,7 @@ impl RemoteExecutor {
         lost.get_or_insert_with(|| error.to_string()).clone()
     }
 
-    fn ended(&self, ledger: &mut Ledger, attempt: &Attempt, ending: BatchEnd, how: &str) {
+    fn ended(&self, ledger: &mut BatchProgress, attempt: &Attempt, ending: BatchEnd, how: &str) {
         // One that could not begin says why in the outcome of each job.
         if ending.unable.is_none() && ending.ended.len() < attempt.jobs.len() {
             tracing::warn!("a runner at {} ended early: {how}", self.engine.endpoint());
@@ -217,7 +217,7 @@ impl RemoteExecutor {
     /// reads what its runner wrote; also how it ended.
     async fn attempt(
         &self,
-        batch: Batch,
+        batch: JobBatch,
         priority: i32,
         running: &watch::Sender<bool>,
     ) -> Result<(BatchEnd, String), Failed> {
@@ -226,7 +226,7 @@ impl RemoteExecutor {
         let made = tokio::task::spawn_blocking(move || {
             let root = inputs.of(&batch)?;
             let limit = timeout(&batch.jobs);
-            Ok::<_, InputError>(Action::new(
+            Ok::<_, InputError>(RunnerAction::new(
                 root,
                 inputs.kit().command(),
                 limit,
@@ -293,7 +293,7 @@ impl RemoteExecutor {
 
     /// Asks the engine what it knows of an action. That it does not say is no error: the action
     /// is executed then.
-    async fn known(&self, action: &Action, jobs: usize) -> Result<Known, Failed> {
+    async fn known(&self, action: &RunnerAction, jobs: usize) -> Result<Known, Failed> {
         let mut client = ActionCacheClient::new(self.engine.service());
         let mut retry = self.engine.retry("ask for a result that is known");
         let result = loop {
@@ -325,7 +325,7 @@ impl RemoteExecutor {
     }
 
     /// Sends what the engine lacks of an action.
-    async fn send(&self, action: &Action) -> Result<(), Failed> {
+    async fn send(&self, action: &RunnerAction) -> Result<(), Failed> {
         loop {
             let claim = self.presence.claim(action.blobs.keys());
             if !claim.blobs.is_empty() {

@@ -1,7 +1,7 @@
 //! The files of an action's input.
 
-use super::batch::{Batch, NotPortable};
-use super::kit::{self, Kit};
+use super::batch::{JobBatch, NotPortable};
+use super::bundle::{self, RunnerBundle};
 use super::{BATCH, pack};
 use crate::store::{Digest, Entry, Mode, Store, StoreError};
 use std::collections::{BTreeMap, HashMap};
@@ -48,14 +48,14 @@ pub enum InputError {
 /// Makes the inputs of actions. Shared by threads.
 pub struct Inputs {
     store: Store,
-    kit: Kit,
+    kit: RunnerBundle,
     layers: Mutex<HashMap<Digest, Layer>>,
 }
 
 type Layer = Arc<Vec<(String, InputFile)>>;
 
 impl Inputs {
-    pub fn new(store: Store, kit: Kit) -> Self {
+    pub fn new(store: Store, kit: RunnerBundle) -> Self {
         Self {
             store,
             kit,
@@ -63,21 +63,21 @@ impl Inputs {
         }
     }
 
-    pub fn kit(&self) -> &Kit {
+    pub fn kit(&self) -> &RunnerBundle {
         &self.kit
     }
 
     /// The input of the action that runs a batch. Blocking.
-    pub fn of(&self, batch: &Batch) -> Result<InputRoot, InputError> {
+    pub fn of(&self, batch: &JobBatch) -> Result<InputRoot, InputError> {
         let mut root = InputRoot::new();
-        root.insert(BATCH.to_owned(), of_bytes(batch.to_json()?));
+        root.insert(BATCH.to_owned(), bytes_file(batch.to_json()?));
         for (name, digest, path) in &self.kit.files {
             let file = InputFile {
                 digest: *digest,
-                executable: !name.starts_with(kit::LIBRARIES),
+                executable: !name.starts_with(bundle::LIBRARIES),
                 content: InputContent::File(path.clone()),
             };
-            root.insert(format!("{}/{name}", kit::DIRECTORY), file);
+            root.insert(format!("{}/{name}", bundle::DIRECTORY), file);
         }
         for layer in batch.layers() {
             root.extend(self.layer(&layer)?.iter().cloned());
@@ -107,7 +107,7 @@ impl Inputs {
         let manifest = self.store.manifest(layer);
         let manifest = manifest.ok_or(InputError::Forgotten(*layer))?;
         let packed = pack::contents(&manifest);
-        let mut files = vec![(manifest_path(layer), of_bytes(manifest.to_bytes()))];
+        let mut files = vec![(manifest_path(layer), bytes_file(manifest.to_bytes()))];
         if !packed.is_empty() {
             let file = InputFile {
                 digest: self.pack_digest(layer, &packed)?,
@@ -175,7 +175,7 @@ fn read(path: &Path) -> Result<Vec<u8>, InputError> {
     })
 }
 
-fn of_bytes(bytes: Vec<u8>) -> InputFile {
+fn bytes_file(bytes: Vec<u8>) -> InputFile {
     InputFile {
         digest: Digest::of(&bytes),
         executable: false,

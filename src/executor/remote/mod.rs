@@ -17,25 +17,27 @@
 mod action;
 mod arguments;
 mod batch;
+mod batch_progress;
 mod budget;
+mod bundle;
 mod execution;
 mod executor;
 mod input;
-mod kit;
-mod ledger;
+mod known_blobs;
+
 mod pack;
-mod presence;
+
 mod record;
 pub mod runner;
 mod timing;
 mod trees;
 
 pub use arguments::ClusterArguments;
-pub use batch::{Batch, NotABatch, NotPortable};
+pub use batch::{BatchError, JobBatch, NotPortable};
+pub use bundle::{BundleError, RunnerBundle};
 pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
 pub use input::{InputContent, InputError, InputFile, InputRoot, Inputs};
-pub use kit::{Kit, KitError};
-pub use record::{BatchEnd, Record, RecordError};
+pub use record::{BatchEnd, RecordError, RunnerRecord};
 
 /// The jobs of an action, and how they are to be run.
 pub const BATCH: &str = "batch.json";

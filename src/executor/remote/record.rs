@@ -4,7 +4,7 @@
 //! printed, as long as the line says. A runner that is killed leaves a record unfinished
 //! at most: what was whole before it counts.
 
-use crate::container::ResourceUsage;
+use crate::container::{ResourceUsage, StepError};
 use crate::executor::{Captured, Outcome, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 /// One thing a runner has to tell; jobs by their place in the batch.
 #[derive(Clone, Debug)]
-pub enum Record {
+pub enum RunnerRecord {
     Started(usize),
     Ended(usize, Box<Outcome>),
     /// No job can be run here, and why.
@@ -37,13 +37,13 @@ pub struct RecordError {
     source: serde_json::Error,
 }
 
-impl Record {
+impl RunnerRecord {
     pub fn to_bytes(&self) -> Vec<u8> {
         let (line, printed): (_, &[&Captured]) = match self {
-            Self::Started(job) => (Line::Started(*job), &[]),
-            Self::Unable(why) => (Line::Unable(why.clone()), &[]),
+            Self::Started(job) => (RecordLine::Started(*job), &[]),
+            Self::Unable(why) => (RecordLine::Unable(why.clone()), &[]),
             Self::Ended(job, outcome) => (
-                Line::Ended(Box::new(Ended::new(*job, outcome))),
+                RecordLine::Ended(Box::new(EndedJobLine::new(*job, outcome))),
                 &[&outcome.stdout, &outcome.stderr],
             ),
         };
@@ -69,11 +69,11 @@ impl BatchEnd {
             })?;
             rest = &rest[end + 1..];
             match line {
-                Line::Started(job) => {
+                RecordLine::Started(job) => {
                     ending.running.insert(job);
                 }
-                Line::Unable(why) => ending.unable = Some(why),
-                Line::Ended(ended) => {
+                RecordLine::Unable(why) => ending.unable = Some(why),
+                RecordLine::Ended(ended) => {
                     let Some((outcome, after)) = ended.outcome(rest) else {
                         break;
                     };
@@ -89,48 +89,49 @@ impl BatchEnd {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
+enum RecordLine {
     Started(usize),
-    Ended(Box<Ended>),
+    Ended(Box<EndedJobLine>),
     Unable(String),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Ended {
+struct EndedJobLine {
     job: usize,
-    status: WrittenStatus,
+    status: StatusField,
     /// All times in nanoseconds.
     duration: u64,
     user: u64,
     system: u64,
     max_resident: u64,
     scratch_full: bool,
-    written: Vec<String>,
-    stdout: Lengths,
-    stderr: Lengths,
+    changed_files: Vec<String>,
+    stdout: CapturedLengths,
+    stderr: CapturedLengths,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum WrittenStatus {
+enum StatusField {
     Exited(i32),
     Signaled(i32),
     TimedOut,
+    NotStarted(StepError),
     Error(String),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Lengths {
+struct CapturedLengths {
     head: usize,
     omitted: u64,
     tail: usize,
 }
 
-impl Ended {
+impl EndedJobLine {
     fn new(job: usize, outcome: &Outcome) -> Self {
-        let lengths = |captured: &Captured| Lengths {
+        let lengths = |captured: &Captured| CapturedLengths {
             head: captured.head.len(),
             omitted: captured.omitted,
             tail: captured.tail.len(),
@@ -138,17 +139,18 @@ impl Ended {
         Self {
             job,
             status: match &outcome.status {
-                Status::Exited(code) => WrittenStatus::Exited(*code),
-                Status::Signaled(signal) => WrittenStatus::Signaled(*signal),
-                Status::TimedOut => WrittenStatus::TimedOut,
-                Status::Error(message) => WrittenStatus::Error(message.clone()),
+                Status::Exited(code) => StatusField::Exited(*code),
+                Status::Signaled(signal) => StatusField::Signaled(*signal),
+                Status::TimedOut => StatusField::TimedOut,
+                Status::NotStarted(error) => StatusField::NotStarted(error.clone()),
+                Status::Error(message) => StatusField::Error(message.clone()),
             },
             duration: outcome.duration.as_nanos() as u64,
             user: outcome.usage.user.as_nanos() as u64,
             system: outcome.usage.system.as_nanos() as u64,
             max_resident: outcome.usage.max_resident,
             scratch_full: outcome.scratch_full,
-            written: outcome.written.clone(),
+            changed_files: outcome.changed_files.clone(),
             stdout: lengths(&outcome.stdout),
             stderr: lengths(&outcome.stderr),
         }
@@ -161,10 +163,11 @@ impl Ended {
         let (stderr, rest) = self.stderr.take(rest)?;
         let outcome = Outcome {
             status: match &self.status {
-                WrittenStatus::Exited(code) => Status::Exited(*code),
-                WrittenStatus::Signaled(signal) => Status::Signaled(*signal),
-                WrittenStatus::TimedOut => Status::TimedOut,
-                WrittenStatus::Error(message) => Status::Error(message.clone()),
+                StatusField::Exited(code) => Status::Exited(*code),
+                StatusField::Signaled(signal) => Status::Signaled(*signal),
+                StatusField::TimedOut => Status::TimedOut,
+                StatusField::NotStarted(error) => Status::NotStarted(error.clone()),
+                StatusField::Error(message) => Status::Error(message.clone()),
             },
             stdout,
             stderr,
@@ -175,14 +178,14 @@ impl Ended {
                 max_resident: self.max_resident,
             },
             scratch_full: self.scratch_full,
-            written: self.written.clone(),
+            changed_files: self.changed_files.clone(),
             cached: false,
         };
         Some((outcome, rest))
     }
 }
 
-impl Lengths {
+impl CapturedLengths {
     fn take<'a>(&self, bytes: &'a [u8]) -> Option<(Captured, &'a [u8])> {
         let (head, rest) = bytes.split_at_checked(self.head)?;
         let (tail, rest) = rest.split_at_checked(self.tail)?;

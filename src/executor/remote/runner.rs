@@ -9,9 +9,9 @@
 //! Its exit code is not 0 unless every job passed, so that no engine takes the result for
 //! one to be used again.
 
-use super::batch::Batch;
-use super::kit::{self, RUNNER_NAME};
-use super::record::Record;
+use super::batch::JobBatch;
+use super::bundle::{self, RUNNER_NAME};
+use super::record::RunnerRecord;
 use super::trees::{self, UnpackError};
 use super::{BATCH, OUTCOMES};
 use crate::container::{LauncherProgram, doctor};
@@ -28,7 +28,7 @@ use std::rc::Rc;
 use tokio::task::{JoinHandle, JoinSet, LocalSet};
 
 /// Where the layers go that are unpacked.
-const SCRATCH: &str = "scratch";
+const LAYER_DIRECTORY: &str = "layers";
 
 /// How many jobs run at once: an engine counts on one for each action.
 const SLOTS: usize = 1;
@@ -51,11 +51,11 @@ pub fn run_if_runner() {
 }
 
 fn main(name: &OsString) -> i32 {
-    let records = match Records::create() {
+    let records = match RecordFile::create() {
         Ok(records) => Rc::new(records),
         Err(error) => {
             // Nobody reads more than this then.
-            say(&format!("failed to write `{OUTCOMES}`: {error}"));
+            print_error(&format!("failed to write `{OUTCOMES}`: {error}"));
             return UNABLE;
         }
     };
@@ -64,8 +64,8 @@ fn main(name: &OsString) -> i32 {
         Ok(false) => FAILED,
         Err(error) => {
             let why = error_chain(&*error);
-            say(&why);
-            match records.add(&Record::Unable(why)) {
+            print_error(&why);
+            match records.add(&RunnerRecord::Unable(why)) {
                 Ok(()) => UNABLE,
                 Err(_) => FAILED,
             }
@@ -74,21 +74,21 @@ fn main(name: &OsString) -> i32 {
 }
 
 /// Tells on stderr, which may be a file on a disk that is full.
-fn say(what: &str) {
+fn print_error(what: &str) {
     let _ = writeln!(io::stderr(), "{what}");
 }
 
 /// Whether every job passed.
-fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
+fn run(name: &OsString, records: &Rc<RecordFile>) -> Result<bool, Box<dyn Error>> {
     let input = std::env::current_dir()?;
-    let batch = Batch::from_json(&fs::read(BATCH)?)?;
-    let scratch = Scratch::make(&input)?;
+    let batch = JobBatch::from_json(&fs::read(BATCH)?)?;
+    let trees = LayerDirectory::make(&input)?;
     let kit = input.join(
         Path::new(name)
             .parent()
-            .unwrap_or(Path::new(kit::DIRECTORY)),
+            .unwrap_or(Path::new(bundle::DIRECTORY)),
     );
-    let (executable, arguments) = kit::launcher(&kit);
+    let (executable, arguments) = bundle::launcher(&kit);
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
     let settings = LocalSettings {
         launcher: LauncherProgram {
@@ -96,12 +96,12 @@ fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
             arguments,
         },
         // A worker runs as many actions as it has processors.
-        ..LocalSettings::of_process(scratch.path().to_owned(), processors)?
+        ..LocalSettings::of_process(trees.path().to_owned(), processors)?
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let (layers, trees) = (batch.layers(), scratch.path().to_owned());
+    let (layers, trees) = (batch.layers(), trees.path().to_owned());
     let unpacking = runtime.spawn_blocking(move || {
         let mut layers = layers.iter();
         layers.try_for_each(|layer| trees::unpack(&input, layer, &trees))
@@ -112,10 +112,10 @@ fn run(name: &OsString, records: &Rc<Records>) -> Result<bool, Box<dyn Error>> {
 }
 
 async fn run_jobs(
-    batch: &Batch,
+    batch: &JobBatch,
     executor: Rc<LocalExecutor>,
     unpacking: JoinHandle<Result<(), UnpackError>>,
-    records: &Rc<Records>,
+    records: &Rc<RecordFile>,
 ) -> Result<bool, Box<dyn Error>> {
     let network = batch.jobs.first().map(|job| job.container.network);
     if let Err(error) = executor.warm_up(network.unwrap_or(Network::Disabled)).await {
@@ -139,20 +139,20 @@ async fn run_jobs(
             let (job, limit) = (job.clone(), batch.inline_limit);
             let records = records.clone();
             running.spawn_local(async move {
-                let mut held = None;
+                let mut taken = None;
                 let turn = async {
-                    let slot = held.insert(slots.take(1).await).number();
+                    let slot = taken.insert(slots.take(1).await).number();
                     // What cannot be told now cannot be told later either.
                     records
-                        .add(&Record::Started(number))
+                        .add(&RunnerRecord::Started(number))
                         .is_ok()
                         .then_some(slot)
                 };
                 let outcome = executor.run(&job, Output::Capture { limit }, turn).await;
                 let outcome = outcome.ok_or(io::ErrorKind::WriteZero)?;
                 let passed = outcome.status == Status::Exited(0);
-                records.add(&Record::Ended(number, Box::new(outcome)))?;
-                drop(held);
+                records.add(&RunnerRecord::Ended(number, Box::new(outcome)))?;
+                drop(taken);
                 Ok(passed)
             });
         }
@@ -164,9 +164,9 @@ async fn run_jobs(
 }
 
 /// The file that tells what became of the jobs.
-struct Records(File);
+struct RecordFile(File);
 
-impl Records {
+impl RecordFile {
     fn create() -> io::Result<Self> {
         // The engine may have left one that a runner before this one wrote.
         let mut options = File::options();
@@ -174,22 +174,22 @@ impl Records {
         options.open(OUTCOMES).map(Self)
     }
 
-    fn add(&self, record: &Record) -> io::Result<()> {
+    fn add(&self, record: &RunnerRecord) -> io::Result<()> {
         (&self.0).write_all(&record.to_bytes())
     }
 }
 
 /// A directory for layers: beside the input, where links can be made to its files, or
 /// where temporary files go if that cannot be written to.
-enum Scratch {
+enum LayerDirectory {
     /// Left to whoever removes the input.
     Beside(PathBuf),
     Elsewhere(tempfile::TempDir),
 }
 
-impl Scratch {
+impl LayerDirectory {
     fn make(input: &Path) -> io::Result<Self> {
-        let beside = input.join(SCRATCH);
+        let beside = input.join(LAYER_DIRECTORY);
         match fs::create_dir(&beside) {
             Ok(()) => Ok(Self::Beside(beside)),
             Err(_) => tempfile::tempdir().map(Self::Elsewhere),

@@ -2,7 +2,7 @@
 
 use super::input::{blob_path, manifest_path, pack_path};
 use super::pack;
-use crate::store::{Digest, Entry, Manifest, ManifestError, Mode, give_look};
+use crate::store::{Digest, Entry, Manifest, ManifestError, Mode, set_mode_and_mtime};
 use rustix::fs::{AtFlags, CWD, linkat};
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions};
@@ -27,34 +27,34 @@ pub enum UnpackError {
 /// Unpacks a layer of the input in the directory `input` to a directory in `trees`.
 pub fn unpack(input: &Path, layer: &Digest, trees: &Path) -> Result<(), UnpackError> {
     let path = input.join(manifest_path(layer));
-    let bytes = fs::read(&path).map_err(reading(&path))?;
+    let bytes = fs::read(&path).map_err(read_error(&path))?;
     let manifest =
         Manifest::parse(&bytes).map_err(|source| UnpackError::Manifest { path, source })?;
     let packed = pack::contents(&manifest);
     let offsets = pack::offsets(&packed);
     let path = input.join(pack_path(layer));
     let pack = (!packed.is_empty())
-        .then(|| File::open(&path).map_err(reading(&path)))
+        .then(|| File::open(&path).map_err(read_error(&path)))
         .transpose()?;
     let tree = trees.join(layer.to_string());
-    make_directory(&tree, Mode::DIRECTORY).map_err(making(&tree))?;
+    make_directory(&tree, Mode::DIRECTORY).map_err(create_error(&tree))?;
     for (path, entry) in manifest.entries() {
         let to = tree.join(path.relative());
         match entry {
-            Entry::Directory { mode } => make_directory(&to, *mode).map_err(making(&to))?,
+            Entry::Directory { mode } => make_directory(&to, *mode).map_err(create_error(&to))?,
             Entry::Symlink { target } => {
-                symlink(OsStr::from_bytes(target), &to).map_err(making(&to))?;
+                symlink(OsStr::from_bytes(target), &to).map_err(create_error(&to))?;
             }
             Entry::File { digest, mode } => {
                 if let (Some(pack), Some(offset)) = (&pack, offsets.get(digest)) {
                     let mut content = vec![0; digest.size as usize];
                     let from = input.join(pack_path(layer));
                     pack.read_exact_at(&mut content, *offset)
-                        .map_err(reading(&from))?;
-                    write_file(&to, &content, *mode).map_err(making(&to))?;
+                        .map_err(read_error(&from))?;
+                    write_file(&to, &content, *mode).map_err(create_error(&to))?;
                 } else {
                     let from = input.join(blob_path(digest, *mode));
-                    bring_file(&from, &to, *mode)?;
+                    link_or_copy(&from, &to, *mode)?;
                 }
             }
         }
@@ -62,12 +62,12 @@ pub fn unpack(input: &Path, layer: &Digest, trees: &Path) -> Result<(), UnpackEr
     Ok(())
 }
 
-fn reading(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
+fn read_error(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
     let path = path.to_owned();
     |source| UnpackError::Read { path, source }
 }
 
-fn making(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
+fn create_error(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
     let path = path.to_owned();
     |source| UnpackError::Make { path, source }
 }
@@ -81,25 +81,25 @@ fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
 fn write_file(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     let mut file = File::create_new(path)?;
     file.write_all(content)?;
-    give_look(&file, mode)
+    set_mode_and_mtime(&file, mode)
 }
 
 /// Makes a file a link to one of the input if that has the mode and the owner that it is
 /// to have, and copies it otherwise: nothing of the input may be changed, which others
 /// may share.
-fn bring_file(from: &Path, to: &Path, mode: Mode) -> Result<(), UnpackError> {
-    let metadata = fs::metadata(from).map_err(reading(from))?;
+fn link_or_copy(from: &Path, to: &Path, mode: Mode) -> Result<(), UnpackError> {
+    let metadata = fs::metadata(from).map_err(read_error(from))?;
     let will_do = metadata.mode() & 0o7777 == mode.bits()
         && metadata.uid() == rustix::process::geteuid().as_raw()
         && metadata.gid() == rustix::process::getegid().as_raw();
     if will_do && linkat(CWD, from, CWD, to, AtFlags::SYMLINK_FOLLOW).is_ok() {
         return Ok(());
     }
-    let mut source = File::open(from).map_err(reading(from))?;
+    let mut source = File::open(from).map_err(read_error(from))?;
     let mut copy = || {
         let mut file = File::create_new(to)?;
         io::copy(&mut source, &mut file)?;
-        give_look(&file, mode)
+        set_mode_and_mtime(&file, mode)
     };
-    copy().map_err(making(to))
+    copy().map_err(create_error(to))
 }

@@ -2,6 +2,7 @@
 
 use super::{JobStream, REDRAW_EVERY, tell};
 use crate::config::EscapeCharacter;
+use crate::container::Step;
 use crate::executor::{Job, Outcome, Output, OutputSink, Status, Stream};
 use crate::maelstrom_run::input::Input;
 use crate::maelstrom_run::terminal::{JobTerminal, UserTerminal};
@@ -141,9 +142,10 @@ fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsEr
             to_stderr(format_args!("timed out"));
             Ending::FAILURE
         }
-        Some(Status::Error(mut message)) => {
-            if let [program, ..] = program
-                && message.starts_with(&format!("execute {program}: "))
+        Some(Status::NotStarted(error)) => {
+            let mut message = error.message();
+            if let ([program, ..], Step::Execute { program: executed }) = (program, &error.step)
+                && executed == program
             {
                 // Writing to a string does not fail.
                 let _ = write!(
@@ -153,6 +155,7 @@ fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsEr
             }
             return Err(JobsError::Specification(message));
         }
+        Some(Status::Error(message)) => return Err(JobsError::Specification(message)),
         None => Ending::FAILURE,
     })
 }

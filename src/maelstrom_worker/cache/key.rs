@@ -4,12 +4,12 @@ use crate::store::Digest;
 
 /// A blob as one inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Key {
+pub struct BlobKey {
     pub digest: Digest,
     pub executable: bool,
 }
 
-impl Key {
+impl BlobKey {
     pub fn plain(digest: Digest) -> Self {
         Self {
             digest,

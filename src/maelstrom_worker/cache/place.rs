@@ -13,7 +13,7 @@
 //!
 //! A killed worker leaves garbage in `tmp/` and `actions/` only, which the next one removes.
 
-use super::Key;
+use super::BlobKey;
 use super::state::CacheState;
 use crate::cachedir::{self, CacheDirError, CacheKind};
 use crate::maelstrom_worker::error::WorkError;
@@ -26,14 +26,14 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// The directory, which no other worker uses.
-pub struct CacheDirectory {
+pub struct WorkerCacheDirectory {
     directory: PathBuf,
     /// For names that occur once.
     counter: AtomicU64,
     _lock: Flock<File>,
 }
 
-impl CacheDirectory {
+impl WorkerCacheDirectory {
     /// Makes and marks what is not there; leaves no blob out, but all else that an earlier worker
     /// left.
     pub fn open(cache_root: &Path) -> Result<Self, WorkError> {
@@ -84,7 +84,7 @@ impl CacheDirectory {
     }
 
     /// Where a blob is, or would be.
-    pub fn blob(&self, key: Key) -> PathBuf {
+    pub fn blob(&self, key: BlobKey) -> PathBuf {
         let name = key.name();
         self.directory.join("blobs").join(&name[..2]).join(name)
     }
@@ -99,7 +99,7 @@ fn discard_other_format(cache_root: &Path, directory: &Path) -> Result<(), WorkE
         let path = directory.join(name);
         remove_tree(&path).map_err(failed("remove", &path))?;
     }
-    cachedir::renew(directory, CacheKind::Worker).map_err(failed("write to", directory))?;
+    cachedir::replace_mark(directory, CacheKind::Worker).map_err(failed("write to", directory))?;
     tracing::warn!(
         "discarded the content of {}, which has another format ({format})",
         directory.display()

@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// What an inode looks like.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Stamp {
+pub struct InodeStamp {
     inode: u64,
     size: u64,
     pub mode: u32,
@@ -15,7 +15,7 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
-impl Stamp {
+impl InodeStamp {
     fn of(metadata: &Metadata) -> Self {
         Self {
             inode: metadata.ino(),
@@ -26,7 +26,7 @@ impl Stamp {
         }
     }
 
-    pub fn is_of(path: &Path) -> io::Result<Self> {
+    pub fn read(path: &Path) -> io::Result<Self> {
         fs::symlink_metadata(path).map(|metadata| Self::of(&metadata))
     }
 

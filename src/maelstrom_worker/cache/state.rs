@@ -1,7 +1,7 @@
 //! What is known of the blobs.
 
-use super::Key;
-use super::stamp::Stamp;
+use super::BlobKey;
+use super::stamp::InodeStamp;
 use std::collections::HashMap;
 use std::fs;
 use std::io;
@@ -10,7 +10,7 @@ use std::path::Path;
 
 #[derive(Default)]
 pub struct CacheState {
-    pub blobs: HashMap<Key, Kept>,
+    pub blobs: HashMap<BlobKey, CachedBlob>,
     /// Of all blobs and downloads, in bytes.
     pub size: u64,
     /// Counts uses.
@@ -18,9 +18,9 @@ pub struct CacheState {
 }
 
 #[derive(Default)]
-pub struct Kept {
+pub struct CachedBlob {
     /// `None`: not verified.
-    pub stamp: Option<Stamp>,
+    pub stamp: Option<InodeStamp>,
     pub used: u64,
     /// How many actions need it now.
     pub holders: usize,
@@ -40,7 +40,7 @@ impl CacheState {
             for file in fs::read_dir(directory.path())? {
                 let file = file?;
                 // What has another name is not the worker's.
-                let Some(key) = file.file_name().to_str().and_then(Key::named) else {
+                let Some(key) = file.file_name().to_str().and_then(BlobKey::named) else {
                     continue;
                 };
                 let metadata = file.metadata()?;
@@ -56,12 +56,12 @@ impl CacheState {
         for (_, key) in found {
             let used = state.tick();
             state.size += key.digest.size;
-            let kept = Kept {
+            let cached = CachedBlob {
                 used,
                 present: true,
-                ..Kept::default()
+                ..CachedBlob::default()
             };
-            state.blobs.insert(key, kept);
+            state.blobs.insert(key, cached);
         }
         Ok(state)
     }
@@ -71,19 +71,19 @@ impl CacheState {
         self.clock
     }
 
-    pub fn note(&mut self, key: Key, stamp: Option<Stamp>) {
-        if let Some(kept) = self.blobs.get_mut(&key) {
-            kept.stamp = stamp;
+    pub fn note(&mut self, key: BlobKey, stamp: Option<InodeStamp>) {
+        if let Some(cached) = self.blobs.get_mut(&key) {
+            cached.stamp = stamp;
         }
     }
 
     /// Its file is gone.
-    pub fn forget(&mut self, key: Key) {
-        if let Some(kept) = self.blobs.get_mut(&key) {
-            if std::mem::take(&mut kept.present) {
+    pub fn forget(&mut self, key: BlobKey) {
+        if let Some(cached) = self.blobs.get_mut(&key) {
+            if std::mem::take(&mut cached.present) {
                 self.size = self.size.saturating_sub(key.digest.size);
             }
-            kept.stamp = None;
+            cached.stamp = None;
         }
     }
 }

@@ -37,8 +37,8 @@ fn job(container: &Arc<Container>, name: &str) -> Job {
     }
 }
 
-fn batch(jobs: Vec<Job>) -> Batch {
-    Batch {
+fn batch(jobs: Vec<Job>) -> JobBatch {
+    JobBatch {
         jobs,
         inline_limit: 1 << 20,
     }
@@ -55,7 +55,7 @@ fn a_batch_survives_its_journey() {
     last.timeout = None;
     let batch = batch(vec![job(&one, "a"), job(&other, "b"), last]);
     let json = batch.to_json().unwrap();
-    assert_eq!(Batch::from_json(&json).unwrap(), batch);
+    assert_eq!(JobBatch::from_json(&json).unwrap(), batch);
 }
 
 #[test]
@@ -98,7 +98,7 @@ fn what_needs_its_clients_machine_is_told_apart() {
 
 #[test]
 fn a_batch_of_another_version_is_refused_by_its_number() {
-    let error = Batch::from_json(br#"{"version": 7, "more": []}"#).unwrap_err();
+    let error = JobBatch::from_json(br#"{"version": 7, "more": []}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
         "the batch has version 7, and this runner knows 1"
@@ -108,6 +108,6 @@ fn a_batch_of_another_version_is_refused_by_its_number() {
 proptest! {
     #[test]
     fn no_bytes_make_reading_a_batch_panic(bytes: Vec<u8>) {
-        let _ = Batch::from_json(&bytes);
+        let _ = JobBatch::from_json(&bytes);
     }
 }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::container::Step;
 use proptest::prelude::*;
 
 fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
@@ -17,7 +18,7 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
             max_resident: 4096,
         },
         scratch_full: true,
-        written: vec!["/w/file".to_owned()],
+        changed_files: vec!["/w/file".to_owned()],
         cached: false,
     }
 }
@@ -28,15 +29,19 @@ fn statuses() -> impl Strategy<Value = Status> {
         any::<i32>().prop_map(Status::Signaled),
         Just(Status::TimedOut),
         any::<String>().prop_map(Status::Error),
+        any::<(String, i32)>().prop_map(|(program, errno)| Status::NotStarted(StepError {
+            step: Step::Execute { program },
+            errno,
+        })),
     ]
 }
 
 #[test]
 fn what_was_running_when_the_runner_died_is_known() {
-    let ended = Record::Ended(0, outcome(Status::Exited(0), b"out", b"").into());
-    let bytes = [Record::Started(0), ended, Record::Started(1)]
+    let ended = RunnerRecord::Ended(0, outcome(Status::Exited(0), b"out", b"").into());
+    let bytes = [RunnerRecord::Started(0), ended, RunnerRecord::Started(1)]
         .iter()
-        .flat_map(Record::to_bytes)
+        .flat_map(RunnerRecord::to_bytes)
         .collect::<Vec<_>>();
     let ending = BatchEnd::parse(&bytes).unwrap();
     assert_eq!(ending.running, BTreeSet::from([1]));
@@ -45,7 +50,7 @@ fn what_was_running_when_the_runner_died_is_known() {
 
 #[test]
 fn damage_is_told_with_its_place() {
-    let mut bytes = Record::Started(0).to_bytes();
+    let mut bytes = RunnerRecord::Started(0).to_bytes();
     bytes.extend_from_slice(b"nonsense\n");
     let error = BatchEnd::parse(&bytes).unwrap_err();
     assert!(error.to_string().ends_with("at byte 14"), "{error}");
@@ -59,7 +64,7 @@ proptest! {
         tail: Vec<u8>,
     ) {
         let sent = outcome(status, &stdout, &tail);
-        let ending = BatchEnd::parse(&Record::Ended(3, sent.clone().into()).to_bytes()).unwrap();
+        let ending = BatchEnd::parse(&RunnerRecord::Ended(3, sent.clone().into()).to_bytes()).unwrap();
         prop_assert_eq!(format!("{:?}", ending.ended[&3]), format!("{sent:?}"));
     }
 
@@ -71,8 +76,8 @@ proptest! {
         let mut bytes = Vec::new();
         let mut ends = Vec::new();
         for (job, stdout) in outputs.iter().enumerate() {
-            bytes.extend(Record::Started(job).to_bytes());
-            bytes.extend(Record::Ended(job, outcome(Status::Exited(0), stdout, b"").into()).to_bytes());
+            bytes.extend(RunnerRecord::Started(job).to_bytes());
+            bytes.extend(RunnerRecord::Ended(job, outcome(Status::Exited(0), stdout, b"").into()).to_bytes());
             ends.push(bytes.len());
         }
         let cut = cut.index(bytes.len() + 1);

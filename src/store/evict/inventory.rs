@@ -1,8 +1,8 @@
 //! Counting what is in the store, and who refers to what.
 
 use super::super::blob::{Origin, parse_name};
-use super::super::mark::Mark;
 use super::super::open::StoreClient;
+use super::super::tree_stamp::TreeStamp;
 use super::super::{Digest, Mode, StoreError};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirEntry, Metadata};
@@ -12,37 +12,37 @@ use std::time::{Duration, SystemTime};
 
 /// A blob younger than this may be about to be linked into a tree. (If it is
 /// removed all the same, it is added again.)
-const YOUNG: Duration = Duration::from_secs(10 * 60);
+const MIN_UNREFERENCED_AGE: Duration = Duration::from_secs(10 * 60);
 /// A value that was not asked for in this time is removed.
-const STALE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const MAX_VALUE_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-pub(super) struct Census {
+pub(super) struct Inventory {
     /// Bytes of everything.
     pub held: u64,
     /// The longest unused first.
-    pub trees: Vec<Tree>,
+    pub trees: Vec<StoredTree>,
     /// Blobs that belong to no tree, but not young ones.
-    pub unreferenced: Vec<Blob>,
+    pub unreferenced: Vec<StoredBlob>,
     /// How many files of trees are hard links to each blob that has links outside
     /// the store.
     references: HashMap<(Digest, Mode), u64>,
 }
 
-pub(super) struct Tree {
+pub(super) struct StoredTree {
     pub digest: Digest,
     /// `None` if the tree, or the file that is left of it, does not count.
-    pub mark: Option<Mark>,
+    pub stamp: Option<TreeStamp>,
     pub size: u64,
     used: SystemTime,
 }
 
-pub(super) struct Blob {
+pub(super) struct StoredBlob {
     pub digest: Digest,
     pub mode: Mode,
     pub links: u64,
 }
 
-impl Blob {
+impl StoredBlob {
     pub fn new(digest: Digest, mode: Mode, metadata: &Metadata) -> Self {
         let links = metadata.nlink();
         Self {
@@ -53,18 +53,18 @@ impl Blob {
     }
 }
 
-impl Census {
-    pub fn take(client: &StoreClient) -> Result<Self, StoreError> {
-        let mut census = Self {
+impl Inventory {
+    pub fn read(client: &StoreClient) -> Result<Self, StoreError> {
+        let mut inventory = Self {
             held: 0,
             trees: Vec::new(),
             unreferenced: Vec::new(),
             references: HashMap::new(),
         };
-        census.count_trees(client)?;
-        census.count_blobs(client)?;
-        census.count_values(client)?;
-        Ok(census)
+        inventory.count_trees(client)?;
+        inventory.count_blobs(client)?;
+        inventory.count_values(client)?;
+        Ok(inventory)
     }
 
     /// Everything that is called by a tree's digest: marks, manifests and trees.
@@ -84,21 +84,21 @@ impl Census {
         self.trees = trees
             .into_iter()
             .map(|digest: Digest| {
-                let path = client.mark_path(&digest);
+                let path = client.stamp_path(&digest);
                 let used = fs::metadata(&path).and_then(|metadata| metadata.modified());
-                let mark = Mark::read(&path);
-                Tree {
+                let stamp = TreeStamp::read(&path);
+                StoredTree {
                     digest,
-                    size: mark.as_ref().map_or(0, |mark| mark.size),
+                    size: stamp.as_ref().map_or(0, |stamp| stamp.size),
                     used: used.unwrap_or(SystemTime::UNIX_EPOCH),
-                    mark,
+                    stamp,
                 }
             })
             .collect();
         self.trees.sort_by_key(|tree| tree.used);
         self.held += self.trees.iter().map(|tree| tree.size).sum::<u64>();
-        let linked = self.trees.iter().filter_map(|tree| tree.mark.as_ref());
-        for file in linked.flat_map(|mark| &mark.linked) {
+        let linked = self.trees.iter().filter_map(|tree| tree.stamp.as_ref());
+        for file in linked.flat_map(|stamp| &stamp.linked) {
             *self.references.entry((file.digest, file.mode)).or_default() += 1;
         }
         Ok(())
@@ -125,9 +125,10 @@ impl Census {
             self.held += metadata.blocks() * 512;
         }
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(metadata.ctime().max(0) as u64);
-        let is_young = changed.elapsed().unwrap_or_default() < YOUNG;
+        let is_young = changed.elapsed().unwrap_or_default() < MIN_UNREFERENCED_AGE;
         if !is_young && !self.is_referenced(&digest, mode, metadata) {
-            self.unreferenced.push(Blob::new(digest, mode, metadata));
+            self.unreferenced
+                .push(StoredBlob::new(digest, mode, metadata));
         }
     }
 
@@ -144,7 +145,9 @@ impl Census {
                 };
                 let used = metadata.modified().ok();
                 let age = used.and_then(|used| used.elapsed().ok());
-                if age.is_some_and(|age| age > STALE) && fs::remove_file(entry.path()).is_ok() {
+                if age.is_some_and(|age| age > MAX_VALUE_AGE)
+                    && fs::remove_file(entry.path()).is_ok()
+                {
                     continue;
                 }
                 self.held += metadata.blocks() * 512;

@@ -4,9 +4,9 @@
 //! tree takes besides its blobs, and a record ended by a zero byte for each file
 //! that is a hard link to a build output; then a checksum.
 
-use super::blob::{Origin, fits};
+use super::blob::{Origin, has_size_and_mode};
 use super::checksum::{seal, unseal};
-use super::memory::Identity;
+use super::digest_cache::FileIdentity;
 use super::{Digest, Entry, Manifest, Mode, PathInContainer, parallel};
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ use std::path::Path;
 const HEADER: &str = "maelstrom tree 1";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
+pub(super) struct TreeStamp {
     pub boot: String,
     pub size: u64,
     pub linked: Vec<LinkedFile>,
@@ -36,7 +36,7 @@ pub(super) struct LinkedFile {
 
 impl LinkedFile {
     pub fn new(path: &PathInContainer, digest: &Digest, mode: Mode, metadata: &Metadata) -> Self {
-        let identity = Identity::of(metadata);
+        let identity = FileIdentity::of(metadata);
         Self {
             digest: *digest,
             mode,
@@ -48,14 +48,14 @@ impl LinkedFile {
 
     fn is_intact(&self, tree: &Path) -> bool {
         fs::symlink_metadata(tree.join(self.path.relative())).is_ok_and(|metadata| {
-            let identity = Identity::of(&metadata);
-            fits(&metadata, &self.digest, self.mode)
+            let identity = FileIdentity::of(&metadata);
+            has_size_and_mode(&metadata, &self.digest, self.mode)
                 && (identity.inode, identity.modified) == (self.inode, self.modified)
         })
     }
 }
 
-impl Mark {
+impl TreeStamp {
     pub fn read(path: &Path) -> Option<Self> {
         Self::parse(&fs::read(path).ok()?)
     }
@@ -92,14 +92,14 @@ impl Mark {
         Some(Self { boot, size, linked })
     }
 
-    /// Whether what the mark says of the linked files still holds.
+    /// Whether what the stamp says of the linked files still holds.
     pub fn linked_files_are_intact(&self, tree: &Path) -> bool {
         self.linked.iter().all(|file| file.is_intact(tree))
     }
 
     /// Whether the tree is what the manifest says, as far as can be told without
     /// reading the files.
-    pub fn is_true(&self, tree: &Path, manifest: &Manifest) -> bool {
+    pub fn matches_tree(&self, tree: &Path, manifest: &Manifest) -> bool {
         let linked: HashSet<&PathInContainer> = self.linked.iter().map(|file| &file.path).collect();
         let entries: Vec<_> = manifest.entries().collect();
         let looks_right = |(path, entry): &(&PathInContainer, &Entry)| {
@@ -114,7 +114,7 @@ impl Mark {
                 Entry::Symlink { target } => fs::read_link(&host)
                     .is_ok_and(|found| found.as_os_str() == OsStr::from_bytes(target)),
                 Entry::File { digest, mode } => {
-                    fits(&metadata, digest, *mode)
+                    has_size_and_mode(&metadata, digest, *mode)
                         && (Origin::of(&metadata) == Origin::Written || linked.contains(path))
                 }
             }
@@ -146,7 +146,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn mark() -> Mark {
+    fn stamp() -> TreeStamp {
         let file = |path: &[u8]| LinkedFile {
             digest: Digest::of(path),
             mode: Mode::EXECUTABLE,
@@ -154,7 +154,7 @@ mod tests {
             modified: -3,
             path: PathInContainer::new(path).unwrap(),
         };
-        Mark {
+        TreeStamp {
             boot: "b-1".to_owned(),
             size: 4096,
             linked: vec![file(b"/a b/c\nd"), file(b"/\xff")],
@@ -162,29 +162,29 @@ mod tests {
     }
 
     #[test]
-    fn a_mark_survives_writing() {
-        assert_eq!(Mark::parse(&mark().to_bytes()), Some(mark()));
-        let none = Mark {
+    fn a_stamp_is_parsed_as_it_was_written() {
+        assert_eq!(TreeStamp::parse(&stamp().to_bytes()), Some(stamp()));
+        let none = TreeStamp {
             linked: Vec::new(),
-            ..mark()
+            ..stamp()
         };
-        assert_eq!(Mark::parse(&none.to_bytes()), Some(none));
+        assert_eq!(TreeStamp::parse(&none.to_bytes()), Some(none));
     }
 
     #[test]
-    fn a_damaged_mark_is_no_mark() {
-        let bytes = mark().to_bytes();
-        assert_eq!(Mark::parse(&bytes[..bytes.len() - 1]), None);
-        assert_eq!(Mark::parse(&vec![0; bytes.len()]), None);
-        assert_eq!(Mark::parse(b""), None);
+    fn a_damaged_stamp_is_rejected() {
+        let bytes = stamp().to_bytes();
+        assert_eq!(TreeStamp::parse(&bytes[..bytes.len() - 1]), None);
+        assert_eq!(TreeStamp::parse(&vec![0; bytes.len()]), None);
+        assert_eq!(TreeStamp::parse(b""), None);
     }
 
     proptest! {
         #[test]
         fn parsing_never_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let content = [format!("{HEADER}\n\n0\n").as_bytes(), &bytes].concat();
-            let _ = Mark::parse(&seal(content));
-            let _ = Mark::parse(&bytes);
+            let _ = TreeStamp::parse(&seal(content));
+            let _ = TreeStamp::parse(&bytes);
         }
     }
 }

@@ -3,50 +3,50 @@ use super::*;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-const IDENTITY: Identity = Identity {
+const IDENTITY: FileIdentity = FileIdentity {
     inode: 1,
     size: 1,
     modified: 10 * SECOND,
     changed: 20 * SECOND,
 };
 
-fn memory() -> (tempfile::TempDir, Memory) {
+fn cache() -> (tempfile::TempDir, DigestCache) {
     let directory = tempfile::tempdir().unwrap();
-    let memory = Memory::new(directory.path().join("memory"));
-    (directory, memory)
+    let cache = DigestCache::new(directory.path().join("cache"));
+    (directory, cache)
 }
 
-fn save(memory: &mut Memory) {
-    let bytes = memory.news().expect("something to save");
-    fs::write(&memory.file, bytes).unwrap();
+fn save(cache: &mut DigestCache) {
+    let bytes = cache.to_save().expect("something to save");
+    fs::write(&cache.file, bytes).unwrap();
 }
 
 #[test]
 fn a_file_is_recalled_until_anything_about_it_changes() {
-    let (_directory, mut memory) = memory();
+    let (_directory, mut cache) = cache();
     let (path, digest) = (Path::new("/f"), Digest::of(b"x"));
-    memory.remember(path, IDENTITY, &digest);
-    assert_eq!(memory.recall(path, &IDENTITY), Some(digest));
-    assert_eq!(memory.recall(Path::new("/g"), &IDENTITY), None);
+    cache.insert(path, IDENTITY, &digest);
+    assert_eq!(cache.get(path, &IDENTITY), Some(digest));
+    assert_eq!(cache.get(Path::new("/g"), &IDENTITY), None);
     for changed in [
-        Identity {
+        FileIdentity {
             inode: 2,
             ..IDENTITY
         },
-        Identity {
+        FileIdentity {
             size: 2,
             ..IDENTITY
         },
-        Identity {
+        FileIdentity {
             modified: 0,
             ..IDENTITY
         },
-        Identity {
+        FileIdentity {
             changed: 0,
             ..IDENTITY
         },
     ] {
-        assert_eq!(memory.recall(path, &changed), None);
+        assert_eq!(cache.get(path, &changed), None);
     }
 }
 
@@ -59,66 +59,66 @@ fn a_file_that_changed_within_the_last_second_is_not_settled() {
 
 #[test]
 fn what_two_clients_learn_is_merged() {
-    let (_directory, mut one) = memory();
-    let mut other = Memory::new(one.file.clone());
+    let (_directory, mut one) = cache();
+    let mut other = DigestCache::new(one.file.clone());
     let digest = Digest::of(b"x");
-    assert_eq!(other.recall(Path::new("/one"), &IDENTITY), None);
-    one.remember(Path::new("/one"), IDENTITY, &digest);
-    other.remember(Path::new("/other"), IDENTITY, &digest);
+    assert_eq!(other.get(Path::new("/one"), &IDENTITY), None);
+    one.insert(Path::new("/one"), IDENTITY, &digest);
+    other.insert(Path::new("/other"), IDENTITY, &digest);
     save(&mut one);
     save(&mut other);
-    let mut third = Memory::new(one.file.clone());
-    assert_eq!(third.recall(Path::new("/one"), &IDENTITY), Some(digest));
-    assert_eq!(third.recall(Path::new("/other"), &IDENTITY), Some(digest));
-    assert_eq!(third.news(), None, "it learned nothing");
+    let mut third = DigestCache::new(one.file.clone());
+    assert_eq!(third.get(Path::new("/one"), &IDENTITY), Some(digest));
+    assert_eq!(third.get(Path::new("/other"), &IDENTITY), Some(digest));
+    assert_eq!(third.to_save(), None, "it learned nothing");
 }
 
 #[test]
 fn a_link_of_our_own_does_not_make_a_file_forgotten() {
-    let (_directory, mut memory) = memory();
+    let (_directory, mut cache) = cache();
     let (path, digest) = (Path::new("/f"), Digest::of(b"x"));
-    memory.remember(path, IDENTITY, &digest);
-    memory.is_linked(path, IDENTITY.inode);
-    let after = Identity {
+    cache.insert(path, IDENTITY, &digest);
+    cache.set_linked(path, IDENTITY.inode);
+    let after = FileIdentity {
         changed: 30 * SECOND,
         ..IDENTITY
     };
-    memory.relinked(&IDENTITY, &after);
-    assert_eq!(memory.recall(path, &after), Some(digest));
-    let foreign = Identity {
+    cache.change_time_moved(&IDENTITY, &after);
+    assert_eq!(cache.get(path, &after), Some(digest));
+    let foreign = FileIdentity {
         changed: 40 * SECOND,
         ..IDENTITY
     };
-    memory.relinked(
+    cache.change_time_moved(
         &foreign,
-        &Identity {
+        &FileIdentity {
             changed: 50 * SECOND,
             ..IDENTITY
         },
     );
-    assert_eq!(memory.recall(path, &after), Some(digest));
+    assert_eq!(cache.get(path, &after), Some(digest));
 }
 
 #[test]
 fn files_not_seen_for_long_are_forgotten() {
-    let (_directory, mut memory) = memory();
+    let (_directory, mut cache) = cache();
     let digest = Digest::of(b"x");
-    memory.today -= FORGOTTEN_AFTER;
-    memory.remember(Path::new("/old"), IDENTITY, &digest);
-    save(&mut memory);
-    let mut later = Memory::new(memory.file.clone());
-    later.remember(Path::new("/new"), IDENTITY, &digest);
+    cache.today -= FORGOTTEN_AFTER;
+    cache.insert(Path::new("/old"), IDENTITY, &digest);
+    save(&mut cache);
+    let mut later = DigestCache::new(cache.file.clone());
+    later.insert(Path::new("/new"), IDENTITY, &digest);
     save(&mut later);
-    let mut last = Memory::new(memory.file.clone());
-    assert_eq!(last.recall(Path::new("/old"), &IDENTITY), None);
-    assert_eq!(last.recall(Path::new("/new"), &IDENTITY), Some(digest));
+    let mut last = DigestCache::new(cache.file.clone());
+    assert_eq!(last.get(Path::new("/old"), &IDENTITY), None);
+    assert_eq!(last.get(Path::new("/new"), &IDENTITY), Some(digest));
 }
 
 #[test]
 fn a_damaged_file_is_as_good_as_none() {
-    let (_directory, mut memory) = memory();
-    memory.remember(Path::new("/f"), IDENTITY, &Digest::of(b"x"));
-    let bytes = memory.news().unwrap();
+    let (_directory, mut cache) = cache();
+    cache.insert(Path::new("/f"), IDENTITY, &Digest::of(b"x"));
+    let bytes = cache.to_save().unwrap();
     assert!(format::read(&bytes).is_some());
     assert!(format::read(&bytes[..bytes.len() - 1]).is_none());
     let mut damaged = bytes.clone();
@@ -133,8 +133,8 @@ proptest! {
             .into_iter()
             .enumerate()
             .map(|(n, (path, sha256))| {
-                let identity = Identity { inode: n as u64, ..IDENTITY };
-                (path.into_boxed_slice(), Remembered { identity, sha256, seen: 7, fresh: false })
+                let identity = FileIdentity { inode: n as u64, ..IDENTITY };
+                (path.into_boxed_slice(), CachedDigest { identity, sha256, seen: 7, changed_here: false })
             })
             .collect();
         let borrowed: Vec<_> = entries.iter().map(|(path, entry)| (&**path, entry)).collect();
@@ -144,7 +144,7 @@ proptest! {
 
     #[test]
     fn reading_never_panics(bytes in vec(any::<u8>(), 0..300)) {
-        let mut sealed = b"maelstrom memory 1\n".to_vec();
+        let mut sealed = b"maelstrom cache 1\n".to_vec();
         sealed.extend_from_slice(&bytes);
         let _ = format::read(&seal(sealed));
         let _ = format::read(&bytes);

@@ -11,10 +11,10 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 /// The longest name of a file, in bytes.
-pub const NAME: usize = 255;
+pub const MAX_NAME: usize = 255;
 
 /// The longest target of a symbolic link, in bytes.
-pub const TARGET: usize = 4095;
+pub const MAX_TARGET: usize = 4095;
 
 /// A path that stays below where it starts.
 pub fn relative(path: &str) -> Result<PathBuf, WorkError> {
@@ -32,7 +32,7 @@ pub fn relative(path: &str) -> Result<PathBuf, WorkError> {
 pub fn make_directory(root: &Path, below: &Path) -> Result<(), WorkError> {
     let failed = |errno: Errno| {
         let error = io::Error::from(errno);
-        if is_of_path(&error) {
+        if is_path_error(&error) {
             let path = below.display();
             let message = format!("failed to make the directory `{path}` in the input root");
             return WorkError::BadAction(format!("{message}: {error}"));
@@ -64,7 +64,7 @@ pub fn resolve(root: &Path, below: &Path) -> Result<Option<PathBuf>, Errno> {
     let open = || rustix::fs::openat2(&directory, below, flags, Mode::empty(), beneath);
     let found = match open() {
         Err(Errno::ACCESS) => {
-            open_up(root);
+            make_all_readable(root);
             open()
         }
         found => found,
@@ -83,13 +83,13 @@ pub fn resolve(root: &Path, below: &Path) -> Result<Option<PathBuf>, Errno> {
 }
 
 /// Lets the owner into all directories, as far as possible: an action may have closed some.
-fn open_up(root: &Path) {
+fn make_all_readable(root: &Path) {
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
         let Ok(metadata) = fs::symlink_metadata(&directory) else {
             continue;
         };
-        let _ = let_in(&directory, metadata.permissions().mode());
+        let _ = make_readable(&directory, metadata.permissions().mode());
         for entry in fs::read_dir(&directory).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
                 directories.push(entry.path());
@@ -99,7 +99,7 @@ fn open_up(root: &Path) {
 }
 
 /// Lets the owner read a directory of this mode, and reach what is in it.
-pub fn let_in(directory: &Path, mode: u32) -> io::Result<()> {
+pub fn make_readable(directory: &Path, mode: u32) -> io::Result<()> {
     const NEEDED: u32 = 0o500;
     if mode & NEEDED == NEEDED {
         return Ok(());
@@ -144,7 +144,7 @@ impl Remover {
 
 /// Whether the file system refuses a path because of what it is, or of what is there already, so
 /// that it would do so on any machine.
-pub fn is_of_path(error: &io::Error) -> bool {
+pub fn is_path_error(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),
         Some(
@@ -186,7 +186,7 @@ mod tests {
             assert!(matches!(made, Err(WorkError::BadAction(_))), "{made:?}");
         }
         let gone = make_directory(&root.path().join("gone"), Path::new("a"));
-        assert!(gone.unwrap_err().is_of_machine());
+        assert!(gone.unwrap_err().is_worker_fault());
     }
 
     #[test]

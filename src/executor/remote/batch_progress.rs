@@ -13,7 +13,7 @@ const RUNNERS: u32 = 3;
 
 /// Jobs by their places in the batch.
 #[derive(Debug)]
-pub struct Ledger {
+pub struct BatchProgress {
     outcomes: Vec<Option<Outcome>>,
     waiting: VecDeque<Attempt>,
 }
@@ -28,7 +28,7 @@ pub struct Attempt {
     suspect: bool,
 }
 
-impl Ledger {
+impl BatchProgress {
     pub fn new(jobs: usize) -> Self {
         let all = Attempt {
             jobs: (0..jobs).collect(),

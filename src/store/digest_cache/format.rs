@@ -7,12 +7,12 @@
 //! as absent.
 
 use super::super::checksum::{seal, unseal};
-use super::{Identity, Remembered};
+use super::{CachedDigest, FileIdentity};
 use std::collections::HashMap;
 
 const HEADER: &[u8] = b"maelstrom memory 1\n";
 
-pub(super) fn write(entries: &[(&[u8], &Remembered)]) -> Vec<u8> {
+pub(super) fn write(entries: &[(&[u8], &CachedDigest)]) -> Vec<u8> {
     let mut bytes = HEADER.to_vec();
     let mut last: &[u8] = b"";
     for (path, entry) in entries {
@@ -41,7 +41,7 @@ pub(super) fn write(entries: &[(&[u8], &Remembered)]) -> Vec<u8> {
     seal(bytes)
 }
 
-pub(super) fn read(bytes: &[u8]) -> Option<HashMap<Box<[u8]>, Remembered>> {
+pub(super) fn read(bytes: &[u8]) -> Option<HashMap<Box<[u8]>, CachedDigest>> {
     let mut rest = unseal(bytes)?.strip_prefix(HEADER)?;
     let mut entries = HashMap::new();
     let mut path = Vec::new();
@@ -55,17 +55,17 @@ pub(super) fn read(bytes: &[u8]) -> Option<HashMap<Box<[u8]>, Remembered>> {
         }
         path.truncate(shared.into());
         path.extend_from_slice(tail);
-        let identity = Identity {
+        let identity = FileIdentity {
             inode: u64::from_le_bytes(take(&mut rest)?),
             size: u64::from_le_bytes(take(&mut rest)?),
             modified: i64::from_le_bytes(take(&mut rest)?),
             changed: i64::from_le_bytes(take(&mut rest)?),
         };
-        let entry = Remembered {
+        let entry = CachedDigest {
             identity,
             sha256: take(&mut rest)?,
             seen: u32::from_le_bytes(take(&mut rest)?),
-            fresh: false,
+            changed_here: false,
         };
         entries.insert(path.as_slice().into(), entry);
     }

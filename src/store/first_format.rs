@@ -9,11 +9,11 @@
 //! the next one: `version` goes last but for the lock file.
 
 use super::blob::parse_name;
-use super::error::{Foreign, write_error};
+use super::error::{Incompatibility, write_error};
 use super::lock::{LockFile, Subject};
 use super::removal::remove;
 use super::{Digest, StoreError};
-use crate::cachedir::{self, CacheKind, DirectoryState, Reason, Refusal};
+use crate::cachedir::{self, CacheKind, DirectoryState, Refusal, RefusalReason};
 use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ const NAMES: [&str; 11] = [
 ];
 
 /// Discards a store of the first format in this cache root, if there is one. What it was.
-pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Foreign>, StoreError> {
+pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Incompatibility>, StoreError> {
     let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
     let looked = |cause| failed("look into the directory", root, cause);
     let cannot_lock = |cause| StoreError::CannotLock {
@@ -57,10 +57,12 @@ pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Foreign>, S
     if !has_version(root).map_err(looked)? {
         return Ok(None);
     }
-    let refused = |entry| Refusal::new(root, CacheKind::Store, Reason::OlderAnd(entry)).into();
+    let refused =
+        |entry| Refusal::new(root, CacheKind::Store, RefusalReason::OlderAnd(entry)).into();
     // There clients in other programs keep images; it stays, and has a mark of its own.
     let known = [NAMES.as_slice(), &["containers"]].concat();
-    let state = cachedir::look_besides(root, CacheKind::Root, &known).map_err(looked)?;
+    let state =
+        cachedir::directory_state_ignoring(root, CacheKind::Root, &known).map_err(looked)?;
     match (state.clone(), foreign_entry(root).map_err(looked)?) {
         (DirectoryState::Free | DirectoryState::Ours, None) => {}
         (DirectoryState::Foreign(entry), _) => return Err(refused(entry.into())),
@@ -68,13 +70,13 @@ pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Foreign>, S
         // In a root that is ours, it does not matter what else there is.
         _ => return Ok(None),
     }
-    let foreign = Foreign::Format(VERSION.trim_end().to_owned());
+    let foreign = Incompatibility::Format(VERSION.trim_end().to_owned());
     let Some(_alone) = lock.try_hold(Subject::Store).map_err(cannot_lock)? else {
         if state == DirectoryState::Ours {
             // A client of an earlier version may well work beside those of this one.
             return Ok(None);
         }
-        return Err(StoreError::ForeignInUse {
+        return Err(StoreError::IncompatibleInUse {
             root: root.to_owned(),
             foreign,
         });
@@ -127,7 +129,7 @@ fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
     let top = Path::new("");
     let mut found = foreign_in(root, top, &is_top)?;
     for (name, is_own) in [
-        ("manifests", &is_file as &Judge),
+        ("manifests", &is_file as &IsOwnEntry),
         ("marks", &is_file),
         ("trees", &is_digest_of(FileType::is_dir)),
         ("tmp", &is_hex_directory(8)),
@@ -136,7 +138,7 @@ fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
     ] {
         found = found.or(foreign_in(root, Path::new(name), is_own)?);
     }
-    for (name, is_own) in [("blobs", &is_blob as &Judge), ("values", &is_file)] {
+    for (name, is_own) in [("blobs", &is_blob as &IsOwnEntry), ("values", &is_file)] {
         if found.is_none() {
             for directory in list(&root.join(name))? {
                 let directory = Path::new(name).join(directory.file_name());
@@ -148,7 +150,7 @@ fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 /// Whether a client of the first format may have made an entry with this name.
-type Judge<'a> = dyn Fn(&DirEntry, &str) -> io::Result<bool> + 'a;
+type IsOwnEntry<'a> = dyn Fn(&DirEntry, &str) -> io::Result<bool> + 'a;
 
 fn is_blob(entry: &DirEntry, name: &str) -> io::Result<bool> {
     let kind = entry.file_type()?;
@@ -160,7 +162,7 @@ fn is_blob(entry: &DirEntry, name: &str) -> io::Result<bool> {
 }
 
 /// Something in a directory that was not made by a client, as a path in the root.
-fn foreign_in(root: &Path, directory: &Path, is_own: &Judge) -> io::Result<Option<PathBuf>> {
+fn foreign_in(root: &Path, directory: &Path, is_own: &IsOwnEntry) -> io::Result<Option<PathBuf>> {
     for entry in list(&root.join(directory))? {
         let name = entry.file_name();
         let is_own = match name.to_str() {
@@ -304,7 +306,10 @@ mod tests {
         let lock = LockFile::open(&root.path().join("lock")).unwrap();
         lock.share(Subject::Store).unwrap();
         let error = Store::open(root.path(), u64::MAX).err().unwrap();
-        assert!(matches!(error, StoreError::ForeignInUse { .. }), "{error}");
+        assert!(
+            matches!(error, StoreError::IncompatibleInUse { .. }),
+            "{error}"
+        );
         assert!(!root.path().join(MARK).exists());
         drop(lock);
         assert!(Store::open(root.path(), u64::MAX).is_ok());

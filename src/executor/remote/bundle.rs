@@ -25,14 +25,14 @@ pub const LIBRARIES: &str = "lib";
 /// told where they are: the machine's own do not matter, and need not be there. The
 /// program knows by its name what it is, since a loader calls it by its path.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kit {
+pub struct RunnerBundle {
     /// By their paths within the kit, sorted.
     pub files: Vec<(String, Digest, PathBuf)>,
     has_loader: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
-pub enum KitError {
+pub enum BundleError {
     #[error("failed to find this program")]
     Program(#[source] io::Error),
     #[error("this program is at {0}, which is not UTF-8")]
@@ -43,17 +43,17 @@ pub enum KitError {
     Store(#[from] StoreError),
 }
 
-impl Kit {
+impl RunnerBundle {
     /// Of this process. The store remembers the digests.
-    pub fn of_process(store: &Store) -> Result<Self, KitError> {
-        let program = env::current_exe().map_err(KitError::Program)?;
+    pub fn of_process(store: &Store) -> Result<Self, BundleError> {
+        let program = env::current_exe().map_err(BundleError::Program)?;
         let program = Utf8PathBuf::from_path_buf(program)
-            .map_err(|path| KitError::Path(path.display().to_string()))?;
+            .map_err(|path| BundleError::Path(path.display().to_string()))?;
         Self::of(store, program)
     }
 
     /// Of a program that calls [`run_if_launcher`](crate::run_if_launcher) first thing.
-    pub fn of(store: &Store, program: Utf8PathBuf) -> Result<Self, KitError> {
+    pub fn of(store: &Store, program: Utf8PathBuf) -> Result<Self, BundleError> {
         let libraries = Libraries::new();
         let loader = libraries.loader(program.as_std_path())?;
         let closure = libraries.closure(std::slice::from_ref(&program), &SearchContext::default());

@@ -18,13 +18,13 @@ fn ending(ended: &[usize], running: &[usize]) -> BatchEnd {
     }
 }
 
-fn statuses(ledger: Ledger) -> Vec<Status> {
+fn statuses(ledger: BatchProgress) -> Vec<Status> {
     ledger.outcomes().into_iter().map(|o| o.status).collect()
 }
 
 #[test]
 fn a_batch_that_ends_well_is_run_once() {
-    let mut ledger = Ledger::new(2);
+    let mut ledger = BatchProgress::new(2);
     let attempt = ledger.take().unwrap();
     assert_eq!(attempt.jobs, [0, 1]);
     ledger.ended(&attempt, ending(&[0, 1], &[]), "");
@@ -34,7 +34,7 @@ fn a_batch_that_ends_well_is_run_once() {
 
 #[test]
 fn when_a_runner_dies_the_job_it_ran_is_run_alone_and_the_others_together() {
-    let mut ledger = Ledger::new(4);
+    let mut ledger = BatchProgress::new(4);
     let attempt = ledger.take().unwrap();
     ledger.ended(&attempt, ending(&[0], &[1]), "signal 9");
     let (alone, others) = (ledger.take().unwrap(), ledger.take().unwrap());
@@ -60,7 +60,7 @@ fn when_a_runner_dies_the_job_it_ran_is_run_alone_and_the_others_together() {
 
 #[test]
 fn jobs_that_no_runner_starts_are_errors_after_three() {
-    let mut ledger = Ledger::new(2);
+    let mut ledger = BatchProgress::new(2);
     for _ in 0..3 {
         let attempt = ledger.take().unwrap();
         ledger.ended(&attempt, ending(&[], &[]), "exit code 127");
@@ -72,7 +72,7 @@ fn jobs_that_no_runner_starts_are_errors_after_three() {
 
 #[test]
 fn a_worker_that_can_run_nothing_is_not_asked_again() {
-    let mut ledger = Ledger::new(2);
+    let mut ledger = BatchProgress::new(2);
     let attempt = ledger.take().unwrap();
     let unable = BatchEnd {
         unable: Some("no namespaces".to_owned()),
@@ -94,7 +94,7 @@ proptest! {
         jobs in 1usize..20,
         deaths in prop::collection::vec((0usize..20, any::<bool>()), 0..60),
     ) {
-        let mut ledger = Ledger::new(jobs);
+        let mut ledger = BatchProgress::new(jobs);
         let mut ended: BTreeSet<usize> = BTreeSet::new();
         let mut deaths = deaths.into_iter();
         let mut attempts = 0;

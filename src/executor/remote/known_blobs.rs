@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 #[derive(Debug, Default)]
-pub struct Presence {
-    blobs: Mutex<HashMap<Digest, State>>,
+pub struct KnownBlobs {
+    blobs: Mutex<HashMap<Digest, BlobState>>,
     /// How often each blob was sent.
     sent: Mutex<HashMap<Digest, u64>>,
     /// Some that were being sent are not any more.
@@ -16,7 +16,7 @@ pub struct Presence {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum BlobState {
     /// Somebody finds out whether it is there, and sends it.
     Claimed,
     Present,
@@ -25,11 +25,11 @@ enum State {
 /// Blobs that are the claimant's to send; given back if this is dropped before they were.
 #[derive(Debug)]
 pub struct Claim<'a> {
-    presence: &'a Presence,
+    known: &'a KnownBlobs,
     pub blobs: Vec<Digest>,
 }
 
-impl Presence {
+impl KnownBlobs {
     /// Claims those of the blobs that nobody else has claimed and that are not known to be
     /// there.
     pub fn claim<'a>(&'a self, digests: impl IntoIterator<Item = &'a Digest>) -> Claim<'a> {
@@ -38,13 +38,10 @@ impl Presence {
         for digest in digests {
             known.entry(*digest).or_insert_with(|| {
                 blobs.push(*digest);
-                State::Claimed
+                BlobState::Claimed
             });
         }
-        Claim {
-            presence: self,
-            blobs,
-        }
+        Claim { known: self, blobs }
     }
 
     /// Waits until none of the blobs is claimed. True if all are there.
@@ -57,8 +54,8 @@ impl Presence {
             changed.as_mut().enable();
             {
                 let known = self.known();
-                waiting.retain(|digest| known.get(digest) != Some(&State::Present));
-                let claimed = |digest| known.get(digest) == Some(&State::Claimed);
+                waiting.retain(|digest| known.get(digest) != Some(&BlobState::Present));
+                let claimed = |digest| known.get(digest) == Some(&BlobState::Claimed);
                 if !waiting.iter().any(claimed) {
                     return waiting.is_empty();
                 }
@@ -71,7 +68,7 @@ impl Presence {
     pub fn forget<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) {
         let mut known = self.known();
         for digest in digests {
-            if known.get(digest) == Some(&State::Present) {
+            if known.get(digest) == Some(&BlobState::Present) {
                 known.remove(digest);
             }
         }
@@ -84,7 +81,7 @@ impl Presence {
         times.sum()
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<Digest, State>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<Digest, BlobState>> {
         self.blobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -93,7 +90,7 @@ impl Claim<'_> {
     /// All of them are there now, these because they were sent.
     pub fn fulfilled(mut self, sent: &[Digest]) {
         let mut times = self
-            .presence
+            .known
             .sent
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
@@ -101,20 +98,20 @@ impl Claim<'_> {
             *times.entry(*digest).or_default() += 1;
         }
         drop(times);
-        let mut known = self.presence.known();
+        let mut known = self.known.known();
         let blobs = std::mem::take(&mut self.blobs);
-        known.extend(blobs.into_iter().map(|digest| (digest, State::Present)));
+        known.extend(blobs.into_iter().map(|digest| (digest, BlobState::Present)));
     }
 }
 
 impl Drop for Claim<'_> {
     fn drop(&mut self) {
-        let mut known = self.presence.known();
+        let mut known = self.known.known();
         for digest in &self.blobs {
             known.remove(digest);
         }
         drop(known);
-        self.presence.changed.notify_waiters();
+        self.known.changed.notify_waiters();
     }
 }
 
@@ -134,38 +131,38 @@ mod tests {
 
     #[test]
     fn a_blob_is_claimed_by_one_and_waited_for_by_the_others() {
-        let (presence, [a, b, c]) = (Presence::default(), digests());
-        let claim = presence.claim([&a, &b]);
+        let (known, [a, b, c]) = (KnownBlobs::default(), digests());
+        let claim = known.claim([&a, &b]);
         assert_eq!(claim.blobs, [a, b]);
-        let other = presence.claim([&b, &c]);
+        let other = known.claim([&b, &c]);
         assert_eq!(other.blobs, [c]);
         other.fulfilled(&[c]);
         let wanted = [b, c];
-        let mut waiting = pin!(presence.wait(&wanted));
+        let mut waiting = pin!(known.wait(&wanted));
         assert_eq!(poll(waiting.as_mut()), Poll::Pending);
         claim.fulfilled(&[a]);
         assert_eq!(poll(waiting), Poll::Ready(true));
-        assert!(presence.claim([&a, &b, &c]).blobs.is_empty());
-        assert_eq!((presence.sent([&a, &c]), presence.sent([&b])), (2, 0));
+        assert!(known.claim([&a, &b, &c]).blobs.is_empty());
+        assert_eq!((known.sent([&a, &c]), known.sent([&b])), (2, 0));
     }
 
     #[test]
     fn what_was_not_sent_is_anybodys_again() {
-        let (presence, [a, ..]) = (Presence::default(), digests());
-        let claim = presence.claim([&a]);
+        let (known, [a, ..]) = (KnownBlobs::default(), digests());
+        let claim = known.claim([&a]);
         let wanted = [a];
-        let mut waiting = pin!(presence.wait(&wanted));
+        let mut waiting = pin!(known.wait(&wanted));
         assert_eq!(poll(waiting.as_mut()), Poll::Pending);
         drop(claim);
         assert_eq!(poll(waiting), Poll::Ready(false));
-        assert_eq!(presence.claim([&a]).blobs, [a]);
+        assert_eq!(known.claim([&a]).blobs, [a]);
     }
 
     #[test]
     fn what_was_lost_is_looked_for_again() {
-        let (presence, [a, b, _]) = (Presence::default(), digests());
-        presence.claim([&a, &b]).fulfilled(&[]);
-        presence.forget([&b]);
-        assert_eq!(presence.claim([&a, &b]).blobs, [b]);
+        let (known, [a, b, _]) = (KnownBlobs::default(), digests());
+        known.claim([&a, &b]).fulfilled(&[]);
+        known.forget([&b]);
+        assert_eq!(known.claim([&a, &b]).blobs, [b]);
     }
 }

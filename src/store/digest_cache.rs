@@ -22,14 +22,14 @@ const CAPACITY: usize = 1_000_000;
 
 /// What shows that a file changed. Times in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Identity {
+pub(super) struct FileIdentity {
     pub inode: u64,
     pub size: u64,
     pub modified: i64,
     pub changed: i64,
 }
 
-impl Identity {
+impl FileIdentity {
     pub fn of(metadata: &Metadata) -> Self {
         Self {
             inode: metadata.ino(),
@@ -64,26 +64,26 @@ fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Remembered {
-    identity: Identity,
+struct CachedDigest {
+    identity: FileIdentity,
     sha256: [u8; 32],
     /// The day somebody last asked, counted since 1970.
     seen: u32,
     /// Whether this client changed the entry since it was read.
-    fresh: bool,
+    changed_here: bool,
 }
 
 /// Digests by path and identity of a file.
-pub(super) struct Memory {
+pub(super) struct DigestCache {
     file: PathBuf,
     today: u32,
     /// `None` until first needed.
-    entries: Option<HashMap<Box<[u8]>, Remembered>>,
+    entries: Option<HashMap<Box<[u8]>, CachedDigest>>,
     /// The paths of files that blobs are hard links to, by inode.
     linked: HashMap<u64, PathBuf>,
 }
 
-impl Memory {
+impl DigestCache {
     pub fn new(file: PathBuf) -> Self {
         Self {
             file,
@@ -93,13 +93,13 @@ impl Memory {
         }
     }
 
-    fn entries(&mut self) -> &mut HashMap<Box<[u8]>, Remembered> {
+    fn entries(&mut self) -> &mut HashMap<Box<[u8]>, CachedDigest> {
         self.entries
             .get_or_insert_with(|| read(&self.file).unwrap_or_default())
     }
 
     /// The digest of an unchanged file.
-    pub fn recall(&mut self, path: &Path, identity: &Identity) -> Option<Digest> {
+    pub fn get(&mut self, path: &Path, identity: &FileIdentity) -> Option<Digest> {
         let today = self.today;
         let entry = self.entries().get_mut(path.as_os_str().as_bytes())?;
         if entry.identity != *identity {
@@ -108,7 +108,7 @@ impl Memory {
         // A week's grain spares most runs the rewriting of the file.
         if entry.seen + 7 <= today {
             entry.seen = today;
-            entry.fresh = true;
+            entry.changed_here = true;
         }
         Some(Digest {
             sha256: entry.sha256,
@@ -117,24 +117,24 @@ impl Memory {
     }
 
     /// Remembers a file that was settled when it was hashed.
-    pub fn remember(&mut self, path: &Path, identity: Identity, digest: &Digest) {
-        let entry = Remembered {
+    pub fn insert(&mut self, path: &Path, identity: FileIdentity, digest: &Digest) {
+        let entry = CachedDigest {
             identity,
             sha256: digest.sha256,
             seen: self.today,
-            fresh: true,
+            changed_here: true,
         };
         self.entries()
             .insert(path.as_os_str().as_bytes().into(), entry);
     }
 
     /// Takes note that the blob with this inode is `path` itself.
-    pub fn is_linked(&mut self, path: &Path, inode: u64) {
+    pub fn set_linked(&mut self, path: &Path, inode: u64) {
         self.linked.insert(inode, path.to_owned());
     }
 
     /// Takes note that this client made a hard link, and so moved the change time.
-    pub fn relinked(&mut self, before: &Identity, after: &Identity) {
+    pub fn change_time_moved(&mut self, before: &FileIdentity, after: &FileIdentity) {
         let Some(path) = self.linked.get(&before.inode).cloned() else {
             return;
         };
@@ -142,20 +142,20 @@ impl Memory {
             && entry.identity == *before
         {
             entry.identity = *after;
-            entry.fresh = true;
+            entry.changed_here = true;
         }
     }
 
     /// What to write for other clients to read: what they have written since, and
     /// what this one learned. `None` if it learned nothing.
-    pub fn news(&mut self) -> Option<Vec<u8>> {
+    pub fn to_save(&mut self) -> Option<Vec<u8>> {
         let ours = self.entries.as_mut()?;
-        if !ours.values().any(|entry| entry.fresh) {
+        if !ours.values().any(|entry| entry.changed_here) {
             return None;
         }
         let mut merged = read(&self.file).unwrap_or_default();
         for (path, entry) in ours {
-            if std::mem::take(&mut entry.fresh) {
+            if std::mem::take(&mut entry.changed_here) {
                 merged.insert(path.clone(), *entry);
             }
         }
@@ -174,7 +174,7 @@ impl Memory {
 }
 
 /// What is remembered on disk; nothing if that is damaged or of another version.
-fn read(file: &Path) -> Option<HashMap<Box<[u8]>, Remembered>> {
+fn read(file: &Path) -> Option<HashMap<Box<[u8]>, CachedDigest>> {
     format::read(&fs::read(file).ok()?)
 }
 

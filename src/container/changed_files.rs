@@ -25,7 +25,7 @@ const PART: usize = 4096;
 /// The files written below `directories`, which are absolute paths of the job.
 /// What cannot be read is passed over: this is a courtesy.
 pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
-    let mut search = Search {
+    let mut search = ChangedFilesSearch {
         found: Vec::new(),
         looked_at: 0,
         depth: 0,
@@ -50,13 +50,13 @@ fn open(parent: BorrowedFd<'_>, path: &Path) -> Option<OwnedFd> {
     openat2(parent, path, flags, Mode::empty(), resolve).ok()
 }
 
-struct Search {
+struct ChangedFilesSearch {
     found: Vec<String>,
     looked_at: usize,
     depth: usize,
 }
 
-impl Search {
+impl ChangedFilesSearch {
     fn visit(&mut self, directory: BorrowedFd<'_>, path: &Path) {
         let mut part = Vec::with_capacity(PART);
         let mut entries = RawDir::new(directory, part.spare_capacity_mut());
