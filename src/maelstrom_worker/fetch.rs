@@ -8,7 +8,7 @@ use super::blocking::{Aside, Stop, blocking};
 use super::cache::{Cache, HeldBlobs, Key};
 use super::directory::remove;
 use super::error::WorkError;
-use crate::engine::{Engine, EngineError, Problem, Progress, Wanted};
+use crate::engine::{Engine, EngineError, Problem, Progress, WantedFile};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
@@ -104,7 +104,7 @@ impl Download {
         let progress = Arc::new(Progress::default());
         let mut lacking: Option<EngineError> = None;
         for blobs in self.blobs.chunks(TOGETHER) {
-            let wanted = blobs.iter().map(|key| Wanted {
+            let wanted = blobs.iter().map(|key| WantedFile {
                 digest: key.digest,
                 path: directory.join(key.name()),
                 mode: key.mode(),

@@ -55,7 +55,7 @@ async fn the_wrong_scheme_is_noticed_both_ways() {
     settings.endpoint.port = server.tls_port;
     settings.endpoint.host = "localhost".into();
     let answer = problem(&settings).await;
-    assert!(matches!(answer, Problem::HungUp(_)), "{answer:?}");
+    assert!(matches!(answer, Problem::ConnectionLost(_)), "{answer:?}");
 }
 
 #[tokio::test]

@@ -88,7 +88,7 @@ impl Executions {
             });
         }
         answered.await.unwrap_or_else(|_| {
-            let problem = Problem::HungUp("the client is ending".to_owned());
+            let problem = Problem::ConnectionLost("the client is ending".to_owned());
             Err(self.engine.error(DOING, problem))
         })
     }
@@ -162,7 +162,10 @@ impl Execution {
                 }
                 Ok(None) => {
                     let problem = "the messages about an execution ended before it did";
-                    return (Heard::Broken(Problem::HungUp(problem.to_owned())), answered);
+                    return (
+                        Heard::Broken(Problem::ConnectionLost(problem.to_owned())),
+                        answered,
+                    );
                 }
                 Err(status) => return (self.refused(status, again), answered),
             };
@@ -187,7 +190,7 @@ impl Execution {
     fn refused(&self, status: Status, again: bool) -> Heard {
         let problem = Problem::from(status);
         let trouble = match problem.code() {
-            _ if problem.may_pass() => return Heard::Broken(problem),
+            _ if problem.is_retryable() => return Heard::Broken(problem),
             Some(Code::NotFound) if self.name.is_some() => Trouble::Lost,
             // Without an operation it is the action itself that was not found.
             Some(Code::FailedPrecondition | Code::NotFound) => Trouble::Lacks,

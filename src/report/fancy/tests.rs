@@ -71,9 +71,9 @@ fn failures_go_by_above_the_bar_and_the_summary_takes_its_place() {
 fn a_thousand_tests_with_one_error_leave_less_than_a_screen() {
     let (terminal, mut fancy) = fancy(80, 24);
     let now = Instant::now();
-    let message = "failed to execute an action at grpc://engine.example:50051/main: nobody answers \
-                   there (Connection refused (os error 111)); check that the engine runs, and \
-                   `remote`";
+    let message = "failed to execute an action at grpc://engine.example:50051/main: could not \
+                   connect (Connection refused (os error 111)); check that the engine is running \
+                   and that `remote` names it";
     let outcome = TestOutcome::new(
         TestStatus::Error {
             message: message.to_owned(),
