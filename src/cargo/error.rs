@@ -9,9 +9,9 @@ use thiserror::Error;
 pub enum CargoError {
     #[error("could not start `{}`: {source}; is Cargo installed and on PATH?", program.display())]
     Start { program: PathBuf, source: io::Error },
-    /// Cargo's own words, as it printed them.
-    #[error("{}", stderr.trim_end())]
-    Cargo { stderr: String },
+    /// The error that Cargo printed, without the label `error: `.
+    #[error("{message}")]
+    Cargo { message: String },
     #[error("could not understand the output of `{command}`: {message}")]
     Output { command: String, message: String },
     #[error("could not read {what} of Cargo: {source}")]

@@ -159,14 +159,51 @@ fn command(invocation: &Invocation) -> std::process::Command {
 
 fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
     if !output.status.success() {
-        return Err(CargoError::Cargo {
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        });
+        let mut message = error_message(&String::from_utf8_lossy(&output.stderr));
+        if message.is_empty() {
+            message = format!("`cargo metadata` failed: {}", output.status);
+        }
+        return Err(CargoError::Cargo { message });
     }
     serde_json::from_slice(&output.stdout).map_err(|error| CargoError::Output {
         command: "cargo metadata".to_owned(),
         message: error.to_string(),
     })
+}
+
+/// The error in the standard error of Cargo, without its label `error: `, which the report adds.
+/// Warnings before the error are moved behind it.
+fn error_message(stderr: &str) -> String {
+    let mut before = String::new();
+    let mut rest = stderr;
+    while !rest.is_empty() {
+        let (line, following) = rest.split_once('\n').unwrap_or((rest, ""));
+        if let Some(text) = without_label(line) {
+            return format!("{text}\n{following}{before}").trim_end().to_owned();
+        }
+        before.push_str(line);
+        before.push('\n');
+        rest = following;
+    }
+    before.trim_end().to_owned()
+}
+
+/// A line without the label `error: `; the label may be coloured. `None`: the line has no such
+/// label.
+fn without_label(line: &str) -> Option<&str> {
+    let text = without_styles(line).strip_prefix("error")?;
+    without_styles(text).strip_prefix(": ")
+}
+
+/// Text without control sequences for styles (`ESC [ … m`) at its start.
+fn without_styles(mut text: &str) -> &str {
+    while let Some((_, rest)) = text
+        .strip_prefix("\x1b[")
+        .and_then(|sequence| sequence.split_once('m'))
+    {
+        text = rest;
+    }
+    text
 }
 
 /// The parts we use, as Cargo writes them. (`cargo_metadata`'s own types would turn
@@ -293,4 +330,32 @@ pub(super) fn kind_of(target: &cargo_metadata::Target) -> Option<TargetKind> {
 pub(super) fn directory_of(file: &Utf8Path) -> Utf8PathBuf {
     file.parent()
         .map_or_else(|| Utf8PathBuf::from("/"), Utf8Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::error_message;
+
+    #[test]
+    fn the_label_of_an_error_of_cargo_is_left_out_in_colour_too() {
+        assert_eq!(
+            error_message("error: a\n\nCaused by:\n  b\n"),
+            "a\n\nCaused by:\n  b"
+        );
+        assert_eq!(error_message("\x1b[1m\x1b[91merror\x1b[0m: a\n"), "a");
+        assert_eq!(
+            error_message("\x1b[1m\x1b[91merror\x1b[0m\x1b[1m: a\x1b[0m\n b\n"),
+            "a\x1b[0m\n b"
+        );
+    }
+
+    #[test]
+    fn warnings_of_cargo_follow_its_error() {
+        assert_eq!(
+            error_message("warning: w\n  x\nerror: a\n  b\n"),
+            "a\n  b\nwarning: w\n  x"
+        );
+        assert_eq!(error_message("killed\n"), "killed");
+        assert_eq!(error_message(""), "");
+    }
 }

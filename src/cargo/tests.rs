@@ -332,7 +332,7 @@ fn a_broken_manifest_is_explained_in_cargos_words() {
         .block_on(metadata(&project.invocation("ws", &[])))
         .unwrap_err();
     assert!(matches!(error, CargoError::Cargo { .. }));
-    assert!(error.to_string().starts_with("error: "), "{error}");
+    assert!(error.to_string().starts_with("unclosed table"), "{error}");
 }
 
 /// A stand-in for Cargo.

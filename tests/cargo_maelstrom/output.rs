@@ -430,7 +430,7 @@ fn outcomes_sources_that_a_failed_test_wrote_are_named() {
         written,
         ["<root>/Cargo.lock", "<root>/lib.rs", "<root>/snapshot.new"]
     );
-    let run = run.says("note: the test wrote to the source tree; its container threw that away: <root>/Cargo.lock, <root>/lib.rs, <root>/snapshot.new\n");
+    let run = run.says("note: the test wrote to the source tree; its container discarded these files: <root>/Cargo.lock, <root>/lib.rs, <root>/snapshot.new\n");
     assert_eq!(run.stderr.matches("note: the test wrote").count(), 1);
     assert_eq!(std::fs::read(project.root.join("lib.rs")).unwrap(), before);
     assert!(project.root.join("Cargo.lock").exists());

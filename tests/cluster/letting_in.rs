@@ -103,7 +103,7 @@ async fn nobody_there_is_an_error_that_names_the_endpoint() {
     );
     let text = error.to_string();
     assert!(text.contains("grpc://127.0.0.1:1/main"), "{text}");
-    assert!(text.contains("check that the engine runs"), "{text}");
+    assert!(text.contains("check that the engine is running"), "{text}");
 }
 
 #[tokio::test]
