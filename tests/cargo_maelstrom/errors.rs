@@ -250,14 +250,13 @@ fn plain_what_cargo_complains_about_is_in_cargos_words() {
 fn plain_an_error_of_cargo_metadata_has_one_label() {
     let project = Project::own("plain");
     project.write("Cargo.toml", "[package\n");
-    for color in ["never", "always"] {
-        let run = project.maelstrom(&["--list", "--color", color]).exits(96);
-        let text = console::strip_ansi_codes(&run.stderr);
-        assert!(text.starts_with("error: unclosed table"), "{run}");
-        // The build has reported the same error before.
-        let run = project.maelstrom(&["--color", color]).exits(96);
-        let text = console::strip_ansi_codes(&run.stderr);
-        assert!(!text.contains("error: error"), "{run}");
+    for arguments in [&["--list-packages"][..], &["-i", "all"]] {
+        for color in ["never", "always"] {
+            let run = project.maelstrom(&[arguments, &["--color", color]].concat());
+            let run = run.exits(96);
+            let text = console::strip_ansi_codes(&run.stderr);
+            assert!(text.starts_with("error: unclosed table"), "{run}");
+        }
     }
 }
 

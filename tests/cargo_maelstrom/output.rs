@@ -1,8 +1,11 @@
 //! What a run shows: text for people on stderr, what was asked for on stdout.
 
 use crate::fixture::{Project, Run};
+use nix::pty::{Winsize, openpty};
 use serde_json::Value;
-use std::process::Stdio;
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 /// A run of one test of `outcomes`.
 fn outcome(name: &str, arguments: &[&str]) -> Run {
@@ -196,6 +199,54 @@ fn outcomes_a_drawing_without_a_terminal_is_lines() {
         outcome("passes", &["--ui", ui])
             .exits(0)
             .says("PASS    [   0.000s] outcomes test/end passes\n");
+    }
+}
+
+/// Runs a command with stderr on a terminal. Returns the exit code, and the text that the terminal
+/// received without colours.
+fn on_a_terminal(command: &mut Command) -> (Option<i32>, String) {
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 100,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let terminal = openpty(&size, None).unwrap();
+    command
+        .env("TERM", "xterm")
+        .stdout(Stdio::null())
+        .stderr(terminal.slave);
+    let mut child = command.spawn().unwrap();
+    // Closes this process's copy of the terminal, so that reading ends with the command.
+    command.stderr(Stdio::null());
+    let mut received = Vec::new();
+    // Reading the master fails with EIO when all copies of the terminal are closed (pty(7)).
+    let _ = File::from(terminal.master).read_to_end(&mut received);
+    let text = String::from_utf8_lossy(&received);
+    let text = console::strip_ansi_codes(&text).into_owned();
+    (child.wait().unwrap().code(), text)
+}
+
+#[test]
+fn outcomes_verbose_names_tests_that_pass_on_a_terminal() {
+    let project = Project::shared("outcomes");
+    let arguments = ["--test", "end", "-i", "name.equals(passes)"];
+    let run = |more: &[&str]| {
+        let (code, text) = on_a_terminal(&mut project.command(&[&arguments, more].concat()));
+        assert_eq!(code, Some(0), "{text}");
+        let is_spinner = |c: char| ('\u{2800}'..='\u{28ff}').contains(&c);
+        assert!(text.contains(is_spinner), "no progress was drawn: {text}");
+        assert!(text.contains("1 passed"), "{text}");
+        let lines = text.lines().filter(|line| line.contains("PASS "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(run(&[]), Vec::<String>::new());
+    for verbose in ["-v", "--verbose"] {
+        let lines = run(&[verbose]);
+        assert!(
+            matches!(&lines[..], [line] if line.contains("outcomes test/end passes")),
+            "{lines:?}"
+        );
     }
 }
 
