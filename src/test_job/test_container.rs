@@ -261,7 +261,7 @@ impl TestContainerBuilder {
         {
             for member in &self.workspace.packages {
                 let is_seen = closure.contains(member.id.as_str());
-                for path in self.workspace.territory(member) {
+                for path in self.workspace.sources_of(member) {
                     view.add(path, is_seen);
                 }
             }

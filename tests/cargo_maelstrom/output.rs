@@ -234,12 +234,11 @@ fn outcomes_verbose_names_tests_that_pass_on_a_terminal() {
     let run = |more: &[&str]| {
         let (code, text) = on_a_terminal(&mut project.command(&[&arguments, more].concat()));
         assert_eq!(code, Some(0), "{text}");
-        let is_spinner = |c: char| ('\u{2800}'..='\u{28ff}').contains(&c);
-        assert!(text.contains(is_spinner), "no progress was drawn: {text}");
         assert!(text.contains("1 passed"), "{text}");
         let lines = text.lines().filter(|line| line.contains("PASS "));
         lines.map(str::to_owned).collect::<Vec<_>>()
     };
+    // Where progress is drawn, tests that pass get no line by default.
     assert_eq!(run(&[]), Vec::<String>::new());
     for verbose in ["-v", "--verbose"] {
         let lines = run(&[verbose]);
