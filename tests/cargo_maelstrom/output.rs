@@ -501,14 +501,14 @@ fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
         .maelstrom(&["--test", "need", "s", "--message-format=json"])
         .exits(100);
     insta::assert_snapshot!(hints(&run, "starts_sh"), @r#"
-    programs of this machine are not in a test's container; to add what this test seems to start, write in maelstrom-test.toml:
+    a test's container does not contain the programs of this machine; to add those that this test seems to start, write in maelstrom-test.toml:
 
         [[directives]]
         filter = "package.equals(outcomes)"
         added_layers = [{ programs = ["sh"] }]
     "#);
     insta::assert_snapshot!(hints(&run, "reads_a_file_of_the_host"), @r#"
-    files of this machine are not in a test's container; to add what this test seems to look for, write in maelstrom-test.toml:
+    a test's container does not contain the files of this machine; to add those that this test seems to look for, write in maelstrom-test.toml:
 
         [[directives]]
         filter = "package.equals(outcomes)"
