@@ -1,6 +1,8 @@
-//! Checks that the rooms of the house use only the rooms below them.
+//! Checks of the structure of the source: rooms use only rooms below them, and a public type has a
+//! name of its own.
 
 use regex::Regex;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -78,4 +80,28 @@ fn every_folder_is_a_room() {
     let mut rooms = rooms();
     rooms.sort();
     assert_eq!(names, rooms);
+}
+
+/// Names of public types that still stand for two types. A name is removed from this list with its
+/// second type.
+const NAMES_OF_TWO_TYPES: [&str; 2] = ["Action", "Program"];
+
+#[test]
+fn no_two_public_types_have_one_name() {
+    let declaration =
+        Regex::new(r"(?m)^\s*pub(?:\([^)]*\))? (?:struct|enum|trait|type|union) (\w+)").unwrap();
+    let mut types: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+    for file in files(&source()) {
+        let text = fs::read_to_string(&file).unwrap();
+        let code = text.split("\n#[cfg(test)]\nmod ").next().unwrap();
+        for found in declaration.captures_iter(code) {
+            types
+                .entry(found[1].to_owned())
+                .or_default()
+                .push(file.clone());
+        }
+    }
+    assert!(types.len() > 200, "{types:?}");
+    types.retain(|name, files| files.len() > 1 && !NAMES_OF_TWO_TYPES.contains(&name.as_str()));
+    assert_eq!(types, BTreeMap::new());
 }

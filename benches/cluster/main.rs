@@ -25,7 +25,7 @@ mod workers;
 
 use casd::Casd;
 use engine::Engine;
-use maelstrom::engine::{self as client, Blob, EngineSettings};
+use maelstrom::engine::{self as client, EngineSettings, UploadBlob};
 use model::{Costs, Machines, Recording};
 use std::error::Error;
 use std::time::{Duration, Instant};
@@ -233,7 +233,7 @@ fn bytes(
             state ^= state << 17;
             state.to_le_bytes()
         });
-        let blob = Blob::of(noise.collect::<Vec<u8>>());
+        let blob = UploadBlob::of(noise.collect::<Vec<u8>>());
         let digest = blob.digest;
         let started = Instant::now();
         runtime.block_on(engine.upload_all(vec![blob], &std::sync::Arc::default()))?;

@@ -1,16 +1,16 @@
-//! Putting test binaries together from Cargo's messages.
+//! Assembles test binaries from Cargo's messages.
 //!
-//! Cargo announces each thing it made as soon as it is made: before a test binary come
-//! the build scripts that ran for it, so what was said earlier is remembered. The
-//! programs that an integration test runs come before or after it, for linking it takes
-//! none of them: it is kept back until all are there.
+//! Cargo announces each artifact when it is complete. The messages of build scripts come before the
+//! test binaries that need them, so these messages are remembered. The programs that an integration
+//! test runs are announced before or after the test binary, so the test binary waits until all of
+//! its programs are announced.
 
 use super::{
     CargoError, Invocation, Package, Workspace, environment,
-    environment::Sources,
-    lockfile::{Identity, Lockfile, belongs, identity},
+    environment::EnvironmentSources,
+    lockfile::{Lockfile, NameAndVersion, is_in_closure, name_and_version},
     metadata::{directory_of, kind_of, package_outside},
-    place::Place,
+    profile_directories::ProfileDirectories,
     toolchain,
 };
 use crate::filter::TargetKind;
@@ -25,7 +25,7 @@ use std::{
     sync::Arc,
 };
 
-/// An executable with test cases in it, and all that running it takes.
+/// An executable with test cases, and everything that is needed to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestBinary {
     pub package: Arc<Package>,
@@ -33,77 +33,76 @@ pub struct TestBinary {
     /// The target's name.
     pub target: String,
     pub path: Utf8PathBuf,
-    /// Whether libtest's harness is linked in.
+    /// Whether the binary has libtest's harness.
     pub harness: bool,
-    /// What the package's build script wrote.
+    /// The output directory of the package's build script.
     pub out_dir: Option<Utf8PathBuf>,
     /// The package's programs by name, for integration tests and benchmarks.
     pub programs: BTreeMap<String, Utf8PathBuf>,
-    /// What Cargo sets for it at run time, but `LD_LIBRARY_PATH`.
+    /// The environment that Cargo gives the binary, except `LD_LIBRARY_PATH`.
     pub environment: BTreeMap<String, String>,
-    /// `LD_LIBRARY_PATH`, in order.
+    /// The directories of `LD_LIBRARY_PATH`.
     pub library_path: Vec<Utf8PathBuf>,
-    /// The profile's artifact directory, the target triple included.
+    /// The artifact directory of the profile and target.
     pub build_dir: Utf8PathBuf,
-    /// Directories of its package, of members and of path dependencies that lie
-    /// outside the workspace's root.
+    /// The directories outside the workspace's root of the package, of members and of path
+    /// dependencies.
     pub outside_sources: Vec<Utf8PathBuf>,
-    /// The command that Cargo would put before the binary's path.
+    /// The runner: the command that Cargo puts before the path of the binary.
     pub runner: Option<Vec<String>>,
 }
 
-/// What a message of Cargo says.
+/// The effect of a message of Cargo.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Said {
-    /// A target is built, or was so already; and the test binaries that are complete
-    /// with it.
+pub(super) enum MessageEffect {
+    /// A target was built or is up to date. `binaries` are the test binaries that are complete now.
     Built {
         package: String,
         target: String,
         fresh: bool,
         binaries: Vec<TestBinary>,
     },
-    /// The build has ended, well or not; and the test binaries that waited in vain for
-    /// something that Cargo turned out not to build.
+    /// The build has ended. `binaries` are the test binaries that waited for programs that Cargo did
+    /// not build.
     Ended { binaries: Vec<TestBinary> },
-    /// Something that needs no action.
+    /// No event.
     Nothing,
-    /// No message of Cargo's own, or one meant for people.
+    /// A line that is not a message of Cargo, or is a message for people.
     Other,
 }
 
-/// Remembers what Cargo said, and makes test binaries of it.
+/// Remembers the messages of Cargo, and assembles test binaries.
 pub(super) struct Assembler {
     invocation: Invocation,
     workspace: Arc<Workspace>,
-    /// Our own `LD_LIBRARY_PATH`, which Cargo passes on.
+    /// The `LD_LIBRARY_PATH` of this process, which Cargo passes on.
     inherited_library_path: Vec<Utf8PathBuf>,
     lockfile: Option<Lockfile>,
-    closures: HashMap<String, Option<BTreeSet<Identity>>>,
+    closures: HashMap<String, Option<BTreeSet<NameAndVersion>>>,
     scripts: Vec<BuildScript>,
-    /// By the id of the package and the artifact directory.
+    /// Paths of programs by name, by the id of the package and the artifact directory.
     programs: HashMap<(String, Utf8PathBuf), BTreeMap<String, Utf8PathBuf>>,
-    /// Packages outside the workspace's root that are built from a path.
-    outside: BTreeMap<Utf8PathBuf, Option<Identity>>,
-    /// Packages with test binaries that are not members.
-    strangers: HashMap<String, Arc<Package>>,
+    /// The path dependencies outside the workspace's root, by directory.
+    outside: BTreeMap<Utf8PathBuf, Option<NameAndVersion>>,
+    /// The packages with test binaries that are not members.
+    non_members: HashMap<String, Arc<Package>>,
     announced: HashSet<Utf8PathBuf>,
-    /// Test binaries whose programs are not all there.
-    waiting: Vec<Announced>,
+    /// The test binaries whose programs are not all built yet.
+    waiting: Vec<AnnouncedBinary>,
     runners: HashMap<String, Option<Vec<String>>>,
 }
 
-/// A test binary that exists.
-struct Announced {
+/// A test binary that Cargo has built.
+struct AnnouncedBinary {
     artifact: Artifact,
     kind: TargetKind,
     path: Utf8PathBuf,
     package: Arc<Package>,
-    place: Place,
+    directories: ProfileDirectories,
 }
 
 #[derive(Deserialize)]
-struct Head<'a> {
+struct MessageHead<'a> {
     #[serde(borrow)]
     reason: Cow<'a, str>,
 }
@@ -123,56 +122,56 @@ impl Assembler {
             scripts: Vec::new(),
             programs: HashMap::new(),
             outside: BTreeMap::new(),
-            strangers: HashMap::new(),
+            non_members: HashMap::new(),
             announced: HashSet::new(),
             waiting: Vec::new(),
             runners: HashMap::new(),
         }
     }
 
-    /// Takes one line of Cargo's standard output.
-    pub(super) fn hear(&mut self, line: &str) -> Result<Said, CargoError> {
-        let Ok(head) = serde_json::from_str::<Head<'_>>(line) else {
-            return Ok(Said::Other);
+    /// Processes a line of Cargo's standard output.
+    pub(super) fn on_message(&mut self, line: &str) -> Result<MessageEffect, CargoError> {
+        let Ok(head) = serde_json::from_str::<MessageHead<'_>>(line) else {
+            return Ok(MessageEffect::Other);
         };
         match head.reason.as_ref() {
             "compiler-artifact" => self.artifact(message(line)?),
             "build-script-executed" => {
                 self.scripts.push(message(line)?);
-                Ok(Said::Nothing)
+                Ok(MessageEffect::Nothing)
             }
             "build-finished" => self.end(&message(line)?),
-            _ => Ok(Said::Other),
+            _ => Ok(MessageEffect::Other),
         }
     }
 
-    fn artifact(&mut self, artifact: Artifact) -> Result<Said, CargoError> {
+    fn artifact(&mut self, artifact: Artifact) -> Result<MessageEffect, CargoError> {
         self.remember_outside(&artifact);
         let id = &artifact.package_id.repr;
-        let package = identity(id).map_or_else(|| id.clone(), |(name, _)| name);
+        let package = name_and_version(id).map_or_else(|| id.clone(), |(name, _)| name);
         let target = artifact.target.name.clone();
         let fresh = artifact.fresh;
         if let (Some(kind), Some(path)) = (kind_of(&artifact.target), artifact.executable.clone()) {
-            let place = self.place(&path);
+            let directories = self.directories_of(&path);
             if artifact.profile.test {
                 if self.announced.insert(path.clone()) {
                     let package = self.package(&artifact)?;
-                    self.waiting.push(Announced {
+                    self.waiting.push(AnnouncedBinary {
                         artifact,
                         kind,
                         path,
                         package,
-                        place,
+                        directories,
                     });
                 }
             } else if kind == TargetKind::Binary {
                 self.programs
-                    .entry((id.clone(), place.artifacts))
+                    .entry((id.clone(), directories.artifacts))
                     .or_default()
                     .insert(target.clone(), path);
             }
         }
-        Ok(Said::Built {
+        Ok(MessageEffect::Built {
             package,
             target,
             fresh,
@@ -180,7 +179,7 @@ impl Assembler {
         })
     }
 
-    fn end(&mut self, finished: &BuildFinished) -> Result<Said, CargoError> {
+    fn end(&mut self, finished: &BuildFinished) -> Result<MessageEffect, CargoError> {
         let waiting = std::mem::take(&mut self.waiting);
         let binaries = if finished.success {
             let binaries = waiting.iter().map(|announced| self.binary(announced));
@@ -188,10 +187,10 @@ impl Assembler {
         } else {
             Vec::new()
         };
-        Ok(Said::Ended { binaries })
+        Ok(MessageEffect::Ended { binaries })
     }
 
-    /// The binaries that waited and need not any more.
+    /// Removes and returns the waiting test binaries whose programs are built.
     fn complete(&mut self) -> Result<Vec<TestBinary>, CargoError> {
         let (complete, waiting) = std::mem::take(&mut self.waiting)
             .into_iter()
@@ -203,7 +202,7 @@ impl Assembler {
             .collect()
     }
 
-    fn has_its_programs(&self, announced: &Announced) -> bool {
+    fn has_its_programs(&self, announced: &AnnouncedBinary) -> bool {
         if !runs_programs(announced.kind) {
             return true;
         }
@@ -221,20 +220,21 @@ impl Assembler {
             .all(|target| built.is_some_and(|built| built.contains_key(&target.name)))
     }
 
-    fn programs_of(&self, announced: &Announced) -> Option<&BTreeMap<String, Utf8PathBuf>> {
+    fn programs_of(&self, announced: &AnnouncedBinary) -> Option<&BTreeMap<String, Utf8PathBuf>> {
         let id = announced.artifact.package_id.repr.clone();
-        self.programs.get(&(id, announced.place.artifacts.clone()))
+        self.programs
+            .get(&(id, announced.directories.artifacts.clone()))
     }
 
-    fn binary(&mut self, announced: &Announced) -> Result<TestBinary, CargoError> {
-        let Announced {
+    fn binary(&mut self, announced: &AnnouncedBinary) -> Result<TestBinary, CargoError> {
+        let AnnouncedBinary {
             artifact,
             kind,
             path,
             package,
-            place,
+            directories,
         } = announced;
-        let triple = place
+        let triple = directories
             .triple
             .clone()
             .unwrap_or_else(|| self.workspace.toolchain.host.clone());
@@ -245,12 +245,12 @@ impl Assembler {
             .unwrap_or_default();
         let closure = self.closure(package);
         let runner = self.runner(&triple)?;
-        let script = self.script(&package.id, path, place);
+        let script = self.script(&package.id, path, directories);
         let out_dir = script
             .map(|script| script.out_dir.clone())
             .filter(|out_dir| !out_dir.as_str().is_empty());
         Ok(TestBinary {
-            environment: environment::of_binary(&Sources {
+            environment: environment::of_binary(&EnvironmentSources {
                 configured: &self.workspace.configuration.environment,
                 script: script.map_or(&[], |script| &script.env),
                 out_dir: out_dir.as_deref(),
@@ -258,7 +258,7 @@ impl Assembler {
                 cargo: &self.workspace.toolchain.cargo,
                 programs: &programs,
             }),
-            library_path: self.library_path(place, &triple, closure.as_ref()),
+            library_path: self.library_path(directories, &triple, closure.as_ref()),
             outside_sources: self.outside_sources(package, closure.as_ref()),
             harness: package
                 .target(*kind, &artifact.target.name)
@@ -266,7 +266,7 @@ impl Assembler {
             kind: *kind,
             target: artifact.target.name.clone(),
             path: path.clone(),
-            build_dir: place.artifacts.clone(),
+            build_dir: directories.artifacts.clone(),
             package: Arc::clone(package),
             out_dir,
             programs,
@@ -279,44 +279,50 @@ impl Assembler {
         if let Some(member) = self.workspace.package(id) {
             return Ok(Arc::clone(member));
         }
-        if let Some(stranger) = self.strangers.get(id) {
-            return Ok(Arc::clone(stranger));
+        if let Some(non_member) = self.non_members.get(id) {
+            return Ok(Arc::clone(non_member));
         }
         let package = package_outside(&self.invocation, &artifact.manifest_path, id)?;
         let package = Arc::new(package);
-        self.strangers.insert(id.clone(), Arc::clone(&package));
+        self.non_members.insert(id.clone(), Arc::clone(&package));
         Ok(package)
     }
 
-    fn place(&self, file: &Utf8Path) -> Place {
-        Place::of(
+    fn directories_of(&self, file: &Utf8Path) -> ProfileDirectories {
+        ProfileDirectories::of(
             file,
             &self.workspace.target_directory,
             self.workspace.build_directory.as_deref(),
         )
     }
 
-    /// The run of the package's build script that this binary was compiled after. A
-    /// script also runs separately for the host, and for other features.
-    fn script(&self, id: &str, path: &Utf8Path, place: &Place) -> Option<&BuildScript> {
+    /// The run of the package's build script that belongs to this binary. A build script can run
+    /// several times: for the host, for the target, and for different features.
+    fn script(
+        &self,
+        id: &str,
+        path: &Utf8Path,
+        directories: &ProfileDirectories,
+    ) -> Option<&BuildScript> {
         let all = || {
             let scripts = self.scripts.iter().rev();
             scripts.filter(|script| script.package_id.repr == id)
         };
-        // The latest first.
-        let near: Vec<_> = all()
-            .filter(|script| place.holds(&script.out_dir))
+        // The latest run first.
+        let in_profile: Vec<_> = all()
+            .filter(|script| directories.holds(&script.out_dir))
             .collect();
-        match near.as_slice() {
+        match in_profile.as_slice() {
             [] => all().next(),
             [script] => Some(script),
             [latest, ..] => {
-                // Only the compiler's notes tell them apart, if the code reads OUT_DIR.
-                let notes = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
-                let read = notes
+                // Only the dep-info file distinguishes them, if the code reads OUT_DIR.
+                let dep_info = fs::read_to_string(path.with_extension("d")).unwrap_or_default();
+                let read = dep_info
                     .lines()
                     .find_map(|line| line.strip_prefix("# env-dep:OUT_DIR="));
-                near.iter()
+                in_profile
+                    .iter()
                     .find(|script| Some(script.out_dir.as_str()) == read)
                     .or(Some(latest))
                     .copied()
@@ -324,29 +330,34 @@ impl Assembler {
         }
     }
 
-    /// The order is Cargo's: what build scripts link to, what was built, the
-    /// toolchain, what we were given ourselves.
+    /// The directories in Cargo's order: those that build scripts link to, those of the profile, those
+    /// of the toolchain, and those that this process inherited.
     fn library_path(
         &self,
-        place: &Place,
+        directories: &ProfileDirectories,
         triple: &str,
-        closure: Option<&BTreeSet<Identity>>,
+        closure: Option<&BTreeSet<NameAndVersion>>,
     ) -> Vec<Utf8PathBuf> {
-        // Cargo sorts them with their prefixes.
+        // Cargo sorts the directories including their prefixes.
         let linked: BTreeSet<_> = self
             .scripts
             .iter()
-            .filter(|script| belongs(identity(&script.package_id.repr).as_ref(), closure))
+            .filter(|script| {
+                is_in_closure(name_and_version(&script.package_id.repr).as_ref(), closure)
+            })
             .flat_map(|script| &script.linked_paths)
             .collect();
         let linked = linked
             .into_iter()
             .map(|path| search_directory(path))
-            .filter(|path| place.holds(path))
+            .filter(|path| directories.holds(path))
             .map(Utf8Path::to_owned);
         let mut seen = HashSet::new();
         linked
-            .chain([place.artifacts.clone(), place.intermediate.join("deps")])
+            .chain([
+                directories.artifacts.clone(),
+                directories.intermediate.join("deps"),
+            ])
             .chain(self.workspace.toolchain.library_directories(triple))
             .chain(self.inherited_library_path.iter().cloned())
             .filter(|path| seen.insert(path.clone()))
@@ -359,14 +370,14 @@ impl Assembler {
         if id.contains("path+file://") && !directory.starts_with(&self.workspace.root) {
             self.outside
                 .entry(directory)
-                .or_insert_with(|| identity(id));
+                .or_insert_with(|| name_and_version(id));
         }
     }
 
     fn outside_sources(
         &self,
         package: &Package,
-        closure: Option<&BTreeSet<Identity>>,
+        closure: Option<&BTreeSet<NameAndVersion>>,
     ) -> Vec<Utf8PathBuf> {
         let members = self
             .workspace
@@ -376,7 +387,7 @@ impl Assembler {
         let dependencies = self
             .outside
             .iter()
-            .filter(|(_, identity)| belongs(identity.as_ref(), closure))
+            .filter(|(_, name_and_version)| is_in_closure(name_and_version.as_ref(), closure))
             .map(|(directory, _)| directory);
         members
             .chain([&package.directory])
@@ -388,13 +399,13 @@ impl Assembler {
             .collect()
     }
 
-    /// What the package depends on; `None` if that is not known.
-    fn closure(&mut self, package: &Package) -> Option<BTreeSet<Identity>> {
-        // Only for these is it needed, and large lock files take a while.
+    /// The package with its dependencies. `None`: they are not needed or not known.
+    fn closure(&mut self, package: &Package) -> Option<BTreeSet<NameAndVersion>> {
+        // Parsing a large lock file takes time, and the closure is only used for these.
         if self.outside.is_empty() && self.scripts.is_empty() {
             return None;
         }
-        // Cargo has brought it up to date by now.
+        // At this time Cargo has updated the lock file.
         let lockfile = self.lockfile.get_or_insert_with(|| {
             let path = self.workspace.root.join("Cargo.lock");
             Lockfile::parse(&fs::read_to_string(path).unwrap_or_default())
@@ -413,7 +424,7 @@ impl Assembler {
             self.workspace
                 .configuration
                 .runner(triple, &self.invocation.directory, || {
-                    // A target of one's own is given as a file named after it.
+                    // A custom target is given as a file with the name of the target.
                     let target = self
                         .invocation
                         .options
@@ -421,7 +432,10 @@ impl Assembler {
                         .find(|target| Utf8Path::new(target).file_stem() == Some(triple))
                         .unwrap_or(triple);
                     let rustc = &self.workspace.toolchain.rustc;
-                    let cfgs = toolchain::ask_now(rustc, &["--print", "cfg", "--target", target])?;
+                    let cfgs = toolchain::run_rustc_blocking(
+                        rustc,
+                        &["--print", "cfg", "--target", target],
+                    )?;
                     Ok(cfgs
                         .lines()
                         .filter_map(|line| Cfg::from_str(line).ok())
@@ -439,12 +453,12 @@ fn message<'a, T: Deserialize<'a>>(line: &'a str) -> Result<T, CargoError> {
     })
 }
 
-/// Whether Cargo builds the package's programs for a target of that kind.
+/// Whether Cargo builds the package's programs for targets of this kind.
 fn runs_programs(kind: TargetKind) -> bool {
     matches!(kind, TargetKind::Test | TargetKind::Benchmark)
 }
 
-/// `-L` knows kinds of directories, written before them.
+/// A directory of `-L` without the prefix for its kind.
 fn search_directory(path: &Utf8Path) -> &Utf8Path {
     match path.as_str().split_once('=') {
         Some(("native" | "crate" | "dependency" | "framework" | "all", path)) => {

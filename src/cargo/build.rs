@@ -1,15 +1,14 @@
-//! The build: one child process, `cargo test --no-run`, and what it says while it
-//! runs.
+//! The build: the child process `cargo test --no-run`, and its output as events.
 //!
-//! Who the child is: a guard, which has Cargo as its child, or Cargo itself. It is in our
-//! process group, so that the terminal's Ctrl-C and Ctrl-Z reach it and a question for a
-//! password can be answered. It gets no standard input. It dies by itself, by the terminal,
-//! or with everything it started when [`Build::kill`] is called or the build is dropped;
-//! should we be killed, the guard does the same.
+//! The child is a guard, which has Cargo as its child, or Cargo itself. The child is in the process
+//! group of this process, so that Ctrl-C and Ctrl-Z at the terminal reach it and users can answer
+//! password prompts. It has no standard input. The child ends by itself or by a signal from the
+//! terminal. It is killed with everything that it started when [`Build::kill`] is called or the
+//! build is dropped; if this process is killed, the guard does the same.
 
 use super::{
     CargoError, Invocation, TestBinary, Workspace,
-    assembly::{Assembler, Said},
+    assembly::{Assembler, MessageEffect},
     guard, process_tree,
 };
 use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
@@ -19,29 +18,29 @@ use tokio::{
     time::timeout,
 };
 
-/// More than any message; a diagnostic in JSON can take megabytes.
-const MAXIMUM_LINE: usize = 256 << 20;
+/// The limit of a line in bytes. A diagnostic in JSON can have megabytes.
+const LINE_LIMIT: usize = 256 << 20;
 
-/// How long a pipe may stay open that something else than Cargo still holds (a daemon
-/// started by a compiler wrapper, say).
-const GRACE: Duration = Duration::from_millis(200);
+/// How long to wait for more output after Cargo has ended, if another process (such as a daemon
+/// started by a compiler wrapper) keeps a pipe open.
+const OPEN_PIPE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// What becomes of what Cargo tells people.
+/// The destination of the standard error of Cargo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stderr {
-    /// It goes where ours goes: Cargo draws its own progress.
+    /// The standard error of this process. Cargo draws its own progress.
     Inherited,
-    /// It comes as [`BuildEvent::Stderr`], without progress bar, and coloured if the
-    /// invocation says so.
+    /// [`BuildEvent::Stderr`] events. Cargo draws no progress; lines are coloured if the invocation
+    /// says so.
     Piped,
 }
 
 /// Something that happened in the build.
 #[derive(Debug)]
 pub enum BuildEvent {
-    /// Cargo began with a package, `NAME vVERSION`. Only with [`Stderr::Piped`].
+    /// Cargo started to compile a package, `NAME vVERSION`. Only with [`Stderr::Piped`].
     Compiling(String),
-    /// A target was built; `fresh` if it had been before.
+    /// A target was built; `fresh`: it was up to date.
     Built {
         package: String,
         target: String,
@@ -51,35 +50,32 @@ pub enum BuildEvent {
     Binary(Box<TestBinary>),
     /// A line of Cargo's standard error. Only with [`Stderr::Piped`].
     Stderr(String),
-    /// A line of Cargo's standard output that the user asked for with a message format
-    /// of their own.
+    /// A line of Cargo's standard output that the user requested with `--message-format`.
     Message(String),
-    /// The end. Whether the build succeeded, and Cargo's exit code, if it was not
-    /// killed.
+    /// The build has ended. `code` is the exit code of Cargo, unless it was killed.
     Finished { success: bool, code: Option<i32> },
 }
 
-/// A build under way, whose messages nobody reads yet. Dropped, it ends.
+/// A running build whose messages are not read yet. Dropping it kills the build.
 pub struct StartedBuild {
     invocation: Invocation,
     child: Process,
-    /// Whether the user wants to see the messages.
+    /// Whether the user requested the messages of Cargo.
     echo: bool,
 }
 
-/// A build under way, as a stream of events. Dropped, it ends.
+/// A running build as a stream of events. Dropping it kills the build.
 pub struct Build {
     child: Process,
-    stdout: Option<Lines<ChildStdout>>,
-    stderr: Option<Lines<ChildStderr>>,
+    stdout: Option<PipeLines<ChildStdout>>,
+    stderr: Option<PipeLines<ChildStderr>>,
     assembler: Assembler,
     echo: bool,
     ready: VecDeque<BuildEvent>,
     finished: bool,
 }
 
-/// Starts the build. Cargo gets going at once; it waits for its messages to be read
-/// only when they fill a pipe.
+/// Starts the build. Cargo runs without delay until its messages fill a pipe.
 pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBuild, CargoError> {
     let (format, echo) = message_format(invocation);
     let (mut command, is_guarded) = guard::command(invocation);
@@ -109,8 +105,8 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
     })
 }
 
-/// The format to ask Cargo for, and whether the user is to see it. We need JSON in any
-/// case; `short` and `human` only say how diagnostics look.
+/// The message format to request from Cargo, and whether to pass messages on to the user. JSON is
+/// always needed; `short` and `human` decide only the form of diagnostics.
 fn message_format(invocation: &Invocation) -> (String, bool) {
     let wanted: Vec<&str> = invocation
         .options
@@ -128,11 +124,11 @@ fn message_format(invocation: &Invocation) -> (String, bool) {
 }
 
 impl StartedBuild {
-    /// The stream of its events, now that the workspace is known.
+    /// The stream of events of the build. `workspace` is needed to read the messages.
     pub fn stream(mut self, workspace: Arc<Workspace>) -> Build {
         Build {
-            stdout: self.child.child.stdout.take().map(Lines::new),
-            stderr: self.child.child.stderr.take().map(Lines::new),
+            stdout: self.child.child.stdout.take().map(PipeLines::new),
+            stderr: self.child.child.stderr.take().map(PipeLines::new),
             child: self.child,
             assembler: Assembler::new(self.invocation, workspace),
             echo: self.echo,
@@ -143,13 +139,13 @@ impl StartedBuild {
 }
 
 impl Build {
-    /// For tests: a build in which just this happens.
+    /// For tests: a build with these events.
     #[cfg(test)]
     pub fn of(events: Vec<BuildEvent>, workspace: Arc<Workspace>) -> Self {
         let child = tokio::process::Command::new("true")
             .spawn()
             .expect("start a program");
-        let invocation = Invocation::new(super::Options::default());
+        let invocation = Invocation::new(super::CargoOptions::default());
         Self {
             child: Process {
                 child,
@@ -181,23 +177,23 @@ impl Build {
         }
     }
 
-    /// Ends Cargo and all it started; what it still said before can be read.
+    /// Kills Cargo and all processes that it started. Earlier events can still be read.
     pub fn kill(&mut self) {
         self.child.kill();
     }
 
-    /// Waits for something to happen, and makes it events.
+    /// Waits for output or the end of Cargo, and queues the resulting events.
     async fn advance(&mut self) -> Result<(), CargoError> {
         if self.stdout.is_none() && self.stderr.is_none() {
             return self.finish().await;
         }
         tokio::select! {
             line = next_line(&mut self.stdout), if self.stdout.is_some() => match line? {
-                Some(line) => self.hear(line)?,
+                Some(line) => self.on_stdout(line)?,
                 None => self.stdout = None,
             },
             line = next_line(&mut self.stderr), if self.stderr.is_some() => match line? {
-                Some(line) => self.tell(line),
+                Some(line) => self.on_stderr(line),
                 None => self.stderr = None,
             },
             _ = self.child.child.wait() => self.drain().await?,
@@ -205,27 +201,16 @@ impl Build {
         Ok(())
     }
 
-    /// Cargo is gone: reads what it left, without waiting for others who hold the
-    /// pipes.
+    /// Reads the remaining output after the end of Cargo. Does not wait for other processes that
+    /// keep the pipes open.
     async fn drain(&mut self) -> Result<(), CargoError> {
-        while self.stdout.is_some() {
-            match timeout(GRACE, next_line(&mut self.stdout)).await {
-                Ok(line) => match line? {
-                    Some(line) => self.hear(line)?,
-                    None => self.stdout = None,
-                },
-                Err(_) => self.stdout = None,
-            }
+        while let Some(line) = line_within_timeout(&mut self.stdout).await? {
+            self.on_stdout(line)?;
         }
-        while self.stderr.is_some() {
-            match timeout(GRACE, next_line(&mut self.stderr)).await {
-                Ok(line) => match line? {
-                    Some(line) => self.tell(line),
-                    None => self.stderr = None,
-                },
-                Err(_) => self.stderr = None,
-            }
+        while let Some(line) = line_within_timeout(&mut self.stderr).await? {
+            self.on_stderr(line);
         }
+        (self.stdout, self.stderr) = (None, None);
         Ok(())
     }
 
@@ -247,13 +232,13 @@ impl Build {
         Ok(())
     }
 
-    fn hear(&mut self, line: String) -> Result<(), CargoError> {
-        let said = self.assembler.hear(&line)?;
-        if self.echo || said == Said::Other {
+    fn on_stdout(&mut self, line: String) -> Result<(), CargoError> {
+        let effect = self.assembler.on_message(&line)?;
+        if self.echo || effect == MessageEffect::Other {
             self.ready.push_back(BuildEvent::Message(line));
         }
-        let binaries = match said {
-            Said::Built {
+        let binaries = match effect {
+            MessageEffect::Built {
                 package,
                 target,
                 fresh,
@@ -266,39 +251,39 @@ impl Build {
                 });
                 binaries
             }
-            Said::Ended { binaries } => binaries,
-            Said::Nothing | Said::Other => return Ok(()),
+            MessageEffect::Ended { binaries } => binaries,
+            MessageEffect::Nothing | MessageEffect::Other => return Ok(()),
         };
         let binaries = binaries.into_iter().map(Box::new);
         self.ready.extend(binaries.map(BuildEvent::Binary));
         Ok(())
     }
 
-    fn tell(&mut self, line: String) {
-        let begun = begun(&line);
+    fn on_stderr(&mut self, line: String) {
+        let package = compiled_package(&line);
         self.ready.push_back(BuildEvent::Stderr(line));
-        self.ready.extend(begun.map(BuildEvent::Compiling));
+        self.ready.extend(package.map(BuildEvent::Compiling));
     }
 }
 
-/// The package in a line such as `   Compiling serde v1.0.0 (/path)`.
-fn begun(line: &str) -> Option<String> {
+/// The package `NAME vVERSION` in a line such as `   Compiling serde v1.0.0 (/path)`.
+fn compiled_package(line: &str) -> Option<String> {
     let plain = console::strip_ansi_codes(line);
     let package = plain.trim_start().strip_prefix("Compiling ")?;
     Some(package.split(' ').take(2).collect::<Vec<_>>().join(" "))
 }
 
-/// The running Cargo or its guard, ended when nobody holds it any more.
+/// The running Cargo or its guard. Dropping it kills both.
 struct Process {
     child: Child,
     is_guarded: bool,
 }
 
 impl Process {
-    /// Ends Cargo and what it started: a compiler would go on, and be in the way of the
-    /// next build.
+    /// Kills Cargo and all processes that it started. A compiler would otherwise continue and delay
+    /// the next build.
     fn kill(&mut self) {
-        // No id: it has been waited for, and is no process any more.
+        // A process without an id has been waited for.
         let Some(id) = self.child.id() else { return };
         if self.is_guarded {
             guard::end(id as i32);
@@ -314,27 +299,27 @@ impl Drop for Process {
     }
 }
 
-/// Lines of a pipe. What was read of one is kept when waiting for its end is given up.
-struct Lines<R> {
+/// The lines of a pipe. A line that was read partially is kept when waiting is cancelled.
+struct PipeLines<R> {
     what: &'static str,
     reader: BufReader<R>,
     partial: Vec<u8>,
 }
 
-/// The name of a pipe, for errors.
-trait Named {
+/// The name of a pipe in errors.
+trait NamedPipe {
     const NAME: &'static str;
 }
 
-impl Named for ChildStdout {
+impl NamedPipe for ChildStdout {
     const NAME: &'static str = "the standard output";
 }
 
-impl Named for ChildStderr {
+impl NamedPipe for ChildStderr {
     const NAME: &'static str = "the standard error";
 }
 
-impl<R: AsyncRead + Unpin + Named> Lines<R> {
+impl<R: AsyncRead + Unpin + NamedPipe> PipeLines<R> {
     fn new(pipe: R) -> Self {
         Self {
             what: R::NAME,
@@ -344,7 +329,7 @@ impl<R: AsyncRead + Unpin + Named> Lines<R> {
     }
 
     async fn next(&mut self) -> Result<Option<String>, CargoError> {
-        let room = (MAXIMUM_LINE - self.partial.len()) as u64;
+        let room = (LINE_LIMIT - self.partial.len()) as u64;
         (&mut self.reader)
             .take(room)
             .read_until(b'\n', &mut self.partial)
@@ -353,10 +338,10 @@ impl<R: AsyncRead + Unpin + Named> Lines<R> {
                 what: self.what,
                 source,
             })?;
-        if self.partial.len() >= MAXIMUM_LINE {
+        if self.partial.len() >= LINE_LIMIT {
             return Err(CargoError::LongLine {
                 what: self.what,
-                limit: MAXIMUM_LINE,
+                limit: LINE_LIMIT,
             });
         }
         let line = std::mem::take(&mut self.partial);
@@ -368,9 +353,9 @@ impl<R: AsyncRead + Unpin + Named> Lines<R> {
     }
 }
 
-/// The next line of a pipe that may be closed already.
-async fn next_line<R: AsyncRead + Unpin + Named>(
-    lines: &mut Option<Lines<R>>,
+/// The next line of a pipe, or `None` if the pipe is closed.
+async fn next_line<R: AsyncRead + Unpin + NamedPipe>(
+    lines: &mut Option<PipeLines<R>>,
 ) -> Result<Option<String>, CargoError> {
     match lines {
         Some(lines) => lines.next().await,
@@ -378,25 +363,35 @@ async fn next_line<R: AsyncRead + Unpin + Named>(
     }
 }
 
+/// The next line of a pipe. `None`: the pipe is closed, or other processes keep it open.
+async fn line_within_timeout<R: AsyncRead + Unpin + NamedPipe>(
+    lines: &mut Option<PipeLines<R>>,
+) -> Result<Option<String>, CargoError> {
+    match timeout(OPEN_PIPE_TIMEOUT, next_line(lines)).await {
+        Ok(line) => line,
+        Err(_) => Ok(None),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo::Options;
+    use crate::cargo::CargoOptions;
 
     #[test]
-    fn a_line_of_cargos_names_what_it_compiles() {
+    fn a_status_line_names_the_compiled_package() {
         assert_eq!(
-            begun("\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m my-app v1.2.3 (/ws/my app)"),
+            compiled_package("\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m my-app v1.2.3 (/ws/my app)"),
             Some("my-app v1.2.3".to_owned())
         );
-        assert_eq!(begun("    Finished `test` profile"), None);
-        assert_eq!(begun("error: Compiling"), None);
+        assert_eq!(compiled_package("    Finished `test` profile"), None);
+        assert_eq!(compiled_package("error: Compiling"), None);
     }
 
     #[test]
-    fn json_is_asked_for_whatever_people_want_to_see() {
+    fn json_is_requested_with_every_message_format() {
         let format = |arguments: &[&str]| {
-            let options = Options::parse(arguments);
+            let options = CargoOptions::parse(arguments);
             message_format(&Invocation::new(options).unwrap())
         };
         let ours = "json-render-diagnostics".to_owned();

@@ -1,15 +1,15 @@
-//! Which members of the workspace a member is built from, and what of the source is whose.
+//! The members of the workspace that a member is built from, and the source files of a member.
 //!
-//! That a member is named among the dependencies is enough, whatever the kind of dependency,
-//! the platform and the features: rather one too many. Only what a dependency needs for its
-//! own tests is not needed for those of others.
+//! All dependencies in manifests count, for whatever platform and features, so that the result may
+//! contain too many members but never too few. Dev-dependencies count only for the tests of the
+//! member itself.
 
 use super::{Package, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 
-/// What a manifest says of a dependency.
+/// A dependency in a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Dependency {
     /// The name of the package.
@@ -18,7 +18,7 @@ pub struct Dependency {
 }
 
 impl Dependency {
-    /// One that the library needs, or one that only tests do.
+    /// A dependency; `only_for_tests`: a dev-dependency.
     pub fn new(name: &str, only_for_tests: bool) -> Self {
         Self {
             name: name.to_owned(),
@@ -32,14 +32,14 @@ impl Dependency {
 }
 
 impl Workspace {
-    /// The ids of the members that the tests of one are built from, its own among them.
-    /// `None`: the package is no member, and nothing is known.
+    /// The ids of the members that the tests of a member are built from, including its own id.
+    /// `None`: the package is not a member.
     pub fn closure(&self, package: &Package) -> Option<BTreeSet<&str>> {
         let member = self.package(&package.id)?;
         let mut found = BTreeSet::from([member.id.as_str()]);
         let mut open: Vec<&Dependency> = member.dependencies.iter().collect();
         while let Some(dependency) = open.pop() {
-            // By name, because a patch can put a member into anything's place.
+            // Members are compared by name, because a patch can replace any package by a member.
             for member in self.packages.iter().filter(|p| p.name == dependency.name) {
                 if found.insert(&member.id) {
                     let needed = member.dependencies.iter();
@@ -50,10 +50,10 @@ impl Workspace {
         Some(found)
     }
 
-    /// The files and directories that belong to a member: its directory; but that of a member
-    /// in the workspace's root also has what belongs to nobody, so of this one the files and
-    /// directories in the root that its targets are in.
-    pub fn territory(&self, member: &Package) -> BTreeSet<Utf8PathBuf> {
+    /// The files and directories that belong to a member. That is the directory of the member. The
+    /// root of the workspace also contains files that belong to no member, so for a member in the
+    /// root it is the files and directories in the root that contain the member's targets.
+    pub fn sources_of(&self, member: &Package) -> BTreeSet<Utf8PathBuf> {
         if member.directory != self.root {
             return BTreeSet::from([member.directory.clone()]);
         }
@@ -67,7 +67,7 @@ impl Workspace {
     }
 }
 
-/// The entry of a directory that a file is in, or is itself.
+/// The entry of a directory that contains a file or is the file.
 fn first_below(directory: &Utf8Path, file: &Utf8Path) -> Option<Utf8PathBuf> {
     let below = file.strip_prefix(directory).ok()?;
     Some(directory.join(below.components().next()?))
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_is_built_from_what_it_depends_on_and_tested_with_more() {
+    fn a_member_is_built_from_its_dependencies_and_tested_with_dev_dependencies() {
         let needs = |name| Dependency::new(name, false);
         let tested_with = |name| Dependency::new(name, true);
         let workspace = workspace(vec![
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_member_in_the_root_has_what_its_targets_are_in() {
+    fn a_member_in_the_root_has_the_entries_with_its_targets() {
         let target = |path: &str| TargetInfo {
             kind: TargetKind::Test,
             name: "t".to_owned(),
@@ -138,11 +138,11 @@ mod tests {
             ..package("root", "1.0.0")
         };
         let workspace = workspace(vec![root, package("other", "1.0.0")]);
-        let territory = |member: usize| {
-            let territory = workspace.territory(&workspace.packages[member]);
-            Vec::from_iter(territory)
+        let sources_of = |member: usize| {
+            let sources_of = workspace.sources_of(&workspace.packages[member]);
+            Vec::from_iter(sources_of)
         };
-        assert_eq!(territory(0), ["/ws/one.rs", "/ws/src"]);
-        assert_eq!(territory(1), ["/ws/other"]);
+        assert_eq!(sources_of(0), ["/ws/one.rs", "/ws/src"]);
+        assert_eq!(sources_of(1), ["/ws/other"]);
     }
 }

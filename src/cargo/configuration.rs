@@ -1,10 +1,10 @@
-//! Cargo's configuration, as far as it reaches tests: the `[env]` table and the
-//! runners of `[target]`.
+//! The parts of Cargo's configuration that concern tests: the `[env]` table, and the runners of
+//! `[target]`.
 //!
-//! Read from the same places as Cargo reads it: `--config` options (the last one is
-//! the strongest), environment variables, `.cargo/config.toml` of the current
-//! directory and each above it, the one in Cargo's home. The crate `cargo-config2` does not know
-//! the first of these, nor `include`.
+//! Sources in descending precedence, as for Cargo: `--config` options (the last one first),
+//! environment variables, `.cargo/config.toml` of the current directory and of each directory
+//! above it, the file in Cargo's home. (The crate `cargo-config2` supports neither `--config` nor
+//! `include`.)
 
 use super::{CargoError, Invocation};
 use cargo_metadata::cargo_platform::{Cfg, CfgExpr};
@@ -16,27 +16,27 @@ use std::{
 };
 use toml::{Table, Value};
 
-/// A variable of our own environment.
-type Client<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+/// Looks up a variable of the environment of this process.
+type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
-/// Deep enough for any honest chain of `include`s.
-const MAXIMUM_INCLUDES: usize = 16;
+/// How deep `include`s may nest.
+const INCLUDE_DEPTH_LIMIT: usize = 16;
 
-/// What Cargo's configuration says of tests.
+/// The parts of Cargo's configuration that concern tests.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Configuration {
-    /// The `[env]` table as a test sees it: where we have such a variable ourselves,
-    /// ours, unless the table forces its own.
+    /// The variables of the `[env]` table with the values that tests get. A variable of this
+    /// process's environment takes precedence unless the table has `force`.
     pub environment: BTreeMap<String, String>,
     /// `build.rustc`.
     pub(super) rustc: Option<PathBuf>,
-    /// The strongest first.
+    /// In descending precedence.
     runners: Vec<Runner>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Runner {
-    /// A triple or a `cfg(…)`.
+    /// The key in `[target]`: a triple or a `cfg(…)`.
     key: String,
     from_command_line: bool,
     command: Vec<String>,
@@ -47,7 +47,7 @@ impl Configuration {
         Self::load_with(invocation, &|name| std::env::var_os(name))
     }
 
-    fn load_with(invocation: &Invocation, client: Client<'_>) -> Result<Self, CargoError> {
+    fn load_with(invocation: &Invocation, variables: Variables<'_>) -> Result<Self, CargoError> {
         let mut sources = Vec::new();
         let given: Vec<&str> = invocation.options.texts("config").collect();
         for argument in given.iter().rev() {
@@ -56,18 +56,18 @@ impl Configuration {
         for source in &mut sources {
             source.from_command_line = true;
         }
-        for file in files(&invocation.directory, client) {
+        for file in files(&invocation.directory, variables) {
             file_sources(&file, 0, &mut sources)?;
         }
         Ok(Self {
-            environment: environment(&sources, client),
-            rustc: rustc(&sources, client, &invocation.directory),
+            environment: environment(&sources, variables),
+            rustc: rustc(&sources, variables, &invocation.directory),
             runners: runners(&sources),
         })
     }
 
-    /// The runner for binaries of a target. `cfgs` is asked for what the compiler
-    /// says of the target only if a runner depends on it.
+    /// The runner for binaries of a target. `cfgs` returns the compiler's configuration of the
+    /// target; it is called only if a runner depends on it.
     pub(super) fn runner(
         &self,
         triple: &str,
@@ -81,7 +81,7 @@ impl Configuration {
         &self,
         triple: &str,
         directory: &Path,
-        client: Client<'_>,
+        variables: Variables<'_>,
         cfgs: impl FnOnce() -> Result<Vec<Cfg>, CargoError>,
     ) -> Result<Option<Vec<String>>, CargoError> {
         let exact = self.runners.iter().find(|runner| runner.key == triple);
@@ -92,7 +92,7 @@ impl Configuration {
             "CARGO_TARGET_{}_RUNNER",
             triple.to_uppercase().replace(['-', '.'], "_")
         );
-        let from_environment = client(&variable).and_then(|value| value.into_string().ok());
+        let from_environment = variables(&variable).and_then(|value| value.into_string().ok());
         if let Some(command) = from_environment.and_then(|value| words(&value, directory)) {
             return Ok(Some(command));
         }
@@ -122,10 +122,10 @@ impl Configuration {
     }
 }
 
-/// One file, or one `--config KEY=VALUE`.
-struct Source {
+/// A configuration file, or a `--config KEY=VALUE`.
+struct ConfigSource {
     table: Table,
-    /// Where its relative paths start.
+    /// The directory that relative paths are relative to.
     root: PathBuf,
     from_command_line: bool,
 }
@@ -133,13 +133,13 @@ struct Source {
 fn command_line_source(
     argument: &str,
     directory: &Path,
-    sources: &mut Vec<Source>,
+    sources: &mut Vec<ConfigSource>,
 ) -> Result<(), CargoError> {
     let file = directory.join(argument);
     if file.is_file() {
         return file_sources(&file, 0, sources);
     }
-    sources.push(Source {
+    sources.push(ConfigSource {
         table: parse(argument, &format!("given as `--config {argument}`"))?,
         root: directory.to_owned(),
         from_command_line: true,
@@ -147,9 +147,13 @@ fn command_line_source(
     Ok(())
 }
 
-/// A file and the files it includes, which are weaker than itself, the last one the
-/// strongest of them.
-fn file_sources(path: &Path, depth: usize, sources: &mut Vec<Source>) -> Result<(), CargoError> {
+/// Adds a file and, with lower precedence, the files that it includes. Of these, the last one has
+/// the highest precedence.
+fn file_sources(
+    path: &Path,
+    depth: usize,
+    sources: &mut Vec<ConfigSource>,
+) -> Result<(), CargoError> {
     let name = path.display().to_string();
     let text = fs::read_to_string(path).map_err(|error| CargoError::Configuration {
         path: name.clone(),
@@ -157,14 +161,14 @@ fn file_sources(path: &Path, depth: usize, sources: &mut Vec<Source>) -> Result<
     })?;
     let table = parse(&text, &name)?;
     let directory = path.parent().unwrap_or(path);
-    let included: Vec<PathBuf> = if depth < MAXIMUM_INCLUDES {
+    let included: Vec<PathBuf> = if depth < INCLUDE_DEPTH_LIMIT {
         includes(&table, directory)
     } else {
         Vec::new()
     };
-    sources.push(Source {
+    sources.push(ConfigSource {
         table,
-        // Relative paths start beside the `.cargo` that the file is in.
+        // Relative paths are relative to the directory that contains `.cargo`.
         root: directory.parent().unwrap_or(directory).to_owned(),
         from_command_line: false,
     });
@@ -198,37 +202,37 @@ fn includes(table: &Table, directory: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The configuration files that are there, the strongest first.
-fn files(directory: &Path, client: Client<'_>) -> Vec<PathBuf> {
-    let home = client("CARGO_HOME")
+/// The existing configuration files in descending precedence.
+fn files(directory: &Path, variables: Variables<'_>) -> Vec<PathBuf> {
+    let home = variables("CARGO_HOME")
         .filter(|home| !home.is_empty())
         .map(|home| directory.join(home))
-        .or_else(|| Some(PathBuf::from(client("HOME")?).join(".cargo")));
+        .or_else(|| Some(PathBuf::from(variables("HOME")?).join(".cargo")));
     let mut files = Vec::new();
-    for place in directory
+    for parent in directory
         .ancestors()
-        .map(|place| place.join(".cargo"))
+        .map(|parent| parent.join(".cargo"))
         .chain(home)
     {
-        // Cargo prefers the older name where both are there.
+        // Cargo prefers the older name if both files exist.
         let names = ["config", "config.toml"];
         let file = names
             .iter()
-            .map(|name| place.join(name))
+            .map(|name| parent.join(name))
             .find(|file| file.is_file());
         files.extend(file.filter(|file| !files.contains(file)));
     }
     files
 }
 
-fn environment(sources: &[Source], client: Client<'_>) -> BTreeMap<String, String> {
+fn environment(sources: &[ConfigSource], variables: Variables<'_>) -> BTreeMap<String, String> {
     #[derive(Default)]
-    struct Entry<'a> {
+    struct EnvEntry<'a> {
         value: Option<(&'a str, &'a Path)>,
         force: Option<bool>,
         relative: Option<bool>,
     }
-    let mut entries = BTreeMap::<&str, Entry<'_>>::new();
+    let mut entries = BTreeMap::<&str, EnvEntry<'_>>::new();
     for source in sources {
         let Some(table) = source.table.get("env").and_then(Value::as_table) else {
             continue;
@@ -258,14 +262,14 @@ fn environment(sources: &[Source], client: Client<'_>) -> BTreeMap<String, Strin
             let value = if entry.force == Some(true) {
                 configured
             } else {
-                client(name).unwrap_or(configured)
+                variables(name).unwrap_or(configured)
             };
             Some((name.to_owned(), value.into_string().ok()?))
         })
         .collect()
 }
 
-fn runners(sources: &[Source]) -> Vec<Runner> {
+fn runners(sources: &[ConfigSource]) -> Vec<Runner> {
     let mut runners = Vec::<Runner>::new();
     for source in sources {
         let targets = source.table.get("target").and_then(Value::as_table);
@@ -291,8 +295,8 @@ fn runners(sources: &[Source]) -> Vec<Runner> {
     runners
 }
 
-fn rustc(sources: &[Source], client: Client<'_>, directory: &Path) -> Option<PathBuf> {
-    let configured = |source: &Source| {
+fn rustc(sources: &[ConfigSource], variables: Variables<'_>, directory: &Path) -> Option<PathBuf> {
+    let configured = |source: &ConfigSource| {
         let rustc = source.table.get("build")?.get("rustc")?.as_str()?;
         Some(PathBuf::from(program(rustc, &source.root)))
     };
@@ -302,13 +306,13 @@ fn rustc(sources: &[Source], client: Client<'_>, directory: &Path) -> Option<Pat
         .into_iter()
         .find_map(configured)
         .or_else(|| {
-            let rustc = client("CARGO_BUILD_RUSTC")?.into_string().ok()?;
+            let rustc = variables("CARGO_BUILD_RUSTC")?.into_string().ok()?;
             Some(program(&rustc, directory).into())
         })
         .or_else(|| files.into_iter().find_map(configured))
 }
 
-/// A command in one string, without any quoting, as Cargo splits it.
+/// Splits a command at whitespace, without quoting, as Cargo does.
 fn words(text: &str, root: &Path) -> Option<Vec<String>> {
     command(text.split_whitespace(), root)
 }
@@ -320,7 +324,7 @@ fn command<'a>(words: impl Iterator<Item = &'a str>, root: &Path) -> Option<Vec<
     Some(command)
 }
 
-/// A program by its name is found on PATH; one with a slash is a path.
+/// A program with a slash is a path relative to `root`. Other programs are found on PATH.
 fn program(name: &str, root: &Path) -> String {
     if name.contains('/') {
         root.join(name).to_string_lossy().into_owned()

@@ -1,14 +1,14 @@
-//! Whether a library has tests in its documentation.
+//! Whether a library has doctests.
 //!
-//! A cheap look at the sources, for one line in the summary: code that only a macro or
-//! an included file brings is not seen, nor is code that is merely indented.
+//! This is an approximation for a note in the summary: doctests from macros and included files, and
+//! indented code blocks, are not found.
 
 use super::Package;
 use camino::Utf8Path;
 use std::{fs, sync::Arc};
 
 /// Whether a library of these packages has doctests that `cargo test --doc` would run.
-/// Reads sources until it finds one.
+/// Reads source files until it finds a doctest.
 pub fn has_doctests(packages: &[Arc<Package>]) -> bool {
     packages
         .iter()
@@ -88,7 +88,7 @@ fn documentation(line: &str) -> Option<&str> {
     (!text.starts_with('/')).then_some(text)
 }
 
-/// Whether rustdoc takes a block with these words for Rust, and runs or compiles it.
+/// Whether rustdoc compiles or runs a code block with these attributes.
 fn is_run(words: &str) -> bool {
     const RUST: [&str; 6] = [
         "rust",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn other_languages_and_plain_comments_are_none() {
+    fn other_languages_and_plain_comments_are_not_doctests() {
         for source in [
             "/// ```text\n/// x\n/// ```\n",
             "/// ```ignore\n/// x\n/// ```\n",

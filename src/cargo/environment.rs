@@ -1,13 +1,12 @@
-//! The environment that Cargo gives a test when it runs it (not what it sets for the
-//! compiler: `CARGO_CRATE_NAME`, `CARGO_BIN_NAME` and `CARGO_TARGET_TMPDIR` are gone
-//! by then).
+//! The environment that Cargo gives tests when it runs them. It lacks the variables that only the
+//! compiler gets, such as `CARGO_CRATE_NAME`, `CARGO_BIN_NAME` and `CARGO_TARGET_TMPDIR`.
 
 use super::metadata::{RawPackage, directory_of};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
 
-/// The variables that describe a package. One that the manifest does not set is empty,
-/// not absent.
+/// The variables that describe a package. A variable without a value in the manifest is empty, not
+/// absent.
 pub(super) fn of_package(package: &RawPackage) -> BTreeMap<String, String> {
     let version = &package.version;
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
@@ -37,21 +36,21 @@ pub(super) fn of_package(package: &RawPackage) -> BTreeMap<String, String> {
     .collect()
 }
 
-/// What Cargo sets from, the weakest first.
-pub(super) struct Sources<'a> {
-    /// The `[env]` table, resolved.
+/// The sources of the environment of a test binary in ascending precedence.
+pub(super) struct EnvironmentSources<'a> {
+    /// The `[env]` table of the configuration.
     pub(super) configured: &'a BTreeMap<String, String>,
-    /// The build script's `rustc-env`.
+    /// The variables that the build script set with `rustc-env`.
     pub(super) script: &'a [(String, String)],
     pub(super) out_dir: Option<&'a Utf8Path>,
     pub(super) package: &'a BTreeMap<String, String>,
     pub(super) cargo: &'a Utf8Path,
-    /// The package's binaries, for integration tests and benchmarks.
+    /// The package's programs by name, for integration tests and benchmarks.
     pub(super) programs: &'a BTreeMap<String, Utf8PathBuf>,
 }
 
-/// The whole environment but `LD_LIBRARY_PATH`.
-pub(super) fn of_binary(sources: &Sources<'_>) -> BTreeMap<String, String> {
+/// The whole environment except `LD_LIBRARY_PATH`.
+pub(super) fn of_binary(sources: &EnvironmentSources<'_>) -> BTreeMap<String, String> {
     let mut environment = sources.configured.clone();
     environment.extend(sources.script.iter().cloned());
     if let Some(out_dir) = sources.out_dir {
@@ -60,7 +59,7 @@ pub(super) fn of_binary(sources: &Sources<'_>) -> BTreeMap<String, String> {
     environment.insert("CARGO".to_owned(), sources.cargo.to_string());
     environment.extend(sources.package.clone());
     for (name, path) in sources.programs {
-        // Cargo knows only the first spelling. The second can be named in a shell.
+        // Cargo sets only the first variable. Shells can use only the second.
         environment.insert(format!("CARGO_BIN_EXE_{name}"), path.to_string());
         environment
             .entry(format!("CARGO_BIN_EXE_{}", name.replace('-', "_")))

@@ -1,18 +1,18 @@
-//! What can go wrong between us and Cargo.
+//! Errors of the interface to Cargo.
 
 use camino::Utf8PathBuf;
 use std::{io, path::PathBuf};
 use thiserror::Error;
 
-/// A failure to learn something from Cargo, or to make it do something.
+/// Cargo or rustc could not be run, failed, or wrote something unexpected.
 #[derive(Debug, Error)]
 pub enum CargoError {
     #[error("could not start `{}`: {source}; is Cargo installed and on PATH?", program.display())]
     Start { program: PathBuf, source: io::Error },
-    /// Cargo's own words, as it printed them.
-    #[error("{}", stderr.trim_end())]
-    Cargo { stderr: String },
-    #[error("could not understand the output of `{command}`: {message}")]
+    /// The error that Cargo printed, without the label `error: `.
+    #[error("{message}")]
+    Cargo { message: String },
+    #[error("could not parse the output of `{command}`: {message}")]
     Output { command: String, message: String },
     #[error("could not read {what} of Cargo: {source}")]
     Read {
@@ -44,8 +44,7 @@ pub enum CargoError {
     PackagePattern { pattern: String, message: String },
     #[error("--exclude can only be used together with --workspace")]
     ExcludeWithoutWorkspace,
-    /// The include patterns match packages of the workspace, but none that the
-    /// options select.
+    /// The include patterns match packages of the workspace, but the options select none of these.
     #[error(
         "no selected package matches the include patterns, but the workspace has {}: add `{}`",
         packages.join(", "),
@@ -54,7 +53,7 @@ pub enum CargoError {
     OutsideSelection { packages: Vec<String> },
 }
 
-/// The options that select these packages too, or, if that were too long, all.
+/// The options that select these packages too; `--workspace` if there are many.
 fn selecting(packages: &[String]) -> String {
     const SHORT: usize = 3;
     if packages.len() > SHORT {

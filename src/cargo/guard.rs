@@ -1,20 +1,20 @@
-//! The guard of a Cargo: ends it, and all that it started, when the client is killed.
+//! The guard of Cargo: a process that kills Cargo and its descendants when the client (the process
+//! that started the build) is killed.
 //!
-//! Who it is: this executable, executed anew under a name of its own, and the parent of the Cargo
-//! that it runs. What it was given as standard input, output and error is Cargo's, and so are its
-//! environment and its directory. It is in the client's process group, as Cargo is, so that a
-//! terminal stops and continues them together; what else the terminal has to say is for Cargo.
+//! The guard is this executable, executed again with another `argv[0]`, and the parent of Cargo.
+//! Cargo inherits the guard's standard streams, environment and directory. The guard and Cargo are
+//! in the client's process group, so that a terminal stops and continues all of them together. The
+//! guard ignores other signals of the terminal; Cargo handles them.
 //!
-//! What it waits for: Cargo's end, after which it ends in the same way; the client's, whoever
-//! killed that; or SIGTERM, by which the client asks for the end. In the latter two cases it first
-//! kills Cargo and all below it: a compiler or a build script would otherwise go on, for as
-//! long as it likes. What has lost its parent meanwhile is the guard's child, and does not
-//! escape; but what has made itself a daemon, in a session of its own, is left alone: it may
-//! serve other builds.
+//! The guard waits for one of three events. When Cargo ends, the guard ends with the same exit code.
+//! When the client ends, or the client sends SIGTERM, the guard first kills Cargo and its
+//! descendants; a compiler or a build script would otherwise continue. The guard is a child
+//! subreaper (prctl(2)), so processes that lose their parent become its children and are killed
+//! too. Daemons, which have a session of their own, are not killed, because they may serve other
+//! builds.
 //!
-//! A guard that was started next to Cargo would come too late for a client that is killed in
-//! between. This one watches the client before there is a Cargo, and starts none for a client that
-//! is gone by then.
+//! The guard starts to watch the client before it starts Cargo, and does not start Cargo if the
+//! client has ended. So there is no moment at which the client can be killed and Cargo remains.
 
 use super::{CargoError, Invocation, process_tree, toolchain};
 use nix::errno::Errno;
@@ -34,26 +34,24 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
-/// argv\[0\] of a guard: what makes this executable one.
-const NAME: &str = "maelstrom-guard";
+/// The `argv[0]` by which an executable recognizes that it is to be a guard.
+const GUARD_NAME: &str = "maelstrom-guard";
 
-/// The exit code of a guard that could not start Cargo. It has told why.
+/// The exit code of a guard that could not start Cargo. The guard has printed the reason.
 pub const NOT_STARTED: i32 = 127;
 
-/// What comes from a terminal or goes to a whole process group, and would end a guard that does
-/// nothing about it.
-const FOR_CARGO: [SignalKind; 3] = [
+/// The signals that a terminal sends to the whole process group. Only Cargo handles them.
+const TERMINAL_SIGNALS: [SignalKind; 3] = [
     SignalKind::hangup(),
     SignalKind::interrupt(),
     SignalKind::quit(),
 ];
 
-/// Becomes a guard if this process was executed as one, and then never returns. To
-/// be called first thing by a program that lets builds be guarded
-/// ([`Invocation::guard`]).
+/// Runs the guard and never returns, if this process was executed as a guard. A program that is
+/// used as [`Invocation::guard`] must call this before anything else.
 pub fn run_if_guard() {
     let mut arguments = std::env::args_os();
-    if arguments.next().is_some_and(|name| name == NAME) {
+    if arguments.next().is_some_and(|name| name == GUARD_NAME) {
         let client = arguments.next().and_then(parse);
         let cargo = arguments.next().map(PathBuf::from);
         let (Some(client), Some(cargo)) = (client, cargo) else {
@@ -67,30 +65,30 @@ fn parse(id: OsString) -> Option<Pid> {
     Some(Pid::from_raw(id.into_string().ok()?.parse().ok()?))
 }
 
-/// The program that guards the Cargo of an invocation, if that is wanted and can be.
+/// The program to run as the guard. `None`: no guard is wanted or possible.
 fn program(invocation: &Invocation) -> Option<&Path> {
     let guard = invocation.guard.as_deref().filter(|guard| guard.exists())?;
-    // What cannot be started is better told by who was to start it.
+    // If Cargo does not exist, the client reports it, not the guard.
     let cargo = toolchain::absolute(&invocation.cargo, &invocation.directory)?;
     cargo.is_file().then_some(guard)
 }
 
-/// The command that runs Cargo, without any arguments yet; and whether under a guard.
+/// The command that runs Cargo, without arguments, and whether it runs a guard.
 pub fn command(invocation: &Invocation) -> (Command, bool) {
     let Some(guard) = program(invocation) else {
         return (Command::new(&invocation.cargo), false);
     };
     let mut command = Command::new(guard);
     command
-        .arg0(NAME)
+        .arg0(GUARD_NAME)
         .arg(getpid().to_string())
         .arg(&invocation.cargo);
     (command, true)
 }
 
-/// Ends the Cargo of a guard that is a child of this process, and all that Cargo started.
+/// Makes a guard, which must be a child of this process, kill Cargo and its descendants.
 pub fn end(guard: i32) {
-    // It cannot be gone: it was not waited for.
+    // The id is still valid, because the guard was not waited for.
     let _ = kill(Pid::from_raw(guard), Signal::SIGTERM);
 }
 
@@ -100,11 +98,11 @@ fn run(client: Pid, cargo: &Path, arguments: Vec<OsString>) -> ! {
     let error = match watch(client) {
         Ok(Some(client)) => match guard(client, command) {
             Ok(WaitStatus::Exited(_, code)) => exit(code),
-            Ok(_) => die(),
+            Ok(_) => end_by_signal(),
             Err(error) => error,
         },
         Ok(None) => exit(NOT_STARTED),
-        // That there can be no guard is no reason not to build.
+        // If the client cannot be watched, Cargo runs without a guard.
         Err(_) => command.exec(),
     };
     let error = CargoError::Start {
@@ -115,7 +113,7 @@ fn run(client: Pid, cargo: &Path, arguments: Vec<OsString>) -> ! {
     exit(NOT_STARTED)
 }
 
-/// What tells the client's end; `None` if that has come already.
+/// A file descriptor that becomes readable when the client ends. `None`: the client has ended.
 fn watch(client: Pid) -> io::Result<Option<OwnedFd>> {
     let Some(id) = rustix::process::Pid::from_raw(client.as_raw()) else {
         return Ok(None);
@@ -124,11 +122,11 @@ fn watch(client: Pid) -> io::Result<Option<OwnedFd>> {
         Err(rustix::io::Errno::SRCH) => return Ok(None),
         opened => opened?,
     };
-    // Had it ended before, and another process its id, this one would have another parent.
+    // If the client had ended and its id were reused, this process would have another parent.
     Ok((getppid() == client).then_some(process))
 }
 
-/// Runs Cargo for as long as the client lives and wants it; how it ended.
+/// Runs Cargo until it ends, the client ends, or the client sends SIGTERM. Returns how Cargo ended.
 fn guard(client: OwnedFd, mut command: std::process::Command) -> io::Result<WaitStatus> {
     set_child_subreaper(Some(rustix::process::getpid()))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -136,7 +134,7 @@ fn guard(client: OwnedFd, mut command: std::process::Command) -> io::Result<Wait
         .build()?;
     runtime.block_on(async {
         let (mut terminate, mut child) = {
-            leave_to_cargo()?;
+            survive_terminal_signals()?;
             (
                 signal(SignalKind::terminate())?,
                 signal(SignalKind::child())?,
@@ -163,27 +161,30 @@ fn guard(client: OwnedFd, mut command: std::process::Command) -> io::Result<Wait
     })
 }
 
-/// Survives signals by having handlers for them, in place of which Cargo has the defaults again.
-/// What is ignored stays so, for Cargo too.
-fn leave_to_cargo() -> io::Result<()> {
+/// Installs handlers for the signals of the terminal, so that they do not end the guard. In Cargo,
+/// execve(2) resets handled signals to their defaults. Ignored signals stay ignored in both.
+fn survive_terminal_signals() -> io::Result<()> {
     let status = fs::read_to_string("/proc/self/status")?;
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let ignored = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     let is_ignored = |kind: &SignalKind| ignored.unwrap_or(0) >> (kind.as_raw_value() - 1) & 1 == 1;
-    for kind in FOR_CARGO.into_iter().filter(|kind| !is_ignored(kind)) {
-        // The handler stays when this is dropped.
+    for kind in TERMINAL_SIGNALS
+        .into_iter()
+        .filter(|kind| !is_ignored(kind))
+    {
+        // The handler stays installed when this value is dropped.
         let _ = signal(kind)?;
     }
     Ok(())
 }
 
-/// Waits until a process has ended, or cannot be watched any more.
+/// Waits until a process has ended or can no longer be watched.
 fn wait_for(process: &OwnedFd) {
     let mut processes = [PollFd::new(process.as_fd(), PollFlags::POLLIN)];
     while let Err(Errno::EINTR) = poll(&mut processes, PollTimeout::NONE) {}
 }
 
-/// Reaps the children that have ended; how Cargo ended, if it has.
+/// Reaps the children that have ended. Returns how Cargo ended, if it has ended.
 fn reap(cargo: Pid) -> Option<WaitStatus> {
     loop {
         match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
@@ -194,7 +195,7 @@ fn reap(cargo: Pid) -> Option<WaitStatus> {
     }
 }
 
-/// Kills Cargo and all that it started, but for daemons, and waits for the end of all of them.
+/// Kills Cargo and its descendants except daemons, and waits until all of them have ended.
 fn kill_all(cargo: Pid) -> WaitStatus {
     let own = getsid(None);
     let daemons: Vec<_> = process_tree::children(getpid().as_raw())
@@ -203,7 +204,7 @@ fn kill_all(cargo: Pid) -> WaitStatus {
         .collect();
     let mut status = WaitStatus::StillAlive;
     loop {
-        // Those that some process started before it was killed are children by then.
+        // Processes that a killed process has started are children of the guard by now.
         let mut children = process_tree::children(getpid().as_raw());
         children.retain(|id| !daemons.contains(id));
         if children.is_empty() {
@@ -221,8 +222,8 @@ fn kill_all(cargo: Pid) -> WaitStatus {
     }
 }
 
-/// Ends by a signal. Which one is of no interest, but this one nobody survives.
-fn die() -> ! {
+/// Ends this process by a signal, because Cargo was ended by a signal.
+fn end_by_signal() -> ! {
     let _ = kill(getpid(), Signal::SIGKILL);
     exit(NOT_STARTED)
 }

@@ -1,11 +1,11 @@
-//! Which packages a package depends on, by the lock file.
+//! The dependencies of a package according to the lock file.
 //!
 //! Cargo gives every test the library directories of all build scripts of the run.
-//! A test announced while others still compile cannot know them all, and what it gets
-//! must not depend on the order in which things were compiled: equal inputs are to
-//! give equal jobs. So a test gets those of its package's dependencies, which have all
-//! run before it was linked. The lock file names them (or more, for other features and
-//! platforms) without asking Cargo to resolve anything.
+//! A test binary that is complete while other targets still compile cannot get all of them, and the
+//! directories must not depend on the order of compilation: equal inputs must result in equal jobs.
+//! So a test gets the directories of the dependencies of its package, whose build scripts have run
+//! before the binary was linked. The lock file names these packages (and possibly more, for other
+//! features and platforms), so that Cargo need not resolve anything.
 
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,31 +13,31 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The graph of packages in a `Cargo.lock`.
 #[derive(Debug, Default)]
 pub(super) struct Lockfile {
-    packages: BTreeMap<String, Vec<Locked>>,
+    packages: BTreeMap<String, Vec<LockedPackage>>,
 }
 
-/// A lock file as far as it is of interest.
+/// The used parts of a lock file.
 #[derive(Deserialize)]
-struct Document {
+struct LockfileDocument {
     #[serde(default)]
-    package: Vec<Locked>,
+    package: Vec<LockedPackage>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Locked {
+struct LockedPackage {
     name: String,
     version: String,
-    /// As written: `name`, `name version` or `name version (source)`.
+    /// The dependencies as written: `name`, `name version` or `name version (source)`.
     #[serde(default)]
     dependencies: Vec<String>,
 }
 
-/// Name and version.
-pub(super) type Identity = (String, String);
+/// The name and the version of a package.
+pub(super) type NameAndVersion = (String, String);
 
-/// Name and version in a package's id: `SOURCE#NAME@VERSION`, `…/NAME#VERSION`, or of
-/// old `NAME VERSION (SOURCE)`.
-pub(super) fn identity(id: &str) -> Option<Identity> {
+/// The name and the version in a package id: `SOURCE#NAME@VERSION`, `…/NAME#VERSION`, or with older
+/// Cargo `NAME VERSION (SOURCE)`.
+pub(super) fn name_and_version(id: &str) -> Option<NameAndVersion> {
     let (name, version) = if let Some((source, fragment)) = id.rsplit_once('#') {
         match fragment.split_once('@') {
             Some(both) => both,
@@ -50,19 +50,22 @@ pub(super) fn identity(id: &str) -> Option<Identity> {
     Some((name.to_owned(), version.to_owned()))
 }
 
-/// Whether a package is among those; without knowing better, it is.
-pub(super) fn belongs(identity: Option<&Identity>, closure: Option<&BTreeSet<Identity>>) -> bool {
-    match (identity, closure) {
-        (Some(identity), Some(closure)) => closure.contains(identity),
+/// Whether a package is in the closure; true if one of them is not known.
+pub(super) fn is_in_closure(
+    name_and_version: Option<&NameAndVersion>,
+    closure: Option<&BTreeSet<NameAndVersion>>,
+) -> bool {
+    match (name_and_version, closure) {
+        (Some(name_and_version), Some(closure)) => closure.contains(name_and_version),
         _ => true,
     }
 }
 
 impl Lockfile {
-    /// Reads a lock file. One that is none is Cargo's to complain about, and has no packages.
+    /// Parses a lock file. An invalid lock file has no packages; Cargo reports the mistake.
     pub(super) fn parse(text: &str) -> Self {
         let mut lockfile = Self::default();
-        let document = toml::from_str::<Document>(text);
+        let document = toml::from_str::<LockfileDocument>(text);
         for locked in document.into_iter().flat_map(|document| document.package) {
             let packages = &mut lockfile.packages;
             packages
@@ -73,9 +76,9 @@ impl Lockfile {
         lockfile
     }
 
-    /// The package and all it depends on, directly or not; `None` if it is not in the
-    /// lock file.
-    pub(super) fn closure(&self, name: &str, version: &str) -> Option<BTreeSet<Identity>> {
+    /// The package and its direct and indirect dependencies. `None`: the package is not in the lock
+    /// file.
+    pub(super) fn closure(&self, name: &str, version: &str) -> Option<BTreeSet<NameAndVersion>> {
         let mut found = BTreeSet::new();
         let mut open = vec![(name, version)];
         self.find(name, Some(version)).next()?;
@@ -100,7 +103,7 @@ impl Lockfile {
         &'a self,
         name: &str,
         version: Option<&'a str>,
-    ) -> impl Iterator<Item = &'a Locked> + use<'a> {
+    ) -> impl Iterator<Item = &'a LockedPackage> + use<'a> {
         let versions = self.packages.get(name).map_or(&[][..], Vec::as_slice);
         versions
             .iter()
@@ -209,7 +212,10 @@ version = "9.0.0"
             ("git+https://example.com/e?branch=f#2.0.0", "e", "2.0.0"),
             ("g 1.2.3 (path+file:///a/g)", "g", "1.2.3"),
         ] {
-            assert_eq!(identity(id), Some((name.to_owned(), version.to_owned())));
+            assert_eq!(
+                name_and_version(id),
+                Some((name.to_owned(), version.to_owned()))
+            );
         }
     }
 }

@@ -1,10 +1,10 @@
-//! The two settings of a target that `cargo metadata` leaves out.
+//! Two settings of targets that `cargo metadata` leaves out: `harness` and `bench`.
 
 use crate::filter::TargetKind;
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
-/// `harness` and `bench` of the targets of one manifest, where it sets them.
+/// The values of `harness` and `bench` that a manifest sets.
 #[derive(Debug, Default)]
 pub(super) struct ManifestFlags {
     flags: BTreeMap<(TargetKind, Option<String>), Flags>,
@@ -16,7 +16,7 @@ struct Flags {
     bench: Option<bool>,
 }
 
-/// The tables that set the flags of a kind of target. A library has no need of a name.
+/// The tables of the kinds of targets that have names. (`[lib]` needs no name.)
 const TABLES: [(&str, TargetKind); 4] = [
     ("bin", TargetKind::Binary),
     ("test", TargetKind::Test),
@@ -25,10 +25,10 @@ const TABLES: [(&str, TargetKind); 4] = [
 ];
 
 impl ManifestFlags {
-    /// Reads a manifest. One that is no TOML is Cargo's to complain about, and (a
-    /// single-file package) sets nothing.
+    /// Parses a manifest. A manifest that is not TOML sets nothing: Cargo reports the mistake, or the
+    /// package is a single-file package.
     pub(super) fn parse(manifest: &str) -> Self {
-        // Most manifests say nothing, and parsing is most of the cost.
+        // Most manifests set neither, and parsing is most of the cost.
         if !manifest.contains("harness") && !manifest.contains("bench") {
             return Self::default();
         }
@@ -56,12 +56,12 @@ impl ManifestFlags {
         }
     }
 
-    /// Whether the target is linked with libtest's harness.
+    /// Whether the target has libtest's harness.
     pub(super) fn harness(&self, kind: TargetKind, name: &str) -> bool {
         self.of(kind, name).harness.unwrap_or(true)
     }
 
-    /// Whether `cargo test --benches` takes the target for a benchmark.
+    /// Whether `cargo test --benches` selects the target.
     pub(super) fn bench(&self, kind: TargetKind, name: &str) -> bool {
         let default = !matches!(kind, TargetKind::Test | TargetKind::Example);
         self.of(kind, name).bench.unwrap_or(default)

@@ -16,22 +16,22 @@ use std::{
 };
 use tokio::process::Command;
 
-/// The workspace as Cargo sees it from where it is called.
+/// The workspace that Cargo finds from its current directory.
 #[derive(Debug)]
 pub struct Workspace {
     /// The directory of the workspace's manifest.
     pub root: Utf8PathBuf,
-    /// Cargo's `target`.
+    /// Cargo's target directory.
     pub target_directory: Utf8PathBuf,
-    /// Where Cargo keeps intermediate files, if not in the target directory.
+    /// The directory for intermediate files, if it is not the target directory.
     pub build_directory: Option<Utf8PathBuf>,
     /// The members, in Cargo's order.
     pub packages: Vec<Arc<Package>>,
-    /// The ids of the packages that Cargo selects by itself in this directory.
+    /// The ids of the packages that Cargo selects by default.
     pub default_members: BTreeSet<String>,
-    /// The compiler's installation.
+    /// The toolchain that builds the tests.
     pub toolchain: Toolchain,
-    /// What Cargo's configuration files say of tests.
+    /// The parts of Cargo's configuration that concern tests.
     pub configuration: Configuration,
 }
 
@@ -40,18 +40,18 @@ pub struct Workspace {
 pub struct Package {
     pub name: String,
     pub version: Version,
-    /// Cargo's name for it, unique in the build.
+    /// Cargo's package id, unique in the build.
     pub id: String,
     pub manifest_path: Utf8PathBuf,
     /// The directory of the manifest.
     pub directory: Utf8PathBuf,
     /// `CARGO_MANIFEST_DIR`, `CARGO_MANIFEST_PATH` and every `CARGO_PKG_*`.
     pub environment: BTreeMap<String, String>,
-    /// Its features, each with what it turns on.
+    /// The features, each with the features that it enables.
     pub features: BTreeMap<String, Vec<String>>,
-    /// What its manifest depends on.
+    /// The dependencies in the manifest.
     pub dependencies: Vec<Dependency>,
-    /// Its targets but build scripts.
+    /// The targets without build scripts.
     pub targets: Vec<TargetInfo>,
 }
 
@@ -61,21 +61,21 @@ pub struct TargetInfo {
     pub kind: TargetKind,
     pub name: String,
     pub src_path: Utf8PathBuf,
-    /// Whether libtest's harness is linked in. Cargo does not say: read from the
-    /// manifest.
+    /// Whether the target has libtest's harness. Read from the manifest, because `cargo metadata`
+    /// does not contain it.
     pub harness: bool,
-    /// Whether its doc comments hold tests.
+    /// Whether `cargo test` runs the tests in doc comments.
     pub doctest: bool,
-    /// Whether `cargo test` tests it by default.
+    /// Whether `cargo test` builds the target as tests by default.
     pub test: bool,
-    /// Whether `--benches` means it. Read from the manifest, too.
+    /// Whether `--benches` selects the target. Read from the manifest, too.
     pub bench: bool,
-    /// Features without which Cargo does not build it.
+    /// The features that the target requires.
     pub required_features: Vec<String>,
 }
 
 impl Package {
-    /// The target of that kind and name.
+    /// The target with this kind and name.
     pub fn target(&self, kind: TargetKind, name: &str) -> Option<&TargetInfo> {
         self.targets
             .iter()
@@ -84,24 +84,24 @@ impl Package {
 }
 
 impl Workspace {
-    /// The member with that id.
+    /// The member with this id.
     pub fn package(&self, id: &str) -> Option<&Arc<Package>> {
         self.packages.iter().find(|package| package.id == id)
     }
 }
 
-/// Asks Cargo about the workspace, and finds the toolchain and the configuration
-/// meanwhile. May run while the build does: it takes no lock.
+/// Runs `cargo metadata`, and finds the toolchain and the configuration. Takes none of Cargo's
+/// locks, so it may run during a build.
 pub async fn metadata(invocation: &Invocation) -> Result<Workspace, CargoError> {
     let configuration = Configuration::load(invocation)?;
     let (raw, toolchain) = tokio::try_join!(
-        ask(invocation),
+        run_metadata(invocation),
         Toolchain::find(invocation, configuration.rustc.as_deref())
     )?;
     raw.into_workspace(toolchain, configuration)
 }
 
-async fn ask(invocation: &Invocation) -> Result<RawMetadata, CargoError> {
+async fn run_metadata(invocation: &Invocation) -> Result<RawMetadata, CargoError> {
     let mut command = Command::from(command(invocation));
     command
         .args(invocation.options.metadata_arguments())
@@ -113,8 +113,8 @@ async fn ask(invocation: &Invocation) -> Result<RawMetadata, CargoError> {
     parse(&output)
 }
 
-/// The package of a manifest that is no member's: Cargo also tests dependencies when
-/// asked to (`-p`). Rare, so it may block the caller for the 20 ms that it takes.
+/// Reads a package that is not a member of the workspace: with `-p`, Cargo also tests
+/// dependencies. Blocks for some 20 ms, which is acceptable for a rare case.
 pub(super) fn package_outside(
     invocation: &Invocation,
     manifest: &Utf8Path,
@@ -135,7 +135,7 @@ pub(super) fn package_outside(
         .find(|package| package.manifest_path == manifest)
         .ok_or_else(|| CargoError::Output {
             command: "cargo metadata".to_owned(),
-            message: format!("{manifest} is not among its packages"),
+            message: format!("there is no package with the manifest {manifest}"),
         })?;
     let mut package = found.into_package()?;
     id.clone_into(&mut package.id);
@@ -159,9 +159,11 @@ fn command(invocation: &Invocation) -> std::process::Command {
 
 fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
     if !output.status.success() {
-        return Err(CargoError::Cargo {
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        });
+        let mut message = error_message(&String::from_utf8_lossy(&output.stderr));
+        if message.is_empty() {
+            message = format!("`cargo metadata` failed: {}", output.status);
+        }
+        return Err(CargoError::Cargo { message });
     }
     serde_json::from_slice(&output.stdout).map_err(|error| CargoError::Output {
         command: "cargo metadata".to_owned(),
@@ -169,8 +171,43 @@ fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
     })
 }
 
-/// The parts we use, as Cargo writes them. (`cargo_metadata`'s own types would turn
-/// `rust-version = "1.70"` into 1.70.0, which is not what `CARGO_PKG_RUST_VERSION` is.)
+/// The error in the standard error of Cargo, without its label `error: `, which the report adds.
+/// Warnings before the error are moved behind it.
+fn error_message(stderr: &str) -> String {
+    let mut before = String::new();
+    let mut rest = stderr;
+    while !rest.is_empty() {
+        let (line, following) = rest.split_once('\n').unwrap_or((rest, ""));
+        if let Some(text) = without_label(line) {
+            return format!("{text}\n{following}{before}").trim_end().to_owned();
+        }
+        before.push_str(line);
+        before.push('\n');
+        rest = following;
+    }
+    before.trim_end().to_owned()
+}
+
+/// A line without the label `error: `; the label may be coloured. `None`: the line has no such
+/// label.
+fn without_label(line: &str) -> Option<&str> {
+    let text = without_styles(line).strip_prefix("error")?;
+    without_styles(text).strip_prefix(": ")
+}
+
+/// Text without control sequences for styles (`ESC [ … m`) at its start.
+fn without_styles(mut text: &str) -> &str {
+    while let Some((_, rest)) = text
+        .strip_prefix("\x1b[")
+        .and_then(|sequence| sequence.split_once('m'))
+    {
+        text = rest;
+    }
+    text
+}
+
+/// The used parts of Cargo's output. (The types of the crate `cargo_metadata` turn
+/// `rust-version = "1.70"` into 1.70.0, but `CARGO_PKG_RUST_VERSION` is 1.70.)
 #[derive(Deserialize)]
 struct RawMetadata {
     packages: Vec<RawPackage>,
@@ -221,7 +258,7 @@ impl RawMetadata {
             root: self.workspace_root,
             target_directory: self.target_directory,
             packages,
-            // Cargo before 1.71 does not say; then it is all of them.
+            // The output of Cargo before 1.71 lacks this; all members are assumed then.
             default_members: self
                 .workspace_default_members
                 .unwrap_or_else(|| self.workspace_members.into_iter().collect()),
@@ -272,19 +309,20 @@ fn target_info(target: &cargo_metadata::Target, flags: &ManifestFlags) -> Option
     })
 }
 
-/// The kind of a target as Cargo describes it; `None` for build scripts and what we
-/// have not heard of.
+/// The kind of a target of Cargo. `None`: a build script or an unknown kind.
 pub(super) fn kind_of(target: &cargo_metadata::Target) -> Option<TargetKind> {
-    use cargo_metadata::TargetKind as Cargos;
+    use cargo_metadata::TargetKind as CargoKind;
     target.kind.iter().find_map(|kind| match kind {
-        Cargos::Lib | Cargos::RLib | Cargos::DyLib | Cargos::CDyLib | Cargos::StaticLib => {
-            Some(TargetKind::Library)
-        }
-        Cargos::ProcMacro => Some(TargetKind::ProcMacro),
-        Cargos::Bin => Some(TargetKind::Binary),
-        Cargos::Test => Some(TargetKind::Test),
-        Cargos::Example => Some(TargetKind::Example),
-        Cargos::Bench => Some(TargetKind::Benchmark),
+        CargoKind::Lib
+        | CargoKind::RLib
+        | CargoKind::DyLib
+        | CargoKind::CDyLib
+        | CargoKind::StaticLib => Some(TargetKind::Library),
+        CargoKind::ProcMacro => Some(TargetKind::ProcMacro),
+        CargoKind::Bin => Some(TargetKind::Binary),
+        CargoKind::Test => Some(TargetKind::Test),
+        CargoKind::Example => Some(TargetKind::Example),
+        CargoKind::Bench => Some(TargetKind::Benchmark),
         _ => None,
     })
 }
@@ -293,4 +331,32 @@ pub(super) fn kind_of(target: &cargo_metadata::Target) -> Option<TargetKind> {
 pub(super) fn directory_of(file: &Utf8Path) -> Utf8PathBuf {
     file.parent()
         .map_or_else(|| Utf8PathBuf::from("/"), Utf8Path::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::error_message;
+
+    #[test]
+    fn the_label_of_an_error_of_cargo_is_left_out_in_colour_too() {
+        assert_eq!(
+            error_message("error: a\n\nCaused by:\n  b\n"),
+            "a\n\nCaused by:\n  b"
+        );
+        assert_eq!(error_message("\x1b[1m\x1b[91merror\x1b[0m: a\n"), "a");
+        assert_eq!(
+            error_message("\x1b[1m\x1b[91merror\x1b[0m\x1b[1m: a\x1b[0m\n b\n"),
+            "a\x1b[0m\n b"
+        );
+    }
+
+    #[test]
+    fn warnings_of_cargo_follow_its_error() {
+        assert_eq!(
+            error_message("warning: w\n  x\nerror: a\n  b\n"),
+            "a\n  b\nwarning: w\n  x"
+        );
+        assert_eq!(error_message("killed\n"), "killed");
+        assert_eq!(error_message(""), "");
+    }
 }

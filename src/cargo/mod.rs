@@ -1,9 +1,8 @@
-//! Talking to Cargo: what the workspace holds, the build as a stream of test
-//! binaries, and what Cargo gives a test at run time.
+//! The interface to Cargo: the packages of the workspace, the build as a stream of test binaries,
+//! and the environment that Cargo gives tests.
 //!
-//! Only this room starts Cargo or rustc and knows their formats. [`metadata()`] and
-//! [`start_build`] may run at the same time; the build's stream needs the
-//! workspace, so a run looks like this:
+//! Only this room starts Cargo and rustc, and only this room knows their formats. [`metadata()`]
+//! and [`start_build`] may run at the same time. The stream of the build needs the workspace:
 //!
 //! ```no_run
 //! # async fn run(invocation: maelstrom::cargo::Invocation) -> Result<(), maelstrom::cargo::CargoError> {
@@ -21,13 +20,12 @@
 //! # }
 //! ```
 //!
-//! Front to back: `options` are what the user gave Cargo; `metadata` and
-//! `manifest` make the `Workspace`, with its `toolchain` and `configuration`;
-//! `selection` and `targets` say what Cargo would select, `closure` what a package is built
-//! from; `build` runs Cargo, below a
-//! `guard` that ends its `process_tree` should we be killed, and
-//! `assembly` turns its messages into test binaries with the help of `place`,
-//! `lockfile` and `environment`; `doctests` looks for what is left out.
+//! `options` holds the user's options for Cargo. `metadata` and `manifest` make the `Workspace`,
+//! with its `toolchain` and `configuration`. `selection` and `targets` find the packages and
+//! targets that Cargo selects, and `closure` the members that a package is built from. `build` runs
+//! Cargo below a `guard`, which ends its `process_tree` if this process is killed. `assembly` turns
+//! Cargo's messages into test binaries, with `profile_directories`, `lockfile` and `environment`.
+//! `doctests` finds out whether there are doctests.
 
 mod assembly;
 mod build;
@@ -41,8 +39,8 @@ mod lockfile;
 mod manifest;
 mod metadata;
 mod options;
-mod place;
 mod process_tree;
+mod profile_directories;
 mod selection;
 mod targets;
 mod toolchain;
@@ -54,7 +52,7 @@ pub use configuration::Configuration;
 pub use doctests::has_doctests;
 pub use error::CargoError;
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
-pub use options::{Invocation, Options};
+pub use options::{CargoOptions, Invocation};
 pub use selection::Narrowed;
 pub use targets::SelectedTarget;
 pub use toolchain::Toolchain;

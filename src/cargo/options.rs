@@ -1,8 +1,7 @@
-//! The options that the user gave for Cargo.
+//! The user's options for Cargo.
 //!
-//! Kept as given, in order, so that Cargo sees what the user wrote; understood as
-//! far as needed to ask the same question of `cargo metadata` and to select other
-//! packages.
+//! The options are kept in their order, so that Cargo gets what the user wrote. They are parsed as
+//! far as is needed to call `cargo metadata` accordingly and to select other packages.
 
 use std::{
     env,
@@ -12,25 +11,27 @@ use std::{
     path::PathBuf,
 };
 
-/// How Cargo is called: which, where, and with what.
+/// How Cargo is called.
 #[derive(Clone, Debug)]
 pub struct Invocation {
     /// The Cargo to run: `$CARGO` when set.
     pub cargo: PathBuf,
-    /// The directory to run it in.
+    /// The directory to run Cargo in.
     pub directory: PathBuf,
     /// The user's options.
-    pub options: Options,
-    /// Whether Cargo's output is coloured; `None` lets Cargo decide.
+    pub options: CargoOptions,
+    /// Whether Cargo's output is coloured. `None`: Cargo decides.
     pub color: Option<bool>,
-    /// A program that calls [`run_if_guard`](super::guard::run_if_guard) first thing: this one,
-    /// mostly. It runs Cargo, which without it goes on for a while if we are killed.
+    /// The program to run as the guard of Cargo: a program whose first action is to call
+    /// [`run_if_guard`](super::guard::run_if_guard), usually this one. Without a guard, Cargo
+    /// continues for a while if this process is killed.
     pub guard: Option<PathBuf>,
 }
 
 impl Invocation {
-    /// `$CARGO`, or `cargo`, in the current directory. Fails if that is gone.
-    pub fn new(options: Options) -> io::Result<Self> {
+    /// A call of `$CARGO`, or else `cargo`, in the current directory. Fails if the current directory
+    /// does not exist.
+    pub fn new(options: CargoOptions) -> io::Result<Self> {
         Ok(Self {
             cargo: env::var_os("CARGO")
                 .filter(|cargo| !cargo.is_empty())
@@ -43,21 +44,21 @@ impl Invocation {
     }
 }
 
-/// The options of `cargo test` that choose and build, in the order given.
+/// The options of `cargo test` that select and build targets, in the given order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Options {
-    given: Vec<Given>,
+pub struct CargoOptions {
+    arguments: Vec<CargoArgument>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Given {
-    /// An option known here, under Cargo's long name (or `Z`).
+enum CargoArgument {
+    /// An option of the table [`KNOWN`], by its long name (or `Z`), with its value.
     Known(&'static str, Option<OsString>),
-    /// Anything else, for Cargo to understand.
+    /// Any other argument, which is passed to Cargo unchanged.
     Other(OsString),
 }
 
-/// Long name, short name, whether a value must follow.
+/// The known options: long name, short name, and whether a value must follow.
 const KNOWN: &[(&str, Option<u8>, bool)] = &[
     ("package", Some(b'p'), true),
     ("exclude", None, true),
@@ -95,7 +96,7 @@ const KNOWN: &[(&str, Option<u8>, bool)] = &[
     ("quiet", Some(b'q'), false),
 ];
 
-/// Names of this program, and older ones of Cargo's, for options above.
+/// Other names of known options: those of this program, and older ones of Cargo.
 const ALIASES: &[(&str, &str)] = &[
     ("all", "workspace"),
     ("build-jobs", "jobs"),
@@ -104,9 +105,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("cargo-timings", "timings"),
 ];
 
-impl Options {
-    /// Understands a command line. Never fails: what is not known here is passed on
-    /// for Cargo to judge.
+impl CargoOptions {
+    /// Parses a command line. Never fails: unknown arguments are passed to Cargo.
     pub fn parse<I>(arguments: I) -> Self
     where
         I: IntoIterator,
@@ -117,31 +117,34 @@ impl Options {
         while let Some(argument) = arguments.next() {
             let bytes = argument.as_bytes();
             if let Some(long) = bytes.strip_prefix(b"--") {
-                given.push(parse_long(long, &mut arguments).unwrap_or(Given::Other(argument)));
+                given.push(
+                    parse_long(long, &mut arguments).unwrap_or(CargoArgument::Other(argument)),
+                );
             } else if let Some(shorts) = bytes.strip_prefix(b"-") {
                 match parse_shorts(shorts, &mut arguments) {
                     Some(options) => given.extend(options),
-                    None => given.push(Given::Other(argument)),
+                    None => given.push(CargoArgument::Other(argument)),
                 }
             } else {
-                given.push(Given::Other(argument));
+                given.push(CargoArgument::Other(argument));
             }
         }
-        Self { given }
+        Self { arguments: given }
     }
 
     /// Adds an option that takes a value, by Cargo's long name.
     pub fn push(&mut self, name: &'static str, value: &str) {
-        self.given.push(Given::Known(name, Some(value.into())));
+        self.arguments
+            .push(CargoArgument::Known(name, Some(value.into())));
     }
 
-    /// The command line again, under Cargo's names.
+    /// The command line with Cargo's names of the options.
     pub fn arguments(&self) -> Vec<OsString> {
         self.arguments_of(|_| true)
     }
 
-    /// What `cargo metadata --no-deps` has to know of it. (It has no `--target-dir`:
-    /// that one is passed as `CARGO_TARGET_DIR`, which Cargo treats alike.)
+    /// The arguments that are relevant for `cargo metadata --no-deps`. (`cargo metadata` has no
+    /// `--target-dir`; its value is passed as `CARGO_TARGET_DIR`, with the same effect.)
     pub(super) fn metadata_arguments(&self) -> Vec<OsString> {
         const RELEVANT: [&str; 6] = [
             "manifest-path",
@@ -154,63 +157,64 @@ impl Options {
         self.arguments_of(|name| RELEVANT.contains(&name))
     }
 
-    /// The build's command line, without what we set ourselves.
+    /// The arguments for the build, without `--message-format`, which [`super::build`] sets.
     pub(super) fn build_arguments(&self) -> Vec<OsString> {
         self.arguments_of(|name| name != "message-format")
     }
 
-    /// Whether the option was given, by its long name in Cargo.
+    /// Whether the option with this long name of Cargo was given.
     pub fn is_set(&self, name: &str) -> bool {
-        self.given
+        self.arguments
             .iter()
-            .any(|given| matches!(given, Given::Known(known, _) if *known == name))
+            .any(|given| matches!(given, CargoArgument::Known(known, _) if *known == name))
     }
 
-    /// The values given for an option, by its long name in Cargo.
+    /// The given values of the option with this long name of Cargo.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a OsStr> {
-        self.given.iter().filter_map(move |given| match given {
-            Given::Known(known, value) if *known == name => value.as_deref(),
+        self.arguments.iter().filter_map(move |given| match given {
+            CargoArgument::Known(known, value) if *known == name => value.as_deref(),
             _ => None,
         })
     }
 
-    /// The last value given for an option, which is the one that counts.
+    /// The last given value of an option, which is the effective one.
     pub fn value<'a>(&'a self, name: &'a str) -> Option<&'a OsStr> {
         self.values(name).last()
     }
 
-    /// The values as text; one that is none can name no package, target or feature.
+    /// The values that are UTF-8. Other values cannot name a package, target or feature.
     pub(super) fn texts<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.values(name).filter_map(OsStr::to_str)
     }
 
-    /// These options with the selection of packages replaced.
+    /// These options with another selection of packages.
     #[must_use]
     pub(super) fn for_packages<'a>(&self, specifications: impl Iterator<Item = &'a str>) -> Self {
         const SELECTION: [&str; 3] = ["package", "exclude", "workspace"];
-        let kept = self
-            .given
-            .iter()
-            .filter(|given| !matches!(given, Given::Known(name, _) if SELECTION.contains(name)));
+        let kept = self.arguments.iter().filter(
+            |given| !matches!(given, CargoArgument::Known(name, _) if SELECTION.contains(name)),
+        );
         let packages =
-            specifications.map(|text| Given::Known("package", Some(OsString::from(text))));
+            specifications.map(|text| CargoArgument::Known("package", Some(OsString::from(text))));
         Self {
-            given: kept.cloned().chain(packages).collect(),
+            arguments: kept.cloned().chain(packages).collect(),
         }
     }
 
     fn arguments_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<OsString> {
-        self.given
+        self.arguments
             .iter()
             .filter_map(|given| match given {
-                Given::Known(name, value) => wanted(name).then(|| render(name, value.as_deref())),
-                Given::Other(argument) => wanted("").then(|| argument.clone()),
+                CargoArgument::Known(name, value) => {
+                    wanted(name).then(|| render(name, value.as_deref()))
+                }
+                CargoArgument::Other(argument) => wanted("").then(|| argument.clone()),
             })
             .collect()
     }
 }
 
-fn parse_long(long: &[u8], rest: &mut impl Iterator<Item = OsString>) -> Option<Given> {
+fn parse_long(long: &[u8], rest: &mut impl Iterator<Item = OsString>) -> Option<CargoArgument> {
     let (name, value) = match long.iter().position(|byte| *byte == b'=') {
         Some(at) => (
             &long[..at],
@@ -231,11 +235,14 @@ fn parse_long(long: &[u8], rest: &mut impl Iterator<Item = OsString>) -> Option<
     } else {
         value
     };
-    Some(Given::Known(name, value))
+    Some(CargoArgument::Known(name, value))
 }
 
-/// `-rvp NAME`, `-pNAME`, `-p=NAME`: switches, then possibly one with a value.
-fn parse_shorts(shorts: &[u8], rest: &mut impl Iterator<Item = OsString>) -> Option<Vec<Given>> {
+/// Parses `-rvp NAME`, `-pNAME` and `-p=NAME`: switches, then possibly an option with a value.
+fn parse_shorts(
+    shorts: &[u8],
+    rest: &mut impl Iterator<Item = OsString>,
+) -> Option<Vec<CargoArgument>> {
     let mut given = Vec::new();
     for (at, short) in shorts.iter().enumerate() {
         let (name, _, takes_value) = KNOWN.iter().find(|(_, known, _)| *known == Some(*short))?;
@@ -247,10 +254,10 @@ fn parse_shorts(shorts: &[u8], rest: &mut impl Iterator<Item = OsString>) -> Opt
             } else {
                 Some(OsString::from_vec(value.to_vec()))
             };
-            given.push(Given::Known(name, value));
+            given.push(CargoArgument::Known(name, value));
             return Some(given);
         }
-        given.push(Given::Known(name, None));
+        given.push(CargoArgument::Known(name, None));
     }
     (!given.is_empty()).then_some(given)
 }
@@ -285,7 +292,7 @@ mod tests {
             &["--package", "x"],
             &["--package=x"],
         ] {
-            let options = Options::parse(spelling);
+            let options = CargoOptions::parse(spelling);
             assert_eq!(
                 options.texts("package").collect::<Vec<_>>(),
                 ["x"],
@@ -297,7 +304,7 @@ mod tests {
 
     #[test]
     fn switches_may_be_joined_and_the_last_take_a_value() {
-        let options = Options::parse(["-rvp", "x", "-Zbuild-std"]);
+        let options = CargoOptions::parse(["-rvp", "x", "-Zbuild-std"]);
         assert_eq!(
             strings(&options.arguments()),
             ["--release", "--verbose", "--package=x", "-Zbuild-std"]
@@ -306,7 +313,7 @@ mod tests {
 
     #[test]
     fn our_own_names_become_cargos() {
-        let options = Options::parse(["--all", "--build-jobs", "3", "--cargo-timings=json"]);
+        let options = CargoOptions::parse(["--all", "--build-jobs", "3", "--cargo-timings=json"]);
         assert_eq!(
             strings(&options.arguments()),
             ["--workspace", "--jobs=3", "--timings=json"]
@@ -316,12 +323,15 @@ mod tests {
     #[test]
     fn what_is_not_known_is_passed_on() {
         let arguments = ["--new-option=3", "-y", "word"];
-        assert_eq!(strings(&Options::parse(arguments).arguments()), arguments);
+        assert_eq!(
+            strings(&CargoOptions::parse(arguments).arguments()),
+            arguments
+        );
     }
 
     #[test]
     fn metadata_gets_only_what_it_understands() {
-        let options = Options::parse([
+        let options = CargoOptions::parse([
             "--release",
             "--offline",
             "-Fx",
@@ -345,7 +355,7 @@ mod tests {
 
     #[test]
     fn selecting_other_packages_keeps_the_rest() {
-        let options = Options::parse(["--workspace", "--exclude", "a", "--lib", "-p", "b"]);
+        let options = CargoOptions::parse(["--workspace", "--exclude", "a", "--lib", "-p", "b"]);
         assert_eq!(
             strings(&options.for_packages(["c"].into_iter()).arguments()),
             ["--lib", "--package=c"]
@@ -354,7 +364,10 @@ mod tests {
 
     #[test]
     fn a_missing_value_is_left_for_cargo_to_complain_about() {
-        assert_eq!(strings(&Options::parse(["--bin"]).arguments()), ["--bin"]);
+        assert_eq!(
+            strings(&CargoOptions::parse(["--bin"]).arguments()),
+            ["--bin"]
+        );
     }
 
     proptest! {
@@ -362,8 +375,8 @@ mod tests {
         fn what_is_rendered_means_the_same(
             arguments in proptest::collection::vec("-{0,2}[a-zF=]{0,8}", 0..8)
         ) {
-            let options = Options::parse(&arguments);
-            prop_assert_eq!(Options::parse(options.arguments()), options);
+            let options = CargoOptions::parse(&arguments);
+            prop_assert_eq!(CargoOptions::parse(options.arguments()), options);
         }
     }
 }

@@ -1,15 +1,15 @@
-//! A process and all that it started, and they, and so on.
+//! A process and its descendants.
 
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::fs;
 
-/// Kills a process and all below it.
+/// Kills a process and its descendants.
 pub fn kill(root: i32) {
-    // All are stopped before any is killed, so that none can start another or be
-    // lost from the tree. Stopping takes effect a little later, hence again, until
-    // there is nothing new.
+    // All processes are stopped before the first is killed, so that none can start another process
+    // or leave the tree. Stopping takes effect with a delay, so the tree is searched again until
+    // there are no new processes.
     let mut stopped = BTreeSet::new();
     loop {
         let found = tree(root);
@@ -23,14 +23,14 @@ pub fn kill(root: i32) {
     send(&stopped, Signal::SIGKILL);
 }
 
-/// One that is gone meanwhile has no need of a signal.
+/// Sends a signal to processes. Processes that have ended are ignored.
 fn send<'a>(processes: impl IntoIterator<Item = &'a i32>, signal: Signal) {
     for process in processes {
         let _ = signal::kill(Pid::from_raw(*process), signal);
     }
 }
 
-/// A process and all below it.
+/// The ids of a process and its descendants.
 fn tree(root: i32) -> BTreeSet<i32> {
     let mut found = BTreeSet::new();
     let mut open = vec![root];
@@ -41,7 +41,7 @@ fn tree(root: i32) -> BTreeSet<i32> {
     found
 }
 
-/// The children of a process; none if it is gone.
+/// The ids of the children of a process; empty if the process has ended.
 pub fn children(process: i32) -> Vec<i32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
         return Vec::new();

@@ -1,27 +1,27 @@
-//! Which packages Cargo selects, and fewer of them where patterns allow.
+//! The packages that Cargo selects, and the narrower selection that include patterns allow.
 
-use super::{CargoError, Options, Package, Workspace};
+use super::{CargoError, CargoOptions, Package, Workspace};
 use camino::Utf8Path;
 use globset::{Glob, GlobMatcher};
 use percent_encoding::percent_decode_str;
 use std::sync::Arc;
 
-/// What the include patterns make of the selection.
+/// The selection of packages after the include patterns were applied.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Narrowed {
-    /// The options stand as given.
+    /// The options are unchanged.
     Verbatim,
     /// These options select only the packages that can match.
-    To(Options),
+    To(CargoOptions),
     /// No package of the workspace can match.
     Nothing,
 }
 
 impl Workspace {
-    /// The members that `cargo test` selects with these options: those specified, all
-    /// but those excluded, or what Cargo selects by itself where it is called. Unlike
-    /// Cargo's, a specification can only name members, not their dependencies.
-    pub fn selected(&self, options: &Options) -> Result<Vec<Arc<Package>>, CargoError> {
+    /// The members that `cargo test` selects with these options: the specified members, all members
+    /// except the excluded ones, or the default members. Unlike for Cargo, a specification can name
+    /// only members, not their dependencies.
+    pub fn selected(&self, options: &CargoOptions) -> Result<Vec<Arc<Package>>, CargoError> {
         let everything = options.is_set("workspace");
         let excluded: Vec<_> = options.texts("exclude").collect();
         let specified: Vec<_> = options.texts("package").collect();
@@ -53,8 +53,7 @@ impl Workspace {
         Ok(self.members(|package| wanted.iter().any(|wanted| wanted.matches(package))))
     }
 
-    /// Whether a text is a specification of a member: a plain word may as well be
-    /// something else.
+    /// Whether a text is the specification of a member.
     pub fn names_member(&self, text: &str) -> bool {
         Specification::parse(text).is_ok_and(|specification| {
             self.packages
@@ -63,20 +62,19 @@ impl Workspace {
         })
     }
 
-    /// The options for building no more packages than can match the include patterns.
-    /// `matches` says whether a package of that name does: yes, no, or it depends on
-    /// more than the package.
+    /// The options for building only packages that can match the include patterns. `matches` returns
+    /// whether a package with this name matches; `None`: that depends on more than the package.
     ///
-    /// Options that name targets or features stand as given: Cargo refuses names that
-    /// no selected package has, so selecting fewer could break the build.
+    /// The selection is not narrowed if options name targets or features, because Cargo refuses
+    /// names that no selected package has.
     pub fn narrow(
         &self,
-        options: &Options,
+        options: &CargoOptions,
         matches: impl Fn(&str) -> Option<bool>,
     ) -> Result<Narrowed, CargoError> {
         let can_match = |package: &Arc<Package>| matches(&package.name) != Some(false);
         let selected = match self.selected(options) {
-            // It may be a dependency's. If not, Cargo says so better.
+            // The specification may be that of a dependency. If not, Cargo reports the mistake.
             Err(CargoError::NoSuchPackage { .. }) => return Ok(Narrowed::Verbatim),
             selected => selected?,
         };
@@ -121,7 +119,7 @@ fn specifications(texts: &[&str]) -> Result<Vec<Specification>, CargoError> {
         .collect()
 }
 
-/// A specification that means this package only. Ids are such since Cargo 1.77.
+/// A specification of only this package. Since Cargo 1.77, package ids are specifications.
 fn specification_of(package: &Package) -> &str {
     if package.id.contains(' ') {
         &package.name
@@ -130,7 +128,7 @@ fn specification_of(package: &Package) -> &str {
     }
 }
 
-/// A package id specification, or a pattern of names: what `-p` and `--exclude` take.
+/// The value of `-p` or `--exclude`: a package id specification, or a pattern of names.
 enum Specification {
     Pattern(GlobMatcher),
     Exact {
@@ -138,7 +136,7 @@ enum Specification {
         name: Option<String>,
         version: Option<String>,
     },
-    /// A package from elsewhere, which no member is.
+    /// A package that is not from a path, and so is no member.
     Foreign,
 }
 
@@ -163,7 +161,7 @@ impl Specification {
         })
     }
 
-    /// `[path+]file:///DIRECTORY[#[NAME@]VERSION]`
+    /// Parses `[path+]file:///DIRECTORY[#[NAME@]VERSION]`.
     fn parse_url(scheme: &str, rest: &str) -> Self {
         if !matches!(scheme, "file" | "path+file") {
             return Self::Foreign;
@@ -210,7 +208,7 @@ impl Specification {
     }
 }
 
-/// `NAME@VERSION`, or of old `NAME:VERSION`.
+/// Splits `NAME@VERSION`, or the older form `NAME:VERSION`.
 fn split_version(text: &str) -> (&str, Option<&str>) {
     match text.split_once(['@', ':']) {
         Some((name, version)) => (name, Some(version)),
@@ -218,7 +216,7 @@ fn split_version(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// Whether `partial`, which may leave out the minor and patch version, means `full`.
+/// Whether the version `partial`, which may lack the minor and patch version, matches `full`.
 fn is_version(partial: &str, full: &str) -> bool {
     let rest = match full.strip_prefix(partial) {
         Some("") => return true,
@@ -226,7 +224,7 @@ fn is_version(partial: &str, full: &str) -> bool {
         None => return false,
     };
     let parts = partial.split('.').count();
-    // `1.2.3` does not mean 1.2.3-rc, but does mean 1.2.3+build.
+    // `1.2.3` does not match 1.2.3-rc, but matches 1.2.3+build.
     (parts < 3 && rest.starts_with('.')) || (parts == 3 && rest.starts_with('+'))
 }
 

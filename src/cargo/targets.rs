@@ -1,16 +1,16 @@
-//! Which targets `cargo test` builds as tests, without building.
+//! The targets that `cargo test` builds as tests, without building them.
 //!
-//! An approximation where Cargo's answer takes resolving the whole graph: a target
-//! with `required-features` is taken if the options and the package's own default
-//! features give them, not if another member's dependency turns them on. Names that no
-//! package has select nothing, where Cargo would refuse them.
+//! This is an approximation: Cargo would resolve the whole dependency graph. Here a target with
+//! `required-features` is selected if the options and the default features of the package enable
+//! these features, but not if a dependency of another member enables them. Names that no package
+//! has select nothing, while Cargo refuses them.
 
-use super::{CargoError, Options, Package, TargetInfo, Workspace};
+use super::{CargoError, CargoOptions, Package, TargetInfo, Workspace};
 use crate::filter::TargetKind;
 use globset::Glob;
 use std::{collections::BTreeSet, sync::Arc};
 
-/// A target that would become a test binary.
+/// A target that `cargo test` would build as a test binary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelectedTarget {
     pub package: Arc<Package>,
@@ -18,9 +18,11 @@ pub struct SelectedTarget {
 }
 
 impl Workspace {
-    /// The targets that `cargo test` would make test binaries of, in Cargo's order of
-    /// packages.
-    pub fn selected_targets(&self, options: &Options) -> Result<Vec<SelectedTarget>, CargoError> {
+    /// The targets that `cargo test` would build as test binaries, in Cargo's order of packages.
+    pub fn selected_targets(
+        &self,
+        options: &CargoOptions,
+    ) -> Result<Vec<SelectedTarget>, CargoError> {
         let mut selected = Vec::new();
         for package in self.selected(options)? {
             let features = enabled_features(&package, options);
@@ -37,7 +39,7 @@ impl Workspace {
     }
 }
 
-fn is_selected(target: &TargetInfo, options: &Options) -> bool {
+fn is_selected(target: &TargetInfo, options: &CargoOptions) -> bool {
     const SWITCHES: [&str; 10] = [
         "lib",
         "bins",
@@ -64,7 +66,7 @@ fn is_selected(target: &TargetInfo, options: &Options) -> bool {
         TargetKind::Test => options.texts("test").any(|name| is_named(target, name)),
         TargetKind::Benchmark => options.texts("bench").any(|name| is_named(target, name)),
     };
-    // `--tests` and `--benches` mean what `cargo test` and `cargo bench` would take.
+    // `--tests` and `--benches` select the targets that `cargo test` and `cargo bench` build.
     by_kind
         || (target.test && (all || options.is_set("tests")))
         || (target.bench && (all || options.is_set("benches")))
@@ -75,8 +77,8 @@ fn is_named(target: &TargetInfo, name: &str) -> bool {
         || Glob::new(name).is_ok_and(|glob| glob.compile_matcher().is_match(&target.name))
 }
 
-/// The package's features that the options turn on, with what they turn on in turn.
-fn enabled_features<'a>(package: &'a Package, options: &'a Options) -> BTreeSet<&'a str> {
+/// The features of the package that the options enable, directly or through other features.
+fn enabled_features<'a>(package: &'a Package, options: &'a CargoOptions) -> BTreeSet<&'a str> {
     if options.is_set("all-features") {
         return package.features.keys().map(String::as_str).collect();
     }
@@ -147,7 +149,7 @@ mod tests {
 
     fn names(arguments: &[&str]) -> Vec<String> {
         sample()
-            .selected_targets(&Options::parse(arguments))
+            .selected_targets(&CargoOptions::parse(arguments))
             .unwrap()
             .into_iter()
             .map(|selected| format!("{}/{}", selected.target.kind, selected.target.name))
@@ -155,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn by_default_it_is_what_the_manifest_has_tested() {
+    fn by_default_targets_with_tests_are_selected() {
         assert_eq!(names(&[]), ["lib/a", "bin/main", "test/it"]);
         assert_eq!(names(&["--tests"]), names(&[]));
     }
@@ -183,12 +185,12 @@ mod tests {
     }
 
     #[test]
-    fn benches_are_all_that_cargo_bench_would_take() {
+    fn benches_selects_the_targets_of_cargo_bench() {
         assert_eq!(names(&["--benches"]), ["lib/a", "bin/main", "bench/be"]);
     }
 
     #[test]
-    fn all_targets_are_all() {
+    fn all_targets_selects_every_target() {
         assert_eq!(
             names(&["--all-targets"]),
             ["lib/a", "bin/main", "example/ex", "test/it", "bench/be"]

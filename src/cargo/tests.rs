@@ -121,7 +121,7 @@ impl Project {
                 .iter()
                 .copied()
                 .chain(["--offline", "--target-dir", target.as_str()]);
-        let mut invocation = Invocation::new(Options::parse(arguments)).unwrap();
+        let mut invocation = Invocation::new(CargoOptions::parse(arguments)).unwrap();
         invocation.directory = self.root.join(directory).into();
         invocation
     }
@@ -251,7 +251,7 @@ fn a_real_build_gives_every_test_binary_what_cargo_gives_it() {
         let selected = metadata(&project.invocation("ws", &[]))
             .await
             .unwrap()
-            .selected_targets(&Options::parse(["--workspace", "--all-targets"]))
+            .selected_targets(&CargoOptions::parse(["--workspace", "--all-targets"]))
             .unwrap();
         let mut selected: Vec<_> = selected
             .iter()
@@ -301,7 +301,7 @@ fn cargo_selects_by_the_directory_it_is_called_in() {
             ("ws/app/src", vec!["my-app"]),
         ] {
             let workspace = metadata(&project.invocation(directory, &[])).await.unwrap();
-            let selected = workspace.selected(&Options::default()).unwrap();
+            let selected = workspace.selected(&CargoOptions::default()).unwrap();
             let selected: Vec<_> = selected
                 .iter()
                 .map(|package| package.name.as_str())
@@ -332,7 +332,7 @@ fn a_broken_manifest_is_explained_in_cargos_words() {
         .block_on(metadata(&project.invocation("ws", &[])))
         .unwrap_err();
     assert!(matches!(error, CargoError::Cargo { .. }));
-    assert!(error.to_string().starts_with("error: "), "{error}");
+    assert!(error.to_string().starts_with("unclosed table"), "{error}");
 }
 
 /// A stand-in for Cargo.

@@ -1,7 +1,7 @@
-//! Where the compiler is installed: tests may need its shared libraries.
+//! The installation of the compiler: tests may need its shared libraries.
 //!
-//! Asking rustc costs 12 ms, through rustup 20, so it is asked only if looking does
-//! not answer.
+//! A call of rustc takes 12 ms, or 20 ms through rustup, so rustc is called only if the file system
+//! does not give the answer.
 
 use super::{CargoError, Invocation};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -16,18 +16,18 @@ use tokio::process::Command;
 /// The toolchain that builds the tests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Toolchain {
-    /// The installation's root.
+    /// The root of the installation.
     pub sysroot: Utf8PathBuf,
     /// The target triple of this machine.
     pub host: String,
-    /// The path of Cargo that tests find in `CARGO`.
+    /// The value of `CARGO` for tests.
     pub cargo: Utf8PathBuf,
-    /// The compiler, for further questions.
+    /// The compiler.
     pub rustc: PathBuf,
 }
 
 impl Toolchain {
-    /// Finds the toolchain that Cargo uses, `build.rustc` being `configured`.
+    /// Finds the toolchain that Cargo uses. `configured` is the value of `build.rustc`.
     pub async fn find(
         invocation: &Invocation,
         configured: Option<&Path>,
@@ -38,8 +38,8 @@ impl Toolchain {
             .filter(|rustc| !rustc.is_empty())
             .map(PathBuf::from)
             .or_else(|| configured.map(Path::to_owned));
-        // What Cargo gives its subcommands is the real Cargo of a toolchain, and
-        // without another choice its rustc is the one beside it.
+        // Cargo gives its subcommands the path of the real Cargo of the toolchain. By default the
+        // compiler is the rustc in the same directory.
         let beside = cargo
             .as_deref()
             .filter(|_| chosen.is_none())
@@ -51,7 +51,7 @@ impl Toolchain {
         };
         let sysroot = match beside {
             Some(sysroot) => sysroot,
-            None => ask(&rustc, &["--print", "sysroot"], invocation)
+            None => run_rustc(&rustc, &["--print", "sysroot"], invocation)
                 .await?
                 .trim()
                 .into(),
@@ -59,11 +59,11 @@ impl Toolchain {
         let host = if let Some(host) = host_of(&sysroot) {
             host
         } else {
-            let version = ask(&rustc, &["-vV"], invocation).await?;
+            let version = run_rustc(&rustc, &["-vV"], invocation).await?;
             let host = version.lines().find_map(|line| line.strip_prefix("host: "));
             host.map(str::to_owned).ok_or_else(|| CargoError::Rustc {
                 program: format!("{} -vV", rustc.display()),
-                message: "it does not name its host".to_owned(),
+                message: "its output has no line `host: …`".to_owned(),
             })?
         };
         Ok(Self {
@@ -74,8 +74,8 @@ impl Toolchain {
         })
     }
 
-    /// The directories with the shared libraries of the toolchain, those for the
-    /// target first, in the order in which tests find them under rustup's Cargo.
+    /// The directories with shared libraries of the toolchain, in the order in which tests get them
+    /// from rustup's Cargo.
     pub fn library_directories(&self, triple: &str) -> [Utf8PathBuf; 2] {
         [
             self.sysroot.join("lib/rustlib").join(triple).join("lib"),
@@ -84,7 +84,7 @@ impl Toolchain {
     }
 }
 
-/// The program as found on PATH, if not by its path.
+/// The path of a program, which is looked up on PATH if it is a plain name.
 pub(super) fn absolute(program: &Path, directory: &Path) -> Option<PathBuf> {
     if program.components().count() > 1 {
         return Some(directory.join(program));
@@ -94,8 +94,7 @@ pub(super) fn absolute(program: &Path, directory: &Path) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
-/// The toolchain's root if this Cargo lies in one together with its rustc; rustup's
-/// stand-in does not.
+/// The root of the toolchain that contains this Cargo and a rustc. `None` for rustup's proxy.
 fn sysroot_of(cargo: &Path) -> Option<Utf8PathBuf> {
     let cargo = Utf8PathBuf::from_path_buf(fs::canonicalize(cargo).ok()?).ok()?;
     let bin = cargo.parent()?;
@@ -105,8 +104,8 @@ fn sysroot_of(cargo: &Path) -> Option<Utf8PathBuf> {
     complete.then(|| sysroot.to_owned())
 }
 
-/// The host's triple, from the installer's list of components, or because there is
-/// only one set of libraries.
+/// The triple of the host: from the list of installed components, or else from the directory of
+/// libraries, if there is only one.
 fn host_of(sysroot: &Utf8Path) -> Option<String> {
     let rustlib = sysroot.join("lib/rustlib");
     if let Ok(components) = fs::read_to_string(rustlib.join("components")) {
@@ -129,9 +128,9 @@ fn host_of(sysroot: &Utf8Path) -> Option<String> {
     }
 }
 
-/// The path of Cargo as Cargo itself names it in `CARGO`: the one that the kernel tells it, which
-/// has no symlinks, unless the program there has another name than `cargo`; then the one that
-/// it was found by. What only starts the Cargo of the toolchain is not what is meant.
+/// The path of Cargo that Cargo itself sets in `CARGO`: the path without symlinks, or the path by
+/// which Cargo was found if the program has another name than `cargo`. A proxy is replaced by the
+/// Cargo of the toolchain.
 fn real_cargo(found: Option<PathBuf>, sysroot: &Utf8Path) -> Utf8PathBuf {
     let real = |path: &Path| {
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
@@ -143,15 +142,14 @@ fn real_cargo(found: Option<PathBuf>, sysroot: &Utf8Path) -> Utf8PathBuf {
         return of_toolchain;
     };
     match real(found.as_std_path()) {
-        Some(real) if is_stand_in(&real) && of_toolchain.is_file() => of_toolchain,
+        Some(real) if is_proxy(&real) && of_toolchain.is_file() => of_toolchain,
         Some(real) if real.file_stem() == Some("cargo") => real,
         _ => found,
     }
 }
 
-/// Whether this is not Cargo but starts one: rustup, which may be there under its own name, or a
-/// script.
-fn is_stand_in(program: &Utf8Path) -> bool {
+/// Whether this program is not Cargo but a proxy that starts it: rustup, or a script.
+fn is_proxy(program: &Utf8Path) -> bool {
     let is_rustup =
         || program.file_name() == Some("rustup") || program.with_file_name("rustup").is_file();
     let is_script = || {
@@ -162,7 +160,7 @@ fn is_stand_in(program: &Utf8Path) -> bool {
     sysroot_of(program.as_std_path()).is_none() && (is_rustup() || is_script())
 }
 
-async fn ask(
+async fn run_rustc(
     rustc: &Path,
     arguments: &[&str],
     invocation: &Invocation,
@@ -178,11 +176,11 @@ async fn ask(
             program: rustc.to_owned(),
             source,
         })?;
-    answer(rustc, arguments, &output)
+    output_text(rustc, arguments, &output)
 }
 
-/// Asks rustc and waits; for rare questions in the middle of the stream.
-pub(super) fn ask_now(rustc: &Path, arguments: &[&str]) -> Result<String, CargoError> {
+/// Runs rustc and blocks until it has ended. For rare cases during the build.
+pub(super) fn run_rustc_blocking(rustc: &Path, arguments: &[&str]) -> Result<String, CargoError> {
     let output = std::process::Command::new(rustc)
         .args(arguments)
         .stdin(Stdio::null())
@@ -191,10 +189,10 @@ pub(super) fn ask_now(rustc: &Path, arguments: &[&str]) -> Result<String, CargoE
             program: rustc.to_owned(),
             source,
         })?;
-    answer(rustc, arguments, &output)
+    output_text(rustc, arguments, &output)
 }
 
-fn answer(
+fn output_text(
     rustc: &Path,
     arguments: &[&str],
     output: &std::process::Output,
@@ -230,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn the_sysroot_is_around_a_cargo_that_has_its_rustc_beside_it() {
+    fn the_sysroot_contains_a_cargo_and_a_rustc() {
         let (_keep, root) = directory();
         toolchain(&root);
         assert_eq!(
@@ -247,18 +245,14 @@ mod tests {
         toolchain(&root);
         assert_eq!(host_of(&root).as_deref(), Some("a-b-c"));
         fs::create_dir_all(root.join("lib/rustlib/d-e-f/lib")).unwrap();
-        assert_eq!(
-            host_of(&root),
-            None,
-            "two sets of libraries and no word on which"
-        );
+        assert_eq!(host_of(&root), None, "the host is ambiguous");
         let components = "rust-std-a-b-c\ncargo-d-e-f\nrustc-d-e-f\n";
         fs::write(root.join("lib/rustlib/components"), components).unwrap();
         assert_eq!(host_of(&root).as_deref(), Some("d-e-f"));
     }
 
     #[test]
-    fn cargo_is_named_by_its_real_path_behind_a_stand_in() {
+    fn behind_a_proxy_the_cargo_of_the_toolchain_is_named() {
         let (_keep, root) = directory();
         let real = root.join("toolchain/bin/cargo");
         toolchain(&root.join("toolchain"));
@@ -274,13 +268,10 @@ mod tests {
             "#!/bin/sh\nexec cargo-of-ours \"$@\"\n",
         )
         .unwrap();
-        for stand_in in ["home/bin/symlink", "home/bin/cargo", "script"] {
-            let stand_in = root.join(stand_in).into_std_path_buf();
+        for proxy in ["home/bin/symlink", "home/bin/cargo", "script"] {
+            let proxy = root.join(proxy).into_std_path_buf();
             for sysroot in ["toolchain", "by-symlink"] {
-                assert_eq!(
-                    real_cargo(Some(stand_in.clone()), &root.join(sysroot)),
-                    real
-                );
+                assert_eq!(real_cargo(Some(proxy.clone()), &root.join(sysroot)), real);
             }
         }
         assert_eq!(real_cargo(None, &root.join("by-symlink")), real);

@@ -141,7 +141,7 @@ pub fn invocation(options: &Options) -> Result<Invocation, SetUpError> {
     if let Some(format) = options.cargo.cargo_message_format {
         words.push(format!("--message-format={}", format.for_cargo()).into());
     }
-    let cargo_options = cargo::Options::parse(words);
+    let cargo_options = cargo::CargoOptions::parse(words);
     let mut invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
     invocation.color = Some(super::paint(options).is_colored());
     invocation.guard = Some("/proc/self/exe".into());

@@ -1,38 +1,38 @@
-//! The options and configuration values that name an engine; all programs have them.
+//! The options and configuration values that name an engine. All programs share them.
 
-use super::{BadEndpoint, Endpoint, EngineSettings, Header};
+use super::{BadEndpoint, Endpoint, EngineSettings, RequestHeader};
 use crate::config::command_line::{given, value};
 use crate::config::{ConfigError, ConfigValue, FilePath, List, Setting, Values};
 use std::str::FromStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArguments {
-    /// The engine, by the Remote Execution API: grpc://HOST:PORT[/INSTANCE], or grpcs://
+    /// Use this engine of the Remote Execution API: grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS
     ///
-    /// `none`: the one that the configuration names is not wanted.
+    /// `none` uses no engine, even if the configuration names one.
     #[arg(long, value_name = "URL", value_parser = remote)]
     pub remote: Option<Remote>,
 
-    /// Send this header to the engine with every call; better kept in a configuration file or
-    /// an environment variable if it is a secret
+    /// Send this header to the engine with every call; put secrets into a configuration file or an
+    /// environment variable instead
     #[arg(long, value_name = "NAME=VALUE", value_parser = header, hide_short_help = true)]
-    pub remote_header: Vec<Header>,
+    pub remote_header: Vec<RequestHeader>,
 
-    /// PEM file with the certificates to trust at the engine (default: those the machine trusts)
+    /// Trust the certificates in this PEM file for the engine (default: those that the machine trusts)
     #[arg(long, value_name = "FILE", value_parser = value::<FilePath>, hide_short_help = true)]
     pub remote_tls_ca: Option<FilePath>,
 
-    /// PEM file with this client's certificate for the engine
+    /// Present the certificate in this PEM file to the engine
     #[arg(long, value_name = "FILE", value_parser = value::<FilePath>, hide_short_help = true)]
     pub remote_tls_client_cert: Option<FilePath>,
 
-    /// PEM file with the key of the client's certificate
+    /// Use the private key in this PEM file for the client's certificate
     #[arg(long, value_name = "FILE", value_parser = value::<FilePath>, hide_short_help = true)]
     pub remote_tls_client_key: Option<FilePath>,
 }
 
 impl RemoteArguments {
-    /// Decides these values; `None` if no engine is named.
+    /// Decides the values of these settings. `None`: no engine is named.
     pub fn decide(self, values: &mut Values<'_>) -> Result<Option<EngineSettings>, ConfigError> {
         let remote: Option<Setting<Remote>> =
             values.take_optional("remote", given("--remote", self.remote))?;
@@ -68,11 +68,11 @@ impl RemoteArguments {
     }
 }
 
-/// The engine, or that there is to be none.
+/// The value of `remote`: an engine, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote(Option<Endpoint>);
 
-/// Instead of an engine.
+/// The value of `remote` for no engine.
 const NONE: &str = "none";
 
 impl FromStr for Remote {
@@ -86,12 +86,12 @@ impl FromStr for Remote {
     }
 }
 
-/// As the value's parser, but with what is wrong.
+/// Parses the value of `--remote`; the error says what is wrong with the value.
 fn remote(text: &str) -> Result<Remote, String> {
     text.parse().map_err(|error: BadEndpoint| error.to_string())
 }
 
-fn header(text: &str) -> Result<Header, String> {
+fn header(text: &str) -> Result<RequestHeader, String> {
     text.parse()
         .map_err(|error: crate::engine::BadHeader| error.to_string())
 }
@@ -113,7 +113,7 @@ impl ConfigValue for Remote {
     }
 }
 
-impl ConfigValue for Header {
+impl ConfigValue for RequestHeader {
     const SECRET: bool = true;
 
     fn expected() -> String {
@@ -124,7 +124,7 @@ impl ConfigValue for Header {
         text.parse().ok()
     }
 
-    /// Without the value, which may be a secret.
+    /// The value is left out because it may be a secret.
     fn to_toml(&self) -> String {
         format!("\"{}=…\"", self.name())
     }
@@ -189,7 +189,7 @@ mod tests {
         let (settings, text) = decide(RemoteArguments::default(), &variables).unwrap();
         let settings = settings.unwrap();
         assert_eq!(settings.endpoint.to_string(), "grpcs://engine:443/main");
-        let names: Vec<_> = settings.headers.iter().map(Header::name).collect();
+        let names: Vec<_> = settings.headers.iter().map(RequestHeader::name).collect();
         assert_eq!(names, ["authorization", "team"]);
         assert_eq!(settings.tls_ca.as_deref(), Some("/etc/ca.pem".as_ref()));
         let line = r#"remote-header = ["authorization=…", "team=…"]"#;

@@ -1,4 +1,4 @@
-//! What an engine can do.
+//! The capabilities of an engine, and the platform properties of this machine.
 
 use super::connect::Engine;
 use super::error::{EngineError, Problem};
@@ -6,28 +6,41 @@ use super::reapi::capabilities_client::CapabilitiesClient;
 use super::reapi::{GetCapabilitiesRequest, ServerCapabilities, compressor, digest_function};
 use tonic::Code;
 
-/// What an engine said it can do, as far as it matters here.
+/// The capabilities of an engine that matter here.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities {
-    /// How many bytes of blobs one batch may have.
+    /// How many bytes of blobs one batch may hold.
     pub batch_limit: u64,
-    /// Whether single blobs can travel compressed by zstd.
+    /// Whether streams of blobs may be compressed with zstd.
     pub zstd: bool,
-    /// The size in bytes of the largest blob that it takes, if it says so.
+    /// The size in bytes of the largest blob that the engine accepts, if it says so.
     pub blob_limit: Option<u64>,
-    /// Whether it executes actions.
+    /// Whether the engine executes actions.
     pub execution: bool,
-    /// Whether clients may write its action cache.
+    /// Whether clients may write to the action cache.
     pub action_cache_updates: bool,
 }
 
-/// What may be in a message, by gRPC's custom, with some room for what else is in a batch.
+/// How many bytes of blobs a message may hold: gRPC's default limit of 4 MiB, less some room for
+/// the rest of the message.
 const MESSAGE_LIMIT: u64 = (4 << 20) - (64 << 10);
 
-const DOING: &str = "ask what it can do";
+const OPERATION: &str = "read the capabilities of the engine";
+
+/// This machine's value of the platform property `OSFamily`, as the API's platform lexicon spells it.
+pub const OS_FAMILY: &str = "linux";
+
+/// This machine's value of the platform property `ISA`, as the API's platform lexicon spells it.
+pub const ISA: &str = if cfg!(target_arch = "x86_64") {
+    "x86-64"
+} else if cfg!(target_arch = "aarch64") {
+    "arm-a64"
+} else {
+    std::env::consts::ARCH
+};
 
 impl Capabilities {
-    /// Before it was asked.
+    /// The assumptions until the engine has answered.
     pub(super) const UNKNOWN: Self = Self {
         batch_limit: MESSAGE_LIMIT,
         zstd: false,
@@ -36,8 +49,8 @@ impl Capabilities {
         action_cache_updates: false,
     };
 
-    /// Asks an engine once. There is no second attempt: a user waits for this first answer.
-    pub(super) async fn ask(engine: &Engine) -> Result<Self, EngineError> {
+    /// Reads the capabilities of an engine. The call is not retried, because users wait for it.
+    pub(super) async fn fetch(engine: &Engine) -> Result<Self, EngineError> {
         let mut client = CapabilitiesClient::new(engine.service());
         let request = engine.request(GetCapabilitiesRequest {
             instance_name: engine.instance().to_owned(),
@@ -46,8 +59,10 @@ impl Capabilities {
             .within_deadline(client.get_capabilities(request))
             .await;
         match answer {
-            Ok(answer) => Self::read(answer).map_err(|problem| engine.error(DOING, problem)),
-            Err(problem) => Err(engine.error(DOING, of_answer(problem, engine.instance()))),
+            Ok(answer) => Self::read(answer).map_err(|problem| engine.error(OPERATION, problem)),
+            Err(problem) => {
+                Err(engine.error(OPERATION, instance_problem(problem, engine.instance())))
+            }
         }
     }
 
@@ -81,8 +96,9 @@ impl Capabilities {
     }
 }
 
-/// This call has no argument but the instance.
-fn of_answer(problem: Problem, instance: &str) -> Problem {
+/// Explains an error of `GetCapabilities`. The instance is the only argument of the call, so an
+/// invalid argument is an unknown instance.
+fn instance_problem(problem: Problem, instance: &str) -> Problem {
     let Problem::Other(status) = problem else {
         return problem;
     };
@@ -114,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_that_says_nothing_has_the_usual_limits() {
+    fn an_engine_without_limits_gets_the_default_limits() {
         let read = Capabilities::read(answer(CacheCapabilities::default())).unwrap();
         assert_eq!(read.batch_limit, MESSAGE_LIMIT);
         assert_eq!(read.blob_limit, None);
@@ -131,6 +147,6 @@ mod tests {
             ..CacheCapabilities::default()
         }));
         let text = error.unwrap_err().to_string();
-        assert!(text.contains("it knows BLAKE3, MD5"), "{text}");
+        assert!(text.contains("only BLAKE3, MD5"), "{text}");
     }
 }

@@ -1,24 +1,29 @@
-//! Getting to an engine.
+//! The connection to an engine.
 
 use super::capabilities::Capabilities;
 use super::error::{EngineError, Problem};
 use super::reapi::{RequestMetadata, ToolDetails};
 use super::retry::Retry;
-use super::settings::{Endpoint, EngineSettings, Header};
-use super::socket::Connector;
+use super::settings::{Endpoint, EngineSettings, RequestHeader};
+use hyper_util::rt::TokioIo;
 use prost::Message;
+use rustix::net::sockopt;
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
+use tokio::net::TcpStream;
 use tonic::metadata::{BinaryMetadataValue, MetadataMap};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Uri};
 use tonic::{Request, Response, Status};
 
-/// An engine that was reached. Cheap to clone; all clones share its connection, which is made
-/// anew whenever it was lost.
+/// An engine with a connection. Cheap to clone; all clones share the connection, which is made
+/// again after it was lost.
 #[derive(Clone, Debug)]
 pub struct Engine {
     shared: Arc<Shared>,
@@ -31,29 +36,37 @@ struct Shared {
     capabilities: Capabilities,
 }
 
-/// What generated clients work on: sends the headers of the settings with every call.
-pub type Service = InterceptedService<Channel, Headers>;
+/// The transport for generated clients. Sends the headers of the settings with every call.
+pub type Service = InterceptedService<Channel, HeaderInterceptor>;
 
-/// How long a call with one answer may take.
+/// How long a call with a single response may take.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How long making a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
 
-/// How much may be on its way in one stream, in bytes: enough to fill a network of 1 Gbit/s
-/// with answers after 30 ms.
+/// The HTTP/2 flow-control window of a stream, in bytes: enough for 1 Gbit/s at a round-trip
+/// time of 30 ms.
 const WINDOW: u32 = 4 << 20;
 
+/// After how long without traffic TCP probes whether the engine is still there, and how long it
+/// waits between probes.
+const KEEPALIVE: Duration = Duration::from_secs(10);
+
+/// How long sent data and probes may stay unacknowledged before the connection is closed.
+const ACKNOWLEDGEMENT_TIMEOUT: Duration = Duration::from_secs(30);
+
 impl Engine {
-    /// Reaches an engine and asks what it can do. Fails at the first problem.
+    /// Connects to an engine and reads its capabilities. Fails at the first problem, without
+    /// retries.
     pub async fn connect(settings: &EngineSettings) -> Result<Self, EngineError> {
         let failed = |problem| EngineError {
             endpoint: settings.endpoint.to_string(),
-            doing: "connect to the engine",
+            operation: "connect to the engine",
             problem,
         };
-        let channel = reach(settings).await.map_err(failed)?;
-        let headers = Headers::new(&settings.headers);
+        let channel = open_channel(settings).await.map_err(failed)?;
+        let headers = HeaderInterceptor::new(&settings.headers);
         let mut engine = Self {
             shared: Arc::new(Shared {
                 endpoint: settings.endpoint.clone(),
@@ -61,8 +74,8 @@ impl Engine {
                 capabilities: Capabilities::UNKNOWN,
             }),
         };
-        let capabilities = Capabilities::ask(&engine).await?;
-        // Nobody else has it yet.
+        let capabilities = Capabilities::fetch(&engine).await?;
+        // There is no other clone yet, so this always succeeds.
         if let Some(shared) = Arc::get_mut(&mut engine.shared) {
             shared.capabilities = capabilities;
         }
@@ -73,7 +86,7 @@ impl Engine {
         &self.shared.endpoint
     }
 
-    /// The name that calls have in `instance_name` or `parent`.
+    /// The value of `instance_name` or `parent` in calls.
     pub fn instance(&self) -> &str {
         &self.shared.endpoint.instance
     }
@@ -82,27 +95,27 @@ impl Engine {
         &self.shared.capabilities
     }
 
-    /// Fails unless the engine executes actions.
-    pub fn needs_execution(&self) -> Result<(), EngineError> {
+    /// Fails with [`Problem::CannotExecute`] unless the engine executes actions.
+    pub fn require_execution(&self) -> Result<(), EngineError> {
         if self.capabilities().execution {
             return Ok(());
         }
-        Err(self.error("execute anything", Problem::CannotExecute))
+        Err(self.error("execute an action", Problem::CannotExecute))
     }
 
     pub fn service(&self) -> Service {
         self.shared.service.clone()
     }
 
-    /// A call with the usual deadline, which the engine is told too.
+    /// A request with the deadline [`DEADLINE`], which is sent to the engine too.
     pub fn request<T>(&self, message: T) -> Request<T> {
         let mut request = Request::new(message);
         request.set_timeout(DEADLINE);
         request
     }
 
-    /// Waits for the answer to a call, as long as the deadline allows. The call's own deadline
-    /// ends with the first byte of the answer.
+    /// Waits for the response to a call until [`DEADLINE`]. The deadline of the request does not
+    /// suffice: it covers only the time to the first byte of the response.
     pub async fn within_deadline<T>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
@@ -114,22 +127,22 @@ impl Engine {
         }
     }
 
-    /// For attempts at a call; `doing` completes "failed to …".
-    pub fn retry(&self, doing: &'static str) -> Retry<'_> {
-        Retry::new(self, doing)
+    /// The retry state of a new call; `operation` completes "failed to …".
+    pub fn retry(&self, operation: &'static str) -> Retry<'_> {
+        Retry::new(self, operation)
     }
 
-    /// `doing` completes "failed to …".
-    pub fn error(&self, doing: &'static str, problem: impl Into<Problem>) -> EngineError {
+    /// An error of this engine; `operation` completes "failed to …".
+    pub fn error(&self, operation: &'static str, problem: impl Into<Problem>) -> EngineError {
         EngineError {
             endpoint: self.endpoint().to_string(),
-            doing,
+            operation,
             problem: problem.into(),
         }
     }
 }
 
-async fn reach(settings: &EngineSettings) -> Result<Channel, Problem> {
+async fn open_channel(settings: &EngineSettings) -> Result<Channel, Problem> {
     let endpoint = &settings.endpoint;
     let scheme = if endpoint.tls { "https" } else { "http" };
     let uri = format!("{scheme}://{}", endpoint.authority());
@@ -149,7 +162,7 @@ async fn reach(settings: &EngineSettings) -> Result<Channel, Problem> {
         || settings.tls_client_cert.is_some()
         || settings.tls_client_key.is_some()
     {
-        return Err(Problem::TlsWithoutTls);
+        return Err(Problem::TlsSettingsWithoutTls);
     }
     channel
         .connect_with_connector(Connector)
@@ -169,11 +182,11 @@ fn tls(settings: &EngineSettings) -> Result<ClientTlsConfig, Problem> {
             read("remote-tls-client-key", key)?,
         ))),
         (None, None) => Ok(tls),
-        _ => Err(Problem::HalfAnIdentity),
+        _ => Err(Problem::IncompleteClientIdentity),
     }
 }
 
-/// Reads a PEM file, and sees that it is one: the library takes any text for an empty list.
+/// Reads a PEM file. Checks that it is one, because the library takes any text for an empty list.
 fn read(value: &'static str, path: &Path) -> Result<Vec<u8>, Problem> {
     let problem = |reason| Problem::TlsFile {
         value,
@@ -182,17 +195,46 @@ fn read(value: &'static str, path: &Path) -> Result<Vec<u8>, Problem> {
     };
     let text = std::fs::read(path).map_err(|error| problem(error.to_string()))?;
     if !text.windows(10).any(|piece| piece == b"-----BEGIN") {
-        return Err(problem("there is no `-----BEGIN` in it".to_owned()));
+        return Err(problem("it does not contain `-----BEGIN`".to_owned()));
     }
     Ok(text)
 }
 
-/// What every call carries.
+/// Makes TCP connections with keepalive probes (tcp(7)). HTTP/2 pings would not do: many engines
+/// close connections on which pings arrive more often than every five minutes.
 #[derive(Clone, Debug)]
-pub struct Headers(Arc<MetadataMap>);
+struct Connector;
 
-impl Headers {
-    fn new(headers: &[Header]) -> Self {
+impl tower_service::Service<Uri> for Connector {
+    type Response = TokioIo<TcpStream>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<TokioIo<TcpStream>>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        Box::pin(async move {
+            let host = uri.host().unwrap_or_default();
+            let host = host.trim_start_matches('[').trim_end_matches(']');
+            let stream = TcpStream::connect((host, uri.port_u16().unwrap_or(443))).await?;
+            stream.set_nodelay(true)?;
+            sockopt::set_socket_keepalive(&stream, true)?;
+            sockopt::set_tcp_keepidle(&stream, KEEPALIVE)?;
+            sockopt::set_tcp_keepintvl(&stream, KEEPALIVE)?;
+            sockopt::set_tcp_user_timeout(&stream, ACKNOWLEDGEMENT_TIMEOUT.as_millis() as u32)?;
+            Ok(TokioIo::new(stream))
+        })
+    }
+}
+
+/// Adds the headers of the settings and the name of this program to every call.
+#[derive(Clone, Debug)]
+pub struct HeaderInterceptor(Arc<MetadataMap>);
+
+impl HeaderInterceptor {
+    fn new(headers: &[RequestHeader]) -> Self {
         let mut map = MetadataMap::new();
         for header in headers {
             map.append(header.name.clone(), header.value.clone());
@@ -212,7 +254,7 @@ impl Headers {
     }
 }
 
-impl Interceptor for Headers {
+impl Interceptor for HeaderInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         use tonic::metadata::KeyAndValueRef::{Ascii, Binary};
         let metadata = request.metadata_mut();

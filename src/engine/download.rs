@@ -1,50 +1,39 @@
-//! Blobs from an engine.
+//! Downloads of blobs, into memory or files.
 
-use super::blocking::blocking;
 use super::connect::Engine;
 use super::error::{EngineError, Problem};
-use super::progress::Progress;
 use super::reapi::BatchReadBlobsRequest;
 use super::reapi::batch_read_blobs_response::Response;
 use super::sink::DownloadSink;
+use super::transfer::{Call, Progress, blocking, run_calls};
 use crate::store::Digest;
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tonic::Code;
 
-/// A blob that is to become a file.
+/// A blob to download into a file.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct WantedFile {
     pub digest: Digest,
-    /// Must not exist.
+    /// The file to create. It must not exist.
     pub path: PathBuf,
     pub mode: u32,
 }
 
-const DOING: &str = "download blobs";
-
-/// How many calls are under way at once.
-const CONCURRENT: usize = 8;
-
-/// What a blob adds to a batch beside its content, at most, in bytes.
-const ENVELOPE: u64 = 128;
-
-/// Blobs of this size and more get a stream of their own, in bytes.
-const LARGE: u64 = 1 << 20;
+const OPERATION: &str = "download blobs";
 
 impl Engine {
-    /// The content of one blob.
+    /// Downloads one blob into memory.
     pub async fn read(&self, digest: Digest) -> Result<Vec<u8>, EngineError> {
         let mut read = self.read_all([digest]).await?;
         Ok(read.remove(&digest).unwrap_or_default())
     }
 
-    /// The content of these blobs; if the engine lacks some, an error that names them all.
+    /// Downloads blobs into memory. If the engine lacks some of the blobs, the error is
+    /// [`Problem::Missing`] and names all of them.
     pub async fn read_all(
         &self,
         digests: impl IntoIterator<Item = Digest>,
@@ -59,97 +48,76 @@ impl Engine {
         Ok(content)
     }
 
-    /// Writes blobs to files, one call for many where they are small. If the engine lacks some,
-    /// the error names them all. After an error some files may be there, whole or not.
+    /// Downloads blobs into files. If the engine lacks some of the blobs, the error is
+    /// [`Problem::Missing`] and names all of them. After an error some files may exist, complete
+    /// or incomplete.
     pub async fn download(
         &self,
-        wanted: impl IntoIterator<Item = Wanted>,
+        wanted: impl IntoIterator<Item = WantedFile>,
         progress: &Arc<Progress>,
     ) -> Result<(), EngineError> {
-        let mut places: HashMap<Digest, Vec<Place>> = HashMap::new();
-        for Wanted { digest, path, mode } in wanted {
-            places.entry(digest).or_default().push(Place { path, mode });
+        let mut files: HashMap<Digest, Vec<TargetFile>> = HashMap::new();
+        for WantedFile { digest, path, mode } in wanted {
+            files
+                .entry(digest)
+                .or_default()
+                .push(TargetFile { path, mode });
         }
-        let all = places.keys().map(|digest| digest.size).sum();
+        let all = files.keys().map(|digest| digest.size).sum();
         progress.plan(all);
-        self.receive(places, progress, |_, _| {}).await
+        self.receive(files, progress, |_, _| {}).await
     }
 
-    /// Fetches blobs, each into all of its places, or into memory if it has none.
+    /// Downloads each blob into all of its files, or passes it to `received` if it has no files.
     async fn receive(
         &self,
-        wanted: impl IntoIterator<Item = (Digest, Vec<Place>)>,
+        wanted: impl IntoIterator<Item = (Digest, Vec<TargetFile>)>,
         progress: &Arc<Progress>,
         mut received: impl FnMut(Digest, Vec<u8>),
     ) -> Result<(), EngineError> {
-        let permits = Arc::new(Semaphore::new(CONCURRENT));
-        let mut receiving = JoinSet::new();
-        for delivery in self.deliveries(wanted) {
+        let calls = self.split_into_calls(wanted, |(digest, _)| digest.size);
+        let calls = calls.into_iter().map(|call| {
             let (engine, progress) = (self.clone(), Arc::clone(progress));
-            let permits = Arc::clone(&permits);
-            receiving.spawn(async move {
-                let _permit = permits.acquire().await;
-                match delivery {
-                    Delivery::Stream(digest, places) => {
-                        engine.receive_one(digest, places, &progress).await
+            async move {
+                match call {
+                    Call::Stream((digest, files)) => {
+                        engine.receive_one(digest, files, &progress).await
                     }
-                    Delivery::Batch(wanted) => engine.receive_batch(wanted, &progress).await,
+                    Call::Batch(wanted) => engine.receive_batch(wanted, &progress).await,
                 }
-            });
-        }
+            }
+        });
         let mut missing = Vec::new();
-        while let Some(joined) = receiving.join_next().await {
-            match joined {
-                Ok(Ok(blobs)) => blobs
+        run_calls(calls, |result| {
+            match result {
+                Ok(blobs) => blobs
                     .into_iter()
                     .for_each(|(digest, content)| received(digest, content)),
-                Ok(Err(EngineError {
+                Err(EngineError {
                     problem: Problem::Missing(digests),
                     ..
-                })) => missing.extend(digests),
-                Ok(Err(error)) => return Err(error),
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }) => missing.extend(digests),
+                Err(error) => return Err(error),
             }
-        }
+            Ok(())
+        })
+        .await?;
         if missing.is_empty() {
             return Ok(());
         }
         missing.sort_unstable();
-        Err(self.error(DOING, Problem::Missing(missing)))
-    }
-
-    fn deliveries(&self, wanted: impl IntoIterator<Item = (Digest, Vec<Place>)>) -> Vec<Delivery> {
-        let limit = self.capabilities().batch_limit;
-        let mut deliveries = Vec::new();
-        let (mut batch, mut size) = (Vec::new(), 0);
-        for (digest, places) in wanted {
-            let own = digest.size + ENVELOPE;
-            if digest.size >= LARGE || own > limit {
-                deliveries.push(Delivery::Stream(digest, places));
-                continue;
-            }
-            if size + own > limit {
-                deliveries.push(Delivery::Batch(std::mem::take(&mut batch)));
-                size = 0;
-            }
-            size += own;
-            batch.push((digest, places));
-        }
-        if !batch.is_empty() {
-            deliveries.push(Delivery::Batch(batch));
-        }
-        deliveries
+        Err(self.error(OPERATION, Problem::Missing(missing)))
     }
 
     async fn receive_one(
         &self,
         digest: Digest,
-        places: Vec<Place>,
+        files: Vec<TargetFile>,
         progress: &Arc<Progress>,
     ) -> Result<Vec<(Digest, Vec<u8>)>, EngineError> {
-        let failed = |problem| self.error(DOING, problem);
-        let mut places = places.into_iter();
-        let Some(first) = places.next() else {
+        let failed = |problem| self.error(OPERATION, problem);
+        let mut files = files.into_iter();
+        let Some(first) = files.next() else {
             let sink = DownloadSink::memory(digest.size);
             let content = self.receive_stream(digest, sink, progress).await?;
             return Ok(vec![(digest, content)]);
@@ -158,21 +126,21 @@ impl Engine {
         let sink = blocking(move || DownloadSink::file(&path, mode)).await;
         let sink = sink.map_err(failed)?;
         self.receive_stream(digest, sink, progress).await?;
-        let copied = blocking(move || places.try_for_each(|place| place.copy_from(&first)));
+        let copied = blocking(move || files.try_for_each(|file| file.copy_from(&first)));
         copied.await.map_err(failed)?;
         Ok(Vec::new())
     }
 
     async fn receive_batch(
         &self,
-        wanted: Vec<(Digest, Vec<Place>)>,
+        wanted: Vec<(Digest, Vec<TargetFile>)>,
         progress: &Progress,
     ) -> Result<Vec<(Digest, Vec<u8>)>, EngineError> {
-        let failed = |problem| self.error(DOING, problem);
-        let mut retry = self.retry(DOING);
-        let mut batch = Batch {
+        let failed = |problem| self.error(OPERATION, problem);
+        let mut retry = self.retry(OPERATION);
+        let mut batch = BatchDownload {
             wanted: wanted.into_iter().collect(),
-            ..Batch::default()
+            ..BatchDownload::default()
         };
         if batch.wanted.contains_key(&Digest::of(b"")) {
             batch = blocking(move || batch.take_empty()).await.map_err(failed)?;
@@ -204,8 +172,8 @@ impl Engine {
                 retry.progressed();
             }
             let refused = batch.refused.take();
-            let refused =
-                refused.unwrap_or_else(|| Problem::NotAnEngine("it leaves out blobs".to_owned()));
+            let refused = refused
+                .unwrap_or_else(|| Problem::NotAnEngine("its response omits blobs".to_owned()));
             retry.after(refused).await?;
         }
         if batch.missing.is_empty() {
@@ -215,27 +183,27 @@ impl Engine {
     }
 }
 
-/// What becomes of the blobs that come in one call. What is done here blocks.
+/// The download of a batch of blobs. The methods block.
 #[derive(Debug, Default)]
-struct Batch {
-    wanted: HashMap<Digest, Vec<Place>>,
+struct BatchDownload {
+    wanted: HashMap<Digest, Vec<TargetFile>>,
     read: Vec<(Digest, Vec<u8>)>,
     missing: Vec<Digest>,
-    /// Why the last answer had not all.
+    /// Why the last response lacked blobs.
     refused: Option<Problem>,
 }
 
-impl Batch {
-    /// There is one empty blob, and everybody has it.
+impl BatchDownload {
+    /// Supplies the empty blob, which every client and engine has.
     fn take_empty(mut self) -> Result<Self, Problem> {
         let empty = Digest::of(b"");
-        if let Some(places) = self.wanted.remove(&empty) {
-            self.put(empty, &places, Vec::new())?;
+        if let Some(files) = self.wanted.remove(&empty) {
+            self.put(empty, &files, Vec::new())?;
         }
         Ok(self)
     }
 
-    /// Takes what came. Tells how many bytes that were, too.
+    /// Verifies and stores the received blobs; also returns their size in bytes.
     fn take(mut self, responses: Vec<Response>) -> Result<(Self, u64), Problem> {
         let mut bytes = 0;
         for response in responses {
@@ -248,39 +216,37 @@ impl Batch {
             } else if status.code != Code::Ok as i32 {
                 self.refused = Some(status.into());
             } else if Digest::of(&response.data) != digest {
-                self.refused = Some(Problem::Damaged(digest));
-            } else if let Some(places) = self.wanted.remove(&digest) {
+                self.refused = Some(Problem::DigestMismatch(digest));
+            } else if let Some(files) = self.wanted.remove(&digest) {
                 bytes += digest.size;
-                self.put(digest, &places, response.data)?;
+                self.put(digest, &files, response.data)?;
             }
         }
         Ok((self, bytes))
     }
 
-    fn put(&mut self, digest: Digest, places: &[Place], content: Vec<u8>) -> Result<(), Problem> {
-        if places.is_empty() {
+    fn put(
+        &mut self,
+        digest: Digest,
+        files: &[TargetFile],
+        content: Vec<u8>,
+    ) -> Result<(), Problem> {
+        if files.is_empty() {
             self.read.push((digest, content));
             return Ok(());
         }
-        places.iter().try_for_each(|place| place.write(&content))
+        files.iter().try_for_each(|file| file.write(&content))
     }
 }
 
-/// A file to be.
+/// A file to create with the content of a blob.
 #[derive(Debug)]
-struct Place {
+struct TargetFile {
     path: PathBuf,
     mode: u32,
 }
 
-/// What comes in one call.
-#[derive(Debug)]
-enum Delivery {
-    Stream(Digest, Vec<Place>),
-    Batch(Vec<(Digest, Vec<Place>)>),
-}
-
-impl Place {
+impl TargetFile {
     fn write(&self, content: &[u8]) -> Result<(), Problem> {
         let mut sink = DownloadSink::file(&self.path, self.mode)?;
         let written = sink.write_all(content);

@@ -1,4 +1,4 @@
-//! What can go wrong with an engine, and what to do about it.
+//! Errors of calls to an engine, and their remedies.
 
 use super::rpc;
 use super::settings::EngineSettings;
@@ -10,38 +10,38 @@ use std::path::PathBuf;
 use std::time::Duration;
 use tonic::{Code, Status};
 
-/// Something that an engine did not do.
+/// A call to an engine that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("failed to {doing} at {endpoint}: {problem}")]
+#[error("failed to {operation} at {endpoint}: {problem}")]
 pub struct EngineError {
-    /// As a user writes it.
+    /// The endpoint as users write it.
     pub endpoint: String,
     /// Completes "failed to …".
-    pub doing: &'static str,
+    pub operation: &'static str,
     pub problem: Problem,
 }
 
-/// Why.
+/// Why a call to an engine failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Problem {
-    #[error("nobody answers there ({0}); check that the engine runs, and `remote`")]
+    #[error("could not connect ({0}); check that the engine is running and that `remote` names it")]
     Unreachable(String),
     #[error(
-        "it ends connections ({0}); check that it is an engine, and whether it wants TLS \
-         (`grpcs://` in `remote`) or to see your certificate (`remote-tls-client-cert`)"
+        "the connection was closed ({0}); check that `remote` names an engine, and whether the \
+         engine requires TLS (`grpcs://`) or a client certificate (`remote-tls-client-cert`)"
     )]
-    HungUp(String),
+    ConnectionLost(String),
     #[error(
-        "its certificate is not trusted ({0}); name the certificate of who issued it by \
-         `remote-tls-ca`"
+        "the engine's certificate is not trusted ({0}); set `remote-tls-ca` to the certificate of \
+         the authority that issued it"
     )]
     Untrusted(String),
     #[error(
-        "it refuses this client's certificate ({0}); name one that it accepts by \
-         `remote-tls-client-cert` and `remote-tls-client-key`"
+        "the engine rejected this client's certificate ({0}); set `remote-tls-client-cert` and \
+         `remote-tls-client-key` to a certificate that the engine accepts"
     )]
     CertificateRefused(String),
-    #[error("TLS does not work with it ({0}); is it `grpc://` instead of `grpcs://`?")]
+    #[error("TLS failed ({0}); if the engine does not use TLS, write `grpc://` in `remote`")]
     Tls(String),
     #[error("cannot use {} for `{value}`: {reason}; it must be a PEM file", path.display())]
     TlsFile {
@@ -50,34 +50,42 @@ pub enum Problem {
         reason: String,
     },
     #[error("`remote-tls-client-cert` and `remote-tls-client-key` need each other; give both")]
-    HalfAnIdentity,
+    IncompleteClientIdentity,
     #[error("`remote-tls-…` has no effect on `grpc://`; write `grpcs://` in `remote`")]
-    TlsWithoutTls,
+    TlsSettingsWithoutTls,
     #[error(
-        "it wants to know who you are ({0}); give it a token that is still valid, such as \
+        "the engine requires authentication ({0}); send a valid token, such as \
          `remote-header = \"authorization=Bearer …\"`"
     )]
     Unauthenticated(String),
-    #[error("it does not allow that ({0}); ask its owner for the permission, or use another token")]
-    Denied(String),
     #[error(
-        "it has no instance `{instance}` ({message}); `remote` ends in the name of one: \
-         grpc://HOST:PORT/INSTANCE"
+        "the engine denied permission ({0}); ask its administrator for permission, or send another \
+         token"
+    )]
+    PermissionDenied(String),
+    #[error(
+        "the engine has no instance `{instance}` ({message}); `remote` ends in the name of an \
+         instance: grpc://HOST:PORT/INSTANCE"
     )]
     NoSuchInstance { instance: String, message: String },
-    #[error("it does not speak the Remote Execution API ({0}); is `remote` another service?")]
+    #[error(
+        "the server does not implement the Remote Execution API ({0}); check that `remote` names an \
+         engine"
+    )]
     NotAnEngine(String),
-    #[error("it stores blobs but does not execute actions; name an engine that does")]
+    #[error(
+        "the engine stores blobs but does not execute actions; name an engine that does in `remote`"
+    )]
     CannotExecute,
     #[error(
-        "it does not know SHA-256, by which everything is named here; it knows {offered}: have \
-         its owner switch SHA-256 on"
+        "the engine does not support SHA-256 digests, only {offered}; ask its administrator to \
+         enable SHA-256"
     )]
     NoSha256 { offered: String },
-    #[error("it does not have {}", list(.0))]
+    #[error("the engine does not have {}", list(.0))]
     Missing(Vec<Digest>),
     #[error("blob {0} failed digest verification")]
-    Damaged(Digest),
+    DigestMismatch(Digest),
     #[error("cannot {verb} {}: {error}", path.display())]
     Local {
         verb: &'static str,
@@ -85,38 +93,38 @@ pub enum Problem {
         error: io::Error,
     },
     #[error(
-        "the engine did not finish it in {times} attempts within {} s (the last time: {why}); its \
-         log should tell why it restarts, or who cancels",
+        "the engine did not finish the action in {times} attempts within {} s (last attempt: \
+         {why}); look in the engine's log for restarts and cancellations",
         within.as_secs()
     )]
-    Lost {
+    ActionLost {
         times: u32,
         within: Duration,
         why: String,
     },
     #[error("no answer within {} s", .0.as_secs())]
     TimedOut(Duration),
-    /// What the engine says about it, which this program knows nothing better about.
-    #[error("{}", said(.0))]
+    /// Any other status that the engine returned.
+    #[error("{}", status_text(.0))]
     Other(Box<Status>),
 }
 
 impl Problem {
-    /// Whether another attempt makes sense.
-    pub fn may_pass(&self) -> bool {
+    /// Whether the problem is temporary, so that another attempt can succeed.
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::Unreachable(_)
-            | Self::HungUp(_)
+            | Self::ConnectionLost(_)
             | Self::TimedOut(_)
-            | Self::Damaged(_)
-            | Self::Lost { .. } => true,
+            | Self::DigestMismatch(_)
+            | Self::ActionLost { .. } => true,
             Self::Other(status) => match status.code() {
                 Code::Unavailable
                 | Code::ResourceExhausted
                 | Code::Aborted
                 | Code::DeadlineExceeded
                 | Code::Cancelled => true,
-                // The connection's trouble.
+                // A status with a source comes from the connection, not from the engine.
                 Code::Internal => status.source().is_some(),
                 _ => false,
             },
@@ -124,23 +132,23 @@ impl Problem {
         }
     }
 
-    /// The code of what the engine said, if it said anything.
+    /// The code of the status that the engine returned, if it returned one.
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Unauthenticated(_) => Some(Code::Unauthenticated),
-            Self::Denied(_) => Some(Code::PermissionDenied),
+            Self::PermissionDenied(_) => Some(Code::PermissionDenied),
             Self::Missing(_) => Some(Code::NotFound),
             Self::Other(status) => Some(status.code()),
             _ => None,
         }
     }
 
-    /// Of a connection that was not made.
+    /// The problem of a connection that could not be made.
     pub(super) fn of_transport(error: &tonic::transport::Error) -> Self {
         of_chain(error).unwrap_or_else(|| Self::Unreachable(innermost(error)))
     }
 
-    /// Of files that TLS cannot be set up with: the library does not say which.
+    /// The problem of TLS files that the library rejected. The library does not say which file.
     pub(super) fn of_tls_configuration(
         error: &tonic::transport::Error,
         settings: &EngineSettings,
@@ -166,12 +174,12 @@ impl From<Status> for Problem {
         }
         let message = status.message().to_owned();
         match status.code() {
-            // The connection's word, not the engine's.
+            // The status comes from the connection, not from the engine.
             Code::Cancelled | Code::Unknown if status.source().is_some() => {
-                Self::HungUp(status.source().map_or(message, innermost))
+                Self::ConnectionLost(status.source().map_or(message, innermost))
             }
             Code::Unauthenticated => Self::Unauthenticated(message),
-            Code::PermissionDenied => Self::Denied(message),
+            Code::PermissionDenied => Self::PermissionDenied(message),
             _ => Self::Other(Box::new(status)),
         }
     }
@@ -183,7 +191,7 @@ impl From<rpc::Status> for Problem {
     }
 }
 
-/// What an error of the connection comes from.
+/// The problem behind an error of the connection.
 fn of_chain(error: &(dyn Error + 'static)) -> Option<Problem> {
     let mut source = Some(error);
     while let Some(error) = source {
@@ -191,7 +199,7 @@ fn of_chain(error: &(dyn Error + 'static)) -> Option<Problem> {
             return Some(of_tls(tls));
         }
         if let Some(error) = error.downcast_ref::<io::Error>() {
-            // The source of such an error is the source of what it wraps.
+            // `source` would skip the error that this one wraps.
             return match error.get_ref().and_then(|inner| inner.downcast_ref()) {
                 Some(tls) => Some(of_tls(tls)),
                 None => Some(of_io(error)),
@@ -205,7 +213,7 @@ fn of_chain(error: &(dyn Error + 'static)) -> Option<Problem> {
 fn of_io(error: &io::Error) -> Problem {
     use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
     match error.kind() {
-        BrokenPipe | ConnectionReset | UnexpectedEof => Problem::HungUp(error.to_string()),
+        BrokenPipe | ConnectionReset | UnexpectedEof => Problem::ConnectionLost(error.to_string()),
         _ => Problem::Unreachable(error.to_string()),
     }
 }
@@ -247,7 +255,7 @@ fn innermost(error: &dyn Error) -> String {
     innermost.to_string()
 }
 
-fn said(status: &Status) -> String {
+fn status_text(status: &Status) -> String {
     let code = status.code();
     match status.message() {
         "" => format!("{code:?}: {code}"),
@@ -255,7 +263,7 @@ fn said(status: &Status) -> String {
     }
 }
 
-/// A few of them by name.
+/// The first few digests and the number of the others.
 fn list(digests: &[Digest]) -> String {
     const SHOWN: usize = 3;
     let names: Vec<_> = digests.iter().take(SHOWN).map(Digest::to_string).collect();
@@ -268,15 +276,16 @@ fn list(digests: &[Digest]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use insta::assert_snapshot;
 
     fn problem(code: Code) -> Problem {
         Status::new(code, "because").into()
     }
 
     #[test]
-    fn what_the_engine_may_get_over_is_tried_again_and_nothing_else() {
+    fn only_temporary_problems_are_retried() {
         for code in [Code::Unavailable, Code::ResourceExhausted, Code::Aborted] {
-            assert!(problem(code).may_pass(), "{code:?}");
+            assert!(problem(code).is_retryable(), "{code:?}");
         }
         for code in [
             Code::InvalidArgument,
@@ -286,27 +295,83 @@ mod tests {
             Code::FailedPrecondition,
             Code::NotFound,
         ] {
-            assert!(!problem(code).may_pass(), "{code:?}");
+            assert!(!problem(code).is_retryable(), "{code:?}");
         }
     }
 
     #[test]
-    fn an_error_names_the_engine_what_was_tried_and_the_remedy() {
+    fn an_error_names_the_engine_the_operation_and_the_remedy() {
         let error = EngineError {
             endpoint: "grpc://engine:1".to_owned(),
-            doing: "read its capabilities",
+            operation: "read the capabilities of the engine",
             problem: problem(Code::Unauthenticated),
         };
-        assert_eq!(
-            error.to_string(),
-            "failed to read its capabilities at grpc://engine:1: it wants to know who you are \
-             (because); give it a token that is still valid, such as \
-             `remote-header = \"authorization=Bearer …\"`"
-        );
+        assert_snapshot!(error, @r#"failed to read the capabilities of the engine at grpc://engine:1: the engine requires authentication (because); send a valid token, such as `remote-header = "authorization=Bearer …"`"#);
     }
 
     #[test]
-    fn trouble_with_certificates_is_told_apart() {
+    fn every_problem_says_what_to_do() {
+        let text = || "because".to_owned();
+        let problems = [
+            Problem::Unreachable(text()),
+            Problem::ConnectionLost(text()),
+            Problem::Untrusted(text()),
+            Problem::CertificateRefused(text()),
+            Problem::Tls(text()),
+            Problem::TlsFile {
+                value: "remote-tls-ca",
+                path: "/etc/ca.pem".into(),
+                reason: text(),
+            },
+            Problem::IncompleteClientIdentity,
+            Problem::TlsSettingsWithoutTls,
+            Problem::PermissionDenied(text()),
+            Problem::NoSuchInstance {
+                instance: "main".to_owned(),
+                message: text(),
+            },
+            Problem::NotAnEngine(text()),
+            Problem::CannotExecute,
+            Problem::NoSha256 {
+                offered: "MD5".to_owned(),
+            },
+            Problem::Local {
+                verb: "read",
+                path: "/data".into(),
+                error: io::ErrorKind::NotFound.into(),
+            },
+            Problem::ActionLost {
+                times: 5,
+                within: Duration::from_secs(60),
+                why: text(),
+            },
+            Problem::TimedOut(Duration::from_secs(30)),
+            problem(Code::Internal),
+        ];
+        let lines = problems.map(|problem| problem.to_string());
+        assert_snapshot!(lines.join("\n"), @"
+        could not connect (because); check that the engine is running and that `remote` names it
+        the connection was closed (because); check that `remote` names an engine, and whether the engine requires TLS (`grpcs://`) or a client certificate (`remote-tls-client-cert`)
+        the engine's certificate is not trusted (because); set `remote-tls-ca` to the certificate of the authority that issued it
+        the engine rejected this client's certificate (because); set `remote-tls-client-cert` and `remote-tls-client-key` to a certificate that the engine accepts
+        TLS failed (because); if the engine does not use TLS, write `grpc://` in `remote`
+        cannot use /etc/ca.pem for `remote-tls-ca`: because; it must be a PEM file
+        `remote-tls-client-cert` and `remote-tls-client-key` need each other; give both
+        `remote-tls-…` has no effect on `grpc://`; write `grpcs://` in `remote`
+        the engine denied permission (because); ask its administrator for permission, or send another token
+        the engine has no instance `main` (because); `remote` ends in the name of an instance: grpc://HOST:PORT/INSTANCE
+        the server does not implement the Remote Execution API (because); check that `remote` names an engine
+        the engine stores blobs but does not execute actions; name an engine that does in `remote`
+        the engine does not support SHA-256 digests, only MD5; ask its administrator to enable SHA-256
+        cannot read /data: entity not found
+        the engine did not finish the action in 5 attempts within 60 s (last attempt: because); look in the engine's log for restarts and cancellations
+        no answer within 30 s
+        Internal: because
+        ");
+    }
+
+    #[test]
+    fn rejected_and_untrusted_certificates_are_distinguished() {
         let refused = rustls::Error::AlertReceived(AlertDescription::CertificateRequired);
         assert!(matches!(of_tls(&refused), Problem::CertificateRefused(_)));
         let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);

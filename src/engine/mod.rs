@@ -1,43 +1,41 @@
 //! A client of an engine: a service that speaks the Remote Execution API, version 2.
 //!
-//! [`Engine::connect`] finds out who is there and what it can do. Blobs go to its
-//! content-addressed storage with [`Engine::upload`], which asks first what is missing, and come
-//! back with [`Engine::read`], [`Engine::read_all`] and [`Engine::download`], verified. For
-//! everything else there is [`Engine::service`], on which the clients that are generated from the
-//! API's definition work.
+//! [`Engine::connect`] connects and reads the engine's capabilities. [`Engine::upload`] sends the
+//! blobs that the engine's content-addressed storage lacks. [`Engine::read`],
+//! [`Engine::read_all`] and [`Engine::download`] receive blobs and verify their digests. For all
+//! other calls, [`Engine::service`] is the transport for the clients that are generated from the
+//! API's definition.
 //!
-//! Whatever fails for a reason that may pass is tried again for a minute ([`Retry`]); whatever
-//! does not is an [`EngineError`] that names the engine and says what to do.
+//! Calls are retried for a minute if another attempt can succeed ([`Retry`]). All other failures
+//! are [`EngineError`]s, which name the engine and the remedy.
+//!
+//! Only this room makes connections to engines.
 
 mod arguments;
-mod blocking;
 mod capabilities;
 mod connect;
 mod download;
 mod error;
-mod name;
-mod platform;
 mod precondition;
-mod progress;
+mod resource_name;
 mod retry;
 mod settings;
 mod sink;
-mod socket;
 mod stream;
+mod transfer;
 mod upload;
 
 pub use arguments::RemoteArguments;
-pub use capabilities::Capabilities;
+pub use capabilities::{Capabilities, ISA, OS_FAMILY};
 pub use connect::{DEADLINE, Engine, Service};
-pub use download::Wanted;
+pub use download::WantedFile;
 pub use error::{EngineError, Problem};
-pub use name::{NotADigest, random_word};
-pub use platform::{ISA, OS_FAMILY};
-pub use precondition::{missing_blobs, missing_in};
-pub use progress::Progress;
+pub use precondition::{missing_blobs_in, missing_blobs_status};
+pub use resource_name::{InvalidApiDigest, random_word};
 pub use retry::{Backoff, RETRY_BUDGET, Retry};
-pub use settings::{BadEndpoint, BadHeader, Endpoint, EngineSettings, Header};
-pub use upload::{Blob, BlobContent, Uploaded};
+pub use settings::{BadEndpoint, BadHeader, Endpoint, EngineSettings, RequestHeader};
+pub use transfer::Progress;
+pub use upload::{BlobContent, UploadBlob, Uploaded};
 
 pub use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 pub use bazel_remote_apis::google::{bytestream, longrunning, protobuf, rpc};

@@ -1,11 +1,11 @@
-//! Blobs that an action needs and the engine does not have, as the API reports them.
+//! Missing blobs of an action, in the form in which the API reports them.
 
 use super::{protobuf, rpc};
 use crate::store::Digest;
 use prost::Message;
 use tonic::Code;
 
-/// `google.rpc.PreconditionFailure`, which the bindings lack.
+/// `google.rpc.PreconditionFailure`, which the generated bindings lack.
 #[derive(Clone, PartialEq, Eq, Message)]
 struct PreconditionFailure {
     #[prost(message, repeated, tag = "1")]
@@ -25,8 +25,8 @@ struct Violation {
 const TYPE: &str = "type.googleapis.com/google.rpc.PreconditionFailure";
 const MISSING: &str = "MISSING";
 
-/// The status of an action whose inputs are not all there.
-pub fn missing_blobs(digests: &[Digest]) -> rpc::Status {
+/// The status of an action some of whose input blobs are missing.
+pub fn missing_blobs_status(digests: &[Digest]) -> rpc::Status {
     let violation = |digest: &Digest| Violation {
         kind: MISSING.to_owned(),
         subject: format!("blobs/{}/{}", digest.hex(), digest.size),
@@ -45,8 +45,8 @@ pub fn missing_blobs(digests: &[Digest]) -> rpc::Status {
     }
 }
 
-/// The blobs that a status says are missing.
-pub fn missing_in(status: &rpc::Status) -> Vec<Digest> {
+/// The blobs that a status reports as missing.
+pub fn missing_blobs_in(status: &rpc::Status) -> Vec<Digest> {
     let failures = status
         .details
         .iter()
@@ -70,9 +70,9 @@ mod tests {
     #[test]
     fn missing_blobs_are_read_as_they_were_written() {
         let digests = [Digest::of(b"a"), Digest::of(b"bc")];
-        let status = missing_blobs(&digests);
+        let status = missing_blobs_status(&digests);
         assert_eq!(status.code, Code::FailedPrecondition as i32);
-        assert_eq!(missing_in(&status), digests);
-        assert_eq!(missing_in(&rpc::Status::default()), []);
+        assert_eq!(missing_blobs_in(&status), digests);
+        assert_eq!(missing_blobs_in(&rpc::Status::default()), []);
     }
 }

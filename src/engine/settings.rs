@@ -1,26 +1,26 @@
-//! Which engine, and how to be let in.
+//! The address of an engine, and the credentials for it.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 
-/// What is needed to talk to an engine.
+/// The address of an engine, and the credentials for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineSettings {
     pub endpoint: Endpoint,
-    /// Sent with every call.
-    pub headers: Vec<Header>,
-    /// PEM file with the certificates to trust instead of the machine's.
+    /// SentBytes with every call.
+    pub headers: Vec<RequestHeader>,
+    /// PEM file with the certificates to trust instead of this machine's.
     pub tls_ca: Option<PathBuf>,
-    /// PEM file with this client's certificate, for engines that want one.
+    /// PEM file with this client's certificate, for engines that require one.
     pub tls_client_cert: Option<PathBuf>,
-    /// PEM file with the key of that.
+    /// PEM file with the private key of `tls_client_cert`.
     pub tls_client_key: Option<PathBuf>,
 }
 
 impl EngineSettings {
-    /// An engine that lets everybody in, or shows a certificate that the machine trusts.
+    /// Settings without credentials.
     pub fn new(endpoint: Endpoint) -> Self {
         Self {
             endpoint,
@@ -32,14 +32,14 @@ impl EngineSettings {
     }
 }
 
-/// Where an engine is: `grpc[s]://HOST:PORT[/INSTANCE]`.
+/// The address of an engine: `grpc[s]://HOST:PORT[/INSTANCE]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub tls: bool,
-    /// A name or an address; IPv6 addresses without their brackets.
+    /// A host name or an IP address; IPv6 addresses without brackets.
     pub host: String,
     pub port: u16,
-    /// Engines can be several in one; each then has a name. May be empty.
+    /// The name of the instance: an engine can serve several instances. May be empty.
     pub instance: String,
 }
 
@@ -56,7 +56,7 @@ pub enum BadEndpoint {
     Port,
     #[error("put the address in brackets: grpc://[::1]:50051")]
     Brackets,
-    #[error("a user name has no place here; credentials are given by `remote-header`")]
+    #[error("an endpoint cannot contain a user name; pass credentials by `remote-header`")]
     User,
     #[error("only an instance name may follow the port: grpc://HOST:PORT/INSTANCE")]
     Rest,
@@ -76,8 +76,8 @@ impl FromStr for Endpoint {
         if authority.contains('@') {
             return Err(BadEndpoint::User);
         }
-        let foreign = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
-        if rest.contains(foreign) {
+        let is_forbidden = |c: char| c.is_whitespace() || c.is_control() || "?#".contains(c);
+        if rest.contains(is_forbidden) {
             return Err(BadEndpoint::Rest);
         }
         let (host, port) = match authority.strip_prefix('[') {
@@ -123,7 +123,7 @@ impl fmt::Debug for Endpoint {
 }
 
 impl Endpoint {
-    /// `HOST:PORT`, with brackets where they belong.
+    /// `HOST:PORT`, with brackets around an IPv6 address.
     pub fn authority(&self) -> String {
         if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
@@ -133,15 +133,15 @@ impl Endpoint {
     }
 }
 
-/// A header of every call. Its value may be a secret, so that it is not shown.
+/// A header to send with every call. The value may be a secret, so it is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Header {
-    /// Lower case.
+pub struct RequestHeader {
+    /// The name in lower case.
     pub(super) name: AsciiMetadataKey,
     pub(super) value: AsciiMetadataValue,
 }
 
-/// Headers that gRPC sets by itself, beside those that begin with its name.
+/// Headers that gRPC sets itself, beside those that begin with `grpc-`.
 const RESERVED: [&str; 4] = ["te", "content-type", "user-agent", "host"];
 
 /// Why a text is not a header.
@@ -149,15 +149,15 @@ const RESERVED: [&str; 4] = ["te", "content-type", "user-agent", "host"];
 pub enum BadHeader {
     #[error("write NAME=VALUE, such as `authorization=Bearer …`")]
     NoValue,
-    #[error("its name has characters that names of headers cannot have, or ends in `-bin`")]
+    #[error("the name has characters that header names cannot have, or ends in `-bin`")]
     Name,
-    #[error("headers with this name are gRPC's own")]
+    #[error("gRPC sets the header with this name itself")]
     Reserved,
-    #[error("its value has characters that are not visible ASCII")]
+    #[error("the value has characters that are not visible ASCII")]
     Value,
 }
 
-impl FromStr for Header {
+impl FromStr for RequestHeader {
     type Err = BadHeader;
 
     /// Reads `NAME=VALUE` and `NAME: VALUE`.
@@ -174,13 +174,13 @@ impl FromStr for Header {
     }
 }
 
-impl Header {
+impl RequestHeader {
     pub fn name(&self) -> &str {
         self.name.as_str()
     }
 }
 
-impl fmt::Debug for Header {
+impl fmt::Debug for RequestHeader {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}=…", self.name)
     }
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_an_endpoint_says_what_to_write() {
+    fn the_error_of_an_invalid_endpoint_says_what_to_write() {
         for (text, error) in [
             ("engine:50051", BadEndpoint::Scheme),
             ("https://engine:50051", BadEndpoint::Scheme),
@@ -229,7 +229,7 @@ mod tests {
     #[test]
     fn a_header_is_written_with_a_colon_or_an_equals_sign() {
         for text in ["Authorization: Bearer a=b:c", "authorization=Bearer a=b:c"] {
-            let header: Header = text.parse().unwrap();
+            let header: RequestHeader = text.parse().unwrap();
             assert_eq!(header.name(), "authorization");
             assert_eq!(header.value.to_str().unwrap(), "Bearer a=b:c");
         }
@@ -237,7 +237,7 @@ mod tests {
 
     #[test]
     fn a_header_does_not_show_its_value() {
-        let header: Header = "authorization=Bearer secret".parse().unwrap();
+        let header: RequestHeader = "authorization=Bearer secret".parse().unwrap();
         assert_eq!(format!("{header:?}"), "authorization=…");
     }
 
@@ -252,13 +252,13 @@ mod tests {
             ("token-bin=c", BadHeader::Name),
             ("token=a\nb", BadHeader::Value),
         ] {
-            assert_eq!(text.parse::<Header>().unwrap_err(), error, "{text}");
+            assert_eq!(text.parse::<RequestHeader>().unwrap_err(), error, "{text}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_parses_as_an_endpoint_survives_printing(text in "grpcs?://[a-z.\\[\\]:0-9/@]{0,20}") {
+        fn a_printed_endpoint_parses_as_the_same_endpoint(text in "grpcs?://[a-z.\\[\\]:0-9/@]{0,20}") {
             if let Ok(parsed) = endpoint(&text) {
                 prop_assert_eq!(endpoint(&parsed.to_string()), Ok(parsed));
             }
@@ -267,7 +267,7 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text: String) {
             let _ = text.parse::<Endpoint>();
-            let _ = text.parse::<Header>();
+            let _ = text.parse::<RequestHeader>();
         }
     }
 }

@@ -1,7 +1,8 @@
-//! Where downloaded bytes go: written, hashed and unpacked on a thread for blocking work.
+//! The destination of a downloaded blob: memory or a file. Decompressing, hashing and writing
+//! block.
 
 use super::error::Problem;
-use super::name::Encoding;
+use super::resource_name::Encoding;
 use crate::store::{Digest, Hasher};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, Write};
@@ -9,30 +10,30 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 
-/// Receives the content of one blob, in any number of attempts.
+/// Receives the content of one blob, in one or several attempts.
 pub(super) struct DownloadSink {
-    place: Place,
+    target: SinkTarget,
     hasher: Hasher,
-    /// How many bytes of the blob are there.
+    /// How many bytes of the blob were received.
     pub written: u64,
-    /// Whether it was the place that failed, not what came.
-    broken: bool,
+    /// Whether writing to the target failed, as opposed to receiving or decompressing.
+    write_failed: bool,
 }
 
-enum Place {
+enum SinkTarget {
     Memory(Vec<u8>),
     File(File, PathBuf),
 }
 
 impl DownloadSink {
-    /// For a blob of `size` bytes.
+    /// A sink in memory for a blob of `size` bytes.
     pub fn memory(size: u64) -> Self {
-        // Not all at once: the size is only what somebody said.
+        // The size is not verified yet, so it must not decide how much memory is reserved.
         let room = usize::try_from(size.min(1 << 20)).unwrap_or_default();
-        Self::new(Place::Memory(Vec::with_capacity(room)))
+        Self::new(SinkTarget::Memory(Vec::with_capacity(room)))
     }
 
-    /// Creates a file that must not exist.
+    /// A sink that creates the file `path`, which must not exist.
     pub fn file(path: &Path, mode: u32) -> Result<Self, Problem> {
         let file = OpenOptions::new()
             .write(true)
@@ -40,27 +41,27 @@ impl DownloadSink {
             .mode(mode)
             .open(path);
         match file {
-            Ok(file) => Ok(Self::new(Place::File(file, path.to_owned()))),
+            Ok(file) => Ok(Self::new(SinkTarget::File(file, path.to_owned()))),
             Err(error) => Err(local("create", path, error)),
         }
     }
 
-    fn new(place: Place) -> Self {
+    fn new(target: SinkTarget) -> Self {
         Self {
-            place,
+            target,
             hasher: Hasher::default(),
             written: 0,
-            broken: false,
+            write_failed: false,
         }
     }
 
-    /// Forgets what was received.
+    /// Discards the received bytes.
     pub fn start_over(&mut self) -> Result<(), Problem> {
         self.hasher = Hasher::default();
         self.written = 0;
-        match &mut self.place {
-            Place::Memory(content) => content.clear(),
-            Place::File(file, path) => file
+        match &mut self.target {
+            SinkTarget::Memory(content) => content.clear(),
+            SinkTarget::File(file, path) => file
                 .set_len(0)
                 .and_then(|()| file.rewind())
                 .map_err(|error| local("write", path, error))?,
@@ -68,62 +69,62 @@ impl DownloadSink {
         Ok(())
     }
 
-    /// Takes what arrives in one stream until its sender is gone. The sink is given back, with
-    /// what went wrong here: the machine's or the sender's fault.
+    /// Writes the chunks of one stream until the stream ends. Returns the sink and the result:
+    /// [`Problem::Local`] if writing failed, [`Problem::ConnectionLost`] if the stream was broken.
     pub fn drain(
         mut self,
-        mut pieces: mpsc::Receiver<Vec<u8>>,
+        mut chunks: mpsc::Receiver<Vec<u8>>,
         encoding: Encoding,
     ) -> (Self, Result<(), Problem>) {
         let drained = match encoding {
-            Encoding::Plain => self.drain_plain(&mut pieces),
-            Encoding::Zstd => self.drain_zstd(&mut pieces),
+            Encoding::Plain => self.drain_plain(&mut chunks),
+            Encoding::Zstd => self.drain_zstd(&mut chunks),
         };
-        let drained = drained.map_err(|error| match &self.place {
-            Place::File(_, path) if self.broken => local("write", path, error),
-            _ => Problem::HungUp(error.to_string()),
+        let drained = drained.map_err(|error| match &self.target {
+            SinkTarget::File(_, path) if self.write_failed => local("write", path, error),
+            _ => Problem::ConnectionLost(error.to_string()),
         });
         (self, drained)
     }
 
-    fn drain_plain(&mut self, pieces: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
-        while let Some(piece) = pieces.blocking_recv() {
-            self.write_all(&piece)?;
+    fn drain_plain(&mut self, chunks: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+        while let Some(chunk) = chunks.blocking_recv() {
+            self.write_all(&chunk)?;
         }
         Ok(())
     }
 
-    fn drain_zstd(&mut self, pieces: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
+    fn drain_zstd(&mut self, chunks: &mut mpsc::Receiver<Vec<u8>>) -> io::Result<()> {
         let mut decoder = zstd::stream::write::Decoder::new(self)?;
-        while let Some(piece) = pieces.blocking_recv() {
-            decoder.write_all(&piece)?;
+        while let Some(chunk) = chunks.blocking_recv() {
+            decoder.write_all(&chunk)?;
         }
         decoder.flush()
     }
 
-    /// Whether what was received is the blob of this digest.
-    pub fn is(&self, digest: Digest) -> bool {
+    /// Whether the received bytes have this digest.
+    pub fn has_digest(&self, digest: Digest) -> bool {
         self.hasher.clone().finish() == digest
     }
 
-    /// What was received, if not into a file.
+    /// The received bytes of a sink in memory; empty for a file.
     pub fn into_content(self) -> Vec<u8> {
-        match self.place {
-            Place::Memory(content) => content,
-            Place::File(..) => Vec::new(),
+        match self.target {
+            SinkTarget::Memory(content) => content,
+            SinkTarget::File(..) => Vec::new(),
         }
     }
 }
 
 impl Write for DownloadSink {
-    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
-        let written = match &mut self.place {
-            Place::Memory(content) => content.write(piece),
-            Place::File(file, _) => file.write(piece),
+    fn write(&mut self, chunk: &[u8]) -> io::Result<usize> {
+        let written = match &mut self.target {
+            SinkTarget::Memory(content) => content.write(chunk),
+            SinkTarget::File(file, _) => file.write(chunk),
         };
-        self.broken = written.is_err();
+        self.write_failed = written.is_err();
         let length = written?;
-        self.hasher.update(&piece[..length]);
+        self.hasher.update(&chunk[..length]);
         self.written += length as u64;
         Ok(length)
     }
@@ -133,6 +134,7 @@ impl Write for DownloadSink {
     }
 }
 
+/// An error of this machine; `verb` completes "cannot …".
 pub(super) fn local(verb: &'static str, path: &Path, error: io::Error) -> Problem {
     Problem::Local {
         verb,

@@ -1,12 +1,12 @@
-//! One blob over one stream of bytes, there or back.
+//! One blob in a stream of the `ByteStream` service, to or from the engine.
 
 use super::bytestream::byte_stream_client::ByteStreamClient;
 use super::bytestream::{QueryWriteStatusRequest, ReadRequest, WriteRequest};
 use super::connect::{DEADLINE, Engine};
 use super::error::{EngineError, Problem};
-use super::name::{Encoding, to_read, to_write};
-use super::progress::Progress;
+use super::resource_name::{Encoding, to_read, to_write};
 use super::sink::DownloadSink;
+use super::transfer::Progress;
 use super::upload::BlobContent;
 use crate::store::Digest;
 use std::future::Future;
@@ -17,29 +17,29 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Response, Status};
 
-/// How much one message of a stream carries, in bytes.
-const PIECE: usize = 256 << 10;
+/// How many bytes of a blob one message carries.
+const CHUNK: usize = 256 << 10;
 
-/// How many messages wait to be sent or written.
-const WAITING: usize = 4;
+/// How many messages may wait to be sent or written.
+const QUEUED_CHUNKS: usize = 4;
 
-/// Blobs below this travel plain: there is nothing to gain, in bytes.
-const WORTH_COMPRESSING: u64 = 4096;
+/// Blobs of fewer bytes are not compressed: compression would gain nothing.
+const COMPRESSION_THRESHOLD: u64 = 4096;
 
 const SENDING: &str = "upload a blob";
 const RECEIVING: &str = "download a blob";
 
 impl Engine {
     fn encoding(&self, digest: Digest) -> Encoding {
-        if self.capabilities().zstd && digest.size >= WORTH_COMPRESSING {
+        if self.capabilities().zstd && digest.size >= COMPRESSION_THRESHOLD {
             Encoding::Zstd
         } else {
             Encoding::Plain
         }
     }
 
-    /// Sends a blob. After a cut it goes on where the engine says it stopped, or from the start
-    /// if it does not say.
+    /// Sends a blob. After an interruption the upload is resumed where the engine says that it
+    /// stopped, or starts again if the engine does not say.
     pub(super) async fn send_stream(
         &self,
         digest: Digest,
@@ -51,18 +51,18 @@ impl Engine {
         let mut resource = to_write(self.instance(), digest, encoding);
         let mut offset = 0;
         loop {
-            let sent = Arc::new(Sent::new(progress));
+            let sent = Arc::new(SentBytes::new(progress));
             let write = self.write(&resource, content, encoding, offset, &sent);
             let Err(problem) = write.await else {
-                sent.all_of(digest.size - offset);
+                sent.correct(digest.size - offset);
                 return Ok(());
             };
-            sent.all_of(0);
+            sent.correct(0);
             if matches!(&problem, Problem::Other(status) if status.code() == Code::AlreadyExists) {
                 progress.advance(digest.size - offset);
                 return Ok(());
             }
-            progress.fall_back(offset);
+            progress.retreat(offset);
             retry.after(problem).await?;
             let status = self.write_status(&resource).await;
             let before = offset;
@@ -92,24 +92,24 @@ impl Engine {
         content: &BlobContent,
         encoding: Encoding,
         offset: u64,
-        sent: &Arc<Sent>,
+        sent: &Arc<SentBytes>,
     ) -> Result<(), Problem> {
-        let (sender, pieces) = mpsc::channel(WAITING);
+        let (sender, chunks) = mpsc::channel(QUEUED_CHUNKS);
         let reader = {
             let (content, sent) = (content.clone(), Arc::clone(sent));
             let resource = resource.to_owned();
             tokio::task::spawn_blocking(move || {
-                let mut outgoing = Outgoing::new(sender, resource, offset);
+                let mut outgoing = ChunkWriter::new(sender, resource, offset);
                 content.send(&mut outgoing, encoding, offset, &sent)
             })
         };
         let mut client = ByteStreamClient::new(self.service());
-        let call = client.write(ReceiverStream::new(pieces));
-        // The deadline is for each piece, not for all.
-        let answer = sent.watch(call).await;
+        let call = client.write(ReceiverStream::new(chunks));
+        // The deadline applies to each chunk, not to the whole upload.
+        let answer = sent.while_sending(call).await;
         match reader.await {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
-            // Who stops listening has its reason, which the answer says.
+            // The engine stopped reading; its response says why.
             Ok(Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
                 return Err(content.problem(error));
             }
@@ -119,7 +119,7 @@ impl Engine {
         Ok(())
     }
 
-    /// How much of an upload the engine has, and whether that is all.
+    /// How many bytes of an upload the engine has, and whether the upload is complete.
     async fn write_status(&self, resource: &str) -> Option<(u64, bool)> {
         let mut client = ByteStreamClient::new(self.service());
         let request = self.request(QueryWriteStatusRequest {
@@ -131,7 +131,8 @@ impl Engine {
         Some((committed, status.complete))
     }
 
-    /// Receives a blob into a sink, verified. After a cut it goes on where it stopped.
+    /// Downloads a blob into a sink and verifies its digest. After an interruption the download is
+    /// resumed where it stopped.
     pub(super) async fn receive_stream(
         &self,
         digest: Digest,
@@ -145,17 +146,17 @@ impl Engine {
             (sink, read) = self.read_into(sink, digest).await;
             let problem = match read {
                 Ok(()) if sink.written < digest.size => {
-                    Problem::HungUp("the stream of a blob ended early".to_owned())
+                    Problem::ConnectionLost("the stream of a blob ended early".to_owned())
                 }
-                Ok(()) if sink.is(digest) => {
+                Ok(()) if sink.has_digest(digest) => {
                     progress.advance(digest.size - before);
                     return Ok(sink.into_content());
                 }
                 Ok(()) => {
-                    progress.fall_back(before);
+                    progress.retreat(before);
                     let emptied = sink.start_over();
                     emptied.map_err(|problem| self.error(RECEIVING, problem))?;
-                    retry.after(Problem::Damaged(digest)).await?;
+                    retry.after(Problem::DigestMismatch(digest)).await?;
                     continue;
                 }
                 Err(Problem::Other(status)) if status.code() == Code::NotFound => {
@@ -187,13 +188,13 @@ impl Engine {
             Ok(stream) => stream,
             Err(problem) => return (sink, Err(problem)),
         };
-        let (sender, pieces) = mpsc::channel(WAITING);
-        let writer = tokio::task::spawn_blocking(move || sink.drain(pieces, encoding));
+        let (sender, chunks) = mpsc::channel(QUEUED_CHUNKS);
+        let writer = tokio::task::spawn_blocking(move || sink.drain(chunks, encoding));
         let received = loop {
             match tokio::time::timeout(DEADLINE, stream.message()).await {
                 Ok(Ok(Some(message))) => {
                     if sender.send(message.data).await.is_err() {
-                        // The writer stopped, and will say why.
+                        // The writer stopped; its result says why.
                         break Ok(());
                     }
                 }
@@ -211,13 +212,13 @@ impl Engine {
     }
 }
 
-/// How much of a blob one attempt to send it has sent.
-pub(super) struct Sent {
+/// How many bytes of a blob were sent in one attempt.
+pub(super) struct SentBytes {
     progress: Arc<Progress>,
     bytes: AtomicU64,
 }
 
-impl Sent {
+impl SentBytes {
     fn new(progress: &Arc<Progress>) -> Self {
         Self {
             progress: Arc::clone(progress),
@@ -230,15 +231,15 @@ impl Sent {
         self.progress.advance(bytes);
     }
 
-    /// It has turned out to be this much.
-    fn all_of(&self, bytes: u64) {
+    /// Corrects the number to `bytes`, including the shared progress.
+    fn correct(&self, bytes: u64) {
         let before = self.bytes.swap(bytes, Relaxed);
         self.progress.advance(bytes.saturating_sub(before));
-        self.progress.fall_back(before.saturating_sub(bytes));
+        self.progress.retreat(before.saturating_sub(bytes));
     }
 
-    /// Waits for the answer as long as there is movement.
-    async fn watch<T>(
+    /// Waits for the response to an upload. Fails when no bytes were sent for [`DEADLINE`].
+    async fn while_sending<T>(
         &self,
         call: impl Future<Output = Result<Response<T>, Status>>,
     ) -> Result<T, Problem> {
@@ -257,32 +258,33 @@ impl Sent {
     }
 }
 
-/// Packs bytes into messages. Each is held back until it is known not to be the last.
-pub(super) struct Outgoing {
+/// Packs bytes into messages. The last message is marked, so a full message waits until more
+/// bytes are written or the blob ends.
+pub(super) struct ChunkWriter {
     sender: mpsc::Sender<WriteRequest>,
-    /// For the first message only.
+    /// The resource name; only the first message has it.
     resource: String,
     offset: u64,
-    piece: Vec<u8>,
+    chunk: Vec<u8>,
 }
 
-impl Outgoing {
+impl ChunkWriter {
     fn new(sender: mpsc::Sender<WriteRequest>, resource: String, offset: u64) -> Self {
         Self {
             sender,
             resource,
             offset,
-            piece: Vec::with_capacity(PIECE),
+            chunk: Vec::with_capacity(CHUNK),
         }
     }
 
-    /// Sends what was held back, as the last message.
+    /// Sends the waiting bytes as the last message.
     pub fn finish(&mut self) -> io::Result<()> {
         self.send(true)
     }
 
     fn send(&mut self, last: bool) -> io::Result<()> {
-        let data = std::mem::replace(&mut self.piece, Vec::with_capacity(PIECE));
+        let data = std::mem::replace(&mut self.chunk, Vec::with_capacity(CHUNK));
         let length = data.len() as u64;
         let request = WriteRequest {
             resource_name: std::mem::take(&mut self.resource),
@@ -296,13 +298,13 @@ impl Outgoing {
     }
 }
 
-impl Write for Outgoing {
+impl Write for ChunkWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if self.piece.len() == PIECE {
+        if self.chunk.len() == CHUNK {
             self.send(false)?;
         }
-        let length = bytes.len().min(PIECE - self.piece.len());
-        self.piece.extend_from_slice(&bytes[..length]);
+        let length = bytes.len().min(CHUNK - self.chunk.len());
+        self.chunk.extend_from_slice(&bytes[..length]);
         Ok(length)
     }
 

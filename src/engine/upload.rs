@@ -1,14 +1,13 @@
-//! Blobs to an engine.
+//! Uploads of blobs.
 
-use super::blocking::blocking;
 use super::connect::Engine;
 use super::error::{EngineError, Problem};
-use super::name::Encoding;
-use super::progress::Progress;
 use super::reapi::content_addressable_storage_client::ContentAddressableStorageClient;
 use super::reapi::{BatchUpdateBlobsRequest, FindMissingBlobsRequest, batch_update_blobs_request};
+use super::resource_name::Encoding;
 use super::sink::local;
-use super::stream::{Outgoing, Sent};
+use super::stream::{ChunkWriter, SentBytes};
+use super::transfer::{Call, Progress, blocking, run_calls};
 use crate::store::Digest;
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -16,13 +15,11 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tonic::Code;
 
-/// A blob that an engine is to have.
+/// A blob to upload.
 #[derive(Clone, Debug)]
-pub struct Blob {
+pub struct UploadBlob {
     pub digest: Digest,
     pub content: BlobContent,
 }
@@ -30,11 +27,11 @@ pub struct Blob {
 #[derive(Clone, Debug)]
 pub enum BlobContent {
     Memory(Bytes),
-    /// Read when it is sent, and refused by the engine if it has changed since.
+    /// The file is read when the blob is sent. The engine refuses a file that has changed.
     File(PathBuf),
 }
 
-impl Blob {
+impl UploadBlob {
     pub fn of(content: impl Into<Bytes>) -> Self {
         let content = content.into();
         Self {
@@ -44,32 +41,23 @@ impl Blob {
     }
 }
 
-/// What an upload came to.
+/// The extent of an upload.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Uploaded {
-    /// How many blobs the engine did not have.
+    /// How many blobs were sent.
     pub blobs: usize,
-    /// Their size.
+    /// The size of these blobs.
     pub bytes: u64,
 }
 
-/// How many digests one question has: well below what a message may hold.
-const DIGESTS: usize = 10_000;
+/// How many digests one `FindMissingBlobs` request holds: well below the limit of a message.
+const DIGESTS_PER_REQUEST: usize = 10_000;
 
-/// How many calls are under way at once.
-const CONCURRENT: usize = 8;
-
-/// What a blob adds to a batch beside its content, at most, in bytes.
-const ENVELOPE: u64 = 128;
-
-/// Blobs of this size and more get a stream of their own, in bytes.
-const LARGE: u64 = 1 << 20;
-
-/// A library's level that is faster than most networks.
+/// The zstd compression level: faster than most networks.
 const ZSTD_LEVEL: i32 = 1;
 
 impl Engine {
-    /// Which of these blobs the engine does not have.
+    /// Returns the blobs that the engine lacks.
     pub async fn find_missing(
         &self,
         digests: impl IntoIterator<Item = Digest>,
@@ -77,16 +65,16 @@ impl Engine {
         let digests: HashSet<_> = digests.into_iter().collect();
         let digests: Vec<_> = digests.into_iter().collect();
         let mut missing = HashSet::new();
-        for some in digests.chunks(DIGESTS) {
+        for some in digests.chunks(DIGESTS_PER_REQUEST) {
             missing.extend(self.find_some_missing(some).await?);
         }
         Ok(missing)
     }
 
-    /// Sends those blobs that the engine does not have, each once.
+    /// Sends the blobs that the engine lacks, each once.
     pub async fn upload(
         &self,
-        blobs: impl IntoIterator<Item = Blob>,
+        blobs: impl IntoIterator<Item = UploadBlob>,
         progress: &Arc<Progress>,
     ) -> Result<Uploaded, EngineError> {
         let mut blobs: Vec<_> = blobs.into_iter().collect();
@@ -97,10 +85,10 @@ impl Engine {
         self.upload_all(blobs, progress).await
     }
 
-    /// Sends these blobs, whatever the engine has.
+    /// Sends all of these blobs without asking which of them the engine has.
     pub async fn upload_all(
         &self,
-        blobs: Vec<Blob>,
+        blobs: Vec<UploadBlob>,
         progress: &Arc<Progress>,
     ) -> Result<Uploaded, EngineError> {
         let uploaded = Uploaded {
@@ -108,35 +96,27 @@ impl Engine {
             bytes: blobs.iter().map(|blob| blob.digest.size).sum(),
         };
         progress.plan(uploaded.bytes);
-        let permits = Arc::new(Semaphore::new(CONCURRENT));
-        let mut sending = JoinSet::new();
-        for shipment in self.shipments(blobs) {
+        let calls = self.split_into_calls(blobs, |blob| blob.digest.size);
+        let calls = calls.into_iter().map(|call| {
             let (engine, progress) = (self.clone(), Arc::clone(progress));
-            let permits = Arc::clone(&permits);
-            sending.spawn(async move {
-                let _permit = permits.acquire().await;
-                match shipment {
-                    Shipment::Stream(blob) => {
+            async move {
+                match call {
+                    Call::Stream(blob) => {
                         engine
                             .send_stream(blob.digest, &blob.content, &progress)
                             .await
                     }
-                    Shipment::Batch(blobs) => engine.send_batch(blobs, &progress).await,
+                    Call::Batch(blobs) => engine.send_batch(blobs, &progress).await,
                 }
-            });
-        }
-        while let Some(sent) = sending.join_next().await {
-            match sent {
-                Ok(sent) => sent?,
-                Err(error) => std::panic::resume_unwind(error.into_panic()),
             }
-        }
+        });
+        run_calls(calls, |sent| sent).await?;
         Ok(uploaded)
     }
 
     async fn find_some_missing(&self, digests: &[Digest]) -> Result<Vec<Digest>, EngineError> {
-        const DOING: &str = "ask which blobs are missing";
-        let mut retry = self.retry(DOING);
+        const OPERATION: &str = "find the blobs to upload";
+        let mut retry = self.retry(OPERATION);
         loop {
             let mut client = self.storage();
             let request = self.request(FindMissingBlobsRequest {
@@ -149,7 +129,7 @@ impl Engine {
                 Ok(answer) => {
                     let read = answer.missing_blob_digests.iter().map(Digest::try_from);
                     return read.collect::<Result<_, _>>().map_err(|error| {
-                        self.error(DOING, Problem::NotAnEngine(error.to_string()))
+                        self.error(OPERATION, Problem::NotAnEngine(error.to_string()))
                     });
                 }
                 Err(problem) => retry.after(problem).await?,
@@ -157,35 +137,16 @@ impl Engine {
         }
     }
 
-    fn shipments(&self, blobs: Vec<Blob>) -> Vec<Shipment> {
-        let limit = self.capabilities().batch_limit;
-        let mut shipments = Vec::new();
-        let (mut batch, mut size) = (Vec::new(), 0);
-        for blob in blobs {
-            let own = blob.digest.size + ENVELOPE;
-            if blob.digest.size >= LARGE || own > limit {
-                shipments.push(Shipment::Stream(blob));
-                continue;
-            }
-            if size + own > limit {
-                shipments.push(Shipment::Batch(std::mem::take(&mut batch)));
-                size = 0;
-            }
-            size += own;
-            batch.push(blob);
-        }
-        if !batch.is_empty() {
-            shipments.push(Shipment::Batch(batch));
-        }
-        shipments
-    }
-
-    /// Sends blobs in one call, and those that the engine did not take in another.
-    async fn send_batch(&self, blobs: Vec<Blob>, progress: &Progress) -> Result<(), EngineError> {
-        const DOING: &str = "upload a batch of blobs";
-        let mut retry = self.retry(DOING);
+    /// Sends blobs in one call. Blobs that the engine did not accept are sent again.
+    async fn send_batch(
+        &self,
+        blobs: Vec<UploadBlob>,
+        progress: &Progress,
+    ) -> Result<(), EngineError> {
+        const OPERATION: &str = "upload a batch of blobs";
+        let mut retry = self.retry(OPERATION);
         let read = blocking(move || {
-            let read = |blob: Blob| match blob.content.read() {
+            let read = |blob: UploadBlob| match blob.content.read() {
                 Ok(data) => Ok(batch_update_blobs_request::Request {
                     digest: Some(blob.digest.into()),
                     data,
@@ -195,7 +156,9 @@ impl Engine {
             };
             blobs.into_iter().map(read).collect::<Result<Vec<_>, _>>()
         });
-        let mut requests = read.await.map_err(|problem| self.error(DOING, problem))?;
+        let mut requests = read
+            .await
+            .map_err(|problem| self.error(OPERATION, problem))?;
         loop {
             let mut client = self.storage();
             let request = self.request(BatchUpdateBlobsRequest {
@@ -211,11 +174,11 @@ impl Engine {
                     continue;
                 }
             };
-            let (mut refused, mut taken) = (None, HashSet::new());
+            let (mut refused, mut accepted) = (None, HashSet::new());
             for response in answer.responses {
                 let status = response.status.unwrap_or_default();
                 if status.code == Code::Ok as i32 || status.code == Code::AlreadyExists as i32 {
-                    taken.extend(response.digest.map(|digest| digest.hash));
+                    accepted.extend(response.digest.map(|digest| digest.hash));
                 } else {
                     refused = Some(status);
                 }
@@ -223,11 +186,11 @@ impl Engine {
             let before = requests.len();
             requests.retain(|request| {
                 let digest = request.digest.as_ref();
-                let is_taken = digest.is_some_and(|digest| taken.contains(&digest.hash));
-                if is_taken {
+                let is_accepted = digest.is_some_and(|digest| accepted.contains(&digest.hash));
+                if is_accepted {
                     progress.advance(request.data.len() as u64);
                 }
-                !is_taken
+                !is_accepted
             });
             if requests.is_empty() {
                 return Ok(());
@@ -237,23 +200,18 @@ impl Engine {
             }
             let problem = match refused {
                 Some(status) => status.into(),
-                None => Problem::NotAnEngine("it answers for other blobs than it got".to_owned()),
+                None => Problem::NotAnEngine(
+                    "its response is about blobs that were not sent".to_owned(),
+                ),
             };
             retry.after(problem).await?;
         }
     }
 
     pub(super) fn storage(&self) -> ContentAddressableStorageClient<super::Service> {
-        // Batches are counted without their envelopes by some engines.
+        // Some engines do not count the envelopes of blobs towards the limit of a batch.
         ContentAddressableStorageClient::new(self.service()).max_decoding_message_size(16 << 20)
     }
-}
-
-/// What goes in one call.
-#[derive(Debug)]
-enum Shipment {
-    Stream(Blob),
-    Batch(Vec<Blob>),
 }
 
 impl BlobContent {
@@ -264,13 +222,13 @@ impl BlobContent {
         }
     }
 
-    /// Sends all from `offset` on; blocks.
+    /// Sends the content from `offset` on. Blocks.
     pub(super) fn send(
         &self,
-        outgoing: &mut Outgoing,
+        outgoing: &mut ChunkWriter,
         encoding: Encoding,
         offset: u64,
-        sent: &Sent,
+        sent: &SentBytes,
     ) -> io::Result<()> {
         match encoding {
             Encoding::Plain => self.copy(outgoing, offset, sent)?,
@@ -283,7 +241,7 @@ impl BlobContent {
         outgoing.finish()
     }
 
-    fn copy(&self, to: &mut impl Write, offset: u64, sent: &Sent) -> io::Result<()> {
+    fn copy(&self, to: &mut impl Write, offset: u64, sent: &SentBytes) -> io::Result<()> {
         const CHUNK: usize = 128 << 10;
         match self {
             Self::Memory(bytes) => {
@@ -310,11 +268,11 @@ impl BlobContent {
         Ok(())
     }
 
-    /// What failing to read this is.
+    /// The problem that an error of [`Self::send`] stands for.
     pub(super) fn problem(&self, error: io::Error) -> Problem {
         match self {
             Self::File(path) => local("read", path, error),
-            Self::Memory(_) => Problem::HungUp(error.to_string()),
+            Self::Memory(_) => Problem::ConnectionLost(error.to_string()),
         }
     }
 }

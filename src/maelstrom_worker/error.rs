@@ -2,7 +2,7 @@
 
 use crate::cachedir::CacheDirError;
 use crate::container::LauncherError;
-use crate::engine::{EngineError, Problem, missing_blobs, rpc};
+use crate::engine::{EngineError, Problem, missing_blobs_status, rpc};
 use crate::store::Digest;
 use rustix::io::Errno;
 use std::io;
@@ -59,7 +59,7 @@ impl WorkError {
             Self::Engine(EngineError {
                 problem: Problem::Missing(digests),
                 ..
-            }) => return missing_blobs(digests),
+            }) => return missing_blobs_status(digests),
             Self::BadAction(_) => Code::InvalidArgument,
             Self::Engine(error) => match error.problem.code() {
                 Some(Code::InvalidArgument) => Code::InvalidArgument,

@@ -8,7 +8,7 @@ use super::blocking::{BackgroundDrop, Stop, blocking};
 use super::cache::{BlobKey, Cache, PinnedBlobs};
 use super::directory::remove;
 use super::error::WorkError;
-use crate::engine::{Engine, EngineError, Problem, Progress, Wanted};
+use crate::engine::{Engine, EngineError, Problem, Progress, WantedFile};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
@@ -106,7 +106,7 @@ impl BlobDownload {
         let progress = Arc::new(Progress::default());
         let mut lacking: Option<EngineError> = None;
         for blobs in self.blobs.chunks(BLOBS_PER_DOWNLOAD) {
-            let wanted = blobs.iter().map(|key| Wanted {
+            let wanted = blobs.iter().map(|key| WantedFile {
                 digest: key.digest,
                 path: directory.join(key.name()),
                 mode: key.mode(),

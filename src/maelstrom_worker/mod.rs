@@ -121,7 +121,7 @@ async fn reach(settings: &EngineSettings) -> Result<Engine, EngineError> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
     loop {
         match Engine::connect(settings).await {
-            Err(error) if error.problem.may_pass() => {
+            Err(error) if error.problem.is_retryable() => {
                 let wait = backoff.wait();
                 tracing::warn!("{error}; trying again in {} ms", wait.as_millis());
                 tokio::time::sleep(wait).await;

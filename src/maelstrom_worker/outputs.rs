@@ -6,7 +6,7 @@
 use super::blocking::{Stop, blocking, hash};
 use super::error::{WorkError, is_worker_fault};
 use super::root_paths::{make_directory, make_readable, relative, resolve};
-use crate::engine::{Blob, BlobContent, Engine, Progress, Uploaded, reapi, rpc};
+use crate::engine::{BlobContent, Engine, Progress, UploadBlob, Uploaded, reapi, rpc};
 use crate::store::Digest;
 use prost::Message;
 use rustix::io::Errno;
@@ -220,7 +220,7 @@ impl Outputs {
     pub async fn upload(&mut self, engine: &Engine) -> Result<Uploaded, WorkError> {
         let mut blobs = std::mem::take(&mut self.blobs)
             .into_iter()
-            .map(|(digest, content)| Blob { digest, content });
+            .map(|(digest, content)| UploadBlob { digest, content });
         let progress = Arc::new(Progress::default());
         let mut all = Uploaded::default();
         loop {
@@ -333,7 +333,7 @@ impl OutputSearch<'_> {
             root: Some(directory),
             children: children.into_values().collect(),
         };
-        let tree = Blob::of(tree.encode_to_vec());
+        let tree = UploadBlob::of(tree.encode_to_vec());
         self.check_blob_size(path, tree.digest.size)?;
         self.blobs.insert(tree.digest, tree.content);
         Ok(tree.digest)

@@ -1,22 +1,21 @@
-//! How the program ends.
+//! Exit codes.
 
-/// What the exit code of `cargo maelstrom` says, and what a script would do with it.
+/// The exit codes of `cargo maelstrom`, and what a script should do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum ExitCode {
-    /// Every test that ran passed; or what was asked for (a list, help) was printed. Carry on.
+    /// Every test that ran passed, or the requested list or help was printed.
     Success = 0,
-    /// No test was selected (see `--no-tests`). Most likely a filter is wrong: look at the command
-    /// before the code.
+    /// No test was selected (see `--no-tests`). Most likely a filter is wrong: check the command line.
     NoTests = 4,
-    /// The command line, a configuration file or the machine is not as it must be; nothing was
-    /// tested. Fix that; running again does not help.
+    /// The command line, a configuration file or the set-up of the machine is wrong; no test was run.
+    /// Correct the mistake.
     SetUp = 96,
-    /// Tests failed, timed out, or could not be started. Look at the tests.
+    /// Tests failed, timed out, or could not be started. Check the tests.
     TestsFailed = 100,
-    /// The build failed. Look at the compiler's messages; tests may have run before.
+    /// The build failed; tests may have run before. Check the messages of the compiler.
     BuildFailed = 101,
-    /// Interrupted by Ctrl-C or SIGTERM. The results so far say nothing about the rest: run again.
+    /// Interrupted by Ctrl-C or SIGTERM. Run the tests again.
     Interrupted = 130,
 }
 
@@ -31,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_numbers_are_those_of_the_documentation() {
+    fn the_numbers_match_the_documentation() {
         let code = |code: ExitCode| std::process::ExitCode::from(code);
         for (variant, number) in [
             (ExitCode::Success, 0),

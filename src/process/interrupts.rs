@@ -1,11 +1,11 @@
-//! Ctrl-C and SIGTERM: the first is the run's to answer, the next ends the program.
+//! Ctrl-C and SIGTERM: the first signal cancels the run, the second ends the program.
 
 use super::ExitCode;
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// A signal that asks for the end of a run.
+/// A signal that cancels a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Interrupt {
     /// SIGINT: Ctrl-C.
@@ -14,18 +14,19 @@ pub enum Interrupt {
     Terminated,
 }
 
-/// Signals that ask for the end of a run. While this is held they do nothing by
-/// themselves.
+/// Watches the signals that cancel a run. From the first call of [`watch`](Self::watch), these
+/// signals do not end the process.
 pub struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Interrupts {
-    /// Must be called within a runtime, and for the first time while there is one thread.
+    /// Starts to watch. Must be called within a runtime; the first call, while the process has a
+    /// single thread.
     pub fn watch() -> io::Result<Self> {
-        // A handler is there some time before it knows what to do; a signal that came in
-        // between would be lost, and so it comes afterwards.
+        // The handler is installed some time before its receiver exists. A signal in between would
+        // be lost, so signals are blocked until then.
         let mut signals = SigSet::empty();
         signals.add(nix::sys::signal::Signal::SIGINT);
         signals.add(nix::sys::signal::Signal::SIGTERM);
@@ -41,7 +42,7 @@ impl Interrupts {
         watched
     }
 
-    /// For tests: signals that never come, and that change nothing for this process.
+    /// For tests: waits for signals that never arrive, and does not change the handling of signals.
     #[cfg(test)]
     pub fn none() -> Self {
         let ignored = || signal(SignalKind::window_change()).expect("it can be watched");
@@ -51,7 +52,7 @@ impl Interrupts {
         }
     }
 
-    /// Waits for the next one. May be cancelled and called again.
+    /// Waits for the next signal. May be cancelled and called again.
     pub async fn next(&mut self) -> Interrupt {
         tokio::select! {
             _ = self.interrupt.recv() => Interrupt::Interrupted,
@@ -60,10 +61,9 @@ impl Interrupts {
     }
 }
 
-/// From now on another signal ends the program at once, whatever it is busy with:
-/// a thread of its own waits for it.
+/// Makes another signal end the program at once. A thread waits for the signal.
 pub fn end_at_next() {
-    // Watched from here on, not from some time later on that thread.
+    // Signals are watched from here on, not only when the thread has started.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

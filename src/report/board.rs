@@ -1,4 +1,4 @@
-//! Where a run stands, and the few lines that show it.
+//! The current state of a run, and the lines that show it.
 
 use super::cargo_line::CargoStatus;
 use super::event::{Event, Repeat, TestId};
@@ -10,33 +10,33 @@ use crate::filter::{TestBinaryName, TestCaseName};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Tests that ran for less are not named: their names would only flicker.
-const WORTH_NAMING: Duration = Duration::from_millis(500);
+/// Tests that have run for less time are not named: their names would flicker.
+const NAMING_THRESHOLD: Duration = Duration::from_millis(500);
 
-/// How many tests are named, at most.
-const MOST_NAMED: usize = 8;
+/// How many running tests are named at most.
+const NAMED_LIMIT: usize = 8;
 
-/// Columns that what a line is about takes, as in Cargo's output.
+/// The width of the label of a line, as in Cargo's output.
 const LABEL: usize = 12;
 
-/// What is going on at one moment.
+/// The state of a run.
 #[derive(Debug)]
 pub struct Board {
     start: Instant,
-    /// What Cargo is doing, in its words.
+    /// The verb and the rest of Cargo's last status line.
     build: Option<(String, String)>,
     listing: Vec<String>,
-    /// What is being done for layers, and to what.
-    packing: Option<(&'static str, String)>,
+    /// The activity for layers: a verb and its object.
+    layer_activity: Option<(&'static str, String)>,
     waiting: u64,
-    running: BTreeMap<TestId, Running>,
+    running: BTreeMap<TestId, RunningTest>,
     tally: Tally,
     cancelled: bool,
     finished: bool,
 }
 
 #[derive(Debug)]
-struct Running {
+struct RunningTest {
     since: Instant,
     binary: String,
     name: String,
@@ -48,7 +48,7 @@ impl Board {
             start: now,
             build: None,
             listing: Vec::new(),
-            packing: None,
+            layer_activity: None,
             waiting: 0,
             running: BTreeMap::new(),
             tally: Tally::default(),
@@ -71,24 +71,26 @@ impl Board {
             Event::Packing { what, bytes } => {
                 let what = readable(what.as_bytes(), false);
                 let text = format!("{what} ({} so far)", Bytes(*bytes));
-                self.packing = Some(("Packing", text));
+                self.layer_activity = Some(("Packing", text));
             }
             Event::Downloading { image, done, total } => {
+                let image = readable(image.as_bytes(), false);
                 let text = format!("{image} ({} of {})", Bytes(*done), Bytes(*total));
-                self.packing = Some(("Downloading", text));
+                self.layer_activity = Some(("Downloading", text));
             }
             Event::Uploading { done, total } => {
                 let text = format!("to the engine ({} of {})", Bytes(*done), Bytes(*total));
-                self.packing = Some(("Uploading", text));
+                self.layer_activity = Some(("Uploading", text));
             }
             Event::RunningCommand { layer } => {
-                self.packing = Some(("Running", readable(layer.as_bytes(), false)));
+                self.layer_activity = Some(("Running", readable(layer.as_bytes(), false)));
             }
-            Event::Packed => self.packing = None,
+            Event::Packed => self.layer_activity = None,
             Event::Queued(count) => self.waiting += count,
             Event::TestStarted { id, case, repeat } => {
                 self.waiting = self.waiting.saturating_sub(1);
-                self.running.insert(*id, Running::new(now, case, *repeat));
+                self.running
+                    .insert(*id, RunningTest::new(now, case, *repeat));
             }
             Event::TestFinished { id, outcome, .. } => {
                 let ran = self.running.remove(id).is_some();
@@ -121,8 +123,8 @@ impl Board {
         }
     }
 
-    /// The lines to draw, none if the run is over. They may be wider than the
-    /// terminal, but leave room for at least one more line on it.
+    /// The lines to draw; none after the run. They may be wider than the terminal, but there are
+    /// fewer lines than the terminal has.
     pub fn lines(&self, now: Instant, paint: Paint, size: ScreenSize) -> Vec<String> {
         if self.finished {
             return Vec::new();
@@ -147,7 +149,7 @@ impl Board {
                 ));
             }
         }
-        if let Some((verb, what)) = &self.packing {
+        if let Some((verb, what)) = &self.layer_activity {
             lines.push(format!("{} {what}", label(verb)));
         }
         if self.total() > 0 {
@@ -160,7 +162,7 @@ impl Board {
         }
         lines.truncate(size.height.saturating_sub(1));
         let room = size.height.saturating_sub(1 + lines.len());
-        lines.extend(self.named(now, paint, size, room.min(MOST_NAMED)));
+        lines.extend(self.longest_running(now, paint, size, room.min(NAMED_LIMIT)));
         lines
     }
 
@@ -168,7 +170,7 @@ impl Board {
         self.waiting + self.running.len() as u64 + self.tally.done()
     }
 
-    /// The bar, if there is room for one, and the counts.
+    /// The progress bar, if there is room for one, and the counts.
     fn progress(&self, paint: Paint, size: ScreenSize) -> String {
         let (done, total) = (self.tally.done(), self.total());
         let failures = self.tally.failures();
@@ -199,26 +201,26 @@ impl Board {
         format!("{bar}{before}{failed}{after}")
     }
 
-    /// The tests that have been running longest, the oldest first.
-    fn named(
+    /// The tests that have been running longest, in the order of their start.
+    fn longest_running(
         &self,
         now: Instant,
         paint: Paint,
         size: ScreenSize,
         count: usize,
     ) -> impl Iterator<Item = String> {
-        let age = move |test: &Running| now.saturating_duration_since(test.since);
+        let age = move |test: &RunningTest| now.saturating_duration_since(test.since);
         let mut tests: Vec<_> = self
             .running
             .values()
-            .filter(|test| age(test) >= WORTH_NAMING)
+            .filter(|test| age(test) >= NAMING_THRESHOLD)
             .collect();
         tests.sort_by_key(|test| test.since);
         tests.truncate(count);
         tests.into_iter().map(move |test| {
-            let Running { binary, name, .. } = test;
+            let RunningTest { binary, name, .. } = test;
             let time = paint.apply(Role::Aside, format!("{:>LABEL$}", Elapsed(age(test))));
-            // The name says more than what comes before it.
+            // The name of the test is more useful than that of its binary.
             if LABEL + binary.len() + name.len() + 2 <= size.width {
                 format!("{time} {binary} {name}")
             } else {
@@ -228,7 +230,7 @@ impl Board {
     }
 }
 
-impl Running {
+impl RunningTest {
     fn new(now: Instant, case: &TestCaseName<'_>, repeat: Option<Repeat>) -> Self {
         let name = readable(case.name.as_bytes(), false);
         Self {

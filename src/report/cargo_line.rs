@@ -1,7 +1,7 @@
-//! Telling what Cargo is doing from what it writes for people.
+//! Parsing of the status lines that Cargo writes for people.
 
-/// A line like `   Compiling serde v1.0.228`: Cargo aligns the verb to the right
-/// in twelve columns.
+/// A status line such as `   Compiling serde v1.0.228`: Cargo right-aligns the verb in twelve
+/// columns.
 #[derive(Debug, PartialEq, Eq)]
 pub struct CargoStatus<'a> {
     pub verb: &'a str,
@@ -9,8 +9,8 @@ pub struct CargoStatus<'a> {
 }
 
 impl<'a> CargoStatus<'a> {
-    /// Reads a line without control sequences. `None`: it is no such line, but a
-    /// warning, an error, or part of one.
+    /// Parses a line without control sequences. `None`: the line is not a status line, but part of a
+    /// warning or an error.
     pub fn parse(line: &'a str) -> Option<Self> {
         let (verb, rest) = line.split_at_checked(12)?;
         let verb = verb.trim_start();
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_told_from_a_diagnostic() {
+    fn status_lines_and_diagnostics_are_distinguished() {
         let line = "   Compiling serde v1.0.228";
         let status = CargoStatus {
             verb: "Compiling",

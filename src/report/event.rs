@@ -1,4 +1,4 @@
-//! What a reporter is told: the events of a run, in the order they happened.
+//! The events of a run that reporters show.
 
 use super::outcome::{Cancellation, Summary, TestOutcome};
 use crate::executor::Stream;
@@ -14,7 +14,7 @@ use std::time::Duration;
 pub enum Event<'a> {
     RunStarted,
     BuildStarted,
-    /// One line of what Cargo writes to stderr, without its newline.
+    /// A line that Cargo wrote to stderr, without its newline.
     CargoLine(&'a str),
     BuildFinished {
         success: bool,
@@ -23,7 +23,7 @@ pub enum Event<'a> {
     ListingStarted(TestBinaryName<'a>),
     Listed {
         binary: TestBinaryName<'a>,
-        /// How many test cases it has, before any filter.
+        /// How many test cases the binary has, before any filter.
         count: usize,
     },
     /// A binary whose test cases could not be listed. Counts as one error.
@@ -34,10 +34,10 @@ pub enum Event<'a> {
     /// A layer is being built.
     Packing {
         what: &'a str,
-        /// Packed so far in the whole run.
+        /// How many bytes were packed in the whole run so far.
         bytes: u64,
     },
-    /// An image is being downloaded, for what is being packed.
+    /// An image of the layer being built is being downloaded.
     Downloading {
         image: &'a str,
         /// In bytes.
@@ -45,42 +45,42 @@ pub enum Event<'a> {
         /// In bytes.
         total: u64,
     },
-    /// The command of this layer runs, for what is being packed.
+    /// The command of the layer being built is running.
     RunningCommand {
         layer: &'a str,
     },
-    /// What tests need is being sent to the engine that runs them.
+    /// Inputs of tests are being uploaded to the engine.
     Uploading {
         /// In bytes.
         done: u64,
         /// In bytes.
         total: u64,
     },
-    /// No layer is being built any more, for now.
+    /// Currently no layer is being built.
     Packed,
-    /// So many more test cases (and repetitions) are waiting for a slot. Each
-    /// ends in a [`TestFinished`](Self::TestFinished) unless the run is cancelled.
-    /// Those that are ignored never wait, and are not counted.
+    /// This many more test cases (and repetitions) are waiting for a slot. Each of them ends with a
+    /// [`TestFinished`](Self::TestFinished) unless the run is cancelled. Ignored test cases do not
+    /// wait and are not counted.
     Queued(u64),
     TestStarted {
         id: TestId,
         case: TestCaseName<'a>,
         repeat: Option<Repeat>,
     },
-    /// What a running test writes, as it writes it (`--nocapture`).
+    /// A running test wrote output (`--nocapture`).
     Output {
         case: TestCaseName<'a>,
         stream: Stream,
         bytes: &'a [u8],
     },
-    /// A test has been running for long, and still is.
+    /// A test is still running after the time that counts as slow.
     Slow {
         case: TestCaseName<'a>,
         repeat: Option<Repeat>,
         elapsed: Duration,
     },
-    /// Exactly one for each test case and repetition. A test that was ignored or
-    /// could not be started has no [`TestStarted`](Self::TestStarted) before it.
+    /// A test case has an outcome: one event for each test case and repetition. There was no
+    /// [`TestStarted`](Self::TestStarted) before if the test was ignored or could not be started.
     TestFinished {
         id: TestId,
         case: TestCaseName<'a>,
@@ -89,12 +89,12 @@ pub enum Event<'a> {
     },
     Warning(&'a str),
     Note(&'a str),
-    /// No further test starts, for this reason.
+    /// The run is cancelled for this reason: no further test starts.
     Cancelled(Cancellation),
     Finished(&'a Summary),
 }
 
-/// Tells running tests apart. Unique within a run.
+/// Identifies a running test. Unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TestId(pub u64);
 

@@ -1,58 +1,58 @@
-//! The list of failures at the end of a run, where errors that are the same are one entry.
+//! The list of failures at the end of a run. Equal errors share an entry.
 
 use super::units::{Count, Thousands};
 use std::collections::HashMap;
 
-/// How many of those that share an error are named.
+/// How many of the tests that share an error are named.
 const NAMED: usize = 5;
 
-/// What did not go well.
+/// What failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum FailureKind {
     Test,
-    /// A test binary whose tests could not be listed.
+    /// A test binary, whose tests could not be listed.
     Binary,
 }
 
-/// One that failed; in the order that they are shown in.
+/// A failed test or test binary. The order is the order in the list.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Failure {
+pub struct FailureLine {
     pub subject: String,
     pub repetition: u32,
     pub kind: FailureKind,
     pub label: String,
-    /// What stands behind the label.
+    /// The text after the label.
     pub text: String,
 }
 
-/// Those that failed so far.
+/// All failures so far.
 #[derive(Debug, Default)]
 pub struct Failures {
-    /// With reasons of their own.
-    own: Vec<Failure>,
-    /// Could not be run, by all that was said about it.
-    errors: HashMap<String, Error>,
+    /// Tests that failed by themselves.
+    individual: Vec<FailureLine>,
+    /// Tests that could not be run, by the details of the error.
+    errors: HashMap<String, SharedError>,
 }
 
 #[derive(Debug)]
-struct Error {
+struct SharedError {
     message: String,
-    failures: Vec<Failure>,
+    failures: Vec<FailureLine>,
 }
 
 impl Failures {
-    pub fn add(&mut self, failure: Failure) {
-        self.own.push(failure);
+    pub fn add(&mut self, failure: FailureLine) {
+        self.individual.push(failure);
     }
 
-    /// Adds one that could not be run. `details` is all that there is to say about it, `message`
-    /// what comes first. How many with the same details there were before.
-    pub fn add_error(&mut self, failure: Failure, details: &str, message: &str) -> usize {
+    /// Adds a test or binary that could not be run. `details` is the whole text about the error,
+    /// `message` only the error's message. Returns how many with the same details there were before.
+    pub fn add_error(&mut self, failure: FailureLine, details: &str, message: &str) -> usize {
         if let Some(error) = self.errors.get_mut(details) {
             error.failures.push(failure);
             return error.failures.len() - 1;
         }
-        let error = Error {
+        let error = SharedError {
             message: message.to_owned(),
             failures: vec![failure],
         };
@@ -60,14 +60,14 @@ impl Failures {
         0
     }
 
-    /// The lines of the list, those first that tell of most tests.
+    /// Returns the lines of the list and empties it. Errors of most tests come first.
     pub fn take_lines(&mut self) -> Vec<String> {
-        let mut own = std::mem::take(&mut self.own);
+        let mut individual = std::mem::take(&mut self.individual);
         let mut shared = Vec::new();
         for mut error in std::mem::take(&mut self.errors).into_values() {
             error.failures.sort_unstable();
             if error.failures.len() == 1 {
-                own.append(&mut error.failures);
+                individual.append(&mut error.failures);
             } else {
                 shared.push(error);
             }
@@ -76,14 +76,18 @@ impl Failures {
             let more = b.failures.len().cmp(&a.failures.len());
             more.then_with(|| a.failures.cmp(&b.failures))
         });
-        own.sort_unstable();
-        let mut lines: Vec<_> = shared.iter().flat_map(Error::lines).collect();
-        lines.extend(own.into_iter().map(|f| format!("{} {}", f.label, f.text)));
+        individual.sort_unstable();
+        let mut lines: Vec<_> = shared.iter().flat_map(SharedError::lines).collect();
+        lines.extend(
+            individual
+                .into_iter()
+                .map(|f| format!("{} {}", f.label, f.text)),
+        );
         lines
     }
 }
 
-impl Error {
+impl SharedError {
     fn lines(&self) -> Vec<String> {
         let number = |kind| self.failures.iter().filter(|f| f.kind == kind).count() as u64;
         let (tests, binaries) = (number(FailureKind::Test), number(FailureKind::Binary));

@@ -1,5 +1,4 @@
-//! The reporter for terminals: failures go by above a few lines that show where
-//! the run stands.
+//! The reporter for terminals: text scrolls by above a few lines with the state of the run.
 
 use super::Reporter;
 use super::board::Board;
@@ -9,21 +8,21 @@ use super::terminal::{Paint, Screen};
 use std::io;
 use std::time::{Duration, Instant};
 
-/// How often the terminal is written to, at most: often enough to look alive,
-/// seldom enough to cost nothing, however fast tests end.
-const INTERVAL: Duration = Duration::from_millis(80);
+/// The minimum time between two drawings: short enough to look smooth, long enough to cost little
+/// however fast tests end.
+const DRAW_INTERVAL: Duration = Duration::from_millis(80);
 
-/// How much text may wait for the next drawing, in bytes.
-const MOST_WAITING: usize = 64 * 1024;
+/// How many bytes of text may wait for the next drawing.
+const WAITING_LIMIT: usize = 64 * 1024;
 
-/// Draws when something happens, or on a tick, if the last time is long enough ago.
+/// Draws at events and ticks, if the last drawing is long enough ago.
 pub struct Fancy {
     narrator: Narrator,
     paint: Paint,
     board: Board,
-    /// Gone when the run is over.
+    /// `None` after the run.
     screen: Option<Screen>,
-    /// Text that goes above the board when it is drawn next.
+    /// Text to write above the board with the next drawing.
     waiting: Vec<u8>,
     drawn: Option<Instant>,
 }
@@ -42,8 +41,8 @@ impl Fancy {
 
     fn report_at(&mut self, now: Instant, event: &Event<'_>) {
         self.board.update(now, event);
-        self.waiting.extend(self.narrator.tell(event));
-        if self.waiting.len() > MOST_WAITING || matches!(event, Event::Finished(_)) {
+        self.waiting.extend(self.narrator.text_of(event));
+        if self.waiting.len() > WAITING_LIMIT || matches!(event, Event::Finished(_)) {
             self.draw(now);
         } else {
             self.tick_at(now);
@@ -51,7 +50,7 @@ impl Fancy {
     }
 
     fn tick_at(&mut self, now: Instant) {
-        let due = |drawn: Instant| now.saturating_duration_since(drawn) >= INTERVAL;
+        let due = |drawn: Instant| now.saturating_duration_since(drawn) >= DRAW_INTERVAL;
         if self.drawn.is_none_or(due) {
             self.draw(now);
         }
@@ -64,7 +63,7 @@ impl Fancy {
         let lines = self.board.lines(now, self.paint, screen.size());
         screen.draw(&self.waiting, &lines);
         self.waiting.clear();
-        self.waiting.shrink_to(MOST_WAITING);
+        self.waiting.shrink_to(WAITING_LIMIT);
         self.drawn = Some(now);
     }
 }
@@ -93,7 +92,7 @@ impl Reporter for Fancy {
 
 impl Drop for Fancy {
     fn drop(&mut self) {
-        // Never fails; what was told must be seen even if the run ended early.
+        // Waiting text must be shown even if the run ended early. This never fails.
         let _ = self.finish();
     }
 }

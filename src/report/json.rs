@@ -1,28 +1,28 @@
-//! `--message-format json`: what happens, for programs. The book's chapter on JSON
-//! is the promise this file keeps.
+//! `--message-format json`: the events of a run for programs. The book's chapter on JSON
+//! specifies the format.
 
 use super::Reporter;
 use super::event::{Event, Repeat};
 use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
-use super::sink::ReportWriter;
+use super::plain::ReportWriter;
 use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
 use serde::Serialize;
 use std::io::{self, Write};
 use std::time::Duration;
 
-/// Rises when something that was promised changes. What is added does not count:
-/// readers skip what they do not know.
+/// The version of the format. It rises with each incompatible change. New fields and events are
+/// compatible: readers skip those that they do not know.
 const VERSION: u32 = 1;
 
-/// Writes one JSON object per line, each in one write.
+/// Writes one JSON object per line, each line in one write.
 pub struct Json<W> {
     sink: ReportWriter<W>,
     show_output: bool,
 }
 
 impl<W: Write> Json<W> {
-    /// `show_output`: also that of tests that passed.
+    /// `show_output`: whether events of tests that passed contain the output.
     pub fn new(writer: W, show_output: bool) -> Self {
         Self {
             sink: ReportWriter::new(writer),
@@ -31,7 +31,7 @@ impl<W: Write> Json<W> {
     }
 
     fn line(&mut self, value: &impl Serialize) {
-        // Nothing in these types is without a form in JSON.
+        // Values of these types can always be serialized.
         if let Ok(mut line) = serde_json::to_vec(value) {
             line.push(b'\n');
             self.sink.write(&line);
@@ -347,12 +347,12 @@ struct RunFinishedLine {
     seconds: f64,
 }
 
-/// To the microsecond; more digits would be noise.
+/// A duration in seconds, rounded down to microseconds.
 fn seconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e6
 }
 
-/// What is not UTF-8 becomes U+FFFD: JSON has no other strings.
+/// Output as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 fn text(output: &Captured) -> Option<String> {
     if output.is_empty() {
         return None;

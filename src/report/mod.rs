@@ -1,11 +1,10 @@
-//! What people and programs see of a run.
+//! The output of a run, for people and for programs.
 //!
-//! The conductor owns what is known about the run and tells it as [`Event`]s, in
-//! order; a [`Reporter`] only shows it. For people there are three, which say the
-//! same things in the same words (`narrator`) and differ in how much of it they
-//! say and whether they draw progress (`fancy`, with what it knows on a `board`).
-//! For programs there is `json`. The libraries that draw are known in `terminal`
-//! alone. Everything for people goes to stderr, everything for programs to stdout.
+//! The conductor sends [`Event`]s in order, and a [`Reporter`] shows them. There are three
+//! reporters for people. They use the same words (`narrator`), and differ in the level of detail
+//! and in whether they draw progress (`fancy`, which keeps the state of the run on a `board`).
+//! The reporter for programs is `json`. Only `terminal` uses the drawing libraries. Output for
+//! people goes to stderr, output for programs to stdout.
 
 mod board;
 mod cargo_line;
@@ -20,7 +19,6 @@ mod output;
 mod plain;
 #[cfg(test)]
 mod samples;
-mod sink;
 mod terminal;
 mod units;
 
@@ -46,40 +44,38 @@ pub const TICK: Duration = Duration::from_millis(100);
 pub trait Reporter: Send {
     fn report(&mut self, event: &Event<'_>);
 
-    /// Shows that time has passed. To be called every [`TICK`], whether anything
-    /// happened or not.
+    /// Updates what is shown. To be called every [`TICK`], even if there was no event.
     fn tick(&mut self) {}
 
-    /// Whether it draws on the terminal, so that nobody else should write there.
+    /// Whether the reporter draws on the terminal. Other code must not write there then.
     fn draws(&self) -> bool {
         false
     }
 
-    /// Shows what has not been shown yet and leaves the terminal as it was found.
-    /// To be called before the process ends, however it ends. The error is one that
-    /// kept something from being written; a reader who went away is none.
+    /// Shows all remaining text and restores the terminal. To be called before the process ends,
+    /// for whatever reason. Fails if text could not be written; a closed pipe is no error.
     fn finish(&mut self) -> io::Result<()>;
 }
 
-/// What the user wants to see.
+/// The user's settings of the report.
 #[derive(Clone, Copy, Debug)]
 pub struct ReportSettings {
     pub ui: Ui,
     pub paint: Paint,
-    /// Also report to programs (`--message-format json`).
+    /// Report to programs too (`--message-format json`).
     pub json: bool,
-    /// Also name every test that passes where progress is drawn.
+    /// Write a line for every test, even while progress is drawn (`--verbose`).
     pub verbose: bool,
-    /// Also show the output of tests that passed.
+    /// Show the output of tests that passed too (`--show-output`).
     pub show_output: bool,
-    /// Tests' output is shown as it comes.
+    /// Pass on the output of tests while the tests run (`--nocapture`).
     pub nocapture: bool,
 }
 
 /// The reporter for this process's stdout and stderr.
 pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-    // Whatever else is written to the terminal would be written into the drawing.
+    // Other text on the terminal would damage the drawing.
     let shared = settings.nocapture || settings.json && io::stdout().is_terminal();
     let can_draw = io::stderr().is_terminal() && !dumb && !shared;
 
@@ -96,7 +92,7 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
             let detail = if settings.verbose {
                 Detail::Everything
             } else {
-                Detail::Remarkable
+                Detail::Notable
             };
             let narrator = narrator(detail);
             Box::new(Fancy::new(narrator, settings.paint, Screen::stderr()))

@@ -1,9 +1,8 @@
-//! The words: what is written for people when something happens, whatever draws
-//! it.
+//! The text for people about each event, the same for all reporters.
 
 use super::cargo_line::CargoStatus;
 use super::event::{Event, Repeat};
-use super::failures::{Failure, FailureKind, Failures};
+use super::failures::{FailureKind, FailureLine, Failures};
 use super::outcome::{Cancellation, Exit, Summary, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
@@ -13,37 +12,37 @@ use crate::filter::{TestBinaryName, TestCaseName};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
-/// How much is said.
+/// The level of detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Detail {
     /// Failures, warnings and the summary.
     Failures,
-    /// Also what stands out: slow tests, notes. Progress is drawn, not said.
-    Remarkable,
-    /// Also a line for each test, and every line of Cargo's.
+    /// In addition slow tests and notes. Used where progress is drawn.
+    Notable,
+    /// In addition a line for each test, and every line of Cargo.
     Everything,
 }
 
-/// Turns events into text. Of tests that passed it keeps nothing, of those that
-/// failed a line for the summary. An error that many tests share is shown once.
+/// Turns events into text. Keeps a line for the summary about each failed test, and nothing about
+/// tests that passed. The text of an error that many tests share is shown once.
 #[derive(Debug)]
 pub struct Narrator {
     paint: Paint,
     detail: Detail,
     show_output: bool,
-    /// Tests' output is shown as it comes, and not again when they end.
+    /// The output of tests is shown while they run, and not again when they have ended.
     streamed: bool,
     failures: Failures,
-    /// Whether a test was started, or had a result without that.
+    /// Whether a test was started or has an outcome.
     has_begun: bool,
-    /// Whether a test's streamed output has left the cursor inside a line.
+    /// Whether the streamed output of a test ended without a newline.
     inside_line: bool,
-    /// Whether what was told last ended in an empty line, or nothing was told yet.
-    after_gap: bool,
+    /// Whether the last text ended with an empty line, or there was no text yet.
+    after_empty_line: bool,
 }
 
 impl Narrator {
-    /// `show_output`: also that of tests that passed.
+    /// `show_output`: whether to show the output of tests that passed.
     pub fn new(paint: Paint, detail: Detail, show_output: bool) -> Self {
         Self {
             paint,
@@ -53,11 +52,11 @@ impl Narrator {
             failures: Failures::default(),
             has_begun: false,
             inside_line: false,
-            after_gap: true,
+            after_empty_line: true,
         }
     }
 
-    /// The same, for tests whose output is shown as it comes.
+    /// The same narrator, for tests whose output is shown while they run.
     pub fn of_streamed_output(self) -> Self {
         Self {
             streamed: true,
@@ -65,12 +64,12 @@ impl Narrator {
         }
     }
 
-    /// What is to be written about an event: whole lines, except for streamed
-    /// output, which is passed on as it is.
-    pub fn tell(&mut self, event: &Event<'_>) -> Vec<u8> {
+    /// The text about an event: whole lines, except for streamed output, which is returned
+    /// unchanged.
+    pub fn text_of(&mut self, event: &Event<'_>) -> Vec<u8> {
         if let Event::Output { bytes, .. } = event {
             self.inside_line = bytes.last().map_or(self.inside_line, |&last| last != b'\n');
-            self.after_gap = false;
+            self.after_empty_line = false;
             return bytes.to_vec();
         }
         self.has_begun |= match event {
@@ -93,10 +92,10 @@ impl Narrator {
                 ..
             } => self.test_finished(case, *repeat, outcome),
             Event::Warning(text) => self.paragraph(Role::Caution, "warning", text),
-            Event::Note(text) if self.detail >= Detail::Remarkable => {
+            Event::Note(text) if self.detail >= Detail::Notable => {
                 self.paragraph(Role::Strong, "note", text)
             }
-            // Cargo has said what is wrong.
+            // Cargo has reported the reason.
             Event::Cancelled(Cancellation::BuildFailed) if !self.has_begun => String::new(),
             Event::Cancelled(reason) => self.cancelled(*reason),
             Event::Finished(summary) => self.summary(summary),
@@ -105,7 +104,7 @@ impl Narrator {
         if text.is_empty() {
             return Vec::new();
         }
-        self.after_gap = text.ends_with("\n\n");
+        self.after_empty_line = text.ends_with("\n\n");
         if std::mem::take(&mut self.inside_line) {
             let reset = if self.paint.is_colored() {
                 "\x1b[0m"
@@ -120,7 +119,7 @@ impl Narrator {
     fn cargo_line(&self, line: &str) -> String {
         let plain = readable(line.as_bytes(), false);
         let shown = match CargoStatus::parse(&plain) {
-            Some(status) if status.verb == "Finished" => self.detail >= Detail::Remarkable,
+            Some(status) if status.verb == "Finished" => self.detail >= Detail::Notable,
             Some(_) => self.detail >= Detail::Everything,
             None => true,
         };
@@ -132,7 +131,7 @@ impl Narrator {
     }
 
     fn listing_failed(&mut self, binary: &TestBinaryName<'_>, message: &str) -> String {
-        let failure = Failure {
+        let failure = FailureLine {
             subject: binary.to_string(),
             repetition: 0,
             kind: FailureKind::Binary,
@@ -143,9 +142,9 @@ impl Narrator {
         self.error(failure, &details, message)
     }
 
-    /// What could not be run. What is to be said about it is shown for the first of those that
-    /// have the same error.
-    fn error(&mut self, failure: Failure, details: &str, message: &str) -> String {
+    /// The text about a test or binary that could not be run. The details are shown for the first
+    /// one with the same error.
+    fn error(&mut self, failure: FailureLine, details: &str, message: &str) -> String {
         let header = format!("{} {} {}", failure.label, Clock(None), failure.text);
         let message = readable(message.as_bytes(), self.paint.is_colored());
         match self.failures.add_error(failure, details, &message) {
@@ -156,7 +155,7 @@ impl Narrator {
     }
 
     fn slow(&self, case: &TestCaseName<'_>, repeat: Option<Repeat>, elapsed: Duration) -> String {
-        if self.detail < Detail::Remarkable {
+        if self.detail < Detail::Notable {
             return String::new();
         }
         let label = self.label(Role::Caution, "SLOW");
@@ -189,7 +188,7 @@ impl Narrator {
         };
         let label = self.label(role, label);
         let mut text = self.case(case, repeat);
-        let failure = |text: String| Failure {
+        let failure = |text: String| FailureLine {
             subject: case.to_string(),
             repetition: repeat.map_or(0, |repeat| repeat.number),
             kind: FailureKind::Test,
@@ -213,7 +212,7 @@ impl Narrator {
         }
     }
 
-    /// What is shown below the line about a test, with an empty line at its end.
+    /// The text below the line about a test, which ends with an empty line.
     fn details(&self, outcome: &TestOutcome) -> String {
         let mut text = String::new();
         if let TestStatus::Error { message } = &outcome.status {
@@ -227,7 +226,7 @@ impl Narrator {
         if outcome.status.is_failure() {
             if let Some(files) = some_of(&outcome.written) {
                 let note = format!(
-                    "the test wrote to the source tree; its container threw that away: {files}"
+                    "the test wrote to the source tree; its container discarded these files: {files}"
                 );
                 text.push_str(&self.paragraph(Role::Strong, "note", &note));
             }
@@ -241,8 +240,8 @@ impl Narrator {
         text
     }
 
-    /// What a test used, where that helps to tell waiting from working, or what
-    /// ran out of memory.
+    /// The resource usage of a test that timed out or was killed: it shows whether the test was
+    /// waiting or working, and whether it ran out of memory.
     fn usage(&self, outcome: &TestOutcome) -> String {
         let ended = matches!(
             outcome.status,
@@ -267,12 +266,12 @@ impl Narrator {
     }
 
     fn cancelled(&self, reason: Cancellation) -> String {
-        let what = self.paint.apply(Role::Caution, "Cancelling");
+        let label = self.paint.apply(Role::Caution, "Cancelling");
         let again = match reason {
             Cancellation::Interrupted => " (press it again to exit at once)",
             _ => "",
         };
-        format!("{what}: {reason}{again}\n")
+        format!("{label}: {reason}{again}\n")
     }
 
     fn summary(&mut self, summary: &Summary) -> String {
@@ -281,7 +280,7 @@ impl Narrator {
             return "No tests were run: the build failed\n".to_owned();
         }
         let mut text = String::new();
-        if !self.after_gap {
+        if !self.after_empty_line {
             text.push('\n');
         }
         if tally.selected() + summary.not_run > 0 {
@@ -295,8 +294,8 @@ impl Narrator {
             text.push_str("No tests to run\n");
         }
         if let Some(reason) = summary.cancelled {
-            let what = self.paint.apply(Role::Caution, "Cancelled");
-            push_line(&mut text, format_args!("{what}: {reason}"));
+            let label = self.paint.apply(Role::Caution, "Cancelled");
+            push_line(&mut text, format_args!("{label}: {reason}"));
         }
         let failures = self.failures.take_lines();
         if !failures.is_empty() {
@@ -314,7 +313,7 @@ impl Narrator {
         text
     }
 
-    /// The counts that are not zero, one below the other.
+    /// The counts that are not zero, a line each.
     fn counts(&self, summary: &Summary) -> String {
         let tally = summary.tally;
         let errors = if tally.errors == 1 { "error" } else { "errors" };
@@ -362,13 +361,12 @@ impl Narrator {
         format!("{package} {}", self.paint.apply(Role::Aside, target))
     }
 
-    /// Text with a word before it that says what it is; further lines are indented
-    /// to stand below the first.
-    fn paragraph(&self, role: Role, what: &str, text: &str) -> String {
+    /// Text with a label. Further lines are indented to align with the first.
+    fn paragraph(&self, role: Role, label: &str, text: &str) -> String {
         let text = readable(text.trim_end().as_bytes(), self.paint.is_colored());
-        let indent = format!("\n{:1$}", "", what.len() + 2);
+        let indent = format!("\n{:1$}", "", label.len() + 2);
         let text = text.replace('\n', &indent);
-        format!("{}: {text}\n", self.paint.apply(role, what))
+        format!("{}: {text}\n", self.paint.apply(role, label))
     }
 
     fn indented(&self, text: &str) -> String {
@@ -399,7 +397,7 @@ impl fmt::Display for Clock {
     }
 }
 
-/// The first few of many names. `None`: there are none.
+/// The first few names and the number of the others. `None`: there are no names.
 fn some_of(names: &[String]) -> Option<String> {
     const SHOWN: usize = 5;
     match names.len() {

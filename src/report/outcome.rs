@@ -1,4 +1,4 @@
-//! How tests and runs ended, as reporters are told it.
+//! Outcomes of tests and of runs, as reporters show them.
 
 use super::units::Count;
 use crate::container::ResourceUsage;
@@ -8,26 +8,26 @@ use nix::sys::signal::Signal;
 use std::fmt;
 use std::time::Duration;
 
-/// How one run of one test case ended.
+/// The outcome of one run of one test case.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestOutcome {
     pub status: TestStatus,
     pub stdout: Captured,
     pub stderr: Captured,
-    /// Wall time from the start of the program to its end.
+    /// The wall-clock time from the start of the program to its end.
     pub duration: Duration,
     /// `None`: no program ran.
     pub usage: Option<ResourceUsage>,
-    /// What may be wrong and how to mend it, a paragraph each.
+    /// Possible causes of the failure with their remedies, a paragraph each.
     pub hints: Vec<String>,
-    /// Source files that the test wrote, in a container that is gone by now.
+    /// Files of the source tree that the test wrote. The container discarded them.
     pub written: Vec<String>,
-    /// It was not run now: this is how it went at an earlier time, when it passed.
+    /// The test was not run: this is the outcome of an earlier run, in which the test passed.
     pub cached: bool,
 }
 
 impl TestOutcome {
-    /// An outcome of which no more is known than this.
+    /// An outcome without output, resource usage and hints.
     pub fn new(status: TestStatus, duration: Duration) -> Self {
         Self {
             status,
@@ -47,19 +47,19 @@ pub enum TestStatus {
     Passed,
     Failed(Exit),
     TimedOut {
-        /// The limit that it ran into.
+        /// The time limit.
         after: Duration,
     },
-    /// Was not run: marked so in the source or by a directive.
+    /// The test was not run, because the source or a directive marks it as ignored.
     Ignored,
-    /// Could not be run.
+    /// The test could not be run.
     Error {
         message: String,
     },
 }
 
 impl TestStatus {
-    /// The word for it in machine-readable output.
+    /// The word for this in JSON.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
@@ -70,7 +70,7 @@ impl TestStatus {
         }
     }
 
-    /// Whether it makes the run fail.
+    /// Whether this status makes the run fail.
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Passed | Self::Ignored => false,
@@ -78,8 +78,7 @@ impl TestStatus {
         }
     }
 
-    /// What a person wants to know about a failure, in a few words. For an error
-    /// it is the whole message.
+    /// The reason of a failure in a few words; for an error, the whole message.
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Passed | Self::Ignored => None,
@@ -90,7 +89,7 @@ impl TestStatus {
     }
 }
 
-/// How a program ended that did not succeed.
+/// How an unsuccessful program ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     Code(i32),
@@ -98,7 +97,7 @@ pub enum Exit {
 }
 
 impl Exit {
-    /// The name of the signal, if it was one that has a name.
+    /// The name of the signal, if the program was ended by a signal that has a name.
     pub fn signal_name(self) -> Option<&'static str> {
         match self {
             Self::Code(_) => None,
@@ -117,12 +116,12 @@ impl fmt::Display for Exit {
     }
 }
 
-/// How many tests ended how.
+/// The number of tests with each status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Those among them that are known from an earlier time, too.
+    /// Including those in `cached`.
     pub passed: u64,
-    /// Passed at an earlier time, and not run now.
+    /// Passed in an earlier run, and were not run in this one.
     pub cached: u64,
     pub failed: u64,
     pub timed_out: u64,
@@ -142,47 +141,47 @@ impl Tally {
         }
     }
 
-    /// How many were run, or were to be and could not.
+    /// How many tests were run or could not be run.
     pub fn run(&self) -> u64 {
         self.passed + self.failures() - self.cached
     }
 
-    /// How many there is nothing more to do about, of those that were to be run.
+    /// How many tests have an outcome, without ignored tests.
     pub fn done(&self) -> u64 {
         self.run() + self.cached
     }
 
-    /// How many were selected.
+    /// How many tests have an outcome, including ignored tests.
     pub fn selected(&self) -> u64 {
         self.done() + self.ignored
     }
 
-    /// How many make the run fail.
+    /// How many tests make the run fail.
     pub fn failures(&self) -> u64 {
         self.failed + self.timed_out + self.errors
     }
 }
 
-/// How the whole run ended.
+/// The result of the whole run.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     pub tally: Tally,
     pub duration: Duration,
     pub cancelled: Option<Cancellation>,
-    /// Known test cases (and repetitions) that were neither run nor ignored.
+    /// How many known test cases (and repetitions) were neither run nor ignored.
     pub not_run: u64,
-    /// Said last, a line each.
+    /// Notes at the end of the report, a line each.
     pub notes: Vec<String>,
 }
 
-/// Why a run ends before all its tests were run.
+/// Why a run ends before all of its tests were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
     /// Ctrl-C.
     Interrupted,
     /// SIGTERM.
     Terminated,
-    /// As many tests failed as `--stop-after` allows.
+    /// This many tests failed, which is the limit of `--stop-after`.
     Failures(u64),
     BuildFailed,
 }
@@ -197,7 +196,7 @@ impl From<Interrupt> for Cancellation {
 }
 
 impl Cancellation {
-    /// The word for it in machine-readable output.
+    /// The word for this in JSON.
     pub fn word(self) -> &'static str {
         match self {
             Self::Interrupted => "interrupted",

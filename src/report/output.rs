@@ -1,5 +1,5 @@
-//! Making what a test wrote safe to show: it may hold half a colour sequence,
-//! cursor movements, binary data.
+//! Makes the output of tests safe to show: the output may contain incomplete colour sequences,
+//! cursor movements and binary data.
 
 use super::units::Count;
 use crate::executor::Captured;
@@ -7,9 +7,8 @@ use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::Chars;
 
-/// The whole of what was captured, as text that can be shown: [`readable`], with
-/// a line that says what was left out, without empty lines at either end. Ends in
-/// a newline, unless there is nothing.
+/// Captured output as [`readable`] text, without empty lines at the beginning and the end. A line
+/// in the middle says how many bytes were left out. The text is empty or ends in a newline.
 pub fn captured(output: &Captured, colored: bool) -> String {
     let mut text = readable(&output.head, colored);
     if output.omitted > 0 {
@@ -27,7 +26,7 @@ pub fn captured(output: &Captured, colored: bool) -> String {
     text
 }
 
-/// Ends the line and whatever style the test left switched on.
+/// Ends the last line and the style that the test left switched on.
 fn end_line(text: &mut String, colored: bool) {
     if colored && text.contains('\x1b') {
         text.push_str("\x1b[0m");
@@ -37,9 +36,9 @@ fn end_line(text: &mut String, colored: bool) {
     }
 }
 
-/// Text that moves no cursor and rings no bell: colours and styles are kept if
-/// `colored`, other control sequences are dropped, other control characters are
-/// shown as symbols, what is not UTF-8 as `�`.
+/// Text without effects on the terminal other than colours and styles, which are kept only if
+/// `colored`. Other control sequences are dropped, other control characters are shown as symbols,
+/// and bytes that are not UTF-8 as `�`.
 pub fn readable(bytes: &[u8], colored: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut shown = String::with_capacity(text.len());
@@ -47,7 +46,7 @@ pub fn readable(bytes: &[u8], colored: bool) -> String {
     while let Some(c) = chars.next() {
         match c {
             '\n' | '\t' => shown.push(c),
-            // Most likely a progress bar. Each of its states gets a line.
+            // Most likely from a progress bar. Each state of the bar gets a line.
             '\r' => {
                 if chars.peek().is_some_and(|&next| next != '\n') {
                     shown.push('\n');
@@ -63,7 +62,7 @@ pub fn readable(bytes: &[u8], colored: bool) -> String {
             }
             '\x7f' => shown.push('␡'),
             c if c < ' ' => shown.extend(char::from_u32(0x2400 + c as u32)),
-            // Some terminals obey these as they do escape sequences.
+            // Some terminals interpret these C1 control characters as escape sequences.
             '\u{80}'..='\u{9f}' => shown.push(char::REPLACEMENT_CHARACTER),
             c => shown.push(c),
         }
@@ -71,9 +70,9 @@ pub fn readable(bytes: &[u8], colored: bool) -> String {
     shown
 }
 
-/// Reads the rest of an escape sequence. Returns its parameters if it is one that
-/// sets a style. A broken sequence ends where it stops making sense, and a newline
-/// always ends it, so that no text is swallowed along with it.
+/// Reads the rest of an escape sequence. Returns the parameters if the sequence sets a style. A
+/// malformed sequence ends before the first unexpected character, at the latest before a newline,
+/// so that no text is dropped with it.
 fn escape_sequence(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
     match chars.peek()? {
         '[' => {
@@ -85,7 +84,7 @@ fn escape_sequence(chars: &mut Peekable<Chars<'_>>) -> Option<String> {
             (last == 'm' && intermediates == 0 && parameters.chars().all(plain))
                 .then_some(parameters)
         }
-        // Strings: titles, links, and the like. They end in BEL or ESC \.
+        // Control strings, such as titles and links. They end in BEL or ESC \.
         ']' | 'P' | 'X' | '^' | '_' => {
             take_while(chars, |c| !matches!(c, '\x07' | '\x1b' | '\n')).for_each(drop);
             match chars.peek()? {
@@ -132,13 +131,13 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_the_cursor_or_sets_a_title_is_dropped() {
+    fn sequences_that_move_the_cursor_or_set_a_title_are_dropped() {
         let text = "a\x1b[2J\x1b[3;4Hb\x1b]0;title\x07c\x1b]8;;x\x1b\\d\x1b(Be\x1bcf\x1b[?25lg";
         assert_eq!(readable(text.as_bytes(), true), "abcdefg");
     }
 
     #[test]
-    fn a_broken_sequence_swallows_no_later_line() {
+    fn a_malformed_sequence_does_not_drop_the_next_line() {
         assert_eq!(plain("\x1b]0;never ends\nnext\n"), "\nnext\n");
         assert_eq!(plain("\x1b[31\nnext"), "\nnext");
         assert_eq!(plain("end\x1b"), "end");
@@ -162,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gap_is_named_where_it_is() {
+    fn omitted_bytes_are_counted_where_they_were() {
         let output = Captured {
             head: b"first".to_vec(),
             tail: b"last\n".to_vec(),
@@ -176,7 +175,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn nothing_but_styles_is_left_of_any_bytes(bytes in any::<Vec<u8>>(), colored: bool) {
+        fn styles_are_the_only_control_sequences_left(bytes in any::<Vec<u8>>(), colored: bool) {
             let text = readable(&bytes, colored);
             let mut rest = text.as_str();
             while let Some(start) = rest.find('\x1b') {
@@ -191,7 +190,7 @@ mod tests {
         }
 
         #[test]
-        fn text_without_control_characters_stays_as_it_is(text in "[^\\p{Cc}]*") {
+        fn text_without_control_characters_is_unchanged(text in "[^\\p{Cc}]*") {
             prop_assert_eq!(plain(&text), text);
         }
     }

@@ -1,4 +1,4 @@
-//! Events to show, for the tests of this room.
+//! Sample events and outcomes for the tests of this room.
 
 use super::event::{Event, Repeat, TestId};
 use super::outcome::{Exit, TestOutcome, TestStatus};
@@ -65,7 +65,7 @@ pub fn passed() -> TestOutcome {
     }
 }
 
-/// Known to have passed, and not run now.
+/// A test that passed in an earlier run.
 pub fn cached() -> TestOutcome {
     TestOutcome {
         cached: true,

@@ -1,9 +1,9 @@
-//! Numbers the way people read them.
+//! Numbers, durations and sizes as text for people.
 
 use std::fmt;
 use std::time::Duration;
 
-/// `1,234,567`.
+/// A number with separators: `1,234,567`.
 #[derive(Clone, Copy, Debug)]
 pub struct Thousands(pub u64);
 
@@ -21,7 +21,7 @@ impl fmt::Display for Thousands {
     }
 }
 
-/// A number of things, with the word for one of them and that for several.
+/// A number with a noun: the number, the singular and the plural.
 #[derive(Clone, Copy, Debug)]
 pub struct Count(pub u64, pub &'static str, pub &'static str);
 
@@ -33,7 +33,7 @@ impl fmt::Display for Count {
     }
 }
 
-/// `0.12s`, `12.3s`, `2m 05s`, `1h 02m 05s`.
+/// A duration: `0.12s`, `12.3s`, `2m 05s`, `1h 02m 05s`.
 #[derive(Clone, Copy, Debug)]
 pub struct Elapsed(pub Duration);
 
@@ -55,7 +55,7 @@ impl fmt::Display for Elapsed {
     }
 }
 
-/// `640 B`, `12.3 KiB`, `1.5 GiB`.
+/// A size in bytes: `640 B`, `12.3 KiB`, `1.5 GiB`.
 #[derive(Clone, Copy, Debug)]
 pub struct Bytes(pub u64);
 
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn times_grow_coarser_as_they_grow() {
+    fn longer_times_have_fewer_digits() {
         let text = |millis| Elapsed(Duration::from_millis(millis)).to_string();
         assert_eq!(text(5), "0.01s");
         assert_eq!(text(5012), "5.01s");

@@ -1,4 +1,4 @@
-//! A test case that was listed, with its specification.
+//! A listed test case with its specification.
 
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct TestCase {
     pub binary: Arc<TestBinary>,
     pub listed: Rc<ListedTest>,
-    /// The whole binary is the test.
+    /// The whole test binary is the test case, as it has no libtest harness.
     pub whole: bool,
     pub spec: Arc<TestSpec>,
 }
@@ -32,7 +32,7 @@ impl TestCase {
         )
     }
 
-    /// What its binary is given to run it and nothing else.
+    /// The arguments with which the test binary runs only this test case.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
         if !self.whole {

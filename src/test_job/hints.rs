@@ -1,8 +1,7 @@
-//! What a failed test may be missing, and the line that would give it.
+//! Hints about what a failed test may lack, and which directive adds it.
 //!
-//! A test that passes on the bare machine and fails here mostly wants a program
-//! or a file of the host. What it printed says so more often than not, and the
-//! programs that its sources name are known.
+//! A test that passes outside a container and fails in one usually needs a program or a file of the
+//! host. The output of the test and the sources of its package often name it.
 
 use crate::cargo::TestBinary;
 use crate::container::{Step, StepError};
@@ -16,13 +15,13 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-/// Looked at of each stream, in bytes.
-const LOOKED_AT: usize = 64 * 1024;
+/// How many bytes at the end of each stream are searched.
+const SEARCHED_OUTPUT: usize = 64 * 1024;
 
-/// Looked at of a package's sources, in bytes.
-const SOURCES_LOOKED_AT: u64 = 8 << 20;
+/// How many bytes of a package's sources are searched.
+const SEARCHED_SOURCES: u64 = 8 << 20;
 
-/// How a missing file or program shows in output.
+/// Error messages about a missing file or program.
 static MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?i)no such file or directory|not found|os error 2\b|NotFound|cannot find|could not find|does not exist|No such file",
@@ -30,7 +29,7 @@ static MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// `Command::new("git")` and its like.
+/// `Command::new("git")` and similar calls.
 static STARTS_PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?:Command::new|cmd!?|Exec::cmd|which|Exec::shell)\s*\(\s*"([A-Za-z0-9_.+-]+)["\s]"#,
@@ -42,30 +41,31 @@ static STARTS_PROGRAM: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static WORD: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"/?[A-Za-z0-9_.+@-][A-Za-z0-9_./+@-]*").ok());
 
-/// A loader that finds a library, but not what the program wants of it.
-static TOO_OLD: LazyLock<Option<Regex>> = LazyLock::new(|| {
+/// The error message of a loader about a C library that is too old.
+static LIBRARY_TOO_OLD: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)^\S+: \S+: version `GLIBC_[0-9.]+' not found \(required by ").ok()
 });
 
-/// A loader that does not find a library.
-static ABSENT: LazyLock<Option<Regex>> = LazyLock::new(|| {
+/// The error message of a loader about a missing library.
+static LIBRARY_MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?m)^\S+: error while loading shared libraries: |^Error loading shared library ")
         .ok()
 });
 
-/// Paragraphs for a failed test; none when nothing suggests itself.
-/// `is_narrow`: its container lacks sources of the workspace.
+/// Hints for a failed test, a paragraph each. `lacks_sources`: the container lacks sources of the
+/// workspace.
 pub fn hints(
     outcome: &Outcome,
     binary: &TestBinary,
     container: &ContainerSpec,
-    is_narrow: bool,
+    lacks_sources: bool,
 ) -> Vec<String> {
     let mut hints = Vec::new();
     if outcome.scratch_full {
         hints.push(
-            "the space for what a test writes was used up: `/tmp`, HOME and every changed file \
-             share one tmpfs, of half the machine's memory divided by the number of slots (`-j`)"
+            "the test used up the space for the files that it writes: `/tmp`, HOME and all changed \
+             files share one tmpfs, of half the machine's memory divided by the number of slots \
+             (`-j`)"
                 .to_owned(),
         );
     }
@@ -74,10 +74,10 @@ pub fn hints(
         return hints;
     }
     if let Status::Exited(1 | 101 | 127) = outcome.status {
-        if is_narrow && tells_of_something_missing(outcome) {
+        if lacks_sources && names_something_missing(outcome) {
             hints.push(format!(
-                "with `--cache-results`, a test's container has no sources of packages that its \
-                 own does not depend on; to add those of the whole workspace, write in \
+                "with `--cache-results`, a container has only the sources of the test's package \
+                 and of its dependencies; to add the sources of the whole workspace, write in \
                  maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
                  \"package.equals({})\"\n    added_layers = [{{ source = \"<workspace-dir>\" }}]",
                 binary.package.name
@@ -88,8 +88,7 @@ pub fn hints(
     hints
 }
 
-/// What to do about a test binary that did not get as far as its first instruction, if that
-/// is what happened.
+/// The hint for a test binary that could not be loaded. `None`: the binary was loaded.
 pub fn not_loaded(outcome: &Outcome) -> Option<String> {
     const ADD: &str = "`include_shared_libraries = true` in the directive adds the loader and \
                        libraries of this machine";
@@ -98,24 +97,23 @@ pub fn not_loaded(outcome: &Outcome) -> Option<String> {
             step: Step::Execute { .. },
             errno: ENOENT,
         }) => Some(format!(
-            "the program, or the loader that it was linked to start with, is not in the \
-             container, nor in the image if that has one; {ADD}"
+            "the container does not contain the test program or its loader; {ADD}"
         )),
-        // What glibc's and musl's loaders end with.
+        // The exit codes of the loaders of glibc and musl.
         Status::Exited(1 | 127) => {
             let stderr = &outcome.stderr.head;
-            let is_older = TOO_OLD.as_ref().is_some_and(|r| r.is_match(stderr));
-            let is_absent = ABSENT.as_ref().is_some_and(|r| r.is_match(stderr));
+            let is_older = LIBRARY_TOO_OLD.as_ref().is_some_and(|r| r.is_match(stderr));
+            let is_absent = LIBRARY_MISSING.as_ref().is_some_and(|r| r.is_match(stderr));
             if is_older {
                 Some(format!(
-                    "the C library of the image is older than the one that the test was linked \
-                     with; take an image that is as new as this machine, or build on an older one; \
-                     {ADD}, which also the image's programs will use then"
+                    "the C library of the image is older than that which the test was linked with; \
+                     use an image that is as new as this machine, or build on an older machine; \
+                     {ADD}, but then programs of the image use them too"
                 ))
             } else if is_absent {
                 Some(format!(
-                    "the container, or the image that it starts from, does not have all libraries \
-                     that the test was linked with; {ADD}, or take an image that has them"
+                    "the container does not contain all libraries that the test was linked with; \
+                     {ADD}; or use an image that contains them"
                 ))
             } else {
                 None
@@ -125,19 +123,19 @@ pub fn not_loaded(outcome: &Outcome) -> Option<String> {
     }
 }
 
-fn printed_last(outcome: &Outcome) -> Vec<u8> {
+fn end_of_output(outcome: &Outcome) -> Vec<u8> {
     [
         &outcome.stdout.head,
         &outcome.stdout.tail,
         &outcome.stderr.head,
         &outcome.stderr.tail,
     ]
-    .map(|bytes| &bytes[bytes.len().saturating_sub(LOOKED_AT)..])
+    .map(|bytes| &bytes[bytes.len().saturating_sub(SEARCHED_OUTPUT)..])
     .join(&b'\n')
 }
 
-fn tells_of_something_missing(outcome: &Outcome) -> bool {
-    let output = printed_last(outcome);
+fn names_something_missing(outcome: &Outcome) -> bool {
+    let output = end_of_output(outcome);
     MISSING.as_ref().is_some_and(|r| r.is_match(&output))
 }
 
@@ -146,7 +144,7 @@ fn missing(
     binary: &TestBinary,
     container: &ContainerSpec,
 ) -> Option<Vec<String>> {
-    let output = printed_last(outcome);
+    let output = end_of_output(outcome);
     if !MISSING.as_ref()?.is_match(&output) && outcome.status != Status::Exited(127) {
         return None;
     }
@@ -155,21 +153,22 @@ fn missing(
         programs = started_by_sources(binary);
     }
     if let Some(image) = container.image.as_ref().filter(|image| image.layers) {
-        // Programs of this machine would bring its libraries, over those of the image.
+        // Programs of this machine would bring libraries that replace those of the image.
         return Some(vec![format!(
-            "programs and files are those of the image `{}`, none of this machine; what the test \
-             lacks can be installed by a layer `{{ command = … }}`, or be in another image",
+            "the container has the programs and files of the image `{}`, not those of this machine; \
+             to add what the test lacks, install it by a layer `{{ command = … }}`, or use another \
+             image",
             image.image
         )]);
     }
-    programs.retain(|program| !has(container, program));
-    files.retain(|file| !has(container, file));
+    programs.retain(|program| !contains(container, program));
+    files.retain(|file| !contains(container, file));
     let mut hints = Vec::new();
     if !programs.is_empty() {
         let list = quoted(&programs);
         hints.push(format!(
-            "programs of this machine are not in a test's container; to add what this test seems \
-             to start, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
+            "a test's container does not contain the programs of this machine; to add those that \
+             this test seems to start, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
              \"package.equals({})\"\n    added_layers = [{{ programs = [{list}] }}]",
             binary.package.name
         ));
@@ -177,16 +176,16 @@ fn missing(
     if !files.is_empty() {
         let list = quoted(&files);
         hints.push(format!(
-            "files of this machine are not in a test's container; to add what this test seems to \
-             look for, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
+            "a test's container does not contain the files of this machine; to add those that this \
+             test seems to look for, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
              \"package.equals({})\"\n    added_layers = [{{ paths = [{list}], follow_symlinks = true }}]",
             binary.package.name
         ));
     }
     if hints.is_empty() {
         hints.push(
-            "the test may be looking for a program or file of this machine, none of which is in \
-             its container unless maelstrom-test.toml adds it, as in:\n\n    [[directives]]\n    \
+            "the test may be looking for a program or file of this machine; its container contains \
+             only those that maelstrom-test.toml adds, as in:\n\n    [[directives]]\n    \
              added_layers = [{ programs = [\"git\"] }, { paths = [\"/usr/share/dict/words\"] }]"
                 .to_owned(),
         );
@@ -194,8 +193,8 @@ fn missing(
     Some(hints)
 }
 
-/// Programs on the client's `PATH` and files of the host that the output names
-/// on lines that tell of something missing.
+/// The programs on the client's `PATH` and the files of the host in the error messages about missing
+/// files.
 fn named(output: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
     let (mut programs, mut files) = (BTreeSet::new(), BTreeSet::new());
     let (Some(missing), Some(word)) = (MISSING.as_ref(), WORD.as_ref()) else {
@@ -220,8 +219,8 @@ fn named(output: &[u8]) -> (BTreeSet<String>, BTreeSet<String>) {
     (programs, files)
 }
 
-/// The name to write for a word of output, if that names a program of the host
-/// and is not also a word of English that error messages are made of.
+/// The program that a word of the output names. `None`: the word is not a program of the host, or is
+/// common in error messages.
 fn program_name(text: &str) -> Option<&str> {
     const WORDS: [&str; 12] = [
         "file",
@@ -245,13 +244,13 @@ fn program_name(text: &str) -> Option<&str> {
     (!WORDS.contains(&text) && on_host(text).is_some()).then_some(text)
 }
 
-/// Programs that the sources of the test's package start by name.
+/// The programs that the sources of the test's package start by name.
 fn started_by_sources(binary: &TestBinary) -> BTreeSet<String> {
     let mut programs = BTreeSet::new();
     let Some(starts_program) = STARTS_PROGRAM.as_ref() else {
         return programs;
     };
-    let mut left = SOURCES_LOOKED_AT;
+    let mut left = SEARCHED_SOURCES;
     let directory = &binary.package.directory;
     let files = ignore::WalkBuilder::new(directory)
         .filter_entry(|entry| entry.file_name() != "target")
@@ -285,8 +284,8 @@ fn on_host(program: &str) -> Option<PathBuf> {
         })
 }
 
-/// Whether a layer of the container gives it the program or file by this name.
-fn has(container: &ContainerSpec, name: &str) -> bool {
+/// Whether a layer of the container contains the program or file with this name.
+fn contains(container: &ContainerSpec, name: &str) -> bool {
     container.layers.iter().any(|layer| match layer {
         LayerSpec::Programs { programs } => programs.iter().any(|program| program == name),
         LayerSpec::Paths { paths, .. } => paths.iter().any(|path| path == name),
@@ -318,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_loaders_miss_is_told_apart_from_what_tests_miss() {
+    fn errors_of_loaders_and_of_tests_are_distinguished() {
         for (code, stderr, expected) in [
             (
                 1,
@@ -331,13 +330,13 @@ mod tests {
                 127,
                 "/t/a: error while loading shared libraries: libz.so.1: cannot open shared object \
                  file: No such file or directory\n",
-                Some("does not have all libraries"),
+                Some("does not contain all libraries"),
             ),
             (
                 127,
                 "Error loading shared library libgcc_s.so.1: No such file or directory (needed by \
                  /t/a)\n",
-                Some("does not have all libraries"),
+                Some("does not contain all libraries"),
             ),
             (101, "git: error while loading shared libraries: x\n", None),
             (1, "version `GLIBC_2.39' not found\n", None),

@@ -1,4 +1,6 @@
-//! From a test case and its directives to a job, and what the outcome of the job means.
+//! The job of a test case: its container, its arguments, and the outcome of the test. This room
+//! combines what `cargo`, `directive` and `listing` know of a test, and reads sources of tests only
+//! for hints.
 
 mod case;
 pub mod hints;

@@ -1,5 +1,4 @@
-//! From a test binary and what `maelstrom-test.toml` says of a test to the
-//! container it runs in.
+//! The container of a test, from its binary and its directives in `maelstrom-test.toml`.
 
 use super::variables::{PassedVariables, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
@@ -21,22 +20,22 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-/// Makes containers of tests. Blocking, and shared by threads.
+/// Makes the containers of tests. Methods block. Threads share a builder.
 pub struct TestContainerBuilder {
     workspace: Arc<Workspace>,
     layers: LayerBuilder,
-    /// Whether tests see no more of the source than what they are built from.
-    is_narrow: bool,
+    /// Whether a test sees only the sources of the members that it is built from.
+    dependencies_only: bool,
     /// The variables of the client that every test gets.
     passed_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
     warnings: Mutex<Warnings>,
-    /// Panics instead of making a container, for tests of what becomes of that.
+    /// For tests: panic instead of making a container.
     #[cfg(test)]
     pub panics: std::sync::atomic::AtomicBool,
 }
 
-/// Many containers may have the same layer: what is wrong with it is said once.
+/// Warnings about layers. Containers share layers, so each warning is shown once.
 #[derive(Default)]
 struct Warnings {
     known: HashSet<String>,
@@ -44,13 +43,14 @@ struct Warnings {
 }
 
 impl TestContainerBuilder {
-    /// `is_narrow`: of the workspace's source a test sees what belongs to its package, to
-    /// those that it is built from, and to none. So nothing else can make it another test.
-    pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder, is_narrow: bool) -> Self {
+    /// `dependencies_only`: of the workspace's sources, a test sees those of its package, of the
+    /// members that its package is built from, and those that belong to no member. So changes of
+    /// other members do not change the test.
+    pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder, dependencies_only: bool) -> Self {
         Self {
             workspace,
             layers,
-            is_narrow,
+            dependencies_only,
             passed_variables: PassedVariables::default().of_client(),
             home: std::env::home_dir()
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
@@ -61,14 +61,14 @@ impl TestContainerBuilder {
         }
     }
 
-    /// The layer of the workspace's sources, made ahead of time.
+    /// Builds the layer of the workspace's sources ahead of time.
     pub fn pack_sources(&self) {
         let source = LayerSpec::TestSource;
-        // An error is met again, and told, by the first test that needs it.
+        // The first test that needs the layer reports an error.
         let _ = self.layers.build(&source, &self.context(None));
     }
 
-    /// How many bytes of files were read for layers so far, about.
+    /// How many bytes of files were read for layers so far, approximately.
     pub fn bytes_read(&self) -> u64 {
         self.layers.store().bytes_read()
     }
@@ -96,7 +96,7 @@ impl TestContainerBuilder {
             .unwrap_or_default()
     }
 
-    /// The container of the tests of `binary` that `spec` is for.
+    /// Makes the container of tests of `binary` with the specification `spec`.
     pub fn container(
         &self,
         spec: &TestSpec,
@@ -105,7 +105,7 @@ impl TestContainerBuilder {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
-            "as it was told"
+            "a panic was requested"
         );
         let container = &spec.container;
         let context = self.context(Some(binary));
@@ -139,8 +139,7 @@ impl TestContainerBuilder {
         })
     }
 
-    /// What runs in such a container, as a job that is the same without a workspace, for
-    /// whoever starts it in the workspace's root.
+    /// The job specification with which `maelstrom-run` runs a test in the root of the workspace.
     pub fn job(
         &self,
         spec: &TestSpec,
@@ -169,7 +168,7 @@ impl TestContainerBuilder {
         }
         Ok(JobSpec {
             container: ContainerSpec {
-                // The rest of what it gives is in the other fields.
+                // Everything else from the image is in the other fields.
                 image: (spec.container.image.as_ref().filter(|image| image.layers)).map(|used| {
                     ImageUse {
                         layers: true,
@@ -208,7 +207,7 @@ impl TestContainerBuilder {
         Ok(built.digest)
     }
 
-    /// Notes warnings that are new.
+    /// Queues new warnings.
     fn warn(&self, warnings: Vec<String>) {
         if warnings.is_empty() {
             return;
@@ -241,26 +240,26 @@ impl TestContainerBuilder {
     }
 
     /// Whether a test's container lacks sources of the workspace.
-    pub fn is_narrow(&self, spec: &TestSpec, binary: &TestBinary) -> bool {
+    pub fn lacks_sources(&self, spec: &TestSpec, binary: &TestBinary) -> bool {
         let container = &spec.container;
         let is_source = |layer: &LayerSpec| matches!(layer, LayerSpec::Source { .. });
         let has_sources = container.layers.contains(&LayerSpec::TestSource)
             || container.image.as_ref().is_some_and(|image| image.layers);
-        self.is_narrow
+        self.dependencies_only
             && has_sources
             && !container.layers.iter().any(is_source)
             && !self.view(&binary.package).is_whole()
     }
 
-    /// What the tests of a package see of the workspace's source.
+    /// The sources of the workspace that the tests of a package see.
     fn view(&self, package: &Package) -> SourceView {
         let mut view = SourceView::default();
-        if self.is_narrow
+        if self.dependencies_only
             && let Some(closure) = self.workspace.closure(package)
         {
             for member in &self.workspace.packages {
                 let is_seen = closure.contains(member.id.as_str());
-                for path in self.workspace.territory(member) {
+                for path in self.workspace.sources_of(member) {
                     view.add(path, is_seen);
                 }
             }
@@ -268,7 +267,7 @@ impl TestContainerBuilder {
         view
     }
 
-    /// What every test gets besides what its spec names.
+    /// The layers that every test gets in addition to those of its specification.
     fn own_layers(
         &self,
         spec: &TestSpec,
@@ -277,7 +276,7 @@ impl TestContainerBuilder {
         let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
         let mut directories = vec![escaped(&binary.package.directory)];
         if let Some(directory) = self.temporary_directory(binary) {
-            // Cargo makes it when it builds, and not again if somebody removes it.
+            // Cargo makes the directory during the build, but not again after it was removed.
             let _ = std::fs::create_dir_all(&directory);
             directories.push(escaped(&directory));
         }
@@ -288,7 +287,7 @@ impl TestContainerBuilder {
         let image = spec.container.image.as_ref();
         let from_image = image.is_some_and(|image| image.layers);
         if from_image {
-            // The default container has them among its layers.
+            // The default container has the sources in its layers already.
             layers.push(LayerSpec::TestSource);
         }
         if spec.include_shared_libraries {
@@ -297,7 +296,7 @@ impl TestContainerBuilder {
                 prefix: PrefixOptions::default(),
             });
         } else if from_image {
-            // No image has these, whatever libraries it brings.
+            // Images do not contain libraries that the build made.
             let built = (self.layers).built_libraries(&programs(binary), &binary.library_path)?;
             if !built.is_empty() {
                 layers.push(LayerSpec::Paths {
@@ -329,24 +328,24 @@ impl TestContainerBuilder {
         of_image: BTreeMap<String, String>,
         library_path: Option<String>,
     ) -> Result<BTreeMap<String, String>, EnvironmentError> {
-        let mut beneath = of_image;
-        beneath.extend(self.passed_variables.clone());
+        let mut base = of_image;
+        base.extend(self.passed_variables.clone());
         if let Ok(added) = PassedVariables::new(spec.pass_environment.iter().map(String::as_str))
             && !spec.pass_environment.is_empty()
         {
-            beneath.extend(added.of_client());
+            base.extend(added.of_client());
         }
-        beneath.extend(runner_variables(&self.workspace, binary));
-        beneath.extend(binary.environment.clone());
-        beneath.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
-        environment::expand(&spec.container.environment, beneath, &|name| {
+        base.extend(runner_variables(&self.workspace, binary));
+        base.extend(binary.environment.clone());
+        base.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
+        environment::expand(&spec.container.environment, base, &|name| {
             std::env::var(name).ok()
         })
     }
 
-    /// `LD_LIBRARY_PATH`: of the directories that Cargo names those that hold a library
-    /// here. Looking through the others twenty times over, as the GNU loader does,
-    /// takes a small test a twentieth of its time.
+    /// The value of `LD_LIBRARY_PATH`: of Cargo's directories those that contain a library in the
+    /// container. The loader of glibc searches every directory up to twenty times, which would take
+    /// 5 % of the time of a small test.
     fn library_path(
         &self,
         binary: &TestBinary,
@@ -395,9 +394,8 @@ impl TestContainerBuilder {
         Ok(mounts)
     }
 
-    /// Whether a fresh file system there would lie over files of the test: a
-    /// workspace or a toolchain below `/tmp` must stay visible. A writable root serves as well, and
-    /// with a read-only one the test could not even start.
+    /// Whether this mount would hide files of the test. A workspace or a toolchain below `/tmp` must
+    /// stay visible. Without the mount, `/tmp` is part of the root file system.
     fn hides_files(&self, mount: &Mount, binary: &TestBinary) -> bool {
         let Mount::Tmp { mount_point } = mount else {
             return false;
@@ -417,7 +415,7 @@ impl TestContainerBuilder {
     }
 }
 
-/// Whether the loader could find anything in a directory.
+/// Whether a directory contains files that a loader may open.
 fn holds_library(directory: &Path) -> bool {
     let Ok(entries) = directory.read_dir() else {
         return false;
@@ -429,7 +427,7 @@ fn holds_library(directory: &Path) -> bool {
     })
 }
 
-/// The test binary and the programs it may start by `CARGO_BIN_EXE_*`.
+/// The test binary and its programs, which it can start by `CARGO_BIN_EXE_*`.
 fn programs(binary: &TestBinary) -> Vec<Utf8PathBuf> {
     let mut programs: Vec<&Utf8Path> = vec![&binary.path];
     programs.extend(binary.programs.values().map(Utf8PathBuf::as_path));

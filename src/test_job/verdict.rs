@@ -1,4 +1,4 @@
-//! From how a test's job ended to what is reported of it.
+//! The outcome of a test, from the outcome of its job.
 
 use super::hints;
 use crate::cargo::TestBinary;
@@ -7,14 +7,14 @@ use crate::executor::{Outcome, Status};
 use crate::report::{self, Exit, TestOutcome};
 use std::time::Duration;
 
-/// What to report, with hints where something seems to be missing. `is_narrow`: its container
-/// lacks sources of the workspace.
+/// The outcome of a test, with hints if something seems to be missing. `lacks_sources`: the
+/// container lacks sources of the workspace.
 pub fn judge(
     outcome: Outcome,
     limit: Option<Duration>,
     binary: &TestBinary,
     spec: &TestSpec,
-    is_narrow: bool,
+    lacks_sources: bool,
 ) -> TestOutcome {
     let status = match &outcome.status {
         Status::Exited(0) => report::TestStatus::Passed,
@@ -31,7 +31,7 @@ pub fn judge(
         },
     };
     let hints = if status.is_failure() {
-        hints::hints(&outcome, binary, &spec.container, is_narrow)
+        hints::hints(&outcome, binary, &spec.container, lacks_sources)
     } else {
         Vec::new()
     };

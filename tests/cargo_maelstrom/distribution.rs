@@ -174,9 +174,9 @@ fn debian_an_image_without_libraries_is_told_of() {
         project.maelstrom(&["-p", "tools", "--lib"])
     };
     run("").exits(100).says(
-        "hint: the program, or the loader that it was linked to start with, is not in the \
-         container, nor in the image if that has one; `include_shared_libraries = true` in the \
-         directive adds the loader and libraries of this machine",
+        "hint: the container does not contain the test program or its loader; \
+         `include_shared_libraries = true` in the directive adds the loader and libraries of this \
+         machine",
     );
     run("include_shared_libraries = true").exits(0);
 }

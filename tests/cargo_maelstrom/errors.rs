@@ -247,6 +247,20 @@ fn plain_what_cargo_complains_about_is_in_cargos_words() {
 }
 
 #[test]
+fn plain_an_error_of_cargo_metadata_has_one_label() {
+    let project = Project::own("plain");
+    project.write("Cargo.toml", "[package\n");
+    for arguments in [&["--list-packages"][..], &["-i", "all"]] {
+        for color in ["never", "always"] {
+            let run = project.maelstrom(&[arguments, &["--color", color]].concat());
+            let run = run.exits(96);
+            let text = console::strip_ansi_codes(&run.stderr);
+            assert!(text.starts_with("error: unclosed table"), "{run}");
+        }
+    }
+}
+
+#[test]
 fn plain_a_cargo_that_is_not_there_is_named() {
     let project = Project::shared("plain");
     let mut command = project.command(&[]);

@@ -1,8 +1,11 @@
 //! What a run shows: text for people on stderr, what was asked for on stdout.
 
 use crate::fixture::{Project, Run};
+use nix::pty::{Winsize, openpty};
 use serde_json::Value;
-use std::process::Stdio;
+use std::fs::File;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 /// A run of one test of `outcomes`.
 fn outcome(name: &str, arguments: &[&str]) -> Run {
@@ -196,6 +199,53 @@ fn outcomes_a_drawing_without_a_terminal_is_lines() {
         outcome("passes", &["--ui", ui])
             .exits(0)
             .says("PASS    [   0.000s] outcomes test/end passes\n");
+    }
+}
+
+/// Runs a command with stderr on a terminal. Returns the exit code, and the text that the terminal
+/// received without colours.
+fn on_a_terminal(command: &mut Command) -> (Option<i32>, String) {
+    let size = Winsize {
+        ws_row: 24,
+        ws_col: 100,
+        ws_xpixel: 0,
+        ws_ypixel: 0,
+    };
+    let terminal = openpty(&size, None).unwrap();
+    command
+        .env("TERM", "xterm")
+        .stdout(Stdio::null())
+        .stderr(terminal.slave);
+    let mut child = command.spawn().unwrap();
+    // Closes this process's copy of the terminal, so that reading ends with the command.
+    command.stderr(Stdio::null());
+    let mut received = Vec::new();
+    // Reading the master fails with EIO when all copies of the terminal are closed (pty(7)).
+    let _ = File::from(terminal.master).read_to_end(&mut received);
+    let text = String::from_utf8_lossy(&received);
+    let text = console::strip_ansi_codes(&text).into_owned();
+    (child.wait().unwrap().code(), text)
+}
+
+#[test]
+fn outcomes_verbose_names_tests_that_pass_on_a_terminal() {
+    let project = Project::shared("outcomes");
+    let arguments = ["--test", "end", "-i", "name.equals(passes)"];
+    let run = |more: &[&str]| {
+        let (code, text) = on_a_terminal(&mut project.command(&[&arguments, more].concat()));
+        assert_eq!(code, Some(0), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
+        let lines = text.lines().filter(|line| line.contains("PASS "));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // Where progress is drawn, tests that pass get no line by default.
+    assert_eq!(run(&[]), Vec::<String>::new());
+    for verbose in ["-v", "--verbose"] {
+        let lines = run(&[verbose]);
+        assert!(
+            matches!(&lines[..], [line] if line.contains("outcomes test/end passes")),
+            "{lines:?}"
+        );
     }
 }
 
@@ -430,7 +480,7 @@ fn outcomes_sources_that_a_failed_test_wrote_are_named() {
         written,
         ["<root>/Cargo.lock", "<root>/lib.rs", "<root>/snapshot.new"]
     );
-    let run = run.says("note: the test wrote to the source tree; its container threw that away: <root>/Cargo.lock, <root>/lib.rs, <root>/snapshot.new\n");
+    let run = run.says("note: the test wrote to the source tree; its container discarded these files: <root>/Cargo.lock, <root>/lib.rs, <root>/snapshot.new\n");
     assert_eq!(run.stderr.matches("note: the test wrote").count(), 1);
     assert_eq!(std::fs::read(project.root.join("lib.rs")).unwrap(), before);
     assert!(project.root.join("Cargo.lock").exists());
@@ -451,14 +501,14 @@ fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
         .maelstrom(&["--test", "need", "s", "--message-format=json"])
         .exits(100);
     insta::assert_snapshot!(hints(&run, "starts_git"), @r#"
-    programs of this machine are not in a test's container; to add what this test seems to start, write in maelstrom-test.toml:
+    a test's container does not contain the programs of this machine; to add those that this test seems to start, write in maelstrom-test.toml:
 
         [[directives]]
         filter = "package.equals(outcomes)"
         added_layers = [{ programs = ["git"] }]
     "#);
     insta::assert_snapshot!(hints(&run, "reads_a_file_of_the_host"), @r#"
-    files of this machine are not in a test's container; to add what this test seems to look for, write in maelstrom-test.toml:
+    a test's container does not contain the files of this machine; to add those that this test seems to look for, write in maelstrom-test.toml:
 
         [[directives]]
         filter = "package.equals(outcomes)"

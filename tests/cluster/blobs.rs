@@ -3,7 +3,7 @@
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::needs_engine;
-use maelstrom::engine::{Blob, BlobContent, Problem, Progress, Wanted, random_word};
+use maelstrom::engine::{BlobContent, Problem, Progress, UploadBlob, WantedFile, random_word};
 use maelstrom::store::Digest;
 use std::fs;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
     let contents: Vec<_> = sizes.into_iter().map(fresh).collect();
     let mut blobs: Vec<_> = contents
         .iter()
-        .map(|bytes| Blob::of(bytes.clone()))
+        .map(|bytes| UploadBlob::of(bytes.clone()))
         .collect();
     // One of the large ones is a file.
     let path = directory.path().join("large");
@@ -50,11 +50,14 @@ async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
     for (digest, content) in digests.iter().zip(&contents) {
         assert!(read[digest] == *content, "{digest}");
     }
-    let wanted = digests.iter().enumerate().map(|(index, digest)| Wanted {
-        digest: *digest,
-        path: directory.path().join(index.to_string()),
-        mode: 0o644,
-    });
+    let wanted = digests
+        .iter()
+        .enumerate()
+        .map(|(index, digest)| WantedFile {
+            digest: *digest,
+            path: directory.path().join(index.to_string()),
+            mode: 0o644,
+        });
     let progress = Arc::new(Progress::default());
     engine.download(wanted, &progress).await.unwrap();
     assert_eq!((progress.done(), progress.total()), (all, all));
@@ -68,7 +71,7 @@ async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
 async fn blobs_that_are_missing_are_all_named() {
     needs_engine!();
     let engine = Client::of(Engine::shared()).await.engine;
-    let there = Blob::of(fresh(100));
+    let there = UploadBlob::of(fresh(100));
     engine
         .upload([there.clone()], &Arc::default())
         .await
@@ -97,7 +100,7 @@ async fn a_file_that_changed_after_it_was_hashed_is_refused() {
     let engine = Client::of(Engine::shared()).await.engine;
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(&file, fresh(2 << 20)).unwrap();
-    let blob = Blob {
+    let blob = UploadBlob {
         digest: Digest::of(&fresh(2 << 20)),
         content: BlobContent::File(file.path().to_owned()),
     };

@@ -123,12 +123,12 @@ fn who_follows_the_chapter_has_a_cluster_whose_roles_hold() {
     worker.wait_for("exit code 0");
     // Each token is good for one thing.
     let mut intruder = chapter.worker("client");
-    intruder.wait_for("it wants to know who you are");
+    intruder.wait_for("the engine requires authentication");
     let client = chapter.client(&project, "worker");
     project
         .maelstrom(&["-c", &client])
         .exits(100)
-        .says("it wants to know who you are");
+        .says("the engine requires authentication");
     // And without the engine nothing is said to have passed.
     chapter.engine.stop();
     let client = chapter.client(&project, "client");

@@ -5,7 +5,7 @@ use maelstrom::engine::longrunning::operation;
 use maelstrom::engine::longrunning::operations_client::OperationsClient;
 use maelstrom::engine::reapi::execution_client::ExecutionClient;
 use maelstrom::engine::reapi::execution_stage;
-use maelstrom::engine::{Blob, Engine, longrunning, reapi};
+use maelstrom::engine::{Engine, UploadBlob, longrunning, reapi};
 use maelstrom::store::Digest;
 use prost::Message;
 use std::collections::BTreeMap;
@@ -121,7 +121,7 @@ impl Client {
     }
 
     /// The same, with another input root than that of the job's inputs.
-    pub async fn upload_with(&self, job: &Job, root: Digest, mut blobs: Vec<Blob>) -> Digest {
+    pub async fn upload_with(&self, job: &Job, root: Digest, mut blobs: Vec<UploadBlob>) -> Digest {
         let platform = reapi::Platform {
             properties: vec![reapi::platform::Property {
                 name: "pool".into(),
@@ -133,7 +133,7 @@ impl Client {
             value: value.clone(),
         };
         #[allow(deprecated, reason = "older clients use them")]
-        let command = Blob::of(
+        let command = UploadBlob::of(
             reapi::Command {
                 arguments: job.arguments.clone(),
                 environment_variables: job.environment.iter().map(variable).collect(),
@@ -145,7 +145,7 @@ impl Client {
             }
             .encode_to_vec(),
         );
-        let action = Blob::of(
+        let action = UploadBlob::of(
             reapi::Action {
                 command_digest: Some(command.digest.into()),
                 input_root_digest: Some(root.into()),
@@ -228,7 +228,7 @@ impl Execution {
 }
 
 /// Adds the directory with these files, and all below it, to the blobs.
-fn directory(files: &BTreeMap<String, Vec<u8>>, blobs: &mut Vec<Blob>) -> Digest {
+fn directory(files: &BTreeMap<String, Vec<u8>>, blobs: &mut Vec<UploadBlob>) -> Digest {
     let mut message = reapi::Directory::default();
     let mut below: BTreeMap<&str, BTreeMap<String, Vec<u8>>> = BTreeMap::new();
     for (path, content) in files {
@@ -239,7 +239,7 @@ fn directory(files: &BTreeMap<String, Vec<u8>>, blobs: &mut Vec<Blob>) -> Digest
             }
             continue;
         }
-        let blob = Blob::of(content.clone());
+        let blob = UploadBlob::of(content.clone());
         message.files.push(reapi::FileNode {
             name: path.trim_end_matches('*').into(),
             digest: Some(blob.digest.into()),
@@ -254,7 +254,7 @@ fn directory(files: &BTreeMap<String, Vec<u8>>, blobs: &mut Vec<Blob>) -> Digest
             digest: Some(directory(&files, blobs).into()),
         });
     }
-    let blob = Blob::of(message.encode_to_vec());
+    let blob = UploadBlob::of(message.encode_to_vec());
     let digest = blob.digest;
     blobs.push(blob);
     digest

@@ -197,7 +197,7 @@ async fn what_the_engine_refuses_is_not_asked_for_again() {
         (
             &[&[Refused(Code::PermissionDenied)]],
             "e",
-            "it does not allow that",
+            "the engine denied permission",
         ),
         (
             &[LACKS; 2],

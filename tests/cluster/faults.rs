@@ -6,7 +6,7 @@ use crate::needs_cluster;
 use crate::worker::{
     Worker, new_cache, new_pool, on_small_disk, wait_for_end_of, wait_for_process,
 };
-use maelstrom::engine::{missing_in, random_word};
+use maelstrom::engine::{missing_blobs_in, random_word};
 use maelstrom::store::Digest;
 use nix::sys::signal::Signal;
 use tonic::Code;
@@ -124,7 +124,7 @@ async fn a_missing_input_is_named_to_the_client() {
     let response = client.execute(action).await.end().await;
     let status = response.status.unwrap();
     assert_eq!(status.code, Code::FailedPrecondition as i32, "{status:?}");
-    assert_eq!(missing_in(&status), [digest]);
+    assert_eq!(missing_blobs_in(&status), [digest]);
 }
 
 #[tokio::test]

@@ -55,7 +55,7 @@ async fn the_wrong_scheme_is_noticed_both_ways() {
     settings.endpoint.port = server.tls_port;
     settings.endpoint.host = "localhost".into();
     let answer = problem(&settings).await;
-    assert!(matches!(answer, Problem::HungUp(_)), "{answer:?}");
+    assert!(matches!(answer, Problem::ConnectionLost(_)), "{answer:?}");
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn nobody_there_is_an_error_that_names_the_endpoint() {
     );
     let text = error.to_string();
     assert!(text.contains("grpc://127.0.0.1:1/main"), "{text}");
-    assert!(text.contains("check that the engine runs"), "{text}");
+    assert!(text.contains("check that the engine is running"), "{text}");
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use maelstrom::engine::reapi::content_addressable_storage_server::{
     ContentAddressableStorage as Storage, ContentAddressableStorageServer as StorageServer,
 };
 use maelstrom::engine::reapi::{self, compressor};
-use maelstrom::engine::{Blob, Engine, EngineSettings, Problem, Progress};
+use maelstrom::engine::{Engine, EngineSettings, Problem, Progress, UploadBlob};
 use maelstrom::store::Digest;
 use std::collections::{HashMap, VecDeque};
 use std::net::Ipv4Addr;
@@ -95,7 +95,7 @@ fn text(size: usize) -> Vec<u8> {
 
 /// Uploads what has this content, and reads it again.
 async fn there_and_back(engine: &Engine, content: &[u8]) {
-    let blob = Blob::of(content.to_vec());
+    let blob = UploadBlob::of(content.to_vec());
     let progress = Arc::new(Progress::default());
     let size = content.len() as u64;
     let uploaded = engine.upload([blob.clone()], &progress).await.unwrap();
@@ -145,7 +145,7 @@ async fn a_download_that_is_cut_goes_on_where_it_was() {
             ..Shelf::default()
         })
         .await;
-        let blob = Blob::of(content.clone());
+        let blob = UploadBlob::of(content.clone());
         engine
             .upload([blob.clone()], &Arc::default())
             .await
@@ -166,7 +166,7 @@ async fn a_download_that_is_cut_goes_on_where_it_was() {
 async fn what_arrives_damaged_is_fetched_again() {
     let (shelf, engine) = connect(Shelf::default()).await;
     for size in [1000, 3 << 20] {
-        let blob = Blob::of(text(size));
+        let blob = UploadBlob::of(text(size));
         engine
             .upload([blob.clone()], &Arc::default())
             .await
@@ -181,7 +181,7 @@ async fn what_arrives_damaged_is_fetched_again() {
 async fn many_small_blobs_go_in_batches_and_a_busy_engine_is_asked_again() {
     let (_, engine) = connect(Shelf::with([Trouble::Unavailable])).await;
     let blobs: Vec<_> = (0..3000_u32)
-        .map(|number| Blob::of([number.to_ne_bytes().to_vec(), text(4000)].concat()))
+        .map(|number| UploadBlob::of([number.to_ne_bytes().to_vec(), text(4000)].concat()))
         .collect();
     let uploaded = engine.upload(blobs.clone(), &Arc::default()).await.unwrap();
     assert_eq!(uploaded.blobs, 3000);
@@ -211,7 +211,7 @@ async fn a_token_opens_the_door_and_the_lack_of_it_is_told() {
     }
     settings.headers = vec!["authorization=Bearer right".parse().unwrap()];
     let engine = Engine::connect(&settings).await.unwrap();
-    let error = engine.needs_execution().unwrap_err();
+    let error = engine.require_execution().unwrap_err();
     assert!(matches!(error.problem, Problem::CannotExecute), "{error:?}");
 }
 

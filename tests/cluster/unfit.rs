@@ -5,7 +5,7 @@ use crate::client::{Client, Job, result, stdout};
 use crate::engine::Engine;
 use crate::needs_cluster;
 use crate::worker::{Worker, new_cache, new_pool};
-use maelstrom::engine::{Blob, reapi};
+use maelstrom::engine::{UploadBlob, reapi};
 use maelstrom::store::Digest;
 use nix::sys::signal::Signal;
 use prost::Message;
@@ -157,8 +157,8 @@ async fn an_input_root_that_cannot_be_laid_out_fails_its_action() {
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let worker = Worker::start(engine, &pool, &cache);
     let client = Client::of(engine).await;
-    let empty = Blob::of(reapi::Directory::default().encode_to_vec());
-    let content = Blob::of(b"content".to_vec());
+    let empty = UploadBlob::of(reapi::Directory::default().encode_to_vec());
+    let content = UploadBlob::of(b"content".to_vec());
     let file = |name: &str| reapi::FileNode {
         name: name.into(),
         digest: Some(content.digest.into()),
@@ -220,7 +220,7 @@ async fn an_input_root_that_cannot_be_laid_out_fails_its_action() {
     ];
     let job = Job::script(&pool, "true");
     for (root, expected) in cases {
-        let root = Blob::of(root.encode_to_vec());
+        let root = UploadBlob::of(root.encode_to_vec());
         let digest = root.digest;
         let blobs = vec![root, empty.clone(), content.clone()];
         let action = client.upload_with(&job, digest, blobs).await;

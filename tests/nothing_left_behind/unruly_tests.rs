@@ -95,7 +95,7 @@ fn a_test_of_unruly_that_fills_its_scratch_space_is_told_so() {
     );
     let hint = event["hints"][0].as_str().unwrap();
     assert!(
-        hint.contains("space for what a test writes was used up"),
+        hint.contains("the test used up the space for the files that it writes"),
         "{hint}"
     );
     assert_eq!(run.test(other)["status"], "passed", "{run}");

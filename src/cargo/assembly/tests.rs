@@ -1,6 +1,6 @@
 use super::*;
 use crate::cargo::{
-    Options, TargetInfo,
+    CargoOptions, TargetInfo,
     tests::{package, workspace},
 };
 
@@ -41,7 +41,7 @@ fn assembler() -> Assembler {
         package("sys", "0.1.0"),
         package("other", "0.1.0"),
     ]);
-    let invocation = Invocation::new(Options::default()).unwrap();
+    let invocation = Invocation::new(CargoOptions::default()).unwrap();
     let mut assembler = Assembler::new(invocation, Arc::new(workspace));
     assembler.lockfile = Some(Lockfile::parse(LOCK));
     assembler.inherited_library_path = vec!["/inherited".into(), "/sysroot/lib".into()];
@@ -64,8 +64,8 @@ fn program(name: &str, required_features: &[&str]) -> TargetInfo {
 fn binaries(assembler: &mut Assembler, messages: &str) -> Vec<TestBinary> {
     messages
         .lines()
-        .flat_map(|line| match assembler.hear(line).unwrap() {
-            Said::Built { binaries, .. } | Said::Ended { binaries } => binaries,
+        .flat_map(|line| match assembler.on_message(line).unwrap() {
+            MessageEffect::Built { binaries, .. } | MessageEffect::Ended { binaries } => binaries,
             _ => Vec::new(),
         })
         .collect()
@@ -225,19 +225,26 @@ fn of_several_script_runs_the_compiler_notes_which_it_used() {
         let message = format!(
             r#"{{"reason":"build-script-executed","package_id":"a","linked_libs":[],"linked_paths":[],"cfgs":[],"env":[],"out_dir":"/ws/target/{out_dir}"}}"#
         );
-        assembler.hear(&message).unwrap();
+        assembler.on_message(&message).unwrap();
     }
-    let place = assembler.place(Utf8Path::new("/ws/target/debug/deps/it-1"));
-    let out_dir = |path: &Utf8Path, place: &Place| {
-        assembler.script("a", path, place).unwrap().out_dir.clone()
+    let directories = assembler.directories_of(Utf8Path::new("/ws/target/debug/deps/it-1"));
+    let out_dir = |path: &Utf8Path, directories: &ProfileDirectories| {
+        assembler
+            .script("a", path, directories)
+            .unwrap()
+            .out_dir
+            .clone()
     };
-    assert_eq!(out_dir(&path, &place), "/ws/target/debug/build/a-1/out");
+    assert_eq!(
+        out_dir(&path, &directories),
+        "/ws/target/debug/build/a-1/out"
+    );
     let without_notes = Utf8Path::new("/none/it-1");
     assert_eq!(
-        out_dir(without_notes, &place),
+        out_dir(without_notes, &directories),
         "/ws/target/debug/build/a-2/out"
     );
-    let other = assembler.place(Utf8Path::new("/ws/target/t/debug/deps/it-1"));
+    let other = assembler.directories_of(Utf8Path::new("/ws/target/t/debug/deps/it-1"));
     assert_eq!(
         out_dir(without_notes, &other),
         "/ws/target/t/debug/build/a-3/out"
@@ -245,20 +252,24 @@ fn of_several_script_runs_the_compiler_notes_which_it_used() {
 }
 
 #[test]
-fn lines_that_are_no_messages_are_told_apart() {
+fn lines_that_are_not_messages_are_recognized() {
     let mut assembler = assembler();
-    assert_eq!(assembler.hear("hello").unwrap(), Said::Other);
+    assert_eq!(assembler.on_message("hello").unwrap(), MessageEffect::Other);
     assert_eq!(
-        assembler.hear(r#"{"reason":"timing-info"}"#).unwrap(),
-        Said::Other
+        assembler.on_message(r#"{"reason":"timing-info"}"#).unwrap(),
+        MessageEffect::Other
     );
     assert_eq!(
         assembler
-            .hear(r#"{"reason":"build-finished","success":true}"#)
+            .on_message(r#"{"reason":"build-finished","success":true}"#)
             .unwrap(),
-        Said::Ended {
+        MessageEffect::Ended {
             binaries: Vec::new()
         }
     );
-    assert!(assembler.hear(r#"{"reason":"compiler-artifact"}"#).is_err());
+    assert!(
+        assembler
+            .on_message(r#"{"reason":"compiler-artifact"}"#)
+            .is_err()
+    );
 }

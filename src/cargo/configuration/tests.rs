@@ -1,13 +1,13 @@
 use super::*;
-use crate::cargo::Options;
+use crate::cargo::CargoOptions;
 use std::str::FromStr as _;
 
-/// A workspace `ws` with a directory `ws/sub` to be in, and a home for Cargo.
-struct Place {
+/// A workspace `ws` with the current directory `ws/sub`, and a home of Cargo.
+struct TestDirectories {
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl TestDirectories {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir_all(directory.path().join("ws/sub")).unwrap();
@@ -25,7 +25,10 @@ impl Place {
         self
     }
 
-    fn client<'a>(&self, variables: &'a [(&str, &str)]) -> impl Fn(&str) -> Option<OsString> + 'a {
+    fn variables<'a>(
+        &self,
+        variables: &'a [(&str, &str)],
+    ) -> impl Fn(&str) -> Option<OsString> + 'a {
         let home = self.path("home");
         move |name| match name {
             "CARGO_HOME" => Some(home.clone().into()),
@@ -48,11 +51,11 @@ impl Place {
         let invocation = Invocation {
             cargo: "cargo".into(),
             directory: self.path("ws/sub"),
-            options: Options::parse(arguments),
+            options: CargoOptions::parse(arguments),
             color: None,
             guard: None,
         };
-        Configuration::load_with(&invocation, &self.client(variables))
+        Configuration::load_with(&invocation, &self.variables(variables))
     }
 
     fn runner(&self, arguments: &[&str], variables: &[(&str, &str)]) -> Option<Vec<String>> {
@@ -60,7 +63,7 @@ impl Place {
             .runner_with(
                 "x86_64-unknown-linux-gnu",
                 &self.path("ws/sub"),
-                &self.client(variables),
+                &self.variables(variables),
                 || Ok(vec![Cfg::from_str("unix").unwrap()]),
             )
             .unwrap()
@@ -69,15 +72,15 @@ impl Place {
 
 #[test]
 fn the_nearest_file_wins_key_by_key() {
-    let place = Place::new();
-    place
+    let directories = TestDirectories::new();
+    directories
         .write(
             "home/config.toml",
             "[env]\nA = 'home'\nB = 'home'\nC = 'home'",
         )
         .write("ws/.cargo/config.toml", "[env]\nA = 'ws'\nB = 'ws'")
         .write("ws/sub/.cargo/config.toml", "[env]\nA = 'sub'");
-    let environment = place.load(&[], &[]).environment;
+    let environment = directories.load(&[], &[]).environment;
     assert_eq!(environment["A"], "sub");
     assert_eq!(environment["B"], "ws");
     assert_eq!(environment["C"], "home");
@@ -85,12 +88,12 @@ fn the_nearest_file_wins_key_by_key() {
 
 #[test]
 fn our_own_variable_wins_unless_forced() {
-    let place = Place::new();
-    place.write(
+    let directories = TestDirectories::new();
+    directories.write(
         "ws/.cargo/config.toml",
         "[env]\nA = 'a'\nB = { value = 'b', force = true }\nC = 'c'",
     );
-    let environment = place
+    let environment = directories
         .load(&[], &[("A", "ours"), ("B", "ours"), ("D", "ours")])
         .environment;
     assert_eq!(environment["A"], "ours");
@@ -101,12 +104,12 @@ fn our_own_variable_wins_unless_forced() {
 
 #[test]
 fn a_relative_value_starts_beside_the_dot_cargo_directory() {
-    let place = Place::new();
-    place.write(
+    let directories = TestDirectories::new();
+    directories.write(
         "ws/.cargo/config.toml",
         "[env]\nA = { value = 'x', relative = true }",
     );
-    let environment = place
+    let environment = directories
         .load(
             &[
                 "--config",
@@ -116,20 +119,23 @@ fn a_relative_value_starts_beside_the_dot_cargo_directory() {
             &[],
         )
         .environment;
-    assert_eq!(environment["A"], place.path("ws/x").to_str().unwrap());
-    assert_eq!(environment["B"], place.path("ws/sub/y").to_str().unwrap());
+    assert_eq!(environment["A"], directories.path("ws/x").to_str().unwrap());
+    assert_eq!(
+        environment["B"],
+        directories.path("ws/sub/y").to_str().unwrap()
+    );
 }
 
 #[test]
 fn the_last_config_option_is_the_strongest() {
-    let place = Place::new();
-    place
+    let directories = TestDirectories::new();
+    directories
         .write(
             "ws/.cargo/config.toml",
             "[env]\nA = 'file'\nB = 'file'\nC = 'file'",
         )
         .write("ws/sub/extra.toml", "[env]\nA = 'extra'\nB = 'extra'");
-    let environment = place
+    let environment = directories
         .load(
             &[
                 "--config",
@@ -149,8 +155,8 @@ fn the_last_config_option_is_the_strongest() {
 
 #[test]
 fn an_included_file_is_weaker_than_the_one_that_includes_it() {
-    let place = Place::new();
-    place
+    let directories = TestDirectories::new();
+    directories
         .write(
             "ws/.cargo/config.toml",
             "include = ['one.toml', { path = 'two.toml' }, { path = 'none', optional = true }]\n\
@@ -161,7 +167,7 @@ fn an_included_file_is_weaker_than_the_one_that_includes_it() {
             "[env]\nA = 'one'\nB = 'one'\nC = 'one'",
         )
         .write("ws/.cargo/two.toml", "[env]\nB = 'two'");
-    let environment = place.load(&[], &[]).environment;
+    let environment = directories.load(&[], &[]).environment;
     assert_eq!(environment["A"], "file");
     assert_eq!(environment["B"], "two");
     assert_eq!(environment["C"], "one");
@@ -169,48 +175,55 @@ fn an_included_file_is_weaker_than_the_one_that_includes_it() {
 
 #[test]
 fn a_runner_is_found_by_triple_before_any_cfg() {
-    let place = Place::new();
-    place.write(
+    let directories = TestDirectories::new();
+    directories.write(
         "ws/.cargo/config.toml",
         "[target.'cfg(unix)']\nrunner = 'by-cfg'\n\
          [target.x86_64-unknown-linux-gnu]\nrunner = ['tools/run', 'a b']",
     );
-    let tool = place.path("ws/tools/run").to_str().unwrap().to_owned();
-    assert_eq!(place.runner(&[], &[]), Some(vec![tool, "a b".to_owned()]));
+    let tool = directories
+        .path("ws/tools/run")
+        .to_str()
+        .unwrap()
+        .to_owned();
+    assert_eq!(
+        directories.runner(&[], &[]),
+        Some(vec![tool, "a b".to_owned()])
+    );
 }
 
 #[test]
 fn a_variable_is_stronger_than_a_file_and_weaker_than_an_option() {
-    let place = Place::new();
-    place.write(
+    let directories = TestDirectories::new();
+    directories.write(
         "ws/.cargo/config.toml",
         "[target.x86_64-unknown-linux-gnu]\nrunner = 'file'",
     );
     let variable = [("CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER", "var -x")];
     assert_eq!(
-        place.runner(&[], &variable),
+        directories.runner(&[], &variable),
         Some(vec!["var".to_owned(), "-x".to_owned()])
     );
     let option = ["--config", "target.x86_64-unknown-linux-gnu.runner='cli'"];
     assert_eq!(
-        place.runner(&option, &variable),
+        directories.runner(&option, &variable),
         Some(vec!["cli".to_owned()])
     );
 }
 
 #[test]
 fn a_cfg_that_does_not_hold_gives_no_runner() {
-    let place = Place::new();
-    place.write(
+    let directories = TestDirectories::new();
+    directories.write(
         "ws/.cargo/config.toml",
         "[target.'cfg(windows)']\nrunner = 'wine'",
     );
-    assert_eq!(place.runner(&[], &[]), None);
-    place.write(
+    assert_eq!(directories.runner(&[], &[]), None);
+    directories.write(
         "ws/sub/.cargo/config.toml",
         "[target.'cfg(unix)']\nrunner = 'r'",
     );
-    assert_eq!(place.runner(&[], &[]), Some(vec!["r".to_owned()]));
+    assert_eq!(directories.runner(&[], &[]), Some(vec!["r".to_owned()]));
 }
 
 #[test]
@@ -223,12 +236,12 @@ fn the_compiler_is_not_asked_without_a_conditional_runner() {
 
 #[test]
 fn several_matching_cfgs_are_an_error_that_names_them() {
-    let place = Place::new();
-    place.write(
+    let directories = TestDirectories::new();
+    directories.write(
         "ws/.cargo/config.toml",
         "[target.'cfg(unix)']\nrunner = 'a'\n[target.'cfg(all(unix))']\nrunner = 'b'",
     );
-    let error = place
+    let error = directories
         .load(&[], &[])
         .runner_with("t", Path::new("/"), &|_| None, || {
             Ok(vec![Cfg::from_str("unix").unwrap()])
@@ -243,23 +256,23 @@ fn several_matching_cfgs_are_an_error_that_names_them() {
 
 #[test]
 fn a_broken_file_is_named() {
-    let place = Place::new();
-    place.write("ws/.cargo/config.toml", "[env\n");
-    let message = place.try_load(&[], &[]).unwrap_err().to_string();
+    let directories = TestDirectories::new();
+    directories.write("ws/.cargo/config.toml", "[env\n");
+    let message = directories.try_load(&[], &[]).unwrap_err().to_string();
     assert!(message.contains("ws/.cargo/config.toml"), "{message}");
 }
 
 #[test]
 fn the_configured_compiler_is_a_path_from_its_file() {
-    let place = Place::new();
-    place.write("ws/.cargo/config.toml", "build.rustc = 'tools/rustc'");
+    let directories = TestDirectories::new();
+    directories.write("ws/.cargo/config.toml", "build.rustc = 'tools/rustc'");
     assert_eq!(
-        place.load(&[], &[]).rustc,
-        Some(place.path("ws/tools/rustc"))
+        directories.load(&[], &[]).rustc,
+        Some(directories.path("ws/tools/rustc"))
     );
     let variable = [("CARGO_BUILD_RUSTC", "my-rustc")];
     assert_eq!(
-        place.load(&[], &variable).rustc,
+        directories.load(&[], &variable).rustc,
         Some(PathBuf::from("my-rustc"))
     );
 }

@@ -12,7 +12,7 @@ fn sample() -> Workspace {
 }
 
 fn selected(arguments: &[&str]) -> Vec<String> {
-    let packages = sample().selected(&Options::parse(arguments)).unwrap();
+    let packages = sample().selected(&CargoOptions::parse(arguments)).unwrap();
     packages
         .iter()
         .map(|package| package.name.clone())
@@ -59,7 +59,7 @@ fn a_specification_that_matches_no_member_is_an_error() {
         "file:///elsewhere/app",
     ] {
         let error = sample()
-            .selected(&Options::parse(["-p", specification]))
+            .selected(&CargoOptions::parse(["-p", specification]))
             .unwrap_err();
         assert!(error.to_string().contains(specification), "{error}");
     }
@@ -72,13 +72,13 @@ fn the_workspace_is_all_but_what_is_excluded() {
     assert_eq!(selected(&["--workspace", "--exclude", "none"]).len(), 3);
     assert!(
         sample()
-            .selected(&Options::parse(["--exclude", "app"]))
+            .selected(&CargoOptions::parse(["--exclude", "app"]))
             .is_err()
     );
 }
 
 fn narrow(arguments: &[&str], matching: &[&str]) -> Result<Narrowed, CargoError> {
-    sample().narrow(&Options::parse(arguments), |name| {
+    sample().narrow(&CargoOptions::parse(arguments), |name| {
         if matching.contains(&name) {
             None
         } else {
@@ -95,7 +95,7 @@ fn patterns_for_some_packages_select_only_those() {
             &["tool", "app"]
         )
         .unwrap(),
-        Narrowed::To(Options::parse([
+        Narrowed::To(CargoOptions::parse([
             "--release",
             "-p",
             "path+file:///ws/app#1.2.3",

@@ -54,8 +54,11 @@ impl TestRun {
         self.started_tests.ended(id);
         let Some(outcome) = outcome else { return };
         let limit = self.parts.running.timeout(case);
-        let is_narrow = self.parts.containers.is_narrow(&case.spec, &case.binary);
-        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, is_narrow);
+        let lacks_sources = self
+            .parts
+            .containers
+            .lacks_sources(&case.spec, &case.binary);
+        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
         if verdict.cached {
             self.parts.history.confirm(case.id(), verdict.duration);
         } else if !matches!(verdict.status, TestStatus::Error { .. }) {

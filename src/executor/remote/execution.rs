@@ -88,7 +88,7 @@ impl Executions {
             });
         }
         answered.await.unwrap_or_else(|_| {
-            let problem = Problem::HungUp("the client is ending".to_owned());
+            let problem = Problem::ConnectionLost("the client is ending".to_owned());
             Err(self.engine.error(DOING, problem))
         })
     }
@@ -163,7 +163,7 @@ impl Execution {
                 Ok(None) => {
                     let problem = "the messages about an execution ended before it did";
                     return (
-                        StreamEnd::Broken(Problem::HungUp(problem.to_owned())),
+                        StreamEnd::Broken(Problem::ConnectionLost(problem.to_owned())),
                         answered,
                     );
                 }
@@ -190,7 +190,7 @@ impl Execution {
     fn refused(&self, status: Status, again: bool) -> StreamEnd {
         let problem = Problem::from(status);
         let trouble = match problem.code() {
-            _ if problem.may_pass() => return StreamEnd::Broken(problem),
+            _ if problem.is_retryable() => return StreamEnd::Broken(problem),
             Some(Code::NotFound) if self.name.is_some() => Trouble::Lost,
             // Without an operation it is the action itself that was not found.
             Some(Code::FailedPrecondition | Code::NotFound) => Trouble::Lacks,

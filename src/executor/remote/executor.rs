@@ -12,7 +12,7 @@ use super::{JobBatch, OUTCOMES, timing};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
-use crate::engine::{self, Blob, Engine, EngineError, EngineSettings, Problem, Progress};
+use crate::engine::{self, Engine, EngineError, EngineSettings, Problem, Progress, UploadBlob};
 use crate::executor::{Job, Outcome};
 use crate::process::error_chain;
 use crate::store::{Digest, Store};
@@ -38,7 +38,7 @@ impl RemoteSettings {
     /// Reaches the engine, which must execute actions.
     pub async fn connect(&self) -> Result<Engine, EngineError> {
         let engine = Engine::connect(&self.engine).await?;
-        engine.needs_execution()?;
+        engine.require_execution()?;
         Ok(engine)
     }
 }
@@ -191,13 +191,13 @@ impl RemoteExecutor {
     /// What to say of the jobs of an action that met with an error of the engine: the same for
     /// all jobs, once the engine is of no more use.
     fn gone(&self, error: &EngineError) -> String {
-        if !error.problem.may_pass() {
+        if !error.problem.is_retryable() {
             return error.to_string();
         }
         let mut lost = self.lost.borrow_mut();
         // One action alone may itself be what ends its workers.
         let may_be_its_own_fault =
-            matches!(error.problem, Problem::Lost { .. }) && self.losing.borrow().len() < 2;
+            matches!(error.problem, Problem::ActionLost { .. }) && self.losing.borrow().len() < 2;
         if lost.is_none() && may_be_its_own_fault {
             return error.to_string();
         }
@@ -308,7 +308,7 @@ impl RemoteExecutor {
                 .within_deadline(client.get_action_result(request));
             match asked.await {
                 Ok(result) => break result,
-                Err(problem) if problem.may_pass() => retry.after(problem).await?,
+                Err(problem) if problem.is_retryable() => retry.after(problem).await?,
                 Err(problem) => {
                     tracing::debug!("the engine knows no result: {problem}");
                     return Ok(Known::Nothing);
@@ -336,7 +336,7 @@ impl RemoteExecutor {
                 let mut blobs = Vec::new();
                 for digest in missing {
                     let content = self.content(&action.blobs[&digest]).await?;
-                    blobs.push(Blob { digest, content });
+                    blobs.push(UploadBlob { digest, content });
                 }
                 // In the same order every time.
                 blobs.sort_unstable_by_key(|blob| blob.digest);
@@ -412,7 +412,7 @@ impl RemoteExecutor {
             Spent::Refused => "refuses",
             Spent::Failed => "failed",
             Spent::Lost { times, within } => {
-                let problem = Problem::Lost { times, within, why };
+                let problem = Problem::ActionLost { times, within, why };
                 return Failed::Engine(self.engine.error("execute an action", problem));
             }
         };

@@ -45,9 +45,7 @@ fn building_listing_and_packing_have_a_line_each() {
         ..BINARY
     };
     show.update(0, &[Event::BuildStarted]);
-    assert_snapshot!(show.lines(0, WIDE), @r#"
-    ⠋   Building
-    "#);
+    assert_snapshot!(show.lines(0, WIDE), @r#"⠋   Building"#);
     let events = [
         Event::CargoLine("   \x1b[1mCompiling\x1b[0m serde v1.0.228"),
         Event::CargoLine("warning: unused import"),
@@ -85,13 +83,24 @@ fn building_listing_and_packing_have_a_line_each() {
         },
     ];
     show.update(400, &events);
-    assert_snapshot!(show.lines(400, WIDE), @r#"
-    ⠼    Listing fd-find test/other
-    "#);
+    assert_snapshot!(show.lines(400, WIDE), @r#"⠼    Listing fd-find test/other"#);
+}
+
+#[test]
+fn uploads_downloads_and_packing_share_a_line() {
+    let mut show = Show::new();
+    let (done, total) = (3 << 20, 20 << 20);
+    show.update(0, &[Event::Uploading { done, total }]);
+    assert_snapshot!(show.lines(0, WIDE), @"⠋  Uploading to the engine (3.0 MiB of 20.0 MiB)");
+    let image = "docker://r/a\x1b[2J:1";
+    show.update(0, &[Event::Downloading { image, done, total }]);
+    assert_snapshot!(show.lines(0, WIDE), @"⠋ Downloading docker://r/a:1 (3.0 MiB of 20.0 MiB)");
+    show.update(0, &[Event::Packed]);
+    assert_snapshot!(show.lines(0, WIDE), @"");
 }
 
 /// Four tests running since 0, 400, 800 and 1200 ms, some finished, some waiting.
-fn under_way() -> Show {
+fn running_tests() -> Show {
     let mut show = Show::new();
     let (good, bad, skipped, unable) = (passed(), failed(), ignored(), error());
     show.update(0, &[Event::Queued(1_234), started(1, "one")]);
@@ -114,7 +123,7 @@ fn under_way() -> Show {
 
 #[test]
 fn a_bar_counts_and_the_longest_running_tests_are_named() {
-    assert_snapshot!(under_way().lines(1_500, WIDE), @r#"
+    assert_snapshot!(running_tests().lines(1_500, WIDE), @r#"
     ⠴    Testing [>                             ] 3/1,234: 1 passed, 2 failed, 4 running, 1,227 queued
            1.50s fd-find test/cli one
            1.10s fd-find test/cli two::with_a_long_name_that_says_what_is_tested_in_detail
@@ -129,9 +138,7 @@ fn tests_that_need_not_run_are_done_without_having_been_started() {
     show.update(0, &[Event::Queued(4), finished(1, "one", &known)]);
     show.update(1, &[finished(2, "two", &known), started(3, "three")]);
     show.update(2, &[finished(3, "three", &good)]);
-    assert_snapshot!(show.lines(10, WIDE), @r#"
-    ⠋    Testing [=====================>      ] 3/4: 3 passed (2 cached), 0 failed, 0 running, 1 queued
-    "#);
+    assert_snapshot!(show.lines(10, WIDE), @r#"⠋    Testing [=====================>      ] 3/4: 3 passed (2 cached), 0 failed, 0 running, 1 queued"#);
 }
 
 #[test]
@@ -140,7 +147,7 @@ fn a_narrow_terminal_gets_no_bar_and_short_names() {
         width: 50,
         height: 24,
     };
-    assert_snapshot!(under_way().lines(1_500, size), @r#"
+    assert_snapshot!(running_tests().lines(1_500, size), @r#"
     ⠴    Testing 3/1,234: 1 passed, 2 failed, 4 running, 1,227 queued
            1.50s fd-find test/cli one
            1.10s two::with_a_long_name_that_says_what_is_tested_in_detail
@@ -152,14 +159,14 @@ fn a_narrow_terminal_gets_no_bar_and_short_names() {
 fn a_low_terminal_keeps_a_line_for_what_goes_by() {
     let shown = |height| {
         let size = ScreenSize { width: 100, height };
-        under_way().lines(1_500, size).lines().count()
+        running_tests().lines(1_500, size).lines().count()
     };
     assert_eq!([0, 1, 2, 3, 4, 5].map(shown), [0, 0, 1, 2, 3, 4]);
 }
 
 #[test]
 fn a_cancelled_run_is_stopping_and_a_finished_one_shows_nothing() {
-    let mut show = under_way();
+    let mut show = running_tests();
     show.update(1_500, &[Event::Cancelled(Cancellation::Interrupted)]);
     assert_snapshot!(show.lines(1_500, ScreenSize { width: 60, height: 3 }), @r#"
     ⠴   Stopping 3/1,234: 1 passed, 2 failed, 4 running, 1,227 queued

@@ -12,13 +12,13 @@ fn fancy(width: u16, height: u16) -> (InMemoryTerm, Fancy) {
         height: height.into(),
     };
     let paint = Paint::new(false);
-    let narrator = Narrator::new(paint, Detail::Remarkable, false);
+    let narrator = Narrator::new(paint, Detail::Notable, false);
     let screen = Screen::in_memory(&terminal, size);
     (terminal, Fancy::new(narrator, paint, screen))
 }
 
 #[test]
-fn failures_go_by_above_the_bar_and_the_summary_takes_its_place() {
+fn failures_scroll_by_above_the_bar_and_the_summary_replaces_it() {
     let (terminal, mut fancy) = fancy(80, 20);
     let (good, bad) = (passed(), aborted());
     let mut now = Instant::now();
@@ -30,7 +30,7 @@ fn failures_go_by_above_the_bar_and_the_summary_takes_its_place() {
         finished(2, "broken", &bad),
         started(3, "long"),
     ] {
-        now += INTERVAL;
+        now += DRAW_INTERVAL;
         fancy.report_at(now, &event);
     }
     now += Duration::from_secs(2);
@@ -68,12 +68,12 @@ fn failures_go_by_above_the_bar_and_the_summary_takes_its_place() {
 }
 
 #[test]
-fn a_thousand_tests_with_one_error_leave_less_than_a_screen() {
+fn an_error_of_a_thousand_tests_fits_on_a_screen() {
     let (terminal, mut fancy) = fancy(80, 24);
     let now = Instant::now();
-    let message = "failed to execute an action at grpc://engine.example:50051/main: nobody answers \
-                   there (Connection refused (os error 111)); check that the engine runs, and \
-                   `remote`";
+    let message = "failed to execute an action at grpc://engine.example:50051/main: could not \
+                   connect (Connection refused (os error 111)); check that the engine is running \
+                   and that `remote` names it";
     let outcome = TestOutcome::new(
         TestStatus::Error {
             message: message.to_owned(),
@@ -91,9 +91,9 @@ fn a_thousand_tests_with_one_error_leave_less_than_a_screen() {
     fancy.finish().unwrap();
     assert_snapshot!(terminal.contents(), @"
     ERROR   [        -] fd-find test/cli number_000
-        failed to execute an action at grpc://engine.example:50051/main: nobody answ
-    ers there (Connection refused (os error 111)); check that the engine runs, and `
-    remote`
+        failed to execute an action at grpc://engine.example:50051/main: could not c
+    onnect (Connection refused (os error 111)); check that the engine is running and
+     that `remote` names it
 
     ERROR   [        -] fd-find test/cli number_001 (the same error: see the summary
     )
@@ -103,8 +103,8 @@ fn a_thousand_tests_with_one_error_leave_less_than_a_screen() {
 
     Failures:
         ERROR   1,000 tests: failed to execute an action at grpc://engine.example:50
-    051/main: nobody answers there (Connection refused (os error 111)); check that t
-    he engine runs, and `remote`
+    051/main: could not connect (Connection refused (os error 111)); check that the
+    engine is running and that `remote` names it
                 fd-find test/cli number_000
                 fd-find test/cli number_001
                 fd-find test/cli number_002
@@ -135,19 +135,19 @@ fn ten_thousand_quick_tests_are_drawn_a_few_times() {
 }
 
 #[test]
-fn much_text_does_not_wait_in_memory() {
+fn waiting_text_is_limited() {
     let (_terminal, mut fancy) = fancy(80, 20);
     let now = Instant::now();
     let mut outcome = failed();
-    outcome.stdout.head = vec![b'x'; 2 * MOST_WAITING];
+    outcome.stdout.head = vec![b'x'; 2 * WAITING_LIMIT];
     for number in 0..3 {
         fancy.report_at(now, &finished(number, "a", &outcome));
-        assert!(fancy.waiting.len() <= MOST_WAITING);
+        assert!(fancy.waiting.len() <= WAITING_LIMIT);
     }
 }
 
 #[test]
-fn what_was_told_is_seen_even_if_the_run_breaks_off() {
+fn waiting_text_is_shown_even_if_the_run_ends_early() {
     let (terminal, mut fancy) = fancy(80, 20);
     let now = Instant::now();
     fancy.report_at(now, &Event::Queued(2));

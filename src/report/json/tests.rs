@@ -4,7 +4,7 @@ use crate::report::samples::*;
 use insta::assert_snapshot;
 use std::sync::{Arc, Mutex};
 
-/// Keeps every write apart.
+/// Records each write.
 #[derive(Clone, Default)]
 struct Writes(Arc<Mutex<Vec<Vec<u8>>>>);
 
@@ -42,9 +42,7 @@ fn json_with(show_output: bool, events: &[Event<'_>]) -> String {
 fn a_run_starts_with_the_version_of_the_format() {
     let line = json(&[Event::RunStarted]);
     let line = line.replace(env!("CARGO_PKG_VERSION"), "X");
-    assert_snapshot!(line, @r#"
-    {"type":"run","event":"started","version":1,"program":"cargo-maelstrom","program_version":"X"}
-    "#);
+    assert_snapshot!(line, @r#"{"type":"run","event":"started","version":1,"program":"cargo-maelstrom","program_version":"X"}"#);
 }
 
 #[test]
@@ -93,20 +91,16 @@ fn a_test_starts_may_be_slow_and_passes() {
 
 #[test]
 fn a_failed_test_carries_exit_code_and_output() {
-    assert_snapshot!(json(&[finished(1, "search", &failed())]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":1.203,"exit_code":101,"message":"exit code 101","stdout":"\nrunning 1 test\n","stderr":"thread 'search' panicked at tests/cli.rs:7:5:\nno such file"}
-    "#);
+    assert_snapshot!(json(&[finished(1, "search", &failed())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":1.203,"exit_code":101,"message":"exit code 101","stdout":"\nrunning 1 test\n","stderr":"thread 'search' panicked at tests/cli.rs:7:5:\nno such file"}"#);
 }
 
 #[test]
 fn a_signal_has_a_number_and_a_name() {
-    assert_snapshot!(json(&[finished(1, "search", &aborted())]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.04,"signal":6,"signal_name":"SIGABRT","message":"signal SIGABRT","usage":{"user_seconds":0.02,"system_seconds":0.01,"max_rss":12582912}}
-    "#);
+    assert_snapshot!(json(&[finished(1, "search", &aborted())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.04,"signal":6,"signal_name":"SIGABRT","message":"signal SIGABRT","usage":{"user_seconds":0.02,"system_seconds":0.01,"max_rss":12582912}}"#);
 }
 
 #[test]
-fn timed_out_ignored_and_error_are_told_apart() {
+fn timed_out_ignored_and_error_are_distinguished() {
     let (late, skipped, unable) = (timed_out(), ignored(), error());
     let events = [
         finished(1, "a", &late),
@@ -122,38 +116,28 @@ fn timed_out_ignored_and_error_are_told_apart() {
 
 #[test]
 fn truncated_output_says_how_much_is_missing() {
-    assert_snapshot!(json(&[finished(1, "search", &truncated())]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.3,"exit_code":1,"message":"exit code 1","stdout":"line 1\nline 2\nli\n[... 1234567 bytes left out ...]\nne 99998\nline 99999\n","stdout_omitted":1234567}
-    "#);
+    assert_snapshot!(json(&[finished(1, "search", &truncated())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.3,"exit_code":1,"message":"exit code 1","stdout":"line 1\nline 2\nli\n[... 1234567 bytes left out ...]\nne 99998\nline 99999\n","stdout_omitted":1234567}"#);
 }
 
 #[test]
 fn output_that_is_not_utf8_is_still_json() {
-    assert_snapshot!(json(&[finished(1, "search", &binary_output())]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.005,"exit_code":1,"message":"exit code 1","stdout":"caf� \u0000 \u001b[31mred \u001b[2Jand \u001b[1"}
-    "#);
+    assert_snapshot!(json(&[finished(1, "search", &binary_output())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.005,"exit_code":1,"message":"exit code 1","stdout":"caf� \u0000 \u001b[31mred \u001b[2Jand \u001b[1"}"#);
 }
 
 #[test]
 fn hints_and_written_files_are_lists() {
-    assert_snapshot!(json(&[finished(1, "search", &hinted())]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.007,"exit_code":101,"message":"exit code 101","stderr":"git: not found\n","hints":["the test looked for `git`, which is not in its container; to add it:\n[[directives]]\nadded_layers = [{ programs = [\"git\"] }]"],"written":["snapshots/a.new","snapshots/b.new","snapshots/c.new","snapshots/d.new","snapshots/e.new","snapshots/f.new","snapshots/g.new"]}
-    "#);
+    assert_snapshot!(json(&[finished(1, "search", &hinted())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.007,"exit_code":101,"message":"exit code 101","stderr":"git: not found\n","hints":["the test looked for `git`, which is not in its container; to add it:\n[[directives]]\nadded_layers = [{ programs = [\"git\"] }]"],"written":["snapshots/a.new","snapshots/b.new","snapshots/c.new","snapshots/d.new","snapshots/e.new","snapshots/f.new","snapshots/g.new"]}"#);
 }
 
 #[test]
 fn repetitions_are_numbered_and_show_output_shows_that_of_passed_tests() {
-    assert_snapshot!(json_with(true, &[repeated(2, "search", &passed())]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","seconds":0.012,"repeat":2,"stdout":"running 1 test\n","usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}
-    "#);
+    assert_snapshot!(json_with(true, &[repeated(2, "search", &passed())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","seconds":0.012,"repeat":2,"stdout":"running 1 test\n","usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}"#);
 }
 
 #[test]
-fn what_need_not_run_has_passed_and_is_cached() {
+fn a_cached_result_has_passed_and_is_cached() {
     let outcome = cached();
-    assert_snapshot!(json(&[finished(1, "search", &outcome)]), @r#"
-    {"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","cached":true,"seconds":0.012,"usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}
-    "#);
+    assert_snapshot!(json(&[finished(1, "search", &outcome)]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","cached":true,"seconds":0.012,"usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}"#);
 }
 
 #[test]
@@ -189,13 +173,11 @@ fn a_run_finishes_with_counts() {
     {"type":"message","event":"note","message":"doctests were not run"}
     {"type":"run","event":"finished","passed":5,"cached":0,"failed":4,"timed_out":3,"errors":2,"ignored":1,"not_run":7,"cancelled":"failures","seconds":2.5}
     "#);
-    assert_snapshot!(json(&[Event::Finished(&Summary::default())]), @r#"
-    {"type":"run","event":"finished","passed":0,"cached":0,"failed":0,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0.0}
-    "#);
+    assert_snapshot!(json(&[Event::Finished(&Summary::default())]), @r#"{"type":"run","event":"finished","passed":0,"cached":0,"failed":0,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0.0}"#);
 }
 
 #[test]
-fn what_only_people_care_about_is_left_out() {
+fn events_for_people_are_left_out() {
     let events = [
         Event::CargoLine("   Compiling x"),
         Event::Queued(3),
@@ -208,7 +190,7 @@ fn what_only_people_care_about_is_left_out() {
     assert_eq!(json(&events), "");
 }
 
-/// Fails with this kind of error, always.
+/// A writer that always fails with this kind of error.
 struct Broken(io::ErrorKind);
 
 impl Write for Broken {
@@ -222,7 +204,7 @@ impl Write for Broken {
 }
 
 #[test]
-fn a_reader_who_went_away_is_no_error_but_a_full_disk_is() {
+fn a_closed_pipe_is_no_error_but_a_full_disk_is() {
     for (kind, is_error) in [
         (io::ErrorKind::BrokenPipe, false),
         (io::ErrorKind::StorageFull, true),

@@ -13,7 +13,7 @@ fn tell(detail: Detail, events: &[Event<'_>]) -> String {
 fn tell_with(narrator: &mut Narrator, events: &[Event<'_>]) -> String {
     let text: Vec<u8> = events
         .iter()
-        .flat_map(|event| narrator.tell(event))
+        .flat_map(|event| narrator.text_of(event))
         .collect();
     String::from_utf8(text).unwrap()
 }
@@ -24,9 +24,7 @@ fn simple(event: Event<'_>) -> String {
 
 #[test]
 fn a_passed_test_is_a_line() {
-    assert_snapshot!(simple(finished(1, "search::by_name", &passed())), @r#"
-    PASS    [   0.012s] fd-find test/cli search::by_name
-    "#);
+    assert_snapshot!(simple(finished(1, "search::by_name", &passed())), @r#"PASS    [   0.012s] fd-find test/cli search::by_name"#);
 }
 
 #[test]
@@ -42,7 +40,7 @@ fn a_failed_test_shows_both_streams() {
 }
 
 #[test]
-fn a_signal_is_named_and_what_the_test_used_is_told() {
+fn a_signal_is_named_and_the_resource_usage_is_shown() {
     assert_snapshot!(simple(finished(1, "search", &aborted())), @r#"
     FAIL    [   0.040s] fd-find test/cli search (signal SIGABRT)
         used 0.03s of CPU time and at most 12.0 MiB of memory
@@ -52,9 +50,7 @@ fn a_signal_is_named_and_what_the_test_used_is_told() {
 #[test]
 fn a_signal_without_a_name_is_a_number() {
     let outcome = TestOutcome::new(TestStatus::Failed(Exit::Signal(40)), millis(1));
-    assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"
-    FAIL    [   0.001s] fd-find test/cli search (signal 40)
-    "#);
+    assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"FAIL    [   0.001s] fd-find test/cli search (signal 40)"#);
 }
 
 #[test]
@@ -69,9 +65,7 @@ fn a_timeout_says_after_how_long_and_shows_the_partial_output() {
 
 #[test]
 fn an_ignored_test_is_a_line_without_a_time() {
-    assert_snapshot!(simple(finished(1, "search", &ignored())), @r#"
-    IGNORED [        -] fd-find test/cli search
-    "#);
+    assert_snapshot!(simple(finished(1, "search", &ignored())), @r#"IGNORED [        -] fd-find test/cli search"#);
 }
 
 #[test]
@@ -98,7 +92,7 @@ fn truncated_output_says_how_much_is_missing_where() {
 }
 
 #[test]
-fn output_that_is_not_text_is_made_readable() {
+fn binary_output_is_made_readable() {
     assert_snapshot!(simple(finished(1, "search", &binary_output())), @r#"
     FAIL    [   0.005s] fd-find test/cli search (exit code 1)
     --- stdout ---
@@ -112,7 +106,7 @@ fn hints_and_written_files_follow_the_output_of_a_failed_test() {
     FAIL    [   0.007s] fd-find test/cli search (exit code 101)
     --- stderr ---
     git: not found
-    note: the test wrote to the source tree; its container threw that away: snapshots/a.new, snapshots/b.new, snapshots/c.new, snapshots/d.new, snapshots/e.new and 2 more
+    note: the test wrote to the source tree; its container discarded these files: snapshots/a.new, snapshots/b.new, snapshots/c.new, snapshots/d.new, snapshots/e.new and 2 more
     hint: the test looked for `git`, which is not in its container; to add it:
           [[directives]]
           added_layers = [{ programs = ["git"] }]
@@ -141,15 +135,13 @@ fn a_repetition_is_numbered() {
 }
 
 #[test]
-fn a_slow_test_is_told_while_it_runs() {
+fn a_slow_test_is_reported_while_it_runs() {
     let event = Event::Slow {
         case: case("search"),
         repeat: None,
         elapsed: millis(60_001),
     };
-    assert_snapshot!(simple(event), @r#"
-    SLOW    [  60.001s] fd-find test/cli search (still running)
-    "#);
+    assert_snapshot!(simple(event), @r#"SLOW    [  60.001s] fd-find test/cli search (still running)"#);
 }
 
 #[test]
@@ -194,7 +186,7 @@ fn an_error_of_many_tests_is_shown_once_with_their_number_and_the_first_names() 
     summary.tally.add(&own);
     events.extend([finished(1, "a", &own), Event::Finished(&summary)]);
     let quiet = tell(Detail::Failures, &events);
-    assert_eq!(tell(Detail::Remarkable, &events), quiet);
+    assert_eq!(tell(Detail::Notable, &events), quiet);
     assert_eq!(tell(Detail::Everything, &events), quiet);
     assert_snapshot!(quiet, @r#"
     ERROR   [        -] fd-find test/cli n::1199
@@ -222,7 +214,7 @@ fn an_error_of_many_tests_is_shown_once_with_their_number_and_the_first_names() 
 }
 
 #[test]
-fn errors_that_differ_are_told_apart_and_most_tests_come_first() {
+fn different_errors_have_entries_in_the_order_of_their_numbers_of_tests() {
     let of = |message: &str| {
         let message = message.to_owned();
         TestOutcome::new(TestStatus::Error { message }, millis(0))
@@ -281,7 +273,7 @@ fn errors_that_differ_are_told_apart_and_most_tests_come_first() {
 #[test]
 fn show_output_shows_what_passed_tests_wrote() {
     let outcome = passed();
-    for detail in [Detail::Everything, Detail::Remarkable, Detail::Failures] {
+    for detail in [Detail::Everything, Detail::Notable, Detail::Failures] {
         let mut narrator = Narrator::new(Paint::new(false), detail, true);
         let text = tell_with(&mut narrator, &[finished(1, "search", &outcome)]);
         assert!(text.contains("--- stdout ---\nrunning 1 test\n"));
@@ -310,9 +302,9 @@ fn the_summary_counts_and_names_failures_and_ends_with_notes() {
         notes: vec!["doctests were not run; `cargo maelstrom --doc` runs them".to_owned()],
         ..Summary::default()
     };
-    let mut narrator = Narrator::new(Paint::new(false), Detail::Remarkable, false);
+    let mut narrator = Narrator::new(Paint::new(false), Detail::Notable, false);
     for (name, outcome) in ["c::waits", "b::fails", "a::errs"].iter().zip(&outcomes) {
-        narrator.tell(&finished(1, name, outcome));
+        narrator.text_of(&finished(1, name, outcome));
     }
     assert_snapshot!(tell_with(&mut narrator, &[Event::Finished(&summary)]), @r#"
     Ran 10,005 tests in 5.01s
@@ -332,11 +324,9 @@ fn the_summary_counts_and_names_failures_and_ends_with_notes() {
 }
 
 #[test]
-fn what_need_not_run_is_told_apart_and_counts_as_passed() {
+fn a_cached_result_has_its_own_label_and_counts_as_passed() {
     let outcome = cached();
-    assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"
-    CACHED  [   0.012s] fd-find test/cli search
-    "#);
+    assert_snapshot!(simple(finished(1, "search", &outcome)), @r#"CACHED  [   0.012s] fd-find test/cli search"#);
     let mut tally = Tally::default();
     for outcome in [cached(), cached(), passed(), failed()] {
         tally.add(&outcome);
@@ -435,7 +425,7 @@ fn a_build_that_failed_while_a_test_ran_cancels_the_run() {
 }
 
 #[test]
-fn each_reason_to_cancel_has_its_words() {
+fn each_reason_of_a_cancellation_has_a_message() {
     let reasons = [
         Cancellation::Interrupted,
         Cancellation::Terminated,
@@ -457,13 +447,11 @@ fn each_reason_to_cancel_has_its_words() {
 #[test]
 fn an_empty_run_says_so() {
     let summary = Summary::default();
-    assert_snapshot!(tell(Detail::Failures, &[Event::Finished(&summary)]), @r#"
-    No tests to run
-    "#);
+    assert_snapshot!(tell(Detail::Failures, &[Event::Finished(&summary)]), @r#"No tests to run"#);
 }
 
 #[test]
-fn quiet_is_silent_but_for_failures_and_the_summary() {
+fn quiet_shows_only_failures_warnings_and_the_summary() {
     let (good, bad, skipped) = (passed(), aborted(), ignored());
     let summary = Summary {
         tally: Tally {
@@ -509,7 +497,7 @@ fn quiet_is_silent_but_for_failures_and_the_summary() {
 }
 
 #[test]
-fn on_a_terminal_progress_is_not_told_but_drawn() {
+fn progress_that_is_drawn_is_not_written() {
     let (good, skipped) = (passed(), ignored());
     let events = [
         Event::CargoLine("   Compiling fd-find v1.0.0"),
@@ -519,7 +507,7 @@ fn on_a_terminal_progress_is_not_told_but_drawn() {
         finished(2, "b", &skipped),
         Event::Note("a note"),
     ];
-    assert_snapshot!(tell(Detail::Remarkable, &events), @r#"
+    assert_snapshot!(tell(Detail::Notable, &events), @r#"
     warning: unused import
         Finished `test` profile in 1.2s
     note: a note
@@ -527,7 +515,7 @@ fn on_a_terminal_progress_is_not_told_but_drawn() {
 }
 
 #[test]
-fn without_a_terminal_cargo_is_heard_word_for_word() {
+fn without_a_terminal_lines_of_cargo_are_unchanged() {
     let lines = [
         "   Compiling a",
         "\x1b[1mwarning\x1b[0m: b",
@@ -566,7 +554,7 @@ fn streamed_output_is_passed_on_and_never_shares_a_line_with_a_result() {
 }
 
 #[test]
-fn colours_are_used_where_wanted_and_end_with_what_they_colour() {
+fn colours_end_with_the_text_that_they_colour() {
     let outcome = TestOutcome {
         stderr: Captured::from("\x1b[31mred for ever".as_bytes()),
         ..failed()
@@ -590,7 +578,5 @@ fn a_name_with_control_characters_moves_no_cursor() {
         repeat: None,
         outcome: &passed(),
     };
-    assert_snapshot!(simple(event), @r#"
-    PASS    [   0.012s] fd-find test/cli ab␇
-    "#);
+    assert_snapshot!(simple(event), @r#"PASS    [   0.012s] fd-find test/cli ab␇"#);
 }

@@ -1,5 +1,4 @@
-//! The terminal: the only place that knows the drawing libraries (console and
-//! indicatif).
+//! Drawing on terminals. Only this module uses the drawing libraries, console and indicatif.
 
 mod paint;
 mod screen;

@@ -1,34 +1,34 @@
-//! Colours, where they are wanted.
+//! Colours, and whether to use them.
 
 use crate::config::{Choice, Color};
 use console::Style;
 use std::fmt;
 
-/// What a piece of text is, which decides its colour.
+/// The meaning of a piece of text, which decides its colour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Good,
     Bad,
     Caution,
-    /// What the program is doing.
+    /// The current activity of the program.
     Activity,
     Package,
-    /// What is there for completeness.
+    /// Less important text.
     Aside,
     Strong,
 }
 
-/// Colours text, or leaves it alone.
+/// Colours text, or returns it unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Paint {
     colored: bool,
 }
 
 impl Paint {
-    /// Decides, once for the run. What the user asked of this program or of Cargo
-    /// goes before what they ask of every program, as with Cargo: `--color`, then
-    /// `CARGO_TERM_COLOR`, `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, then whether
-    /// the stream is a terminal that can show colours.
+    /// Decides once for the run whether text is coloured. As with Cargo, settings of this program
+    /// and of Cargo take precedence over general ones: `--color`, then `CARGO_TERM_COLOR`,
+    /// `NO_COLOR`, `CLICOLOR_FORCE`, `CLICOLOR`, then whether the stream is a terminal with
+    /// colours.
     pub fn resolve(
         choice: Color,
         is_terminal: bool,

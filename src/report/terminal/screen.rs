@@ -1,5 +1,4 @@
-//! A few lines at the bottom of the terminal that are drawn over and over, while
-//! text goes by above them.
+//! Lines at the bottom of the terminal that are redrawn while text scrolls by above them.
 
 use console::Term;
 #[cfg(test)]
@@ -9,19 +8,19 @@ use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The lower end of a terminal. Its lines are gone when it is dropped.
+/// The lines at the bottom of a terminal. They are removed when the screen is dropped.
 ///
-/// One indicatif bar holds all the lines, so that a redraw is one write to the
-/// terminal and no line is ever older than its neighbours.
+/// A single indicatif bar holds all lines, so that a redraw is one write to the terminal and all
+/// lines are of the same time.
 pub struct Screen {
     bar: ProgressBar,
-    /// What the bar shows whenever it is drawn.
+    /// The text that the bar shows when it is drawn.
     lines: Arc<Mutex<String>>,
     size: Box<dyn Fn() -> ScreenSize + Send>,
     out: Box<dyn Write + Send>,
 }
 
-/// In characters.
+/// The size of a terminal in characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ScreenSize {
     pub width: usize,
@@ -29,7 +28,7 @@ pub struct ScreenSize {
 }
 
 impl Screen {
-    /// That of the terminal that stderr is.
+    /// The screen of the terminal that stderr is connected to.
     pub fn stderr() -> Self {
         let size = || {
             let (height, width) = Term::stderr().size();
@@ -74,8 +73,8 @@ impl Screen {
         (self.size)()
     }
 
-    /// Writes `above`, whole lines that stay, and draws `lines` below them, cut to
-    /// the width of the terminal.
+    /// Writes `above`, which are whole lines that stay, and draws `lines` below them. These are cut
+    /// to the width of the terminal.
     pub fn draw(&mut self, above: &[u8], lines: &[String]) {
         let width = self.size().width;
         let text: Vec<_> = lines
@@ -87,7 +86,7 @@ impl Screen {
             self.bar.tick();
         } else {
             let out = &mut self.out;
-            // A terminal that is gone shows nothing, and there is nobody to tell.
+            // An error means that the terminal is gone, and there is no place to report it.
             let _ = self.bar.suspend(|| out.write_all(above));
         }
     }
@@ -99,7 +98,7 @@ impl Drop for Screen {
     }
 }
 
-/// Writes to a terminal in memory what a terminal driver would make of it.
+/// Writes to a terminal in memory the way a terminal driver does.
 #[cfg(test)]
 struct InMemoryOutput(InMemoryTerm);
 
@@ -136,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn text_goes_by_above_the_lines() {
+    fn text_scrolls_by_above_the_lines() {
         let (terminal, mut screen) = screen(40, 10);
         screen.draw(b"", &lines(&["one", "two"]));
         assert_eq!(terminal.contents(), "one\ntwo");

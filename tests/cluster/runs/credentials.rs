@@ -51,7 +51,10 @@ fn who_has_no_valid_token_is_refused_and_the_token_is_told_nobody() {
             worker.log.clone(),
         ];
         for text in texts {
-            assert!(text.contains("it wants to know who you are"), "{text}");
+            assert!(
+                text.contains("the engine requires authentication"),
+                "{text}"
+            );
             assert!(text.contains("`remote-header = "), "{text}");
             assert!(!text.contains(secret), "{text}");
         }

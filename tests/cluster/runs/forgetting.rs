@@ -93,7 +93,7 @@ fn an_engine_that_does_nothing_but_restart_is_given_up_with_one_message() {
     let events = run.of_tests("finished");
     let messages: BTreeSet<_> = events.iter().map(|e| e["message"].to_string()).collect();
     assert_eq!(messages.len(), 1, "{messages:?}");
-    let given_up = "the engine did not finish it in";
+    let given_up = "the engine did not finish the action in";
     assert!(
         messages.iter().any(|message| message.contains(given_up)),
         "{messages:?}"

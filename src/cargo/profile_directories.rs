@@ -1,21 +1,21 @@
-//! Where Cargo puts what it builds.
+//! The directories in which Cargo puts build outputs.
 
 use super::metadata::directory_of;
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The directories for one profile and target.
+/// The directories of one profile and target.
 #[derive(Debug)]
-pub(super) struct Place {
-    /// For what users look at.
+pub(super) struct ProfileDirectories {
+    /// The artifact directory, for final artifacts.
     pub(super) artifacts: Utf8PathBuf,
-    /// For the rest; the same unless `build.build-dir` is configured.
+    /// The directory for intermediate files; different only if `build.build-dir` is configured.
     pub(super) intermediate: Utf8PathBuf,
-    /// The target's triple if the directory is one for a target asked for.
+    /// The target triple, if the directory is that of an explicit `--target`.
     pub(super) triple: Option<String>,
 }
 
-impl Place {
-    /// The place that a file which Cargo built is in.
+impl ProfileDirectories {
+    /// The directories to which a file belongs that Cargo built.
     pub(super) fn of(file: &Utf8Path, target: &Utf8Path, build: Option<&Utf8Path>) -> Self {
         let build = build.unwrap_or(target);
         let longest_first = if build.starts_with(target) {
@@ -30,7 +30,7 @@ impl Place {
         let Some(within) = within else {
             return Self::unknown(directory);
         };
-        // `[TRIPLE/]PROFILE`, up to what Cargo makes below it.
+        // `[TRIPLE/]PROFILE`, without the directories that Cargo makes below it.
         let parts: Vec<&str> = within
             .components()
             .map(|part| part.as_str())
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_found_from_any_file_and_knows_its_target() {
+    fn the_directories_and_the_triple_follow_from_any_file() {
         for (file, artifacts, triple) in [
             ("/ws/target/debug/deps/it-1", "/ws/target/debug", None),
             (
@@ -93,23 +93,26 @@ mod tests {
             ),
             ("/elsewhere/debug/deps/it-1", "/elsewhere/debug", None),
         ] {
-            let place = Place::of(Utf8Path::new(file), Utf8Path::new("/ws/target"), None);
-            assert_eq!(place.artifacts, artifacts);
-            assert_eq!(place.intermediate, artifacts);
-            assert_eq!(place.triple.as_deref(), triple, "{file}");
+            let directories =
+                ProfileDirectories::of(Utf8Path::new(file), Utf8Path::new("/ws/target"), None);
+            assert_eq!(directories.artifacts, artifacts);
+            assert_eq!(directories.intermediate, artifacts);
+            assert_eq!(directories.triple.as_deref(), triple, "{file}");
         }
     }
 
     #[test]
-    fn a_separate_build_directory_is_told_from_the_target_directory() {
+    fn a_separate_build_directory_is_distinguished_from_the_target_directory() {
         let target = Utf8Path::new("/ws/target");
         for build in ["/build", "/ws/target/build", "/ws"] {
             let build = Utf8Path::new(build);
-            let place = Place::of(&build.join("debug/deps/it-1"), target, Some(build));
-            assert_eq!(place.artifacts, "/ws/target/debug");
-            assert_eq!(place.intermediate, build.join("debug"));
-            let place = Place::of(&target.join("debug/my-app"), target, Some(build));
-            assert_eq!(place.artifacts, "/ws/target/debug");
+            let directories =
+                ProfileDirectories::of(&build.join("debug/deps/it-1"), target, Some(build));
+            assert_eq!(directories.artifacts, "/ws/target/debug");
+            assert_eq!(directories.intermediate, build.join("debug"));
+            let directories =
+                ProfileDirectories::of(&target.join("debug/my-app"), target, Some(build));
+            assert_eq!(directories.artifacts, "/ws/target/debug");
         }
     }
 }

@@ -1,4 +1,5 @@
-//! How blobs are called in the API.
+//! Names that the API gives blobs: digests in messages, resource names of streams. Also random
+//! identifiers.
 
 use super::reapi;
 use crate::store::Digest;
@@ -14,27 +15,27 @@ impl From<Digest> for reapi::Digest {
     }
 }
 
-/// What a message has in place of a SHA-256 and a size.
+/// A digest in a message of the API that is not a SHA-256 digest with a size.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{hash}` with size {size} is not a SHA-256 digest")]
-pub struct NotADigest {
+pub struct InvalidApiDigest {
     hash: String,
     size: i64,
 }
 
 impl TryFrom<&reapi::Digest> for Digest {
-    type Error = NotADigest;
+    type Error = InvalidApiDigest;
 
-    fn try_from(digest: &reapi::Digest) -> Result<Self, NotADigest> {
+    fn try_from(digest: &reapi::Digest) -> Result<Self, InvalidApiDigest> {
         let text = format!("{}-{}", digest.hash, digest.size_bytes);
-        text.parse().map_err(|_| NotADigest {
+        text.parse().map_err(|_| InvalidApiDigest {
             hash: digest.hash.clone(),
             size: digest.size_bytes,
         })
     }
 }
 
-/// How the bytes of a blob travel in a stream.
+/// How the bytes of a blob are encoded in a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
     Plain,
@@ -50,13 +51,13 @@ impl Encoding {
     }
 }
 
-/// The resource that a blob is read from.
+/// The name of the resource to read a blob from.
 pub(super) fn to_read(instance: &str, digest: Digest, encoding: Encoding) -> String {
     let (directory, hash) = (encoding.directory(), digest.hex());
     within(instance, &format!("{directory}/{hash}/{}", digest.size))
 }
 
-/// A new resource that a blob can be written to.
+/// The name of a new resource to write a blob to.
 pub(super) fn to_write(instance: &str, digest: Digest, encoding: Encoding) -> String {
     let (directory, hash, size) = (encoding.directory(), digest.hex(), digest.size);
     let name = format!("uploads/{}/{directory}/{hash}/{size}", random_uuid());
@@ -81,12 +82,12 @@ fn random_uuid() -> String {
     text
 }
 
-/// Eight hex digits that nobody foresees.
+/// Eight random hex digits.
 pub fn random_word() -> String {
     format!("{:08x}", random() >> 32)
 }
 
-/// A number that nobody foresees: the standard library seeds its hash maps so.
+/// A random number, from the random keys of the standard library's hash maps.
 pub(super) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
@@ -96,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_are_named_as_the_api_wants_it() {
+    fn resource_names_have_the_form_that_the_api_specifies() {
         let digest = Digest::of(b"hello");
         let hash = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824";
         assert_eq!(
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_survives_the_message() {
+    fn a_digest_is_read_from_the_message_that_it_was_written_to() {
         let digest = Digest::of(b"hello");
         assert_eq!(Digest::try_from(&reapi::Digest::from(digest)), Ok(digest));
         let wrong = reapi::Digest {
