@@ -37,7 +37,7 @@ impl JobStream {
         let outcome = tokio::select! {
             biased;
             _ = interrupts.next() => None,
-            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+            outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
         if outcome.is_none() {
             return Ok(Ending::INTERRUPTED);
@@ -76,7 +76,7 @@ impl JobStream {
             served = terminal.serve() => {
                 return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
             }
-            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+            outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
         tokio::select! {
             biased;
