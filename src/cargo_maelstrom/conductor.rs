@@ -12,29 +12,27 @@ mod endings;
 mod known;
 mod queueing;
 
-use self::batching::Waiting;
+use self::batching::WorkerWait;
 use super::considered::Considered;
-use super::group::{Group, Ingredients};
-use super::lister::{self, Lister};
+use super::ingredients::Ingredients;
+use super::lister::{self, Lister, ListingLookup};
 use super::outstanding::Outstanding;
 use super::selector::Selector;
 use super::started::StartedTests;
 use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::config::CacheResults;
-use crate::directive::{Directives, TestSpec};
-use crate::executor::{Container, Executors, Job, Outcome};
+use crate::directive::Directives;
+use crate::executor::{Container, Job, Outcome};
 use crate::listing::TestListing;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
+use crate::schedule::History;
 use crate::schedule::history::Saved;
-use crate::schedule::{HeldSlots, History, Queue, Slots};
-use crate::session::Tasks;
-use crate::store::Store;
-use crate::test_job::TestCase;
-use crate::test_job::TestContainerBuilder;
+use crate::session::{Dispatcher, Preparations, Session, Tasks};
+use crate::test_job::{TestCase, TestContainerBuilder};
 use std::cell::RefCell;
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -53,15 +51,9 @@ pub struct Parts {
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
     pub lister: Lister,
-    pub executors: Executors,
-    /// Room for jobs that run here.
-    pub slots: usize,
-    /// Room for batches that run elsewhere.
-    pub remote_slots: usize,
-    /// How long the tests of such a batch should take.
+    pub session: Session,
+    /// The duration that the tests of a batch should have together.
     pub batch_target: Duration,
-    /// What remembers how tests were divided into batches.
-    pub store: Store,
     pub history: History,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: RunSettings,
@@ -123,31 +115,24 @@ pub struct TestRun {
     ending: RunEnd,
     /// What was selected and not reported yet.
     outstanding: Outstanding,
-    queue: Queue<Work>,
-    /// Whether the sources are packed, or soon will be.
+    /// Whether [`Self::packing`] was started.
     packs_sources: bool,
-    /// Containers being prepared.
-    preparing: Tasks<Prepared>,
-    /// The binaries they are for, first come first.
-    prepared_for: Vec<Arc<TestBinary>>,
-    /// Listings and tests that the executor has.
-    running: Tasks<Ended>,
+    /// The task that packs the sources.
+    packing: Tasks<()>,
+    containers: Preparations<Ingredients, ContainerUse, Option<ListingLookup>>,
+    /// Listings and tests on this machine.
+    local: Dispatcher<Work, EndedWork>,
+    /// Batches on the engine.
+    remote: Dispatcher<TestBatch, EndedWork>,
     started_tests: Rc<StartedTests>,
-    slots: Rc<Slots>,
-    /// Tests to be run elsewhere that are in no batch yet.
+    /// Tests for the engine that are in no batch yet.
     unbatched: Vec<(TestCase, Arc<Container>)>,
-    batches: Queue<Batch>,
-    /// How many batches are elsewhere or wait for their turn to be.
-    batches_running: usize,
-    remote_slots: Rc<Slots>,
-    /// Tests whose results may be known from an earlier time.
+    /// Tests whose results may be known from an earlier run.
     maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
     /// Whether something was on its way to the engine at the last tick.
     uploading: bool,
-    waiting: Waiting,
-    /// Containers known, by what they are made of.
-    containers: HashMap<Ingredients, Group>,
+    worker_wait: WorkerWait,
     next_id: u64,
     /// When the history was last saved.
     saved: Instant,
@@ -169,8 +154,14 @@ enum Work {
     },
 }
 
+/// The reason why a container is prepared.
+enum ContainerUse {
+    List(Arc<TestBinary>),
+    Test(TestCase),
+}
+
 /// Tests that a worker runs together.
-struct Batch {
+struct TestBatch {
     cases: Vec<TestCase>,
     container: Arc<Container>,
     repeat: Option<Repeat>,
@@ -184,31 +175,7 @@ struct LookedUp {
     outcome: Option<Outcome>,
 }
 
-/// What a thread that prepares a container ends in.
-enum Prepared {
-    ForListing {
-        binary: Arc<TestBinary>,
-        spec: Arc<TestSpec>,
-        /// Or why there is none.
-        outcome: Result<lister::Prepared, String>,
-    },
-    ForTests {
-        binary: Arc<TestBinary>,
-        spec: Arc<TestSpec>,
-        /// Or why there is none.
-        outcome: Result<Container, String>,
-    },
-    Sources,
-}
-
-/// What a task that runs something ends in.
-struct Ended {
-    /// For others only when the end has been seen to: it may be that nothing more is
-    /// to start.
-    _held: Option<HeldSlots>,
-    what: EndedWork,
-}
-
+/// The end of a task that ran listings or tests.
 enum EndedWork {
     List {
         binary: Arc<TestBinary>,
@@ -234,15 +201,13 @@ impl TestRun {
     pub fn new(parts: Parts) -> Self {
         Self {
             started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
-            slots: Rc::new(Slots::new(parts.slots)),
-            remote_slots: Rc::new(Slots::new(parts.remote_slots)),
+            local: parts.session.local_dispatcher(),
+            remote: parts.session.remote_dispatcher(),
             unbatched: Vec::new(),
-            batches: Queue::default(),
-            batches_running: 0,
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),
             uploading: false,
-            waiting: Waiting::default(),
+            worker_wait: WorkerWait::default(),
             ending: RunEnd {
                 considered: Considered::new(&parts.selector),
                 ..RunEnd::default()
@@ -250,14 +215,11 @@ impl TestRun {
             parts,
             started: Instant::now(),
             outstanding: Outstanding::default(),
-            queue: Queue::default(),
             packs_sources: false,
-            preparing: Tasks::default(),
-            prepared_for: Vec::new(),
+            packing: Tasks::default(),
+            containers: Preparations::default(),
             saved: Instant::now(),
             saving: Tasks::default(),
-            running: Tasks::default(),
-            containers: HashMap::new(),
             next_id: 0,
             cancelled: None,
         }
@@ -285,9 +247,14 @@ impl TestRun {
             }
             tokio::select! {
                 biased;
-                Some(ended) = self.running.join_next() => self.work_ended(ended),
+                Some(ended) = self.local.join_next() => self.work_ended(ended.result),
+                Some(ended) = self.remote.join_next() => self.work_ended(ended.result),
                 Some(tests) = self.looking_up.join_next() => self.looked_up(tests),
-                Some(prepared) = self.preparing.join_next() => self.prepared(prepared),
+                Some(prepared) = self.containers.next() => {
+                    self.preparation_ended();
+                    self.container_prepared(prepared);
+                }
+                Some(()) = self.packing.join_next() => self.preparation_ended(),
                 Some(saved) = self.saving.join_next() => self.parts.history.end_save(saved),
                 reason = interrupts.next() => {
                     self.interrupt(reason.into(), &mut build).await;
@@ -321,12 +288,11 @@ impl TestRun {
 
     /// Whether nothing is under way that could lead to anything.
     fn is_idle(&self) -> bool {
-        self.preparing.is_empty()
-            && self.running.is_empty()
+        !self.is_preparing()
+            && self.local.is_idle()
+            && self.remote.is_idle()
             && self.looking_up.is_empty()
             && self.maybe_known.is_empty()
-            && self.queue.is_empty()
-            && self.batches.is_empty()
     }
 
     fn finish(mut self) -> (RunEnd, History) {

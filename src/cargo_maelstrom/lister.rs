@@ -26,10 +26,9 @@ pub struct Lister {
     store: Store,
 }
 
-/// A container, and what is known of the tests in it.
-pub struct Prepared {
-    pub container: Container,
-    /// What the listing depends on.
+/// The listing of an earlier run, if there is one.
+pub struct ListingLookup {
+    /// The key of the listing in the store: a digest of everything that the listing depends on.
     pub key: String,
     pub cached: Option<TestListing>,
 }
@@ -57,17 +56,18 @@ impl Lister {
 
     /// Looks for an earlier listing. `layer` is the one that holds the binary and the
     /// programs it may start. Blocking.
-    pub fn prepare(&self, binary: &TestBinary, layer: Digest, container: Container) -> Prepared {
-        let key = key(binary, layer, &container);
+    pub fn look_up(
+        &self,
+        binary: &TestBinary,
+        layer: Digest,
+        container: &Container,
+    ) -> ListingLookup {
+        let key = key(binary, layer, container);
         let cached = self
             .store
             .cached(KIND, &key)
             .and_then(|bytes| listing::decode(&bytes));
-        Prepared {
-            container,
-            key,
-            cached,
-        }
+        ListingLookup { key, cached }
     }
 
     /// Keeps a listing for later runs. That it cannot be kept costs time only.

@@ -11,7 +11,7 @@ mod conductor;
 mod considered;
 mod doctests;
 mod doctor;
-mod group;
+mod ingredients;
 mod lister;
 mod lists;
 mod near;
@@ -23,15 +23,13 @@ mod unselected;
 
 use crate::cargo::{CargoError, Stderr};
 use crate::config::{CacheResults, Color, NoTests, Ui};
-use crate::container::LauncherError;
 use crate::directive::{self, DirectiveError};
-use crate::engine::{Engine, EngineError};
-use crate::executor::remote::{RemoteError, RemoteExecutor};
-use crate::executor::{Executors, KnownOutcomes, LocalExecutor};
 use crate::filter::PatternError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
 use crate::schedule::history::HistoryError;
+use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, connect};
+use crate::spec::Network;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use command_line::{Action, DoctorOptions, MessageFormat, Options};
@@ -43,7 +41,6 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
-use std::sync::Arc;
 use unselected::{Offer, Remark};
 
 /// Why nothing could be run. Shown to the user, with its causes.
@@ -66,15 +63,8 @@ pub enum SetUpError {
     History(#[from] HistoryError),
     #[error(transparent)]
     Run(#[from] RunError),
-    #[error(
-        "{}; {}; `cargo maelstrom doctor` examines this machine",
-        error_chain(.0),
-        crate::container::doctor::remedy()
-    )]
-    Machine(LauncherError),
-    /// The engine that tests are to be run on cannot be used.
     #[error(transparent)]
-    Remote(#[from] RemoteError),
+    Session(#[from] ClientError),
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
     #[error("failed to write `{path}`")]
@@ -84,12 +74,6 @@ pub enum SetUpError {
     },
     #[error("failed to start")]
     Start(#[source] io::Error),
-}
-
-impl From<EngineError> for SetUpError {
-    fn from(error: EngineError) -> Self {
-        Self::Remote(error.into())
-    }
 }
 
 /// A test has no specification to print: which, and why.
@@ -197,13 +181,10 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     let reporter = Rc::new(RefCell::new(reporter));
     let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
     let remote = options.settings.remote.as_ref().filter(|_| !list_only);
-    let engine = match remote {
-        Some(remote) => Some(tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(ExitCode::Interrupted),
-            engine = remote.connect() => engine?,
-        }),
-        None => None,
+    let engine = tokio::select! {
+        biased;
+        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+        engine = connect(remote) => engine?,
     };
     let preparation = tokio::select! {
         biased;
@@ -230,35 +211,23 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
 
 async fn conduct(
     options: &Options,
-    engine: Option<Engine>,
+    engine: Option<ConnectedEngine<'_>>,
     preparation: Preparation,
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
 ) -> Result<RunEnd, SetUpError> {
     let list_only = options.action != Action::Run;
-    let slots = options.settings.slots.value.get();
-    let settings = crate::executor::LocalSettings::of_process(preparation.store.trees(), slots)
-        .map_err(SetUpError::Start)?;
-    let executor = LocalExecutor::new(settings, slots);
-    let network = crate::spec::Network::Loopback;
-    executor
-        .warm_up(network)
-        .await
-        .map_err(SetUpError::Machine)?;
     let cache_results = match options.repeat.get() {
         1 => options.settings.cache_results.value,
         // `--repeat` always runs the tests.
         _ => CacheResults::Off,
     };
-    let remote = match (engine, &options.settings.remote) {
-        (Some(engine), Some(remote)) => {
-            let store = preparation.store.clone();
-            let properties = remote.properties.clone();
-            Some(RemoteExecutor::new(engine, properties, cache_results, store).await?)
-        }
-        _ => None,
+    let session = SessionSettings {
+        slots: options.settings.slots.value.get(),
+        cache_results,
+        network: Network::Loopback,
     };
-    let remote = remote.map(Rc::new);
+    let session = Session::start(preparation.store.clone(), engine, session).await?;
     let running = RunSettings {
         repeat: options.repeat.get(),
         timeout: options
@@ -284,26 +253,15 @@ async fn conduct(
         directives: preparation.directives,
         containers: preparation.containers.clone(),
         lister: lister::Lister::new(preparation.store.clone()),
-        executors: Executors {
-            local: Rc::new(executor),
-            remote: remote.clone(),
-            known: Arc::new(KnownOutcomes::new(
-                preparation.store.clone(),
-                running.cache_results,
-            )),
-        },
-        slots,
-        remote_slots: options.settings.remote.as_ref().map_or(1, |r| r.slots),
+        session: session.clone(),
         batch_target: options.settings.batch_target.value.duration(),
-        store: preparation.store.clone(),
         history: preparation.history,
         reporter: reporter.clone(),
         running: running.clone(),
     };
-    let executors = parts.executors.clone();
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // However it ended, nothing of it is to go on elsewhere.
-    executors.settle().await;
+    session.executors.settle().await;
     let (mut ending, mut history) = ended?;
     if ending.summary.cancelled.is_none() {
         let places = Place::all_in(&preparation.workspace, &preparation.packages);
@@ -341,15 +299,10 @@ async fn conduct(
             Some(failed) => ending.summary.tally.errors += failed as u64,
         }
     }
-    if let Some(remote) = remote {
+    if let Some(remote) = &session.executors.remote {
         tracing::info!("{} bytes were sent to the engine", remote.sent());
     }
-    if let Err(error) = preparation.store.save() {
-        tracing::warn!("{}", error_chain(&error));
-    }
-    if let Err(error) = preparation.store.evict() {
-        tracing::warn!("{}", error_chain(&error));
-    }
+    session.save_and_evict();
     Ok(ending)
 }
 

@@ -1,89 +1,88 @@
-//! The loop of a run: what is read is prepared, what is prepared is queued, what is
-//! queued runs when a slot is free, and what has run is printed whole.
+//! The loop of a run: each job of the input is prepared, queued, and run when slots are free. Its
+//! output is printed as a whole when it has ended.
 
 mod first;
 
 use super::input::Input;
 use super::{Ending, JobsError};
-use crate::executor::{Captured, Container, Outcome, Output, Status, Stream};
+use crate::executor::{Captured, Container, Job, Outcome, Output, Status, Stream};
 use crate::process::{Interrupts, error_chain, to_stderr};
 use crate::report::DownloadLine;
-use crate::schedule::{HeldSlots, Queue, Rank, batches};
-use crate::session::{BUG, Client, Tasks, executable, priority};
+use crate::schedule::{Rank, batches};
+use crate::session::{
+    BUG, Client, Dispatcher, Preparations, PreparedContainer, SlotRequest, executable,
+};
 use crate::spec::{
     ContainerSpec, Containers, Deprecations, JobDocument, JobSpec, JsonPiece, SpecText, read_job,
 };
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// Jobs that wait before no more are read: what is read ahead of its turn is only
-/// memory, but a long job should be found early.
+/// The number of waiting jobs at which reading pauses. It is large because a long job should be
+/// found early, and limited because waiting jobs use memory.
 const MOST_WAITING: usize = 1000;
 
-/// Containers remembered; of a stream with more all are forgotten and begun anew.
+/// The number of prepared containers at which all are forgotten.
 const MOST_CONTAINERS: usize = 1000;
 
-/// How often a download is shown again.
+/// The time between updates of the progress of a download.
 const REDRAW_EVERY: Duration = Duration::from_millis(100);
 
 pub struct JobStream {
     client: Client,
-    /// What messages call the input.
+    /// The name of the input in messages.
     name: String,
-    /// Those that the input defined.
+    /// The containers that the input defined.
     named: Containers,
     deprecations: Deprecations,
-    notes_told: usize,
-    /// How many jobs were read.
+    /// The number of deprecation warnings printed.
+    deprecations_told: usize,
+    /// The number of jobs read.
     read: u64,
-    /// Those among them that have not ended: their programs, by their numbers.
+    /// The programs of the jobs that have not ended, by job number.
     outstanding: BTreeMap<u64, String>,
-    prepared: HashMap<ContainerSpec, Group>,
-    preparing: Tasks<(ContainerSpec, Prepared)>,
-    queue: Queue<(Numbered, Arc<Container>)>,
-    /// Jobs that run, or wait for a slot: those together that a worker is given together.
-    running: Tasks<Ended>,
-    /// How much of what a job prints is kept, per stream, in bytes.
+    containers: Preparations<ContainerSpec, NumberedJob, Vec<String>>,
+    /// Jobs for this machine.
+    local: Dispatcher<ReadyJob, EndedJobs>,
+    /// Jobs for the engine.
+    remote: Dispatcher<ReadyJob, EndedJobs>,
+    /// How much of a job's output is kept, per stream, in bytes.
     inline_limit: usize,
-    /// How long such jobs should take.
+    /// The estimated duration of the jobs that a worker gets together.
     batch_target: Duration,
     download: DownloadLine,
     failed: bool,
 }
 
-/// A container, and what is to be said about its layers; or why there is none.
-type Prepared = Result<(Container, Vec<String>), String>;
-
 /// A job, and its place in the input, from 1.
 #[derive(Debug)]
-struct Numbered {
+struct NumberedJob {
     number: u64,
     spec: JobSpec,
 }
 
-/// What a task that runs jobs ends in.
-struct Ended {
-    /// The numbers of the jobs.
-    jobs: Vec<u64>,
-    /// One for each.
-    outcomes: Vec<Outcome>,
-    /// For others only when the end has been seen to.
-    _held: Option<HeldSlots>,
+/// A job whose container is prepared.
+struct ReadyJob {
+    number: u64,
+    spec: JobSpec,
+    job: Job,
 }
 
-/// The jobs that share a container.
-enum Group {
-    Preparing(Vec<Numbered>),
-    Ready(Arc<Container>),
-    Failed(String),
+/// The outcomes of the jobs of a task.
+struct EndedJobs {
+    numbers: Vec<u64>,
+    /// One for each number.
+    outcomes: Vec<Outcome>,
 }
 
 impl JobStream {
     pub fn new(client: Client, name: String, inline_limit: usize, batch_target: Duration) -> Self {
         Self {
+            local: client.session.local_dispatcher(),
+            remote: client.session.remote_dispatcher(),
             client,
             name,
             inline_limit,
@@ -92,11 +91,8 @@ impl JobStream {
             outstanding: BTreeMap::new(),
             named: Containers::new(),
             deprecations: Deprecations::default(),
-            notes_told: 0,
-            prepared: HashMap::new(),
-            preparing: Tasks::default(),
-            queue: Queue::default(),
-            running: Tasks::default(),
+            deprecations_told: 0,
+            containers: Preparations::default(),
             download: DownloadLine::default(),
             failed: false,
         }
@@ -112,26 +108,25 @@ impl JobStream {
         let mut redraw = tokio::time::interval(REDRAW_EVERY);
         loop {
             self.start_jobs();
-            let idle = self.preparing.is_empty() && self.running.is_empty();
-            if !reading && idle && self.queue.is_empty() {
+            let idle = self.containers.is_empty() && self.local.is_idle() && self.remote.is_idle();
+            if !reading && idle {
                 break;
             }
             tokio::select! {
                 biased;
                 _ = interrupts.next() => {
-                    self.running.abort_all();
-                    while self.running.join_next().await.is_some() {}
+                    self.local.abort().await;
+                    self.remote.abort().await;
                     return Ok(Ending::INTERRUPTED);
                 }
-                Some(ended) = self.running.join_next() => {
-                    for (job, outcome) in ended.jobs.iter().zip(&ended.outcomes) {
-                        self.ended(*job, outcome).map_err(JobsError::Write)?;
-                    }
+                Some(ended) = self.local.join_next() => self.jobs_ended(&ended.result)?,
+                Some(ended) = self.remote.join_next() => self.jobs_ended(&ended.result)?,
+                Some(prepared) = self.containers.next() => {
+                    self.download.clear();
+                    tell(&prepared.note);
+                    self.container_prepared(prepared);
                 }
-                Some((spec, prepared)) = self.preparing.join_next() => {
-                    self.container_prepared(spec, prepared);
-                }
-                _ = redraw.tick(), if !self.preparing.is_empty() => self.show_download(),
+                _ = redraw.tick(), if !self.containers.is_empty() => self.show_download(),
                 piece = input.next(), if reading && self.waiting() < MOST_WAITING => {
                     reading = match piece {
                         Ok(Some(piece)) => self.take(&piece),
@@ -152,8 +147,7 @@ impl JobStream {
         })
     }
 
-    /// Makes jobs errors that were read and of which nothing was told, when nothing is under
-    /// way any more.
+    /// Reports an error for each job without an outcome, when nothing runs any more.
     fn settle_outstanding(&mut self) {
         for (number, program) in std::mem::take(&mut self.outstanding) {
             let job = name(number, &program);
@@ -170,12 +164,9 @@ impl JobStream {
         }
     }
 
+    /// The number of jobs that do not run yet.
     fn waiting(&self) -> usize {
-        let preparing = self.prepared.values().map(|group| match group {
-            Group::Preparing(jobs) => jobs.len(),
-            Group::Ready(_) | Group::Failed(_) => 0,
-        });
-        self.queue.len() + preparing.sum::<usize>()
+        self.containers.waiting() + self.local.waiting() + self.remote.waiting()
     }
 
     fn complain(&mut self, message: &str) {
@@ -184,14 +175,14 @@ impl JobStream {
         to_stderr(format_args!("error: {message}"));
     }
 
-    /// Takes what was read; false if nothing after it can be made sense of.
+    /// Takes a document of the input. Returns false after an error, where reading ends.
     fn take(&mut self, piece: &JsonPiece) -> bool {
         match self.read(piece) {
             Ok(JobDocument::Job(spec)) => {
                 self.read += 1;
                 let number = self.read;
                 self.outstanding.insert(number, spec.program.clone());
-                self.prepare(Numbered {
+                self.prepare(NumberedJob {
                     number,
                     spec: *spec,
                 });
@@ -213,175 +204,125 @@ impl JobStream {
         let document = piece
             .parse()
             .and_then(|node| read_job(&node, &mut self.named, &mut self.deprecations));
-        for (span, deprecated) in self.deprecations.iter().skip(self.notes_told) {
+        for (span, deprecated) in self.deprecations.iter().skip(self.deprecations_told) {
             let warning = source.explain_from(piece.start, span, &deprecated);
             to_stderr(format_args!("warning: {warning}"));
         }
-        self.notes_told = self.deprecations.iter().count();
+        self.deprecations_told = self.deprecations.iter().count();
         document.map_err(|mistake| {
             let explanation = source.explain_from(piece.start, &mistake.span, &mistake.problem);
             JobsError::Specification(explanation)
         })
     }
 
-    /// Queues a job when its container is ready, and has it made if nobody did.
-    fn prepare(&mut self, job: Numbered) {
-        if self.prepared.len() >= MOST_CONTAINERS && self.preparing.is_empty() {
-            self.prepared.clear();
+    /// Queues a job when its container is ready.
+    fn prepare(&mut self, job: NumberedJob) {
+        self.containers.forget_beyond(MOST_CONTAINERS);
+        let (builder, spec) = (self.client.builder.clone(), job.spec.container.clone());
+        let key = spec.clone();
+        let prepared = (self.containers).request(key, job, move || builder.container(&spec));
+        if let Some(prepared) = prepared {
+            self.container_prepared(prepared);
         }
-        match self.prepared.get_mut(&job.spec.container) {
-            Some(Group::Preparing(jobs)) => jobs.push(job),
-            Some(Group::Ready(container)) => {
-                let container = container.clone();
-                self.enqueue(job, container);
-            }
-            Some(Group::Failed(message)) => {
-                let message = message.clone();
-                self.outstanding.remove(&job.number);
-                self.complain(&message);
-            }
-            None => {
-                let (builder, spec) = (self.client.builder.clone(), job.spec.container.clone());
-                self.prepared
-                    .insert(spec.clone(), Group::Preparing(vec![job]));
-                let of_lost = spec.clone();
-                self.preparing.spawn_blocking(
-                    move || {
-                        let prepared = builder.container(&spec);
-                        (spec, prepared.map_err(|error| error_chain(&error)))
-                    },
-                    |lost| (of_lost, Err(lost.to_string())),
-                );
+    }
+
+    fn container_prepared(&mut self, prepared: PreparedContainer<NumberedJob, Vec<String>>) {
+        for job in prepared.jobs {
+            match &prepared.container {
+                Ok(container) => self.enqueue(job, container),
+                Err(message) => {
+                    self.outstanding.remove(&job.number);
+                    self.complain(message);
+                }
             }
         }
     }
 
-    fn container_prepared(&mut self, spec: ContainerSpec, prepared: Prepared) {
-        self.download.clear();
-        let group = match prepared {
-            Ok((container, warnings)) => {
-                tell(&warnings);
-                Group::Ready(Arc::new(container))
-            }
-            Err(message) => Group::Failed(message),
+    fn enqueue(&mut self, job: NumberedJob, container: &Arc<Container>) {
+        let NumberedJob { number, spec } = job;
+        let job = executable(&spec, container.clone());
+        let executors = &self.client.session.executors;
+        let dispatcher = match executors.remote_for(&job, &self.output()) {
+            Some(_) => &mut self.remote,
+            None => &mut self.local,
         };
-        if let Some(Group::Preparing(jobs)) = self.prepared.insert(spec, group) {
-            for job in jobs {
-                self.prepare(job);
-            }
-        }
+        let rank = Rank::from(&spec);
+        dispatcher.push(rank, ReadyJob { number, spec, job });
     }
 
-    fn enqueue(&mut self, job: Numbered, container: Arc<Container>) {
-        let rank = Rank {
-            priority: job.spec.priority,
-            suspect: false,
-            estimate: job.spec.estimated_duration,
-        };
-        self.queue.push(rank, (job, container));
+    fn output(&self) -> Output {
+        let limit = self.inline_limit;
+        Output::Capture { limit }
     }
 
     fn start_jobs(&mut self) {
-        while self.running.len() < self.client.most_running() {
-            let Some((first, container)) = self.queue.pop() else {
-                break;
-            };
-            let spec = first.spec;
-            let job = executable(&spec, container.clone());
+        while let Some(ReadyJob { number, spec, job }) = self.local.next() {
+            let (executors, output) = (self.client.session.executors.clone(), self.output());
+            let jobs = vec![(number, spec.program.clone())];
+            spawn(&mut self.local, jobs, async move |slots| {
+                let turn = async { Some(slots.take(spec.slots as usize).await) };
+                let priority = Rank::from(&spec).for_engines();
+                let outcome = executors.run(&job, output, priority, turn).await;
+                outcome.into_iter().collect()
+            });
+        }
+        while let Some(executor) = self.client.session.executors.remote.clone()
+            && let Some(first) = self.remote.next()
+        {
             let limit = self.inline_limit;
-            let output = Output::Capture { limit };
-            let executors = self.client.executors.clone();
-            let slots = self.client.slots_for(&job, &output);
-            let mut numbers = vec![first.number];
-            let Some(remote) = executors.remote_for(&job, &output).cloned() else {
-                let run = async move {
-                    let mut held = None;
-                    let turn = async {
-                        let slots = slots.take(spec.slots as usize).await;
-                        Some(held.insert(slots).number())
-                    };
-                    let outcome = executors.run(&job, output, priority(&spec), turn).await;
-                    (outcome.into_iter().collect(), held)
-                };
-                self.spawn(numbers, run);
-                continue;
-            };
-            let mut jobs = vec![job];
-            for other in self.rest_of_batch(&spec, &container) {
-                numbers.push(other.number);
-                jobs.push(executable(&other.spec, container.clone()));
-            }
-            let run = async move {
-                let held = slots.take(spec.slots as usize).await;
+            let (priority, slot_count) = (Rank::from(&first.spec).for_engines(), first.spec.slots);
+            let batch = self.batch(first);
+            let jobs = batch
+                .iter()
+                .map(|ready| (ready.number, ready.spec.program.clone()))
+                .collect();
+            spawn(&mut self.remote, jobs, async move |slots| {
+                slots.take(slot_count as usize).await;
+                let jobs: Vec<_> = batch.into_iter().map(|ready| ready.job).collect();
                 let (running, _) = watch::channel(false);
-                let outcomes = remote.run(&jobs, limit, priority(&spec), &running);
-                (outcomes.await, Some(held))
-            };
-            self.spawn(numbers, run);
+                executor.run(&jobs, limit, priority, &running).await
+            });
         }
     }
 
-    /// Starts a task that runs jobs, those of these numbers.
-    fn spawn(
-        &mut self,
-        jobs: Vec<u64>,
-        run: impl Future<Output = (Vec<Outcome>, Option<HeldSlots>)> + 'static,
-    ) {
-        let of_lost: Vec<_> = jobs
-            .iter()
-            .map(|number| {
-                let program = self.outstanding.get(number).map_or("", String::as_str);
-                (*number, name(*number, program))
-            })
-            .collect();
-        let run = async move {
-            let (outcomes, held) = run.await;
-            Ended {
-                jobs,
-                outcomes,
-                _held: held,
-            }
+    /// The jobs that a worker gets together: this one, and those next in the queue that are alike.
+    /// A job without an estimate is alone, since it may take any time. Where results are reused,
+    /// each job is alone: a result is found again only if the batch is the same, and batches
+    /// depend on the state of the queue.
+    fn batch(&mut self, first: ReadyJob) -> Vec<ReadyJob> {
+        let (spec, container) = (first.spec.clone(), first.job.container.clone());
+        let mut batch = vec![first];
+        let Some(estimate) = spec.estimated_duration else {
+            return batch;
         };
-        self.running.spawn_local(run, |lost| {
-            let outcome = |(_, name): &(u64, String)| Outcome::error(format!("{name}: {lost}"));
-            Ended {
-                outcomes: of_lost.iter().map(outcome).collect(),
-                jobs: of_lost.into_iter().map(|(number, _)| number).collect(),
-                _held: None,
-            }
-        });
-    }
-
-    /// Those of the jobs that are next which a worker is given together with this one. Only
-    /// jobs that say how long they take: without an estimate each is as long as any. Where
-    /// results are used again, each goes alone: which others are next at the moment says
-    /// nothing about it.
-    fn rest_of_batch(&mut self, first: &JobSpec, container: &Arc<Container>) -> Vec<Numbered> {
-        let Some(mut total) = first.estimated_duration else {
-            return Vec::new();
-        };
-        if self.client.executors.known.are_used() {
-            return Vec::new();
+        if self.client.session.executors.known.are_used() {
+            return batch;
         }
-        total += batches::OVERHEAD;
-        let mut jobs = Vec::new();
-        let mut fits = |(Numbered { spec, .. }, other): &(Numbered, Arc<Container>)| {
-            let alike = Arc::ptr_eq(other, container)
-                && (spec.priority, spec.slots) == (first.priority, first.slots);
-            let Some(estimate) = spec.estimated_duration.filter(|_| alike) else {
+        let mut total = estimate + batches::OVERHEAD;
+        let mut fits = |other: &ReadyJob| {
+            let is_alike = Arc::ptr_eq(&other.job.container, &container)
+                && (other.spec.priority, other.spec.slots) == (spec.priority, spec.slots);
+            let Some(estimate) = other.spec.estimated_duration.filter(|_| is_alike) else {
                 return false;
             };
             total += estimate + batches::OVERHEAD;
             total <= self.batch_target
         };
-        while let Some((job, _)) = self.queue.pop_if(&mut fits) {
-            jobs.push(job);
+        while let Some(job) = self.remote.next_if(&mut fits) {
+            batch.push(job);
         }
-        jobs
+        batch
     }
 
-    /// Prints what a job printed, and how it ended if that is not as it should be.
-    fn ended(&mut self, number: u64, outcome: &Outcome) -> io::Result<()> {
+    fn jobs_ended(&mut self, ended: &EndedJobs) -> Result<(), JobsError> {
+        for (number, outcome) in ended.numbers.iter().zip(&ended.outcomes) {
+            self.job_ended(*number, outcome).map_err(JobsError::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Prints the output of a job, and its outcome if that is a failure.
+    fn job_ended(&mut self, number: u64, outcome: &Outcome) -> io::Result<()> {
         self.download.clear();
         let program = self.outstanding.remove(&number).unwrap_or_default();
         write(&mut io::stdout().lock(), &outcome.stdout)?;
@@ -415,7 +356,35 @@ impl JobStream {
     }
 }
 
-/// What messages call a job.
+/// Starts a task that runs jobs, given by number and program.
+fn spawn<F: Future<Output = Vec<Outcome>> + 'static>(
+    dispatcher: &mut Dispatcher<ReadyJob, EndedJobs>,
+    jobs: Vec<(u64, String)>,
+    run: impl FnOnce(SlotRequest) -> F,
+) {
+    let numbers: Vec<_> = jobs.iter().map(|(number, _)| *number).collect();
+    let numbers_if_lost = numbers.clone();
+    dispatcher.spawn(
+        |slots| {
+            let run = run(slots);
+            async move {
+                let outcomes = run.await;
+                EndedJobs { numbers, outcomes }
+            }
+        },
+        move |lost| EndedJobs {
+            numbers: numbers_if_lost,
+            outcomes: jobs
+                .iter()
+                .map(|(number, program)| {
+                    Outcome::error(format!("{}: {lost}", name(*number, program)))
+                })
+                .collect(),
+        },
+    );
+}
+
+/// The name of a job in messages.
 fn name(number: u64, program: &str) -> String {
     format!("job {number} of the input (`{program}`)")
 }

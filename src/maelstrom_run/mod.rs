@@ -104,7 +104,7 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         if let Some(note) = client.discarded() {
             to_stderr(format_args!("warning: {note}"));
         }
-        let executors = client.executors.clone();
+        let executors = client.session.executors.clone();
         let name = input.name().to_owned();
         let conductor = JobStream::new(client, name, options.inline_limit, options.batch_target);
         let ending = match &options.action {

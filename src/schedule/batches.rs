@@ -4,6 +4,10 @@
 //! same, an engine that has run one before has its result. It is made anew only when what
 //! is known of the tests' durations has left it far behind.
 
+mod remembered;
+
+pub use remembered::divide_as_before;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 

@@ -1,5 +1,6 @@
 //! What runs next.
 
+use crate::spec::JobSpec;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -26,6 +27,16 @@ impl Rank {
         let length = tenths.map_or(LONGEST, |tenths| tenths.min(LONGEST)) as i32;
         let suspect = if self.suspect { 500 } else { 0 };
         -(i32::from(self.priority) * 1000 + suspect + length)
+    }
+}
+
+impl From<&JobSpec> for Rank {
+    fn from(spec: &JobSpec) -> Self {
+        Self {
+            priority: spec.priority,
+            suspect: false,
+            estimate: spec.estimated_duration,
+        }
     }
 }
 

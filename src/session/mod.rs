@@ -1,27 +1,34 @@
-//! Running jobs on this machine: what the library is for, and `maelstrom-run` built on.
+//! Running jobs: the part that `cargo maelstrom`, `maelstrom-run` and other programs share.
+//!
+//! A [`Session`] has the store and the executors. [`Preparations`] prepare each distinct container
+//! once, and a [`Dispatcher`] starts jobs when there are slots for them. A [`Client`] is the
+//! interface of the library. This room does not know where jobs come from, and prints nothing.
 
 mod container;
+mod dispatcher;
+mod preparations;
+mod start;
 mod tasks;
 
 pub(crate) use container::JobContainerBuilder;
+pub(crate) use dispatcher::{Dispatcher, SlotRequest};
+pub(crate) use preparations::{Preparations, PreparedContainer};
+pub(crate) use start::{ConnectedEngine, Session, SessionSettings, connect};
 pub(crate) use tasks::{BUG, Tasks};
 
 use crate::config::CacheResults;
 use crate::container::LauncherError;
 use crate::engine::EngineError;
-use crate::executor::remote::{RemoteError, RemoteExecutor, RemoteSettings};
-use crate::executor::{
-    Container, Executors, Job, KnownOutcomes, LocalExecutor, LocalSettings, Outcome, Output,
-};
+use crate::executor::remote::{RemoteError, RemoteSettings};
+use crate::executor::{Container, Job, Outcome, Output};
 use crate::image::{ImageSettings, Images};
 use crate::layer::{ContainerError, LayerBuilder};
-use crate::schedule::{Rank, Slots};
+use crate::schedule::Rank;
 use crate::spec::{JobSpec, LayerSpec, Network};
 use crate::store::{Store, StoreError};
 use camino::Utf8PathBuf;
 use std::io;
 use std::path::PathBuf;
-use std::rc::Rc;
 use std::sync::Arc;
 
 /// How a [`Client`] is set up.
@@ -107,91 +114,50 @@ impl From<EngineError> for ClientError {
 /// The program that has one must call [`run_if_launcher`](crate::run_if_launcher) first
 /// thing in its `main`: the processes that make containers are that same program.
 pub struct Client {
-    pub(crate) executors: Executors,
-    /// For jobs that run here.
-    slots: Rc<Slots>,
-    /// For jobs that run elsewhere.
-    remote_slots: Rc<Slots>,
+    pub(crate) session: Session,
     pub(crate) builder: Arc<JobContainerBuilder>,
-    store: Store,
 }
 
 impl Client {
     /// Opens the cache and makes sure that containers can be had. Must be called within
     /// a runtime of tokio that has I/O and time enabled.
     pub async fn start(settings: &ClientSettings) -> Result<Self, ClientError> {
-        let engine = match &settings.remote {
-            Some(remote) => Some((remote.connect().await?, remote)),
-            None => None,
-        };
+        let engine = connect(settings.remote.as_ref()).await?;
         let store = Store::open(&settings.cache_root, settings.cache_size)?;
-        let limits =
-            LocalSettings::of_process(store.trees(), settings.slots).map_err(ClientError::Start)?;
-        let executor = LocalExecutor::new(limits, settings.slots);
-        executor
-            .warm_up(Network::Disabled)
-            .await
-            .map_err(ClientError::Machine)?;
-        let remote = match engine {
-            Some((engine, remote)) => {
-                let properties = remote.properties.clone();
-                let use_as = settings.cache_results;
-                let executor = RemoteExecutor::new(engine, properties, use_as, store.clone());
-                let executor = executor.await?;
-                Some(Rc::new(executor))
-            }
-            None => None,
+        let session = SessionSettings {
+            slots: settings.slots,
+            cache_results: settings.cache_results,
+            network: Network::Disabled,
         };
-        Ok(Self::new(settings, store, executor, remote))
+        let session = Session::start(store, engine, session).await?;
+        Ok(Self::new(settings, session))
     }
 
-    fn new(
-        settings: &ClientSettings,
-        store: Store,
-        local: LocalExecutor,
-        remote: Option<Rc<RemoteExecutor>>,
-    ) -> Self {
+    fn new(settings: &ClientSettings, session: Session) -> Self {
         let topmost = (!settings.add_programs.is_empty()).then(|| LayerSpec::Programs {
             programs: settings.add_programs.clone(),
         });
-        let layers = LayerBuilder::new(store.clone(), Images::new(settings.images.clone()));
+        let images = Images::new(settings.images.clone());
+        let layers = LayerBuilder::new(session.store.clone(), images);
         let builder = JobContainerBuilder::new(layers, settings.project.clone(), topmost);
-        let remote_slots = settings.remote.as_ref().map_or(1, |remote| remote.slots);
         Self {
-            executors: Executors {
-                local: Rc::new(local),
-                remote,
-                known: Arc::new(KnownOutcomes::new(store.clone(), settings.cache_results)),
-            },
-            slots: Rc::new(Slots::new(settings.slots)),
-            remote_slots: Rc::new(Slots::new(remote_slots)),
+            session,
             builder: Arc::new(builder),
-            store,
         }
     }
 
-    /// For tests: one that can do all but run something.
+    /// For tests: a client that cannot run anything.
     #[cfg(test)]
     pub(crate) fn without_containers(settings: &ClientSettings) -> Self {
         let store = Store::open(&settings.cache_root, settings.cache_size).expect("open the cache");
-        let limits = LocalSettings {
-            launcher: std::path::Path::new("/nonexistent").into(),
-            trees: store.trees(),
-            scratch_size: 1 << 20,
-            open_files: 256,
-        };
-        Self::new(
-            settings,
-            store,
-            LocalExecutor::new(limits, settings.slots),
-            None,
-        )
+        let session = Session::without_containers(store, settings.slots, settings.cache_results);
+        Self::new(settings, session)
     }
 
     /// A note to the user, if the cache had another format and its content had to be
     /// discarded.
     pub fn discarded(&self) -> Option<&str> {
-        self.store.discarded()
+        self.session.store.discarded()
     }
 
     /// Runs a job to its end, as soon as there are slots for it. What it prints is in the
@@ -209,53 +175,31 @@ impl Client {
             tracing::warn!("{warning}");
         }
         let job = executable(spec, Arc::new(container));
-        let mut held = None;
         let output = Output::Capture { limit };
-        let slots = self.slots_for(&job, &output);
+        let executors = &self.session.executors;
+        let slots = match executors.remote_for(&job, &output) {
+            Some(_) => self.session.remote_slots.clone(),
+            None => self.session.slots.clone(),
+        };
+        let mut held = None;
         let turn = async {
             let slots = slots.take(spec.slots as usize).await;
             Some(held.insert(slots).number())
         };
-        let outcome = self.executors.run(&job, output, priority(spec), turn).await;
+        let priority = Rank::from(spec).for_engines();
+        let outcome = executors.run(&job, output, priority, turn).await;
         Ok(outcome.expect("it gets a slot"))
-    }
-
-    /// Where a job's slots come from.
-    pub(crate) fn slots_for(&self, job: &Job, output: &Output) -> Rc<Slots> {
-        match self.executors.remote_for(job, output) {
-            Some(_) => self.remote_slots.clone(),
-            None => self.slots.clone(),
-        }
-    }
-
-    /// How many jobs are worth having ready: while one runs on a slot, others get ready
-    /// for it or go away.
-    pub(crate) fn most_running(&self) -> usize {
-        let elsewhere = self.executors.remote.as_ref();
-        3 * self.slots.total() + elsewhere.map_or(0, |_| self.remote_slots.total())
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
         self.builder.end();
-        // What the cache could not remember costs time only.
-        let _ = self.store.save();
-        let _ = self.store.evict();
+        self.session.save_and_evict();
     }
 }
 
-/// The engine's word for a job's place in the queue: lower is earlier.
-pub(crate) fn priority(spec: &JobSpec) -> i32 {
-    let rank = Rank {
-        priority: spec.priority,
-        suspect: false,
-        estimate: spec.estimated_duration,
-    };
-    rank.for_engines()
-}
-
-/// A job ready to run.
+/// The job of a specification, in its container.
 pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
     Job {
         container,

@@ -1,41 +1,24 @@
 //! From test cases to batches that run elsewhere.
 
-use super::{Batch, Ended, EndedWork, TestRun};
+use super::{EndedWork, TestBatch, TestRun};
 use crate::executor::{Container, Outcome, Stream};
 use crate::report::Event;
 use crate::schedule::Rank;
-use crate::schedule::batches::{self, Partition};
+use crate::schedule::batches;
+use crate::session::SlotRequest;
 use crate::store::Digest;
 use crate::test_job::TestCase;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
-
-/// What partitions are remembered as; to be renamed when what they hold changes.
-const KIND: &str = "batches-2";
-
-/// How the tests of a binary were divided.
-#[derive(Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Divided {
-    batches: Partition,
-    /// What they ran in: its digest.
-    container: String,
-}
-
-impl Divided {
-    fn names(&self) -> impl Iterator<Item = &String> {
-        self.batches.iter().flatten()
-    }
-}
 
 /// How long engines may take to find a worker before that is worth a line.
 const LONG: Duration = Duration::from_secs(15);
 
 /// Whether everything that is elsewhere waits for a worker.
 #[derive(Clone, Copy, Default)]
-pub(super) enum Waiting {
+pub(super) enum WorkerWait {
     #[default]
     No,
     Since(Instant),
@@ -58,10 +41,7 @@ impl TestRun {
         for (container, cases) in groups {
             self.divide(&container, cases);
         }
-        while self.batches_running < self.remote_slots.total() {
-            let Some(batch) = self.batches.pop() else {
-                break;
-            };
+        while let Some(batch) = self.remote.next() {
             self.start_batch(batch);
         }
     }
@@ -69,51 +49,33 @@ impl TestRun {
     /// Queues the tests of one binary that share a container.
     fn divide(&mut self, container: &Arc<Container>, cases: Vec<TestCase>) {
         let Some(first) = cases.first() else { return };
-        let key = key(first, container);
-        let store = &self.parts.store;
-        let kept = store.cached(KIND, &key);
-        let kept = kept.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let kept: Divided = kept.unwrap_or_default();
         let estimates: BTreeMap<String, Option<Duration>> = cases
             .iter()
             .map(|case| (case.listed.name.clone(), self.rank(case).estimate))
             .collect();
-        let is_selection = kept.names().any(|name| !estimates.contains_key(name));
-        let digest = Digest::of(format!("{container:?}").as_bytes()).to_string();
-        let are_known = self.parts.running.cache_results.reads()
-            && digest == kept.container
-            && !is_selection
-            && kept.names().count() == estimates.len();
-        let new = Divided {
-            batches: if are_known {
-                // The engine may know the results of these very batches, whatever was learned
-                // of durations since.
-                kept.batches.clone()
-            } else {
-                batches::divide(&estimates, &kept.batches, self.parts.batch_target)
-            },
-            container: digest,
-        };
-        if !is_selection && new != kept {
-            let bytes = serde_json::to_vec(&new).unwrap_or_default();
-            // Without it the next run divides them anew.
-            let _ = store.cache(KIND, &key, &bytes);
-        }
+        let partition = batches::divide_as_before(
+            &self.parts.session.store,
+            &key(first, container),
+            Digest::of(format!("{container:?}").as_bytes()),
+            &estimates,
+            self.parts.batch_target,
+            self.parts.running.cache_results.reads(),
+        );
         let mut cases: HashMap<String, TestCase> = cases
             .into_iter()
             .map(|case| (case.listed.name.clone(), case))
             .collect();
-        for names in new.batches {
+        for names in partition {
             let cases: Vec<_> = names.iter().filter_map(|name| cases.remove(name)).collect();
             let rank = self.rank_of_batch(&cases);
             for repeat in self.repeats() {
-                let batch = Batch {
+                let batch = TestBatch {
                     cases: cases.clone(),
                     container: container.clone(),
                     repeat,
                     priority: rank.for_engines(),
                 };
-                self.batches.push(rank, batch);
+                self.remote.push(rank, batch);
             }
         }
     }
@@ -127,8 +89,8 @@ impl TestRun {
         }
     }
 
-    fn start_batch(&mut self, batch: Batch) {
-        let Some(executor) = self.parts.executors.remote.clone() else {
+    fn start_batch(&mut self, batch: TestBatch) {
+        let Some(executor) = self.parts.session.executors.remote.clone() else {
             return;
         };
         let tests: Vec<_> = batch
@@ -141,12 +103,11 @@ impl TestRun {
             .map(|(_, case)| self.parts.running.job(case, batch.container.clone()))
             .collect();
         let limit = self.parts.running.inline_limit;
-        let (started_tests, slots) = (self.started_tests.clone(), self.remote_slots.clone());
+        let started_tests = self.started_tests.clone();
         let (repeat, priority) = (batch.repeat, batch.priority);
-        self.batches_running += 1;
-        let of_lost = tests.clone();
-        let run = async move {
-            let held = slots.take(1).await;
+        let tests_if_lost = tests.clone();
+        let run = async move |slots: SlotRequest| {
+            slots.take(1).await;
             let (running, mut is_running) = watch::channel(false);
             let start_all = || {
                 tests
@@ -176,24 +137,20 @@ impl TestRun {
                 // No worker has begun with it. What is dropped is cancelled at the engine.
                 () = started_tests.stopped() => None,
             };
-            Ended {
-                _held: Some(held),
-                what: EndedWork::Batch {
-                    tests,
-                    repeat,
-                    outcomes,
-                },
+            EndedWork::Batch {
+                tests,
+                repeat,
+                outcomes,
             }
         };
-        self.running.spawn_local(run, move |lost| {
-            let outcomes = of_lost.iter().map(|_| Outcome::error(lost.to_string()));
-            Ended {
-                _held: None,
-                what: EndedWork::Batch {
-                    outcomes: Some(outcomes.collect()),
-                    tests: of_lost,
-                    repeat,
-                },
+        self.remote.spawn(run, move |lost| {
+            let outcomes = tests_if_lost
+                .iter()
+                .map(|_| Outcome::error(lost.to_string()));
+            EndedWork::Batch {
+                outcomes: Some(outcomes.collect()),
+                tests: tests_if_lost,
+                repeat,
             }
         });
     }
@@ -219,14 +176,14 @@ impl TestRun {
     }
 
     pub(super) fn tell_upload(&mut self) {
-        let Some(executor) = &self.parts.executors.remote else {
+        let Some(executor) = &self.parts.session.executors.remote else {
             return;
         };
         let (done, total) = (executor.progress().done(), executor.progress().total());
         let uploading = done < total;
         if uploading {
             self.report(&Event::Uploading { done, total });
-        } else if self.uploading && self.preparing.is_empty() {
+        } else if self.uploading && !self.is_preparing() {
             self.report(&Event::Packed);
         }
         self.uploading = uploading;
@@ -234,22 +191,22 @@ impl TestRun {
 
     /// Says so, once, if what waits at the engine has been waiting for long and nothing runs.
     pub(super) fn tell_waiting(&mut self) {
-        let nothing_runs = self.batches_running > 0 && self.started_tests.is_empty();
+        let nothing_runs = self.remote.has_tasks() && self.started_tests.is_empty();
         if !nothing_runs || self.uploading {
-            self.waiting = Waiting::No;
+            self.worker_wait = WorkerWait::No;
             return;
         }
-        match self.waiting {
-            Waiting::No => self.waiting = Waiting::Since(Instant::now()),
-            Waiting::Since(start) if start.elapsed() >= LONG => {
-                self.waiting = Waiting::Told;
+        match self.worker_wait {
+            WorkerWait::No => self.worker_wait = WorkerWait::Since(Instant::now()),
+            WorkerWait::Since(start) if start.elapsed() >= LONG => {
+                self.worker_wait = WorkerWait::Told;
                 self.report(&Event::Warning(&format!(
                     "no worker accepted a job for {} s; check that idle workers match \
                      `remote-platform`",
                     LONG.as_secs()
                 )));
             }
-            Waiting::Since(_) | Waiting::Told => {}
+            WorkerWait::Since(_) | WorkerWait::Told => {}
         }
     }
 }

@@ -1,14 +1,15 @@
 //! From what Cargo builds to test cases.
 
-use super::{Prepared, TestRun, Work};
+use super::{ContainerUse, TestRun, Work};
 use crate::cargo::{BuildEvent, TestBinary};
-use crate::cargo_maelstrom::group::{Group, Ingredients};
-use crate::cargo_maelstrom::lister;
+use crate::cargo_maelstrom::ingredients::Ingredients;
+use crate::cargo_maelstrom::lister::ListingLookup;
 use crate::executor::Container;
 use crate::listing::{ListedTest, TestListing};
-use crate::process::{error_chain, to_stdout};
+use crate::process::to_stdout;
 use crate::report::{self, Cancellation, Event, TestStatus};
 use crate::schedule::Rank;
+use crate::session::PreparedContainer;
 use crate::test_job::{self, TestCase, test_case_name};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,14 +22,9 @@ impl TestRun {
             return;
         }
         let containers = self.parts.containers.clone();
-        self.preparing.spawn_blocking(
-            move || {
-                containers.pack_sources();
-                Prepared::Sources
-            },
-            // The first test that needs them has them packed again, or tells why not.
-            |_| Prepared::Sources,
-        );
+        // After a panic the first test that needs the sources packs them, or reports the error.
+        self.packing
+            .spawn_blocking(move || containers.pack_sources(), |_| ());
     }
 
     pub(super) fn build_event(&mut self, event: BuildEvent, started: Instant) {
@@ -68,87 +64,62 @@ impl TestRun {
         }
         let spec = self.parts.directives.resolve(&test_case_name(&binary, ""));
         self.outstanding.expect_listing(&binary);
-        self.prepared_for.push(binary.clone());
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
-        let of_lost = (binary.clone(), spec.clone());
-        self.preparing.spawn_blocking(
-            move || {
-                let outcome = containers.container(&spec, &binary).and_then(|container| {
-                    let layer = containers.binary_layer(&binary)?;
-                    Ok(lister.prepare(&binary, layer, container))
-                });
-                Prepared::ForListing {
-                    binary,
-                    spec,
-                    outcome: outcome.map_err(|error| error_chain(&error)),
-                }
-            },
-            |lost| {
-                let (binary, spec) = of_lost;
-                Prepared::ForListing {
-                    binary,
-                    spec,
-                    outcome: Err(lost.to_string()),
-                }
-            },
-        );
+        let key = Ingredients {
+            spec: spec.clone(),
+            binary: binary.clone(),
+        };
+        let prepared =
+            (self.containers).request(key, ContainerUse::List(binary.clone()), move || {
+                let container = containers.container(&spec, &binary)?;
+                let layer = containers.binary_layer(&binary)?;
+                let lookup = lister.look_up(&binary, layer, &container);
+                Ok((container, Some(lookup)))
+            });
+        if let Some(prepared) = prepared {
+            self.container_prepared(prepared);
+        }
     }
 
-    pub(super) fn prepared(&mut self, prepared: Prepared) {
-        match &prepared {
-            Prepared::Sources => tracing::debug!("the sources are packed"),
-            Prepared::ForListing { binary, .. } | Prepared::ForTests { binary, .. } => {
-                tracing::debug!("a container for {} is ready", binary.path);
-                let mut places = self.prepared_for.iter();
-                if let Some(place) = places.position(|other| Arc::ptr_eq(other, binary)) {
-                    self.prepared_for.remove(place);
-                }
-            }
-        }
+    /// Whether containers are being prepared, or sources packed.
+    pub(super) fn is_preparing(&self) -> bool {
+        !self.containers.is_empty() || !self.packing.is_empty()
+    }
+
+    pub(super) fn preparation_ended(&mut self) {
         self.tell_warnings();
-        if self.preparing.is_empty() {
+        if !self.is_preparing() {
             self.report(&Event::Packed);
         }
-        match prepared {
-            Prepared::Sources => {}
-            Prepared::ForListing {
-                binary,
-                spec,
-                outcome,
-            } => match outcome {
-                Err(message) => self.listing_failed(&binary, &message),
-                Ok(lister::Prepared {
-                    container,
-                    key,
-                    cached,
-                }) => {
-                    let container = Arc::new(container);
-                    self.containers.insert(
-                        Ingredients::new(&spec, &binary),
-                        Group::Ready(container.clone()),
-                    );
-                    match cached {
-                        Some(listed) => self.listed(&binary, listed),
+    }
+
+    pub(super) fn container_prepared(
+        &mut self,
+        prepared: PreparedContainer<ContainerUse, Option<ListingLookup>>,
+    ) {
+        let PreparedContainer {
+            container,
+            jobs,
+            mut note,
+        } = prepared;
+        for user in jobs {
+            match (user, &container) {
+                (ContainerUse::List(binary), Ok(container)) => {
+                    let Some(lookup) = note.take() else { continue };
+                    match lookup.cached {
+                        Some(listing) => self.listed(&binary, listing),
                         None if self.is_stopping() => {}
-                        None => self.queue_listing(binary, container, key),
+                        None => self.queue_listing(binary, container.clone(), lookup.key),
                     }
                 }
-            },
-            Prepared::ForTests {
-                binary,
-                spec,
-                outcome,
-            } => {
-                let group = match outcome {
-                    Ok(container) => Group::Ready(Arc::new(container)),
-                    Err(message) => Group::Failed(message.into()),
-                };
-                let key = Ingredients::new(&spec, &binary);
-                if let Some(Group::Preparing(cases)) = self.containers.insert(key, group) {
-                    for case in cases {
-                        self.queue_case(case);
-                    }
+                (ContainerUse::List(binary), Err(message)) => {
+                    self.listing_failed(&binary, message);
+                }
+                (ContainerUse::Test(case), Ok(container)) => self.queue_repeats(&case, container),
+                (ContainerUse::Test(case), Err(message)) => {
+                    let message = message.to_string();
+                    self.not_run(&case, &TestStatus::Error { message });
                 }
             }
         }
@@ -170,7 +141,7 @@ impl TestRun {
             container,
             key,
         };
-        self.queue.push(first, work);
+        self.local.push(first, work);
     }
 
     pub(super) fn listing_failed(&mut self, binary: &TestBinary, message: &str) {
@@ -227,17 +198,18 @@ impl TestRun {
                 self.outstanding.expect(&case, repeat);
             }
             if ignored {
-                self.ignored(&case);
+                self.not_run(&case, &TestStatus::Ignored);
             } else {
                 self.queue_case(case);
             }
         }
     }
 
-    pub(super) fn ignored(&mut self, case: &TestCase) {
+    /// Reports each repetition of a test that is not run.
+    fn not_run(&mut self, case: &TestCase, status: &TestStatus) {
         for repeat in self.repeats() {
             let id = self.new_id();
-            let outcome = report::TestOutcome::new(TestStatus::Ignored, Duration::ZERO);
+            let outcome = report::TestOutcome::new(status.clone(), Duration::ZERO);
             self.finished(id, case, repeat, &outcome);
         }
     }

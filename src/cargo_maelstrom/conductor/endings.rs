@@ -1,6 +1,6 @@
 //! What becomes of what has ended, and of the run.
 
-use super::{Ended, EndedWork, SAVE_EVERY, TestRun};
+use super::{EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
 use crate::executor::Outcome;
 use crate::process;
@@ -11,8 +11,8 @@ use crate::test_job::{self, TestCase};
 use std::time::{Duration, Instant};
 
 impl TestRun {
-    pub(super) fn work_ended(&mut self, ended: Ended) {
-        match ended.what {
+    pub(super) fn work_ended(&mut self, ended: EndedWork) {
+        match ended {
             EndedWork::List { binary, outcome } => match outcome {
                 Some(Ok(listed)) => self.listed(&binary, listed),
                 Some(Err(message)) => self.listing_failed(&binary, &message),
@@ -31,7 +31,6 @@ impl TestRun {
                 repeat,
                 outcomes,
             } => {
-                self.batches_running -= 1;
                 let mut outcomes = outcomes.into_iter().flatten();
                 for (id, case) in tests {
                     let outcome = outcomes.next();
@@ -113,8 +112,8 @@ impl TestRun {
 
     /// Empties the queues.
     pub(super) fn drop_waiting(&mut self) {
-        self.queue.clear();
-        self.batches.clear();
+        self.local.clear();
+        self.remote.clear();
         self.unbatched.clear();
         self.maybe_known.clear();
     }
@@ -143,16 +142,14 @@ impl TestRun {
         process::end_at_next();
         build.kill();
         self.cancel(reason);
-        // Dropping a test's task drops its launcher, which takes the test along.
-        self.running.abort_all();
         self.looking_up = Tasks::default();
-        while let Some(ended) = self.running.join_next().await {
-            // It had ended before it could be aborted.
+        let mut ended = self.local.abort().await;
+        ended.extend(self.remote.abort().await);
+        for ended in ended {
             self.work_ended(ended);
         }
-        self.batches_running = 0;
-        self.preparing.detach_all();
-        self.prepared_for.clear();
+        self.containers.detach();
+        self.packing.detach_all();
         self.parts.containers.end();
     }
 
@@ -168,9 +165,9 @@ impl TestRun {
             });
         } else if let Some(layer) = self.parts.containers.running_command() {
             self.report(&Event::RunningCommand { layer: &layer });
-        } else if let Some(binary) = self.prepared_for.first() {
+        } else if let Some(container) = self.containers.oldest() {
             self.report(&Event::Packing {
-                what: &test_job::test_binary_name(binary).to_string(),
+                what: &test_job::test_binary_name(&container.binary).to_string(),
                 bytes: self.parts.containers.bytes_read(),
             });
         }

@@ -12,7 +12,9 @@ const TOGETHER: usize = 16;
 impl TestRun {
     /// Starts as many look-ups as there are processors for.
     pub(super) fn start_look_ups(&mut self) {
-        while self.looking_up.len() < self.slots.total() && !self.maybe_known.is_empty() {
+        while self.looking_up.len() < self.parts.session.slots.total()
+            && !self.maybe_known.is_empty()
+        {
             let count = TOGETHER.min(self.maybe_known.len());
             let tests = self.maybe_known.drain(..count).collect();
             self.start_look_up(tests);
@@ -25,7 +27,7 @@ impl TestRun {
         };
         let jobs: Vec<_> = tests.iter().map(job).collect();
         let (known, limit) = (
-            self.parts.executors.known.clone(),
+            self.parts.session.executors.known.clone(),
             self.parts.running.inline_limit,
         );
         let unknown = tests.clone();

@@ -1,63 +1,32 @@
 //! From test cases to tasks that run them.
 
-use super::{Ended, EndedWork, Prepared, TestRun, Work};
+use super::{ContainerUse, EndedWork, TestRun, Work};
 use crate::cargo::TestBinary;
-use crate::cargo_maelstrom::group::{Group, Ingredients};
+use crate::cargo_maelstrom::ingredients::Ingredients;
 use crate::cargo_maelstrom::lister;
 use crate::executor::{Container, Outcome, Output};
 use crate::process::error_chain;
-use crate::report::{self, Event, Repeat, TestId, TestStatus};
+use crate::report::{Event, Repeat, TestId};
 use crate::schedule::Rank;
+use crate::session::SlotRequest;
 use crate::test_job::{self, TestCase};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
 
 impl TestRun {
-    /// Queues a case when its container is ready, and has it made if nobody did.
+    /// Queues a case when its container is ready.
     pub(super) fn queue_case(&mut self, case: TestCase) {
-        let key = Ingredients::new(&case.spec, &case.binary);
-        match self.containers.get_mut(&key) {
-            Some(Group::Preparing(cases)) => cases.push(case),
-            Some(Group::Ready(container)) => {
-                let container = container.clone();
-                self.queue_repeats(&case, &container);
-            }
-            Some(Group::Failed(message)) => {
-                let message = message.to_string();
-                for repeat in self.repeats() {
-                    let id = self.new_id();
-                    let message = message.clone();
-                    let outcome =
-                        report::TestOutcome::new(TestStatus::Error { message }, Duration::ZERO);
-                    self.finished(id, &case, repeat, &outcome);
-                }
-            }
-            None => {
-                let containers = self.parts.containers.clone();
-                let (binary, spec) = (case.binary.clone(), case.spec.clone());
-                self.prepared_for.push(binary.clone());
-                self.containers.insert(key, Group::Preparing(vec![case]));
-                let of_lost = (binary.clone(), spec.clone());
-                self.preparing.spawn_blocking(
-                    move || {
-                        let outcome = containers.container(&spec, &binary);
-                        Prepared::ForTests {
-                            binary,
-                            spec,
-                            outcome: outcome.map_err(|error| error_chain(&error)),
-                        }
-                    },
-                    |lost| {
-                        let (binary, spec) = of_lost;
-                        Prepared::ForTests {
-                            binary,
-                            spec,
-                            outcome: Err(lost.to_string()),
-                        }
-                    },
-                );
-            }
+        let containers = self.parts.containers.clone();
+        let (binary, spec) = (case.binary.clone(), case.spec.clone());
+        let key = Ingredients {
+            spec: spec.clone(),
+            binary: binary.clone(),
+        };
+        let prepared = (self.containers).request(key, ContainerUse::Test(case), move || {
+            Ok((containers.container(&spec, &binary)?, None))
+        });
+        if let Some(prepared) = prepared {
+            self.container_prepared(prepared);
         }
     }
 
@@ -66,7 +35,7 @@ impl TestRun {
             return;
         }
         self.report(&Event::Queued(self.repeats().len() as u64));
-        if self.parts.executors.remote.is_some() && container.is_portable().is_ok() {
+        if self.parts.session.executors.remote.is_some() && container.is_portable().is_ok() {
             self.unbatched.push((case.clone(), container.clone()));
             return;
         }
@@ -87,7 +56,7 @@ impl TestRun {
                 container: container.clone(),
                 repeat,
             };
-            self.queue.push(rank, work);
+            self.local.push(rank, work);
         }
     }
 
@@ -114,11 +83,7 @@ impl TestRun {
 
     pub(super) fn start_work(&mut self) {
         self.start_look_ups();
-        // While one runs on a slot, others get ready for it or go away.
-        while self.running.len() - self.batches_running < 3 * self.slots.total() {
-            let Some(work) = self.queue.pop() else {
-                break;
-            };
+        while let Some(work) = self.local.next() {
             match work {
                 Work::List {
                     binary,
@@ -142,33 +107,27 @@ impl TestRun {
         key: String,
     ) {
         self.report(&Event::ListingStarted(test_job::test_binary_name(&binary)));
-        let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
-        let executor = self.parts.executors.local.clone();
+        let started_tests = self.started_tests.clone();
+        let executor = self.parts.session.executors.local.clone();
         let lister = self.parts.lister.clone();
-        let of_lost = binary.clone();
-        self.running.spawn_local(
-            async move {
-                let held = slots.take(1).await;
+        let binary_if_lost = binary.clone();
+        self.local.spawn(
+            async move |slots: SlotRequest| {
+                let slot = slots.take(1).await;
                 let outcome = if started_tests.is_stopping() {
                     None
                 } else {
-                    let listing = lister::list(&executor, held.number(), &binary, &container);
+                    let listing = lister::list(&executor, slot, &binary, &container);
                     Some(listing.await.map_err(|error| error_chain(&error)))
                 };
                 if let Some(Ok(listing)) = &outcome {
                     lister.remember(key, listing).await;
                 }
-                Ended {
-                    _held: Some(held),
-                    what: EndedWork::List { binary, outcome },
-                }
+                EndedWork::List { binary, outcome }
             },
-            |lost| Ended {
-                _held: None,
-                what: EndedWork::List {
-                    binary: of_lost,
-                    outcome: Some(Err(lost.to_string())),
-                },
+            |lost| EndedWork::List {
+                binary: binary_if_lost,
+                outcome: Some(Err(lost.to_string())),
             },
         );
     }
@@ -183,40 +142,33 @@ impl TestRun {
         let job = self.parts.running.job(&case, container.clone());
         let output = self.output(&case);
         let limit = self.parts.running.inline_limit;
-        let known = self.parts.executors.known.clone();
-        let executor = self.parts.executors.local.clone();
-        let (started_tests, slots) = (self.started_tests.clone(), self.slots.clone());
-        let of_lost = case.clone();
-        self.running.spawn_local(
-            async move {
-                let mut held = None;
+        let known = self.parts.session.executors.known.clone();
+        let executor = self.parts.session.executors.local.clone();
+        let started_tests = self.started_tests.clone();
+        let case_if_lost = case.clone();
+        self.local.spawn(
+            async move |slots: SlotRequest| {
                 let turn = async {
-                    let slots = slots.take(case.spec.slots as usize).await;
+                    let slot = slots.take(case.spec.slots as usize).await;
                     let may_start = started_tests.start(id, case.clone(), repeat);
-                    may_start.then(|| held.insert(slots).number())
+                    may_start.then_some(slot)
                 };
                 let outcome = executor.run(&job, output, turn).await;
                 if let Some(outcome) = &outcome {
                     known.remember(&job, limit, outcome).await;
                 }
-                Ended {
-                    _held: held,
-                    what: EndedWork::Test {
-                        id,
-                        case,
-                        repeat,
-                        outcome: outcome.map(Box::new),
-                    },
+                EndedWork::Test {
+                    id,
+                    case,
+                    repeat,
+                    outcome: outcome.map(Box::new),
                 }
             },
-            move |lost| Ended {
-                _held: None,
-                what: EndedWork::Test {
-                    id,
-                    case: of_lost,
-                    repeat,
-                    outcome: Some(Box::new(Outcome::error(lost.to_string()))),
-                },
+            move |lost| EndedWork::Test {
+                id,
+                case: case_if_lost,
+                repeat,
+                outcome: Some(Box::new(Outcome::error(lost.to_string()))),
             },
         );
     }

@@ -3,20 +3,19 @@ use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
 use crate::cargo_maelstrom::command_line::{Options, Request};
 use crate::config::ProcessEnvironment;
-use crate::executor::{KnownOutcomes, LocalExecutor, LocalSettings, does_not_block_the_loop};
+use crate::executor::{LocalExecutor, does_not_block_the_loop};
 use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};
 use crate::layer::LayerBuilder;
 use crate::listing::ListedTest;
 use crate::process::ExitCode;
 use crate::spec::{Network, RootOverlay};
-use crate::store::Digest;
+use crate::store::{Digest, Store};
 use crate::test_job::test_case_name;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::num::NonZeroU32;
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
@@ -37,28 +36,13 @@ impl Run {
         let layers = LayerBuilder::new(store.clone(), Images::new(images));
         let workspace = Arc::new(workspace(vec![package("app", "1.0.0")]));
         let reported = Arc::default();
-        let settings = LocalSettings {
-            // No test here gets as far as to need one.
-            launcher: Path::new("/nonexistent").into(),
-            trees: store.trees(),
-            scratch_size: 1 << 20,
-            open_files: 256,
-        };
-        let executors = Executors {
-            local: Rc::new(LocalExecutor::new(settings, 2)),
-            remote: None,
-            known: Arc::new(KnownOutcomes::new(store.clone(), cache_results)),
-        };
         let parts = Parts {
             selector: Rc::default(),
             directives: Arc::new(Directives::built_in()),
             containers: Arc::new(TestContainerBuilder::new(workspace.clone(), layers, false)),
             lister: Lister::new(store.clone()),
-            executors,
-            slots: 2,
-            remote_slots: 1,
+            session: Session::without_containers(store, 2, cache_results),
             batch_target: Duration::from_secs(1),
-            store,
             history: History::load(&directory.path().join("history")).unwrap(),
             reporter: Rc::new(RefCell::new(Box::new(Recorder(Arc::clone(&reported))))),
             running: RunSettings {
@@ -100,15 +84,15 @@ impl Run {
     fn with_container(mut self) -> Self {
         let directives = &self.conductor.parts.directives;
         let spec = directives.resolve(&test_case_name(&self.binary, ""));
-        self.conductor.containers.insert(
-            Ingredients::new(&spec, &self.binary),
-            Group::Ready(container()),
-        );
+        let binary = self.binary.clone();
+        self.conductor
+            .containers
+            .insert(Ingredients { spec, binary }, container());
         self
     }
 
     fn executor(&self) -> &LocalExecutor {
-        &self.conductor.parts.executors.local
+        &self.conductor.parts.session.executors.local
     }
 
     /// What the binary listed.
@@ -297,7 +281,7 @@ fn a_test_that_ends_twice_is_reported_once_and_an_error() {
         let mut run = Run::new(1, CacheResults::Off).with_container();
         run.list(&["one"]);
         let (case, _) = run.conductor.outstanding.sorted_tests().remove(0);
-        run.conductor.queue.clear();
+        run.conductor.local.clear();
         for id in [1, 2] {
             let outcome = Some(passed());
             run.conductor.test_ended(TestId(id), &case, None, outcome);
@@ -329,7 +313,7 @@ fn know(run: &Run, names: &[&str]) {
         };
         let job = parts.running.job(&case, container());
         let limit = parts.running.inline_limit;
-        parts.executors.known.keep(&job, limit, &passed());
+        parts.session.executors.known.keep(&job, limit, &passed());
     }
 }
 
@@ -384,7 +368,7 @@ fn to_save_the_history_does_not_block_the_loop() {
     does_not_block_the_loop(|| drop(lock), async {
         run.list(&["one"]);
         let (case, _) = run.conductor.outstanding.sorted_tests().remove(0);
-        run.conductor.queue.clear();
+        run.conductor.local.clear();
         let outcome = Some(passed());
         run.conductor.test_ended(TestId(1), &case, None, outcome);
         run.conductor.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();

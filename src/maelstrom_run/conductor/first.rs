@@ -38,7 +38,7 @@ impl JobStream {
         let outcome = tokio::select! {
             biased;
             _ = interrupts.next() => None,
-            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+            outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
         if outcome.is_none() {
             return Ok(Ending::INTERRUPTED);
@@ -77,7 +77,7 @@ impl JobStream {
             served = terminal.serve() => {
                 return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
             }
-            outcome = self.client.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+            outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
         tokio::select! {
             biased;

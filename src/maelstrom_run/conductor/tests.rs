@@ -27,7 +27,7 @@ fn jobs_whose_tasks_panic_make_the_run_fail() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let (conductor, input) = conductor(&directory);
-        conductor.client.executors.local.panics.set(true);
+        conductor.client.session.executors.local.panics.set(true);
         let ending = conductor.run_all(input, Interrupts::none()).await;
         assert_eq!(ending.unwrap(), Ending::FAILURE);
     });
@@ -50,12 +50,12 @@ fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let (mut conductor, _) = conductor(&directory);
-        for (number, program) in [(1, "sh"), (2, "cat"), (3, "ls")] {
-            conductor.outstanding.insert(number, program.to_owned());
-        }
-        conductor.spawn(vec![1, 3], async { panic!("as it was told") });
-        let ended = conductor.running.join_next().await.unwrap();
-        assert_eq!(ended.jobs, [1, 3]);
+        let jobs = vec![(1, "sh".to_owned()), (3, "ls".to_owned())];
+        spawn(&mut conductor.local, jobs, async |_| {
+            panic!("as it was told")
+        });
+        let ended = conductor.local.join_next().await.unwrap().result;
+        assert_eq!(ended.numbers, [1, 3]);
         let statuses: Vec<_> = ended.outcomes.iter().map(|o| o.status.clone()).collect();
         let expected = ["job 1 of the input (`sh`)", "job 3 of the input (`ls`)"].map(|name| {
             Status::Error(format!(
@@ -73,9 +73,10 @@ fn a_job_that_was_read_and_is_not_heard_of_makes_the_run_fail() {
         let (mut conductor, _) = conductor(&directory);
         fs::write(directory.path().join("none"), "").unwrap();
         let input = Input::open(Some(&directory.path().join("none"))).unwrap();
-        // One that has no outcome for its job.
+        // A task without an outcome for its job.
         conductor.outstanding.insert(1, "sh".to_owned());
-        conductor.spawn(vec![1], async { (Vec::new(), None) });
+        let jobs = vec![(1, "sh".to_owned())];
+        spawn(&mut conductor.local, jobs, async |_| Vec::new());
         let ending = conductor.run_all(input, Interrupts::none()).await;
         assert_eq!(ending.unwrap(), Ending::FAILURE);
     });

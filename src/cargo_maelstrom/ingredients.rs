@@ -1,0 +1,34 @@
+//! The identity of a container of tests.
+
+use crate::cargo::TestBinary;
+use crate::directive::TestSpec;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+/// The origin of a container. Two are equal only if both parts are the same allocations: a
+/// comparison of their contents would take longer.
+#[derive(Clone)]
+pub struct Ingredients {
+    pub spec: Arc<TestSpec>,
+    pub binary: Arc<TestBinary>,
+}
+
+impl Ingredients {
+    fn addresses(&self) -> (*const TestSpec, *const TestBinary) {
+        (Arc::as_ptr(&self.spec), Arc::as_ptr(&self.binary))
+    }
+}
+
+impl PartialEq for Ingredients {
+    fn eq(&self, other: &Self) -> bool {
+        self.addresses() == other.addresses()
+    }
+}
+
+impl Eq for Ingredients {}
+
+impl Hash for Ingredients {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.addresses().hash(state);
+    }
+}

@@ -1,0 +1,129 @@
+//! The store and the executors of a program that runs jobs.
+
+use super::{ClientError, Dispatcher};
+use crate::config::CacheResults;
+use crate::engine::Engine;
+use crate::executor::remote::{RemoteExecutor, RemoteSettings};
+use crate::executor::{Executors, KnownOutcomes, LocalExecutor, LocalSettings};
+use crate::process::error_chain;
+use crate::schedule::Slots;
+use crate::spec::Network;
+use crate::store::Store;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// While one job runs on a slot, the containers of others are made or removed.
+const TASKS_PER_SLOT: usize = 3;
+
+/// The store, the executors and their slots. Cheap to clone.
+#[derive(Clone)]
+pub struct Session {
+    pub store: Store,
+    pub executors: Executors,
+    /// For jobs on this machine.
+    pub slots: Rc<Slots>,
+    /// For jobs and batches on the engine.
+    pub remote_slots: Rc<Slots>,
+}
+
+pub struct SessionSettings {
+    /// The number of jobs that run on this machine at a time.
+    pub slots: usize,
+    pub cache_results: CacheResults,
+    /// The network of most jobs, for which launchers are started in advance.
+    pub network: Network,
+}
+
+/// An engine that accepted the connection, and its settings.
+pub type ConnectedEngine<'a> = (Engine, &'a RemoteSettings);
+
+/// Connects to the engine, if one is set.
+pub async fn connect(
+    remote: Option<&RemoteSettings>,
+) -> Result<Option<ConnectedEngine<'_>>, ClientError> {
+    match remote {
+        Some(remote) => Ok(Some((remote.connect().await?, remote))),
+        None => Ok(None),
+    }
+}
+
+impl Session {
+    /// Starts the executors, and checks that this machine can make containers.
+    pub async fn start(
+        store: Store,
+        engine: Option<ConnectedEngine<'_>>,
+        settings: SessionSettings,
+    ) -> Result<Self, ClientError> {
+        let SessionSettings {
+            slots,
+            cache_results,
+            network,
+        } = settings;
+        let limits = LocalSettings::of_process(store.trees(), slots).map_err(ClientError::Start)?;
+        let local = LocalExecutor::new(limits, slots);
+        local.warm_up(network).await.map_err(ClientError::Machine)?;
+        let remote = match engine {
+            Some((engine, remote)) => {
+                let properties = remote.properties.clone();
+                let executor =
+                    RemoteExecutor::new(engine, properties, cache_results, store.clone());
+                Some((executor.await?, remote.slots))
+            }
+            None => None,
+        };
+        Ok(Self::new(store, local, slots, remote, cache_results))
+    }
+
+    fn new(
+        store: Store,
+        local: LocalExecutor,
+        slots: usize,
+        remote: Option<(RemoteExecutor, usize)>,
+        cache_results: CacheResults,
+    ) -> Self {
+        let (remote, remote_slots) = remote.unzip();
+        Self {
+            executors: Executors {
+                local: Rc::new(local),
+                remote: remote.map(Rc::new),
+                known: Arc::new(KnownOutcomes::new(store.clone(), cache_results)),
+            },
+            slots: Rc::new(Slots::new(slots)),
+            remote_slots: Rc::new(Slots::new(remote_slots.unwrap_or(1))),
+            store,
+        }
+    }
+
+    /// For tests: a session that cannot run anything.
+    #[cfg(test)]
+    pub fn without_containers(store: Store, slots: usize, cache_results: CacheResults) -> Self {
+        let settings = LocalSettings {
+            launcher: std::path::Path::new("/nonexistent").into(),
+            trees: store.trees(),
+            scratch_size: 1 << 20,
+            open_files: 256,
+        };
+        let local = LocalExecutor::new(settings, slots);
+        Self::new(store, local, slots, None, cache_results)
+    }
+
+    /// A dispatcher of jobs on this machine.
+    pub fn local_dispatcher<J, E: 'static>(&self) -> Dispatcher<J, E> {
+        Dispatcher::new(self.slots.clone(), TASKS_PER_SLOT * self.slots.total())
+    }
+
+    /// A dispatcher of jobs and batches on the engine.
+    pub fn remote_dispatcher<J, E: 'static>(&self) -> Dispatcher<J, E> {
+        Dispatcher::new(self.remote_slots.clone(), self.remote_slots.total())
+    }
+
+    /// Saves the store's index and removes content beyond the store's size. An error only costs
+    /// the next run time.
+    pub fn save_and_evict(&self) {
+        for result in [self.store.save(), self.store.evict().map(drop)] {
+            if let Err(error) = result {
+                tracing::warn!("{}", error_chain(&error));
+            }
+        }
+    }
+}
