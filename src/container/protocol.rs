@@ -128,6 +128,8 @@ pub struct JobMount<S> {
 pub enum MountKind {
     /// Index into the launcher's binds.
     Bind(u32),
+    /// The same, for a directory. The job's changes to it are in the scratch space.
+    DiscardingBind(u32),
     /// Index into `spec::Device::ALL`.
     Device(u32),
     Devpts,
@@ -163,6 +165,7 @@ impl<S: AsRef<[u8]>> JobRequest<S> {
                 MountKind::Proc => (4, 0),
                 MountKind::Sys => (5, 0),
                 MountKind::Tmp => (6, 0),
+                MountKind::DiscardingBind(index) => (7, index),
             };
             w.u32(kind);
             w.u32(index);
@@ -212,6 +215,7 @@ impl<'a> JobRequest<&'a CStr> {
                         3 => MountKind::Mqueue,
                         4 => MountKind::Proc,
                         5 => MountKind::Sys,
+                        7 => MountKind::DiscardingBind(index),
                         _ => MountKind::Tmp,
                     },
                     mount_point: r.string()?,

@@ -176,6 +176,19 @@ fn make_mount(
     };
     match kind {
         MountKind::Bind(index) => bind(&format!("binds/{index}")),
+        MountKind::DiscardingBind(bind) => {
+            let [upper, work] = ["upper", "work"].map(|name| format!("scratch/{index}-{name}"));
+            for directory in [&upper, &work] {
+                nix::unistd::mkdir(directory.as_str(), Mode::from_bits_truncate(0o755))?;
+            }
+            let options =
+                format!("lowerdir=binds/{bind},upperdir={upper},workdir={work},userxattr,xino=off");
+            file_system(
+                "overlay",
+                MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
+                Some(&options),
+            )
+        }
         MountKind::Device(device) if Device::ALL[device as usize] != Device::Shm => {
             bind(&format!("dev/{}", Device::ALL[device as usize].as_str()))
         }
@@ -200,7 +213,7 @@ impl MountKind {
     /// Whether the mount lies in the scratch space.
     fn is_scratch(self) -> bool {
         match self {
-            Self::Tmp => true,
+            Self::Tmp | Self::DiscardingBind(_) => true,
             Self::Device(device) => Device::ALL[device as usize] == Device::Shm,
             _ => false,
         }
@@ -208,7 +221,7 @@ impl MountKind {
 
     fn name(self) -> &'static str {
         match self {
-            Self::Bind(_) => "a host path",
+            Self::Bind(_) | Self::DiscardingBind(_) => "a host path",
             Self::Device(device) => Device::ALL[device as usize].as_str(),
             Self::Devpts => "devpts",
             Self::Mqueue => "mqueue",

@@ -12,7 +12,7 @@ use crate::container::{
     LauncherProgram, MountKind, NetworkKind, Root,
 };
 use crate::process::error_chain;
-use crate::spec::{Device, Mount, Network, RootOverlay};
+use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::io;
@@ -350,13 +350,18 @@ fn add_mount<'a>(
         Mount::Bind {
             mount_point,
             local_path,
-            read_only,
+            access,
         } => {
             binds.push(HostBind {
                 path: local_path.as_std_path().to_owned(),
-                read_only: *read_only,
+                read_only: *access != BindAccess::ReadWrite,
             });
-            (MountKind::Bind(binds.len() as u32 - 1), mount_point)
+            let index = binds.len() as u32 - 1;
+            let kind = match access {
+                BindAccess::DiscardChanges => MountKind::DiscardingBind(index),
+                BindAccess::ReadWrite | BindAccess::ReadOnly => MountKind::Bind(index),
+            };
+            (kind, mount_point)
         }
         Mount::Devices { devices } => {
             job_mounts.extend(devices.iter().map(|device| JobMount {

@@ -131,6 +131,16 @@ impl Device {
     }
 }
 
+/// What a job may do with a directory or file of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum BindAccess {
+    #[default]
+    ReadWrite,
+    ReadOnly,
+    /// The job may change a directory, and its changes are thrown away when it ends.
+    DiscardChanges,
+}
+
 /// A file system to mount on a path that the layers provide.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Mount {
@@ -138,7 +148,7 @@ pub enum Mount {
     Bind {
         mount_point: Utf8PathBuf,
         local_path: Utf8PathBuf,
-        read_only: bool,
+        access: BindAccess,
     },
     Devices {
         devices: Vec<Device>,

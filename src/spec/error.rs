@@ -192,6 +192,8 @@ pub enum SpecProblem {
     ParentComponent { label: String, path: String },
     #[error("`mount_point` must not be `/`; the root comes from the layers")]
     MountOverRoot,
+    #[error("a mount is either `read_only` or has `discard_changes`; drop one of them")]
+    TwoKindsOfAccess,
     #[error("`upper` and `work` must be different directories on one file system")]
     UpperIsWork,
     #[error("{0}")]

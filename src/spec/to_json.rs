@@ -1,8 +1,8 @@
 //! A job as JSON that [`read_job`](super::read_job) reads.
 
 use super::{
-    CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec,
-    Mount, Network, PrefixOptions, RootOverlay, WorkingDirectoryUse,
+    BindAccess, CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, ImageUse, JobSpec,
+    LayerSpec, Mount, Network, PrefixOptions, RootOverlay, WorkingDirectoryUse,
 };
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -150,11 +150,17 @@ fn mount(mount: &Mount) -> Value {
         Mount::Bind {
             mount_point,
             local_path,
-            read_only,
-        } => json!({
-            "type": "bind", "mount_point": mount_point, "local_path": local_path,
-            "read_only": read_only,
-        }),
+            access,
+        } => {
+            let mut bind = json!({
+                "type": "bind", "mount_point": mount_point, "local_path": local_path,
+            });
+            match access {
+                BindAccess::DiscardChanges => bind["discard_changes"] = true.into(),
+                access => bind["read_only"] = (*access == BindAccess::ReadOnly).into(),
+            }
+            bind
+        }
         Mount::Devices { devices } => {
             let names: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
             json!({ "type": "devices", "devices": names })

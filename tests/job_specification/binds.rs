@@ -155,3 +155,40 @@ fn a_read_only_bind_mount_cannot_be_lifted_or_written_through_even_by_user_0() {
     let file = fs::read_to_string(project.root.join("shared/file")).unwrap();
     assert_eq!(file, "as it was\n");
 }
+
+#[test]
+fn changes_to_a_bind_mount_that_discards_them_are_thrown_away() {
+    needs_containers!();
+    let project = project();
+    project.write("shared/kept/file", "as it was\n");
+    both_print(
+        &project,
+        &json!({
+            "added_layers": [{ "stubs": ["/bound/"] }],
+            "added_mounts": [{
+                "type": "bind", "mount_point": "/bound", "local_path": "shared",
+                "discard_changes": true
+            }]
+        }),
+        r#"
+            added_layers = [{ stubs = ["/bound/"] }]
+            added_mounts = [{ type = "bind", mount_point = "/bound", local_path = "shared", discard_changes = true }]
+        "#,
+        "cat /bound/kept/file; echo changed >/bound/kept/file; echo new >/bound/kept/new; \
+         cat /bound/kept/*; rm -r /bound/kept; ls /bound; echo gone",
+        "as it was\nchanged\nnew\ngone\n",
+    );
+    let kept = fs::read_dir(project.root.join("shared/kept")).unwrap();
+    assert_eq!(kept.count(), 1);
+    let file = fs::read_to_string(project.root.join("shared/kept/file")).unwrap();
+    assert_eq!(file, "as it was\n");
+    both_refuse(
+        &project,
+        &json!({ "added_mounts": [{
+            "type": "bind", "mount_point": "/bound", "local_path": "shared",
+            "read_only": true, "discard_changes": true
+        }] }),
+        r#"added_mounts = [{ type = "bind", mount_point = "/bound", local_path = "shared", read_only = true, discard_changes = true }]"#,
+        "a mount is either `read_only` or has `discard_changes`",
+    );
+}

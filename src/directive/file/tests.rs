@@ -125,12 +125,12 @@ fn every_type_of_mount_is_read() {
             Mount::Bind {
                 mount_point: "/a".into(),
                 local_path: "b".into(),
-                read_only: false
+                access: crate::spec::BindAccess::ReadWrite
             },
             Mount::Bind {
                 mount_point: "/c".into(),
                 local_path: "/d".into(),
-                read_only: true
+                access: crate::spec::BindAccess::ReadOnly
             },
             Mount::Devices {
                 devices: Device::ALL.into()

@@ -149,7 +149,7 @@ fn a_job_that_gets_something_of_this_machine_does_not_count() {
             c.mounts.push(Mount::Bind {
                 mount_point: "/a".into(),
                 local_path: "/a".into(),
-                read_only: true,
+                access: crate::spec::BindAccess::ReadOnly,
             });
         },
     ];

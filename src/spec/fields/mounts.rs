@@ -2,7 +2,8 @@
 
 use super::strings::{created_path, layer_path};
 use crate::spec::{
-    Deprecated, Deprecations, Device, Mount, Node, SpecEntry, SpecError, SpecProblem, ValueLabel,
+    BindAccess, Deprecated, Deprecations, Device, Mount, Node, SpecEntry, SpecError, SpecProblem,
+    ValueLabel,
 };
 use camino::{Utf8Component, Utf8PathBuf};
 
@@ -42,7 +43,7 @@ fn mount(
         "bind" => Mount::Bind {
             mount_point,
             local_path: fields.local_path.ok_or_else(|| missing("local_path"))?,
-            read_only: fields.read_only,
+            access: fields.access,
         },
         "devpts" => Mount::Devpts { mount_point },
         "mqueue" => Mount::Mqueue { mount_point },
@@ -84,11 +85,21 @@ fn mount_type(
 struct MountFields {
     mount_point: Option<Utf8PathBuf>,
     local_path: Option<Utf8PathBuf>,
-    read_only: bool,
+    access: BindAccess,
     devices: Option<Vec<Device>>,
 }
 
 impl MountFields {
+    fn set_access(&mut self, entry: &SpecEntry, access: BindAccess) -> Result<(), SpecError> {
+        if entry.boolean()? {
+            if self.access != BindAccess::ReadWrite {
+                return Err(entry.error(SpecProblem::TwoKindsOfAccess));
+            }
+            self.access = access;
+        }
+        Ok(())
+    }
+
     fn read(&mut self, entry: &SpecEntry, mount_type: &str) -> Result<(), SpecError> {
         match (entry.name(), mount_type) {
             ("type" | "fs_type", _) => {}
@@ -96,13 +107,20 @@ impl MountFields {
             ("local_path", "bind") => {
                 self.local_path = Some(layer_path(&entry.value, entry.label())?);
             }
-            ("read_only", "bind") => self.read_only = entry.boolean()?,
+            ("read_only", "bind") => self.set_access(entry, BindAccess::ReadOnly)?,
+            ("discard_changes", "bind") => self.set_access(entry, BindAccess::DiscardChanges)?,
             ("mount_point", _) if mount_type != "devices" => {
                 self.mount_point = Some(mount_point(entry)?);
             }
             _ => {
                 let known: &[&str] = match mount_type {
-                    "bind" => &["type", "mount_point", "local_path", "read_only"],
+                    "bind" => &[
+                        "type",
+                        "mount_point",
+                        "local_path",
+                        "read_only",
+                        "discard_changes",
+                    ],
                     "devices" => &["type", "devices"],
                     _ => &["type", "mount_point"],
                 };

@@ -113,7 +113,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     added_mounts = [{ type = "devices", mount_point = "/dev", devices = [] }]
                                         ^^^^^^^^^^^ unknown field `mount_point` of a `devices` mount; it must be one of `type`, `devices`
     added_mounts = [{ type = "bind", mount_point = "/x", source = "/y" }]
-                                                         ^^^^^^ unknown field `source` of a `bind` mount; it must be one of `type`, `mount_point`, `local_path`, `read_only`
+                                                         ^^^^^^ unknown field `source` of a `bind` mount; it must be one of `type`, `mount_point`, `local_path`, `read_only`, `discard_changes`
     added_mounts = [{ type = "devices", devices = ["nul"] }]
                                                    ^^^^^ unknown device `nul`; did you mean `null`?
     added_layers = [{ stub = ["/x"] }]

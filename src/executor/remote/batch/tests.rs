@@ -75,7 +75,7 @@ fn what_needs_its_clients_machine_is_told_apart() {
     bound.mounts.push(Mount::Bind {
         mount_point: "/b".into(),
         local_path: "/h".into(),
-        read_only: true,
+        access: crate::spec::BindAccess::ReadOnly,
     });
     let mut local = container();
     local.network = Network::Local;

@@ -243,7 +243,7 @@ fn a_mount_has_a_type_and_the_fields_of_that_type() {
     { "mounts": [{ "type": "bind", "mount_point": "/x", "local_path": "" }] }
                                                                       ^^ `local_path` must not be empty
     { "mounts": [{ "type": "bind", "mount_point": "/x", "source": "/y" }] }
-                                                        ^^^^^^^^ unknown field `source` of a `bind` mount; it must be one of `type`, `mount_point`, `local_path`, `read_only`
+                                                        ^^^^^^^^ unknown field `source` of a `bind` mount; it must be one of `type`, `mount_point`, `local_path`, `read_only`, `discard_changes`
     { "mounts": [{ "type": "bind", "mount_point": "/x", "local_path": "y", "read_only": 1 }] }
                                                                                         ^ `read_only` must be true or false, not a whole number
     { "mounts": [{ "type": "sys", "mount_point": "/x", "read_only": true }] }
