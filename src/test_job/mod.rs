@@ -5,6 +5,7 @@
 mod case;
 pub mod hints;
 mod test_container;
+mod toolchain;
 mod variables;
 pub mod verdict;
 

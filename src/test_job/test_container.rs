@@ -1,5 +1,6 @@
 //! The container of a test, from its binary and its directives in `maelstrom-test.toml`.
 
+use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
 use crate::directive::TestSpec;
@@ -16,9 +17,10 @@ use crate::spec::{
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 /// Makes the containers of tests. Methods block. Threads share a builder.
 pub struct TestContainerBuilder {
@@ -29,6 +31,8 @@ pub struct TestContainerBuilder {
     /// The variables of the client that every test gets.
     passed_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
+    /// Found when the first test needs it.
+    toolchain: OnceLock<ToolchainAccess>,
     warnings: Mutex<Warnings>,
     /// For tests: panic instead of making a container.
     #[cfg(test)]
@@ -55,6 +59,7 @@ impl TestContainerBuilder {
             home: std::env::home_dir()
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
+            toolchain: OnceLock::new(),
             warnings: Mutex::default(),
             #[cfg(test)]
             panics: std::sync::atomic::AtomicBool::default(),
@@ -107,6 +112,7 @@ impl TestContainerBuilder {
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
             "a panic was requested"
         );
+        let spec = &*self.with_toolchain(spec);
         let container = &spec.container;
         let context = self.context(Some(binary));
         let own = self.own_layers(spec, binary)?;
@@ -146,6 +152,7 @@ impl TestContainerBuilder {
         binary: &TestBinary,
         job: &Job,
     ) -> Result<JobSpec, ContainerError> {
+        let spec = &*self.with_toolchain(spec);
         let context = self.context(Some(binary));
         let mut layers = Vec::new();
         for layer in spec
@@ -197,6 +204,19 @@ impl TestContainerBuilder {
             estimated_duration: None,
             priority: 0,
             slots: spec.slots,
+        })
+    }
+
+    /// The settings with the toolchain, if the container asks for that.
+    fn with_toolchain<'a>(&self, spec: &'a TestSpec) -> Cow<'a, TestSpec> {
+        if !toolchain::is_wanted(&spec.container) {
+            return Cow::Borrowed(spec);
+        }
+        let find = || ToolchainAccess::find(&self.workspace);
+        let access = self.toolchain.get_or_init(find);
+        Cow::Owned(TestSpec {
+            container: access.add_to(&spec.container),
+            ..spec.clone()
         })
     }
 

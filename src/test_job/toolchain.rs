@@ -1,0 +1,290 @@
+//! What a test gets that starts Cargo or the compiler: the toolchain of the workspace, Cargo's
+//! home without credentials, a linker, and the target directory.
+//!
+//! A toolchain is too large to pack, so it is bound into the container, and such a test runs on
+//! this machine only.
+
+use crate::cargo::Workspace;
+use crate::spec::{
+    BindAccess, ContainerSpec, EnvironmentElement, LayerSpec, Mount, SymlinkSpec, environment,
+    escape_placeholders,
+};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// The programs of a toolchain for which rustup has proxies.
+const PROGRAMS: [&str; 12] = [
+    "cargo",
+    "cargo-clippy",
+    "cargo-fmt",
+    "cargo-miri",
+    "clippy-driver",
+    "rls",
+    "rust-analyzer",
+    "rust-gdb",
+    "rust-lldb",
+    "rustc",
+    "rustdoc",
+    "rustfmt",
+];
+
+/// The programs with which code is linked, and C code of build scripts compiled, if the machine
+/// has them.
+const LINKERS: [&str; 14] = [
+    "ar", "as", "c++", "cc", "clang", "g++", "gcc", "ld", "ld.lld", "lld", "mold", "nm", "ranlib",
+    "strip",
+];
+
+/// Directories of Cargo's home that builds read. Its credentials are in files beside these.
+const CARGO_HOME_DIRECTORIES: [&str; 5] = [
+    "registry/index",
+    "registry/cache",
+    "registry/src",
+    "git/db",
+    "git/checkouts",
+];
+
+/// Where the programs of the toolchain are on the container's `PATH`.
+const BIN: &str = "/usr/local/bin";
+
+/// What a container gets besides its own layers, mounts and variables.
+#[derive(Clone, Debug, Default)]
+pub struct ToolchainAccess {
+    layers: Vec<LayerSpec>,
+    mounts: Vec<Mount>,
+    variables: BTreeMap<String, String>,
+}
+
+/// Whether a container asks for a toolchain, by a layer of `programs` that names one of its
+/// programs.
+pub fn is_wanted(container: &ContainerSpec) -> bool {
+    container.layers.iter().any(|layer| {
+        matches!(layer, LayerSpec::Programs { programs } if programs.iter().any(is_program))
+    })
+}
+
+fn is_program(name: &String) -> bool {
+    PROGRAMS.contains(&name.as_str())
+}
+
+impl ToolchainAccess {
+    /// Finds out where the toolchain of the workspace, Cargo's home and the linker are. Starts
+    /// the C compiler to ask for its directories.
+    pub fn find(workspace: &Workspace) -> Self {
+        let mut access = Self::default();
+        access.add_toolchain(&workspace.toolchain.sysroot);
+        access.add_cargo_home();
+        access.add_linker();
+        let target = &workspace.target_directory;
+        access.bind(target, target, BindAccess::DiscardChanges);
+        // Where trybuild and its like build, once for all runs, as without a container.
+        let tests = target.join("tests");
+        let _ = std::fs::create_dir_all(&tests);
+        access.bind(&tests, &tests, BindAccess::ReadWrite);
+        access
+    }
+
+    /// The container with what it asks for.
+    pub fn add_to(&self, container: &ContainerSpec) -> ContainerSpec {
+        let mut container = container.clone();
+        for layer in &mut container.layers {
+            if let LayerSpec::Programs { programs } = layer {
+                programs.retain(|name| !is_program(name));
+            }
+        }
+        container.layers.extend(self.layers.iter().cloned());
+        container.mounts.extend(self.mounts.iter().cloned());
+        let vars = self.variables.iter();
+        let vars = vars.map(|(name, value)| (name.clone(), environment::escape(value)));
+        let element = EnvironmentElement {
+            vars: vars.collect(),
+            extend: true,
+        };
+        // Those of the container's own take precedence.
+        container.environment.insert(0, element);
+        container
+    }
+
+    fn bind(&mut self, directory: &Utf8Path, mount_point: &Utf8Path, access: BindAccess) {
+        if !directory.is_dir() {
+            return;
+        }
+        let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
+        let mount_point = escaped(mount_point);
+        self.layers.push(LayerSpec::Stubs {
+            stubs: vec![format!("{mount_point}/")],
+        });
+        self.mounts.push(Mount::Bind {
+            mount_point,
+            local_path: escaped(directory),
+            access,
+        });
+    }
+
+    fn add_toolchain(&mut self, sysroot: &Utf8Path) {
+        let bin = sysroot.join("bin");
+        if sysroot == "/usr" {
+            // The packages of a distribution: what belongs to the compiler is in one directory.
+            let rustlib = sysroot.join("lib/rustlib");
+            self.bind(&rustlib, &rustlib, BindAccess::ReadOnly);
+            let programs = PROGRAMS.iter().filter(|name| bin.join(name).is_file());
+            self.layers.push(LayerSpec::Programs {
+                programs: programs.map(|name| bin.join(name).into_string()).collect(),
+            });
+            return;
+        }
+        self.bind(sysroot, sysroot, BindAccess::ReadOnly);
+        let names = bin.read_dir_utf8().into_iter().flatten().flatten();
+        let symlinks = names.map(|entry| SymlinkSpec {
+            link: Utf8Path::new(BIN).join(entry.file_name()),
+            target: escape_placeholders(entry.path().as_str()).into(),
+        });
+        self.layers.push(LayerSpec::Symlinks {
+            symlinks: symlinks.collect(),
+        });
+        self.layers.push(LayerSpec::SharedLibraryDependencies {
+            binaries: vec![escape_placeholders(bin.join("cargo").as_str()).into()],
+            prefix: Default::default(),
+        });
+    }
+
+    fn add_cargo_home(&mut self) {
+        let home = std::env::var("CARGO_HOME").map_or_else(
+            |_| {
+                let home = std::env::home_dir().unwrap_or_default();
+                Utf8PathBuf::from_path_buf(home.join(".cargo")).unwrap_or_default()
+            },
+            Utf8PathBuf::from,
+        );
+        if !home.is_absolute() {
+            return;
+        }
+        self.layers.push(LayerSpec::Stubs {
+            stubs: vec![format!("{}/", escape_placeholders(home.as_str()))],
+        });
+        for directory in CARGO_HOME_DIRECTORIES {
+            let directory = home.join(directory);
+            self.bind(&directory, &directory, BindAccess::ReadOnly);
+        }
+        for name in ["config.toml", "config"] {
+            let path = home.join(name);
+            if let Ok(text) = std::fs::read_to_string(&path)
+                && let Some(text) = without_credentials(&text)
+            {
+                let path = escape_placeholders(path.as_str()).into();
+                self.layers.push(LayerSpec::Files {
+                    files: [(path, text)].into(),
+                });
+                break;
+            }
+        }
+        self.variables
+            .insert("CARGO_HOME".to_owned(), home.into_string());
+        self.variables
+            .insert("CARGO_NET_OFFLINE".to_owned(), "true".to_owned());
+    }
+
+    fn add_linker(&mut self) {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let directories: Vec<_> = std::env::split_paths(&path).collect();
+        let is_there = |name: &&str| {
+            let mut candidates = directories.iter().map(|directory| directory.join(name));
+            candidates.any(|program| program.is_file())
+        };
+        let programs: Vec<_> = LINKERS.into_iter().filter(is_there).collect();
+        self.layers.push(LayerSpec::Programs {
+            programs: programs.iter().map(|&name| name.to_owned()).collect(),
+        });
+        if !programs.contains(&"cc") {
+            return;
+        }
+        let mut directories = BTreeSet::new();
+        for question in [
+            "-print-file-name=crt1.o",
+            "-print-libgcc-file-name",
+            "-print-prog-name=collect2",
+            "-print-prog-name=cc1",
+        ] {
+            if let Some(file) = ask_compiler(question) {
+                directories.extend(file.parent().map(Utf8Path::to_owned));
+            }
+        }
+        directories.insert("/usr/include".into());
+        for directory in directories {
+            self.bind(&directory, &directory, BindAccess::ReadOnly);
+            // Where `/lib` is a symlink to `/usr/lib`, paths may begin with either.
+            if let Ok(rest) = directory.strip_prefix("/usr")
+                && let other = Utf8Path::new("/").join(rest)
+                && other
+                    .canonicalize_utf8()
+                    .is_ok_and(|real| real == directory)
+            {
+                self.bind(&directory, &other, BindAccess::ReadOnly);
+            }
+        }
+    }
+}
+
+/// The file that the C compiler names in answer to an option, without symlinks in its path.
+fn ask_compiler(question: &str) -> Option<Utf8PathBuf> {
+    let mut compiler = Command::new("cc");
+    compiler.arg(question).stdin(Stdio::null());
+    let output = compiler.output().ok()?;
+    let answer = String::from_utf8(output.stdout).ok()?;
+    let path = Path::new(answer.trim());
+    // A name without a directory is the answer to what the compiler does not know.
+    (path.is_absolute() && output.status.success())
+        .then(|| Utf8PathBuf::from_path_buf(path.canonicalize().ok()?).ok())?
+}
+
+/// Cargo's configuration without tokens and keys of registries. `None`: it is not TOML.
+fn without_credentials(text: &str) -> Option<String> {
+    let mut document: toml::Table = text.parse().ok()?;
+    let remove = |registry: Option<&mut toml::Value>| {
+        if let Some(table) = registry.and_then(toml::Value::as_table_mut) {
+            table.remove("token");
+            table.remove("secret-key");
+        }
+    };
+    remove(document.get_mut("registry"));
+    let registries = document.get_mut("registries");
+    if let Some(registries) = registries.and_then(toml::Value::as_table_mut) {
+        for (_, registry) in registries.iter_mut() {
+            remove(Some(registry));
+        }
+    }
+    toml::to_string(&document).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_configuration_has_no_credentials() {
+        let text = "[registry]\ndefault = \"ours\"\ntoken = \"secret\"\n\
+                    [registries.ours]\nindex = \"sparse+https://ours/\"\ntoken = \"secret\"\n\
+                    [registries]\ntheirs = { index = \"i\", secret-key = \"secret\" }\n\
+                    [build]\nrustflags = [\"--cfg\", \"token\"]\n";
+        let text = without_credentials(text).unwrap();
+        assert!(!text.contains("secret"), "{text}");
+        assert!(text.contains("sparse+https://ours/") && text.contains("\"token\""));
+        assert_eq!(without_credentials("[registry"), None);
+    }
+
+    #[test]
+    fn a_layer_that_names_a_program_of_the_toolchain_asks_for_it() {
+        let container = |programs: &[&str]| ContainerSpec {
+            layers: vec![LayerSpec::Programs {
+                programs: programs.iter().map(|&name| name.to_owned()).collect(),
+            }],
+            ..ContainerSpec::default()
+        };
+        assert!(is_wanted(&container(&["git", "rustfmt"])));
+        assert!(!is_wanted(&container(&["git", "cargo-nextest"])));
+        let given = ToolchainAccess::default().add_to(&container(&["git", "cargo"]));
+        assert_eq!(given.layers, container(&["git"]).layers);
+    }
+}
