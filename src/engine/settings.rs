@@ -9,7 +9,7 @@ use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineSettings {
     pub endpoint: Endpoint,
-    /// SentBytes with every call.
+    /// Headers to send with every call.
     pub headers: Vec<RequestHeader>,
     /// PEM file with the certificates to trust instead of this machine's.
     pub tls_ca: Option<PathBuf>,

@@ -516,8 +516,8 @@ fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
     "#);
     assert_eq!(hints(&run, "writes_sources_and_fails"), "");
     let run = run
-        .says("hint: programs of this machine")
-        .says("hint: files of this machine");
+        .says("hint: a test's container does not contain the programs")
+        .says("hint: a test's container does not contain the files");
 
     // What the hints say to write helps.
     let directives: Vec<_> = ["starts_git", "reads_a_file_of_the_host"]
