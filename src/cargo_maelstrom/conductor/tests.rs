@@ -1,7 +1,7 @@
 use super::*;
 use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
-use crate::cargo_maelstrom::command_line::{Options, Request};
+use crate::cargo_maelstrom::command_line::{Request, TestOptions};
 use crate::config::ProcessEnvironment;
 use crate::executor::{LocalExecutor, does_not_block_the_loop};
 use crate::filter::TargetKind;
@@ -138,7 +138,7 @@ fn container() -> Arc<Container> {
     })
 }
 
-fn options() -> Options {
+fn options() -> TestOptions {
     let surroundings = ProcessEnvironment {
         variables: [("XDG_CONFIG_DIRS".into(), "/nonexistent".into())].into(),
         cpus: NonZeroU32::MIN,
