@@ -2,7 +2,7 @@
 //! `--list-binaries` and `--list-packages` build nothing.
 
 use super::command_line::{MessageFormat, TestOptions};
-use super::conductor::RunSettings;
+use super::test_run::RunSettings;
 use super::{SetUpError, preparation};
 use crate::layer::ContainerError;
 use crate::process::{ExitCode, Interrupts};

@@ -1,11 +1,10 @@
 //! `cargo maelstrom`: its command line, and its loop from the stream of built test binaries to the
 //! summary.
 //!
-//! [`preparation`] starts Cargo and reads the workspace, [`conductor`] is the loop, [`lister`] lists
+//! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
 
 pub mod command_line;
-mod conductor;
 mod considered;
 mod doctests;
 mod doctor;
@@ -17,6 +16,7 @@ mod preparation;
 mod selector;
 mod started;
 mod suggestions;
+mod test_run;
 mod unselected;
 
 use crate::cargo::{CargoError, Stderr};
@@ -31,7 +31,6 @@ use crate::spec::Network;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use command_line::{DoctorOptions, MessageFormat, TestAction, TestOptions};
-use conductor::{Parts, RunEnd, RunError, RunSettings, TestRun};
 use preparation::Preparation;
 use selector::Selector;
 use std::cell::RefCell;
@@ -39,6 +38,7 @@ use std::error::Error;
 use std::io;
 use std::rc::Rc;
 use suggestions::PackageOrTarget;
+use test_run::{Parts, RunEnd, RunError, RunSettings, TestRun};
 use unselected::{Offer, Remark};
 
 /// An error that prevents the run. It is shown to the user with its causes.

@@ -2,16 +2,16 @@
 //! specifications.
 
 pub mod command_line;
-mod conductor;
 mod escape;
 mod input;
+mod job_stream;
 mod terminal;
 
 use crate::process::{Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::session::{Client, ClientError, ClientSettings, current_directory};
 use command_line::{JobAction, JobOptions};
-use conductor::JobStream;
 use input::Input;
+use job_stream::JobStream;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -106,19 +106,19 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         }
         let executors = client.session.executors.clone();
         let name = input.name().to_owned();
-        let conductor = JobStream::new(client, name, options.inline_limit, options.batch_target);
+        let job_stream = JobStream::new(client, name, options.inline_limit, options.batch_target);
         let ending = match &options.action {
-            JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
+            JobAction::One { program } => job_stream.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {
                 let terminal = UserTerminal::find().ok_or(JobsError::NoTerminal)?;
                 if options.file.is_none() && io::stdin().is_terminal() {
                     return Err(JobsError::KeyboardIsInput);
                 }
-                conductor
+                job_stream
                     .run_at_terminal(input, program, interrupts, terminal, *escape)
                     .await
             }
-            _ => conductor.run_all(input, interrupts).await,
+            _ => job_stream.run_all(input, interrupts).await,
         };
         // Dropped actions are cancelled at the engine, also after an error.
         executors.settle().await;

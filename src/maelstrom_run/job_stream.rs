@@ -1,7 +1,7 @@
 //! The loop of a run: each job of the input is prepared, queued, and run when slots are free. Its
 //! output is printed as a whole when it has ended.
 
-mod first;
+mod single_job;
 
 use super::input::Input;
 use super::{Ending, JobsError};
