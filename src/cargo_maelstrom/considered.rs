@@ -1,4 +1,5 @@
-//! What the filters of a run were asked about, kept to explain a run in which they select nothing.
+//! The tests and binaries that filters were applied to, for the explanation of a selection without
+//! tests.
 
 use super::selector::Selector;
 use crate::cargo::TestBinary;
@@ -8,22 +9,22 @@ use crate::test_job::test_case_name;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The tests and binaries that were looked at. Nothing that is not needed any more is kept.
+/// The tests and binaries that filters were applied to. Tests that no explanation needs are dropped.
 #[derive(Default)]
 pub struct Considered {
     tests: Vec<(Arc<TestBinary>, Rc<ListedTest>)>,
-    /// How many tests there were.
+    /// The number of tests.
     pub count: u64,
-    /// How many test binaries no include pattern can match.
+    /// The number of test binaries that no include pattern can match.
     pub not_included: u64,
-    /// How many other test binaries were left out because an exclude pattern matches them.
+    /// The number of other test binaries that an exclude pattern matches.
     pub excluded: u64,
     has_selected: bool,
-    /// Which exclude patterns have matched.
+    /// Whether each exclude pattern has matched.
     excludes_matched: Vec<bool>,
-    /// How many selected tests are ignored because their source says so.
+    /// The number of selected tests that their source marks as ignored.
     pub ignored_by_source: u64,
-    /// How many selected tests are ignored because a directive says so.
+    /// The number of selected tests that a directive ignores.
     pub ignored_by_directive: u64,
 }
 
@@ -35,7 +36,7 @@ impl Considered {
         }
     }
 
-    /// Takes note of a test. `is_selected`: what the selector says of it.
+    /// Adds a test. `is_selected` is the result of the selector.
     pub fn add(
         &mut self,
         selector: &Selector,
@@ -56,7 +57,7 @@ impl Considered {
         }
     }
 
-    /// Takes note of a binary that is not asked for its tests: none can be selected.
+    /// Adds a binary that is not listed, because none of its tests can be selected.
     pub fn leave_out(&mut self, selector: &Selector, binary: &TestBinary) {
         let matches =
             |p: &Pattern| p.matches_binary(&binary.package.name, binary.kind, &binary.target);
@@ -75,8 +76,8 @@ impl Considered {
         self.has_selected
     }
 
-    /// The tests, each with whether its source says that it is to be ignored; in the order of their
-    /// names. All of them if none is selected.
+    /// The tests by name, each with whether its source marks it as ignored. These are all tests if
+    /// none is selected.
     pub fn tests(&self) -> Vec<(TestCaseName<'_>, bool)> {
         let tests = self.tests.iter();
         let mut tests: Vec<_> = tests
@@ -88,8 +89,7 @@ impl Considered {
         tests
     }
 
-    /// Which exclude patterns, by their places, match none of the tests there are. `None` if not
-    /// all tests were looked at.
+    /// The indices of the exclude patterns that match no test. `None`: some binaries were not listed.
     pub fn idle_excludes(&self) -> Option<Vec<usize>> {
         if self.not_included > 0 {
             return None;
@@ -98,7 +98,7 @@ impl Considered {
         Some(
             matched
                 .filter(|(_, matched)| !**matched)
-                .map(|(place, _)| place)
+                .map(|(index, _)| index)
                 .collect(),
         )
     }

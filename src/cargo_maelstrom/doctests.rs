@@ -1,13 +1,13 @@
 //! Documentation tests: run by Cargo, outside containers.
 
-use super::command_line::Options;
+use super::command_line::TestOptions;
 use super::{SetUpError, preparation};
 use crate::cargo::{self, Package};
 use crate::process::{ExitCode, to_stderr};
 use std::sync::Arc;
 
-/// Runs `cargo test --doc`, and says so.
-pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, SetUpError> {
+/// Runs `cargo test --doc`. A line on stderr says so.
+pub async fn run(options: &TestOptions, arguments: &[String]) -> Result<ExitCode, SetUpError> {
     let invocation = preparation::invocation(options)?;
     to_stderr(format_args!(
         "documentation tests are run by Cargo, outside containers: cargo test --doc"
@@ -32,8 +32,8 @@ pub async fn run(options: &Options, arguments: &[String]) -> Result<ExitCode, Se
     })
 }
 
-/// The line for the summary, if there are doctests that were not run.
-pub fn note(options: &Options, packages: &[Arc<Package>]) -> Option<String> {
+/// The line of the summary about doctests that were not run.
+pub fn note(options: &TestOptions, packages: &[Arc<Package>]) -> Option<String> {
     let selected = &options.cargo;
     let named_targets = selected.lib
         || selected.bins

@@ -1,4 +1,4 @@
-//! `cargo maelstrom doctor`: is this machine fit, and if not, what would make it so.
+//! `cargo maelstrom doctor`: checks whether this machine can run tests in containers.
 
 use super::command_line::DoctorOptions;
 use crate::container::doctor::{self, Check, Finding};
@@ -7,7 +7,7 @@ use crate::report::{Paint, Role};
 use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 
-/// Examines the machine and prints what was found.
+/// Checks the machine and prints the findings, each with its remedy.
 pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -50,13 +50,13 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
     match code {
         ExitCode::Success => to_stdout(format_args!("\nTests can run in containers here.")),
         _ => to_stdout(format_args!(
-            "\nTests cannot run in containers here until what is bad is mended."
+            "\nTests cannot run in containers here until the checks marked `bad` are fixed."
         )),
     }
     code
 }
 
-/// Whether the store can be used, and a directory for trying containers.
+/// Checks the store. Also returns a directory in which containers can be tried.
 fn store(options: &DoctorOptions) -> (Check, PathBuf) {
     let target = options
         .target_dir

@@ -1,4 +1,4 @@
-//! Asking a test binary for its test cases, in the container they run in.
+//! Listing the test cases of a test binary, in the container of its tests.
 
 use crate::cargo::TestBinary;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
@@ -11,16 +11,16 @@ use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A binary that takes longer to list its tests is told of as an error.
+/// A binary that takes longer to list its tests is an error.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A listing longer than this is not one, in bytes.
+/// The greatest length of a listing, in bytes.
 const LIMIT: usize = 64 << 20;
 
-/// What listings are kept as; to be renamed when what they hold changes.
+/// The kind of the values in the store. A change of their format needs a new name.
 const KIND: &str = "listings-1";
 
-/// Knows the listings of earlier runs.
+/// The listings of earlier runs, in the store.
 #[derive(Clone)]
 pub struct Lister {
     store: Store,
@@ -54,8 +54,8 @@ impl Lister {
         Self { store }
     }
 
-    /// Looks for an earlier listing. `layer` is the one that holds the binary and the
-    /// programs it may start. Blocking.
+    /// Looks up the listing of an earlier run. `layer` holds the binary and the programs that it
+    /// may start. Blocking.
     pub fn look_up(
         &self,
         binary: &TestBinary,
@@ -70,15 +70,15 @@ impl Lister {
         ListingLookup { key, cached }
     }
 
-    /// Keeps a listing for later runs. That it cannot be kept costs time only.
+    /// Keeps a listing for later runs. An error only costs the next run time.
     pub async fn remember(&self, key: String, listing: &TestListing) {
         let (store, bytes) = (self.store.clone(), listing::encode(listing));
         let _ = tokio::task::spawn_blocking(move || store.cache(KIND, &key, &bytes)).await;
     }
 }
 
-/// A libtest binary's list is a matter of its content; another's may depend on
-/// everything it sees.
+/// The list of a libtest binary depends on its content only. The list of another binary may depend on
+/// everything in the container.
 fn key(binary: &TestBinary, layer: Digest, container: &Container) -> String {
     let mut hash = Sha256::new();
     hash.update([u8::from(binary.harness)]);
@@ -111,7 +111,7 @@ pub async fn list(
     container: &Arc<Container>,
 ) -> Result<TestListing, ListError> {
     let all = match ask(executor, slot, binary, container, &[]).await {
-        // It knows no lists, or has none: it is its own only test.
+        // The binary does not support `--list`, or lists nothing: the whole binary is one test.
         Err(_) if !binary.harness => return Ok(TestListing::Whole),
         Ok(all) if !binary.harness && all.is_empty() => return Ok(TestListing::Whole),
         all => all?,
@@ -158,7 +158,7 @@ async fn ask(
     })
 }
 
-/// What a program printed, for an error message.
+/// The output of a program, for an error message.
 fn shown(outcome: &Outcome) -> String {
     const MOST: usize = 4096;
     let mut text = String::new();
@@ -172,7 +172,7 @@ fn shown(outcome: &Outcome) -> String {
     text
 }
 
-/// A job that runs the binary, under Cargo's runner if there is one.
+/// A job that runs the binary, with Cargo's runner if one is set.
 pub fn job(
     binary: &TestBinary,
     container: Arc<Container>,

@@ -1,8 +1,8 @@
-//! `--list`, `--list-binaries`, `--list-packages` and `--print-spec`: what would be
-//! run, on stdout. The second and the third build nothing.
+//! `--list`, `--list-binaries`, `--list-packages` and `--print-spec`: lists on stdout.
+//! `--list-binaries` and `--list-packages` build nothing.
 
-use super::command_line::{MessageFormat, Options};
-use super::conductor::RunSettings;
+use super::command_line::{MessageFormat, TestOptions};
+use super::test_run::RunSettings;
 use super::{SetUpError, preparation};
 use crate::layer::ContainerError;
 use crate::process::{ExitCode, Interrupts};
@@ -12,8 +12,8 @@ use serde_json::json;
 use std::io::{self, Write};
 use std::sync::Arc;
 
-/// The test cases that were found.
-pub fn print_tests(options: &Options, listed: &[TestCase]) {
+/// Prints the selected test cases.
+pub fn print_tests(options: &TestOptions, listed: &[TestCase]) {
     let lines = listed.iter().map(|case| {
         let (binary, name) = (&case.binary, &case.listed.name);
         let (package, kind, target) = (&binary.package.name, binary.kind.as_str(), &binary.target);
@@ -32,8 +32,8 @@ pub fn print_tests(options: &Options, listed: &[TestCase]) {
     print(lines);
 }
 
-/// Prints the jobs of the test cases that were found; for those that have none, why.
-/// Tells how many these are; none if interrupted.
+/// Prints the job of each selected test case. `complain` reports a test case without a job. Returns
+/// the number of these, or `None` if the run was interrupted.
 pub async fn print_specs(
     listed: &[TestCase],
     running: &RunSettings,
@@ -69,7 +69,7 @@ pub async fn print_specs(
     Ok(Some(failed))
 }
 
-pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {
+pub async fn binaries(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let (workspace, invocation, selector) = preparation::selection(options).await?;
     let targets = workspace.selected_targets(&invocation.options)?;
     let lines = targets
@@ -102,7 +102,7 @@ pub async fn binaries(options: &Options) -> Result<ExitCode, SetUpError> {
     Ok(ExitCode::Success)
 }
 
-pub async fn packages(options: &Options) -> Result<ExitCode, SetUpError> {
+pub async fn packages(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let (workspace, invocation, selector) = preparation::selection(options).await?;
     let packages = workspace.selected(&invocation.options)?;
     let lines = packages
@@ -122,7 +122,7 @@ pub async fn packages(options: &Options) -> Result<ExitCode, SetUpError> {
     Ok(ExitCode::Success)
 }
 
-/// Prints lines to stdout until it has no reader any more.
+/// Prints lines to stdout, as long as it has a reader.
 fn print(lines: impl Iterator<Item = String>) {
     let mut stdout = io::stdout().lock();
     for line in lines {

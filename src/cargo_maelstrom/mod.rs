@@ -1,24 +1,22 @@
 //! `cargo maelstrom`: its command line, and its loop from the stream of built test binaries to the
 //! summary.
 //!
-//! This room wires the others: [`preparation`] starts Cargo and reads what a run needs,
-//! [`conductor`] is the loop, [`lister`] asks test binaries for their test cases, and
-//! [`unselected`] explains a selection without tests. Lists, the doctor and doctests are
-//! beside them.
+//! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
+//! the test cases of test binaries, and [`unselected`] explains a selection without tests.
 
 pub mod command_line;
-mod conductor;
 mod considered;
 mod doctests;
 mod doctor;
 mod ingredients;
 mod lister;
 mod lists;
-mod near;
 mod outstanding;
 mod preparation;
 mod selector;
 mod started;
+mod suggestions;
+mod test_run;
 mod unselected;
 
 use crate::cargo::{CargoError, Stderr};
@@ -32,18 +30,18 @@ use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, con
 use crate::spec::Network;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
-use command_line::{Action, DoctorOptions, MessageFormat, Options};
-use conductor::{Parts, RunEnd, RunError, RunSettings, TestRun};
-use near::Place;
+use command_line::{DoctorOptions, MessageFormat, TestAction, TestOptions};
 use preparation::Preparation;
 use selector::Selector;
 use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
+use suggestions::PackageOrTarget;
+use test_run::{Parts, RunEnd, RunError, RunSettings, TestRun};
 use unselected::{Offer, Remark};
 
-/// Why nothing could be run. Shown to the user, with its causes.
+/// An error that prevents the run. It is shown to the user with its causes.
 #[derive(Debug, thiserror::Error)]
 pub enum SetUpError {
     #[error(transparent)]
@@ -76,7 +74,7 @@ pub enum SetUpError {
     Start(#[source] io::Error),
 }
 
-/// A test has no specification to print: which, and why.
+/// A test whose specification cannot be printed, and the reason.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}: {1}")]
 struct UnprintableSpec(String, String);
@@ -90,7 +88,7 @@ pub fn doctor(options: &DoctorOptions) -> ExitCode {
 }
 
 /// Does what the options ask for.
-pub fn run(options: &Options) -> ExitCode {
+pub fn run(options: &TestOptions) -> ExitCode {
     start_log(options.settings.log_level.value.level());
     match try_run(options) {
         Ok(code) => code,
@@ -109,13 +107,13 @@ pub fn run(options: &Options) -> ExitCode {
     }
 }
 
-fn print_error(options: &Options, error: &dyn Error) {
+fn print_error(options: &TestOptions, error: &dyn Error) {
     let label = paint(options).apply(report::Role::Bad, "error:");
     to_stderr(format_args!("{label} {}", error_chain(error)));
 }
 
-fn try_run(options: &Options) -> Result<ExitCode, SetUpError> {
-    if let Action::PrintConfig(text) = &options.action {
+fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
+    if let TestAction::PrintConfig(text) = &options.action {
         to_stdout(format_args!("{}", text.trim_end()));
         return Ok(ExitCode::Success);
     }
@@ -126,22 +124,23 @@ fn try_run(options: &Options) -> Result<ExitCode, SetUpError> {
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
         match &options.action {
-            Action::PrintConfig(_) | Action::Run | Action::ListTests | Action::PrintSpec => {
-                run_tests(options).await
-            }
-            Action::Build => build_only(options).await,
-            Action::ListBinaries => lists::binaries(options).await,
-            Action::ListPackages => lists::packages(options).await,
-            Action::Doctests { arguments } => doctests::run(options, arguments).await,
-            Action::Init => init(options).await,
+            TestAction::PrintConfig(_)
+            | TestAction::Run
+            | TestAction::ListTests
+            | TestAction::PrintSpec => run_tests(options).await,
+            TestAction::Build => build_only(options).await,
+            TestAction::ListBinaries => lists::binaries(options).await,
+            TestAction::ListPackages => lists::packages(options).await,
+            TestAction::Doctests { arguments } => doctests::run(options, arguments).await,
+            TestAction::Init => init(options).await,
         }
     });
-    // Threads that still pack something hold nobody up.
+    // Threads that still pack layers do not delay the end of the process.
     runtime.shutdown_background();
     code
 }
 
-async fn init(options: &Options) -> Result<ExitCode, SetUpError> {
+async fn init(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let workspace = preparation::workspace(options).await?;
     let path = workspace.root.join(directive::FILE_NAME);
     let file = std::fs::File::create_new(&path);
@@ -155,7 +154,7 @@ async fn init(options: &Options) -> Result<ExitCode, SetUpError> {
     }
 }
 
-async fn build_only(options: &Options) -> Result<ExitCode, SetUpError> {
+async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let mut preparation = Preparation::new(options, Stderr::Inherited).await?;
     while let Some(event) = preparation.build.next().await {
         match event? {
@@ -170,8 +169,8 @@ async fn build_only(options: &Options) -> Result<ExitCode, SetUpError> {
 }
 
 /// Runs the tests, or lists them.
-async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
-    let list_only = options.action != Action::Run;
+async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
+    let list_only = options.action != TestAction::Run;
     let reporter = report::reporter(&report_settings(options, list_only));
     let stderr = if reporter.draws() {
         Stderr::Piped
@@ -188,7 +187,7 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
     };
     let preparation = tokio::select! {
         biased;
-        // Dropped in the middle of it, the preparation ends Cargo.
+        // A preparation that is dropped ends Cargo.
         _ = interrupts.next() => return Ok(ExitCode::Interrupted),
         preparation = Preparation::new(options, stderr) => preparation?,
     };
@@ -203,20 +202,20 @@ async fn run_tests(options: &Options) -> Result<ExitCode, SetUpError> {
         path: "standard output".into(),
         source,
     })?;
-    if options.action == Action::ListTests {
+    if options.action == TestAction::ListTests {
         lists::print_tests(options, &ending.listed);
     }
     Ok(exit_code(options, &ending))
 }
 
 async fn conduct(
-    options: &Options,
+    options: &TestOptions,
     engine: Option<ConnectedEngine<'_>>,
     preparation: Preparation,
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
 ) -> Result<RunEnd, SetUpError> {
-    let list_only = options.action != Action::Run;
+    let list_only = options.action != TestAction::Run;
     let cache_results = match options.repeat.get() {
         1 => options.settings.cache_results.value,
         // `--repeat` always runs the tests.
@@ -260,11 +259,11 @@ async fn conduct(
         running: running.clone(),
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
-    // However it ended, nothing of it is to go on elsewhere.
+    // Dropped actions are cancelled at the engine, also after an error.
     session.executors.settle().await;
     let (mut ending, mut history) = ended?;
     if ending.summary.cancelled.is_none() {
-        let places = Place::all_in(&preparation.workspace, &preparation.packages);
+        let places = PackageOrTarget::all_in(&preparation.workspace, &preparation.packages);
         remark(&mut ending, &selector, places);
     }
     if !list_only {
@@ -272,7 +271,7 @@ async fn conduct(
         if let Some(note) = doctests::note(options, &preparation.packages).filter(|_| has_built) {
             ending.summary.notes.push(note);
         }
-        // The results stand, whatever becomes of what the next run could learn.
+        // The results of the run do not depend on whether the history can be saved.
         let saving = tokio::task::spawn_blocking(move || history.save());
         let unsaved = match saving.await {
             Ok(saved) => saved.err().map(|error| error_chain(&error)),
@@ -285,7 +284,7 @@ async fn conduct(
             .borrow_mut()
             .report(&Event::Finished(&ending.summary));
     }
-    if options.action == Action::PrintSpec {
+    if options.action == TestAction::PrintSpec {
         let complain = |case: &crate::test_job::TestCase, error: &crate::layer::ContainerError| {
             print_error(
                 options,
@@ -306,8 +305,8 @@ async fn conduct(
     Ok(ending)
 }
 
-/// Adds what people may want to know of a selection that is not as they meant it.
-fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<Place>) {
+/// Adds notes on a selection that may not be the intended one.
+fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>) {
     let RunEnd {
         summary,
         considered,
@@ -331,27 +330,27 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<Place>) {
         ));
     }
     if summary.tally.errors > 0 {
-        // It may be that a binary could not be listed.
+        // A binary that could not be listed may have the tests that a pattern excludes.
         return;
     }
-    for place in considered.idle_excludes().into_iter().flatten() {
-        let pattern = &selector.excludes[place];
+    for index in considered.idle_excludes().into_iter().flatten() {
+        let pattern = &selector.excludes[index];
         let note = unselected::idle_exclude(pattern, considered.count, &offer);
         summary.notes.push(note);
     }
 }
 
-fn exit_code(options: &Options, ending: &RunEnd) -> ExitCode {
+fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
     let tally = &ending.summary.tally;
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
         Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
-        _ if options.action == Action::PrintSpec && ending.listed.is_empty() => {
+        _ if options.action == TestAction::PrintSpec && ending.listed.is_empty() => {
             let what = "no test matches the pattern of `--print-spec`";
             no_tests(options, what, &ending.remarks)
         }
-        _ if options.action != Action::Run => {
+        _ if options.action != TestAction::Run => {
             print_remarks(options, &ending.remarks);
             ExitCode::Success
         }
@@ -360,8 +359,8 @@ fn exit_code(options: &Options, ending: &RunEnd) -> ExitCode {
     }
 }
 
-/// What it means that there was nothing to run.
-fn no_tests(options: &Options, what: &str, remarks: &[Remark]) -> ExitCode {
+/// The exit code of a run without tests, as `--no-tests` sets it.
+fn no_tests(options: &TestOptions, what: &str, remarks: &[Remark]) -> ExitCode {
     let paint = paint(options);
     print_remarks(options, remarks);
     match options.settings.no_tests.value {
@@ -381,8 +380,8 @@ fn no_tests(options: &Options, what: &str, remarks: &[Remark]) -> ExitCode {
     }
 }
 
-/// Prints why nothing was selected, unless that is fine.
-fn print_remarks(options: &Options, remarks: &[Remark]) {
+/// Prints why no test was selected, unless `--no-tests` is `pass`.
+fn print_remarks(options: &TestOptions, remarks: &[Remark]) {
     if options.settings.no_tests.value == NoTests::Pass {
         return;
     }
@@ -396,7 +395,7 @@ fn print_remarks(options: &Options, remarks: &[Remark]) {
     }
 }
 
-fn report_settings(options: &Options, list_only: bool) -> report::ReportSettings {
+fn report_settings(options: &TestOptions, list_only: bool) -> report::ReportSettings {
     let ui = match options.settings.ui.value {
         _ if list_only => Ui::Quiet,
         ui => ui,
@@ -411,8 +410,8 @@ fn report_settings(options: &Options, list_only: bool) -> report::ReportSettings
     }
 }
 
-/// Whether what people see is coloured.
-fn paint(options: &Options) -> report::Paint {
+/// The colors of stderr.
+fn paint(options: &TestOptions) -> report::Paint {
     resolve_paint(options.settings.color.value, &io::stderr())
 }
 

@@ -1,4 +1,4 @@
-//! What a run has yet to report: what was selected against what was told of.
+//! The listings and tests whose results were not reported yet.
 
 use crate::cargo::TestBinary;
 use crate::listing::ListedTest;
@@ -8,38 +8,38 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// The test binaries whose tests are not known yet, and the tests that have not ended.
+/// The test binaries that were not listed yet, and the selected tests that have not ended.
 #[derive(Default)]
 pub struct Outstanding {
     binaries: Vec<Arc<TestBinary>>,
-    /// Held here, what is listed keeps its address, which no other test has.
+    /// By the address of the listed test, which is unique because the test is held here.
     tests: HashMap<(*const ListedTest, u32), (TestCase, Option<Repeat>)>,
 }
 
 impl Outstanding {
-    /// A binary is to be listed.
+    /// Adds a binary that will be listed.
     pub fn expect_listing(&mut self, binary: &Arc<TestBinary>) {
         self.binaries.push(binary.clone());
     }
 
-    /// It was listed, or that failed.
+    /// Removes a binary that was listed, or could not be listed.
     pub fn listed(&mut self, binary: &TestBinary) {
         self.binaries
             .retain(|other| !std::ptr::eq(Arc::as_ptr(other), binary));
     }
 
-    /// A test, or one repetition of it, was selected.
+    /// Adds a selected test, or one repetition of it.
     pub fn expect(&mut self, case: &TestCase, repeat: Option<Repeat>) {
         self.tests.insert(key(case, repeat), (case.clone(), repeat));
     }
 
-    /// How it ended is about to be reported. False if that was done before.
+    /// Removes a test that is about to be reported. Returns false if it was reported before.
     #[must_use]
     pub fn settle(&mut self, case: &TestCase, repeat: Option<Repeat>) -> bool {
         self.tests.remove(&key(case, repeat)).is_some()
     }
 
-    /// How many tests there are.
+    /// The number of tests.
     pub fn tests(&self) -> usize {
         self.tests.len()
     }

@@ -1,14 +1,13 @@
-//! Everything that must be there before the first test binary is.
+//! The preparation of a run, before the first test binary is built.
 //!
-//! Cargo is started at once, next to `cargo metadata`, so that neither waits for
-//! the other, unless the packages to build depend on what metadata says, or a
-//! `maelstrom-test.toml` may be wrong: a mistake there is told before anything
-//! is built.
+//! The build starts at the same time as `cargo metadata`, so that neither waits for the other. It
+//! starts later if the packages to build depend on the metadata, or if a `maelstrom-test.toml` may
+//! have a mistake, which is reported before anything is built.
 
 use super::SetUpError;
-use super::command_line::{Options, RawPattern, divide};
-use super::near::Place;
+use super::command_line::{RawPattern, TestOptions, divide};
 use super::selector::Selector;
+use super::suggestions::PackageOrTarget;
 use super::unselected::{self, Offer};
 use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
 use crate::directive::{self, Directives};
@@ -34,7 +33,7 @@ pub struct Preparation {
 }
 
 impl Preparation {
-    pub async fn new(options: &Options, stderr: Stderr) -> Result<Self, SetUpError> {
+    pub async fn new(options: &TestOptions, stderr: Stderr) -> Result<Self, SetUpError> {
         let mut invocation = invocation(options)?;
         let includes = patterns(&options.selection.includes)?;
         let early = can_build_early(options, &invocation)
@@ -68,7 +67,7 @@ impl Preparation {
     }
 
     fn with_build(
-        options: &Options,
+        options: &TestOptions,
         invocation: &Invocation,
         workspace: Arc<Workspace>,
         build: StartedBuild,
@@ -108,13 +107,15 @@ impl Preparation {
     }
 }
 
-/// The workspace alone.
-pub async fn workspace(options: &Options) -> Result<Workspace, SetUpError> {
+/// The workspace, for commands that need nothing else.
+pub async fn workspace(options: &TestOptions) -> Result<Workspace, SetUpError> {
     Ok(cargo::metadata(&invocation(options)?).await?)
 }
 
-/// The workspace, Cargo's options and the patterns, for what builds nothing.
-pub async fn selection(options: &Options) -> Result<(Workspace, Invocation, Selector), SetUpError> {
+/// The workspace, the options of Cargo and the patterns, for commands that build nothing.
+pub async fn selection(
+    options: &TestOptions,
+) -> Result<(Workspace, Invocation, Selector), SetUpError> {
     let mut invocation = invocation(options)?;
     let workspace = cargo::metadata(&invocation).await?;
     load_directives(&workspace)?;
@@ -135,8 +136,8 @@ pub async fn selection(options: &Options) -> Result<(Workspace, Invocation, Sele
     Ok((workspace, invocation, selector))
 }
 
-/// How Cargo is called.
-pub fn invocation(options: &Options) -> Result<Invocation, SetUpError> {
+/// The command line of Cargo.
+pub fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
     let mut words = options.cargo_options.clone();
     if let Some(format) = options.cargo.cargo_message_format {
         words.push(format!("--message-format={}", format.for_cargo()).into());
@@ -159,17 +160,17 @@ fn patterns(raw: &[RawPattern]) -> Result<Vec<Pattern>, SetUpError> {
         .collect()
 }
 
-/// Whether nothing that metadata says could keep the build from starting, or
-/// change what is built.
-fn can_build_early(options: &Options, invocation: &Invocation) -> bool {
+/// Whether the build may start before the metadata is known: the metadata cannot change what is
+/// built, and no directive file has a mistake.
+fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
     let selection = &options.selection;
     selection.includes.is_empty()
         && selection.exclusions.is_empty()
         && !nearby_directives_are_wrong(invocation)
 }
 
-/// Whether a `maelstrom-test.toml` that may be the workspace's has a mistake.
-/// Which directory is the workspace's is not known yet: any one above will do.
+/// Whether a `maelstrom-test.toml` that may be that of the workspace has a mistake. The root of the
+/// workspace is not known yet, so the files of all parent directories are read.
 fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
     let manifest = invocation.options.value("manifest-path");
     let start = match manifest {
@@ -194,7 +195,7 @@ fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
     }
 }
 
-/// Builds no more packages than the include patterns can match.
+/// Limits the build to packages that the include patterns can match.
 fn narrow(
     invocation: &mut Invocation,
     workspace: &Workspace,
@@ -204,7 +205,7 @@ fn narrow(
         return Ok(());
     }
     let matches = |package: &str| {
-        // Any include will do: yes beats maybe, maybe beats no.
+        // One matching pattern is enough: yes wins over maybe, maybe over no.
         let matches: Vec<_> = includes
             .iter()
             .map(|p| p.matches_package(package))
@@ -222,7 +223,7 @@ fn narrow(
         Narrowed::To(options) => invocation.options = options,
         Narrowed::Nothing => {
             let offer = Offer {
-                places: Place::all_in(workspace, &[]),
+                places: PackageOrTarget::all_in(workspace, &[]),
                 ..Offer::default()
             };
             let hints = unselected::hints_for_patterns(includes, &offer);

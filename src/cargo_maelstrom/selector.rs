@@ -1,4 +1,4 @@
-//! Which test cases are meant: patterns, name filters and ignored tests.
+//! The selection of test cases: patterns, name filters and ignored tests.
 
 use super::command_line::{NameFilter, RunIgnored};
 use crate::cargo::TestBinary;
@@ -6,9 +6,9 @@ use crate::filter::{Pattern, TargetKind, TestCaseName};
 
 #[derive(Debug, Default)]
 pub struct Selector {
-    /// One must match; none: every test does.
+    /// One of these must match. An empty list matches every test.
     pub includes: Vec<Pattern>,
-    /// None may match.
+    /// None of these may match.
     pub excludes: Vec<Pattern>,
     pub names: NameFilter,
     pub ignored: RunIgnored,
@@ -36,7 +36,7 @@ impl Selector {
         included && !self.excludes.iter().any(|p| matches(p) == Some(true))
     }
 
-    /// Whether a test case is selected, to be run or to be told as ignored.
+    /// Whether a test case is selected: it is run, or reported as ignored.
     pub fn selects(&self, case: &TestCaseName<'_>, ignored: bool) -> bool {
         self.includes(case)
             && !self.excludes(case)
@@ -44,7 +44,7 @@ impl Selector {
             && (ignored || self.ignored != RunIgnored::Only)
     }
 
-    /// Whether an include pattern matches, or there is none.
+    /// Whether an include pattern matches, or there are none.
     pub fn includes(&self, case: &TestCaseName<'_>) -> bool {
         self.includes.is_empty() || self.includes.iter().any(|p| p.matches(case))
     }
@@ -54,7 +54,7 @@ impl Selector {
         self.excludes.iter().any(|p| p.matches(case))
     }
 
-    /// Whether a selected test case is run, given whether it is marked as ignored.
+    /// Whether a selected test case is run. `ignored`: its source marks it as ignored.
     pub fn runs(&self, ignored: bool) -> bool {
         match self.ignored {
             RunIgnored::Default => !ignored,

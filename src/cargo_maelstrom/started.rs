@@ -8,11 +8,10 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// A test that has been running for so long is worth a line, and another after
-/// each such time.
+/// A test is reported as slow each time that it has run for so long.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// Shared by the conductor and the tasks that run tests.
+/// Shared by the test_run and the tasks that run tests.
 pub struct StartedTests {
     reporter: Rc<RefCell<Box<dyn Reporter>>>,
     /// Oldest first.
@@ -48,11 +47,11 @@ impl StartedTests {
     /// Waits until no test may start any more.
     pub async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();
-        // What it gives holds a lock, which must not live on.
+        // The result holds a lock, and must be dropped.
         let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
     }
 
-    /// A test's turn has come: false if it may not start any more.
+    /// Reports that a test starts. Returns false if no test may start any more.
     pub fn start(&self, id: TestId, case: TestCase, repeat: Option<Repeat>) -> bool {
         if self.is_stopping() {
             return false;
@@ -72,7 +71,7 @@ impl StartedTests {
         true
     }
 
-    /// Whether none runs.
+    /// Whether no test runs.
     pub fn is_empty(&self) -> bool {
         self.tests.borrow().is_empty()
     }
@@ -81,8 +80,8 @@ impl StartedTests {
         self.tests.borrow_mut().remove(&id);
     }
 
-    /// Tells which tests have become slow.
-    pub fn tell_slow(&self) {
+    /// Reports the tests that have become slow.
+    pub fn report_slow(&self) {
         let now = Instant::now();
         for started in self.tests.borrow_mut().values_mut() {
             let elapsed = now - started.at;

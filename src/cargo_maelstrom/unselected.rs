@@ -1,37 +1,38 @@
-//! Why a run has nothing to run: what its filters were compared with, and what is near.
+//! Explanations of a selection without tests: the filter that matches no test, the names that it was
+//! compared with, and suggestions.
 
 use super::command_line::RunIgnored;
-use super::near::{self, Place};
 use super::selector::Selector;
+use super::suggestions::{self, PackageOrTarget};
 use crate::filter::{Comparison, Pattern, TargetKind, TestCaseName};
 use crate::report::Count;
 use std::fmt::Display;
 
-/// How many hints about filter words are given, at most.
+/// The greatest number of hints about filter words.
 const MOST_HINTS: usize = 4;
 
 /// A paragraph for people.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Remark {
-    /// What is so.
+    /// An explanation.
     Note(String),
-    /// What can be done.
+    /// Advice.
     Hint(String),
 }
 
-/// What there is to select from.
+/// The tests and names that filters could have selected.
 #[derive(Default)]
 pub struct Offer<'a> {
-    /// Each with whether its source says that it is to be ignored.
+    /// Each with whether its source marks it as ignored.
     pub tests: Vec<(TestCaseName<'a>, bool)>,
-    /// How many test binaries no include pattern can match.
+    /// The number of test binaries that no include pattern can match.
     pub not_included: u64,
-    /// How many other test binaries were left out because an exclude pattern matches them.
+    /// The number of other test binaries that an exclude pattern matches.
     pub excluded: u64,
-    pub places: Vec<Place>,
+    pub places: Vec<PackageOrTarget>,
 }
 
-/// Explains why nothing of what there is was selected, by the first filter that leaves nothing.
+/// Explains why no test was selected, by the first filter that leaves no test.
 pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
     let names = &selector.names;
     if offer.tests.is_empty() && offer.not_included == 0 && offer.excluded == 0 {
@@ -60,7 +61,7 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
         return remarks;
     }
 
-    let before = All::of(&left, offer);
+    let before = Remaining::of(&left, offer);
     left.retain(|(subject, _)| !selector.excludes(subject));
     if left.is_empty() {
         let patterns = quoted(&selector.excludes, "and");
@@ -68,7 +69,7 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
         return vec![Remark::Note(format!("{patterns} {exclude} {before}"))];
     }
 
-    let before = All::of(&left, offer);
+    let before = Remaining::of(&left, offer);
     left.retain(|(subject, _)| !names.is_skipped(subject.name));
     if left.is_empty() {
         let words = quoted(&names.skips, "and");
@@ -79,7 +80,7 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
 
     if selector.ignored == RunIgnored::Only {
         let tests = Count(left.len() as u64, "test", "tests");
-        let selection = All::of(&left, offer).selection();
+        let selection = Remaining::of(&left, offer).selection();
         return vec![
             Remark::Note(format!(
                 "only ignored tests were asked for, and of {tests}{selection} none is ignored"
@@ -90,8 +91,7 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
     Vec::new()
 }
 
-/// What to say if all tests that were selected are ignored: so many by their source, so many by
-/// directives.
+/// The note on a selection in which all tests are ignored, by their source or by directives.
 pub fn all_ignored(by_source: u64, by_directive: u64) -> String {
     let directives = "by directives in `maelstrom-test.toml`";
     let by_source_only = "`--ignored` runs ignored tests, `--include-ignored` all tests";
@@ -112,13 +112,12 @@ pub fn all_ignored(by_source: u64, by_directive: u64) -> String {
     }
 }
 
-/// What to say of an exclude pattern that matches none of `count` tests, some of which are in the
-/// offer.
+/// The note on an exclude pattern that matches none of `count` tests. `offer` may have fewer tests.
 pub fn idle_exclude(pattern: &Pattern, count: u64, offer: &Offer<'_>) -> String {
     let tests = Count(count, "test", "tests");
     let mut text = format!("the exclude pattern `{pattern}` matches none of {tests}");
     for comparison in pattern.comparisons() {
-        let similar = Candidates::of(&comparison, offer).similar(&comparison);
+        let similar = PatternCandidates::of(&comparison, offer).similar(&comparison);
         if !similar.is_empty() {
             text.push_str("; similar: ");
             text.push_str(&quoted(&similar, "and"));
@@ -127,7 +126,7 @@ pub fn idle_exclude(pattern: &Pattern, count: u64, offer: &Offer<'_>) -> String 
     text
 }
 
-/// What is near the names in include patterns.
+/// Suggestions for the names in include patterns.
 pub fn hints_for_patterns(patterns: &[Pattern], offer: &Offer<'_>) -> Vec<Remark> {
     let comparisons = patterns.iter().flat_map(Pattern::comparisons);
     comparisons
@@ -156,11 +155,11 @@ fn explain_includes(offer: &Offer<'_>, includes: &[Pattern]) -> Vec<Remark> {
 }
 
 fn hints_for_comparison(comparison: &Comparison<'_>, offer: &Offer<'_>) -> Vec<Remark> {
-    let candidates = Candidates::of(comparison, offer);
+    let candidates = PatternCandidates::of(comparison, offer);
     if candidates.names.is_empty() || candidates.names.iter().any(|name| comparison.matches(name)) {
         return Vec::new();
     }
-    let Candidates {
+    let PatternCandidates {
         names,
         one,
         several,
@@ -176,23 +175,23 @@ fn hints_for_comparison(comparison: &Comparison<'_>, offer: &Offer<'_>) -> Vec<R
         "`{comparison}` matches none of {count}{similar}"
     ))];
     if let (true, Some(name)) = (comparison.is_of_test_names(), comparison.name()) {
-        let near = near::near(name, &offer.places, &[]);
-        hints.extend(near.places.iter().map(|(place, _)| {
-            let (name, what, pattern) = (place.name(), what(place), pattern_for(place));
+        let suggested = suggestions::suggest(name, &offer.places, &[]);
+        hints.extend(suggested.places.iter().map(|(place, _)| {
+            let (name, what, pattern) = (place.name(), kind_of(place), pattern_for(place));
             Remark::Hint(format!("`{name}` is {what}: `{pattern}` selects its tests"))
         }));
     }
     hints
 }
 
-/// What a comparison of a pattern could have matched.
-struct Candidates<'a> {
+/// The names that a comparison of a pattern could have matched.
+struct PatternCandidates<'a> {
     names: Vec<&'a str>,
     one: &'static str,
     several: &'static str,
 }
 
-impl<'a> Candidates<'a> {
+impl<'a> PatternCandidates<'a> {
     fn of(comparison: &Comparison<'_>, offer: &'a Offer<'_>) -> Self {
         let (mut names, one, several): (Vec<&str>, _, _) = if comparison.is_of_test_names() {
             let tests = offer.tests.iter();
@@ -225,7 +224,7 @@ impl<'a> Candidates<'a> {
     fn similar(&self, comparison: &Comparison<'_>) -> Vec<&'a str> {
         let name = comparison.name();
         name.map_or_else(Vec::new, |name| {
-            near::similar(name, self.names.iter().copied())
+            suggestions::similar(name, self.names.iter().copied())
         })
     }
 }
@@ -244,9 +243,9 @@ fn hints_for_words(words: &[String], offer: &Offer<'_>) -> Vec<Remark> {
             )));
             continue;
         }
-        let near = near::near(word, &offer.places, &tests);
-        for (place, rest) in near.places {
-            let (name, what, options) = (place.name(), what(place), options_for(place));
+        let suggested = suggestions::suggest(word, &offer.places, &tests);
+        for (place, rest) in suggested.places {
+            let (name, what, options) = (place.name(), kind_of(place), options_for(place));
             remarks.push(Remark::Hint(match rest {
                 Some(rest) => format!(
                     "`{name}` is {what}: `{options} {rest}` runs its tests with `{rest}` in their names"
@@ -254,8 +253,8 @@ fn hints_for_words(words: &[String], offer: &Offer<'_>) -> Vec<Remark> {
                 None => format!("`{name}` is {what}: `{options}` runs its tests"),
             }));
         }
-        if !near.tests.is_empty() {
-            let tests = quoted(&near.tests, "and");
+        if !suggested.tests.is_empty() {
+            let tests = quoted(&suggested.tests, "and");
             remarks.push(Remark::Hint(format!("similar test names: {tests}")));
         }
     }
@@ -267,7 +266,7 @@ fn hints_for_words(words: &[String], offer: &Offer<'_>) -> Vec<Remark> {
     remarks
 }
 
-/// No name of a test holds parentheses.
+/// Whether a filter word is a pattern. Names of tests have no parentheses.
 fn is_meant_as_pattern(filter: &str) -> bool {
     filter.contains('(') && filter.parse::<Pattern>().is_ok()
 }
@@ -283,14 +282,14 @@ fn compared_with(names: &[&str]) -> String {
     }
 }
 
-/// All tests that are left by the filters before.
-struct All {
+/// The tests and binaries that the earlier filters leave, as messages name them.
+struct Remaining {
     tests: usize,
     binaries: u64,
     is_selection: bool,
 }
 
-impl All {
+impl Remaining {
     fn of(left: &[(TestCaseName<'_>, bool)], offer: &Offer<'_>) -> Self {
         Self {
             tests: left.len(),
@@ -308,7 +307,7 @@ impl All {
     }
 }
 
-impl Display for All {
+impl Display for Remaining {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let selection = self.selection();
         match (self.tests, self.binaries) {
@@ -325,8 +324,8 @@ impl Display for All {
     }
 }
 
-/// What a place is.
-fn what(place: &Place) -> String {
+/// The kind of a package or target, in messages.
+fn kind_of(place: &PackageOrTarget) -> String {
     match place.target.as_ref().map(|(kind, _)| *kind) {
         None => "a package".to_owned(),
         Some(TargetKind::Library | TargetKind::ProcMacro) => {
@@ -339,8 +338,8 @@ fn what(place: &Place) -> String {
     }
 }
 
-/// Cargo's options for a place.
-fn options_for(place: &Place) -> String {
+/// The options of Cargo that select a package or target.
+fn options_for(place: &PackageOrTarget) -> String {
     let Some((kind, name)) = &place.target else {
         return format!("-p {}", place.package);
     };
@@ -351,15 +350,15 @@ fn options_for(place: &Place) -> String {
         TargetKind::Example => format!("--example {name}"),
         TargetKind::Benchmark => format!("--bench {name}"),
     };
-    if place.is_selected && !near::is_library(*kind) {
+    if place.is_selected && !suggestions::is_library(*kind) {
         option
     } else {
         format!("-p {} {option}", place.package)
     }
 }
 
-/// A pattern for a place.
-fn pattern_for(place: &Place) -> String {
+/// A pattern that selects the tests of a package or target.
+fn pattern_for(place: &PackageOrTarget) -> String {
     let package = &place.package;
     match &place.target {
         None => format!("package.equals({package})"),

@@ -2,7 +2,10 @@
 //!
 //! Only the files about command lines use the parser library; all others use plain types.
 
-use super::{Choice, ConfigError, ConfigValue, LogLevel, Setting};
+use super::{
+    Choice, ConfigError, ConfigFile, ConfigValue, LogLevel, ProcessEnvironment, ProgramNames,
+    Setting, Values,
+};
 use crate::process::{ExitCode, to_stderr};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, error::ErrorKind};
@@ -18,6 +21,18 @@ pub struct SharedArguments {
     /// Level of the log on stderr
     #[arg(short = 'L', long, value_name = "LEVEL", value_parser = text_value::<LogLevel>())]
     pub log_level: Option<LogLevel>,
+}
+
+impl SharedArguments {
+    /// Reads the configuration files. The result gives the settings of the program.
+    pub fn read_config<'a>(
+        &self,
+        program: &'static ProgramNames,
+        environment: &'a ProcessEnvironment,
+    ) -> Result<Values<'a>, ConfigError> {
+        let file = ConfigFile::from_option(self.config_file.clone());
+        Values::read(program, environment, &file)
+    }
 }
 
 /// A parser of a choice. clap lists the words in help and errors.

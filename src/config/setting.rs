@@ -11,10 +11,10 @@ pub struct Setting<T> {
 
 impl<T> Setting<T> {
     /// A value of the command-line option `option`.
-    pub fn given(option: &'static str, value: T) -> Self {
+    pub fn given(option: impl Into<String>, value: T) -> Self {
         Self {
             value,
-            source: SettingSource::Option(option),
+            source: SettingSource::Option(option.into()),
         }
     }
 }
@@ -23,7 +23,7 @@ impl<T> Setting<T> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SettingSource {
     /// A command-line option, with its dashes.
-    Option(&'static str),
+    Option(String),
     /// An environment variable, by name.
     Environment(String),
     /// A position in a configuration file. Line and column are counted from 1.

@@ -116,6 +116,17 @@ impl<'a> Values<'a> {
         Ok(setting)
     }
 
+    /// Takes the setting `name`. `argument` is the value of the option of the same name.
+    pub fn take_argument<T: ConfigValue>(
+        &mut self,
+        name: &'static str,
+        argument: Option<T>,
+        default: T,
+    ) -> Result<Setting<T>, ConfigError> {
+        let given = argument.map(|value| Setting::given(format!("--{name}"), value));
+        self.take(name, given, default)
+    }
+
     /// Takes a setting without a default.
     pub fn take_optional<T: ConfigValue>(
         &mut self,

@@ -8,13 +8,13 @@ use std::fmt;
 /// A part of a pattern that compares a name with an argument. Displays as it is written in full.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison<'a> {
-    property: Property,
+    property: ComparedProperty,
     matcher: &'a Matcher,
 }
 
 /// Whose name is compared.
 #[derive(Clone, Copy, Debug)]
-enum Property {
+enum ComparedProperty {
     Name,
     Package,
     Target(TargetGroup),
@@ -29,16 +29,16 @@ impl<'a> Comparison<'a> {
     }
 
     pub fn is_of_test_names(&self) -> bool {
-        matches!(self.property, Property::Name)
+        matches!(self.property, ComparedProperty::Name)
     }
 
     pub fn is_of_packages(&self) -> bool {
-        matches!(self.property, Property::Package)
+        matches!(self.property, ComparedProperty::Package)
     }
 
     /// Whether the names of targets of this kind are compared.
     pub fn is_of_targets(&self, kind: TargetKind) -> bool {
-        matches!(self.property, Property::Target(group) if group.includes(kind))
+        matches!(self.property, ComparedProperty::Target(group) if group.includes(kind))
     }
 
     pub fn matches(&self, name: &str) -> bool {
@@ -62,9 +62,11 @@ fn collect<'a>(expression: &'a Expression, found: &mut Vec<Comparison<'a>>) {
         Expression::Selector(selector) => {
             let (property, matcher) = match selector {
                 SelectorTerm::Constant(_) | SelectorTerm::Target(_) => return,
-                SelectorTerm::TargetName(group, matcher) => (Property::Target(*group), matcher),
-                SelectorTerm::Package(matcher) => (Property::Package, matcher),
-                SelectorTerm::Name(matcher) => (Property::Name, matcher),
+                SelectorTerm::TargetName(group, matcher) => {
+                    (ComparedProperty::Target(*group), matcher)
+                }
+                SelectorTerm::Package(matcher) => (ComparedProperty::Package, matcher),
+                SelectorTerm::Name(matcher) => (ComparedProperty::Name, matcher),
             };
             found.push(Comparison { property, matcher });
         }
@@ -80,13 +82,13 @@ fn collect<'a>(expression: &'a Expression, found: &mut Vec<Comparison<'a>>) {
 impl fmt::Display for Comparison<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let property = match self.property {
-            Property::Name => "name",
-            Property::Package => "package",
-            Property::Target(TargetGroup::Library) => "library",
-            Property::Target(TargetGroup::Binary) => "binary",
-            Property::Target(TargetGroup::Test) => "test",
-            Property::Target(TargetGroup::Example) => "example",
-            Property::Target(TargetGroup::Benchmark) => "benchmark",
+            ComparedProperty::Name => "name",
+            ComparedProperty::Package => "package",
+            ComparedProperty::Target(TargetGroup::Library) => "library",
+            ComparedProperty::Target(TargetGroup::Binary) => "binary",
+            ComparedProperty::Target(TargetGroup::Test) => "test",
+            ComparedProperty::Target(TargetGroup::Example) => "example",
+            ComparedProperty::Target(TargetGroup::Benchmark) => "benchmark",
         };
         let (matcher, argument) = match self.matcher {
             Matcher::Equals(argument) => ("equals", argument.as_str()),

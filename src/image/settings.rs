@@ -1,6 +1,6 @@
 //! The settings for finding and downloading images.
 
-use crate::config::command_line::{given, switch, value};
+use crate::config::command_line::{switch, value};
 use crate::config::{ConfigError, DirectoryPath, ProcessEnvironment, Values};
 use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher, RandomState};
@@ -146,12 +146,9 @@ impl ImageArguments {
         values: &mut Values<'_>,
         environment: &ProcessEnvironment,
     ) -> Result<ImageSettings, ConfigError> {
-        let depot = values.take(
+        let depot = values.take_argument(
             "container-image-depot-root",
-            given(
-                "--container-image-depot-root",
-                self.container_image_depot_root,
-            ),
+            self.container_image_depot_root,
             DirectoryPath(environment.user_cache().join("containers")),
         )?;
         let accept = values.take(

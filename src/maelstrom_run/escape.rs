@@ -1,4 +1,4 @@
-//! The keys that are for this program, not for the job.
+//! Keys for this program at a job's terminal.
 
 use crate::config::EscapeCharacter;
 
@@ -6,10 +6,10 @@ use crate::config::EscapeCharacter;
 const CTRL_C: u8 = 0x03;
 const CTRL_Z: u8 = 0x1A;
 
-/// What the user wants.
+/// The meaning of typed keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// These bytes are for the job.
+    /// Pass these bytes to the job.
     Type(Vec<u8>),
     /// Kill the job.
     End,
@@ -17,7 +17,7 @@ pub enum Command {
     Suspend,
 }
 
-/// Finds commands in what is typed.
+/// Finds commands in the typed bytes.
 #[derive(Debug)]
 pub struct Keys {
     escape: u8,
@@ -32,8 +32,8 @@ impl Keys {
         }
     }
 
-    /// Takes the next bytes. The escape character twice is that character once; before
-    /// any other it is itself.
+    /// Takes the next typed bytes. The escape character typed twice is passed on once. Before a key
+    /// that is no command, it is passed on.
     pub fn take(&mut self, typed: &[u8]) -> Vec<Command> {
         let mut commands = Vec::new();
         let mut text = Vec::new();
@@ -87,12 +87,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_typed_is_for_the_job() {
+    fn typed_keys_are_passed_to_the_job() {
         assert_eq!(typed(&[b"ab\x03\x1a"]), [text("ab\x03\x1a")]);
     }
 
     #[test]
-    fn two_keys_after_the_escape_character_are_for_us() {
+    fn two_keys_after_the_escape_character_are_commands() {
         assert_eq!(
             typed(&[b"a~\x03", b"b~", b"\x1ac"]),
             [
@@ -106,12 +106,12 @@ mod tests {
     }
 
     #[test]
-    fn the_escape_character_twice_is_itself_once() {
+    fn the_escape_character_typed_twice_is_passed_on_once() {
         assert_eq!(typed(&[b"~~\x03"]), [text("~\x03")]);
     }
 
     #[test]
-    fn before_another_key_the_escape_character_is_itself() {
+    fn before_another_key_the_escape_character_is_passed_on() {
         assert_eq!(typed(&[b"~", b"x~", b"~"]), [text("~x"), text("~")]);
     }
 }

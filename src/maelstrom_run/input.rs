@@ -1,4 +1,4 @@
-//! Reading job specs from a stream, on a thread of its own: it may come slowly.
+//! Reading job specifications from a stream. A thread of its own reads, because the stream may be slow.
 
 use super::JobsError;
 use crate::spec::{JsonPiece, JsonStream};
@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::Path;
 use tokio::sync::mpsc;
 
-/// How many objects are read ahead of those that were asked for.
+/// The number of objects that are read in advance.
 const AHEAD: usize = 64;
 
 /// Size of one read, in bytes.
@@ -37,12 +37,12 @@ impl Input {
         Ok(Self { name, pieces })
     }
 
-    /// What messages call the stream.
+    /// The name of the stream in messages.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The next object; `None` at the end. May be cancelled and called again.
+    /// The next object. `None`: the end of the stream. The future may be dropped.
     pub async fn next(&mut self) -> Result<Option<JsonPiece>, JobsError> {
         let next = self.pieces.recv().await.transpose();
         next.map_err(|source| JobsError::Read {
@@ -52,7 +52,7 @@ impl Input {
     }
 }
 
-/// Reads to the end, or until nobody listens any more.
+/// Reads to the end, or until the receiver is dropped.
 fn read(mut reader: Box<dyn Read + Send>, pieces: &mpsc::Sender<io::Result<JsonPiece>>) {
     let mut stream = JsonStream::default();
     let mut chunk = vec![0; CHUNK];

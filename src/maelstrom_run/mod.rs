@@ -1,23 +1,23 @@
-//! `maelstrom-run` from its options to its exit code: programs run as a stream of
-//! JSON job specs says.
+//! `maelstrom-run`, from its options to its exit code: it runs the jobs of a stream of JSON
+//! specifications.
 
 pub mod command_line;
-mod conductor;
 mod escape;
 mod input;
+mod job_stream;
 mod terminal;
 
 use crate::process::{Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::session::{Client, ClientError, ClientSettings, current_directory};
 use command_line::{JobAction, JobOptions};
-use conductor::JobStream;
 use input::Input;
+use job_stream::JobStream;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use terminal::UserTerminal;
 
-/// Why no job could be run, or no further one. Shown to the user, with its causes.
+/// An error after which no further job is run. It is shown to the user with its causes.
 #[derive(Debug, thiserror::Error)]
 enum JobsError {
     #[error("failed to read `{path}`")]
@@ -28,33 +28,33 @@ enum JobsError {
     Start(#[source] io::Error),
     #[error("failed to write what a job printed")]
     Write(#[source] io::Error),
-    #[error("--tty needs a terminal, and there is none; --one does without")]
+    #[error("--tty needs a terminal, and there is none; --one runs a job without a terminal")]
     NoTerminal,
     #[error(
-        "with --tty the keyboard is the job's: give its specification with --file, or through a \
+        "with --tty the job reads the keyboard; give its specification with --file, or through a \
          pipe"
     )]
     KeyboardIsInput,
-    #[error("failed to pass on what is typed and printed")]
+    #[error("failed to connect the terminal to the job")]
     Terminal(#[source] io::Error),
     #[error("there is no job in the input")]
     NoJob,
-    /// The message says where, and shows the line.
+    /// The message has the position and the line.
     #[error("{0}")]
     Specification(String),
 }
 
-/// How the program is to end.
+/// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     Code(u8),
-    /// As one does that this signal ends.
+    /// Killed by this signal.
     Signal(i32),
 }
 
 impl Ending {
     const SUCCESS: Self = Self::Code(0);
-    /// A job failed, or could not be run.
+    /// A job failed or could not be run.
     const FAILURE: Self = Self::Code(1);
     /// Ctrl-C or SIGTERM.
     const INTERRUPTED: Self = Self::Code(130);
@@ -75,7 +75,7 @@ pub fn run(options: &JobOptions) -> ExitCode {
         Ending::Code(code) => ExitCode::from(code),
         Ending::Signal(signal) => {
             crate::container::die_of(signal);
-            // What a shell would say of one that ended so.
+            // The exit code that a shell reports for this signal.
             ExitCode::from(u8::try_from(128 + signal).unwrap_or(1))
         }
     }
@@ -106,25 +106,25 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         }
         let executors = client.session.executors.clone();
         let name = input.name().to_owned();
-        let conductor = JobStream::new(client, name, options.inline_limit, options.batch_target);
+        let job_stream = JobStream::new(client, name, options.inline_limit, options.batch_target);
         let ending = match &options.action {
-            JobAction::One { program } => conductor.run_one(input, program, interrupts).await,
+            JobAction::One { program } => job_stream.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {
                 let terminal = UserTerminal::find().ok_or(JobsError::NoTerminal)?;
                 if options.file.is_none() && io::stdin().is_terminal() {
                     return Err(JobsError::KeyboardIsInput);
                 }
-                conductor
+                job_stream
                     .run_at_terminal(input, program, interrupts, terminal, *escape)
                     .await
             }
-            _ => conductor.run_all(input, interrupts).await,
+            _ => job_stream.run_all(input, interrupts).await,
         };
-        // However it ended, nothing of it is to go on elsewhere.
+        // Dropped actions are cancelled at the engine, also after an error.
         executors.settle().await;
         ending
     });
-    // A thread that still waits for input holds nobody up.
+    // A thread that still waits for input does not delay the end of the process.
     runtime.shutdown_background();
     ending
 }

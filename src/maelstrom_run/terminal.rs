@@ -1,8 +1,7 @@
-//! A job at a pseudo-terminal, and the user's terminal in front of it.
+//! A job at a pseudo-terminal that is connected to the user's terminal.
 //!
-//! The user's terminal is raw meanwhile: every key goes to the job's terminal, which
-//! makes signals of them for the job. Two keys after the escape character are for this
-//! program.
+//! The user's terminal is in raw mode. Every key goes to the job's terminal, which turns some of them
+//! into signals for the job. Two keys after the escape character are commands for this program.
 
 use super::escape::{Command, Keys};
 use crate::config::EscapeCharacter;
@@ -24,10 +23,10 @@ use tokio::sync::mpsc;
 /// Size of one read, in bytes.
 const CHUNK: usize = 4096;
 
-/// How many bytes may wait to be read by the job before no more keys are taken.
+/// The number of bytes that may wait to be read by the job. With more, no further keys are read.
 const MOST_WAITING: usize = 64 * 1024;
 
-/// The user's terminal, as it was found.
+/// The user's terminal, and its original mode.
 pub struct UserTerminal {
     keyboard: File,
     screen: File,
@@ -35,8 +34,8 @@ pub struct UserTerminal {
 }
 
 impl UserTerminal {
-    /// Standard input if it is a terminal, otherwise that of the session. `None`: there
-    /// is none. What is printed goes to standard output, whatever that is.
+    /// Standard input if it is a terminal, otherwise the controlling terminal. `None`: there is no
+    /// terminal. Output goes to standard output, which may be no terminal.
     pub fn find() -> Option<Self> {
         let session = || {
             let mut options = File::options();
@@ -69,31 +68,31 @@ impl UserTerminal {
     }
 }
 
-/// Whether the job is to go on.
+/// Whether the job continues after typed keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Wish {
-    GoOn,
+enum AfterKeys {
+    Continue,
     End,
 }
 
-/// The job's terminal and all that moves between it and the user's.
+/// The job's terminal, and the state of its connection to the user's terminal.
 pub struct JobTerminal {
     user: UserTerminal,
-    /// The other side of the job's terminal, which serves as a pipe each way.
-    printed: Receiver,
-    read: Sender,
+    /// The master side of the job's terminal, for reading the output of the job.
+    output: Receiver,
+    /// The same, for writing the input of the job.
+    input: Sender,
     keys: Keys,
     typed: mpsc::Receiver<Vec<u8>>,
-    /// Typed, but not read by the job's terminal yet.
+    /// Typed bytes that were not written to the job's terminal yet.
     waiting: Vec<u8>,
     resized: Watched,
     continued: Watched,
 }
 
 impl JobTerminal {
-    /// Makes a terminal that is set up as the user's, which is raw from then on, until
-    /// this is dropped. Returns what the job gets as well. Must be called within a
-    /// runtime.
+    /// Opens a terminal with the settings of the user's, which is in raw mode until the result is
+    /// dropped. Also returns the output for the job. Must be called within a runtime.
     pub fn open(user: UserTerminal, escape: EscapeCharacter) -> io::Result<(Self, Output)> {
         let OpenptyResult { master, slave } = openpty(None, &user.cooked)?;
         for end in [&master, &slave] {
@@ -113,34 +112,34 @@ impl JobTerminal {
         let (sender, typed) = mpsc::channel(1);
         let terminal = Self {
             user,
-            printed: Receiver::from_owned_fd_unchecked(master.try_clone()?)?,
-            read: Sender::from_owned_fd_unchecked(master)?,
+            output: Receiver::from_owned_fd_unchecked(master.try_clone()?)?,
+            input: Sender::from_owned_fd_unchecked(master)?,
             keys: Keys::new(escape),
             typed,
             waiting: Vec::new(),
             resized,
             continued,
         };
-        // From here on whatever goes wrong restores it.
+        // After an error, dropping `terminal` restores the mode.
         terminal.user.make_raw()?;
         std::thread::Builder::new().spawn(move || read_keyboard(keyboard, &sender))?;
         Ok((terminal, Output::Terminal(Rc::new(slave))))
     }
 
-    /// Passes on what is typed and printed, until the user asks for the end or is gone.
+    /// Passes on keys and output, until the user ends the job or the user's terminal is closed.
     pub async fn serve(&mut self) -> io::Result<()> {
         loop {
             let writing = !self.waiting.is_empty();
             let reading_keys = self.waiting.len() < MOST_WAITING;
             tokio::select! {
-                ready = self.printed.readable() => {
+                ready = self.output.readable() => {
                     ready?;
-                    // The job has it open as long as this is called.
-                    let _ = print(&self.printed, &mut self.user.screen)?;
+                    // The job has the terminal open as long as this is called.
+                    let _ = print(&self.output, &mut self.user.screen)?;
                 }
-                ready = self.read.writable(), if writing => {
+                ready = self.input.writable(), if writing => {
                     ready?;
-                    match self.read.try_write(&self.waiting) {
+                    match self.input.try_write(&self.waiting) {
                         Ok(written) => drop(self.waiting.drain(..written)),
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                         Err(error) => return Err(error),
@@ -148,8 +147,8 @@ impl JobTerminal {
                 }
                 typed = self.typed.recv(), if reading_keys => {
                     let Some(typed) = typed else { return Ok(()) };
-                    if self.take(&typed)? == Wish::End {
-                        // What comes after this program is to start on a line of its own.
+                    if self.take(&typed)? == AfterKeys::End {
+                        // Later output starts on a new line.
                         self.user.screen.write_all(b"\r\n")?;
                         return Ok(());
                     }
@@ -163,38 +162,37 @@ impl JobTerminal {
         }
     }
 
-    /// When the job has ended: passes on what it printed last.
+    /// Passes on the last output, when the job has ended.
     pub async fn finish(mut self) -> io::Result<()> {
         loop {
-            self.printed.readable().await?;
-            if print(&self.printed, &mut self.user.screen)? == Printed::Ended {
+            self.output.readable().await?;
+            if print(&self.output, &mut self.user.screen)? == PtyRead::Ended {
                 return Ok(());
             }
         }
     }
 
-    fn take(&mut self, typed: &[u8]) -> io::Result<Wish> {
+    fn take(&mut self, typed: &[u8]) -> io::Result<AfterKeys> {
         for command in self.keys.take(typed) {
             match command {
                 Command::Type(bytes) => self.waiting.extend(bytes),
-                Command::End => return Ok(Wish::End),
+                Command::End => return Ok(AfterKeys::End),
                 Command::Suspend => {
                     self.user.restore()?;
-                    // The whole group, as the terminal itself would. Going on, SIGCONT
-                    // makes the terminal raw again; where nobody can continue us, the
-                    // kernel does not stop us.
+                    // The whole process group, as the terminal itself would. SIGCONT sets the raw
+                    // mode again. The kernel does not stop an orphaned process group.
                     kill(Pid::from_raw(0), Signal::SIGTSTP)?;
                     self.user.make_raw()?;
                     self.pass_on_size()?;
                 }
             }
         }
-        Ok(Wish::GoOn)
+        Ok(AfterKeys::Continue)
     }
 
     fn pass_on_size(&self) -> io::Result<()> {
         match self.user.size() {
-            Some(size) => Ok(tcsetwinsize(&self.read, size)?),
+            Some(size) => Ok(tcsetwinsize(&self.input, size)?),
             None => Ok(()),
         }
     }
@@ -202,35 +200,35 @@ impl JobTerminal {
 
 impl Drop for JobTerminal {
     fn drop(&mut self) {
-        // There is nobody to tell when it is gone.
+        // An error means that the terminal is closed.
         let _ = self.user.restore();
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Printed {
+enum PtyRead {
     Something,
-    /// Nobody can print any more.
+    /// No process has the job's terminal open.
     Ended,
 }
 
-/// Prints one buffer of what the job printed.
-fn print(printed: &Receiver, screen: &mut File) -> io::Result<Printed> {
+/// Copies one buffer of the job's output to the screen.
+fn print(output: &Receiver, screen: &mut File) -> io::Result<PtyRead> {
     let mut chunk = [0; CHUNK];
-    match printed.try_read(&mut chunk) {
-        Ok(0) => Ok(Printed::Ended),
+    match output.try_read(&mut chunk) {
+        Ok(0) => Ok(PtyRead::Ended),
         Ok(length) => {
             screen.write_all(&chunk[..length])?;
-            Ok(Printed::Something)
+            Ok(PtyRead::Something)
         }
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Printed::Something),
-        // What a terminal says when nobody has its other side: see pty(7).
-        Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Ok(Printed::Ended),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(PtyRead::Something),
+        // The error when no process has the other side open: see pty(7).
+        Err(error) if error.raw_os_error() == Some(nix::libc::EIO) => Ok(PtyRead::Ended),
         Err(error) => Err(error),
     }
 }
 
-/// Reads keys until the terminal is gone, or nobody wants any more.
+/// Reads keys until the terminal is closed, or the receiver is dropped.
 fn read_keyboard(mut keyboard: File, typed: &mpsc::Sender<Vec<u8>>) {
     let mut chunk = [0; CHUNK];
     loop {

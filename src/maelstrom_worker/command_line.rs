@@ -1,13 +1,12 @@
 //! The command line of `maelstrom-worker`.
 
-use crate::config::command_line::{given, value};
+use crate::config::command_line::value;
 use crate::config::{
-    ByteSize, ConfigFile, DirectoryPath, List, LogLevel, ProcessEnvironment, ProgramNames,
-    Property, SlotCount, Values,
+    ByteSize, CommandLineError, DirectoryPath, List, LogLevel, ProcessEnvironment, ProgramNames,
+    Property, SharedArguments, SlotCount,
 };
-use crate::config::{CommandLineError, SharedArguments};
 use crate::engine::{EngineSettings, RemoteArguments};
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -92,34 +91,20 @@ impl WorkerOptions {
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let arguments = Arguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
-        let file = ConfigFile::from_option(arguments.shared.config_file);
-        let mut values = Values::read(&PROGRAM, environment, &file)?;
+        let mut values = arguments.shared.read_config(&PROGRAM, environment)?;
         let engine = arguments.remote.decide(&mut values)?;
-        let slots = values.take(
-            "slots",
-            given("--slots", arguments.slots),
-            SlotCount(environment.cpus),
-        )?;
-        let properties = values.take(
-            "property",
-            given("--property", List::given(arguments.property)),
-            List::default(),
-        )?;
-        let cache_root = values.take(
+        let slots = values.take_argument("slots", arguments.slots, SlotCount(environment.cpus))?;
+        let properties = List::given(arguments.property);
+        let properties = values.take_argument("property", properties, List::default())?;
+        let cache_root = values.take_argument(
             "cache-root",
-            given("--cache-root", arguments.cache_root),
+            arguments.cache_root,
             DirectoryPath(environment.user_cache().join("worker")),
         )?;
-        let cache_size = values.take(
-            "cache-size",
-            given("--cache-size", arguments.cache_size),
-            ByteSize(10 << 30),
-        )?;
-        let log_level = values.take(
-            "log-level",
-            given("--log-level", arguments.shared.log_level),
-            LogLevel::Info,
-        )?;
+        let cache_size =
+            values.take_argument("cache-size", arguments.cache_size, ByteSize(10 << 30))?;
+        let log_level =
+            values.take_argument("log-level", arguments.shared.log_level, LogLevel::Info)?;
         let text = values.finish()?;
         let action = if arguments.print_config {
             WorkerAction::PrintConfig(text)
@@ -138,11 +123,11 @@ impl WorkerOptions {
 }
 
 fn no_engine() -> CommandLineError {
-    CommandLineError::Usage(Arguments::command().error(
+    CommandLineError::usage::<Arguments>(
         ErrorKind::MissingRequiredArgument,
         "no engine is named: add --remote grpc://HOST:PORT/INSTANCE, or set `remote` in the \
          configuration",
-    ))
+    )
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! Which tests run together where starting costs more than a test takes.
+//! Dividing tests into batches for workers, because starting an action takes longer than many tests.
 //!
-//! A partition is made once for a test binary, and kept: as long as its batches stay the
-//! same, an engine that has run one before has its result. It is made anew only when what
-//! is known of the tests' durations has left it far behind.
+//! The partition of the tests of a binary is kept between runs: as long as a batch stays the same, the
+//! engine may have its result. A new partition is made only if the durations of the tests have changed
+//! so much that the old one is far off the target.
 
 mod remembered;
 
@@ -11,41 +11,41 @@ pub use remembered::divide_as_before;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// What a test takes besides its own duration: making its container, starting it.
+/// The time that a test takes besides its duration: its container is made, and its process started.
 pub const OVERHEAD: Duration = Duration::from_millis(3);
 
-/// How many tests of which nothing is known go together.
+/// The number of tests per batch if no duration is known.
 const UNKNOWN_TOGETHER: u32 = 8;
 
-/// How many times as long as it should be, or as many as there should be, makes a
-/// partition one that is far off.
+/// A partition is far off the target if a batch is so many times as long as the target, or if there are
+/// so many times as many batches as needed.
 const FAR: u32 = 2;
 
-/// A binary with batches for so many times the target has smaller ones at its end: workers
-/// that have nothing left to do wait for others, for up to the length of a batch.
-const LONG_ENOUGH: u32 = 4;
+/// A binary whose tests take at least so many times the target has smaller batches at its end, because
+/// idle workers wait for the last batch.
+const SMALLER_FROM: u32 = 4;
 
-/// How many times the target those at the end hold together.
-const END: u32 = 2;
+/// The total duration of the smaller batches, in targets.
+const SMALLER_TOTAL: u32 = 2;
 
-/// How many of them hold what one of the others does.
-const SMALLER: u32 = 2;
+/// The target of the smaller batches is this part of the target.
+const SMALLER_DIVISOR: u32 = 2;
 
 /// Tests by name, in batches.
 pub type Partition = Vec<Vec<String>>;
 
-/// Divides the tests of one binary among batches of about `target`, the longest batch
-/// first. `tests` are names and what is known of durations; `kept` is the partition of an
-/// earlier run, of these tests or of others too.
+/// Divides the tests of one binary into batches that take about `target`, the longest batch first.
+/// `tests` has the known durations by name. `kept` is the partition of an earlier run, which may have
+/// had other tests.
 ///
-/// The same arguments give the same batches.
+/// The result depends only on the arguments.
 pub fn divide(
     tests: &BTreeMap<String, Option<Duration>>,
     kept: &Partition,
     target: Duration,
 ) -> Partition {
     let costs = costs(tests, target);
-    let kept = of_those_that_run(kept, &costs);
+    let kept = retain_running(kept, &costs);
     let in_kept: BTreeSet<&str> = kept.iter().flatten().map(String::as_str).collect();
     let new = costs
         .iter()
@@ -58,13 +58,13 @@ pub fn divide(
             target,
         );
     }
-    // In this order they are to start; the sort keeps the order of equals.
+    // Batches start in this order. The sort is stable.
     batches.sort_by_cached_key(|batch| std::cmp::Reverse(total(batch, &costs)));
     batches
 }
 
-/// What each test will take. One of which nothing is known takes as long as others of its
-/// binary; if nothing is known of any, they go together in small numbers.
+/// The estimated time of each test. A test without a known duration counts as the median of its binary.
+/// Without any known durations, a few tests make a batch.
 fn costs(
     tests: &BTreeMap<String, Option<Duration>>,
     target: Duration,
@@ -82,8 +82,8 @@ fn costs(
         .collect()
 }
 
-/// What is left of the batches without the tests that do not run; each test once.
-fn of_those_that_run(kept: &Partition, costs: &BTreeMap<String, Duration>) -> Partition {
+/// The batches without tests that do not run, and with each test once.
+fn retain_running(kept: &Partition, costs: &BTreeMap<String, Duration>) -> Partition {
     let mut seen = BTreeSet::new();
     let mut batches = Vec::new();
     for batch in kept {
@@ -115,7 +115,7 @@ fn is_far_off(batches: &Partition, costs: &BTreeMap<String, Duration>, target: D
     batches.len() > FAR as usize * fresh.len()
 }
 
-/// Puts the tests into batches, the shortest into smaller ones if there is much to do.
+/// Packs tests into batches. If the total is long, the shortest tests are in smaller batches.
 fn pack<'a>(tests: impl Iterator<Item = (&'a str, Duration)>, target: Duration) -> Partition {
     let mut tests: Vec<_> = tests.collect();
     tests.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
@@ -124,19 +124,19 @@ fn pack<'a>(tests: impl Iterator<Item = (&'a str, Duration)>, target: Duration) 
     let mut at_end = Duration::ZERO;
     let end = tests.iter().rev().take_while(|(_, cost)| {
         at_end += *cost;
-        to_share >= target * LONG_ENOUGH && at_end <= target * END
+        to_share >= target * SMALLER_FROM && at_end <= target * SMALLER_TOTAL
     });
     let (most, end) = tests.split_at(tests.len() - end.count());
     let mut batches = first_fit(most, target);
-    batches.extend(first_fit(end, target / SMALLER));
+    batches.extend(first_fit(end, target / SMALLER_DIVISOR));
     batches
 }
 
-/// Puts each test, the longest first, into the first batch that has room for it: into one
-/// of its own, if none has.
+/// Puts each test into the first batch that has room for it, or into a new batch. The longest test is
+/// first.
 fn first_fit(tests: &[(&str, Duration)], target: Duration) -> Partition {
     let mut batches: Vec<(Duration, Vec<String>)> = Vec::new();
-    // Those before it have no room for the shortest test.
+    // The batches before this index have no room for the shortest test.
     let mut open = 0;
     let shortest = tests.last().map_or(Duration::ZERO, |(_, cost)| *cost);
     for (name, cost) in tests {

@@ -1,11 +1,10 @@
-//! What earlier runs taught about test cases: how long each takes, and whether it
-//! passed last time.
+//! The history of test cases: the durations of earlier runs, and whether the last run failed.
 //!
 //! # The file
 //!
 //! All numbers are little-endian.
 //!
-//! | bytes | what |
+//! | bytes | content |
 //! |---|---|
 //! | 8 | `MLSTHIST` |
 //! | 4 | version of the format |
@@ -17,10 +16,10 @@
 //! whose other bits count the durations, and the durations in microseconds (4
 //! each), the latest last.
 //!
-//! *Old reader, new data; new reader, old data*: a reader of another version starts
-//! anew, says so, and its save replaces the file. All that is lost is a good order
-//! for one run, which is not worth code that converts. The same goes for a file that
-//! is damaged. One that is something else altogether is left alone.
+//! *Old reader, new data; new reader, old data*: a reader of another version starts with an empty
+//! history, with a note to the user, and its save replaces the file. Only the order of tests in one run
+//! is worse, so there is no conversion. A damaged file is handled in the same way. A file without the
+//! magic bytes is not replaced.
 
 mod codec;
 
@@ -33,16 +32,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// How many durations of a test case are kept.
+/// The number of durations kept for a test case.
 const KEPT: usize = 5;
 
-/// After so many days without a run a test case is forgotten.
+/// A test case that was not run for so many days is removed.
 const FORGET_AFTER: u16 = 90;
 
-/// How many test cases are kept; those that ran last.
+/// The number of test cases kept: those that ran last.
 const MOST_CASES: usize = 200_000;
 
-/// What a test case is known by, on every machine and in every run.
+/// The identity of a test case. It is the same on every machine and in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CaseId(u64);
 
@@ -59,7 +58,7 @@ impl CaseId {
     }
 }
 
-/// Why the record of earlier runs was put aside.
+/// The reason why the history of earlier runs is not used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Note {
     #[error("the history of earlier runs in `{}` is damaged; starting a new one", .0.display())]
@@ -72,8 +71,8 @@ pub enum Note {
     )]
     OtherVersion { path: PathBuf, found: u32 },
     #[error(
-        "`{}` is not a history of earlier runs, and is left as it is; nothing is learned from this \
-         run until it is moved to another place",
+        "`{}` is not a history of earlier runs; it is not replaced, and no history is kept until it is \
+         moved to another place",
         .0.display()
     )]
     Foreign(PathBuf),
@@ -84,32 +83,32 @@ pub enum HistoryError {
     #[error("failed to read the history of earlier runs from `{}`", .path.display())]
     Read { path: PathBuf, source: io::Error },
     #[error(
-        "failed to write the history of this run to `{}`; the next run will know nothing of it",
+        "failed to write the history of this run to `{}`; the next run starts without it",
         .path.display()
     )]
     Write { path: PathBuf, source: io::Error },
 }
 
-/// What is known of every test case, and what this run adds to it.
+/// The records of test cases, and the changes of this run.
 #[derive(Debug)]
 pub struct History {
     path: PathBuf,
     note: Option<Note>,
     today: u16,
-    records: Records,
-    /// Recorded since the last save began.
+    records: TestRecords,
+    /// The durations recorded since the start of the last save.
     changes: Changes,
-    /// Being saved.
+    /// The durations being saved.
     saving: Arc<Changes>,
-    /// Those that failed at least once in this run.
+    /// The test cases that failed at least once in this run.
     failed: BTreeSet<CaseId>,
 }
 
-type Records = BTreeMap<CaseId, Record>;
+type TestRecords = BTreeMap<CaseId, TestRecord>;
 
 type Changes = BTreeMap<CaseId, Durations>;
 
-/// A save that was begun. Blocks when it is carried out, which may be on another thread.
+/// A save that was started, which [`Save::carry_out`] does on any thread.
 #[derive(Debug)]
 pub struct Save {
     path: PathBuf,
@@ -118,14 +117,14 @@ pub struct Save {
     failed: BTreeSet<CaseId>,
 }
 
-/// What a save came to.
+/// The result of a save.
 #[derive(Debug)]
 pub struct Saved {
-    records: Records,
+    records: TestRecords,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Record {
+struct TestRecord {
     /// Days since 1970-01-01.
     last_run: u16,
     failed: bool,
@@ -133,8 +132,8 @@ struct Record {
 }
 
 impl History {
-    /// Reads the record of earlier runs. If there is none, or none that this version
-    /// understands, it is empty; [`note`](Self::note) says why.
+    /// Reads the history of earlier runs. It is empty if there is no file, or if the file cannot be
+    /// used; [`note`](Self::note) has the reason.
     pub fn load(path: &Path) -> Result<Self, HistoryError> {
         Self::load_on(path, today())
     }
@@ -153,15 +152,14 @@ impl History {
         })
     }
 
-    /// What became of the record of earlier runs, if it could not be used.
+    /// The reason why the file could not be used.
     pub fn note(&self) -> Option<&Note> {
         self.note.as_ref()
     }
 
-    /// How long the test case will take: the median of the last five times, so that
-    /// one or two odd ones do not matter; of an even number of times the longer of
-    /// the two in the middle, because starting a test too early costs less than
-    /// starting it too late. `None`: it was never run.
+    /// The estimated duration of a test case: the median of the last five, so that one or two outliers
+    /// do not matter. For an even number it is the longer of the two in the middle, because starting
+    /// a test too early costs less than starting it too late. `None`: the test never ran.
     pub fn estimate(&self, id: &CaseId) -> Option<Duration> {
         let mut durations = self
             .records
@@ -175,7 +173,7 @@ impl History {
         durations.median()
     }
 
-    /// Whether it failed last time. `None`: it was never run.
+    /// Whether the test case failed in its last run. `None`: it never ran.
     pub fn last_failed(&self, id: &CaseId) -> Option<bool> {
         if self.changes.contains_key(id) || self.saving.contains_key(id) {
             return Some(self.failed.contains(id));
@@ -183,7 +181,7 @@ impl History {
         self.records.get(id).map(|record| record.failed)
     }
 
-    /// Adds a test that was run. One that was repeated and failed once has failed.
+    /// Adds a run of a test. A repeated test has failed if one repetition failed.
     pub fn record(&mut self, id: CaseId, duration: Duration, passed: bool) {
         self.changes.entry(id).or_default().push(duration);
         if !passed {
@@ -191,19 +189,17 @@ impl History {
         }
     }
 
-    /// Takes note of a test that need not be run because it is known to pass, and to take so
-    /// long: that is news only if nothing else is known of it.
+    /// Adds a test whose earlier result was reused. The duration counts only if no other is known.
     pub fn confirm(&mut self, id: CaseId, duration: Duration) {
-        let is_news = self.estimate(&id).is_none();
+        let is_unknown = self.estimate(&id).is_none();
         let durations = self.changes.entry(id).or_default();
-        if is_news {
+        if is_unknown {
             durations.push(duration);
         }
     }
 
-    /// Adds what this run recorded to what is in the file by now, which may be more
-    /// than was loaded. The file is replaced at once or not at all, whenever the
-    /// process or the machine dies. Can be called again as the run goes on.
+    /// Adds the records of this run to the file, which other clients may have changed since it was
+    /// loaded. The file is replaced atomically. May be called several times in a run.
     pub fn save(&mut self) -> Result<(), HistoryError> {
         let saved = self.begin_save().carry_out();
         let (saved, result) = match saved {
@@ -214,7 +210,8 @@ impl History {
         result
     }
 
-    /// Begins a save, during which more can be recorded. It must be ended before the next.
+    /// Starts a save, during which further runs can be recorded. [`Self::end_save`] must follow before
+    /// the next save.
     pub fn begin_save(&mut self) -> Save {
         self.saving = Arc::new(std::mem::take(&mut self.changes));
         Save {
@@ -225,7 +222,7 @@ impl History {
         }
     }
 
-    /// Ends a save. `None`: it failed, and what was to be saved is part of the next.
+    /// Ends a save. `None`: the save failed, and its changes are part of the next save.
     pub fn end_save(&mut self, saved: Option<Saved>) {
         let mut changes = Arc::unwrap_or_clone(std::mem::take(&mut self.saving));
         if let Some(saved) = saved {
@@ -240,7 +237,7 @@ impl History {
 }
 
 impl Save {
-    /// Waits for other clients that save, and replaces the file.
+    /// Waits for saves of other clients, and replaces the file. Blocking.
     pub fn carry_out(self) -> Result<Saved, HistoryError> {
         let write_error = |source| HistoryError::Write {
             path: self.path.clone(),
@@ -263,11 +260,11 @@ impl Save {
     }
 }
 
-/// Reads the file; what cannot be used counts as empty.
-fn read(path: &Path) -> Result<(Records, Option<Note>), HistoryError> {
+/// Reads the file. A file that cannot be used counts as empty.
+fn read(path: &Path) -> Result<(TestRecords, Option<Note>), HistoryError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Records::new(), None)),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((TestRecords::new(), None)),
         Err(source) => {
             let path = path.to_owned();
             return Err(HistoryError::Read { path, source });
@@ -276,17 +273,17 @@ fn read(path: &Path) -> Result<(Records, Option<Note>), HistoryError> {
     let path = path.to_owned();
     Ok(match codec::decode(&bytes) {
         Ok(records) => (records, None),
-        Err(codec::Unusable::Damaged) => (Records::new(), Some(Note::Damaged(path))),
+        Err(codec::Unusable::Damaged) => (TestRecords::new(), Some(Note::Damaged(path))),
         Err(codec::Unusable::OtherVersion(found)) => {
-            (Records::new(), Some(Note::OtherVersion { path, found }))
+            (TestRecords::new(), Some(Note::OtherVersion { path, found }))
         }
-        Err(codec::Unusable::Foreign) => (Records::new(), Some(Note::Foreign(path))),
+        Err(codec::Unusable::Foreign) => (TestRecords::new(), Some(Note::Foreign(path))),
     })
 }
 
-/// Forgets what was not run for long, and what is too much.
-fn prune(records: &mut Records, today: u16, most: usize) {
-    // A day that is yet to come is the trace of a clock that was wrong.
+/// Removes test cases that were not run for a long time, and the oldest beyond `most`.
+fn prune(records: &mut TestRecords, today: u16, most: usize) {
+    // A day in the future comes from a wrong clock.
     for record in records.values_mut() {
         record.last_run = record.last_run.min(today);
     }
@@ -303,8 +300,8 @@ fn prune(records: &mut Records, today: u16, most: usize) {
     }
 }
 
-/// Keeps other clients from saving for as long as the file is open. The directory is
-/// made if need be.
+/// Takes the lock for saving, which is held while the file is open. Creates the directory if it is
+/// missing.
 fn lock(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
@@ -319,8 +316,8 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Who calls this holds the lock: the temporary file has but one writer, and what a
-/// killed one left is overwritten by the next. Anything else in its place stays.
+/// Replaces the file. The caller holds the lock, so the temporary file has one writer, and one left by
+/// a killed client is overwritten. A file without the magic bytes is not overwritten.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".tmp");
     let left = match fs::read(&temporary) {

@@ -1,4 +1,5 @@
-//! What runs next, on which slot, and the record that the order is learned from.
+//! The order of jobs: the queue, slots, batches, and the history of tests that estimates and ranks come
+//! from. This room runs nothing.
 
 pub mod batches;
 pub mod history;

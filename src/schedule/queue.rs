@@ -1,26 +1,26 @@
-//! What runs next.
+//! The queue of jobs, by rank.
 
 use crate::spec::JobSpec;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-/// What a job's place in the queue depends on, in this order.
+/// The rank of a job in the queue: its fields are compared in this order.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Rank {
     /// Higher runs earlier.
     pub priority: i8,
-    /// Never run, or failed the last time: runs before what passed.
+    /// A test that never ran or failed the last time. Runs before tests that passed.
     pub suspect: bool,
-    /// Longer runs earlier, so that no long job is left over at the end; unknown
-    /// counts as longest.
+    /// Longer jobs run earlier, so that no long job runs alone at the end. An unknown duration counts
+    /// as the longest.
     pub estimate: Option<Duration>,
 }
 
 impl Rank {
-    /// As engines know it, which start what has the lower number: between -1000 and 0 for
-    /// jobs of the usual priority. So whoever else uses the engine is not put off for
-    /// longer than this is worth.
+    /// The priority for an engine, which starts jobs with lower numbers first: between -1000 and 0
+    /// for a job of the default priority. So jobs of other clients wait only for jobs that are ranked
+    /// higher.
     pub fn for_engines(&self) -> i32 {
         const LONGEST: u128 = 500;
         let tenths = self.estimate.map(|estimate| estimate.as_millis() / 100);
@@ -57,17 +57,17 @@ impl PartialOrd for Rank {
     }
 }
 
-/// Jobs to come.
+/// Jobs that wait, highest rank first.
 #[derive(Debug)]
 pub struct Queue<T> {
-    waiting: BinaryHeap<Waiting<T>>,
+    waiting: BinaryHeap<QueuedJob<T>>,
     pushed: u64,
 }
 
 #[derive(Debug)]
-struct Waiting<T> {
+struct QueuedJob<T> {
     rank: Rank,
-    /// Among equals, first come first served.
+    /// The order of jobs with the same rank.
     number: u64,
     job: T,
 }
@@ -83,7 +83,7 @@ impl<T> Default for Queue<T> {
 
 impl<T> Queue<T> {
     pub fn push(&mut self, rank: Rank, job: T) {
-        self.waiting.push(Waiting {
+        self.waiting.push(QueuedJob {
             rank,
             number: self.pushed,
             job,
@@ -96,10 +96,10 @@ impl<T> Queue<T> {
         self.waiting.pop().map(|next| next.job)
     }
 
-    /// Takes out the job that is next if it is such a one.
-    pub fn pop_if(&mut self, is_such: impl FnOnce(&T) -> bool) -> Option<T> {
+    /// Takes out the next job if the predicate is true for it.
+    pub fn pop_if(&mut self, predicate: impl FnOnce(&T) -> bool) -> Option<T> {
         let next = self.waiting.peek()?;
-        if is_such(&next.job) {
+        if predicate(&next.job) {
             return self.pop();
         }
         None
@@ -113,13 +113,13 @@ impl<T> Queue<T> {
         self.waiting.is_empty()
     }
 
-    /// Forgets all that waits.
+    /// Drops all jobs.
     pub fn clear(&mut self) {
         self.waiting.clear();
     }
 }
 
-impl<T> Ord for Waiting<T> {
+impl<T> Ord for QueuedJob<T> {
     fn cmp(&self, other: &Self) -> Ordering {
         self.rank
             .cmp(&other.rank)
@@ -127,19 +127,19 @@ impl<T> Ord for Waiting<T> {
     }
 }
 
-impl<T> PartialOrd for Waiting<T> {
+impl<T> PartialOrd for QueuedJob<T> {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))
     }
 }
 
-impl<T> PartialEq for Waiting<T> {
+impl<T> PartialEq for QueuedJob<T> {
     fn eq(&self, other: &Self) -> bool {
         self.cmp(other).is_eq()
     }
 }
 
-impl<T> Eq for Waiting<T> {}
+impl<T> Eq for QueuedJob<T> {}
 
 #[cfg(test)]
 mod tests {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_next_job_stays_where_it_is_unless_it_is_such_a_one() {
+    fn the_next_job_is_taken_only_if_the_predicate_is_true() {
         let mut queue = Queue::default();
         queue.push(rank(0, false, Some(2)), "long");
         queue.push(rank(0, false, Some(1)), "short");

@@ -1,4 +1,4 @@
-//! Room for jobs.
+//! Slots, which limit the number of jobs that run at once.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -6,8 +6,8 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// The slots of an executor. Who asks first is served first, so that one who needs
-/// many is not held up for ever by those who need few.
+/// The slots of an executor. Requests are served in their order, so that a job that needs many slots is
+/// not overtaken for ever by jobs that need few.
 #[derive(Debug)]
 pub struct Slots {
     total: usize,
@@ -41,7 +41,7 @@ impl Slots {
     pub async fn take(self: Rc<Self>, count: usize) -> HeldSlots {
         let count = count.clamp(1, self.total);
         let permit = self.semaphore.clone().acquire_many_owned(count as u32);
-        let permit = permit.await.expect("nobody closes the semaphore");
+        let permit = permit.await.expect("the semaphore is never closed");
         let numbers = {
             let mut free = self.free.borrow_mut();
             (0..count).filter_map(|_| free.pop_first()).collect()
@@ -55,7 +55,7 @@ impl Slots {
 }
 
 impl HeldSlots {
-    /// The lowest number, by which a job can know its slots from others'.
+    /// The lowest number of these slots. It is different for all jobs that run at the same time.
     pub fn number(&self) -> usize {
         self.numbers[0]
     }
@@ -63,7 +63,7 @@ impl HeldSlots {
 
 impl Drop for HeldSlots {
     fn drop(&mut self) {
-        // Before the permit goes, which lets others look for numbers.
+        // The numbers must be free before the permit is dropped.
         self.slots.free.borrow_mut().extend(self.numbers.drain(..));
     }
 }
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_needs_many_is_not_overtaken() {
+    fn a_job_that_needs_many_slots_is_not_overtaken() {
         let slots = Rc::new(Slots::new(2));
         let running = take(&slots, 1);
         let mut wide = pin!(slots.clone().take(2));
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_needs_more_than_there_are_gets_all() {
+    fn a_job_that_needs_more_slots_than_there_are_gets_all() {
         assert_eq!(take(&Rc::new(Slots::new(2)), 3).numbers, [0, 1]);
     }
 }

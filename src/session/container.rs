@@ -1,4 +1,4 @@
-//! From a container as specified to one whose layers are in the store.
+//! From the specification of a container to a container whose layers are in the store.
 
 use crate::executor::Container;
 use crate::image::Download;
@@ -6,20 +6,20 @@ use crate::layer::{ContainerError, LayerBuilder, LayerContext, SourceView};
 use crate::spec::{ContainerSpec, LayerSpec, environment};
 use camino::Utf8PathBuf;
 
-/// Makes containers of jobs. Blocking, and shared by threads.
+/// Makes containers of jobs. Its methods block, and may be called by several threads.
 pub struct JobContainerBuilder {
     layers: LayerBuilder,
     context: LayerContext,
-    /// What every container gets on top of its own layers.
+    /// The topmost layer of every container.
     topmost: Option<LayerSpec>,
-    /// Panics instead of making a container, for tests of what becomes of that.
+    /// For tests: makes [`Self::container`] panic.
     #[cfg(test)]
     pub panics: std::sync::atomic::AtomicBool,
 }
 
 impl JobContainerBuilder {
-    /// `project` is where relative paths start, and what every placeholder stands for
-    /// but `<home-dir>`: there is no workspace.
+    /// `project` is the directory of relative paths, and the value of every placeholder except
+    /// `<home-dir>`, since there is no workspace.
     pub fn new(layers: LayerBuilder, project: Utf8PathBuf, topmost: Option<LayerSpec>) -> Self {
         let home = std::env::home_dir()
             .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
@@ -55,7 +55,7 @@ impl JobContainerBuilder {
         self.layers.cancel();
     }
 
-    /// The container, and what is to be said about its layers.
+    /// The container, and warnings about its layers.
     pub fn container(
         &self,
         spec: &ContainerSpec,

@@ -1,7 +1,7 @@
 //! Jobs that wait for their turn, and the tasks that run them.
 
 use super::Tasks;
-use super::tasks::Lost;
+use super::tasks::TaskPanic;
 use crate::schedule::{HeldSlots, Queue, Rank, Slots};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -65,12 +65,12 @@ impl<J, E: 'static> Dispatcher<J, E> {
         self.queue.pop_if(joins)
     }
 
-    /// Starts a task. `if_lost` makes the result of a task that panicked. Must be called within a
+    /// Starts a task. `on_panic` gives the result of the task if it panics. Must be called within a
     /// `LocalSet`.
     pub fn spawn<F: Future<Output = E> + 'static>(
         &mut self,
         task: impl FnOnce(SlotRequest) -> F,
-        if_lost: impl FnOnce(Lost) -> E + 'static,
+        on_panic: impl FnOnce(TaskPanic) -> E + 'static,
     ) {
         let held = Rc::default();
         let task = task(SlotRequest {
@@ -85,8 +85,8 @@ impl<J, E: 'static> Dispatcher<J, E> {
                     _slots: held.take(),
                 }
             },
-            |lost| EndedTask {
-                result: if_lost(lost),
+            |panic| EndedTask {
+                result: on_panic(panic),
                 _slots: None,
             },
         );
@@ -127,5 +127,84 @@ impl<J, E: 'static> Dispatcher<J, E> {
     /// Whether there is neither a job nor a task.
     pub fn is_idle(&self) -> bool {
         self.queue.is_empty() && self.tasks.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::FutureExt;
+    use std::future::pending;
+    use tokio::task::LocalSet;
+
+    fn block_on<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        LocalSet::new().block_on(&runtime.unwrap(), test)
+    }
+
+    fn dispatcher(slots: usize, most_tasks: usize) -> Dispatcher<u32, Result<usize, String>> {
+        Dispatcher::new(Rc::new(Slots::new(slots)), most_tasks)
+    }
+
+    #[test]
+    fn jobs_are_given_until_there_are_enough_tasks() {
+        block_on(async {
+            let mut jobs = dispatcher(1, 2);
+            for job in 1..=3 {
+                jobs.push(Rank::default(), job);
+            }
+            for job in 1..=2 {
+                assert_eq!(jobs.next(), Some(job));
+                jobs.spawn(async |_| Ok(0), |_| Ok(0));
+            }
+            assert_eq!((jobs.next(), jobs.waiting()), (None, 1));
+            jobs.join_next().await.unwrap();
+            assert_eq!(jobs.next(), Some(3));
+        });
+    }
+
+    #[test]
+    fn slots_are_held_until_the_end_of_the_task_was_handled() {
+        block_on(async {
+            let mut jobs = dispatcher(1, 2);
+            for _ in 0..2 {
+                jobs.spawn(async |slots| Ok(slots.take(1).await), |_| Ok(1));
+            }
+            let ended = jobs.join_next().await.unwrap();
+            // The other task had its turn to run, and still waits.
+            tokio::task::yield_now().await;
+            assert!(jobs.tasks.join_next().now_or_never().is_none());
+            drop(ended);
+            assert_eq!(jobs.join_next().await.unwrap().result, Ok(0));
+        });
+    }
+
+    #[test]
+    fn a_task_that_panics_frees_its_slots_and_has_a_result() {
+        block_on(async {
+            let mut jobs = dispatcher(1, 2);
+            let panics = async |slots: SlotRequest| {
+                slots.take(1).await;
+                panic!("as it was told")
+            };
+            jobs.spawn(panics, |panic| Err(panic.to_string()));
+            let ended = jobs.join_next().await.unwrap().result.unwrap_err();
+            assert!(ended.contains("a task panicked: as it was told"), "{ended}");
+            jobs.spawn(async |slots| Ok(slots.take(1).await), |_| Ok(1));
+            assert_eq!(jobs.join_next().await.unwrap().result, Ok(0));
+        });
+    }
+
+    #[test]
+    fn aborting_keeps_the_results_of_tasks_that_had_ended() {
+        block_on(async {
+            let mut jobs = dispatcher(1, 3);
+            jobs.push(Rank::default(), 1);
+            jobs.spawn(async |_| Ok(7), |_| Ok(0));
+            jobs.spawn(async |_| pending().await, |_| Ok(0));
+            tokio::task::yield_now().await;
+            assert_eq!(jobs.abort().await, [Ok(7)]);
+            assert!(jobs.is_idle());
+        });
     }
 }

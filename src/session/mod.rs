@@ -31,34 +31,33 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// How a [`Client`] is set up.
+/// The settings of a [`Client`].
 #[derive(Clone, Debug)]
 pub struct ClientSettings {
-    /// How many jobs run at once.
+    /// The number of jobs that run at once.
     pub slots: usize,
-    /// Where layers are kept: a new or empty directory, or one that was that when a client
-    /// began to keep them there; another one is an error. May be shared with other clients, in
-    /// other processes too.
+    /// The directory of the cache, which keeps layers. It must be new, empty, or the cache of earlier
+    /// clients; any other directory is an error. Clients may share it, also in other processes.
     pub cache_root: PathBuf,
-    /// How large the cache may get, in bytes.
+    /// The size limit of the cache, in bytes.
     pub cache_size: u64,
-    /// Whether a job that succeeded before, and that nothing has changed for, is run again.
+    /// Whether the result of a job that succeeded before is reused if nothing that it depends on has
+    /// changed.
     pub cache_results: CacheResults,
-    /// How images of containers are had.
+    /// The settings for container images.
     pub images: ImageSettings,
-    /// The engine that runs jobs, all but those that need this machine. `None`: they run
-    /// here.
+    /// The engine that runs jobs, except those that need this machine. `None`: all jobs run on this
+    /// machine.
     pub remote: Option<RemoteSettings>,
-    /// Where relative paths of this machine start; an absolute path.
+    /// The directory of relative paths. It must be absolute.
     pub project: Utf8PathBuf,
-    /// Programs that every container gets besides its own layers, as by a layer of the
-    /// kind `programs` on top of them.
+    /// Programs in the topmost layer of every container, as a layer of the kind `programs`.
     pub add_programs: Vec<String>,
 }
 
 impl ClientSettings {
-    /// A client that keeps its layers in `cache_root`, up to 10 GiB, and downloaded images
-    /// below it, and runs one job for each processor in the current directory.
+    /// The settings of a client with a cache of up to 10 GiB in `cache_root`, downloaded images below
+    /// it, one slot for each processor, and the current directory as `project`.
     pub fn new(cache_root: impl Into<PathBuf>) -> Result<Self, ClientError> {
         let cache_root = cache_root.into();
         Ok(Self {
@@ -76,7 +75,7 @@ impl ClientSettings {
     }
 }
 
-/// The current directory, if it is UTF-8, as paths in specifications are.
+/// The current directory. It must be UTF-8, as paths in specifications are.
 pub(crate) fn current_directory() -> io::Result<Utf8PathBuf> {
     Utf8PathBuf::from_path_buf(std::env::current_dir()?).map_err(|path| {
         let message = format!("the current directory {} is not UTF-8", path.display());
@@ -84,19 +83,19 @@ pub(crate) fn current_directory() -> io::Result<Utf8PathBuf> {
     })
 }
 
-/// Why a client could not be set up.
+/// An error of [`Client::start`].
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// This machine makes no containers.
+    /// This machine cannot make containers.
     #[error(
         "{}; {}; `cargo maelstrom doctor` examines this machine",
         crate::process::error_chain(.0),
         crate::container::doctor::remedy()
     )]
     Machine(LauncherError),
-    /// The engine cannot be used.
+    /// The engine could not be used.
     #[error(transparent)]
     Remote(#[from] RemoteError),
     #[error("failed to start")]
@@ -109,18 +108,18 @@ impl From<EngineError> for ClientError {
     }
 }
 
-/// Runs jobs in containers of this machine, for use on one thread.
+/// Runs jobs in containers. A client is used on one thread.
 ///
-/// The program that has one must call [`run_if_launcher`](crate::run_if_launcher) first
-/// thing in its `main`: the processes that make containers are that same program.
+/// The program must call [`run_if_launcher`](crate::run_if_launcher) at the start of its `main`, since
+/// the processes that make containers execute the same program.
 pub struct Client {
     pub(crate) session: Session,
     pub(crate) builder: Arc<JobContainerBuilder>,
 }
 
 impl Client {
-    /// Opens the cache and makes sure that containers can be had. Must be called within
-    /// a runtime of tokio that has I/O and time enabled.
+    /// Opens the cache and checks that containers can be made. Must be called within a tokio runtime
+    /// with I/O and time enabled.
     pub async fn start(settings: &ClientSettings) -> Result<Self, ClientError> {
         let engine = connect(settings.remote.as_ref()).await?;
         let store = Store::open(&settings.cache_root, settings.cache_size)?;
@@ -154,18 +153,21 @@ impl Client {
         Self::new(settings, session)
     }
 
-    /// A note to the user, if the cache had another format and its content had to be
-    /// discarded.
+    /// A note to the user, if the content of the cache was discarded because it had another format.
     pub fn discarded(&self) -> Option<&str> {
         self.session.store.discarded()
     }
 
-    /// Runs a job to its end, as soon as there are slots for it. What it prints is in the
-    /// outcome, up to `limit` bytes of each stream. A container or program that cannot be
-    /// had makes an outcome with the status `Error`. Dropping the future kills the job; a
-    /// command that makes one of its layers goes on, until the client is dropped.
+    /// Runs a job when there are slots for it, and waits for its end. The outcome has up to `limit`
+    /// bytes of each output stream. A container or program that cannot be started is an outcome with
+    /// the status `Error`. Dropping the future kills the job; a command that makes one of its layers
+    /// continues until the client is dropped.
     ///
-    /// Layers are built once, however many jobs have them.
+    /// Each layer is built once, also if several jobs have it.
+    ///
+    /// # Errors
+    ///
+    /// The container could not be prepared.
     pub async fn run(&self, spec: &JobSpec, limit: usize) -> Result<Outcome, ContainerError> {
         let (builder, container) = (self.builder.clone(), spec.container.clone());
         let building = tokio::task::spawn_blocking(move || builder.container(&container));
@@ -188,7 +190,7 @@ impl Client {
         };
         let priority = Rank::from(spec).for_engines();
         let outcome = executors.run(&job, output, priority, turn).await;
-        Ok(outcome.expect("it gets a slot"))
+        Ok(outcome.expect("every job gets a slot"))
     }
 }
 

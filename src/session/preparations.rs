@@ -14,11 +14,11 @@ pub struct Preparations<K, J, N> {
     containers: HashMap<K, ContainerState<J>>,
     /// The containers being prepared, the oldest request first.
     in_progress: Vec<K>,
-    tasks: Tasks<(K, Preparation<N>)>,
+    tasks: Tasks<(K, PreparationResult<N>)>,
 }
 
 /// A container with its note, or the message of an error.
-type Preparation<N> = Result<(Container, N), String>;
+type PreparationResult<N> = Result<(Container, N), String>;
 
 enum ContainerState<J> {
     /// The jobs that wait for the container.
@@ -70,10 +70,10 @@ where
                 let state = ContainerState::Preparing(vec![job]);
                 self.containers.insert(key.clone(), state);
                 self.in_progress.push(key.clone());
-                let key_if_lost = key.clone();
+                let key_on_panic = key.clone();
                 self.tasks.spawn_blocking(
                     move || (key, prepare().map_err(|error| error_chain(&error))),
-                    |lost| (key_if_lost, Err(lost.to_string())),
+                    |panic| (key_on_panic, Err(panic.to_string())),
                 );
                 return None;
             }
@@ -153,5 +153,81 @@ where
     pub fn insert(&mut self, key: K, container: Arc<Container>) {
         self.containers
             .insert(key, ContainerState::Ready(container));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Network, RootOverlay};
+    use std::collections::BTreeMap;
+
+    type Jobs = Preparations<&'static str, u32, Vec<&'static str>>;
+
+    fn container() -> Container {
+        Container {
+            layers: Vec::new(),
+            environment: BTreeMap::new(),
+            mounts: Vec::new(),
+            network: Network::Disabled,
+            root_overlay: RootOverlay::None,
+            working_directory: "/".into(),
+            user: 0,
+            group: 0,
+            init: false,
+            hostname: String::new(),
+            watched: Vec::new(),
+        }
+    }
+
+    fn block_on<T>(test: impl Future<Output = T>) -> T {
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        runtime.unwrap().block_on(test)
+    }
+
+    #[test]
+    fn jobs_with_the_same_container_wait_for_one_preparation() {
+        block_on(async {
+            let mut jobs = Jobs::default();
+            let first = jobs.request("a", 1, || Ok((container(), vec!["note"])));
+            let second = jobs.request("a", 2, || panic!("the second preparation of a"));
+            assert!(first.is_none() && second.is_none());
+            assert_eq!((jobs.waiting(), jobs.oldest()), (2, Some(&"a")));
+            let prepared = jobs.next().await.unwrap();
+            assert_eq!((prepared.jobs, prepared.note), (vec![1, 2], vec!["note"]));
+            let later = jobs.request("a", 3, || panic!("the second preparation of a"));
+            let later = later.unwrap();
+            assert_eq!((later.jobs, later.note), (vec![3], vec![]));
+            let containers = (prepared.container.unwrap(), later.container.unwrap());
+            assert!(Arc::ptr_eq(&containers.0, &containers.1));
+            assert!(jobs.is_empty() && jobs.oldest().is_none());
+        });
+    }
+
+    #[test]
+    fn every_job_gets_the_error_of_its_container() {
+        block_on(async {
+            let mut jobs = Jobs::default();
+            jobs.request("a", 1, || Err(ContainerError::NoLayers));
+            let prepared = jobs.next().await.unwrap();
+            let message = ContainerError::NoLayers.to_string();
+            assert_eq!(*prepared.container.unwrap_err(), *message);
+            let later = jobs.request("a", 2, || Ok((container(), vec![])));
+            assert_eq!(*later.unwrap().container.unwrap_err(), *message);
+        });
+    }
+
+    #[test]
+    fn containers_are_forgotten_at_the_limit_unless_one_is_being_prepared() {
+        block_on(async {
+            let mut jobs = Jobs::default();
+            jobs.request("a", 1, || Ok((container(), vec![])));
+            jobs.forget_beyond(1);
+            jobs.next().await.unwrap();
+            jobs.forget_beyond(2);
+            assert!(jobs.request("a", 2, || panic!("a is known")).is_some());
+            jobs.forget_beyond(1);
+            assert!(jobs.request("a", 3, || Ok((container(), vec![]))).is_none());
+        });
     }
 }

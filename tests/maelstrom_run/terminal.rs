@@ -364,7 +364,7 @@ fn outcomes_the_very_container_of_a_failing_test_can_be_entered() {
 fn the_keyboard_cannot_be_the_input_as_well() {
     let mut user = User::new();
     user.run("--tty");
-    user.wait_for("error: with --tty the keyboard is the job's");
+    user.wait_for("error: with --tty the job reads the keyboard");
     user.wait_for("host> ");
     user.expect_code(1);
 }
@@ -386,6 +386,6 @@ fn without_a_terminal_there_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "error: --tty needs a terminal, and there is none; --one does without\n"
+        "error: --tty needs a terminal, and there is none; --one runs a job without a terminal\n"
     );
 }

@@ -1,9 +1,9 @@
-//! The words after `--`, which `cargo test` hands to libtest. Here most of them are ours to follow:
-//! a test runs in a process of its own, so what libtest would do with them has to happen before.
+//! The words after `--`, which `cargo test` passes to libtest. Most of them are implemented here, since
+//! each test runs in a process of its own.
 
 use crate::config::{Choice, Color, ConfigValue, SlotCount};
 
-/// What the words after `--` ask for.
+/// The meaning of the words after `--`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AfterDashes {
     pub filters: Vec<String>,
@@ -17,11 +17,11 @@ pub struct AfterDashes {
     pub list: bool,
     pub color: Option<Color>,
     pub slots: Option<SlotCount>,
-    /// Options that are not ours, with their values: the test binary gets them.
+    /// Unknown options, with their values. They are passed to the test binary.
     pub test_arguments: Vec<String>,
 }
 
-/// Why the words cannot be followed.
+/// An error in the words after `--`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AfterDashesError {
     #[error("a value is required for '{0}' after '--' but none was supplied")]
@@ -41,8 +41,8 @@ pub enum AfterDashesError {
     Help(String),
 }
 
-/// libtest's options that take a value and are not ours. A value written apart belongs to one of
-/// these; a word after any other unknown option is a filter.
+/// The options of libtest with a value that are passed to the test binary. A word after one of these is
+/// its value. A word after another unknown option is a filter.
 const LIBTEST_OPTIONS_WITH_A_VALUE: [&str; 4] = ["--logfile", "--format", "--shuffle-seed", "-Z"];
 
 impl AfterDashes {
@@ -112,7 +112,7 @@ impl AfterDashes {
         Ok(())
     }
 
-    /// The same words again, for Cargo's own runner of documentation tests.
+    /// The words for `cargo test --doc`.
     pub fn words(&self) -> Vec<String> {
         let switches = [
             (self.exact, "--exact"),

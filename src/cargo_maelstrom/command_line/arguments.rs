@@ -1,4 +1,4 @@
-//! The command line as clap reads it. What it means is said in `options`.
+//! The command line as clap parses it. `options` has its meaning.
 
 use super::cargo_arguments::CargoArguments;
 use crate::config::command_line::{text_value, value};
@@ -22,7 +22,7 @@ use std::num::NonZeroU32;
     after_help = EXAMPLES,
     max_term_width = 110,
 )]
-pub struct Arguments {
+pub struct TestArguments {
     /// Run the tests whose name contains one of these words (default: all)
     #[arg(value_name = "FILTER")]
     pub filters: Vec<String>,
@@ -83,11 +83,11 @@ pub struct Selecting {
     #[arg(long, group = "ignored_tests")]
     pub include_ignored: bool,
 
-    /// Which tests to run: those not ignored, only those ignored, all
+    /// Run these tests: those not ignored (default), only ignored ones, or all
     #[arg(long, group = "ignored_tests", value_name = "WHICH", value_parser = text_value::<RunIgnored>())]
     pub run_ignored: Option<RunIgnored>,
 
-    /// What it means if no test is selected
+    /// Fail, warn or pass if no test is selected
     #[arg(long, value_name = "ACTION", value_parser = text_value::<NoTests>())]
     pub no_tests: Option<NoTests>,
 
@@ -143,8 +143,8 @@ pub struct RunningArguments {
 
     /// Reuse results of tests that passed
     ///
-    /// off (the default): all are run; read: what passed before, and nothing has changed for, is
-    /// not; auto: the same, and what passes now is known the next time.
+    /// off (the default): run all tests; read: do not run a test that passed before if nothing that
+    /// it depends on has changed; auto: as read, and keep the results of this run for the next.
     #[arg(long, value_name = "WHEN", value_parser = text_value::<CacheResults>(), hide_short_help = true)]
     pub cache_results: Option<CacheResults>,
 
@@ -163,7 +163,7 @@ pub struct Distributing {
     #[command(flatten)]
     pub cluster: ClusterArguments,
 
-    /// Give a worker tests that should take so long together (default: 1)
+    /// Put tests with this estimated total duration into one batch for a worker (default: 1)
     #[arg(long, value_name = "SECONDS", value_parser = value::<BatchTarget>, hide_short_help = true)]
     pub batch_target: Option<BatchTarget>,
 }
@@ -183,7 +183,7 @@ pub struct Showing {
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     pub inline_limit: Option<ByteSize>,
 
-    /// How progress is shown
+    /// Show progress in this way
     #[arg(long, value_parser = text_value::<Ui>())]
     pub ui: Option<Ui>,
 
@@ -195,11 +195,11 @@ pub struct Showing {
     #[arg(short, long, action = ArgAction::Count)]
     pub verbose: u8,
 
-    /// When to use colors, here and in Cargo
+    /// Color the output of this program and of Cargo
     #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
     pub color: Option<Color>,
 
-    /// What stdout gets: lists, or a JSON object per event
+    /// Print lists on stdout, or a JSON object per event
     #[arg(long, value_name = "FORMAT", value_parser = text_value::<MessageFormat>())]
     pub message_format: Option<MessageFormat>,
 }
@@ -218,7 +218,7 @@ pub struct Configuring {
     #[command(flatten)]
     pub images: ImageArguments,
 
-    /// Print each configuration value and where it comes from
+    /// Print each configuration value and its source
     #[arg(short = 'P', long, group = "action")]
     pub print_config: bool,
 
@@ -238,7 +238,7 @@ pub struct DoctorArguments {
     #[arg(long, value_name = "DIR")]
     pub target_dir: Option<Utf8PathBuf>,
 
-    /// When to use colors
+    /// Color the output
     #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
     pub color: Option<Color>,
 
@@ -246,15 +246,15 @@ pub struct DoctorArguments {
     pub shared: SharedArguments,
 }
 
-/// Which of the tests marked `#[ignore]` are run.
+/// The tests to run, with respect to `#[ignore]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RunIgnored {
-    /// None of them.
+    /// Tests that are not ignored.
     #[default]
     Default,
-    /// No others.
+    /// Ignored tests only.
     Only,
-    /// They and the others.
+    /// All tests.
     All,
 }
 
@@ -266,10 +266,10 @@ impl Choice for RunIgnored {
     ];
 }
 
-/// What goes to stdout.
+/// The format of stdout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MessageFormat {
-    /// What was asked for, as text.
+    /// Text.
     #[default]
     Human,
     /// One JSON object per line.

@@ -1,5 +1,5 @@
-//! Cargo's options: known one by one, because what they select matters here too, and handed on as
-//! they were given.
+//! The options of Cargo. Each is defined here, because the selection of packages and targets matters
+//! here too. They are passed to Cargo as they were given.
 
 use crate::config::Choice;
 use crate::config::command_line::text_value;
@@ -7,8 +7,8 @@ use camino::Utf8PathBuf;
 use clap::{ArgAction, ArgMatches, parser::ValueSource};
 use std::ffi::{OsStr, OsString};
 
-/// Cargo's options. Where one may stand without a value (Cargo then lists what there is, and
-/// fails), an empty string stands for that.
+/// The options of Cargo. An empty string is an option without a value, for which Cargo lists the
+/// possible values and fails.
 #[derive(Clone, Debug, Default, PartialEq, Eq, clap::Args)]
 #[command(next_help_heading = "Building (passed to Cargo)")]
 pub struct CargoArguments {
@@ -84,7 +84,7 @@ pub struct CargoArguments {
     #[arg(long, value_name = "TRIPLE", num_args = 0..=1, default_missing_value = "", action = ArgAction::Append)]
     pub target: Vec<String>,
 
-    /// Put what is built into this directory
+    /// Build in this directory
     #[arg(long, hide_short_help = true, value_name = "DIR")]
     pub target_dir: Option<Utf8PathBuf>,
 
@@ -116,20 +116,20 @@ pub struct CargoArguments {
     #[arg(short = 'Z', hide_short_help = true, value_name = "FLAG", action = ArgAction::Append)]
     pub unstable: Vec<String>,
 
-    /// How many jobs Cargo builds with (its --jobs)
+    /// Build with N jobs (Cargo's --jobs)
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub build_jobs: Option<String>,
 
-    /// Have Cargo write a report of the build's timings
+    /// Write Cargo's report of the timings of the build
     #[arg(long, hide_short_help = true)]
     pub cargo_timings: bool,
 
-    /// How compiler messages are shown; the json ones go to stdout
+    /// Show compiler messages in this format; the json formats go to stdout
     #[arg(long, hide_short_help = true, value_name = "FORMAT", value_parser = text_value::<CargoMessageFormat>())]
     pub cargo_message_format: Option<CargoMessageFormat>,
 }
 
-/// How Cargo shows the compiler's messages.
+/// The format of the compiler's messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CargoMessageFormat {
     Human,
@@ -162,13 +162,13 @@ impl CargoMessageFormat {
         }
     }
 
-    /// Whether Cargo's JSON was asked for, and so is to be copied to stdout.
+    /// Whether the JSON messages of Cargo are copied to stdout.
     pub fn goes_to_stdout(self) -> bool {
         !matches!(self, Self::Human | Self::Short)
     }
 }
 
-/// Each option's name in clap, and how Cargo spells it.
+/// The name of each option in clap and in Cargo.
 const SPELLINGS: &[(&str, &str)] = &[
     ("package", "--package"),
     ("workspace", "--workspace"),
@@ -203,8 +203,8 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("color", "--color"),
 ];
 
-/// Cargo's options as words for `cargo test`: what the command line said, in its order, each in its
-/// long form and with its value attached, and nothing that it did not say.
+/// The options of Cargo on the command line as words for `cargo test`, in their order, each in its long
+/// form with its value attached.
 pub fn words(matches: &ArgMatches) -> Vec<OsString> {
     let mut said: Vec<_> = SPELLINGS
         .iter()
@@ -214,16 +214,16 @@ pub fn words(matches: &ArgMatches) -> Vec<OsString> {
     said.into_iter().map(|(_, word)| word).collect()
 }
 
-/// Each time an option was given: its place on the command line, and its word.
+/// The occurrences of an option: the index on the command line, and the word.
 fn occurrences(matches: &ArgMatches, id: &str, spelling: &str) -> Vec<(usize, OsString)> {
     if matches.value_source(id) != Some(ValueSource::CommandLine) {
         return Vec::new();
     }
     let indices = matches.indices_of(id).into_iter().flatten();
     if id == "verbose" {
-        // Of a counted switch clap keeps the last place only.
-        let place = indices.last().unwrap_or_default();
-        return vec![(place, spelling.into()); usize::from(matches.get_count(id))];
+        // clap keeps only the last index of a counted switch.
+        let index = indices.last().unwrap_or_default();
+        return vec![(index, spelling.into()); usize::from(matches.get_count(id))];
     }
     let is_switch = matches.try_get_one::<bool>(id).is_ok();
     let values = matches.get_raw(id).into_iter().flatten();
@@ -231,8 +231,7 @@ fn occurrences(matches: &ArgMatches, id: &str, spelling: &str) -> Vec<(usize, Os
     indices.zip(words).collect()
 }
 
-/// `--option=value`, which no value can be mistaken in; `-Zvalue`; or `--option` if there is no
-/// value.
+/// `--option=value`, which is unambiguous for every value; `-Zvalue`; or `--option` without a value.
 fn word(spelling: &str, value: &OsStr) -> OsString {
     let mut word = OsString::from(spelling);
     if !value.is_empty() {
@@ -247,19 +246,21 @@ fn word(spelling: &str, value: &OsStr) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo_maelstrom::command_line::arguments::Arguments;
+    use crate::cargo_maelstrom::command_line::arguments::TestArguments;
     use clap::CommandFactory;
 
     fn words_of(line: &[&str]) -> Vec<String> {
         let words = ["cargo-maelstrom"].iter().chain(line);
-        let matches = Arguments::command().try_get_matches_from(words).unwrap();
+        let matches = TestArguments::command()
+            .try_get_matches_from(words)
+            .unwrap();
         let words = super::words(&matches).into_iter();
         words.map(|word| word.into_string().unwrap()).collect()
     }
 
     #[test]
     fn every_option_below_the_heading_is_passed_to_cargo() {
-        let command = Arguments::command();
+        let command = TestArguments::command();
         let below_heading: Vec<_> = command
             .get_arguments()
             .filter(|argument| {
@@ -368,7 +369,11 @@ mod tests {
         use std::os::unix::ffi::OsStringExt;
         let path = OsString::from_vec(b"--target-dir=\xff".to_vec());
         let words = [OsString::from("cargo-maelstrom"), path];
-        assert!(Arguments::command().try_get_matches_from(words).is_err());
+        assert!(
+            TestArguments::command()
+                .try_get_matches_from(words)
+                .is_err()
+        );
     }
 
     #[test]

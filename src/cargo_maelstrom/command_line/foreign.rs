@@ -1,20 +1,21 @@
-//! Options of nextest, Cargo and libtest that do not exist here, answered with what to write instead.
+//! Options of nextest, Cargo and libtest that do not exist here, with what to write instead.
 
 use super::cargo_arguments::CargoMessageFormat;
 use crate::config::Choice;
 
-enum Answer {
-    /// The same can be had by writing this.
+/// What to do about an option of another program.
+enum ForeignOption {
+    /// This has the same effect.
     Write(&'static str),
-    /// There is nothing to choose or to switch off, for this reason.
+    /// The option is not needed, for this reason.
     LeaveOut(&'static str),
-    /// What is done instead, or what is near.
+    /// The option has no equivalent. This is the behaviour here, or the closest alternative.
     Unsupported(&'static str),
-    /// It is for the test binaries, and written so.
+    /// The option is written after `--`, in this form.
     AfterDashes(&'static str),
 }
 
-/// What to say of an option, given with its dashes and without its value, that is none here.
+/// The explanation for an unknown option, which has its dashes and no value.
 pub fn explanation(option: &str) -> Option<String> {
     let (owner, answer) = match (of_nextest(option), of_cargo(option), of_libtest(option)) {
         (Some(answer), ..) => ("nextest", answer),
@@ -23,19 +24,21 @@ pub fn explanation(option: &str) -> Option<String> {
         (None, None, None) => return None,
     };
     Some(match answer {
-        Answer::Write(instead) => format!("'{option}' is {owner}'s; write {instead}"),
-        Answer::LeaveOut(reason) => format!("'{option}' is {owner}'s; leave it out: {reason}"),
-        Answer::Unsupported(near) => {
+        ForeignOption::Write(instead) => format!("'{option}' is {owner}'s; write {instead}"),
+        ForeignOption::LeaveOut(reason) => {
+            format!("'{option}' is {owner}'s; leave it out: {reason}")
+        }
+        ForeignOption::Unsupported(near) => {
             format!("'{option}' is {owner}'s and is not supported here: {near}")
         }
-        Answer::AfterDashes(words) => format!(
+        ForeignOption::AfterDashes(words) => format!(
             "'{option}' is {owner}'s; write it after the dashes: `cargo maelstrom -- {words}`"
         ),
     })
 }
 
-fn of_nextest(option: &str) -> Option<Answer> {
-    use Answer::{LeaveOut, Unsupported, Write};
+fn of_nextest(option: &str) -> Option<ForeignOption> {
+    use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
         "--retries" | "--flaky-result" => {
             Unsupported("a test that fails is not tried again; `--repeat N` runs each test N times")
@@ -93,8 +96,8 @@ fn of_nextest(option: &str) -> Option<Answer> {
     })
 }
 
-fn of_cargo(option: &str) -> Option<Answer> {
-    use Answer::{LeaveOut, Unsupported, Write};
+fn of_cargo(option: &str) -> Option<ForeignOption> {
+    use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
         "--timings" => Write("`--cargo-timings`"),
         "--keep-going" => LeaveOut("all tests run whatever fails, unless `--fail-fast` is given"),
@@ -108,8 +111,8 @@ fn of_cargo(option: &str) -> Option<Answer> {
     })
 }
 
-fn of_libtest(option: &str) -> Option<Answer> {
-    use Answer::{AfterDashes, LeaveOut, Unsupported, Write};
+fn of_libtest(option: &str) -> Option<ForeignOption> {
+    use ForeignOption::{AfterDashes, LeaveOut, Unsupported, Write};
     Some(match option {
         "--skip" => AfterDashes("--skip WORD"),
         "--exact" => AfterDashes("--exact NAME"),
@@ -128,7 +131,7 @@ fn of_libtest(option: &str) -> Option<Answer> {
     })
 }
 
-/// What to say of a value of `--message-format` that is none here.
+/// The explanation for an unknown value of `--message-format`.
 pub fn message_format(value: &str) -> Option<String> {
     if value.starts_with("libtest-json") {
         return Some(format!(
@@ -149,7 +152,7 @@ pub fn message_format(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cargo_maelstrom::command_line::arguments::Arguments;
+    use crate::cargo_maelstrom::command_line::arguments::TestArguments;
     use clap::CommandFactory;
 
     /// The options of `cargo nextest run` that have a name of their own.
@@ -175,7 +178,7 @@ mod tests {
         --show-output -Z --report-time --ensure-time --shuffle --shuffle-seed";
 
     fn exists_here(option: &str) -> bool {
-        let mut command = Arguments::command();
+        let mut command = TestArguments::command();
         command.build();
         command.get_arguments().any(|argument| {
             let long = argument.get_long_and_visible_aliases().unwrap_or_default();

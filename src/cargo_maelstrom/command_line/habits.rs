@@ -1,8 +1,8 @@
-//! What people write on their first day who come from nextest, answered with what to write instead.
+//! Usages of nextest that are not options of their own, with what to write instead.
 
 use std::ffi::OsString;
 
-/// What to write instead, if the words (the program's name left out) are another program's.
+/// The explanation for words in the style of nextest. The name of the program is not among the words.
 pub fn explanation(words: &[OsString]) -> Option<String> {
     let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
     if words.first().is_some_and(|word| word == "run") {

@@ -1,7 +1,7 @@
-//! The command line of `cargo maelstrom`: from words to [`Options`].
+//! The command line of `cargo maelstrom`: from words to [`TestOptions`].
 //!
-//! The parser library is known in `arguments` and `cargo_arguments` (and read in `options`).
-//! Nothing is decided here that needs to look at a workspace.
+//! Only `arguments`, `cargo_arguments` and `options` use the parser library. Nothing here depends on
+//! a workspace.
 
 mod after_dashes;
 mod arguments;
@@ -16,25 +16,25 @@ mod settings;
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use name_filter::NameFilter;
-pub use options::{Action, DoctorOptions, Options, Selection};
+pub use options::{DoctorOptions, Selection, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::config::{CommandLineError, ProcessEnvironment};
-use arguments::{Arguments, DoctorArguments};
+use arguments::{DoctorArguments, TestArguments};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 
-/// What the program was called for.
+/// The meaning of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
-    Test(Box<Options>),
+    Test(Box<TestOptions>),
     Doctor(Box<DoctorOptions>),
 }
 
 impl Request {
-    /// As this process was called.
+    /// Reads the command line of this process.
     pub fn of_process() -> Result<Self, CommandLineError> {
         Self::parse(std::env::args_os(), &ProcessEnvironment::of_process())
     }
@@ -60,19 +60,22 @@ impl Request {
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));
         }
-        let matches = Arguments::command()
+        let matches = TestArguments::command()
             .try_get_matches_from(words)
             .map_err(of_parser)?;
-        Ok(Self::Test(Box::new(Options::new(&matches, environment)?)))
+        Ok(Self::Test(Box::new(TestOptions::new(
+            &matches,
+            environment,
+        )?)))
     }
 }
 
-/// A mistake in the command line that clap does not see, in clap's words.
+/// An error in the command line that clap does not detect, in the format of clap.
 fn usage(message: impl std::fmt::Display) -> CommandLineError {
-    CommandLineError::usage::<Arguments>(ErrorKind::ValueValidation, message)
+    CommandLineError::usage::<TestArguments>(ErrorKind::ValueValidation, message)
 }
 
-/// What the parser found wrong, and what to do about it if that is known better here.
+/// An error of the parser. Some get a better explanation than that of clap.
 fn of_parser(mut error: clap::Error) -> CommandLineError {
     let text = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.clone(),
@@ -94,7 +97,7 @@ fn of_parser(mut error: clap::Error) -> CommandLineError {
         if let Some(similar) = similar_option(&argument) {
             error.insert(ContextKind::SuggestedArg, ContextValue::String(similar));
         }
-        // The parser says "as a value", which it would not be.
+        // clap would call the argument a value.
         let tip = format!("to hand '{argument}' to the test binaries, write '-- {argument}'");
         let tips = ContextValue::StyledStrs(vec![tip.into()]);
         error.insert(ContextKind::Suggested, tips);
@@ -102,11 +105,11 @@ fn of_parser(mut error: clap::Error) -> CommandLineError {
     CommandLineError::Usage(error)
 }
 
-/// The option that was probably meant, with its dashes. The parser's own idea of what is similar
-/// goes as far as `--features` for `--retries`.
+/// The most similar option, with its dashes. The suggestions of clap are less similar, such as
+/// `--features` for `--retries`.
 fn similar_option(written: &str) -> Option<String> {
     let written = written.strip_prefix("--")?;
-    let command = Arguments::command();
+    let command = TestArguments::command();
     let names = command
         .get_arguments()
         .filter_map(clap::Arg::get_long_and_visible_aliases);

@@ -3,11 +3,11 @@
 /// Words that a test's name must and must not contain.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameFilter {
-    /// One of them must match; none: every name does.
+    /// One of these must match. An empty list matches every name.
     pub filters: Vec<String>,
-    /// None of them may match.
+    /// None of these may match.
     pub skips: Vec<String>,
-    /// Filters and skips are whole names rather than parts.
+    /// Filters and skips are whole names, not parts of names.
     pub exact: bool,
 }
 
@@ -17,7 +17,7 @@ impl NameFilter {
         self.has_filter(name) && !self.is_skipped(name)
     }
 
-    /// Whether a filter matches the name, or there is none.
+    /// Whether a filter matches the name, or there are no filters.
     pub fn has_filter(&self, name: &str) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|word| self.fits(word, name))
     }

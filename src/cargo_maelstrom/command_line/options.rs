@@ -1,48 +1,45 @@
-//! What the command line, the environment and the configuration files together ask for.
+//! The options of a run, from the command line, the environment and the configuration files.
 
 use super::usage;
 use super::{
     after_dashes::AfterDashes,
-    arguments::{Arguments, DoctorArguments, MessageFormat, RunIgnored},
+    arguments::{DoctorArguments, MessageFormat, RunIgnored, TestArguments},
     cargo_arguments::{self, CargoArguments},
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
-    settings::{Given, Settings},
+    settings::{GivenSettings, Settings},
 };
 use crate::config::command_line::{given, switch};
-use crate::config::{
-    Color, CommandLineError, ConfigFile, LogLevel, ProcessEnvironment, SlotCount, StopAfter, Ui,
-};
+use crate::config::{Color, CommandLineError, ProcessEnvironment, SlotCount, StopAfter, Ui};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches};
 use std::{ffi::OsString, num::NonZeroU32};
 
-/// What `cargo maelstrom` is to do, and how.
+/// The options of `cargo maelstrom`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Options {
-    pub action: Action,
+pub struct TestOptions {
+    pub action: TestAction,
     pub selection: Selection,
     /// Cargo's options, one by one.
     pub cargo: CargoArguments,
-    /// Cargo's options as words to hand on: in their order, long, `--option=value`. Not among them
-    /// are `--exclude` (see [`Selection::exclusions`]) and `--message-format` (see
+    /// Cargo's options as words, in their order and in the form `--option=value`, without `--exclude` (see [`Selection::exclusions`]) and `--message-format` (see
     /// [`CargoArguments::cargo_message_format`]).
     pub cargo_options: Vec<OsString>,
     pub repeat: NonZeroU32,
-    /// Whether tests write straight to where the output goes.
+    /// Whether output is shown as it is written.
     pub no_capture: bool,
-    /// What each test binary gets besides what runs the test.
+    /// Further arguments for each test binary.
     pub test_arguments: Vec<String>,
     pub message_format: MessageFormat,
-    /// How many times `-v` was given.
+    /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
 }
 
-/// What is to be done.
+/// The action of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Build, list, run.
+pub enum TestAction {
+    /// Build, list and run the tests.
     Run,
     /// Build only.
     Build,
@@ -61,18 +58,18 @@ pub enum Action {
     PrintConfig(String),
 }
 
-/// Which of the test cases of the selected packages and targets are meant.
+/// The selection among the test cases of the selected packages and targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// One of them must match; none: every test does.
+    /// One of these must match. An empty list matches every test.
     pub includes: Vec<RawPattern>,
-    /// None of them may match. [`divide`](super::divide) tells which are patterns.
+    /// None of these may match. [`divide`](super::divide) separates patterns from packages.
     pub exclusions: Vec<Exclusion>,
     pub names: NameFilter,
     pub ignored: RunIgnored,
 }
 
-/// What `cargo maelstrom doctor` is to do.
+/// The options of `cargo maelstrom doctor`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoctorOptions {
     pub manifest_path: Option<Utf8PathBuf>,
@@ -85,13 +82,11 @@ impl DoctorOptions {
         arguments: DoctorArguments,
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
-        let given = Given {
+        let given = GivenSettings {
             color: given("--color", arguments.color),
-            log_level: given("--log-level", arguments.shared.log_level),
-            ..Given::default()
+            ..GivenSettings::default()
         };
-        let file = ConfigFile::from_option(arguments.shared.config_file);
-        let (settings, _) = Settings::decide(given, &file, environment)?;
+        let (settings, _) = Settings::decide(given, &arguments.shared, environment)?;
         Ok(Self {
             manifest_path: arguments.manifest_path,
             target_dir: arguments.target_dir,
@@ -100,17 +95,17 @@ impl DoctorOptions {
     }
 }
 
-impl Options {
+impl TestOptions {
     pub(super) fn new(
         matches: &ArgMatches,
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
-        let arguments = Arguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
+        let arguments =
+            TestArguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
         let after = merge_after_dashes(&arguments)?;
-
-        let file = ConfigFile::from_option(arguments.configuring.shared.config_file.clone());
+        let given = given_settings(&arguments, &after);
         let (settings, printed) =
-            Settings::decide(given_values(&arguments, &after), &file, environment)?;
+            Settings::decide(given, &arguments.configuring.shared, environment)?;
         Ok(Self {
             action: action(&arguments, &after, printed)?,
             selection: Selection {
@@ -135,8 +130,8 @@ impl Options {
     }
 }
 
-/// The words after `--`, together with those before it that mean the same.
-fn merge_after_dashes(arguments: &Arguments) -> Result<AfterDashes, CommandLineError> {
+/// The words after `--`, merged with the options before it that have the same meaning.
+fn merge_after_dashes(arguments: &TestArguments) -> Result<AfterDashes, CommandLineError> {
     let mut after = AfterDashes::parse(arguments.after_dashes.clone()).map_err(usage)?;
     after
         .filters
@@ -146,50 +141,50 @@ fn merge_after_dashes(arguments: &Arguments) -> Result<AfterDashes, CommandLineE
 }
 
 fn action(
-    arguments: &Arguments,
+    arguments: &TestArguments,
     after: &AfterDashes,
     printed: String,
-) -> Result<Action, CommandLineError> {
-    let Arguments {
+) -> Result<TestAction, CommandLineError> {
+    let TestArguments {
         selecting,
         running,
         configuring,
         ..
     } = arguments;
     let action = if running.doc {
-        Action::Doctests {
+        TestAction::Doctests {
             arguments: doctest_arguments(arguments, after)?,
         }
     } else if configuring.print_config {
-        Action::PrintConfig(printed)
+        TestAction::PrintConfig(printed)
     } else if configuring.init {
-        Action::Init
+        TestAction::Init
     } else if running.no_run {
-        Action::Build
+        TestAction::Build
     } else if selecting.list_packages {
-        Action::ListPackages
+        TestAction::ListPackages
     } else if selecting.list_binaries {
-        Action::ListBinaries
+        TestAction::ListBinaries
     } else if selecting.print_spec.is_some() {
-        Action::PrintSpec
+        TestAction::PrintSpec
     } else if selecting.list || after.list {
-        Action::ListTests
+        TestAction::ListTests
     } else {
-        Action::Run
+        TestAction::Run
     };
-    let listed_otherwise = !matches!(action, Action::ListTests | Action::Doctests { .. });
+    let listed_otherwise = !matches!(action, TestAction::ListTests | TestAction::Doctests { .. });
     if after.list && listed_otherwise {
         return Err(usage(
-            "'--list' after '--' asks for a list of tests, but something else is asked for before it",
+            "'--list' after '--' contradicts another action before it; give one of them",
         ));
     }
     Ok(action)
 }
 
-/// What documentation tests get after `--`: what was written there, and what was written before it
-/// in our own way.
+/// The words after `--` for documentation tests: those of the command line, and those with the
+/// meaning of options before `--`.
 fn doctest_arguments(
-    arguments: &Arguments,
+    arguments: &TestArguments,
     after: &AfterDashes,
 ) -> Result<Vec<String>, CommandLineError> {
     let ignored = run_ignored(arguments, after)?;
@@ -203,7 +198,10 @@ fn doctest_arguments(
     Ok(merged.words())
 }
 
-fn run_ignored(arguments: &Arguments, after: &AfterDashes) -> Result<RunIgnored, CommandLineError> {
+fn run_ignored(
+    arguments: &TestArguments,
+    after: &AfterDashes,
+) -> Result<RunIgnored, CommandLineError> {
     let selecting = &arguments.selecting;
     let before = selecting
         .run_ignored
@@ -224,7 +222,7 @@ fn run_ignored(arguments: &Arguments, after: &AfterDashes) -> Result<RunIgnored,
     Ok(first.unwrap_or_default())
 }
 
-fn includes(arguments: &Arguments) -> Vec<RawPattern> {
+fn includes(arguments: &TestArguments) -> Vec<RawPattern> {
     let selecting = &arguments.selecting;
     let include = selecting.include.iter().map(|text| ("--include", text));
     let print_spec = selecting
@@ -240,7 +238,7 @@ fn includes(arguments: &Arguments) -> Vec<RawPattern> {
         .collect()
 }
 
-/// Those of both options, in the order of the command line.
+/// The values of `-x` and `--exclude`, in the order of the command line.
 fn exclusions(matches: &ArgMatches) -> Vec<Exclusion> {
     let of = |id, exclusion: fn(String) -> Exclusion| {
         let indices = matches.indices_of(id).into_iter().flatten();
@@ -257,10 +255,10 @@ fn exclusions(matches: &ArgMatches) -> Vec<Exclusion> {
         .collect()
 }
 
-/// The configuration values on the command line. What stands after `--` wins: it is written for
-/// this run, while the options before it may come from an alias or a script.
-fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
-    let Arguments {
+/// The settings on the command line. Words after `--` win: they are written for this run, while the
+/// options before `--` may come from an alias or a script.
+fn given_settings(arguments: &TestArguments, after: &AfterDashes) -> GivenSettings {
+    let TestArguments {
         selecting,
         running,
         distributing,
@@ -269,7 +267,7 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
         ..
     } = arguments;
     let show_output = showing.show_output || after.show_output;
-    Given {
+    GivenSettings {
         slots: given("--test-threads", after.slots)
             .or(given("--slots", running.slots))
             .or(switch("--nocapture", after.no_capture, SlotCount::ONE)),
@@ -296,7 +294,6 @@ fn given_values(arguments: &Arguments, after: &AfterDashes) -> Given {
         ui: switch("--quiet", showing.quiet || after.quiet, Ui::Quiet)
             .or(given("--ui", showing.ui)),
         color: given::<Color>("--color", after.color.or(showing.color)),
-        log_level: given::<LogLevel>("--log-level", configuring.shared.log_level),
     }
 }
 

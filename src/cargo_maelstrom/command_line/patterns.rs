@@ -1,5 +1,5 @@
-//! `--include` and `--exclude` as written. Patterns are parsed elsewhere; what an `--exclude` is
-//! can only be said when the packages of the workspace are known.
+//! The values of `--include` and `--exclude`. An `--exclude` is a package or a pattern, which depends on
+//! the packages of the workspace.
 
 /// A pattern and the option that gave it, for messages.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,13 +12,13 @@ pub struct RawPattern {
 /// An argument of `-x` or of `--exclude`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exclusion {
-    /// From `-x`: a pattern.
+    /// A value of `-x`.
     Pattern(String),
-    /// From `--exclude`: Cargo's, if it names a package; a pattern otherwise.
+    /// A value of `--exclude`: a package spec if it names a package, otherwise a pattern.
     PackageOrPattern(String),
 }
 
-/// Exclusions, told apart.
+/// Exclusions, separated into packages and patterns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Excluded {
     /// Package specs for Cargo's `--exclude`.
@@ -26,8 +26,8 @@ pub struct Excluded {
     pub patterns: Vec<RawPattern>,
 }
 
-/// Tells package specs from patterns, keeping the order of each. `names_package` says whether a
-/// text is a package spec (a name, a glob of names, an id) that matches a package of the workspace.
+/// Separates package specs from patterns, each in their order. `names_package` is true for a package
+/// spec (a name, a glob of names, or an id) that matches a package of the workspace.
 pub fn divide(exclusions: &[Exclusion], names_package: impl Fn(&str) -> bool) -> Excluded {
     let mut excluded = Excluded::default();
     for exclusion in exclusions {

@@ -1,8 +1,8 @@
-//! The configuration values of `cargo maelstrom`.
+//! The settings of `cargo maelstrom`.
 
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigFile, LogLevel, NoTests,
-    ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter, Timeout, Ui, Values,
+    BatchTarget, ByteSize, CacheResults, Color, ConfigError, LogLevel, NoTests, ProcessEnvironment,
+    ProgramNames, Setting, SharedArguments, SlotCount, StopAfter, Timeout, Ui,
 };
 use crate::executor::remote::{ClusterArguments, RemoteSettings};
 use crate::image::{ImageArguments, ImageSettings};
@@ -13,26 +13,26 @@ const PROGRAM: ProgramNames = ProgramNames {
     prefix: "CARGO_MAELSTROM_",
 };
 
-/// Every configuration value, and where it was found.
+/// All settings, with their sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How many jobs run at once.
+    /// The number of jobs that run at once.
     pub slots: Setting<SlotCount>,
-    /// Overrides the timeout of every test. `None`: each test has its own.
+    /// Replaces the timeout of every test. `None`: each test has its own.
     pub timeout: Option<Setting<Timeout>>,
     pub stop_after: Setting<StopAfter>,
     pub no_tests: Setting<NoTests>,
     /// Whether the output of tests that pass is shown.
     pub show_output: Setting<bool>,
-    /// The engine that tests are run on. `None`: they are run here.
+    /// The engine that runs the tests. `None`: they run on this machine.
     pub remote: Option<RemoteSettings>,
-    /// How long the tests should take together that a worker is given at a time.
+    /// The duration that the tests of a batch should have together.
     pub batch_target: Setting<BatchTarget>,
-    /// How much of a test's output is kept, per stream.
+    /// The size of a test's output that is kept, per stream.
     pub inline_limit: Setting<ByteSize>,
-    /// How large the store may get.
+    /// The size limit of the store.
     pub cache_size: Setting<ByteSize>,
-    /// What becomes of results that tests had before.
+    /// Whether results of earlier runs are reused and kept.
     pub cache_results: Setting<CacheResults>,
     pub images: ImageSettings,
     pub ui: Setting<Ui>,
@@ -40,9 +40,9 @@ pub struct Settings {
     pub log_level: Setting<LogLevel>,
 }
 
-/// The values that the command line gave.
+/// The settings on the command line.
 #[derive(Debug, Default)]
-pub(super) struct Given {
+pub(super) struct GivenSettings {
     pub slots: Option<Setting<SlotCount>>,
     pub timeout: Option<Setting<Timeout>>,
     pub stop_after: Option<Setting<StopAfter>>,
@@ -56,17 +56,16 @@ pub(super) struct Given {
     pub batch_target: Option<Setting<BatchTarget>>,
     pub ui: Option<Setting<Ui>>,
     pub color: Option<Setting<Color>>,
-    pub log_level: Option<Setting<LogLevel>>,
 }
 
 impl Settings {
-    /// Decides every value; also says, as a TOML document, what was found where.
+    /// Resolves all settings. Also returns them and their sources as a TOML document.
     pub(super) fn decide(
-        given: Given,
-        file: &ConfigFile,
+        given: GivenSettings,
+        shared: &SharedArguments,
         environment: &ProcessEnvironment,
     ) -> Result<(Self, String), ConfigError> {
-        let mut values = Values::read(&PROGRAM, environment, file)?;
+        let mut values = shared.read_config(&PROGRAM, environment)?;
         let slots = values.take("slots", given.slots, SlotCount(environment.cpus))?;
         let settings = Self {
             timeout: values.take_optional("timeout", given.timeout)?,
@@ -81,7 +80,7 @@ impl Settings {
             batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,
             ui: values.take("ui", given.ui, Ui::Auto)?,
             color: values.take("color", given.color, Color::Auto)?,
-            log_level: values.take("log-level", given.log_level, LogLevel::Warn)?,
+            log_level: values.take_argument("log-level", shared.log_level, LogLevel::Warn)?,
             slots,
         };
         Ok((settings, values.finish()?))

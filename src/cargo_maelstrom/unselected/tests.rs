@@ -18,8 +18,8 @@ fn subject(name: &str) -> TestCaseName<'_> {
     }
 }
 
-fn place(package: &str, target: Option<(TargetKind, &str)>) -> Place {
-    Place {
+fn place(package: &str, target: Option<(TargetKind, &str)>) -> PackageOrTarget {
+    PackageOrTarget {
         package: package.to_owned(),
         target: target.map(|(kind, name)| (kind, name.to_owned())),
         is_selected: package == "shop-core",

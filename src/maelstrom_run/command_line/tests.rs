@@ -1,5 +1,6 @@
 use super::*;
 use crate::process::ExitCode;
+use clap::CommandFactory;
 use std::num::NonZeroU32;
 
 /// No configuration but these variables, two CPUs.
@@ -40,7 +41,7 @@ fn program(words: &[&str]) -> Vec<String> {
 
 #[test]
 fn the_definition_of_the_command_line_is_sound() {
-    Arguments::command().debug_assert();
+    JobArguments::command().debug_assert();
 }
 
 #[test]
@@ -153,7 +154,7 @@ fn a_program_without_one_is_refused_with_the_remedy() {
     assert_eq!(
         error.to_string(),
         "error: a program can be given only with --one or --tty; without them every job of the \
-         input is run, each with its own\n\nUsage: maelstrom-run [OPTIONS] [PROGRAM]...\n\n\
+         input runs its own program\n\nUsage: maelstrom-run [OPTIONS] [PROGRAM]...\n\n\
          For more information, try '--help'.\n"
     );
 }

@@ -1,6 +1,6 @@
-//! The form of the history on disk; described in the module above.
+//! The format of the history file, which the parent module describes.
 
-use super::{CaseId, Durations, KEPT, Record, Records};
+use super::{CaseId, Durations, KEPT, TestRecord, TestRecords};
 use sha2::{Digest, Sha256};
 
 pub const VERSION: u32 = 1;
@@ -8,16 +8,16 @@ pub const VERSION: u32 = 1;
 const MAGIC: &[u8; 8] = b"MLSTHIST";
 const FAILED: u8 = 0x80;
 
-/// Why some bytes are no history.
+/// The reason why bytes are not a usable history.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Unusable {
     Damaged,
-    /// Something else, which may be anybody's.
+    /// The bytes do not start with the magic bytes.
     Foreign,
     OtherVersion(u32),
 }
 
-pub fn encode(records: &Records) -> Vec<u8> {
+pub fn encode(records: &TestRecords) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(20 + records.len() * (11 + 4 * KEPT));
     bytes.extend(MAGIC);
     bytes.extend(VERSION.to_le_bytes());
@@ -34,18 +34,18 @@ pub fn encode(records: &Records) -> Vec<u8> {
     bytes
 }
 
-pub fn decode(bytes: &[u8]) -> Result<Records, Unusable> {
+pub fn decode(bytes: &[u8]) -> Result<TestRecords, Unusable> {
     let Some(rest) = bytes.strip_prefix(MAGIC) else {
-        // What never reached the disk is missing, or is zeros.
-        let is_lost = MAGIC.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0);
-        return Err(if is_lost {
+        // After a crash, unwritten parts of a file are missing or zeros.
+        let is_unwritten = MAGIC.starts_with(bytes) || bytes.iter().all(|byte| *byte == 0);
+        return Err(if is_unwritten {
             Unusable::Damaged
         } else {
             Unusable::Foreign
         });
     };
     let (version, _) = rest.split_first_chunk().ok_or(Unusable::Damaged)?;
-    // Only the beginning is the same in all versions.
+    // Only the magic bytes and the version are the same in all versions.
     match u32::from_le_bytes(*version) {
         VERSION => {}
         other => return Err(Unusable::OtherVersion(other)),
@@ -55,7 +55,7 @@ pub fn decode(bytes: &[u8]) -> Result<Records, Unusable> {
         return Err(Unusable::Damaged);
     }
     let mut rest = content.get(MAGIC.len() + 4..).ok_or(Unusable::Damaged)?;
-    let mut records = Records::new();
+    let mut records = TestRecords::new();
     while !rest.is_empty() {
         let (id, record) = decode_record(&mut rest).ok_or(Unusable::Damaged)?;
         records.insert(id, record);
@@ -63,7 +63,7 @@ pub fn decode(bytes: &[u8]) -> Result<Records, Unusable> {
     Ok(records)
 }
 
-fn decode_record(rest: &mut &[u8]) -> Option<(CaseId, Record)> {
+fn decode_record(rest: &mut &[u8]) -> Option<(CaseId, TestRecord)> {
     let id = CaseId(u64::from_le_bytes(take(rest)?));
     let last_run = u16::from_le_bytes(take(rest)?);
     let [flags] = take(rest)?;
@@ -75,7 +75,7 @@ fn decode_record(rest: &mut &[u8]) -> Option<(CaseId, Record)> {
     for _ in 0..count {
         durations.push_micros(u32::from_le_bytes(take(rest)?));
     }
-    let record = Record {
+    let record = TestRecord {
         last_run,
         failed: flags & FAILED != 0,
         durations,

@@ -12,11 +12,11 @@ fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-struct Place {
+struct HistoryFile {
     directory: tempfile::TempDir,
 }
 
-impl Place {
+impl HistoryFile {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         Self { directory }
@@ -35,16 +35,16 @@ impl Place {
     }
 
     fn with_content(bytes: &[u8]) -> Self {
-        let place = Self::new();
-        fs::create_dir_all(place.path().parent().unwrap()).unwrap();
-        fs::write(place.path(), bytes).unwrap();
-        place
+        let file = Self::new();
+        fs::create_dir_all(file.path().parent().unwrap()).unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        file
     }
 }
 
 #[test]
 fn a_test_that_never_ran_is_unknown() {
-    let history = Place::new().load();
+    let history = HistoryFile::new().load();
     assert_eq!(history.estimate(&id("a")), None);
     assert_eq!(history.last_failed(&id("a")), None);
     assert_eq!(history.note(), None);
@@ -70,8 +70,8 @@ fn an_id_never_changes() {
 
 #[test]
 fn what_was_recorded_is_known_at_once_and_after_loading() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(20), true);
     history.record(id("b"), millis(30), false);
     for _ in 0..2 {
@@ -79,13 +79,13 @@ fn what_was_recorded_is_known_at_once_and_after_loading() {
         assert_eq!(history.last_failed(&id("a")), Some(false));
         assert_eq!(history.last_failed(&id("b")), Some(true));
         history.save().unwrap();
-        history = place.load();
+        history = file.load();
     }
 }
 
 #[test]
 fn one_outlier_does_not_change_the_estimate() {
-    let mut history = Place::new().load();
+    let mut history = HistoryFile::new().load();
     for duration in [20, 21, 9000, 22] {
         history.record(id("a"), millis(duration), true);
     }
@@ -96,7 +96,7 @@ fn one_outlier_does_not_change_the_estimate() {
 
 #[test]
 fn of_two_times_the_longer_counts() {
-    let mut history = Place::new().load();
+    let mut history = HistoryFile::new().load();
     history.record(id("a"), millis(20), true);
     history.record(id("a"), millis(30), true);
     assert_eq!(history.estimate(&id("a")), Some(millis(30)));
@@ -104,25 +104,25 @@ fn of_two_times_the_longer_counts() {
 
 #[test]
 fn a_test_that_became_slow_is_known_to_be_after_three_runs() {
-    let place = Place::new();
+    let file = HistoryFile::new();
     for duration in [1, 1, 1, 1, 1, 500, 500, 500] {
-        let mut history = place.load();
+        let mut history = file.load();
         history.record(id("a"), millis(duration), true);
         history.save().unwrap();
     }
-    assert_eq!(place.load().estimate(&id("a")), Some(millis(500)));
+    assert_eq!(file.load().estimate(&id("a")), Some(millis(500)));
 }
 
 #[test]
 fn a_repeated_test_that_failed_once_has_failed() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(1), false);
     history.save().unwrap();
     history.record(id("a"), millis(1), true);
     history.save().unwrap();
     assert_eq!(history.last_failed(&id("a")), Some(true));
-    let mut next = place.load();
+    let mut next = file.load();
     assert_eq!(next.last_failed(&id("a")), Some(true));
     next.record(id("a"), millis(1), true);
     assert_eq!(next.last_failed(&id("a")), Some(false));
@@ -130,7 +130,7 @@ fn a_repeated_test_that_failed_once_has_failed() {
 
 #[test]
 fn an_endless_duration_is_kept_as_the_longest() {
-    let mut history = Place::new().load();
+    let mut history = HistoryFile::new().load();
     history.record(id("a"), Duration::MAX, true);
     let longest = Duration::from_micros(u32::MAX.into());
     assert_eq!(history.estimate(&id("a")), Some(longest));
@@ -138,15 +138,15 @@ fn an_endless_duration_is_kept_as_the_longest() {
 
 #[test]
 fn two_clients_keep_what_both_recorded() {
-    let place = Place::new();
-    let (mut one, mut other) = (place.load(), place.load());
+    let file = HistoryFile::new();
+    let (mut one, mut other) = (file.load(), file.load());
     one.record(id("a"), millis(1), true);
     one.record(id("both"), millis(10), false);
     other.record(id("b"), millis(2), false);
     other.record(id("both"), millis(30), true);
     one.save().unwrap();
     other.save().unwrap();
-    let history = place.load();
+    let history = file.load();
     assert_eq!(history.last_failed(&id("a")), Some(false));
     assert_eq!(history.last_failed(&id("b")), Some(true));
     assert_eq!(history.last_failed(&id("both")), Some(false));
@@ -156,55 +156,55 @@ fn two_clients_keep_what_both_recorded() {
 
 #[test]
 fn clients_that_save_at_once_lose_nothing() {
-    let place = Place::new();
+    let file = HistoryFile::new();
     std::thread::scope(|scope| {
         for client in 0..8 {
-            let place = &place;
+            let file = &file;
             scope.spawn(move || {
                 for test in 0..5 {
-                    let mut history = place.load();
+                    let mut history = file.load();
                     history.record(id(&format!("{client} {test}")), millis(1), true);
                     history.save().unwrap();
                 }
             });
         }
     });
-    assert_eq!(place.load().records.len(), 40);
+    assert_eq!(file.load().records.len(), 40);
 }
 
 #[test]
 fn a_test_is_forgotten_when_it_was_not_run_for_90_days() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(1), true);
     history.save().unwrap();
-    assert_eq!(place.load_on(TODAY + 90).last_failed(&id("a")), Some(false));
-    assert_eq!(place.load_on(TODAY + 91).last_failed(&id("a")), None);
+    assert_eq!(file.load_on(TODAY + 90).last_failed(&id("a")), Some(false));
+    assert_eq!(file.load_on(TODAY + 91).last_failed(&id("a")), None);
 
-    let mut later = place.load_on(TODAY + 91);
+    let mut later = file.load_on(TODAY + 91);
     later.record(id("b"), millis(1), true);
     later.save().unwrap();
-    assert_eq!(place.load().records.len(), 1);
+    assert_eq!(file.load().records.len(), 1);
 }
 
 #[test]
 fn a_day_in_the_future_keeps_nothing_for_ever() {
-    let place = Place::new();
-    let mut history = place.load_on(u16::MAX);
+    let file = HistoryFile::new();
+    let mut history = file.load_on(u16::MAX);
     history.record(id("a"), millis(1), true);
     history.save().unwrap();
-    place.load_on(TODAY).save().unwrap();
-    assert_eq!(place.load_on(TODAY + 91).last_failed(&id("a")), None);
+    file.load_on(TODAY).save().unwrap();
+    assert_eq!(file.load_on(TODAY + 91).last_failed(&id("a")), None);
 }
 
 #[test]
 fn of_too_many_tests_those_that_ran_last_are_kept() {
-    let record = |last_run| Record {
+    let record = |last_run| TestRecord {
         last_run,
-        ..Record::default()
+        ..TestRecord::default()
     };
     let day = |offset| record(TODAY - offset);
-    let mut records = Records::from([
+    let mut records = TestRecords::from([
         (CaseId(1), day(2)),
         (CaseId(2), day(0)),
         (CaseId(3), day(1)),
@@ -218,11 +218,11 @@ fn of_too_many_tests_those_that_ran_last_are_kept() {
 
 #[test]
 fn a_damaged_file_is_put_aside_with_a_note() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(1), true);
     history.save().unwrap();
-    let whole = fs::read(place.path()).unwrap();
+    let whole = fs::read(file.path()).unwrap();
     let mut flipped = whole.clone();
     flipped[20] ^= 1;
     for bytes in [
@@ -232,13 +232,13 @@ fn a_damaged_file_is_put_aside_with_a_note() {
         &whole[..whole.len() - 1],
         &flipped,
     ] {
-        let place = Place::with_content(bytes);
-        let mut history = place.load();
+        let file = HistoryFile::with_content(bytes);
+        let mut history = file.load();
         let note = history.note().unwrap().to_string();
         assert!(note.ends_with("is damaged; starting a new one"), "{note}");
         history.record(id("b"), millis(1), true);
         history.save().unwrap();
-        let history = place.load();
+        let history = file.load();
         assert_eq!(history.note(), None);
         assert_eq!(history.last_failed(&id("b")), Some(false));
     }
@@ -246,27 +246,27 @@ fn a_damaged_file_is_put_aside_with_a_note() {
 
 #[test]
 fn a_file_that_is_no_history_is_left_alone_with_a_note() {
-    let place = Place::with_content(b"Chapter 1. The founding of the town\n");
-    let mut history = place.load();
+    let file = HistoryFile::with_content(b"Chapter 1. The founding of the town\n");
+    let mut history = file.load();
     assert_eq!(
         history.note().unwrap().to_string(),
         format!(
-            "`{}` is not a history of earlier runs, and is left as it is; nothing is learned from \
-             this run until it is moved to another place",
-            place.path().display()
+            "`{}` is not a history of earlier runs; it is not replaced, and no history is kept until it \
+             is moved to another place",
+            file.path().display()
         )
     );
     history.record(id("a"), millis(1), true);
     history.save().unwrap();
-    let text = fs::read_to_string(place.path()).unwrap();
+    let text = fs::read_to_string(file.path()).unwrap();
     assert_eq!(text, "Chapter 1. The founding of the town\n");
 }
 
 #[test]
 fn a_file_in_the_place_of_the_temporary_one_is_left_alone() {
-    let place = Place::with_content(b"");
-    let temporary = beside(&place.path(), ".tmp");
-    let mut history = place.load();
+    let file = HistoryFile::with_content(b"");
+    let temporary = beside(&file.path(), ".tmp");
+    let mut history = file.load();
     history.record(id("a"), millis(1), true);
     fs::write(&temporary, "letters").unwrap();
     let HistoryError::Write { source, .. } = history.save().unwrap_err() else {
@@ -287,12 +287,12 @@ fn a_file_of_another_version_is_put_aside_with_a_note() {
             &version.to_le_bytes(),
             b"what a later version likes",
         ];
-        let place = Place::with_content(&bytes.concat());
-        let note = place.load().note().unwrap().to_string();
+        let file = HistoryFile::with_content(&bytes.concat());
+        let note = file.load().note().unwrap().to_string();
         let expected = format!(
             "the history of earlier runs in `{}` was written by another version of this program \
              (format {version}, not 1); starting a new one",
-            place.path().display()
+            file.path().display()
         );
         assert_eq!(note, expected);
     }
@@ -300,25 +300,25 @@ fn a_file_of_another_version_is_put_aside_with_a_note() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_error_that_names_it() {
-    let place = Place::new();
-    fs::create_dir_all(place.path()).unwrap();
-    let error = History::load(&place.path()).unwrap_err();
+    let file = HistoryFile::new();
+    fs::create_dir_all(file.path()).unwrap();
+    let error = History::load(&file.path()).unwrap_err();
     assert_eq!(
         error.to_string(),
         format!(
             "failed to read the history of earlier runs from `{}`",
-            place.path().display()
+            file.path().display()
         )
     );
 }
 
 #[test]
 fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(1), true);
     history.save().unwrap();
-    fs::create_dir(beside(&place.path(), ".tmp")).unwrap();
+    fs::create_dir(beside(&file.path(), ".tmp")).unwrap();
     history.record(id("b"), millis(1), true);
     let error = history.save().unwrap_err();
     assert!(
@@ -326,14 +326,14 @@ fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
             .to_string()
             .starts_with("failed to write the history of this run to `")
     );
-    assert_eq!(place.load().last_failed(&id("a")), Some(false));
+    assert_eq!(file.load().last_failed(&id("a")), Some(false));
     assert_eq!(history.last_failed(&id("b")), Some(false));
 }
 
 #[test]
 fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(10), false);
     let save = history.begin_save();
     assert_eq!(history.last_failed(&id("a")), Some(true));
@@ -342,13 +342,13 @@ fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
     // The longer of two: both count.
     assert_eq!(history.estimate(&id("a")), Some(millis(20)));
     history.end_save(Some(save.carry_out().unwrap()));
-    assert_eq!(place.load().estimate(&id("a")), Some(millis(10)));
-    assert_eq!(place.load().estimate(&id("b")), None);
-    for known in [&history, &place.load()] {
+    assert_eq!(file.load().estimate(&id("a")), Some(millis(10)));
+    assert_eq!(file.load().estimate(&id("b")), None);
+    for known in [&history, &file.load()] {
         assert_eq!(known.last_failed(&id("a")), Some(true));
     }
     history.save().unwrap();
-    for known in [&history, &place.load()] {
+    for known in [&history, &file.load()] {
         assert_eq!(known.estimate(&id("a")), Some(millis(20)));
         assert_eq!(known.estimate(&id("b")), Some(millis(30)));
         assert_eq!(known.records[&id("a")].durations.as_slice().len(), 2);
@@ -357,30 +357,30 @@ fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
 
 #[test]
 fn what_a_save_that_failed_was_to_keep_is_part_of_the_next() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(10), true);
     drop(history.begin_save());
     history.record(id("a"), millis(20), true);
     history.end_save(None);
     history.save().unwrap();
-    let durations = place.load().records[&id("a")].durations;
+    let durations = file.load().records[&id("a")].durations;
     assert_eq!(durations.as_slice(), [10_000, 20_000], "in their order");
 }
 
 #[test]
 fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
-    let place = Place::new();
-    let mut history = place.load();
+    let file = HistoryFile::new();
+    let mut history = file.load();
     history.record(id("a"), millis(7), false);
     history.save().unwrap();
-    let mut history = place.load_on(TODAY + FORGET_AFTER);
+    let mut history = file.load_on(TODAY + FORGET_AFTER);
     for _ in 0..KEPT {
         history.confirm(id("a"), millis(100));
         history.confirm(id("b"), millis(100));
     }
     history.save().unwrap();
-    let later = place.load_on(TODAY + 2 * FORGET_AFTER);
+    let later = file.load_on(TODAY + 2 * FORGET_AFTER);
     assert_eq!(later.estimate(&id("a")), Some(millis(7)));
     assert_eq!(later.estimate(&id("b")), Some(millis(100)));
     assert_eq!(later.last_failed(&id("a")), Some(false));
@@ -388,19 +388,19 @@ fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
 
 #[test]
 fn what_a_killed_client_left_is_gone_after_the_next_save() {
-    let place = Place::with_content(b"");
-    let temporary = beside(&place.path(), ".tmp");
+    let file = HistoryFile::with_content(b"");
+    let temporary = beside(&file.path(), ".tmp");
     fs::write(&temporary, "MLSTHIST and a half").unwrap();
-    place.load().save().unwrap();
+    file.load().save().unwrap();
     assert!(!temporary.exists());
-    assert_eq!(place.load().note(), None);
-    let mode = fs::metadata(place.path()).unwrap().permissions().mode();
+    assert_eq!(file.load().note(), None);
+    let mode = fs::metadata(file.path()).unwrap().permissions().mode();
     assert_eq!(mode & 0o600, 0o600);
 }
 
 #[test]
 fn ten_thousand_tests_take_little_room() {
-    let mut history = Place::new().load();
+    let mut history = HistoryFile::new().load();
     for number in 0..10_000 {
         for _ in 0..KEPT {
             history.record(CaseId(number), millis(1), true);
@@ -408,10 +408,10 @@ fn ten_thousand_tests_take_little_room() {
     }
     history.save().unwrap();
     assert!(fs::metadata(&history.path).unwrap().len() < 320 * 1024);
-    assert!(size_of::<(CaseId, Record)>() <= 40);
+    assert!(size_of::<(CaseId, TestRecord)>() <= 40);
 }
 
-fn records() -> impl Strategy<Value = Records> {
+fn records() -> impl Strategy<Value = TestRecords> {
     let durations = proptest::collection::vec(any::<u32>(), 0..=KEPT);
     let record = (any::<u16>(), any::<bool>(), durations);
     proptest::collection::btree_map(any::<u64>().prop_map(CaseId), record, 0..20).prop_map(|map| {
@@ -420,7 +420,7 @@ fn records() -> impl Strategy<Value = Records> {
             for micros in micros {
                 durations.push_micros(micros);
             }
-            Record {
+            TestRecord {
                 last_run,
                 failed,
                 durations,

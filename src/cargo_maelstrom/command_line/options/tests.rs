@@ -28,7 +28,7 @@ fn request(words: &[&str]) -> Result<Request, CommandLineError> {
     Request::parse(words.map(OsString::from), &environment(&[]))
 }
 
-fn options(words: &[&str]) -> Options {
+fn options(words: &[&str]) -> TestOptions {
     match request(words) {
         Ok(Request::Test(options)) => *options,
         other => panic!("{words:?}: {other:?}"),
@@ -53,14 +53,14 @@ fn usage_error(words: &[&str]) -> String {
 #[test]
 fn the_definition_of_the_command_line_is_sound() {
     use clap::CommandFactory;
-    Arguments::command().debug_assert();
+    TestArguments::command().debug_assert();
     DoctorArguments::command().debug_assert();
 }
 
 #[test]
 fn without_arguments_everything_is_as_cargo_test_has_it() {
     let options = options(&[]);
-    assert_eq!(options.action, Action::Run);
+    assert_eq!(options.action, TestAction::Run);
     assert_eq!(options.selection, Selection::default());
     assert_eq!(options.cargo, CargoArguments::default());
     assert_eq!(options.cargo_options, [""; 0]);
@@ -264,15 +264,15 @@ fn contradictions_about_ignored_tests_are_errors() {
 #[test]
 fn each_action_has_its_option() {
     for (words, action) in [
-        (&["--list"][..], Action::ListTests),
-        (&["-l"], Action::ListTests),
-        (&["--list-tests"], Action::ListTests),
-        (&["--", "--list"], Action::ListTests),
-        (&["--list", "--", "--list"], Action::ListTests),
-        (&["--list-binaries"], Action::ListBinaries),
-        (&["--list-packages"], Action::ListPackages),
-        (&["--no-run"], Action::Build),
-        (&["--init"], Action::Init),
+        (&["--list"][..], TestAction::ListTests),
+        (&["-l"], TestAction::ListTests),
+        (&["--list-tests"], TestAction::ListTests),
+        (&["--", "--list"], TestAction::ListTests),
+        (&["--list", "--", "--list"], TestAction::ListTests),
+        (&["--list-binaries"], TestAction::ListBinaries),
+        (&["--list-packages"], TestAction::ListPackages),
+        (&["--no-run"], TestAction::Build),
+        (&["--init"], TestAction::Init),
     ] {
         assert_eq!(options(words).action, action, "{words:?}");
     }
@@ -287,13 +287,13 @@ fn only_one_action_can_be_asked_for() {
     );
     assert_eq!(
         usage_error(&["--init", "--", "--list"]),
-        "error: '--list' after '--' asks for a list of tests, but something else is asked for before it"
+        "error: '--list' after '--' contradicts another action before it; give one of them"
     );
 }
 
 #[test]
 fn documentation_tests_get_what_stands_after_the_dashes_and_what_means_the_same_before() {
-    let Action::Doctests { arguments } = options(&[
+    let TestAction::Doctests { arguments } = options(&[
         "--doc",
         "-p",
         "a",
@@ -540,7 +540,7 @@ fn help_and_version_are_no_errors() {
 #[test]
 fn the_short_help_fits_two_screens_and_groups_the_options() {
     use clap::CommandFactory;
-    let mut command = Arguments::command().term_width(110);
+    let mut command = TestArguments::command().term_width(110);
     let short = command.render_help().to_string();
     assert!(short.lines().count() <= 90, "{short}");
     let headings: Vec<_> = short
@@ -585,7 +585,7 @@ fn the_configuration_is_printed_with_its_sources() {
     let Ok(Request::Test(options)) = Request::parse(words.map(OsString::from), &environment) else {
         panic!("no options");
     };
-    let Action::PrintConfig(printed) = options.action else {
+    let TestAction::PrintConfig(printed) = options.action else {
         panic!("{:?}", options.action);
     };
     assert_eq!(
@@ -660,10 +660,10 @@ fn a_mistake_in_the_configuration_is_an_error_of_set_up() {
 #[test]
 fn every_configuration_value_has_an_option_of_its_name() {
     use clap::CommandFactory;
-    let Action::PrintConfig(printed) = options(&["-P", "-t1", "-c-"]).action else {
+    let TestAction::PrintConfig(printed) = options(&["-P", "-t1", "-c-"]).action else {
         panic!("no configuration");
     };
-    let command = Arguments::command();
+    let command = TestArguments::command();
     let longs: Vec<_> = command
         .get_arguments()
         .filter_map(clap::Arg::get_long)

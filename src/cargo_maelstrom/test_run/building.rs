@@ -1,4 +1,4 @@
-//! From what Cargo builds to test cases.
+//! From the events of the build to the test cases.
 
 use super::{ContainerUse, TestRun, Work};
 use crate::cargo::{BuildEvent, TestBinary};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl TestRun {
-    /// Packs the sources while Cargo builds: they are the same for every test.
+    /// Starts to pack the sources, which are the same for every test, while Cargo builds.
     pub(super) fn pack_sources(&mut self) {
         if std::mem::replace(&mut self.packs_sources, true) {
             return;
@@ -49,7 +49,7 @@ impl TestRun {
         }
     }
 
-    /// Whether nothing more is to be started.
+    /// Whether no further tests may start.
     pub(super) fn is_stopping(&self) -> bool {
         self.cancelled.is_some()
     }
@@ -88,7 +88,7 @@ impl TestRun {
     }
 
     pub(super) fn preparation_ended(&mut self) {
-        self.tell_warnings();
+        self.report_warnings();
         if !self.is_preparing() {
             self.report(&Event::Packed);
         }

@@ -1,4 +1,4 @@
-//! From test cases to batches that run elsewhere.
+//! Batches of tests for the engine.
 
 use super::{EndedWork, TestBatch, TestRun};
 use crate::executor::{Container, Outcome, Stream};
@@ -13,20 +13,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// How long engines may take to find a worker before that is worth a line.
-const LONG: Duration = Duration::from_secs(15);
+/// How long an engine may look for a worker before a warning is shown.
+const LONG_WAIT: Duration = Duration::from_secs(15);
 
-/// Whether everything that is elsewhere waits for a worker.
+/// Whether all batches at the engine wait for a worker.
 #[derive(Clone, Copy, Default)]
 pub(super) enum WorkerWait {
     #[default]
     No,
     Since(Instant),
-    Told,
+    Reported,
 }
 
 impl TestRun {
-    /// Divides what is not in batches yet, and starts as many as there is room for.
+    /// Divides the tests that are in no batch yet, and starts batches.
     pub(super) fn start_batches(&mut self) {
         let mut groups: Vec<(Arc<Container>, Vec<TestCase>)> = Vec::new();
         for (case, container) in std::mem::take(&mut self.unbatched) {
@@ -46,7 +46,7 @@ impl TestRun {
         }
     }
 
-    /// Queues the tests of one binary that share a container.
+    /// Queues the tests of one binary that share a container, in batches.
     fn divide(&mut self, container: &Arc<Container>, cases: Vec<TestCase>) {
         let Some(first) = cases.first() else { return };
         let estimates: BTreeMap<String, Option<Duration>> = cases
@@ -105,7 +105,7 @@ impl TestRun {
         let limit = self.parts.running.inline_limit;
         let started_tests = self.started_tests.clone();
         let (repeat, priority) = (batch.repeat, batch.priority);
-        let tests_if_lost = tests.clone();
+        let tests_on_panic = tests.clone();
         let run = async move |slots: SlotRequest| {
             slots.take(1).await;
             let (running, mut is_running) = watch::channel(false);
@@ -115,7 +115,7 @@ impl TestRun {
                     .all(|(id, case)| started_tests.start(*id, case.clone(), repeat))
             };
             let started = async {
-                // What it gives holds a lock, which must not live on.
+                // The result holds a lock, and must be dropped.
                 let _ = is_running.wait_for(|is_running| *is_running).await;
             };
             let run = executor.run(&jobs, limit, priority, &running);
@@ -134,7 +134,7 @@ impl TestRun {
                         None
                     }
                 }
-                // No worker has begun with it. What is dropped is cancelled at the engine.
+                // No worker has started the batch. Dropping it cancels it at the engine.
                 () = started_tests.stopped() => None,
             };
             EndedWork::Batch {
@@ -143,19 +143,19 @@ impl TestRun {
                 outcomes,
             }
         };
-        self.remote.spawn(run, move |lost| {
-            let outcomes = tests_if_lost
+        self.remote.spawn(run, move |panic| {
+            let outcomes = tests_on_panic
                 .iter()
-                .map(|_| Outcome::error(lost.to_string()));
+                .map(|_| Outcome::error(panic.to_string()));
             EndedWork::Batch {
                 outcomes: Some(outcomes.collect()),
-                tests: tests_if_lost,
+                tests: tests_on_panic,
                 repeat,
             }
         });
     }
 
-    /// What a test printed elsewhere, where output is shown as it comes.
+    /// Reports the output of a test that ran on the engine, if output is shown as it is written.
     pub(super) fn pass_on_output(&self, case: &TestCase, outcome: &Outcome) {
         if !self.parts.running.no_capture {
             return;
@@ -175,7 +175,7 @@ impl TestRun {
         }
     }
 
-    pub(super) fn tell_upload(&mut self) {
+    pub(super) fn report_upload(&mut self) {
         let Some(executor) = &self.parts.session.executors.remote else {
             return;
         };
@@ -189,8 +189,8 @@ impl TestRun {
         self.uploading = uploading;
     }
 
-    /// Says so, once, if what waits at the engine has been waiting for long and nothing runs.
-    pub(super) fn tell_waiting(&mut self) {
+    /// Warns once if no worker has accepted a batch for a long time.
+    pub(super) fn report_worker_wait(&mut self) {
         let nothing_runs = self.remote.has_tasks() && self.started_tests.is_empty();
         if !nothing_runs || self.uploading {
             self.worker_wait = WorkerWait::No;
@@ -198,21 +198,21 @@ impl TestRun {
         }
         match self.worker_wait {
             WorkerWait::No => self.worker_wait = WorkerWait::Since(Instant::now()),
-            WorkerWait::Since(start) if start.elapsed() >= LONG => {
-                self.worker_wait = WorkerWait::Told;
+            WorkerWait::Since(start) if start.elapsed() >= LONG_WAIT => {
+                self.worker_wait = WorkerWait::Reported;
                 self.report(&Event::Warning(&format!(
                     "no worker accepted a job for {} s; check that idle workers match \
                      `remote-platform`",
-                    LONG.as_secs()
+                    LONG_WAIT.as_secs()
                 )));
             }
-            WorkerWait::Since(_) | WorkerWait::Told => {}
+            WorkerWait::Since(_) | WorkerWait::Reported => {}
         }
     }
 }
 
-/// What the partition of these tests is remembered by: whose they are, and what they share
-/// besides files.
+/// The key of the partition of these tests: their binary, and their container without its files and
+/// its environment.
 fn key(case: &TestCase, container: &Container) -> String {
     let rest = Container {
         layers: Vec::new(),

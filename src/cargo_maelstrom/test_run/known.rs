@@ -1,21 +1,21 @@
-//! From test cases to what is known of them from earlier times.
+//! Looking up outcomes of earlier runs.
 
 use super::{LookedUp, TestRun};
 use crate::executor::Container;
 use crate::test_job::TestCase;
 use std::sync::Arc;
 
-/// So many tests are looked up by one task: a file each, which takes no longer than to
-/// change threads.
-const TOGETHER: usize = 16;
+/// The number of tests that one task looks up. Each is one file to read, which takes about as long as
+/// a change of threads.
+const TESTS_PER_TASK: usize = 16;
 
 impl TestRun {
-    /// Starts as many look-ups as there are processors for.
+    /// Starts look-ups, at most one for each slot.
     pub(super) fn start_look_ups(&mut self) {
         while self.looking_up.len() < self.parts.session.slots.total()
             && !self.maybe_known.is_empty()
         {
-            let count = TOGETHER.min(self.maybe_known.len());
+            let count = TESTS_PER_TASK.min(self.maybe_known.len());
             let tests = self.maybe_known.drain(..count).collect();
             self.start_look_up(tests);
         }
@@ -37,7 +37,7 @@ impl TestRun {
                     let find = |job| known.find(job, limit);
                     jobs.iter().map(find).collect::<Vec<_>>()
                 });
-                // What nobody could look for is not known.
+                // After an error the tests count as unknown.
                 let mut outcomes = finding.await.unwrap_or_default().into_iter();
                 let looked_up = |(case, container)| LookedUp {
                     case,
@@ -57,8 +57,7 @@ impl TestRun {
         );
     }
 
-    /// Reports the tests of which it is known how they go, which then is all there is to them,
-    /// and queues the others.
+    /// Reports the tests with a known outcome, and queues the others.
     pub(super) fn looked_up(&mut self, tests: Vec<LookedUp>) {
         for test in tests {
             let LookedUp {

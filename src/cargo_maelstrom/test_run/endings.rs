@@ -1,4 +1,4 @@
-//! What becomes of what has ended, and of the run.
+//! The results of tasks, cancellation, and the end of the run.
 
 use super::{EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
@@ -102,7 +102,7 @@ impl TestRun {
         }
     }
 
-    /// Starts nothing more. Batches that no worker has begun with are given up.
+    /// Starts no further tests. Batches that no worker has started are cancelled.
     pub(super) fn cancel(&mut self, reason: Cancellation) {
         self.cancelled = Some(reason);
         self.started_tests.stop();
@@ -110,7 +110,7 @@ impl TestRun {
         self.report(&Event::Cancelled(reason));
     }
 
-    /// Empties the queues.
+    /// Drops the tests that wait.
     pub(super) fn drop_waiting(&mut self) {
         self.local.clear();
         self.remote.clear();
@@ -118,8 +118,8 @@ impl TestRun {
         self.maybe_known.clear();
     }
 
-    /// Sees to what was selected and not reported, when nothing is under way any more. Where
-    /// the run was cancelled, that was not run. Otherwise it was lost, and is an error.
+    /// Handles the tests without a reported result, when there are no tasks. In a cancelled run they
+    /// were not run. In another run each is an internal error.
     pub(super) fn settle_outstanding(&mut self) {
         let lost = format!("internal error: the test was never reported; {BUG}");
         if self.cancelled.is_none() {
@@ -137,7 +137,7 @@ impl TestRun {
         self.ending.summary.not_run = self.outstanding.tests() as u64;
     }
 
-    /// Ctrl-C or SIGTERM: kills what runs. The second time, ends at once.
+    /// Handles Ctrl-C or SIGTERM: kills the running tests. The next signal ends the process.
     pub(super) async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
         process::end_at_next();
         build.kill();
@@ -154,9 +154,9 @@ impl TestRun {
     }
 
     pub(super) fn tick(&mut self) {
-        self.started_tests.tell_slow();
-        self.tell_upload();
-        self.tell_waiting();
+        self.started_tests.report_slow();
+        self.report_upload();
+        self.report_worker_wait();
         if let Some(download) = self.parts.containers.download() {
             self.report(&Event::Downloading {
                 image: &download.name,
@@ -178,17 +178,17 @@ impl TestRun {
         self.parts.reporter.borrow_mut().tick();
     }
 
-    /// Has the history saved, unless that is still being done.
+    /// Starts to save the history, unless a save is in progress.
     fn save_history(&mut self) {
         if self.saving.is_empty() {
             let save = self.parts.history.begin_save();
-            // If it cannot be saved, that is told at the end.
+            // An error is reported at the end of the run.
             self.saving
                 .spawn_blocking(move || save.carry_out().ok(), |_| None);
         }
     }
 
-    pub(super) fn tell_warnings(&self) {
+    pub(super) fn report_warnings(&self) {
         for warning in self.parts.containers.take_warnings() {
             self.report(&Event::Warning(&warning));
         }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
-use crate::cargo_maelstrom::command_line::{Options, Request};
+use crate::cargo_maelstrom::command_line::{Request, TestOptions};
 use crate::config::ProcessEnvironment;
 use crate::executor::{LocalExecutor, does_not_block_the_loop};
 use crate::filter::TargetKind;
@@ -20,9 +20,9 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
 
-/// A conductor without containers, whose tests are ready to be run.
+/// A test_run without containers, whose tests are ready to be run.
 struct Run {
-    conductor: TestRun,
+    test_run: TestRun,
     binary: Arc<TestBinary>,
     reported: Arc<Mutex<Vec<String>>>,
     directory: tempfile::TempDir,
@@ -57,7 +57,7 @@ impl Run {
             },
         };
         let mut run = Self {
-            conductor: TestRun::new(parts),
+            test_run: TestRun::new(parts),
             binary: Arc::new(TestBinary {
                 package: workspace.packages[0].clone(),
                 kind: TargetKind::Library,
@@ -76,37 +76,37 @@ impl Run {
             directory,
         };
         // The sources are not there.
-        run.conductor.packs_sources = true;
+        run.test_run.packs_sources = true;
         run
     }
 
     /// Its container is there.
     fn with_container(mut self) -> Self {
-        let directives = &self.conductor.parts.directives;
+        let directives = &self.test_run.parts.directives;
         let spec = directives.resolve(&test_case_name(&self.binary, ""));
         let binary = self.binary.clone();
-        self.conductor
+        self.test_run
             .containers
             .insert(Ingredients { spec, binary }, container());
         self
     }
 
     fn executor(&self) -> &LocalExecutor {
-        &self.conductor.parts.session.executors.local
+        &self.test_run.parts.session.executors.local
     }
 
     /// What the binary listed.
     fn list(&mut self, names: &[&str]) {
         let listing = TestListing::Cases(names.iter().map(|name| listed(name)).collect());
         let binary = self.binary.clone();
-        self.conductor.listed(&binary, listing);
+        self.test_run.listed(&binary, listing);
     }
 
     /// Runs to the end: what was reported, and how the program ends.
     async fn end(self) -> (Vec<String>, ExitCode) {
         let workspace = Arc::new(workspace(Vec::new()));
         let build = Build::of(Vec::new(), workspace);
-        let ended = self.conductor.run(build, Interrupts::none()).await;
+        let ended = self.test_run.run(build, Interrupts::none()).await;
         let (ending, _) = ended.unwrap();
         let mut reported = std::mem::take(&mut *self.reported.lock().unwrap());
         reported.sort_unstable();
@@ -138,7 +138,7 @@ fn container() -> Arc<Container> {
     })
 }
 
-fn options() -> Options {
+fn options() -> TestOptions {
     let surroundings = ProcessEnvironment {
         variables: [("XDG_CONFIG_DIRS".into(), "/nonexistent".into())].into(),
         cpus: NonZeroU32::MIN,
@@ -213,7 +213,7 @@ fn tests_whose_tasks_panic_are_errors_with_their_names() {
 fn tests_whose_container_is_lost_in_a_panic_are_errors_with_their_names() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off);
-        let panics = &run.conductor.parts.containers.panics;
+        let panics = &run.test_run.parts.containers.panics;
         panics.store(true, Ordering::Relaxed);
         run.list(&["one", "two"]);
         let (reported, code) = run.end().await;
@@ -228,10 +228,10 @@ fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
     block_on(async {
         // While its container is made.
         let mut run = Run::new(1, CacheResults::Off);
-        let panics = &run.conductor.parts.containers.panics;
+        let panics = &run.test_run.parts.containers.panics;
         panics.store(true, Ordering::Relaxed);
         let binary = (*run.binary).clone();
-        run.conductor
+        run.test_run
             .build_event(BuildEvent::Binary(Box::new(binary)), Instant::now());
         let expected = [format!("app lib/app: {PANICKED}")];
         let (reported, code) = run.end().await;
@@ -244,8 +244,8 @@ fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
         let mut run = Run::new(1, CacheResults::Off);
         run.executor().panics.set(true);
         let binary = run.binary.clone();
-        run.conductor.outstanding.expect_listing(&binary);
-        run.conductor
+        run.test_run.outstanding.expect_listing(&binary);
+        run.test_run
             .queue_listing(binary, container(), "key".to_owned());
         let (reported, code) = run.end().await;
         assert_eq!(
@@ -261,9 +261,9 @@ fn what_was_selected_and_is_not_reported_is_an_error() {
         let mut run = Run::new(1, CacheResults::Off).with_container();
         run.list(&["one", "two"]);
         let binary = run.binary.clone();
-        run.conductor.outstanding.expect_listing(&binary);
+        run.test_run.outstanding.expect_listing(&binary);
         // Without a reason, no test is started any more.
-        run.conductor.started_tests.stop();
+        run.test_run.started_tests.stop();
         let (reported, code) = run.end().await;
         let expected = [
             format!("app lib/app one: error {UNHEARD}"),
@@ -280,11 +280,11 @@ fn a_test_that_ends_twice_is_reported_once_and_an_error() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off).with_container();
         run.list(&["one"]);
-        let (case, _) = run.conductor.outstanding.sorted_tests().remove(0);
-        run.conductor.local.clear();
+        let (case, _) = run.test_run.outstanding.sorted_tests().remove(0);
+        run.test_run.local.clear();
         for id in [1, 2] {
             let outcome = Some(passed());
-            run.conductor.test_ended(TestId(id), &case, None, outcome);
+            run.test_run.test_ended(TestId(id), &case, None, outcome);
         }
         let (reported, code) = run.end().await;
         let twice = "warning: internal error: app lib/app one ended twice; this is a bug of \
@@ -303,7 +303,7 @@ fn passed() -> Outcome {
 
 /// Keeps that the tests passed.
 fn know(run: &Run, names: &[&str]) {
-    let parts = &run.conductor.parts;
+    let parts = &run.test_run.parts;
     for name in names {
         let case = TestCase {
             binary: run.binary.clone(),
@@ -367,12 +367,12 @@ fn to_save_the_history_does_not_block_the_loop() {
     let directory = std::mem::replace(&mut run.directory, tempfile::tempdir().unwrap());
     does_not_block_the_loop(|| drop(lock), async {
         run.list(&["one"]);
-        let (case, _) = run.conductor.outstanding.sorted_tests().remove(0);
-        run.conductor.local.clear();
+        let (case, _) = run.test_run.outstanding.sorted_tests().remove(0);
+        run.test_run.local.clear();
         let outcome = Some(passed());
-        run.conductor.test_ended(TestId(1), &case, None, outcome);
-        run.conductor.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();
-        run.conductor.tick();
+        run.test_run.test_ended(TestId(1), &case, None, outcome);
+        run.test_run.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();
+        run.test_run.tick();
         assert!(!path.exists());
         run.end().await;
         let history = History::load(&path).unwrap();

@@ -1,4 +1,4 @@
-//! Running the first job of the input alone.
+//! Running only the first job of the input.
 
 use super::{JobStream, REDRAW_EVERY, tell};
 use crate::config::EscapeCharacter;
@@ -20,7 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 impl JobStream {
-    /// Runs the first job of the input, what it prints passed on as it comes.
+    /// Runs the first job of the input. Its output is passed on as it is written.
     pub async fn run_one(
         mut self,
         input: Input,
@@ -49,8 +49,7 @@ impl JobStream {
         ending(outcome, program)
     }
 
-    /// Runs the first job of the input at a terminal of its own, which the user's is
-    /// joined to.
+    /// Runs the first job of the input at a terminal of its own, which is connected to the user's.
     pub async fn run_at_terminal(
         mut self,
         input: Input,
@@ -62,9 +61,9 @@ impl JobStream {
         let Some(mut job) = self.first_job(input, program, &mut interrupts).await? else {
             return Ok(Ending::INTERRUPTED);
         };
-        // Whoever sits there ends it when it is time.
+        // The user at the terminal decides when the job ends.
         job.timeout = None;
-        // What kind of terminal it is, only this side knows.
+        // The type of the terminal is known only here.
         if let Ok(kind) = std::env::var("TERM") {
             let environment = &mut Arc::make_mut(&mut job.container).environment;
             environment.entry("TERM".to_owned()).or_insert(kind);
@@ -87,8 +86,8 @@ impl JobStream {
         ending(outcome, program)
     }
 
-    /// The first job of the input, ready to run, with `program` in the place of its own
-    /// if one is given. `None`: interrupted before it came.
+    /// The first job of the input with its container. `program` replaces the program of the job, if
+    /// one is given. `None`: the run was interrupted.
     async fn first_job(
         &mut self,
         mut input: Input,
@@ -133,7 +132,7 @@ impl JobStream {
     }
 }
 
-/// How the program ends whose only job went so; `program` took the place of the job's own.
+/// The end of the program after the outcome of its only job. `program` replaced that of the job.
 fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsError> {
     Ok(match outcome.map(|outcome| outcome.status) {
         Some(Status::Exited(code)) => Ending::Code(u8::try_from(code).unwrap_or(1)),
@@ -160,7 +159,7 @@ fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsEr
     })
 }
 
-/// Passes on what a job prints, and keeps the first error of that.
+/// Passes on the output of a job, and keeps the first error in `failure`.
 fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> OutputSink {
     Rc::new(move |stream, bytes| {
         let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());

@@ -1,4 +1,4 @@
-//! From test cases to tasks that run them.
+//! From test cases to the tasks that run them.
 
 use super::{ContainerUse, EndedWork, TestRun, Work};
 use crate::cargo::TestBinary;
@@ -47,7 +47,7 @@ impl TestRun {
         self.enqueue(case, container);
     }
 
-    /// Queues what is to be run here.
+    /// Queues a test for this machine.
     pub(super) fn enqueue(&mut self, case: &TestCase, container: &Arc<Container>) {
         let rank = self.rank(case);
         for repeat in self.repeats() {
@@ -110,7 +110,7 @@ impl TestRun {
         let started_tests = self.started_tests.clone();
         let executor = self.parts.session.executors.local.clone();
         let lister = self.parts.lister.clone();
-        let binary_if_lost = binary.clone();
+        let binary_on_panic = binary.clone();
         self.local.spawn(
             async move |slots: SlotRequest| {
                 let slot = slots.take(1).await;
@@ -125,9 +125,9 @@ impl TestRun {
                 }
                 EndedWork::List { binary, outcome }
             },
-            |lost| EndedWork::List {
-                binary: binary_if_lost,
-                outcome: Some(Err(lost.to_string())),
+            |panic| EndedWork::List {
+                binary: binary_on_panic,
+                outcome: Some(Err(panic.to_string())),
             },
         );
     }
@@ -145,7 +145,7 @@ impl TestRun {
         let known = self.parts.session.executors.known.clone();
         let executor = self.parts.session.executors.local.clone();
         let started_tests = self.started_tests.clone();
-        let case_if_lost = case.clone();
+        let case_on_panic = case.clone();
         self.local.spawn(
             async move |slots: SlotRequest| {
                 let turn = async {
@@ -164,11 +164,11 @@ impl TestRun {
                     outcome: outcome.map(Box::new),
                 }
             },
-            move |lost| EndedWork::Test {
+            move |panic| EndedWork::Test {
                 id,
-                case: case_if_lost,
+                case: case_on_panic,
                 repeat,
-                outcome: Some(Box::new(Outcome::error(lost.to_string()))),
+                outcome: Some(Box::new(Outcome::error(panic.to_string()))),
             },
         );
     }

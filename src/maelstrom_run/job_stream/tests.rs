@@ -4,15 +4,15 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
 
-/// A conductor without containers, and an input of three jobs that share one.
-fn conductor(directory: &tempfile::TempDir) -> (JobStream, Input) {
+/// A job_stream without containers, and an input of three jobs that share one.
+fn job_stream(directory: &tempfile::TempDir) -> (JobStream, Input) {
     let settings = ClientSettings::new(directory.path().join("cache")).unwrap();
     let client = Client::without_containers(&settings);
     let path = directory.path().join("jobs.json");
     let job = r#"{ "layers": [{ "stubs": ["/x"] }], "program": "sh" }"#;
     fs::write(&path, job.repeat(3)).unwrap();
-    let conductor = JobStream::new(client, "jobs.json".to_owned(), 1 << 20, Duration::ZERO);
-    (conductor, Input::open(Some(&path)).unwrap())
+    let job_stream = JobStream::new(client, "jobs.json".to_owned(), 1 << 20, Duration::ZERO);
+    (job_stream, Input::open(Some(&path)).unwrap())
 }
 
 fn block_on<T>(test: impl Future<Output = T>) -> T {
@@ -26,9 +26,9 @@ fn block_on<T>(test: impl Future<Output = T>) -> T {
 fn jobs_whose_tasks_panic_make_the_run_fail() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
-        let (conductor, input) = conductor(&directory);
-        conductor.client.session.executors.local.panics.set(true);
-        let ending = conductor.run_all(input, Interrupts::none()).await;
+        let (job_stream, input) = job_stream(&directory);
+        job_stream.client.session.executors.local.panics.set(true);
+        let ending = job_stream.run_all(input, Interrupts::none()).await;
         assert_eq!(ending.unwrap(), Ending::FAILURE);
     });
 }
@@ -37,10 +37,10 @@ fn jobs_whose_tasks_panic_make_the_run_fail() {
 fn jobs_whose_container_is_lost_in_a_panic_make_the_run_fail() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
-        let (conductor, input) = conductor(&directory);
-        let panics = &conductor.client.builder.panics;
+        let (job_stream, input) = job_stream(&directory);
+        let panics = &job_stream.client.builder.panics;
         panics.store(true, Ordering::Relaxed);
-        let ending = conductor.run_all(input, Interrupts::none()).await;
+        let ending = job_stream.run_all(input, Interrupts::none()).await;
         assert_eq!(ending.unwrap(), Ending::FAILURE);
     });
 }
@@ -49,12 +49,12 @@ fn jobs_whose_container_is_lost_in_a_panic_make_the_run_fail() {
 fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
-        let (mut conductor, _) = conductor(&directory);
+        let (mut job_stream, _) = job_stream(&directory);
         let jobs = vec![(1, "sh".to_owned()), (3, "ls".to_owned())];
-        spawn(&mut conductor.local, jobs, async |_| {
+        spawn(&mut job_stream.local, jobs, async |_| {
             panic!("as it was told")
         });
-        let ended = conductor.local.join_next().await.unwrap().result;
+        let ended = job_stream.local.join_next().await.unwrap().result;
         assert_eq!(ended.numbers, [1, 3]);
         let statuses: Vec<_> = ended.outcomes.iter().map(|o| o.status.clone()).collect();
         let expected = ["job 1 of the input (`sh`)", "job 3 of the input (`ls`)"].map(|name| {
@@ -70,14 +70,14 @@ fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
 fn a_job_that_was_read_and_is_not_heard_of_makes_the_run_fail() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
-        let (mut conductor, _) = conductor(&directory);
+        let (mut job_stream, _) = job_stream(&directory);
         fs::write(directory.path().join("none"), "").unwrap();
         let input = Input::open(Some(&directory.path().join("none"))).unwrap();
         // A task without an outcome for its job.
-        conductor.outstanding.insert(1, "sh".to_owned());
+        job_stream.outstanding.insert(1, "sh".to_owned());
         let jobs = vec![(1, "sh".to_owned())];
-        spawn(&mut conductor.local, jobs, async |_| Vec::new());
-        let ending = conductor.run_all(input, Interrupts::none()).await;
+        spawn(&mut job_stream.local, jobs, async |_| Vec::new());
+        let ending = job_stream.run_all(input, Interrupts::none()).await;
         assert_eq!(ending.unwrap(), Ending::FAILURE);
     });
 }

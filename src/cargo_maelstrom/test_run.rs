@@ -1,10 +1,10 @@
-//! The loop of a run: what was built is listed, what was listed is queued, what
-//! is queued runs when a slot is free, what has run is reported.
+//! The loop of a run: each test binary is listed when Cargo has built it, its tests are queued, each
+//! test runs when slots are free, and its outcome is reported.
 //!
-//! One thread owns all of it. Whatever takes time is a task that ends in a
-//! message here: the build, preparing containers (on threads of their own),
-//! listings and tests (in containers), what reads and writes files. How each is begun is in
-//! [`building`], [`known`] and [`queueing`], what comes of it in [`endings`].
+//! One thread owns the state. Everything that takes time is a task whose result is handled here: the
+//! build, the preparation of containers (on other threads), listings and tests (in containers), and
+//! access to files. [`building`], [`known`] and [`queueing`] start tasks, and [`endings`] handles
+//! their results.
 
 mod batching;
 mod building;
@@ -38,14 +38,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// A terminal's Ctrl-C goes to Cargo too: if it ends the build, the news of that may
-/// come so much before the client's own.
+/// Ctrl-C at a terminal also ends Cargo. The end of the build may be noticed so much earlier than
+/// this process's own signal.
 const SAME_CTRL_C: Duration = Duration::from_millis(50);
 
-/// How much of the history a client that is killed may lose.
+/// The time between saves of the history. A client that is killed loses the records since the last
+/// save.
 const SAVE_EVERY: Duration = Duration::from_secs(30);
 
-/// What a run needs, made by the caller.
+/// The parts of a run that the caller makes.
 pub struct Parts {
     pub selector: Rc<Selector>,
     pub directives: Arc<Directives>,
@@ -59,19 +60,19 @@ pub struct Parts {
     pub running: RunSettings,
 }
 
-/// How tests are to be run.
+/// How tests are run.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
     pub repeat: u32,
-    /// Overrides every test's own; zero: none.
+    /// Replaces the timeout of every test. Zero: no timeout.
     pub timeout: Option<Duration>,
     pub stop_after: Option<u64>,
     pub no_capture: bool,
     pub inline_limit: usize,
     pub test_arguments: Vec<String>,
-    /// What becomes of results that tests had before.
+    /// Whether results of earlier runs are reused and kept.
     pub cache_results: CacheResults,
-    /// Only list: nothing is run.
+    /// Tests are listed and not run.
     pub list_only: bool,
 }
 
@@ -96,10 +97,10 @@ impl RunSettings {
 #[derive(Default)]
 pub struct RunEnd {
     pub summary: Summary,
-    /// What a listing run found, in the order it was found.
+    /// The selected tests of a run that only lists, in the order in which they were listed.
     pub listed: Vec<TestCase>,
     pub considered: Considered,
-    /// Why nothing was selected.
+    /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,
 }
 
@@ -113,7 +114,7 @@ pub struct TestRun {
     parts: Parts,
     started: Instant,
     ending: RunEnd,
-    /// What was selected and not reported yet.
+    /// The listings and tests without a reported result.
     outstanding: Outstanding,
     /// Whether [`Self::packing`] was started.
     packs_sources: bool,
@@ -130,13 +131,13 @@ pub struct TestRun {
     /// Tests whose results may be known from an earlier run.
     maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
-    /// Whether something was on its way to the engine at the last tick.
+    /// Whether an upload to the engine was in progress at the last tick.
     uploading: bool,
     worker_wait: WorkerWait,
     next_id: u64,
     /// When the history was last saved.
     saved: Instant,
-    /// `None`: that failed.
+    /// The task that saves the history. `None`: saving failed.
     saving: Tasks<Option<Saved>>,
     cancelled: Option<Cancellation>,
 }
@@ -168,7 +169,7 @@ struct TestBatch {
     priority: i32,
 }
 
-/// A test, and how it went at an earlier time if that still holds.
+/// A test, and its outcome of an earlier run if that can be reused.
 struct LookedUp {
     case: TestCase,
     container: Arc<Container>,
@@ -179,20 +180,20 @@ struct LookedUp {
 enum EndedWork {
     List {
         binary: Arc<TestBinary>,
-        /// Or why there is none. None if it was not started.
+        /// The listing, or the message of an error. `None`: the listing was not started.
         outcome: Option<Result<TestListing, String>>,
     },
     Test {
         id: TestId,
         case: TestCase,
         repeat: Option<Repeat>,
-        /// None if it was not started.
+        /// `None`: the test was not started.
         outcome: Option<Box<Outcome>>,
     },
     Batch {
         tests: Vec<(TestId, TestCase)>,
         repeat: Option<Repeat>,
-        /// One for each test. None if they were not started.
+        /// One for each test. `None`: the batch was not started.
         outcomes: Option<Vec<Outcome>>,
     },
 }
@@ -225,7 +226,7 @@ impl TestRun {
         }
     }
 
-    /// Runs everything the build yields. Must be called within a `LocalSet`.
+    /// Runs the tests of all binaries that the build yields. Must be called within a `LocalSet`.
     pub async fn run(
         mut self,
         mut build: Build,
@@ -235,8 +236,8 @@ impl TestRun {
         let mut building = true;
         let build_started = Instant::now();
         self.report(&Event::BuildStarted);
-        // Before Cargo has begun, it may yet write a new lock file: to the next run every test
-        // that had the old one would be another test.
+        // Results of tests depend on the lock file, which Cargo may still write. With results
+        // reused, the sources are packed after the first event of the build.
         if !self.parts.running.cache_results.reads() {
             self.pack_sources();
         }
@@ -286,7 +287,7 @@ impl TestRun {
         Ok(self.finish())
     }
 
-    /// Whether nothing is under way that could lead to anything.
+    /// Whether there are no tasks and no waiting jobs.
     fn is_idle(&self) -> bool {
         !self.is_preparing()
             && self.local.is_idle()
@@ -299,7 +300,7 @@ impl TestRun {
         self.settle_outstanding();
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;
-        self.tell_warnings();
+        self.report_warnings();
         (self.ending, self.parts.history)
     }
 

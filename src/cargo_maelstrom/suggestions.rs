@@ -1,25 +1,25 @@
-//! What is near a word that selects no test: names like it, and names of something else.
+//! Suggestions for a word that selects no test: similar names of tests, packages and targets.
 
 use crate::cargo::{Package, Workspace};
 use crate::filter::TargetKind;
 use std::sync::Arc;
 
-/// How many names are told, at most, of tests and of what is no test.
+/// The greatest number of suggested names of tests, and of packages and targets.
 const MOST: usize = 3;
 
-/// A shorter word is part of too many names.
+/// The shortest word that is compared with parts of names. A shorter word is part of too many names.
 const SHORTEST_PART: usize = 3;
 
-/// What options of Cargo select tests by: a package, or a target of one.
+/// A package, or a target of a package, which options of Cargo select.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct PackageOrTarget {
     pub package: String,
     pub target: Option<(TargetKind, String)>,
     /// Whether the package is selected in this run.
     pub is_selected: bool,
 }
 
-impl Place {
+impl PackageOrTarget {
     pub fn name(&self) -> &str {
         self.target.as_ref().map_or(&self.package, |(_, name)| name)
     }
@@ -37,7 +37,7 @@ impl Place {
             let targets = package
                 .targets
                 .iter()
-                // A library mostly has the name of its package.
+                // A library with the name of its package is no separate suggestion.
                 .filter(|target| {
                     simplified(&target.name) != simplified(&package.name)
                         || !is_library(target.kind)
@@ -53,18 +53,23 @@ pub fn is_library(kind: TargetKind) -> bool {
     matches!(kind, TargetKind::Library | TargetKind::ProcMacro)
 }
 
-/// What is near a word.
+/// The suggestions for a word.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Near<'a> {
-    /// Each with what is left of the word if it is the first segment of a path.
-    pub places: Vec<(&'a Place, Option<&'a str>)>,
+pub struct Suggestions<'a> {
+    /// Packages and targets. If the word is a path that starts with the name, also the rest of the
+    /// path.
+    pub places: Vec<(&'a PackageOrTarget, Option<&'a str>)>,
     /// Names of tests.
     pub tests: Vec<&'a str>,
 }
 
-/// Looks among places and names of tests.
-pub fn near<'a>(word: &'a str, places: &'a [Place], tests: &[&'a str]) -> Near<'a> {
-    // It may be the path of a source file.
+/// Suggests packages, targets and tests for a word.
+pub fn suggest<'a>(
+    word: &'a str,
+    places: &'a [PackageOrTarget],
+    tests: &[&'a str],
+) -> Suggestions<'a> {
+    // The word may be the path of a source file.
     let file = word.rsplit_once('/').map_or(word, |(_, file)| file);
     let file = file.strip_suffix(".rs").unwrap_or(file);
     let path = word
@@ -85,7 +90,7 @@ pub fn near<'a>(word: &'a str, places: &'a [Place], tests: &[&'a str]) -> Near<'
     let is_named = found.first().is_some_and(|(distance, ..)| *distance == 0);
     found.retain(|(distance, ..)| !is_named || *distance == 0);
     found.truncate(MOST);
-    Near {
+    Suggestions {
         places: found
             .into_iter()
             .map(|(_, place, rest)| (place, rest))
@@ -98,7 +103,7 @@ pub fn near<'a>(word: &'a str, places: &'a [Place], tests: &[&'a str]) -> Near<'
     }
 }
 
-/// The names that are most like a word.
+/// The names that are most similar to a word.
 pub fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let names = names.into_iter();
     let mut found: Vec<_> = names
@@ -110,8 +115,9 @@ pub fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-/// How far a word is from a name: 0 if it is the name, 1 if it is part of it, more with each letter
-/// that is wrong in a part as long as the word. `None`: it is not like it at all.
+/// The distance of a word from a name: 0 if they are the same, 1 if the word is part of the name, and
+/// otherwise 1 plus the edit distance to the most similar part of the name with as many words.
+/// `None`: they are not similar.
 fn distance(word: &str, name: &str) -> Option<usize> {
     let (word, name) = (simplified(word), simplified(name));
     if word == name {
@@ -124,7 +130,7 @@ fn distance(word: &str, name: &str) -> Option<usize> {
         .chain(name.split("::"))
         .filter_map(|part| {
             let most = part.chars().count() / 3;
-            // Most parts are ruled out by their lengths.
+            // The difference in length is a lower bound of the edit distance.
             let lengths = part.chars().count().abs_diff(word.chars().count());
             (lengths <= most)
                 .then(|| strsim::damerau_levenshtein(&word, part))
@@ -134,27 +140,27 @@ fn distance(word: &str, name: &str) -> Option<usize> {
         .map(|wrong| 1 + wrong)
 }
 
-/// As it is compared: upper and lower case, `-` and `_` are easily mixed up.
+/// The form of a name for comparisons, without differences in case or between `-` and `_`.
 fn simplified(name: &str) -> String {
     name.to_lowercase().replace('-', "_")
 }
 
-/// Where the words of a name begin and end: `a_b::c` has three.
+/// The start and end of each word of a name. `a_b::c` has three words.
 fn tokens(name: &str) -> Vec<(usize, usize)> {
     let mut tokens = Vec::new();
     let mut start = None;
-    for (place, character) in name.char_indices() {
+    for (index, character) in name.char_indices() {
         if character.is_alphanumeric() {
-            start.get_or_insert(place);
+            start.get_or_insert(index);
         } else if let Some(start) = start.take() {
-            tokens.push((start, place));
+            tokens.push((start, index));
         }
     }
     tokens.extend(start.map(|start| (start, name.len())));
     tokens
 }
 
-/// The parts of a name that are so many words long.
+/// The parts of a name with so many words.
 fn parts(name: &str, length: usize) -> impl Iterator<Item = &str> {
     let tokens = tokens(name);
     let count = (tokens.len() + 1).saturating_sub(length.max(1));
@@ -170,8 +176,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn places() -> Vec<Place> {
-        let place = |target: Option<(TargetKind, &str)>| Place {
+    fn places() -> Vec<PackageOrTarget> {
+        let place = |target: Option<(TargetKind, &str)>| PackageOrTarget {
             package: "shop-core".to_owned(),
             target: target.map(|(kind, name)| (kind, name.to_owned())),
             is_selected: true,
@@ -189,13 +195,13 @@ mod tests {
             places(),
             ["tests::sums", "takes::damage_of_goods", "takes::damages"],
         );
-        let near = near(word, &places, &tests);
-        let name = |(place, rest): &(&Place, Option<&str>)| match rest {
+        let suggestions = suggest(word, &places, &tests);
+        let name = |(place, rest): &(&PackageOrTarget, Option<&str>)| match rest {
             Some(rest) => format!("{} {rest}", place.name()),
             None => place.name().to_owned(),
         };
-        let tests = near.tests.iter().map(ToString::to_string);
-        near.places.iter().map(name).chain(tests).collect()
+        let tests = suggestions.tests.iter().map(ToString::to_string);
+        suggestions.places.iter().map(name).chain(tests).collect()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The loop of a run: each job of the input is prepared, queued, and run when slots are free. Its
 //! output is printed as a whole when it has ended.
 
-mod first;
+mod single_job;
 
 use super::input::Input;
 use super::{Ending, JobsError};
@@ -363,7 +363,7 @@ fn spawn<F: Future<Output = Vec<Outcome>> + 'static>(
     run: impl FnOnce(SlotRequest) -> F,
 ) {
     let numbers: Vec<_> = jobs.iter().map(|(number, _)| *number).collect();
-    let numbers_if_lost = numbers.clone();
+    let numbers_on_panic = numbers.clone();
     dispatcher.spawn(
         |slots| {
             let run = run(slots);
@@ -372,12 +372,12 @@ fn spawn<F: Future<Output = Vec<Outcome>> + 'static>(
                 EndedJobs { numbers, outcomes }
             }
         },
-        move |lost| EndedJobs {
-            numbers: numbers_if_lost,
+        move |panic| EndedJobs {
+            numbers: numbers_on_panic,
             outcomes: jobs
                 .iter()
                 .map(|(number, program)| {
-                    Outcome::error(format!("{}: {lost}", name(*number, program)))
+                    Outcome::error(format!("{}: {panic}", name(*number, program)))
                 })
                 .collect(),
         },
