@@ -10,13 +10,14 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::unselected::{self, Offer};
 use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
+use crate::config::VariablePattern;
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::schedule::History;
 use crate::store::Store;
-use crate::test_job::TestContainerBuilder;
+use crate::test_job::{PassedVariables, TestContainerBuilder};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -84,6 +85,7 @@ impl Preparation {
         warnings.extend(store.discarded().map(ToOwned::to_owned));
         let history = History::load(directory.join("history").as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
+        let passed = &options.settings.pass_environment.value.0;
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
             selector: Selector {
@@ -97,6 +99,7 @@ impl Preparation {
                 workspace.clone(),
                 LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
                 options.settings.cache_results.value.reads(),
+                &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
             )),
             store,
             history,

@@ -30,6 +30,6 @@ pub use list::List;
 pub use number::{BatchTarget, SlotCount, StopAfter, Timeout};
 pub use process_environment::ProcessEnvironment;
 pub use setting::{Setting, SettingSource};
-pub use text::{DirectoryPath, FilePath, Property};
+pub use text::{DirectoryPath, FilePath, Property, VariablePattern};
 pub use value::{ConfigValue, Literal};
 pub use values::{ConfigFile, ProgramNames, Values};

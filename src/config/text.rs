@@ -51,6 +51,32 @@ impl ConfigValue for FilePath {
     }
 }
 
+/// A pattern of names of variables, which is a glob: `*`, `?`, `[ab]` and `{one,other}`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VariablePattern(String);
+
+impl VariablePattern {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl ConfigValue for VariablePattern {
+    fn expected() -> String {
+        "a pattern of names of variables, such as `DATABASE_*`".to_owned()
+    }
+
+    fn from_text(text: &str) -> Option<Self> {
+        let is_pattern =
+            !text.is_empty() && !text.contains('=') && globset::Glob::new(text).is_ok();
+        is_pattern.then(|| Self(text.to_owned()))
+    }
+
+    fn to_toml(&self) -> String {
+        toml_string(&self.0)
+    }
+}
+
 /// A platform property of a worker or an action, such as `pool=arm`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Property {

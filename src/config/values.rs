@@ -211,7 +211,10 @@ impl<'a> Values<'a> {
                 (setting, &taken.source)
             })
             .collect();
-        let width = rows.iter().map(|(setting, _)| setting.len()).max();
+        // A long list does not move the sources of the others to the right.
+        const WIDEST: usize = 80;
+        let widths = rows.iter().map(|(setting, _)| setting.len());
+        let width = widths.filter(|&width| width <= WIDEST).max();
         let width = width.unwrap_or_default();
         let mut text = format!("# configuration of {}\n", self.program.name);
         for file in &self.files {

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct RemoteArguments {
-    /// Use this engine of the Remote Execution API: grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS
+    /// Use this Remote Execution engine: grpc://HOST:PORT[/INSTANCE], or grpcs:// for TLS
     ///
     /// `none` uses no engine, even if the configuration names one.
     #[arg(long, value_name = "URL", value_parser = remote)]

@@ -50,12 +50,17 @@ impl TestContainerBuilder {
     /// `dependencies_only`: of the workspace's sources, a test sees those of its package, of the
     /// members that its package is built from, and those that belong to no member. So changes of
     /// other members do not change the test.
-    pub fn new(workspace: Arc<Workspace>, layers: LayerBuilder, dependencies_only: bool) -> Self {
+    pub fn new(
+        workspace: Arc<Workspace>,
+        layers: LayerBuilder,
+        dependencies_only: bool,
+        passed: &PassedVariables,
+    ) -> Self {
         Self {
             workspace,
             layers,
             dependencies_only,
-            passed_variables: PassedVariables::default().of_client(),
+            passed_variables: passed.of_client(),
             home: std::env::home_dir()
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
@@ -350,11 +355,8 @@ impl TestContainerBuilder {
     ) -> Result<BTreeMap<String, String>, EnvironmentError> {
         let mut base = of_image;
         base.extend(self.passed_variables.clone());
-        if let Ok(added) = PassedVariables::new(spec.pass_environment.iter().map(String::as_str))
-            && !spec.pass_environment.is_empty()
-        {
-            base.extend(added.of_client());
-        }
+        let added = spec.pass_environment.iter().map(String::as_str);
+        base.extend(PassedVariables::new(added).of_client());
         base.extend(runner_variables(&self.workspace, binary));
         base.extend(binary.environment.clone());
         base.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));

@@ -5,7 +5,6 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::filter::{TargetKind, TestBinaryName};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 /// The variables of the client that tests get unless `pass-environment` says otherwise: those
 /// by which people control Rust's runtime, test libraries and colours.
@@ -39,15 +38,15 @@ pub struct PassedVariables {
 }
 
 impl PassedVariables {
-    /// Fails on a pattern that is not a glob.
-    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, globset::Error> {
+    /// Settings and directives refuse patterns that are not globs, so none is expected here.
+    pub fn new<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Self {
         let mut names = GlobSetBuilder::new();
-        for pattern in patterns {
-            names.add(Glob::new(pattern)?);
+        for glob in patterns.into_iter().filter_map(|name| Glob::new(name).ok()) {
+            names.add(glob);
         }
-        Ok(Self {
-            names: names.build()?,
-        })
+        Self {
+            names: names.build().unwrap_or_default(),
+        }
     }
 
     /// The client's variables whose names match. Those that are not UTF-8 are left out.
@@ -61,17 +60,6 @@ impl PassedVariables {
         variables
             .filter(|(name, _)| self.names.is_match(name))
             .collect()
-    }
-}
-
-impl Default for PassedVariables {
-    fn default() -> Self {
-        static DEFAULT: LazyLock<PassedVariables> = LazyLock::new(|| {
-            PassedVariables::new(PASSED_BY_DEFAULT).unwrap_or(PassedVariables {
-                names: GlobSet::empty(),
-            })
-        });
-        DEFAULT.clone()
     }
 }
 
@@ -136,7 +124,7 @@ mod tests {
         let variables = variables
             .iter()
             .map(|&name| (name.to_owned(), "1".to_owned()));
-        let passed = PassedVariables::default().of(variables);
+        let passed = PassedVariables::new(PASSED_BY_DEFAULT).of(variables);
         let names: Vec<&str> = passed.keys().map(String::as_str).collect();
         let expected = [
             "CARGO_LLVM_COV_TARGET_DIR",

@@ -4,7 +4,7 @@ use super::cargo_arguments::CargoArguments;
 use crate::config::command_line::{text_value, value};
 use crate::config::{
     BatchTarget, ByteSize, CacheResults, Choice, Color, NoTests, SharedArguments, SlotCount,
-    StopAfter, Timeout, Ui,
+    StopAfter, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
@@ -147,6 +147,14 @@ pub struct RunningArguments {
     /// it depends on has changed; auto: as read, and keep the results of this run for the next.
     #[arg(long, value_name = "WHEN", value_parser = text_value::<CacheResults>(), hide_short_help = true)]
     pub cache_results: Option<CacheResults>,
+
+    /// Give tests the variables of this shell whose names match, instead of those of the default
+    /// list
+    ///
+    /// A pattern may have `*`, `?` and `{a,b}`. Give the option once for each. See the chapter on
+    /// the default container for the default list.
+    #[arg(long, value_name = "PATTERN", value_parser = value::<VariablePattern>, hide_short_help = true)]
+    pub pass_environment: Vec<VariablePattern>,
 
     /// Build only
     #[arg(long, group = "action")]

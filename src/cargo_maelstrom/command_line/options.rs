@@ -10,7 +10,7 @@ use super::{
     settings::{GivenSettings, Settings},
 };
 use crate::config::command_line::{given, switch};
-use crate::config::{Color, CommandLineError, ProcessEnvironment, SlotCount, StopAfter, Ui};
+use crate::config::{Color, CommandLineError, List, ProcessEnvironment, SlotCount, StopAfter, Ui};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches};
 use std::{ffi::OsString, num::NonZeroU32};
@@ -288,6 +288,10 @@ fn given_settings(arguments: &TestArguments, after: &AfterDashes) -> GivenSettin
         inline_limit: given("--inline-limit", showing.inline_limit),
         cache_size: given("--cache-size", configuring.cache_size),
         cache_results: given("--cache-results", running.cache_results),
+        pass_environment: given(
+            "--pass-environment",
+            List::given(running.pass_environment.clone()),
+        ),
         images: configuring.images.clone(),
         cluster: distributing.cluster.clone(),
         batch_target: given("--batch-target", distributing.batch_target),

@@ -1,11 +1,13 @@
 //! The settings of `cargo maelstrom`.
 
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Color, ConfigError, LogLevel, NoTests, ProcessEnvironment,
-    ProgramNames, Setting, SharedArguments, SlotCount, StopAfter, Timeout, Ui,
+    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, List, LogLevel,
+    NoTests, ProcessEnvironment, ProgramNames, Setting, SharedArguments, SlotCount, StopAfter,
+    Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::{ClusterArguments, RemoteSettings};
 use crate::image::{ImageArguments, ImageSettings};
+use crate::test_job::PASSED_BY_DEFAULT;
 
 const PROGRAM: ProgramNames = ProgramNames {
     name: "cargo-maelstrom",
@@ -34,6 +36,8 @@ pub struct Settings {
     pub cache_size: Setting<ByteSize>,
     /// Whether results of earlier runs are reused and kept.
     pub cache_results: Setting<CacheResults>,
+    /// The variables of the client that every test gets.
+    pub pass_environment: Setting<List<VariablePattern>>,
     pub images: ImageSettings,
     pub ui: Setting<Ui>,
     pub color: Setting<Color>,
@@ -51,6 +55,7 @@ pub(super) struct GivenSettings {
     pub inline_limit: Option<Setting<ByteSize>>,
     pub cache_size: Option<Setting<ByteSize>>,
     pub cache_results: Option<Setting<CacheResults>>,
+    pub pass_environment: Option<Setting<List<VariablePattern>>>,
     pub images: ImageArguments,
     pub cluster: ClusterArguments,
     pub batch_target: Option<Setting<BatchTarget>>,
@@ -75,6 +80,11 @@ impl Settings {
             inline_limit: values.take("inline-limit", given.inline_limit, ByteSize(1 << 20))?,
             cache_size: values.take("cache-size", given.cache_size, ByteSize(10 << 30))?,
             cache_results: values.take("cache-results", given.cache_results, CacheResults::Off)?,
+            pass_environment: values.take(
+                "pass-environment",
+                given.pass_environment,
+                passed_by_default(),
+            )?,
             images: given.images.decide(&mut values, environment)?,
             remote: given.cluster.decide(&mut values, &slots)?,
             batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,
@@ -85,4 +95,13 @@ impl Settings {
         };
         Ok((settings, values.finish()?))
     }
+}
+
+fn passed_by_default() -> List<VariablePattern> {
+    let patterns = PASSED_BY_DEFAULT.iter();
+    List(
+        patterns
+            .filter_map(|name| VariablePattern::from_text(name))
+            .collect(),
+    )
 }

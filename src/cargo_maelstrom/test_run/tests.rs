@@ -11,7 +11,7 @@ use crate::listing::ListedTest;
 use crate::process::ExitCode;
 use crate::spec::{Network, RootOverlay};
 use crate::store::{Digest, Store};
-use crate::test_job::test_case_name;
+use crate::test_job::{PassedVariables, test_case_name};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -39,7 +39,12 @@ impl Run {
         let parts = Parts {
             selector: Rc::default(),
             directives: Arc::new(Directives::built_in()),
-            containers: Arc::new(TestContainerBuilder::new(workspace.clone(), layers, false)),
+            containers: Arc::new(TestContainerBuilder::new(
+                workspace.clone(),
+                layers,
+                false,
+                &PassedVariables::new([]),
+            )),
             lister: Lister::new(store.clone()),
             session: Session::without_containers(store, 2, cache_results),
             batch_target: Duration::from_secs(1),
