@@ -106,7 +106,7 @@ impl TestContainerBuilder {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
-            "a panic was requested"
+            "as it was told"
         );
         let container = &spec.container;
         let context = self.context(Some(binary));
