@@ -115,7 +115,7 @@ impl TestContainerBuilder {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
-            "a panic was requested"
+            "as it was told"
         );
         let spec = &*self.with_toolchain(spec);
         let container = &spec.container;

@@ -97,7 +97,7 @@ async fn when_a_token_expires_in_a_run_each_test_is_an_error_that_says_so() {
         let event = run.finished(name);
         assert_eq!(event["status"], "error", "{run}");
         let message = event["message"].as_str().unwrap();
-        assert!(message.contains("a token that is still valid"), "{message}");
+        assert!(message.contains("send a valid token"), "{message}");
     }
 }
 

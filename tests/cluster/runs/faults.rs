@@ -24,7 +24,7 @@ fn an_engine_that_cannot_be_reached_is_an_error_of_set_up() {
         .maelstrom(&[&remote])
         .exits(96)
         .says("error: failed to connect to the engine at grpc://127.0.0.1:")
-        .says("check that the engine runs, and `remote`")
+        .says("check that the engine is running and that `remote` names it")
         .does_not_say("Ran ");
 }
 
