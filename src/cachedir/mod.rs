@@ -1,8 +1,8 @@
-//! The directories of caches: which are ours, and which are refused.
+//! The directories of caches, and their marks.
 //!
-//! A cache removes files. It does so only in a directory that was empty when the cache began,
-//! and that was marked then. The mark is a file with one line: what the directory is for, and
-//! the format of what is in it.
+//! A cache removes files. It does so only in a directory that was empty when the cache was made,
+//! and was marked then. The mark is a file with one line: the purpose of the directory and the
+//! format of its content.
 //!
 //! ```text
 //! <cache-root>/maelstrom-cache         maelstrom cache-root 1
@@ -13,14 +13,14 @@
 //! <depot>/CACHEDIR.TAG
 //! ```
 //!
-//! So all programs can have the same cache root, and none uses a file of another kind of cache.
+//! So all programs can have the same cache root, and no cache uses files of another kind of cache.
 //!
 //! # Several programs at once, and killed ones
 //!
-//! The mark is written before anything else, and forced onto the disk: a directory with files
-//! of a cache has a whole mark. Programs that mark a directory at the same time write the same
-//! bytes to the same place. What a killed program left of a mark is the beginning of those
-//! bytes, alone in its directory; the next program completes it.
+//! The mark is written before any other file and synced to the disk, so a directory with files of
+//! a cache has a complete mark. Programs that mark a directory at the same time write the same
+//! bytes. A killed program may leave the beginning of the mark as the only file of the directory.
+//! The next program completes it.
 
 mod refusal;
 
@@ -32,23 +32,23 @@ use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The name of the file that is the mark.
+/// The file name of the mark.
 pub const MARK: &str = "maelstrom-cache";
 
-/// The name of the file that tells other programs of a cache.
+/// The file that tells backup programs that a directory is a cache.
 pub const TAG: &str = "CACHEDIR.TAG";
 
-/// The first line is what programs look for.
+/// The content of the tag. Programs look for its first line.
 const TAG_TEXT: &str = "\
 Signature: 8a477f597d28d172789f06886806bc55
 # This directory is a cache of cargo-maelstrom, which removes files in it.
 # https://bford.info/cachedir/ says what this file is for.
 ";
 
-/// What a directory is for.
+/// The purpose of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheKind {
-    /// To hold the directories of the next two.
+    /// The parent of the directories of the next two.
     Root,
     /// The layers of `cargo maelstrom`, `maelstrom-run` and other clients.
     Store,
@@ -59,7 +59,7 @@ pub enum CacheKind {
 }
 
 impl CacheKind {
-    /// In the mark; also the name of a directory below the root.
+    /// The name in the mark, which is also the name of the directory in the root.
     fn name(self) -> &'static str {
         match self {
             Self::Root => "cache-root",
@@ -69,8 +69,8 @@ impl CacheKind {
         }
     }
 
-    /// To be changed with the layout, or with what any file means. Stores had their first
-    /// format before there were marks.
+    /// The format, which changes with the layout or the meaning of a file. The first format of
+    /// stores had no mark.
     fn format(self) -> u32 {
         match self {
             Self::Store => 2,
@@ -87,30 +87,30 @@ impl CacheKind {
     }
 }
 
-/// What a directory is to a kind of cache.
+/// The state of a directory with respect to a kind of cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DirectoryState {
-    /// It is not there, or empty, and may be marked.
+    /// The directory does not exist or is empty. It may be marked.
     Free,
     Ours,
-    /// It has the mark of another version, which this is.
+    /// The directory has this mark of another format.
     OtherFormat(String),
-    /// It has the mark of another kind of cache, which this is.
+    /// The directory has this mark of another kind of cache.
     OtherKind(String),
-    /// It has no mark, but this file or directory.
+    /// The directory has no mark, but this entry.
     Foreign(OsString),
 }
 
-/// A directory that may be used.
+/// A directory that is marked for this kind of cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClaimedDirectory {
     pub directory: PathBuf,
-    /// What the mark says, if the content is that of another version: to be discarded, and
-    /// the mark to be [renewed](replace_mark), by whoever has the cache for itself.
+    /// The mark, if its format is another one. A program that has locked the cache must discard the
+    /// content and [replace the mark](replace_mark).
     pub other_format: Option<String>,
 }
 
-/// Why a directory cannot be used.
+/// An error of claiming a directory.
 #[derive(Debug, thiserror::Error)]
 pub enum CacheDirError {
     #[error(transparent)]
@@ -123,7 +123,7 @@ pub enum CacheDirError {
     },
 }
 
-/// What to do where it is a matter of permission.
+/// The remedy for missing permissions.
 fn remedy(cause: &io::Error) -> &'static str {
     match Errno::from_io_error(cause) {
         Some(Errno::ROFS | Errno::ACCESS | Errno::PERM) => {
@@ -133,8 +133,8 @@ fn remedy(cause: &io::Error) -> &'static str {
     }
 }
 
-/// The directory of a kind of cache below `root`. Both are made and marked where there is
-/// nothing yet.
+/// The directory of a kind of cache in `root`. Both are made and marked if they do not exist or are
+/// empty.
 pub fn claim(root: &Path, kind: CacheKind) -> Result<ClaimedDirectory, CacheDirError> {
     if let Some(format) = claim_directory(root, CacheKind::Root, kind)? {
         return Err(Refusal::new(root, kind, RefusalReason::OtherFormat(format)).into());
@@ -146,7 +146,7 @@ pub fn claim(root: &Path, kind: CacheKind) -> Result<ClaimedDirectory, CacheDirE
     })
 }
 
-/// Marks a directory that has no mark yet. Its format, if it is another one.
+/// Marks a directory that has no mark. Returns its format if that is another one.
 fn claim_directory(
     directory: &Path,
     kind: CacheKind,
@@ -172,13 +172,13 @@ fn claim_directory(
     Err(Refusal::new(directory, purpose, reason).into())
 }
 
-/// What a directory is to this kind of cache.
+/// The state of a directory with respect to this kind of cache.
 pub fn directory_state(directory: &Path, kind: CacheKind) -> io::Result<DirectoryState> {
     directory_state_ignoring(directory, kind, &[])
 }
 
-/// The same where entries with these names do not count, since the caller has to examine them
-/// itself: earlier versions made such ones, and no mark.
+/// Like [`directory_state`], but entries with the names `older` are ignored. Earlier versions made
+/// them without a mark, and the caller examines them.
 pub fn directory_state_ignoring(
     directory: &Path,
     kind: CacheKind,
@@ -190,11 +190,11 @@ pub fn directory_state_ignoring(
     let Some(entry) = foreign_entry(directory, kind, older)? else {
         return Ok(DirectoryState::Free);
     };
-    // Another program may have marked it since, and have made that entry.
+    // Another program may have marked the directory since, and made that entry.
     Ok(marked(directory, kind)?.unwrap_or(DirectoryState::Foreign(entry)))
 }
 
-/// What the mark of a directory says. `None`: it has no whole one.
+/// The state by the mark of a directory. `None` if it has no complete mark.
 fn marked(directory: &Path, kind: CacheKind) -> io::Result<Option<DirectoryState>> {
     let Some(text) = read_mark(directory)? else {
         return Ok(None);
@@ -214,9 +214,9 @@ fn marked(directory: &Path, kind: CacheKind) -> io::Result<Option<DirectoryState
     })
 }
 
-/// The content of a file that can be a mark.
+/// The content of the mark's file, if it is a small regular file of UTF-8.
 fn read_mark(directory: &Path) -> io::Result<Option<String>> {
-    /// More than any mark has, in bytes.
+    /// The longest content that is read, in bytes.
     const MOST: u64 = 256;
     let path = directory.join(MARK);
     let read = || match fs::symlink_metadata(&path)? {
@@ -230,8 +230,7 @@ fn read_mark(directory: &Path) -> io::Result<Option<String>> {
     }
 }
 
-/// Something in a directory without a mark that keeps it from being empty; the first one by
-/// name.
+/// An entry of a directory without a mark that belongs to no cache: the first one by name.
 fn foreign_entry(
     directory: &Path,
     kind: CacheKind,
@@ -247,11 +246,11 @@ fn foreign_entry(
         let entry = entry?;
         let name = entry.file_name();
         let counts = match name.to_str() {
-            // The beginning of one.
+            // The beginning of a mark, which a killed program left.
             Some(MARK) => !read_mark(directory)?.is_some_and(|text| kind.mark().starts_with(&text)),
-            // Left by a backup, or made by people for theirs.
+            // A tag may have been restored from a backup or made by the user.
             Some(TAG) => !entry.file_type()?.is_file(),
-            // In every new file system of some kinds.
+            // Some new file systems have this directory.
             Some("lost+found") => !entry.file_type()?.is_dir(),
             Some(name) => !older.contains(&name),
             None => true,
@@ -263,7 +262,7 @@ fn foreign_entry(
     Ok(foreign)
 }
 
-/// Marks a directory, which must be known to be ours.
+/// Marks a directory. The caller has checked that it is free.
 pub fn mark(directory: &Path, kind: CacheKind) -> io::Result<()> {
     if kind.has_tag() {
         match OpenOptions::new()
@@ -285,7 +284,7 @@ pub fn mark(directory: &Path, kind: CacheKind) -> io::Result<()> {
     file.sync_all()
 }
 
-/// Replaces the mark of another format or user. The caller has the cache for itself.
+/// Replaces the mark of another format or owner. The caller has locked the cache.
 pub fn replace_mark(directory: &Path, kind: CacheKind) -> io::Result<()> {
     let new = directory.join("maelstrom-cache.new");
     match fs::remove_file(&new) {

@@ -1,11 +1,11 @@
-//! Why a directory is not used, and what to do.
+//! The error for a directory that cannot be a cache.
 
 use super::CacheKind;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A directory that is not used, and of which nothing was touched.
+/// A directory that is refused. Nothing in it was changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     directory: PathBuf,
@@ -15,15 +15,15 @@ pub struct Refusal {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefusalReason {
-    /// It holds this, and has no mark.
+    /// The directory has no mark, but this entry.
     Foreign(PathBuf),
-    /// It has no mark, but looks like the cache of a version that made none.
+    /// The directory has no mark, but looks like a cache of a version that made none.
     Older,
-    /// It is the cache of a version that made no marks, and holds this too.
+    /// The directory is a cache of a version that made no marks, and has this entry too.
     OlderAnd(PathBuf),
-    /// It has the mark of another kind of cache, which this is.
+    /// The directory has this mark of another kind of cache.
     OtherKind(String),
-    /// It has the mark of another version, which this is.
+    /// The directory has this mark of another format.
     OtherFormat(String),
 }
 
@@ -78,7 +78,7 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// Whether a directory without a mark has what earlier versions had in theirs.
+/// Whether a directory without a mark has the entries of a cache of an earlier version.
 pub(super) fn seems_older(directory: &Path) -> bool {
     let has = |name: &str| fs::symlink_metadata(directory.join(name)).is_ok();
     let is_store = || {

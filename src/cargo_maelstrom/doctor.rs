@@ -23,13 +23,18 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
     let (store_check, trees) = store(options);
     checks.extend(runtime.block_on(doctor::examine(Path::new("/proc/self/exe"), &trees)));
     checks.push(store_check);
+    let (text, code) = report(&checks, paint);
+    to_stdout(format_args!("{text}"));
+    code
+}
+
+/// The text for the checks, and the exit code.
+fn report(checks: &[Check], paint: Paint) -> (String, ExitCode) {
+    let width = checks.iter().map(|check| check.name.len()).max();
+    let width = width.unwrap_or(0);
     let mut code = ExitCode::Success;
-    let width = checks
-        .iter()
-        .map(|check| check.what.len())
-        .max()
-        .unwrap_or(0);
-    for check in &checks {
+    let mut lines = Vec::new();
+    for check in checks {
         let (role, word, found, remedy) = match &check.finding {
             Finding::Good(found) => (Role::Good, "good", found, None),
             Finding::Limited { found, remedy } => (Role::Caution, "limited", found, Some(remedy)),
@@ -38,22 +43,18 @@ pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
                 (Role::Bad, "bad", found, Some(remedy))
             }
         };
-        to_stdout(format_args!(
-            "{:<7} {:width$}  {found}",
-            paint.apply(role, word),
-            check.what
-        ));
+        let word = paint.apply(role, word);
+        lines.push(format!("{word:<7} {:width$}  {found}", check.name));
         if let Some(remedy) = remedy {
-            to_stdout(format_args!("{:7} {:width$}  -> {remedy}", "", ""));
+            lines.push(format!("{:7} {:width$}  -> {remedy}", "", ""));
         }
     }
-    match code {
-        ExitCode::Success => to_stdout(format_args!("\nTests can run in containers here.")),
-        _ => to_stdout(format_args!(
-            "\nTests cannot run in containers here until the checks marked `bad` are fixed."
-        )),
-    }
-    code
+    lines.push(match code {
+        ExitCode::Success => "\nTests can run in containers here.".to_owned(),
+        _ => "\nTests cannot run in containers here until the checks marked `bad` are fixed."
+            .to_owned(),
+    });
+    (lines.join("\n"), code)
 }
 
 /// Checks the store. Also returns a directory in which containers can be tried.
@@ -86,9 +87,53 @@ fn store(options: &DoctorOptions) -> (Check, PathBuf) {
     };
     (
         Check {
-            what: "store",
+            name: "store",
             finding,
         },
         trees,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Color;
+
+    #[test]
+    fn the_report_has_a_line_for_each_check_and_one_for_each_remedy() {
+        let check = |name, finding| Check { name, finding };
+        let (found, remedy) = (|| "found".to_owned(), || "remedy".to_owned());
+        let good = check("kernel", Finding::Good("Linux 6.18".to_owned()));
+        let limited = Finding::Limited {
+            found: found(),
+            remedy: remedy(),
+        };
+        let limited = check("network", limited);
+        let bad = Finding::Bad {
+            found: found(),
+            remedy: remedy(),
+        };
+        let bad = check("root file system", bad);
+        let paint = Paint::resolve(Color::Never, false, |_| None);
+        let (text, code) = report(&[good.clone(), limited.clone()], paint);
+        assert_eq!(code, ExitCode::Success);
+        insta::assert_snapshot!(text, @"
+        good    kernel   Linux 6.18
+        limited network  found
+                         -> remedy
+
+        Tests can run in containers here.
+        ");
+        let (text, code) = report(&[good, limited, bad], paint);
+        assert_eq!(code, ExitCode::SetUp);
+        insta::assert_snapshot!(text, @"
+        good    kernel            Linux 6.18
+        limited network           found
+                                  -> remedy
+        bad     root file system  found
+                                  -> remedy
+
+        Tests cannot run in containers here: follow the remedies marked `->`.
+        ");
+    }
 }

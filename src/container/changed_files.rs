@@ -1,8 +1,8 @@
-//! Which files a job wrote: what lies in the upper directory of its root.
+//! The files that a job wrote: those in the upper directory of its root.
 //!
-//! Processes of the job may still be there, and change what is looked at: no link is followed,
-//! and nothing outside of the upper directory is ever opened. However much they wrote, little
-//! memory is taken: it is the launcher's.
+//! Processes of the job may still run and change the directory, so no symbolic link is followed
+//! and nothing outside of the upper directory is opened. The number of names is limited, since
+//! they are kept in the launcher's memory.
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat2};
 use std::ffi::{CStr, OsStr};
@@ -10,20 +10,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// More names than this tell no more.
+/// The number of files that are reported.
 const MOST: usize = 20;
 
-/// Looked at, at most: a job may have written a million files.
+/// The number of entries that are examined. A job may have written a million files.
 const MOST_LOOKED_AT: usize = 10_000;
 
-/// Deeper directories are not looked into: the stack here is small.
+/// The depth to which directories are examined. The stack of this process is small.
 const DEEPEST: usize = 64;
 
-/// How much of a directory is read at once, in bytes: more than the longest name takes.
+/// The size of the buffer for a part of a directory, in bytes. The longest name fits.
 const PART: usize = 4096;
 
-/// The files written below `directories`, which are absolute paths of the job.
-/// What cannot be read is passed over: this is a courtesy.
+/// The files that the job wrote below `directories`, which are absolute paths in the job.
+/// Directories that cannot be read are left out.
 pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
     let mut search = ChangedFilesSearch {
         found: Vec::new(),
@@ -43,7 +43,7 @@ pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
     search.found
 }
 
-/// Opens a directory below another one, if no link is on the way.
+/// Opens a directory below another one. `None` if a symbolic link or mount is on the way.
 fn open(parent: BorrowedFd<'_>, path: &Path) -> Option<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;

@@ -1,4 +1,4 @@
-//! The launcher's end of the socket to its client; blocking.
+//! The launcher's end of the socket to its client. All methods block.
 
 use super::protocol::{LauncherConfig, Reply};
 use nix::libc;
@@ -21,7 +21,7 @@ pub struct ReceivedJob {
 }
 
 impl Channel {
-    /// Takes the socket that the client left as stdin, where `/dev/null` goes.
+    /// Takes the socket that the client passed as stdin, and makes `/dev/null` stdin.
     pub fn from_stdin() -> io::Result<Self> {
         let socket = io::stdin().as_fd().try_clone_to_owned()?;
         let null = File::options().read(true).write(true).open("/dev/null")?;
@@ -31,7 +31,7 @@ impl Channel {
         })
     }
 
-    /// `None`: the client is gone.
+    /// `None` if the client is gone.
     pub fn receive_config(&mut self) -> io::Result<Option<LauncherConfig>> {
         let mut length = [0; 4];
         match self.socket.read_exact(&mut length) {
@@ -43,7 +43,7 @@ impl Channel {
         LauncherConfig::decode(&bytes).map(Some)
     }
 
-    /// Waits until there is something to receive, or the client is gone.
+    /// Waits for a message or the end of the client.
     pub fn wait(&self) -> io::Result<()> {
         let mut polled = [PollFd::new(self.as_fd(), PollFlags::POLLIN)];
         loop {
@@ -54,7 +54,7 @@ impl Channel {
         }
     }
 
-    /// The next job; `None` when the client is gone.
+    /// The next job; `None` if the client is gone.
     pub fn receive_job(&mut self, buffer: Vec<u8>) -> io::Result<Option<ReceivedJob>> {
         let mut bytes = buffer;
         let mut length = [0; 4];
@@ -73,8 +73,7 @@ impl Channel {
         }))
     }
 
-    /// The slot on which the job's program may start now: all that a client says
-    /// after the job. None when it is gone.
+    /// Waits for the slot on which the job's program may start. `None` if the client is gone.
     pub fn receive_start(&mut self) -> io::Result<Option<u32>> {
         let mut slot = [0; 4];
         match self.socket.read_exact(&mut slot) {
@@ -83,7 +82,7 @@ impl Channel {
         }
     }
 
-    /// Sends what is to be told of a job, or of the launcher as job 0.
+    /// Sends a reply about a job, or about the launcher as job 0.
     pub fn send(&mut self, job: u32, reply: &Reply) -> io::Result<()> {
         self.socket.write_all(&reply.encode(job)?)
     }
@@ -111,7 +110,7 @@ impl Channel {
             }
             for control in message.cmsgs()? {
                 if let ControlMessageOwned::ScmRights(numbers) = control {
-                    // SAFETY: the kernel has just made these for this process.
+                    // SAFETY: the kernel has just made these descriptors for this process.
                     descriptors.extend(
                         numbers
                             .into_iter()

@@ -1,4 +1,4 @@
-//! The client's end: starting launchers and handing them jobs.
+//! The client's side: starting launchers and sending them jobs.
 
 use super::protocol::{EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply};
 use super::step::StepError;
@@ -13,21 +13,19 @@ use std::process::{Child, Command, Stdio};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// A launcher, from the client's side. Dropping it ends the launcher and
-/// whatever it runs.
+/// A launcher, as the client sees it. Dropping it kills the launcher and its job.
 #[derive(Debug)]
 pub struct Launcher {
-    /// Watched for what there is to read only: that the launcher has read something
-    /// is no news.
+    /// Registered for reading only. Writing is waited for on a registration of its own.
     socket: AsyncFd<UnixStream>,
-    /// Read, but not looked at yet.
+    /// Bytes that were read and not decoded yet.
     received: Vec<u8>,
     starter: Child,
     outer_proc: bool,
     network_reuse: bool,
-    /// How many jobs it has been given.
+    /// The number of jobs so far, which is the number of the present job.
     jobs: u32,
-    /// It said that the last job was its last.
+    /// The launcher announced its end with the last reply.
     is_spent: bool,
 }
 
@@ -36,7 +34,8 @@ pub struct Launcher {
 pub struct LauncherProgram {
     /// The program, or a loader that is told which program to load.
     pub executable: PathBuf,
-    /// For a loader; the last one is the program, called [`LAUNCHER_NAME`].
+    /// Arguments for the loader. The last one is the path of the program, whose file name is
+    /// [`LAUNCHER_NAME`].
     pub arguments: Vec<OsString>,
 }
 
@@ -49,7 +48,7 @@ impl From<&Path> for LauncherProgram {
     }
 }
 
-/// Why a launcher could not be started or be heard from.
+/// An error of starting a launcher or of the connection to it.
 #[derive(Debug, thiserror::Error)]
 pub enum LauncherError {
     #[error("failed to start a launcher")]
@@ -66,23 +65,23 @@ pub enum LauncherError {
 }
 
 impl LauncherError {
-    /// What to do about it, where that can be told.
+    /// The remedy, if one is known.
     pub fn remedy(&self) -> Option<&'static str> {
         match self {
             Self::Start(_) | Self::SetUp(_) | Self::Describe(_) => None,
             Self::LostBeforeStart(_) | Self::Lost(_) => Some(
-                "perhaps the kernel killed it because memory was short, which `dmesg` tells; run \
-                 it again",
+                "the kernel may have killed it for lack of memory: look for that in the output of \
+                 `dmesg`, and run it again",
             ),
         }
     }
 }
 
-/// How one job went.
+/// The end of a job.
 #[derive(Debug)]
 pub enum JobEnd {
     Ended(EndedProgram),
-    /// Its container could not be made or its program not be executed.
+    /// The container could not be made, or the program not be executed.
     NotStarted(StepError),
 }
 
@@ -112,8 +111,7 @@ impl Launcher {
         }
     }
 
-    /// Whether jobs get the outer `/proc` instead of one of their own, which a
-    /// container around this client forbids.
+    /// Whether jobs get the outer `/proc`, because an outer container forbids a new one.
     pub fn outer_proc(&self) -> bool {
         self.outer_proc
     }
@@ -123,10 +121,9 @@ impl Launcher {
         self.network_reuse
     }
 
-    /// Runs one job to the end of its program, or of all its processes where others
-    /// are left by then. Its container goes away after that, and before that of the
-    /// next job is made. Dropping the future leaves the launcher in the middle of the
-    /// job: drop the launcher too.
+    /// Runs one job until its program, and every other process of it, has ended. Its
+    /// container is removed after that, before the container of the next job is made. If
+    /// the future is dropped, the launcher must be dropped too: the job still runs.
     pub async fn run<S: AsRef<[u8]>>(
         &mut self,
         request: &JobRequest<S>,
@@ -138,8 +135,8 @@ impl Launcher {
         self.end().await
     }
 
-    /// Has a job's container made. Its program waits for [`Self::start_program`],
-    /// which must follow whatever becomes of the container.
+    /// Makes the container of a job. The program waits for [`Self::start_program`], which
+    /// must be called also if the container cannot be made.
     pub async fn prepare<S: AsRef<[u8]>>(
         &mut self,
         request: &JobRequest<S>,
@@ -153,7 +150,7 @@ impl Launcher {
             .map_err(LauncherError::LostBeforeStart)
     }
 
-    /// Lets the job's program start on this slot.
+    /// Starts the job's program on this slot.
     pub async fn start_program(&mut self, slot: u32) -> Result<(), LauncherError> {
         self.write_all(&slot.to_ne_bytes())
             .await
@@ -166,9 +163,9 @@ impl Launcher {
         let reply = loop {
             match self.receive().await {
                 Ok((job, reply)) if job == self.jobs => break reply,
-                // The launcher ends, and this is why.
+                // The launcher is about to end for this reason.
                 Ok((0, Reply::Failed(error))) => why = Some(io::Error::other(error)),
-                // One that was killed as its end was told may have been told of twice.
+                // A job that was killed while its init sent the reply may have two replies.
                 Ok(_) => {}
                 Err(error) => return Err(lost(error, why)),
             }
@@ -183,10 +180,10 @@ impl Launcher {
         }
     }
 
-    /// Whether it can be given another job, now that it has none: it is there, and has not
-    /// said that it ends. It may still end at any time.
+    /// Whether the launcher, which has no job now, can run another one: it exists and did not
+    /// announce its end. It may still end at any time.
     pub fn is_usable(&self) -> bool {
-        // Without a job there is nothing to be told, except why the launcher ends.
+        // Without a job, the only message is the reason why the launcher ends.
         let mut socket = self.socket.get_ref();
         let is_silent = self.received.is_empty()
             && socket
@@ -250,7 +247,7 @@ impl Launcher {
         Ok(())
     }
 
-    /// Writes, waiting for room only where there is none.
+    /// Writes, and waits only if the socket's buffer is full.
     async fn write(
         &self,
         mut write: impl FnMut(&UnixStream) -> io::Result<usize>,
@@ -291,11 +288,12 @@ impl Launcher {
     }
 }
 
-/// The launcher's end of the socket is closed. `why`: what the launcher said about that.
+/// The error for a launcher that closed its end of the socket, with the reason `why` if it
+/// sent one.
 ///
-/// Linux tells an end that was closed with something in it that nobody had read by
-/// `ECONNRESET`, and any other by the end of the file. The start of the program is what the
-/// launcher is sent last: if it has not read all, it has not read that.
+/// Linux reports `ECONNRESET` if the other end was closed with unread data, and the end of the
+/// file otherwise. The message that starts the program is sent last: if data was unread, the
+/// program was not started.
 fn lost(error: io::Error, why: Option<io::Error>) -> LauncherError {
     match error.kind() {
         io::ErrorKind::ConnectionReset => LauncherError::LostBeforeStart(why.unwrap_or(error)),
@@ -308,12 +306,12 @@ fn watch(socket: UnixStream, interest: Interest) -> io::Result<AsyncFd<UnixStrea
     Ok(unsafe { AsyncFd::register_with_interest(socket, interest) }?)
 }
 
-/// Size of one read, in bytes: more than most messages have.
+/// The size of one read, in bytes. Most messages are smaller.
 const CHUNK: usize = 4096;
 
 impl Drop for Launcher {
     fn drop(&mut self) {
-        // The starter's death is the launcher's, and so its jobs'.
+        // The launcher and its job end with the starter.
         let _ = self.starter.kill();
         let _ = self.starter.wait();
     }

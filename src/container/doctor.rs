@@ -1,7 +1,7 @@
-//! What containers need of a limits, checked one by one.
+//! Checks of what containers need from a machine.
 //!
-//! Each check tries the thing itself where that is possible, and looks at the
-//! usual suspects only to say why it failed.
+//! A check tries the operation itself if possible, and examines known causes only to explain
+//! why it failed.
 
 use super::protocol::{LauncherConfig, NetworkKind};
 use super::{JobEnd, JobMount, JobRequest, Launcher, LauncherError, Root, Step, starter};
@@ -9,17 +9,18 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    pub what: &'static str,
+    /// The part of the machine.
+    pub name: &'static str,
     pub finding: Finding,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     Good(String),
-    /// It works, but not as well as it could.
+    /// Containers work, with a restriction.
     Limited {
         found: String,
         remedy: String,
@@ -30,16 +31,16 @@ pub enum Finding {
     },
 }
 
-/// The oldest kernel that has all that is used: mounting with mapped owners came
-/// with 5.12, overlayfs in user namespaces with 5.11.
+/// The oldest kernel that works. Mounts with mapped owners need 5.12, and overlayfs in user
+/// namespaces needs 5.11.
 const OLDEST: (u32, u32) = (5, 12);
 
-/// The first kernel whose tmpfs keeps `user.*` attributes, which overlayfs needs
-/// to remove directories of lower layers.
+/// The first kernel whose tmpfs supports `user.*` attributes. overlayfs needs them to remove
+/// directories of lower layers.
 const TMPFS_ATTRIBUTES: (u32, u32) = (6, 6);
 
-/// Looks at the limits. `trees` is an empty directory to try containers with;
-/// `launcher` a program as for [`Launcher::start`].
+/// Examines the machine. `trees` is an empty directory for a test container, and `launcher` a
+/// program as for [`Launcher::start`].
 pub async fn examine(launcher: &Path, trees: &Path) -> Vec<Check> {
     let mut checks = vec![kernel(), user_namespaces()];
     checks.extend(app_armor());
@@ -48,8 +49,8 @@ pub async fn examine(launcher: &Path, trees: &Path) -> Vec<Check> {
     checks
 }
 
-/// What to do where no launcher can be started: what most likely keeps it from
-/// its namespaces, and what would let it have them.
+/// The remedy if no launcher can be started: the most likely reason why it cannot make
+/// namespaces, and how to change that.
 pub fn remedy() -> String {
     let bad = |check: Check| match check.finding {
         Finding::Bad { found, remedy } => Some(format!("{found}; {remedy}")),
@@ -75,11 +76,11 @@ pub fn remedy() -> String {
         })
 }
 
-/// What user 0 needs to have itself mapped into a user namespace: see `user_namespaces(7)`.
+/// The capability that user 0 needs to map itself into a user namespace: see
+/// `user_namespaces(7)`.
 const CAP_SETFCAP: u32 = 31;
 
-/// Whether this is user 0, and known to lack a capability (numbers as in
-/// `linux/capability.h`).
+/// Whether this is user 0 without a capability, by its number in `linux/capability.h`.
 fn is_root_without_capability(capability: u32) -> bool {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let effective = status
@@ -92,8 +93,11 @@ fn is_root_without_capability(capability: u32) -> bool {
 
 fn kernel() -> Check {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    let release = release.trim().to_owned();
-    let version = parse_version(&release);
+    of_release(release.trim())
+}
+
+fn of_release(release: &str) -> Check {
+    let version = parse_version(release);
     let finding = match version {
         Some(version) if version < OLDEST => Finding::Bad {
             found: format!("Linux {release}"),
@@ -106,7 +110,7 @@ fn kernel() -> Check {
         _ => Finding::Good(format!("Linux {release}")),
     };
     Check {
-        what: "kernel",
+        name: "kernel",
         finding,
     }
 }
@@ -122,14 +126,20 @@ fn user_namespaces() -> Check {
             .ok()
             .and_then(|text| text.trim().parse::<u64>().ok())
     };
-    let finding = if number("/proc/sys/user/max_user_namespaces") == Some(0) {
+    let max = number("/proc/sys/user/max_user_namespaces");
+    let unprivileged = number("/proc/sys/kernel/unprivileged_userns_clone");
+    let is_root = nix::unistd::geteuid().is_root();
+    of_limits(max != Some(0), unprivileged != Some(0) || is_root)
+}
+
+/// `is_enabled`: for any user; `is_allowed`: for this one.
+fn of_limits(is_enabled: bool, is_allowed: bool) -> Check {
+    let finding = if !is_enabled {
         Finding::Bad {
             found: "user namespaces are off: user.max_user_namespaces is 0".to_owned(),
             remedy: "as root: sysctl -w user.max_user_namespaces=15000".to_owned(),
         }
-    } else if number("/proc/sys/kernel/unprivileged_userns_clone") == Some(0)
-        && !nix::unistd::geteuid().is_root()
-    {
+    } else if !is_allowed {
         Finding::Bad {
             found: "user namespaces are for root only: kernel.unprivileged_userns_clone is 0"
                 .to_owned(),
@@ -139,19 +149,24 @@ fn user_namespaces() -> Check {
         Finding::Good("not switched off".to_owned())
     };
     Check {
-        what: "user namespaces",
+        name: "user namespaces",
         finding,
     }
 }
 
-/// Ubuntu's restriction: making the namespace succeeds, using it does not.
+/// Ubuntu's restriction: a program can make a user namespace, but has no capabilities in it.
 fn app_armor() -> Option<Check> {
     let path = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns";
     let restricted = fs::read_to_string(path).ok()?.trim() == "1";
     let confined = fs::read_to_string("/proc/self/attr/apparmor/current")
         .or_else(|_| fs::read_to_string("/proc/self/attr/current"))
         .is_ok_and(|profile| !profile.starts_with("unconfined"));
-    let finding = if restricted && !confined && !nix::unistd::geteuid().is_root() {
+    let is_root = nix::unistd::geteuid().is_root();
+    Some(of_app_armor(restricted && !confined && !is_root))
+}
+
+fn of_app_armor(is_restricted: bool) -> Check {
+    let finding = if is_restricted {
         Finding::Bad {
             found: "AppArmor restricts user namespaces of programs without a profile".to_owned(),
             remedy:
@@ -162,29 +177,32 @@ fn app_armor() -> Option<Check> {
     } else {
         Finding::Good("allows user namespaces".to_owned())
     };
-    Some(Check {
-        what: "AppArmor",
-        finding,
-    })
-}
-
-fn proc() -> Check {
-    let finding = if Path::new("/proc/self/uid_map").exists() {
-        Finding::Good("mounted".to_owned())
-    } else {
-        Finding::Bad {
-            found: "/proc is not there".to_owned(),
-            remedy: "mount proc at /proc".to_owned(),
-        }
-    };
     Check {
-        what: "/proc",
+        name: "AppArmor",
         finding,
     }
 }
 
-/// Makes a container as a test's is made, up to the point of running a program
-/// that is not there.
+fn proc() -> Check {
+    of_proc(Path::new("/proc/self/uid_map").exists())
+}
+
+fn of_proc(is_mounted: bool) -> Check {
+    let finding = if is_mounted {
+        Finding::Good("mounted".to_owned())
+    } else {
+        Finding::Bad {
+            found: "/proc is not mounted".to_owned(),
+            remedy: "mount proc at /proc".to_owned(),
+        }
+    };
+    Check {
+        name: "/proc",
+        finding,
+    }
+}
+
+/// Makes a container like that of a test, and tries to execute a program that does not exist.
 async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
     let config = LauncherConfig {
         trees: trees.to_owned(),
@@ -195,13 +213,19 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
         Ok(launcher) => launcher,
         Err(error) => return vec![no_container(&error)],
     };
-    let mut checks = vec![Check {
-        what: "namespaces",
+    let mut checks = of_launcher(launcher.outer_proc(), launcher.network_reuse()).to_vec();
+    checks.push(root_file_system(&mut launcher).await);
+    checks
+}
+
+fn of_launcher(outer_proc: bool, network_reuse: bool) -> [Check; 3] {
+    let namespaces = Check {
+        name: "namespaces",
         finding: Finding::Good("user, mount, pid, network, ipc and UTS namespaces".to_owned()),
-    }];
-    checks.push(Check {
-        what: "/proc of tests",
-        finding: if launcher.outer_proc() {
+    };
+    let proc = Check {
+        name: "/proc of tests",
+        finding: if outer_proc {
             Finding::Limited {
                 found: "tests see the outer /proc: a container around this one hides parts of it"
                     .to_owned(),
@@ -212,10 +236,10 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
         } else {
             Finding::Good("each test has its own".to_owned())
         },
-    });
-    checks.push(Check {
-        what: "network",
-        finding: if launcher.network_reuse() {
+    };
+    let network = Check {
+        name: "network",
+        finding: if network_reuse {
             Finding::Good("loopback, reused between tests".to_owned())
         } else {
             Finding::Limited {
@@ -224,9 +248,8 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
                 remedy: "make /proc/sys/net writable to user namespaces for faster runs".to_owned(),
             }
         },
-    });
-    checks.push(root_file_system(&mut launcher).await);
-    checks
+    };
+    [namespaces, proc, network]
 }
 
 fn no_container(error: &LauncherError) -> Check {
@@ -238,7 +261,7 @@ fn no_container(error: &LauncherError) -> Check {
         | LauncherError::Lost(cause) => format!("{error}: {cause}"),
     };
     Check {
-        what: "namespaces",
+        name: "namespaces",
         finding: Finding::Bad {
             found: cause,
             remedy: remedy(),
@@ -276,6 +299,10 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         (Ok(stdout), Ok(stderr)) => launcher.run(&request, stdout, stderr).await,
         (Err(error), _) | (_, Err(error)) => Err(LauncherError::Start(error)),
     };
+    of_root_file_system(end)
+}
+
+fn of_root_file_system(end: Result<JobEnd, LauncherError>) -> Check {
     let finding = match end {
         Ok(JobEnd::NotStarted(error)) if matches!(error.step, Step::Execute { .. }) => {
             Finding::Good("overlayfs over tmpfs".to_owned())
@@ -295,19 +322,95 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         },
     };
     Check {
-        what: "root file system",
+        name: "root file system",
         finding,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::parse_version;
+    use super::*;
+    use crate::container::StepError;
+    use nix::libc;
+    use std::fmt::Write as _;
+    use std::io;
 
     #[test]
     fn versions_are_found_in_kernel_releases() {
         assert_eq!(parse_version("6.18.44-fc-v669"), Some((6, 18)));
         assert_eq!(parse_version("5.4"), Some((5, 4)));
         assert_eq!(parse_version("odd"), None);
+    }
+
+    #[test]
+    fn each_check_says_what_was_found_and_what_to_do() {
+        let failed = |step, errno| StepError { step, errno };
+        let program = "/nothing".to_owned();
+        let executed = failed(Step::Execute { program }, libc::ENOENT);
+        let not_mounted = failed(Step::MountRoot, libc::EINVAL);
+        let lost = LauncherError::Lost(io::ErrorKind::UnexpectedEof.into());
+        let mut checks = vec![
+            of_release("6.18.44"),
+            of_release("6.1.0-18-amd64"),
+            of_release("5.4.0"),
+            of_limits(true, true),
+            of_limits(false, true),
+            of_limits(true, false),
+            of_app_armor(false),
+            of_app_armor(true),
+            of_proc(true),
+            of_proc(false),
+        ];
+        checks.extend(of_launcher(false, true));
+        checks.extend(of_launcher(true, false));
+        checks.extend([
+            of_root_file_system(Ok(JobEnd::NotStarted(executed))),
+            of_root_file_system(Ok(JobEnd::NotStarted(not_mounted))),
+            of_root_file_system(Err(lost)),
+        ]);
+        let mut text = String::new();
+        for check in checks {
+            let name = check.name;
+            let (word, found, remedy) = match check.finding {
+                Finding::Good(found) => ("good", found, None),
+                Finding::Limited { found, remedy } => ("limited", found, Some(remedy)),
+                Finding::Bad { found, remedy } => ("bad", found, Some(remedy)),
+            };
+            writeln!(text, "{name}: {word}: {found}").unwrap();
+            if let Some(remedy) = remedy {
+                writeln!(text, "  -> {remedy}").unwrap();
+            }
+        }
+        insta::assert_snapshot!(text, @"
+        kernel: good: Linux 6.18.44
+        kernel: limited: Linux 6.1.0-18-amd64: tests cannot remove directories of the source tree
+          -> use Linux 6.6 or newer
+        kernel: bad: Linux 5.4.0
+          -> use Linux 5.12 or newer
+        user namespaces: good: not switched off
+        user namespaces: bad: user namespaces are off: user.max_user_namespaces is 0
+          -> as root: sysctl -w user.max_user_namespaces=15000
+        user namespaces: bad: user namespaces are for root only: kernel.unprivileged_userns_clone is 0
+          -> as root: sysctl -w kernel.unprivileged_userns_clone=1
+        AppArmor: good: allows user namespaces
+        AppArmor: bad: AppArmor restricts user namespaces of programs without a profile
+          -> install the profile from the chapter on troubleshooting, or as root: sysctl -w kernel.apparmor_restrict_unprivileged_userns=0
+        /proc: good: mounted
+        /proc: bad: /proc is not mounted
+          -> mount proc at /proc
+        namespaces: good: user, mount, pid, network, ipc and UTS namespaces
+        /proc of tests: good: each test has its own
+        network: good: loopback, reused between tests
+        namespaces: good: user, mount, pid, network, ipc and UTS namespaces
+        /proc of tests: limited: tests see the outer /proc: a container around this one hides parts of it
+          -> give the outer container an unmasked /proc (Docker: --security-opt systempaths=unconfined)
+        network: limited: each test gets a new network namespace: TIME_WAIT cannot be switched off
+          -> make /proc/sys/net writable to user namespaces for faster runs
+        root file system: good: overlayfs over tmpfs
+        root file system: bad: mount the root: Invalid argument (os error 22)
+          -> overlayfs in user namespaces is needed: load the module `overlay`, and keep the target directory on a file system that overlayfs takes as a lower layer (not NFS, FUSE or another overlay)
+        root file system: bad: lost the launcher of a job while its program ran
+          -> please report this
+        ");
     }
 }

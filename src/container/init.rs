@@ -1,11 +1,11 @@
-//! The tiny init: pid 1 of a job whose program is not.
+//! The init: pid 1 of a job whose program has another pid.
 //!
-//! The kernel ignores signals to a pid 1 that has no handler for them, so a
-//! program that is pid 1 cannot abort. This one starts the program, reaps
-//! whatever is left to it, and ends when the program does, upon which the kernel
-//! kills everything else in the job. Where there is nothing else, it tells the client
-//! first, which need not wait until the kernel has taken the container apart. It has
-//! no capability, and as its memory is the launcher's, the job cannot look at it.
+//! The kernel ignores signals to a pid 1 that has no handler for them, so a program that is
+//! pid 1 cannot abort. The init starts the program, reaps orphaned processes, and ends when
+//! the program ends. The kernel then kills all other processes of the job. If there are
+//! none, the init sends the reply to the client before it ends, so that the client need not
+//! wait until the kernel has removed the container. The init has no capability. Its memory
+//! is the launcher's, and the job cannot read it.
 
 use super::changed_files;
 use super::channel::Channel;
@@ -35,14 +35,14 @@ pub struct Init<'a> {
     pub stack: &'a mut Stack,
 }
 
-/// How waiting for the program ended.
+/// The result of waiting for the program.
 enum WaitResult {
     Ended { status: i32, timed_out: bool },
     ClientGone,
 }
 
 impl Init<'_> {
-    /// Runs the program and tells how it ended.
+    /// Runs the program to its end.
     pub fn run(mut self) -> Result<JobState, StepError> {
         let mut failure = None;
         let program = sys::vfork(self.stack, &mut || {
@@ -74,8 +74,8 @@ impl Init<'_> {
             usage: ResourceUsage::from(usage),
         };
         let job = self.running.job;
-        // What is left may have more to say until this process ends, and a directory
-        // of the client's is free for the next job only when this mount of it is gone.
+        // The other processes may still print until this process ends. An upper directory
+        // of the client is free for the next job only when this job's mount is gone.
         if !is_alone() || matches!(self.request.root, Root::Local { .. }) {
             return Ok(JobState::Ended(job, ended));
         }
@@ -87,7 +87,7 @@ impl Init<'_> {
         Ok(JobState::Told)
     }
 
-    /// Reaps whatever ends until the program has, killing all when the time is up.
+    /// Reaps processes until the program has ended. Kills all when the time limit is reached.
     fn wait_for(&mut self, program: i32) -> Result<WaitResult, StepError> {
         let mut deadline = self.running.deadline;
         let mut timed_out = false;
@@ -100,7 +100,7 @@ impl Init<'_> {
                 Ok(_) | Err(nix::Error::EINTR) => {}
                 Err(error) => return Err(error).step(Step::WaitForProgram),
             }
-            // No job is sent before the answer to this one.
+            // The client sends nothing before the reply: readable means closed.
             if polled[1].any().unwrap_or(false) {
                 return Ok(WaitResult::ClientGone);
             }
@@ -122,7 +122,7 @@ impl Init<'_> {
     }
 }
 
-/// Whether no other process is left: all that lose their parent are this one's.
+/// Whether no other process of the job is left. Orphans are children of this process.
 fn is_alone() -> bool {
     loop {
         match sys::wait4(-1, libc::WNOHANG) {
@@ -133,12 +133,12 @@ fn is_alone() -> bool {
     }
 }
 
-/// In the program's process, which shares this one's memory: becomes the program.
+/// Executes the program. Runs in the program's process, which shares this one's memory.
 fn start(program: &PreparedProgram, request: &JobRequest<&CStr>, proc: &OwnedFd) -> StepError {
     if let Err(error) = job::start_session(request.terminal)
         .and_then(|()| program::offer_self_to_oom_killer(proc))
-        // Before there is anyone to look; the program gets a new memory, which is
-        // its own to show.
+        // Before the program runs, which could read the memory of this process. The
+        // program gets a memory of its own, which is dumpable again.
         .and_then(|()| nix::sys::prctl::set_dumpable(false).step(Step::ClearDumpable))
     {
         return error;

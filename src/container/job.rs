@@ -1,11 +1,11 @@
-//! A job's first moments: from a fresh clone of the launcher to its program.
+//! Starting a job: from a new clone of the launcher to the job's program.
 //!
-//! The clone is pid 1 of the job's pid namespace and holds every capability
-//! over the job's own namespaces, none over the launcher's. It waits for the job,
-//! makes the root from the lower directories, makes the mounts there (seen from
-//! inside, so that symbolic links of the job's root lead where the job sees them),
-//! covers the launcher's root with it, and ends as the program or its
-//! init. A step that cannot be done is told to the client, and nothing runs.
+//! The clone is pid 1 of the job's pid namespace. It has every capability over the job's
+//! own namespaces and none over the launcher's. It receives the job, makes the root from
+//! the lower directories, and makes the mounts on it after chroot(2), so that symbolic
+//! links of the root are resolved in the root. It then covers the launcher's root, and
+//! becomes the program or its init. If a step fails, the program does not run and the
+//! client gets the error.
 
 use super::channel::Channel;
 use super::init::Init;
@@ -25,67 +25,67 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
-/// The namespaces a job has for itself.
+/// The namespaces that each job has of its own.
 pub const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
     | libc::CLONE_NEWNS
     | libc::CLONE_NEWPID
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUTS;
 
-/// What a launcher knows of the limits that its jobs go by.
+/// The limits of the machine that a launcher's jobs depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct HostLimits {
-    /// A fresh `/proc` is refused: jobs see the outer one.
+    /// The kernel refuses to mount a new `/proc`, so jobs see the outer one.
     pub outer_proc: bool,
-    /// How many processes and threads a job may have.
+    /// The number of processes and threads that a job may have.
     pub processes: Option<u64>,
 }
 
-/// What a job's first process works with; the launcher's, whose memory it shares, and
-/// kept from job to job.
+/// The data that a job's first process works with. It is in the launcher's memory, which
+/// the process shares, and is reused for the next job.
 pub struct JobContext {
     limits: HostLimits,
-    /// What has become of the job.
+    /// The state of the job, which the launcher reads when the process has ended.
     pub state: JobState,
-    /// Room for a job's message.
+    /// The buffer for the job's message.
     pub message: Vec<u8>,
     program: PreparedProgram,
     child_signals: SignalFd,
     stack: Stack,
 }
 
-/// What becomes of a job, as far as its first process can tell.
+/// The state of a job, as its first process records it.
 #[derive(Default)]
 pub enum JobState {
-    /// There is none yet.
+    /// No job was received yet.
     #[default]
     Waiting,
-    /// There is none, and there will be none.
+    /// The client is gone: there will be no job.
     ClientGone,
     Started(RunningJob),
-    /// Its container could not be made, or its program not be executed.
+    /// The container could not be made, or the program not be executed.
     Failed(u32, StepError),
-    /// The process is the program now.
+    /// The process executes the program.
     Executed(RunningJob),
-    /// Its program ended under an init; the client is to be told when nothing is left.
+    /// The program ended under an init. The reply is sent when no process is left.
     Ended(u32, EndedProgram),
-    /// It ended, and the client knows.
+    /// The job ended, and the reply was sent.
     Told,
 }
 
-/// A job under way.
+/// A job that runs.
 #[derive(Clone, Copy)]
 pub struct RunningJob {
-    /// What its client marks it with.
+    /// The number that the client gave the job.
     pub job: u32,
     pub started: Instant,
     pub deadline: Option<Instant>,
 }
 
-/// Largest message whose room is kept, in bytes.
+/// The largest buffer for messages that is kept for the next job, in bytes.
 const KEPT_MESSAGE: usize = 256 * 1024;
 
-/// The stack of what is about to execute the program, in bytes.
+/// The stack of the process that executes the program, in bytes.
 const PROGRAM_STACK: usize = 64 * 1024;
 
 impl JobContext {
@@ -101,8 +101,9 @@ impl JobContext {
     }
 }
 
-/// Waits for a job, makes its container, and runs it when its turn comes, as its first
-/// process. Returns when it has ended, unless this process has become the program.
+/// Receives a job, makes its container, and runs its program when it has a slot. This is
+/// the job's first process. Returns when the job has ended, or does not return if this
+/// process executes the program.
 pub fn serve(client: &mut Channel, context: &mut JobContext) {
     let mut message = std::mem::take(&mut context.message);
     if message.capacity() > KEPT_MESSAGE {
@@ -163,15 +164,15 @@ fn run(
         return init.run();
     }
     let (user, terminal) = (request.user, request.terminal);
-    // What is allocated when the program takes over stays so for the launcher.
+    // Memory that is allocated when the program is executed is lost to the launcher.
     drop(request);
     context.state = JobState::Executed(running);
     start_session(terminal)?;
     Err(program.execute(user))
 }
 
-/// Makes the calling process the leader of a session, whose terminal is stdin if that
-/// is one.
+/// Makes the calling process the leader of a session. With `terminal`, stdin becomes the
+/// session's terminal.
 pub fn start_session(terminal: bool) -> Result<(), StepError> {
     nix::unistd::setsid().step(Step::CreateSession)?;
     if terminal {
@@ -180,7 +181,7 @@ pub fn start_session(terminal: bool) -> Result<(), StepError> {
     Ok(())
 }
 
-/// Everything up to the program.
+/// Makes the container.
 fn set_up(
     request: &JobRequest<&CStr>,
     stdout: BorrowedFd<'_>,
@@ -207,9 +208,9 @@ fn set_up(
     Ok(retained)
 }
 
-/// Maps the one id a job has to the launcher's.
+/// Maps the job's user and group to the launcher's.
 fn map_ids(user: u32, group: u32) -> Result<(), StepError> {
-    // The launcher's namespace denies setgroups already, and so does this one.
+    // The launcher's namespace denies setgroups(2), and so does this one below it.
     fs::write("/proc/self/uid_map", format!("{user} 0 1")).step(Step::WriteJobUidMap)?;
     fs::write("/proc/self/gid_map", format!("{group} 0 1")).step(Step::WriteJobGidMap)
 }

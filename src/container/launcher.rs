@@ -1,13 +1,13 @@
 //! The launcher: pid 1 of a pid namespace, one job at a time.
 //!
-//! It is single-threaded and small, and holds what jobs share. As pid 1 it ignores
-//! every signal of its own namespace, and those of the client's but SIGKILL; it dies
-//! when its client's end of the socket closes or its starter dies, and every job of
-//! it dies with it.
+//! It has one thread and little memory, and keeps the mounts that its jobs share. As pid 1
+//! it ignores every signal from its own namespace, and every signal but SIGKILL from the
+//! client's. It ends when the client's end of the socket closes or its starter ends, and
+//! its jobs end with it.
 //!
-//! Before a job comes its pid 1 is there: a clone in namespaces of its own that
-//! shares the launcher's memory and waits for the job in its stead. The launcher
-//! goes on when that has exited, or has executed the job's program itself.
+//! The first process of a job exists before the job is received: it is a clone in
+//! namespaces of its own that shares the launcher's memory and receives the job. The
+//! launcher continues when that process has exited or executed the job's program.
 
 use super::channel::Channel;
 use super::job::{self, HostLimits, JobContext, JobState};
@@ -30,8 +30,7 @@ use std::time::{Duration, Instant};
 /// The stack of a job's first process, in bytes.
 const STACK: usize = 256 * 1024;
 
-/// The life of a launcher, from its first moment in its namespaces to the end
-/// of its client.
+/// Runs a launcher in its new namespaces, until its client is gone.
 pub fn run(
     config: &LauncherConfig,
     trees: Option<HostTrees>,
@@ -46,7 +45,7 @@ pub fn run(
         outer_proc: !prepare::proc_can_be_mounted(),
         processes: process_limit(),
     };
-    // Errors were the client's to see until here; jobs have their own.
+    // Messages of Rust's runtime went to the client's stderr until here. Jobs have their own.
     let null = File::options()
         .read(true)
         .write(true)
@@ -64,14 +63,14 @@ pub fn run(
     let mut context = JobContext::new(limits, child_signals()?)?;
     let mut stack = Stack::new(STACK).step(Step::AllocateStack)?;
     while run_job(channel, &mut context, &mut stack)? {
-        // The job's result stands if its network cannot be cleared; the next job
-        // finds nobody here rather than a namespace that is not clean.
+        // The result of the job was sent. If its network namespace cannot be cleared, the
+        // launcher ends, so that no other job uses that namespace.
         network.as_mut().map_or(Ok(()), NetworkNamespace::clear)?;
     }
     Ok(())
 }
 
-/// Blocks SIGCHLD, here and in what is cloned from here, so that it can be polled.
+/// Blocks SIGCHLD in this process and its clones, so that it can be polled for.
 fn child_signals() -> Result<SignalFd, StepError> {
     let mut signals = SigSet::empty();
     signals.add(Signal::SIGCHLD);
@@ -80,18 +79,18 @@ fn child_signals() -> Result<SignalFd, StepError> {
         .step(Step::CreateSignalDescriptor)
 }
 
-/// Keeps jobs from making control group namespaces, in user namespaces of their
-/// own. There they could mount the file system that shows the client's control
-/// group, and where that is delegated to the user, kill everything in it.
+/// Keeps jobs from making control group namespaces in user namespaces of their own. There
+/// they could mount the file system of the client's control group. If that group is
+/// delegated to the user, they could kill every process in it.
 fn forbid_control_group_namespaces() {
-    // Where it cannot be written, a container around us has made it read-only,
-    // and its control group is not the user's.
+    // If the file cannot be written, an outer container made it read-only, and its control
+    // group does not belong to the user.
     let _ = fs::write("/proc/sys/user/max_cgroup_namespaces", "0");
 }
 
-/// An eighth of what this user or the limits can have, so that a fork bomb leaves
-/// others room; but no less than anybody could reasonably need. Before Linux 5.14
-/// the limit counts the user's processes outside the job too: none is set then.
+/// The limit of processes of a job: an eighth of the limit of this user or the machine, but
+/// at least `ENOUGH`. A fork bomb then leaves processes for others. Before Linux 5.14
+/// the limit would count the user's processes outside of the job too, so none is set.
 fn process_limit() -> Option<u64> {
     const ENOUGH: u64 = 4096;
     let release = rustix::system::uname();
@@ -114,18 +113,19 @@ fn process_limit() -> Option<u64> {
     Some((soft.min(ids) / 8).max(ENOUGH).min(soft))
 }
 
-/// Serves one job to its end; false when the client is gone. An error means that
-/// this launcher is of no use any more.
+/// Runs one job to its end. False if the client is gone. After an error the launcher must
+/// end.
 fn run_job(
     channel: &mut Channel,
     context: &mut JobContext,
     stack: &mut Stack,
 ) -> Result<bool, StepError> {
     context.state = JobState::Waiting;
-    // The last job's init made the memory untraceable; this one has to write its maps.
+    // The init of the last job made the shared memory undumpable. The next job's first
+    // process must own its files in /proc, to write its uid map.
     nix::sys::prctl::set_dumpable(true).step(Step::SetDumpable)?;
     let cloned = clone_job(channel, context, stack).or_else(|_| {
-        // What was used up by others may be there again when the job comes.
+        // Resources that other processes used up may be available when the job is sent.
         channel
             .wait()
             .and_then(|()| clone_job(channel, context, stack))
@@ -189,7 +189,7 @@ fn run_job(
     if was_killed { Err(killed()) } else { Ok(true) }
 }
 
-/// Clones the first process of a job, and waits until it has ended or become the program.
+/// Clones the first process of a job, and waits until it has ended or executed the program.
 fn clone_job(
     channel: &mut Channel,
     context: &mut JobContext,
@@ -201,8 +201,8 @@ fn clone_job(
     })
 }
 
-/// A job's first process was killed from outside while it used this memory, which
-/// nothing can be said of any more.
+/// The error if a job's first process was killed while it used this memory, which may be
+/// inconsistent now.
 fn killed() -> StepError {
     StepError::new(
         Step::WaitForJob,
@@ -210,8 +210,8 @@ fn killed() -> StepError {
     )
 }
 
-/// Waits until a program that is its job's pid 1 has ended, and kills it when its time
-/// is up. Tells whether its time was up. An error when the client is gone.
+/// Waits for the end of a program that is pid 1 of its job, and kills it at its deadline.
+/// Returns whether the deadline passed. Fails if the client is gone.
 fn wait_for_end(
     job: BorrowedFd<'_>,
     deadline: Option<Instant>,
@@ -242,7 +242,7 @@ fn wait_for_end(
     }
 }
 
-/// How long to poll for; rounded up, so that no poll ends just before the time.
+/// The timeout for poll(2) until a deadline, rounded up so that no poll ends before it.
 pub fn time_to(deadline: Option<Instant>) -> PollTimeout {
     const LONGEST: Duration = Duration::from_secs(3600);
     deadline.map_or(PollTimeout::NONE, |deadline| {

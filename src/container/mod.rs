@@ -1,21 +1,20 @@
 //! Containers: namespaces, mounts and system calls. `unsafe` lives here alone.
 //!
-//! Who is who, in the order they come to life:
+//! The processes, in the order in which they start:
 //!
-//! 1. The **client** is the program the user started. It executes itself anew as
-//!    *starters*, as many as jobs are under way, and talks to them over sockets
-//!    ([`client`]).
+//! 1. The **client** is the program that the user started. It executes itself again as a
+//!    *starter* for each job that runs, and talks to the starters over sockets ([`client`]).
 //! 2. The **starter** makes namespaces and clones the launcher into them, then
 //!    waits for it ([`starter`]).
 //! 3. The **launcher** is pid 1 of its pid namespace. It prepares what jobs share
 //!    ([`prepare`], [`network`]) and runs one job after the other ([`launcher`]).
-//! 4. The **job** is a clone of the launcher in namespaces of its own, sharing the
-//!    launcher's memory while that waits. It receives the job's description ([`job`]),
-//!    builds its file system ([`root`]), waits for its turn, and becomes the program
-//!    ([`program`]), or an **init** that runs the program ([`init`]).
+//! 4. The **job** is a clone of the launcher in namespaces of its own. It shares the
+//!    launcher's memory while the launcher waits. It receives the job's description
+//!    ([`job`]), makes its file system ([`root`]), waits for a slot, and executes the
+//!    program ([`program`]) or becomes an **init** that runs the program ([`init`]).
 //!
-//! Each dies with the one before it: the launcher by its socket's end and a
-//! parent-death signal, jobs because the launcher is their pid 1.
+//! Each process ends with the one before it: the launcher when its socket closes and by a
+//! parent-death signal, the jobs because the launcher is pid 1 of their pid namespace.
 
 mod changed_files;
 mod channel;
@@ -50,7 +49,7 @@ use std::path::Path;
 pub fn run_if_launcher() {
     if std::env::args_os()
         .next()
-        // A loader that was told to load this program calls it by its path.
+        // If a loader starts this program, argv[0] is the program's path.
         .is_some_and(|name| Path::new(&name).file_name() == Some(LAUNCHER_NAME.as_ref()))
     {
         starter::main();

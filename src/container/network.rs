@@ -1,10 +1,10 @@
 //! The network namespace that the jobs of a launcher use one after another.
 //!
-//! Making one costs more than all the rest of a container but exec, so it is
-//! kept as long as nothing of a job outlives it there. Sockets die with their
-//! job's pid namespace, `TIME_WAIT` is switched off; what still is left, such as a
-//! listener that `io_uring` holds on to, shows in the namespace's socket counts,
-//! and then the next job gets a fresh namespace.
+//! Making a network namespace takes longer than the rest of a container except exec, so it
+//! is reused if the last job left nothing in it. The sockets of a job are closed with its
+//! pid namespace, and `TIME_WAIT` is switched off. Sockets that are still open, such as a
+//! listener of `io_uring`, show in the socket counts of the namespace. The next job then
+//! gets a new namespace.
 
 use super::prepare;
 use super::protocol::NetworkKind;
@@ -15,33 +15,32 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 
-/// Largest `/proc/net/sockstat` looked at; the file is about 200 bytes.
+/// The largest `/proc/net/sockstat` that is read, in bytes. The file has about 200.
 const SOCKSTAT_SIZE: usize = 1024;
 
 #[derive(Debug)]
 pub struct NetworkNamespace {
     kind: NetworkKind,
-    /// `/proc/net/sockstat` of the namespace, kept open: reading it again from
-    /// its start counts anew.
+    /// `/proc/net/sockstat` of the namespace. Reading it from its start counts again.
     sockstat: File,
     baseline: SocketCounts,
-    /// `TIME_WAIT` could not be switched off: never use it twice.
+    /// `TIME_WAIT` could not be switched off, so the namespace serves one job only.
     use_once: bool,
-    /// `/sys` is of this namespace, not the outer one.
+    /// `/sys` belongs to this namespace, not to the outer one.
     own_sys: bool,
 }
 
-/// What of `/proc/net/sockstat` belongs to the namespace.
+/// The counts in `/proc/net/sockstat` that are of the namespace alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct SocketCounts {
     /// Sockets of every family.
     used: u64,
-    /// TCP connections that have no socket any more.
+    /// TCP connections in the state `TIME_WAIT`.
     time_wait: u64,
 }
 
 impl NetworkNamespace {
-    /// Sets up the current namespace; none for the client's own.
+    /// Sets up the current namespace. `None` if it is the client's.
     pub fn set_up(kind: NetworkKind, own_sys: bool) -> Result<Option<Self>, StepError> {
         if kind == NetworkKind::Local {
             return Ok(None);
@@ -62,12 +61,12 @@ impl NetworkNamespace {
         }))
     }
 
-    /// Whether it can serve one job after another.
+    /// Whether the namespace can serve one job after another.
     pub fn is_reusable(&self) -> bool {
         !self.use_once
     }
 
-    /// After a job: makes sure that the next one finds nothing of it.
+    /// Makes a new namespace if the last job left something in this one.
     pub fn clear(&mut self) -> Result<(), StepError> {
         if !self.use_once && count(&self.sockstat).is_ok_and(|now| now == self.baseline) {
             return Ok(());

@@ -1,19 +1,19 @@
-//! The launcher's own root: everything its jobs share, made once.
+//! The launcher's root: the mounts that its jobs share, made once.
 //!
 //! ```text
-//! /trees      the store's lower directories, read-only
-//! /dev/*      the devices jobs may have
-//! /proc       the outer proc: the kernel lets a namespace mount a fresh one
-//!             only while it can see one that nothing covers
+//! /trees      the lower directories of the store, read-only
+//! /dev/*      the devices that jobs may have
+//! /proc       the outer proc: the kernel lets a namespace mount a new one only
+//!             while an uncovered one is visible to it
 //! /sys        sysfs of the launcher's network namespace, read-only
-//! /binds/N    host paths, flags set
+//! /binds/N    host paths with their flags
 //! /empty      a lower directory for roots of a single layer
-//! /root       where a job's root goes
-//! /scratch    where a job's scratch space goes
+//! /root       the mount point of a job's root
+//! /scratch    the mount point of a job's scratch space
 //! ```
 //!
-//! Jobs get a copy of these mounts in a user namespace of their own, which
-//! locks them: nothing made read-only here can be made writable there.
+//! Jobs get a copy of these mounts in a user namespace of their own, which locks them: a
+//! job cannot make a read-only mount writable. See `mount_namespaces(7)`.
 
 use super::protocol::{HostBind, LauncherConfig, NetworkKind};
 use super::step::{Step, StepContext, StepError};
@@ -27,14 +27,14 @@ use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
-/// Host directories and files as mounts that are not attached anywhere yet.
+/// Host directories and files as detached mounts.
 pub struct HostTrees {
     pub store: OwnedFd,
     pub binds: Vec<OwnedFd>,
 }
 
-/// Builds the launcher's root and moves into it. Tells whether `/sys` is of the
-/// launcher's own network namespace.
+/// Makes the launcher's root and enters it. Returns whether `/sys` belongs to the launcher's
+/// own network namespace.
 pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<bool, StepError> {
     mount(
         None::<&str>,
@@ -59,14 +59,13 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
         .collect();
     let own_sys = match config.network {
         NetworkKind::Local => None,
-        // Made here, while the kernel can see the outer one uncovered.
+        // The kernel allows this only while the outer sysfs is uncovered.
         _ => new_sysfs().ok(),
     };
     let outer_sys = open_tree(Path::new("/sys"), true).ok();
 
     let root = new_tmpfs().step(Step::CreateLauncherTmpfs)?;
-    // Over /proc because that is a directory every limits has; its mounts were
-    // opened above.
+    // Every machine has the directory /proc. Its mounts were opened above.
     attach(root.as_fd(), Path::new("/proc")).step(Step::AttachLauncherRoot)?;
     nix::unistd::fchdir(&root).step(Step::EnterLauncherRoot)?;
     for directory in [
@@ -96,8 +95,8 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
             attach(own.as_fd(), Path::new("/sys")).step(Step::AttachSys)?;
             Ok(true)
         }
-        // A container around us hides parts of /sys, so that the kernel refuses
-        // a fresh one: the outer one, read-only, is what can be had.
+        // An outer container hides parts of /sys, so the kernel refuses a new one. The
+        // outer one is used, read-only.
         (None, Some(outer)) if config.network != NetworkKind::Local => {
             sys::mount_setattr(outer.as_fd(), true, libc::MOUNT_ATTR_RDONLY, None)
                 .step(Step::MakeSysReadOnly)?;
@@ -125,8 +124,8 @@ impl HostTrees {
     }
 }
 
-/// A detached copy of the mounts at a host path, its flags set and, where
-/// `user_ns` is given, its owners mapped as that namespace maps ids.
+/// A detached copy of the mounts at a host path, with its flags. With `user_ns`, the owners
+/// of files are mapped as that namespace maps ids.
 pub fn clone_tree(bind: &HostBind, user_ns: Option<BorrowedFd<'_>>) -> Result<OwnedFd, StepError> {
     let path = || bind.path.display().to_string();
     let open = || Step::OpenHostPath { path: path() };
@@ -137,8 +136,7 @@ pub fn clone_tree(bind: &HostBind, user_ns: Option<BorrowedFd<'_>>) -> Result<Ow
     }
     sys::mount_setattr(tree.as_fd(), true, set, None).step_with(open)?;
     if let Some(user_ns) = user_ns {
-        // A file system that cannot map owners keeps them: its files are then
-        // the host's root's to the job.
+        // Some file systems cannot map owners. Their files then belong to the host's root.
         match sys::mount_setattr(tree.as_fd(), false, 0, Some(user_ns)) {
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {}
             other => other.step_with(|| Step::MapOwners { path: path() })?,
@@ -147,8 +145,8 @@ pub fn clone_tree(bind: &HostBind, user_ns: Option<BorrowedFd<'_>>) -> Result<Ow
     Ok(tree)
 }
 
-/// Puts a sysfs of the current network namespace, which is not the one that
-/// the present one was made in, at `/sys`.
+/// Mounts a sysfs of the current network namespace at `/sys`, in the place of the one that
+/// was made in an earlier namespace.
 pub fn renew_sys() -> Result<(), StepError> {
     let fresh = new_sysfs().step(Step::CreateSysfs)?;
     umount2("/sys", MntFlags::MNT_DETACH).step(Step::UnmountSys)?;
@@ -202,13 +200,13 @@ fn new_sysfs() -> rustix::io::Result<OwnedFd> {
     new_mount(context.as_fd(), SYSTEM | MountAttrFlags::MOUNT_ATTR_RDONLY)
 }
 
-/// Whether the kernel lets this namespace mount a proc of its own.
+/// Whether the kernel lets this namespace mount a new proc.
 pub fn proc_can_be_mounted() -> bool {
     let context = rustix::mount::fsopen("proc", FsOpenFlags::FSOPEN_CLOEXEC);
     context.is_ok_and(|context| new_mount(context.as_fd(), SYSTEM).is_ok())
 }
 
-/// What file systems that are windows into the kernel are mounted with.
+/// The mount attributes of proc and sysfs.
 const SYSTEM: MountAttrFlags = MountAttrFlags::MOUNT_ATTR_NOSUID
     .union(MountAttrFlags::MOUNT_ATTR_NODEV)
     .union(MountAttrFlags::MOUNT_ATTR_NOEXEC);

@@ -1,4 +1,4 @@
-//! The job's program, ready to take over.
+//! Executing the program of a job.
 
 use super::protocol::JobRequest;
 use super::step::{Step, StepContext, StepError};
@@ -11,19 +11,19 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 
-/// Jobs go before anything else when memory is short.
+/// The `oom_score_adj` of jobs: the kernel kills them first when memory is short.
 const OOM_SCORE: &str = "500";
 
-/// A program ready to be executed: nothing is allocated any more.
+/// A program with everything that execve(2) needs, so that executing it allocates nothing.
 #[derive(Default)]
 pub struct PreparedProgram {
     name: CString,
     /// The paths it may be at.
     candidates: Vec<CString>,
-    /// These point into the job's message, mostly, and end in a null pointer.
+    /// Most of these point into the job's message. The last is a null pointer.
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
-    /// The last variable, where the program is told its slot.
+    /// The variable `MAELSTROM_SLOT`, if the program gets it.
     slot: CString,
 }
 
@@ -46,8 +46,7 @@ impl PreparedProgram {
         self.environment.push(std::ptr::null());
     }
 
-    /// Executes the program, without capabilities unless it is uid 0; returns why it
-    /// could not be.
+    /// Executes the program, without capabilities unless it has uid 0. Returns only the error.
     pub fn execute(&self, user: u32) -> StepError {
         if user != 0
             && let Err(error) = sys::drop_capabilities().step(Step::DropCapabilities)
@@ -58,8 +57,7 @@ impl PreparedProgram {
         let mut error = io::Error::from_raw_os_error(libc::ENOENT);
         for candidate in &self.candidates {
             let tried = sys::exec(candidate, &self.arguments, &self.environment);
-            // As execvp(3): what is there but cannot be executed tells more than
-            // what is not there.
+            // As in execvp(3), EACCES takes precedence over ENOENT.
             match tried.raw_os_error() {
                 Some(libc::ENOENT | libc::ENOTDIR) => {}
                 Some(libc::EACCES) => error = tried,
@@ -97,15 +95,15 @@ fn candidates(request: &JobRequest<&CStr>) -> Vec<CString> {
         .collect()
 }
 
-/// Lets the kernel take a job first when memory is short, whose program is its first
-/// process. Not done by that itself: the launcher, having the same memory until then,
-/// would go along. That it cannot be done is no harm to the job.
+/// Raises the `oom_score_adj` of a job whose program is its first process. The process
+/// cannot do this itself: the value would also apply to the launcher, whose memory it shares
+/// before it executes the program. An error is ignored, as the job runs without it.
 pub fn offer_to_oom_killer(pid: i32) {
     let _ = fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE);
 }
 
-/// The same for the process that calls it, which the kernel knows to have been cloned
-/// to execute a program. `proc` is the launcher's.
+/// Raises the `oom_score_adj` of the calling process, which was cloned with `CLONE_VFORK` and
+/// so has a value of its own. `proc` is the launcher's `/proc`.
 pub fn offer_self_to_oom_killer(proc: &OwnedFd) -> Result<(), StepError> {
     let flags = OFlag::O_WRONLY | OFlag::O_CLOEXEC;
     nix::fcntl::openat(proc, "self/oom_score_adj", flags, Mode::empty())

@@ -1,4 +1,4 @@
-//! What a client and its launcher tell each other.
+//! The messages between a client and its launcher.
 
 use super::step::StepError;
 use super::wire::{Reader, Writer};
@@ -8,31 +8,31 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// The last part of the argv\[0\] of a launcher: what makes this executable one.
+/// The file name in argv\[0\] that makes this executable a launcher.
 pub const LAUNCHER_NAME: &str = "maelstrom-launcher";
 
-/// What a launcher is for; fixed for its life.
+/// The properties of a launcher that are the same for all its jobs.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LauncherConfig {
     /// The directory that holds the lower directories, by name.
     pub trees: PathBuf,
     pub network: NetworkKind,
-    /// Host paths that jobs of this launcher bind or write their changes to.
+    /// Host paths that jobs bind, or that hold their upper directories.
     pub binds: Vec<HostBind>,
 }
 
-/// The network namespace a launcher gives its jobs.
+/// The network namespace of a launcher's jobs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum NetworkKind {
-    /// Its own, with no interface up.
+    /// A namespace of its own, with no interface up.
     Disabled,
-    /// Its own, with `lo` up.
+    /// A namespace of its own, with `lo` up.
     Loopback,
-    /// The client's.
+    /// The client's namespace.
     Local,
 }
 
-/// A host path that is prepared once, so that jobs inherit it locked.
+/// A host path that the launcher mounts, so that jobs inherit a locked mount.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HostBind {
     pub path: PathBuf,
@@ -71,45 +71,45 @@ impl LauncherConfig {
     }
 }
 
-/// A job as its launcher gets it. `S` is `&CStr` at the launcher's end.
+/// A job as it is sent to a launcher. `S` is `&CStr` at the launcher's end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobRequest<S> {
-    /// Names of lower directories below the trees, bottom first.
+    /// The names of the lower directories in `trees`, bottom first.
     pub lowers: Vec<S>,
     pub root: Root<S>,
     pub mounts: Vec<JobMount<S>>,
     pub user: u32,
     pub group: u32,
     pub init: bool,
-    /// Whether stdout is a terminal, to be stdin too and that of the job's session.
+    /// Whether stdout is a terminal, which becomes stdin and the terminal of the job's session.
     pub terminal: bool,
     pub hostname: S,
     pub working_directory: S,
     pub program: S,
-    /// Without the program's name.
+    /// The arguments after the program's name.
     pub arguments: Vec<S>,
     /// `NAME=VALUE`.
     pub environment: Vec<S>,
-    /// Whether the program finds the number of its slot in `MAELSTROM_SLOT`.
+    /// Whether the number of the slot is passed to the program in `MAELSTROM_SLOT`.
     pub slot_variable: bool,
-    /// Zero: none.
+    /// Zero for no time limit.
     pub timeout: Duration,
     /// The soft limit on open files; the hard limit is inherited.
     pub open_files: u64,
     /// Size of the job's scratch space (upper and tmpfs mounts), in bytes.
     pub scratch_size: u64,
-    /// Directories below which files that a failed job wrote are reported; needs
-    /// an init and a root with its changes in the scratch space.
+    /// Directories below which the files that a failed job wrote are reported. This needs an
+    /// init, and a root with its changes in the scratch space.
     pub watched: Vec<S>,
 }
 
-/// How the job's root is made from its lower directories.
+/// The overlay of a job's root on its lower directories.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Root<S> {
     ReadOnly,
-    /// Writable, changes in the scratch space.
+    /// Writable; changes go to the scratch space.
     Scratch,
-    /// Writable, changes in `upper`; both paths are relative to a host bind.
+    /// Writable; changes go to `upper`. Both paths are relative to a host bind.
     Local {
         bind: u32,
         upper: S,
@@ -117,7 +117,7 @@ pub enum Root<S> {
     },
 }
 
-/// A mount to make in the job, at a path that its root provides.
+/// A mount of a job. Its root must have the mount point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobMount<S> {
     pub kind: MountKind,
@@ -140,7 +140,7 @@ pub enum MountKind {
 }
 
 impl<S: AsRef<[u8]>> JobRequest<S> {
-    /// The message, marked with a number for the replies to it.
+    /// The message. Replies to it have the number `job`.
     pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
         let mut w = Writer::default();
         w.u32(job);
@@ -190,7 +190,7 @@ impl<S: AsRef<[u8]>> JobRequest<S> {
 }
 
 impl<'a> JobRequest<&'a CStr> {
-    /// The number to mark replies with, and the job.
+    /// The number for replies, and the job.
     pub fn decode(bytes: &'a [u8]) -> io::Result<(u32, Self)> {
         let mut r = Reader::new(bytes);
         let job = r.u32()?;
@@ -240,43 +240,41 @@ impl<'a> JobRequest<&'a CStr> {
     }
 }
 
-/// What a launcher answers: once when it is ready, then once for every job, by the
-/// job's own init or by the launcher. A job killed while its init answers may be
-/// answered twice.
+/// A reply of a launcher: one when it is ready, then one for each job, which the job's init
+/// or the launcher sends. A job that is killed while its init sends the reply may have two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     Ready {
-        /// Whether jobs see the outer `/proc` because a fresh one is refused.
+        /// Whether jobs see the outer `/proc`, as the kernel refuses a new one.
         outer_proc: bool,
         /// Whether the network namespace can serve one job after another.
         network_reuse: bool,
     },
-    /// The launcher, or the job before its program, failed at a step.
+    /// A step of the launcher, or of the job before its program, failed.
     Failed(StepError),
     Ended {
         ended: EndedProgram,
-        /// The launcher ends, too: it is of no use any more.
+        /// The launcher ends too.
         is_last: bool,
     },
 }
 
-/// How a job's program ended.
+/// The end of a job's program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EndedProgram {
-    /// As wait(2) gives it.
+    /// The status of wait(2).
     pub wait_status: i32,
     pub timed_out: bool,
-    /// The scratch space had no room left when the program ended.
+    /// The scratch space was full when the program ended.
     pub scratch_full: bool,
-    /// Files below the watched directories that the job wrote, or some of them;
-    /// only for a job that failed.
+    /// The files below the watched directories that a failed job wrote, or some of them.
     pub changed_files: Vec<String>,
     /// From the program's start to its end.
     pub duration: Duration,
     pub usage: ResourceUsage,
 }
 
-/// What a job used, its descendants that were waited for included.
+/// The resource usage of a job, with its descendants that were waited for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResourceUsage {
     pub user: Duration,

@@ -1,5 +1,5 @@
-//! The file system of a job: its root, made of the lower directories, and what is
-//! mounted there.
+//! The file system of a job: its root, an overlay of the lower directories, and the mounts
+//! on it.
 
 use super::protocol::{JobRequest, MountKind, Root};
 use super::step::{Step, StepContext, StepError};
@@ -13,10 +13,10 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-/// Room for options of mount(2): a page, less the final NUL.
+/// The longest options of mount(2), in bytes: a page less the final NUL.
 const MOUNT_OPTIONS: usize = 4095;
 
-/// What is held of the launcher's files when the job's have taken their place.
+/// Files of the launcher that stay open after its root was covered.
 pub struct RetainedDescriptors {
     /// The job's scratch space, if it has one.
     pub scratch: Option<OwnedFd>,
@@ -24,7 +24,7 @@ pub struct RetainedDescriptors {
     pub proc: OwnedFd,
 }
 
-/// Makes the job's file system and enters it. `outer_proc`: a fresh `/proc` is refused.
+/// Makes the job's file system and enters it. With `outer_proc`, `/proc` is the outer one.
 pub fn enter(
     request: &JobRequest<&CStr>,
     outer_proc: bool,
@@ -32,7 +32,7 @@ pub fn enter(
     let scratch = make_scratch(request)?;
     make_root(request)?;
     let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
-    // For now relative paths are the launcher's and absolute ones the job's.
+    // From here on, relative paths are of the launcher's root and absolute ones of the job's.
     nix::unistd::chdir("/").step(Step::EnterLauncherRoot)?;
     nix::unistd::chroot("root").step(Step::ResolveFromRoot)?;
     for (index, step) in request.mounts.iter().enumerate() {
@@ -50,8 +50,8 @@ pub fn enter(
     Ok(RetainedDescriptors { scratch, proc })
 }
 
-/// One tmpfs for all that a job may write that is not kept: a mount of its own
-/// for each would cost more and bound less.
+/// Mounts one tmpfs for everything that a job writes and that is not kept. One tmpfs is
+/// faster than several, and has one limit.
 fn make_scratch(request: &JobRequest<&CStr>) -> Result<Option<OwnedFd>, StepError> {
     let wanted = matches!(request.root, Root::Scratch)
         || request.mounts.iter().any(|step| step.kind.is_scratch());
@@ -76,7 +76,7 @@ fn make_scratch(request: &JobRequest<&CStr>) -> Result<Option<OwnedFd>, StepErro
     open_path("/scratch").step(Step::OpenScratch).map(Some)
 }
 
-/// Stacks the lower directories at `/root`.
+/// Mounts the overlay of the lower directories at `/root`.
 fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
     nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
     let upper = match &request.root {
@@ -87,7 +87,7 @@ fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
             format!("/binds/{bind}/{}", work.to_string_lossy()),
         )),
     };
-    // Top first, as overlayfs has it; a root needs one, and without an upper two.
+    // overlayfs lists the top directory first. It needs two directories if it has no upper.
     let lowers: Vec<&str> = request
         .lowers
         .iter()
@@ -120,7 +120,7 @@ fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
     })
 }
 
-/// For more layers than fit mount(2)'s options: one at a time, since Linux 6.5.
+/// Mounts more layers than fit the options of mount(2), which needs Linux 6.5.
 fn mount_many_layers(lowers: &[&str], upper: Option<&(String, String)>) -> rustix::io::Result<()> {
     use rustix::mount::{
         FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create,
@@ -232,20 +232,20 @@ impl MountKind {
     }
 }
 
-/// Puts the root that is the working directory over the launcher's, and enters it.
+/// Moves the root, which is the working directory, over the launcher's root, and enters it.
 ///
-/// Nothing leads back: at the root `..` stays there, and the mounts below cannot be
-/// bared, neither by the job, which has no capability, nor from a user namespace of its
-/// own, where they are locked: see `mount_namespaces(7)`. To unmount them here, as after
-/// `pivot_root(2)`, the kernel has to wait for all processors.
+/// The job cannot reach the launcher's root: `..` of its root is its root, and the job
+/// cannot unmount its root. It has no capability for that, and in a user namespace of its
+/// own the mounts are locked, see `mount_namespaces(7)`. Unmounting the launcher's root
+/// here, as after `pivot_root(2)`, would be slow: the kernel waits for all processors.
 fn cover_launcher_root() -> nix::Result<()> {
     let (none, options) = (None::<&str>, None::<&str>);
     mount(Some("."), "/", none, MsFlags::MS_MOVE, options)?;
     nix::unistd::chroot(".")
 }
 
-/// A uid 0 job could unmount what was mounted for it. A further user namespace
-/// with a copy of the mounts locks them.
+/// Locks the mounts of a job with uid 0, which could unmount them otherwise: a further user
+/// namespace gets a locked copy of them.
 fn lock_mounts(request: &JobRequest<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
     use nix::sched::{CloneFlags, unshare};
     let write = |path: &str, text: String| {
@@ -268,7 +268,7 @@ fn open_path(path: &str) -> nix::Result<OwnedFd> {
     nix::fcntl::openat(AT_FDCWD, Path::new(path), flags, Mode::empty())
 }
 
-/// Commas, colons and backslashes mean something to overlayfs.
+/// Escapes the characters that have a meaning in the options of overlayfs.
 fn escape(path: &str) -> String {
     path.replace('\\', "\\\\")
         .replace(',', "\\,")

@@ -1,11 +1,10 @@
 //! From a freshly executed program to a launcher in namespaces of its own.
 //!
-//! The *starter* is this executable, executed anew by a client with its end of
-//! a socket as stdin. It reads the configuration, makes the namespaces and
-//! clones the *launcher*, pid 1 of a pid namespace, into them. Then it only
-//! waits: the launcher carries a parent-death signal, so that whoever kills the
-//! starter ends every job of the slot too. The launcher ends when the client's
-//! end of the socket closes, however the client went.
+//! The *starter* is this executable, executed by a client with a socket as stdin. It reads
+//! the configuration, makes the namespaces, and clones the *launcher* into them as pid 1 of
+//! a pid namespace. Then it waits for the launcher. The launcher has a parent-death signal,
+//! so that the launcher and its job end with the starter. The launcher also ends when the
+//! client's end of the socket closes, in whatever way the client ended.
 
 use super::channel::Channel;
 use super::launcher;
@@ -22,11 +21,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::sync::LazyLock;
 
-/// The host uid and gid that jobs of a real root get: in the range systemd sets
-/// aside for containers, and owner of nothing.
+/// The host's uid and gid of jobs if the client is the real root. It is in the range that
+/// systemd reserves for containers, and owns no files.
 const UNPRIVILEGED_ID: u32 = 1_878_982_656;
 
-/// The life of a starter. Never returns.
+/// Runs a starter. Never returns.
 pub fn main() -> ! {
     sys::reset_signals();
     ignore_terminal();
@@ -51,8 +50,8 @@ pub fn main() -> ! {
     }
 }
 
-/// A new session keeps a terminal's Ctrl-C away; the client decides what an
-/// interrupt means.
+/// Leaves the terminal's session, so that Ctrl-C does not reach the starter. The client
+/// handles interrupts.
 fn ignore_terminal() {
     let _ = nix::unistd::setsid();
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
@@ -92,8 +91,8 @@ fn start(config: &LauncherConfig, channel: &mut Channel) -> Result<i32, StepErro
     }
 }
 
-/// Makes a pipe the jobs' own, so that they can open it by a name such as
-/// `/dev/stdout`. For a client that is real root; any other's pipes are already.
+/// Makes the user of jobs the owner of a pipe, so that a job can open it by a name such as
+/// `/dev/stdout`. This is needed only if the client is the real root.
 pub fn give_to_jobs(pipe: BorrowedFd<'_>) -> io::Result<()> {
     static IS_REAL_ROOT: LazyLock<bool> = LazyLock::new(is_real_root);
     if *IS_REAL_ROOT {
@@ -103,13 +102,12 @@ pub fn give_to_jobs(pipe: BorrowedFd<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the user here is uid 0 of the limits, to whom the kernel gives the
-/// files of `/proc/sys` whatever its capabilities are.
+/// Whether this user is uid 0 of the machine, which owns the files in `/proc/sys`.
 ///
-/// The map of this user namespace does not tell: its 0 may be the 0 of a parent
-/// that has another user for it. But those files show whose they are.
+/// The uid map of this namespace does not show this: its 0 may be the 0 of a parent
+/// namespace that maps 0 to another user. The owner of those files does.
 pub fn is_real_root() -> bool {
-    // Whoever has no uid in this namespace is shown as the one that it holds.
+    // The uid that stands for users without a uid in this namespace.
     const NOBODY: &str = "/proc/sys/kernel/overflowuid";
     let user = nix::unistd::geteuid().as_raw();
     let nobody = fs::read_to_string(NOBODY)
@@ -118,15 +116,15 @@ pub fn is_real_root() -> bool {
     Some(user) != nobody && fs::metadata(NOBODY).is_ok_and(|file| file.uid() == user)
 }
 
-/// Maps the caller's own ids to 0, as anyone may in a namespace just made.
+/// Maps the caller's ids to 0, which every user may do in a new namespace.
 fn write_own_maps(uid: u32, gid: u32) -> Result<(), StepError> {
-    // Before the gid map, which is refused otherwise: see user_namespaces(7).
+    // The kernel requires this before the gid map: see user_namespaces(7).
     fs::write("/proc/self/setgroups", "deny").step(Step::DenySetgroups)?;
     fs::write("/proc/self/uid_map", format!("0 {uid} 1")).step(Step::WriteUidMap)?;
     fs::write("/proc/self/gid_map", format!("0 {gid} 1")).step(Step::WriteGidMap)
 }
 
-/// Opens what needs root, then moves into a user namespace in which 0 is an
+/// Opens the host's trees as root, then enters a user namespace in which 0 is an
 /// unprivileged id of the host.
 fn leave_root(config: &LauncherConfig) -> Result<HostTrees, StepError> {
     let user_ns = unprivileged_user_namespace()?;
@@ -152,8 +150,8 @@ fn leave_root(config: &LauncherConfig) -> Result<HostTrees, StepError> {
     Ok(trees)
 }
 
-/// A user namespace that maps 0 to [`UNPRIVILEGED_ID`], made by a child that
-/// lives only until its maps are written, or until this process is gone.
+/// A user namespace that maps 0 to [`UNPRIVILEGED_ID`]. A child makes it and waits until its
+/// maps are written, or until this process is gone.
 fn unprivileged_user_namespace() -> Result<OwnedFd, StepError> {
     let (awaited, held) = nix::unistd::pipe2(OFlag::O_CLOEXEC).step(Step::CreateUserNamespace)?;
     match sys::clone3(libc::CLONE_NEWUSER).step(Step::CreateUserNamespace)? {

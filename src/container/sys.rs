@@ -1,4 +1,4 @@
-//! System calls that nix and rustix lack, each behind a safe face.
+//! System calls that nix and rustix lack, each with a safe interface.
 
 use nix::libc;
 use std::io;
@@ -12,17 +12,16 @@ fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     }
 }
 
-/// Which side of a clone this is.
+/// The process in which clone3 returned.
 pub enum Cloned {
     Child,
     Parent { pid: i32 },
 }
 
-/// clone3(2) in the manner of fork: the child goes on here, on a copy of the
-/// caller's memory, with handled signals back at their defaults.
+/// clone3(2) in the manner of fork(2): the child continues here on a copy of the caller's
+/// memory, with the default actions for signals that had handlers.
 ///
-/// Must be called from a single-threaded process: the child may then do
-/// anything its parent could, allocating included.
+/// Must be called from a process with one thread. Otherwise the child could not allocate.
 pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
     // SAFETY: plain old data, for which all zeroes means "not asked for".
     let mut args: libc::clone_args = unsafe { std::mem::zeroed() };
@@ -40,9 +39,8 @@ pub fn clone3(flags: libc::c_int) -> io::Result<Cloned> {
 /// `CLONE_CLEAR_SIGHAND`, which does not fit the type libc gives flags.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 
-/// The stack of a process that shares this one's other memory, with nothing below it:
-/// running over its end is the end of that process. What of it is not used takes no
-/// memory.
+/// The stack of a process that shares the rest of this one's memory, with a guard below it:
+/// an overflow ends that process. Pages that are not used take no memory.
 pub struct Stack {
     bottom: *mut libc::c_void,
     size: usize,
@@ -77,7 +75,7 @@ impl Stack {
         Ok(stack)
     }
 
-    /// Where a stack begins: it grows down.
+    /// The start of the stack, which grows down.
     fn top(&mut self) -> *mut libc::c_void {
         self.bottom.wrapping_byte_add(GUARD + self.size)
     }
@@ -90,17 +88,17 @@ impl Drop for Stack {
     }
 }
 
-/// Bytes below a stack that nobody may touch: the largest page of any limits.
+/// The size of the guard below a stack, in bytes: the largest page size of any machine.
 const GUARD: usize = 64 * 1024;
 
-/// Runs `child` in a new process with namespaces of its own that shares this one's
-/// memory, and waits until it has executed a program or exited. What it has changed
-/// of what it was given is seen here.
+/// Runs `child` in a new process that has namespaces of its own and shares this one's
+/// memory, and waits until it has executed a program or exited. The caller sees the changes
+/// that the child made in memory.
 ///
-/// As with vfork(2) only one of the two ever runs here, so that neither the page
-/// tables nor anything written has to be copied. But a signal can end this wait,
-/// which does not count as load either. Must be called from a single-threaded
-/// process; what the child leaves allocated when it executes a program is lost.
+/// As with vfork(2), only one of the two processes runs on the memory at a time, and no page
+/// is copied. Unlike vfork(2), the wait can be interrupted by a signal and does not count
+/// as load. Must be called from a process with one thread. Memory that the child has
+/// allocated when it executes a program is lost.
 pub fn clone_sharing(
     namespaces: libc::c_int,
     stack: &mut Stack,
@@ -149,15 +147,15 @@ unsafe fn clone(
     check(libc::c_long::from(pid)).map(|pid| pid as i32)
 }
 
-/// How a child ended, as wait4(2) tells it.
+/// A child that ended, as wait4(2) reports it.
 pub struct ReapedChild {
     pub pid: i32,
     pub status: i32,
     pub usage: libc::rusage,
 }
 
-/// Waits for `pid`, or for any child where it is -1. None only if `options` say not to
-/// wait and there is none that has ended.
+/// Waits for the child `pid`, or for any child if it is -1. `None` only with `WNOHANG`, if no
+/// child has ended.
 pub fn wait4(pid: i32, options: libc::c_int) -> io::Result<Option<ReapedChild>> {
     let mut status = 0;
     // SAFETY: plain old data.
@@ -180,7 +178,7 @@ pub fn wait4(pid: i32, options: libc::c_int) -> io::Result<Option<ReapedChild>> 
     }
 }
 
-/// What the children that were waited for have used, and theirs. See getrusage(2).
+/// The resource usage of the children that were waited for, and of theirs. See getrusage(2).
 pub fn usage_of_children() -> io::Result<libc::rusage> {
     // SAFETY: plain old data.
     let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
@@ -191,7 +189,7 @@ pub fn usage_of_children() -> io::Result<libc::rusage> {
     Ok(usage)
 }
 
-/// Kills the process that `pidfd` stands for.
+/// Kills the process of `pidfd`.
 pub fn kill(pidfd: BorrowedFd<'_>) {
     // SAFETY: no pointers but a null one. An error means it is gone already.
     unsafe {
@@ -205,8 +203,8 @@ pub fn kill(pidfd: BorrowedFd<'_>) {
     }
 }
 
-/// Changes the attributes of a mount: sets `set`, and maps ids as `user_ns`
-/// does where one is given. See `mount_setattr(2)`.
+/// Sets the attributes `set` of a mount, and with `user_ns` maps ids as that namespace does.
+/// See `mount_setattr(2)`.
 pub fn mount_setattr(
     mount: BorrowedFd<'_>,
     recursive: bool,
@@ -242,12 +240,12 @@ pub fn close_from(first: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, 0) };
 }
 
-/// Moves the process into a new, anonymous session keyring, away from the keys
-/// of whoever started it. A kernel without keyrings has none to leave.
+/// Joins a new, anonymous session keyring, so that the process cannot use the keys of the
+/// session that started it. A kernel without keyrings is no error.
 ///
-/// Keyrings found by name are a user namespace's own, so this leaves them all.
-/// It does not take away what the kernel grants by uid to whoever gives a key's
-/// number: another user keyring of the same host uid.
+/// Keyrings that are found by name belong to a user namespace, so the process has left these
+/// too. The kernel still gives it access, by the number of a key, to the user keyring of
+/// another process with the same uid on the host.
 pub fn leave_session_keyring() -> io::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
     // SAFETY: a null name asks for an anonymous keyring.
@@ -282,8 +280,8 @@ pub fn drop_capabilities() -> io::Result<()> {
     check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, none.as_ptr()) }).map(drop)
 }
 
-/// Puts every signal back at its default, unblocked: an exec keeps what was
-/// ignored or blocked, and Rust's runtime ignores SIGPIPE.
+/// Gives every signal its default action and unblocks it. Ignored and blocked signals stay so
+/// after exec, and Rust's runtime ignores SIGPIPE.
 pub fn reset_signals() {
     // As the kernel has it: handler, flags, restorer, mask.
     let default = [0u64; 4];
@@ -319,7 +317,7 @@ pub fn place_descriptor(fd: RawFd, number: RawFd) -> io::Result<()> {
     check(libc::c_long::from(unsafe { libc::dup2(fd, number) })).map(drop)
 }
 
-/// Ends the process at once, running nothing on the way out.
+/// Ends the process at once, without running exit handlers.
 pub fn exit(code: i32) -> ! {
     // SAFETY: never returns.
     unsafe { libc::_exit(code) }
@@ -359,9 +357,9 @@ pub fn bring_loopback_up() -> io::Result<()> {
     .map(drop)
 }
 
-/// Lets go of the program's code, and the libraries', of which little is needed from
-/// now on: what is, is found again in the page cache. That it cannot be done costs
-/// memory only.
+/// Unmaps the pages of the program's code and its libraries, of which little is needed from
+/// now on. Pages that are needed are mapped again from the page cache. An error is ignored,
+/// as it only costs memory.
 pub fn forget_code() {
     let Ok(maps) = std::fs::read_to_string("/proc/self/maps") else {
         return;
@@ -369,7 +367,7 @@ pub fn forget_code() {
     for line in maps.lines() {
         let mut words = line.split(' ');
         let (range, permissions) = (words.next(), words.next());
-        // Never written to, as what may have been relocated is.
+        // Code that is never written to. Relocated pages are in other mappings.
         if permissions != Some("r-xp") || !line.contains('/') {
             continue;
         }
@@ -393,8 +391,8 @@ pub fn forget_code() {
     }
 }
 
-/// Ends this process by a signal, as by default it does, and without a core dump.
-/// Returns where the signal ends nobody.
+/// Ends this process by a signal with its default action, without a core dump. Returns if the
+/// default action does not end processes.
 pub fn die_of(signal: i32) {
     let limit = libc::rlimit {
         rlim_cur: 0,

@@ -1,9 +1,8 @@
 //! The bytes between a client and its launcher.
 //!
-//! A message is a flat run of integers (native endian: both ends are the same
-//! program on the same limits) and strings, each string with its length before
-//! it and a NUL behind it, so that the launcher hands strings to the kernel in
-//! place, without copying them.
+//! A message is a sequence of integers and strings. Integers are in native byte order, as both
+//! ends are the same program on the same machine. A string has its length before it and a NUL
+//! after it, so that the launcher passes strings to the kernel without copying them.
 
 use std::ffi::CStr;
 use std::io;
@@ -23,12 +22,12 @@ impl Writer {
         self.bytes.extend_from_slice(&value.to_ne_bytes());
     }
 
-    /// Fails for a string holding a NUL, which no system call would take.
+    /// Fails for a string with a NUL byte, which no system call accepts.
     pub fn string(&mut self, value: &[u8]) -> io::Result<()> {
         if value.contains(&0) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                format!("{:?} holds a NUL byte", String::from_utf8_lossy(value)),
+                format!("{:?} has a NUL byte", String::from_utf8_lossy(value)),
             ));
         }
         self.u32(value.len() as u32);
@@ -37,7 +36,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A list: its length, then each item as `write` writes it.
+    /// Writes the number of items, then each item with `write`.
     pub fn list<T>(
         &mut self,
         items: impl ExactSizeIterator<Item = T>,
@@ -50,7 +49,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The message with its length before it, as it goes over the socket.
+    /// The message with its length before it, as it is sent.
     pub fn framed(self) -> Vec<u8> {
         let mut framed = Vec::with_capacity(self.bytes.len() + 4);
         framed.extend_from_slice(&(self.bytes.len() as u32).to_ne_bytes());
@@ -59,7 +58,7 @@ impl Writer {
     }
 }
 
-/// Takes a message apart.
+/// Reads a message.
 #[derive(Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],

@@ -1,4 +1,4 @@
-//! Here or elsewhere.
+//! The executors of a client: each job runs on this machine or on an engine.
 
 use super::remote::RemoteExecutor;
 use super::{Job, KnownOutcomes, LocalExecutor, Outcome, Output, Stream};
@@ -7,36 +7,37 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
 
-/// How long an engine may take to cancel what is of no use any more.
+/// How long a client that ends waits for the engine to cancel its executions.
 const SETTLING: Duration = Duration::from_secs(2);
 
 /// The executors of a client. Cheap to clone.
 #[derive(Clone)]
 pub struct Executors {
     pub local: Rc<LocalExecutor>,
-    /// Where jobs run that do not need this machine, if there is one.
+    /// The engine, which runs the jobs that do not need this machine.
     pub remote: Option<Rc<RemoteExecutor>>,
-    /// How jobs went that ran here.
+    /// The outcomes of jobs that ran on this machine.
     pub known: Arc<KnownOutcomes>,
 }
 
 impl Executors {
-    /// The executor elsewhere, if the job can run there.
+    /// The remote executor, if there is one and the job can run there.
     pub fn remote_for(&self, job: &Job, output: &Output) -> Option<&Rc<RemoteExecutor>> {
         let is_portable = job.container.is_portable().is_ok() && !output.is_terminal();
         self.remote.as_ref().filter(|_| is_portable)
     }
 
-    /// Waits until what was dropped is cancelled elsewhere, but not for long.
+    /// Waits until the engine has cancelled the executions of dropped futures, at most for
+    /// [`SETTLING`].
     pub async fn settle(&self) {
         if let Some(remote) = &self.remote {
             let _ = tokio::time::timeout(SETTLING, remote.settle()).await;
         }
     }
 
-    /// Runs a job to its end where it can run, when `turn` gives it a slot; if that gives
-    /// none, there is no outcome. What a job prints elsewhere, or printed at an earlier time
-    /// if it need not be run again, is passed on when it has ended, as much as is kept of it.
+    /// Runs a job on an engine if it can run there, otherwise on this machine, when `turn` gives
+    /// it a slot. Without a slot there is no outcome. The output of a job that ran on an engine
+    /// or in an earlier run is passed to the sink when the job has ended, as much as was kept.
     /// Dropping the future kills the job.
     pub async fn run(
         &self,
@@ -98,8 +99,8 @@ pub(crate) mod tests {
     use std::sync::mpsc;
     use tokio::task::LocalSet;
 
-    /// Runs something that has to wait for what `unblock` does, and does that as soon as the
-    /// loop goes on; or after half a minute, when the loop itself waits.
+    /// Runs a future that has to wait for `unblock`. This is called as soon as the event loop
+    /// runs another task, or after half a minute, if the future blocks the event loop.
     pub(crate) fn does_not_block_the_loop(
         unblock: impl FnOnce() + Send + 'static,
         run: impl Future<Output = ()>,
@@ -146,13 +147,16 @@ pub(crate) mod tests {
         let value = fs::read_dir(values).unwrap().next().unwrap();
         let value = value.unwrap().path();
         fs::remove_file(&value).unwrap();
-        // Who opens it to read waits for somebody who writes.
+        // Opening a FIFO for reading waits for a writer.
         nix::unistd::mkfifo(&value, Mode::S_IRWXU).unwrap();
         let unblock = move || drop(File::options().write(true).open(value).unwrap());
         does_not_block_the_loop(unblock, async {
             let output = Output::Capture { limit };
             let outcome = executors.run(&job(), output, 0, async { None }).await;
-            assert!(outcome.is_none(), "it is not known, and gets no slot");
+            assert!(
+                outcome.is_none(),
+                "the outcome is not known, and the job gets no slot"
+            );
         });
     }
 

@@ -1,4 +1,4 @@
-//! What goes into an executor and what comes out.
+//! The input and output of an executor: jobs and outcomes.
 
 use super::output::Captured;
 use crate::container::{ResourceUsage, StepError};
@@ -9,52 +9,52 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A container whose layers are in the store. Shared by the jobs that use it.
+/// A container whose layers are in the store. Jobs share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Container {
     /// Bottom first.
     pub layers: Vec<Digest>,
     pub environment: BTreeMap<String, String>,
-    /// Local paths in them are absolute.
+    /// Their local paths are absolute.
     pub mounts: Vec<Mount>,
     pub network: Network,
-    /// Local paths in it are absolute.
+    /// Its local paths are absolute.
     pub root_overlay: RootOverlay,
     pub working_directory: Utf8PathBuf,
     pub user: u32,
     pub group: u32,
     pub init: bool,
     pub hostname: String,
-    /// Directories below which the files that a failed job wrote are told.
+    /// Directories below which the files that a failed job wrote are reported.
     pub watched: Vec<Utf8PathBuf>,
 }
 
-/// A program ready to run. Pure data.
+/// A program and its container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Job {
     pub container: Arc<Container>,
     pub program: Arc<str>,
     pub arguments: Vec<String>,
-    /// Whether it finds the number of its slot in `MAELSTROM_SLOT`.
+    /// Whether the number of the slot is passed to the program in `MAELSTROM_SLOT`.
     pub slot_variable: bool,
-    /// `None`: as long as it takes.
+    /// `None` for no time limit.
     pub timeout: Option<Duration>,
 }
 
-/// How a job went.
+/// The end of a job.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub status: Status,
     pub stdout: Captured,
     pub stderr: Captured,
-    /// Wall time from its program's start to its end.
+    /// The wall time from the start of the program to its end.
     pub duration: Duration,
     pub usage: ResourceUsage,
-    /// The space for what the job writes was used up when it ended.
+    /// The scratch space was full when the program ended.
     pub scratch_full: bool,
-    /// Files below the watched directories that the job wrote, if it failed.
+    /// The files below the watched directories that the job wrote, if it failed.
     pub changed_files: Vec<String>,
-    /// The job was not run now: all this is of an earlier time.
+    /// The outcome is of an earlier run.
     pub cached: bool,
 }
 
@@ -63,9 +63,9 @@ pub enum Status {
     Exited(i32),
     Signaled(i32),
     TimedOut,
-    /// Its container could not be made, or its program not be executed.
+    /// The container could not be made, or the program not be executed.
     NotStarted(StepError),
-    /// It was not run, or not to its end, for another reason: this message.
+    /// The job did not run, or not to its end, for the reason in this message.
     Error(String),
 }
 
@@ -93,7 +93,7 @@ impl Outcome {
         }
     }
 
-    /// Whether its job did what it should.
+    /// Whether the program ended with exit code 0.
     pub fn is_success(&self) -> bool {
         self.status == Status::Exited(0)
     }

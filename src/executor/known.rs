@@ -1,12 +1,12 @@
-//! Outcomes of jobs that succeeded on this machine, kept in the store for the next time.
+//! The outcomes of jobs that succeeded on this machine, kept in the store for later runs.
 //!
-//! A job is known by everything that decides about what it does: its program and arguments,
-//! its container down to the content of each file, the version of this program, and the
-//! processor's kind and the kernel of this machine. Its timeout is not part of that: an
-//! outcome counts if the job was done in time. Whatever else a job can find out about the
-//! machine and the moment is not known here, as the book says.
+//! The key of an outcome is the job: its program and arguments, its container with the content
+//! of each file, the version of this program, and the processor's architecture and the kernel of
+//! this machine. The timeout is not part of the key: an outcome is used if the job ended within
+//! the timeout that it has now. Other properties of the machine and the time are not part of the
+//! key either, as the book says.
 //!
-//! Only jobs count that get nothing else of this machine (see [`Container::is_portable`]).
+//! Only the outcomes of portable jobs are kept (see [`Container::is_portable`]).
 //!
 //! [`Container::is_portable`]: super::Container::is_portable
 
@@ -16,13 +16,13 @@ use crate::config::CacheResults;
 use crate::store::Store;
 use std::sync::Arc;
 
-/// What outcomes are kept as; to be renamed when what is kept changes, records included.
+/// The kind of these values in the store. Renamed when the format of records changes.
 const KIND: &str = "outcomes-2";
 
-/// An outcome whose job printed so much is not kept, in bytes.
+/// The output from which on an outcome is not kept, in bytes.
 const TOO_MUCH: usize = 16 << 20;
 
-/// The outcomes that are known.
+/// Reads and writes the outcomes of earlier runs.
 pub struct KnownOutcomes {
     store: Store,
     use_as: CacheResults,
@@ -45,23 +45,23 @@ impl KnownOutcomes {
         }
     }
 
-    /// Whether any are asked for.
+    /// Whether outcomes of earlier runs are used.
     pub fn are_used(&self) -> bool {
         self.use_as.reads()
     }
 
-    /// As [`Self::find`], which it leaves to another thread.
+    /// Calls [`Self::find`] on another thread.
     pub async fn look_up(self: &Arc<Self>, job: &Job, limit: usize) -> Option<Outcome> {
         if !self.are_used() {
             return None;
         }
         let (known, job) = (self.clone(), job.clone());
         let finding = tokio::task::spawn_blocking(move || known.find(&job, limit));
-        // What nobody could look for is not known.
+        // An outcome that could not be looked up is treated as unknown.
         finding.await.ok().flatten()
     }
 
-    /// As [`Self::keep`], which it leaves to another thread.
+    /// Calls [`Self::keep`] on another thread.
     pub async fn remember(self: &Arc<Self>, job: &Job, limit: usize, outcome: &Outcome) {
         if !self.is_worth_keeping(outcome) {
             return;
@@ -69,12 +69,12 @@ impl KnownOutcomes {
         let (known, job) = (self.clone(), job.clone());
         let bytes = encode(limit, outcome);
         let keeping = tokio::task::spawn_blocking(move || known.write(&job, &bytes));
-        // That it cannot be kept costs time only.
+        // Without a kept outcome, the job runs again the next time.
         let _ = keeping.await;
     }
 
-    /// How this very job went at an earlier time, if it succeeded, and in the time that it
-    /// has now. Of each stream up to `limit` bytes are kept. Blocking.
+    /// The outcome of an earlier run of the same job, if it succeeded within the job's present
+    /// timeout. At most `limit` bytes of each stream are kept. Blocks.
     pub fn find(&self, job: &Job, limit: usize) -> Option<Outcome> {
         if !self.use_as.reads() {
             return None;
@@ -83,7 +83,7 @@ impl KnownOutcomes {
         let (kept_limit, outcome) = decode(&value)?;
         let in_time = job.timeout.is_none_or(|limit| outcome.duration <= limit);
         let is_whole = outcome.stdout.omitted + outcome.stderr.omitted == 0;
-        // What another limit had cut cannot be cut as this one would.
+        // Output that was cut at another limit cannot be cut at this one.
         let is_usable = outcome.is_success() && in_time && (is_whole || kept_limit == limit);
         is_usable.then(|| Outcome {
             stdout: outcome.stdout.cut(limit),
@@ -93,7 +93,7 @@ impl KnownOutcomes {
         })
     }
 
-    /// Keeps the outcome of a job if it is worth it. Blocking.
+    /// Keeps the outcome of a job if the job succeeded and printed little. Blocks.
     pub fn keep(&self, job: &Job, limit: usize, outcome: &Outcome) {
         if self.is_worth_keeping(outcome) {
             self.write(job, &encode(limit, outcome));
@@ -108,12 +108,12 @@ impl KnownOutcomes {
 
     fn write(&self, job: &Job, encoded: &[u8]) {
         if let Some(key) = self.key(job) {
-            // That it cannot be kept costs time only.
+            // Without a kept outcome, the job runs again the next time.
             let _ = self.store.cache(KIND, &key, encoded);
         }
     }
 
-    /// `None`: the job may depend on this machine.
+    /// `None` if the job is not portable.
     fn key(&self, job: &Job) -> Option<String> {
         let untimed = Job {
             timeout: None,

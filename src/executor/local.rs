@@ -1,12 +1,11 @@
-//! Running jobs on this machine, on choice that are kept from job to job.
+//! Running jobs on this machine, on launchers that are kept from job to job.
 //!
-//! A job's container is made before its turn and taken apart after it: there are more
-//! choice than slots.
+//! The container of a job is made before the job has a slot, and removed after it has left the
+//! slot. So there are more launchers than slots.
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
-use super::pool::LauncherPool;
-use super::turn::OverlayDirLock;
+use super::overlay_lock::OverlayDirLock;
 use crate::container::{
     EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
     LauncherProgram, MountKind, NetworkKind, Root,
@@ -15,42 +14,47 @@ use crate::process::error_chain;
 use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Scratch space that a job gets however many slots there are, in bytes, unless
-/// half the memory is less.
+/// The least scratch space of a job, in bytes, unless half the memory is less.
 const MIN_SCRATCH_SIZE: u64 = 1 << 30;
 
-/// What is the same for all jobs of an executor.
+/// The number of unused launchers that are kept for each slot. A further one replaces the one
+/// that has been unused longest.
+const UNUSED_PER_SLOT: usize = 4;
+
+/// The settings for all jobs of an executor.
 #[derive(Clone, Debug)]
 pub struct LocalSettings {
-    /// This very program, mostly.
+    /// How to start launchers: usually this program itself.
     pub launcher: LauncherProgram,
     /// The directory of the store's trees.
     pub trees: PathBuf,
-    /// Size of the space for what one job writes, in bytes.
+    /// The size of the scratch space of a job, in bytes.
     pub scratch_size: u64,
     /// The soft limit on open files for jobs.
     pub open_files: u64,
 }
 
-/// Runs jobs in containers here. For use on one thread.
+/// Runs jobs in containers on this machine. For use on one thread.
 pub struct LocalExecutor {
     settings: LocalSettings,
     pool: LauncherPool,
-    /// For what jobs print; one for each that runs.
+    /// Buffers for reading output. Each running job takes one.
     buffers: RefCell<Vec<Vec<u8>>>,
-    /// Panics instead of running a job, for tests of what becomes of that.
+    /// Panics instead of running a job, for tests.
     #[cfg(test)]
     pub panics: std::cell::Cell<bool>,
 }
 
 impl LocalSettings {
-    /// This program's own launcher and limits: a job may open as many files as this
-    /// process, and write its slot's share of half the memory: tmpfs mounts that take
-    /// more than there is take the machine down, for no kill frees what they hold.
+    /// This program as the launcher, and limits of this process: a job may open as many files as
+    /// this process, and the slots share half the memory for their scratch spaces. If tmpfs
+    /// mounts used more than the memory, the machine would fail, as killing processes does not
+    /// free a tmpfs.
     pub fn of_process(trees: PathBuf, slots: usize) -> io::Result<Self> {
         use nix::sys::resource::{Resource, getrlimit};
         Ok(Self {
@@ -78,8 +82,8 @@ impl LocalExecutor {
         }
     }
 
-    /// Starts a launcher for such a network, which most jobs need, so that it is there
-    /// when the first one comes. Fails where no containers can be made at all.
+    /// Starts a launcher with this network, before the first job. Fails if this machine cannot
+    /// make containers.
     pub async fn warm_up(&self, network: Network) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
@@ -91,13 +95,12 @@ impl LocalExecutor {
         Ok(())
     }
 
-    /// Runs a job to its end. Its container is made at once, its program started when
-    /// `turn` gives it a slot; if that gives none, there is no outcome. Dropping the
-    /// future kills the job.
+    /// Runs a job to its end. Its container is made at once. Its program starts when `turn` gives
+    /// it a slot; without a slot there is no outcome. Dropping the future kills the job.
     ///
-    /// A job whose launcher is lost before its program was started gets another launcher,
-    /// once. The program is never started twice: nobody knows what it did the first time, and
-    /// it may be what killed the launcher.
+    /// A job whose launcher is lost before its program was started gets another launcher, once.
+    /// The program is never started twice: its effects are not known, and it may have killed the
+    /// launcher.
     pub async fn run(
         &self,
         job: &Job,
@@ -169,7 +172,7 @@ impl LocalExecutor {
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
         };
-        // The turn first: whoever comes first is to have it first.
+        // `turn` is polled first, so that jobs get slots in the order in which they came.
         let prepared = self.prepare(&config, &request, &output, LauncherChoice::Any);
         let (slot, prepared) = tokio::join!(turn, prepared);
         let Some(slot) = slot else {
@@ -191,7 +194,7 @@ impl LocalExecutor {
         Ok(Some(outcome))
     }
 
-    /// Has a container made by a launcher.
+    /// Makes a container with a launcher of the pool or a new one.
     async fn prepare(
         &self,
         config: &LauncherConfig,
@@ -219,7 +222,7 @@ impl LocalExecutor {
         })
     }
 
-    /// Runs the program in a container that was made for it. Gives the launcher back, too.
+    /// Runs the program in the container that was made for it. Returns the launcher too.
     async fn run_prepared(
         &self,
         prepared: PreparedContainer,
@@ -238,7 +241,7 @@ impl LocalExecutor {
             () = stdout.collect(&mut buffer) => unreachable!("collecting does not end"),
             () = stderr.collect(&mut other_buffer) => unreachable!("collecting does not end"),
         };
-        // Whoever could write is gone: what is in the pipes now is all there is.
+        // No process of the job is left, so the pipes have the rest of its output.
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);
         let outcome = match end {
@@ -264,15 +267,56 @@ impl LocalExecutor {
     }
 }
 
-/// Which choice a job may have.
+/// Launchers that wait for jobs. The last one was used most recently.
+struct LauncherPool {
+    limit: usize,
+    unused: RefCell<VecDeque<(LauncherConfig, Launcher)>>,
+}
+
+impl LauncherPool {
+    fn new(slots: usize) -> Self {
+        Self {
+            limit: UNUSED_PER_SLOT * slots,
+            unused: RefCell::default(),
+        }
+    }
+
+    /// The launcher that has been unused longest. The others may still be removing the
+    /// containers of their last jobs.
+    fn take(&self, config: &LauncherConfig) -> Option<Launcher> {
+        let mut unused = self.unused.borrow_mut();
+        loop {
+            let index = unused.iter().position(|(kind, _)| kind == config)?;
+            let (_, launcher) = unused.remove(index)?;
+            if launcher.is_usable() {
+                return Some(launcher);
+            }
+            tracing::debug!("a launcher has ended between two jobs");
+        }
+    }
+
+    /// Keeps a launcher for another job, unless it has ended.
+    fn put_back(&self, config: LauncherConfig, launcher: Launcher) {
+        if !launcher.is_usable() {
+            return;
+        }
+        let mut unused = self.unused.borrow_mut();
+        unused.push_back((config, launcher));
+        if unused.len() > self.limit {
+            unused.pop_front();
+        }
+    }
+}
+
+/// The launcher for a job.
 #[derive(Clone, Copy)]
 enum LauncherChoice {
-    /// One that ran others before, if there is one.
+    /// A launcher of the pool if there is one, otherwise a new one.
     Any,
     New,
 }
 
-/// A container that is made, or being made, for a job.
+/// A container that a launcher makes or has made for a job.
 struct PreparedContainer {
     launcher: Launcher,
     stdout: Collector,
@@ -290,7 +334,7 @@ fn status(ended: &EndedProgram) -> Status {
     }
 }
 
-/// A container in the terms of a launcher.
+/// The parts of a container as a launcher needs them.
 struct LaunchPlan<'a> {
     network: NetworkKind,
     binds: Vec<HostBind>,
@@ -305,7 +349,7 @@ impl<'a> LaunchPlan<'a> {
             RootOverlay::None => Root::ReadOnly,
             RootOverlay::Tmp => Root::Scratch,
             RootOverlay::Local { upper, work } => {
-                // overlayfs wants both below one mount.
+                // overlayfs requires both directories on one mount.
                 let parent = common_ancestor(upper, work);
                 binds.push(HostBind {
                     path: parent.as_std_path().to_owned(),

@@ -1,14 +1,13 @@
-//! From a job to its outcome: the only room that knows both a job and a way to
-//! run it.
+//! Running jobs: from a job to its outcome, on this machine, on the workers of an engine, or from
+//! an earlier run. The room starts launchers and actions, and touches no layers.
 
 mod executors;
 mod job;
 mod known;
 mod local;
 mod output;
-mod pool;
+mod overlay_lock;
 pub mod remote;
-mod turn;
 
 pub use executors::Executors;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What a job prints: kept up to a limit, or passed on as it comes.
+//! The output of a job: it is kept up to a limit, or passed on while the job runs.
 
 use std::fmt;
 use std::io;
@@ -7,30 +7,30 @@ use std::rc::Rc;
 use std::time::Duration;
 use tokio::net::unix::pipe::Receiver;
 
-/// Size of one read, in bytes; a pipe holds 64 KiB.
+/// The size of one read, in bytes. A pipe holds 64 KiB.
 const READ_SIZE: usize = 64 * 1024;
 
-/// What a job printed to one stream: all of it, or its first and last part.
+/// The output of a job on one stream: all of it, or its first and last part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Captured {
     pub head: Vec<u8>,
-    /// Bytes left out between head and tail.
+    /// The number of bytes left out between head and tail.
     pub omitted: u64,
     pub tail: Vec<u8>,
 }
 
 impl Captured {
-    /// All that was kept.
+    /// All bytes that were kept.
     pub fn to_vec(&self) -> Vec<u8> {
         [self.head.as_slice(), &self.tail].concat()
     }
 
-    /// All that was kept, with a line where something is left out that tells how much.
+    /// All bytes that were kept, with a line that says how many were left out.
     pub fn shown(&self) -> Vec<u8> {
         [&self.head, self.gap().as_bytes(), &self.tail].concat()
     }
 
-    /// The line to show between head and tail; empty if nothing is left out there.
+    /// The line to show between head and tail. Empty if nothing was left out.
     pub fn gap(&self) -> String {
         match self.omitted {
             0 => String::new(),
@@ -39,8 +39,8 @@ impl Captured {
         }
     }
 
-    /// As if no more than `limit` bytes had been kept of it. Of what was not kept whole
-    /// nothing else can be made: it stays as it is.
+    /// The output as if only `limit` bytes had been kept. Output that was cut before stays as it
+    /// is.
     #[must_use]
     pub fn cut(self, limit: usize) -> Self {
         if self.omitted > 0 || self.head.len() + self.tail.len() <= limit {
@@ -52,7 +52,7 @@ impl Captured {
         capture.finish()
     }
 
-    /// How many bytes were kept.
+    /// The number of bytes that were kept.
     pub fn len(&self) -> usize {
         self.head.len() + self.tail.len()
     }
@@ -71,7 +71,7 @@ impl From<&[u8]> for Captured {
     }
 }
 
-/// Which of a job's streams.
+/// A stream of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stream {
     Stdout,
@@ -87,25 +87,25 @@ impl fmt::Display for Stream {
     }
 }
 
-/// Where output goes as it comes.
+/// Receives output while the job runs.
 pub type OutputSink = Rc<dyn Fn(Stream, &[u8])>;
 
-/// What to do with what a job prints.
+/// What to do with the output of a job.
 #[derive(Clone)]
 pub enum Output {
-    /// Keep up to so many bytes of each stream.
+    /// Keep up to `limit` bytes of each stream.
     Capture { limit: usize },
-    /// Pass it on, at once where the job runs here, and keep as much too. Of what a job
-    /// printed elsewhere, no more than what is kept can be passed on.
+    /// Pass the output to the sink, and keep up to `limit` bytes of each stream. The output of a
+    /// job on this machine is passed on at once and whole. The output of a job on an engine is
+    /// passed on at the end, as much as was kept.
     Stream { limit: usize, sink: OutputSink },
-    /// The job has this terminal for its stdin, stdout and stderr; whoever has the other
-    /// side of it reads there what the job prints. It stays open as long as the job is
-    /// run, even if the job closes it.
+    /// This terminal is the job's stdin, stdout and stderr. The output is read from its other
+    /// side. It stays open until the job has ended, even if the job closes it.
     Terminal(Rc<OwnedFd>),
 }
 
 impl Output {
-    /// How many bytes of each stream are kept.
+    /// The number of bytes of each stream that are kept.
     pub fn limit(&self) -> usize {
         match self {
             Self::Capture { limit } | Self::Stream { limit, .. } => *limit,
@@ -113,24 +113,23 @@ impl Output {
         }
     }
 
-    /// Whether the job is at a terminal.
+    /// Whether the job has a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal(_))
     }
 }
 
-/// Reads in a row, before other jobs and signals are looked after: a job may print
-/// as fast as it is read, for as long as it likes.
+/// The number of reads before other tasks of the event loop run. A job may print as fast as its
+/// output is read.
 const READS_PER_TURN: usize = 8;
 
-/// What a job prints at first is left in the pipe: most have ended by then, and
-/// reading each line as it comes takes longer than reading all of them at the end.
-/// One that prints more than a pipe holds, 64 KiB, waits for so long, once.
+/// The delay before the first read of a job's output. Most jobs have ended by then, and one read
+/// is faster than one for each line. A job that fills the pipe earlier waits for this delay once.
 const FIRST_READ_DELAY: Duration = Duration::from_millis(10);
 
 /// Collects one stream of one job.
 pub(super) struct Collector {
-    /// `None`: there is nothing to collect.
+    /// `None` if the output goes to a terminal.
     pipe: Option<OwnedFd>,
     state: StreamState,
 }
@@ -143,8 +142,8 @@ struct StreamState {
 }
 
 impl Collector {
-    /// The collector and what goes to the job: the end of a pipe, or the terminal, of
-    /// which nothing is collected.
+    /// The collector, and the descriptor for the job: the end of a pipe, or the terminal, whose
+    /// output is not collected.
     pub fn new(stream: Stream, output: Output) -> io::Result<(Self, OwnedFd)> {
         if let Output::Terminal(terminal) = &output {
             let theirs = terminal.try_clone()?;
@@ -171,8 +170,7 @@ impl Collector {
         }
     }
 
-    /// Collects for ever: whoever waits for the job waits for its end, not for
-    /// this.
+    /// Collects output and never ends. The caller waits for the end of the job beside it.
     pub async fn collect(&mut self, buffer: &mut Vec<u8>) {
         if matches!(self.state.output, Output::Capture { .. }) {
             tokio::time::sleep(FIRST_READ_DELAY).await;
@@ -199,8 +197,8 @@ impl Collector {
         }
     }
 
-    /// Takes what is left when the job has ended. Reads the pipe itself: the
-    /// runtime knows only of what it has polled since, which may be nothing.
+    /// Reads the rest of the output when the job has ended. It reads the pipe directly, since the
+    /// runtime may not have polled it since the last output.
     pub fn finish(mut self, buffer: &mut Vec<u8>) -> Captured {
         if let Some(pipe) = &self.pipe {
             while !self.state.ended && self.state.take(pipe.as_fd(), buffer).is_ok() {}
@@ -210,7 +208,7 @@ impl Collector {
 }
 
 impl StreamState {
-    /// Takes one buffer full, or fails with `WouldBlock` when there is nothing.
+    /// Reads once. Fails with `WouldBlock` if the pipe is empty.
     fn take(&mut self, pipe: BorrowedFd<'_>, buffer: &mut Vec<u8>) -> io::Result<()> {
         buffer.resize(READ_SIZE, 0);
         match nix::unistd::read(pipe, buffer) {
@@ -231,8 +229,8 @@ impl StreamState {
     }
 }
 
-/// Keeps the first and the last half of a limit's worth of bytes: panics come
-/// last.
+/// Keeps the first `limit / 2` bytes and the rest of `limit` from the end, where messages of
+/// panics are.
 struct HeadTailBuffer {
     limit: usize,
     head: Vec<u8>,

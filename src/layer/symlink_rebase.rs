@@ -4,7 +4,7 @@
 //! the image, and with it all programs there. A symlink in a layer hides a directory of the
 //! image in the same way.
 
-use super::tar::real;
+use super::tar::resolve_symlinks;
 use super::{Entry, Manifest, PathInContainer};
 use crate::store::ManifestError;
 use std::collections::BTreeMap;
@@ -20,7 +20,7 @@ pub(super) fn rebase(
     let mut rebased = BTreeMap::new();
     let mut copies = Vec::new();
     for (path, entry) in layer.entries() {
-        let to = real(below, path, |_| true).unwrap_or_else(|_| path.clone());
+        let to = resolve_symlinks(below, path, |_| true).unwrap_or_else(|_| path.clone());
         match (entry, below.get(&to)) {
             (Entry::Directory { .. }, Some(Entry::Symlink { .. })) => {
                 match symlink_directory(below, &to) {
@@ -55,7 +55,7 @@ pub(super) fn rebase(
 /// The directory that a symlink leads to, whether it exists or not. `None`: the target is not a
 /// directory.
 fn symlink_directory(tree: &Manifest, link: &PathInContainer) -> Option<PathInContainer> {
-    let inside = real(tree, &link.join(b"x").ok()?, |_| true).ok()?;
+    let inside = resolve_symlinks(tree, &link.join(b"x").ok()?, |_| true).ok()?;
     let directory = inside.parent()?;
     match tree.get(&directory) {
         None | Some(Entry::Directory { .. }) => Some(directory),

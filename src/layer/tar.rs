@@ -34,7 +34,7 @@ mod stream;
 
 pub(super) use budget::UnpackBudget;
 pub(super) use listing::TarListing;
-pub(super) use merge::real;
+pub(super) use merge::resolve_symlinks;
 pub(super) use stream::ArchiveDigests;
 
 use super::{Manifest, PathInContainer};

@@ -1,4 +1,4 @@
-//! One action, from its message to its result.
+//! Running one action, from its message to its result.
 
 use super::blocking::{BackgroundDrop, blocking};
 use super::cache::{BlobKey, Cache};
@@ -19,26 +19,26 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tonic::Code;
 
-/// What runs actions.
+/// Runs actions.
 pub struct ActionRunner {
     pub engine: Engine,
     pub cache: Arc<Cache>,
     pub sandbox: Sandbox,
-    /// What results say about who did it.
+    /// The name of the worker in results.
     pub worker: String,
 }
 
-/// What is told about an action.
+/// The status and result of an action, as they are reported to the engine.
 pub struct Finished {
     pub status: rpc::Status,
-    /// There is one of an action that ran, also if it took too long.
+    /// Present if the action ran, also if it timed out.
     pub result: Option<reapi::ActionResult>,
     /// Whether the machine failed, not the action.
     pub worker_fault: bool,
 }
 
 impl Finished {
-    /// What is told of an action that this worker could not run.
+    /// The report on an action that this worker could not run.
     pub fn failed(error: &WorkError, worker: &str) -> Self {
         let mut status = error.status();
         status.message = format!("worker {worker}: {}", status.message);
@@ -49,7 +49,7 @@ impl Finished {
         }
     }
 
-    /// This, or if its result has more than so many bytes, what is told instead.
+    /// The report, with an error in place of the outputs if the result has more than `limit` bytes.
     fn within(mut self, limit: usize, worker: &str) -> Self {
         let Some(result) = &mut self.result else {
             return self;
@@ -59,8 +59,8 @@ impl Finished {
             self.status = rpc::Status {
                 code: Code::InvalidArgument as i32,
                 message: format!(
-                    "worker {worker}: the list of the action's outputs has {size} bytes, and \
-                     results may have no more than {limit}; name a directory that holds them"
+                    "worker {worker}: the list of the action's outputs has {size} bytes, but a \
+                     result can have at most {limit}; name a directory that holds them"
                 ),
                 details: Vec::new(),
             };
@@ -72,18 +72,18 @@ impl Finished {
     }
 }
 
-/// Output up to this size is part of the result, in bytes.
+/// Stdout and stderr up to this size are part of the result, in bytes.
 const MAX_INLINE_OUTPUT: u64 = 64 << 10;
 
-/// The largest result, in bytes: engines refuse messages of more than 4 MiB, and each has the
-/// results of all actions that have just ended.
+/// The largest result, in bytes. Engines refuse messages of more than 4 MiB, and one message has
+/// the results of all actions that have just ended.
 const MAX_RESULT_SIZE: usize = 1 << 20;
 
-/// A disk with less than that is full, in bytes.
+/// A disk with less free space than this counts as full, in bytes.
 const MIN_FREE_SPACE: u64 = 256 << 10;
 
 impl ActionRunner {
-    /// Runs an action. All that it started ends with the future.
+    /// Runs an action. If the future is dropped, all processes of the action are killed.
     pub async fn run(&self, lease: &str, message: &[u8]) -> Finished {
         let action = Digest::of(message);
         let short = &action.hex()[..12];
@@ -134,7 +134,7 @@ impl ActionRunner {
             ..reapi::ExecutedActionMetadata::default()
         };
         let action = reapi::Action::decode(message)
-            .map_err(|error| WorkError::BadAction(format!("this is no action: {error}")))?;
+            .map_err(|error| WorkError::BadAction(format!("malformed action: {error}")))?;
         let timeout = timeout(&action)?;
         let cache = Arc::clone(&self.cache);
         let (directory, streams) = blocking(move |_| {
@@ -146,7 +146,7 @@ impl ActionRunner {
 
         metadata.input_fetch_start_timestamp = now();
         let input_root = digest_of(action.input_root_digest.as_ref(), "the input root")?;
-        // What makes the container is started while the engine is asked for the rest.
+        // The launcher starts while the inputs are downloaded.
         let ((command, downloaded), staged, launcher) = tokio::try_join!(
             self.command(&action),
             StagedInput::new(&self.cache, &self.engine, input_root, directory),
@@ -205,7 +205,7 @@ impl ActionRunner {
                 let path = stderr.clone();
                 let written = blocking(move |_| fs::write(path, text)).await;
                 written.map_err(|error| WorkError::local("write", &stderr, error))?;
-                // As shells have it.
+                // The exit code that shells use for this.
                 (127, false)
             }
         };
@@ -247,7 +247,7 @@ impl ActionRunner {
         .within(MAX_RESULT_SIZE, &self.worker))
     }
 
-    /// The command of an action, and how many bytes of it had to be downloaded.
+    /// The command of an action, and the number of bytes that were downloaded for it.
     async fn command(
         &self,
         action: &reapi::Action,
@@ -259,7 +259,7 @@ impl ActionRunner {
         let cache = Arc::clone(&self.cache);
         let command = blocking(move |_| {
             let command = reapi::Command::decode(&*cache.read(digest)?).map_err(|error| {
-                WorkError::BadAction(format!("{digest} is no command: {error}"))
+                WorkError::BadAction(format!("malformed command {digest}: {error}"))
             })?;
             can_be_given(&command)?;
             Ok::<_, WorkError>(command)
@@ -268,14 +268,14 @@ impl ActionRunner {
     }
 }
 
-/// Where an action runs. To drop it blocks.
+/// The launcher and the input root of an action. Dropping them blocks.
 struct ActionResources {
-    /// Before what the action may change as long as it runs.
+    /// Dropped first: the action may change its input root as long as it runs.
     launcher: Launcher,
     staged: StagedInput,
 }
 
-/// What an action cost, in bytes.
+/// The inputs and transfers of an action, for the log. Sizes are in bytes.
 #[derive(Default)]
 struct ActionCost {
     files: usize,
@@ -284,13 +284,13 @@ struct ActionCost {
     uploaded: u64,
 }
 
-/// Zero: none.
+/// The time limit of an action; zero if it has none.
 fn timeout(action: &reapi::Action) -> Result<Duration, WorkError> {
     let Some(timeout) = &action.timeout else {
         return Ok(Duration::ZERO);
     };
     match (u64::try_from(timeout.seconds), u32::try_from(timeout.nanos)) {
-        // Containers count nanoseconds.
+        // The launcher gets the time limit in nanoseconds, as a u64.
         (Ok(seconds), Ok(nanos)) => {
             Ok(Duration::new(seconds, nanos).min(Duration::from_nanos(u64::MAX)))
         }
@@ -298,7 +298,8 @@ fn timeout(action: &reapi::Action) -> Result<Duration, WorkError> {
     }
 }
 
-/// Fails if the disk is full: what comes of an action there says nothing about it.
+/// Fails if the disk is full. The failure of an action on a full disk says nothing about the
+/// action.
 fn has_room(root: &Path) -> Result<(), WorkError> {
     let full = |errno: Errno| WorkError::local("keep what is written in", root, errno.into());
     let disk = statvfs(root).map_err(full)?;
@@ -308,7 +309,7 @@ fn has_room(root: &Path) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// As shells tell it.
+/// The exit code as shells report it: 128 and the number of the signal for a killed program.
 fn exit_code(wait_status: i32) -> i32 {
     use nix::libc::{WEXITSTATUS, WIFSIGNALED, WTERMSIG};
     if WIFSIGNALED(wait_status) {
@@ -318,7 +319,7 @@ fn exit_code(wait_status: i32) -> i32 {
     }
 }
 
-/// Fails for what no program can be given.
+/// Fails for arguments and variables that execve(2) cannot pass: those with a NUL byte.
 fn can_be_given(command: &reapi::Command) -> Result<(), WorkError> {
     let nul = |what: String| WorkError::BadAction(format!("{what} of the command has a NUL byte"));
     let mut arguments = command.arguments.iter();

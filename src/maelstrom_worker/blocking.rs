@@ -1,4 +1,4 @@
-//! Work that blocks, on threads for that: the event loop must be free to answer the engine.
+//! Blocking work on other threads, so that the event loop can answer the engine in time.
 
 use crate::store::{Digest, Hasher};
 use std::fs::File;
@@ -9,22 +9,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use tokio::runtime::Handle;
 
-/// Tells work that blocks when nobody waits for its result any more.
+/// Tells blocking work that its result is no longer needed.
 #[derive(Clone, Debug, Default)]
 pub struct Stop(Arc<AtomicBool>);
 
 impl Stop {
-    /// Fails if the work is to stop. Nobody sees the error.
+    /// Fails if the work should stop. The error is not shown to users.
     pub fn check(&self) -> io::Result<()> {
         if self.0.load(Relaxed) {
-            return Err(io::Error::other("nobody waits for this any more"));
+            return Err(io::Error::other("the result is no longer needed"));
         }
         Ok(())
     }
 }
 
-/// Does work that blocks. If the future is dropped, the work is told to stop, and its result is
-/// dropped on its thread.
+/// Runs blocking work on another thread. If the future is dropped, the work is told to stop, and
+/// its result is dropped on that thread.
 pub async fn blocking<T: Send + 'static>(work: impl FnOnce(&Stop) -> T + Send + 'static) -> T {
     struct StopOnDrop(Stop);
     impl Drop for StopOnDrop {
@@ -40,7 +40,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce(&Stop) -> T + Send + 
     }
 }
 
-/// A value whose drop blocks. It is dropped on a thread for that.
+/// A value whose drop blocks. It is dropped on another thread.
 pub struct BackgroundDrop<T: Send + 'static>(Option<T>);
 
 impl<T: Send + 'static> BackgroundDrop<T> {
@@ -48,7 +48,7 @@ impl<T: Send + 'static> BackgroundDrop<T> {
         Self(Some(value))
     }
 
-    /// The value, whose drop is the caller's business now.
+    /// The value, which the caller drops itself.
     pub fn into_inner(mut self) -> T {
         self.0.take().expect("only the drop takes the value")
     }
@@ -100,8 +100,8 @@ pub mod tests {
     use std::task::{Context, Poll, Waker};
     use tokio::runtime::Runtime;
 
-    /// An event loop with one thread for blocking work, which is busy until [`Self::release`]:
-    /// what is ready meanwhile was done on the event loop.
+    /// An event loop with one thread for blocking work, which is busy until [`Self::release`].
+    /// Work that is done before then was done on the event loop.
     pub struct Busy {
         pub runtime: Runtime,
         release: mpsc::Sender<()>,
@@ -124,14 +124,14 @@ pub mod tests {
         }
     }
 
-    /// What a future gives, asserting that nothing of its blocking work was done by the event
-    /// loop: it waits for the thread that is for that.
+    /// The output of a future. Asserts that the event loop did none of its blocking work: the
+    /// future must wait for the other thread.
     pub fn leaves_the_loop_free<T>(work: impl Future<Output = T>) -> T {
         let busy = Busy::new();
         busy.runtime.block_on(async {
             let mut work = pin!(work);
             let first = poll_once(work.as_mut());
-            assert!(first.is_pending(), "the event loop did what blocks");
+            assert!(first.is_pending(), "the event loop did blocking work");
             busy.release();
             work.await
         })
@@ -182,7 +182,7 @@ pub mod tests {
     #[test]
     fn a_hash_of_what_nobody_waits_for_ends_before_the_file_does() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        // More than anybody could read.
+        // Too large to be read in a test.
         file.as_file().set_len(1 << 43).unwrap();
         assert!(hash(file.path(), &Stop::told()).is_err());
     }

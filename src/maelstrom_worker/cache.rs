@@ -1,28 +1,26 @@
-//! The blobs that actions need, cached on disk.
+//! The cache of the blobs that actions need, on disk.
 //!
-//! A blob is downloaded to a temporary directory, verified and renamed to its [`place`]. What is
-//! being downloaded counts as if it were there, see [`super::fetch`].
+//! A blob is downloaded to a temporary directory, verified, and renamed to its path in the
+//! [`directory`]. A blob that is being downloaded counts towards the size, see [`super::fetch`].
 //!
-//! All that is done here blocks, so that none of it is for the event loop.
+//! All methods block and must not be called by the event loop.
 //!
-//! Actions get blobs as hard links, so that one that insists can write to the inode they share.
-//! The kernel notes each change in the inode's change time, which nobody can set. What it was when
-//! this worker last had to do with a blob is remembered; one for which it is different, or that an
-//! earlier worker left, is read and hashed before it is used again.
+//! Actions get blobs as hard links. An action can change the mode of a link and write to the inode,
+//! which all actions share. The kernel records each change in the inode's change time, which no
+//! process can set. The cache remembers the change time that each blob had when this worker last
+//! used it. A blob with another change time, or one that an earlier worker left, is read and hashed
+//! before it is used again.
 
-mod key;
-mod place;
-mod stamp;
+mod directory;
 mod state;
 
-pub use key::BlobKey;
+pub use state::BlobKey;
 
 use super::blocking::{Stop, hash};
 use super::error::WorkError;
 use crate::store::Digest;
-use place::WorkerCacheDirectory;
-use stamp::InodeStamp;
-use state::CacheState;
+use directory::WorkerCacheDirectory;
+use state::{CacheState, InodeStamp};
 use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -30,22 +28,22 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub struct Cache {
-    place: WorkerCacheDirectory,
+    files: WorkerCacheDirectory,
     /// In bytes.
     limit: u64,
     state: Mutex<CacheState>,
-    /// One action at a time fetches, so that nothing is fetched twice.
+    /// Held by the action that downloads blobs, so that no blob is downloaded twice.
     pub(super) fetch_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Cache {
-    /// Opens the cache below `cache_root`, which must have no other worker and must be empty if
-    /// it is not marked as a cache. `limit` is in bytes.
+    /// Opens the cache below `cache_root`. It must not be in use by another worker, and a directory
+    /// that is not marked as a cache must be empty. `limit` is in bytes.
     pub fn open(cache_root: &Path, limit: u64) -> Result<Self, WorkError> {
-        let place = WorkerCacheDirectory::open(cache_root)?;
+        let files = WorkerCacheDirectory::open(cache_root)?;
         let cache = Self {
-            state: Mutex::new(place.read_state()?),
-            place,
+            state: Mutex::new(files.read_state()?),
+            files,
             limit,
             fetch_lock: Arc::default(),
         };
@@ -55,30 +53,30 @@ impl Cache {
 
     /// The directory of the cache.
     pub fn directory(&self) -> &Path {
-        self.place.directory()
+        self.files.directory()
     }
 
     /// A new empty directory for an action.
     pub fn new_action(&self) -> Result<PathBuf, WorkError> {
-        self.place.new_directory("actions")
+        self.files.new_directory("actions")
     }
 
     /// A new empty directory for downloads.
     pub fn new_downloads(&self) -> Result<PathBuf, WorkError> {
-        self.place.new_directory("tmp")
+        self.files.new_directory("tmp")
     }
 
-    /// The content of a blob that is pinned.
+    /// The content of a pinned blob.
     pub fn read(&self, digest: Digest) -> Result<Vec<u8>, WorkError> {
-        let path = self.place.blob(BlobKey::plain(digest));
+        let path = self.files.blob(BlobKey::plain(digest));
         fs::read(&path).map_err(|error| WorkError::local("read", &path, error))
     }
 
-    /// Makes a blob that is pinned appear at `path`, which must not exist.
+    /// Links a pinned blob to `path`, which must not exist.
     pub fn link(&self, key: BlobKey, path: &Path) -> Result<(), WorkError> {
-        let from = self.place.blob(key);
+        let from = self.files.blob(key);
         let failed = |error| WorkError::local("stage", path, error);
-        // Links are counted by the change time as well: nobody else may make one meanwhile.
+        // A new link changes the change time too, so no other thread may make one meanwhile.
         let mut state = self.state();
         let before = InodeStamp::read(&from).map_err(failed)?;
         let known = state.blobs.get(&key).and_then(|cached| cached.stamp);
@@ -86,7 +84,7 @@ impl Cache {
             return Err(WorkError::Altered(key.digest));
         }
         match fs::hard_link(&from, path) {
-            // So many links that there can be no more: a new inode takes over.
+            // The inode has as many links as the file system allows: a copy takes its place.
             Err(error) if error.raw_os_error() == Some(nix::libc::EMLINK) => {
                 let directory = self.new_downloads()?;
                 let copy = directory.join(key.name());
@@ -105,9 +103,10 @@ impl Cache {
         Ok(())
     }
 
-    /// Has a link of a blob removed, of which it cannot be known that it still is one.
+    /// Calls `remove`, which removes a link of a blob, and records the new change time. An action
+    /// may have replaced the link by another file.
     pub fn unlink(&self, key: BlobKey, remove: impl FnOnce()) {
-        let from = self.place.blob(key);
+        let from = self.files.blob(key);
         let mut state = self.state();
         let before = InodeStamp::read(&from).ok();
         let known = state.blobs.get(&key).and_then(|cached| cached.stamp);
@@ -122,7 +121,7 @@ impl Cache {
         state.note(key, stamp);
     }
 
-    /// Keeps these blobs in the cache, if they are there or as soon as they are.
+    /// Pins these blobs: they are not evicted, also those that are downloaded later.
     pub fn pin(self: &Arc<Self>, mut keys: Vec<BlobKey>) -> PinnedBlobs {
         keys.sort_unstable();
         keys.dedup();
@@ -139,7 +138,7 @@ impl Cache {
         }
     }
 
-    /// Which of these must be downloaded. Reads those that are in doubt.
+    /// The blobs that must be downloaded. Blobs whose inode may have changed are read.
     pub fn absent(&self, keys: &[BlobKey], stop: &Stop) -> io::Result<Vec<BlobKey>> {
         let mut absent = Vec::new();
         for key in keys {
@@ -152,7 +151,7 @@ impl Cache {
     }
 
     fn is_there(&self, key: BlobKey, stop: &Stop) -> io::Result<bool> {
-        let path = self.place.blob(key);
+        let path = self.files.blob(key);
         let known = self.state().blobs.get(&key).and_then(|cached| cached.stamp);
         let Ok(stamp) = InodeStamp::read(&path) else {
             self.state().forget(key);
@@ -163,36 +162,39 @@ impl Cache {
         }
         let mode_fits = stamp.mode & 0o7777 == key.mode();
         let verified = mode_fits && hash(&path, stop).is_ok_and(|digest| digest == key.digest);
-        // A blob that was not read to its end is still in doubt.
+        // A blob that was not read to its end is still unverified.
         stop.check()?;
-        // What was read is what is there only if nobody has written since.
+        // The file may have been written to while it was read.
         let verified = verified && InodeStamp::read(&path).is_ok_and(|now| now == stamp);
         let mut state = self.state();
         if verified {
             state.note(key, Some(stamp));
         } else {
-            tracing::warn!("{} in the cache was changed; fetching it again", key.digest);
+            tracing::warn!(
+                "{} in the cache was changed; downloading it again",
+                key.digest
+            );
             let _ = fs::remove_file(&path);
             state.forget(key);
         }
         Ok(verified)
     }
 
-    /// Counts what is about to be downloaded as if it were there, and makes room for it.
+    /// Adds the size of a download to that of the cache, and evicts blobs to stay within the limit.
     pub fn reserve(&self, bytes: u64) {
         self.state().size += bytes;
         self.evict();
     }
 
-    /// What was reserved is not there, and will not be.
+    /// Takes back a reservation whose download failed.
     pub fn release(&self, bytes: u64) {
         self.state().size -= bytes;
     }
 
-    /// Takes in a blob that is pinned, and was reserved.
+    /// Moves a downloaded file to the path of its blob, which is pinned and reserved.
     pub fn add(&self, key: BlobKey, from: &Path) -> io::Result<()> {
-        let to = self.place.blob(key);
-        // The umask may have taken something away.
+        let to = self.files.blob(key);
+        // The umask may have removed permissions.
         fs::set_permissions(from, fs::Permissions::from_mode(key.mode()))?;
         if let Some(parent) = to.parent() {
             fs::create_dir_all(parent)?;
@@ -207,7 +209,7 @@ impl Cache {
         Ok(())
     }
 
-    /// Removes what has not been used for longest until the rest is within the limit.
+    /// Removes the least recently used blobs until the cache is within its limit.
     fn evict(&self) {
         let mut state = self.state();
         if state.size <= self.limit {
@@ -225,7 +227,7 @@ impl Cache {
             if state.size <= self.limit {
                 break;
             }
-            let _ = fs::remove_file(self.place.blob(key));
+            let _ = fs::remove_file(self.files.blob(key));
             state.blobs.remove(&key);
             state.size = state.size.saturating_sub(key.digest.size);
             blobs += 1;
@@ -239,7 +241,7 @@ impl Cache {
     }
 }
 
-/// Blobs that stay in the cache until this is dropped. To drop it blocks.
+/// Blobs that are not evicted until this is dropped. Dropping it blocks.
 pub struct PinnedBlobs {
     cache: Arc<Cache>,
     keys: Vec<BlobKey>,
@@ -293,13 +295,13 @@ pub mod tests {
     }
 
     impl Cache {
-        /// Of all blobs and downloads, in bytes.
+        /// The size of all blobs and downloads, in bytes.
         pub fn size(&self) -> u64 {
             self.state().size
         }
 
         pub fn has(&self, key: BlobKey) -> bool {
-            self.place.blob(key).exists()
+            self.files.blob(key).exists()
         }
     }
 
@@ -309,13 +311,13 @@ pub mod tests {
         let cache = open(root.path(), 4);
         let keys = [b"a", b"b", b"c", b"d"].map(|content| put(&cache, content));
         let pinned = cache.pin(vec![keys[0]]);
-        // Something to come.
+        // A download.
         cache.reserve(2);
         assert_eq!(absent(&cache, &keys), [keys[1], keys[2]]);
         cache.release(2);
         drop(pinned);
         drop(cache);
-        // What another worker left counts as well.
+        // The blobs of an earlier worker count too.
         let cache = open(root.path(), 1);
         assert_eq!(absent(&cache, &keys).len(), 3);
     }
@@ -346,8 +348,8 @@ pub mod tests {
             cache.link(key, &link).unwrap();
             cache.unlink(key, || fs::remove_file(&link).unwrap());
         }
-        // Somebody else's link.
-        fs::hard_link(cache.place.blob(key), &link).unwrap();
+        // A link that the cache did not make.
+        fs::hard_link(cache.files.blob(key), &link).unwrap();
         let other = root.path().join("other");
         assert!(matches!(
             cache.link(key, &other),
@@ -363,13 +365,13 @@ pub mod tests {
         let root = tempfile::tempdir().unwrap();
         let cache = open(root.path(), 1000);
         let (one, two) = (put(&cache, b"one"), put(&cache, b"two"));
-        fs::set_permissions(cache.place.blob(one), fs::Permissions::from_mode(0o644)).unwrap();
-        fs::write(cache.place.blob(one), "eno").unwrap();
+        fs::set_permissions(cache.files.blob(one), fs::Permissions::from_mode(0o644)).unwrap();
+        fs::write(cache.files.blob(one), "eno").unwrap();
         drop(cache);
         fs::write(root.path().join("worker/tmp").join("rest"), "").unwrap();
         let cache = open(root.path(), 1000);
         assert_eq!(absent(&cache, &[one, two]), [one]);
-        assert!(!cache.place.blob(one).exists());
+        assert!(!cache.files.blob(one).exists());
         assert!(
             fs::read_dir(root.path().join("worker/tmp"))
                 .unwrap()

@@ -21,33 +21,33 @@ Examples:
   maelstrom-worker --remote grpc://engine.example:50051/main
   maelstrom-worker --remote grpcs://engine.example:443 --slots 8 --property pool=large
 
-SIGTERM and Ctrl-C: takes no further actions, finishes those that run, and ends; a second one
-ends it at once. Exit codes: 0 ended as asked, 96 it cannot work as it is set up, 130 ended at once";
+On SIGTERM or Ctrl-C the worker accepts no further actions, finishes those that run, and ends. A
+second signal ends it at once. Exit codes: 0 ended by a signal, 96 the worker cannot start,
+130 ended by a second signal";
 
 /// Make this machine a worker of an engine that speaks the Remote Workers API
 ///
 /// Runs the engine's actions, each in a container of its own.
 #[derive(Debug, Parser)]
 #[command(name = "maelstrom-worker", version, after_help = EXAMPLES, max_term_width = 110)]
-struct Arguments {
+struct WorkerArguments {
     #[command(flatten)]
     remote: RemoteArguments,
 
-    /// How many actions run at once (default: available processors)
+    /// Run at most this many actions at once (default: available processors)
     #[arg(short = 'j', long, value_name = "N", value_parser = value::<SlotCount>)]
     slots: Option<SlotCount>,
 
-    /// What the engine is told of this machine, for actions that want such a one; beside
-    /// `OSFamily` and `ISA`, which it is told anyway
+    /// Offer this property to actions that require it, in addition to `OSFamily` and `ISA`
     #[arg(long, value_name = "KEY=VALUE", value_parser = value::<Property>)]
     property: Vec<Property>,
 
-    /// Where inputs are kept and actions run; for one worker alone (default: maelstrom/worker
-    /// in the user's cache directory)
+    /// Keep inputs and run actions in this directory, which no other worker may use (default:
+    /// maelstrom/worker in the user's cache directory)
     #[arg(long, value_name = "DIR", value_parser = value::<DirectoryPath>)]
     cache_root: Option<DirectoryPath>,
 
-    /// How much is kept of inputs (default: 10 GiB)
+    /// Keep at most this much of inputs (default: 10 GiB)
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
     cache_size: Option<ByteSize>,
 
@@ -59,7 +59,7 @@ struct Arguments {
     shared: SharedArguments,
 }
 
-/// What `maelstrom-worker` is to do, and how.
+/// The settings of a worker, and whether to run it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WorkerOptions {
     pub action: WorkerAction,
@@ -73,14 +73,14 @@ pub struct WorkerOptions {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WorkerAction {
-    /// Work for this engine.
+    /// Serve this engine.
     Work(EngineSettings),
     /// Print this text.
     PrintConfig(String),
 }
 
 impl WorkerOptions {
-    /// As this process was called.
+    /// The options on the command line of this process.
     pub fn of_process() -> Result<Self, CommandLineError> {
         Self::parse(std::env::args_os(), &ProcessEnvironment::of_process())
     }
@@ -90,7 +90,7 @@ impl WorkerOptions {
         words: impl IntoIterator<Item = OsString>,
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
-        let arguments = Arguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+        let arguments = WorkerArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
         let mut values = arguments.shared.read_config(&PROGRAM, environment)?;
         let engine = arguments.remote.decide(&mut values)?;
         let slots = values.take_argument("slots", arguments.slots, SlotCount(environment.cpus))?;
@@ -123,7 +123,7 @@ impl WorkerOptions {
 }
 
 fn no_engine() -> CommandLineError {
-    CommandLineError::usage::<Arguments>(
+    CommandLineError::usage::<WorkerArguments>(
         ErrorKind::MissingRequiredArgument,
         "no engine is named: add --remote grpc://HOST:PORT/INSTANCE, or set `remote` in the \
          configuration",

@@ -1,4 +1,4 @@
-//! An action's directory on disk: its input root, and what it prints.
+//! The directory of an action on disk: its input root, stdout and stderr.
 
 use super::cache::Cache;
 use super::error::WorkError;
@@ -6,19 +6,19 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// An action's directory, removed with this. To drop it blocks.
+/// The directory of an action. Dropping this removes the directory, and blocks.
 pub struct ActionDirectory {
     path: PathBuf,
 }
 
-/// Where an action's program writes to.
+/// The files that an action's program writes its stdout and stderr to.
 pub struct OutputFiles {
     pub stdout: File,
     pub stderr: File,
 }
 
 impl ActionDirectory {
-    /// Makes a new one, with an empty input root.
+    /// Makes a new directory with an empty input root.
     pub fn new(cache: &Cache) -> Result<(Self, OutputFiles), WorkError> {
         let directory = Self {
             path: cache.new_action()?,
@@ -54,8 +54,8 @@ impl Drop for ActionDirectory {
     }
 }
 
-/// Removes a directory in which files may still be made for a moment: by processes that were just
-/// killed, or by threads whose work nobody waits for any more. Blocks.
+/// Removes a directory. For a moment, files may still be made in it by processes that were just
+/// killed and by threads whose work was cancelled, so it is tried several times. Blocks.
 pub fn remove(directory: &Path) {
     const ATTEMPTS: u32 = 100;
     for _ in 0..ATTEMPTS {
@@ -65,5 +65,8 @@ pub fn remove(directory: &Path) {
         }
         std::thread::sleep(Duration::from_millis(20));
     }
-    tracing::warn!("{} stays until the next start", directory.display());
+    tracing::warn!(
+        "{} could not be removed; the next start removes it",
+        directory.display()
+    );
 }

@@ -1,4 +1,4 @@
-//! Why an action, or the whole worker, does not work.
+//! Errors of an action or of the whole worker.
 
 use crate::cachedir::CacheDirError;
 use crate::container::LauncherError;
@@ -20,7 +20,7 @@ pub enum WorkError {
         error: io::Error,
     },
     #[error(
-        "{} is the cache of another worker that runs; give this one its own by `cache-root`",
+        "another running worker uses the cache {}; give this worker its own with `cache-root`",
         .0.display()
     )]
     CacheInUse(PathBuf),
@@ -29,7 +29,7 @@ pub enum WorkError {
     CacheDir(#[from] CacheDirError),
     #[error("failed to make a container: {}", crate::process::error_chain(.0))]
     Container(#[from] LauncherError),
-    /// The action does not make sense; what is wrong with it.
+    /// The action is invalid, with the reason.
     #[error("{0}")]
     BadAction(String),
     #[error("{0} was changed in the cache by another action")]
@@ -47,13 +47,13 @@ impl WorkError {
         }
     }
 
-    /// Whether it is this machine that cannot, so that the next action would fare no better.
+    /// Whether this machine is at fault, so that the next action would fail too.
     pub fn is_worker_fault(&self) -> bool {
         matches!(self, Self::Local { .. } | Self::Container(_))
             || matches!(self, Self::Engine(error) if matches!(error.problem, Problem::Local { .. }))
     }
 
-    /// What the engine is told. `UNAVAILABLE` and `INTERNAL` have it try another worker.
+    /// The status for the engine. With `UNAVAILABLE` and `INTERNAL` it tries another worker.
     pub fn status(&self) -> rpc::Status {
         let code = match self {
             Self::Engine(EngineError {
@@ -65,7 +65,7 @@ impl WorkError {
                 Some(Code::InvalidArgument) => Code::InvalidArgument,
                 _ => Code::Unavailable,
             },
-            // A full disk, mostly: another machine may have room.
+            // Usually a full disk. Another worker may have space.
             Self::Local { .. }
             | Self::Altered(_)
             | Self::CacheInUse(_)
@@ -81,8 +81,8 @@ impl WorkError {
     }
 }
 
-/// Whether it is this machine that fails, whatever the files are that an action made: its disk, its
-/// memory, its limits.
+/// Whether an error of the file system is the fault of this machine (its disk, memory or limits)
+/// and not of the files that an action made.
 pub fn is_worker_fault(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -1,8 +1,8 @@
-//! Blobs from the engine into the cache.
+//! Downloading blobs from the engine into the cache.
 //!
-//! What is to be downloaded is counted, and room is made for it, before the first byte is on disk.
-//! Whatever ends a download early, its action being cancelled above all, has its files removed
-//! before the next one begins.
+//! The size of a download is reserved in the cache before the first byte is written. If a download
+//! ends early, for example because its action was cancelled, its files are removed before the next
+//! download begins.
 
 use super::blocking::{BackgroundDrop, Stop, blocking};
 use super::cache::{BlobKey, Cache, PinnedBlobs};
@@ -13,12 +13,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
-/// How many blobs are asked for together: to prepare more would keep the event loop busy.
+/// The number of blobs in one download. Preparing more would keep the event loop busy.
 const BLOBS_PER_DOWNLOAD: usize = 10_000;
 
 impl Cache {
-    /// Makes sure that these blobs are there and what they should be, and stay until they are let
-    /// go. Tells how many bytes had to be downloaded.
+    /// Pins these blobs, and downloads and verifies those that are absent. Returns the pins and the
+    /// number of bytes that were downloaded.
     pub async fn fetch(
         self: &Arc<Self>,
         engine: &Engine,
@@ -39,21 +39,21 @@ impl Cache {
     }
 }
 
-/// What an action asked for, and waits for. To drop it blocks.
+/// The blobs that an action waits for. Dropping them blocks.
 struct BlobFetch {
     download: BlobDownload,
     pinned: PinnedBlobs,
-    /// The next may begin when all else is gone.
+    /// Dropped last: the next download begins when the files of this one are removed.
     _fetch_lock: OwnedMutexGuard<()>,
 }
 
-/// Files that are being downloaded, removed with this.
+/// Files that are being downloaded. Dropping this removes them.
 struct BlobDownload {
     cache: Arc<Cache>,
     blobs: Vec<BlobKey>,
-    /// Where they go, if there are any.
+    /// The directory of the files; `None` if no blob is absent.
     directory: Option<PathBuf>,
-    /// How much is counted that the cache does not have yet, in bytes.
+    /// The reserved size that is not yet taken by a blob of the cache, in bytes.
     reserved: u64,
 }
 
@@ -98,7 +98,7 @@ impl BlobDownload {
         Ok(download)
     }
 
-    /// Receives all. If the engine lacks some, the error names them all.
+    /// Downloads all blobs. If the engine lacks some, the error names all of these.
     async fn receive(&self, engine: &Engine) -> Result<(), EngineError> {
         let Some(directory) = &self.directory else {
             return Ok(());
@@ -126,7 +126,7 @@ impl BlobDownload {
         lacking.map_or(Ok(()), Err)
     }
 
-    /// Takes in what was received.
+    /// Moves the downloaded files into the cache.
     fn finish(&mut self) -> Result<(), WorkError> {
         for key in &self.blobs {
             let Some(directory) = &self.directory else {
@@ -150,12 +150,12 @@ impl Drop for BlobDownload {
     }
 }
 
-/// The size of blobs together, in bytes.
+/// The total size of the blobs, in bytes.
 fn total(keys: &[BlobKey]) -> Result<u64, WorkError> {
     keys.iter()
         .try_fold(0_u64, |total, key| total.checked_add(key.digest.size))
         .filter(|total| i64::try_from(*total).is_ok())
-        .ok_or_else(|| WorkError::BadAction("its inputs are larger than any disk".to_owned()))
+        .ok_or_else(|| WorkError::BadAction("the inputs have more than 2^63 bytes".to_owned()))
 }
 
 #[cfg(test)]
@@ -180,7 +180,7 @@ pub mod tests {
     use tokio_stream::wrappers::TcpListenerStream;
     use tonic::{Request, Response, Status, Streaming};
 
-    /// An engine that begins to send any blob, and never goes on.
+    /// An engine that sends the beginning of a blob and then nothing more.
     struct StuckEngine;
 
     #[tonic::async_trait]
@@ -224,7 +224,7 @@ pub mod tests {
         }
     }
 
-    /// A client of such an engine, which serves until the test ends.
+    /// A client of a stuck engine, which serves until the test ends.
     pub async fn stuck_engine() -> Engine {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -240,7 +240,7 @@ pub mod tests {
             .unwrap()
     }
 
-    /// How many bytes there are in the files below a directory.
+    /// The total size of the files below a directory, in bytes.
     fn bytes_below(directory: &Path) -> u64 {
         let entries = fs::read_dir(directory).into_iter().flatten().flatten();
         let bytes = entries.map(|entry| match entry.file_type() {
@@ -273,7 +273,7 @@ pub mod tests {
         assert_eq!(cache.size(), blob.digest.size);
         fetch.abort();
         assert!(fetch.await.unwrap_err().is_cancelled());
-        // The next one's fetch_lock comes when all is gone.
+        // The lock is free when the files are removed.
         let _fetch_lock = cache.fetch_lock.lock().await;
         assert_eq!(fs::read_dir(&tmp).unwrap().count(), 0);
         assert_eq!(cache.size(), 0);

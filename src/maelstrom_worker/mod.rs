@@ -1,18 +1,16 @@
 //! `maelstrom-worker`: makes a machine a worker of an engine that speaks the Remote Workers API.
 //!
-//! Who is who:
+//! - [`session`] receives leases from the engine and reports results;
+//! - [`action`] runs the action of a lease: [`staging`] links blobs of the [`cache`] into the
+//!   input root in a [`directory`], [`sandbox`] runs the command in a container, and [`outputs`]
+//!   uploads its outputs;
+//! - [`fetch`] downloads blobs into the cache.
 //!
-//! - [`session`] talks to the engine: leases come, results go;
-//! - [`action`] runs what a lease holds, with the input root from [`staging`], which links
-//!   blobs of the [`cache`] into a [`directory`], in a container of [`sandbox`], and sends its
-//!   [`outputs`];
-//! - blobs come by [`fetch`] and go by the room `engine`.
-//!
-//! The event loop is one thread. It does nothing that blocks, since the engine gives up a worker
-//! that it does not hear of in time: hashing, unpacking and the file system are [`blocking`] work
-//! on other threads, and so are the drops of [`blocking::BackgroundDrop`]. A worker that is
-//! killed leaves no process behind: each action is in a pid namespace whose first process ends
-//! with the worker's end of a socket.
+//! The event loop is one thread and must not block, since the engine gives up a worker that sends
+//! no update in time. Hashing, unpacking and access to the file system are [`blocking`] work on
+//! other threads, and so are the drops of [`blocking::BackgroundDrop`]. A worker that is killed
+//! leaves no process behind: each action is in a pid namespace whose first process ends with the
+//! worker's end of a socket.
 
 mod action;
 mod blocking;
@@ -41,10 +39,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a worker that ends waits for what blocks.
+/// How long a worker that ends waits for its blocking work.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Does what the options say.
+/// Runs the worker, or prints its configuration, as the options say.
 pub fn run(options: &WorkerOptions) -> ExitCode {
     let settings = match &options.action {
         WorkerAction::PrintConfig(text) => {
@@ -62,7 +60,7 @@ pub fn run(options: &WorkerOptions) -> ExitCode {
             let local = tokio::task::LocalSet::new();
             let worked = local.block_on(&runtime, work(options, settings));
             drop(local);
-            // Threads may remove what was of actions; one may be in the middle of a long file.
+            // Threads may still remove directories of actions, or hash a large file.
             runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             worked
         }
@@ -77,7 +75,7 @@ pub fn run(options: &WorkerOptions) -> ExitCode {
     }
 }
 
-/// Why a worker does not work at all.
+/// Why a worker cannot start.
 #[derive(Debug, thiserror::Error)]
 enum StartError {
     #[error("failed to start: {0}")]
@@ -99,7 +97,7 @@ async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), 
         _ = interrupts.next() => return Ok(()),
     };
     tracing::info!(
-        "{bot} works for {}, {} actions at once, in {}",
+        "worker {bot} serves {}: {} actions at once, cache in {}",
         engine.endpoint(),
         options.slots,
         cache.directory().display()
@@ -112,11 +110,12 @@ async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), 
     };
     let session = Session::new(runner, &bot, options.slots, &options.properties);
     session.serve(&mut interrupts).await;
-    tracing::info!("ended");
+    tracing::info!("worker ended");
     Ok(())
 }
 
-/// Reaches the engine, which may start after its workers. What time does not heal is an error.
+/// Connects to the engine, which may start after its workers. An error that no retry can change is
+/// returned at once.
 async fn reach(settings: &EngineSettings) -> Result<Engine, EngineError> {
     let mut backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(15));
     loop {
@@ -131,9 +130,9 @@ async fn reach(settings: &EngineSettings) -> Result<Engine, EngineError> {
     }
 }
 
-/// What the engine knows this worker by: the machine's name and something that stays with the
-/// cache, of which there is one for each worker. So a worker that was killed and started again is
-/// seen to be the same, and what it had is run again at once.
+/// The id of this worker at the engine: the name of the machine and a random word that is kept in
+/// the cache, which belongs to one worker. So the engine recognises a worker that was killed and
+/// started again, and runs its leases again at once.
 fn bot_id(cache: &Path) -> Result<String, WorkError> {
     let path = cache.join("bot-id");
     if let Ok(id) = fs::read_to_string(&path)

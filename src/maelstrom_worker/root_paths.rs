@@ -1,5 +1,5 @@
-//! Paths below an action's input root. What lies there is the action's, symbolic links too: none is
-//! followed out of the root.
+//! Paths below an action's input root. The action may have made symbolic links there: none is
+//! followed out of the input root.
 
 use super::error::WorkError;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags};
@@ -16,7 +16,7 @@ pub const MAX_NAME: usize = 255;
 /// The longest target of a symbolic link, in bytes.
 pub const MAX_TARGET: usize = 4095;
 
-/// A path that stays below where it starts.
+/// Checks that a path of a message is relative and has no `.` or `..`.
 pub fn relative(path: &str) -> Result<PathBuf, WorkError> {
     let is_fine = |component| !matches!(component, ".." | ".");
     let mut components = path.split('/').filter(|component| !component.is_empty());
@@ -52,8 +52,8 @@ pub fn make_directory(root: &Path, below: &Path) -> Result<(), WorkError> {
     Ok(())
 }
 
-/// Where a path really is, of which only the last component may be a link; `None` if nothing is
-/// there. `EXDEV`: links lead out of the root.
+/// Resolves the symbolic links in a path, but not in its last component. `None` if nothing exists
+/// at the path. The error is `EXDEV` if links lead out of the root.
 pub fn resolve(root: &Path, below: &Path) -> Result<Option<PathBuf>, Errno> {
     let directory = open(root)?;
     if below.as_os_str().is_empty() {
@@ -82,7 +82,8 @@ pub fn resolve(root: &Path, below: &Path) -> Result<Option<PathBuf>, Errno> {
     }
 }
 
-/// Lets the owner into all directories, as far as possible: an action may have closed some.
+/// Makes all directories readable for their owner, as far as possible. The action may have changed
+/// their modes.
 fn make_all_readable(root: &Path) {
     let mut directories = vec![root.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -98,7 +99,7 @@ fn make_all_readable(root: &Path) {
     }
 }
 
-/// Lets the owner read a directory of this mode, and reach what is in it.
+/// Makes a directory readable and searchable for its owner. `mode` is its present mode.
 pub fn make_readable(directory: &Path, mode: u32) -> io::Result<()> {
     const NEEDED: u32 = 0o500;
     if mode & NEEDED == NEEDED {
@@ -107,10 +108,10 @@ pub fn make_readable(directory: &Path, mode: u32) -> io::Result<()> {
     fs::set_permissions(directory, Permissions::from_mode(mode | 0o700))
 }
 
-/// Removes files below a root that may be changed meanwhile by whoever is about to be killed.
+/// Removes files below a root. Processes that are being killed may still change the root meanwhile.
 pub struct Remover {
     root: OwnedFd,
-    /// The directory of the file before, which the next is often in, too.
+    /// The directory of the last file. The next file is often in the same directory.
     last: Option<(PathBuf, OwnedFd)>,
 }
 
@@ -122,7 +123,7 @@ impl Remover {
         })
     }
 
-    /// Removes a file. Fails if links lead to it.
+    /// Removes a file. Fails if a directory of its path is a symbolic link.
     pub fn remove(&mut self, below: &Path) -> io::Result<()> {
         let (Some(parent), Some(name)) = (below.parent(), below.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
@@ -142,8 +143,8 @@ impl Remover {
     }
 }
 
-/// Whether the file system refuses a path because of what it is, or of what is there already, so
-/// that it would do so on any machine.
+/// Whether the file system refuses a path on any machine: because of its length or characters, or
+/// because of another entry of the input root.
 pub fn is_path_error(error: &io::Error) -> bool {
     matches!(
         Errno::from_io_error(error),

@@ -18,10 +18,10 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// Where an action finds its input root.
+/// The path of the input root in the container.
 pub const ACTION: &str = "/action";
 
-/// What a machine's programs need.
+/// The directories of the machine that its programs and libraries are in.
 const SYSTEM: [&str; 9] = [
     "/usr",
     "/bin",
@@ -51,42 +51,42 @@ const ETC: [(&str, &str); 4] = [
     ),
 ];
 
-/// The user that an action is.
+/// The uid and gid of an action.
 const USER: u32 = 1000;
 
-/// What all actions have in common.
+/// The parts of a container that all actions share.
 pub struct Sandbox {
-    /// Holds `root`, the lower directory of all.
+    /// The directory with `root`, the lower directory of all actions.
     trees: PathBuf,
-    /// Read-only.
+    /// The directories of the machine that are mounted read-only.
     system: Vec<PathBuf>,
     scratch_size: u64,
     open_files: u64,
 }
 
-/// What is to be run.
+/// The program of an action.
 pub struct ActionProgram<'a> {
-    /// Below the input root.
+    /// Relative to the input root.
     pub working_directory: &'a str,
-    /// With the program's name.
+    /// The first is the name of the program.
     pub arguments: &'a [String],
     /// `NAME=VALUE`.
     pub environment: &'a [String],
-    /// Zero: none.
+    /// Zero for no time limit.
     pub timeout: Duration,
     pub stdout: File,
     pub stderr: File,
 }
 
-/// How it ended.
+/// The end of an action's program.
 pub enum ProgramOutcome {
     Ended(EndedProgram),
-    /// The program could not be started; that is the action's fault.
+    /// The program could not be executed. The action is at fault.
     NotStarted(StepError),
 }
 
 impl Sandbox {
-    /// Makes what actions share, anew, in `trees`.
+    /// Makes the lower directory of all actions in `trees`, in the place of an earlier one.
     pub fn new(trees: &Path, slots: usize) -> Result<Self, WorkError> {
         let settings = crate::executor::LocalSettings::of_process(trees.to_owned(), slots)
             .map_err(|error| WorkError::local("read the limits for", trees, error))?;
@@ -100,7 +100,7 @@ impl Sandbox {
         })
     }
 
-    /// Fails where no containers can be made.
+    /// Fails if this machine cannot make containers.
     pub async fn check(&self) -> Result<(), WorkError> {
         let config = LauncherConfig {
             trees: self.trees.clone(),
@@ -111,8 +111,8 @@ impl Sandbox {
         Ok(())
     }
 
-    /// Starts what makes the container of the action with this input root, which may be filled
-    /// while it does.
+    /// Starts the launcher for the action with this input root. The input root may be filled
+    /// meanwhile.
     pub async fn launcher(&self, root: &Path) -> Result<Launcher, WorkError> {
         let mut binds: Vec<_> = self
             .system
@@ -134,8 +134,8 @@ impl Sandbox {
         Ok(Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?)
     }
 
-    /// Runs a program until it and all its processes have ended. They end with the future, and
-    /// with the launcher, too.
+    /// Runs a program until it and all its processes have ended. If the future or the launcher is
+    /// dropped, they are killed.
     pub async fn run(
         &self,
         launcher: &mut Launcher,
@@ -214,7 +214,7 @@ impl Sandbox {
     }
 }
 
-/// Makes the lower directory, and says which of the machine's directories go on it.
+/// Makes the lower directory. Returns the directories of the machine to mount on it.
 fn make_root(root: &Path) -> io::Result<Vec<PathBuf>> {
     for directory in [
         "action",
@@ -247,7 +247,7 @@ fn make_root(root: &Path) -> io::Result<Vec<PathBuf>> {
     for (name, content) in ETC {
         fs::write(root.join("etc").join(name), content)?;
     }
-    // What the machine's loader goes by; no harm if there is none.
+    // The cache of the machine's loader. Not every machine has one.
     let _ = fs::copy("/etc/ld.so.cache", root.join("etc/ld.so.cache"));
     let mut system = Vec::new();
     for path in SYSTEM.map(Path::new) {

@@ -1,20 +1,20 @@
-//! The conversation with the engine: leases come, results go.
+//! The session with the engine: the worker receives leases and reports results.
 //!
-//! The engine knows a worker as a *bot*, and talks to it in a *session*. Each update carries all
-//! leases that the worker has, and is answered with all that it should have: a new one is an
-//! action to run, one that is gone was cancelled. The engine holds an update back while there is
-//! nothing new and room for more. So a worker
+//! The engine calls a worker a *bot*. Each update of the bot's session lists all leases that the
+//! worker has. The answer lists all leases that it should have: a new lease is an action to run, a
+//! missing one was cancelled. While there is nothing new and the worker has free slots, the engine
+//! delays its answer. Therefore a worker that
 //!
-//! - that is idle asks, and is answered when there is work;
-//! - that runs something asks for an answer at once, every second, to see what was cancelled,
-//!   and in between as the idle one if it has room;
-//! - that has a result breaks off what it asks, and says so.
+//! - is idle sends an update, which is answered when there is work;
+//! - runs actions sends an update with a short deadline every second, to learn which leases were
+//!   cancelled, and between these an update like an idle worker's if it has free slots;
+//! - has a result aborts the update that is waiting and sends one with the result.
 //!
-//! An answer that was lost does no harm: the update says by its version which answer was the last,
-//! and the engine repeats what came after. After any trouble it is sent again, ever more slowly,
-//! while actions go on. A worker whose machine fails (its disk is full) takes nothing for a while:
-//! it would only have the engine's attempts come to nothing. If the engine no longer knows the
-//! session, all of it is given up.
+//! A lost answer does no harm: an update names the version of the last answer that arrived, and
+//! the engine repeats what came after. An update that failed is sent again after an increasing
+//! wait, while actions continue. A worker whose machine fails, for example with a full disk,
+//! accepts no leases for a while, as every action would fail there. If the engine no longer knows
+//! the session, the worker cancels all leases and begins a new session.
 
 use super::action::{ActionRunner, Finished};
 use super::error::WorkError;
@@ -35,56 +35,56 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 use tonic::{Code, Request};
 
-/// How long an idle worker lets the engine wait for work; engines have shorter limits.
+/// The deadline of an idle worker's update. Engines have shorter limits of their own.
 const IDLE_DEADLINE: Duration = Duration::from_secs(30);
 
-/// A deadline so short that an engine answers at once, and long enough for a busy one.
+/// The deadline of an update that should be answered at once. It is long enough for a busy engine.
 const SHORT_DEADLINE: Duration = Duration::from_millis(3500);
 
-/// How often a worker that runs something asks what was cancelled.
+/// How often a worker that runs actions asks which leases were cancelled.
 const CANCEL_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long actions may go on when the worker is to end.
+/// How long actions may continue after the worker was told to end.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(300);
 
-/// How large the leases in one update may be together, in bytes, if it is to tell more than one
-/// result: engines refuse messages of more than 4 MiB.
+/// The total size of the leases in an update that has more than one result, in bytes. Engines
+/// refuse messages of more than 4 MiB.
 const MAX_UPDATE_SIZE: usize = 2 << 20;
 
 pub struct Session {
     runner: Rc<ActionRunner>,
     capacity: usize,
-    /// What the engine calls it; empty: it does not know this worker yet.
+    /// The session as it is sent. Its name is empty before the engine has created it.
     bot: BotSession,
     leases: BTreeMap<String, Lease>,
     running: JoinSet<(String, Finished)>,
     running_leases: HashMap<String, AbortHandle>,
     backoff: Backoff,
-    /// Not to be sent before.
+    /// The next update is not sent before this time.
     not_before: Instant,
-    /// When to ask what was cancelled.
+    /// When to ask which leases were cancelled.
     next_cancel_check: Instant,
-    /// Until when the machine counts as unhealthy_until.
+    /// The worker accepts no leases before this time, because its machine failed.
     unhealthy_until: Option<Instant>,
-    /// How long it does if it fails once more.
+    /// The wait after the next fault of the machine.
     fault_backoff: Backoff,
-    /// When the worker was reported to end.
+    /// When the worker was told to end.
     ending: Option<Instant>,
 }
 
-/// What happens next.
+/// An event that changes the session.
 enum SessionEvent {
     Finished(String, Box<Finished>),
     Answered(Box<Result<UpdateAnswer, Problem>>),
     Interrupted,
-    /// It is time to ask what was cancelled, or to give up.
+    /// A deadline passed: for asking which leases were cancelled, or for ending.
     Time,
 }
 
-/// What the engine answered to an update.
+/// The answer to an update.
 struct UpdateAnswer {
     session: BotSession,
-    /// The leases whose results it was reported.
+    /// The leases whose results the update reported.
     reported: HashSet<String>,
 }
 
@@ -116,7 +116,8 @@ impl Session {
         }
     }
 
-    /// Works until it is reported to end, and has finished what it had. To be run in a `LocalSet`.
+    /// Runs leases until the worker was told to end and has finished its leases. Must run in a
+    /// `LocalSet`.
     pub async fn serve(mut self, interrupts: &mut Interrupts) {
         while self.ending.is_none() || !self.leases.is_empty() {
             match self.next(interrupts).await {
@@ -137,7 +138,7 @@ impl Session {
         }
         if !self.bot.name.is_empty() {
             self.bot.status = BotStatus::BotTerminating.into();
-            // The engine finds out by itself, if later.
+            // If this update fails, the engine notices the end of the session later.
             let _ = self.update(SHORT_DEADLINE).await;
         }
     }
@@ -156,7 +157,7 @@ impl Session {
         self.bot.status = status.into();
         let is_idle = self.running_leases.is_empty();
         let has_result = self.running_leases.len() < self.leases.len();
-        // An engine does not hold back updates of who takes nothing.
+        // The engine answers at once if the worker accepts no leases.
         let is_full = self.leases.len() >= self.capacity || !is_healthy;
         let (not_before, deadline, until) =
             if has_result || (!is_idle && now >= self.next_cancel_check) {
@@ -213,7 +214,7 @@ impl Session {
             parent: engine.instance().to_owned(),
             bot_session: Some(self.bot.clone()),
         });
-        // It may be held back as an update is, but what the worker is called is wanted now.
+        // The engine may delay this answer too, but the worker needs the name of its session.
         request.set_timeout(SHORT_DEADLINE);
         let mut bots = BotsClient::new(engine.service());
         let session = within(SHORT_DEADLINE, bots.create_bot_session(request)).await?;
@@ -240,7 +241,7 @@ impl Session {
         Ok(UpdateAnswer { session, reported })
     }
 
-    /// Takes on what is new, gives up what is gone.
+    /// Starts the new leases of an answer, and aborts those that are missing from it.
     fn apply(&mut self, answer: UpdateAnswer) {
         let UpdateAnswer {
             session: answer,
@@ -312,7 +313,7 @@ impl Session {
             return;
         };
         lease.state = LeaseState::Completed.into();
-        // The same message in the types of another crate.
+        // The two crates have types of their own for the same message.
         lease.status = Message::decode(&*finished.status.encode_to_vec()).ok();
         lease.result = finished.result.as_ref().map(|result| prost_types::Any {
             type_url: "type.googleapis.com/build.bazel.remote.execution.v2.ActionResult".to_owned(),
@@ -333,7 +334,7 @@ impl Session {
         let is_forgotten = matches!(problem.code(), Some(Code::InvalidArgument | Code::NotFound));
         if is_forgotten && !self.bot.name.is_empty() {
             tracing::warn!(
-                "the engine no longer knows session {} ({problem}); {} leases are given up",
+                "the engine no longer knows session {} ({problem}); cancelling {} leases",
                 self.bot.name,
                 self.leases.len()
             );
@@ -346,32 +347,29 @@ impl Session {
             return;
         }
         tracing::warn!(
-            "{} does not answer as it should, trying again in {} ms: {problem}",
+            "the update of the session at {} failed, trying again in {} ms: {problem}",
             self.runner.engine.endpoint(),
             wait.as_millis()
         );
     }
 
-    /// Takes no further leases.
+    /// Accepts no further leases.
     fn end(&mut self) {
         if self.ending.is_none() {
             end_at_next();
-            tracing::info!(
-                "ending: {} leases are being finished",
-                self.running_leases.len()
-            );
+            tracing::info!("ending after {} running leases", self.running_leases.len());
             self.ending = Some(Instant::now());
         }
     }
 
-    /// Gives what still runs to other workers.
+    /// Aborts the running leases, so that the engine gives them to other workers.
     fn abort_running(&mut self) {
         let running: Vec<_> = self.running_leases.keys().cloned().collect();
         for id in running {
             if let Some(task) = self.running_leases.remove(&id) {
                 task.abort();
             }
-            tracing::warn!("lease {id} is handed back");
+            tracing::warn!("lease {id} was aborted: the worker is ending");
             self.finish(
                 &id,
                 &Finished::failed(&WorkError::Ending, &self.runner.worker),
@@ -380,8 +378,8 @@ impl Session {
     }
 }
 
-/// The leases as an update has them, and those whose results it tells. Results that would make it
-/// too large are left for the next, as if their actions were still running.
+/// The leases of an update, and the ids of those whose results it reports. Results that would make
+/// the update too large are left for the next one: until then these leases are sent as running.
 fn leases_to_report(leases: &BTreeMap<String, Lease>) -> (Vec<Lease>, HashSet<String>) {
     let mut reported = HashSet::new();
     let mut size = 0;
@@ -409,7 +407,7 @@ fn new_fault_backoff() -> Backoff {
     Backoff::new(Duration::from_secs(2), Duration::from_secs(60))
 }
 
-/// The engine's own deadline may come with a delay.
+/// Waits for a call. The engine should end it at the deadline, and has 2 s more to do so.
 async fn within<T>(
     deadline: Duration,
     call: impl Future<Output = Result<tonic::Response<T>, tonic::Status>>,
@@ -466,7 +464,7 @@ mod tests {
             lease("b", LeaseState::Completed, MAX_UPDATE_SIZE / 2),
             lease("c", LeaseState::Completed, MAX_UPDATE_SIZE),
             lease("d", LeaseState::Completed, MAX_UPDATE_SIZE / 4),
-            // By itself more than is allowed for several.
+            // One result alone may exceed the limit.
             lease("e", LeaseState::Completed, MAX_UPDATE_SIZE * 2),
         ]);
         let mut rounds = Vec::new();

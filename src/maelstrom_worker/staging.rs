@@ -1,4 +1,4 @@
-//! The input root of an action: fetched, and laid out as hard links to the cache.
+//! The input root of an action: it is downloaded, and made of hard links to the cache.
 
 use super::blocking::{BackgroundDrop, Stop, blocking};
 use super::cache::{BlobKey, Cache, PinnedBlobs};
@@ -14,49 +14,49 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// An input root on disk. It is removed when this is dropped, which blocks.
+/// An input root on disk. Dropping it removes the input root, and blocks.
 pub struct StagedInput {
     cache: Arc<Cache>,
-    /// Below the root.
+    /// The files of the input root, with their paths below it.
     links: Vec<(BlobKey, PathBuf)>,
     pinned: Vec<BackgroundDrop<PinnedBlobs>>,
     pub directory: ActionDirectory,
-    /// How many bytes had to be downloaded.
+    /// The number of bytes that were downloaded.
     pub downloaded: u64,
-    /// How many bytes of files there are.
+    /// The total size of the files, in bytes.
     pub bytes: u64,
 }
 
-/// What a directory becomes. Paths are below the root.
+/// The entries of an input root. Paths are below the root, parents first.
 #[derive(Default)]
 struct InputLayout {
     directories: Vec<PathBuf>,
     files: Vec<(BlobKey, PathBuf)>,
     symlinks: Vec<(String, PathBuf)>,
-    /// How long all paths and targets are together, in bytes.
+    /// The total length of all paths and targets, in bytes.
     length: usize,
 }
 
 /// The directories of an input root by their digests.
 type Directories = HashMap<Digest, reapi::Directory>;
 
-/// How deep directories may be nested, since a message of few bytes can ask for any depth.
+/// The deepest nesting of directories. A small message can describe any depth.
 const MAX_DEPTH: usize = 256;
 
-/// How many entries an input root may have.
+/// The number of entries that an input root may have.
 const MAX_ENTRIES: usize = 5_000_000;
 
-/// How long their paths may be together, in bytes: they are in memory.
+/// The total length of their paths, in bytes. They are kept in memory.
 const MAX_PATHS_LENGTH: usize = 1 << 30;
 
-/// How large a message of an action may be, in bytes: it is read as a whole.
+/// The largest message of an action, in bytes. A message is read as a whole.
 const MAX_MESSAGE_SIZE: u64 = 128 << 20;
 
-/// How large the messages of all its directories may be, in bytes.
+/// The total size of the messages of all its directories, in bytes.
 const MAX_MESSAGES_SIZE: u64 = 512 << 20;
 
 impl StagedInput {
-    /// Lays the input root out in a directory that was just made.
+    /// Downloads the input root and makes it in a new directory.
     pub async fn new(
         cache: &Arc<Cache>,
         engine: &Engine,
@@ -86,7 +86,7 @@ impl StagedInput {
         .await
     }
 
-    /// How many files there are.
+    /// The number of files.
     pub fn files(&self) -> usize {
         self.links.len()
     }
@@ -98,7 +98,7 @@ impl StagedInput {
         Ok(())
     }
 
-    /// All directories of the tree, one level after the other.
+    /// Downloads all directories of the tree, level by level.
     async fn fetch_directories(
         &mut self,
         engine: &Engine,
@@ -127,8 +127,8 @@ impl StagedInput {
         Ok(directories)
     }
 
-    /// Makes what is laid out, parents first. Nothing is followed: what is there already is an
-    /// error.
+    /// Makes the entries of the layout, parents first. No symbolic link is followed, and an
+    /// entry that exists already is an error.
     fn make(&mut self, layout: InputLayout, stop: &Stop) -> Result<(), WorkError> {
         let root = self.directory.root();
         self.bytes = layout
@@ -159,18 +159,20 @@ impl StagedInput {
 
 impl Drop for StagedInput {
     fn drop(&mut self) {
-        // As long as they are pinned, and one by one, so that the cache knows who removed them.
+        // The blobs are still pinned. Each link is removed through the cache, which thereby knows
+        // that the change time of the inode changed because of this.
         let Ok(mut remover) = Remover::new(&self.directory.root()) else {
             return;
         };
         for (key, below) in &self.links {
-            // What cannot be removed goes with the directory.
+            // A link that cannot be removed here is removed with the directory.
             self.cache.unlink(*key, || drop(remover.remove(below)));
         }
     }
 }
 
-/// Reads directories that are pinned; gives the digests of those in them that are not known yet.
+/// Reads directories whose blobs are pinned. Returns the digests of their subdirectories that were
+/// not read before.
 fn read_level(
     cache: &Cache,
     level: &HashSet<Digest>,
@@ -192,13 +194,13 @@ fn read_level(
     Ok(next)
 }
 
-/// Fails for a message that is too large, as such or with those of `size` bytes before it. Gives
-/// the size of all.
+/// Fails if a message is too large, alone or together with the `size` bytes of messages before it.
+/// Returns the new total size.
 pub fn check_message_size(message: Digest, size: u64) -> Result<u64, WorkError> {
     let all = size.saturating_add(message.size);
     if message.size > MAX_MESSAGE_SIZE {
         return Err(bad_action(format!(
-            "{message} is too large for a message: it has more than {MAX_MESSAGE_SIZE} bytes"
+            "the message {message} has more than {MAX_MESSAGE_SIZE} bytes"
         )));
     }
     if all > MAX_MESSAGES_SIZE {
@@ -245,31 +247,31 @@ impl InputLayout {
         Ok(layout)
     }
 
-    /// The path of one more entry.
+    /// Checks the limits for one more entry, and returns its path.
     fn entry(&mut self, parent: &Path, name: &str) -> Result<PathBuf, WorkError> {
         let entries = self.directories.len() + self.files.len() + self.symlinks.len();
         if entries >= MAX_ENTRIES {
             return Err(bad_action(format!(
-                "there are more than {MAX_ENTRIES} inputs"
+                "the input root has more than {MAX_ENTRIES} entries"
             )));
         }
         let path = parent.join(name);
         self.length += path.as_os_str().len();
         if self.length > MAX_PATHS_LENGTH {
             return Err(bad_action(format!(
-                "the paths of all inputs are longer than {MAX_PATHS_LENGTH} bytes"
+                "the paths of the input root have more than {MAX_PATHS_LENGTH} bytes in total"
             )));
         }
         Ok(path)
     }
 }
 
-/// The names in one directory.
+/// The names in one directory, to find duplicates.
 #[derive(Default)]
 struct DirectoryNames<'a>(HashSet<&'a str>);
 
 impl<'a> DirectoryNames<'a> {
-    /// A name that stays in its directory, and is not there yet.
+    /// Checks that a name stays in its directory and occurs there once.
     fn next(&mut self, name: &'a str) -> Result<&'a str, WorkError> {
         let name = component(name)?;
         if !self.0.insert(name) {
@@ -281,7 +283,7 @@ impl<'a> DirectoryNames<'a> {
     }
 }
 
-/// A name that stays in its directory.
+/// Checks that a name stays in its directory.
 fn component(name: &str) -> Result<&str, WorkError> {
     if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
         return Err(bad_action(format!("`{name}` is not a file name")));
@@ -294,20 +296,20 @@ fn component(name: &str) -> Result<&str, WorkError> {
     Ok(name)
 }
 
-/// Where a symbolic link leads to.
+/// The target of a symbolic link, if the kernel accepts it.
 fn target(link: &reapi::SymlinkNode) -> Result<&str, WorkError> {
     let target = &link.target;
     if target.is_empty() || target.contains('\0') || target.len() > MAX_TARGET {
         return Err(bad_action(format!(
-            "the symbolic link `{}` has a target that is empty, has a NUL or more than {MAX_TARGET} \
-             bytes",
+            "the target of the symbolic link `{}` is empty, has a NUL byte or more than \
+             {MAX_TARGET} bytes",
             link.name
         )));
     }
     Ok(target)
 }
 
-/// An entry that cannot be made.
+/// The error for an entry that cannot be made.
 fn failed(root: &Path, below: &Path, error: std::io::Error) -> WorkError {
     if is_path_error(&error) {
         let below = below.display();
@@ -317,7 +319,9 @@ fn failed(root: &Path, below: &Path, error: std::io::Error) -> WorkError {
 }
 
 fn too_deep() -> WorkError {
-    bad_action(format!("directories are nested deeper than {MAX_DEPTH}"))
+    bad_action(format!(
+        "the input root is nested more than {MAX_DEPTH} directories deep"
+    ))
 }
 
 pub fn digest_of(digest: Option<&reapi::Digest>, of: &str) -> Result<Digest, WorkError> {
@@ -384,7 +388,7 @@ mod tests {
 
     #[test]
     fn few_directories_cannot_become_more_than_memory_holds() {
-        // Each has the one below it twice: together they would have 2^64 entries.
+        // Each directory has the one below it twice, which makes 2^64 entries.
         let mut directories = Directories::new();
         let mut below = reapi::Directory::default();
         for _ in 0..64 {
@@ -402,7 +406,7 @@ mod tests {
         let root = Digest::of(&below.encode_to_vec());
         directories.insert(root, below);
         let error = InputLayout::new(&directories, root).map(drop).unwrap_err();
-        assert!(error.to_string().contains("longer than"), "{error}");
+        assert!(error.to_string().contains("in total"), "{error}");
         assert!(!error.is_worker_fault());
     }
 
@@ -416,11 +420,11 @@ mod tests {
             assert!(link.exists(), "the event loop removed it");
             busy.release();
         });
-        // Waits for its threads.
+        // Dropping the runtime waits for its threads.
         drop(busy);
         let actions = root.path().join("worker/actions");
         assert_eq!(fs::read_dir(actions).unwrap().count(), 0);
-        // It can be linked without being read again.
+        // The blob can be linked without being read again.
         let pinned = cache.pin(vec![key]);
         let (directory, _) = ActionDirectory::new(&cache).unwrap();
         cache.link(key, &directory.root().join("again")).unwrap();

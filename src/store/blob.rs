@@ -1,5 +1,4 @@
-//! Blobs: what they are called, whether one is what its name says, and putting
-//! new ones in their place.
+//! Blobs: their names, their checks, and adding new ones.
 
 use super::digest_cache::FileIdentity;
 use super::lock::Subject;
@@ -12,12 +11,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-/// The modification time of every blob that the store wrote, in seconds: the start
-/// of the year 2000. Old enough for anything made from such a file to be newer, and
-/// late enough for archive formats that count from 1980.
+/// The modification time of every blob that the store wrote, in seconds: the start of the year
+/// 2000. Everything that is built from such a file is newer, and archive formats that count from
+/// 1980 can represent it.
 const BLOB_MTIME: i64 = 946_684_800;
 
-/// Gives a file the mode and the modification time that files have in containers.
+/// Gives a file this mode, and the modification time that files have in containers.
 pub(crate) fn set_mode_and_mtime(file: &File, mode: Mode) -> io::Result<()> {
     file.set_permissions(Permissions::from_mode(mode.bits()))?;
     let written = Timespec {
@@ -31,7 +30,7 @@ pub(crate) fn set_mode_and_mtime(file: &File, mode: Mode) -> io::Result<()> {
     Ok(futimens(file, &times)?)
 }
 
-/// How a blob came into the store.
+/// The origin of a blob.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     Written,
@@ -49,24 +48,24 @@ impl Origin {
     }
 }
 
-/// Whether a file can have this content and mode, by all but its times.
+/// Whether a file is a regular file of this size and mode.
 pub(super) fn has_size_and_mode(metadata: &Metadata, digest: &Digest, mode: Mode) -> bool {
     metadata.is_file() && metadata.size() == digest.size && metadata.mode() & 0o7777 == mode.bits()
 }
 
-/// What a blob is called, within its directory.
+/// The file name of a blob.
 pub(super) fn name(digest: &Digest, mode: Mode) -> String {
     format!("{digest}.{:03o}", mode.bits())
 }
 
-/// The digest and mode that a blob's name says.
+/// The digest and mode in the file name of a blob.
 pub(super) fn parse_name(name: &str) -> Option<(Digest, Mode)> {
     let (digest, mode) = name.split_once('.')?;
     let bits = u32::from_str_radix(mode, 8).ok()?;
     Some((digest.parse().ok()?, Mode::of_file(bits)))
 }
 
-/// The file that records what a linked blob looked like.
+/// The path of the record of a linked blob's inode.
 pub(super) fn record_path(blob: &Path) -> PathBuf {
     let mut path = blob.as_os_str().to_owned();
     path.push(".link");
@@ -74,7 +73,7 @@ pub(super) fn record_path(blob: &Path) -> PathBuf {
 }
 
 impl Store {
-    /// Where content of a tree in use is as a single file; for reading only.
+    /// The path of a content that a tree in use has. The file must not be changed.
     pub fn blob_path(&self, digest: &Digest, mode: Mode) -> PathBuf {
         self.client.blob_path(digest, mode)
     }
@@ -93,7 +92,8 @@ impl StoreClient {
         fs::symlink_metadata(&path).is_ok_and(|metadata| is_intact(&metadata, &path, digest, mode))
     }
 
-    /// Gives a new file the look of a blob. `source` names the content in errors.
+    /// Gives a new file the mode and modification time of a blob. `source` names the content in
+    /// errors.
     pub fn set_blob_attributes(
         &self,
         file: &File,
@@ -104,7 +104,7 @@ impl StoreClient {
             .map_err(|cause| self.failed("write the content of", source, cause))
     }
 
-    /// Makes a finished file the blob of this digest.
+    /// Moves a finished file to the path of the blob with this digest.
     pub fn put_blob(
         &self,
         temporary: TemporaryPath,
@@ -117,7 +117,7 @@ impl StoreClient {
         Ok(())
     }
 
-    /// Makes a hard link to a file outside the blob of this digest.
+    /// Moves a hard link to a file outside of the store to the path of the blob with this digest.
     pub fn put_linked_blob(
         &self,
         link: TemporaryPath,
@@ -125,8 +125,8 @@ impl StoreClient {
         digest: &Digest,
         mode: Mode,
     ) -> Result<(), StoreError> {
-        // Two clients that did this at once could leave the blob of one with the
-        // record of the other.
+        // Without the lock, two clients could leave the blob of one with the record of the
+        // other.
         let digest_lock = self.digest_lock(digest);
         let _digest_lock = locked(&digest_lock);
         let building = self.lock.hold(Subject::Build(*digest));
@@ -137,8 +137,7 @@ impl StoreClient {
         let path = self.blob_path(digest, mode);
         let old_name = link.path.clone();
         self.rename_to_blob(link, &path)?;
-        // A file that was touched and linked again is the blob already, and then
-        // renaming leaves both names.
+        // If the blob is already a link to the same inode, rename(2) leaves both names.
         let _ = fs::remove_file(old_name);
         let record = self.temporary();
         let record_path = record_path(&path);
@@ -163,7 +162,7 @@ impl StoreClient {
     }
 }
 
-/// Whether a blob at `path`, or a hard link to it, is still what it was.
+/// Whether a blob at `path`, or a hard link to it, is unchanged.
 pub(super) fn is_intact(metadata: &Metadata, path: &Path, digest: &Digest, mode: Mode) -> bool {
     has_size_and_mode(metadata, digest, mode)
         && match Origin::of(metadata) {
@@ -173,7 +172,7 @@ pub(super) fn is_intact(metadata: &Metadata, path: &Path, digest: &Digest, mode:
         }
 }
 
-/// What a linked blob looks like; its size and mode are in its name.
+/// The record of a linked blob: its inode and modification time. Its size and mode are in its name.
 fn record_of(identity: &FileIdentity) -> String {
     format!("{} {}", identity.inode, identity.modified)
 }

@@ -1,13 +1,13 @@
-//! A CRC-32 at the end of small files: what a crash damaged is as good as absent.
+//! A CRC-32 at the end of small files. A file that a crash damaged is treated as absent.
 
-/// Puts a checksum behind some bytes.
+/// Appends the checksum to `bytes`.
 pub(super) fn seal(mut bytes: Vec<u8>) -> Vec<u8> {
     let sum = crc(&bytes);
     bytes.extend_from_slice(&sum.to_le_bytes());
     bytes
 }
 
-/// The bytes before a checksum, if it is theirs.
+/// The bytes before the checksum, if it matches.
 pub(super) fn unseal(bytes: &[u8]) -> Option<&[u8]> {
     let (content, sum) = bytes.split_last_chunk()?;
     (crc(content) == u32::from_le_bytes(*sum)).then_some(content)

@@ -1,11 +1,11 @@
-//! What names content.
+//! Digests, which name content.
 
 use sha2::{Digest as _, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
-/// The SHA-256 and size of some content: what the Remote Execution API calls a
-/// digest, so that a file is hashed once and means the same thing everywhere.
+/// The SHA-256 and size of a content. This is the digest of the Remote Execution API, so a file
+/// is hashed once for the store and the engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Digest {
     pub sha256: [u8; 32],
@@ -23,7 +23,7 @@ impl Digest {
 
     /// The SHA-256 in 64 hex digits.
     pub fn hex(&self) -> String {
-        // Manifests hold many thousands of these: not digit by digit.
+        // Manifests have many thousands of digests, so this is fast.
         let mut digits = String::with_capacity(64);
         for byte in self.sha256 {
             digits.push(char::from(DIGITS[usize::from(byte >> 4)]));
@@ -48,7 +48,7 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// A text that is not what [`Digest`] displays as.
+/// A text that is not a digest in the format of its `Display`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a digest: expected 64 hexadecimal digits, `-` and a size in bytes")]
 pub struct ParseDigestError;
@@ -56,7 +56,7 @@ pub struct ParseDigestError;
 impl FromStr for Digest {
     type Err = ParseDigestError;
 
-    /// Reads exactly what is displayed, so that a digest has one spelling.
+    /// Accepts only the format of `Display`, so that a digest has one spelling.
     fn from_str(text: &str) -> Result<Self, ParseDigestError> {
         let (hex, size) = text.split_once('-').ok_or(ParseDigestError)?;
         let digits = hex.as_bytes();

@@ -1,8 +1,8 @@
-//! Remembering the digests of files between runs.
+//! The digests of files outside of the store, kept between runs.
 //!
-//! A file is taken to be unchanged when its inode, size, modification and change
-//! time are. Times only move in ticks, so a file that changed less than a second
-//! before it was hashed could change again unseen: such a file is not remembered.
+//! A file counts as unchanged if its inode, size, modification time and change time are. The
+//! clock of file systems has a coarse granularity: a file that changed less than a second before
+//! it was hashed could change again without a new time. The digest of such a file is not kept.
 
 mod format;
 
@@ -15,12 +15,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const SECOND: i64 = 1_000_000_000;
-/// Days after which a file that no client asked about is forgotten.
+/// The number of days after which the digest of a file that no client looked up is removed.
 const FORGOTTEN_AFTER: u32 = 30;
-/// How many files are remembered at most.
+/// The greatest number of files.
 const CAPACITY: usize = 1_000_000;
 
-/// What shows that a file changed. Times in nanoseconds since 1970.
+/// The attributes that show whether a file changed. Times are in nanoseconds since 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileIdentity {
     pub inode: u64,
@@ -39,14 +39,13 @@ impl FileIdentity {
         }
     }
 
-    /// Whether the file last changed long enough before `now` that any later
-    /// change shows in its times.
+    /// Whether the last change was long enough before `now` that a later change has a new time.
     pub fn is_settled(&self, now: i64) -> bool {
         now.saturating_sub(self.modified.max(self.changed)) > SECOND
     }
 
-    /// Whether this is the same content as `other` as far as size and
-    /// modification time can tell; links and renames are not changes.
+    /// Whether inode, size and modification time are the same. Links and renames only change the
+    /// change time.
     pub fn same_content(&self, other: &Self) -> bool {
         (self.inode, self.size, self.modified) == (other.inode, other.size, other.modified)
     }
@@ -67,17 +66,17 @@ fn nanoseconds(seconds: i64, fraction: i64) -> i64 {
 struct CachedDigest {
     identity: FileIdentity,
     sha256: [u8; 32],
-    /// The day somebody last asked, counted since 1970.
+    /// The day of the last lookup, counted since 1970.
     seen: u32,
-    /// Whether this client changed the entry since it was read.
+    /// Whether this client changed the entry since the file was read.
     changed_here: bool,
 }
 
-/// Digests by path and identity of a file.
+/// Digests by the path and identity of a file.
 pub(super) struct DigestCache {
     file: PathBuf,
     today: u32,
-    /// `None` until first needed.
+    /// `None` until the file is read, on first use.
     entries: Option<HashMap<Box<[u8]>, CachedDigest>>,
     /// The paths of files that blobs are hard links to, by inode.
     linked: HashMap<u64, PathBuf>,
@@ -105,7 +104,7 @@ impl DigestCache {
         if entry.identity != *identity {
             return None;
         }
-        // A week's grain spares most runs the rewriting of the file.
+        // With a granularity of a week, most runs need not rewrite the file.
         if entry.seen + 7 <= today {
             entry.seen = today;
             entry.changed_here = true;
@@ -116,7 +115,7 @@ impl DigestCache {
         })
     }
 
-    /// Remembers a file that was settled when it was hashed.
+    /// Adds the digest of a file that was settled when it was hashed.
     pub fn insert(&mut self, path: &Path, identity: FileIdentity, digest: &Digest) {
         let entry = CachedDigest {
             identity,
@@ -128,12 +127,12 @@ impl DigestCache {
             .insert(path.as_os_str().as_bytes().into(), entry);
     }
 
-    /// Takes note that the blob with this inode is `path` itself.
+    /// Records that the blob with this inode is a hard link to `path`.
     pub fn set_linked(&mut self, path: &Path, inode: u64) {
         self.linked.insert(inode, path.to_owned());
     }
 
-    /// Takes note that this client made a hard link, and so moved the change time.
+    /// Updates the change time of a file after this client made a hard link to it.
     pub fn change_time_moved(&mut self, before: &FileIdentity, after: &FileIdentity) {
         let Some(path) = self.linked.get(&before.inode).cloned() else {
             return;
@@ -146,8 +145,8 @@ impl DigestCache {
         }
     }
 
-    /// What to write for other clients to read: what they have written since, and
-    /// what this one learned. `None` if it learned nothing.
+    /// The bytes of the file with the changes of this client and of others since it was read.
+    /// `None` if this client changed nothing.
     pub fn to_save(&mut self) -> Option<Vec<u8>> {
         let ours = self.entries.as_mut()?;
         if !ours.values().any(|entry| entry.changed_here) {
@@ -173,7 +172,7 @@ impl DigestCache {
     }
 }
 
-/// What is remembered on disk; nothing if that is damaged or of another version.
+/// The entries of the file. `None` if it is damaged or of another version.
 fn read(file: &Path) -> Option<HashMap<Box<[u8]>, CachedDigest>> {
     format::read(&fs::read(file).ok()?)
 }

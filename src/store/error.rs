@@ -1,4 +1,4 @@
-//! What can go wrong in a store.
+//! Errors of the store.
 
 use super::{Digest, PathInContainer};
 use crate::cachedir::{CacheDirError, Refusal};
@@ -7,7 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why the store could not do what was asked. Causes are part of the message.
+/// An error of the store. Its message includes the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error(
@@ -40,7 +40,7 @@ pub enum StoreError {
         root: PathBuf,
         foreign: Incompatibility,
     },
-    /// The directory is not that of a store, and may be anybody's.
+    /// The directory is not a store and may have other files.
     #[error(transparent)]
     Refused(#[from] Refusal),
     #[error("cannot read {}: {cause}", path.display())]
@@ -53,7 +53,7 @@ pub enum StoreError {
         path: PathBuf,
         cause: io::Error,
     },
-    /// The content was removed or changed since it was added: add it again.
+    /// The content was removed or changed since it was added. It must be added again.
     #[error("the store no longer has the content {digest} of `{path}`")]
     MissingBlob {
         digest: Digest,
@@ -61,18 +61,18 @@ pub enum StoreError {
     },
 }
 
-/// Why the content of a store is of no use; a part of a sentence.
+/// Why this client cannot use the content of a store; a part of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Incompatibility {
     #[error("has another format ({0})")]
     Format(String),
-    /// Jobs could not read its files, whose owner no job has.
+    /// Jobs cannot read files of another owner.
     #[error("belongs to another user (uid {0})")]
     User(u32),
 }
 
 impl StoreError {
-    /// A directory that cannot be the root of a store.
+    /// The error for a directory that cannot be the root of a store.
     pub(super) fn of_directory(root: &Path, limit: u64, error: CacheDirError) -> Self {
         match error {
             CacheDirError::Refused(refusal) => refusal.into(),
@@ -82,20 +82,20 @@ impl StoreError {
         }
     }
 
-    /// Whether a file to add is not there (any more).
+    /// Whether the file to add does not exist.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Read { cause, .. }
             if matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
     }
 
-    /// Whether a file to add may not be read by this user.
+    /// Whether this user may not read the file to add.
     pub fn is_permission_denied(&self) -> bool {
         matches!(self, Self::Read { cause, .. }
             if cause.kind() == io::ErrorKind::PermissionDenied)
     }
 }
 
-/// Turns what the kernel says about a write below `root` into what to do about it.
+/// The error for a failed write below `root`, with a remedy.
 pub(super) fn write_error(
     root: &Path,
     limit: u64,
@@ -119,7 +119,7 @@ pub(super) fn write_error(
     }
 }
 
-/// A number of bytes as people write it.
+/// Displays a number of bytes with a binary unit.
 pub(crate) struct Size(pub u64);
 
 impl fmt::Display for Size {

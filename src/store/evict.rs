@@ -1,8 +1,7 @@
-//! Eviction: keeping the store below its size.
+//! Eviction: keeping the store within its size limit.
 //!
-//! First goes what nothing refers to, then trees, the longest unused first, with
-//! the blobs that only they referred to. What a running client uses stays, however
-//! large; so does a tree that is being made.
+//! Unreferenced blobs are removed first, then the least recently used trees with the blobs that
+//! only they refer to. Trees that running clients use or make are kept, whatever their size.
 
 mod inventory;
 
@@ -18,22 +17,21 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::TryLockError;
 
-/// What [`Store::evict`] did.
+/// The result of [`Store::evict`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evicted {
     pub trees: usize,
     pub blobs: usize,
-    /// Bytes that were freed.
+    /// The number of bytes that were freed.
     pub freed: u64,
-    /// Bytes that the store holds now: more than its limit if running clients use
-    /// more.
+    /// The size of the store in bytes. It exceeds the limit if running clients use more.
     pub held: u64,
 }
 
 impl Store {
-    /// Brings the store down to its size limit, as far as running clients, this one
-    /// included, allow. Costs nothing worth mentioning while there is nothing to do.
-    /// Leaves the work to another client that is doing it at the moment.
+    /// Removes content until the store is within its size limit, except content that running
+    /// clients use, this one included. It is fast if the store is within its limit, and does
+    /// nothing while another client evicts.
     pub fn evict(&self) -> Result<Evicted, StoreError> {
         let client = &self.client;
         let _alone = locked(&client.eviction);
@@ -76,7 +74,7 @@ impl Eviction<'_> {
             self.remove_blob(&blob)?;
         }
         for tree in std::mem::take(&mut self.inventory.trees) {
-            // Without a stamp it is what a killed client left.
+            // A tree without a stamp was left by a killed client.
             let is_garbage = tree.stamp.is_none();
             if is_garbage || self.done.held > self.client.size_limit {
                 self.remove_tree(&tree)?;
@@ -85,8 +83,8 @@ impl Eviction<'_> {
         Ok(())
     }
 
-    /// Removes a tree, unless somebody uses or makes it, and the blobs that only it
-    /// referred to.
+    /// Removes a tree and the blobs that only it refers to, unless a client uses or makes the
+    /// tree.
     fn remove_tree(&mut self, tree: &StoredTree) -> Result<(), StoreError> {
         let client = self.client;
         let digest = &tree.digest;
@@ -153,7 +151,7 @@ impl Eviction<'_> {
         Ok(())
     }
 
-    /// Removes a blob, unless it was linked into a tree since it was looked at.
+    /// Removes a blob, unless it was linked into a tree since it was counted.
     fn remove_blob(&mut self, blob: &StoredBlob) -> Result<(), StoreError> {
         let client = self.client;
         let path = client.blob_path(&blob.digest, blob.mode);

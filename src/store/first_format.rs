@@ -1,12 +1,12 @@
-//! Stores of the first format, which had no mark and lay in the cache root itself.
+//! Stores of the first format, which had no mark and were in the cache root itself.
 //!
-//! Such a store is discarded, but only if all that is there is what such a store has: the
-//! file `version` says so, and every name, down to those of blobs, trees and values, is one that
-//! a client gave. Whatever else there is belongs to somebody, and the directory is refused.
+//! Such a store is discarded, but only if the directory has nothing else: the file `version` has
+//! the text of a store, and every name, down to those of blobs, trees and values, is one that a
+//! client made. If there is any other file, the directory is refused.
 //!
-//! The root is marked before anything is removed, so that of several clients that find the
-//! store one discards it and the others go on. What a killed client left of it is discarded by
-//! the next one: `version` goes last but for the lock file.
+//! The root is marked before anything is removed. So if several clients find the store, one
+//! discards it and the others continue. If a client is killed while it discards the store, the
+//! next one continues: `version` is removed last except for the lock file.
 
 use super::blob::parse_name;
 use super::error::{Incompatibility, write_error};
@@ -18,10 +18,10 @@ use std::fs::{self, DirEntry, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// What the file `version` held.
+/// The content of the file `version`.
 const VERSION: &str = "maelstrom store 1\n";
 
-/// Everything in its root, in the order in which it is removed.
+/// The entries of such a store, in the order in which they are removed.
 const NAMES: [&str; 11] = [
     "blobs",
     "manifests",
@@ -36,7 +36,7 @@ const NAMES: [&str; 11] = [
     "lock",
 ];
 
-/// Discards a store of the first format in this cache root, if there is one. What it was.
+/// Discards a store of the first format in this cache root, if there is one. Returns its format.
 pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Incompatibility>, StoreError> {
     let failed = |doing, path: &Path, cause| write_error(root, size_limit, doing, path, cause);
     let looked = |cause| failed("look into the directory", root, cause);
@@ -59,7 +59,7 @@ pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Incompatibi
     }
     let refused =
         |entry| Refusal::new(root, CacheKind::Store, RefusalReason::OlderAnd(entry)).into();
-    // There clients in other programs keep images; it stays, and has a mark of its own.
+    // The default depot for images, which has a mark of its own and is kept.
     let known = [NAMES.as_slice(), &["containers"]].concat();
     let state =
         cachedir::directory_state_ignoring(root, CacheKind::Root, &known).map_err(looked)?;
@@ -67,13 +67,13 @@ pub(super) fn discard(root: &Path, size_limit: u64) -> Result<Option<Incompatibi
         (DirectoryState::Free | DirectoryState::Ours, None) => {}
         (DirectoryState::Foreign(entry), _) => return Err(refused(entry.into())),
         (DirectoryState::Free, Some(entry)) => return Err(refused(entry)),
-        // In a root that is ours, it does not matter what else there is.
+        // The root is marked as a cache and has other files, so this is no old store.
         _ => return Ok(None),
     }
     let foreign = Incompatibility::Format(VERSION.trim_end().to_owned());
     let Some(_alone) = lock.try_hold(Subject::Store).map_err(cannot_lock)? else {
         if state == DirectoryState::Ours {
-            // A client of an earlier version may well work beside those of this one.
+            // A running client of an earlier version uses its store beside the new one.
             return Ok(None);
         }
         return Err(StoreError::IncompatibleInUse {
@@ -104,7 +104,7 @@ fn has_version(root: &Path) -> io::Result<bool> {
     }
 }
 
-/// Something of the first format's names that no client made, as a path in the root.
+/// An entry below the directories of the first format that no client made, relative to the root.
 fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
     let is_top = |entry: &DirEntry, name: &str| {
         let kind = entry.file_type()?;
@@ -149,7 +149,7 @@ fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
     Ok(found)
 }
 
-/// Whether a client of the first format may have made an entry with this name.
+/// Tells whether a client of the first format may have made an entry with this name.
 type IsOwnEntry<'a> = dyn Fn(&DirEntry, &str) -> io::Result<bool> + 'a;
 
 fn is_blob(entry: &DirEntry, name: &str) -> io::Result<bool> {
@@ -161,7 +161,7 @@ fn is_blob(entry: &DirEntry, name: &str) -> io::Result<bool> {
     Ok(is_kind && parse_name(name).is_some())
 }
 
-/// Something in a directory that was not made by a client, as a path in the root.
+/// An entry of a directory that no client made, relative to the root.
 fn foreign_in(root: &Path, directory: &Path, is_own: &IsOwnEntry) -> io::Result<Option<PathBuf>> {
     for entry in list(&root.join(directory))? {
         let name = entry.file_name();
@@ -176,7 +176,7 @@ fn foreign_in(root: &Path, directory: &Path, is_own: &IsOwnEntry) -> io::Result<
     Ok(None)
 }
 
-/// What is in a directory; nothing if there is none.
+/// The entries of a directory. None if it does not exist.
 fn list(directory: &Path) -> io::Result<Vec<DirEntry>> {
     match fs::read_dir(directory) {
         Ok(entries) => entries.collect(),
@@ -192,7 +192,7 @@ mod tests {
     use crate::store::{Entry, Manifest, Mode, PathInContainer, Store};
     use std::os::unix::fs::symlink;
 
-    /// A store of the first format as a client left it that used it and was killed.
+    /// A store of the first format that a killed client left.
     fn older() -> tempfile::TempDir {
         let root = tempfile::tempdir().unwrap();
         let store = Store::open(root.path(), u64::MAX).unwrap();
@@ -314,7 +314,7 @@ mod tests {
         drop(lock);
         assert!(Store::open(root.path(), u64::MAX).is_ok());
 
-        // In a root that is marked it does not hinder anybody.
+        // In a marked root it does not matter.
         let root = older();
         cachedir::mark(root.path(), CacheKind::Root).unwrap();
         let lock = LockFile::open(&root.path().join("lock")).unwrap();

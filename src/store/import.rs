@@ -12,17 +12,17 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-/// Up to this size, content goes through memory and is written only if it is new.
+/// Content up to this size, in bytes, is read into memory and written only if it is new.
 const SMALL: u64 = 128 * 1024;
-/// How often a file that changes while it is read is read again.
+/// The number of times that a file is read if it changes while it is read.
 const ATTEMPTS: u32 = 4;
 
-/// What may be done to bring a file's content into the store. Where the file system
-/// can share extents between files, that is done in any case.
+/// How a file's content may be added. If the file system can share extents between files, this
+/// is always used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Import {
-    /// The file is replaced, not rewritten, when it changes, as linkers do: a hard
-    /// link will do, if owner and mode are those of a blob.
+    /// With a hard link if the owner and mode are those of a blob. For files that are replaced
+    /// and not rewritten, such as the output of linkers.
     LinkIfSafe,
     Copy,
 }
@@ -45,9 +45,9 @@ impl Store {
         self.client.import(path, mode, how)
     }
 
-    /// The digest of a regular file, given what `stat` says about it. The content
-    /// of a file that is not remembered is added; that of one that is remembered is
-    /// not even looked for: [`Store::add_tree`] says if it is missing.
+    /// The digest of a regular file with this metadata. If the digest is known from an earlier
+    /// run, the content is not looked up: [`Store::add_tree`] reports if it is missing. Otherwise
+    /// the content is added.
     pub fn add_file_unless_known(
         &self,
         path: &Path,
@@ -75,8 +75,7 @@ impl Store {
         Ok(digest)
     }
 
-    /// How many bytes of files this client has read so far, about: for people who
-    /// wait.
+    /// The approximate number of bytes of files that this client has read, for progress displays.
     pub fn bytes_read(&self) -> u64 {
         self.client.read.load(Ordering::Relaxed)
     }
@@ -98,7 +97,7 @@ impl Store {
         self.client.add_hashed(content, digest, mode, name)
     }
 
-    /// Adds what `content` yields. `name` names it in errors.
+    /// Adds the content of a stream. `name` names it in errors.
     pub fn add_stream(
         &self,
         content: &mut dyn Read,
@@ -110,7 +109,7 @@ impl Store {
 }
 
 impl StoreClient {
-    /// The digest of a file that has not changed since it was remembered.
+    /// The digest of a file that has not changed since it was hashed.
     fn recall(&self, path: &Path, metadata: &Metadata, how: Import) -> Option<Digest> {
         let mut cache = locked(&self.digest_cache);
         if how == Import::LinkIfSafe {
@@ -119,9 +118,9 @@ impl StoreClient {
         cache.get(path, &FileIdentity::of(metadata))
     }
 
-    /// Adds a file's content by the cheapest way there is. The digest is of what is
-    /// in the store, whatever happens to the file meanwhile; a file that keeps
-    /// changing ends up as a copy of what was read.
+    /// Adds a file's content in the cheapest way. The digest is that of the content in the store,
+    /// also if the file changes meanwhile. If the file keeps changing, the content is a copy of
+    /// what was read last.
     fn import(&self, path: &Path, mode: Mode, how: Import) -> Result<Digest, StoreError> {
         let mut attempt = 1;
         loop {
@@ -136,8 +135,8 @@ impl StoreClient {
         }
     }
 
-    /// Whether the file is as it was `before`; if so, and it was settled when it
-    /// was started to be hashed, it is remembered as it looks now.
+    /// Returns whether the file is unchanged since `before`. If it is, and its times were settled
+    /// when hashing started, its digest is kept.
     fn remember_if_settled(
         &self,
         file: &File,
@@ -178,7 +177,7 @@ impl StoreClient {
         self.add_stream(&mut content, mode, path)
     }
 
-    /// Shares the file's extents, if the file system can.
+    /// Adds a clone that shares the file's extents, if the file system supports this.
     fn add_clone(
         &self,
         file: &File,
@@ -197,7 +196,7 @@ impl StoreClient {
                 self.can_clone.store(false, Ordering::Relaxed);
                 return Ok(None);
             }
-            // Another file system, most often. Whatever it is, copying tells.
+            // Usually the file is on another file system. Copying reports other errors.
             Err(_) => return Ok(None),
         }
         let digest = self.hash(&clone, path)?;
@@ -208,14 +207,14 @@ impl StoreClient {
         Ok(Some(digest))
     }
 
-    /// Whether a hard link to the file would pass for a file of the store's own.
+    /// Whether the file has the owner and mode of a blob.
     fn may_link(&self, metadata: &Metadata, mode: Mode) -> bool {
         metadata.uid() == self.user
             && metadata.gid() == self.group
             && metadata.mode() & 0o7777 == mode.bits()
     }
 
-    /// Makes a hard link to the file; `None` if that cannot be or it changed.
+    /// Adds a hard link to the file. `None` if it cannot be linked or changed meanwhile.
     fn add_link(
         &self,
         file: &File,
@@ -231,7 +230,8 @@ impl StoreClient {
         }
         let link = self.temporary();
         if linkat(CWD, path, CWD, &link.path, AtFlags::SYMLINK_FOLLOW).is_err() {
-            // Another file system, too many links, not allowed: copying tells.
+            // The file may be on another file system or have too many links. Copying reports
+            // other errors.
             return rewound(file, path);
         }
         let linked = fs::symlink_metadata(&link.path)
@@ -283,7 +283,7 @@ impl StoreClient {
         Ok(digest)
     }
 
-    /// The digest of a file from where it stands, which is its start.
+    /// The digest of a file that is at its start.
     fn hash(&self, mut file: &File, path: &Path) -> Result<Digest, StoreError> {
         let mut hasher = Hasher::default();
         let mut piece = vec![0; SMALL as usize];
@@ -323,7 +323,7 @@ impl StoreClient {
     }
 }
 
-/// Opens a regular file for reading; never waits for the other end of a pipe.
+/// Opens a regular file for reading. Does not wait for the writer of a FIFO.
 fn open(path: &Path) -> Result<(File, Metadata), StoreError> {
     let file = OpenOptions::new()
         .read(true)
@@ -356,7 +356,7 @@ fn read(content: &mut dyn Read, piece: &mut [u8]) -> io::Result<usize> {
     }
 }
 
-/// Back to the start, to be copied after all.
+/// Seeks to the start of the file, so that it can be copied.
 fn rewound(mut file: &File, path: &Path) -> Result<Option<Digest>, StoreError> {
     io::Seek::rewind(&mut file).map_err(|cause| unreadable(path, cause))?;
     Ok(None)

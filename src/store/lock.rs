@@ -1,9 +1,9 @@
-//! The store's one lock file.
+//! The lock file of the store.
 //!
-//! Every lock is one byte of it, locked by the open file description: any number
-//! of locks costs one descriptor, and whatever way a client ends, the kernel gives
-//! up all of its locks. Such locks do not exclude threads that share the
-//! description: the callers see to that.
+//! Each lock is one byte of the file, locked with an open file description lock, see `fcntl(2)`.
+//! Any number of locks needs one descriptor, and the kernel releases all locks of a client when it
+//! ends. Threads that share the description do not exclude each other; the callers use mutexes for
+//! that.
 
 use super::Digest;
 use nix::fcntl::{FcntlArg, fcntl};
@@ -13,30 +13,30 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// What a lock is about.
+/// The subject of a lock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Subject {
-    /// The store as it is; shared by every client for as long as it lives.
+    /// The store, shared by every client until it ends.
     Store,
-    /// Finding out the version and laying out the directories.
+    /// Checking the format and making the directories.
     Opening,
-    /// Looking for what can be removed.
+    /// Evicting.
     Eviction,
-    /// Rewriting the file of remembered digests.
+    /// Rewriting the file of the digest cache.
     DigestCache,
-    /// Rewriting the file that says how large the store is.
+    /// Rewriting the file with the size of the store.
     Usage,
-    /// A client, and so its directory in `tmp/`; exclusive as long as it lives.
+    /// A client and its directory in `tmp/`, exclusive until it ends.
     Client(u32),
-    /// Using a tree: shared by the clients that do, for as long as they live.
+    /// Using a tree, shared by the clients that use it until they end.
     Use(Digest),
-    /// Putting a tree or a linked blob in its place.
+    /// Making or replacing a tree or a linked blob.
     Build(Digest),
 }
 
 impl Subject {
-    /// Digests share the upper half of what offsets there are. Two that share an
-    /// offset too would wait for each other needlessly, and nothing worse.
+    /// The byte of this lock. Digests are mapped to the upper half of the offsets. Two digests with
+    /// the same offset would only wait for each other needlessly.
     fn offset(self) -> i64 {
         match self {
             Self::Store => 0,
@@ -68,7 +68,7 @@ pub(super) struct HeldLock<'a> {
 
 impl Drop for HeldLock<'_> {
     fn drop(&mut self) {
-        // Unlocking cannot fail, and if it did the lock would last until the end.
+        // Unlocking does not fail. If it did, the lock would be held until the client ends.
         let _ = self.file.release(self.subject);
     }
 }
@@ -84,7 +84,7 @@ impl LockFile {
             .map(Self)
     }
 
-    /// `None`: there is none.
+    /// `None` if the file does not exist.
     pub fn open_existing(path: &Path) -> io::Result<Option<Self>> {
         match OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => Ok(Some(Self(file))),
@@ -93,12 +93,12 @@ impl LockFile {
         }
     }
 
-    /// Shares a lock until it is released; waits while somebody has it alone.
+    /// Takes a shared lock until the file is closed. Waits while another client has it exclusively.
     pub fn share(&self, subject: Subject) -> io::Result<()> {
         self.apply(libc::F_RDLCK, subject, true)
     }
 
-    /// Has a lock alone, once nobody else has it.
+    /// Takes an exclusive lock. Waits while another client has it.
     pub fn hold(&self, subject: Subject) -> io::Result<HeldLock<'_>> {
         self.apply(libc::F_WRLCK, subject, true)?;
         Ok(HeldLock {
@@ -107,7 +107,7 @@ impl LockFile {
         })
     }
 
-    /// Has a lock alone if nobody else has it now.
+    /// Takes an exclusive lock. `None` if another client has it.
     pub fn try_hold(&self, subject: Subject) -> io::Result<Option<HeldLock<'_>>> {
         match self.apply(libc::F_WRLCK, subject, false) {
             Ok(()) => Ok(Some(HeldLock {

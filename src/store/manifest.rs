@@ -1,8 +1,8 @@
-//! What a layer holds, as data: the same inputs give the same bytes, and so the
+//! Manifests: lists of the entries of a layer. The same entries have the same bytes, and so the
 //! same digest, on every machine.
 //!
-//! As bytes, a manifest is a header line and one record for each entry, sorted by
-//! path, each ended by a zero byte:
+//! The bytes are a header line and one record for each entry, sorted by path, each ended by a
+//! zero byte:
 //!
 //! ```text
 //! d0755 /etc
@@ -10,14 +10,14 @@
 //! l/etc/mtab <zero byte> /proc/mounts
 //! ```
 //!
-//! There is one way to write a manifest: what parses prints as it was.
+//! A manifest has one encoding: bytes that parse are written back unchanged.
 
 use super::path::{self, PathInContainer};
 use super::{Digest, PathError};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-/// Changes when the format does; old manifests then have other digests.
+/// Changes with the format, so that manifests of another format have other digests.
 const HEADER: &[u8] = b"maelstrom manifest 1\n";
 
 /// A sorted list of the files, directories and symlinks of a layer. Every entry's
@@ -27,7 +27,7 @@ pub struct Manifest {
     entries: BTreeMap<PathInContainer, Entry>,
 }
 
-/// What stands at a path.
+/// The entry of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entry {
     Directory { mode: Mode },
@@ -35,12 +35,12 @@ pub enum Entry {
     Symlink { target: Vec<u8> },
 }
 
-/// The permissions of a file or directory. No set-id bits; the owner can always
-/// read, and write what is in a directory, so that the store can manage its own.
+/// The permissions of a file or directory, without set-id bits. The owner can always read files,
+/// and read and write directories, so that the store can manage its trees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mode(u16);
 
-/// Why something cannot be in a manifest, or is none.
+/// An error of adding an entry or reading a manifest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
     #[error("`{path}` cannot be made, because `{ancestor}` is not a directory")]
@@ -52,7 +52,7 @@ pub enum ManifestError {
     HasContent(PathInContainer),
     #[error("the root can only be a directory")]
     Root,
-    #[error("the symlink `{0}` has a target that is empty or holds a zero byte")]
+    #[error("the symlink `{0}` has a target that is empty or has a NUL byte")]
     BadTarget(PathInContainer),
     #[error(transparent)]
     Path(#[from] PathError),
@@ -61,14 +61,14 @@ pub enum ManifestError {
 }
 
 impl Mode {
-    /// Of a file that is not to be run: 0644.
+    /// The mode of a plain file: 0644.
     pub const PLAIN: Self = Self(0o644);
-    /// Of a program: 0755.
+    /// The mode of a program: 0755.
     pub const EXECUTABLE: Self = Self(0o755);
-    /// Of a directory, unless something says otherwise: 0755.
+    /// The default mode of a directory: 0755.
     pub const DIRECTORY: Self = Self(0o755);
 
-    /// One of the two modes that files get whose exact mode does not matter.
+    /// The mode of a file of which only the executable bit is known.
     pub fn executable(executable: bool) -> Self {
         if executable {
             Self::EXECUTABLE
@@ -77,12 +77,12 @@ impl Mode {
         }
     }
 
-    /// A file's mode from a tar, as far as it is kept.
+    /// The mode of a file in a tar, without the bits that are not kept.
     pub fn of_file(bits: u32) -> Self {
         Self((bits & 0o777) as u16 | 0o400)
     }
 
-    /// A directory's mode from a tar, as far as it is kept.
+    /// The mode of a directory in a tar, without the bits that are not kept.
     pub fn of_directory(bits: u32) -> Self {
         Self((bits & 0o1777) as u16 | 0o700)
     }
@@ -109,7 +109,7 @@ impl Manifest {
         self.entries.len()
     }
 
-    /// Every entry, a directory before what is in it.
+    /// All entries. A directory comes before its content.
     pub fn entries(&self) -> impl Iterator<Item = (&PathInContainer, &Entry)> {
         self.entries.iter()
     }
@@ -118,8 +118,8 @@ impl Manifest {
         self.entries.get(path)
     }
 
-    /// Puts an entry at a path, in the place of what is there, and makes the
-    /// directories that lead to it. A directory that exists gets the new mode.
+    /// Inserts or replaces the entry of a path, and adds the missing parent directories. A
+    /// directory that exists gets the new mode.
     pub fn insert(&mut self, path: PathInContainer, entry: Entry) -> Result<(), ManifestError> {
         let is_directory = matches!(entry, Entry::Directory { .. });
         if path.is_root() {
@@ -167,13 +167,13 @@ impl Manifest {
         Ok(())
     }
 
-    /// Removes an entry and everything below it; whether there was one.
+    /// Removes an entry and everything below it. Returns whether there was an entry.
     pub fn remove(&mut self, path: &PathInContainer) -> bool {
         self.clear(path);
         self.entries.remove(path).is_some()
     }
 
-    /// Removes everything below a path; whether there was something.
+    /// Removes everything below a path. Returns whether there was an entry below it.
     pub fn clear(&mut self, path: &PathInContainer) -> bool {
         let content: Vec<_> = self.content(path).cloned().collect();
         for path in &content {
@@ -198,7 +198,7 @@ impl Manifest {
             .take_while(move |path| path.as_bytes().starts_with(&prefix))
     }
 
-    /// What names the layer.
+    /// The digest of the bytes, which names the layer.
     pub fn digest(&self) -> Digest {
         Digest::of(&self.to_bytes())
     }
@@ -227,7 +227,7 @@ impl Manifest {
         bytes
     }
 
-    /// Reads what [`Self::to_bytes`] wrote, and nothing else.
+    /// Reads the bytes of [`Self::to_bytes`]. Other bytes are an error.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
         let mut rest = bytes
             .strip_prefix(HEADER)
@@ -288,7 +288,7 @@ fn record(bytes: &[u8]) -> Option<(PathInContainer, Entry, &[u8])> {
     }
 }
 
-/// What stands before the first zero byte, and after it.
+/// The bytes before the first zero byte, and those after it.
 fn field(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = bytes.iter().position(|&byte| byte == 0)?;
     Some((&bytes[..end], &bytes[end + 1..]))

@@ -1,55 +1,53 @@
 //! The content-addressed store on disk, shared by any number of clients.
 //!
 //! ```text
-//! maelstrom-cache               the mark, with the format; another one is discarded
+//! maelstrom-cache               the mark with the format; content of another format is discarded
 //! lock                          see below
-//! blobs/ab/abcd…-<size>.644     a file's content; for each mode its own, since
-//! blobs/ab/abcd…-<size>.755       modes belong to inodes
-//! blobs/ab/abcd…-<size>.755.link  what a hard-linked blob looked like
-//! manifests/<digest>            what a layer holds
-//! trees/<digest>/               the layer unpacked: directories, hard links to blobs
-//! marks/<digest>                says that the tree is whole; its mtime is the last use
-//! values/<kind>/<key>           small remembered things
-//! memory                        digests of files outside the store
-//! usage                         about how many bytes the store holds
-//! tmp/<client>/                 what a client is making at the moment
+//! blobs/ab/abcd…-<size>.644     the content of a file. Modes belong to inodes, so a content has
+//! blobs/ab/abcd…-<size>.755       a file for each mode
+//! blobs/ab/abcd…-<size>.755.link  the inode and modification time of a hard-linked blob
+//! manifests/<digest>            the manifest of a layer
+//! trees/<digest>/               the unpacked layer: directories, hard links to blobs
+//! marks/<digest>                the stamp of a complete tree; its mtime is the last use
+//! values/<kind>/<key>           small values that are kept between runs
+//! memory                        the digests of files outside of the store
+//! usage                         the approximate size of the store
+//! tmp/<client>/                 the files that a client is making
 //! ```
 //!
-//! # Nothing half-made
+//! # Atomicity
 //!
-//! Everything is made in `tmp/` and renamed into its place, so a killed client
-//! leaves garbage in `tmp/` and nothing else. A tree counts only with its mark,
-//! which is written after it and removed before it is replaced or evicted.
+//! Everything is made in `tmp/` and renamed to its path, so a killed client leaves files only in
+//! `tmp/`. A tree is complete only if it has a stamp, which is written after it and removed before
+//! the tree is replaced or evicted.
 //!
-//! Nothing is fsynced. What a power failure damages is found out instead: small
-//! files carry a checksum; blobs are checked by size and modification time
-//! whenever they are linked into a tree (file systems that order data before
-//! metadata leave a lost blob short); and a tree's mark names the boot it was last
-//! checked in, so its first use after a reboot checks every file of it.
+//! No file is fsynced. Instead, the damage of a power failure is detected. Small files have a
+//! checksum. Blobs are checked by size and modification time whenever they are linked into a tree
+//! (file systems that order data before metadata leave a lost blob short). The stamp of a tree has
+//! the boot in which it was last checked, so the first use after a reboot checks each file of it.
 //!
 //! # Blobs
 //!
-//! The modification time of a blob the store wrote is always the same moment, so a
-//! change is noticed. A blob that is a hard link to a build output keeps that
-//! file's time, which its `.link` records, as does the mark of every tree that has
-//! it: a tool that rewrites the output in place (`strip`, some linkers) changes the
-//! inode that they all share. A blob or tree that does not look as recorded is not
-//! used but replaced.
+//! All blobs that the store wrote have the same modification time, so a change is detected. A blob
+//! that is a hard link to a build output keeps the modification time of that file, which is
+//! recorded in its `.link` and in the stamp of every tree that has it. A tool that rewrites the
+//! output in place (`strip`, some linkers) changes the inode that they share. A blob or tree that
+//! differs from its record is replaced.
 //!
 //! # Locks
 //!
-//! Byte ranges of the one file `lock` ([`lock::Subject`]), which end with the
-//! process that holds them:
-//! - every client shares the *store* and has its own *client* lock as long as it
-//!   lives: whose client lock is free is dead, and its `tmp/` directory is cleared;
-//! - a client shares the *use* lock of each tree it was given, as long as it lives;
-//! - who makes or replaces a tree has its *build* lock meanwhile;
-//! - eviction removes a tree only while it has both, which it never waits for.
+//! Locks are bytes of the file `lock` ([`lock::Subject`]). The kernel releases the locks of a
+//! process that ends.
+//! - Every client shares the *store* lock and has a *client* lock of its own until it ends. If the
+//!   client lock of a directory in `tmp/` is free, its client has ended and it is removed.
+//! - A client shares the *use* lock of each tree that it uses, until the client ends.
+//! - A client that makes or replaces a tree has its *build* lock meanwhile.
+//! - Eviction removes a tree only with both locks, and does not wait for them.
 //!
-//! Nobody waits for a use lock while another client merely uses the tree, and a
-//! builder waits for nothing else: there is no deadlock. Blobs have no lock: one
-//! that is evicted between being added and being linked into a tree is reported
-//! ([`StoreError::MissingBlob`]) and added again.
+//! There is no deadlock: use locks are shared by all clients but eviction, and a client that has a
+//! build lock waits for no other. Blobs have no lock. If a blob is evicted after it was added and
+//! before it is linked into a tree, that is an error ([`StoreError::MissingBlob`]), and the blob is
+//! added again.
 
 mod blob;
 mod checksum;

@@ -1,4 +1,4 @@
-//! Opening a store, and what a client has open of it.
+//! Opening a store, and the state of a client.
 
 use super::digest_cache::DigestCache;
 use super::error::{Incompatibility, write_error};
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Everything of a store but `lock`, the mark and `tmp`.
+/// The entries of a store, except `lock`, the mark and `tmp`.
 const CONTENT: [&str; 7] = [
     "blobs",
     "manifests",
@@ -27,13 +27,13 @@ const CONTENT: [&str; 7] = [
     "usage",
 ];
 
-/// A client's hold of a store. Clones are the same client; it ends with the last.
+/// A client of a store. Clones are the same client, which ends with the last of them.
 #[derive(Clone)]
 pub struct Store {
     pub(super) client: Arc<StoreClient>,
 }
 
-/// What the clones of a [`Store`] share.
+/// The state that the clones of a [`Store`] share.
 pub(super) struct StoreClient {
     pub root: PathBuf,
     pub size_limit: u64,
@@ -42,19 +42,19 @@ pub(super) struct StoreClient {
     pub temporary: PathBuf,
     next_temporary: AtomicU64,
     pub digest_cache: Mutex<DigestCache>,
-    /// For each tree or blob being worked on, what makes this client's threads take
-    /// digest_locks; between clients there are the locks.
+    /// For each tree or blob that is being made, a mutex of this client's threads. Clients
+    /// exclude each other with the lock file.
     digest_locks: Mutex<HashMap<Digest, Arc<Mutex<()>>>>,
     /// The trees whose use lock this client shares.
     pub in_use: Mutex<HashSet<Digest>>,
     pub eviction: Mutex<()>,
-    /// Bytes added since `usage` was written.
+    /// The number of bytes added since `usage` was written.
     pub added: AtomicU64,
-    /// Bytes of files read.
+    /// The number of bytes of files that were read.
     pub read: AtomicU64,
-    /// Whether the file system may know how to share extents between files.
+    /// Whether the file system may support sharing extents between files.
     pub can_clone: AtomicBool,
-    /// Names the time since the machine started.
+    /// The id of the present boot of the machine.
     pub boot: String,
     pub user: u32,
     pub group: u32,
@@ -62,11 +62,11 @@ pub(super) struct StoreClient {
 }
 
 impl Store {
-    /// Opens the store below the directory `cache_root`, making both where there is
-    /// nothing yet. A directory that is neither empty nor a cache is an error.
-    /// `size_limit` is in bytes; see [`Store::evict`].
+    /// Opens the store below the directory `cache_root`, and makes them if they do not exist. A
+    /// directory that is neither empty nor a cache is an error. `size_limit` is in bytes, see
+    /// [`Store::evict`].
     pub fn open(cache_root: &Path, size_limit: u64) -> Result<Self, StoreError> {
-        // Layers are named to the kernel by absolute paths.
+        // The kernel gets absolute paths of layers.
         let cache_root = std::path::absolute(cache_root).map_err(|cause| {
             write_error(
                 cache_root,
@@ -135,24 +135,24 @@ impl Store {
         &self.client.root
     }
 
-    /// How large the store may be, in bytes.
+    /// The size limit in bytes.
     pub fn size_limit(&self) -> u64 {
         self.client.size_limit
     }
 
-    /// The directory that holds the trees, each named by its manifest's digest.
+    /// The directory of the trees. Each is named by the digest of its manifest.
     pub fn trees(&self) -> PathBuf {
         self.client.root.join("trees")
     }
 
-    /// A note to the user, if what was in the store's place had another format and
-    /// had to be discarded.
+    /// A note for the user, if the content of the store had another format or owner and was
+    /// discarded.
     pub fn discarded(&self) -> Option<&str> {
         self.client.discarded.as_deref()
     }
 
-    /// A new directory in which to make what is to be added. It goes away when it is
-    /// dropped, or with this client, and lies on the file system of the trees.
+    /// A new directory for making content, on the file system of the trees. It is removed when it
+    /// is dropped or this client ends.
     pub fn work_directory(&self) -> Result<WorkDirectory, StoreError> {
         let temporary = self.client.temporary();
         make_new_directory(&temporary.path).map_err(|cause| {
@@ -162,8 +162,8 @@ impl Store {
         Ok(WorkDirectory(temporary))
     }
 
-    /// Writes down what later clients can make use of. Also done when the last
-    /// clone is dropped, but then failures go unseen.
+    /// Writes the digest cache and the size for later clients. This is also done when the last
+    /// clone is dropped, but errors are ignored then.
     pub fn save(&self) -> Result<(), StoreError> {
         self.client.save()
     }
@@ -181,7 +181,7 @@ impl StoreClient {
         }
     }
 
-    /// A path in this client's own temporary directory that is not in use.
+    /// An unused path in the temporary directory of this client.
     pub fn temporary(&self) -> TemporaryPath {
         let n = self.next_temporary.fetch_add(1, Ordering::Relaxed);
         TemporaryPath {
@@ -190,13 +190,13 @@ impl StoreClient {
         }
     }
 
-    /// What threads that work on `digest` have in turn.
+    /// The mutex of the threads that make the tree or blob `digest`.
     pub fn digest_lock(&self, digest: &Digest) -> Arc<Mutex<()>> {
         Arc::clone(locked(&self.digest_locks).entry(*digest).or_default())
     }
 
-    /// Removes what clients that are no more left in `tmp/`. Others may do the same
-    /// at the same time; what cannot be removed now is left to a later client.
+    /// Removes the directories in `tmp/` of clients that have ended. Other clients may do so at
+    /// the same time. Directories that cannot be removed are left to a later client.
     fn clear_leftovers(&self) {
         let Ok(directories) = fs::read_dir(self.root.join("tmp")) else {
             return;
@@ -233,7 +233,7 @@ impl StoreClient {
         }
     }
 
-    /// Replaces a small file of the store as a whole.
+    /// Replaces a small file of the store atomically.
     pub fn write_file(&self, path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
         let temporary = self.temporary();
         fs::write(&temporary.path, bytes).map_err(|cause| self.failed("write", path, cause))?;
@@ -245,13 +245,13 @@ impl StoreClient {
 
 impl Drop for StoreClient {
     fn drop(&mut self) {
-        // Nothing depends on any of this: the next client relearns and clears.
+        // Errors are ignored: the next client hashes files again and clears `tmp/`.
         let _ = self.save();
         let _ = remove_tree(&self.temporary);
     }
 }
 
-/// A directory for making something in.
+/// A directory for making content.
 pub struct WorkDirectory(TemporaryPath);
 
 impl WorkDirectory {
@@ -260,7 +260,7 @@ impl WorkDirectory {
     }
 }
 
-/// A file or directory in `tmp/`, removed unless it is renamed or kept.
+/// A path in `tmp/`. Dropping this removes the file or directory unless it was renamed or kept.
 pub(super) struct TemporaryPath {
     pub path: PathBuf,
     kept: bool,
@@ -273,7 +273,7 @@ impl TemporaryPath {
         Ok(())
     }
 
-    /// Leaves it in `tmp/` until the client ends.
+    /// Leaves the file or directory in `tmp/` until the client ends.
     pub fn keep(mut self) {
         self.kept = true;
     }
@@ -287,8 +287,8 @@ impl Drop for TemporaryPath {
     }
 }
 
-/// What a mutex guards, also after a thread panicked: none of what the store keeps
-/// in memory is ever left inconsistent.
+/// Locks a mutex, also one that a thread poisoned: the state of the store in memory is never
+/// left inconsistent.
 pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -300,8 +300,8 @@ fn discarded_note(root: &Path, foreign: &Incompatibility) -> String {
     )
 }
 
-/// Removes the content of a store that this client cannot use, and returns why; then the
-/// store is of this format and this user. The caller has the lock on opening.
+/// Removes the content of a store that has another format or owner, and returns the reason. The
+/// store then has this format and owner. The caller has the lock on opening.
 fn discard_foreign(
     root: &Path,
     lock: &LockFile,
@@ -334,19 +334,19 @@ fn discard_foreign(
         let path = root.join(name);
         remove(&path).map_err(|cause| failed("remove", &path, cause))?;
     }
-    // The new file belongs to this user.
+    // The new mark belongs to this user.
     cachedir::replace_mark(root, CacheKind::Store)
         .map_err(|cause| failed("write", &mark, cause))?;
     Ok(Some(foreign))
 }
 
-/// The owner of a file in `root`, if it is not who the files are that we make there.
+/// The owner of a file in `root`, if files that this process makes there have another owner.
 fn other_user(root: &Path, file: &Path) -> io::Result<Option<u32>> {
     let owner = fs::metadata(file)?.uid();
     if owner == geteuid().as_raw() {
         return Ok(None);
     }
-    // On some file systems everything belongs to one user, whoever makes it.
+    // On some file systems all files belong to one user.
     let ours = tempfile::NamedTempFile::new_in(root)?
         .as_file()
         .metadata()?
@@ -354,8 +354,8 @@ fn other_user(root: &Path, file: &Path) -> io::Result<Option<u32>> {
     Ok((owner != ours).then_some(owner))
 }
 
-/// Makes one of the store's directories. What is made in it belongs to this user
-/// and group also where the directory above hands down its own group.
+/// Makes a directory of the store. Its files belong to this user and group, also if the
+/// directory above is set-group-ID.
 fn make_directory(path: &Path) -> io::Result<()> {
     match fs::create_dir(path) {
         Ok(()) => {}
@@ -373,7 +373,7 @@ fn make_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes a directory that only this client uses, marked by its lock.
+/// Makes the temporary directory of this client, and locks its id.
 fn temporary_directory(root: &Path, lock: &LockFile) -> io::Result<PathBuf> {
     loop {
         let id = RandomState::new().hash_one(std::process::id()) as u32;
@@ -383,7 +383,7 @@ fn temporary_directory(root: &Path, lock: &LockFile) -> io::Result<PathBuf> {
         let path = root.join("tmp").join(format!("{id:08x}"));
         match make_new_directory(&path) {
             Ok(()) => {
-                // What a command makes here may be set-uid, to this user, for a while.
+                // A command may make files here that are set-uid of this user.
                 fs::set_permissions(&path, Permissions::from_mode(0o700))?;
                 client.keep();
                 return Ok(path);

@@ -4,8 +4,8 @@ use std::num::NonZero;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-/// What `work` makes of each item, in order. No more threads than one for each
-/// `grain` items, so that little work does not pay for them.
+/// The results of `work` for each item, in order. There is at most one thread for each `grain`
+/// items, so that no threads are started for little work.
 pub(crate) fn map<T: Sync, R: Send>(
     items: &[T],
     grain: usize,
@@ -16,7 +16,7 @@ pub(crate) fn map<T: Sync, R: Send>(
     if threads < 2 {
         return items.iter().map(work).collect();
     }
-    // Small chunks, so that a few large files do not all fall to one thread.
+    // The chunks are small, so that large files are spread over the threads.
     let chunk = (items.len() / (threads * 8)).clamp(1, 256);
     let next = AtomicUsize::new(0);
     let take_chunks = || {

@@ -17,7 +17,7 @@ pub struct PathInContainer(Box<[u8]>);
 pub enum PathError {
     #[error("`{0}` is not an absolute, normalised path")]
     NotNormal(String),
-    #[error("the path `{0}` holds a zero byte")]
+    #[error("the path `{0}` has a NUL byte")]
     ZeroByte(String),
 }
 
@@ -27,7 +27,7 @@ impl PathInContainer {
         Self(Box::from(b"/".as_slice()))
     }
 
-    /// Accepts what is normalised already, and nothing else.
+    /// Accepts only a path that is normalised.
     pub fn new(bytes: &[u8]) -> Result<Self, PathError> {
         let path = Self::normalised(bytes)?;
         if &*path.0 == bytes {
@@ -37,8 +37,7 @@ impl PathInContainer {
         }
     }
 
-    /// What `bytes` names when looked up from the root of a container without
-    /// symlinks: relative paths start there, and `..` does not lead out of it.
+    /// Normalises a path. A relative path starts at the root, and `..` of the root is the root.
     pub fn normalised(bytes: &[u8]) -> Result<Self, PathError> {
         if bytes.contains(&0) {
             return Err(PathError::ZeroByte(shown(bytes)));
@@ -64,7 +63,7 @@ impl PathInContainer {
         &*self.0 == b"/"
     }
 
-    /// The directory that the path is in; `None` for the root.
+    /// The parent directory; `None` for the root.
     pub fn parent(&self) -> Option<Self> {
         parent(&self.0).map(|parent| Self(parent.into()))
     }
@@ -82,12 +81,12 @@ impl PathInContainer {
         Path::new(OsStr::from_bytes(&self.0))
     }
 
-    /// The path below some directory of the host that stands for the root.
+    /// The path relative to the root.
     pub fn relative(&self) -> &Path {
         Path::new(OsStr::from_bytes(&self.0[1..]))
     }
 
-    /// Whether this is `directory` or below it.
+    /// Whether the path is `directory` or below it.
     pub fn starts_with(&self, directory: &Self) -> bool {
         directory.is_root()
             || self

@@ -1,10 +1,10 @@
-//! Removing directories that jobs wrote: their modes may be anything, they may be nested deeper
-//! than a path can say, and processes that are on their way out may still move things about.
+//! Removing directories that jobs wrote. They may have any modes, may be nested deeper than a path
+//! can express, and processes that are being killed may still rename entries.
 //!
-//! Hence nothing but the first directory is looked up by a path. The rest goes from descriptor to
-//! descriptor and follows no symlink, so that only what is in the tree is ever changed. The
-//! way up leads through `..`, for descriptors are too few for one at each level; that it has led
-//! to the directory from which the way down began is checked.
+//! Therefore only the first directory is looked up by a path. The others are opened relative to a
+//! descriptor and without following symlinks, so that nothing outside of the tree is changed. A
+//! process may not have a descriptor for each level, so the parent is opened as `..`. It is checked
+//! that this is the directory from which the child was entered.
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, fchmod, fstat, openat, unlinkat};
 use rustix::io::Errno;
@@ -20,16 +20,16 @@ use std::path::Path;
 struct DirectoryLevel {
     /// Its name in the directory above.
     name: CString,
-    identity: FileIdentity,
+    identity: DirectoryIdentity,
     /// The directories in it that are still to be removed.
     directories: Vec<CString>,
 }
 
 /// Device and inode.
-type FileIdentity = (u64, u64);
+type DirectoryIdentity = (u64, u64);
 
-/// Removes a directory and everything in it, also where its owner, who calls this, may not read
-/// or write it, and where there is nothing. A symlink is removed itself.
+/// Removes a directory and everything in it, also if its modes forbid the owner to read or write
+/// it. A symlink is removed itself. A path where nothing exists is no error.
 pub fn remove_tree(directory: &Path) -> io::Result<()> {
     let name = directory.file_name().ok_or(io::ErrorKind::InvalidInput)?;
     let above = match directory.parent() {
@@ -61,7 +61,9 @@ pub fn remove_tree(directory: &Path) -> io::Result<()> {
             let Some(above) = levels.last() else { break };
             current = openat(&current, "..", OPEN_PATH, Mode::empty())?;
             if identity(&current)? != above.identity {
-                return Err(io::Error::other("it was moved while it was being removed"));
+                return Err(io::Error::other(
+                    "a directory in it was moved while it was being removed",
+                ));
             }
             unlink(&current, &name, AtFlags::REMOVEDIR)?;
         }
@@ -69,7 +71,7 @@ pub fn remove_tree(directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Removes whatever is at a path, if there is something.
+/// Removes the file or directory at a path, if one exists.
 pub(super) fn remove(path: &Path) -> io::Result<()> {
     let result = match fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => remove_tree(path),
@@ -82,21 +84,21 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     }
 }
 
-/// To open a directory as a place to start from, which takes no leave to read it.
+/// Flags to open a directory for lookups in it, which needs no read permission.
 const OPEN_PATH: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
-/// To open a directory for its list.
+/// Flags to open a directory for listing it.
 const OPEN_LIST: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-fn identity(directory: &OwnedFd) -> io::Result<FileIdentity> {
+fn identity(directory: &OwnedFd) -> io::Result<DirectoryIdentity> {
     let stat = fstat(directory)?;
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// Opens a directory and lets its owner do anything with it. What is no directory (any more) is
-/// removed: `None`.
+/// Opens a directory and gives its owner all permissions. If the entry is not a directory (any
+/// more), it is removed and the result is `None`.
 fn enter(above: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
     let directory = match openat(above, name, OPEN_LIST | OFlags::NOFOLLOW, Mode::empty()) {
         Err(Errno::NOENT) => return Ok(None),
@@ -106,8 +108,8 @@ fn enter(above: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
         }
         Err(Errno::ACCESS) => {
             let closed = openat(above, name, OPEN_PATH | OFlags::NOFOLLOW, Mode::empty())?;
-            // The one way to change the mode of a directory that cannot be opened, and may have
-            // another name by now.
+            // The only way to change the mode of a directory that cannot be opened and may have
+            // been renamed.
             let path = format!("/proc/self/fd/{}", closed.as_raw_fd());
             fs::set_permissions(path, Permissions::from_mode(0o700))?;
             openat(&closed, ".", OPEN_LIST, Mode::empty())?
@@ -121,7 +123,7 @@ fn enter(above: &OwnedFd, name: &CStr) -> io::Result<Option<OwnedFd>> {
     Ok(Some(directory))
 }
 
-/// Removes everything in a directory but the directories, which are returned.
+/// Removes the files in a directory, and returns the names of its subdirectories.
 fn remove_files(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     let mut directories = Vec::new();
     let mut buffer = Vec::<u8>::with_capacity(8192);
@@ -144,7 +146,7 @@ fn remove_files(directory: &OwnedFd) -> io::Result<Vec<CString>> {
     Ok(directories)
 }
 
-/// What is gone already has no need of it.
+/// Removes an entry. An entry that is gone is no error.
 fn unlink(directory: &OwnedFd, name: &CStr, flags: AtFlags) -> rustix::io::Result<()> {
     match unlinkat(directory, name, flags) {
         Err(Errno::NOENT) => Ok(()),
@@ -161,7 +163,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::thread;
 
-    /// Runs something to which modes mean what they mean to ordinary users, also for root.
+    /// Runs a function without root's capability to ignore modes.
     fn by_the_modes<T: Send>(run: impl FnOnce() -> T + Send) -> T {
         let run = || {
             let mut sets = capabilities(None).unwrap();
@@ -208,7 +210,7 @@ mod tests {
         set_mode(&outside, 0o755);
         symlink(&outside, tree.join("closed/link")).unwrap();
         set_mode(&tree.join("closed"), 0o500);
-        // The link itself may not be removed, since the directory that it is in is not in the tree.
+        // The link cannot be removed: its directory is not in the tree, and so keeps its mode.
         by_the_modes(|| remove_tree(&tree.join("closed/link"))).unwrap_err();
         assert_eq!(mode(&outside), 0o755);
         by_the_modes(|| remove_tree(&tree)).unwrap();
@@ -242,7 +244,7 @@ mod tests {
                 }
                 set_mode(&tree.join("other"), 0o000);
                 set_mode(&tree, 0o500);
-                // It may well be told that something came in between.
+                // It may fail because an entry changed meanwhile.
                 let _ = by_the_modes(|| remove_tree(&tree));
                 let _ = fs::set_permissions(&tree, Permissions::from_mode(0o700));
             }

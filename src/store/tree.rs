@@ -1,4 +1,4 @@
-//! Trees: manifests unpacked, ready to be lower directories of an overlay.
+//! Trees: unpacked manifests, which are lower directories of overlays.
 
 use super::blob::{self, Origin};
 use super::digest_cache::FileIdentity;
@@ -19,13 +19,13 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
-/// Blobs up to this size are never hard links to files outside.
+/// Blobs up to this size, in bytes, are never hard links to files outside of the store.
 const MAX_NEVER_LINKED: u64 = 128 * 1024;
 
 impl Store {
-    /// Unpacks a manifest, unless that is done already, and returns its digest,
-    /// which is the tree's name in [`Store::trees`]. The tree stays until this
-    /// client ends. The content of its files must have been added before.
+    /// Unpacks a manifest, if its tree does not exist, and returns its digest, which is the name
+    /// of the tree in [`Store::trees`]. The tree is not evicted before this client ends. The
+    /// content of its files must have been added before.
     pub fn add_tree(&self, manifest: &Manifest) -> Result<Digest, StoreError> {
         let bytes = manifest.to_bytes();
         let digest = Digest::of(&bytes);
@@ -36,7 +36,7 @@ impl Store {
         if !client.has_whole_tree(&digest) {
             let building = client.lock.hold(Subject::Build(digest));
             let _building = building.map_err(|cause| client.cannot_lock(cause))?;
-            // Another client may have made it just now.
+            // Another client may have made the tree while this one waited.
             if !client.has_whole_tree(&digest) {
                 client.check_or_build(&digest, manifest, &bytes)?;
             }
@@ -45,12 +45,12 @@ impl Store {
         Ok(digest)
     }
 
-    /// Where a tree is.
+    /// The path of a tree.
     pub fn tree_path(&self, digest: &Digest) -> PathBuf {
         self.client.tree_path(digest)
     }
 
-    /// What a tree was made of, if the store remembers it.
+    /// The manifest of a tree, if the store has it.
     pub fn manifest(&self, digest: &Digest) -> Option<Manifest> {
         let bytes = fs::read(self.client.manifest_path(digest)).ok()?;
         if Digest::of(&bytes) != *digest {
@@ -73,7 +73,7 @@ impl StoreClient {
         self.root.join("manifests").join(digest.to_string())
     }
 
-    /// From now on no other client evicts the tree.
+    /// Keeps other clients from evicting the tree.
     fn use_tree(&self, digest: &Digest) -> Result<(), StoreError> {
         if !locked(&self.in_use).contains(digest) {
             self.lock
@@ -84,8 +84,7 @@ impl StoreClient {
         Ok(())
     }
 
-    /// Whether there is a tree that was checked since the machine started, and
-    /// whose linked files are as they were.
+    /// Whether the tree exists, was checked in this boot, and its linked files are unchanged.
     fn has_whole_tree(&self, digest: &Digest) -> bool {
         TreeStamp::read(&self.stamp_path(digest)).is_some_and(|stamp| {
             let tree = self.tree_path(digest);
@@ -96,8 +95,8 @@ impl StoreClient {
         })
     }
 
-    /// Checks a tree of an earlier boot file by file, or makes a new one. The
-    /// caller has the lock on building it.
+    /// Checks each file of a tree from an earlier boot, or makes a new tree. The caller has the
+    /// build lock.
     fn check_or_build(
         &self,
         digest: &Digest,
@@ -117,7 +116,7 @@ impl StoreClient {
         self.write_file(&self.stamp_path(digest), &stamp.to_bytes())
     }
 
-    /// Puts a new tree in its place, which then lacks its stamp.
+    /// Makes a new tree, and moves it to its path. The caller writes its stamp.
     fn build(&self, digest: &Digest, manifest: &Manifest) -> Result<TreeStamp, StoreError> {
         let temporary = self.temporary();
         let linked = self.unpack(manifest, &temporary.path)?;
@@ -140,8 +139,8 @@ impl StoreClient {
         })
     }
 
-    /// Jobs of other clients may still run on a tree that is replaced: it is kept
-    /// in `tmp/` as long as this client lives.
+    /// Moves a new tree to its path. A tree that it replaces is kept in `tmp/` until this client
+    /// ends, as jobs of other clients may still use it.
     fn put_tree(&self, new: TemporaryPath, tree: &Path) -> io::Result<()> {
         match renameat_with(CWD, &new.path, CWD, tree, RenameFlags::EXCHANGE) {
             Ok(()) => {
@@ -183,7 +182,7 @@ impl StoreClient {
         linked.into_iter().filter_map(Result::transpose).collect()
     }
 
-    /// Makes one file of a tree; returns what to watch if others can write to it.
+    /// Makes one file of a tree. Returns its record if files outside of the store share its inode.
     fn make_file(
         &self,
         tree: &Path,
@@ -204,7 +203,7 @@ impl StoreClient {
         while let Err(error) = fs::hard_link(&blob, &host) {
             attempts += 1;
             match Errno::from_io_error(&error) {
-                // Also said of a file that is replaced by an equal one right now.
+                // The blob may be in the middle of being replaced by an equal one.
                 Some(Errno::NOENT) if attempts < 10 && self.has_blob(digest, mode) => {}
                 Some(Errno::NOENT) => return Err(missing()),
                 Some(Errno::MLINK) => return self.copy_blob(&blob, &host, mode).map(|()| None),
@@ -226,7 +225,7 @@ impl StoreClient {
         Ok(Some(LinkedFile::new(path, digest, mode, &metadata)))
     }
 
-    /// For a blob that has as many hard links as the file system allows.
+    /// Copies a blob that has as many hard links as the file system allows.
     pub(super) fn copy_blob(&self, blob: &Path, host: &Path, mode: Mode) -> Result<(), StoreError> {
         let copy = || -> io::Result<File> {
             let mut from = File::open(blob)?;
@@ -238,8 +237,7 @@ impl StoreClient {
         self.set_blob_attributes(&file, mode, host)
     }
 
-    /// Takes note that the tree is used now. Only the order of eviction depends on
-    /// it, so nothing is said when it fails.
+    /// Records the time of use. An error is ignored, as only the order of eviction depends on it.
     fn touch_stamp(&self, digest: &Digest) {
         let special = |tv_nsec| Timespec { tv_sec: 0, tv_nsec };
         let times = Timestamps {
@@ -250,13 +248,13 @@ impl StoreClient {
     }
 }
 
-/// Exactly the mode, whatever the umask.
+/// Makes a directory with exactly this mode, whatever the umask is.
 fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
     fs::create_dir(path)?;
     fs::set_permissions(path, Permissions::from_mode(mode.bits()))
 }
 
-/// About how many bytes a tree takes on disk besides its blobs.
+/// The approximate size of a tree on disk without its blobs, in bytes.
 fn size(manifest: &Manifest) -> u64 {
     let entries = manifest.entries().map(|(path, entry)| match entry {
         Entry::Directory { .. } => 4096,

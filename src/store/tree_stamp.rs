@@ -1,8 +1,8 @@
-//! Marks: what says that a tree is whole, and what its linked files look like.
+//! Stamps: a tree with a stamp is complete. The stamp also has the inodes of its linked files.
 //!
-//! A header line, the boot in which the tree was last checked, how many bytes the
-//! tree takes besides its blobs, and a record ended by a zero byte for each file
-//! that is a hard link to a build output; then a checksum.
+//! A stamp has a header line, the boot in which the tree was last checked, the size of the tree
+//! without its blobs in bytes, a record ended by a zero byte for each file that is a hard link to a
+//! build output, and a checksum.
 
 use super::blob::{Origin, has_size_and_mode};
 use super::checksum::{seal, unseal};
@@ -24,7 +24,7 @@ pub(super) struct TreeStamp {
     pub linked: Vec<LinkedFile>,
 }
 
-/// A file of a tree whose inode somebody outside may write to.
+/// A file of a tree whose inode is also that of a file outside of the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct LinkedFile {
     pub digest: Digest,
@@ -92,13 +92,12 @@ impl TreeStamp {
         Some(Self { boot, size, linked })
     }
 
-    /// Whether what the stamp says of the linked files still holds.
+    /// Whether the linked files are unchanged.
     pub fn linked_files_are_intact(&self, tree: &Path) -> bool {
         self.linked.iter().all(|file| file.is_intact(tree))
     }
 
-    /// Whether the tree is what the manifest says, as far as can be told without
-    /// reading the files.
+    /// Whether the tree matches the manifest, by the attributes of its files.
     pub fn matches_tree(&self, tree: &Path, manifest: &Manifest) -> bool {
         let linked: HashSet<&PathInContainer> = self.linked.iter().map(|file| &file.path).collect();
         let entries: Vec<_> = manifest.entries().collect();

@@ -1,8 +1,8 @@
-//! About how many bytes the store holds, so that eviction need not count each time.
+//! The approximate size of the store, so that eviction need not count it each time.
 //!
-//! The file `usage` holds the bytes and when they were last counted, in seconds
-//! since 1970. Every client adds what it added; a killed one does not, so they are
-//! counted again every so often.
+//! The file `usage` has the size in bytes and the time at which it was last counted, in seconds
+//! since 1970. Each client adds the size of its own additions. A killed client does not, so the
+//! size is counted again after some days.
 
 use super::StoreError;
 use super::lock::Subject;
@@ -11,7 +11,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Seconds after which the count is not believed any more.
+/// The age after which the size is counted again, in seconds.
 const MAX_COUNT_AGE: u64 = 7 * 24 * 60 * 60;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,7 +21,7 @@ pub(super) struct Usage {
 }
 
 impl Usage {
-    /// As counted just now.
+    /// The size as it was counted now.
     pub fn counted(bytes: u64) -> Self {
         let counted = now();
         Self { bytes, counted }
@@ -39,13 +39,13 @@ fn now() -> u64 {
 }
 
 impl StoreClient {
-    /// Adds what this client added since it last did so.
+    /// Adds the size of this client's additions since the last call.
     pub fn save_usage(&self) -> Result<(), StoreError> {
         let _alone = locked(&self.eviction);
         self.add_to_usage().map(|_| ())
     }
 
-    /// The caller has the mutex on eviction.
+    /// Like [`Self::save_usage`], for a caller that has locked `eviction`.
     pub fn add_to_usage(&self) -> Result<Usage, StoreError> {
         let writing = self.lock.hold(Subject::Usage);
         let _writing = writing.map_err(|cause| self.cannot_lock(cause))?;

@@ -1,4 +1,4 @@
-//! Small values that are worth remembering between runs, by kind and key.
+//! Small values that are kept between runs, by kind and key.
 
 use super::checksum::{seal, unseal};
 use super::{Digest, Store, StoreError};
@@ -7,12 +7,12 @@ use std::io::Read;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-/// How exact the time of last use is that eviction goes by.
+/// The granularity of the time of last use, which eviction reads.
 const LAST_USE_GRANULARITY: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl Store {
-    /// What [`Store::cache`] was last given for this kind and key, unless it was
-    /// evicted or damaged since.
+    /// The last value that [`Store::cache`] wrote for this kind and key, unless it was evicted
+    /// or damaged.
     pub fn cached(&self, kind: &str, key: &str) -> Option<Vec<u8>> {
         let mut file = File::open(self.value_path(kind, key)).ok()?;
         let mut bytes = Vec::new();
@@ -20,14 +20,14 @@ impl Store {
         let value = unseal(&bytes)?;
         let used = file.metadata().and_then(|metadata| metadata.modified());
         if used.is_ok_and(|used| used.elapsed().is_ok_and(|age| age > LAST_USE_GRANULARITY)) {
-            // Only the age that eviction sees depends on it.
+            // An error is ignored: the value is only evicted earlier.
             let _ = file.set_modified(SystemTime::now());
         }
         Some(value.to_vec())
     }
 
-    /// Remembers a small value. `kind` is a file name; what a value of that kind
-    /// looks like must not change, other than by changing the name.
+    /// Keeps a small value. `kind` is a file name. If the format of its values changes, the name
+    /// must change too.
     pub fn cache(&self, kind: &str, key: &str, value: &[u8]) -> Result<(), StoreError> {
         let path = self.value_path(kind, key);
         let directory = self.client.root.join("values").join(kind);

@@ -422,7 +422,10 @@ fn programs_with_one_cache_root_use_nothing_of_each_other() {
     is_untouched(&of_worker, &shared.join("worker"), &"the client ended well");
     // One worker excludes another, and no client.
     let (_other, said) = Worker::start(&mut command);
-    let expected = format!("error: {} is the cache of another worker", shared.display());
+    let expected = format!(
+        "error: another running worker uses the cache {}",
+        shared.display()
+    );
     assert!(said.contains(&expected), "{said}");
     drop(worker);
 

@@ -20,3 +20,4 @@ mod output;
 mod print_spec;
 mod running;
 mod selecting;
+mod toolchain;

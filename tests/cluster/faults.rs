@@ -87,7 +87,7 @@ async fn a_worker_that_is_told_to_end_finishes_what_it_runs() {
     let execution = client.start(&job).await;
     wait_for_process(&word);
     worker.signal(Signal::SIGTERM);
-    worker.wait_for("are being finished");
+    worker.wait_for("ending after");
     let result = result(execution.end().await);
     assert_eq!(stdout(&result), "finished\n");
     assert!(worker.end().success(), "{}", worker.log);
@@ -103,7 +103,7 @@ async fn a_second_signal_ends_a_worker_at_once_with_all_that_it_runs() {
     let execution = client.start(&Job::script(&pool, &script)).await;
     wait_for_process(&word);
     worker.signal(Signal::SIGTERM);
-    worker.wait_for("are being finished");
+    worker.wait_for("ending after");
     worker.signal(Signal::SIGINT);
     assert_eq!(worker.end().code(), Some(130), "{}", worker.log);
     wait_for_end_of(&word);
@@ -161,7 +161,7 @@ async fn a_worker_goes_on_when_its_engine_comes_back() {
     wait_for_process(&word);
     engine.stop();
     drop(execution);
-    worker.wait_for("does not answer");
+    worker.wait_for("the update of the session");
     wait_for_end_of(&word);
     engine.start();
     // What ran meanwhile was reported, or is run again; the client sees one result.

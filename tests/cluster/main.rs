@@ -14,6 +14,7 @@ mod fixture;
 mod hosts;
 mod isolation;
 mod letting_in;
+mod log;
 #[path = "../fixture/need.rs"]
 mod need;
 mod proxy;

@@ -61,7 +61,7 @@ async fn outputs_that_a_result_cannot_hold_fail_their_action_and_the_worker_goes
         (
             format!("mkdir out; cd out; {}", deep("d", 300)),
             "out",
-            "nested deeper than",
+            "directories deep",
         ),
         (
             format!("mkdir out; cd out; {}", deep(&long, 30)),

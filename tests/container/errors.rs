@@ -148,6 +148,6 @@ fn a_job_with_a_nul_in_it_is_refused() {
     inside("job", || {});
     let mut slot = Slot::start();
     let ran = slot.job("job").tell("WORD", "\0").run();
-    assert!(format!("{ran:?}").contains("holds a NUL byte"), "{ran:?}");
+    assert!(format!("{ran:?}").contains("has a NUL byte"), "{ran:?}");
     slot.job("job").run().succeeds();
 }

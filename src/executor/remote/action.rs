@@ -1,4 +1,4 @@
-//! An action, as the messages that an engine knows it by.
+//! The messages of an action.
 
 use super::OUTCOMES;
 use super::input::{InputContent, InputRoot};
@@ -11,15 +11,15 @@ use prost::Message;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// What a runner may take besides its jobs, in an action with a time limit.
+/// The time for the runner itself, in an action with a time limit.
 const SLACK: Duration = Duration::from_secs(60);
 
-/// An action and everything that it is made of.
+/// The action of a batch, and the blobs that it refers to.
 #[derive(Clone, Debug)]
 pub struct RunnerAction {
     pub digest: Digest,
     message: reapi::Action,
-    /// Each once.
+    /// The messages and files.
     pub blobs: BTreeMap<Digest, InputContent>,
 }
 
@@ -36,7 +36,7 @@ impl RunnerAction {
         let platform = (!properties.is_empty()).then(|| platform(properties));
         #[expect(
             deprecated,
-            reason = "engines of before version 2.1 and 2.2 look there"
+            reason = "engines before version 2.1 and 2.2 of the API read these fields"
         )]
         let command = reapi::Command {
             arguments: command,
@@ -62,7 +62,8 @@ impl RunnerAction {
         }
     }
 
-    /// The same, but for the engine to forget. To the engine it is another one.
+    /// The action with `do_not_cache`, so that the engine does not keep its result. Its digest
+    /// differs.
     pub fn forgotten(mut self) -> Self {
         self.blobs.remove(&self.digest);
         self.message.do_not_cache = true;
@@ -71,7 +72,7 @@ impl RunnerAction {
     }
 }
 
-/// How long an action may take that runs these jobs, if there is a limit to all of them.
+/// The time limit of an action that runs these jobs. `None` if a job has no limit.
 pub fn timeout(jobs: &[Job]) -> Option<Duration> {
     let limits: Option<Vec<Duration>> = jobs.iter().map(|job| job.timeout).collect();
     Some(limits?.into_iter().sum::<Duration>() + SLACK)
@@ -97,7 +98,7 @@ fn add(message: &impl Message, blobs: &mut BTreeMap<Digest, InputContent>) -> Di
     digest
 }
 
-/// The digest of a directory, whose files and messages are added to the blobs.
+/// The digest of a directory. Its files and messages are added to the blobs.
 fn directory(files: InputRoot, blobs: &mut BTreeMap<Digest, InputContent>) -> Digest {
     let mut message = Directory::default();
     let mut below: BTreeMap<String, InputRoot> = BTreeMap::new();

@@ -1,14 +1,12 @@
-//! Configuration values about running jobs on a cluster, which the programs that have jobs
-//! share.
+//! The settings for running jobs on an engine, which several programs share.
 
 use super::RemoteSettings;
 use crate::config::command_line::{given, value};
 use crate::config::{ConfigError, List, Property, Setting, SettingSource, SlotCount, Values};
 use crate::engine::RemoteArguments;
 
-/// How many actions are in flight at once, if nobody says so: it is not for the client to
-/// know how many workers there are, and an engine has each action wait that nobody has
-/// room for.
+/// The number of actions in flight by default. The client does not know the number of workers,
+/// and the engine queues actions until a worker is free.
 const SLOTS: usize = 64;
 
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -22,7 +20,7 @@ pub struct ClusterArguments {
 }
 
 impl ClusterArguments {
-    /// Decides these values; `None` if no engine is named. `slots` are those of the program.
+    /// Decides these values. `None` if no engine is named. `slots` is the setting of the program.
     pub fn decide(
         self,
         values: &mut Values<'_>,

@@ -1,4 +1,4 @@
-//! Jobs as data that travels.
+//! Batches of jobs as JSON.
 
 use crate::executor::{Container, Job};
 use crate::spec::{Device, Mount, Network, RootOverlay};
@@ -9,19 +9,19 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The version of `batch.json`. A runner reads what its own version wrote and refuses all
-/// else, which it never meets: it travels with the batch.
+/// The version of `batch.json`. The runner is sent with the batch, so it has the same version. It
+/// refuses others.
 const VERSION: u32 = 1;
 
-/// Jobs that one runner runs. The same jobs are the same bytes, on every machine.
+/// The jobs of one runner. The same jobs have the same JSON on every machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JobBatch {
     pub jobs: Vec<Job>,
-    /// How many bytes of each stream of a job are kept.
+    /// The number of bytes of each stream of a job that are kept.
     pub inline_limit: usize,
 }
 
-/// What keeps a job on the machine of its client.
+/// Why a job can only run on the machine of its client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotPortable {
     #[error("it binds files of this machine")]
@@ -32,12 +32,12 @@ pub enum NotPortable {
     Overlay,
 }
 
-/// Why some bytes are not a batch.
+/// An error of reading a batch.
 #[derive(Debug, thiserror::Error)]
 pub enum BatchError {
     #[error("failed to read the batch")]
     Malformed(#[from] serde_json::Error),
-    #[error("the batch has version {0}, and this runner knows {VERSION}")]
+    #[error("the batch has version {0}, but this runner supports {VERSION}")]
     Version(u32),
     #[error("a job of the batch has a container that is not in it")]
     Container,
@@ -48,7 +48,7 @@ pub enum BatchError {
 }
 
 impl Container {
-    /// Fails if jobs in it can only run on this machine.
+    /// Fails if jobs in this container can only run on this machine.
     pub fn is_portable(&self) -> Result<(), NotPortable> {
         if self.network == Network::Local {
             return Err(NotPortable::Network);
@@ -64,13 +64,13 @@ impl Container {
 }
 
 impl JobBatch {
-    /// Fails if any of the jobs can only run on this machine.
+    /// Fails if a job can only run on this machine.
     pub fn to_json(&self) -> Result<Vec<u8>, NotPortable> {
         let mut containers: Vec<&Arc<Container>> = Vec::new();
         let mut jobs = Vec::new();
         for job in &self.jobs {
             let known = containers.iter().position(|other| **other == job.container);
-            jobs.push(JobFields {
+            jobs.push(JobJson {
                 container: known.unwrap_or(containers.len()),
                 program: job.program.to_string(),
                 arguments: job.arguments.clone(),
@@ -81,8 +81,8 @@ impl JobBatch {
                 containers.push(&job.container);
             }
         }
-        let containers = containers.into_iter().map(|c| ContainerFields::new(c));
-        let fields = BatchFields {
+        let containers = containers.into_iter().map(|c| ContainerJson::new(c));
+        let fields = BatchJson {
             version: VERSION,
             inline_limit: self.inline_limit as u64,
             containers: containers.collect::<Result<_, _>>()?,
@@ -100,7 +100,7 @@ impl JobBatch {
         if version != VERSION {
             return Err(BatchError::Version(version));
         }
-        let fields: BatchFields = serde_json::from_slice(bytes)?;
+        let fields: BatchJson = serde_json::from_slice(bytes)?;
         let containers = fields.containers.into_iter().map(|container| {
             let container = container.read()?;
             Ok(Arc::new(container))
@@ -134,17 +134,17 @@ impl JobBatch {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct BatchFields {
+struct BatchJson {
     version: u32,
     inline_limit: u64,
-    containers: Vec<ContainerFields>,
-    jobs: Vec<JobFields>,
+    containers: Vec<ContainerJson>,
+    jobs: Vec<JobJson>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct JobFields {
-    /// Its place among the containers.
+struct JobJson {
+    /// The index of its container.
     container: usize,
     program: String,
     arguments: Vec<String>,
@@ -154,10 +154,10 @@ struct JobFields {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ContainerFields {
+struct ContainerJson {
     layers: Vec<String>,
     environment: BTreeMap<String, String>,
-    mounts: Vec<MountFields>,
+    mounts: Vec<MountJson>,
     loopback: bool,
     writable_root: bool,
     working_directory: Utf8PathBuf,
@@ -170,7 +170,7 @@ struct ContainerFields {
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum MountFields {
+enum MountJson {
     Devices(Vec<String>),
     Devpts(Utf8PathBuf),
     Mqueue(Utf8PathBuf),
@@ -179,10 +179,10 @@ enum MountFields {
     Tmp(Utf8PathBuf),
 }
 
-impl ContainerFields {
+impl ContainerJson {
     fn new(container: &Container) -> Result<Self, NotPortable> {
         container.is_portable()?;
-        let mounts = container.mounts.iter().map(MountFields::new);
+        let mounts = container.mounts.iter().map(MountJson::new);
         Ok(Self {
             layers: container.layers.iter().map(ToString::to_string).collect(),
             environment: container.environment.clone(),
@@ -201,7 +201,7 @@ impl ContainerFields {
     fn read(self) -> Result<Container, BatchError> {
         let layers = self.layers.into_iter();
         let layers = layers.map(|layer| layer.parse().map_err(|_| BatchError::Digest(layer)));
-        let mounts = self.mounts.into_iter().map(MountFields::read);
+        let mounts = self.mounts.into_iter().map(MountJson::read);
         Ok(Container {
             layers: layers.collect::<Result<_, _>>()?,
             environment: self.environment,
@@ -226,7 +226,7 @@ impl ContainerFields {
     }
 }
 
-impl MountFields {
+impl MountJson {
     fn new(mount: &Mount) -> Result<Self, NotPortable> {
         Ok(match mount.clone() {
             Mount::Bind { .. } => return Err(NotPortable::Bind),

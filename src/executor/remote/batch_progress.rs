@@ -1,30 +1,29 @@
-//! Which jobs of a batch have ended, and which are to be run again when a runner dies.
+//! The jobs of a batch that have ended, and those to run again after a runner died.
 //!
-//! A job that was running when its runner died may be what killed it: it is run once more,
-//! alone, and if that runner dies too, it is an error. The others are run again together.
+//! A job that ran when its runner died may have killed it. It is run once more in a batch of its
+//! own, and if that runner dies too, the job is an error. The other jobs are run again together.
 
 use super::record::BatchEnd;
 use crate::executor::Outcome;
 use std::collections::VecDeque;
 
-/// A runner that dies before it has started any job says nothing about its jobs: they are
-/// given to so many before they are errors.
+/// The number of runners that may die before they have started any job. The jobs are errors then.
 const RUNNERS: u32 = 3;
 
-/// Jobs by their places in the batch.
+/// The outcomes of a batch so far. Jobs are named by their index in the batch.
 #[derive(Debug)]
 pub struct BatchProgress {
     outcomes: Vec<Option<Outcome>>,
     waiting: VecDeque<Attempt>,
 }
 
-/// Jobs to be given to one runner.
+/// The jobs for one runner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     pub jobs: Vec<usize>,
-    /// How many runners died with them before they had started any.
+    /// The number of runners that died with these jobs before they had started any.
     in_vain: u32,
-    /// It was running when a runner died.
+    /// The one job ran when an earlier runner died.
     suspect: bool,
 }
 
@@ -41,14 +40,14 @@ impl BatchProgress {
         }
     }
 
-    /// What is to be run next; `None` when every job has its outcome.
+    /// The jobs to run next. `None` if every job has its outcome.
     pub fn take(&mut self) -> Option<Attempt> {
         let next = self.waiting.pop_front();
         next.filter(|attempt| !attempt.jobs.is_empty())
     }
 
-    /// Takes what came of an attempt. `how` tells how its runner ended, for jobs of which
-    /// nothing better is known. The records know jobs by their places in the attempt.
+    /// Records the result of an attempt. `how` describes the end of its runner, for messages about
+    /// jobs without an outcome. In `ending`, jobs are named by their index in the attempt.
     pub fn ended(&mut self, attempt: &Attempt, mut ending: BatchEnd, how: &str) {
         let began = !(ending.ended.is_empty() && ending.running.is_empty());
         let mut again = Vec::new();
@@ -63,7 +62,7 @@ impl BatchProgress {
                 let message = if attempt.suspect {
                     format!("the runner died twice while running this job; the last time: {how}")
                 } else {
-                    format!("its runner died: {how}")
+                    format!("the runner of this job died: {how}")
                 };
                 self.outcomes[job] = Some(Outcome::error(message));
             } else {
@@ -76,7 +75,7 @@ impl BatchProgress {
         }
         let in_vain = if began { 0 } else { attempt.in_vain + 1 };
         if in_vain >= RUNNERS {
-            let message = format!("{RUNNERS} runners ended before they started it: {how}");
+            let message = format!("{RUNNERS} runners ended before they started this job: {how}");
             self.fail(&again, &message);
         } else if !again.is_empty() {
             self.waiting.push_back(Attempt {
@@ -87,14 +86,14 @@ impl BatchProgress {
         }
     }
 
-    /// Makes jobs errors that have no outcome yet.
+    /// Makes the jobs without an outcome errors.
     pub fn fail(&mut self, jobs: &[usize], message: &str) {
         for &job in jobs {
             self.outcomes[job].get_or_insert_with(|| Outcome::error(message.to_owned()));
         }
     }
 
-    /// The outcomes, when there is nothing more to run.
+    /// The outcomes, when no job is left to run.
     pub fn outcomes(self) -> Vec<Outcome> {
         let lost = || Outcome::error("the runner ended without reporting this job".to_owned());
         let outcomes = self.outcomes.into_iter();

@@ -1,5 +1,4 @@
-//! What it takes to start this program on a machine of which nothing is known but its
-//! kernel and its processor.
+//! The files that start this program on any machine with a suitable kernel and processor.
 
 use crate::container::LAUNCHER_NAME;
 use crate::libraries::{Libraries, LibraryError, SearchContext};
@@ -9,24 +8,24 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::{env, io};
 
-/// Where all of it is in the input of an action.
+/// The directory of the bundle in the input of an action.
 pub const DIRECTORY: &str = "runner";
 
-/// The last part of the argv\[0\] of a runner.
+/// The file name in argv\[0\] that makes this executable a runner.
 pub const RUNNER_NAME: &str = "maelstrom-runner";
 
-/// What the loader is called in the kit.
+/// The name of the loader in the bundle.
 pub const LOADER: &str = "loader";
 
-/// The directory of the libraries in the kit.
+/// The directory of the libraries in the bundle.
 pub const LIBRARIES: &str = "lib";
 
-/// This program with its loader and its libraries. It is started by the loader, which is
-/// told where they are: the machine's own do not matter, and need not be there. The
-/// program knows by its name what it is, since a loader calls it by its path.
+/// This program with its loader and its libraries. The loader of the bundle starts the program
+/// with the libraries of the bundle, so those of the machine are not used. The program recognises
+/// a runner or launcher by the file name in argv\[0\], as a loader sets argv\[0\] to the path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RunnerBundle {
-    /// By their paths within the kit, sorted.
+    /// The paths in the bundle, with digests and sources, sorted.
     pub files: Vec<(String, Digest, PathBuf)>,
     has_loader: bool,
 }
@@ -44,7 +43,7 @@ pub enum BundleError {
 }
 
 impl RunnerBundle {
-    /// Of this process. The store remembers the digests.
+    /// The bundle of this process. The store keeps the digests of its files.
     pub fn of_process(store: &Store) -> Result<Self, BundleError> {
         let program = env::current_exe().map_err(BundleError::Program)?;
         let program = Utf8PathBuf::from_path_buf(program)
@@ -52,7 +51,7 @@ impl RunnerBundle {
         Self::of(store, program)
     }
 
-    /// Of a program that calls [`run_if_launcher`](crate::run_if_launcher) first thing.
+    /// The bundle of a program that calls [`run_if_launcher`](crate::run_if_launcher) first.
     pub fn of(store: &Store, program: Utf8PathBuf) -> Result<Self, BundleError> {
         let libraries = Libraries::new();
         let loader = libraries.loader(program.as_std_path())?;
@@ -80,7 +79,7 @@ impl RunnerBundle {
         })
     }
 
-    /// The words that start the runner in the directory of an action's input.
+    /// The command that starts the runner in the directory of an action's input.
     pub fn command(&self) -> Vec<String> {
         let runner = format!("{DIRECTORY}/{RUNNER_NAME}");
         if !self.has_loader {
@@ -95,7 +94,7 @@ impl RunnerBundle {
     }
 }
 
-/// How a runner starts launchers from the kit in this directory.
+/// The program and arguments that start a launcher from the bundle in this directory.
 pub fn launcher(kit: &Path) -> (PathBuf, Vec<OsString>) {
     let (loader, program) = (kit.join(LOADER), kit.join(LAUNCHER_NAME));
     if !loader.exists() {

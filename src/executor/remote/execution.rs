@@ -1,9 +1,10 @@
-//! One execution of an action: asked for, followed to its end whatever becomes of the
-//! connection, and cancelled if nobody waits for it any more.
+//! One execution of an action. It is requested, followed to its end across broken connections, and
+//! cancelled if its future is dropped.
 
 use super::budget::Trouble;
 use crate::engine::longrunning::operations_client::OperationsClient;
 use crate::engine::longrunning::{CancelOperationRequest, Operation, operation};
+use crate::engine::protobuf::Timestamp;
 use crate::engine::reapi::execution_client::ExecutionClient;
 use crate::engine::reapi::{
     ExecuteOperationMetadata, ExecuteRequest, ExecuteResponse, ExecutionPolicy,
@@ -21,21 +22,21 @@ use tonic::{Code, Status, Streaming};
 
 const DOING: &str = "execute an action";
 
-/// How long the engine may take to say what it calls an execution that is to be cancelled.
+/// How long to wait for the name of an execution that is to be cancelled.
 const NAME_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A stream of messages that was there for so long was a good one.
+/// A stream of messages that lasted this long does not count against the retry budget.
 const LONG_STREAM: Duration = Duration::from_secs(10);
 
-/// How an execution ended.
+/// The end of an execution.
 #[derive(Debug)]
 pub enum Executed {
     Response(Box<ExecuteResponse>),
-    /// It came to nothing, and why.
+    /// The execution had no result, for this reason.
     Trouble(Trouble, String),
 }
 
-/// Executes actions. Cancels those that nobody waits for.
+/// Executes actions. Cancels executions whose futures are dropped.
 #[derive(Clone, Debug)]
 pub struct Executions {
     engine: Engine,
@@ -50,9 +51,9 @@ impl Executions {
         }
     }
 
-    /// Has an action executed whose blobs are there, or if it `may_be_known`, gives what is
-    /// known of it. `running` becomes true when a worker has it. If the future is dropped, the
-    /// execution is cancelled.
+    /// Executes an action whose blobs the engine has. With `may_be_known`, the engine may return a
+    /// result that it has already. `running` becomes true when a worker runs the action. If the
+    /// future is dropped, the execution is cancelled.
     pub async fn execute(
         &self,
         action: Digest,
@@ -61,7 +62,7 @@ impl Executions {
         running: watch::Sender<bool>,
     ) -> Result<Executed, EngineError> {
         let (answer, answered) = oneshot::channel();
-        // A task of its own: to cancel takes longer than to drop.
+        // A task of its own, as cancelling takes longer than a drop may.
         let mut execution = Execution {
             engine: self.engine.clone(),
             action,
@@ -79,7 +80,7 @@ impl Executions {
                     biased;
                     () = answer.closed() => {}
                     executed = execution.follow() => {
-                        // Nobody waits: it is at its end all the same.
+                        // If the future was dropped meanwhile, the execution has ended too.
                         let _ = answer.send(executed);
                         return;
                     }
@@ -93,7 +94,7 @@ impl Executions {
         })
     }
 
-    /// Waits until all executions that nobody waits for are cancelled.
+    /// Waits until the executions of dropped futures are cancelled.
     pub async fn settle(&self) {
         let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
         tasks.join_all().await;
@@ -106,16 +107,16 @@ struct Execution {
     may_be_known: bool,
     priority: i32,
     running: watch::Sender<bool>,
-    /// What the engine calls it, as soon as it has said so.
+    /// The name of the operation, once the engine has sent it.
     name: Option<String>,
 }
 
-/// What came of listening to an operation.
+/// The end of a stream of messages about an operation.
 enum StreamEnd {
     End(Executed),
     /// The messages ended before the operation did.
     Broken(Problem),
-    /// It is of no use to listen again.
+    /// A retry would be useless.
     Refused(Problem),
 }
 
@@ -132,7 +133,7 @@ impl Execution {
                 StreamEnd::Broken(problem) => problem,
                 StreamEnd::Refused(problem) => return Err(engine.error(DOING, problem)),
             };
-            // Where quiet connections are cut, that is no trouble of the engine.
+            // A proxy may close idle connections, which is no fault of the engine.
             let was_good = since.elapsed() >= LONG_STREAM;
             if was_good || (answered && !is_known) {
                 retry.progressed();
@@ -143,8 +144,8 @@ impl Execution {
         }
     }
 
-    /// Has the action executed, or listens to its execution again; also whether the engine
-    /// told anything of it.
+    /// Executes the action, or follows its execution again. Returns also whether the engine sent
+    /// any message about it.
     async fn listen(&mut self) -> (StreamEnd, bool) {
         let again = self.name.is_some();
         let mut messages = match self.open().await {
@@ -155,9 +156,9 @@ impl Execution {
         loop {
             let operation = match messages.message().await {
                 Ok(Some(operation)) => operation,
-                // An engine that knows an operation says at once how it is.
+                // An engine that knows an operation sends its state at once.
                 Ok(None) if again && !answered => {
-                    let why = "the engine says nothing about it".to_owned();
+                    let why = "the engine sent no message about the operation".to_owned();
                     return (StreamEnd::End(Executed::Trouble(Trouble::Lost, why)), false);
                 }
                 Ok(None) => {
@@ -185,19 +186,19 @@ impl Execution {
         }
     }
 
-    /// What it means that the engine ended the messages like this. `again`: they were those of
-    /// an operation that was known before.
+    /// The meaning of the status that ended the messages. `again` if the operation was known
+    /// before.
     fn refused(&self, status: Status, again: bool) -> StreamEnd {
         let problem = Problem::from(status);
         let trouble = match problem.code() {
             _ if problem.is_retryable() => return StreamEnd::Broken(problem),
             Some(Code::NotFound) if self.name.is_some() => Trouble::Lost,
-            // Without an operation it is the action itself that was not found.
+            // Without an operation, NOT_FOUND is about the action.
             Some(Code::FailedPrecondition | Code::NotFound) => Trouble::Lacks,
             Some(Code::Unauthenticated | Code::PermissionDenied) | None => {
                 return StreamEnd::Refused(problem);
             }
-            // It cannot tell what becomes of the operation, for whatever reason.
+            // The engine cannot report on the operation.
             Some(_) if again => Trouble::Lost,
             Some(Code::Internal | Code::Unknown | Code::DataLoss) => Trouble::Failed,
             Some(_) => return StreamEnd::Refused(problem),
@@ -225,11 +226,10 @@ impl Execution {
         Ok(answer.into_inner())
     }
 
-    /// Lets the engine know that the result is of no use. There is nobody to tell if that
-    /// fails.
+    /// Cancels the operation. A failure is only logged.
     async fn cancel(&mut self) {
         if self.name.is_none() {
-            // It was asked for, and may have been begun.
+            // The execution was requested and may have begun.
             let named = async {
                 let mut messages = self.open().await.ok()?;
                 Some(messages.message().await.ok()??.name)
@@ -250,10 +250,10 @@ impl Execution {
     }
 }
 
-/// What a finished operation says.
+/// The result of a finished operation.
 fn end(result: Option<operation::Result>) -> Executed {
     let lost = || {
-        let why = "it ended without a result".to_owned();
+        let why = "the operation ended without a result".to_owned();
         Executed::Trouble(Trouble::Failed, why)
     };
     let response = match result {
@@ -273,9 +273,9 @@ fn end(result: Option<operation::Result>) -> Executed {
         return Executed::Response(Box::new(response));
     };
     let trouble = match code(status) {
-        // Nobody here has cancelled it: some engines cancel what they execute when they end.
+        // This client did not cancel it. Some engines cancel their executions when they end.
         Code::Unavailable | Code::ResourceExhausted | Code::Cancelled => Trouble::Lost,
-        // Some engines call what they lack `NOT_FOUND`.
+        // Some engines report missing blobs as NOT_FOUND.
         Code::FailedPrecondition | Code::NotFound => Trouble::Lacks,
         Code::Internal | Code::Unknown | Code::DataLoss => Trouble::Failed,
         _ => return Executed::Response(Box::new(response)),
@@ -285,4 +285,44 @@ fn end(result: Option<operation::Result>) -> Executed {
 
 pub fn code(status: &rpc::Status) -> Code {
     Code::from(status.code)
+}
+
+/// Logs the duration of an action, and its parts if the worker reported them.
+pub fn log_timing(took: Duration, response: &ExecuteResponse) {
+    let result = response.result.as_ref();
+    let metadata = result.and_then(|result| result.execution_metadata.as_ref());
+    let took = took.as_secs_f64() * 1e3;
+    let Some(metadata) = metadata else {
+        tracing::debug!("an action took {took:.1} ms");
+        return;
+    };
+    let staging = between(
+        metadata.worker_start_timestamp.as_ref(),
+        metadata.execution_start_timestamp.as_ref(),
+    );
+    let running = between(
+        metadata.execution_start_timestamp.as_ref(),
+        metadata.execution_completed_timestamp.as_ref(),
+    );
+    let uploading = between(
+        metadata.execution_completed_timestamp.as_ref(),
+        metadata.worker_completed_timestamp.as_ref(),
+    );
+    // Only times of one clock are subtracted. The rest is the time of the engine and the network,
+    // and the wait for a worker.
+    let rest = (took - staging - running - uploading).max(0.0);
+    tracing::debug!(
+        "an action took {took:.1} ms: staged {staging:.1} ms, ran {running:.1} ms, \
+         uploaded {uploading:.1} ms, the rest {rest:.1} ms, by {}",
+        metadata.worker
+    );
+}
+
+/// The time between two timestamps in milliseconds. 0 if one is missing or they are out of order.
+fn between(from: Option<&Timestamp>, to: Option<&Timestamp>) -> f64 {
+    let (Some(from), Some(to)) = (from, to) else {
+        return 0.0;
+    };
+    let seconds = (to.seconds - from.seconds) as f64;
+    (seconds * 1e3 + f64::from(to.nanos - from.nanos) / 1e6).max(0.0)
 }

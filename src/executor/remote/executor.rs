@@ -1,14 +1,14 @@
-//! Batches of jobs run by an engine.
+//! Running batches of jobs on an engine.
 
 use super::action::{RunnerAction, timeout};
 use super::batch_progress::{Attempt, BatchProgress};
 use super::budget::{RetryBudget, Spent};
 use super::bundle::{BundleError, RunnerBundle};
-use super::execution::{Executed, Executions, code};
+use super::execution::{Executed, Executions, code, log_timing};
 use super::input::{InputContent, InputError, Inputs};
 use super::known_blobs::KnownBlobs;
 use super::record::BatchEnd;
-use super::{JobBatch, OUTCOMES, timing};
+use super::{JobBatch, OUTCOMES};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
@@ -24,18 +24,18 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tonic::Code;
 
-/// Which engine runs jobs, and on which of its workers.
+/// The engine that runs jobs, and the properties of its workers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RemoteSettings {
     pub engine: EngineSettings,
-    /// What workers must have.
+    /// The properties that workers must have.
     pub properties: Vec<Property>,
-    /// How many actions are in flight at once.
+    /// The number of actions in flight at once.
     pub slots: usize,
 }
 
 impl RemoteSettings {
-    /// Reaches the engine, which must execute actions.
+    /// Connects to the engine. Fails if it does not execute actions.
     pub async fn connect(&self) -> Result<Engine, EngineError> {
         let engine = Engine::connect(&self.engine).await?;
         engine.require_execution()?;
@@ -43,14 +43,14 @@ impl RemoteSettings {
     }
 }
 
-/// Why no engine can be used.
+/// An error of connecting to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoteError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
     RunnerBundle(#[from] BundleError),
-    #[error("failed to prepare what is sent to workers")]
+    #[error("failed to prepare the files that are sent to workers")]
     Prepare(#[source] std::io::Error),
 }
 
@@ -70,16 +70,16 @@ pub struct RemoteExecutor {
     sent: Cell<u64>,
 }
 
-/// What the engine knows of an action.
+/// The result that the engine has of an action.
 enum Known {
     Nothing,
-    /// Something that is of no use: that not all jobs succeeded, or how they did is lost.
+    /// A result that cannot be used: a job failed, or the records are lost.
     Useless,
     Success(BatchEnd),
 }
 
 impl Known {
-    /// What records say of an action that has so many jobs.
+    /// The result by the records of an action with this number of jobs.
     fn new(mut ending: BatchEnd, jobs: usize) -> Self {
         let outcomes = ending.ended.values_mut();
         let succeeded = outcomes.filter(|outcome| outcome.is_success());
@@ -90,11 +90,11 @@ impl Known {
     }
 }
 
-/// Why an attempt came to nothing.
+/// Why an attempt has no result.
 enum Failed {
-    /// For the jobs of this action.
+    /// An error of this action's jobs.
     Action(String),
-    /// For all.
+    /// An error of all jobs.
     Engine(EngineError),
 }
 
@@ -111,8 +111,8 @@ impl From<InputError> for Failed {
 }
 
 impl RemoteExecutor {
-    /// Finds out what has to be sent to the workers of an engine. They must have the
-    /// properties.
+    /// Finds the files that are sent to the workers of an engine. `properties` are those that the
+    /// workers must have.
     pub async fn new(
         engine: Engine,
         properties: Vec<Property>,
@@ -140,21 +140,20 @@ impl RemoteExecutor {
         })
     }
 
-    /// How much is to be sent and was sent.
+    /// The progress of uploads.
     pub fn progress(&self) -> &Progress {
         &self.progress
     }
 
-    /// Bytes of blobs that the engine did not have.
+    /// The number of bytes that were uploaded.
     pub fn sent(&self) -> u64 {
         self.sent.get()
     }
 
-    /// Runs jobs to their ends, all of them by one runner, unless that dies. What is kept of
-    /// their outputs is `limit` bytes of each stream. Of two batches the one with the lower
-    /// priority is run first. `running` becomes true when a worker has them. There is one
-    /// outcome for each job, in their order. If the future is dropped, the jobs are
-    /// cancelled; see [`Self::settle`].
+    /// Runs jobs to their ends, on one runner unless that dies. At most `limit` bytes of each
+    /// stream are kept. Batches with a lower `priority` are run first. `running` becomes true
+    /// when a worker runs the jobs. Returns one outcome for each job, in their order. If the
+    /// future is dropped, the jobs are cancelled; see [`Self::settle`].
     pub async fn run(
         &self,
         jobs: &[Job],
@@ -183,7 +182,7 @@ impl RemoteExecutor {
         ledger.outcomes()
     }
 
-    /// Waits until what was dropped is cancelled.
+    /// Waits until the executions of dropped futures are cancelled.
     pub async fn settle(&self) {
         self.executions.settle().await;
     }
@@ -206,7 +205,7 @@ impl RemoteExecutor {
     }
 
     fn ended(&self, ledger: &mut BatchProgress, attempt: &Attempt, ending: BatchEnd, how: &str) {
-        // One that could not begin says why in the outcome of each job.
+        // If the runner could run no job, each outcome has the reason.
         if ending.unable.is_none() && ending.ended.len() < attempt.jobs.len() {
             tracing::warn!("a runner at {} ended early: {how}", self.engine.endpoint());
         }
@@ -256,7 +255,7 @@ impl RemoteExecutor {
             let (trouble, why) = match executed.await? {
                 Executed::Response(response) => {
                     self.losing.borrow_mut().clear();
-                    timing::tell(asked.elapsed(), &response);
+                    log_timing(asked.elapsed(), &response);
                     let was_known = response.cached_result;
                     let (ending, how) = self.read(*response).await?;
                     if !was_known {
@@ -324,7 +323,7 @@ impl RemoteExecutor {
         })
     }
 
-    /// Sends what the engine lacks of an action.
+    /// Uploads the blobs of an action that the engine lacks.
     async fn send(&self, action: &RunnerAction) -> Result<(), Failed> {
         loop {
             let claim = self.presence.claim(action.blobs.keys());
@@ -338,7 +337,7 @@ impl RemoteExecutor {
                     let content = self.content(&action.blobs[&digest]).await?;
                     blobs.push(UploadBlob { digest, content });
                 }
-                // In the same order every time.
+                // The order does not depend on the hashes of a HashMap.
                 blobs.sort_unstable_by_key(|blob| blob.digest);
                 let sent: Vec<_> = blobs.iter().map(|blob| blob.digest).collect();
                 let uploaded = self.engine.upload_all(blobs, &self.progress).await?;
@@ -381,7 +380,7 @@ impl RemoteExecutor {
         Ok((ending, how))
     }
 
-    /// What the runner of an action wrote, or why there is nothing of it.
+    /// The records of an action's runner, or the reason why there are none.
     async fn records(&self, result: &ActionResult) -> Result<Result<Vec<u8>, String>, EngineError> {
         let mut files = result.output_files.iter();
         let Some(file) = files.find(|file| file.path == OUTCOMES) else {
@@ -397,7 +396,7 @@ impl RemoteExecutor {
             return Ok(Ok(Vec::new()));
         };
         match self.engine.read(digest).await {
-            // As good as never written.
+            // A lost blob is treated like a file that was not written.
             Err(error) if error.problem.code() == Some(Code::NotFound) => {
                 Ok(Err(format!("the engine has lost `{OUTCOMES}`: {error}")))
             }
@@ -421,10 +420,10 @@ impl RemoteExecutor {
         ))
     }
 
-    /// What a runner that failed said on its stderr, for a message.
+    /// The stderr of a runner that failed, for a message.
     async fn said(&self, result: &ActionResult) -> String {
         const MOST: u64 = 2000;
-        // It says nothing unless it is in trouble.
+        // A runner prints only errors.
         let mut text = result.stderr_raw.clone();
         let digest = result.stderr_digest.as_ref().map(Digest::try_from);
         if let Some(Ok(digest)) = digest

@@ -1,16 +1,27 @@
 //! The files of an action's input.
+//!
+//! The small files of a layer are sent as one blob, a *pack*. An engine reads the list of an
+//! action's files for each action, and ten thousand names take more than a megabyte. A pack is the
+//! contents one after the other, each once, in the order of their digests. The manifest of the
+//! layer says which these are.
 
+use super::BATCH;
 use super::batch::{JobBatch, NotPortable};
 use super::bundle::{self, RunnerBundle};
-use super::{BATCH, pack};
-use crate::store::{Digest, Entry, Mode, Store, StoreError};
+use crate::store::{Digest, Entry, Manifest, Mode, Store, StoreError};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What a pack's digest is remembered as; to be renamed when what is packed changes.
+/// The kind of the digests of packs in the store. Renamed when the format of packs changes.
 const PACKS: &str = "packs-1";
+
+/// The largest file in a pack, in bytes.
+const SMALL: u64 = 64 * 1024;
+
+/// The least number of small files for a pack.
+const FEWEST: usize = 16;
 
 /// The files of an action's input, by their paths in it.
 pub type InputRoot = BTreeMap<String, InputFile>;
@@ -22,12 +33,12 @@ pub struct InputFile {
     pub content: InputContent,
 }
 
-/// Where the content of a file is.
+/// The source of a file's content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputContent {
     Bytes(Arc<[u8]>),
     File(PathBuf),
-    /// It is made of the files of this layer when it is needed.
+    /// The pack of this layer, which is made when it is needed.
     Pack(Digest),
 }
 
@@ -37,15 +48,15 @@ pub enum InputError {
     NotPortable(#[from] NotPortable),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("the store no longer knows what is in the layer {0}; run again")]
+    #[error("the store no longer has the manifest of the layer {0}; run it again")]
     Forgotten(Digest),
     #[error("failed to read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
-    #[error("{} was changed while it was to be sent", path.display())]
+    #[error("{} was changed before it was sent", path.display())]
     Changed { path: PathBuf },
 }
 
-/// Makes the inputs of actions. Shared by threads.
+/// Makes the inputs of actions. Threads share it.
 pub struct Inputs {
     store: Store,
     kit: RunnerBundle,
@@ -67,7 +78,7 @@ impl Inputs {
         &self.kit
     }
 
-    /// The input of the action that runs a batch. Blocking.
+    /// The input of the action that runs a batch. Blocks.
     pub fn of(&self, batch: &JobBatch) -> Result<InputRoot, InputError> {
         let mut root = InputRoot::new();
         root.insert(BATCH.to_owned(), bytes_file(batch.to_json()?));
@@ -85,28 +96,28 @@ impl Inputs {
         Ok(root)
     }
 
-    /// Reads a content that is sent in one piece. Blocking.
+    /// Reads a content that is sent in one piece. Blocks.
     pub fn read(&self, content: &InputContent) -> Result<Vec<u8>, InputError> {
         match content {
             InputContent::Bytes(bytes) => Ok(bytes.to_vec()),
             InputContent::File(path) => read(path),
             InputContent::Pack(layer) => {
                 let manifest = self.store.manifest(layer);
-                self.pack(&pack::contents(
+                self.pack(&pack_contents(
                     &manifest.ok_or(InputError::Forgotten(*layer))?,
                 ))
             }
         }
     }
 
-    /// What an action's input has of a layer.
+    /// The files of a layer in an action's input.
     fn layer(&self, layer: &Digest) -> Result<Layer, InputError> {
         if let Some(files) = self.known().get(layer) {
             return Ok(files.clone());
         }
         let manifest = self.store.manifest(layer);
         let manifest = manifest.ok_or(InputError::Forgotten(*layer))?;
-        let packed = pack::contents(&manifest);
+        let packed = pack_contents(&manifest);
         let mut files = vec![(manifest_path(layer), bytes_file(manifest.to_bytes()))];
         if !packed.is_empty() {
             let file = InputFile {
@@ -183,19 +194,47 @@ fn bytes_file(bytes: Vec<u8>) -> InputFile {
     }
 }
 
-/// Where a layer's manifest is in an action's input.
+/// The path of a layer's manifest in an action's input.
 pub fn manifest_path(layer: &Digest) -> String {
     format!("manifests/{layer}")
 }
 
-/// Where a layer's pack is, if it has one.
+/// The path of a layer's pack, if it has one.
 pub fn pack_path(layer: &Digest) -> String {
     format!("packs/{layer}")
 }
 
-/// Where a file's content is that is not in a pack. Modes belong to files: one that is
-/// executable and one that is not are two.
+/// The path of a file's content that is not in a pack. Modes belong to files, so a content that
+/// is executable and plain has two paths.
 pub fn blob_path(digest: &Digest, mode: Mode) -> String {
     let executable = if mode.is_executable() { ".x" } else { "" };
     format!("blobs/{:02x}/{digest}{executable}", digest.sha256[0])
+}
+
+/// The contents of a layer's pack in their order, each with a mode that a file with this content
+/// has. Empty if the layer has no pack.
+pub fn pack_contents(manifest: &Manifest) -> BTreeMap<Digest, Mode> {
+    let mut contents = BTreeMap::new();
+    for (_, entry) in manifest.entries() {
+        if let Entry::File { digest, mode } = entry
+            && digest.size <= SMALL
+        {
+            contents.entry(*digest).or_insert(*mode);
+        }
+    }
+    if contents.len() < FEWEST {
+        contents.clear();
+    }
+    contents
+}
+
+/// The offset of each content in a pack, in bytes.
+pub fn pack_offsets(contents: &BTreeMap<Digest, Mode>) -> BTreeMap<Digest, u64> {
+    let mut end = 0;
+    let starts = contents.keys().map(|digest| {
+        let start = end;
+        end += digest.size;
+        (*digest, start)
+    });
+    starts.collect()
 }

@@ -1,5 +1,5 @@
-//! Which blobs the engine has, as far as this client knows: so that nothing is asked for or
-//! sent twice, also by actions that are made ready at the same time.
+//! The blobs that the engine has, as far as this client knows. So no blob is looked up or sent
+//! twice, also by actions that are prepared at the same time.
 
 use crate::store::Digest;
 use std::collections::{HashMap, HashSet};
@@ -9,20 +9,21 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub struct KnownBlobs {
     blobs: Mutex<HashMap<Digest, BlobState>>,
-    /// How often each blob was sent.
+    /// The number of times that each blob was sent.
     sent: Mutex<HashMap<Digest, u64>>,
-    /// Some that were being sent are not any more.
+    /// Notified when a claim ends.
     changed: Notify,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum BlobState {
-    /// Somebody finds out whether it is there, and sends it.
+    /// An action looks the blob up, and sends it if the engine lacks it.
     Claimed,
     Present,
 }
 
-/// Blobs that are the claimant's to send; given back if this is dropped before they were.
+/// Blobs that the owner of the claim sends. If the claim is dropped before, other actions may
+/// claim them.
 #[derive(Debug)]
 pub struct Claim<'a> {
     known: &'a KnownBlobs,
@@ -30,8 +31,7 @@ pub struct Claim<'a> {
 }
 
 impl KnownBlobs {
-    /// Claims those of the blobs that nobody else has claimed and that are not known to be
-    /// there.
+    /// Claims the blobs that no other action has claimed and that the engine is not known to have.
     pub fn claim<'a>(&'a self, digests: impl IntoIterator<Item = &'a Digest>) -> Claim<'a> {
         let mut known = self.known();
         let mut blobs = Vec::new();
@@ -44,13 +44,13 @@ impl KnownBlobs {
         Claim { known: self, blobs }
     }
 
-    /// Waits until none of the blobs is claimed. True if all are there.
+    /// Waits until none of the blobs is claimed. Returns whether the engine has all of them.
     pub async fn wait<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> bool {
         let mut waiting: HashSet<Digest> = digests.into_iter().copied().collect();
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // From here on no change is missed.
+            // Notifications are received from here on.
             changed.as_mut().enable();
             {
                 let known = self.known();
@@ -64,7 +64,7 @@ impl KnownBlobs {
         }
     }
 
-    /// The engine may have lost them.
+    /// Forgets that the engine has these blobs, as it may have lost them.
     pub fn forget<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) {
         let mut known = self.known();
         for digest in digests {
@@ -74,7 +74,7 @@ impl KnownBlobs {
         }
     }
 
-    /// How often these blobs have been sent so far, all taken together.
+    /// The number of times that these blobs were sent, in total.
     pub fn sent<'a>(&self, digests: impl IntoIterator<Item = &'a Digest>) -> u64 {
         let sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let times = digests.into_iter().filter_map(|digest| sent.get(digest));
@@ -87,7 +87,7 @@ impl KnownBlobs {
 }
 
 impl Claim<'_> {
-    /// All of them are there now, these because they were sent.
+    /// Records that the engine has all blobs of the claim, of which `sent` were sent now.
     pub fn fulfilled(mut self, sent: &[Digest]) {
         let mut times = self
             .known

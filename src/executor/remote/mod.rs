@@ -1,18 +1,18 @@
-//! Running jobs elsewhere: a batch of jobs becomes the input of an action, and the
-//! action's output their outcomes.
+//! Running jobs on the workers of an engine. A batch of jobs is one action: its input has the jobs
+//! and their layers, and its output has their outcomes.
 //!
 //! ```text
 //! batch.json            the jobs and their containers                          [batch]
-//! manifests/<digest>    what each layer holds
-//! packs/<digest>        the small files of a layer with many, in one           [pack]
-//! blobs/ab/<digest>     a file that is not in a pack, plain,
-//! blobs/ab/<digest>.x     and one that is executable
-//! runner/               this program, its loader and its libraries             [kit]
-//! outcomes              written by the runner: what became of each job         [record]
+//! manifests/<digest>    the manifest of each layer                             [input]
+//! packs/<digest>        the small files of a layer that has many               [input]
+//! blobs/ab/<digest>     a plain file that is not in a pack
+//! blobs/ab/<digest>.x   an executable file that is not in a pack
+//! runner/               this program, its loader and its libraries             [bundle]
+//! outcomes              the output: what the runner recorded of each job       [record]
 //! ```
 //!
-//! The [`runner`] is this very program, so that both ends agree on all of this, and what
-//! is in the files above has no other version.
+//! The [`runner`] on the worker is this program, in the same version, so these formats need no
+//! compatibility between versions.
 
 mod action;
 mod arguments;
@@ -25,11 +25,8 @@ mod executor;
 mod input;
 mod known_blobs;
 
-mod pack;
-
 mod record;
 pub mod runner;
-mod timing;
 mod trees;
 
 pub use arguments::ClusterArguments;
@@ -39,8 +36,8 @@ pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
 pub use input::{InputContent, InputError, InputFile, InputRoot, Inputs};
 pub use record::{BatchEnd, RecordError, RunnerRecord};
 
-/// The jobs of an action, and how they are to be run.
+/// The path of the batch in an action's input.
 pub const BATCH: &str = "batch.json";
 
-/// What the runner writes.
+/// The path of the records that the runner writes.
 pub const OUTCOMES: &str = "outcomes";

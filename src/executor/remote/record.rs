@@ -1,8 +1,8 @@
-//! What a runner writes down about its jobs, and how it is read, whole or cut short.
+//! The records that a runner writes about its jobs.
 //!
-//! A record is a line of JSON; after one that tells of a job's end comes what the job
-//! printed, as long as the line says. A runner that is killed leaves a record unfinished
-//! at most: what was whole before it counts.
+//! A record is a line of JSON. The record of a job's end is followed by the job's output, whose
+//! lengths are in the line. A runner that is killed leaves at most the last record incomplete. The
+//! complete records before it are read.
 
 use crate::container::{ResourceUsage, StepError};
 use crate::executor::{Captured, Outcome, Status};
@@ -10,28 +10,28 @@ use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-/// One thing a runner has to tell; jobs by their place in the batch.
+/// A record of a runner. Jobs are named by their index in the batch.
 #[derive(Clone, Debug)]
 pub enum RunnerRecord {
     Started(usize),
     Ended(usize, Box<Outcome>),
-    /// No job can be run here, and why.
+    /// The runner can run no job, for this reason.
     Unable(String),
 }
 
-/// What is known of the jobs of a batch whose runner has ended.
+/// The records of a runner that has ended.
 #[derive(Clone, Debug, Default)]
 pub struct BatchEnd {
     pub ended: BTreeMap<usize, Outcome>,
-    /// Those that were running when the runner ended: it did not end as it should.
+    /// The jobs that ran when the runner was killed.
     pub running: BTreeSet<usize>,
-    /// Why no job could be run.
+    /// The reason why the runner could run no job.
     pub unable: Option<String>,
 }
 
-/// The records are not what this version writes.
+/// Records that this version cannot have written.
 #[derive(Debug, thiserror::Error)]
-#[error("what the runner wrote about its jobs is damaged at byte {offset}")]
+#[error("the records of the runner are damaged at byte {offset}")]
 pub struct RecordError {
     offset: usize,
     source: serde_json::Error,
@@ -58,7 +58,7 @@ impl RunnerRecord {
 }
 
 impl BatchEnd {
-    /// Reads all records that are whole.
+    /// Reads all complete records.
     pub fn parse(bytes: &[u8]) -> Result<Self, RecordError> {
         let mut ending = Self::default();
         let mut rest = bytes;
@@ -100,7 +100,7 @@ enum RecordLine {
 struct EndedJobLine {
     job: usize,
     status: StatusField,
-    /// All times in nanoseconds.
+    /// This and the other times are in nanoseconds.
     duration: u64,
     user: u64,
     system: u64,
@@ -156,8 +156,8 @@ impl EndedJobLine {
         }
     }
 
-    /// The outcome, and what comes after the bytes that belong to it; `None` if some of
-    /// those are missing.
+    /// The outcome with its output from `bytes`, and the rest of `bytes`. `None` if a part of the
+    /// output is missing.
     fn outcome<'a>(&self, bytes: &'a [u8]) -> Option<(Outcome, &'a [u8])> {
         let (stdout, rest) = self.stdout.take(bytes)?;
         let (stderr, rest) = self.stderr.take(rest)?;

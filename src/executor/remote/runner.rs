@@ -1,13 +1,11 @@
 //! The runner: this program on a worker, where it runs the jobs of a batch.
 //!
-//! It starts in the directory of an action's input, unpacks the layers into a directory
-//! next to it while the first container is got ready, and runs the jobs in the same
-//! containers as everywhere, one after the other; the next one's container is made
-//! meanwhile. What becomes of each is written to a file at once, so that whoever ends the
-//! runner leaves that behind.
+//! It starts in the directory of an action's input. It unpacks the layers while the first
+//! launcher starts, and runs the jobs one after the other in containers. The container of the next
+//! job is made while a job runs. The outcome of each job is written to a file at once, so that it
+//! is kept if the runner is killed.
 //!
-//! Its exit code is not 0 unless every job passed, so that no engine takes the result for
-//! one to be used again.
+//! Its exit code is 0 only if every job passed, so that engines do not cache other results.
 
 use super::batch::JobBatch;
 use super::bundle::{self, RUNNER_NAME};
@@ -27,10 +25,10 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use tokio::task::{JoinHandle, JoinSet, LocalSet};
 
-/// Where the layers go that are unpacked.
+/// The directory of the unpacked layers.
 const LAYER_DIRECTORY: &str = "layers";
 
-/// How many jobs run at once: an engine counts on one for each action.
+/// The number of jobs that run at once. Engines expect one processor for each action.
 const SLOTS: usize = 1;
 
 /// Every job passed.
@@ -54,7 +52,7 @@ fn main(name: &OsString) -> i32 {
     let records = match RecordFile::create() {
         Ok(records) => Rc::new(records),
         Err(error) => {
-            // Nobody reads more than this then.
+            // Without the file, stderr is all that the client can read.
             print_error(&format!("failed to write `{OUTCOMES}`: {error}"));
             return UNABLE;
         }
@@ -73,12 +71,12 @@ fn main(name: &OsString) -> i32 {
     }
 }
 
-/// Tells on stderr, which may be a file on a disk that is full.
+/// Prints to stderr. Errors are ignored, as stderr may be a file on a full disk.
 fn print_error(what: &str) {
     let _ = writeln!(io::stderr(), "{what}");
 }
 
-/// Whether every job passed.
+/// Runs the batch. Returns whether every job passed.
 fn run(name: &OsString, records: &Rc<RecordFile>) -> Result<bool, Box<dyn Error>> {
     let input = std::env::current_dir()?;
     let batch = JobBatch::from_json(&fs::read(BATCH)?)?;
@@ -95,7 +93,7 @@ fn run(name: &OsString, records: &Rc<RecordFile>) -> Result<bool, Box<dyn Error>
             executable,
             arguments,
         },
-        // A worker runs as many actions as it has processors.
+        // A worker usually runs as many actions as it has processors.
         ..LocalSettings::of_process(trees.path().to_owned(), processors)?
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -142,7 +140,7 @@ async fn run_jobs(
                 let mut taken = None;
                 let turn = async {
                     let slot = taken.insert(slots.take(1).await).number();
-                    // What cannot be told now cannot be told later either.
+                    // A job whose record cannot be written is not run.
                     records
                         .add(&RunnerRecord::Started(number))
                         .is_ok()
@@ -163,12 +161,12 @@ async fn run_jobs(
     }
 }
 
-/// The file that tells what became of the jobs.
+/// The file of records.
 struct RecordFile(File);
 
 impl RecordFile {
     fn create() -> io::Result<Self> {
-        // The engine may have left one that a runner before this one wrote.
+        // An earlier runner of the same action may have left a file.
         let mut options = File::options();
         options.create(true).write(true).truncate(true);
         options.open(OUTCOMES).map(Self)
@@ -179,10 +177,10 @@ impl RecordFile {
     }
 }
 
-/// A directory for layers: beside the input, where links can be made to its files, or
-/// where temporary files go if that cannot be written to.
+/// The directory of the unpacked layers: in the input, where hard links to its files can be made,
+/// or a temporary directory if the input is not writable.
 enum LayerDirectory {
-    /// Left to whoever removes the input.
+    /// The worker removes the directory with the input.
     Beside(PathBuf),
     Elsewhere(tempfile::TempDir),
 }

@@ -1,7 +1,6 @@
-//! Layers unpacked from the input of an action, by links where a link is as good.
+//! Unpacking layers from the input of an action, with hard links where possible.
 
-use super::input::{blob_path, manifest_path, pack_path};
-use super::pack;
+use super::input::{blob_path, manifest_path, pack_contents, pack_offsets, pack_path};
 use crate::store::{Digest, Entry, Manifest, ManifestError, Mode, set_mode_and_mtime};
 use rustix::fs::{AtFlags, CWD, linkat};
 use std::ffi::OsStr;
@@ -30,8 +29,8 @@ pub fn unpack(input: &Path, layer: &Digest, trees: &Path) -> Result<(), UnpackEr
     let bytes = fs::read(&path).map_err(read_error(&path))?;
     let manifest =
         Manifest::parse(&bytes).map_err(|source| UnpackError::Manifest { path, source })?;
-    let packed = pack::contents(&manifest);
-    let offsets = pack::offsets(&packed);
+    let packed = pack_contents(&manifest);
+    let offsets = pack_offsets(&packed);
     let path = input.join(pack_path(layer));
     let pack = (!packed.is_empty())
         .then(|| File::open(&path).map_err(read_error(&path)))
@@ -72,7 +71,7 @@ fn create_error(path: &Path) -> impl FnOnce(io::Error) -> UnpackError {
     |source| UnpackError::Make { path, source }
 }
 
-/// Exactly the mode, whatever the umask.
+/// Makes a directory with exactly this mode, whatever the umask is.
 fn make_directory(path: &Path, mode: Mode) -> io::Result<()> {
     fs::create_dir(path)?;
     fs::set_permissions(path, Permissions::from_mode(mode.bits()))
@@ -84,9 +83,8 @@ fn write_file(path: &Path, content: &[u8], mode: Mode) -> io::Result<()> {
     set_mode_and_mtime(&file, mode)
 }
 
-/// Makes a file a link to one of the input if that has the mode and the owner that it is
-/// to have, and copies it otherwise: nothing of the input may be changed, which others
-/// may share.
+/// Links a file of the input if it has the right mode and owner, and copies it otherwise. The
+/// files of the input must not be changed, as other actions may share them.
 fn link_or_copy(from: &Path, to: &Path, mode: Mode) -> Result<(), UnpackError> {
     let metadata = fs::metadata(from).map_err(read_error(from))?;
     let will_do = metadata.mode() & 0o7777 == mode.bits()

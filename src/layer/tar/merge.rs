@@ -40,7 +40,7 @@ pub(super) fn merge(
             TarAction::Link(target) => merging.linked(&target),
             TarAction::WhiteOut | TarAction::MakeOpaque => continue,
         };
-        let put = put.and_then(|entry| Ok((merging.real(&path)?, entry)));
+        let put = put.and_then(|entry| Ok((merging.resolve_symlinks(&path)?, entry)));
         let (path, entry) = put.map_err(failed)?;
         budget.take_paths(merging.weight(&path), name)?;
         merging.put(path, entry).map_err(failed)?;
@@ -110,14 +110,14 @@ impl Merging<'_> {
         if opaque {
             // The directory itself may be a symlink.
             let inside = path.join(b"x").ok()?;
-            return self.real(&inside).ok()?.parent();
+            return self.resolve_symlinks(&inside).ok()?.parent();
         }
-        self.real(path).ok()
+        self.resolve_symlinks(path).ok()
     }
 
     /// The entry that a hard link leads to.
     fn linked(&self, target: &PathInContainer) -> Result<Entry, EntryProblem> {
-        let found = self.manifest.get(&self.real(target)?);
+        let found = self.manifest.get(&self.resolve_symlinks(target)?);
         let found = found.filter(|entry| !matches!(entry, Entry::Directory { .. }));
         found.cloned().ok_or_else(|| {
             let target = target.relative().display().to_string();
@@ -125,8 +125,8 @@ impl Merging<'_> {
         })
     }
 
-    fn real(&self, path: &PathInContainer) -> Result<PathInContainer, EntryProblem> {
-        real(self.manifest, path, |link| !self.own.contains(link))
+    fn resolve_symlinks(&self, path: &PathInContainer) -> Result<PathInContainer, EntryProblem> {
+        resolve_symlinks(self.manifest, path, |link| !self.own.contains(link))
     }
 
     /// The size of the path and of its missing parents, in bytes.
@@ -168,7 +168,7 @@ impl Merging<'_> {
 
 /// The path without symlinks on the way, as a process would find it whose root this is;
 /// its last part may be one. Tells of a symlink whether it may lead to an absolute path.
-pub(in crate::layer) fn real(
+pub(in crate::layer) fn resolve_symlinks(
     manifest: &Manifest,
     path: &PathInContainer,
     may_be_absolute: impl Fn(&PathInContainer) -> bool,

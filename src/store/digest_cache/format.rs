@@ -1,10 +1,10 @@
-//! The file of remembered digests.
+//! The format of the digest cache's file, `memory`.
 //!
-//! A header line, then the entries sorted by path, numbers in little endian:
-//! how much of the path is as in the entry before (2 bytes), how much follows (2),
-//! that rest of the path, inode (8), size (8), modified (8), changed (8), SHA-256
-//! (32), day last seen (4). At the end a checksum. Another version's file is as good
-//! as absent.
+//! A header line is followed by the entries sorted by path, and a checksum. An entry has, with
+//! numbers in little endian: the length of the prefix that the path shares with the path before
+//! (2 bytes), the length of the rest (2), the rest of the path, inode (8), size (8), modification
+//! time (8), change time (8), SHA-256 (32), and the day of the last lookup (4). A file of another
+//! version is ignored.
 
 use super::super::checksum::{seal, unseal};
 use super::{CachedDigest, FileIdentity};
@@ -24,7 +24,7 @@ pub(super) fn write(entries: &[(&[u8], &CachedDigest)]) -> Vec<u8> {
         let (Ok(shared_length), Ok(rest_length)) =
             (u16::try_from(shared), u16::try_from(path.len() - shared))
         else {
-            // Far beyond what a path can be: not worth remembering.
+            // Longer than any path of the kernel.
             continue;
         };
         bytes.extend_from_slice(&shared_length.to_le_bytes());

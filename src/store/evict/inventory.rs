@@ -1,4 +1,4 @@
-//! Counting what is in the store, and who refers to what.
+//! The content of the store with its sizes and references.
 
 use super::super::blob::{Origin, parse_name};
 use super::super::open::StoreClient;
@@ -10,27 +10,25 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-/// A blob younger than this may be about to be linked into a tree. (If it is
-/// removed all the same, it is added again.)
+/// A younger blob may be about to be linked into a tree, and is not evicted as unreferenced.
 const MIN_UNREFERENCED_AGE: Duration = Duration::from_secs(10 * 60);
-/// A value that was not asked for in this time is removed.
+/// A value that was not read for this time is removed.
 const MAX_VALUE_AGE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 pub(super) struct Inventory {
-    /// Bytes of everything.
+    /// The size of the store in bytes.
     pub held: u64,
-    /// The longest unused first.
+    /// The least recently used first.
     pub trees: Vec<StoredTree>,
-    /// Blobs that belong to no tree, but not young ones.
+    /// Blobs that belong to no tree, except young ones.
     pub unreferenced: Vec<StoredBlob>,
-    /// How many files of trees are hard links to each blob that has links outside
-    /// the store.
+    /// For each blob with links outside of the store, the number of links in trees.
     references: HashMap<(Digest, Mode), u64>,
 }
 
 pub(super) struct StoredTree {
     pub digest: Digest,
-    /// `None` if the tree, or the file that is left of it, does not count.
+    /// `None` if the tree is incomplete.
     pub stamp: Option<TreeStamp>,
     pub size: u64,
     used: SystemTime,
@@ -67,7 +65,7 @@ impl Inventory {
         Ok(inventory)
     }
 
-    /// Everything that is called by a tree's digest: marks, manifests and trees.
+    /// Counts trees, with their stamps and manifests.
     fn count_trees(&mut self, client: &StoreClient) -> Result<(), StoreError> {
         let mut trees = BTreeSet::new();
         for name in ["trees", "manifests", "marks"] {
@@ -109,7 +107,7 @@ impl Inventory {
             for entry in list(client, &directory.path())? {
                 let name = entry.file_name();
                 let blob = name.to_str().and_then(parse_name);
-                // It may be gone by now.
+                // Another client may have removed the blob.
                 if let (Some((digest, mode)), Ok(metadata)) = (blob, entry.metadata()) {
                     self.count_blob(digest, mode, &metadata);
                 }
@@ -132,7 +130,7 @@ impl Inventory {
         }
     }
 
-    /// Values are small; old ones go, and the others only count.
+    /// Counts values, and removes old ones.
     fn count_values(&mut self, client: &StoreClient) -> Result<(), StoreError> {
         for kind in list(client, &client.root.join("values"))? {
             for entry in list(client, &kind.path())? {
@@ -156,8 +154,8 @@ impl Inventory {
         Ok(())
     }
 
-    /// Whether some tree has the blob. Hard links tell, except where some are
-    /// outside the store; then the marks do.
+    /// Whether a tree has the blob: by the number of hard links, or if some are outside of the
+    /// store, by the stamps of the trees.
     pub fn is_referenced(&self, digest: &Digest, mode: Mode, metadata: &Metadata) -> bool {
         match Origin::of(metadata) {
             Origin::Written => metadata.nlink() > 1,
@@ -179,7 +177,7 @@ impl Inventory {
     }
 }
 
-/// What is in a directory; nothing if it is gone, or is no directory.
+/// The entries of a directory. None if it does not exist or is not a directory.
 fn list(client: &StoreClient, directory: &Path) -> Result<Vec<DirEntry>, StoreError> {
     use std::io::ErrorKind::{NotADirectory, NotFound};
     let entries = fs::read_dir(directory).and_then(Iterator::collect);

@@ -34,7 +34,7 @@ fn a_run_goes_on_when_its_engine_was_started_again() {
         yield_now();
     }
     engine.stop();
-    cluster.workers[0].wait_for("does not answer");
+    cluster.workers[0].wait_for("the update of the session");
     engine.start();
     let _opened = gates.each_ref().map(Gate::open);
     all_pass(running.end(), 2);

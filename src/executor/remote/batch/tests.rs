@@ -101,7 +101,7 @@ fn a_batch_of_another_version_is_refused_by_its_number() {
     let error = JobBatch::from_json(br#"{"version": 7, "more": []}"#).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the batch has version 7, and this runner knows 1"
+        "the batch has version 7, but this runner supports 1"
     );
 }
 

@@ -66,7 +66,7 @@ fn jobs_that_no_runner_starts_are_errors_after_three() {
         ledger.ended(&attempt, ending(&[], &[]), "exit code 127");
     }
     assert_eq!(ledger.take(), None);
-    let message = "3 runners ended before they started it: exit code 127";
+    let message = "3 runners ended before they started this job: exit code 127";
     assert_eq!(statuses(ledger)[1], Status::Error(message.to_owned()));
 }
 

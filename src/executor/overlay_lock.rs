@@ -1,5 +1,5 @@
-//! One job at a time for directories that only one may use: overlayfs promises
-//! nothing for an upper directory that two mounts share.
+//! Locks on the directories of an overlay. The behaviour of overlayfs is undefined if two mounts
+//! share an upper directory.
 
 use camino::Utf8PathBuf;
 use nix::fcntl::{Flock, FlockArg};
@@ -8,15 +8,14 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 
-/// The right to use some directories, until it is dropped. It holds for the jobs
-/// of other clients too.
+/// The exclusive use of some directories until this is dropped, also against other clients.
 #[derive(Debug)]
 pub struct OverlayDirLock {
     _locks: Vec<Flock<File>>,
 }
 
 impl OverlayDirLock {
-    /// Waits until nobody else uses any of the directories.
+    /// Waits until no other job uses any of the directories.
     pub async fn wait(directories: Vec<Utf8PathBuf>) -> io::Result<Self> {
         tokio::task::spawn_blocking(move || Self::lock(&directories))
             .await
@@ -24,15 +23,15 @@ impl OverlayDirLock {
     }
 
     fn lock(directories: &[Utf8PathBuf]) -> io::Result<Self> {
-        // By what a directory is, not by its path: two paths may lead to one directory, and
-        // a lock waits for one on another descriptor, although both are ours.
+        // Each directory is locked once, whatever its paths are: a second lock on another
+        // descriptor of this process would wait for the first.
         let mut files = BTreeMap::new();
         for path in directories {
             let file = File::open(path)?;
             let metadata = file.metadata()?;
             files.insert((metadata.dev(), metadata.ino()), file);
         }
-        // Everybody in the same order, so that nobody waits in a circle.
+        // All jobs lock in the same order, so that there is no deadlock.
         let lock = |file| {
             Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| io::Error::from(error))
         };
@@ -49,7 +48,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
-    /// More than any machine takes for it: a turn that waits for itself waits for ever.
+    /// A lock that waits for itself never ends. This is longer than any machine needs for it.
     const LIMIT: Duration = Duration::from_secs(60);
 
     #[test]

@@ -1,20 +1,19 @@
-//! Where a worker's cache is: the directory `worker` of the cache root.
+//! The directory of a worker's cache: `worker` in the cache root.
 //!
 //! ```text
-//! maelstrom-cache          the mark, with the format; another one is discarded
-//! lock                     held by the worker as long as it lives
-//! bot-id                   what the engine knows the worker by
-//! blobs/ab/abcd…-<size>    content, mode 444
-//! blobs/ab/abcd…-<size>.x  the same as an executable, mode 555: modes belong to inodes
-//! tmp/N/                   what is being downloaded for an action
-//! actions/N/               what an action runs in
-//! base/                    what every action's root is made of
+//! maelstrom-cache          the mark with the format; content of another format is discarded
+//! lock                     locked by the worker as long as it runs
+//! bot-id                   the id of the worker at the engine
+//! blobs/ab/abcd…-<size>    a blob, mode 444
+//! blobs/ab/abcd…-<size>.x  the same blob as an executable, mode 555: modes belong to inodes
+//! tmp/N/                   the blobs that are being downloaded for an action
+//! actions/N/               the directory of an action
+//! base/                    the lower directory of all actions
 //! ```
 //!
-//! A killed worker leaves garbage in `tmp/` and `actions/` only, which the next one removes.
+//! A killed worker leaves files only in `tmp/` and `actions/`, and the next worker removes them.
 
-use super::BlobKey;
-use super::state::CacheState;
+use super::state::{BlobKey, CacheState};
 use crate::cachedir::{self, CacheDirError, CacheKind};
 use crate::maelstrom_worker::error::WorkError;
 use crate::store::remove_tree;
@@ -25,17 +24,17 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// The directory, which no other worker uses.
+/// The directory of a cache, locked by this worker.
 pub struct WorkerCacheDirectory {
     directory: PathBuf,
-    /// For names that occur once.
+    /// The number of the next directory in `tmp` and `actions`.
     counter: AtomicU64,
     _lock: Flock<File>,
 }
 
 impl WorkerCacheDirectory {
-    /// Makes and marks what is not there; leaves no blob out, but all else that an earlier worker
-    /// left.
+    /// Makes and marks the directory if it does not exist. Removes everything that an earlier
+    /// worker left except its blobs.
     pub fn open(cache_root: &Path) -> Result<Self, WorkError> {
         let directory = cachedir::claim(cache_root, CacheKind::Worker)?.directory;
         let directory = directory
@@ -63,7 +62,7 @@ impl WorkerCacheDirectory {
         })
     }
 
-    /// What an earlier worker left.
+    /// The blobs that an earlier worker left.
     pub fn read_state(&self) -> Result<CacheState, WorkError> {
         let path = self.directory.join("blobs");
         Ok(CacheState::read(&path).map_err(failed("look through", &path))?)
@@ -73,24 +72,25 @@ impl WorkerCacheDirectory {
         &self.directory
     }
 
-    /// A new empty directory below the one called `below`.
+    /// A new empty directory in `tmp` or `actions`.
     pub fn new_directory(&self, below: &str) -> Result<PathBuf, WorkError> {
         let number = self.counter.fetch_add(1, Relaxed);
         let path = self.directory.join(below).join(number.to_string());
-        // What an action makes is the worker's user's, and may be set-user-ID: not for others.
+        // The files of an action belong to the user of the worker and may be set-user-ID, so no
+        // other user may reach them.
         let made = DirBuilder::new().mode(0o700).create(&path);
         made.map_err(|error| WorkError::local("create", &path, error))?;
         Ok(path)
     }
 
-    /// Where a blob is, or would be.
+    /// The path of a blob, whether it exists or not.
     pub fn blob(&self, key: BlobKey) -> PathBuf {
         let name = key.name();
         self.directory.join("blobs").join(&name[..2]).join(name)
     }
 }
 
-/// Removes what a worker of another version left. The caller has the lock.
+/// Removes the content of a cache that a worker of another version made. The caller has the lock.
 fn discard_other_format(cache_root: &Path, directory: &Path) -> Result<(), WorkError> {
     let Some(format) = cachedir::claim(cache_root, CacheKind::Worker)?.other_format else {
         return Ok(());

@@ -1,0 +1,89 @@
+//! Tests that start Cargo and the compiler.
+
+use crate::fixture::{Project, Run};
+use crate::need::needs_containers;
+use std::fs;
+
+const TESTS: &str = r#"
+use std::{env, fs, path::Path, process::Command};
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn builds_and_runs_a_package() {
+    let package = env::temp_dir().join("hello");
+    run("cargo", &["new", "--quiet", "--vcs=none", package.to_str().unwrap()]);
+    env::set_current_dir(&package).unwrap();
+    assert_eq!(run("cargo", &["run", "--quiet"]), "Hello, world!\n");
+    assert_eq!(run(env!("CARGO"), &["--version"]), run("cargo", &["--version"]));
+    assert!(run("rustc", &["--version"]).starts_with("rustc "));
+}
+
+#[test]
+fn finds_no_credentials() {
+    let home = env::var("CARGO_HOME").unwrap();
+    let home = Path::new(&home);
+    let configuration = fs::read_to_string(home.join("config.toml")).unwrap();
+    assert!(configuration.contains("sparse+https://ours.invalid/"), "{configuration}");
+    assert!(!configuration.contains("secret"), "{configuration}");
+    assert_eq!(fs::read_to_string(home.join("registry/src/file")).unwrap(), "of the registry");
+    assert!(!home.join("credentials.toml").exists());
+    fs::write(home.join("new"), "").unwrap();
+    fs::write(home.join("registry/src/file"), "").unwrap_err();
+}
+
+#[test]
+fn changes_the_target_directory() {
+    let target = Path::new(&env::var("TARGET").unwrap()).to_owned();
+    assert!(fs::read_dir(target.join("debug/deps")).unwrap().count() > 1);
+    fs::write(target.join("debug/new"), "").unwrap();
+    fs::remove_dir_all(target.join("debug/deps")).unwrap();
+    fs::write(target.join("tests/kept"), "").unwrap();
+}
+"#;
+
+/// A run of these tests with `cargo` as the only program that the container names.
+fn run(project: &Project) -> Run {
+    project.write("tests/nested.rs", TESTS);
+    let home = project.root.join("cargo-home");
+    project
+        .write(
+            "cargo-home/credentials.toml",
+            "[registry]\ntoken = \"secret\"\n",
+        )
+        .write(
+            "cargo-home/config.toml",
+            "[registries.ours]\nindex = \"sparse+https://ours.invalid/\"\ntoken = \"secret\"\n",
+        )
+        .write("cargo-home/registry/src/file", "of the registry");
+    let target = project.root.join("target");
+    project
+        .write(".gitignore", "/cargo-home\n")
+        .directives(&format!(
+            "[[directives]]\nadded_layers = [{{ programs = [\"cargo\"] }}]\n\
+         added_environment = {{ TARGET = \"{}\" }}\n",
+            target.display()
+        ));
+    let mut command = project.command(&["--test=nested", "--message-format=json"]);
+    command
+        .env("CARGO_HOME", home)
+        .env_remove("CARGO_TARGET_DIR");
+    Run::of(&mut command, project)
+}
+
+#[test]
+fn plain_a_container_that_names_cargo_has_what_a_build_needs() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let run = run(&project).exits(0);
+    assert_eq!(run.summary()["passed"], 3);
+    let target = project.root.join("target");
+    assert!(target.join("tests/kept").exists());
+    assert!(!target.join("debug/new").exists());
+    assert!(fs::read_dir(target.join("debug/deps")).unwrap().count() > 1);
+    assert!(!project.root.join("cargo-home/new").exists());
+}
