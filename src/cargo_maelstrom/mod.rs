@@ -79,7 +79,7 @@ pub enum SetUpError {
 #[error("{0}: {1}")]
 struct UnprintableSpec(String, String);
 
-/// Examines the machine.
+/// Runs `cargo maelstrom doctor`.
 pub fn doctor(options: &DoctorOptions) -> ExitCode {
     doctor::run(
         options,
@@ -87,7 +87,7 @@ pub fn doctor(options: &DoctorOptions) -> ExitCode {
     )
 }
 
-/// Does what the options ask for.
+/// Runs the action of the options.
 pub fn run(options: &TestOptions) -> ExitCode {
     start_log(options.settings.log_level.value.level());
     match try_run(options) {

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// A test is reported as slow each time that it has run for so long.
 const SLOW: Duration = Duration::from_secs(60);
 
-/// Shared by the test_run and the tasks that run tests.
+/// The tests that run, and whether further tests may start. Shared with the tasks that run tests.
 pub struct StartedTests {
     reporter: Rc<RefCell<Box<dyn Reporter>>>,
     /// Oldest first.

@@ -60,7 +60,7 @@ impl Ending {
     const INTERRUPTED: Self = Self::Code(130);
 }
 
-/// Does what the options ask for.
+/// Runs the action of the options.
 pub fn run(options: &JobOptions) -> ExitCode {
     if let JobAction::PrintConfig(text) = &options.action {
         to_stdout(format_args!("{}", text.trim_end()));

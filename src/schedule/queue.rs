@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_are_told_the_same_order() {
+    fn priorities_for_engines_have_the_same_order() {
         let ranks = [
             rank(1, false, Some(1)),
             rank(0, true, None),

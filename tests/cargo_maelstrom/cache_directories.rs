@@ -335,7 +335,7 @@ fn plain_a_history_that_is_something_else_is_left_as_it_is() {
     let project = Project::own("plain");
     fill(&project.target, &["maelstrom/history"]);
     let run = project.maelstrom(&[]).exits(0);
-    let run = run.says("maelstrom/history` is not a history of earlier runs, and is left as it is");
+    let run = run.says("maelstrom/history` is not a history of earlier runs; it is not replaced");
     let history = fs::read_to_string(project.target.join("maelstrom/history")).unwrap();
     assert_eq!(history, "this is maelstrom/history\n", "{run}");
 }

@@ -282,7 +282,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_words_for_cargo_mean_what_was_written(words in prop::collection::vec("-{0,2}(a|skip|exact|color|q|list|format)?(=b|=auto)?", 0..6)) {
+        fn the_words_for_cargo_have_the_same_meaning(words in prop::collection::vec("-{0,2}(a|skip|exact|color|q|list|format)?(=b|=auto)?", 0..6)) {
             if let Ok(parsed) = AfterDashes::parse(words) {
                 prop_assert_eq!(AfterDashes::parse(parsed.words()), Ok(parsed));
             }

@@ -273,8 +273,8 @@ mod tests {
         let passed: Vec<_> = SPELLINGS.iter().map(|(id, _)| *id).collect();
         assert_eq!(
             below_heading,
-            // The last three also mean something here, and the format is combined with what reading
-            // the build needs.
+            // The last three also have a meaning here. The format is combined with that for reading the
+            // events of the build.
             [&passed[..passed.len() - 3], &["cargo_message_format"]].concat()
         );
     }

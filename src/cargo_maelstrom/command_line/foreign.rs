@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_whose_the_option_is_and_what_to_do() {
+    fn an_explanation_names_the_program_and_the_remedy() {
         let answers = [
             "--retries",
             "--stress-count",

@@ -20,9 +20,9 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
 
-/// A test_run without containers, whose tests are ready to be run.
+/// A run that cannot make containers.
 struct Run {
-    test_run: TestRun,
+    inner: TestRun,
     binary: Arc<TestBinary>,
     reported: Arc<Mutex<Vec<String>>>,
     directory: tempfile::TempDir,
@@ -62,7 +62,7 @@ impl Run {
             },
         };
         let mut run = Self {
-            test_run: TestRun::new(parts),
+            inner: TestRun::new(parts),
             binary: Arc::new(TestBinary {
                 package: workspace.packages[0].clone(),
                 kind: TargetKind::Library,
@@ -81,37 +81,37 @@ impl Run {
             directory,
         };
         // The sources are not there.
-        run.test_run.packs_sources = true;
+        run.inner.packs_sources = true;
         run
     }
 
-    /// Its container is there.
+    /// Adds the container of the binary.
     fn with_container(mut self) -> Self {
-        let directives = &self.test_run.parts.directives;
+        let directives = &self.inner.parts.directives;
         let spec = directives.resolve(&test_case_name(&self.binary, ""));
         let binary = self.binary.clone();
-        self.test_run
+        self.inner
             .containers
             .insert(Ingredients { spec, binary }, container());
         self
     }
 
     fn executor(&self) -> &LocalExecutor {
-        &self.test_run.parts.session.executors.local
+        &self.inner.parts.session.executors.local
     }
 
-    /// What the binary listed.
+    /// Handles the listing of the binary.
     fn list(&mut self, names: &[&str]) {
         let listing = TestListing::Cases(names.iter().map(|name| listed(name)).collect());
         let binary = self.binary.clone();
-        self.test_run.listed(&binary, listing);
+        self.inner.listed(&binary, listing);
     }
 
-    /// Runs to the end: what was reported, and how the program ends.
+    /// Runs to the end. Returns the sorted lines of the reporter, and the exit code.
     async fn end(self) -> (Vec<String>, ExitCode) {
         let workspace = Arc::new(workspace(Vec::new()));
         let build = Build::of(Vec::new(), workspace);
-        let ended = self.test_run.run(build, Interrupts::none()).await;
+        let ended = self.inner.run(build, Interrupts::none()).await;
         let (ending, _) = ended.unwrap();
         let mut reported = std::mem::take(&mut *self.reported.lock().unwrap());
         reported.sort_unstable();
@@ -154,7 +154,7 @@ fn options() -> TestOptions {
     }
 }
 
-/// Notes down how tests ended.
+/// Records results, errors and warnings as lines.
 struct Recorder(Arc<Mutex<Vec<String>>>);
 
 impl Reporter for Recorder {
@@ -197,7 +197,7 @@ fn block_on<T>(test: impl Future<Output = T>) -> T {
 
 const PANICKED: &str = "internal error: a task panicked: as it was told; this is a bug of \
                         Maelstrom: please report it";
-const UNHEARD: &str = "internal error: the test was never reported; this is a bug of Maelstrom: please \
+const NEVER_REPORTED: &str = "internal error: the test was never reported; this is a bug of Maelstrom: please \
                        report it";
 
 #[test]
@@ -215,10 +215,10 @@ fn tests_whose_tasks_panic_are_errors_with_their_names() {
 }
 
 #[test]
-fn tests_whose_container_is_lost_in_a_panic_are_errors_with_their_names() {
+fn tests_are_errors_with_their_names_if_the_preparation_of_their_container_panics() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off);
-        let panics = &run.test_run.parts.containers.panics;
+        let panics = &run.inner.parts.containers.panics;
         panics.store(true, Ordering::Relaxed);
         run.list(&["one", "two"]);
         let (reported, code) = run.end().await;
@@ -229,14 +229,14 @@ fn tests_whose_container_is_lost_in_a_panic_are_errors_with_their_names() {
 }
 
 #[test]
-fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
+fn a_binary_whose_listing_panics_is_an_error() {
     block_on(async {
         // While its container is made.
         let mut run = Run::new(1, CacheResults::Off);
-        let panics = &run.test_run.parts.containers.panics;
+        let panics = &run.inner.parts.containers.panics;
         panics.store(true, Ordering::Relaxed);
         let binary = (*run.binary).clone();
-        run.test_run
+        run.inner
             .build_event(BuildEvent::Binary(Box::new(binary)), Instant::now());
         let expected = [format!("app lib/app: {PANICKED}")];
         let (reported, code) = run.end().await;
@@ -249,8 +249,8 @@ fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
         let mut run = Run::new(1, CacheResults::Off);
         run.executor().panics.set(true);
         let binary = run.binary.clone();
-        run.test_run.outstanding.expect_listing(&binary);
-        run.test_run
+        run.inner.outstanding.expect_listing(&binary);
+        run.inner
             .queue_listing(binary, container(), "key".to_owned());
         let (reported, code) = run.end().await;
         assert_eq!(
@@ -261,19 +261,19 @@ fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
 }
 
 #[test]
-fn what_was_selected_and_is_not_reported_is_an_error() {
+fn a_selected_test_that_is_never_reported_is_an_error() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off).with_container();
         run.list(&["one", "two"]);
         let binary = run.binary.clone();
-        run.test_run.outstanding.expect_listing(&binary);
+        run.inner.outstanding.expect_listing(&binary);
         // Without a reason, no test is started any more.
-        run.test_run.started_tests.stop();
+        run.inner.started_tests.stop();
         let (reported, code) = run.end().await;
         let expected = [
-            format!("app lib/app one: error {UNHEARD}"),
-            format!("app lib/app two: error {UNHEARD}"),
-            format!("app lib/app: {UNHEARD}"),
+            format!("app lib/app one: error {NEVER_REPORTED}"),
+            format!("app lib/app two: error {NEVER_REPORTED}"),
+            format!("app lib/app: {NEVER_REPORTED}"),
         ];
         assert_eq!(reported, expected);
         assert_eq!(code, ExitCode::TestsFailed);
@@ -285,11 +285,11 @@ fn a_test_that_ends_twice_is_reported_once_and_an_error() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off).with_container();
         run.list(&["one"]);
-        let (case, _) = run.test_run.outstanding.sorted_tests().remove(0);
-        run.test_run.local.clear();
+        let (case, _) = run.inner.outstanding.sorted_tests().remove(0);
+        run.inner.local.clear();
         for id in [1, 2] {
             let outcome = Some(passed());
-            run.test_run.test_ended(TestId(id), &case, None, outcome);
+            run.inner.test_ended(TestId(id), &case, None, outcome);
         }
         let (reported, code) = run.end().await;
         let twice = "warning: internal error: app lib/app one ended twice; this is a bug of \
@@ -306,9 +306,9 @@ fn passed() -> Outcome {
     }
 }
 
-/// Keeps that the tests passed.
+/// Stores outcomes of tests that passed.
 fn know(run: &Run, names: &[&str]) {
-    let parts = &run.test_run.parts;
+    let parts = &run.inner.parts;
     for name in names {
         let case = TestCase {
             binary: run.binary.clone(),
@@ -344,14 +344,14 @@ fn of_many_tests_those_that_are_known_are_reported_and_the_others_run() {
 }
 
 #[test]
-fn to_look_tests_up_does_not_block_the_loop() {
+fn looking_up_tests_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
     let values = run.directory.path().join("cache/store/values/outcomes-2");
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();
-    // Who opens it to read waits for somebody who writes.
+    // Opening a FIFO for reading blocks until it is opened for writing: see fifo(7).
     nix::unistd::mkfifo(&value, nix::sys::stat::Mode::S_IRWXU).unwrap();
     run.executor().panics.set(true);
     let unblock = || drop(File::options().write(true).open(value).unwrap());
@@ -363,21 +363,21 @@ fn to_look_tests_up_does_not_block_the_loop() {
 }
 
 #[test]
-fn to_save_the_history_does_not_block_the_loop() {
+fn saving_the_history_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Off).with_container();
-    // As another client has it that saves.
+    // The lock that another client holds while it saves.
     let lock = File::create(run.directory.path().join("history.lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     let path = run.directory.path().join("history");
     let directory = std::mem::replace(&mut run.directory, tempfile::tempdir().unwrap());
     does_not_block_the_loop(|| drop(lock), async {
         run.list(&["one"]);
-        let (case, _) = run.test_run.outstanding.sorted_tests().remove(0);
-        run.test_run.local.clear();
+        let (case, _) = run.inner.outstanding.sorted_tests().remove(0);
+        run.inner.local.clear();
         let outcome = Some(passed());
-        run.test_run.test_ended(TestId(1), &case, None, outcome);
-        run.test_run.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();
-        run.test_run.tick();
+        run.inner.test_ended(TestId(1), &case, None, outcome);
+        run.inner.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();
+        run.inner.tick();
         assert!(!path.exists());
         run.end().await;
         let history = History::load(&path).unwrap();

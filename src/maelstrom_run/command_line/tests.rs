@@ -24,7 +24,7 @@ fn options(words: &[&str]) -> JobOptions {
     parse(words, &[]).unwrap_or_else(|error| panic!("{words:?}: {error}"))
 }
 
-/// The first line of what is said.
+/// The first line of the message.
 fn error(words: &[&str], variables: &[(&str, &str)]) -> String {
     let error = parse(words, variables).expect_err(&format!("{words:?}"));
     assert_eq!(error.exit_code(), ExitCode::SetUp);
@@ -217,7 +217,7 @@ fn the_cache_is_in_the_users_directory_for_caches() {
 }
 
 #[test]
-fn a_bad_value_names_its_source_and_what_is_expected() {
+fn the_error_of_a_bad_value_has_its_source_and_the_expected_values() {
     let slots = "expected a number of slots, at least 1";
     assert_eq!(
         error(&["--slots=0"], &[]),
@@ -245,7 +245,7 @@ fn a_bad_value_names_its_source_and_what_is_expected() {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_file_is_told_with_its_place() {
+fn a_mistake_in_the_configuration_file_is_reported_with_its_position() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     let told = |text: &str| {

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
 
-/// A job_stream without containers, and an input of three jobs that share one.
+/// A stream that cannot make containers, and an input of three jobs that share one.
 fn job_stream(directory: &tempfile::TempDir) -> (JobStream, Input) {
     let settings = ClientSettings::new(directory.path().join("cache")).unwrap();
     let client = Client::without_containers(&settings);
@@ -34,7 +34,7 @@ fn jobs_whose_tasks_panic_make_the_run_fail() {
 }
 
 #[test]
-fn jobs_whose_container_is_lost_in_a_panic_make_the_run_fail() {
+fn jobs_make_the_run_fail_if_the_preparation_of_their_container_panics() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let (job_stream, input) = job_stream(&directory);
@@ -67,7 +67,7 @@ fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
 }
 
 #[test]
-fn a_job_that_was_read_and_is_not_heard_of_makes_the_run_fail() {
+fn a_job_that_is_never_reported_makes_the_run_fail() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let (mut job_stream, _) = job_stream(&directory);

@@ -69,7 +69,7 @@ fn an_id_never_changes() {
 }
 
 #[test]
-fn what_was_recorded_is_known_at_once_and_after_loading() {
+fn recorded_runs_are_known_at_once_and_after_loading() {
     let file = HistoryFile::new();
     let mut history = file.load();
     history.record(id("a"), millis(20), true);
@@ -95,7 +95,7 @@ fn one_outlier_does_not_change_the_estimate() {
 }
 
 #[test]
-fn of_two_times_the_longer_counts() {
+fn the_longer_of_two_durations_is_the_estimate() {
     let mut history = HistoryFile::new().load();
     history.record(id("a"), millis(20), true);
     history.record(id("a"), millis(30), true);
@@ -137,7 +137,7 @@ fn an_endless_duration_is_kept_as_the_longest() {
 }
 
 #[test]
-fn two_clients_keep_what_both_recorded() {
+fn the_records_of_two_clients_are_merged() {
     let file = HistoryFile::new();
     let (mut one, mut other) = (file.load(), file.load());
     one.record(id("a"), millis(1), true);
@@ -188,7 +188,7 @@ fn a_test_is_forgotten_when_it_was_not_run_for_90_days() {
 }
 
 #[test]
-fn a_day_in_the_future_keeps_nothing_for_ever() {
+fn a_record_from_a_day_in_the_future_is_forgotten_too() {
     let file = HistoryFile::new();
     let mut history = file.load_on(u16::MAX);
     history.record(id("a"), millis(1), true);
@@ -198,7 +198,7 @@ fn a_day_in_the_future_keeps_nothing_for_ever() {
 }
 
 #[test]
-fn of_too_many_tests_those_that_ran_last_are_kept() {
+fn beyond_the_limit_the_tests_that_ran_last_are_kept() {
     let record = |last_run| TestRecord {
         last_run,
         ..TestRecord::default()
@@ -263,7 +263,7 @@ fn a_file_that_is_no_history_is_left_alone_with_a_note() {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_temporary_one_is_left_alone() {
+fn another_file_with_the_name_of_the_temporary_file_is_not_replaced() {
     let file = HistoryFile::with_content(b"");
     let temporary = beside(&file.path(), ".tmp");
     let mut history = file.load();
@@ -274,7 +274,7 @@ fn a_file_in_the_place_of_the_temporary_one_is_left_alone() {
     };
     assert!(source.to_string().ends_with("history.tmp` is in the way"));
     assert_eq!(fs::read_to_string(&temporary).unwrap(), "letters");
-    // What a killed run left of one.
+    // A part of the file, as a killed client leaves it.
     fs::write(&temporary, "MLST").unwrap();
     history.save().unwrap();
 }
@@ -331,7 +331,7 @@ fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
 }
 
 #[test]
-fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
+fn runs_recorded_during_a_save_are_known_and_part_of_the_next_save() {
     let file = HistoryFile::new();
     let mut history = file.load();
     history.record(id("a"), millis(10), false);
@@ -356,7 +356,7 @@ fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
 }
 
 #[test]
-fn what_a_save_that_failed_was_to_keep_is_part_of_the_next() {
+fn the_changes_of_a_failed_save_are_part_of_the_next() {
     let file = HistoryFile::new();
     let mut history = file.load();
     history.record(id("a"), millis(10), true);
@@ -387,7 +387,7 @@ fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
 }
 
 #[test]
-fn what_a_killed_client_left_is_gone_after_the_next_save() {
+fn the_temporary_file_of_a_killed_client_is_gone_after_the_next_save() {
     let file = HistoryFile::with_content(b"");
     let temporary = beside(&file.path(), ".tmp");
     fs::write(&temporary, "MLSTHIST and a half").unwrap();
@@ -434,7 +434,7 @@ fn records() -> impl Strategy<Value = TestRecords> {
 
 proptest! {
     #[test]
-    fn what_is_encoded_decodes_to_the_same(records in records()) {
+    fn encoded_records_decode_to_the_same_records(records in records()) {
         prop_assert_eq!(codec::decode(&codec::encode(&records)), Ok(records));
     }
 

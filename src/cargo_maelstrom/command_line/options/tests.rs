@@ -41,7 +41,7 @@ fn error(words: &[&str]) -> String {
     error.to_string()
 }
 
-/// The message alone: errors of our own end with the usage, as clap's do.
+/// The message without the usage, which follows as in errors of clap.
 fn usage_error(words: &[&str]) -> String {
     let text = error(words);
     let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor\n\nFor \
@@ -292,7 +292,7 @@ fn only_one_action_can_be_asked_for() {
 }
 
 #[test]
-fn documentation_tests_get_what_stands_after_the_dashes_and_what_means_the_same_before() {
+fn documentation_tests_get_the_words_after_the_dashes_and_options_with_the_same_meaning() {
     let TestAction::Doctests { arguments } = options(&[
         "--doc",
         "-p",
@@ -421,7 +421,7 @@ fn quiet_is_a_way_to_show_progress() {
 }
 
 #[test]
-fn what_stands_after_the_dashes_wins() {
+fn words_after_the_dashes_win() {
     let options = options(&["--color=always", "--ui=fancy", "--", "--color=never", "-q"]);
     assert_eq!(options.settings.color.value, Color::Never);
     assert_eq!(options.settings.ui.value, Ui::Quiet);
@@ -440,7 +440,7 @@ fn verbosity_is_counted() {
 }
 
 #[test]
-fn a_bad_value_says_what_is_expected() {
+fn the_error_of_a_bad_value_has_the_expected_values() {
     assert_eq!(
         error(&["-j", "none"]),
         "error: invalid value 'none' for '--slots <N>': expected a number of slots, at least 1\n\nFor more information, \
@@ -470,7 +470,7 @@ fn an_unknown_option_is_answered_with_a_similar_one() {
 }
 
 #[test]
-fn an_option_that_is_like_no_other_is_not_said_to_be() {
+fn an_option_without_similar_options_gets_no_suggestion() {
     for option in [
         "--watch",
         "-w",
@@ -501,7 +501,7 @@ fn options_of_other_programs_are_explained() {
     assert!(usage_error(&["--message-format", "short"]).contains("--cargo-message-format short"));
     assert!(usage_error(&["--message-format=libtest-json"]).contains("is nextest's"));
     assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
-    // What looks like one is a value, or the test binary's.
+    // Words that look like such options are values, or are for the test binary.
     assert_eq!(options(&["--config=--retries"]).cargo.config, ["--retries"]);
     assert_eq!(options(&["--", "--retries"]).test_arguments, ["--retries"]);
 }
@@ -619,7 +619,7 @@ log-level = \"warn\"                                 # default
 }
 
 #[test]
-fn an_engine_is_named_with_what_its_workers_must_have() {
+fn an_engine_has_an_address_and_properties_of_its_workers() {
     let options = options(&[
         "--remote=grpc://engine:50051/main",
         "--remote-platform=pool=large",
@@ -640,7 +640,7 @@ fn an_engine_is_named_with_what_its_workers_must_have() {
 }
 
 #[test]
-fn slots_that_are_asked_for_are_what_is_in_flight_at_an_engine() {
+fn slots_limit_the_actions_in_flight_at_an_engine() {
     let options = options(&["--remote=grpc://engine:50051", "--slots=3"]);
     assert_eq!(options.settings.remote.unwrap().slots, 3);
 }
