@@ -3,6 +3,7 @@
 use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
 use std::fs;
+use std::path::PathBuf;
 
 const TESTS: &str = r#"
 use std::{env, fs, path::Path, process::Command};
@@ -46,20 +47,25 @@ fn changes_the_target_directory() {
 }
 "#;
 
+fn cargo_home(project: &Project) -> PathBuf {
+    project.temporary().join("cargo-home")
+}
+
 /// A run of these tests with `cargo` as the only program that the container names.
 fn run(project: &Project) -> Run {
     project.write("tests/nested.rs", TESTS);
-    let home = project.root.join("cargo-home");
-    project
-        .write(
-            "cargo-home/credentials.toml",
-            "[registry]\ntoken = \"secret\"\n",
-        )
-        .write(
-            "cargo-home/config.toml",
+    let home = cargo_home(project);
+    fs::create_dir_all(home.join("registry/src")).unwrap();
+    for (name, text) in [
+        ("credentials.toml", "[registry]\ntoken = \"secret\"\n"),
+        (
+            "config.toml",
             "[registries.ours]\nindex = \"sparse+https://ours.invalid/\"\ntoken = \"secret\"\n",
-        )
-        .write("cargo-home/registry/src/file", "of the registry");
+        ),
+        ("registry/src/file", "of the registry"),
+    ] {
+        fs::write(home.join(name), text).unwrap();
+    }
     let target = project.root.join("target");
     project
         .write(".gitignore", "/cargo-home\n")
@@ -85,5 +91,5 @@ fn plain_a_container_that_names_cargo_has_what_a_build_needs() {
     assert!(target.join("tests/kept").exists());
     assert!(!target.join("debug/new").exists());
     assert!(fs::read_dir(target.join("debug/deps")).unwrap().count() > 1);
-    assert!(!project.root.join("cargo-home/new").exists());
+    assert!(!cargo_home(&project).join("new").exists());
 }
