@@ -147,7 +147,7 @@ impl DigestCache {
 
     /// The bytes of the file with the changes of this client and of others since it was read.
     /// `None` if this client changed nothing.
-    pub fn to_save(&mut self) -> Option<Vec<u8>> {
+    pub fn take_changes(&mut self) -> Option<Vec<u8>> {
         let ours = self.entries.as_mut()?;
         if !ours.values().any(|entry| entry.changed_here) {
             return None;

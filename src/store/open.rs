@@ -227,7 +227,7 @@ impl StoreClient {
         let mut cache = locked(&self.digest_cache);
         let saving = self.lock.hold(Subject::DigestCache);
         let _saving = saving.map_err(|cause| self.cannot_lock(cause))?;
-        match cache.to_save() {
+        match cache.take_changes() {
             Some(bytes) => self.write_file(&self.root.join("memory"), &bytes),
             None => Ok(()),
         }

@@ -17,7 +17,7 @@ fn cache() -> (tempfile::TempDir, DigestCache) {
 }
 
 fn save(cache: &mut DigestCache) {
-    let bytes = cache.to_save().expect("something to save");
+    let bytes = cache.take_changes().expect("something to save");
     fs::write(&cache.file, bytes).unwrap();
 }
 
@@ -70,7 +70,7 @@ fn what_two_clients_learn_is_merged() {
     let mut third = DigestCache::new(one.file.clone());
     assert_eq!(third.get(Path::new("/one"), &IDENTITY), Some(digest));
     assert_eq!(third.get(Path::new("/other"), &IDENTITY), Some(digest));
-    assert_eq!(third.to_save(), None, "it learned nothing");
+    assert_eq!(third.take_changes(), None, "it learned nothing");
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn files_not_seen_for_long_are_forgotten() {
 fn a_damaged_file_is_as_good_as_none() {
     let (_directory, mut cache) = cache();
     cache.insert(Path::new("/f"), IDENTITY, &Digest::of(b"x"));
-    let bytes = cache.to_save().unwrap();
+    let bytes = cache.take_changes().unwrap();
     assert!(format::read(&bytes).is_some());
     assert!(format::read(&bytes[..bytes.len() - 1]).is_none());
     let mut damaged = bytes.clone();
