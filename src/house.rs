@@ -82,10 +82,6 @@ fn every_folder_is_a_room() {
     assert_eq!(names, rooms);
 }
 
-/// Names of public types that still stand for two types. A name is removed from this list with its
-/// second type.
-const NAMES_OF_TWO_TYPES: [&str; 2] = ["Action", "Program"];
-
 #[test]
 fn no_two_public_types_have_one_name() {
     let declaration =
@@ -102,6 +98,6 @@ fn no_two_public_types_have_one_name() {
         }
     }
     assert!(types.len() > 200, "{types:?}");
-    types.retain(|name, files| files.len() > 1 && !NAMES_OF_TWO_TYPES.contains(&name.as_str()));
+    types.retain(|_, files| files.len() > 1);
     assert_eq!(types, BTreeMap::new());
 }

@@ -133,7 +133,7 @@ mod tests {
         bad     root file system  found
                                   -> remedy
 
-        Tests cannot run in containers here: follow the remedies marked `->`.
+        Tests cannot run in containers here until the checks marked `bad` are fixed.
         ");
     }
 }

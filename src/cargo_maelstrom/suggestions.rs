@@ -55,7 +55,7 @@ pub fn is_library(kind: TargetKind) -> bool {
 
 /// The suggestions for a word.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Suggestions<'a> {
+pub struct SimilarNames<'a> {
     /// Packages and targets. If the word is a path that starts with the name, also the rest of the
     /// path.
     pub places: Vec<(&'a PackageOrTarget, Option<&'a str>)>,
@@ -68,7 +68,7 @@ pub fn suggest<'a>(
     word: &'a str,
     places: &'a [PackageOrTarget],
     tests: &[&'a str],
-) -> Suggestions<'a> {
+) -> SimilarNames<'a> {
     // The word may be the path of a source file.
     let file = word.rsplit_once('/').map_or(word, |(_, file)| file);
     let file = file.strip_suffix(".rs").unwrap_or(file);
@@ -90,7 +90,7 @@ pub fn suggest<'a>(
     let is_named = found.first().is_some_and(|(distance, ..)| *distance == 0);
     found.retain(|(distance, ..)| !is_named || *distance == 0);
     found.truncate(MOST);
-    Suggestions {
+    SimilarNames {
         places: found
             .into_iter()
             .map(|(_, place, rest)| (place, rest))

@@ -32,7 +32,7 @@ use cache::Cache;
 use command_line::{WorkerAction, WorkerOptions};
 use error::WorkError;
 use sandbox::Sandbox;
-use session::Session;
+use session::WorkerSession;
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -108,7 +108,7 @@ async fn work(options: &WorkerOptions, settings: &EngineSettings) -> Result<(), 
         sandbox,
         worker: bot.clone(),
     };
-    let session = Session::new(runner, &bot, options.slots, &options.properties);
+    let session = WorkerSession::new(runner, &bot, options.slots, &options.properties);
     session.serve(&mut interrupts).await;
     tracing::info!("worker ended");
     Ok(())

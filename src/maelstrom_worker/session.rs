@@ -51,7 +51,7 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(300);
 /// refuse messages of more than 4 MiB.
 const MAX_UPDATE_SIZE: usize = 2 << 20;
 
-pub struct Session {
+pub struct WorkerSession {
     runner: Rc<ActionRunner>,
     capacity: usize,
     /// The session as it is sent. Its name is empty before the engine has created it.
@@ -88,7 +88,7 @@ struct UpdateAnswer {
     reported: HashSet<String>,
 }
 
-impl Session {
+impl WorkerSession {
     pub fn new(
         runner: ActionRunner,
         bot_id: &str,

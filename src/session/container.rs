@@ -74,7 +74,9 @@ impl JobContainerBuilder {
         let stack = self.layers.build_all(&base, layers, &self.context)?;
         let working_directory = spec.working_directory.clone().or(base.working_directory);
         let container = Container {
-            layers: self.layers.merge_small_layers(&stack.layers, &[]),
+            layers: self
+                .layers
+                .merge_small_layers(&stack.layers, &stack.unmerged),
             environment: environment::expand(&spec.environment, base.environment, &|name| {
                 std::env::var(name).ok()
             })?,
