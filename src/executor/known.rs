@@ -10,9 +10,10 @@
 //!
 //! [`Container::is_portable`]: super::Container::is_portable
 
-use super::job::{Job, Outcome};
+use super::job::{Container, Job, Outcome};
 use super::remote::{BatchEnd, JobBatch, RunnerRecord};
 use crate::config::CacheResults;
+use crate::spec::Mount;
 use crate::store::Store;
 use std::sync::Arc;
 
@@ -113,11 +114,12 @@ impl KnownOutcomes {
         }
     }
 
-    /// `None` if the job is not portable.
+    /// `None` if the job may depend on something of this machine that has no identity.
     fn key(&self, job: &Job) -> Option<String> {
+        let (container, identities) = without_identified_mounts(&job.container);
         let untimed = Job {
             timeout: None,
-            container: Arc::clone(&job.container),
+            container,
             ..job.clone()
         };
         let batch = JobBatch {
@@ -126,8 +128,29 @@ impl KnownOutcomes {
         };
         let json = String::from_utf8(batch.to_json().ok()?).ok()?;
         let version = env!("CARGO_PKG_VERSION");
-        Some(format!("{version} {} {json}", self.machine))
+        Some(format!("{version} {} {identities}{json}", self.machine))
     }
+}
+
+/// The container without bind mounts that have an identity, and these mounts as text, with their
+/// identities in place of their content.
+fn without_identified_mounts(container: &Arc<Container>) -> (Arc<Container>, String) {
+    let is_identified = |mount: &Mount| {
+        let Mount::Bind { identity, .. } = mount else {
+            return false;
+        };
+        identity.is_some()
+    };
+    if !container.mounts.iter().any(is_identified) {
+        return (Arc::clone(container), String::new());
+    }
+    let (identified, mounts): (Vec<_>, Vec<_>) =
+        container.mounts.iter().cloned().partition(is_identified);
+    let container = Container {
+        mounts,
+        ..Container::clone(container)
+    };
+    (Arc::new(container), format!("{identified:?} "))
 }
 
 fn encode(limit: usize, outcome: &Outcome) -> Vec<u8> {

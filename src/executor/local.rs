@@ -395,6 +395,7 @@ fn add_mount<'a>(
             mount_point,
             local_path,
             access,
+            identity: _,
         } => {
             binds.push(HostBind {
                 path: local_path.as_std_path().to_owned(),

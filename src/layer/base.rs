@@ -4,12 +4,12 @@
 //! files and directories that were examined; as long as none of them changed, to make it again
 //! takes a system call for each.
 
-use super::assembly::{Assembly, HostFile, ReadOptions, Trust};
+use super::assembly::{Assembly, HostEntry, HostFile, ReadOptions, Trust};
 use super::builder::add_closure;
 use super::{LayerProblem, Manifest, PathInContainer};
 use crate::libraries::{Closure, Libraries, SearchContext};
 use crate::spec::{BasePart, PrefixOptions};
-use crate::store::{Digest, Import, Store};
+use crate::store::{Digest, Import, Store, parallel};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -251,11 +251,30 @@ impl Search<'_, '_> {
             }
             BasePart::Locales => self.find_all(LOCALES, &mut files)?,
         }
+        self.add_readable(&files)
+    }
+
+    /// Adds files, symlinks and directories. Those that are gone meanwhile or may not be read are
+    /// left out, as a test may well do without them.
+    fn add_readable(&mut self, files: &[HostFile]) -> Result<(), LayerProblem> {
         let reading = ReadOptions {
             follow: false,
             how: Import::Copy,
         };
-        self.assembly.add_host_files(&files, reading)
+        let found = parallel::map(files, 64, |file| self.assembly.read(&file.host, reading));
+        for (file, found) in files.iter().zip(found) {
+            match found {
+                Ok(HostEntry::Entry(entry)) => {
+                    self.assembly.manifest.insert(file.to.clone(), entry)?;
+                }
+                Ok(HostEntry::Special) => {}
+                Err(error) if error.is_not_found() || error.is_permission_denied() => {
+                    tracing::debug!("the base layer lacks a file: {error}");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Adds each utility that works on this machine with its libraries.

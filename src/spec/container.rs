@@ -149,6 +149,9 @@ pub enum Mount {
         mount_point: Utf8PathBuf,
         local_path: Utf8PathBuf,
         access: BindAccess,
+        /// What determines the content, such as the version of a toolchain. `None`: nothing is
+        /// known to, so results of jobs with this mount are not cached.
+        identity: Option<String>,
     },
     Devices {
         devices: Vec<Device>,

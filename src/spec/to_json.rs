@@ -151,6 +151,7 @@ fn mount(mount: &Mount) -> Value {
             mount_point,
             local_path,
             access,
+            identity: _,
         } => {
             let mut bind = json!({
                 "type": "bind", "mount_point": mount_point, "local_path": local_path,

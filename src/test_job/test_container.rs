@@ -1,7 +1,7 @@
 //! The container of a test, from its binary and its directives in `maelstrom-test.toml`.
 
 use super::toolchain::{self, ToolchainAccess};
-use super::variables::{PassedVariables, runner_variables};
+use super::variables::{CERTIFICATE_VARIABLES, PassedVariables, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Job};
@@ -12,8 +12,8 @@ use crate::layer::{
 };
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
-    ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
-    escape_placeholders,
+    BasePart, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount,
+    PrefixOptions, escape_placeholders,
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -117,9 +117,10 @@ impl TestContainerBuilder {
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
             "as it was told"
         );
-        let spec = &*self.with_toolchain(spec);
+        let spec = self.with_toolchain(spec);
+        let context = self.context_of(&spec, binary);
+        let spec = spec.as_ref();
         let container = &spec.container;
-        let context = self.context(Some(binary));
         let own = self.own_layers(spec, binary)?;
         let base = self.layers.base(container.image.as_ref(), &context)?;
         let layers = container.layers.iter().chain(&own);
@@ -157,8 +158,9 @@ impl TestContainerBuilder {
         binary: &TestBinary,
         job: &Job,
     ) -> Result<JobSpec, ContainerError> {
-        let spec = &*self.with_toolchain(spec);
-        let context = self.context(Some(binary));
+        let spec = self.with_toolchain(spec);
+        let context = self.context_of(&spec, binary);
+        let spec = spec.as_ref();
         let mut layers = Vec::new();
         for layer in spec
             .container
@@ -225,6 +227,18 @@ impl TestContainerBuilder {
         })
     }
 
+    /// Cargo reads the manifests of all members, so a test with a toolchain sees all sources.
+    fn context_of(&self, spec: &Cow<'_, TestSpec>, binary: &TestBinary) -> LayerContext {
+        let context = self.context(Some(binary));
+        match spec {
+            Cow::Borrowed(_) => context,
+            Cow::Owned(_) => LayerContext {
+                view: SourceView::default(),
+                ..context
+            },
+        }
+    }
+
     /// The layer of the test binary and the programs it may start.
     pub fn binary_layer(&self, binary: &TestBinary) -> Result<Digest, ContainerError> {
         let context = self.context(Some(binary));
@@ -272,6 +286,7 @@ impl TestContainerBuilder {
             || container.image.as_ref().is_some_and(|image| image.layers);
         self.dependencies_only
             && has_sources
+            && !toolchain::is_wanted(container)
             && !container.layers.iter().any(is_source)
             && !self.view(&binary.package).is_whole()
     }
@@ -355,6 +370,9 @@ impl TestContainerBuilder {
     ) -> Result<BTreeMap<String, String>, EnvironmentError> {
         let mut base = of_image;
         base.extend(self.passed_variables.clone());
+        if has_certificates(&spec.container) {
+            base.extend(PassedVariables::new(CERTIFICATE_VARIABLES).of_client());
+        }
         let added = spec.pass_environment.iter().map(String::as_str);
         base.extend(PassedVariables::new(added).of_client());
         base.extend(runner_variables(&self.workspace, binary));
@@ -435,6 +453,13 @@ impl TestContainerBuilder {
         matches!(binary.kind, TargetKind::Test | TargetKind::Benchmark)
             .then(|| self.workspace.target_directory.join("tmp"))
     }
+}
+
+/// Whether a layer brings the certificates that variables of the client name.
+fn has_certificates(container: &ContainerSpec) -> bool {
+    container.layers.iter().any(
+        |layer| matches!(layer, LayerSpec::Base { base } if base.contains(&BasePart::Certificates)),
+    )
 }
 
 /// Whether a directory contains files that a loader may open.

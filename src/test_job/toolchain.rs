@@ -9,8 +9,10 @@ use crate::spec::{
     BindAccess, ContainerSpec, EnvironmentElement, LayerSpec, Mount, SymlinkSpec, environment,
     escape_placeholders,
 };
+use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -55,6 +57,9 @@ pub struct ToolchainAccess {
     layers: Vec<LayerSpec>,
     mounts: Vec<Mount>,
     variables: BTreeMap<String, String>,
+    /// What the compiler says of itself, and the digest of `Cargo.lock`. It stands for all that
+    /// is bound into the container.
+    identity: String,
 }
 
 /// Whether a container asks for a toolchain, by a layer of `programs` that names one of its
@@ -73,7 +78,12 @@ impl ToolchainAccess {
     /// Finds out where the toolchain of the workspace, Cargo's home and the linker are. Starts
     /// the C compiler to ask for its directories.
     pub fn find(workspace: &Workspace) -> Self {
-        let mut access = Self::default();
+        let lock = std::fs::read(workspace.root.join("Cargo.lock")).unwrap_or_default();
+        let compiler = answer(workspace.toolchain.rustc.as_os_str(), "-vV");
+        let mut access = Self {
+            identity: format!("{compiler}{}", Digest::of(&lock)),
+            ..Self::default()
+        };
         access.add_toolchain(&workspace.toolchain.sysroot);
         access.add_cargo_home();
         access.add_linker();
@@ -120,6 +130,7 @@ impl ToolchainAccess {
             mount_point,
             local_path: escaped(directory),
             access,
+            identity: Some(self.identity.clone()),
         });
     }
 
@@ -229,14 +240,21 @@ impl ToolchainAccess {
 
 /// The file that the C compiler names in answer to an option, without symlinks in its path.
 fn ask_compiler(question: &str) -> Option<Utf8PathBuf> {
-    let mut compiler = Command::new("cc");
-    compiler.arg(question).stdin(Stdio::null());
-    let output = compiler.output().ok()?;
-    let answer = String::from_utf8(output.stdout).ok()?;
+    let answer = answer("cc".as_ref(), question);
     let path = Path::new(answer.trim());
     // A name without a directory is the answer to what the compiler does not know.
-    (path.is_absolute() && output.status.success())
+    path.is_absolute()
         .then(|| Utf8PathBuf::from_path_buf(path.canonicalize().ok()?).ok())?
+}
+
+/// What a program prints if it is given an argument. Empty if the program fails.
+fn answer(program: &OsStr, argument: &str) -> String {
+    let mut command = Command::new(program);
+    let output = command.arg(argument).stdin(Stdio::null()).output();
+    let output = output.ok().filter(|output| output.status.success());
+    output.map_or_else(String::new, |output| {
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    })
 }
 
 /// Cargo's configuration without tokens and keys of registries. `None`: it is not TOML.

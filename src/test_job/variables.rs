@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 /// The variables of the client that tests get unless `pass-environment` says otherwise: those
 /// by which people control Rust's runtime, test libraries and colours.
-pub const PASSED_BY_DEFAULT: [&str; 20] = [
+pub const PASSED_BY_DEFAULT: [&str; 18] = [
     "BLESS",
     "CARGO_LLVM_COV*",
     "CI",
@@ -24,12 +24,13 @@ pub const PASSED_BY_DEFAULT: [&str; 20] = [
     "RUSTFLAGS",
     "RUST_*",
     "SNAPSHOTS",
-    "SSL_CERT_DIR",
-    "SSL_CERT_FILE",
     "TERM",
     "TRY{BUILD,CMD}",
     "UPDATE_EXPECT",
 ];
+
+/// The variables that name the certificates of a `base` layer.
+pub const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_DIR", "SSL_CERT_FILE"];
 
 /// Which variables of the client tests get: patterns of names, which are globs.
 #[derive(Clone, Debug)]

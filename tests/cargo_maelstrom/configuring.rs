@@ -30,7 +30,7 @@ fn plain_every_value_is_printed_with_its_source() {
     inline-limit = "1 MiB"                             # default
     cache-size = "10 GiB"                              # default
     cache-results = "off"                              # default
-    pass-environment = ["BLESS", "CARGO_LLVM_COV*", "CI", "CLICOLOR*", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "INSTA_*", "LLVM_PROFILE_FILE", "NO_COLOR", "PROPTEST_*", "QUICKCHECK_*", "RUSTFLAGS", "RUST_*", "SNAPSHOTS", "SSL_CERT_DIR", "SSL_CERT_FILE", "TERM", "TRY{BUILD,CMD}", "UPDATE_EXPECT"]  # default
+    pass-environment = ["BLESS", "CARGO_LLVM_COV*", "CI", "CLICOLOR*", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "INSTA_*", "LLVM_PROFILE_FILE", "NO_COLOR", "PROPTEST_*", "QUICKCHECK_*", "RUSTFLAGS", "RUST_*", "SNAPSHOTS", "TERM", "TRY{BUILD,CMD}", "UPDATE_EXPECT"]  # default
     container-image-depot-root = "/depot"              # option --container-image-depot-root
     accept-invalid-remote-container-tls-certs = false  # default
     # remote is not set                                # default

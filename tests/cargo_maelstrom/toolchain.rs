@@ -52,7 +52,7 @@ fn cargo_home(project: &Project) -> PathBuf {
 }
 
 /// A run of these tests with `cargo` as the only program that the container names.
-fn run(project: &Project) -> Run {
+fn run(project: &Project, options: &[&str]) -> Run {
     project.write("tests/nested.rs", TESTS);
     let home = cargo_home(project);
     fs::create_dir_all(home.join("registry/src")).unwrap();
@@ -74,7 +74,8 @@ fn run(project: &Project) -> Run {
          added_environment = {{ TARGET = \"{}\" }}\n",
             target.display()
         ));
-    let mut command = project.command(&["--test=nested", "--message-format=json"]);
+    let mut command =
+        project.command(&[&["--test=nested", "--message-format=json"], options].concat());
     command
         .env("CARGO_HOME", home)
         .env_remove("CARGO_TARGET_DIR");
@@ -85,11 +86,28 @@ fn run(project: &Project) -> Run {
 fn plain_a_container_that_names_cargo_has_what_a_build_needs() {
     needs_containers!();
     let project = Project::own("plain");
-    let run = run(&project).exits(0);
+    let run = run(&project, &[]).exits(0);
     assert_eq!(run.summary()["passed"], 3);
     let target = project.root.join("target");
     assert!(target.join("tests/kept").exists());
     assert!(!target.join("debug/new").exists());
     assert!(fs::read_dir(target.join("debug/deps")).unwrap().count() > 1);
     assert!(!cargo_home(&project).join("new").exists());
+}
+
+#[test]
+fn plain_results_of_tests_with_a_toolchain_are_cached_until_the_lock_file_changes() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let cached = |project: &Project| {
+        let run = run(project, &["--cache-results=auto", "builds_and_runs"]).exits(0);
+        let summary = run.summary();
+        assert_eq!(summary["passed"], 1, "{run}");
+        summary["cached"].as_u64().unwrap()
+    };
+    assert_eq!([cached(&project), cached(&project)], [0, 1]);
+    let path = project.root.join("Cargo.lock");
+    let lock = fs::read_to_string(&path).unwrap();
+    fs::write(&path, lock + "\n# changed\n").unwrap();
+    assert_eq!(cached(&project), 0);
 }

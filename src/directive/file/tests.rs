@@ -125,12 +125,14 @@ fn every_type_of_mount_is_read() {
             Mount::Bind {
                 mount_point: "/a".into(),
                 local_path: "b".into(),
-                access: crate::spec::BindAccess::ReadWrite
+                access: crate::spec::BindAccess::ReadWrite,
+                identity: None,
             },
             Mount::Bind {
                 mount_point: "/c".into(),
                 local_path: "/d".into(),
-                access: crate::spec::BindAccess::ReadOnly
+                access: crate::spec::BindAccess::ReadOnly,
+                identity: None,
             },
             Mount::Devices {
                 devices: Device::ALL.into()

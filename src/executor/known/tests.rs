@@ -1,6 +1,6 @@
 use super::*;
 use crate::executor::{Captured, Container, Status};
-use crate::spec::{Device, Mount, Network, RootOverlay};
+use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
 use crate::store::Digest;
 use std::time::Duration;
 use tempfile::TempDir;
@@ -149,7 +149,8 @@ fn a_job_that_gets_something_of_this_machine_does_not_count() {
             c.mounts.push(Mount::Bind {
                 mount_point: "/a".into(),
                 local_path: "/a".into(),
-                access: crate::spec::BindAccess::ReadOnly,
+                access: BindAccess::ReadOnly,
+                identity: None,
             });
         },
     ];
@@ -163,6 +164,29 @@ fn a_job_that_gets_something_of_this_machine_does_not_count() {
         known.keep(&job, 100, &passed());
         assert!(known.find(&job, 100).is_none(), "{job:?}");
     }
+}
+
+#[test]
+fn a_bind_mount_with_an_identity_counts_by_it() {
+    let (_directory, known) = known(CacheResults::Auto);
+    let job = |identity: &str, access| {
+        let mut container = container();
+        container.mounts.push(Mount::Bind {
+            mount_point: "/a".into(),
+            local_path: "/a".into(),
+            access,
+            identity: Some(identity.to_owned()),
+        });
+        Job {
+            container: Arc::new(container),
+            ..job()
+        }
+    };
+    known.keep(&job("one", BindAccess::ReadOnly), 100, &passed());
+    let is_known = |job: Job| known.find(&job, 100).is_some();
+    assert!(is_known(job("one", BindAccess::ReadOnly)));
+    assert!(!is_known(job("two", BindAccess::ReadOnly)));
+    assert!(!is_known(job("one", BindAccess::ReadWrite)));
 }
 
 #[test]

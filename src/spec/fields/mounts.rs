@@ -44,6 +44,7 @@ fn mount(
             mount_point,
             local_path: fields.local_path.ok_or_else(|| missing("local_path"))?,
             access: fields.access,
+            identity: None,
         },
         "devpts" => Mount::Devpts { mount_point },
         "mqueue" => Mount::Mqueue { mount_point },

@@ -601,7 +601,7 @@ show-output = false                                # default
 inline-limit = \"1 MiB\"                             # default
 cache-size = \"2 GB\"                                # environment variable CARGO_MAELSTROM_CACHE_SIZE
 cache-results = \"off\"                              # default
-pass-environment = [\"BLESS\", \"CARGO_LLVM_COV*\", \"CI\", \"CLICOLOR*\", \"COLUMNS\", \"FORCE_COLOR\", \"GITHUB_ACTIONS\", \"INSTA_*\", \"LLVM_PROFILE_FILE\", \"NO_COLOR\", \"PROPTEST_*\", \"QUICKCHECK_*\", \"RUSTFLAGS\", \"RUST_*\", \"SNAPSHOTS\", \"SSL_CERT_DIR\", \"SSL_CERT_FILE\", \"TERM\", \"TRY{BUILD,CMD}\", \"UPDATE_EXPECT\"]  # default
+pass-environment = [\"BLESS\", \"CARGO_LLVM_COV*\", \"CI\", \"CLICOLOR*\", \"COLUMNS\", \"FORCE_COLOR\", \"GITHUB_ACTIONS\", \"INSTA_*\", \"LLVM_PROFILE_FILE\", \"NO_COLOR\", \"PROPTEST_*\", \"QUICKCHECK_*\", \"RUSTFLAGS\", \"RUST_*\", \"SNAPSHOTS\", \"TERM\", \"TRY{BUILD,CMD}\", \"UPDATE_EXPECT\"]  # default
 container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
 accept-invalid-remote-container-tls-certs = false  # default
 # remote is not set                                # default

@@ -76,6 +76,7 @@ fn what_needs_its_clients_machine_is_told_apart() {
         mount_point: "/b".into(),
         local_path: "/h".into(),
         access: crate::spec::BindAccess::ReadOnly,
+        identity: None,
     });
     let mut local = container();
     local.network = Network::Local;
