@@ -239,7 +239,7 @@ impl TestRun {
         // Results of tests depend on the lock file, which Cargo may still write. With results
         // reused, the sources are packed after the first event of the build.
         if !self.parts.running.cache_results.reads() {
-            self.pack_sources();
+            self.pack_shared_layers();
         }
         loop {
             self.start_work();

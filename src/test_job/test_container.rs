@@ -3,7 +3,7 @@
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{CERTIFICATE_VARIABLES, PassedVariables, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
-use crate::directive::TestSpec;
+use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job};
 use crate::filter::TargetKind;
 use crate::image::Download;
@@ -71,11 +71,15 @@ impl TestContainerBuilder {
         }
     }
 
-    /// Builds the layer of the workspace's sources ahead of time.
-    pub fn pack_sources(&self) {
-        let source = LayerSpec::TestSource;
-        // The first test that needs the layer reports an error.
-        let _ = self.layers.build(&source, &self.context(None));
+    /// Builds the layers that most tests share ahead of time: the base and the workspace's sources.
+    pub fn pack_shared_layers(&self) {
+        let context = self.context(None);
+        for layer in default_container().layers {
+            if matches!(layer, LayerSpec::Base { .. } | LayerSpec::TestSource) {
+                // The first test that needs the layer reports an error.
+                let _ = self.layers.build(&layer, &context);
+            }
+        }
     }
 
     /// How many bytes of files were read for layers so far, approximately.

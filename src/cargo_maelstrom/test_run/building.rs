@@ -17,20 +17,20 @@ use std::time::{Duration, Instant};
 
 impl TestRun {
     /// Starts to pack the sources, which are the same for every test, while Cargo builds.
-    pub(super) fn pack_sources(&mut self) {
+    pub(super) fn pack_shared_layers(&mut self) {
         if std::mem::replace(&mut self.packs_sources, true) {
             return;
         }
         let containers = self.parts.containers.clone();
         // After a panic the first test that needs the sources packs them, or reports the error.
         self.packing
-            .spawn_blocking(move || containers.pack_sources(), |_| ());
+            .spawn_blocking(move || containers.pack_shared_layers(), |_| ());
     }
 
     pub(super) fn build_event(&mut self, event: BuildEvent, started: Instant) {
         tracing::trace!("{event:?}");
         if let BuildEvent::Binary(_) | BuildEvent::Built { .. } | BuildEvent::Compiling(_) = event {
-            self.pack_sources();
+            self.pack_shared_layers();
         }
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
