@@ -1,18 +1,18 @@
-//! The parts of a pattern that ask for a name: what a pattern that selects nothing may have wrong.
+//! The comparisons with names in a pattern. They help to explain a pattern that selects nothing.
 
 use super::expression::{Expression, SelectorTerm};
 use super::matcher::Matcher;
 use super::target::{TargetGroup, TargetKind};
 use std::fmt;
 
-/// A part of a pattern that compares a name with an argument. Displays as it is written in full.
+/// A part of a pattern that compares a name with an argument. Its display has no abbreviations.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison<'a> {
     property: ComparedProperty,
     matcher: &'a Matcher,
 }
 
-/// Whose name is compared.
+/// The kind of name that is compared.
 #[derive(Clone, Copy, Debug)]
 enum ComparedProperty {
     Name,
@@ -21,7 +21,7 @@ enum ComparedProperty {
 }
 
 impl<'a> Comparison<'a> {
-    /// Those of an expression that have to be true for it to be true, or one of which has to.
+    /// The comparisons of an expression, except those in operands of *not*.
     pub(super) fn all_in(expression: &'a Expression) -> Vec<Self> {
         let mut found = Vec::new();
         collect(expression, &mut found);
@@ -36,7 +36,7 @@ impl<'a> Comparison<'a> {
         matches!(self.property, ComparedProperty::Package)
     }
 
-    /// Whether the names of targets of this kind are compared.
+    /// Whether the comparison is with names of targets of this kind.
     pub fn is_of_targets(&self, kind: TargetKind) -> bool {
         matches!(self.property, ComparedProperty::Target(group) if group.includes(kind))
     }
@@ -45,7 +45,8 @@ impl<'a> Comparison<'a> {
         self.matcher.matches(name)
     }
 
-    /// The argument, if it is a name or a part of one.
+    /// The argument, if it is a name or a part of a name. `None`: it is a regular expression or a
+    /// glob.
     pub fn name(&self) -> Option<&'a str> {
         match self.matcher {
             Matcher::Equals(name)

@@ -578,7 +578,7 @@ mod errors {
     #[test]
     fn an_argument_that_is_never_closed_is_pointed_at() {
         insta::assert_snapshot!(error(r"name.matches(\() && all"), @r"
-        the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; for others, use `/…/`)
+        the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; if they do not, use `/…/`)
           name.matches(\() && all
                       ^
         ");

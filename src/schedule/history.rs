@@ -35,7 +35,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The number of durations kept for a test case.
 const KEPT: usize = 5;
 
-/// A test case that was not run for so many days is removed.
+/// The number of days after its last run at which a test case is removed.
 const FORGET_AFTER: u16 = 90;
 
 /// The number of test cases kept: those that ran last.
@@ -189,7 +189,8 @@ impl History {
         }
     }
 
-    /// Adds a test whose earlier result was reused. The duration counts only if no other is known.
+    /// Adds a test whose earlier result was reused. `duration` is recorded only if no duration is
+    /// known.
     pub fn confirm(&mut self, id: CaseId, duration: Duration) {
         let is_unknown = self.estimate(&id).is_none();
         let durations = self.changes.entry(id).or_default();

@@ -4,8 +4,8 @@ use super::{Span, SpecError, SpecProblem};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 
-/// The longest part of a line that is marked, in bytes. All that is marked is shown, and
-/// generated documents may be one long line.
+/// The greatest length of the marked part of a line, in bytes. It is limited because the whole
+/// marked part is shown, and a generated document may be one long line.
 const WIDEST: usize = 100;
 
 /// The name and text of a document.

@@ -20,7 +20,7 @@ use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
 
-/// A test_run without containers, whose tests are ready to be run.
+/// A run without containers, whose tests are ready to be run.
 struct Run {
     test_run: TestRun,
     binary: Arc<TestBinary>,
@@ -107,7 +107,7 @@ impl Run {
         self.test_run.listed(&binary, listing);
     }
 
-    /// Runs to the end: what was reported, and how the program ends.
+    /// Runs to the end. Returns the reported lines and the exit code.
     async fn end(self) -> (Vec<String>, ExitCode) {
         let workspace = Arc::new(workspace(Vec::new()));
         let build = Build::of(Vec::new(), workspace);
@@ -195,9 +195,9 @@ fn block_on<T>(test: impl Future<Output = T>) -> T {
     LocalSet::new().block_on(&runtime.unwrap(), test)
 }
 
-const PANICKED: &str = "internal error: a task panicked: as it was told; this is a bug of \
+const PANICKED: &str = "internal error: a task panicked: a panic for a test; this is a bug of \
                         Maelstrom: please report it";
-const UNHEARD: &str = "internal error: the test was never reported; this is a bug of Maelstrom: please \
+const NEVER_REPORTED: &str = "internal error: the test was never reported; this is a bug of Maelstrom: please \
                        report it";
 
 #[test]
@@ -271,9 +271,9 @@ fn what_was_selected_and_is_not_reported_is_an_error() {
         run.test_run.started_tests.stop();
         let (reported, code) = run.end().await;
         let expected = [
-            format!("app lib/app one: error {UNHEARD}"),
-            format!("app lib/app two: error {UNHEARD}"),
-            format!("app lib/app: {UNHEARD}"),
+            format!("app lib/app one: error {NEVER_REPORTED}"),
+            format!("app lib/app two: error {NEVER_REPORTED}"),
+            format!("app lib/app: {NEVER_REPORTED}"),
         ];
         assert_eq!(reported, expected);
         assert_eq!(code, ExitCode::TestsFailed);
@@ -351,7 +351,7 @@ fn to_look_tests_up_does_not_block_the_loop() {
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();
-    // Who opens it to read waits for somebody who writes.
+    // Opening a FIFO for reading blocks until it is opened for writing.
     nix::unistd::mkfifo(&value, nix::sys::stat::Mode::S_IRWXU).unwrap();
     run.executor().panics.set(true);
     let unblock = || drop(File::options().write(true).open(value).unwrap());
@@ -365,7 +365,7 @@ fn to_look_tests_up_does_not_block_the_loop() {
 #[test]
 fn to_save_the_history_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Off).with_container();
-    // As another client has it that saves.
+    // Another client holds this lock while it saves.
     let lock = File::create(run.directory.path().join("history.lock")).unwrap();
     let lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive).unwrap();
     let path = run.directory.path().join("history");

@@ -24,7 +24,7 @@ fn options(words: &[&str]) -> JobOptions {
     parse(words, &[]).unwrap_or_else(|error| panic!("{words:?}: {error}"))
 }
 
-/// The first line of what is said.
+/// The first line of the error message.
 fn error(words: &[&str], variables: &[(&str, &str)]) -> String {
     let error = parse(words, variables).expect_err(&format!("{words:?}"));
     assert_eq!(error.exit_code(), ExitCode::SetUp);

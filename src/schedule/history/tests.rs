@@ -274,7 +274,7 @@ fn a_file_in_the_place_of_the_temporary_one_is_left_alone() {
     };
     assert!(source.to_string().ends_with("history.tmp` is in the way"));
     assert_eq!(fs::read_to_string(&temporary).unwrap(), "letters");
-    // What a killed run left of one.
+    // The incomplete file of a killed client.
     fs::write(&temporary, "MLST").unwrap();
     history.save().unwrap();
 }
