@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_can_be_like_nothing() {
+    fn a_word_without_similar_names_has_no_suggestions() {
         for word in ["", "q", "ta", "::", "-", "unicode", "{}"] {
             assert_eq!(names_near(word), [""; 0], "{word}");
         }

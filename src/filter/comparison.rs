@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_are_written_in_full() {
+    fn comparisons_are_displayed_without_abbreviations() {
         assert_eq!(
             comparisons("p.eq(a) && (test.sta(b) || n.g(*c) || n.m/d$/) - library"),
             [
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_is_not_asked_for() {
+    fn negated_comparisons_are_left_out() {
         assert_eq!(
             comparisons("name.contains(a) - name.contains(b)"),
             ["name.contains(a)"]
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_says_what_it_compares() {
+    fn a_comparison_knows_its_kind_of_name_and_its_argument() {
         let pattern: Pattern = "test.equals(a) || name.matches(b)".parse().unwrap();
         let [target, name] = pattern.comparisons()[..] else {
             panic!("there are two");

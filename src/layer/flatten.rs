@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn small_neighbours_become_one_in_which_the_later_wins() {
+    fn small_neighbouring_layers_are_merged_and_the_later_one_wins() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), 1 << 30).unwrap();
         let below = store

@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn priority_comes_before_suspicion_and_suspicion_before_length() {
+    fn priority_comes_before_earlier_failures_and_these_before_durations() {
         let mut queue = Queue::default();
         queue.push(rank(0, false, Some(9)), "long");
         queue.push(rank(0, false, Some(1)), "short");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn engines_are_told_the_same_order() {
+    fn priorities_for_engines_have_the_same_order() {
         let ranks = [
             rank(1, false, Some(1)),
             rank(0, true, None),
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_run_in_the_order_they_came() {
+    fn jobs_of_the_same_rank_run_in_the_order_they_came() {
         let mut queue = Queue::default();
         for job in ["a", "b", "c"] {
             queue.push(rank(0, false, Some(1)), job);

@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_given_until_there_are_enough_tasks() {
+    fn jobs_are_taken_until_the_limit_of_tasks_is_reached() {
         block_on(async {
             let mut jobs = dispatcher(1, 2);
             for job in 1..=3 {

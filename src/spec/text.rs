@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_line_the_part_around_the_place_is_shown() {
+    fn only_the_part_of_a_long_line_around_the_span_is_shown() {
         let explain = |text: &str, span: Span| {
             let source = SpecText { name: "f", text };
             source.explain(&span, &"no")
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn carets_are_below_what_they_mark_whatever_stands_before() {
+    fn carets_are_below_the_span_after_wide_characters() {
         let source = SpecText {
             name: "f",
             text: "\"日本\" = \u{1b}[31m",

@@ -23,7 +23,7 @@ fn fresh(size: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
+async fn blobs_of_all_sizes_are_downloaded_unchanged_and_uploaded_only_once() {
     needs_engine!();
     let engine = Client::of(Engine::shared()).await.engine;
     let directory = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
 }
 
 #[tokio::test]
-async fn blobs_that_are_missing_are_all_named() {
+async fn an_error_names_all_missing_blobs() {
     needs_engine!();
     let engine = Client::of(Engine::shared()).await.engine;
     let there = UploadBlob::of(fresh(100));

@@ -112,7 +112,7 @@ fn shell(script: &str) {
 }
 
 #[test]
-fn who_follows_the_chapter_has_a_cluster_whose_roles_hold() {
+fn the_instructions_of_the_chapter_make_a_cluster_that_enforces_its_rights() {
     needs_cluster!();
     let mut chapter = Chapter::follow();
     let project = Project::own("plain");

@@ -1,6 +1,6 @@
 //! Executions that an engine of this test's own loses, in every way that the API knows.
 
-use crate::trouble::{Server, Shelf, Stream};
+use crate::transfers::{Server, Shelf, Stream};
 use maelstrom::config::CacheResults;
 use maelstrom::engine::bytestream::byte_stream_server::ByteStreamServer;
 use maelstrom::engine::longrunning::{Operation, operation};
@@ -145,7 +145,7 @@ fn script(execute: &[Answer], wait: &[Answer]) -> Script {
 }
 
 #[tokio::test]
-async fn an_execution_that_is_lost_in_any_way_is_asked_for_again() {
+async fn an_execution_that_is_lost_in_any_way_is_requested_again() {
     let surroundings = Surroundings::new().await;
     let cases: &[(&[Answer], &[Answer], &str)] = &[
         // It is still there.
@@ -186,7 +186,7 @@ async fn an_execution_that_is_lost_in_any_way_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_the_engine_refuses_is_not_asked_for_again() {
+async fn an_execution_that_the_engine_refuses_is_an_error() {
     let surroundings = Surroundings::new().await;
     let cases: &[(&[Answer], &str, &str)] = &[
         (

@@ -78,7 +78,7 @@ async fn an_action_gets_its_inputs_and_its_outputs_come_back() {
 }
 
 #[tokio::test]
-async fn long_output_comes_by_its_digest() {
+async fn long_output_is_returned_by_its_digest() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let _worker = Worker::start(engine, &pool, &cache);
@@ -111,7 +111,7 @@ async fn an_action_that_takes_too_long_is_killed_with_all_its_processes() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_told_as_shells_do() {
+async fn a_missing_program_has_the_exit_code_127() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let _worker = Worker::start(engine, &pool, &cache);

@@ -71,7 +71,7 @@ fn a_program_with_the_setuid_bit_runs_as_the_job() {
 }
 
 #[test]
-fn uid_0_has_no_power_over_what_is_not_its_own() {
+fn uid_0_has_no_power_outside_of_its_namespaces() {
     inside("job", || {
         assert_ne!(at_birth("CapEff"), NONE, "uid 0 has power over its own");
         raw::set_clock().must_be_refused("set the clock");

@@ -50,7 +50,7 @@ fn stdin_is_dev_null() {
 }
 
 #[test]
-fn the_terminal_of_the_client_is_out_of_reach() {
+fn a_job_cannot_open_the_terminal_of_the_client() {
     in_containers_as_any_user(|| {
         File::open("/dev/tty").expect_err("a job can open a terminal");
         for number in 0..3 {
@@ -61,7 +61,7 @@ fn the_terminal_of_the_client_is_out_of_reach() {
 }
 
 #[test]
-fn what_a_job_prints_comes_out_on_the_stream_it_was_printed_to() {
+fn output_is_reported_on_the_stream_that_it_was_written_to() {
     inside("job", || {
         println!("to stdout");
         eprintln!("to stderr");

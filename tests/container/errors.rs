@@ -126,7 +126,7 @@ fn a_missing_layer_is_an_error_of_the_root() {
 }
 
 #[test]
-fn a_full_scratch_space_is_told() {
+fn a_full_scratch_space_is_reported() {
     inside("fill", || {
         let zeroes = vec![0; 1 << 20];
         let error = fs::write("/tmp/big", &zeroes)

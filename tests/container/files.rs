@@ -56,7 +56,7 @@ fn every_mount_is_one_that_was_asked_for() {
 }
 
 #[test]
-fn there_is_no_way_up_from_the_root() {
+fn no_path_leads_out_of_the_root() {
     in_containers_as_any_user(|| {
         let root = fs::metadata("/").unwrap();
         let up = fs::metadata("/../../../..").unwrap();
@@ -79,7 +79,7 @@ fn there_is_no_way_up_from_the_root() {
 }
 
 #[test]
-fn nothing_lies_under_the_root() {
+fn the_root_of_the_launcher_cannot_be_uncovered() {
     inside("job", || {
         umount2("/", MntFlags::MNT_DETACH).expect_err("a job can lift its root");
         alone(|| {
@@ -183,7 +183,7 @@ fn changes_to_a_writable_root_are_thrown_away() {
 }
 
 #[test]
-fn of_many_layers_the_last_one_wins() {
+fn the_last_of_many_layers_wins() {
     inside("job", || {
         let layers: usize = std::env::var("LAYERS").unwrap().parse().unwrap();
         for layer in 0..layers {
@@ -260,7 +260,7 @@ fn changes_to_a_local_overlay_are_kept_in_its_upper_directory() {
 }
 
 #[test]
-fn what_uid_0_mounts_is_not_the_next_jobs() {
+fn mounts_made_by_uid_0_are_gone_in_the_next_job() {
     inside("mount", || {
         mount(
             Some("x"),
@@ -313,7 +313,7 @@ fn devices_work_and_no_others_can_be_made() {
 }
 
 #[test]
-fn the_files_that_a_failed_job_wrote_are_told() {
+fn the_files_that_a_failed_job_wrote_are_reported() {
     inside("write", || {
         fs::write("/work/one", "").unwrap();
         fs::create_dir("/work/directory").unwrap();
@@ -329,7 +329,7 @@ fn the_files_that_a_failed_job_wrote_are_told() {
 }
 
 #[test]
-fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_told() {
+fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_reported() {
     use std::os::unix::ffi::OsStrExt;
     inside("write", || {
         let name = std::ffi::OsStr::from_bytes(b"/work/\xff");
@@ -342,7 +342,7 @@ fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_told() {
 }
 
 #[test]
-fn links_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
+fn symlinks_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
     // From where the scratch space has it to the root.
     const OUT: &str = "../../..";
     inside("link", || {
@@ -361,7 +361,7 @@ fn links_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
 }
 
 #[test]
-fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
+fn examining_a_directory_of_very_many_files_takes_little_memory() {
     inside("write", || {
         fs::create_dir("/work/many").unwrap();
         fs::write("/work/many/file", "").unwrap();
@@ -387,7 +387,7 @@ fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
 }
 
 #[test]
-fn a_job_that_wrote_very_deep_directories_still_ends_as_it_did() {
+fn a_job_that_wrote_very_deep_directories_is_reported_with_its_own_exit_code() {
     inside("dig", || {
         let mut depth = 0;
         while depth < 9000 && fs::create_dir("d").is_ok() {

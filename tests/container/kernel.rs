@@ -73,7 +73,7 @@ fn uid_0_can_write_only_settings_of_its_own_namespaces() {
 }
 
 #[test]
-fn settings_of_a_jobs_own_namespaces_are_not_the_next_jobs() {
+fn settings_of_the_namespaces_of_a_job_do_not_affect_the_next_job() {
     const SETTINGS: [(&str, &str); 3] = [
         ("/proc/sys/kernel/shmmni", "7"),
         ("/proc/sys/user/max_ipc_namespaces", "7"),
@@ -164,7 +164,7 @@ fn nothing_in_sys_can_be_written() {
 }
 
 #[test]
-fn sys_shows_the_interfaces_of_the_jobs_network_alone() {
+fn sys_shows_only_the_interfaces_of_the_network_of_the_job() {
     inside("job", || {
         let interfaces = fs::read_dir("/sys/class/net").unwrap();
         let names: Vec<_> = interfaces.map(|entry| entry.unwrap().file_name()).collect();

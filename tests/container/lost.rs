@@ -22,7 +22,7 @@ fn is_error(outcome: &Outcome, expected: &str) {
 }
 
 #[test]
-fn an_init_that_is_killed_takes_its_own_job_along_and_no_other() {
+fn a_killed_init_ends_only_its_own_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -60,7 +60,7 @@ fn an_init_that_is_killed_takes_its_own_job_along_and_no_other() {
 }
 
 #[test]
-fn a_launcher_that_is_killed_takes_its_own_job_along_and_no_other() {
+fn a_killed_launcher_ends_only_its_own_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -121,7 +121,7 @@ async fn launcher_of_a_job(pool: &Pool, name: &str) -> [i32; 4] {
 }
 
 #[test]
-fn a_launcher_that_is_lost_between_jobs_is_given_no_further_one() {
+fn a_launcher_that_ended_between_jobs_gets_no_further_job() {
     inside("waiting job", || {
         starts();
         waits();
@@ -150,7 +150,7 @@ fn a_launcher_that_is_lost_between_jobs_is_given_no_further_one() {
 }
 
 #[test]
-fn a_job_whose_launcher_is_lost_before_its_turn_runs_on_another() {
+fn a_job_whose_launcher_ends_before_the_program_starts_runs_on_another() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -177,7 +177,7 @@ fn a_job_whose_launcher_is_lost_before_its_turn_runs_on_another() {
 }
 
 #[test]
-fn a_job_that_no_launcher_lives_to_start_is_an_error_after_the_second() {
+fn a_job_whose_launchers_end_before_the_program_starts_is_an_error_after_the_second() {
     inside("job", || starts());
     let directory = tempfile::tempdir().unwrap();
     let count = directory.path().join("count");
@@ -227,7 +227,7 @@ fn soil(launcher: i32) -> Child {
 }
 
 #[test]
-fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
+fn a_launcher_that_cannot_clear_its_network_gets_no_further_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -259,7 +259,7 @@ fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
 }
 
 #[test]
-fn a_launcher_that_had_no_process_for_the_next_job_tries_again_when_it_comes() {
+fn a_launcher_that_could_not_clone_in_advance_tries_again_for_the_next_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();

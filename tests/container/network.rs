@@ -49,7 +49,7 @@ fn own_network() -> String {
 }
 
 #[test]
-fn a_local_network_is_the_clients() {
+fn a_local_network_is_that_of_the_client() {
     inside("job", || {
         assert_eq!(own_network(), std::env::var("NETWORK").unwrap());
     });

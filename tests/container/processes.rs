@@ -59,7 +59,7 @@ fn a_job_cannot_signal_processes_of_the_host() {
 }
 
 #[test]
-fn init_cannot_be_traced_or_looked_into() {
+fn init_cannot_be_traced_or_inspected() {
     inside("job", || {
         assert_ne!(std::process::id(), 1);
         for file in [
@@ -100,7 +100,7 @@ fn init_cannot_be_killed_by_its_job() {
 }
 
 #[test]
-fn an_exit_code_is_reported_whoever_is_pid_1() {
+fn an_exit_code_is_reported_with_and_without_an_init() {
     inside("job", || std::process::exit(42));
     let mut slot = Slot::start();
     for init in [true, false] {
@@ -130,7 +130,7 @@ fn a_program_that_is_pid_1_ends_by_another_signal_when_it_aborts() {
 }
 
 #[test]
-fn init_reaps_what_is_left_to_it() {
+fn init_reaps_orphaned_processes() {
     inside("job", || {
         for _ in 0..20 {
             // A child that leaves a child of its own behind.
@@ -192,7 +192,7 @@ fn a_job_within_its_time_has_not_timed_out() {
 }
 
 #[test]
-fn what_a_job_used_is_told() {
+fn the_resources_that_a_job_used_are_reported() {
     inside("job", || {
         let memory = vec![1u8; 32 << 20];
         assert_eq!(
@@ -211,7 +211,7 @@ fn what_a_job_used_is_told() {
 }
 
 #[test]
-fn a_terminal_has_no_say_over_a_launcher() {
+fn signals_of_a_terminal_do_not_end_a_launcher() {
     inside("job", || {
         ready();
         eventually("the signals are sent", || fs::exists("/work/sent").unwrap());

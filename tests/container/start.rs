@@ -103,7 +103,7 @@ fn no_dump_handler_runs_for_a_job() {
 }
 
 #[test]
-fn jobs_go_first_when_memory_is_short() {
+fn jobs_are_killed_first_when_memory_is_short() {
     in_a_container(|| {
         assert_eq!(
             fs::read_to_string("/proc/self/oom_score_adj")

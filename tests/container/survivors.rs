@@ -43,7 +43,7 @@ fn daemons_end_with_their_job() {
 }
 
 #[test]
-fn a_bomb_of_processes_ends_when_its_time_is_up() {
+fn a_fork_bomb_ends_at_its_time_limit() {
     inside("bomb", || {
         // Of all processes of the job's uid in its user namespace.
         setrlimit(Resource::RLIMIT_NPROC, 200, 200).unwrap();

@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_option_of_nextest_cargo_and_libtest_exists_here_or_has_an_answer() {
+    fn each_option_of_nextest_cargo_and_libtest_exists_here_or_is_explained() {
         // These are seen before the parser is asked.
         let seen_before = ["-E", "--filterset"];
         let all = [NEXTEST, CARGO, LIBTEST].map(str::split_whitespace);
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_says_whose_the_option_is_and_what_to_do() {
+    fn an_explanation_names_the_program_of_the_option_and_the_remedy() {
         let answers = [
             "--retries",
             "--stress-count",
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_of_others_are_known() {
+    fn message_formats_of_other_programs_are_explained() {
         assert_eq!(
             message_format("libtest-json-plus").unwrap(),
             "'libtest-json-plus' is nextest's; write `--message-format json` for JSON"

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn printing_the_configuration_is_no_habit() {
+    fn printing_the_configuration_is_not_taken_for_a_profile_of_nextest() {
         assert_eq!(explained(&["-P"]), None);
         assert_eq!(explained(&["-P", "-c", "file"]), None);
         assert_eq!(explained(&["-P", "--", "word"]), None);

@@ -261,7 +261,7 @@ fn a_binary_whose_listing_is_lost_in_a_panic_is_an_error() {
 }
 
 #[test]
-fn what_was_selected_and_is_not_reported_is_an_error() {
+fn selected_tests_that_are_not_reported_are_errors() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off).with_container();
         run.list(&["one", "two"]);
@@ -323,7 +323,7 @@ fn know(run: &Run, names: &[&str]) {
 }
 
 #[test]
-fn of_many_tests_those_that_are_known_are_reported_and_the_others_run() {
+fn tests_with_known_outcomes_are_reported_and_the_others_run() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Auto).with_container();
         let names: Vec<_> = (0..50).map(|number| format!("t{number:02}")).collect();
@@ -344,7 +344,7 @@ fn of_many_tests_those_that_are_known_are_reported_and_the_others_run() {
 }
 
 #[test]
-fn to_look_tests_up_does_not_block_the_loop() {
+fn looking_tests_up_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
     let values = run.directory.path().join("cache/store/values/outcomes-2");
@@ -363,7 +363,7 @@ fn to_look_tests_up_does_not_block_the_loop() {
 }
 
 #[test]
-fn to_save_the_history_does_not_block_the_loop() {
+fn saving_the_history_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Off).with_container();
     // Another client holds this lock while it saves.
     let lock = File::create(run.directory.path().join("history.lock")).unwrap();

@@ -79,7 +79,7 @@ fn explained_words(filters: &[&str]) -> String {
 }
 
 #[test]
-fn a_word_that_names_a_target_is_told_the_option_for_it() {
+fn a_word_that_names_a_target_has_a_hint_with_the_option_for_it() {
     assert_snapshot!(explained_words(&["integration"]), @"
     note: no test has `integration` in its name; 4 test names were compared, such as `tests::sums`
     hint: `integration_tests` is a test target: `--test integration_tests` runs its tests
@@ -99,7 +99,7 @@ fn a_word_that_names_a_target_is_told_the_option_for_it() {
 }
 
 #[test]
-fn a_word_that_names_a_package_is_told_the_option_for_it() {
+fn a_word_that_names_a_package_has_a_hint_with_the_option_for_it() {
     assert_snapshot!(explained_words(&["shop_extra"]), @"
     note: no test has `shop_extra` in its name; 4 test names were compared, such as `tests::sums`
     hint: `shop-extra` is a package: `-p shop-extra` runs its tests
@@ -107,7 +107,7 @@ fn a_word_that_names_a_package_is_told_the_option_for_it() {
 }
 
 #[test]
-fn a_misspelt_word_is_told_the_tests_that_it_may_mean() {
+fn a_misspelt_word_has_a_hint_with_similar_tests() {
     assert_snapshot!(explained_words(&["takse_nothing", "count_"]), @"
     note: no test has `takse_nothing` or `count_` in its name; 4 test names were compared, such as `tests::sums`
     hint: similar test names: `tests::takes_nothing`
@@ -116,7 +116,7 @@ fn a_misspelt_word_is_told_the_tests_that_it_may_mean() {
 }
 
 #[test]
-fn a_word_that_is_like_nothing_is_told_how_to_see_all_names() {
+fn a_word_without_similar_names_has_a_hint_to_list_all_names() {
     assert_snapshot!(explained_words(&["unicode"]), @"
     note: no test has `unicode` in its name; 4 test names were compared, such as `tests::sums`
     hint: `cargo maelstrom --list` prints the names of tests
@@ -134,7 +134,7 @@ fn a_part_of_a_name_is_not_enough_if_names_have_to_be_exact() {
 }
 
 #[test]
-fn a_word_that_is_a_pattern_is_told_the_option_for_it() {
+fn a_word_that_is_a_pattern_has_a_hint_with_the_option_for_patterns() {
     assert_snapshot!(explained_words(&["name.equals(sums)"]), @"
     note: no test has `name.equals(sums)` in its name; 4 test names were compared, such as `tests::sums`
     note: `name.equals(sums)` is compared with the names of tests; `--include 'name.equals(sums)'` uses it as a pattern
@@ -154,7 +154,7 @@ fn words_are_compared_with_the_tests_that_patterns_include() {
 }
 
 #[test]
-fn a_pattern_that_matches_no_test_is_told_what_it_was_compared_with() {
+fn the_note_on_a_pattern_that_matches_no_test_names_the_compared_tests() {
     assert_snapshot!(explained(&patterns(&["name.contains(takes_nothign)"], &[])), @"
     note: no test matches `name.contains(takes_nothign)`; 4 tests were compared, such as `shop-core lib/shop_core tests::sums`
     hint: `name.contains(takes_nothign)` matches none of 4 test names; similar: `tests::takes_nothing`
@@ -180,7 +180,7 @@ fn a_pattern_that_matches_no_test_is_told_what_it_was_compared_with() {
 }
 
 #[test]
-fn what_leaves_nothing_of_the_tests_is_named() {
+fn the_filters_that_leave_out_all_tests_are_named() {
     assert_snapshot!(explained(&patterns(&[], &["library", "binary"])), @"note: `library` and `binary` exclude all 4 tests");
     let mut both = patterns(&["name.contains(slow)"], &["n.c(slow)"]);
     assert_snapshot!(explained(&both), @"note: `n.c(slow)` excludes all 2 tests that other filters select");
@@ -196,7 +196,7 @@ fn what_leaves_nothing_of_the_tests_is_named() {
 }
 
 #[test]
-fn that_nothing_is_ignored_is_said_if_only_ignored_tests_are_asked_for() {
+fn a_selection_of_ignored_tests_without_any_is_explained() {
     let mut selector = words(&["slow"], &[]);
     selector.ignored = RunIgnored::Only;
     assert_snapshot!(explained(&selector), @"
@@ -206,7 +206,7 @@ fn that_nothing_is_ignored_is_said_if_only_ignored_tests_are_asked_for() {
 }
 
 #[test]
-fn that_there_are_no_tests_is_said() {
+fn a_build_without_tests_is_explained() {
     let mut offer = offer();
     offer.tests.clear();
     assert_snapshot!(text(&explain(&offer, &words(&[], &[]))), @"note: the built targets have no tests");
@@ -230,7 +230,7 @@ fn ignored_tests_are_counted_by_what_ignores_them() {
 }
 
 #[test]
-fn an_exclude_pattern_that_matches_nothing_is_told_what_is_similar() {
+fn the_note_on_an_exclude_pattern_that_matches_nothing_has_similar_names() {
     let idle = |pattern: &str| idle_exclude(&pattern.parse().unwrap(), 4, &offer());
     assert_eq!(
         idle("name.starts_with(slwo)"),

@@ -67,7 +67,7 @@ fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
 }
 
 #[test]
-fn a_job_that_was_read_and_is_not_heard_of_makes_the_run_fail() {
+fn a_job_that_is_never_reported_makes_the_run_fail() {
     block_on(async {
         let directory = tempfile::tempdir().unwrap();
         let (mut job_stream, _) = job_stream(&directory);

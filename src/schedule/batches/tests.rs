@@ -43,21 +43,21 @@ fn a_long_test_is_alone_and_first() {
 }
 
 #[test]
-fn tests_of_which_nothing_is_known_go_together_in_small_numbers() {
+fn tests_without_known_durations_are_in_small_batches() {
     let batches = divide(&numbered(20, None), &Vec::new(), TARGET);
     let sizes: Vec<_> = batches.iter().map(Vec::len).collect();
     assert_eq!(sizes, [8, 8, 4]);
 }
 
 #[test]
-fn a_test_that_is_new_is_taken_to_be_like_the_others() {
+fn a_new_test_counts_as_the_median_of_the_others() {
     let mut tests = numbered(100, Some(1));
     tests.insert("new".to_owned(), None);
     assert_eq!(divide(&tests, &Vec::new(), TARGET).len(), 1);
 }
 
 #[test]
-fn a_partition_made_knowing_nothing_is_made_anew_when_the_tests_turn_out_short() {
+fn a_partition_made_without_durations_is_replaced_if_the_tests_are_short() {
     let first = divide(&numbered(200, None), &Vec::new(), TARGET);
     assert_eq!(first.len(), 27);
     let second = divide(&numbered(200, Some(1)), &first, TARGET);
@@ -74,7 +74,7 @@ fn a_batch_that_turns_out_too_long_is_divided() {
 }
 
 #[test]
-fn durations_that_wander_leave_the_batches_as_they_are() {
+fn small_changes_of_durations_do_not_change_the_batches() {
     let first = divide(&numbered(100, Some(50)), &Vec::new(), TARGET);
     let mut wandered = numbered(100, Some(40));
     wandered.insert("test_00007".to_owned(), Some(Duration::from_millis(130)));

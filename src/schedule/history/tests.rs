@@ -51,7 +51,7 @@ fn a_test_that_never_ran_is_unknown() {
 }
 
 #[test]
-fn ids_tell_apart_where_one_part_ends_and_the_next_begins() {
+fn ids_depend_on_where_one_part_ends_and_the_next_begins() {
     assert_ne!(
         CaseId::new("a", "lib", "b", "c"),
         CaseId::new("a", "lib", "bc", "")
@@ -69,7 +69,7 @@ fn an_id_never_changes() {
 }
 
 #[test]
-fn what_was_recorded_is_known_at_once_and_after_loading() {
+fn records_are_known_at_once_and_after_loading() {
     let file = HistoryFile::new();
     let mut history = file.load();
     history.record(id("a"), millis(20), true);
@@ -95,7 +95,7 @@ fn one_outlier_does_not_change_the_estimate() {
 }
 
 #[test]
-fn of_two_times_the_longer_counts() {
+fn the_estimate_from_two_durations_is_the_longer_one() {
     let mut history = HistoryFile::new().load();
     history.record(id("a"), millis(20), true);
     history.record(id("a"), millis(30), true);
@@ -103,7 +103,7 @@ fn of_two_times_the_longer_counts() {
 }
 
 #[test]
-fn a_test_that_became_slow_is_known_to_be_after_three_runs() {
+fn the_estimate_of_a_test_that_became_slow_is_right_after_three_runs() {
     let file = HistoryFile::new();
     for duration in [1, 1, 1, 1, 1, 500, 500, 500] {
         let mut history = file.load();
@@ -129,7 +129,7 @@ fn a_repeated_test_that_failed_once_has_failed() {
 }
 
 #[test]
-fn an_endless_duration_is_kept_as_the_longest() {
+fn a_duration_beyond_the_range_of_the_file_is_kept_as_the_longest() {
     let mut history = HistoryFile::new().load();
     history.record(id("a"), Duration::MAX, true);
     let longest = Duration::from_micros(u32::MAX.into());
@@ -188,7 +188,7 @@ fn a_test_is_forgotten_when_it_was_not_run_for_90_days() {
 }
 
 #[test]
-fn a_day_in_the_future_keeps_nothing_for_ever() {
+fn a_record_with_a_day_in_the_future_is_forgotten_in_the_end() {
     let file = HistoryFile::new();
     let mut history = file.load_on(u16::MAX);
     history.record(id("a"), millis(1), true);
@@ -198,7 +198,7 @@ fn a_day_in_the_future_keeps_nothing_for_ever() {
 }
 
 #[test]
-fn of_too_many_tests_those_that_ran_last_are_kept() {
+fn beyond_the_limit_the_tests_that_ran_last_are_kept() {
     let record = |last_run| TestRecord {
         last_run,
         ..TestRecord::default()
@@ -331,7 +331,7 @@ fn a_file_that_cannot_be_written_is_an_error_and_the_old_one_stays() {
 }
 
 #[test]
-fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
+fn records_made_during_a_save_are_known_and_part_of_the_next_save() {
     let file = HistoryFile::new();
     let mut history = file.load();
     history.record(id("a"), millis(10), false);
@@ -356,7 +356,7 @@ fn what_is_recorded_during_a_save_is_known_and_part_of_the_next() {
 }
 
 #[test]
-fn what_a_save_that_failed_was_to_keep_is_part_of_the_next() {
+fn records_of_a_failed_save_are_part_of_the_next_save() {
     let file = HistoryFile::new();
     let mut history = file.load();
     history.record(id("a"), millis(10), true);
@@ -387,7 +387,7 @@ fn a_test_that_is_known_to_pass_keeps_its_durations_and_is_not_forgotten() {
 }
 
 #[test]
-fn what_a_killed_client_left_is_gone_after_the_next_save() {
+fn the_temporary_file_of_a_killed_client_is_gone_after_the_next_save() {
     let file = HistoryFile::with_content(b"");
     let temporary = beside(&file.path(), ".tmp");
     fs::write(&temporary, "MLSTHIST and a half").unwrap();
@@ -399,7 +399,7 @@ fn what_a_killed_client_left_is_gone_after_the_next_save() {
 }
 
 #[test]
-fn ten_thousand_tests_take_little_room() {
+fn the_file_of_ten_thousand_tests_is_small() {
     let mut history = HistoryFile::new().load();
     for number in 0..10_000 {
         for _ in 0..KEPT {

@@ -27,7 +27,7 @@ const HERE: &str = r#"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_failure_what_no_worker_has_begun_is_cancelled_and_the_rest_is_finished() {
+async fn after_a_failure_waiting_batches_are_cancelled_and_running_ones_finish() {
     needs_cluster!();
     let engine = Engine::own();
     let client = Client::of(&engine).await;
@@ -114,7 +114,7 @@ async fn jobs_that_are_interrupted_are_cancelled_at_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_run_left_at_the_engine_ends_at_its_time_limit_and_the_next_run_works() {
+async fn actions_of_a_killed_run_end_at_their_time_limit_and_the_next_run_works() {
     needs_cluster!();
     let engine = Engine::own();
     let client = Client::of(&engine).await;

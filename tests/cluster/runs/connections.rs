@@ -16,7 +16,7 @@ fn begin<'a>(project: &'a Project, cluster: &Cluster, proxy: &Proxy) -> Running<
 }
 
 #[test]
-fn an_upload_that_is_cut_half_way_is_finished() {
+fn an_upload_that_is_interrupted_half_way_is_finished() {
     needs_cluster!();
     let engine = Engine::own();
     let cluster = Cluster::start(&engine, 1);
@@ -30,7 +30,7 @@ fn an_upload_that_is_cut_half_way_is_finished() {
 }
 
 #[test]
-fn an_execution_is_found_again_when_the_connection_is_cut() {
+fn an_execution_continues_after_its_connection_was_interrupted() {
     needs_cluster!();
     let engine = Engine::shared();
     let mut cluster = Cluster::start(engine, 1);
@@ -48,7 +48,7 @@ fn an_execution_is_found_again_when_the_connection_is_cut() {
 }
 
 #[test]
-fn a_job_is_run_whose_upload_is_cut_half_way() {
+fn a_job_is_run_although_its_upload_is_interrupted_half_way() {
     needs_cluster!();
     let engine = Engine::own();
     let cluster = Cluster::start(&engine, 1);

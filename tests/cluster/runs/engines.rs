@@ -18,7 +18,7 @@ fn all_pass(run: Run, tests: usize) {
 }
 
 #[test]
-fn a_run_goes_on_when_its_engine_was_started_again() {
+fn a_run_continues_after_its_engine_was_restarted() {
     needs_cluster!();
     let mut engine = Engine::own();
     let mut cluster = Cluster::of(&engine.endpoint());
@@ -103,7 +103,7 @@ fn result_with_lost_outcomes() -> reapi::ActionResult {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_without_their_outputs_have_the_tests_run_again() {
+async fn tests_are_run_again_if_the_outputs_of_their_result_are_missing() {
     needs_cluster!();
     let engine = Engine::shared();
     let mut cluster = Cluster::of(&engine.endpoint());
@@ -118,7 +118,7 @@ async fn results_without_their_outputs_have_the_tests_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_that_never_have_their_outputs_are_errors_of_each_test() {
+async fn results_whose_outputs_are_always_missing_are_errors_of_each_test() {
     needs_cluster!();
     let engine = Engine::shared();
     let cluster = Cluster::of(&engine.endpoint());

@@ -17,7 +17,7 @@ const SLEEPER: &str = r"
 ";
 
 #[test]
-fn an_engine_that_cannot_be_reached_is_an_error_of_set_up() {
+fn an_engine_that_cannot_be_reached_is_a_set_up_error() {
     let project = Project::own("plain");
     let remote = format!("--remote=grpc://127.0.0.1:{}", free_port());
     project
@@ -29,7 +29,7 @@ fn an_engine_that_cannot_be_reached_is_an_error_of_set_up() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_leaves_no_runner_at_work() {
+fn an_interrupted_run_leaves_no_runner() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("plain");

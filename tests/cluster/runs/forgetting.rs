@@ -37,7 +37,7 @@ fn wait_at(gate: &Gate, running: &mut Running<'_>) {
 }
 
 #[test]
-fn what_an_engine_forgot_or_lost_with_its_blobs_is_executed_again() {
+fn actions_that_an_engine_forgot_or_lost_with_their_blobs_are_executed_again() {
     needs_containers!();
     let Some(mut engine) = Casd::start() else {
         return;
@@ -101,7 +101,7 @@ fn an_engine_that_does_nothing_but_restart_is_given_up_with_one_message() {
 }
 
 #[test]
-fn an_engine_that_is_gone_is_one_error_of_all_tests() {
+fn an_engine_that_is_gone_is_one_error_for_all_tests() {
     needs_containers!();
     let Some(mut engine) = Casd::start() else {
         return;

@@ -55,7 +55,7 @@ fn tests_that_no_worker_has_room_for_are_errors_that_say_why() {
 }
 
 #[test]
-fn a_disk_that_is_full_when_tests_are_about_to_run_is_no_result_of_theirs() {
+fn a_disk_that_is_full_before_tests_start_does_not_count_as_their_result() {
     needs_cluster!();
     let mut cluster = Cluster::start(Engine::shared(), 1);
     let project = Project::own("plain");

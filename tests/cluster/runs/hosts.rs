@@ -26,7 +26,7 @@ fn engine_for(hosts: &Hosts) -> Engine {
 }
 
 #[test]
-fn what_a_worker_has_that_is_cut_off_is_run_by_another_and_it_comes_back() {
+fn actions_of_a_disconnected_worker_are_run_by_another_and_the_worker_reconnects() {
     needs_hosts!();
     let hosts = Hosts::new(3);
     let engine = engine_for(&hosts);
@@ -57,7 +57,7 @@ fn what_a_worker_has_that_is_cut_off_is_run_by_another_and_it_comes_back() {
 }
 
 #[test]
-fn a_client_that_is_cut_off_for_a_while_gets_its_results() {
+fn a_client_that_is_disconnected_for_a_while_gets_its_results() {
     needs_hosts!();
     let hosts = Hosts::new(2);
     let engine = engine_for(&hosts);

@@ -50,7 +50,7 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluste
 }
 
 #[test]
-fn what_was_learned_of_durations_does_not_make_other_batches() {
+fn known_durations_do_not_change_the_batches_of_cached_results() {
     needs_cluster!();
     let cluster = Cluster::start(Engine::shared(), 2);
     let project = Project::own("plain");
@@ -64,7 +64,7 @@ fn what_was_learned_of_durations_does_not_make_other_batches() {
 }
 
 #[test]
-fn results_are_known_to_an_engine_only_if_they_were_to_be_kept() {
+fn results_are_cached_by_an_engine_only_if_they_are_to_be_kept() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("forest");
@@ -102,7 +102,7 @@ fn a_batch_with_a_failure_is_run_again() {
 }
 
 #[test]
-fn a_job_that_an_engine_knows_prints_what_it_printed() {
+fn a_job_with_a_cached_result_prints_its_earlier_output() {
     needs_cluster!();
     let cluster = Cluster::start(Engine::shared(), 1);
     let project = Project::own("plain");
@@ -124,7 +124,7 @@ fn a_job_that_an_engine_knows_prints_what_it_printed() {
 }
 
 #[test]
-fn a_result_whose_content_the_engine_lost_is_not_known() {
+fn a_cached_result_whose_content_the_engine_lost_is_not_used() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("forest");

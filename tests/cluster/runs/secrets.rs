@@ -102,7 +102,7 @@ fn the_engine_and_the_network_cannot_be_reached() {
 "#;
 
 #[test]
-fn a_test_gets_at_nothing_of_the_worker_and_of_another_batch() {
+fn a_test_cannot_access_anything_of_the_worker_or_of_another_batch() {
     needs_cluster!();
     let engine = Engine::shared();
     let mut cluster = Cluster::of(&engine.endpoint());

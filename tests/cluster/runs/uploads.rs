@@ -32,14 +32,14 @@ fn nothing_is_sent_again(options: &[String]) {
 }
 
 #[test]
-fn what_the_engine_has_is_not_sent_again() {
+fn blobs_that_the_engine_has_are_not_sent_again() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     nothing_is_sent_again(&engine.options());
 }
 
 #[test]
-fn what_a_cluster_has_is_not_sent_again() {
+fn blobs_that_a_cluster_has_are_not_sent_again() {
     needs_cluster!();
     // Nobody else has sent it anything.
     let engine = Engine::own();

@@ -58,7 +58,7 @@ fn the_definition_of_the_command_line_is_sound() {
 }
 
 #[test]
-fn without_arguments_everything_is_as_cargo_test_has_it() {
+fn the_defaults_are_those_of_cargo_test() {
     let options = options(&[]);
     assert_eq!(options.action, TestAction::Run);
     assert_eq!(options.selection, Selection::default());
@@ -130,7 +130,7 @@ fn words_before_and_after_the_dashes_are_filters() {
 }
 
 #[test]
-fn skip_and_exact_stand_after_the_dashes_only() {
+fn skip_and_exact_are_allowed_only_after_the_dashes() {
     assert_eq!(
         usage_error(&["--skip", "a"]),
         "error: '--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`"
@@ -146,7 +146,7 @@ fn options_for_the_test_binary_are_kept() {
 }
 
 #[test]
-fn mistakes_after_the_dashes_read_like_those_before() {
+fn errors_after_the_dashes_have_the_format_of_those_before() {
     assert_eq!(
         usage_error(&["--", "--test-threads", "x"]),
         "error: invalid value 'x' for '--test-threads' after '--': expected a number of slots, at least 1"
@@ -183,7 +183,7 @@ fn patterns_are_kept_with_the_option_that_gave_them() {
 }
 
 #[test]
-fn cargos_options_are_known_one_by_one_and_as_words() {
+fn options_of_cargo_are_kept_as_values_and_as_words() {
     let options = options(&[
         "-p",
         "a",
@@ -225,7 +225,7 @@ fn a_word_after_a_complete_option_is_a_filter() {
 }
 
 #[test]
-fn ignored_tests_are_asked_for_before_or_after_the_dashes() {
+fn ignored_tests_are_selected_before_or_after_the_dashes() {
     for (words, expected) in [
         (&[][..], RunIgnored::Default),
         (&["--ignored"], RunIgnored::Only),
@@ -292,7 +292,7 @@ fn only_one_action_can_be_asked_for() {
 }
 
 #[test]
-fn documentation_tests_get_what_stands_after_the_dashes_and_what_means_the_same_before() {
+fn documentation_tests_get_the_words_after_the_dashes_and_equivalent_options_before_them() {
     let TestAction::Doctests { arguments } = options(&[
         "--doc",
         "-p",
@@ -421,7 +421,7 @@ fn quiet_is_a_way_to_show_progress() {
 }
 
 #[test]
-fn what_stands_after_the_dashes_wins() {
+fn words_after_the_dashes_win_over_options_before_them() {
     let options = options(&["--color=always", "--ui=fancy", "--", "--color=never", "-q"]);
     assert_eq!(options.settings.color.value, Color::Never);
     assert_eq!(options.settings.ui.value, Ui::Quiet);
@@ -470,7 +470,7 @@ fn an_unknown_option_is_answered_with_a_similar_one() {
 }
 
 #[test]
-fn an_option_that_is_like_no_other_is_not_said_to_be() {
+fn no_similar_option_is_suggested_for_an_option_that_is_like_no_other() {
     for option in [
         "--watch",
         "-w",
@@ -507,14 +507,14 @@ fn options_of_other_programs_are_explained() {
 }
 
 #[test]
-fn short_names_that_nextest_has_are_known() {
+fn short_options_of_nextest_have_the_same_meaning() {
     for (short, long) in [("--ff", "--fail-fast"), ("--nff", "--no-fail-fast")] {
         assert_eq!(options(&[short]), options(&[long]));
     }
 }
 
 #[test]
-fn habits_of_nextest_are_explained() {
+fn usages_of_nextest_are_explained() {
     assert!(usage_error(&["run"]).starts_with("error: drop the word 'run'"));
     assert!(usage_error(&["maelstrom", "run", "--lib"]).starts_with("error: drop the word 'run'"));
     assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is nextest's"));
@@ -619,7 +619,7 @@ log-level = \"warn\"                                 # default
 }
 
 #[test]
-fn an_engine_is_named_with_what_its_workers_must_have() {
+fn an_engine_has_an_endpoint_and_required_properties_of_its_workers() {
     let options = options(&[
         "--remote=grpc://engine:50051/main",
         "--remote-platform=pool=large",
@@ -640,13 +640,13 @@ fn an_engine_is_named_with_what_its_workers_must_have() {
 }
 
 #[test]
-fn slots_that_are_asked_for_are_what_is_in_flight_at_an_engine() {
+fn the_given_slots_limit_the_actions_in_flight_at_an_engine() {
     let options = options(&["--remote=grpc://engine:50051", "--slots=3"]);
     assert_eq!(options.settings.remote.unwrap().slots, 3);
 }
 
 #[test]
-fn a_mistake_in_the_configuration_is_an_error_of_set_up() {
+fn an_error_in_the_configuration_is_a_set_up_error() {
     let words = ["cargo-maelstrom"].map(OsString::from);
     let environment = environment(&[("CARGO_MAELSTROM_UI", "curses")]);
     let error = Request::parse(words, &environment).unwrap_err();

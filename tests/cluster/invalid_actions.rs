@@ -152,7 +152,7 @@ async fn outputs_that_their_owner_may_not_read_are_collected() {
 }
 
 #[tokio::test]
-async fn an_input_root_that_cannot_be_laid_out_fails_its_action() {
+async fn an_input_root_that_cannot_be_created_fails_its_action() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let worker = Worker::start(engine, &pool, &cache);
@@ -237,7 +237,7 @@ async fn an_input_root_that_cannot_be_laid_out_fails_its_action() {
 }
 
 #[tokio::test]
-async fn a_command_that_no_program_can_be_given_fails_its_action() {
+async fn an_invalid_command_fails_its_action() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let worker = Worker::start(engine, &pool, &cache);

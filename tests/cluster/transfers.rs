@@ -118,7 +118,7 @@ async fn large_blobs_travel_compressed_where_the_engine_knows_zstd() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_cut_goes_on_where_it_was() {
+async fn an_interrupted_upload_is_resumed() {
     let content = text(5 << 20);
     let (shelf, engine) =
         connect(Shelf::with([Trouble::Cut(2 << 20), Trouble::Cut(1 << 20)])).await;
@@ -127,7 +127,7 @@ async fn an_upload_that_is_cut_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_compressed_upload_that_is_cut_starts_anew() {
+async fn an_interrupted_compressed_upload_is_restarted() {
     let (_, engine) = connect(Shelf {
         zstd: true,
         ..Shelf::with([Trouble::Cut(100 << 10)])
@@ -137,7 +137,7 @@ async fn a_compressed_upload_that_is_cut_starts_anew() {
 }
 
 #[tokio::test]
-async fn a_download_that_is_cut_goes_on_where_it_was() {
+async fn an_interrupted_download_is_resumed() {
     for zstd in [false, true] {
         let content = text(5 << 20);
         let (shelf, engine) = connect(Shelf {
@@ -163,7 +163,7 @@ async fn a_download_that_is_cut_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_arrives_damaged_is_fetched_again() {
+async fn a_damaged_download_is_fetched_again() {
     let (shelf, engine) = connect(Shelf::default()).await;
     for size in [1000, 3 << 20] {
         let blob = UploadBlob::of(text(size));
@@ -178,7 +178,7 @@ async fn what_arrives_damaged_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn many_small_blobs_go_in_batches_and_a_busy_engine_is_asked_again() {
+async fn many_small_blobs_are_sent_in_batches_and_retried_if_the_engine_is_busy() {
     let (_, engine) = connect(Shelf::with([Trouble::Unavailable])).await;
     let blobs: Vec<_> = (0..3000_u32)
         .map(|number| UploadBlob::of([number.to_ne_bytes().to_vec(), text(4000)].concat()))
@@ -190,7 +190,7 @@ async fn many_small_blobs_go_in_batches_and_a_busy_engine_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_token_opens_the_door_and_the_lack_of_it_is_told() {
+async fn a_valid_token_grants_access_and_a_missing_one_is_reported() {
     let (_, mut settings) = serve(Shelf {
         token: Some("Bearer right"),
         ..Shelf::default()
