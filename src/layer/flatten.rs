@@ -1,8 +1,8 @@
 //! Merges layers into fewer layers with the same files.
 //!
-//! The kernel looks for a file in every layer until it finds it, so neighbouring layers are
-//! merged. Sources and large layers are not merged: the files of the merged tree would be linked
-//! anew for each container, and whenever a source changes.
+//! The kernel looks for a file in one layer after the other, so fewer layers are faster. Sources
+//! and large layers are not merged, because the files of the merged tree would have to be linked
+//! again for each container, and whenever a source changes.
 
 use super::{Entry, Manifest};
 use crate::store::{Digest, ManifestError, Store};

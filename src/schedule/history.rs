@@ -317,8 +317,8 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Replaces the file. The caller holds the lock, so the temporary file has one writer, and one left by
-/// a killed client is overwritten. A file without the magic bytes is not overwritten.
+/// Replaces the file. The caller holds the lock, so the temporary file has only one writer. The
+/// temporary file of a killed client is overwritten. A file without the magic bytes is not overwritten.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".tmp");
     let left = match fs::read(&temporary) {
@@ -326,7 +326,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         left => left?,
     };
     if codec::decode(&left) == Err(codec::Unusable::Foreign) {
-        let text = format!("`{}` is in the way", temporary.display());
+        let text = format!(
+            "`{}` exists and is not a history; move it away",
+            temporary.display()
+        );
         return Err(io::Error::new(ErrorKind::AlreadyExists, text));
     }
     let mut file = File::create(&temporary)?;

@@ -7,7 +7,7 @@ use crate::config::Choice;
 enum ForeignOption {
     /// This has the same effect.
     Write(&'static str),
-    /// The option is not needed, for this reason.
+    /// The option is not needed. The text is the reason.
     LeaveOut(&'static str),
     /// The option has no equivalent. This is the behaviour here, or the closest alternative.
     Unsupported(&'static str),
@@ -100,7 +100,9 @@ fn of_cargo(option: &str) -> Option<ForeignOption> {
     use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
         "--timings" => Write("`--cargo-timings`"),
-        "--keep-going" => LeaveOut("all tests run whatever fails, unless `--fail-fast` is given"),
+        "--keep-going" => {
+            LeaveOut("all tests run, even after failures, unless `--fail-fast` is given")
+        }
         "--future-incompat-report" => {
             Unsupported("after a build, `cargo report future-incompatibilities` prints the report")
         }
@@ -120,9 +122,9 @@ fn of_libtest(option: &str) -> Option<ForeignOption> {
         "--format" => Write("`--message-format json` for JSON"),
         "--report-time" => LeaveOut("the time of each test is shown or in the JSON"),
         "--ensure-time" => Write("`--timeout SECONDS`"),
-        "--shuffle" | "--shuffle-seed" => {
-            LeaveOut("each test has a process and a container of its own, whatever the order")
-        }
+        "--shuffle" | "--shuffle-seed" => LeaveOut(
+            "each test has its own process and container, so that the order does not matter",
+        ),
         "--force-run-in-process" => Unsupported("each test has a process of its own"),
         "--exclude-should-panic" => {
             Unsupported("`-x PATTERN` and `-- --skip WORD` leave tests out by their names")

@@ -272,7 +272,11 @@ fn a_file_in_the_place_of_the_temporary_one_is_left_alone() {
     let HistoryError::Write { source, .. } = history.save().unwrap_err() else {
         panic!("it is not written")
     };
-    assert!(source.to_string().ends_with("history.tmp` is in the way"));
+    let source = source.to_string();
+    assert!(
+        source.ends_with("history.tmp` exists and is not a history; move it away"),
+        "{source}"
+    );
     assert_eq!(fs::read_to_string(&temporary).unwrap(), "letters");
     // The incomplete file of a killed client.
     fs::write(&temporary, "MLST").unwrap();
