@@ -1,4 +1,4 @@
-//! Blobs to the engine and back, with nobody else there.
+//! Uploads and downloads of blobs, without workers.
 
 use crate::client::Client;
 use crate::engine::Engine;
@@ -8,7 +8,7 @@ use maelstrom::store::Digest;
 use std::fs;
 use std::sync::Arc;
 
-/// Bytes that no other test has.
+/// Random bytes that no other test uses.
 fn fresh(size: usize) -> Vec<u8> {
     let mut bytes = random_word().into_bytes();
     let mut state = u64::from_str_radix(&random_word(), 16).unwrap() | 1;

@@ -1,4 +1,4 @@
-//! What goes wrong with actions, workers and engines.
+//! Faults of actions, workers and engines.
 
 use crate::client::{Client, Job, result, stdout};
 use crate::engine::Engine;
@@ -31,7 +31,7 @@ async fn a_cancelled_action_is_killed_with_all_its_processes() {
     execution.cancel().await;
     worker.wait_for("was cancelled");
     wait_for_end_of(&word);
-    // It is free for another.
+    // The worker is free for another action.
     let next = result(client.run(&Job::script(&pool, "echo next")).await);
     assert_eq!(stdout(&next), "next\n");
 }
@@ -164,7 +164,7 @@ async fn a_worker_continues_after_its_engine_was_restarted() {
     worker.wait_for("the update of the session");
     wait_for_end_of(&word);
     engine.start();
-    // What ran meanwhile was reported, or is run again; the client sees one result.
+    // The result of the action was reported, or the action is run again; the client gets one result.
     let client = Client::of(&engine).await;
     let result = result(client.execute(action).await.end().await);
     assert_eq!(stdout(&result), "through\n");

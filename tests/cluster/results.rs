@@ -1,4 +1,4 @@
-//! What comes of an action.
+//! The results of actions.
 
 use crate::client::{Client, Job, result, stderr, stdout};
 use crate::engine::Engine;
@@ -134,7 +134,7 @@ async fn the_same_inputs_are_downloaded_once() {
     let client = Client::of(engine).await;
     let job = |salt: &str| Job {
         salt: salt.into(),
-        // The link count is what a hard link adds to.
+        // The link count shows whether the input is a hard link.
         ..Job::script(&pool, "stat -c %h in/large; cat in/small")
             .input("in/large", vec![7; 3 << 20])
             .input("in/small", pool.clone())
@@ -147,7 +147,7 @@ async fn the_same_inputs_are_downloaded_once() {
     let line = worker.wait_for("ended");
     assert!(line.contains(" 0 bytes downloaded"), "{line}");
 
-    // What another worker left is still good, and is looked at before it is used.
+    // The cache of another worker is reused after its files have been checked.
     drop(worker);
     let mut worker = Worker::start(engine, &pool, &cache);
     result(client.run(&job("3")).await);

@@ -1,4 +1,5 @@
-//! Blobs to and from a server of this test's own, which compresses, cuts and confuses.
+//! Transfers of blobs to and from the test's own server, which compresses, interrupts or damages
+//! them.
 
 use maelstrom::engine::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
 use maelstrom::engine::bytestream::{
@@ -20,12 +21,12 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// What a server does instead of what it should, once each.
+/// A fault of the server, which occurs once.
 pub enum Trouble {
     Unavailable,
-    /// Ends a stream after so many bytes.
+    /// Ends a stream after this number of bytes.
     Cut(usize),
-    /// Sends something else.
+    /// Sends other content.
     Damage,
 }
 
@@ -34,12 +35,12 @@ pub struct Shelf {
     zstd: bool,
     token: Option<&'static str>,
     pub blobs: Mutex<HashMap<String, Vec<u8>>>,
-    /// What has come of uploads.
+    /// The received parts of uploads.
     begun: Mutex<HashMap<String, Vec<u8>>>,
     troubles: Mutex<VecDeque<Trouble>>,
-    /// Bytes that came in streams.
+    /// The number of bytes received in streams.
     received: AtomicUsize,
-    /// Bytes that went in streams.
+    /// The number of bytes sent in streams.
     sent: AtomicUsize,
 }
 
@@ -87,13 +88,13 @@ async fn connect(shelf: Shelf) -> (Arc<Shelf>, Engine) {
     (shelf, Engine::connect(&settings).await.unwrap())
 }
 
-/// Text that zstd makes small, but not the same at every place.
+/// Text that zstd compresses well, and that differs at every offset.
 fn text(size: usize) -> Vec<u8> {
     let numbers = (0_u32..).flat_map(|number| number.to_string().into_bytes());
     numbers.take(size).collect()
 }
 
-/// Uploads what has this content, and reads it again.
+/// Uploads a blob with this content, and downloads it again.
 async fn there_and_back(engine: &Engine, content: &[u8]) {
     let blob = UploadBlob::of(content.to_vec());
     let progress = Arc::new(Progress::default());

@@ -1,4 +1,4 @@
-//! Connections to the engine that are cut.
+//! Connections to the engine that are closed during a run.
 
 use super::cluster::{Cluster, Running};
 use super::gate::Gate;
@@ -7,7 +7,7 @@ use crate::fixture::{Project, Run};
 use crate::needs_cluster;
 use crate::proxy::Proxy;
 
-/// A run whose connection to the engine is the proxy's.
+/// Starts a run that connects to the engine through the proxy.
 fn begin<'a>(project: &'a Project, cluster: &Cluster, proxy: &Proxy) -> Running<'a> {
     let [_, pool] = cluster.options();
     let remote = format!("--remote={}", proxy.endpoint());
@@ -22,7 +22,7 @@ fn an_upload_that_is_interrupted_half_way_is_finished() {
     let cluster = Cluster::start(&engine, 1);
     let proxy = Proxy::to(engine.port);
     let project = Project::own("plain");
-    // The runner alone is longer than that.
+    // The runner alone is larger than this.
     proxy.cut_after(1 << 20);
     let run = begin(&project, &cluster, &proxy).end().exits(0);
     assert!(proxy.has_cut());

@@ -1,4 +1,4 @@
-//! Tokens and certificates, on the ways from a client and from a worker to the engine.
+//! Tokens and certificates of clients and workers.
 
 use super::cluster::Cluster;
 use super::gate::Gate;
@@ -73,7 +73,7 @@ async fn when_a_token_expires_in_a_run_each_test_is_an_error_that_says_so() {
     project
         .write("src/lib.rs", &(gates[0].test() + "#[test] fn other() {}"))
         .write("tests/more.rs", &gates[1].test());
-    // All is built and sent when time is short.
+    // Everything has been built and uploaded before the token with a short lifetime is used.
     let opened = gates.each_ref().map(Gate::open);
     let header = format!("--remote-header={}", token(SECRET, 1000));
     let run = cluster.run(&project, &[&header]).exits(0);

@@ -1,4 +1,4 @@
-//! Engines that end, and that lose what they had.
+//! Engines that are restarted, and engines that lose blobs.
 
 use super::cluster::Cluster;
 use super::gate::Gate;
@@ -29,7 +29,7 @@ fn a_run_continues_after_its_engine_was_restarted() {
         .write("src/lib.rs", &gates[0].test())
         .write("tests/more.rs", &gates[1].test());
     let running = cluster.begin(&project, &[]);
-    // One runs, one waits for a worker.
+    // One action runs, the other waits for a worker.
     while !gates.iter().any(Gate::is_waited_at) {
         yield_now();
     }
@@ -49,7 +49,7 @@ fn a_blob_that_is_lost_before_a_worker_fetches_it_is_sent_again() {
     let source = format!("#[test] fn a() {{}} // {}", cluster.pool);
     project.write("src/lib.rs", &source);
     let running = cluster.begin(&project, &[]);
-    // Small files travel alone where there are few of them.
+    // If there are few small files, each is a blob of its own.
     let digest = Digest::of(source.as_bytes());
     while engine.blob(&digest.hex()).is_none() {
         yield_now();
@@ -69,7 +69,7 @@ fn a_blob_that_was_sent_with_an_earlier_batch_and_is_lost_is_sent_again() {
     project
         .write("src/lib.rs", &gates[0].test())
         .write("tests/more.rs", &gates[1].test());
-    // The second batch is made ready when the first has ended.
+    // The second batch is prepared when the first has ended.
     let running = cluster.begin(&project, &["--slots=1"]);
     while !gates.iter().any(Gate::is_waited_at) {
         yield_now();
@@ -84,12 +84,12 @@ fn a_blob_that_was_sent_with_an_earlier_batch_and_is_lost_is_sent_again() {
     all_pass(running.end(), 2);
 }
 
-/// What a worker says that has lost what its runner wrote.
+/// The result of a worker that has lost the file that its runner wrote.
 fn result_without_outcomes() -> reapi::ActionResult {
     reapi::ActionResult::default()
 }
 
-/// What a worker says whose upload the engine has lost.
+/// The result of a worker whose uploaded output the engine has lost.
 fn result_with_lost_outcomes() -> reapi::ActionResult {
     let digest = Digest::of(b"never sent");
     reapi::ActionResult {

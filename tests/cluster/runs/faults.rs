@@ -66,7 +66,7 @@ fn when_a_runner_is_killed_the_job_it_ran_is_run_once_more_and_every_test_is_rep
     let killer = std::thread::scope(|scope| {
         let run = scope.spawn(|| Run::of(&mut command, &project));
         let mut killed = Vec::new();
-        // The one with all four, and the one with the sleeper alone.
+        // The runner with all four tests, and the runner with only the sleeping test.
         while killed.len() < 2 {
             for runner in engine.runners() {
                 if !killed.contains(&runner) && is_sleeping(runner) {
@@ -93,7 +93,7 @@ fn when_a_runner_is_killed_the_job_it_ran_is_run_once_more_and_every_test_is_rep
     );
 }
 
-/// Whether the test that sleeps was started below this runner.
+/// Whether this runner has started the sleeping test.
 fn is_sleeping(runner: Pid) -> bool {
     let mut below = vec![runner.as_raw()];
     while let Some(pid) = below.pop() {

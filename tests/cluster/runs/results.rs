@@ -31,7 +31,7 @@ fn the_same_tests_pass_and_fail_on_an_engine_as_here() {
     }
 }
 
-/// The numbers that sum up a run.
+/// The counts in the summary of a run.
 fn count(summary: &Value) -> Vec<(String, Value)> {
     let entries = summary.as_object().unwrap().iter();
     let counts = entries.filter(|(key, _)| *key != "seconds");
@@ -143,7 +143,7 @@ fn the_inline_limit_applies_to_all_output_of_a_job_on_an_engine() {
 fn a_worker_that_cannot_make_containers_as_user_0_reports_the_remedy() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
-    // Without the properties that make actions another user.
+    // Without the platform properties that run actions as another user.
     let remote = &engine.options()[0];
     Project::own("plain")
         .maelstrom(&[remote])
