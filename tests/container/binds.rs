@@ -1,4 +1,4 @@
-//! Binds: files of the host that a job was given, and how far.
+//! Bind mounts: files of the host that a job may read or write.
 
 use crate::fixture::{Refused, Slot, alone, bind, has_real_root, inside, skip};
 use maelstrom::container::MountKind;
@@ -58,7 +58,7 @@ fn a_bound_file_is_that_of_the_host() {
     assert_eq!(fs::read_to_string(file).unwrap(), "changed");
 }
 
-/// Tries every way to write through a read-only bind at `/work`.
+/// Tries to write through a read-only bind mount at `/work` in every way.
 fn write_through() {
     let attempt = |how: &str| {
         fs::write("/work/file", "changed").must_be_refused(&format!("write {how}"));

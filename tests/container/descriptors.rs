@@ -1,4 +1,4 @@
-//! Descriptors: three, and none of the client's.
+//! File descriptors: a job has the three standard ones, and none of the client's.
 
 use crate::fixture::{Slot, in_containers_as_any_user, inside, raw};
 use std::fs::{self, File};
@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-/// The numbers of open descriptors, as this process was started with.
+/// The numbers of the descriptors that this process was started with.
 fn open_descriptors() -> Vec<i32> {
     let listed = fs::read_dir("/proc/self/fd").unwrap();
     let numbers: Vec<i32> = listed
@@ -20,7 +20,7 @@ fn open_descriptors() -> Vec<i32> {
                 .unwrap()
         })
         .collect();
-    // One was for the reading of the directory.
+    // One descriptor was for reading the directory.
     let still_open = |number: &i32| fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
     let mut open: Vec<i32> = numbers.into_iter().filter(still_open).collect();
     open.sort_unstable();

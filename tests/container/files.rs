@@ -1,4 +1,4 @@
-//! Files: the layers of a container, and nothing of the host's.
+//! Files: a job sees the layers of its container, and no files of the host.
 
 use crate::fixture::{Refused, Slot, alone, bind, in_containers_as_any_user, inside, skip};
 use maelstrom::container::Root;
@@ -15,7 +15,7 @@ fn the_root_holds_what_its_layers_hold_and_nothing_else() {
         let mut names: Vec<_> = fs::read_dir("/")
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            // Libraries are where the host has them.
+            // Libraries are at the same paths as on the host.
             .filter(|name| !name.starts_with("lib") && name != "usr")
             .collect();
         names.sort_unstable();
@@ -31,7 +31,7 @@ fn every_mount_is_one_that_was_asked_for() {
             .lines()
             .map(|l| l.split(' ').nth(4).unwrap())
             .collect();
-        // A container around this one may give us its /sys, mounts and all.
+        // If these tests run in a container, its /sys may contain mounts.
         points.retain(|point| !point.starts_with("/sys/"));
         points.sort_unstable();
         assert_eq!(
@@ -61,8 +61,8 @@ fn no_path_leads_out_of_the_root() {
         let root = fs::metadata("/").unwrap();
         let up = fs::metadata("/../../../..").unwrap();
         assert_eq!((root.dev(), root.ino()), (up.dev(), up.ino()));
-        // As who leaves a chroot: with a working directory outside a new one.
-        // Who has not the right has another way to get it.
+        // The usual way out of a chroot: a working directory outside of a new chroot.
+        // A process without the right to use chroot gets the right in a new user namespace.
         alone(|| {
             if !nix::unistd::geteuid().is_root() {
                 unshare(CloneFlags::CLONE_NEWUSER).unwrap();
@@ -94,7 +94,7 @@ fn the_root_of_the_launcher_cannot_be_uncovered() {
             )
             .expect_err("a job can move its mounts");
         });
-        // A root may be exchanged for another, but then that lies over the launcher's.
+        // A job may replace its root by another one, which is then mounted over the launcher's root.
         alone(|| {
             let user = nix::unistd::geteuid();
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).unwrap();
@@ -195,7 +195,7 @@ fn the_last_of_many_layers_wins() {
         );
     });
     let mut slot = Slot::start();
-    // As long as digests, so that the longer list is more than mount(2) takes.
+    // Names as long as digests, so that the longer list exceeds the limit of mount(2).
     let name = |layer: usize| format!("{layer:064x}");
     for layer in 0..200 {
         let directory = slot.add_layer(&name(layer));
@@ -230,7 +230,7 @@ fn changes_to_a_local_overlay_are_kept_in_its_upper_directory() {
     if statfs(&std::env::temp_dir()).unwrap().filesystem_type() == OVERLAYFS_SUPER_MAGIC {
         return skip("needs a directory for temporary files that is not in an overlay");
     }
-    // The second has what means something to overlayfs.
+    // The second name has characters with a meaning in the options of overlayfs.
     for name in ["plain", "a,b:c\\d e"] {
         let host = tempfile::tempdir().unwrap();
         let (upper, work) = (format!("{name}/upper"), format!("{name}/work"));
@@ -343,7 +343,7 @@ fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_reported() {
 
 #[test]
 fn symlinks_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
-    // From where the scratch space has it to the root.
+    // The path from the job's directory in the scratch space to the root.
     const OUT: &str = "../../..";
     inside("link", || {
         std::os::unix::fs::symlink(OUT, "/work/out").unwrap();
@@ -372,7 +372,7 @@ fn examining_a_directory_of_very_many_files_takes_little_memory() {
     });
     let mut slot = Slot::start();
     let launcher = slot.processes().ids().nth(1).expect("it is there");
-    // In KiB.
+    // The peak memory in KiB.
     let peak = || {
         let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
         let mut words = status.split_whitespace();

@@ -1,5 +1,5 @@
-//! Device and inode numbers: what programs go by that tell whether two paths lead to one file, or
-//! whether a directory lies on another file system.
+//! Device and inode numbers. Programs use them to find out whether two paths lead to one file, or
+//! whether a directory is on another file system.
 
 use crate::fixture::{Slot, bind, inside, skip};
 use maelstrom::container::Root;
@@ -10,13 +10,13 @@ use std::io::Write;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// What is the same for two paths exactly if they lead to the same file.
+/// The device and inode number. Two paths have the same ones if they lead to the same file.
 fn identity(path: impl AsRef<Path>) -> (u64, u64) {
     let metadata = fs::symlink_metadata(path).unwrap();
     (metadata.dev(), metadata.ino())
 }
 
-/// All that lies below a directory on its file system, as `find -xdev` finds it: it does not enter
+/// All paths below a directory on its file system, as `find -xdev` finds them: it does not enter
 /// directories that have another device number.
 fn on_the_device_of(directory: &Path) -> Vec<PathBuf> {
     let device = identity(directory).0;

@@ -1,4 +1,4 @@
-//! What goes by names that jobs could share: host names, keys, IPC objects.
+//! Objects with names that jobs could share: host names, keys, IPC objects.
 
 use crate::fixture::raw::{self, SystemV, keyring};
 use crate::fixture::{Refused, Slot, in_containers_as_any_user, inside, ready, skip, until_killed};
@@ -22,7 +22,7 @@ fn the_hostname_cannot_be_changed() {
     });
 }
 
-/// Whether the kernel has keyrings and whoever runs us lets us use them.
+/// Whether the kernel has keyrings, and this process may use them.
 fn has_keyrings() -> bool {
     raw::add_key(c"a probe", b"1", keyring::SESSION).is_ok()
 }
@@ -37,7 +37,7 @@ fn a_job_cannot_see_the_session_keys_of_the_client() {
         let key = std::env::var("KEY").unwrap().parse().unwrap();
         assert!(raw::read_key(key).is_err(), "a job reads the client's key");
     });
-    // In a process of its own, as a session keyring is each thread's.
+    // In a separate process, as each thread has its own session keyring.
     inside("client", || {
         let key = raw::add_key(c"of the client", b"secret", keyring::SESSION).unwrap();
         raw::read_key(key).expect("the client reads its own key");

@@ -1,4 +1,4 @@
-//! The network a job is in, and that it cannot change it.
+//! The network of a job, which the job cannot change.
 
 use crate::fixture::raw;
 use crate::fixture::{Refused, Slot, in_a_container, in_containers_as_any_user, inside};

@@ -99,8 +99,8 @@ impl Casd {
         let _ = self.process.wait();
     }
 
-    /// Options for programs that are to run jobs on it. In its sandboxes everybody is user
-    /// 0 without capabilities, who can make no containers, unless something else is asked for.
+    /// Options for programs that run jobs on the engine. Without the user and group, jobs in its
+    /// sandboxes are user 0 without capabilities, and cannot make containers.
     pub fn options(&self) -> Vec<String> {
         vec![
             format!("--remote=grpc://127.0.0.1:{}", self.port),

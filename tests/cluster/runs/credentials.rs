@@ -73,7 +73,7 @@ async fn when_a_token_expires_in_a_run_each_test_is_an_error_that_says_so() {
     project
         .write("src/lib.rs", &(gates[0].test() + "#[test] fn other() {}"))
         .write("tests/more.rs", &gates[1].test());
-    // Everything has been built and uploaded before the token with a short lifetime is used.
+    // A first run builds and uploads everything, so that the second needs its token only briefly.
     let opened = gates.each_ref().map(Gate::open);
     let header = format!("--remote-header={}", token(SECRET, 1000));
     let run = cluster.run(&project, &[&header]).exits(0);

@@ -9,7 +9,8 @@ use std::path::Path;
 
 const FULL: &str = "No space left on device";
 
-/// Starts a worker with the last worker's cache on a disk of this number of KiB.
+/// Starts a worker whose cache is on a disk of this number of KiB. Its cache is the last one of
+/// the cluster.
 fn worker_with(cluster: &mut Cluster, kib: u64) -> Worker {
     let worker = cluster.worker(1);
     let cache = cluster.caches.last().unwrap();
