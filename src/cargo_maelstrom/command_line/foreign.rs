@@ -24,15 +24,17 @@ pub fn explanation(option: &str) -> Option<String> {
         (None, None, None) => return None,
     };
     Some(match answer {
-        ForeignOption::Write(instead) => format!("'{option}' is {owner}'s; write {instead}"),
+        ForeignOption::Write(instead) => {
+            format!("'{option}' is an option of {owner}; write {instead}")
+        }
         ForeignOption::LeaveOut(reason) => {
-            format!("'{option}' is {owner}'s; leave it out: {reason}")
+            format!("'{option}' is an option of {owner}; leave it out: {reason}")
         }
         ForeignOption::Unsupported(near) => {
-            format!("'{option}' is {owner}'s and is not supported here: {near}")
+            format!("'{option}' is an option of {owner} and is not supported here: {near}")
         }
         ForeignOption::AfterDashes(words) => format!(
-            "'{option}' is {owner}'s; write it after the dashes: `cargo maelstrom -- {words}`"
+            "'{option}' is an option of {owner}; write it after the dashes: `cargo maelstrom -- {words}`"
         ),
     })
 }
@@ -137,7 +139,7 @@ fn of_libtest(option: &str) -> Option<ForeignOption> {
 pub fn message_format(value: &str) -> Option<String> {
     if value.starts_with("libtest-json") {
         return Some(format!(
-            "'{value}' is nextest's; write `--message-format json` for JSON"
+            "'{value}' is a format of nextest; write `--message-format json` for JSON"
         ));
     }
     let mut formats = value.split(',');
@@ -218,12 +220,12 @@ mod tests {
         assert_eq!(
             answers,
             [
-                "'--retries' is nextest's and is not supported here: a test that fails is not tried again; `--repeat N` \
+                "'--retries' is an option of nextest and is not supported here: a test that fails is not tried again; `--repeat N` \
                  runs each test N times",
-                "'--stress-count' is nextest's; write `--repeat N`",
-                "'--no-pager' is nextest's; leave it out: nothing is piped through a pager",
-                "'--timings' is Cargo's; write `--cargo-timings`",
-                "'--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`",
+                "'--stress-count' is an option of nextest; write `--repeat N`",
+                "'--no-pager' is an option of nextest; leave it out: nothing is piped through a pager",
+                "'--timings' is an option of Cargo; write `--cargo-timings`",
+                "'--skip' is an option of libtest; write it after the dashes: `cargo maelstrom -- --skip WORD`",
             ]
         );
         assert_eq!(explanation("--no-such-option"), None);
@@ -233,7 +235,7 @@ mod tests {
     fn message_formats_of_other_programs_are_explained() {
         assert_eq!(
             message_format("libtest-json-plus").unwrap(),
-            "'libtest-json-plus' is nextest's; write `--message-format json` for JSON"
+            "'libtest-json-plus' is a format of nextest; write `--message-format json` for JSON"
         );
         for cargos in [
             "short",

@@ -36,7 +36,7 @@ fn non_empty(attached: &str) -> Option<&str> {
 
 fn no_filterset(written: &str) -> String {
     format!(
-        "'{written}' is nextest's; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
+        "'{written}' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
          `-i 'package.equals(parser) && name.contains(empty)'`"
     )
 }
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_filterset_points_to_include() {
-        let message = "'-E test(x)' is nextest's; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
+        let message = "'-E test(x)' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
                        `-i 'package.equals(parser) && name.contains(empty)'`";
         assert_eq!(explained(&["-E", "test(x)"]).unwrap(), message);
         assert_eq!(explained(&["--lib", "-E=test(x)"]).unwrap(), message);
@@ -78,7 +78,7 @@ mod tests {
         assert!(
             explained(&["-E"])
                 .unwrap()
-                .starts_with("'-E …' is nextest's")
+                .starts_with("'-E …' is an option of nextest")
         );
         assert!(
             explained(&["--filterset=all()"])

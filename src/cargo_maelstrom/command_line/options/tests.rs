@@ -133,9 +133,9 @@ fn words_before_and_after_the_dashes_are_filters() {
 fn skip_and_exact_are_allowed_only_after_the_dashes() {
     assert_eq!(
         usage_error(&["--skip", "a"]),
-        "error: '--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`"
+        "error: '--skip' is an option of libtest; write it after the dashes: `cargo maelstrom -- --skip WORD`"
     );
-    assert!(usage_error(&["--exact"]).starts_with("error: '--exact' is libtest's"));
+    assert!(usage_error(&["--exact"]).starts_with("error: '--exact' is an option of libtest"));
 }
 
 #[test]
@@ -489,7 +489,7 @@ fn options_of_other_programs_are_explained() {
     for option in ["--retries=1", "--retries"] {
         assert_eq!(
             usage_error(&[option, "1", "word"]),
-            "error: '--retries' is nextest's and is not supported here: a test that fails is not tried again; `--repeat N` \
+            "error: '--retries' is an option of nextest and is not supported here: a test that fails is not tried again; `--repeat N` \
              runs each test N times"
         );
     }
@@ -499,7 +499,7 @@ fn options_of_other_programs_are_explained() {
     );
     assert!(usage_error(&["--timings=html"]).ends_with("write `--cargo-timings`"));
     assert!(usage_error(&["--message-format", "short"]).contains("--cargo-message-format short"));
-    assert!(usage_error(&["--message-format=libtest-json"]).contains("is nextest's"));
+    assert!(usage_error(&["--message-format=libtest-json"]).contains("is a format of nextest"));
     assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
     // What looks like one is a value, or the test binary's.
     assert_eq!(options(&["--config=--retries"]).cargo.config, ["--retries"]);
@@ -517,7 +517,7 @@ fn short_options_of_nextest_have_the_same_meaning() {
 fn usages_of_nextest_are_explained() {
     assert!(usage_error(&["run"]).starts_with("error: drop the word 'run'"));
     assert!(usage_error(&["maelstrom", "run", "--lib"]).starts_with("error: drop the word 'run'"));
-    assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is nextest's"));
+    assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is an option of nextest"));
     assert!(usage_error(&["-P", "ci"]).starts_with("error: '-P' prints the configuration"));
 }
 
