@@ -1,12 +1,12 @@
-//! The identity of a container of tests.
+//! The key that identifies a container of tests.
 
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-/// The origin of a container. Two are equal only if both parts are the same allocations: a
-/// comparison of their contents would take longer.
+/// The specification and the test binary that a container is made of. Two values are equal only if
+/// both parts are the same allocations, because comparing their contents would take longer.
 #[derive(Clone)]
 pub struct Ingredients {
     pub spec: Arc<TestSpec>,

@@ -373,7 +373,7 @@ fn no_tests(options: &TestOptions, what: &str, remarks: &[Remark]) -> ExitCode {
         NoTests::Fail => {
             let label = paint.apply(report::Role::Bad, "error:");
             to_stderr(format_args!(
-                "{label} {what}; `--no-tests pass` makes that a success"
+                "{label} {what}; use `--no-tests pass` to make this a success"
             ));
             ExitCode::NoTests
         }

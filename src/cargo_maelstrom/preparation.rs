@@ -172,7 +172,7 @@ fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
         && !nearby_directives_are_wrong(invocation)
 }
 
-/// Whether a `maelstrom-test.toml` that may be that of the workspace has a mistake. The root of the
+/// Whether a `maelstrom-test.toml` that may belong to the workspace has a mistake. The root of the
 /// workspace is not known yet, so the files of all parent directories are read.
 fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
     let manifest = invocation.options.value("manifest-path");

@@ -1,4 +1,4 @@
-//! The tests that run now: told when they start, and again when they are slow.
+//! The tests that are running. They are reported when they start, and again when they are slow.
 
 use crate::report::{Event, Repeat, Reporter, TestId};
 use crate::test_job::TestCase;
@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
-/// A test is reported as slow each time that it has run for so long.
+/// A running test is reported as slow each time that this time has passed.
 const SLOW: Duration = Duration::from_secs(60);
 
 /// The tests that run, and whether further tests may start. Shared with the tasks that run tests.
@@ -35,7 +35,7 @@ impl StartedTests {
         }
     }
 
-    /// From now on no test may start.
+    /// Forbids the start of further tests.
     pub fn stop(&self) {
         self.stopping.send_replace(true);
     }
@@ -44,14 +44,14 @@ impl StartedTests {
         *self.stopping.borrow()
     }
 
-    /// Waits until no test may start any more.
+    /// Waits until the start of further tests is forbidden.
     pub async fn stopped(&self) {
         let mut stopping = self.stopping.subscribe();
         // The result holds a lock, and must be dropped.
         let _ = stopping.wait_for(|is_stopping| *is_stopping).await;
     }
 
-    /// Reports that a test starts. Returns false if no test may start any more.
+    /// Reports that a test starts. Returns false if the start of further tests is forbidden.
     pub fn start(&self, id: TestId, case: TestCase, repeat: Option<Repeat>) -> bool {
         if self.is_stopping() {
             return false;

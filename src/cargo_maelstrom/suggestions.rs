@@ -116,8 +116,8 @@ pub fn similar<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<
 }
 
 /// The distance of a word from a name: 0 if they are the same, 1 if the word is part of the name, and
-/// otherwise 1 plus the edit distance to the most similar part of the name with as many words.
-/// `None`: they are not similar.
+/// otherwise 1 plus the edit distance to the most similar part of the name with the same number of
+/// words. `None`: they are not similar.
 fn distance(word: &str, name: &str) -> Option<usize> {
     let (word, name) = (simplified(word), simplified(name));
     if word == name {
@@ -160,7 +160,7 @@ fn tokens(name: &str) -> Vec<(usize, usize)> {
     tokens
 }
 
-/// The parts of a name with so many words.
+/// The parts of a name that consist of `length` words.
 fn parts(name: &str, length: usize) -> impl Iterator<Item = &str> {
     let tokens = tokens(name);
     let count = (tokens.len() + 1).saturating_sub(length.max(1));
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_can_be_like_nothing() {
+    fn a_word_without_similar_names_has_no_suggestions() {
         for word in ["", "q", "ta", "::", "-", "unicode", "{}"] {
             assert_eq!(names_near(word), [""; 0], "{word}");
         }

@@ -38,8 +38,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
 
-/// Ctrl-C at a terminal also ends Cargo. The end of the build may be noticed so much earlier than
-/// this process's own signal.
+/// Ctrl-C at a terminal also ends Cargo. This process may notice the end of the build before its own
+/// signal; it waits this long for the signal.
 const SAME_CTRL_C: Duration = Duration::from_millis(50);
 
 /// The time between saves of the history. A client that is killed loses the records since the last

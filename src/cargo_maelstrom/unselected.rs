@@ -36,7 +36,7 @@ pub struct Offer<'a> {
 pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
     let names = &selector.names;
     if offer.tests.is_empty() && offer.not_included == 0 && offer.excluded == 0 {
-        let mut remarks = vec![Remark::Note("what was built has no tests".to_owned())];
+        let mut remarks = vec![Remark::Note("the built targets have no tests".to_owned())];
         remarks.extend(hints_for_words(&names.filters, offer));
         return remarks;
     }
@@ -83,9 +83,9 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
         let selection = Remaining::of(&left, offer).selection();
         return vec![
             Remark::Note(format!(
-                "only ignored tests were asked for, and of {tests}{selection} none is ignored"
+                "only ignored tests were selected, but none of {tests}{selection} is ignored"
             )),
-            Remark::Hint("without `--ignored` they run, with `--include-ignored` all tests".into()),
+            Remark::Hint("drop `--ignored`, or write `--include-ignored` to run all tests".into()),
         ];
     }
     Vec::new()
@@ -140,12 +140,12 @@ fn explain_includes(offer: &Offer<'_>, includes: &[Pattern]) -> Vec<Remark> {
     let were = verb(offer.tests.len(), "was", "were");
     let binaries = Count(offer.not_included, "test binary", "test binaries");
     let compared = match (offer.tests.first(), offer.not_included) {
-        (None, _) => format!("none of {binaries} can have one"),
+        (None, _) => format!("none of {binaries} can have such a test"),
         (Some((example, _)), 0) => format!(
             "{tests} {were} compared, such as `{} {}/{} {}`",
             example.package, example.kind, example.target, example.name
         ),
-        (Some(_), _) => format!("{tests} {were} compared, and {binaries} cannot have one"),
+        (Some(_), _) => format!("{tests} {were} compared, and {binaries} cannot have such a test"),
     };
     let mut remarks = vec![Remark::Note(format!(
         "no test matches {patterns}; {compared}"
@@ -239,7 +239,7 @@ fn hints_for_words(words: &[String], offer: &Offer<'_>) -> Vec<Remark> {
     for word in words {
         if is_meant_as_pattern(word) {
             remarks.push(Remark::Note(format!(
-                "`{word}` was taken as part of a test's name; `--include '{word}'` takes it as a pattern"
+                "`{word}` is compared with the names of tests; `--include '{word}'` uses it as a pattern"
             )));
             continue;
         }
@@ -318,7 +318,7 @@ impl Display for Remaining {
             (tests, binaries) => {
                 let tests = Count(tests as u64, "test", "tests");
                 let binaries = Count(binaries, "whole test binary", "whole test binaries");
-                write!(f, "all there is{selection}: {tests} and {binaries}")
+                write!(f, "everything{selection}: {tests} and {binaries}")
             }
         }
     }

@@ -108,7 +108,7 @@ impl LocalExecutor {
         turn: impl Future<Output = Option<usize>>,
     ) -> Option<Outcome> {
         #[cfg(test)]
-        assert!(!self.panics.get(), "as it was told");
+        assert!(!self.panics.get(), "a panic for a test");
         match self.try_run(job, output, turn).await {
             Ok(outcome) => outcome,
             Err(error) => Some(Outcome::error(match error.remedy() {

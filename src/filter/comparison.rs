@@ -1,18 +1,18 @@
-//! The parts of a pattern that ask for a name: what a pattern that selects nothing may have wrong.
+//! The comparisons with names in a pattern. They help to explain a pattern that selects nothing.
 
 use super::expression::{Expression, SelectorTerm};
 use super::matcher::Matcher;
 use super::target::{TargetGroup, TargetKind};
 use std::fmt;
 
-/// A part of a pattern that compares a name with an argument. Displays as it is written in full.
+/// A part of a pattern that compares a name with an argument. Its display has no abbreviations.
 #[derive(Clone, Copy, Debug)]
 pub struct Comparison<'a> {
     property: ComparedProperty,
     matcher: &'a Matcher,
 }
 
-/// Whose name is compared.
+/// The kind of name that is compared.
 #[derive(Clone, Copy, Debug)]
 enum ComparedProperty {
     Name,
@@ -21,7 +21,7 @@ enum ComparedProperty {
 }
 
 impl<'a> Comparison<'a> {
-    /// Those of an expression that have to be true for it to be true, or one of which has to.
+    /// The comparisons of an expression, except those in operands of *not*.
     pub(super) fn all_in(expression: &'a Expression) -> Vec<Self> {
         let mut found = Vec::new();
         collect(expression, &mut found);
@@ -36,7 +36,7 @@ impl<'a> Comparison<'a> {
         matches!(self.property, ComparedProperty::Package)
     }
 
-    /// Whether the names of targets of this kind are compared.
+    /// Whether the comparison is with names of targets of this kind.
     pub fn is_of_targets(&self, kind: TargetKind) -> bool {
         matches!(self.property, ComparedProperty::Target(group) if group.includes(kind))
     }
@@ -45,7 +45,8 @@ impl<'a> Comparison<'a> {
         self.matcher.matches(name)
     }
 
-    /// The argument, if it is a name or a part of one.
+    /// The argument, if it is a name or a part of a name. `None`: it is a regular expression or a
+    /// glob.
     pub fn name(&self) -> Option<&'a str> {
         match self.matcher {
             Matcher::Equals(name)
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn comparisons_are_written_in_full() {
+    fn comparisons_are_displayed_without_abbreviations() {
         assert_eq!(
             comparisons("p.eq(a) && (test.sta(b) || n.g(*c) || n.m/d$/) - library"),
             [
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_must_not_be_is_not_asked_for() {
+    fn negated_comparisons_are_left_out() {
         assert_eq!(
             comparisons("name.contains(a) - name.contains(b)"),
             ["name.contains(a)"]
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_says_what_it_compares() {
+    fn a_comparison_knows_its_kind_of_name_and_its_argument() {
         let pattern: Pattern = "test.equals(a) || name.matches(b)".parse().unwrap();
         let [target, name] = pattern.comparisons()[..] else {
             panic!("there are two");

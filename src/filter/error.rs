@@ -207,7 +207,7 @@ fn delimiter_hint(open: char) -> &'static str {
     if open == '/' {
         ""
     } else {
-        " (delimiters within an argument must balance; for others, use `/…/`)"
+        " (delimiters within an argument must balance; if they do not, use `/…/`)"
     }
 }
 

@@ -47,7 +47,7 @@ impl Pattern {
         })
     }
 
-    /// What names it asks for.
+    /// The comparisons with names in the pattern.
     pub fn comparisons(&self) -> Vec<Comparison<'_>> {
         Comparison::all_in(&self.expression)
     }

@@ -86,7 +86,7 @@ mod selectors {
     }
 
     #[test]
-    fn a_kind_of_target_stands_alone() {
+    fn a_kind_of_target_is_a_selector_without_a_matcher() {
         for (text, expected) in [
             ("binary", Binary),
             ("test", Test),
@@ -239,14 +239,14 @@ mod arguments {
     }
 
     #[test]
-    fn only_the_delimiters_of_the_argument_count() {
+    fn only_the_delimiters_of_the_argument_must_balance() {
         assert!(selects_name("name.equals([{<)", "[{<"));
         assert!(selects_name("name.equals[)(]", ")("));
         assert!(selects_name("name.equals/(/", "("));
     }
 
     #[test]
-    fn a_slash_ends_at_the_next_slash() {
+    fn an_argument_between_slashes_ends_at_the_next_slash() {
         assert_same("name.equals/a/ or name.equals/b/", "name.matches/^(a|b)$/");
     }
 }
@@ -269,7 +269,7 @@ mod operators {
     }
 
     #[test]
-    fn or_binds_looser_than_and_and_minus() {
+    fn or_has_lower_precedence_than_and_and_minus() {
         assert_groups_as("A || B && C", "A || (B && C)");
         assert_groups_as("A && B || C", "(A && B) || C");
         assert_groups_as("A || B - C", "A || (B - C)");
@@ -277,7 +277,7 @@ mod operators {
     }
 
     #[test]
-    fn and_and_minus_go_left_to_right_on_one_level() {
+    fn and_and_minus_have_the_same_precedence_and_group_from_left_to_right() {
         assert_groups_as("A - B - C", "(A - B) - C");
         assert_groups_as("A - B && C", "(A - B) && C");
         assert_groups_as("A && B - C", "(A && B) - C");
@@ -359,7 +359,7 @@ mod abbreviations {
     }
 
     #[test]
-    fn elsewhere_words_abbreviate_simple_selectors() {
+    fn words_without_a_dot_abbreviate_simple_selectors() {
         assert_eq!(kinds("n"), []);
         assert_eq!(kinds("no"), []);
         assert_eq!(kinds("f"), []);
@@ -432,7 +432,7 @@ mod abbreviations {
     }
 
     #[test]
-    fn words_are_lower_case_and_whole() {
+    fn selectors_are_lower_case_and_whole_words() {
         assert!(message("Library").starts_with("unknown selector `Library`"));
         assert!(message("notall").starts_with("unknown selector `notall`"));
         assert!(message("library2").starts_with("unknown selector `library2`"));
@@ -578,7 +578,7 @@ mod errors {
     #[test]
     fn an_argument_that_is_never_closed_is_pointed_at() {
         insta::assert_snapshot!(error(r"name.matches(\() && all"), @r"
-        the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; for others, use `/…/`)
+        the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; if they do not, use `/…/`)
           name.matches(\() && all
                       ^
         ");
@@ -695,7 +695,7 @@ mod partial_evaluation {
     use super::*;
 
     #[test]
-    fn a_package_is_decided_if_targets_and_names_do_not_matter() {
+    fn a_pattern_decides_about_a_package_if_targets_and_names_do_not_matter() {
         for (text, expected) in [
             ("all", Some(true)),
             ("none", Some(false)),
@@ -720,7 +720,7 @@ mod partial_evaluation {
     }
 
     #[test]
-    fn a_binary_is_decided_if_names_do_not_matter() {
+    fn a_pattern_decides_about_a_binary_if_names_do_not_matter() {
         for (text, expected) in [
             ("library", Some(false)),
             ("test", Some(true)),

@@ -1,8 +1,8 @@
 //! The depot: downloaded blobs, shared by all processes of a user.
 //!
-//! The directory has a mark of its own ([`cachedir`]), without which nothing in it is touched. It
-//! gets the mark before the first blob is written, if it is empty, or if all that it holds is
-//! what programs kept there before there were marks.
+//! The directory has a mark ([`cachedir`]). Files in a directory without the mark are not changed.
+//! Before the first blob is written, the directory is marked if it is empty, or if it contains
+//! only files of an old version of the depot, which had no mark.
 //!
 //! `blobs/sha256/HEX` is a blob whose digest was verified. It is not written to again. `tmp/HEX`
 //! is a partial blob. The process that holds the lock of the file appends to it, and renames it
@@ -37,7 +37,7 @@ const CHUNK: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Depot {
     root: PathBuf,
-    /// Whether it is known to be there, and marked.
+    /// Set when the directory is known to exist and to be marked.
     marked: Arc<OnceLock<()>>,
 }
 
@@ -147,7 +147,7 @@ impl Depot {
         }
     }
 
-    /// Whether the directory is ours, or may become so; if not, an error that says why.
+    /// Whether the directory is a depot, or may become one. Fails with the reason if it may not.
     fn examine(&self) -> io::Result<DirectoryState> {
         if self.marked.get().is_some() {
             return Ok(DirectoryState::Ours);
@@ -279,8 +279,8 @@ fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Something in a directory without a mark that no program kept there before there were
-/// marks, as a path in it. Only what is below `blobs` and `tmp` is looked at.
+/// The path of an entry of an unmarked directory that is not part of an old depot without a mark.
+/// Examines only `blobs` and `tmp`.
 fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
     let is_sha256 = |entry: &DirEntry| {
         entry.file_name() == "sha256" && entry.file_type().is_ok_and(|kind| kind.is_dir())
@@ -290,7 +290,8 @@ fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
         ("blobs/sha256", is_blob),
         ("tmp", is_temporary),
     ];
-    // The latter is made after the former, and may be anybody's without it.
+    // The depot creates `tmp` after `blobs/sha256`. Without the latter, `tmp` may belong to
+    // another program.
     if root.join("tmp").exists() && !root.join("blobs/sha256").exists() {
         return Ok(Some("tmp".into()));
     }
@@ -313,7 +314,7 @@ fn foreign_entry(root: &Path) -> io::Result<Option<PathBuf>> {
     Ok(None)
 }
 
-/// Whether an entry is called as blobs are.
+/// Whether an entry is a file with the name of a blob.
 fn is_blob(entry: &DirEntry) -> bool {
     let name = entry.file_name();
     let is_hex = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
@@ -322,8 +323,8 @@ fn is_blob(entry: &DirEntry) -> bool {
         && entry.file_type().is_ok_and(|kind| kind.is_file())
 }
 
-/// Whether an entry is called as blobs on their way are: those that are downloaded, and those
-/// that are [written](Depot::write).
+/// Whether an entry is a file with the name of a partial blob, or of a temporary file of
+/// [`Depot::write`].
 fn is_temporary(entry: &DirEntry) -> bool {
     let is_written = || {
         entry.file_name().as_bytes().starts_with(b".tmp")
@@ -368,7 +369,7 @@ mod tests {
         super::super::digest::parse(&digest_of(bytes)).unwrap()
     }
 
-    /// A depot as programs left it that made no marks.
+    /// A depot of a version without marks.
     fn without_mark() -> (tempfile::TempDir, Depot) {
         let (directory, depot) = depot();
         depot.write(&sha256(b"hello"), b"hello").unwrap();
@@ -483,7 +484,7 @@ mod tests {
             partial
         };
         let (abandoned, held) = (begin(b"1", old), begin(b"2", old));
-        // Not called as ours are.
+        // The name is not that of a partial blob.
         let foreign = depot.root.join("tmp/notes");
         let file = File::create(&foreign).unwrap();
         file.set_times(FileTimes::new().set_modified(old)).unwrap();

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_counts_with_all_its_parts_until_the_last_has_ended() {
+    fn the_progress_of_an_image_includes_all_layers_until_the_last_has_ended() {
         let progress = DownloadProgress::default();
         assert_eq!(progress.oldest(), None);
         let (one, two) = (progress.begin("a", 10), progress.begin("a", 20));

@@ -1,4 +1,4 @@
-//! Why a request to a registry failed, as far as retries and messages depend on it.
+//! The reasons why a request to a registry failed, as far as retries and messages depend on them.
 
 use oci_client::errors::{OciDistributionError, OciEnvelope, OciErrorCode};
 use std::error::Error;

@@ -1,8 +1,8 @@
-//! The `base` layer: what every program may expect of a Unix machine, taken from this machine.
+//! The `base` layer: common files of a Unix machine, copied from this machine.
 //!
-//! The layer is made once and then shared by all tests. The store remembers it with a list of the
-//! files and directories that were examined; as long as none of them changed, to make it again
-//! takes a system call for each.
+//! All tests share the layer. The store caches it with a list of the files and directories that
+//! were examined. The cached layer is used if none of them has changed; this check takes one
+//! system call for each of them.
 
 use super::assembly::{Assembly, HostEntry, HostFile, ReadOptions, Trust};
 use super::builder::add_closure;
@@ -24,10 +24,10 @@ const CACHED_BASE: &str = "base-1";
 /// The directories that programs are searched in, before the client's `PATH`.
 const SYSTEM_DIRECTORIES: [&str; 4] = ["/usr/bin", "/bin", "/usr/sbin", "/sbin"];
 
-/// The utilities of POSIX.1-2024 (Shell & Utilities) that are programs, without compilers (also
-/// of message catalogues, whose libraries have 40 MB), printing, mail, and the `uucp` and `sccs`
-/// families; then those of coreutils, findutils,
-/// diffutils, grep, sed, tar, gzip, bash and procps that programs run most. Utilities that the
+/// The utilities of POSIX.1-2024 (Shell & Utilities) that are programs, except compilers
+/// (including those of message catalogues, whose libraries have 40 MB), printing, mail, and the
+/// `uucp` and `sccs` families; then the programs of coreutils, findutils, diffutils, grep, sed,
+/// tar, gzip, bash and procps that other programs run most often. Utilities that the
 /// machine lacks are left out.
 const UTILITIES: &str = "
     ar awk basename bc cal cat chgrp chmod chown cksum cmp comm compress cp csplit cut date dd df
@@ -89,19 +89,19 @@ const TERMINALS: &str = "
     screen screen-256color screen.xterm-256color tmux tmux-256color vt100 vt102 vt220 wezterm
     xterm xterm-16color xterm-256color xterm-color xterm-direct xterm-ghostty xterm-kitty";
 
-/// The most symlinks on the way to a file (`MAXSYMLINKS` of the kernel).
+/// The number of symlinks on a path that are followed (`MAXSYMLINKS` of the kernel).
 const MAX_SYMLINKS: usize = 40;
 
 /// How many levels of directories are searched.
 const MAX_DEPTH: usize = 8;
 
-/// What the layer depends on besides the files of the machine.
+/// Everything that the layer depends on, except the files of the machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct BaseRecipe {
     pub parts: BTreeSet<BasePart>,
-    /// The client's `PATH`, for utilities that are in no usual directory.
+    /// The client's `PATH`, for utilities outside of the usual directories.
     pub path_variable: Option<OsString>,
-    /// The files and directories that `SSL_CERT_FILE` and `SSL_CERT_DIR` of the client name.
+    /// The files and directories in the client's variables `SSL_CERT_FILE` and `SSL_CERT_DIR`.
     pub certificates: Vec<PathBuf>,
 }
 
@@ -125,8 +125,8 @@ impl BaseRecipe {
     }
 }
 
-/// Whether a part of the base has a program, by its name or path, or a file, by its path, on a
-/// machine that has it where most do.
+/// Whether a part of the base usually has `name`: a program by its name or path, or a file by its
+/// path. This machine may lack the program or file, or have it at an unusual path.
 pub fn base_has(part: BasePart, name: &str) -> bool {
     let path = Path::new(name);
     let is_below = |data: &[&str]| data.iter().any(|directory| path.starts_with(directory));
@@ -177,7 +177,7 @@ pub(super) fn add(
     Ok(())
 }
 
-/// The layer as it was made before, if nothing that it was made of has changed.
+/// The cached layer, if none of the examined files has changed.
 fn remembered(store: &Store, key: &str) -> Option<Manifest> {
     let value = String::from_utf8(store.cached(CACHED_BASE, key)?).ok()?;
     let mut lines = value.lines();
@@ -190,7 +190,7 @@ fn remembered(store: &Store, key: &str) -> Option<Manifest> {
     is_unchanged.then(|| store.manifest(&digest))?
 }
 
-/// The state of a file in one word. It changes whenever the file does.
+/// The state of a file in one word, which changes if the file changes.
 fn state_of(metadata: Option<&Metadata>) -> String {
     match metadata {
         None => "-".to_owned(),
@@ -318,8 +318,8 @@ impl Search<'_, '_> {
         self.link_from_usual_directory(&directories)
     }
 
-    /// Where programs are in unusual directories, such as those of NixOS, the container's `PATH`
-    /// does not lead to them: symlinks in `/usr/bin` do.
+    /// Adds symlinks in `/usr/bin` to programs in unusual directories, such as those of NixOS, as
+    /// the container's `PATH` does not contain these directories.
     fn link_from_usual_directory(&mut self, directories: &[PathBuf]) -> Result<(), LayerProblem> {
         for name in UTILITIES.split_whitespace() {
             let usual = ["/usr/bin", "/bin"].map(|directory| Path::new(directory).join(name));
@@ -338,7 +338,7 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// The state of a path, noted for the next time.
+    /// The metadata of a path. Records the state of the path for the cache.
     fn examine(&mut self, path: &Path) -> Option<Metadata> {
         let metadata = fs::symlink_metadata(path).ok();
         let state = state_of(metadata.as_ref());
@@ -356,9 +356,9 @@ impl Search<'_, '_> {
             .try_for_each(|path| self.find(Path::new(path), MAX_DEPTH, files))
     }
 
-    /// Finds a file, or a directory with so many levels of what is below it. Symlinks stay symlinks, on the way
-    /// as well, and what they lead to is found too. Whatever may not be read by everybody is left
-    /// out, as is what does not exist.
+    /// Finds a file, or a directory with its content up to this number of levels. Symlinks are
+    /// added as symlinks, including those in parent directories, together with their targets.
+    /// Files that not everybody may read are left out, and so are missing files.
     fn find(
         &mut self,
         path: &Path,
@@ -400,8 +400,8 @@ impl Search<'_, '_> {
         Ok(())
     }
 
-    /// The first component of a path that is a symlink, and its target. Top-level directories
-    /// such as `/lib` count as directories, which they are in the container.
+    /// The first component of a path that is a symlink, and its target. Top-level symlinks such as
+    /// `/lib` count as directories, as they are directories in the container.
     fn symlink_on_the_way(&mut self, path: &Path) -> Option<(PathBuf, PathBuf)> {
         let depth = path.components().count();
         for ancestor in path
@@ -420,7 +420,7 @@ impl Search<'_, '_> {
     }
 }
 
-/// Whether one of the files is run with the privileges of its owner or group.
+/// Whether one of the files has a set-user-ID or set-group-ID bit.
 fn has_privileges(closure: &Closure) -> bool {
     closure.iter().any(|(_, entry)| {
         let metadata = entry.file().and_then(|file| fs::metadata(file).ok());

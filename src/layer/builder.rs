@@ -18,7 +18,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-/// How often a layer is built whose content turns out to be missing from the store.
+/// The number of attempts to build a layer whose content is missing from the store.
 const ATTEMPTS: u32 = 3;
 
 /// The name of the cache of unpacked tar files. Renamed when the cached value changes.

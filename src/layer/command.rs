@@ -30,10 +30,10 @@ use tokio::sync::watch;
 /// run changes.
 const CACHE_NAME: &str = "command-2";
 
-/// How much of a command's stdout and stderr is kept, in bytes each.
+/// The number of bytes of a command's stdout that are kept, and the same for stderr.
 const MAX_OUTPUT: usize = 64 * 1024;
 
-/// How much of the output is shown when a command fails, in lines.
+/// The number of lines of the output that are shown when a command fails.
 const MAX_LINES: usize = 100;
 
 /// The devices that every command has. Scripts rely on them; without them output to `/dev/null`

@@ -1,4 +1,4 @@
-//! The surroundings of a layer: what its build depends on besides its spec.
+//! The context of a layer: the directories and variables that its build depends on.
 
 use super::SourceView;
 use crate::spec::{Mount, Placeholder, PlaceholderError, RootOverlay, substitute};

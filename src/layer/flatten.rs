@@ -1,8 +1,8 @@
 //! Merges layers into fewer layers with the same files.
 //!
-//! The kernel looks for a file in every layer until it finds it, so neighbouring layers are
-//! merged. Sources and large layers are not merged: the files of the merged tree would be linked
-//! anew for each container, and whenever a source changes.
+//! The kernel looks for a file in one layer after the other, so fewer layers are faster. Sources
+//! and large layers are not merged, because the files of the merged tree would have to be linked
+//! again for each container, and whenever a source changes.
 
 use super::{Entry, Manifest};
 use crate::store::{Digest, ManifestError, Store};
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn small_neighbours_become_one_in_which_the_later_wins() {
+    fn small_neighbouring_layers_are_merged_and_the_later_one_wins() {
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), 1 << 30).unwrap();
         let below = store

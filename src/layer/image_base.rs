@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-/// What a container gets from its image. Empty without an image.
+/// The parts of an image that a container uses. Empty for a container without an image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageBase {
     /// The layer with all files of the image.
@@ -77,8 +77,8 @@ impl LayerBuilder {
         Ok(base)
     }
 
-    /// Rebases a layer onto that of an image: the files of the result are where a process in the
-    /// image would put them by their paths. See [`symlink_rebase`].
+    /// Rebases a layer onto an image: its files are moved to the paths where a process in the image
+    /// would create them. See [`symlink_rebase`].
     pub fn rebase_onto_image(
         &self,
         layer: Digest,

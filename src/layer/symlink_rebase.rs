@@ -9,10 +9,10 @@ use super::{Entry, Manifest, PathInContainer};
 use crate::store::ManifestError;
 use std::collections::BTreeMap;
 
-/// The layer with its files where a process in the image would put them. Files in a directory
-/// that is a symlink below move to the symlink's target. Where a symlink of the layer replaces a
-/// directory below, the directory stays, and the files at the symlink's target are copied into
-/// it. `None`: the layer needs no change.
+/// The layer with its files at the paths where a process in the image would create them. If a
+/// directory of the layer is a symlink in the image, its files move to the symlink's target. If a
+/// symlink of the layer would replace a directory of the image, the directory stays, and the files
+/// at the symlink's target are copied into it. `None`: the layer needs no change.
 pub(super) fn rebase(
     below: &Manifest,
     layer: &Manifest,

@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn merging_takes_in_everything_once() {
+    fn merging_adds_every_entry_once() {
         let (a, b) = (file("/a", "/h/a"), file("/b", "/h/b"));
         let whole = merged(&[&a, &b, &a]).unwrap();
         assert_eq!(whole.len(), 2);
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn different_files_at_one_path_are_a_conflict_that_names_all_three() {
+    fn different_files_at_one_path_are_a_conflict_that_names_the_path_and_both_files() {
         let conflict = merged(&[&file("/a", "/h/a"), &file("/a", "/h/b")]).unwrap_err();
         let message = conflict.to_string();
         assert!(message.starts_with("/a would have to be both /h/a and /h/b;"));
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn dots_are_folded_and_the_directories_left_are_kept() {
+    fn dots_are_folded_and_the_directories_before_them_are_returned() {
         let closure = file("/opt/bin/../lib/./a.so", "/h/a.so");
         assert_eq!(closure.get("/opt/bin"), Some(&ClosureEntry::Directory));
         assert!(closure.get("/opt/lib/a.so").is_some());

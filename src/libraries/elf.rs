@@ -162,8 +162,8 @@ impl Object {
     }
 }
 
-/// The string at `offset` of the table at `table`. Most strings are short, so they are first
-/// read in small pieces. Search paths of some distributions are longer than these.
+/// The string at `offset` of the table at `table`. Most strings are short, so a string is first
+/// read in small pieces. The search paths of some distributions are longer than that.
 fn string_at<'data, R: ReadRef<'data>>(
     data: R,
     table: u64,

@@ -1,9 +1,9 @@
 //! The libraries that a loader loads for a program: an implementation of ld.so(8).
 //!
-//! A loader goes through the program and its libraries breadth first. If a name is that of a
-//! file loaded already (the name that was asked for, its path, or its `DT_SONAME`), the loader
-//! does not search. So the result for one file may depend on what another one found before, and
-//! the search is repeated for every program. Otherwise glibc's loader searches, in this order:
+//! A loader goes through the program and its libraries breadth first. It does not search for a
+//! name by which a file is loaded already (the name that was searched, its path, or its
+//! `DT_SONAME`). The result for one file may therefore depend on the files loaded before, and the
+//! search is repeated for every program. For other names glibc's loader searches, in this order:
 //!
 //! 1. the `DT_RPATH` of the file that needs the library, of the file that needs that one,
 //!    and so on up to the program; not if the first file has a `DT_RUNPATH`, and

@@ -160,7 +160,7 @@ fn a_program_has_its_loader_and_its_libraries() {
 }
 
 #[test]
-fn programs_of_the_system_have_what_their_loader_says() {
+fn the_libraries_of_system_programs_are_those_that_their_loader_lists() {
     let mut seen = 0;
     for name in [
         "sh", "bash", "ls", "cc", "ld", "git", "perl", "tar", "ssh", "curl", "gdb",
@@ -435,7 +435,7 @@ fn no_default_directory_is_searched_for_a_file_that_forbids_it() {
 }
 
 #[test]
-fn a_library_from_the_cache_is_at_its_path_and_where_the_loader_looks() {
+fn a_library_found_in_the_cache_is_at_its_path_and_in_a_default_directory() {
     let build = BuildDirectory::new();
     let inner = build.library("odd/libinner.so", &[], &[]);
     let outer = build.library(
@@ -467,7 +467,7 @@ fn a_library_from_the_cache_is_at_its_path_and_where_the_loader_looks() {
 }
 
 #[test]
-fn a_variant_for_newer_processors_counts_only_without_a_baseline() {
+fn a_variant_for_newer_processors_is_used_only_without_a_baseline() {
     let Some(&level) = hardware_levels::levels().last() else {
         eprintln!("SKIPPED: the processor has no level above the baseline");
         return;

@@ -285,10 +285,10 @@ impl JobStream {
         }
     }
 
-    /// The jobs that a worker gets together: this one, and those next in the queue that are alike.
-    /// A job without an estimate is alone, since it may take any time. Where results are reused,
-    /// each job is alone: a result is found again only if the batch is the same, and batches
-    /// depend on the state of the queue.
+    /// The batch that starts with this job: the job, and the next jobs of the queue with the same
+    /// container, priority and slots. A job without an estimate is a batch of its own, as its
+    /// duration is unknown. If results are reused, each job is a batch of its own: a result is found
+    /// only if the batch is the same, and batches depend on the state of the queue.
     fn batch(&mut self, first: ReadyJob) -> Vec<ReadyJob> {
         let (spec, container) = (first.spec.clone(), first.job.container.clone());
         let mut batch = vec![first];

@@ -26,7 +26,7 @@ enum JobsError {
     Client(#[from] ClientError),
     #[error("failed to start")]
     Start(#[source] io::Error),
-    #[error("failed to write what a job printed")]
+    #[error("failed to write the output of a job")]
     Write(#[source] io::Error),
     #[error("--tty needs a terminal, and there is none; --one runs a job without a terminal")]
     NoTerminal,

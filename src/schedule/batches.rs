@@ -17,12 +17,12 @@ pub const OVERHEAD: Duration = Duration::from_millis(3);
 /// The number of tests per batch if no duration is known.
 const UNKNOWN_TOGETHER: u32 = 8;
 
-/// A partition is far off the target if a batch is so many times as long as the target, or if there are
-/// so many times as many batches as needed.
+/// A partition is far off the target if a batch takes more than this many times the target, or if there
+/// are more than this many times as many batches as needed.
 const FAR: u32 = 2;
 
-/// A binary whose tests take at least so many times the target has smaller batches at its end, because
-/// idle workers wait for the last batch.
+/// If the tests of a binary take at least this many times the target, its last batches are smaller,
+/// because other workers are idle until the last batch has ended.
 const SMALLER_FROM: u32 = 4;
 
 /// The total duration of the smaller batches, in targets.
@@ -82,7 +82,7 @@ fn costs(
         .collect()
 }
 
-/// The batches without tests that do not run, and with each test once.
+/// The kept batches, without tests that are not run this time, and with each test only once.
 fn retain_running(kept: &Partition, costs: &BTreeMap<String, Duration>) -> Partition {
     let mut seen = BTreeSet::new();
     let mut batches = Vec::new();

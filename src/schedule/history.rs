@@ -35,7 +35,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// The number of durations kept for a test case.
 const KEPT: usize = 5;
 
-/// A test case that was not run for so many days is removed.
+/// The number of days after its last run at which a test case is removed.
 const FORGET_AFTER: u16 = 90;
 
 /// The number of test cases kept: those that ran last.
@@ -189,7 +189,8 @@ impl History {
         }
     }
 
-    /// Adds a test whose earlier result was reused. The duration counts only if no other is known.
+    /// Adds a test whose earlier result was reused. `duration` is recorded only if no duration is
+    /// known.
     pub fn confirm(&mut self, id: CaseId, duration: Duration) {
         let is_unknown = self.estimate(&id).is_none();
         let durations = self.changes.entry(id).or_default();
@@ -316,8 +317,8 @@ fn lock(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-/// Replaces the file. The caller holds the lock, so the temporary file has one writer, and one left by
-/// a killed client is overwritten. A file without the magic bytes is not overwritten.
+/// Replaces the file. The caller holds the lock, so the temporary file has only one writer. The
+/// temporary file of a killed client is overwritten. A file without the magic bytes is not overwritten.
 fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = beside(path, ".tmp");
     let left = match fs::read(&temporary) {
@@ -325,7 +326,10 @@ fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
         left => left?,
     };
     if codec::decode(&left) == Err(codec::Unusable::Foreign) {
-        let text = format!("`{}` is in the way", temporary.display());
+        let text = format!(
+            "`{}` exists and is not a history; move it away",
+            temporary.display()
+        );
         return Err(io::Error::new(ErrorKind::AlreadyExists, text));
     }
     let mut file = File::create(&temporary)?;

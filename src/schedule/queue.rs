@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn priority_comes_before_suspicion_and_suspicion_before_length() {
+    fn priority_comes_before_earlier_failures_and_these_before_durations() {
         let mut queue = Queue::default();
         queue.push(rank(0, false, Some(9)), "long");
         queue.push(rank(0, false, Some(1)), "short");
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn equals_run_in_the_order_they_came() {
+    fn jobs_of_the_same_rank_run_in_the_order_they_came() {
         let mut queue = Queue::default();
         for job in ["a", "b", "c"] {
             queue.push(rank(0, false, Some(1)), job);

@@ -36,8 +36,8 @@ impl Slots {
         self.total
     }
 
-    /// Waits for so many slots, or for all if there are fewer. The lowest free
-    /// numbers are given first.
+    /// Waits for this number of slots, or for all if there are fewer. The lowest free numbers are
+    /// assigned first.
     pub async fn take(self: Rc<Self>, count: usize) -> HeldSlots {
         let count = count.clamp(1, self.total);
         let permit = self.semaphore.clone().acquire_many_owned(count as u32);

@@ -63,7 +63,7 @@ impl JobContainerBuilder {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
-            "as it was told"
+            "a panic for a test"
         );
         let brings_layers = spec.image.as_ref().is_some_and(|image| image.layers);
         if spec.layers.is_empty() && !brings_layers {

@@ -6,8 +6,8 @@ use crate::schedule::{HeldSlots, Queue, Rank, Slots};
 use std::cell::RefCell;
 use std::rc::Rc;
 
-/// Jobs of type `J` in the order of their ranks, and tasks that each run one or more of them and
-/// end in an `E`.
+/// A queue of jobs of type `J`, ordered by rank, and the tasks that run them. Each task runs one or
+/// more jobs and has a result of type `E`.
 pub struct Dispatcher<J, E> {
     queue: Queue<J>,
     tasks: Tasks<EndedTask<E>>,
@@ -29,7 +29,7 @@ pub struct SlotRequest {
 }
 
 impl SlotRequest {
-    /// Waits for so many slots, or for all if there are fewer. Returns the lowest slot number.
+    /// Waits for this number of slots, or for all if there are fewer. Returns the lowest slot number.
     /// The slots are held until the [`EndedTask`] is dropped.
     pub async fn take(self, count: usize) -> usize {
         let slots = self.slots.take(count).await;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn jobs_are_given_until_there_are_enough_tasks() {
+    fn jobs_are_taken_until_the_limit_of_tasks_is_reached() {
         block_on(async {
             let mut jobs = dispatcher(1, 2);
             for job in 1..=3 {
@@ -185,11 +185,14 @@ mod tests {
             let mut jobs = dispatcher(1, 2);
             let panics = async |slots: SlotRequest| {
                 slots.take(1).await;
-                panic!("as it was told")
+                panic!("a panic for a test")
             };
             jobs.spawn(panics, |panic| Err(panic.to_string()));
             let ended = jobs.join_next().await.unwrap().result.unwrap_err();
-            assert!(ended.contains("a task panicked: as it was told"), "{ended}");
+            assert!(
+                ended.contains("a task panicked: a panic for a test"),
+                "{ended}"
+            );
             jobs.spawn(async |slots| Ok(slots.take(1).await), |_| Ok(1));
             assert_eq!(jobs.join_next().await.unwrap().result, Ok(0));
         });

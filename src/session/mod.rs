@@ -145,7 +145,7 @@ impl Client {
         }
     }
 
-    /// For tests: a client that cannot run anything.
+    /// For tests: a client that cannot run jobs.
     #[cfg(test)]
     pub(crate) fn without_containers(settings: &ClientSettings) -> Self {
         let store = Store::open(&settings.cache_root, settings.cache_size).expect("open the cache");

@@ -12,7 +12,8 @@ use crate::store::Store;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// While one job runs on a slot, the containers of others are made or removed.
+/// The number of tasks per slot. While one job runs on a slot, the containers of the others are made
+/// or removed.
 const TASKS_PER_SLOT: usize = 3;
 
 /// The store, the executors and their slots. Cheap to clone.
@@ -94,7 +95,7 @@ impl Session {
         }
     }
 
-    /// For tests: a session that cannot run anything.
+    /// For tests: a session that cannot run jobs.
     #[cfg(test)]
     pub fn without_containers(store: Store, slots: usize, cache_results: CacheResults) -> Self {
         let settings = LocalSettings {

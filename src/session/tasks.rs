@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_task_that_panics_has_the_result_for_that_case() {
+    fn a_task_that_panics_has_the_result_of_on_panic() {
         block_on(async {
             let mut tasks = Tasks::default();
             tasks.spawn_local(async { End::Ended(1) }, |panic| End::Panicked(1, panic));

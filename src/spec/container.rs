@@ -75,7 +75,7 @@ pub enum Network {
     Local,
 }
 
-/// What becomes of a job's writes to its root file system.
+/// How a job's writes to its root file system are handled.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum RootOverlay {
     /// The root is read-only.
@@ -131,7 +131,7 @@ impl Device {
     }
 }
 
-/// What a job may do with a directory or file of the host.
+/// The access of a job to a bound directory or file of the host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum BindAccess {
     #[default]
@@ -246,7 +246,7 @@ pub enum LayerSpec {
     TestSource,
     /// The changes of a command to the layers below it.
     Command(CommandSpec),
-    /// What every program may expect of a Unix machine, taken from the client's machine.
+    /// Common files of a Unix machine, copied from the client's machine.
     Base {
         base: Vec<BasePart>,
     },

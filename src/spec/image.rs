@@ -28,7 +28,8 @@ impl ImageUse {
         }
     }
 
-    /// The use that `container` makes of the same image. A container without an image gets one.
+    /// The image use of `container`. A container without an image gets a use of no part of this
+    /// image.
     pub(super) fn of_container<'a>(&self, container: &'a mut ContainerSpec) -> &'a mut Self {
         container
             .image
@@ -133,7 +134,8 @@ fn docker_name(name: &str) -> Result<Reference, BadImageReference> {
         return Err(BadImageReference::NoName);
     }
     let whole = name.parse::<Reference>();
-    // A completed name can be invalid: in `Me/tools`, `Me` could be a registry at first.
+    // A completed name can be invalid: `Me/tools` is parsed, as `Me` could be a registry, but
+    // `docker.io/Me/tools` is invalid because of the upper case letter.
     let whole = whole.and_then(|whole| whole.to_string().parse());
     whole.map_err(|error| {
         let problem = match error {

@@ -4,8 +4,8 @@ use super::{Span, SpecError, SpecProblem};
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 use std::fmt;
 
-/// The longest part of a line that is marked, in bytes. All that is marked is shown, and
-/// generated documents may be one long line.
+/// The greatest length of the marked part of a line, in bytes. It is limited because the whole
+/// marked part is shown, and a generated document may be one long line.
 const WIDEST: usize = 100;
 
 /// The name and text of a document.
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn of_a_long_line_the_part_around_the_place_is_shown() {
+    fn only_the_part_of_a_long_line_around_the_span_is_shown() {
         let explain = |text: &str, span: Span| {
             let source = SpecText { name: "f", text };
             source.explain(&span, &"no")
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn carets_are_below_what_they_mark_whatever_stands_before() {
+    fn carets_are_below_the_span_after_wide_characters() {
         let source = SpecText {
             name: "f",
             text: "\"日本\" = \u{1b}[31m",

@@ -119,7 +119,7 @@ impl TestContainerBuilder {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
-            "as it was told"
+            "a panic for a test"
         );
         let spec = self.with_toolchain(spec);
         let context = self.context_of(&spec, binary);

@@ -217,8 +217,8 @@ fn plain_mistakes_in_options_say_what_to_write() {
     });
     insta::assert_snapshot!(messages.join("\n"), @r"
     error: drop the word 'run': `cargo maelstrom` alone runs the tests (for the tests with `run` in their name, write `cargo maelstrom -- run`)
-    error: '-E test(a)' is nextest's; write `-i PATTERN`, or `-x PATTERN` for what not to run, for instance `-i 'package.equals(parser) && name.contains(empty)'`
-    error: '-P' prints the configuration and takes no value, but 'ci' follows it; what a profile is in nextest is a configuration file here (`-c FILE`), and Cargo's profiles are chosen with `--profile ci`
+    error: '-E test(a)' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance `-i 'package.equals(parser) && name.contains(empty)'`
+    error: '-P' prints the configuration and takes no value, but 'ci' follows it; in place of a profile of nextest, use a configuration file (`-c FILE`); to choose a profile of Cargo, use `--profile ci`
     error: '--help' after '--' would make each test binary print its own help instead of running the test; for the options of cargo maelstrom, write `cargo maelstrom --help`
     error: the argument '--ignored' cannot be used with '--include-ignored'
     error: invalid value '0' for '--repeat <N>': expected a number of times, at least 1

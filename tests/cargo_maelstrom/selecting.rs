@@ -375,7 +375,7 @@ fn shop_a_pattern_that_no_package_can_match_builds_nothing() {
         .exits(4);
     insta::assert_snapshot!(run.stable, @r"
     hint: `package.equals(shop-cor)` matches none of 4 packages; similar: `shop-core`
-    error: no package of the workspace matches the include patterns; `--no-tests pass` makes that a success
+    error: no package of the workspace matches the include patterns; use `--no-tests pass` to make this a success
     ");
     assert!(!project.target.join("debug").exists());
 }
@@ -431,7 +431,7 @@ fn shop_that_nothing_is_selected_is_an_error_unless_it_is_not() {
     note: doctests were not run; `cargo maelstrom --doc` runs them
     note: no test has `no_such_test` in its name; 22 test names were compared, such as `can_run_its_own_binary`
     hint: `cargo maelstrom --list` prints the names of tests
-    error: no tests were run; `--no-tests pass` makes that a success
+    error: no tests were run; use `--no-tests pass` to make this a success
     ");
     project
         .maelstrom(&[&nothing[..], &["--no-tests", "pass"]].concat())
@@ -447,7 +447,7 @@ fn shop_that_nothing_is_selected_is_an_error_unless_it_is_not() {
     project
         .maelstrom(&["-p", "shop-core", "name.equals(sums)"])
         .exits(4)
-        .says("note: `name.equals(sums)` was taken as part of a test's name; `--include 'name.equals(sums)'` takes it as a pattern");
+        .says("note: `name.equals(sums)` is compared with the names of tests; `--include 'name.equals(sums)'` uses it as a pattern");
 }
 
 /// What is said of a run with these arguments, from the first remark on.
@@ -480,11 +480,11 @@ fn shop_a_filter_that_selects_nothing_is_told_what_is_near() {
     hint: `name.contains(takes_inventry)` matches none of 22 test names; similar: `tests::takes_inventory` and `tests::takes_inventory_at_night`
     ");
     insta::assert_snapshot!(remarks(&["-p", "shop-core", "-i", "test.equals(clii)"]), @r"
-    note: no test matches `test.equals(clii)`; none of 6 test binaries can have one
+    note: no test matches `test.equals(clii)`; none of 6 test binaries can have such a test
     hint: `test.equals(clii)` matches none of 5 targets of that kind; similar: `cli`
     ");
     insta::assert_snapshot!(remarks(&["--print-spec", "test.equals(clii)"]), @r"
-    note: no test matches `test.equals(clii)`; none of 11 test binaries can have one
+    note: no test matches `test.equals(clii)`; none of 11 test binaries can have such a test
     hint: `test.equals(clii)` matches none of 5 targets of that kind; similar: `cli`
     ");
 }
@@ -498,8 +498,8 @@ fn shop_filters_that_leave_nothing_are_named() {
     insta::assert_snapshot!(remarks(&["--test", "cli", "-x", "name.contains(a)", "-x", "all"]), @"note: `name.contains(a)` and `all` exclude the only test binary");
     insta::assert_snapshot!(remarks(&["--test", "cli", "--", "--skip", "i", "--skip", "a"]), @"note: `--skip` with `i` and `a` leaves out all 2 tests");
     insta::assert_snapshot!(remarks(&["--test", "cli", "--ignored"]), @r"
-    note: only ignored tests were asked for, and of 2 tests none is ignored
-    hint: without `--ignored` they run, with `--include-ignored` all tests
+    note: only ignored tests were selected, but none of 2 tests is ignored
+    hint: drop `--ignored`, or write `--include-ignored` to run all tests
     ");
 }
 

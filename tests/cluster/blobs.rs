@@ -1,4 +1,4 @@
-//! Blobs to the engine and back, with nobody else there.
+//! Uploads and downloads of blobs, without workers.
 
 use crate::client::Client;
 use crate::engine::Engine;
@@ -8,7 +8,7 @@ use maelstrom::store::Digest;
 use std::fs;
 use std::sync::Arc;
 
-/// Bytes that no other test has.
+/// Random bytes that no other test uses.
 fn fresh(size: usize) -> Vec<u8> {
     let mut bytes = random_word().into_bytes();
     let mut state = u64::from_str_radix(&random_word(), 16).unwrap() | 1;
@@ -23,7 +23,7 @@ fn fresh(size: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
+async fn blobs_of_all_sizes_are_downloaded_unchanged_and_uploaded_only_once() {
     needs_engine!();
     let engine = Client::of(Engine::shared()).await.engine;
     let directory = tempfile::tempdir().unwrap();
@@ -68,7 +68,7 @@ async fn blobs_of_all_sizes_come_back_as_they_went_and_go_only_once() {
 }
 
 #[tokio::test]
-async fn blobs_that_are_missing_are_all_named() {
+async fn an_error_names_all_missing_blobs() {
     needs_engine!();
     let engine = Client::of(Engine::shared()).await.engine;
     let there = UploadBlob::of(fresh(100));

@@ -1,4 +1,4 @@
-//! A worker that runs nothing: it answers what the test wants.
+//! A worker that runs no action and returns the result that the test gives.
 
 use crate::engine::Engine as Server;
 use googleapis_tonic_google_devtools_remoteworkers_v1test2::google::devtools::remoteworkers::v1test2 as rwapi;
@@ -12,10 +12,10 @@ use rwapi::{
 use std::time::Duration;
 use tonic::Request;
 
-/// As long as an engine makes anybody wait for work.
+/// The longest time that an engine lets a worker wait for work.
 const LONG: Duration = Duration::from_secs(30);
 
-/// Registers, takes one action, says that this came of it, and leaves.
+/// Registers a worker, takes one action, reports `result` for it, and ends the session.
 pub async fn answer_one(server: &Server, pool: &str, result: reapi::ActionResult) {
     let engine = Engine::connect(&server.settings()).await.unwrap();
     let mut client = BotsClient::new(engine.service());

@@ -1,4 +1,4 @@
-//! What the book has about a cluster of one's own, done.
+//! Follows the instructions of the book's chapter on a cluster of your own.
 
 use crate::engine::{Engine, buildgrid};
 use crate::fixture::Project;
@@ -11,14 +11,14 @@ use tempfile::TempDir;
 
 const CHAPTER: &str = include_str!("../../docs/src/cluster.md");
 
-/// An engine as in the chapter, and where its files are.
+/// An engine as in the chapter, and the directory of its files.
 struct Chapter {
     engine: Engine,
     caches: Vec<TempDir>,
 }
 
 impl Chapter {
-    /// Everything up to the engine's service.
+    /// Follows the instructions up to the engine's service.
     fn follow() -> Self {
         let engine = Engine::configured(|directory, database, port| {
             let adapted = |text: &str| adapt(text, directory, port);
@@ -86,7 +86,7 @@ fn block(text: &str) -> &'static str {
     code
 }
 
-/// What the chapter has of its machines, as it is on this one.
+/// Adapts text of the chapter to this machine: paths, host names and ports.
 fn adapt(text: &str, directory: &Path, port: u16) -> String {
     let directory = directory.to_str().unwrap().trim_end_matches('/');
     let programs = buildgrid().unwrap();
@@ -112,7 +112,7 @@ fn shell(script: &str) {
 }
 
 #[test]
-fn who_follows_the_chapter_has_a_cluster_whose_roles_hold() {
+fn the_instructions_of_the_chapter_make_a_cluster_that_enforces_its_rights() {
     needs_cluster!();
     let mut chapter = Chapter::follow();
     let project = Project::own("plain");
@@ -121,7 +121,7 @@ fn who_follows_the_chapter_has_a_cluster_whose_roles_hold() {
     let client = chapter.client(&project, "client");
     project.maelstrom(&["-c", &client]).exits(0);
     worker.wait_for("exit code 0");
-    // Each token is good for one thing.
+    // Each token grants the rights of one role only.
     let mut intruder = chapter.worker("client");
     intruder.wait_for("the engine requires authentication");
     let client = chapter.client(&project, "worker");
@@ -129,7 +129,7 @@ fn who_follows_the_chapter_has_a_cluster_whose_roles_hold() {
         .maelstrom(&["-c", &client])
         .exits(100)
         .says("the engine requires authentication");
-    // And without the engine nothing is said to have passed.
+    // Without the engine no test is reported as passed.
     chapter.engine.stop();
     let client = chapter.client(&project, "client");
     project

@@ -1,4 +1,4 @@
-//! A small client of the API: puts an action together, has it executed, reads what came of it.
+//! A small client of the API: it creates an action, executes it and reads the result.
 
 use crate::engine;
 use maelstrom::engine::longrunning::operation;
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What is to be executed.
+/// The action to execute.
 #[derive(Clone, Default)]
 pub struct Job {
     pub arguments: Vec<String>,
@@ -20,13 +20,13 @@ pub struct Job {
     /// Contents by their paths; those of executables end in `*`.
     pub inputs: BTreeMap<String, Vec<u8>>,
     pub outputs: Vec<String>,
-    /// As clients of before version 2.1 name them.
+    /// Outputs as clients before version 2.1 of the API name them.
     pub output_files: Vec<String>,
     pub output_directories: Vec<String>,
     pub working_directory: String,
     pub timeout: Option<i64>,
     pub pool: String,
-    /// Makes it another action.
+    /// A text that makes the digest of the action unique.
     pub salt: String,
 }
 
@@ -51,7 +51,7 @@ impl Job {
     }
 }
 
-/// What the engine says of an action that it has.
+/// The messages of the engine about an action.
 pub struct Execution {
     client: Client,
     stream: tonic::Streaming<longrunning::Operation>,
@@ -71,7 +71,7 @@ impl Client {
         }
     }
 
-    /// The stages of all operations that are not at their end: of an engine of this test's own.
+    /// The stages of all unfinished operations of an engine that only this test uses.
     pub async fn stages(&self) -> Vec<execution_stage::Value> {
         let mut client = OperationsClient::new(self.engine.service());
         let request = longrunning::ListOperationsRequest {
@@ -89,7 +89,7 @@ impl Client {
         operations.into_iter().map(stage).collect()
     }
 
-    /// Waits until so many operations wait for a worker, and so many are being executed.
+    /// Waits until these numbers of operations are queued and executing.
     pub async fn wait_for(&self, queued: usize, executing: usize) {
         use execution_stage::Value::{Executing, Queued};
         loop {
@@ -113,14 +113,14 @@ impl Client {
         self.execute(action).await
     }
 
-    /// Uploads all that an action needs; gives its digest.
+    /// Uploads everything that an action needs. Returns the digest of the action.
     pub async fn upload(&self, job: &Job) -> Digest {
         let mut blobs = Vec::new();
         let root = directory(&job.inputs, &mut blobs);
         self.upload_with(job, root, blobs).await
     }
 
-    /// The same, with another input root than that of the job's inputs.
+    /// As [`Self::upload`], with `root` as the input root instead of the job's inputs.
     pub async fn upload_with(&self, job: &Job, root: Digest, mut blobs: Vec<UploadBlob>) -> Digest {
         let platform = reapi::Platform {
             properties: vec![reapi::platform::Property {
@@ -188,7 +188,7 @@ impl Client {
 }
 
 impl Execution {
-    /// Waits for news.
+    /// Waits for the next message. Returns false at the end of the stream.
     async fn next(&mut self) -> bool {
         match self.stream.message().await.unwrap() {
             Some(operation) => {
@@ -200,7 +200,7 @@ impl Execution {
         }
     }
 
-    /// Waits for the end.
+    /// Waits for the end of the execution.
     pub async fn end(mut self) -> reapi::ExecuteResponse {
         while !self.last.done {
             assert!(self.next().await, "the stream ended before the action");
@@ -227,7 +227,7 @@ impl Execution {
     }
 }
 
-/// Adds the directory with these files, and all below it, to the blobs.
+/// Adds the directory with these files, and its subdirectories, to the blobs.
 fn directory(files: &BTreeMap<String, Vec<u8>>, blobs: &mut Vec<UploadBlob>) -> Digest {
     let mut message = reapi::Directory::default();
     let mut below: BTreeMap<&str, BTreeMap<String, Vec<u8>>> = BTreeMap::new();

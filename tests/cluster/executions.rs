@@ -1,6 +1,6 @@
-//! Executions that an engine of this test's own loses, in every way that the API knows.
+//! Executions that the test's own engine loses, in every way that the API knows.
 
-use crate::trouble::{Server, Shelf, Stream};
+use crate::transfers::{Server, Shelf, Stream};
 use maelstrom::config::CacheResults;
 use maelstrom::engine::bytestream::byte_stream_server::ByteStreamServer;
 use maelstrom::engine::longrunning::{Operation, operation};
@@ -23,16 +23,16 @@ use tokio::sync::watch;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Code, Request, Response, Status};
 
-/// How many jobs an action has here.
+/// The number of jobs in an action.
 const JOBS: usize = 2;
 
-/// What the engine sends about an operation.
+/// A message of the engine about an operation.
 #[derive(Clone, Copy, Debug)]
 enum Sent {
     Queued,
-    /// The end of the operation, which is not well.
+    /// The end of the operation with an error.
     Done(Code),
-    /// The end of the messages.
+    /// The end of the stream with an error.
     Refused(Code),
     Passed,
 }
@@ -52,7 +52,7 @@ struct Script {
     wait: VecDeque<Answer>,
     /// The engine has lost all blobs when it gets the second call.
     loses_blobs: bool,
-    /// What was called: `e` for Execute, `w` for `WaitExecution`.
+    /// The calls so far: `e` for `Execute`, `w` for `WaitExecution`.
     calls: String,
 }
 
@@ -62,7 +62,7 @@ struct Forgetful {
     shelf: Arc<Shelf>,
 }
 
-/// An engine, and what executes actions there.
+/// An engine, and an executor that uses it.
 struct Surroundings {
     engine: Forgetful,
     executor: RemoteExecutor,
@@ -145,13 +145,13 @@ fn script(execute: &[Answer], wait: &[Answer]) -> Script {
 }
 
 #[tokio::test]
-async fn an_execution_that_is_lost_in_any_way_is_asked_for_again() {
+async fn an_execution_that_is_lost_in_any_way_is_requested_again() {
     let surroundings = Surroundings::new().await;
     let cases: &[(&[Answer], &[Answer], &str)] = &[
-        // It is still there.
+        // The engine still has the operation.
         (&[CUT], &[&[Queued, Passed]], "ew"),
         (&[&[Queued]], &[&[Queued], &[Passed]], "eww"),
-        // It is not.
+        // The engine no longer has the operation.
         (&[CUT], &[GONE], "ewe"),
         (&[CUT], &[CUT, GONE], "ewwe"),
         (&[CUT, CUT], &[GONE; 2], "ewewe"),
@@ -160,13 +160,13 @@ async fn an_execution_that_is_lost_in_any_way_is_asked_for_again() {
         (&[CUT], &[&[Refused(Code::Unimplemented)]], "ewe"),
         (&[CUT], &[&[Refused(Code::Internal)]], "ewe"),
         (&[CUT], &[&[]], "ewe"),
-        // It has no name yet.
+        // The operation has no name yet.
         (&[&[Refused(Code::Unavailable)]], &[], "ee"),
         (&[&[Refused(Code::ResourceExhausted)]], &[], "ee"),
         (&[&[Refused(Code::Internal)]], &[], "ee"),
         (&[GONE], &[], "ee"),
         (&[&[]], &[], "ee"),
-        // It ended for reasons that are not the action's.
+        // The operation ended for reasons unrelated to the action.
         (&[&[Queued, Done(Code::Cancelled)]], &[], "ee"),
         (&[&[Queued, Done(Code::Unavailable)]], &[], "ee"),
         (&[&[Queued, Done(Code::ResourceExhausted)]], &[], "ee"),
@@ -186,7 +186,7 @@ async fn an_execution_that_is_lost_in_any_way_is_asked_for_again() {
 }
 
 #[tokio::test]
-async fn what_the_engine_refuses_is_not_asked_for_again() {
+async fn an_execution_that_the_engine_refuses_is_an_error() {
     let surroundings = Surroundings::new().await;
     let cases: &[(&[Answer], &str, &str)] = &[
         (
@@ -231,7 +231,7 @@ async fn an_engine_that_lost_executions_and_blobs_gets_both_again() {
         ..script(&[CUT], &[GONE])
     };
     let (outcomes, calls) = surroundings.run(script).await;
-    // The blobs are there again before the engine can miss them.
+    // The blobs are uploaded again before the engine needs them.
     assert_eq!(calls, "ewe", "{outcomes:?}");
     assert!(outcomes.iter().all(Outcome::is_success), "{outcomes:?}");
 }
@@ -295,7 +295,7 @@ impl Sent {
     }
 }
 
-/// What a runner whose jobs passed leaves behind.
+/// The result of a runner whose jobs passed.
 fn all_passed() -> reapi::ActionResult {
     let passed = Outcome {
         status: Ended::Exited(0),

@@ -1,4 +1,4 @@
-//! What goes wrong with actions, workers and engines.
+//! Faults of actions, workers and engines.
 
 use crate::client::{Client, Job, result, stdout};
 use crate::engine::Engine;
@@ -31,7 +31,7 @@ async fn a_cancelled_action_is_killed_with_all_its_processes() {
     execution.cancel().await;
     worker.wait_for("was cancelled");
     wait_for_end_of(&word);
-    // It is free for another.
+    // The worker is free for another action.
     let next = result(client.run(&Job::script(&pool, "echo next")).await);
     assert_eq!(stdout(&next), "next\n");
 }
@@ -57,7 +57,7 @@ async fn a_killed_worker_leaves_nothing_and_another_runs_its_action_again() {
 }
 
 #[tokio::test]
-async fn a_worker_that_comes_back_gets_its_action_again() {
+async fn a_worker_that_was_killed_and_restarted_gets_its_action_again() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let worker = Worker::start(engine, &pool, &cache);
@@ -76,7 +76,7 @@ async fn a_worker_that_comes_back_gets_its_action_again() {
 }
 
 #[tokio::test]
-async fn a_worker_that_is_told_to_end_finishes_what_it_runs() {
+async fn a_worker_that_is_terminated_finishes_its_actions() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let mut worker = Worker::start(engine, &pool, &cache);
@@ -94,7 +94,7 @@ async fn a_worker_that_is_told_to_end_finishes_what_it_runs() {
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_a_worker_at_once_with_all_that_it_runs() {
+async fn a_second_signal_ends_a_worker_and_its_actions_at_once() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let mut worker = Worker::start(engine, &pool, &cache);
@@ -147,7 +147,7 @@ async fn a_worker_with_a_full_disk_leaves_its_action_to_another() {
 }
 
 #[tokio::test]
-async fn a_worker_goes_on_when_its_engine_comes_back() {
+async fn a_worker_continues_after_its_engine_was_restarted() {
     needs_cluster!();
     let mut engine = Engine::own();
     let (pool, cache) = (new_pool(), new_cache());
@@ -164,7 +164,7 @@ async fn a_worker_goes_on_when_its_engine_comes_back() {
     worker.wait_for("the update of the session");
     wait_for_end_of(&word);
     engine.start();
-    // What ran meanwhile was reported, or is run again; the client sees one result.
+    // The result of the action was reported, or the action is run again; the client gets one result.
     let client = Client::of(&engine).await;
     let result = result(client.execute(action).await.end().await);
     assert_eq!(stdout(&result), "through\n");

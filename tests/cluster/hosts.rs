@@ -1,4 +1,4 @@
-//! Hosts that share nothing but a network: namespaces of their own, each at a bridge.
+//! Hosts in one network: network namespaces that are connected by a bridge.
 
 use crate::worker::inside;
 use std::io::Write as _;
@@ -7,10 +7,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the names of all that is made here begin with, before the id of its process.
+/// The prefix of all names that are created here. The process id follows it.
 const PREFIX: &str = "mael";
 
-/// Some hosts, removed with this value. The machine itself is at the bridge too.
+/// Some hosts. Dropping this removes them. The machine itself is connected to the bridge too.
 pub struct Hosts {
     /// The bridge's. A host's, and that of its end of the cable, is this and a number.
     name: String,
@@ -19,7 +19,7 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// Makes them; needs real root.
+    /// Creates hosts; needs real root.
     pub fn new(count: usize) -> Self {
         static COUNTER: AtomicU32 = AtomicU32::new(0);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
@@ -64,19 +64,19 @@ impl Hosts {
         }
     }
 
-    /// The machine's address in their network.
+    /// The machine's address in the network of the hosts.
     pub fn machine(&self) -> Ipv4Addr {
         Ipv4Addr::new(198, 18, self.subnet, 1)
     }
 
-    /// A command as it is run on a host.
+    /// A command that runs `command` on a host.
     pub fn run_on(&self, host: usize, command: &Command) -> Command {
         let mut there = Command::new("ip");
         there.args(["netns", "exec", &self.host(host)]);
         inside(there, command)
     }
 
-    /// Pulls a host's cable.
+    /// Disconnects a host from the network.
     pub fn unplug(&self, host: usize) {
         ip(&["link", "set", &self.host(host), "down"], "");
     }
@@ -99,7 +99,7 @@ impl Drop for Hosts {
     }
 }
 
-/// A network for tests of networks that the machine is not in.
+/// A subnet of the range for network tests (198.18.0.0/16) that the machine is not in.
 fn free_subnet() -> u8 {
     let addresses = output(&["-o", "-4", "address", "show"]);
     let first = std::process::id() as u8;
@@ -109,7 +109,7 @@ fn free_subnet() -> u8 {
         .expect("some of 198.18.0.0/16 is free")
 }
 
-/// Removes what processes left that were killed.
+/// Removes the hosts of killed processes.
 fn remove_leftovers() {
     let of_the_dead = |text: &str| {
         let names = text.lines().filter_map(|line| {
@@ -134,7 +134,7 @@ fn remove_leftovers() {
     }
 }
 
-/// Its cable goes too, also if a process lives on there.
+/// Removes a host and its network interfaces, even if a process still runs there.
 fn remove_host(name: &str) {
     remove_link(name);
     let _ = Command::new("ip").args(["netns", "del", name]).output();
@@ -159,7 +159,7 @@ fn ip(arguments: &[&str], script: &str) -> Output {
         .spawn()
         .unwrap();
     let mut stdin = ip.stdin.take().unwrap();
-    // Who reads nothing has said why.
+    // A process that does not read its input has printed the reason.
     let _ = stdin.write_all(script.as_bytes());
     drop(stdin);
     let output = ip.wait_with_output().unwrap();

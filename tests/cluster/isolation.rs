@@ -1,4 +1,4 @@
-//! What an action cannot see or change.
+//! Actions cannot see or change other actions, the worker and its cache.
 
 use crate::client::{Client, Job, result, stdout};
 use crate::engine::Engine;
@@ -56,7 +56,7 @@ async fn an_input_that_an_action_changes_is_not_used_again() {
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let mut worker = Worker::start(engine, &pool, &cache);
     let client = Client::of(engine).await;
-    // With its time put back, as if nothing had been.
+    // The script resets the modification time, so that the change is not visible in it.
     let script = "chmod u+w in && touch -r in time && printf EVIL | dd of=in conv=notrunc
         touch -r time in && chmod u-w in; cat in";
     let changed = result(

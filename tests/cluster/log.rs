@@ -7,7 +7,7 @@ use crate::worker::{Worker, new_cache, new_pool};
 use nix::sys::signal::Signal;
 use regex::Regex;
 
-/// The log without everything that differs from run to run.
+/// The log without the parts that differ between runs.
 fn stable(log: &str) -> String {
     let mut log = log.to_owned();
     for (pattern, replacement) in [

@@ -1,6 +1,7 @@
 //! Actions on real engines, run by real workers, and runs of tests that are made of such
 //! actions.
 
+mod access;
 mod blobs;
 mod bot;
 mod chapter;
@@ -12,16 +13,15 @@ mod faults;
 #[path = "../fixture/mod.rs"]
 mod fixture;
 mod hosts;
+mod invalid_actions;
 mod isolation;
-mod letting_in;
 mod log;
 #[path = "../fixture/need.rs"]
 mod need;
 mod proxy;
 mod results;
 mod runs;
-mod trouble;
-mod unfit;
+mod transfers;
 mod worker;
 
 /// Returns from the test unless there is an engine here.

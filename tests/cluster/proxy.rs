@@ -1,11 +1,11 @@
-//! A connection to an engine that can be cut.
+//! A proxy for connections to an engine, which the test can close.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-/// Passes on what comes to its port, until the test process ends.
+/// Forwards connections to its port, until the test process ends.
 pub struct Proxy {
     pub port: u16,
     shared: Arc<Shared>,
@@ -14,7 +14,7 @@ pub struct Proxy {
 #[derive(Default)]
 struct Shared {
     connections: Mutex<Vec<TcpStream>>,
-    /// When to cut: after so many more bytes to the engine.
+    /// The number of bytes to the engine after which all connections are closed.
     fuse: Mutex<Option<usize>>,
 }
 
@@ -27,7 +27,7 @@ impl Proxy {
         thread::spawn(move || {
             for client in listener.incoming() {
                 let client = client.unwrap();
-                // As the engine would: nobody is there.
+                // If the engine does not listen, the connection is closed.
                 if let Ok(engine) = TcpStream::connect((Ipv4Addr::LOCALHOST, engine)) {
                     of_listener.join(&client, &engine);
                 }
@@ -36,17 +36,17 @@ impl Proxy {
         Self { port, shared }
     }
 
-    /// Ends all connections when so many more bytes have gone to the engine.
+    /// Closes all connections after this number of further bytes to the engine.
     pub fn cut_after(&self, bytes: usize) {
         *self.shared.fuse.lock().unwrap() = Some(bytes);
     }
 
-    /// Ends all connections. New ones may be made.
+    /// Closes all connections. New connections are accepted.
     pub fn cut(&self) {
         self.shared.cut();
     }
 
-    /// Whether what [`Self::cut_after`] asked for was done.
+    /// Whether the connections have been closed as [`Self::cut_after`] requested.
     pub fn has_cut(&self) -> bool {
         self.shared.fuse.lock().unwrap().is_none()
     }
@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    /// How many of so many bytes may go to the engine.
+    /// The number of these bytes that may be sent to the engine.
     fn burn(&self, bytes: usize) -> usize {
         let mut fuse = self.fuse.lock().unwrap();
         match *fuse {
@@ -93,7 +93,7 @@ impl Shared {
     }
 }
 
-/// Passes on as much as `allowed` says of what comes, and ends when that is not all.
+/// Forwards bytes as far as `allowed` permits. Ends when not all of them are permitted.
 fn pass_on(mut from: TcpStream, mut to: TcpStream, allowed: impl Fn(usize) -> usize) {
     let mut buffer = vec![0; 64 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

@@ -1,4 +1,4 @@
-//! What comes of an action.
+//! The results of actions.
 
 use crate::client::{Client, Job, result, stderr, stdout};
 use crate::engine::Engine;
@@ -78,7 +78,7 @@ async fn an_action_gets_its_inputs_and_its_outputs_come_back() {
 }
 
 #[tokio::test]
-async fn long_output_comes_by_its_digest() {
+async fn long_output_is_returned_by_its_digest() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let _worker = Worker::start(engine, &pool, &cache);
@@ -111,7 +111,7 @@ async fn an_action_that_takes_too_long_is_killed_with_all_its_processes() {
 }
 
 #[tokio::test]
-async fn a_program_that_is_not_there_is_told_as_shells_do() {
+async fn a_missing_program_has_the_exit_code_127() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let _worker = Worker::start(engine, &pool, &cache);
@@ -134,7 +134,7 @@ async fn the_same_inputs_are_downloaded_once() {
     let client = Client::of(engine).await;
     let job = |salt: &str| Job {
         salt: salt.into(),
-        // The link count is what a hard link adds to.
+        // The link count shows whether the input is a hard link.
         ..Job::script(&pool, "stat -c %h in/large; cat in/small")
             .input("in/large", vec![7; 3 << 20])
             .input("in/small", pool.clone())
@@ -147,7 +147,7 @@ async fn the_same_inputs_are_downloaded_once() {
     let line = worker.wait_for("ended");
     assert!(line.contains(" 0 bytes downloaded"), "{line}");
 
-    // What another worker left is still good, and is looked at before it is used.
+    // The cache of another worker is reused after its files have been checked.
     drop(worker);
     let mut worker = Worker::start(engine, &pool, &cache);
     result(client.run(&job("3")).await);

@@ -1,4 +1,4 @@
-//! Workers as processes, and what they log.
+//! Processes of workers, and their logs.
 
 use crate::engine::Engine;
 use maelstrom::engine::random_word;
@@ -12,23 +12,23 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use tempfile::TempDir;
 
-/// A worker, killed with this value.
+/// A worker. Dropping this kills it.
 pub struct Worker {
     process: Child,
     lines: Receiver<String>,
-    /// What has been read of its log.
+    /// The part of the log that has been read.
     pub log: String,
 }
 
-/// A name for workers of one test.
+/// A name for the pool of workers of one test.
 pub fn new_pool() -> String {
     format!("pool-{}", random_word())
 }
 
-/// A cache of its own.
+/// A directory for the cache of a worker.
 pub fn new_cache() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
-    // A worker of root has jobs that are nobody, who must get through.
+    // The jobs of a worker that runs as root run as nobody, and must be able to enter the directory.
     fs::set_permissions(
         directory.path(),
         std::os::unix::fs::PermissionsExt::from_mode(0o755),
@@ -50,7 +50,7 @@ impl Worker {
         worker
     }
 
-    /// The program as a worker of an engine.
+    /// The command of a worker for this engine.
     pub fn command_for(endpoint: &str, pool: &str, cache: &TempDir) -> Command {
         let mut command = Self::command(cache);
         command.args(["--remote", endpoint]);
@@ -58,7 +58,7 @@ impl Worker {
         command
     }
 
-    /// The program with a cache and nothing of these tests' surroundings.
+    /// The command of a worker with a cache, and without settings from the environment of the tests.
     pub fn command(cache: &TempDir) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_maelstrom-worker"));
         command
@@ -96,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// Waits for the next line with this text.
+    /// Waits for the next line of the log with this text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) -> String {
         loop {
@@ -115,7 +115,7 @@ impl Worker {
         kill(Pid::from_raw(self.process.id() as i32), signal).unwrap();
     }
 
-    /// Waits for its end; the rest of its log is read.
+    /// Waits for the end of the worker, and reads the rest of its log.
     pub fn end(&mut self) -> ExitStatus {
         let status = self.process.wait().unwrap();
         while let Ok(line) = self.lines.recv() {
@@ -133,7 +133,7 @@ impl Drop for Worker {
     }
 }
 
-/// A worker as it is when its cache is on a disk of so many KiB.
+/// A command that runs a worker with its cache on a disk of this number of KiB.
 pub fn on_small_disk(worker: &Command, cache: &TempDir, kib: u64) -> Command {
     let mut command = Command::new("unshare");
     if !nix::unistd::Uid::effective().is_root() {
@@ -146,7 +146,7 @@ pub fn on_small_disk(worker: &Command, cache: &TempDir, kib: u64) -> Command {
     inside(command, worker)
 }
 
-/// A command as another runs it, whose last arguments it becomes.
+/// The command `outer` with the words of `command` as its last arguments.
 pub fn inside(mut outer: Command, command: &Command) -> Command {
     outer.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {

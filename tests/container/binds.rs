@@ -1,4 +1,4 @@
-//! Binds: files of the host that a job was given, and how far.
+//! Bind mounts: files of the host that a job may read or write.
 
 use crate::fixture::{Refused, Slot, alone, bind, has_real_root, inside, skip};
 use maelstrom::container::MountKind;
@@ -19,7 +19,7 @@ fn host_directory() -> (TempDir, PathBuf) {
 }
 
 #[test]
-fn a_bound_directory_is_the_hosts() {
+fn a_bound_directory_is_that_of_the_host() {
     inside("job", || {
         assert_eq!(fs::read_to_string("/work/file").unwrap(), "as it was");
         fs::write("/work/file", "changed").unwrap();
@@ -44,7 +44,7 @@ fn a_bound_directory_is_the_hosts() {
 }
 
 #[test]
-fn a_bound_file_is_the_hosts() {
+fn a_bound_file_is_that_of_the_host() {
     inside("job", || {
         assert_eq!(fs::read_to_string("/etc/hosts").unwrap(), "as it was");
         fs::write("/etc/hosts", "changed").unwrap();
@@ -58,7 +58,7 @@ fn a_bound_file_is_the_hosts() {
     assert_eq!(fs::read_to_string(file).unwrap(), "changed");
 }
 
-/// Tries every way to write through a read-only bind at `/work`.
+/// Tries to write through a read-only bind mount at `/work` in every way.
 fn write_through() {
     let attempt = |how: &str| {
         fs::write("/work/file", "changed").must_be_refused(&format!("write {how}"));
@@ -142,7 +142,7 @@ fn the_mounts_of_a_container_are_locked_for_uid_0() {
 }
 
 #[test]
-fn a_symlink_of_a_layer_leads_where_the_job_sees_it() {
+fn a_symlink_of_a_layer_at_a_mount_point_is_resolved_in_the_root_of_the_job() {
     inside("job", || {
         fs::write("/away/file", "").unwrap();
         assert!(fs::exists("/work/file").unwrap());
@@ -160,7 +160,7 @@ fn a_symlink_of_a_layer_leads_where_the_job_sees_it() {
 }
 
 #[test]
-fn files_of_the_clients_root_are_the_jobs_own_and_of_others_are_not() {
+fn bound_files_of_root_belong_to_the_job_if_the_client_is_root_and_others_do_not() {
     inside("job", || {
         let own = fs::metadata("/work/roots").unwrap();
         assert_eq!(own.uid(), nix::unistd::getuid().as_raw());

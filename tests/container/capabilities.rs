@@ -1,4 +1,4 @@
-//! Powers: a job has none but over itself, and gains none.
+//! Capabilities: a job has capabilities only over itself, and cannot gain others.
 
 use crate::fixture::{
     Refused, Slot, alone, in_a_container, in_containers_as_any_user, inside, raw, skip,
@@ -32,7 +32,7 @@ fn no_program_gains_privileges() {
             let fields: Vec<_> = mount.split(' ').collect();
             let (point, options) = (fields[4], fields[5]);
             if !fs::metadata(point).unwrap().is_dir() {
-                continue; // A device, which nobody executes.
+                continue; // A device cannot be executed.
             }
             assert!(
                 options.split(',').any(|option| option == "nosuid"),
@@ -71,7 +71,7 @@ fn a_program_with_the_setuid_bit_runs_as_the_job() {
 }
 
 #[test]
-fn uid_0_has_no_power_over_what_is_not_its_own() {
+fn uid_0_has_no_power_outside_of_its_namespaces() {
     inside("job", || {
         assert_ne!(at_birth("CapEff"), NONE, "uid 0 has power over its own");
         raw::set_clock().must_be_refused("set the clock");
@@ -122,7 +122,7 @@ fn the_namespaces_of_init_cannot_be_entered() {
         for name in ["mnt", "net", "pid", "user", "uts", "ipc"] {
             let path = format!("/proc/1/ns/{name}");
             if let Ok(namespace) = fs::File::open(&path) {
-                // Without an init that is this very program.
+                // Without an init, process 1 is this program.
                 assert_eq!(std::process::id(), 1, "a job can open {path}");
                 setns(namespace, CloneFlags::empty()).expect_err("a job can enter what it left");
             }

@@ -1,4 +1,4 @@
-//! Descriptors: three, and none of the client's.
+//! File descriptors: a job has the three standard ones, and none of the client's.
 
 use crate::fixture::{Slot, in_containers_as_any_user, inside, raw};
 use std::fs::{self, File};
@@ -6,7 +6,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 
-/// The numbers of open descriptors, as this process was started with.
+/// The numbers of the descriptors that this process was started with.
 fn open_descriptors() -> Vec<i32> {
     let listed = fs::read_dir("/proc/self/fd").unwrap();
     let numbers: Vec<i32> = listed
@@ -20,7 +20,7 @@ fn open_descriptors() -> Vec<i32> {
                 .unwrap()
         })
         .collect();
-    // One was for the reading of the directory.
+    // One descriptor was for reading the directory.
     let still_open = |number: &i32| fs::read_link(format!("/proc/self/fd/{number}")).is_ok();
     let mut open: Vec<i32> = numbers.into_iter().filter(still_open).collect();
     open.sort_unstable();
@@ -50,7 +50,7 @@ fn stdin_is_dev_null() {
 }
 
 #[test]
-fn the_terminal_of_the_client_is_out_of_reach() {
+fn a_job_cannot_open_the_terminal_of_the_client() {
     in_containers_as_any_user(|| {
         File::open("/dev/tty").expect_err("a job can open a terminal");
         for number in 0..3 {
@@ -61,7 +61,7 @@ fn the_terminal_of_the_client_is_out_of_reach() {
 }
 
 #[test]
-fn what_a_job_prints_comes_out_on_the_stream_it_was_printed_to() {
+fn output_is_reported_on_the_stream_that_it_was_written_to() {
     inside("job", || {
         println!("to stdout");
         eprintln!("to stderr");

@@ -1,5 +1,5 @@
-//! What is said of a container that cannot be made, after which the launcher is
-//! as good as new.
+//! Errors of containers that cannot be made. The launcher can make further containers
+//! after such an error.
 
 use crate::fixture::{Ran, Slot, inside};
 use maelstrom::container::{MountKind, Root, Step};
@@ -47,7 +47,7 @@ fn a_program_is_looked_up_in_the_jobs_path() {
         &ran,
         "execute isolation: No such file or directory (os error 2)",
     );
-    // What is there but may not be executed tells more than what is not there.
+    // The error names a file that may not be executed, rather than a missing file.
     let ran = in_path("/etc:/nowhere", "hosts");
     says(&ran, "execute hosts: Permission denied (os error 13)");
 }
@@ -126,7 +126,7 @@ fn a_missing_layer_is_an_error_of_the_root() {
 }
 
 #[test]
-fn a_full_scratch_space_is_told() {
+fn a_full_scratch_space_is_reported() {
     inside("fill", || {
         let zeroes = vec![0; 1 << 20];
         let error = fs::write("/tmp/big", &zeroes)

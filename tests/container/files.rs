@@ -1,4 +1,4 @@
-//! Files: the layers of a container, and nothing of the host's.
+//! Files: a job sees the layers of its container, and no files of the host.
 
 use crate::fixture::{Refused, Slot, alone, bind, in_containers_as_any_user, inside, skip};
 use maelstrom::container::Root;
@@ -15,7 +15,7 @@ fn the_root_holds_what_its_layers_hold_and_nothing_else() {
         let mut names: Vec<_> = fs::read_dir("/")
             .unwrap()
             .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            // Libraries are where the host has them.
+            // Libraries are at the same paths as on the host.
             .filter(|name| !name.starts_with("lib") && name != "usr")
             .collect();
         names.sort_unstable();
@@ -31,7 +31,7 @@ fn every_mount_is_one_that_was_asked_for() {
             .lines()
             .map(|l| l.split(' ').nth(4).unwrap())
             .collect();
-        // A container around this one may give us its /sys, mounts and all.
+        // If these tests run in a container, its /sys may contain mounts.
         points.retain(|point| !point.starts_with("/sys/"));
         points.sort_unstable();
         assert_eq!(
@@ -56,13 +56,13 @@ fn every_mount_is_one_that_was_asked_for() {
 }
 
 #[test]
-fn there_is_no_way_up_from_the_root() {
+fn no_path_leads_out_of_the_root() {
     in_containers_as_any_user(|| {
         let root = fs::metadata("/").unwrap();
         let up = fs::metadata("/../../../..").unwrap();
         assert_eq!((root.dev(), root.ino()), (up.dev(), up.ino()));
-        // As who leaves a chroot: with a working directory outside a new one.
-        // Who has not the right has another way to get it.
+        // The usual way out of a chroot: a working directory outside of a new chroot.
+        // A process without the right to use chroot gets the right in a new user namespace.
         alone(|| {
             if !nix::unistd::geteuid().is_root() {
                 unshare(CloneFlags::CLONE_NEWUSER).unwrap();
@@ -79,7 +79,7 @@ fn there_is_no_way_up_from_the_root() {
 }
 
 #[test]
-fn nothing_lies_under_the_root() {
+fn the_root_of_the_launcher_cannot_be_uncovered() {
     inside("job", || {
         umount2("/", MntFlags::MNT_DETACH).expect_err("a job can lift its root");
         alone(|| {
@@ -94,7 +94,7 @@ fn nothing_lies_under_the_root() {
             )
             .expect_err("a job can move its mounts");
         });
-        // A root may be exchanged for another, but then that lies over the launcher's.
+        // A job may replace its root by another one, which is then mounted over the launcher's root.
         alone(|| {
             let user = nix::unistd::geteuid();
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).unwrap();
@@ -183,7 +183,7 @@ fn changes_to_a_writable_root_are_thrown_away() {
 }
 
 #[test]
-fn of_many_layers_the_last_one_wins() {
+fn the_last_of_many_layers_wins() {
     inside("job", || {
         let layers: usize = std::env::var("LAYERS").unwrap().parse().unwrap();
         for layer in 0..layers {
@@ -195,7 +195,7 @@ fn of_many_layers_the_last_one_wins() {
         );
     });
     let mut slot = Slot::start();
-    // As long as digests, so that the longer list is more than mount(2) takes.
+    // Names as long as digests, so that the longer list exceeds the limit of mount(2).
     let name = |layer: usize| format!("{layer:064x}");
     for layer in 0..200 {
         let directory = slot.add_layer(&name(layer));
@@ -230,7 +230,7 @@ fn changes_to_a_local_overlay_are_kept_in_its_upper_directory() {
     if statfs(&std::env::temp_dir()).unwrap().filesystem_type() == OVERLAYFS_SUPER_MAGIC {
         return skip("needs a directory for temporary files that is not in an overlay");
     }
-    // The second has what means something to overlayfs.
+    // The second name has characters with a meaning in the options of overlayfs.
     for name in ["plain", "a,b:c\\d e"] {
         let host = tempfile::tempdir().unwrap();
         let (upper, work) = (format!("{name}/upper"), format!("{name}/work"));
@@ -260,7 +260,7 @@ fn changes_to_a_local_overlay_are_kept_in_its_upper_directory() {
 }
 
 #[test]
-fn what_uid_0_mounts_is_not_the_next_jobs() {
+fn mounts_made_by_uid_0_are_gone_in_the_next_job() {
     inside("mount", || {
         mount(
             Some("x"),
@@ -313,7 +313,7 @@ fn devices_work_and_no_others_can_be_made() {
 }
 
 #[test]
-fn the_files_that_a_failed_job_wrote_are_told() {
+fn the_files_that_a_failed_job_wrote_are_reported() {
     inside("write", || {
         fs::write("/work/one", "").unwrap();
         fs::create_dir("/work/directory").unwrap();
@@ -329,7 +329,7 @@ fn the_files_that_a_failed_job_wrote_are_told() {
 }
 
 #[test]
-fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_told() {
+fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_reported() {
     use std::os::unix::ffi::OsStrExt;
     inside("write", || {
         let name = std::ffi::OsStr::from_bytes(b"/work/\xff");
@@ -342,8 +342,8 @@ fn files_that_a_failed_job_wrote_below_a_name_that_is_not_utf_8_are_told() {
 }
 
 #[test]
-fn links_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
-    // From where the scratch space has it to the root.
+fn symlinks_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
+    // The path from the job's directory in the scratch space to the root.
     const OUT: &str = "../../..";
     inside("link", || {
         std::os::unix::fs::symlink(OUT, "/work/out").unwrap();
@@ -361,7 +361,7 @@ fn links_on_the_way_to_the_files_that_a_failed_job_wrote_are_not_followed() {
 }
 
 #[test]
-fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
+fn examining_a_directory_of_very_many_files_takes_little_memory() {
     inside("write", || {
         fs::create_dir("/work/many").unwrap();
         fs::write("/work/many/file", "").unwrap();
@@ -372,7 +372,7 @@ fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
     });
     let mut slot = Slot::start();
     let launcher = slot.processes().ids().nth(1).expect("it is there");
-    // In KiB.
+    // The peak memory in KiB.
     let peak = || {
         let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
         let mut words = status.split_whitespace();
@@ -387,7 +387,7 @@ fn looking_at_a_directory_of_very_many_files_takes_little_memory() {
 }
 
 #[test]
-fn a_job_that_wrote_very_deep_directories_still_ends_as_it_did() {
+fn a_job_that_wrote_very_deep_directories_is_reported_with_its_own_exit_code() {
     inside("dig", || {
         let mut depth = 0;
         while depth < 9000 && fs::create_dir("d").is_ok() {

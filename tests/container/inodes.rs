@@ -1,5 +1,5 @@
-//! Device and inode numbers: what programs go by that tell whether two paths lead to one file, or
-//! whether a directory lies on another file system.
+//! Device and inode numbers. Programs use them to find out whether two paths lead to one file, or
+//! whether a directory is on another file system.
 
 use crate::fixture::{Slot, bind, inside, skip};
 use maelstrom::container::Root;
@@ -10,13 +10,13 @@ use std::io::Write;
 use std::os::unix::fs::{DirEntryExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-/// What is the same for two paths exactly if they lead to the same file.
+/// The device and inode number. Two paths have the same ones if they lead to the same file.
 fn identity(path: impl AsRef<Path>) -> (u64, u64) {
     let metadata = fs::symlink_metadata(path).unwrap();
     (metadata.dev(), metadata.ino())
 }
 
-/// All that lies below a directory on its file system, as `find -xdev` finds it: it does not enter
+/// All paths below a directory on its file system, as `find -xdev` finds them: it does not enter
 /// directories that have another device number.
 fn on_the_device_of(directory: &Path) -> Vec<PathBuf> {
     let device = identity(directory).0;
@@ -77,7 +77,7 @@ fn a_file_stays_the_same_file_when_it_is_changed_or_renamed() {
 }
 
 #[test]
-fn names_that_are_hard_links_are_told_from_names_that_are_not() {
+fn hard_links_differ_from_separate_files() {
     inside("job", || {
         let links = |path: &str| fs::metadata(path).unwrap().nlink();
         assert_eq!(identity("/layer/other"), identity("/layer/linked"));
@@ -143,7 +143,7 @@ fn a_walk_that_stays_on_one_file_system_sees_the_root_and_no_mounts() {
 }
 
 #[test]
-fn directories_name_their_files_with_the_inode_numbers_that_these_have() {
+fn directory_entries_have_the_inode_numbers_of_their_files() {
     inside("job", || {
         let is_writable = fs::write("/layer/directory/inner/new", "").is_ok();
         let walked = on_the_device_of(Path::new("/layer"));
@@ -170,7 +170,7 @@ fn directories_name_their_files_with_the_inode_numbers_that_these_have() {
 }
 
 #[test]
-fn what_cannot_be_written_and_what_is_in_memory_has_one_device_number() {
+fn a_read_only_root_and_a_file_system_in_memory_have_one_device_number_each() {
     inside("job", || {
         for path in on_the_device_of(Path::new("/layer")) {
             assert_eq!(identity(&path).0, identity("/").0, "{}", path.display());
@@ -185,7 +185,7 @@ fn what_cannot_be_written_and_what_is_in_memory_has_one_device_number() {
 }
 
 #[test]
-fn a_root_that_is_kept_beside_its_layers_has_one_device_number() {
+fn a_local_overlay_on_the_file_system_of_its_layers_has_one_device_number() {
     inside("job", || {
         let open = File::open("/layer/file").unwrap();
         fs::write("/layer/file", "changed").unwrap();

@@ -1,4 +1,4 @@
-//! Settings of the kernel: `/proc/sys`, `/sys` and what else is not a file.
+//! Settings of the kernel: `/proc/sys`, `/sys` and other special files.
 
 use crate::fixture::{
     Processes, Refused, Slot, alone, has_real_root, in_a_container, in_containers_as_any_user,
@@ -10,7 +10,7 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Settings of the job's own namespaces, which go with it: its IPC namespace,
+/// Settings of the job's own namespaces, which end with the job: its IPC namespace,
 /// `user/` of its user namespace, and since Linux 6.14 the number of its pids.
 fn is_own_setting(path: &Path) -> bool {
     let own = [
@@ -30,8 +30,8 @@ fn open_to_write(path: &Path) -> io::Result<File> {
     File::options().write(true).open(path)
 }
 
-/// Writes what is there already: some settings that anyone can open ask who
-/// writes.
+/// Writes the current value: the kernel checks the writer of some settings only when they are
+/// written, not when they are opened.
 fn write_back(path: &Path) -> io::Result<()> {
     let mut file = open_to_write(path)?;
     file.write_all(&fs::read(path)?)
@@ -73,7 +73,7 @@ fn uid_0_can_write_only_settings_of_its_own_namespaces() {
 }
 
 #[test]
-fn settings_of_a_jobs_own_namespaces_are_not_the_next_jobs() {
+fn settings_of_the_namespaces_of_a_job_do_not_affect_the_next_job() {
     const SETTINGS: [(&str, &str); 3] = [
         ("/proc/sys/kernel/shmmni", "7"),
         ("/proc/sys/user/max_ipc_namespaces", "7"),
@@ -164,7 +164,7 @@ fn nothing_in_sys_can_be_written() {
 }
 
 #[test]
-fn sys_shows_the_interfaces_of_the_jobs_network_alone() {
+fn sys_shows_only_the_interfaces_of_the_network_of_the_job() {
     inside("job", || {
         let interfaces = fs::read_dir("/sys/class/net").unwrap();
         let names: Vec<_> = interfaces.map(|entry| entry.unwrap().file_name()).collect();
@@ -182,7 +182,7 @@ fn a_user_namespace_of_the_jobs_own_gives_no_way_to_control_groups() {
     use nix::mount::{MsFlags, mount};
     use nix::sched::{CloneFlags, unshare};
     in_containers_as_any_user(|| {
-        // With a control group namespace goes the right to mount the file
+        // A process with a control group namespace of its own may mount the file
         // system that names every process of the client's group.
         alone(|| {
             unshare(CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNS).unwrap();
@@ -247,7 +247,7 @@ impl Log {
     /// The lines since it was opened or last read.
     fn new_lines(&mut self) -> Vec<String> {
         let mut lines = Vec::new();
-        // Longer than any line, of which each read gets one.
+        // The buffer is longer than any line; each read returns one line.
         let mut line = [0; 8192];
         loop {
             match self.0.read(&mut line) {
@@ -272,7 +272,7 @@ fn a_job_adds_nothing_to_the_log_of_the_kernel() {
     let mut slot = Slot::start();
     slot.add_layer("layer");
     for root in [Root::Scratch, Root::ReadOnly] {
-        // Others cause lines, too, at any time. But not always as many as there are jobs.
+        // Other programs also cause lines, but rarely as many as there are jobs.
         let mut lines = Vec::new();
         let is_quiet = (0..ROUNDS).any(|_| {
             log.new_lines();

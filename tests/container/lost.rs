@@ -1,5 +1,5 @@
-//! Launchers that are lost, or no use any more: what becomes of the job they have, and that
-//! no other job is harmed.
+//! Launchers that end early or cannot be used any more: the outcome of their job, and that
+//! other jobs are not affected.
 
 use crate::fixture::pool::{Pool, block_on, kill, starts, succeeded, until, waits};
 use crate::fixture::{Processes, children_of, inside, sleeps};
@@ -22,7 +22,7 @@ fn is_error(outcome: &Outcome, expected: &str) {
 }
 
 #[test]
-fn an_init_that_is_killed_takes_its_own_job_along_and_no_other() {
+fn a_killed_init_ends_only_its_own_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -46,7 +46,7 @@ fn an_init_that_is_killed_takes_its_own_job_along_and_no_other() {
         let on_this_slot = async {
             let outcome = pool.run(&victim, ready(Some(0))).await;
             assert_eq!(outcome.status, Status::Signaled(libc::SIGKILL));
-            // While the neighbour has the only other launcher.
+            // The neighbour still uses the only other launcher.
             succeeded(&pool.run(&job("after"), ready(Some(0))).await);
             pool.release("neighbour");
         };
@@ -60,7 +60,7 @@ fn an_init_that_is_killed_takes_its_own_job_along_and_no_other() {
 }
 
 #[test]
-fn a_launcher_that_is_killed_takes_its_own_job_along_and_no_other() {
+fn a_killed_launcher_ends_only_its_own_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -96,14 +96,14 @@ fn a_launcher_that_is_killed_takes_its_own_job_along_and_no_other() {
             let ((), (), neighbour) = tokio::join!(killing, on_this_slot, neighbour);
             succeeded(&neighbour);
         });
-        // What had been started is not started again: nobody knows what it did.
+        // A started program is not started again, as it may have changed something.
         for name in ["before", "victim", "after", "neighbour"] {
             assert_eq!(pool.starts(name), 1, "{name}");
         }
     }
 }
 
-/// Runs a job that is released by itself, and tells who ran it.
+/// Runs a job and releases it. Returns the processes that ran it.
 async fn launcher_of_a_job(pool: &Pool, name: &str) -> [i32; 4] {
     let job = pool.job("waiting job", name);
     let looking = async {
@@ -121,7 +121,7 @@ async fn launcher_of_a_job(pool: &Pool, name: &str) -> [i32; 4] {
 }
 
 #[test]
-fn a_launcher_that_is_lost_between_jobs_is_given_no_further_one() {
+fn a_launcher_that_ended_between_jobs_gets_no_further_job() {
     inside("waiting job", || {
         starts();
         waits();
@@ -132,7 +132,7 @@ fn a_launcher_that_is_lost_between_jobs_is_given_no_further_one() {
         kill(starter).await;
         let [_, launcher, ..] = launcher_of_a_job(&pool, "second").await;
         kill(launcher).await;
-        // The one that waits for the next job in the launcher's stead.
+        // The init that waits for the next job in place of the launcher.
         let [_, launcher, init, _] = launcher_of_a_job(&pool, "third").await;
         let next = Cell::new(0);
         until("the launcher is ready", || {
@@ -150,7 +150,7 @@ fn a_launcher_that_is_lost_between_jobs_is_given_no_further_one() {
 }
 
 #[test]
-fn a_job_whose_launcher_is_lost_before_its_turn_runs_on_another() {
+fn a_job_whose_launcher_ends_before_the_program_starts_runs_on_another() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -177,11 +177,11 @@ fn a_job_whose_launcher_is_lost_before_its_turn_runs_on_another() {
 }
 
 #[test]
-fn a_job_that_no_launcher_lives_to_start_is_an_error_after_the_second() {
+fn a_job_whose_launchers_end_before_the_program_starts_is_an_error_after_the_second() {
     inside("job", || starts());
     let directory = tempfile::tempdir().unwrap();
     let count = directory.path().join("count");
-    // What a launcher says when it is ready: a length, then job 0, kind 0 and two flags.
+    // The message of a launcher that is ready: a length, then job 0, kind 0 and two flags.
     let script = format!(
         r"echo one >>{}
         head -c 4 >/dev/null
@@ -203,8 +203,8 @@ fn a_job_that_no_launcher_lives_to_start_is_an_error_after_the_second() {
     assert_eq!(fs::read_to_string(count).unwrap().lines().count(), 2);
 }
 
-/// Keeps a launcher from making network namespaces, and holds a socket in the one it has,
-/// as the kernel may do with a job's for a while.
+/// Prevents a launcher from making network namespaces, and holds a socket in its current one,
+/// as the kernel may do with a socket of a job for a while.
 fn soil(launcher: i32) -> Child {
     let open = |kind| File::open(format!("/proc/{launcher}/ns/{kind}")).unwrap();
     let (user, network) = (open("user"), open("net"));
@@ -227,7 +227,7 @@ fn soil(launcher: i32) -> Child {
 }
 
 #[test]
-fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
+fn a_launcher_that_cannot_clear_its_network_gets_no_further_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -236,7 +236,7 @@ fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
     let pool = Pool::new(1);
     block_on(async {
         let [_, launcher, ..] = launcher_of_a_job(&pool, "before").await;
-        // While it has a job, nobody may look at its memory or what it is in.
+        // While the launcher has a job, its memory and its namespaces cannot be examined.
         until("the launcher is done with the job", || {
             File::open(format!("/proc/{launcher}/ns/net")).is_ok()
         })
@@ -245,7 +245,7 @@ fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
         succeeded(&pool.run(&pool.job("job", "first"), ready(Some(0))).await);
         let processes = Processes::from(launcher);
         succeeded(&pool.run(&pool.job("job", "second"), ready(Some(0))).await);
-        // It could not, or this test shows nothing.
+        // The launcher must have failed to clear its network, or this test proves nothing.
         until("the launcher is gone", || processes.is_gone()).await;
         drop(holder.stdin.take());
         let mut nothing = String::new();
@@ -259,7 +259,7 @@ fn a_launcher_that_cannot_clear_its_network_is_given_no_further_job() {
 }
 
 #[test]
-fn a_launcher_that_had_no_process_for_the_next_job_tries_again_when_it_comes() {
+fn a_launcher_that_could_not_clone_in_advance_tries_again_for_the_next_job() {
     inside("job", || starts());
     inside("waiting job", || {
         starts();
@@ -286,7 +286,7 @@ fn a_launcher_that_had_no_process_for_the_next_job_tries_again_when_it_comes() {
     });
 }
 
-/// Limits the processes of the user that a process may add to; gives the limit before.
+/// Limits the number of processes of a process's user. Returns the earlier limit.
 fn limit_processes(pid: i32, most: Option<u64>) -> Option<u64> {
     use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
     let limit = Rlimit {

@@ -1,11 +1,11 @@
-//! What a job can and cannot do, tried on the kernel that runs these tests.
+//! The isolation of jobs, tested on the kernel of this machine.
 //!
-//! Each test starts containers whose program is this very test binary: with
-//! [`fixture::inside`] a test says what its job does in the container, and
-//! below that what is to be seen from outside. Tests that need what not every
-//! machine has print a line that begins with `SKIPPED:`.
+//! Each test starts containers whose program is this test binary: with
+//! [`fixture::inside`] a test defines the code that its job runs in the container; the
+//! code after it runs outside. Tests that need something that not every
+//! machine has print a line that begins with `SKIPPED:` if the machine lacks it.
 
-// `fixture::inside` tells tests by the closures that they give it.
+// `fixture::inside` identifies tests by the names of their closures.
 #![allow(clippy::redundant_closure)]
 
 mod fixture;

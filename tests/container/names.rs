@@ -1,4 +1,4 @@
-//! What goes by names that jobs could share: host names, keys, IPC objects.
+//! Objects with names that jobs could share: host names, keys, IPC objects.
 
 use crate::fixture::raw::{self, SystemV, keyring};
 use crate::fixture::{Refused, Slot, in_containers_as_any_user, inside, ready, skip, until_killed};
@@ -22,13 +22,13 @@ fn the_hostname_cannot_be_changed() {
     });
 }
 
-/// Whether the kernel has keyrings and whoever runs us lets us use them.
+/// Whether the kernel has keyrings, and this process may use them.
 fn has_keyrings() -> bool {
     raw::add_key(c"a probe", b"1", keyring::SESSION).is_ok()
 }
 
 #[test]
-fn the_clients_session_keys_are_not_a_jobs() {
+fn a_job_cannot_see_the_session_keys_of_the_client() {
     inside("job", || {
         assert_eq!(
             errno(raw::find_key(c"of the client", keyring::SESSION)),
@@ -37,7 +37,7 @@ fn the_clients_session_keys_are_not_a_jobs() {
         let key = std::env::var("KEY").unwrap().parse().unwrap();
         assert!(raw::read_key(key).is_err(), "a job reads the client's key");
     });
-    // In a process of its own, as a session keyring is each thread's.
+    // In a separate process, as each thread has its own session keyring.
     inside("client", || {
         let key = raw::add_key(c"of the client", b"secret", keyring::SESSION).unwrap();
         raw::read_key(key).expect("the client reads its own key");
@@ -52,7 +52,7 @@ fn the_clients_session_keys_are_not_a_jobs() {
 }
 
 #[test]
-fn keys_that_a_job_leaves_are_not_the_next_jobs() {
+fn keys_that_a_job_leaves_are_gone_in_the_next_job() {
     const KEYRINGS: [i32; 3] = [keyring::SESSION, keyring::USER, keyring::USER_SESSION];
     inside("leave", || {
         for keyring in KEYRINGS {
@@ -119,7 +119,7 @@ fn find_no_named_objects() {
 }
 
 #[test]
-fn what_a_job_leaves_behind_is_not_the_next_jobs() {
+fn named_objects_of_a_job_are_gone_in_the_next_job() {
     inside("leave", || leave_named_objects());
     inside("look", || find_no_named_objects());
     let mut slot = Slot::start();
@@ -128,7 +128,7 @@ fn what_a_job_leaves_behind_is_not_the_next_jobs() {
 }
 
 #[test]
-fn what_a_job_has_is_not_that_of_a_job_beside_it() {
+fn a_job_cannot_see_named_objects_of_a_job_beside_it() {
     inside("have", || {
         leave_named_objects();
         ready();
@@ -141,7 +141,7 @@ fn what_a_job_has_is_not_that_of_a_job_beside_it() {
 }
 
 #[test]
-fn what_the_host_has_is_not_a_jobs() {
+fn a_job_cannot_see_system_v_objects_of_the_host() {
     inside("job", || {
         for kind in SYSTEM_V {
             let key = std::env::var("KEY").unwrap().parse().unwrap();

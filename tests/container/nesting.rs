@@ -1,4 +1,4 @@
-//! Containers in containers: this program's own tests run that way.
+//! Containers in containers. The tests of this program run in this way.
 
 use crate::fixture::{Client, Slot, has_real_root, inside, skip};
 use maelstrom::container::{LauncherError, Step};

@@ -1,4 +1,4 @@
-//! The network a job is in, and that it cannot change it.
+//! The network of a job, which the job cannot change.
 
 use crate::fixture::raw;
 use crate::fixture::{Refused, Slot, in_a_container, in_containers_as_any_user, inside};
@@ -49,7 +49,7 @@ fn own_network() -> String {
 }
 
 #[test]
-fn a_local_network_is_the_clients() {
+fn a_local_network_is_that_of_the_client() {
     inside("job", || {
         assert_eq!(own_network(), std::env::var("NETWORK").unwrap());
     });

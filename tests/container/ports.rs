@@ -1,4 +1,4 @@
-//! Addresses that a job held are free for the next job at once.
+//! Addresses that a job used are free for the next job at once.
 
 use crate::fixture::raw;
 use crate::fixture::{Slot, inside, ready, skip, until_killed};
@@ -10,10 +10,10 @@ use std::io::Read;
 use std::net::{SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 
-/// How often each is tried: a leak may be a matter of milliseconds.
+/// The number of rounds: an address may stay occupied for only a few milliseconds.
 const ROUNDS: usize = 20;
 
-/// Binds as C programs do, without the `SO_REUSEADDR` of Rust's listeners.
+/// Binds a socket as C programs do, without the `SO_REUSEADDR` of Rust's listeners.
 fn bound(kind: SockType, address: &dyn SockaddrLike) -> OwnedFd {
     let socket = socket(
         address.family().unwrap(),
@@ -41,7 +41,7 @@ fn abstract_name() -> UnixAddr {
     UnixAddr::new_abstract(b"held").unwrap()
 }
 
-/// Holds every address there is, and ends without letting go of any.
+/// Binds sockets to addresses of all kinds, and returns them open.
 fn hold_all() -> Vec<OwnedFd> {
     vec![
         bound(SockType::Stream, &ipv4()),
@@ -132,8 +132,8 @@ fn a_listener_sent_to_a_socket_that_nobody_reads_does_not_outlive_its_job() {
             SockFlag::SOCK_CLOEXEC,
         )
         .unwrap();
-        // Each end lies in the other's queue: a cycle that only the kernel's
-        // collector of garbage can find.
+        // Each end is in the queue of the other: a cycle that only the kernel's
+        // garbage collector can find.
         for (from, what) in [(&one, &other), (&other, &one), (&one, &listener)] {
             let descriptors = [what.as_raw_fd()];
             let control = [ControlMessage::ScmRights(&descriptors)];

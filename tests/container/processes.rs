@@ -1,4 +1,4 @@
-//! Processes: a job sees its own, and ends as its program did.
+//! Processes: a job sees only its own, and ends with the status of its program.
 
 use crate::fixture::raw;
 use crate::fixture::{Refused, Slot, bind, eventually, in_containers_as_any_user, inside, ready};
@@ -33,7 +33,7 @@ fn a_job_cannot_signal_processes_of_the_host() {
     inside("job", || {
         for variable in ["TEST", "STARTER", "LAUNCHER"] {
             let pid = std::env::var(variable).unwrap().parse().unwrap();
-            // Low numbers may be of the job's own.
+            // Low process ids may also exist in the job.
             if !visible().contains(&pid) {
                 assert_eq!(
                     kill(Pid::from_raw(pid), None),
@@ -42,7 +42,7 @@ fn a_job_cannot_signal_processes_of_the_host() {
                 );
             }
         }
-        // Everything that it may signal: itself is left out.
+        // -1 means all processes that this process may signal, except itself.
         let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
     });
     let mut slot = Slot::start();
@@ -59,7 +59,7 @@ fn a_job_cannot_signal_processes_of_the_host() {
 }
 
 #[test]
-fn init_cannot_be_traced_or_looked_into() {
+fn init_cannot_be_traced_or_inspected() {
     inside("job", || {
         assert_ne!(std::process::id(), 1);
         for file in [
@@ -100,7 +100,7 @@ fn init_cannot_be_killed_by_its_job() {
 }
 
 #[test]
-fn an_exit_code_is_reported_whoever_is_pid_1() {
+fn an_exit_code_is_reported_with_and_without_an_init() {
     inside("job", || std::process::exit(42));
     let mut slot = Slot::start();
     for init in [true, false] {
@@ -119,8 +119,8 @@ fn a_program_that_aborts_under_an_init_ends_by_sigabrt() {
 
 #[test]
 fn a_program_that_is_pid_1_ends_by_another_signal_when_it_aborts() {
-    // The kernel keeps from pid 1 what it has no handler for, SIGABRT too, so
-    // that abort(3) goes on to execute an instruction that is none.
+    // The kernel does not deliver signals without a handler to pid 1, not even SIGABRT, so
+    // that abort(3) continues and executes an invalid instruction.
     inside("job", || std::process::abort());
     let signal = Slot::start().job("job").init(false).run().signal();
     assert!(
@@ -130,10 +130,10 @@ fn a_program_that_is_pid_1_ends_by_another_signal_when_it_aborts() {
 }
 
 #[test]
-fn init_reaps_what_is_left_to_it() {
+fn init_reaps_orphaned_processes() {
     inside("job", || {
         for _ in 0..20 {
-            // A child that leaves a child of its own behind.
+            // A child that ends before its own child.
             match raw::fork().unwrap() {
                 0 => {
                     let _ = raw::fork();
@@ -192,7 +192,7 @@ fn a_job_within_its_time_has_not_timed_out() {
 }
 
 #[test]
-fn what_a_job_used_is_told() {
+fn the_resources_that_a_job_used_are_reported() {
     inside("job", || {
         let memory = vec![1u8; 32 << 20];
         assert_eq!(
@@ -211,7 +211,7 @@ fn what_a_job_used_is_told() {
 }
 
 #[test]
-fn a_terminal_has_no_say_over_a_launcher() {
+fn signals_of_a_terminal_do_not_end_a_launcher() {
     inside("job", || {
         ready();
         eventually("the signals are sent", || fs::exists("/work/sent").unwrap());
@@ -220,7 +220,7 @@ fn a_terminal_has_no_say_over_a_launcher() {
     let mut slot = Slot::with_binds(&[bind(host.path(), true)]);
     let job = slot.job("job").mount(MountKind::Bind(0), "/work");
     let ran = job.run_while(|processes| {
-        // The starter and the launcher; what a job does with a signal is its own.
+        // Only the starter and the launcher: a job may handle signals as it likes.
         for pid in processes.ids().take(2) {
             for signal in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
                 kill(Pid::from_raw(pid), signal).expect("they are ours");

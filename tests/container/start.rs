@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 /// `/proc/self/status` before Rust's runtime changed anything.
 static BIRTH: OnceLock<String> = OnceLock::new();
 
-/// The loader calls this before `main`, and so before that ignores SIGPIPE.
+/// The loader calls this before `main`, and thus before Rust's runtime ignores SIGPIPE.
 #[used]
-// SAFETY: the section holds functions to call, which this is.
+// SAFETY: the section holds pointers to functions of this type.
 #[unsafe(link_section = ".init_array")]
 static REMEMBER_BIRTH: extern "C" fn() = {
     extern "C" fn remember_birth() {
@@ -103,7 +103,7 @@ fn no_dump_handler_runs_for_a_job() {
 }
 
 #[test]
-fn jobs_go_first_when_memory_is_short() {
+fn jobs_are_killed_first_when_memory_is_short() {
     in_a_container(|| {
         assert_eq!(
             fs::read_to_string("/proc/self/oom_score_adj")

@@ -1,4 +1,5 @@
-//! Nothing survives: whoever ends, and however, those below end too.
+//! No process survives: if a client, a starter or a launcher ends in any way, all processes below
+//! it end too.
 
 use crate::fixture::{Client, Processes, Slot, eventually, inside, raw, ready, until_killed};
 use nix::sys::resource::{Resource, setrlimit};
@@ -6,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::time::Duration;
 
-/// Becomes a daemon, in a session of its own and nobody's child, that stays.
+/// Starts a daemon: an orphaned process in a session of its own, which does not end by itself.
 fn leave_a_daemon() {
     let (mut daemon_lives, lives) = std::io::pipe().unwrap();
     if raw::fork().unwrap() == 0 {
@@ -37,15 +38,15 @@ fn daemons_end_with_their_job() {
     let idle = idle_count(&slot);
     for (user, init) in [(1000, true), (1000, false), (0, true), (0, false)] {
         slot.job("job").user(user).init(init).run().succeeds();
-        // At once: they have ended before the job is said to have.
+        // All its processes have ended before the job is reported as ended.
         assert!(slot.processes().count() <= idle);
     }
 }
 
 #[test]
-fn a_bomb_of_processes_ends_when_its_time_is_up() {
+fn a_fork_bomb_ends_at_its_time_limit() {
     inside("bomb", || {
-        // Of all processes of the job's uid in its user namespace.
+        // The limit counts all processes of the job's uid in its user namespace.
         setrlimit(Resource::RLIMIT_NPROC, 200, 200).unwrap();
         ready();
         loop {
@@ -95,7 +96,7 @@ fn nothing_survives_an_idle_launcher_that_is_dropped() {
     processes.are_all_gone();
 }
 
-/// Kills one of starter and launcher while a job runs.
+/// Kills the starter or the launcher while a job runs.
 fn kill_one_of_two(which: usize) {
     let mut slot = Slot::start();
     let mut family = None;
@@ -105,7 +106,7 @@ fn kill_one_of_two(which: usize) {
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("it is ours");
     });
     ran.is_lost();
-    // The client, still there, is the one to wait for the starter.
+    // The client still runs, and waits for the starter.
     slot.drop_launcher();
     family.unwrap().are_all_gone();
 }
@@ -167,14 +168,14 @@ fn nothing_survives_a_client_that_is_killed_at_any_moment() {
             Slot::start().job("job").run().succeeds();
         }
     });
-    // What loses its parent becomes this one's child, so that it sees all.
+    // Orphaned processes become children of the guardian, so that it sees all of them.
     inside("guardian", || {
         nix::sys::prctl::set_child_subreaper(true).unwrap();
         let family = || Processes::from(std::process::id().cast_signed());
         for round in 0..15 {
             let mut client = Client::start("client", |_| {});
             client.until_ready();
-            // Takes time, each round more of it.
+            // This takes more time in each round.
             for _ in 0..round * 4 {
                 family();
             }

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_filters_and_ours_are_interpreted() {
+    fn words_are_filters_and_known_options_are_interpreted() {
         let parsed = parse(&[
             "one",
             "--skip",
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn list_is_ours_because_a_binary_that_lists_would_seem_to_pass() {
+    fn list_is_not_passed_on_because_a_binary_that_lists_would_seem_to_pass() {
         let parsed = parse(&["--list"]).unwrap();
         assert!(parsed.list);
         assert_eq!(parsed.test_arguments, [""; 0]);

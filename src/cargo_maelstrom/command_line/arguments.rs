@@ -133,7 +133,7 @@ pub struct RunningArguments {
     #[arg(long, alias = "ff", group = "stopping")]
     pub fail_fast: bool,
 
-    /// Run all tests whatever fails (default)
+    /// Run all tests, even after failures (default)
     #[arg(long, alias = "nff", group = "stopping")]
     pub no_fail_fast: bool,
 
@@ -234,7 +234,7 @@ pub struct Configuring {
     pub shared: SharedArguments,
 }
 
-/// Check whether this machine can run containers, and say how to fix what it lacks
+/// Check whether this machine can run containers, and show how to fix problems
 #[derive(Debug, Parser)]
 #[command(name = "cargo-maelstrom doctor", bin_name = "cargo maelstrom doctor")]
 pub struct DoctorArguments {

@@ -357,7 +357,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_left_out_is_left_out_for_cargo_to_complain() {
+    fn a_missing_value_is_left_for_cargo_to_report() {
         assert_eq!(
             words_of(&["--bin", "--test", "--package"]),
             ["--bin", "--test", "--package"]
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn compiler_messages_are_read_as_json_whatever_people_see() {
+    fn compiler_messages_are_json_for_every_displayed_format() {
         use CargoMessageFormat as Format;
         assert_eq!(Format::Human.for_cargo(), "json-render-diagnostics");
         assert_eq!(

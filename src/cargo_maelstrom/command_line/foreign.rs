@@ -7,7 +7,7 @@ use crate::config::Choice;
 enum ForeignOption {
     /// This has the same effect.
     Write(&'static str),
-    /// The option is not needed, for this reason.
+    /// The option is not needed. The text is the reason.
     LeaveOut(&'static str),
     /// The option has no equivalent. This is the behaviour here, or the closest alternative.
     Unsupported(&'static str),
@@ -24,15 +24,17 @@ pub fn explanation(option: &str) -> Option<String> {
         (None, None, None) => return None,
     };
     Some(match answer {
-        ForeignOption::Write(instead) => format!("'{option}' is {owner}'s; write {instead}"),
+        ForeignOption::Write(instead) => {
+            format!("'{option}' is an option of {owner}; write {instead}")
+        }
         ForeignOption::LeaveOut(reason) => {
-            format!("'{option}' is {owner}'s; leave it out: {reason}")
+            format!("'{option}' is an option of {owner}; leave it out: {reason}")
         }
         ForeignOption::Unsupported(near) => {
-            format!("'{option}' is {owner}'s and is not supported here: {near}")
+            format!("'{option}' is an option of {owner} and is not supported here: {near}")
         }
         ForeignOption::AfterDashes(words) => format!(
-            "'{option}' is {owner}'s; write it after the dashes: `cargo maelstrom -- {words}`"
+            "'{option}' is an option of {owner}; write it after the dashes: `cargo maelstrom -- {words}`"
         ),
     })
 }
@@ -100,7 +102,9 @@ fn of_cargo(option: &str) -> Option<ForeignOption> {
     use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
         "--timings" => Write("`--cargo-timings`"),
-        "--keep-going" => LeaveOut("all tests run whatever fails, unless `--fail-fast` is given"),
+        "--keep-going" => {
+            LeaveOut("all tests run, even after failures, unless `--fail-fast` is given")
+        }
         "--future-incompat-report" => {
             Unsupported("after a build, `cargo report future-incompatibilities` prints the report")
         }
@@ -120,9 +124,9 @@ fn of_libtest(option: &str) -> Option<ForeignOption> {
         "--format" => Write("`--message-format json` for JSON"),
         "--report-time" => LeaveOut("the time of each test is shown or in the JSON"),
         "--ensure-time" => Write("`--timeout SECONDS`"),
-        "--shuffle" | "--shuffle-seed" => {
-            LeaveOut("each test has a process and a container of its own, whatever the order")
-        }
+        "--shuffle" | "--shuffle-seed" => LeaveOut(
+            "each test has its own process and container, so that the order does not matter",
+        ),
         "--force-run-in-process" => Unsupported("each test has a process of its own"),
         "--exclude-should-panic" => {
             Unsupported("`-x PATTERN` and `-- --skip WORD` leave tests out by their names")
@@ -135,7 +139,7 @@ fn of_libtest(option: &str) -> Option<ForeignOption> {
 pub fn message_format(value: &str) -> Option<String> {
     if value.starts_with("libtest-json") {
         return Some(format!(
-            "'{value}' is nextest's; write `--message-format json` for JSON"
+            "'{value}' is a format of nextest; write `--message-format json` for JSON"
         ));
     }
     let mut formats = value.split(',');
@@ -192,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn each_option_of_nextest_cargo_and_libtest_exists_here_or_has_an_answer() {
+    fn each_option_of_nextest_cargo_and_libtest_exists_here_or_is_explained() {
         // These are seen before the parser is asked.
         let seen_before = ["-E", "--filterset"];
         let all = [NEXTEST, CARGO, LIBTEST].map(str::split_whitespace);
@@ -216,22 +220,22 @@ mod tests {
         assert_eq!(
             answers,
             [
-                "'--retries' is nextest's and is not supported here: a test that fails is not tried again; `--repeat N` \
+                "'--retries' is an option of nextest and is not supported here: a test that fails is not tried again; `--repeat N` \
                  runs each test N times",
-                "'--stress-count' is nextest's; write `--repeat N`",
-                "'--no-pager' is nextest's; leave it out: nothing is piped through a pager",
-                "'--timings' is Cargo's; write `--cargo-timings`",
-                "'--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`",
+                "'--stress-count' is an option of nextest; write `--repeat N`",
+                "'--no-pager' is an option of nextest; leave it out: nothing is piped through a pager",
+                "'--timings' is an option of Cargo; write `--cargo-timings`",
+                "'--skip' is an option of libtest; write it after the dashes: `cargo maelstrom -- --skip WORD`",
             ]
         );
         assert_eq!(explanation("--no-such-option"), None);
     }
 
     #[test]
-    fn formats_of_others_are_known() {
+    fn message_formats_of_other_programs_are_explained() {
         assert_eq!(
             message_format("libtest-json-plus").unwrap(),
-            "'libtest-json-plus' is nextest's; write `--message-format json` for JSON"
+            "'libtest-json-plus' is a format of nextest; write `--message-format json` for JSON"
         );
         for cargos in [
             "short",

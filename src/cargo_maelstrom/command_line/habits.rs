@@ -36,15 +36,15 @@ fn non_empty(attached: &str) -> Option<&str> {
 
 fn no_filterset(written: &str) -> String {
     format!(
-        "'{written}' is nextest's; write `-i PATTERN`, or `-x PATTERN` for what not to run, for instance \
+        "'{written}' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
          `-i 'package.equals(parser) && name.contains(empty)'`"
     )
 }
 
 fn no_profile(value: &str) -> String {
     format!(
-        "'-P' prints the configuration and takes no value, but '{value}' follows it; what a profile is in nextest is a \
-         configuration file here (`-c FILE`), and Cargo's profiles are chosen with `--profile {value}`"
+        "'-P' prints the configuration and takes no value, but '{value}' follows it; in place of a profile of nextest, use \
+         a configuration file (`-c FILE`); to choose a profile of Cargo, use `--profile {value}`"
     )
 }
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn a_filterset_points_to_include() {
-        let message = "'-E test(x)' is nextest's; write `-i PATTERN`, or `-x PATTERN` for what not to run, for instance \
+        let message = "'-E test(x)' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
                        `-i 'package.equals(parser) && name.contains(empty)'`";
         assert_eq!(explained(&["-E", "test(x)"]).unwrap(), message);
         assert_eq!(explained(&["--lib", "-E=test(x)"]).unwrap(), message);
@@ -78,7 +78,7 @@ mod tests {
         assert!(
             explained(&["-E"])
                 .unwrap()
-                .starts_with("'-E …' is nextest's")
+                .starts_with("'-E …' is an option of nextest")
         );
         assert!(
             explained(&["--filterset=all()"])
@@ -90,16 +90,16 @@ mod tests {
 
     #[test]
     fn a_profile_of_nextest_is_not_taken_for_a_filter() {
-        let message = "'-P' prints the configuration and takes no value, but 'ci' follows it; what a profile is in \
-                       nextest is a configuration file here (`-c FILE`), and Cargo's profiles are chosen with \
-                       `--profile ci`";
+        let message = "'-P' prints the configuration and takes no value, but 'ci' follows it; in place of a \
+                       profile of nextest, use a configuration file (`-c FILE`); to choose a profile of \
+                       Cargo, use `--profile ci`";
         for words in [["-P", "ci"], ["--lib", "-Pci"], ["-P=ci", "x"]] {
             assert_eq!(explained(&words).unwrap(), message);
         }
     }
 
     #[test]
-    fn printing_the_configuration_is_no_habit() {
+    fn printing_the_configuration_is_not_taken_for_a_profile_of_nextest() {
         assert_eq!(explained(&["-P"]), None);
         assert_eq!(explained(&["-P", "-c", "file"]), None);
         assert_eq!(explained(&["-P", "--", "word"]), None);

@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_binds_filters_and_skips() {
+    fn exact_applies_to_filters_and_skips() {
         let filter = filter(&["a", "ab"], &["ab"], true);
         assert!(filter.matches("a"));
         assert!(!filter.matches("aa"));

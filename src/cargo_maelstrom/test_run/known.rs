@@ -5,8 +5,8 @@ use crate::executor::Container;
 use crate::test_job::TestCase;
 use std::sync::Arc;
 
-/// The number of tests that one task looks up. Each is one file to read, which takes about as long as
-/// a change of threads.
+/// The number of tests that one task looks up. Looking up a test means reading one file, which takes
+/// about as long as switching threads.
 const TESTS_PER_TASK: usize = 16;
 
 impl TestRun {

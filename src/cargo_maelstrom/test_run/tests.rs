@@ -195,7 +195,7 @@ fn block_on<T>(test: impl Future<Output = T>) -> T {
     LocalSet::new().block_on(&runtime.unwrap(), test)
 }
 
-const PANICKED: &str = "internal error: a task panicked: as it was told; this is a bug of \
+const PANICKED: &str = "internal error: a task panicked: a panic for a test; this is a bug of \
                         Maelstrom: please report it";
 const NEVER_REPORTED: &str = "internal error: the test was never reported; this is a bug of Maelstrom: please \
                        report it";
@@ -323,7 +323,7 @@ fn know(run: &Run, names: &[&str]) {
 }
 
 #[test]
-fn of_many_tests_those_that_are_known_are_reported_and_the_others_run() {
+fn tests_with_known_outcomes_are_reported_and_the_others_run() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Auto).with_container();
         let names: Vec<_> = (0..50).map(|number| format!("t{number:02}")).collect();

@@ -137,7 +137,7 @@ fn a_part_of_a_name_is_not_enough_if_names_have_to_be_exact() {
 fn a_word_that_is_a_pattern_gets_the_option_for_it() {
     assert_snapshot!(explained_words(&["name.equals(sums)"]), @"
     note: no test has `name.equals(sums)` in its name; 4 test names were compared, such as `tests::sums`
-    note: `name.equals(sums)` was taken as part of a test's name; `--include 'name.equals(sums)'` takes it as a pattern
+    note: `name.equals(sums)` is compared with the names of tests; `--include 'name.equals(sums)'` uses it as a pattern
     ");
 }
 
@@ -169,12 +169,12 @@ fn a_pattern_that_matches_no_test_gets_the_names_it_was_compared_with() {
     offer.not_included = 3;
     let selector = patterns(&["test.equals(integration) && name.contains(sums)"], &[]);
     assert_snapshot!(text(&explain(&offer, &selector)), @"
-    note: no test matches `test.equals(integration) && name.contains(sums)`; 4 tests were compared, and 3 test binaries cannot have one
+    note: no test matches `test.equals(integration) && name.contains(sums)`; 4 tests were compared, and 3 test binaries cannot have such a test
     hint: `test.equals(integration)` matches none of 2 targets of that kind; similar: `integration_tests`
     ");
     offer.tests.clear();
     assert_snapshot!(text(&explain(&offer, &patterns(&["package.equals(shop-cor)"], &[]))), @"
-    note: no test matches `package.equals(shop-cor)`; none of 3 test binaries can have one
+    note: no test matches `package.equals(shop-cor)`; none of 3 test binaries can have such a test
     hint: `package.equals(shop-cor)` matches none of 3 packages; similar: `shop-core`
     ");
 }
@@ -188,7 +188,7 @@ fn the_filter_that_leaves_no_test_is_named() {
     assert_snapshot!(explained(&both), @"note: `n.c(slow)` excludes the only test that other filters select");
     let mut offer = offer();
     offer.excluded = 2;
-    assert_snapshot!(text(&explain(&offer, &patterns(&[], &["all"]))), @"note: `all` excludes all there is: 4 tests and 2 whole test binaries");
+    assert_snapshot!(text(&explain(&offer, &patterns(&[], &["all"]))), @"note: `all` excludes everything: 4 tests and 2 whole test binaries");
     offer.tests.clear();
     assert_snapshot!(text(&explain(&offer, &patterns(&[], &["package.equals(shop-core)"]))), @"note: `package.equals(shop-core)` excludes all 2 test binaries");
     assert_snapshot!(explained(&words(&[], &["tests", "slow"])), @"note: `--skip` with `tests` and `slow` leaves out all 4 tests");
@@ -200,8 +200,8 @@ fn without_ignored_tests_a_run_of_only_ignored_tests_is_explained() {
     let mut selector = words(&["slow"], &[]);
     selector.ignored = RunIgnored::Only;
     assert_snapshot!(explained(&selector), @"
-    note: only ignored tests were asked for, and of 2 tests that other filters select none is ignored
-    hint: without `--ignored` they run, with `--include-ignored` all tests
+    note: only ignored tests were selected, but none of 2 tests that other filters select is ignored
+    hint: drop `--ignored`, or write `--include-ignored` to run all tests
     ");
 }
 
@@ -209,9 +209,9 @@ fn without_ignored_tests_a_run_of_only_ignored_tests_is_explained() {
 fn a_build_without_tests_is_explained() {
     let mut offer = offer();
     offer.tests.clear();
-    assert_snapshot!(text(&explain(&offer, &words(&[], &[]))), @"note: what was built has no tests");
+    assert_snapshot!(text(&explain(&offer, &words(&[], &[]))), @"note: the built targets have no tests");
     assert_snapshot!(text(&explain(&offer, &words(&["shop-extra"], &[]))), @"
-    note: what was built has no tests
+    note: the built targets have no tests
     hint: `shop-extra` is a package: `-p shop-extra` runs its tests
     ");
 }

@@ -73,7 +73,7 @@ fn the_shell_is_at_its_usual_paths_and_no_program_has_privileges() {
 }
 
 #[test]
-fn certificates_come_with_what_their_symlinks_lead_to() {
+fn certificates_come_with_the_targets_of_their_symlinks() {
     let machine = Machine::new();
     machine.write("etc/certs/one.pem", 0o644);
     machine.write("store/certs/two.pem", 0o644);
@@ -100,7 +100,7 @@ fn certificates_come_with_what_their_symlinks_lead_to() {
 }
 
 #[test]
-fn what_not_everybody_may_read_and_what_is_deeper_is_left_out() {
+fn files_that_not_everybody_may_read_and_deeper_files_are_left_out() {
     let machine = Machine::new();
     machine.write("certs/public.pem", 0o644);
     machine.write("certs/private.pem", 0o640);
@@ -110,7 +110,7 @@ fn what_not_everybody_may_read_and_what_is_deeper_is_left_out() {
 }
 
 #[test]
-fn nothing_is_read_again_until_something_changes() {
+fn the_base_is_read_again_only_if_a_file_has_changed() {
     let machine = Machine::new();
     machine.write("certs/one.pem", 0o644);
     let (all, named) = (BasePart::ALL, [machine.path("certs")]);

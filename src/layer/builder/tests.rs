@@ -202,7 +202,7 @@ fn a_missing_file_is_named_with_its_layer() {
 }
 
 #[test]
-fn a_glob_brings_what_matches_and_warns_if_nothing_does() {
+fn a_glob_adds_matching_files_and_warns_if_there_are_none() {
     let project = TestProject::new();
     project.write("d/a.txt", "a");
     project.write("target/b.txt", "b");
@@ -334,7 +334,7 @@ fn a_binary_rewritten_in_place_gets_a_new_layer() {
 }
 
 #[test]
-fn programs_come_with_what_they_need() {
+fn programs_come_with_their_libraries() {
     let project = TestProject::new();
     let programs = vec!["sh".to_owned()];
     let built = project.build(&LayerSpec::Programs { programs }).unwrap();
@@ -426,7 +426,7 @@ fn an_unknown_placeholder_is_an_error() {
 }
 
 #[test]
-fn source_outside_git_is_everything_but_target() {
+fn source_outside_git_is_everything_except_the_target_directory() {
     let project = TestProject::new();
     project.write("src/lib.rs", "x");
     project.write(".hidden", "x");
@@ -456,7 +456,7 @@ fn source_outside_git_is_everything_but_target() {
 }
 
 #[test]
-fn source_in_git_is_what_is_tracked_or_not_ignored() {
+fn source_in_git_is_the_files_that_are_tracked_or_not_ignored() {
     let project = TestProject::new();
     project.write(".gitignore", "ignored*\n");
     for name in [
@@ -533,7 +533,7 @@ fn a_directory_that_is_ignored_as_a_whole_is_source_as_a_whole() {
 }
 
 #[test]
-fn where_git_refuses_the_ignore_files_decide() {
+fn if_git_refuses_the_ignore_files_decide() {
     let project = TestProject::new();
     project.write(".gitignore", "ignored\n/target\n");
     project.write("f", "x");

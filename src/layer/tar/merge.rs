@@ -166,8 +166,9 @@ impl Merging<'_> {
     }
 }
 
-/// The path without symlinks on the way, as a process would find it whose root this is;
-/// its last part may be one. Tells of a symlink whether it may lead to an absolute path.
+/// Resolves the symlinks in the parent directories of a path, as a process with this root would.
+/// The last part of the path is not resolved. `may_be_absolute` decides whether the target of a
+/// symlink may be an absolute path.
 pub(in crate::layer) fn resolve_symlinks(
     manifest: &Manifest,
     path: &PathInContainer,
@@ -219,8 +220,8 @@ pub(in crate::layer) fn resolve_symlinks(
     Err(EntryProblem::TooLong)
 }
 
-/// Refuses a path that is longer than the kernel allows: symlinks on the way may have made it
-/// longer than any that was written.
+/// Refuses a path that is longer than the kernel allows. Resolving symlinks can make a path longer
+/// than all paths in the archive.
 fn checked(path: PathInContainer) -> Result<PathInContainer, EntryProblem> {
     if path.as_bytes().len() > LONGEST_PATH {
         return Err(EntryProblem::TooLong);

@@ -83,7 +83,7 @@ impl SparseMap {
             }
         }
         if sum != stored {
-            return Err(wrong("does not fit what is stored"));
+            return Err(wrong("does not match the size of the stored content"));
         }
         Ok(Self { pieces, size })
     }
@@ -200,7 +200,10 @@ mod tests {
             problem(&[u64::MAX, 1], u64::MAX, 1),
             "leads beyond the end of the file"
         );
-        assert_eq!(problem(&[0, 1], 9, 2), "does not fit what is stored");
+        assert_eq!(
+            problem(&[0, 1], 9, 2),
+            "does not match the size of the stored content"
+        );
     }
 
     #[test]

@@ -148,7 +148,7 @@ fn long_names_are_understood() {
 }
 
 #[test]
-fn a_later_entry_replaces_an_earlier_one_with_all_that_is_in_it() {
+fn a_later_entry_replaces_an_earlier_one_and_its_content() {
     let bytes = ArchiveBuilder::new()
         .file("a/b", "x")
         .file("c", "x")

@@ -138,7 +138,7 @@ fn options_stand_before_the_program_in_any_order() {
 }
 
 #[test]
-fn a_misspelled_option_is_no_program() {
+fn a_misspelled_option_is_not_taken_for_a_program() {
     let message = "error: unexpected argument '--slot' found";
     assert_eq!(error(&["--slot=3"], &[]), message);
     assert_eq!(error(&["--one", "--slot=3"], &[]), message);
@@ -149,7 +149,7 @@ fn a_misspelled_option_is_no_program() {
 }
 
 #[test]
-fn a_program_without_one_is_refused_with_the_remedy() {
+fn a_program_without_the_option_one_or_tty_is_refused_with_the_remedy() {
     let error = parse(&["ls", "-l"], &[]).unwrap_err();
     assert_eq!(
         error.to_string(),

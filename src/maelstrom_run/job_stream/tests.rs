@@ -52,14 +52,14 @@ fn every_job_of_a_task_that_panics_is_an_error_with_its_name() {
         let (mut job_stream, _) = job_stream(&directory);
         let jobs = vec![(1, "sh".to_owned()), (3, "ls".to_owned())];
         spawn(&mut job_stream.local, jobs, async |_| {
-            panic!("as it was told")
+            panic!("a panic for a test")
         });
         let ended = job_stream.local.join_next().await.unwrap().result;
         assert_eq!(ended.numbers, [1, 3]);
         let statuses: Vec<_> = ended.outcomes.iter().map(|o| o.status.clone()).collect();
         let expected = ["job 1 of the input (`sh`)", "job 3 of the input (`ls`)"].map(|name| {
             Status::Error(format!(
-                "{name}: internal error: a task panicked: as it was told; {BUG}"
+                "{name}: internal error: a task panicked: a panic for a test; {BUG}"
             ))
         });
         assert_eq!(statuses, expected);

@@ -26,8 +26,8 @@ impl RememberedPartition {
 /// Divides tests as [`divide`] does, from the partition in the store for `key`, and keeps the new
 /// partition there, unless these tests are a selection of those in the old one.
 ///
-/// With `reuse`, the old partition of the same tests in the same container is returned as it is,
-/// whatever is known of durations since: the engine may have the results of these very batches.
+/// With `reuse`, the old partition of the same tests in the same container is returned unchanged, even
+/// if the durations have changed, because the engine may have the results of these batches.
 pub fn divide_as_before(
     store: &Store,
     key: &str,

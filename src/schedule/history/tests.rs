@@ -51,7 +51,7 @@ fn a_test_that_never_ran_is_unknown() {
 }
 
 #[test]
-fn ids_tell_apart_where_one_part_ends_and_the_next_begins() {
+fn ids_depend_on_where_one_part_ends_and_the_next_begins() {
     assert_ne!(
         CaseId::new("a", "lib", "b", "c"),
         CaseId::new("a", "lib", "bc", "")
@@ -103,7 +103,7 @@ fn the_longer_of_two_durations_is_the_estimate() {
 }
 
 #[test]
-fn a_test_that_became_slow_is_known_to_be_after_three_runs() {
+fn the_estimate_of_a_test_that_became_slow_is_right_after_three_runs() {
     let file = HistoryFile::new();
     for duration in [1, 1, 1, 1, 1, 500, 500, 500] {
         let mut history = file.load();
@@ -129,7 +129,7 @@ fn a_repeated_test_that_failed_once_has_failed() {
 }
 
 #[test]
-fn an_endless_duration_is_kept_as_the_longest() {
+fn a_duration_beyond_the_range_of_the_file_is_kept_as_the_longest() {
     let mut history = HistoryFile::new().load();
     history.record(id("a"), Duration::MAX, true);
     let longest = Duration::from_micros(u32::MAX.into());
@@ -272,7 +272,11 @@ fn another_file_with_the_name_of_the_temporary_file_is_not_replaced() {
     let HistoryError::Write { source, .. } = history.save().unwrap_err() else {
         panic!("it is not written")
     };
-    assert!(source.to_string().ends_with("history.tmp` is in the way"));
+    let source = source.to_string();
+    assert!(
+        source.ends_with("history.tmp` exists and is not a history; move it away"),
+        "{source}"
+    );
     assert_eq!(fs::read_to_string(&temporary).unwrap(), "letters");
     // A part of the file, as a killed client leaves it.
     fs::write(&temporary, "MLST").unwrap();
@@ -399,7 +403,7 @@ fn the_temporary_file_of_a_killed_client_is_gone_after_the_next_save() {
 }
 
 #[test]
-fn ten_thousand_tests_take_little_room() {
+fn the_file_of_ten_thousand_tests_is_small() {
     let mut history = HistoryFile::new().load();
     for number in 0..10_000 {
         for _ in 0..KEPT {

@@ -33,7 +33,7 @@ impl<T: Clone> ListField<T> {
 pub enum ImplicitBase {
     /// There is none: `added_` fields are errors.
     None,
-    /// The container that the directives before have built.
+    /// The container as the earlier directives have changed it.
     Candidate,
 }
 

@@ -1,4 +1,4 @@
-//! Runs that are ended before their time: what becomes of what the engine has.
+//! Runs that are cancelled or killed, and their actions at the engine.
 
 use super::cluster::{Cluster, Running};
 use super::gate::Gate;
@@ -9,7 +9,7 @@ use crate::needs_cluster;
 use nix::sys::signal::Signal;
 use std::net::TcpListener;
 
-/// A test that runs on this machine, and fails as soon as nobody is at this port.
+/// A test that runs on this machine, and fails as soon as no process listens on this port.
 fn fails_here(port: u16) -> String {
     format!(
         "#[test] fn fails_here() {{\n\
@@ -27,7 +27,7 @@ const HERE: &str = r#"
 "#;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_a_failure_what_no_worker_has_begun_is_cancelled_and_the_rest_is_finished() {
+async fn after_a_failure_waiting_batches_are_cancelled_and_running_ones_finish() {
     needs_cluster!();
     let engine = Engine::own();
     let client = Client::of(&engine).await;
@@ -45,7 +45,7 @@ async fn after_a_failure_what_no_worker_has_begun_is_cancelled_and_the_rest_is_f
     client.wait_for(2, 0).await;
     let worker = cluster.worker(1);
     cluster.add(worker);
-    // The run knows that one has begun.
+    // The run was told that one test has started.
     running.wait_for(r#""name":"waits_"#);
     drop(here);
     client.wait_for(0, 1).await;
@@ -79,7 +79,7 @@ async fn a_run_that_is_interrupted_leaves_nothing_at_the_engine_and_its_workers(
     let run = running.end().exits(130);
     assert_eq!(run.statuses().len(), 0, "{run}");
     assert_eq!(run.summary()["not_run"], 2, "{run}");
-    // Before the run ended, not some time.
+    // The actions were cancelled before the run ended.
     assert_eq!(client.stages().await, []);
     cluster.workers[0].wait_for("was cancelled");
     for gate in &gates {
@@ -102,7 +102,7 @@ async fn jobs_that_are_interrupted_are_cancelled_at_the_engine() {
     let mut command = project.jobs(&[&remote, &pool, "--file", "jobs.json"]);
     let running = Running::start(&mut command, &project);
     client.wait_for(1, 2).await;
-    // Which the engine counts from the moment that it has chosen a worker.
+    // The engine counts an action as executing as soon as it has assigned it to a worker.
     for _ in 0..2 {
         cluster.workers[0].wait_for("starts");
     }
@@ -114,7 +114,7 @@ async fn jobs_that_are_interrupted_are_cancelled_at_the_engine() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_killed_run_left_at_the_engine_ends_at_its_time_limit_and_the_next_run_works() {
+async fn actions_of_a_killed_run_end_at_their_time_limit_and_the_next_run_works() {
     needs_cluster!();
     let engine = Engine::own();
     let client = Client::of(&engine).await;
@@ -127,7 +127,7 @@ async fn what_a_killed_run_left_at_the_engine_ends_at_its_time_limit_and_the_nex
     gate.wait();
     running.signal(Signal::SIGKILL);
     running.end();
-    // The worker cannot know. Its runner does not wait for ever.
+    // The worker does not know that the client was killed, but its runner has a time limit.
     cluster.workers[0].wait_for("ended");
     gate.wait_for(0);
     client.wait_for(0, 0).await;

@@ -1,4 +1,4 @@
-//! The engine.
+//! The engine `buildbox-casd`.
 
 use crate::engine::{find, free_port};
 use nix::sys::signal::{Signal, kill};
@@ -15,10 +15,10 @@ use tempfile::TempDir;
 /// An id that no account has.
 const ORDINARY: u32 = 60999;
 
-/// The directory of what it keeps.
+/// The directory of the engine's blobs.
 const BLOBS: &str = "cas";
 
-/// An engine of this test's own.
+/// An engine that only this test uses.
 pub struct Casd {
     process: Child,
     program: PathBuf,
@@ -27,8 +27,8 @@ pub struct Casd {
 }
 
 impl Casd {
-    /// Starts one, and waits until it answers. `None`, which is said, if there is none on
-    /// this machine.
+    /// Starts an engine, and waits until it answers. `None`, with a message, if it is not
+    /// installed on this machine.
     pub fn start() -> Option<Self> {
         let Some(program) = program() else {
             println!("SKIPPED: no buildbox-casd here; tests/run-all installs it");
@@ -50,7 +50,7 @@ impl Casd {
         Some(engine)
     }
 
-    /// Kills it, then all that it runs: an engine that outlives its runners for a moment would
+    /// Kills the engine, then its runners: an engine that outlives its runners for a moment would
     /// report that they died. Removes the files of the actions that it was executing.
     pub fn stop(&mut self) {
         let _ = self.process.kill();
@@ -60,7 +60,7 @@ impl Casd {
     }
 
     fn kill_runners(&self) {
-        // Sandboxes put themselves into process groups of their own.
+        // Sandboxes are in process groups of their own.
         loop {
             let runners = self.runners();
             if runners.is_empty() {
@@ -73,13 +73,13 @@ impl Casd {
         }
     }
 
-    /// Starts it again. It knows nothing any more of what it was to execute.
+    /// Restarts the engine. It has forgotten its actions.
     pub fn start_again(&mut self) {
         self.process = begin(&self.program, self.directory.path(), self.port);
         self.wait();
     }
 
-    /// Removes all blobs of one that was stopped.
+    /// Removes all blobs of a stopped engine.
     pub fn lose_blobs(&self) {
         fs::remove_dir_all(self.directory.path().join(BLOBS)).unwrap();
     }
@@ -93,14 +93,14 @@ impl Casd {
     }
 
     fn signal(&mut self, signal: Signal) {
-        // Its group is what it started, but what that has put into others.
+        // The group has all processes of the engine, except those that moved to other groups.
         let group = Pid::from_raw(-(self.process.id() as i32));
         let _ = kill(group, signal);
         let _ = self.process.wait();
     }
 
-    /// Options for programs that are to run jobs on it. In its sandboxes everybody is user
-    /// 0 without capabilities, who can make no containers, unless something else is asked for.
+    /// Options for programs that run jobs on the engine. Without the user and group, jobs in its
+    /// sandboxes are user 0 without capabilities, and cannot make containers.
     pub fn options(&self) -> Vec<String> {
         vec![
             format!("--remote=grpc://127.0.0.1:{}", self.port),
@@ -109,14 +109,14 @@ impl Casd {
         ]
     }
 
-    /// Where it keeps a blob, if it has one of this content.
+    /// The file of the blob with this content, if the engine has it.
     pub fn blob(&self, content: &[u8]) -> Option<PathBuf> {
         find(self.directory.path(), &|path| {
             fs::read(path).is_ok_and(|found| found == content)
         })
     }
 
-    /// Where it keeps a blob that has this in it, but is not a program.
+    /// The file of a blob that contains `part` and is not a program.
     pub fn blob_with(&self, part: &[u8]) -> Option<PathBuf> {
         const LARGE: usize = 1 << 20;
         find(self.directory.path(), &|path| {
@@ -126,7 +126,7 @@ impl Casd {
         })
     }
 
-    /// The runners that are at work for it.
+    /// The processes of the engine's runners.
     pub fn runners(&self) -> Vec<Pid> {
         let cas = self.directory.path().to_str().unwrap().to_owned();
         let mut runners = Vec::new();
@@ -171,7 +171,7 @@ fn begin(program: &Path, directory: &Path, port: u16) -> Child {
     let runner = program.with_file_name("buildbox-run");
     let mut command = Command::new(program);
     if nix::unistd::geteuid().is_root() {
-        // Its sandboxes would be root's, where no container is made.
+        // Sandboxes of root cannot make containers.
         command.uid(ORDINARY).gid(ORDINARY);
     }
     command
@@ -179,7 +179,7 @@ fn begin(program: &Path, directory: &Path, port: u16) -> Child {
         .arg(format!("--buildbox-run={}", runner.display()))
         .arg("--jobs=2")
         .arg(directory.join(BLOBS))
-        // Without its own directory, where it would find a stager that needs FUSE.
+        // Without the engine's own directory, where it would find a stager that needs FUSE.
         .env("PATH", "/usr/bin:/bin")
         .stdin(Stdio::null())
         .stdout(log.try_clone().unwrap())
@@ -189,7 +189,7 @@ fn begin(program: &Path, directory: &Path, port: u16) -> Child {
         .unwrap()
 }
 
-/// Where `tests/run-all` installs it.
+/// The path at which `tests/run-all` installs the engine.
 fn program() -> Option<PathBuf> {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent()?;
     let program = target.join("engines/buildstream/subprojects/buildbox/buildbox-casd");

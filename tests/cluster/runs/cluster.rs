@@ -1,4 +1,4 @@
-//! An engine with workers of one test's own, and runs on them.
+//! An engine with workers that only one test uses, and runs on them.
 
 use crate::engine::Engine;
 use crate::fixture::{Project, Run};
@@ -19,7 +19,7 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// So many workers, two actions at once each.
+    /// Starts this number of workers, each with two slots.
     pub fn start(engine: &Engine, workers: usize) -> Self {
         let mut cluster = Self::of(&engine.endpoint());
         for _ in 0..workers {
@@ -29,7 +29,7 @@ impl Cluster {
         cluster
     }
 
-    /// No workers at first.
+    /// A cluster without workers.
     pub fn of(endpoint: &str) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
@@ -39,7 +39,7 @@ impl Cluster {
         }
     }
 
-    /// A worker to add, which has a cache of its own.
+    /// The command of a further worker with its own cache.
     pub fn worker(&mut self, slots: u32) -> Command {
         let cache = new_cache();
         let mut command = Worker::command_for(&self.endpoint, &self.pool, &cache);
@@ -48,7 +48,7 @@ impl Cluster {
         command
     }
 
-    /// Waits until it has registered.
+    /// Starts a worker, and waits until it has registered.
     pub fn add(&mut self, mut worker: Command) {
         self.workers.push(Worker::begin(&mut worker));
     }
@@ -64,7 +64,7 @@ impl Cluster {
         self.begin(project, arguments).end()
     }
 
-    /// `cargo maelstrom --message-format json` on it.
+    /// Starts `cargo maelstrom --message-format json` on the cluster.
     pub fn begin<'a>(&self, project: &'a Project, arguments: &[&str]) -> Running<'a> {
         let [remote, pool] = self.options();
         let options = ["--message-format=json", "--ui=quiet", &remote, &pool];
@@ -75,12 +75,12 @@ impl Cluster {
     }
 }
 
-/// A run that goes on.
+/// A run in progress.
 pub struct Running<'a> {
     process: Child,
-    /// Of its stdout.
+    /// The lines of the run's stdout.
     lines: Receiver<String>,
-    /// What has been read of them.
+    /// The lines that have been read.
     stdout: String,
     stderr: JoinHandle<Vec<u8>>,
     project: &'a Project,
@@ -115,7 +115,7 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// Waits for the next line of its stdout with this text.
+    /// Waits for the next line of the run's stdout with this text.
     #[track_caller]
     pub fn wait_for(&mut self, text: &str) {
         while let Ok(line) = self.lines.recv() {

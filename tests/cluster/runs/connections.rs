@@ -1,4 +1,4 @@
-//! Connections to the engine that are cut.
+//! Connections to the engine that are closed during a run.
 
 use super::cluster::{Cluster, Running};
 use super::gate::Gate;
@@ -7,7 +7,7 @@ use crate::fixture::{Project, Run};
 use crate::needs_cluster;
 use crate::proxy::Proxy;
 
-/// A run whose connection to the engine is the proxy's.
+/// Starts a run that connects to the engine through the proxy.
 fn begin<'a>(project: &'a Project, cluster: &Cluster, proxy: &Proxy) -> Running<'a> {
     let [_, pool] = cluster.options();
     let remote = format!("--remote={}", proxy.endpoint());
@@ -16,13 +16,13 @@ fn begin<'a>(project: &'a Project, cluster: &Cluster, proxy: &Proxy) -> Running<
 }
 
 #[test]
-fn an_upload_that_is_cut_half_way_is_finished() {
+fn an_upload_that_is_interrupted_half_way_is_finished() {
     needs_cluster!();
     let engine = Engine::own();
     let cluster = Cluster::start(&engine, 1);
     let proxy = Proxy::to(engine.port);
     let project = Project::own("plain");
-    // The runner alone is longer than that.
+    // The runner alone is larger than this.
     proxy.cut_after(1 << 20);
     let run = begin(&project, &cluster, &proxy).end().exits(0);
     assert!(proxy.has_cut());
@@ -30,7 +30,7 @@ fn an_upload_that_is_cut_half_way_is_finished() {
 }
 
 #[test]
-fn an_execution_is_found_again_when_the_connection_is_cut() {
+fn an_execution_continues_after_its_connection_was_interrupted() {
     needs_cluster!();
     let engine = Engine::shared();
     let mut cluster = Cluster::start(engine, 1);
@@ -48,7 +48,7 @@ fn an_execution_is_found_again_when_the_connection_is_cut() {
 }
 
 #[test]
-fn a_job_is_run_whose_upload_is_cut_half_way() {
+fn a_job_is_run_although_its_upload_is_interrupted_half_way() {
     needs_cluster!();
     let engine = Engine::own();
     let cluster = Cluster::start(&engine, 1);

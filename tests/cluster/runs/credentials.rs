@@ -1,4 +1,4 @@
-//! Tokens and certificates, on the ways from a client and from a worker to the engine.
+//! Tokens and certificates of clients and workers.
 
 use super::cluster::Cluster;
 use super::gate::Gate;
@@ -20,7 +20,7 @@ fn engine_with_tokens() -> Engine {
 }
 
 #[test]
-fn who_has_no_valid_token_is_refused_and_the_token_is_told_nobody() {
+fn an_invalid_token_is_refused_and_no_token_is_shown() {
     needs_engine!();
     let engine = engine_with_tokens();
     let (cluster, project) = (Cluster::of(&engine.endpoint()), Project::own("plain"));
@@ -73,7 +73,7 @@ async fn when_a_token_expires_in_a_run_each_test_is_an_error_that_says_so() {
     project
         .write("src/lib.rs", &(gates[0].test() + "#[test] fn other() {}"))
         .write("tests/more.rs", &gates[1].test());
-    // All is built and sent when time is short.
+    // A first run builds and uploads everything, so that the second needs its token only briefly.
     let opened = gates.each_ref().map(Gate::open);
     let header = format!("--remote-header={}", token(SECRET, 1000));
     let run = cluster.run(&project, &[&header]).exits(0);
@@ -102,7 +102,7 @@ async fn when_a_token_expires_in_a_run_each_test_is_an_error_that_says_so() {
 }
 
 #[test]
-fn certificates_of_strangers_are_refused_on_both_ends_and_on_both_ways() {
+fn untrusted_certificates_of_clients_workers_and_engines_are_refused() {
     needs_engine!();
     let engine = Engine::shared();
     let file = |name: &str| engine.file(name).to_str().unwrap().to_owned();

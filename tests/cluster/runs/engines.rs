@@ -1,4 +1,4 @@
-//! Engines that end, and that lose what they had.
+//! Engines that are restarted, and engines that lose blobs.
 
 use super::cluster::Cluster;
 use super::gate::Gate;
@@ -18,7 +18,7 @@ fn all_pass(run: Run, tests: usize) {
 }
 
 #[test]
-fn a_run_goes_on_when_its_engine_was_started_again() {
+fn a_run_continues_after_its_engine_was_restarted() {
     needs_cluster!();
     let mut engine = Engine::own();
     let mut cluster = Cluster::of(&engine.endpoint());
@@ -29,7 +29,7 @@ fn a_run_goes_on_when_its_engine_was_started_again() {
         .write("src/lib.rs", &gates[0].test())
         .write("tests/more.rs", &gates[1].test());
     let running = cluster.begin(&project, &[]);
-    // One runs, one waits for a worker.
+    // One action runs, the other waits for a worker.
     while !gates.iter().any(Gate::is_waited_at) {
         yield_now();
     }
@@ -49,7 +49,7 @@ fn a_blob_that_is_lost_before_a_worker_fetches_it_is_sent_again() {
     let source = format!("#[test] fn a() {{}} // {}", cluster.pool);
     project.write("src/lib.rs", &source);
     let running = cluster.begin(&project, &[]);
-    // Small files travel alone where there are few of them.
+    // If there are few small files, each is a blob of its own.
     let digest = Digest::of(source.as_bytes());
     while engine.blob(&digest.hex()).is_none() {
         yield_now();
@@ -69,7 +69,7 @@ fn a_blob_that_was_sent_with_an_earlier_batch_and_is_lost_is_sent_again() {
     project
         .write("src/lib.rs", &gates[0].test())
         .write("tests/more.rs", &gates[1].test());
-    // The second batch is made ready when the first has ended.
+    // The second batch is prepared when the first has ended.
     let running = cluster.begin(&project, &["--slots=1"]);
     while !gates.iter().any(Gate::is_waited_at) {
         yield_now();
@@ -84,12 +84,12 @@ fn a_blob_that_was_sent_with_an_earlier_batch_and_is_lost_is_sent_again() {
     all_pass(running.end(), 2);
 }
 
-/// What a worker says that has lost what its runner wrote.
+/// The result of a worker that has lost the file that its runner wrote.
 fn result_without_outcomes() -> reapi::ActionResult {
     reapi::ActionResult::default()
 }
 
-/// What a worker says whose upload the engine has lost.
+/// The result of a worker whose uploaded output the engine has lost.
 fn result_with_lost_outcomes() -> reapi::ActionResult {
     let digest = Digest::of(b"never sent");
     reapi::ActionResult {
@@ -103,7 +103,7 @@ fn result_with_lost_outcomes() -> reapi::ActionResult {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_without_their_outputs_have_the_tests_run_again() {
+async fn tests_are_run_again_if_the_outputs_of_their_result_are_missing() {
     needs_cluster!();
     let engine = Engine::shared();
     let mut cluster = Cluster::of(&engine.endpoint());
@@ -118,7 +118,7 @@ async fn results_without_their_outputs_have_the_tests_run_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn results_that_never_have_their_outputs_are_errors_of_each_test() {
+async fn results_whose_outputs_are_always_missing_are_errors_of_each_test() {
     needs_cluster!();
     let engine = Engine::shared();
     let cluster = Cluster::of(&engine.endpoint());

@@ -17,7 +17,7 @@ const SLEEPER: &str = r"
 ";
 
 #[test]
-fn an_engine_that_cannot_be_reached_is_an_error_of_set_up() {
+fn an_engine_that_cannot_be_reached_is_a_set_up_error() {
     let project = Project::own("plain");
     let remote = format!("--remote=grpc://127.0.0.1:{}", free_port());
     project
@@ -29,7 +29,7 @@ fn an_engine_that_cannot_be_reached_is_an_error_of_set_up() {
 }
 
 #[test]
-fn a_run_that_is_interrupted_leaves_no_runner_at_work() {
+fn an_interrupted_run_leaves_no_runner() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("plain");
@@ -66,7 +66,7 @@ fn when_a_runner_is_killed_the_job_it_ran_is_run_once_more_and_every_test_is_rep
     let killer = std::thread::scope(|scope| {
         let run = scope.spawn(|| Run::of(&mut command, &project));
         let mut killed = Vec::new();
-        // The one with all four, and the one with the sleeper alone.
+        // The runner with all four tests, and the runner with only the sleeping test.
         while killed.len() < 2 {
             for runner in engine.runners() {
                 if !killed.contains(&runner) && is_sleeping(runner) {
@@ -93,7 +93,7 @@ fn when_a_runner_is_killed_the_job_it_ran_is_run_once_more_and_every_test_is_rep
     );
 }
 
-/// Whether the test that sleeps was started below this runner.
+/// Whether this runner has started the sleeping test.
 fn is_sleeping(runner: Pid) -> bool {
     let mut below = vec![runner.as_raw()];
     while let Some(pid) = below.pop() {

@@ -1,5 +1,5 @@
-//! An engine that knows nothing any more of what it was executing when it is started again, or is
-//! not started again.
+//! An engine that has forgotten its actions after a restart, or that is
+//! not restarted.
 
 use super::casd::Casd;
 use super::cluster::Running;
@@ -18,7 +18,7 @@ fn begin<'a>(project: &'a Project, engine: &Casd, ui: &str) -> Running<'a> {
     Running::start(&mut project.command(&options), project)
 }
 
-/// The source of so many tests that all wait at the gate.
+/// The source of `many` tests that wait at the gate.
 fn waiting(gate: &Gate, many: usize) -> String {
     let test = |number| {
         gate.test()
@@ -27,7 +27,7 @@ fn waiting(gate: &Gate, many: usize) -> String {
     (0..many).map(test).collect()
 }
 
-/// Waits until one of the run's tests waits; panics if none ever will.
+/// Waits until one of the run's tests waits at the gate. Panics if the run ends before.
 #[track_caller]
 fn wait_at(gate: &Gate, running: &mut Running<'_>) {
     while !gate.is_waited_at() {
@@ -37,13 +37,13 @@ fn wait_at(gate: &Gate, running: &mut Running<'_>) {
 }
 
 #[test]
-fn what_an_engine_forgot_or_lost_with_its_blobs_is_executed_again() {
+fn actions_that_an_engine_forgot_or_lost_with_their_blobs_are_executed_again() {
     needs_containers!();
     let Some(mut engine) = Casd::start() else {
         return;
     };
     let (project, gate) = (Project::own("plain"), Gate::new());
-    // The first by name is begun first, and the others wait for the engine with it.
+    // The test with the first name is started first, and the others wait for the engine with it.
     let waits = gate
         .test()
         .replace(&gate.name(), &format!("a_{}", gate.name()));
@@ -101,7 +101,7 @@ fn an_engine_that_does_nothing_but_restart_is_given_up_with_one_message() {
 }
 
 #[test]
-fn an_engine_that_is_gone_is_one_error_of_all_tests() {
+fn an_engine_that_is_gone_is_one_error_for_all_tests() {
     needs_containers!();
     let Some(mut engine) = Casd::start() else {
         return;

@@ -1,4 +1,4 @@
-//! Workers without room.
+//! Workers with a full disk.
 
 use super::cluster::Cluster;
 use crate::engine::Engine;
@@ -9,7 +9,8 @@ use std::path::Path;
 
 const FULL: &str = "No space left on device";
 
-/// A worker whose cache is on a disk of so many KiB; it is the last one's cache.
+/// Starts a worker whose cache is on a disk of this number of KiB. Its cache is the last one of
+/// the cluster.
 fn worker_with(cluster: &mut Cluster, kib: u64) -> Worker {
     let worker = cluster.worker(1);
     let cache = cluster.caches.last().unwrap();
@@ -41,7 +42,7 @@ fn tests_that_no_worker_has_room_for_are_errors_that_say_why() {
     let engine = Engine::shared();
     let mut cluster = Cluster::of(&engine.endpoint());
     let project = Project::own("plain");
-    // One that failed waits before it tries again, ever longer: together they are quick.
+    // A worker that failed waits longer before each retry; five workers together are fast.
     let _small = [(); 5].map(|()| worker_with(&mut cluster, 1024));
     let run = cluster.run(&project, &[]).exits(100);
     assert_eq!(run.statuses().len(), 3, "{run}");
@@ -55,11 +56,11 @@ fn tests_that_no_worker_has_room_for_are_errors_that_say_why() {
 }
 
 #[test]
-fn a_disk_that_is_full_when_tests_are_about_to_run_is_no_result_of_theirs() {
+fn a_disk_that_is_full_before_tests_start_does_not_count_as_their_result() {
     needs_cluster!();
     let mut cluster = Cluster::start(Engine::shared(), 1);
     let project = Project::own("plain");
-    // So many small files travel in one, and are many again where tests run.
+    // Many small files are packed into one blob, and are unpacked where tests run.
     for number in 0..1000 {
         let text = format!("{} {number}\n", cluster.pool).repeat(300);
         project.write(&format!("data/{number}.txt"), &text);
@@ -76,7 +77,7 @@ fn a_disk_that_is_full_when_tests_are_about_to_run_is_no_result_of_theirs() {
     all_pass(running.end());
 }
 
-/// What the blobs of a worker's cache take on a disk, in bytes.
+/// The disk space of the blobs in a worker's cache, in bytes.
 fn size(cache: &Path) -> u64 {
     let output = std::process::Command::new("du")
         .args(["--summarize", "--block-size=1"])

@@ -1,4 +1,4 @@
-//! Tests that wait, wherever they run, until they are let through.
+//! Tests that wait, on any machine, until the gate is opened.
 
 use maelstrom::engine::random_word;
 use std::fs;
@@ -8,16 +8,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-/// Between two looks.
+/// The time between two checks.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What a test is held up at: a file in its container, until somebody removes it. The word
+/// A file in the container of a test. The test waits until the file is removed. The word
 /// of the gate is in the test's name, and so in the command line of its process.
 pub struct Gate {
     word: String,
 }
 
-/// Lets through whoever comes, until it is dropped.
+/// Keeps the gate open until this is dropped.
 pub struct Opened {
     is_over: Arc<AtomicBool>,
     opener: Option<JoinHandle<()>>,
@@ -30,12 +30,12 @@ impl Gate {
         }
     }
 
-    /// The name of its test.
+    /// The name of the gate's test.
     pub fn name(&self) -> String {
         format!("waits_{}", self.word)
     }
 
-    /// The source of its test.
+    /// The source of the gate's test.
     pub fn test(&self) -> String {
         let (name, file) = (self.name(), self.file());
         format!(
@@ -48,17 +48,17 @@ impl Gate {
         )
     }
 
-    /// A file in the container of who waits.
+    /// The path of the file in the container of a waiting test.
     pub fn file(&self) -> String {
         format!("/tmp/closed-{}", self.word)
     }
 
-    /// Waits until somebody waits.
+    /// Blocks until a test waits at the gate.
     pub fn wait(&self) {
         self.wait_for(1);
     }
 
-    /// Waits until so many wait.
+    /// Blocks until this number of tests wait at the gate.
     pub fn wait_for(&self, many: usize) {
         while self.closed().len() != many {
             thread::sleep(PAUSE);
@@ -93,7 +93,7 @@ impl Gate {
         }
     }
 
-    /// The files that somebody waits at.
+    /// The gate files of all waiting tests.
     fn closed(&self) -> Vec<PathBuf> {
         let mut closed = Vec::new();
         for process in fs::read_dir("/proc").unwrap().flatten() {

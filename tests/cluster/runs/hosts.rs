@@ -1,4 +1,4 @@
-//! Workers and clients as hosts of their own in a network.
+//! Workers and clients on separate hosts of a network.
 
 use super::cluster::{Cluster, Running};
 use super::gate::Gate;
@@ -7,7 +7,7 @@ use crate::fixture::Project;
 use crate::hosts::Hosts;
 use crate::{need, needs_cluster};
 
-/// Returns from the test unless hosts can be made here.
+/// Returns from the test unless hosts can be created here.
 macro_rules! needs_hosts {
     () => {
         needs_cluster!();
@@ -17,7 +17,7 @@ macro_rules! needs_hosts {
     };
 }
 
-/// An engine that hosts reach.
+/// An engine that the hosts can reach.
 fn engine_for(hosts: &Hosts) -> Engine {
     Engine::with(&Setup {
         address: hosts.machine(),
@@ -26,7 +26,7 @@ fn engine_for(hosts: &Hosts) -> Engine {
 }
 
 #[test]
-fn what_a_worker_has_that_is_cut_off_is_run_by_another_and_it_comes_back() {
+fn actions_of_a_disconnected_worker_are_run_by_another_and_the_worker_reconnects() {
     needs_hosts!();
     let hosts = Hosts::new(3);
     let engine = engine_for(&hosts);
@@ -45,7 +45,7 @@ fn what_a_worker_has_that_is_cut_off_is_run_by_another_and_it_comes_back() {
         cluster.add(hosts.run_on(host, &worker));
     }
     hosts.unplug(0);
-    // Another has got it, while the first still has.
+    // Another worker has got the action, while the first one still runs it.
     gate.wait_for(2);
     hosts.plug_in(0);
     cluster.workers[0].wait_for("no longer knows session");
@@ -57,7 +57,7 @@ fn what_a_worker_has_that_is_cut_off_is_run_by_another_and_it_comes_back() {
 }
 
 #[test]
-fn a_client_that_is_cut_off_for_a_while_gets_its_results() {
+fn a_client_that_is_disconnected_for_a_while_gets_its_results() {
     needs_hosts!();
     let hosts = Hosts::new(2);
     let engine = engine_for(&hosts);

@@ -1,4 +1,4 @@
-//! Results that the engine knows.
+//! Results that the engine has cached.
 
 use super::casd::Casd;
 use super::cluster::Cluster;
@@ -30,7 +30,7 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluste
     assert_eq!(again.ran(), BTreeSet::new(), "{again}");
     assert_eq!(again.statuses(), first.statuses());
     assert_eq!(again.summary()["cached"], 13);
-    // Nothing was to be sent for that.
+    // No byte was sent to the engine for cached results.
     assert_eq!(sent(&again), 0, "{again}");
     project.change("twig/src/lib.rs", "leaf::age() + 1", "leaf::age() + 2");
     let touched = auto();
@@ -50,11 +50,11 @@ fn forest_only_the_changed_crate_and_its_dependents_are_tested_again_on_a_cluste
 }
 
 #[test]
-fn what_was_learned_of_durations_does_not_make_other_batches() {
+fn known_durations_do_not_change_the_batches_of_cached_results() {
     needs_cluster!();
     let cluster = Cluster::start(Engine::shared(), 2);
     let project = Project::own("plain");
-    // More than go together as long as nothing is known of them.
+    // More tests than fit into one batch without known durations.
     let many: Vec<_> = (0..50)
         .map(|number| format!("#[test] fn t{number}() {{}}"))
         .collect();
@@ -64,7 +64,7 @@ fn what_was_learned_of_durations_does_not_make_other_batches() {
 }
 
 #[test]
-fn results_are_known_to_an_engine_only_if_they_were_to_be_kept() {
+fn results_are_cached_by_an_engine_only_if_they_are_to_be_kept() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("forest");
@@ -102,7 +102,7 @@ fn a_batch_with_a_failure_is_run_again() {
 }
 
 #[test]
-fn a_job_that_an_engine_knows_prints_what_it_printed() {
+fn a_job_with_a_cached_result_prints_its_earlier_output() {
     needs_cluster!();
     let cluster = Cluster::start(Engine::shared(), 1);
     let project = Project::own("plain");
@@ -124,13 +124,13 @@ fn a_job_that_an_engine_knows_prints_what_it_printed() {
 }
 
 #[test]
-fn a_result_whose_content_the_engine_lost_is_not_known() {
+fn a_cached_result_whose_content_the_engine_lost_is_not_used() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("forest");
     let auto = || on_casd(&project, &engine, &[AUTO, "-p=sun"]).exits(0);
     assert_eq!(auto().ran().len(), 1);
-    // To know how it went, the engine needs none of what went in.
+    // The cached result does not need the blobs of the input.
     let source = fs::read(project.root.join("sun/src/lib.rs")).unwrap();
     fs::remove_file(engine.blob(&source).unwrap()).unwrap();
     let known = auto();

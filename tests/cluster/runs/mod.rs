@@ -1,5 +1,5 @@
-//! Runs of tests: on `buildbox-casd`, which executes actions itself, in sandboxes of its own
-//! where of our program there is only what travels in the action's input; and on BuildGrid,
+//! Runs of tests: on `buildbox-casd`, which executes actions itself, in its own sandboxes,
+//! where our program exists only in the action's input; and on BuildGrid,
 //! with workers of our own.
 
 mod cancelling;

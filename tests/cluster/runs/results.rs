@@ -31,7 +31,7 @@ fn the_same_tests_pass_and_fail_on_an_engine_as_here() {
     }
 }
 
-/// The numbers that sum up a run.
+/// The counts in the summary of a run.
 fn count(summary: &Value) -> Vec<(String, Value)> {
     let entries = summary.as_object().unwrap().iter();
     let counts = entries.filter(|(key, _)| *key != "seconds");
@@ -68,7 +68,7 @@ fn jobs_that_need_this_machine_run_here_at_the_same_time() {
 }
 
 #[test]
-fn jobs_that_say_how_long_they_take_run_together() {
+fn jobs_with_estimated_durations_share_an_action() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("plain");
@@ -96,7 +96,7 @@ fn jobs_that_say_how_long_they_take_run_together() {
 }
 
 #[test]
-fn one_job_ends_as_it_ends_elsewhere() {
+fn one_job_on_an_engine_has_its_output_and_exit_code() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("plain");
@@ -114,7 +114,7 @@ fn one_job_ends_as_it_ends_elsewhere() {
 }
 
 #[test]
-fn no_more_of_what_a_job_prints_elsewhere_is_passed_on_than_is_kept() {
+fn the_inline_limit_applies_to_all_output_of_a_job_on_an_engine() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     let project = Project::own("plain");
@@ -140,10 +140,10 @@ fn no_more_of_what_a_job_prints_elsewhere_is_passed_on_than_is_kept() {
 }
 
 #[test]
-fn a_sandbox_where_user_0_may_make_no_container_says_so_and_what_to_do() {
+fn a_worker_that_cannot_make_containers_as_user_0_reports_the_remedy() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
-    // Without the properties that make actions another user.
+    // Without the platform properties that run actions as another user.
     let remote = &engine.options()[0];
     Project::own("plain")
         .maelstrom(&[remote])

@@ -1,4 +1,4 @@
-//! What a test on a worker cannot get at, however it tries.
+//! Tests on a worker cannot access files of the worker and of other batches.
 
 use super::cluster::Cluster;
 use super::gate::Gate;
@@ -8,7 +8,7 @@ use crate::needs_cluster;
 use crate::worker::{Worker, new_cache};
 use std::fs;
 
-/// Tests that look for what they should not find, to be completed by where that is.
+/// Tests that look for files that they must not find. The paths of these files are added later.
 const TRIES: &str = r#"
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -102,14 +102,14 @@ fn the_engine_and_the_network_cannot_be_reached() {
 "#;
 
 #[test]
-fn a_test_gets_at_nothing_of_the_worker_and_of_another_batch() {
+fn a_test_cannot_access_anything_of_the_worker_or_of_another_batch() {
     needs_cluster!();
     let engine = Engine::shared();
     let mut cluster = Cluster::of(&engine.endpoint());
     let (cache, credentials) = (new_cache(), new_cache());
     let file = |name: &str| credentials.path().join(name).to_str().unwrap().to_owned();
     for name in ["ca.pem", "client.pem", "client.key"] {
-        // As readable as can be: it is not that what protects it.
+        // The copy is readable for everybody, so that permissions do not protect it.
         fs::write(file(name), fs::read(engine.file(name)).unwrap()).unwrap();
     }
     fs::write(file("token"), "xyzzy").unwrap();
@@ -144,7 +144,7 @@ fn a_test_gets_at_nothing_of_the_worker_and_of_another_batch() {
         .write("tests/tries.rs", &source);
     let running = cluster.begin(&project, &[]);
     gate.wait();
-    // The other batch: this one is there as long.
+    // The other batch runs during the whole time of this one.
     cluster.workers[0].wait_for("ended");
     let _opened = gate.open();
     let run = running.end().exits(0);

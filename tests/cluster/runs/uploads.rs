@@ -5,7 +5,7 @@ use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
 use crate::needs_cluster;
 
-/// How many bytes a run sent to the engine, by its log.
+/// The number of bytes that a run sent to the engine, from its log.
 pub fn sent(run: &Run) -> u64 {
     let line = run.stderr.lines().find(|line| line.contains("were sent"));
     let words = line.unwrap_or_else(|| panic!("{run}")).split_whitespace();
@@ -18,12 +18,12 @@ fn run(project: &Project, options: &[String]) -> Run {
     project.events(&[&options[..], &["--log-level=info"]].concat())
 }
 
-/// Runs the tests of a project on the engine of these options, three times.
+/// Runs the tests of a project three times on the engine of these options.
 fn nothing_is_sent_again(options: &[String]) {
     let project = Project::own("plain");
     let first = run(&project, options);
     assert!(sent(&first) > 1 << 20, "{first}");
-    // What was learned of the durations may have made the batches others.
+    // The durations of the first run may have changed the batches of the second.
     let second = run(&project, options);
     assert!(sent(&second) < 16 << 10, "{second}");
     let third = run(&project, options).exits(0);
@@ -32,16 +32,16 @@ fn nothing_is_sent_again(options: &[String]) {
 }
 
 #[test]
-fn what_the_engine_has_is_not_sent_again() {
+fn blobs_that_the_engine_has_are_not_sent_again() {
     needs_containers!();
     let Some(engine) = Casd::start() else { return };
     nothing_is_sent_again(&engine.options());
 }
 
 #[test]
-fn what_a_cluster_has_is_not_sent_again() {
+fn blobs_that_a_cluster_has_are_not_sent_again() {
     needs_cluster!();
-    // Nobody else has sent it anything.
+    // No other client has sent blobs to this engine.
     let engine = Engine::own();
     let cluster = Cluster::start(&engine, 2);
     nothing_is_sent_again(&cluster.options());
@@ -54,7 +54,7 @@ fn a_blob_that_the_engine_lost_is_sent_again() {
     let project = Project::own("plain");
     let before = run(&project, &engine.options()).exits(0);
     let source = std::fs::read(project.root.join("src/lib.rs")).unwrap();
-    // Small files travel alone where there are few of them.
+    // If there are few small files, each is a blob of its own.
     std::fs::remove_file(engine.blob(&source).unwrap()).unwrap();
     let after = run(&project, &engine.options());
     assert_eq!(before.statuses(), after.statuses(), "{}", engine.log());

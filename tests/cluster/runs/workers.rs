@@ -1,4 +1,4 @@
-//! BuildGrid with workers.
+//! Runs on BuildGrid with workers.
 
 use super::cluster::Cluster;
 use crate::engine::Engine;
@@ -68,7 +68,7 @@ fn a_worker_that_is_killed_in_a_batch_loses_no_test() {
         .collect();
     project.write("src/lib.rs", &many.join("\n"));
     let running = cluster.begin(&project, &[]);
-    // As soon as it has something to do.
+    // As soon as the worker has an action.
     cluster.workers[0].wait_for("action");
     cluster.workers[0].signal(Signal::SIGKILL);
     let run = running.end().exits(0);

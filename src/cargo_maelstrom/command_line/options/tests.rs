@@ -58,7 +58,7 @@ fn the_definition_of_the_command_line_is_sound() {
 }
 
 #[test]
-fn without_arguments_everything_is_as_cargo_test_has_it() {
+fn the_defaults_are_those_of_cargo_test() {
     let options = options(&[]);
     assert_eq!(options.action, TestAction::Run);
     assert_eq!(options.selection, Selection::default());
@@ -130,12 +130,12 @@ fn words_before_and_after_the_dashes_are_filters() {
 }
 
 #[test]
-fn skip_and_exact_stand_after_the_dashes_only() {
+fn skip_and_exact_are_allowed_only_after_the_dashes() {
     assert_eq!(
         usage_error(&["--skip", "a"]),
-        "error: '--skip' is libtest's; write it after the dashes: `cargo maelstrom -- --skip WORD`"
+        "error: '--skip' is an option of libtest; write it after the dashes: `cargo maelstrom -- --skip WORD`"
     );
-    assert!(usage_error(&["--exact"]).starts_with("error: '--exact' is libtest's"));
+    assert!(usage_error(&["--exact"]).starts_with("error: '--exact' is an option of libtest"));
 }
 
 #[test]
@@ -146,7 +146,7 @@ fn options_for_the_test_binary_are_kept() {
 }
 
 #[test]
-fn mistakes_after_the_dashes_read_like_those_before() {
+fn errors_after_the_dashes_have_the_format_of_those_before() {
     assert_eq!(
         usage_error(&["--", "--test-threads", "x"]),
         "error: invalid value 'x' for '--test-threads' after '--': expected a number of slots, at least 1"
@@ -183,7 +183,7 @@ fn patterns_are_kept_with_the_option_that_gave_them() {
 }
 
 #[test]
-fn cargos_options_are_known_one_by_one_and_as_words() {
+fn options_of_cargo_are_kept_as_values_and_as_words() {
     let options = options(&[
         "-p",
         "a",
@@ -225,7 +225,7 @@ fn a_word_after_a_complete_option_is_a_filter() {
 }
 
 #[test]
-fn ignored_tests_are_asked_for_before_or_after_the_dashes() {
+fn ignored_tests_are_selected_before_or_after_the_dashes() {
     for (words, expected) in [
         (&[][..], RunIgnored::Default),
         (&["--ignored"], RunIgnored::Only),
@@ -489,7 +489,7 @@ fn options_of_other_programs_are_explained() {
     for option in ["--retries=1", "--retries"] {
         assert_eq!(
             usage_error(&[option, "1", "word"]),
-            "error: '--retries' is nextest's and is not supported here: a test that fails is not tried again; `--repeat N` \
+            "error: '--retries' is an option of nextest and is not supported here: a test that fails is not tried again; `--repeat N` \
              runs each test N times"
         );
     }
@@ -499,7 +499,7 @@ fn options_of_other_programs_are_explained() {
     );
     assert!(usage_error(&["--timings=html"]).ends_with("write `--cargo-timings`"));
     assert!(usage_error(&["--message-format", "short"]).contains("--cargo-message-format short"));
-    assert!(usage_error(&["--message-format=libtest-json"]).contains("is nextest's"));
+    assert!(usage_error(&["--message-format=libtest-json"]).contains("is a format of nextest"));
     assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
     // Words that look like such options are values, or are for the test binary.
     assert_eq!(options(&["--config=--retries"]).cargo.config, ["--retries"]);
@@ -507,17 +507,17 @@ fn options_of_other_programs_are_explained() {
 }
 
 #[test]
-fn short_names_that_nextest_has_are_known() {
+fn short_options_of_nextest_have_the_same_meaning() {
     for (short, long) in [("--ff", "--fail-fast"), ("--nff", "--no-fail-fast")] {
         assert_eq!(options(&[short]), options(&[long]));
     }
 }
 
 #[test]
-fn habits_of_nextest_are_explained() {
+fn usages_of_nextest_are_explained() {
     assert!(usage_error(&["run"]).starts_with("error: drop the word 'run'"));
     assert!(usage_error(&["maelstrom", "run", "--lib"]).starts_with("error: drop the word 'run'"));
-    assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is nextest's"));
+    assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is an option of nextest"));
     assert!(usage_error(&["-P", "ci"]).starts_with("error: '-P' prints the configuration"));
 }
 
@@ -646,7 +646,7 @@ fn slots_limit_the_actions_in_flight_at_an_engine() {
 }
 
 #[test]
-fn a_mistake_in_the_configuration_is_an_error_of_set_up() {
+fn an_error_in_the_configuration_is_a_set_up_error() {
     let words = ["cargo-maelstrom"].map(OsString::from);
     let environment = environment(&[("CARGO_MAELSTROM_UI", "curses")]);
     let error = Request::parse(words, &environment).unwrap_err();

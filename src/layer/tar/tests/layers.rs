@@ -4,7 +4,7 @@ use super::*;
 use std::collections::BTreeMap;
 
 #[test]
-fn whiteouts_remove_what_is_below_but_not_what_the_archive_brings() {
+fn whiteouts_remove_files_below_but_not_files_of_their_archive() {
     let below = unpacked(
         &ArchiveBuilder::new()
             .file("gone", "x")
@@ -40,7 +40,7 @@ fn a_whiteout_with_nothing_below_is_a_warning() {
 }
 
 #[test]
-fn a_whiteout_may_come_after_what_replaces_the_file() {
+fn a_whiteout_may_come_after_the_entry_that_replaces_the_file() {
     let below = unpacked(
         &ArchiveBuilder::new()
             .file("d/old", "x")

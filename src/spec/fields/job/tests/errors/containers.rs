@@ -373,7 +373,7 @@ fn an_image_is_a_reference_with_the_parts_to_use() {
 }
 
 #[test]
-fn a_field_is_not_both_used_of_an_image_and_set() {
+fn a_field_that_is_used_from_an_image_cannot_be_set() {
     insta::assert_snapshot!(job_errors(r#"
 { "image": "oci:x", "layers": [], "program": "x" }
 { "image": "oci:x", "environment": {}, "program": "x" }

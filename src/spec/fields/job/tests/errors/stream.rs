@@ -71,7 +71,7 @@ fn an_unclosed_string_is_reported_on_its_own_line() {
 }
 
 #[test]
-fn an_object_that_the_stream_cuts_off_is_an_error() {
+fn an_incomplete_object_at_the_end_of_the_stream_is_an_error() {
     insta::assert_snapshot!(first_error(&format!("{GOOD}\n  {{ \"layers\": []")), @r#"
     <stdin>:2:3: this is not JSON: unterminated object
       |

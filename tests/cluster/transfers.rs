@@ -1,4 +1,5 @@
-//! Blobs to and from a server of this test's own, which compresses, cuts and confuses.
+//! Transfers of blobs to and from the test's own server, which compresses, interrupts or damages
+//! them.
 
 use maelstrom::engine::bytestream::byte_stream_server::{ByteStream, ByteStreamServer};
 use maelstrom::engine::bytestream::{
@@ -20,12 +21,12 @@ use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::{Request, Response, Status, Streaming};
 
-/// What a server does instead of what it should, once each.
+/// A fault of the server, which occurs once.
 pub enum Trouble {
     Unavailable,
-    /// Ends a stream after so many bytes.
+    /// Ends a stream after this number of bytes.
     Cut(usize),
-    /// Sends something else.
+    /// Sends other content.
     Damage,
 }
 
@@ -34,12 +35,12 @@ pub struct Shelf {
     zstd: bool,
     token: Option<&'static str>,
     pub blobs: Mutex<HashMap<String, Vec<u8>>>,
-    /// What has come of uploads.
+    /// The received parts of uploads.
     begun: Mutex<HashMap<String, Vec<u8>>>,
     troubles: Mutex<VecDeque<Trouble>>,
-    /// Bytes that came in streams.
+    /// The number of bytes received in streams.
     received: AtomicUsize,
-    /// Bytes that went in streams.
+    /// The number of bytes sent in streams.
     sent: AtomicUsize,
 }
 
@@ -87,13 +88,13 @@ async fn connect(shelf: Shelf) -> (Arc<Shelf>, Engine) {
     (shelf, Engine::connect(&settings).await.unwrap())
 }
 
-/// Text that zstd makes small, but not the same at every place.
+/// Text that zstd compresses well, and that differs at every offset.
 fn text(size: usize) -> Vec<u8> {
     let numbers = (0_u32..).flat_map(|number| number.to_string().into_bytes());
     numbers.take(size).collect()
 }
 
-/// Uploads what has this content, and reads it again.
+/// Uploads a blob with this content, and downloads it again.
 async fn there_and_back(engine: &Engine, content: &[u8]) {
     let blob = UploadBlob::of(content.to_vec());
     let progress = Arc::new(Progress::default());
@@ -118,7 +119,7 @@ async fn large_blobs_travel_compressed_where_the_engine_knows_zstd() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_cut_goes_on_where_it_was() {
+async fn an_interrupted_upload_is_resumed() {
     let content = text(5 << 20);
     let (shelf, engine) =
         connect(Shelf::with([Trouble::Cut(2 << 20), Trouble::Cut(1 << 20)])).await;
@@ -127,7 +128,7 @@ async fn an_upload_that_is_cut_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn a_compressed_upload_that_is_cut_starts_anew() {
+async fn an_interrupted_compressed_upload_is_restarted() {
     let (_, engine) = connect(Shelf {
         zstd: true,
         ..Shelf::with([Trouble::Cut(100 << 10)])
@@ -137,7 +138,7 @@ async fn a_compressed_upload_that_is_cut_starts_anew() {
 }
 
 #[tokio::test]
-async fn a_download_that_is_cut_goes_on_where_it_was() {
+async fn an_interrupted_download_is_resumed() {
     for zstd in [false, true] {
         let content = text(5 << 20);
         let (shelf, engine) = connect(Shelf {
@@ -163,7 +164,7 @@ async fn a_download_that_is_cut_goes_on_where_it_was() {
 }
 
 #[tokio::test]
-async fn what_arrives_damaged_is_fetched_again() {
+async fn a_damaged_download_is_fetched_again() {
     let (shelf, engine) = connect(Shelf::default()).await;
     for size in [1000, 3 << 20] {
         let blob = UploadBlob::of(text(size));
@@ -178,7 +179,7 @@ async fn what_arrives_damaged_is_fetched_again() {
 }
 
 #[tokio::test]
-async fn many_small_blobs_go_in_batches_and_a_busy_engine_is_asked_again() {
+async fn many_small_blobs_are_sent_in_batches_and_retried_if_the_engine_is_busy() {
     let (_, engine) = connect(Shelf::with([Trouble::Unavailable])).await;
     let blobs: Vec<_> = (0..3000_u32)
         .map(|number| UploadBlob::of([number.to_ne_bytes().to_vec(), text(4000)].concat()))
@@ -190,7 +191,7 @@ async fn many_small_blobs_go_in_batches_and_a_busy_engine_is_asked_again() {
 }
 
 #[tokio::test]
-async fn a_token_opens_the_door_and_the_lack_of_it_is_told() {
+async fn a_valid_token_grants_access_and_a_missing_one_is_reported() {
     let (_, mut settings) = serve(Shelf {
         token: Some("Bearer right"),
         ..Shelf::default()

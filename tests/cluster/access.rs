@@ -1,4 +1,4 @@
-//! Who is let in, and what is said to who is not.
+//! Access to an engine: certificates, and the errors of clients and workers that are refused.
 
 use crate::client::Client;
 use crate::engine::Engine;
@@ -11,14 +11,14 @@ async fn problem(settings: &EngineSettings) -> Problem {
 }
 
 #[tokio::test]
-async fn certificates_of_both_sides_open_the_door() {
+async fn client_and_engine_accept_certificates_of_their_authority() {
     needs_engine!();
     let connected = Connected::connect(&Engine::shared().tls_settings()).await;
     assert!(connected.unwrap().capabilities().execution);
 }
 
 #[tokio::test]
-async fn an_engine_with_a_certificate_of_somebody_else_is_not_trusted() {
+async fn an_engine_with_a_certificate_of_another_authority_is_not_trusted() {
     needs_engine!();
     let server = Engine::shared();
     let settings = EngineSettings {
@@ -31,7 +31,7 @@ async fn an_engine_with_a_certificate_of_somebody_else_is_not_trusted() {
 }
 
 #[tokio::test]
-async fn a_client_without_a_certificate_is_told_so() {
+async fn a_client_without_a_certificate_gets_an_error_that_says_so() {
     needs_engine!();
     let settings = EngineSettings {
         tls_client_cert: None,
@@ -44,7 +44,7 @@ async fn a_client_without_a_certificate_is_told_so() {
 }
 
 #[tokio::test]
-async fn the_wrong_scheme_is_noticed_both_ways() {
+async fn tls_to_a_plain_port_and_plain_text_to_a_tls_port_are_errors() {
     needs_engine!();
     let server = Engine::shared();
     let mut settings = server.tls_settings();
@@ -59,7 +59,7 @@ async fn the_wrong_scheme_is_noticed_both_ways() {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_not_there_is_named() {
+async fn an_error_names_an_unknown_instance() {
     needs_engine!();
     let mut settings = Engine::shared().settings();
     settings.endpoint.instance = "elsewhere".into();
@@ -71,7 +71,7 @@ async fn an_instance_that_is_not_there_is_named() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_certificates_are_named() {
+async fn an_error_names_files_that_are_not_certificates() {
     needs_engine!();
     let server = Engine::shared();
     let settings = EngineSettings {
@@ -92,7 +92,7 @@ async fn files_that_are_no_certificates_are_named() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_an_error_that_names_the_endpoint() {
+async fn an_error_names_an_endpoint_where_no_server_listens() {
     let endpoint = "grpc://127.0.0.1:1/main".parse().unwrap();
     let error = Connected::connect(&EngineSettings::new(endpoint))
         .await

@@ -1,5 +1,5 @@
 //! Actions that no worker can run, or whose outputs no worker can collect: such an action fails,
-//! its client is told why, and the worker goes on with others.
+//! its client gets the reason, and the worker continues with other actions.
 
 use crate::client::{Client, Job, result, stdout};
 use crate::engine::Engine;
@@ -11,7 +11,7 @@ use nix::sys::signal::Signal;
 use prost::Message;
 use tonic::Code;
 
-/// Asserts that a worker is in service and was all the time.
+/// Asserts that a worker still takes actions and never stopped to.
 async fn assert_in_service(client: &Client, pool: &str, mut worker: Worker) {
     let next = result(client.run(&Job::script(pool, "echo next")).await);
     assert_eq!(stdout(&next), "next\n");
@@ -89,7 +89,7 @@ async fn outputs_that_a_result_cannot_hold_fail_their_action_and_the_worker_goes
         let message = &status.message;
         assert!(message.contains(&format!("`{output}`")), "{message}");
         assert!(message.contains(expected), "{script}: {message}");
-        // What else came of it is told.
+        // The rest of the result is reported.
         let result = response.result.unwrap();
         assert_eq!((stdout(&result), result.exit_code), ("printed\n", 3));
     }
@@ -152,7 +152,7 @@ async fn outputs_that_their_owner_may_not_read_are_collected() {
 }
 
 #[tokio::test]
-async fn an_input_root_that_cannot_be_laid_out_fails_its_action() {
+async fn an_input_root_that_cannot_be_created_fails_its_action() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let worker = Worker::start(engine, &pool, &cache);
@@ -237,7 +237,7 @@ async fn an_input_root_that_cannot_be_laid_out_fails_its_action() {
 }
 
 #[tokio::test]
-async fn a_command_that_no_program_can_be_given_fails_its_action() {
+async fn an_invalid_command_fails_its_action() {
     needs_cluster!();
     let (engine, pool, cache) = (Engine::shared(), new_pool(), new_cache());
     let worker = Worker::start(engine, &pool, &cache);
