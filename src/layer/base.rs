@@ -234,7 +234,16 @@ impl Search<'_, '_> {
                     self.find(path, 1, &mut files)?;
                 }
             }
-            BasePart::Timezones => self.find_all(TIME_ZONES, &mut files)?,
+            BasePart::Timezones => {
+                self.find_all(TIME_ZONES, &mut files)?;
+                // Package managers replace these files rather than write to them, so the
+                // directories tell of every change. To examine each file would take a warm run
+                // several milliseconds.
+                let is_file = |file: &HostFile| file.host.is_file();
+                for file in files.iter().filter(|file| is_file(file)) {
+                    self.examined.remove(&file.host);
+                }
+            }
             BasePart::System => {
                 self.find_all(SYSTEM_DATA, &mut files)?;
                 let (path, text) = MACHINE_ID;
@@ -309,7 +318,9 @@ impl Search<'_, '_> {
             }
         }
         for (path, entry) in &all {
-            self.examine(path);
+            if !is_below_symlink(path) {
+                self.examine(path);
+            }
             if let Some(file) = entry.file() {
                 self.examine(file);
             }
@@ -418,6 +429,13 @@ impl Search<'_, '_> {
         }
         None
     }
+}
+
+/// Whether the top-level directory of a path is a symlink, such as `/bin` to `usr/bin`. The path
+/// with the target in its place is in the layer, too.
+fn is_below_symlink(path: &Path) -> bool {
+    let top = path.components().take(2).collect::<PathBuf>();
+    top.is_symlink()
 }
 
 /// Whether one of the files has a set-user-ID or set-group-ID bit.
