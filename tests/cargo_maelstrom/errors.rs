@@ -183,7 +183,7 @@ fn plain_mistakes_in_patterns_are_shown_with_a_caret() {
       all && b.equals(x)
              ^
 
-    error: bad pattern for -x: the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; for others, use `/…/`)
+    error: bad pattern for -x: the argument is never closed: this `(` has no `)` (delimiters within an argument must balance; if they do not, use `/…/`)
       name.equals(x
                  ^
 
