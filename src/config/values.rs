@@ -9,6 +9,10 @@ use super::{
 };
 use std::{fmt::Write, path::PathBuf};
 
+/// A printed setting longer than this, such as a list, does not move the sources of the others to
+/// the right.
+const LONGEST_ALIGNED: usize = 80;
+
 /// The names in a program's configuration.
 #[derive(Clone, Copy, Debug)]
 pub struct ProgramNames {
@@ -211,10 +215,8 @@ impl<'a> Values<'a> {
                 (setting, &taken.source)
             })
             .collect();
-        // A long list does not move the sources of the others to the right.
-        const WIDEST: usize = 80;
         let widths = rows.iter().map(|(setting, _)| setting.len());
-        let width = widths.filter(|&width| width <= WIDEST).max();
+        let width = widths.filter(|&width| width <= LONGEST_ALIGNED).max();
         let width = width.unwrap_or_default();
         let mut text = format!("# configuration of {}\n", self.program.name);
         for file in &self.files {

@@ -121,8 +121,8 @@ impl TestContainerBuilder {
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
             "a panic for a test"
         );
+        let context = self.context_of(spec, binary);
         let spec = self.with_toolchain(spec);
-        let context = self.context_of(&spec, binary);
         let spec = spec.as_ref();
         let container = &spec.container;
         let own = self.own_layers(spec, binary)?;
@@ -162,8 +162,8 @@ impl TestContainerBuilder {
         binary: &TestBinary,
         job: &Job,
     ) -> Result<JobSpec, ContainerError> {
+        let context = self.context_of(spec, binary);
         let spec = self.with_toolchain(spec);
-        let context = self.context_of(&spec, binary);
         let spec = spec.as_ref();
         let mut layers = Vec::new();
         for layer in spec
@@ -232,15 +232,12 @@ impl TestContainerBuilder {
     }
 
     /// Cargo reads the manifests of all members, so a test with a toolchain sees all sources.
-    fn context_of(&self, spec: &Cow<'_, TestSpec>, binary: &TestBinary) -> LayerContext {
-        let context = self.context(Some(binary));
-        match spec {
-            Cow::Borrowed(_) => context,
-            Cow::Owned(_) => LayerContext {
-                view: SourceView::default(),
-                ..context
-            },
+    fn context_of(&self, spec: &TestSpec, binary: &TestBinary) -> LayerContext {
+        let mut context = self.context(Some(binary));
+        if toolchain::is_wanted(&spec.container) {
+            context.view = SourceView::default();
         }
+        context
     }
 
     /// The layer of the test binary and the programs it may start.

@@ -6,8 +6,8 @@
 
 use crate::cargo::Workspace;
 use crate::spec::{
-    BindAccess, ContainerSpec, EnvironmentElement, LayerSpec, Mount, SymlinkSpec, environment,
-    escape_placeholders,
+    BindAccess, ContainerSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
+    environment, escape_placeholders,
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,12 +66,12 @@ pub struct ToolchainAccess {
 /// programs.
 pub fn is_wanted(container: &ContainerSpec) -> bool {
     container.layers.iter().any(|layer| {
-        matches!(layer, LayerSpec::Programs { programs } if programs.iter().any(is_program))
+        matches!(layer, LayerSpec::Programs { programs } if programs.iter().any(|name| is_program(name)))
     })
 }
 
-fn is_program(name: &String) -> bool {
-    PROGRAMS.contains(&name.as_str())
+fn is_program(name: &str) -> bool {
+    PROGRAMS.contains(&name)
 }
 
 impl ToolchainAccess {
@@ -157,7 +157,7 @@ impl ToolchainAccess {
         });
         self.layers.push(LayerSpec::SharedLibraryDependencies {
             binaries: vec![escape_placeholders(bin.join("cargo").as_str()).into()],
-            prefix: Default::default(),
+            prefix: PrefixOptions::default(),
         });
     }
 
