@@ -372,10 +372,13 @@ impl TestContainerBuilder {
         let mut base = of_image;
         base.extend(self.passed_variables.clone());
         if has_certificates(&spec.container) {
-            base.extend(PassedVariables::new(CERTIFICATE_VARIABLES).of_client());
+            let value = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+            base.extend(CERTIFICATE_VARIABLES.into_iter().filter_map(value));
         }
-        let added = spec.pass_environment.iter().map(String::as_str);
-        base.extend(PassedVariables::new(added).of_client());
+        if !spec.pass_environment.is_empty() {
+            let added = spec.pass_environment.iter().map(String::as_str);
+            base.extend(PassedVariables::new(added).of_client());
+        }
         base.extend(runner_variables(&self.workspace, binary));
         base.extend(binary.environment.clone());
         base.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
