@@ -325,11 +325,10 @@ fn read(socket: &UnixStream, chunk: &mut [u8]) -> io::Result<(usize, Option<Owne
     let mut descriptor = None;
     for control in message.cmsgs()? {
         if let ControlMessageOwned::ScmRights(numbers) = control {
-            // SAFETY: the kernel has just made these descriptors for this process.
-            let owned = numbers
-                .into_iter()
-                .map(|number| unsafe { OwnedFd::from_raw_fd(number) });
-            descriptor = owned.last();
+            for number in numbers {
+                // SAFETY: the kernel has just made this descriptor for this process.
+                descriptor = Some(unsafe { OwnedFd::from_raw_fd(number) });
+            }
         }
     }
     Ok((message.bytes, descriptor))

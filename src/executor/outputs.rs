@@ -6,10 +6,11 @@ use self::destination::{OutputDirectory, Placed};
 use crate::container::{WrittenContent, WrittenFile, WrittenFiles};
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The number of files of a job that are copied.
 const MOST_FILES: usize = 100_000;
@@ -112,12 +113,14 @@ impl OutputGlobs {
         let mut set = GlobSetBuilder::new();
         let mut excludes = Vec::new();
         for glob in globs {
-            let excluded = glob.strip_prefix('!');
-            let pattern = excluded.unwrap_or(glob);
+            let (pattern, excludes_files) = match glob.strip_prefix('!') {
+                Some(pattern) => (pattern, true),
+                None => (glob.as_str(), false),
+            };
             let built = GlobBuilder::new(pattern).literal_separator(true).build();
             if let Ok(built) = built {
                 set.add(built);
-                excludes.push(excluded.is_some());
+                excludes.push(excludes_files);
             }
         }
         Self {
@@ -180,91 +183,48 @@ impl OutputPlaces {
     /// Copies the outputs of `job` that are not of the source tree to `others`, under their whole
     /// paths. Copies the others to their own places. Blocks.
     pub fn save(&self, outputs: &JobOutputs, job: &str, others: &Path) -> SavedOutputs {
-        // One job at a time, so that the files of a job are complete if two write the same.
-        let mut writers = self.writers.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut saved = SavedOutputs {
-            problems: outputs.problems.clone(),
-            ..SavedOutputs::default()
+        let mut saving = Saving {
+            places: self,
+            files: &outputs.files,
+            job,
+            others,
+            // One job at a time, so that the files of a job are complete if two write the same.
+            writers: self.writers.lock().unwrap_or_else(PoisonError::into_inner),
+            source_directory: None,
+            other_directory: None,
+            left: self.limit,
+            saved: SavedOutputs {
+                problems: outputs.problems.clone(),
+                ..SavedOutputs::default()
+            },
         };
-        let mut left = self.limit;
-        let mut source_directory = None;
-        let mut other_directory = None;
         for file in &outputs.matching {
             let source = self
                 .source
                 .as_deref()
                 .filter(|_| self.is_source(&file.path));
-            let (root, directory, relative) = match source {
-                Some(root) => {
-                    let relative = file.path.strip_prefix(root).unwrap_or(&file.path);
-                    (root, &mut source_directory, relative)
-                }
-                None => {
-                    let relative = file.path.strip_prefix("/").unwrap_or(&file.path);
-                    (others, &mut other_directory, relative)
-                }
+            let copied = match source {
+                Some(root) => saving.copy_to_source(root, file),
+                None => saving.copy_to_others(file),
             };
-            if source.is_some() && is_version_control(relative) {
-                let path = file.path.display();
-                let problem = "files of version control are not written back";
-                saved
-                    .problems
-                    .push(format!("{path} was not copied: {problem}"));
-                continue;
-            }
-            let opened = match directory {
-                Some(opened) => opened,
-                None => {
-                    let opening = if source.is_some() {
-                        OutputDirectory::open(root)
-                    } else {
-                        make(root, self.replaces).and_then(|()| OutputDirectory::open(root))
-                    };
-                    match opening {
-                        Ok(opened) => directory.insert(opened),
-                        Err(error) => {
-                            let root = root.display();
-                            let problem =
-                                format!("failed to prepare the directory {root}: {error}");
-                            saved.problems.push(problem);
-                            break;
-                        }
-                    }
-                }
-            };
-            let place = root.join(relative);
-            match copy(&outputs.files, file, opened, relative, &mut left) {
-                Ok(Placed::Unchanged) if source.is_some() => {}
-                Ok(_) if source.is_none() => saved.other_files.push(place),
-                Ok(_) => {
-                    let before = writers.insert(place.clone(), job.to_owned());
-                    if let Some(before) = before.filter(|before| before != job) {
-                        saved.problems.push(format!(
-                            "{before} and {job} both wrote {}; the latter's file was kept",
-                            place.display()
-                        ));
-                    }
-                    saved.source_files.push(place);
-                }
+            let path = file.path.display();
+            match copied {
+                Ok(()) => {}
                 Err(CopyError::Limit) => {
-                    saved.problems.push(format!(
-                        "{} and later outputs were not copied: together they exceed the limit of \
-                         {} bytes; raise `{}`",
-                        file.path.display(),
-                        self.limit,
-                        self.limit_name
+                    saving.saved.problems.push(format!(
+                        "{path} and later outputs were not copied: together they exceed the limit \
+                         of {} bytes; raise `{}`",
+                        self.limit, self.limit_name
                     ));
                     break;
                 }
                 Err(CopyError::Io(error)) => {
-                    let path = file.path.display();
-                    saved
-                        .problems
-                        .push(format!("failed to copy {path}: {error}"));
+                    let problem = format!("failed to copy {path}: {error}");
+                    saving.saved.problems.push(problem);
                 }
             }
         }
-        saved
+        saving.saved
     }
 
     fn is_source(&self, path: &Path) -> bool {
@@ -273,25 +233,19 @@ impl OutputPlaces {
     }
 }
 
-/// Whether a file belongs to a directory of version control, or is one.
-fn is_version_control(path: &Path) -> bool {
-    let mut names = path.iter();
-    names.any(|name| {
-        VERSION_CONTROL
-            .iter()
-            .any(|known| name.eq_ignore_ascii_case(known))
-    })
-}
-
-/// Makes a directory. `empty`: removes what is in it.
-fn make(directory: &Path, empty: bool) -> io::Result<()> {
-    if empty {
-        match fs::remove_dir_all(directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    fs::create_dir_all(directory)
+/// The copying of the outputs of one job.
+struct Saving<'a> {
+    places: &'a OutputPlaces,
+    files: &'a WrittenFiles,
+    job: &'a str,
+    others: &'a Path,
+    writers: MutexGuard<'a, HashMap<PathBuf, String>>,
+    /// Opened when the first file is copied to it, as the next one is.
+    source_directory: Option<OutputDirectory>,
+    other_directory: Option<OutputDirectory>,
+    /// The number of bytes that may still be copied.
+    left: u64,
+    saved: SavedOutputs,
 }
 
 enum CopyError {
@@ -306,25 +260,85 @@ impl From<io::Error> for CopyError {
     }
 }
 
-/// Copies a file. `left`: the bytes that may still be copied.
-fn copy(
-    files: &WrittenFiles,
-    file: &WrittenFile,
-    directory: &OutputDirectory,
-    path: &Path,
-    left: &mut u64,
-) -> Result<Placed, CopyError> {
-    match files.open(file)? {
-        WrittenContent::Symlink { target } => Ok(directory.place_symlink(path, &target)?),
-        WrittenContent::File {
-            file,
-            size,
-            executable,
-        } => {
-            *left = left.checked_sub(size).ok_or(CopyError::Limit)?;
-            Ok(directory.place_file(path, file, size, executable)?)
+impl Saving<'_> {
+    fn copy_to_source(&mut self, root: &Path, file: &WrittenFile) -> Result<(), CopyError> {
+        let relative = file.path.strip_prefix(root).unwrap_or(&file.path);
+        if is_version_control(relative) {
+            let problem = "files of version control are not written back";
+            return Err(io::Error::other(problem).into());
+        }
+        let directory = match self.source_directory.take() {
+            Some(opened) => opened,
+            None => OutputDirectory::open(root)?,
+        };
+        let copied = self.copy(file, &directory, relative);
+        self.source_directory = Some(directory);
+        if copied? == Placed::Unchanged {
+            return Ok(());
+        }
+        let (place, job) = (root.join(relative), self.job);
+        let before = self.writers.insert(place.clone(), job.to_owned());
+        if let Some(before) = before.filter(|before| before != job) {
+            self.saved.problems.push(format!(
+                "{before} and {job} both wrote {}; the latter's file was kept",
+                place.display()
+            ));
+        }
+        self.saved.source_files.push(place);
+        Ok(())
+    }
+
+    fn copy_to_others(&mut self, file: &WrittenFile) -> Result<(), CopyError> {
+        let relative = file.path.strip_prefix("/").unwrap_or(&file.path);
+        let directory = if let Some(opened) = self.other_directory.take() {
+            opened
+        } else {
+            make(self.others, self.places.replaces)?;
+            OutputDirectory::open(self.others)?
+        };
+        let copied = self.copy(file, &directory, relative);
+        self.other_directory = Some(directory);
+        copied?;
+        self.saved.other_files.push(self.others.join(relative));
+        Ok(())
+    }
+
+    fn copy(
+        &mut self,
+        file: &WrittenFile,
+        directory: &OutputDirectory,
+        path: &Path,
+    ) -> Result<Placed, CopyError> {
+        match self.files.open(file)? {
+            WrittenContent::Symlink { target } => Ok(directory.place_symlink(path, &target)?),
+            WrittenContent::File {
+                file,
+                size,
+                executable,
+            } => {
+                self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
+                Ok(directory.place_file(path, file, size, executable)?)
+            }
         }
     }
+}
+
+/// Whether a file belongs to a directory of version control, or is one.
+fn is_version_control(path: &Path) -> bool {
+    let is_name =
+        |name: &OsStr| (VERSION_CONTROL.iter()).any(|known| name.eq_ignore_ascii_case(known));
+    path.iter().any(is_name)
+}
+
+/// Makes a directory. `empty`: removes what is in it.
+fn make(directory: &Path, empty: bool) -> io::Result<()> {
+    if empty {
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    fs::create_dir_all(directory)
 }
 
 #[cfg(test)]

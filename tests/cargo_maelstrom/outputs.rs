@@ -134,7 +134,7 @@ fn a_variable_that_asks_for_an_update_brings_every_changed_file_of_the_source_tr
             .contains("note: 1 file that tests wrote was copied"),
         "{update}"
     );
-    let warning = ".git/config was not copied: files of version control are not written back";
+    let warning = ".git/config: files of version control are not written back";
     assert!(update.stderr.contains(warning), "{update}");
     assert_eq!(listing(&project), before);
     // A container with outputs of its own keeps to them.

@@ -91,7 +91,7 @@ fn files_that_match_are_copied_to_their_own_places() {
     fixture.write("src/other", "other");
     let saved = fixture.save(&["**/*.snap.new"]);
     let copy = fixture.source("src/snapshots/a.snap.new");
-    assert_eq!(saved.source_files, [copy.clone()]);
+    assert_eq!(saved.source_files, std::slice::from_ref(&copy));
     assert_eq!(saved.problems, Vec::<String>::new());
     assert_eq!(fs::read(&copy).unwrap(), b"new");
     assert_eq!(copy.metadata().unwrap().permissions().mode() & 0o7111, 0);
@@ -118,7 +118,7 @@ fn files_of_the_target_directory_and_others_are_copied_elsewhere_in_the_place_of
     let saved = fixture.save(&["target/*"]);
     let path = fixture.source("target/report");
     let copy = fixture.others("").join(path.strip_prefix("/").unwrap());
-    assert_eq!(saved.other_files, [copy.clone()]);
+    assert_eq!(saved.other_files, std::slice::from_ref(&copy));
     assert_eq!(fs::read(copy).unwrap(), b"x");
     assert!(!path.exists() && !fixture.others("stale").exists());
 }
