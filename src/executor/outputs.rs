@@ -148,7 +148,7 @@ impl JobOutputs {
             .collect();
         if matching.len() > MOST_FILES {
             problems.push(format!(
-                "the test has {} outputs, of which the first {MOST_FILES} are copied; make \
+                "there are {} outputs, of which the first {MOST_FILES} are copied; make \
                  `outputs` match fewer files",
                 matching.len()
             ));
