@@ -30,15 +30,15 @@ pub struct JobOutputs {
 #[derive(Debug)]
 pub struct OutputPlaces {
     /// Files below it are copied to their own paths.
-    pub source: Option<PathBuf>,
+    source: Option<PathBuf>,
     /// Directories below `source` that do not belong to the source tree.
-    pub not_source: Vec<PathBuf>,
+    not_source: Vec<PathBuf>,
     /// Whether the directory for other files of a job is emptied first.
-    pub replaces: bool,
+    replaces: bool,
     /// The size of a job's outputs that are copied, in bytes.
-    pub limit: u64,
+    limit: u64,
     /// The name of the setting for `limit`.
-    pub limit_name: &'static str,
+    limit_name: &'static str,
     /// The jobs by the files of the source tree that they wrote.
     writers: Mutex<HashMap<PathBuf, String>>,
 }
