@@ -303,6 +303,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
         open_files: 1024,
         scratch_size: 1 << 30,
         watched: Vec::new(),
+        outputs: Vec::new(),
     }
 }
 

@@ -251,6 +251,7 @@ async fn conduct(
         selector: selector.clone(),
         directives: preparation.directives,
         containers: preparation.containers.clone(),
+        outputs: preparation.outputs,
         lister: lister::Lister::new(preparation.store.clone()),
         session: session.clone(),
         batch_target: options.settings.batch_target.value.duration(),

@@ -17,7 +17,7 @@ use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::schedule::History;
 use crate::store::Store;
-use crate::test_job::{PassedVariables, TestContainerBuilder};
+use crate::test_job::{PassedVariables, TestContainerBuilder, TestOutputs, WriteBack};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -28,6 +28,7 @@ pub struct Preparation {
     pub selector: Selector,
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
+    pub outputs: TestOutputs,
     pub store: Store,
     pub history: History,
     pub warnings: Vec<String>,
@@ -100,7 +101,11 @@ impl Preparation {
                 LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
                 options.settings.cache_results.value.reads(),
                 &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
+                WriteBack::decide(options.settings.write_back.value, |name| {
+                    std::env::var(name).ok()
+                }),
             )),
+            outputs: TestOutputs::new(&workspace, options.settings.outputs_limit.value.bytes()),
             store,
             history,
             warnings,

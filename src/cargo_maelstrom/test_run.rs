@@ -23,16 +23,17 @@ use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::config::CacheResults;
 use crate::directive::Directives;
-use crate::executor::{Container, Job, Outcome};
+use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
 use crate::schedule::History;
 use crate::schedule::history::Saved;
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
-use crate::test_job::{TestCase, TestContainerBuilder};
+use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs};
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -51,6 +52,7 @@ pub struct Parts {
     pub selector: Rc<Selector>,
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
+    pub outputs: TestOutputs,
     pub lister: Lister,
     pub session: Session,
     /// The duration that the tests of a batch should have together.
@@ -116,6 +118,8 @@ pub struct TestRun {
     ending: RunEnd,
     /// The listings and tests without a reported result.
     outstanding: Outstanding,
+    /// The copies of files that tests wrote.
+    copied: BTreeSet<PathBuf>,
     /// Whether [`Self::packing`] was started.
     packs_sources: bool,
     /// The task that packs the sources.
@@ -189,6 +193,8 @@ enum EndedWork {
         repeat: Option<Repeat>,
         /// `None`: the test was not started.
         outcome: Option<Box<Outcome>>,
+        /// The outputs that were copied.
+        saved: SavedOutputs,
     },
     Batch {
         tests: Vec<(TestId, TestCase)>,
@@ -201,6 +207,7 @@ enum EndedWork {
 impl TestRun {
     pub fn new(parts: Parts) -> Self {
         Self {
+            copied: BTreeSet::new(),
             started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
             local: parts.session.local_dispatcher(),
             remote: parts.session.remote_dispatcher(),
@@ -300,6 +307,7 @@ impl TestRun {
         self.settle_outstanding();
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;
+        self.ending.summary.notes.extend(self.note_of_copies());
         self.report_warnings();
         (self.ending, self.parts.history)
     }

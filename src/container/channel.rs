@@ -3,9 +3,9 @@
 use super::protocol::{LauncherConfig, Reply};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use std::fs::File;
-use std::io::{self, IoSliceMut, Read, Write};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 #[derive(Debug)]
@@ -85,6 +85,30 @@ impl Channel {
     /// Sends a reply about a job, or about the launcher as job 0.
     pub fn send(&mut self, job: u32, reply: &Reply) -> io::Result<()> {
         self.socket.write_all(&reply.encode(job)?)
+    }
+
+    /// Sends a reply with a descriptor. It travels with the first byte.
+    pub fn send_with_descriptor(
+        &mut self,
+        job: u32,
+        reply: &Reply,
+        descriptor: BorrowedFd<'_>,
+    ) -> io::Result<()> {
+        let message = reply.encode(job)?;
+        let descriptors = [descriptor.as_raw_fd()];
+        let sent = loop {
+            match sendmsg::<()>(
+                self.socket.as_raw_fd(),
+                &[IoSlice::new(&message)],
+                &[ControlMessage::ScmRights(&descriptors)],
+                MsgFlags::MSG_NOSIGNAL,
+                None,
+            ) {
+                Err(nix::Error::EINTR) => {}
+                other => break other?,
+            }
+        };
+        self.socket.write_all(&message[sent..])
     }
 
     fn receive_with_descriptors(

@@ -1,11 +1,12 @@
 //! The client's side: starting launchers and sending them jobs.
 
+use super::outputs::WrittenFiles;
 use super::protocol::{EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply};
 use super::step::StepError;
-use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use std::ffi::OsString;
-use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -20,6 +21,10 @@ pub struct Launcher {
     socket: AsyncFd<UnixStream>,
     /// Bytes that were read and not decoded yet.
     received: Vec<u8>,
+    /// The descriptor that came with the bytes.
+    descriptor: Option<OwnedFd>,
+    /// The files that the present job wrote.
+    written: Option<WrittenFiles>,
     starter: Child,
     outer_proc: bool,
     network_reuse: bool,
@@ -107,7 +112,9 @@ impl Launcher {
                 Ok(launcher)
             }
             Reply::Failed(error) => Err(LauncherError::SetUp(error)),
-            Reply::Ended { .. } => Err(LauncherError::Start(io::ErrorKind::InvalidData.into())),
+            Reply::Ended { .. } | Reply::Written(_) => {
+                Err(LauncherError::Start(io::ErrorKind::InvalidData.into()))
+            }
         }
     }
 
@@ -144,6 +151,7 @@ impl Launcher {
         stderr: OwnedFd,
     ) -> Result<(), LauncherError> {
         self.jobs += 1;
+        self.written = None;
         let message = request.encode(self.jobs).map_err(LauncherError::Describe)?;
         self.send_with_descriptors(&message, &stdout, &stderr)
             .await
@@ -162,6 +170,10 @@ impl Launcher {
         let mut why = None;
         let reply = loop {
             match self.receive().await {
+                Ok((job, Reply::Written(directories))) if job == self.jobs => {
+                    let scratch = self.descriptor.take();
+                    self.written = scratch.map(|scratch| WrittenFiles::new(scratch, directories));
+                }
                 Ok((job, reply)) if job == self.jobs => break reply,
                 // The launcher is about to end for this reason.
                 Ok((0, Reply::Failed(error))) => why = Some(io::Error::other(error)),
@@ -176,8 +188,15 @@ impl Launcher {
                 Ok(JobEnd::Ended(ended))
             }
             Reply::Failed(error) => Ok(JobEnd::NotStarted(error)),
-            Reply::Ready { .. } => Err(LauncherError::Lost(io::ErrorKind::InvalidData.into())),
+            Reply::Ready { .. } | Reply::Written(_) => {
+                Err(LauncherError::Lost(io::ErrorKind::InvalidData.into()))
+            }
         }
+    }
+
+    /// The files below the directories `outputs` that the job wrote, when it has ended.
+    pub fn take_written(&mut self) -> Option<WrittenFiles> {
+        self.written.take()
     }
 
     /// Whether the launcher, which has no job now, can run another one: it exists and did not
@@ -207,6 +226,8 @@ impl Launcher {
         let launcher = Self {
             socket,
             received: Vec::new(),
+            descriptor: None,
+            written: None,
             starter,
             outer_proc: false,
             network_reuse: false,
@@ -278,14 +299,39 @@ impl Launcher {
             }
             let mut ready = self.socket.readable().await?;
             let mut chunk = [0; CHUNK];
-            match ready.try_io(|socket| socket.get_ref().read(&mut chunk)) {
-                Ok(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Ok(Ok(length)) => self.received.extend(&chunk[..length]),
+            match ready.try_io(|socket| read(socket.get_ref(), &mut chunk)) {
+                Ok(Ok((0, _))) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(Ok((length, descriptor))) => {
+                    self.received.extend(&chunk[..length]);
+                    self.descriptor = descriptor.or(self.descriptor.take());
+                }
                 Ok(Err(error)) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
                 Ok(Err(_)) | Err(_) => {}
             }
         }
     }
+}
+
+/// Reads bytes, and the descriptor that came with them.
+fn read(socket: &UnixStream, chunk: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = nix::cmsg_space!(nix::libc::c_int);
+    let mut slices = [IoSliceMut::new(chunk)];
+    let message = recvmsg::<()>(
+        socket.as_raw_fd(),
+        &mut slices,
+        Some(&mut space),
+        MsgFlags::MSG_CMSG_CLOEXEC,
+    )?;
+    let mut descriptor = None;
+    for control in message.cmsgs()? {
+        if let ControlMessageOwned::ScmRights(numbers) = control {
+            for number in numbers {
+                // SAFETY: the kernel has just made this descriptor for this process.
+                descriptor = Some(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        }
+    }
+    Ok((message.bytes, descriptor))
 }
 
 /// The error for a launcher that closed its end of the socket, with the reason `why` if it

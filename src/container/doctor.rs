@@ -288,6 +288,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         open_files: 1024,
         scratch_size: 1 << 20,
         watched: Vec::new(),
+        outputs: Vec::new(),
     };
     let null = || {
         fs::File::options()

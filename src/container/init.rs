@@ -11,6 +11,7 @@ use super::changed_files;
 use super::channel::Channel;
 use super::job::{self, JobState, RunningJob};
 use super::launcher;
+use super::outputs;
 use super::program::{self, PreparedProgram};
 use super::protocol::{EndedProgram, JobRequest, Reply, ResourceUsage, Root};
 use super::root::RetainedDescriptors;
@@ -73,10 +74,26 @@ impl Init<'_> {
             duration: self.running.started.elapsed(),
             usage: ResourceUsage::from(usage),
         };
+        let is_alone = if self.request.outputs.is_empty() {
+            is_alone()
+        } else {
+            // The files of a job are read when none of its processes can change them.
+            end_all();
+            true
+        };
         let job = self.running.job;
+        if let Some(scratch) = &self.retained.scratch {
+            let written = outputs::written_directories(scratch, self.request);
+            if !written.is_empty() {
+                let reply = Reply::Written(written);
+                (self.client)
+                    .send_with_descriptor(job, &reply, scratch.as_fd())
+                    .step(Step::SendReply)?;
+            }
+        }
         // The other processes may still print until this process ends. An upper directory
         // of the client is free for the next job only when this job's mount is gone.
-        if !is_alone() || matches!(self.request.root, Root::Local { .. }) {
+        if !is_alone || matches!(self.request.root, Root::Local { .. }) {
             return Ok(JobState::Ended(job, ended));
         }
         let reply = Reply::Ended {
@@ -131,6 +148,13 @@ fn is_alone() -> bool {
             Err(_) => return true,
         }
     }
+}
+
+/// Kills all other processes of the job, and waits for their ends.
+fn end_all() {
+    // A process that forks at this moment is killed too: the kernel gives the signal to all at once.
+    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+    while let Ok(Some(_)) = sys::wait4(-1, 0) {}
 }
 
 /// Executes the program. Runs in the program's process, which shares this one's memory.

@@ -24,6 +24,7 @@ mod init;
 mod job;
 mod launcher;
 mod network;
+mod outputs;
 mod prepare;
 mod program;
 mod protocol;
@@ -34,6 +35,7 @@ mod sys;
 mod wire;
 
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
+pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles};
 pub use protocol::{
     EndedProgram, HostBind, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind,
     NetworkKind, ResourceUsage, Root,

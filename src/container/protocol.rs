@@ -1,8 +1,9 @@
 //! The messages between a client and its launcher.
 
+use super::outputs::WrittenDirectory;
 use super::step::StepError;
 use super::wire::{Reader, Writer};
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -52,7 +53,6 @@ impl LauncherConfig {
     }
 
     pub fn decode(bytes: &[u8]) -> io::Result<Self> {
-        let path = |s: &CStr| PathBuf::from(std::ffi::OsStr::from_bytes(s.to_bytes()));
         let mut r = Reader::new(bytes);
         Ok(Self {
             trees: path(r.string()?),
@@ -101,6 +101,9 @@ pub struct JobRequest<S> {
     /// Directories below which the files that a failed job wrote are reported. This needs an
     /// init, and a root with its changes in the scratch space.
     pub watched: Vec<S>,
+    /// Directories below which the client wants to read what the job wrote to the scratch space.
+    /// This needs an init.
+    pub outputs: Vec<S>,
 }
 
 /// The overlay of a job's root on its lower directories.
@@ -185,6 +188,7 @@ impl<S: AsRef<[u8]>> JobRequest<S> {
         w.u64(self.open_files);
         w.u64(self.scratch_size);
         w.list(self.watched.iter(), string)?;
+        w.list(self.outputs.iter(), string)?;
         Ok(w.framed())
     }
 }
@@ -235,6 +239,7 @@ impl<'a> JobRequest<&'a CStr> {
             open_files: r.u64()?,
             scratch_size: r.u64()?,
             watched: r.list(Reader::string)?,
+            outputs: r.list(Reader::string)?,
         };
         Ok((job, request))
     }
@@ -252,6 +257,9 @@ pub enum Reply {
     },
     /// A step of the launcher, or of the job before its program, failed.
     Failed(StepError),
+    /// A job wrote below directories that the client wants to read. The descriptor of the scratch
+    /// space comes with the message. The job's end is told in a further message.
+    Written(Vec<WrittenDirectory>),
     Ended {
         ended: EndedProgram,
         /// The launcher ends too.
@@ -301,6 +309,13 @@ impl Reply {
                 w.u32(1);
                 w.string(&serde_json::to_vec(error)?)?;
             }
+            Self::Written(directories) => {
+                w.u32(3);
+                w.list(directories.iter(), |w, directory| {
+                    w.string(directory.path.as_os_str().as_bytes())?;
+                    w.string(directory.scratch.as_os_str().as_bytes())
+                })?;
+            }
             Self::Ended { ended, is_last } => {
                 w.u32(2);
                 w.u32(u32::from(*is_last));
@@ -327,6 +342,12 @@ impl Reply {
                 outer_proc: r.u32()? != 0,
                 network_reuse: r.u32()? != 0,
             },
+            3 => Self::Written(r.list(|r| {
+                Ok(WrittenDirectory {
+                    path: path(r.string()?),
+                    scratch: path(r.string()?),
+                })
+            })?),
             1 => Self::Failed(serde_json::from_slice(r.string()?.to_bytes())?),
             _ => Self::Ended {
                 is_last: r.u32()? != 0,
@@ -346,4 +367,8 @@ impl Reply {
         };
         Ok((job, reply))
     }
+}
+
+fn path(text: &CStr) -> PathBuf {
+    PathBuf::from(OsStr::from_bytes(text.to_bytes()))
 }

@@ -38,6 +38,7 @@ pub fn default_container() -> ContainerSpec {
             LayerSpec::TestSource,
         ],
         mounts: mounts(),
+        outputs: outputs(),
         network: Network::Loopback,
         root_overlay: RootOverlay::Tmp,
         working_directory: None,
@@ -170,6 +171,21 @@ fn mounts() -> Vec<Mount> {
             mount_point: HOME.into(),
         },
     ]
+}
+
+/// The files that test libraries write for people: snapshots that await a review, of insta, and
+/// inputs that made a property test fail, of proptest. Not those of projects that tests make in the
+/// target directory.
+fn outputs() -> Vec<String> {
+    [
+        "<workspace-dir>/**/*.snap.new",
+        "<workspace-dir>/**/.*.pending-snap",
+        "<workspace-dir>/**/proptest-regressions/**",
+        "<workspace-dir>/**/*.proptest-regressions",
+        "!<target-dir>/**",
+    ]
+    .map(ToOwned::to_owned)
+    .into()
 }
 
 /// All devices except `fuse`. With that device, programs would try to use FUSE, and fail.

@@ -1,6 +1,7 @@
 //! The input and output of an executor: jobs and outcomes.
 
 use super::output::Captured;
+use super::outputs::JobOutputs;
 use crate::container::{ResourceUsage, StepError};
 use crate::spec::{Mount, Network, RootOverlay};
 use crate::store::Digest;
@@ -27,6 +28,8 @@ pub struct Container {
     pub hostname: String,
     /// Directories below which the files that a failed job wrote are reported.
     pub watched: Vec<Utf8PathBuf>,
+    /// Absolute globs of the files that are copied out of the container when the job has ended.
+    pub outputs: Vec<String>,
 }
 
 /// A program and its container.
@@ -54,6 +57,8 @@ pub struct Outcome {
     pub scratch_full: bool,
     /// The files below the watched directories that the job wrote, if it failed.
     pub changed_files: Vec<String>,
+    /// The files that may match the container's outputs. `None`: the job wrote none.
+    pub outputs: Option<Arc<JobOutputs>>,
     /// The outcome is of an earlier run.
     pub cached: bool,
 }
@@ -89,6 +94,7 @@ impl Outcome {
             usage: ResourceUsage::default(),
             scratch_full: false,
             changed_files: Vec::new(),
+            outputs: None,
             cached: false,
         }
     }

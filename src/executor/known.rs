@@ -4,7 +4,7 @@
 //! of each file, the version of this program, and the processor's architecture and the kernel of
 //! this machine. The timeout is not part of the key: an outcome is used if the job ended within
 //! the timeout that it has now. Other properties of the machine and the time are not part of the
-//! key either, as the book says.
+//! key either, as the book says. The outcome of a job that wrote outputs is not kept.
 //!
 //! Only the outcomes of portable jobs are kept (see [`Container::is_portable`]).
 //!
@@ -104,7 +104,8 @@ impl KnownOutcomes {
     fn is_worth_keeping(&self, outcome: &Outcome) -> bool {
         let is_new = outcome.is_success() && !outcome.cached;
         let printed = outcome.stdout.len() + outcome.stderr.len();
-        self.use_as.writes() && is_new && printed < TOO_MUCH
+        // The files are not kept, so the job has to run to write them again.
+        self.use_as.writes() && is_new && printed < TOO_MUCH && outcome.outputs.is_none()
     }
 
     fn write(&self, job: &Job, encoded: &[u8]) {
@@ -128,7 +129,11 @@ impl KnownOutcomes {
         };
         let json = String::from_utf8(batch.to_json().ok()?).ok()?;
         let version = env!("CARGO_PKG_VERSION");
-        Some(format!("{version} {} {identities}{json}", self.machine))
+        let outputs = job.container.outputs.join("\0");
+        Some(format!(
+            "{version} {} {identities}{json} {outputs}",
+            self.machine
+        ))
     }
 }
 

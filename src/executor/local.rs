@@ -5,10 +5,11 @@
 
 use super::job::{Container, Job, Outcome, Status};
 use super::output::{Collector, Output, Stream};
+use super::outputs::{self, JobOutputs};
 use super::overlay_lock::OverlayDirLock;
 use crate::container::{
     EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
-    LauncherProgram, MountKind, NetworkKind, Root,
+    LauncherProgram, MountKind, NetworkKind, Root, WrittenFiles,
 };
 use crate::process::error_chain;
 use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
@@ -17,6 +18,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// The least scratch space of a job, in bytes, unless half the memory is less.
@@ -153,13 +155,15 @@ impl LocalExecutor {
             .iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
+        let outputs = outputs::directories(&job.container.outputs);
         let request = JobRequest {
             lowers: lowers.iter().map(String::as_str).collect(),
             root: plan.root,
             mounts: plan.mounts,
             user: job.container.user,
             group: job.container.group,
-            init: job.container.init,
+            // Without an init, the scratch space is gone when the program has ended.
+            init: job.container.init || !outputs.is_empty(),
             terminal: output.is_terminal(),
             hostname: job.container.hostname.as_str(),
             working_directory: job.container.working_directory.as_str(),
@@ -171,6 +175,7 @@ impl LocalExecutor {
             open_files: self.settings.open_files,
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
+            outputs: outputs.iter().map(String::as_str).collect(),
         };
         // `turn` is polled first, so that jobs get slots in the order in which they came.
         let prepared = self.prepare(&config, &request, &output, LauncherChoice::Any);
@@ -182,7 +187,7 @@ impl LocalExecutor {
             Ok(prepared) => self.run_prepared(prepared, slot).await,
             Err(error) => Err(error),
         };
-        let (outcome, launcher) = match ended {
+        let (mut outcome, mut launcher) = match ended {
             Err(LauncherError::LostBeforeStart(error)) => {
                 tracing::warn!("a launcher was lost, and its job gets another one: {error}");
                 let prepared = self.prepare(&config, &request, &output, LauncherChoice::New);
@@ -190,6 +195,9 @@ impl LocalExecutor {
             }
             ended => ended?,
         };
+        if let Some(files) = launcher.take_written() {
+            outcome.outputs = find_outputs(files, &job.container.outputs).await;
+        }
         self.pool.put_back(config, launcher);
         Ok(Some(outcome))
     }
@@ -254,6 +262,7 @@ impl LocalExecutor {
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
                 changed_files: ended.changed_files,
+                outputs: None,
                 cached: false,
             },
         };
@@ -321,6 +330,13 @@ struct PreparedContainer {
     launcher: Launcher,
     stdout: Collector,
     stderr: Collector,
+}
+
+/// Searches on another thread, since a job may have written many files.
+async fn find_outputs(files: WrittenFiles, globs: &[String]) -> Option<Arc<JobOutputs>> {
+    let globs = globs.to_vec();
+    let finding = tokio::task::spawn_blocking(move || JobOutputs::find(files, &globs));
+    finding.await.ok().flatten().map(Arc::new)
 }
 
 fn status(ended: &EndedProgram) -> Status {

@@ -6,6 +6,7 @@ mod job;
 mod known;
 mod local;
 mod output;
+mod outputs;
 mod overlay_lock;
 pub mod remote;
 
@@ -16,3 +17,4 @@ pub use job::{Container, Job, Outcome, Status};
 pub use known::KnownOutcomes;
 pub use local::{LocalExecutor, LocalSettings};
 pub use output::{Captured, Output, OutputSink, Stream};
+pub use outputs::{JobOutputs, OutputPlaces, SavedOutputs};

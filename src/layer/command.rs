@@ -298,6 +298,7 @@ fn execute(
             init: true,
             hostname: "maelstrom".to_owned(),
             watched: Vec::new(),
+            outputs: Vec::new(),
         }),
         program: program.into(),
         arguments,

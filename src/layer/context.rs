@@ -117,6 +117,31 @@ impl LayerContext {
         Ok(RootOverlay::Local { upper, work })
     }
 
+    /// The absolute form of a glob of outputs. Relative ones start at `base`. In the directories
+    /// that placeholders and `base` stand for, no character is special.
+    pub fn output(&self, glob: &str, base: &Utf8Path) -> Result<String, PlaceholderError> {
+        let escape = |directory: &Utf8Path| globset::escape(directory.as_str());
+        let (build, workspace) = (escape(&self.build_dir), escape(&self.workspace_dir));
+        let (package, target) = (escape(&self.package_dir), escape(&self.target_dir));
+        let home = escape(&self.home_dir);
+        let filled = substitute(glob, |placeholder| match placeholder {
+            Placeholder::BuildDir => &build,
+            Placeholder::WorkspaceDir => &workspace,
+            Placeholder::PackageDir => &package,
+            Placeholder::TargetDir => &target,
+            Placeholder::HomeDir => &home,
+        })?;
+        let (sign, glob) = match filled.strip_prefix('!') {
+            Some(excluded) => ("!", excluded),
+            None => ("", filled.as_str()),
+        };
+        if glob.starts_with('/') {
+            return Ok(filled);
+        }
+        let base = escape(base);
+        Ok(format!("{sign}{}/{glob}", base.trim_end_matches('/')))
+    }
+
     /// `text` with its placeholders replaced.
     pub fn fill(&self, text: &Utf8Path) -> Result<Utf8PathBuf, PlaceholderError> {
         let filled = substitute(text.as_str(), |placeholder| {

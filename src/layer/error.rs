@@ -66,6 +66,8 @@ pub enum ContainerError {
     Mount(#[from] MountError),
     #[error(transparent)]
     Overlay(#[from] OverlayError),
+    #[error(transparent)]
+    Output(#[from] PlaceholderError),
     #[error(
         "the job has no layers, so it has no program to run; add a layer with the program, such as \
             `programs`, or an image"

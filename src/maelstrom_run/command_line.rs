@@ -91,6 +91,14 @@ struct JobArguments {
     #[arg(long, value_name = "WHEN", value_parser = text_value::<CacheResults>())]
     cache_results: Option<CacheResults>,
 
+    /// Copy the outputs of jobs to DIR/NUMBER, with the number of the job (default: maelstrom-outputs)
+    #[arg(long, value_name = "DIR", value_parser = value::<DirectoryPath>)]
+    outputs_directory: Option<DirectoryPath>,
+
+    /// How much of a job's outputs is copied out of its container (default: 1 GiB)
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    outputs_limit: Option<ByteSize>,
+
     #[command(flatten)]
     images: ImageArguments,
 
@@ -133,6 +141,10 @@ pub struct JobOptions {
     pub cache_size: u64,
     /// Whether results of earlier runs are reused and kept.
     pub cache_results: CacheResults,
+    /// The directory for the outputs of jobs.
+    pub outputs_directory: PathBuf,
+    /// The size of the outputs of a job that are copied, in bytes.
+    pub outputs_limit: u64,
     pub images: ImageSettings,
     /// The engine that runs the jobs. `None`: they run on this machine.
     pub remote: Option<RemoteSettings>,
@@ -194,6 +206,13 @@ impl JobOptions {
             values.take_argument("cache-size", arguments.cache_size, ByteSize(10 << 30))?;
         let cache_results =
             values.take_argument("cache-results", arguments.cache_results, CacheResults::Off)?;
+        let outputs_directory = values.take_argument(
+            "outputs-directory",
+            arguments.outputs_directory,
+            DirectoryPath("maelstrom-outputs".into()),
+        )?;
+        let outputs_limit =
+            values.take_argument("outputs-limit", arguments.outputs_limit, ByteSize(1 << 30))?;
         let images = arguments.images.decide(&mut values, environment)?;
         let remote = arguments.cluster.decide(&mut values, &slots)?;
         let batch_target =
@@ -229,6 +248,8 @@ impl JobOptions {
             cache_root: cache_root.value.into_path(),
             cache_size: cache_size.value.bytes(),
             cache_results: cache_results.value,
+            outputs_directory: outputs_directory.value.into_path(),
+            outputs_limit: outputs_limit.value.bytes(),
             images,
             remote,
             batch_target: batch_target.value.duration(),

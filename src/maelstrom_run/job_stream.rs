@@ -4,6 +4,7 @@
 mod single_job;
 
 use super::input::Input;
+use super::outputs::JobOutputCopier;
 use super::{Ending, JobsError};
 use crate::executor::{Captured, Container, Job, Outcome, Output, Status, Stream};
 use crate::process::{Interrupts, error_chain, to_stderr};
@@ -53,6 +54,7 @@ pub struct JobStream {
     inline_limit: usize,
     /// The estimated duration of the jobs that a worker gets together.
     batch_target: Duration,
+    outputs: JobOutputCopier,
     download: DownloadLine,
     failed: bool,
 }
@@ -79,7 +81,13 @@ struct EndedJobs {
 }
 
 impl JobStream {
-    pub fn new(client: Client, name: String, inline_limit: usize, batch_target: Duration) -> Self {
+    pub fn new(
+        client: Client,
+        name: String,
+        inline_limit: usize,
+        batch_target: Duration,
+        outputs: JobOutputCopier,
+    ) -> Self {
         Self {
             local: client.session.local_dispatcher(),
             remote: client.session.remote_dispatcher(),
@@ -87,6 +95,7 @@ impl JobStream {
             name,
             inline_limit,
             batch_target,
+            outputs,
             read: 0,
             outstanding: BTreeMap::new(),
             named: Containers::new(),
@@ -259,10 +268,14 @@ impl JobStream {
         while let Some(ReadyJob { number, spec, job }) = self.local.next() {
             let (executors, output) = (self.client.session.executors.clone(), self.output());
             let jobs = vec![(number, spec.program.clone())];
+            let outputs = self.outputs.clone();
             spawn(&mut self.local, jobs, async move |slots| {
                 let turn = async { Some(slots.take(spec.slots as usize).await) };
                 let priority = Rank::from(&spec).for_engines();
                 let outcome = executors.run(&job, output, priority, turn).await;
+                if let Some(outcome) = &outcome {
+                    outputs.copy(number, outcome.outputs.clone()).await;
+                }
                 outcome.into_iter().collect()
             });
         }

@@ -5,6 +5,7 @@ pub mod command_line;
 mod escape;
 mod input;
 mod job_stream;
+mod outputs;
 mod terminal;
 
 use crate::process::{Interrupts, error_chain, start_log, to_stderr, to_stdout};
@@ -12,6 +13,7 @@ use crate::session::{Client, ClientError, ClientSettings, current_directory};
 use command_line::{JobAction, JobOptions};
 use input::Input;
 use job_stream::JobStream;
+use outputs::JobOutputCopier;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -106,7 +108,10 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
         }
         let executors = client.session.executors.clone();
         let name = input.name().to_owned();
-        let job_stream = JobStream::new(client, name, options.inline_limit, options.batch_target);
+        let outputs =
+            JobOutputCopier::new(options.outputs_directory.clone(), options.outputs_limit);
+        let (limit, batch_target) = (options.inline_limit, options.batch_target);
+        let job_stream = JobStream::new(client, name, limit, batch_target, outputs);
         let ending = match &options.action {
             JobAction::One { program } => job_stream.run_one(input, program, interrupts).await,
             JobAction::Terminal { program, escape } => {

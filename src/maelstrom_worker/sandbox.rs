@@ -174,6 +174,7 @@ impl Sandbox {
             open_files: self.open_files,
             scratch_size: self.scratch_size,
             watched: Vec::new(),
+            outputs: Vec::new(),
         };
         let (stdout, stderr) = (OwnedFd::from(program.stdout), OwnedFd::from(program.stderr));
         for output in [&stdout, &stderr] {

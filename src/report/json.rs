@@ -57,6 +57,7 @@ impl<W: Write> Json<W> {
             _ => {}
         }
         line.message = outcome.status.reason();
+        line.outputs = &outcome.outputs;
         if outcome.status.is_failure() {
             line.hints = &outcome.hints;
             line.written = &outcome.written;
@@ -253,6 +254,8 @@ struct TestLine<'a> {
     hints: &'a [String],
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     written: &'a [String],
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    outputs: &'a [String],
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<UsageValue>,
 }
@@ -279,6 +282,7 @@ impl<'a> TestLine<'a> {
             stderr_omitted: 0,
             hints: &[],
             written: &[],
+            outputs: &[],
             usage: None,
         }
     }

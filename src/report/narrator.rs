@@ -230,6 +230,11 @@ impl Narrator {
                 );
                 text.push_str(&self.paragraph(Role::Strong, "note", &note));
             }
+            if let Some(files) = some_of(&outcome.outputs) {
+                let note =
+                    format!("these files of the test were copied out of its container: {files}");
+                text.push_str(&self.paragraph(Role::Strong, "note", &note));
+            }
             for hint in &outcome.hints {
                 text.push_str(&self.paragraph(Role::Activity, "hint", hint));
             }

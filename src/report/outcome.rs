@@ -22,6 +22,8 @@ pub struct TestOutcome {
     pub hints: Vec<String>,
     /// Files of the source tree that the test wrote. The container discarded them.
     pub written: Vec<String>,
+    /// The files on this machine that are copies of files that the test wrote.
+    pub outputs: Vec<String>,
     /// The test was not run: this is the outcome of an earlier run, in which the test passed.
     pub cached: bool,
 }
@@ -37,6 +39,7 @@ impl TestOutcome {
             usage: None,
             hints: Vec::new(),
             written: Vec::new(),
+            outputs: Vec::new(),
             cached: false,
         }
     }

@@ -144,6 +144,7 @@ pub fn hinted() -> TestOutcome {
                 .to_owned(),
         ],
         written: written.map(|name| format!("snapshots/{name}.new")).to_vec(),
+        outputs: vec!["snapshots/cli.snap.new".to_owned()],
         ..TestOutcome::new(TestStatus::Failed(Exit::Code(101)), millis(7))
     }
 }

@@ -73,6 +73,7 @@ impl JobContainerBuilder {
         let layers = spec.layers.iter().chain(&self.topmost);
         let stack = self.layers.build_all(&base, layers, &self.context)?;
         let working_directory = spec.working_directory.clone().or(base.working_directory);
+        let working_directory = working_directory.unwrap_or_else(|| "/".into());
         let container = Container {
             layers: self
                 .layers
@@ -87,7 +88,10 @@ impl JobContainerBuilder {
                 .collect::<Result<_, _>>()?,
             network: spec.network,
             root_overlay: self.context.root_overlay(&spec.root_overlay)?,
-            working_directory: working_directory.unwrap_or_else(|| "/".into()),
+            outputs: (spec.outputs.iter())
+                .map(|glob| self.context.output(glob, &working_directory))
+                .collect::<Result<_, _>>()?,
+            working_directory,
             user: spec.user,
             group: spec.group,
             init: spec.init,

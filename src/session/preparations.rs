@@ -177,6 +177,7 @@ mod tests {
             init: false,
             hostname: String::new(),
             watched: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 

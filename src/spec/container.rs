@@ -14,6 +14,9 @@ pub struct ContainerSpec {
     pub layers: Vec<LayerSpec>,
     /// In the order of mounting.
     pub mounts: Vec<Mount>,
+    /// Globs of the files that are copied out of the container when the job has ended. A relative
+    /// one starts at the package's directory for a test, else at the working directory.
+    pub outputs: Vec<String>,
     pub network: Network,
     pub root_overlay: RootOverlay,
     /// `None`: `/`, or the package's directory for a test.
@@ -32,6 +35,7 @@ impl Default for ContainerSpec {
             environment: Vec::new(),
             layers: Vec::new(),
             mounts: Vec::new(),
+            outputs: Vec::new(),
             network: Network::Disabled,
             root_overlay: RootOverlay::None,
             working_directory: None,

@@ -66,6 +66,7 @@ impl ContainerSpec {
         };
         set("environment", self.environment.is_empty(), variables);
         set("mounts", self.mounts.is_empty(), list(&self.mounts, mount));
+        set("outputs", self.outputs.is_empty(), json!(self.outputs));
         set(
             "network",
             self.network == default.network,
@@ -291,6 +292,7 @@ mod tests {
                     { "vars": { "A": "a" }, "extend": true },
                     { "vars": { "A": "$prev{A}" }, "extend": false }
                 ],
+                "outputs": ["/var/report/*.xml", "<workspace-dir>/**/*.new"],
                 "network": "loopback",
                 "root_overlay": { "local": { "upper": "u", "work": "w" } },
                 "working_directory": "/w", "user": 1, "group": 2, "init": true,

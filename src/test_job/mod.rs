@@ -4,11 +4,13 @@
 
 mod case;
 pub mod hints;
+mod outputs;
 mod test_container;
 mod toolchain;
 mod variables;
 pub mod verdict;
 
 pub use case::{TestCase, test_binary_name, test_case_name};
+pub use outputs::{TestOutputs, WriteBack};
 pub use test_container::TestContainerBuilder;
 pub use variables::{PASSED_BY_DEFAULT, PassedVariables};

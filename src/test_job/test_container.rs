@@ -1,5 +1,6 @@
 //! The container of a test, from its binary and its directives in `maelstrom-test.toml`.
 
+use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{CERTIFICATE_VARIABLES, PassedVariables, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
@@ -13,7 +14,7 @@ use crate::layer::{
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
     BasePart, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount,
-    PrefixOptions, escape_placeholders,
+    PlaceholderError, PrefixOptions, escape_placeholders,
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -21,6 +22,9 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock};
+
+/// Every file of the source tree.
+const SOURCES: &[&str] = &["<workspace-dir>/**", "!<target-dir>/**"];
 
 /// Makes the containers of tests. Methods block. Threads share a builder.
 pub struct TestContainerBuilder {
@@ -31,6 +35,7 @@ pub struct TestContainerBuilder {
     /// The variables of the client that every test gets.
     passed_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
+    write_back: WriteBack,
     /// Found when the first test needs it.
     toolchain: OnceLock<ToolchainAccess>,
     warnings: Mutex<Warnings>,
@@ -55,6 +60,7 @@ impl TestContainerBuilder {
         layers: LayerBuilder,
         dependencies_only: bool,
         passed: &PassedVariables,
+        write_back: WriteBack,
     ) -> Self {
         Self {
             workspace,
@@ -64,6 +70,7 @@ impl TestContainerBuilder {
             home: std::env::home_dir()
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
+            write_back,
             toolchain: OnceLock::new(),
             warnings: Mutex::default(),
             #[cfg(test)]
@@ -152,6 +159,7 @@ impl TestContainerBuilder {
             init: container.init,
             hostname: container.hostname.clone(),
             watched: vec![self.workspace.root.clone()],
+            outputs: self.outputs(container, &context)?,
         })
     }
 
@@ -208,6 +216,8 @@ impl TestContainerBuilder {
                 group: container.group,
                 init: container.init,
                 hostname: container.hostname.clone(),
+                // The source tree, to which a test's outputs belong, is not that of the job.
+                outputs: Vec::new(),
             },
             program: job.program.to_string(),
             arguments: job.arguments.clone(),
@@ -415,6 +425,29 @@ impl TestContainerBuilder {
             .map(|directory| directory.as_str())
             .collect();
         (!directories.is_empty()).then(|| directories.join(":"))
+    }
+
+    /// The globs of the test's outputs, absolute.
+    fn outputs(
+        &self,
+        container: &ContainerSpec,
+        context: &LayerContext,
+    ) -> Result<Vec<String>, PlaceholderError> {
+        let all = match self.write_back {
+            WriteBack::Outputs => false,
+            WriteBack::DefaultContainer => {
+                let default = default_container().outputs;
+                container.outputs.starts_with(&default)
+            }
+            WriteBack::All => true,
+        };
+        // The outputs of the container come later, so their exclusions count.
+        let sources = if all { SOURCES } else { &[] };
+        let globs = sources.iter().copied();
+        let globs = globs.chain(container.outputs.iter().map(String::as_str));
+        globs
+            .map(|glob| context.output(glob, &context.package_dir))
+            .collect()
     }
 
     fn mounts(

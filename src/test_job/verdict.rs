@@ -3,8 +3,9 @@
 use super::hints;
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
-use crate::executor::{Outcome, Status};
+use crate::executor::{Outcome, SavedOutputs, Status};
 use crate::report::{self, Exit, TestOutcome};
+use std::path::Path;
 use std::time::Duration;
 
 /// The outcome of a test, with hints if something seems to be missing. `lacks_sources`: the
@@ -45,5 +46,19 @@ pub fn judge(
         stdout: outcome.stdout,
         stderr: outcome.stderr,
         hints,
+        outputs: Vec::new(),
     }
+}
+
+/// Adds the outputs of a test that were copied. Its container did not discard these.
+pub fn add_outputs(verdict: &mut TestOutcome, saved: &SavedOutputs) {
+    (verdict.written).retain(|file| {
+        !saved
+            .source_files
+            .iter()
+            .any(|copy| copy == Path::new(file))
+    });
+    verdict.outputs = (saved.source_files.iter().chain(&saved.other_files))
+        .map(|copy| copy.to_string_lossy().into_owned())
+        .collect();
 }

@@ -17,6 +17,7 @@ mod distribution;
 mod environment;
 mod errors;
 mod output;
+mod outputs;
 mod print_spec;
 mod running;
 mod selecting;

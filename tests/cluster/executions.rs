@@ -128,6 +128,7 @@ fn job(program: &str) -> Job {
             init: false,
             hostname: "maelstrom".to_owned(),
             watched: Vec::new(),
+            outputs: Vec::new(),
         }),
         program: program.into(),
         arguments: Vec::new(),

@@ -22,6 +22,7 @@ mod layers;
 mod mounts;
 mod network;
 mod older;
+mod outputs;
 mod parents;
 mod prefixes;
 mod program;

@@ -100,6 +100,7 @@ impl RunnerFixture {
             init: true,
             hostname: "worker".to_owned(),
             watched: Vec::new(),
+            outputs: Vec::new(),
         }
     }
 

@@ -156,6 +156,18 @@ pub struct RunningArguments {
     #[arg(long, value_name = "PATTERN", value_parser = value::<VariablePattern>, hide_short_help = true)]
     pub pass_environment: Vec<VariablePattern>,
 
+    /// Write files of the source tree that tests change back to it
+    ///
+    /// Without this option, only what matches `outputs` of a test's container comes back, or, if a
+    /// variable such as `UPDATE_EXPECT` or `INSTA_UPDATE=always` is set, what tests in the default
+    /// container change.
+    #[arg(long, hide_short_help = true)]
+    pub write_back: bool,
+
+    /// How much of a test's outputs is copied out of its container (default: 1 GiB)
+    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>, hide_short_help = true)]
+    pub outputs_limit: Option<ByteSize>,
+
     /// Build only
     #[arg(long, group = "action")]
     pub no_run: bool,

@@ -292,6 +292,8 @@ fn given_settings(arguments: &TestArguments, after: &AfterDashes) -> GivenSettin
             "--pass-environment",
             List::given(running.pass_environment.clone()),
         ),
+        write_back: switch("--write-back", running.write_back, true),
+        outputs_limit: given("--outputs-limit", running.outputs_limit),
         images: configuring.images.clone(),
         cluster: distributing.cluster.clone(),
         batch_target: given("--batch-target", distributing.batch_target),

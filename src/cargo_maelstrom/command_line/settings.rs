@@ -38,6 +38,10 @@ pub struct Settings {
     pub cache_results: Setting<CacheResults>,
     /// The variables of the client that every test gets.
     pub pass_environment: Setting<List<VariablePattern>>,
+    /// Whether every file of the source tree that a test changes is copied out of its container.
+    pub write_back: Setting<bool>,
+    /// The size of the outputs of a test that are copied out of its container.
+    pub outputs_limit: Setting<ByteSize>,
     pub images: ImageSettings,
     pub ui: Setting<Ui>,
     pub color: Setting<Color>,
@@ -56,6 +60,8 @@ pub(super) struct GivenSettings {
     pub cache_size: Option<Setting<ByteSize>>,
     pub cache_results: Option<Setting<CacheResults>>,
     pub pass_environment: Option<Setting<List<VariablePattern>>>,
+    pub write_back: Option<Setting<bool>>,
+    pub outputs_limit: Option<Setting<ByteSize>>,
     pub images: ImageArguments,
     pub cluster: ClusterArguments,
     pub batch_target: Option<Setting<BatchTarget>>,
@@ -85,6 +91,8 @@ impl Settings {
                 given.pass_environment,
                 passed_by_default(),
             )?,
+            write_back: values.take("write-back", given.write_back, false)?,
+            outputs_limit: values.take("outputs-limit", given.outputs_limit, ByteSize(1 << 30))?,
             images: given.images.decide(&mut values, environment)?,
             remote: given.cluster.decide(&mut values, &slots)?,
             batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,

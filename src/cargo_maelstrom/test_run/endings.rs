@@ -2,7 +2,7 @@
 
 use super::{EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
-use crate::executor::Outcome;
+use crate::executor::{Outcome, SavedOutputs};
 use crate::process;
 use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
 use crate::session::{BUG, Tasks};
@@ -23,8 +23,10 @@ impl TestRun {
                 case,
                 repeat,
                 outcome,
+                saved,
             } => {
-                self.test_ended(id, &case, repeat, outcome.map(|outcome| *outcome));
+                let outcome = outcome.map(|outcome| *outcome);
+                self.test_ended_with_outputs(id, &case, repeat, outcome, saved);
             }
             EndedWork::Batch {
                 tests,
@@ -43,12 +45,25 @@ impl TestRun {
         }
     }
 
+    /// Handles the outcome of a test that ran on an engine or in an earlier run, whose outputs are
+    /// not copied.
     pub(super) fn test_ended(
         &mut self,
         id: TestId,
         case: &TestCase,
         repeat: Option<Repeat>,
         outcome: Option<Outcome>,
+    ) {
+        self.test_ended_with_outputs(id, case, repeat, outcome, SavedOutputs::default());
+    }
+
+    fn test_ended_with_outputs(
+        &mut self,
+        id: TestId,
+        case: &TestCase,
+        repeat: Option<Repeat>,
+        outcome: Option<Outcome>,
+        saved: SavedOutputs,
     ) {
         self.started_tests.ended(id);
         let Some(outcome) = outcome else { return };
@@ -57,7 +72,11 @@ impl TestRun {
             .parts
             .containers
             .lacks_sources(&case.spec, &case.binary);
-        let verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
+        self.report_problems(case, &saved);
+        let mut verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
+        verdict::add_outputs(&mut verdict, &saved);
+        self.copied.extend(saved.source_files);
+        self.copied.extend(saved.other_files);
         if verdict.cached {
             self.parts.history.confirm(case.id(), verdict.duration);
         } else if !matches!(verdict.status, TestStatus::Error { .. }) {
@@ -67,6 +86,39 @@ impl TestRun {
                 .record(case.id(), verdict.duration, passed);
         }
         self.finished(id, case, repeat, &verdict);
+    }
+
+    /// Warns about outputs that were not copied.
+    fn report_problems(&self, case: &TestCase, saved: &SavedOutputs) {
+        const SHOWN: usize = 5;
+        let case = case.name();
+        for problem in saved.problems.iter().take(SHOWN) {
+            self.report(&Event::Warning(&format!("outputs of {case}: {problem}")));
+        }
+        let more = saved.problems.len().saturating_sub(SHOWN);
+        if more > 0 {
+            let warning = format!("outputs of {case}: {more} more problems of this kind");
+            self.report(&Event::Warning(&warning));
+        }
+    }
+
+    /// The line of the summary about the copies of files that tests wrote.
+    pub(super) fn note_of_copies(&self) -> Option<String> {
+        const SHOWN: usize = 5;
+        let mut names: Vec<String> = (self.copied.iter().take(SHOWN))
+            .map(|path| path.display().to_string())
+            .collect();
+        let more = self.copied.len() - names.len();
+        if more > 0 {
+            names.push(format!("and {more} more"));
+        }
+        let files = match self.copied.len() {
+            0 => return None,
+            1 => "1 file that tests wrote was".to_owned(),
+            count => format!("{count} files that tests wrote were"),
+        };
+        let names = names.join("\n");
+        Some(format!("{files} copied out of their containers:\n{names}"))
     }
 
     pub(super) fn finished(

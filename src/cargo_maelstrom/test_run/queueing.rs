@@ -4,7 +4,7 @@ use super::{ContainerUse, EndedWork, TestRun, Work};
 use crate::cargo::TestBinary;
 use crate::cargo_maelstrom::ingredients::Ingredients;
 use crate::cargo_maelstrom::lister;
-use crate::executor::{Container, Outcome, Output};
+use crate::executor::{Container, Outcome, Output, SavedOutputs};
 use crate::process::error_chain;
 use crate::report::{Event, Repeat, TestId};
 use crate::schedule::Rank;
@@ -145,6 +145,7 @@ impl TestRun {
         let known = self.parts.session.executors.known.clone();
         let executor = self.parts.session.executors.local.clone();
         let started_tests = self.started_tests.clone();
+        let outputs = self.parts.outputs.clone();
         let case_on_panic = case.clone();
         self.local.spawn(
             async move |slots: SlotRequest| {
@@ -154,14 +155,19 @@ impl TestRun {
                     may_start.then_some(slot)
                 };
                 let outcome = executor.run(&job, output, turn).await;
+                let mut saved = SavedOutputs::default();
                 if let Some(outcome) = &outcome {
                     known.remember(&job, limit, outcome).await;
+                    if let Some(files) = outcome.outputs.clone() {
+                        saved = outputs.save(files, &case.name()).await;
+                    }
                 }
                 EndedWork::Test {
                     id,
                     case,
                     repeat,
                     outcome: outcome.map(Box::new),
+                    saved,
                 }
             },
             move |panic| EndedWork::Test {
@@ -169,6 +175,7 @@ impl TestRun {
                 case: case_on_panic,
                 repeat,
                 outcome: Some(Box::new(Outcome::error(panic.to_string()))),
+                saved: SavedOutputs::default(),
             },
         );
     }

@@ -11,7 +11,7 @@ use crate::listing::ListedTest;
 use crate::process::ExitCode;
 use crate::spec::{Network, RootOverlay};
 use crate::store::{Digest, Store};
-use crate::test_job::{PassedVariables, test_case_name};
+use crate::test_job::{PassedVariables, TestOutputs, WriteBack, test_case_name};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -44,7 +44,9 @@ impl Run {
                 layers,
                 false,
                 &PassedVariables::new([]),
+                WriteBack::Outputs,
             )),
+            outputs: TestOutputs::new(&workspace, 1 << 20),
             lister: Lister::new(store.clone()),
             session: Session::without_containers(store, 2, cache_results),
             batch_target: Duration::from_secs(1),
@@ -140,6 +142,7 @@ fn container() -> Arc<Container> {
         init: true,
         hostname: "maelstrom".to_owned(),
         watched: Vec::new(),
+        outputs: Vec::new(),
     })
 }
 

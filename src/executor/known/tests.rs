@@ -20,6 +20,7 @@ fn container() -> Container {
         init: true,
         hostname: "maelstrom".to_owned(),
         watched: Vec::new(),
+        outputs: Vec::new(),
     }
 }
 

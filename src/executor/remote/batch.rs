@@ -222,6 +222,8 @@ impl ContainerJson {
             init: self.init,
             hostname: self.hostname,
             watched: self.watched,
+            // A worker has no place to copy them to.
+            outputs: Vec::new(),
         })
     }
 }

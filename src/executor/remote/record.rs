@@ -179,6 +179,7 @@ impl EndedJobLine {
             },
             scratch_full: self.scratch_full,
             changed_files: self.changed_files.clone(),
+            outputs: None,
             cached: false,
         };
         Some((outcome, rest))

@@ -57,6 +57,8 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
             cache_root: std::env::temp_dir().join("maelstrom/run"),
             cache_size: 10 << 30,
             cache_results: CacheResults::Off,
+            outputs_directory: "maelstrom-outputs".into(),
+            outputs_limit: 1 << 30,
             images: ImageSettings::new(std::env::temp_dir().join("maelstrom/containers"), |_| None),
             remote: None,
             batch_target: Duration::from_secs(1),
@@ -68,7 +70,7 @@ fn without_arguments_all_jobs_of_standard_input_are_run() {
 #[test]
 fn every_option_has_its_effect() {
     let words = "-f jobs.json --add-programs sh,ls -j 3 --inline-limit 2k --cache-root /cache --cache-size 1MiB \
-                 --cache-results read --container-image-depot-root /depot \
+                 --cache-results read --outputs-directory /outputs --outputs-limit 3k --container-image-depot-root /depot \
                  --accept-invalid-remote-container-tls-certs --batch-target 0.5 -L debug -c -";
     let words: Vec<_> = words.split(' ').collect();
     assert_eq!(
@@ -82,6 +84,8 @@ fn every_option_has_its_effect() {
             cache_root: "/cache".into(),
             cache_size: 1 << 20,
             cache_results: CacheResults::Read,
+            outputs_directory: "/outputs".into(),
+            outputs_limit: 3000,
             images: ImageSettings {
                 accept_invalid_certificates: true,
                 ..ImageSettings::new("/depot", |_| None)
@@ -259,7 +263,7 @@ fn a_mistake_in_the_configuration_file_is_reported_with_its_position() {
     );
     assert_eq!(
         told("timeout = 1"),
-        "FILE:1:1: unknown key `timeout`; the keys are slots, inline-limit, cache-root, cache-size, cache-results, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, log-level, escape-char"
+        "FILE:1:1: unknown key `timeout`; the keys are slots, inline-limit, cache-root, cache-size, cache-results, outputs-directory, outputs-limit, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, log-level, escape-char"
     );
     assert!(told("slots = ").starts_with("FILE:1:9: "));
     assert_eq!(
@@ -287,6 +291,8 @@ inline-limit = \"16 MiB\"                            # default
 cache-root = \"/c\"                                  # environment variable MAELSTROM_CACHE_ROOT
 cache-size = \"2 GB\"                                # environment variable MAELSTROM_RUN_CACHE_SIZE
 cache-results = \"off\"                              # default
+outputs-directory = \"maelstrom-outputs\"            # default
+outputs-limit = \"1 GiB\"                            # default
 container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
 accept-invalid-remote-container-tls-certs = false  # default
 # remote is not set                                # default

@@ -40,13 +40,14 @@ impl JobStream {
             _ = interrupts.next() => None,
             outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
-        if outcome.is_none() {
+        let Some(outcome) = outcome else {
             return Ok(Ending::INTERRUPTED);
-        }
+        };
+        self.outputs.copy(1, outcome.outputs.clone()).await;
         if let Some(error) = failure.borrow_mut().take() {
             return Err(JobsError::Write(error));
         }
-        ending(outcome, program)
+        ending(Some(outcome), program)
     }
 
     /// Runs the first job of the input at a terminal of its own, which is connected to the user's.
@@ -82,6 +83,9 @@ impl JobStream {
             biased;
             _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
             finished = terminal.finish() => finished.map_err(JobsError::Terminal)?,
+        }
+        if let Some(outcome) = &outcome {
+            self.outputs.copy(1, outcome.outputs.clone()).await;
         }
         ending(outcome, program)
     }

@@ -11,7 +11,9 @@ fn job_stream(directory: &tempfile::TempDir) -> (JobStream, Input) {
     let path = directory.path().join("jobs.json");
     let job = r#"{ "layers": [{ "stubs": ["/x"] }], "program": "sh" }"#;
     fs::write(&path, job.repeat(3)).unwrap();
-    let job_stream = JobStream::new(client, "jobs.json".to_owned(), 1 << 20, Duration::ZERO);
+    let outputs = JobOutputCopier::new(directory.path().join("outputs"), 1 << 20);
+    let name = "jobs.json".to_owned();
+    let job_stream = JobStream::new(client, name, 1 << 20, Duration::ZERO, outputs);
     (job_stream, Input::open(Some(&path)).unwrap())
 }
 

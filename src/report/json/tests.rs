@@ -126,7 +126,7 @@ fn output_that_is_not_utf8_is_still_json() {
 
 #[test]
 fn hints_and_written_files_are_lists() {
-    assert_snapshot!(json(&[finished(1, "search", &hinted())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.007,"exit_code":101,"message":"exit code 101","stderr":"git: not found\n","hints":["the test looked for `git`, which is not in its container; to add it:\n[[directives]]\nadded_layers = [{ programs = [\"git\"] }]"],"written":["snapshots/a.new","snapshots/b.new","snapshots/c.new","snapshots/d.new","snapshots/e.new","snapshots/f.new","snapshots/g.new"]}"#);
+    assert_snapshot!(json(&[finished(1, "search", &hinted())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":0.007,"exit_code":101,"message":"exit code 101","stderr":"git: not found\n","hints":["the test looked for `git`, which is not in its container; to add it:\n[[directives]]\nadded_layers = [{ programs = [\"git\"] }]"],"written":["snapshots/a.new","snapshots/b.new","snapshots/c.new","snapshots/d.new","snapshots/e.new","snapshots/f.new","snapshots/g.new"],"outputs":["snapshots/cli.snap.new"]}"#);
 }
 
 #[test]

@@ -107,6 +107,7 @@ fn hints_and_written_files_follow_the_output_of_a_failed_test() {
     --- stderr ---
     git: not found
     note: the test wrote to the source tree; its container discarded these files: snapshots/a.new, snapshots/b.new, snapshots/c.new, snapshots/d.new, snapshots/e.new and 2 more
+    note: these files of the test were copied out of its container: snapshots/cli.snap.new
     hint: the test looked for `git`, which is not in its container; to add it:
           [[directives]]
           added_layers = [{ programs = ["git"] }]

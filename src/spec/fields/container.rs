@@ -1,7 +1,7 @@
 //! The fields of a container in a document.
 
 use super::scalars::{hostname, network, root_overlay};
-use super::strings::container_path;
+use super::strings::{container_glob, container_path};
 use super::{ContainerField, ImageRef, ParentRef, environment, image, layers, mounts, parent};
 use crate::spec::{
     ContainerSpec, Deprecated, Deprecations, Device, EnvironmentElement, LayerSpec, Mount, Network,
@@ -56,6 +56,7 @@ pub struct ContainerFields {
     environment_is_map: bool,
     pub layers: Option<Spanned<ListField<LayerSpec>>>,
     pub mounts: Option<Spanned<ListField<Mount>>>,
+    pub outputs: Option<Spanned<ListField<String>>>,
     pub network: Option<Spanned<Network>>,
     pub root_overlay: Option<Spanned<RootOverlay>>,
     pub working_directory: Option<Spanned<Utf8PathBuf>>,
@@ -69,7 +70,7 @@ pub struct ContainerFields {
 
 impl ContainerFields {
     /// The fields' names, without older spellings.
-    pub const NAMES: [&'static str; 16] = [
+    pub const NAMES: [&'static str; 18] = [
         "image",
         "parent",
         "environment",
@@ -78,6 +79,8 @@ impl ContainerFields {
         "added_layers",
         "mounts",
         "added_mounts",
+        "outputs",
+        "added_outputs",
         "network",
         "root_overlay",
         "enable_writable_file_system",
@@ -116,6 +119,10 @@ impl ContainerFields {
             "mounts" | "added_mounts" => {
                 let mounts = mounts::read(entry, deprecations)?;
                 set_list(&mut self.mounts, entry, mounts)?;
+            }
+            "outputs" | "added_outputs" => {
+                let outputs = entry.elements(container_glob)?;
+                set_list(&mut self.outputs, entry, outputs)?;
             }
             "devices" => {
                 deprecations.record(&entry.key.span, Deprecated::DevicesList);
@@ -167,6 +174,7 @@ impl ContainerFields {
         self.check_list(ContainerField::Environment, self.environment.as_ref(), base)?;
         self.check_list(ContainerField::Layers, self.layers.as_ref(), base)?;
         self.check_list(ContainerField::Mounts, self.mounts.as_ref(), base)?;
+        self.check_list(ContainerField::Outputs, self.outputs.as_ref(), base)?;
         self.check_scalar(ContainerField::Network, self.network.as_ref())?;
         self.check_scalar(ContainerField::RootOverlay, self.root_overlay.as_ref())?;
         self.check_scalar(
@@ -201,6 +209,9 @@ impl ContainerFields {
         }
         if let Some(list) = &self.mounts {
             list.value.apply(&mut container.mounts);
+        }
+        if let Some(list) = &self.outputs {
+            list.value.apply(&mut container.outputs);
         }
         if let Some(network) = &self.network {
             container.network = network.value;

@@ -1,6 +1,6 @@
 //! Reading `layers`: each is a map with one main field, which is the layer's kind.
 
-use super::strings::{created_path, layer_path, layer_text, non_empty, text};
+use super::strings::{created_path, layer_glob, layer_path, layer_text, non_empty, text};
 use super::{environment, mounts, scalars};
 use crate::spec::{
     BasePart, CommandLine, CommandSpec, Deprecations, LayerSpec, Mount, Network, Node,
@@ -69,7 +69,7 @@ fn layer(
             tar: layer_path(&entry.value, entry.label())?,
         },
         "glob" => LayerSpec::Glob {
-            glob: glob(entry)?,
+            glob: layer_glob(&entry.value, entry.label())?,
             prefix,
         },
         "paths" => LayerSpec::Paths {
@@ -147,16 +147,6 @@ fn prefix_options<'a>(
         }
     }
     Ok(prefix)
-}
-
-fn glob(entry: &SpecEntry) -> Result<String, SpecError> {
-    let glob = layer_text(&entry.value, entry.label())?;
-    match globset::Glob::new(&glob) {
-        Ok(_) => Ok(glob),
-        Err(error) => Err(entry
-            .value
-            .error(SpecProblem::Glob(error.kind().to_string()))),
-    }
 }
 
 fn layer_paths(entry: &SpecEntry) -> Result<Vec<Utf8PathBuf>, SpecError> {

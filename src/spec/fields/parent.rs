@@ -8,6 +8,7 @@ pub enum ContainerField {
     Environment,
     Layers,
     Mounts,
+    Outputs,
     Network,
     RootOverlay,
     WorkingDirectory,
@@ -18,10 +19,11 @@ pub enum ContainerField {
 }
 
 impl ContainerField {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Environment,
         Self::Layers,
         Self::Mounts,
+        Self::Outputs,
         Self::Network,
         Self::RootOverlay,
         Self::WorkingDirectory,
@@ -36,6 +38,7 @@ impl ContainerField {
             Self::Environment => "environment",
             Self::Layers => "layers",
             Self::Mounts => "mounts",
+            Self::Outputs => "outputs",
             Self::Network => "network",
             Self::RootOverlay => "root_overlay",
             Self::WorkingDirectory => "working_directory",
@@ -62,6 +65,7 @@ impl ContainerField {
                 }
             }
             Self::Mounts => to.mounts.clone_from(&from.mounts),
+            Self::Outputs => to.outputs.clone_from(&from.outputs),
             Self::Network => to.network = from.network,
             Self::RootOverlay => to.root_overlay.clone_from(&from.root_overlay),
             Self::WorkingDirectory => {

@@ -44,6 +44,22 @@ pub fn layer_text(node: &Node, label: ValueLabel<'_>) -> Result<String, SpecErro
     }
 }
 
+/// A glob of files of the host. It may hold placeholders.
+pub fn layer_glob(node: &Node, label: ValueLabel<'_>) -> Result<String, SpecError> {
+    let glob = layer_text(node, label)?;
+    match globset::Glob::new(&glob) {
+        Ok(_) => Ok(glob),
+        Err(error) => Err(node.error(SpecProblem::Glob(error.kind().to_string()))),
+    }
+}
+
+/// A glob of files in the container. It may hold placeholders.
+pub fn container_glob(node: &Node, label: ValueLabel<'_>) -> Result<String, SpecError> {
+    let glob = layer_glob(node, label)?;
+    check_no_parent_components(node, label, &glob)?;
+    Ok(glob)
+}
+
 /// A path that a layer creates in the container. It may hold placeholders, and braces if
 /// `braces` is set.
 pub fn created_path(node: &Node, label: ValueLabel<'_>, braces: bool) -> Result<String, SpecError> {

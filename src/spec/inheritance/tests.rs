@@ -124,6 +124,7 @@ fn each_field_can_be_used_without_the_others() {
 environment = { A = "a" }
 layers = [{ stubs = ["/a"] }]
 mounts = [{ type = "tmp", mount_point = "/tmp" }]
+outputs = ["/tmp/*"]
 network = "local"
 root_overlay = "tmp"
 working_directory = "/w"
@@ -136,6 +137,7 @@ hostname = "host"
         ContainerField::Environment => format!("{:?}", container.environment),
         ContainerField::Layers => format!("{:?}", container.layers),
         ContainerField::Mounts => format!("{:?}", container.mounts),
+        ContainerField::Outputs => format!("{:?}", container.outputs),
         ContainerField::Network => format!("{:?}", container.network),
         ContainerField::RootOverlay => format!("{:?}", container.root_overlay),
         ContainerField::WorkingDirectory => format!("{:?}", container.working_directory),

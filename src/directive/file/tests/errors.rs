@@ -57,7 +57,7 @@ add_layers = []",
     x = 1
     ^ unknown table `x`; it must be one of `containers`, `directives`
     filter = "all"
-    ^^^^^^ unknown field `filter` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+    ^^^^^^ unknown field `filter` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     add_layers = []
     ^^^^^^^^^^ unknown field `add_layers` of a container; did you mean `added_layers`?
     "#);
@@ -87,13 +87,13 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     layer = []
     ^^^^^ unknown field `layer` of a directive; did you mean `layers`?
     xyz = 1
-    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     parent = { nam = "default" }
                ^^^ unknown field `nam` of `parent`; did you mean `name`?
     parent = { name = "default", use = ["layer", "x"] }
                                         ^^^^^^^ unknown inheritable field `layer`; did you mean `layers`?
     parent = { name = "default", use = ["command"] }
-                                        ^^^^^^^^^ unknown inheritable field `command`; it must be one of `environment`, `layers`, `mounts`, `network`, `root_overlay`, `working_directory`, `user`, `group`, `init`, `hostname`
+                                        ^^^^^^^^^ unknown inheritable field `command`; it must be one of `environment`, `layers`, `mounts`, `outputs`, `network`, `root_overlay`, `working_directory`, `user`, `group`, `init`, `hostname`
     parent = "defualt"
              ^^^^^^^^^ unknown container `defualt`; did you mean `default`?
     environment = [{ variables = {}, extend = true }]

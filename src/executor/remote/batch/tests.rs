@@ -24,6 +24,7 @@ fn container() -> Container {
         init: true,
         hostname: "host".to_owned(),
         watched: vec!["/w".into()],
+        outputs: Vec::new(),
     }
 }
 

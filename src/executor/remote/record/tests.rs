@@ -19,6 +19,7 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
         },
         scratch_full: true,
         changed_files: vec!["/w/file".to_owned()],
+        outputs: None,
         cached: false,
     }
 }

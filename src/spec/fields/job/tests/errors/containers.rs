@@ -123,7 +123,7 @@ fn a_parent_is_an_existing_container_with_the_fields_to_use() {
     { "parent": { "name": "empty", "use": ["layer"] } }
                                            ^^^^^^^ unknown inheritable field `layer`; did you mean `layers`?
     { "parent": { "name": "empty", "use": ["timeout"] } }
-                                           ^^^^^^^^^ unknown inheritable field `timeout`; it must be one of `environment`, `layers`, `mounts`, `network`, `root_overlay`, `working_directory`, `user`, `group`, `init`, `hostname`
+                                           ^^^^^^^^^ unknown inheritable field `timeout`; it must be one of `environment`, `layers`, `mounts`, `outputs`, `network`, `root_overlay`, `working_directory`, `user`, `group`, `init`, `hostname`
     "#);
 }
 

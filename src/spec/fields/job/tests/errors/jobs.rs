@@ -34,7 +34,7 @@ fn unknown_fields_are_named_with_the_known_ones() {
     { "argumnts": [] }
       ^^^^^^^^^^ unknown field `argumnts` of a job; did you mean `arguments`?
     { "args": [] }
-      ^^^^^^ unknown field `args` of a job; it must be one of `program`, `arguments`, `timeout`, `estimated_duration`, `priority`, `slots`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`, `containers`
+      ^^^^^^ unknown field `args` of a job; it must be one of `program`, `arguments`, `timeout`, `estimated_duration`, `priority`, `slots`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`, `containers`
     { "container": {} }
       ^^^^^^^^^^^ unknown field `container` of a job; did you mean `containers`?
     "#);
@@ -69,7 +69,7 @@ fn errors_in_definitions_of_containers_are_found() {
     { "containers": { "a": [] } }
                            ^^ `a` must be a table of fields, not a list
     { "containers": { "a": { "program": "x" } } }
-                             ^^^^^^^^^ unknown field `program` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+                             ^^^^^^^^^ unknown field `program` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     { "containers": { "a": { "image": "oci:x", "parent": "empty" } } }
                              ^^^^^^^ `image` and `parent` exclude each other: a container starts from one of them; keep one
     { "containers": { "empty": {} } }

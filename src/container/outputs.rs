@@ -1,0 +1,198 @@
+//! Files that come out of a container: the client reads them in the job's scratch space.
+//!
+//! When no process of a job is left, its init sends the client a descriptor of the scratch space,
+//! if the job may have written below the directories that the client named. The file system
+//! lives until the client closes the descriptor. The client trusts nothing in it: it opens no
+//! path that leads through a symbolic link or out of the scratch space, and reads regular files
+//! and symbolic links only. So a FIFO does not block it, and a device is never opened.
+
+use super::protocol::{JobRequest, MountKind, Root};
+use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, fstat, openat2, readlinkat};
+use std::ffi::{CStr, OsStr, OsString};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+/// The size of the buffer for a part of a directory, in bytes. The longest name fits.
+const PART: usize = 4096;
+
+/// A directory that a job may have written to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WrittenDirectory {
+    /// Its path in the job.
+    pub path: PathBuf,
+    /// Its path in the scratch space. It contains only what the job wrote.
+    pub scratch: PathBuf,
+}
+
+/// Those parts of the directories `request.outputs` that are in the scratch space and not empty.
+pub fn written_directories(
+    scratch: &OwnedFd,
+    request: &JobRequest<&CStr>,
+) -> Vec<WrittenDirectory> {
+    let path = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
+    let root = matches!(request.root, Root::Scratch).then(|| ("/".into(), "upper".to_owned()));
+    let mounts = request.mounts.iter().enumerate();
+    let mounts = mounts.filter_map(|(index, mount)| match mount.kind {
+        MountKind::Tmp => Some((path(mount.mount_point), index.to_string())),
+        MountKind::DiscardingBind(_) => Some((path(mount.mount_point), format!("{index}-upper"))),
+        _ => None,
+    });
+    let mut found: Vec<WrittenDirectory> = Vec::new();
+    for (mount_point, upper) in root.into_iter().chain(mounts) {
+        for wanted in request.outputs.iter().copied().map(path) {
+            let directory = if let Ok(below) = wanted.strip_prefix(&mount_point) {
+                let scratch = Path::new(&upper).join(below);
+                WrittenDirectory {
+                    path: wanted,
+                    scratch,
+                }
+            } else if mount_point.starts_with(&wanted) {
+                WrittenDirectory {
+                    path: mount_point.clone(),
+                    scratch: upper.clone().into(),
+                }
+            } else {
+                continue;
+            };
+            if !found.contains(&directory) && !is_empty(scratch.as_fd(), &directory.scratch) {
+                found.push(directory);
+            }
+        }
+    }
+    found
+}
+
+/// Whether a directory has no entries, or cannot be read.
+fn is_empty(scratch: BorrowedFd<'_>, path: &Path) -> bool {
+    let Ok(directory) = open(scratch, path, OFlags::DIRECTORY) else {
+        return true;
+    };
+    let mut part = Vec::with_capacity(PART);
+    let mut entries = RawDir::new(directory, part.spare_capacity_mut());
+    while let Some(Ok(entry)) = entries.next() {
+        if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+            return false;
+        }
+    }
+    true
+}
+
+/// Opens a file or directory of the scratch space for reading. Fails if a symbolic link or a mount
+/// is on the way.
+fn open(scratch: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let flags = flags | OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    openat2(scratch, path, flags, Mode::empty(), resolve)
+}
+
+/// The files that a job wrote. Their file system lives as long as this value.
+#[derive(Debug)]
+pub struct WrittenFiles {
+    scratch: OwnedFd,
+    directories: Vec<WrittenDirectory>,
+}
+
+/// A regular file or symbolic link that a job wrote.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct WrittenFile {
+    /// Its path in the job.
+    pub path: PathBuf,
+    scratch: PathBuf,
+    is_symlink: bool,
+}
+
+/// The content of a written file.
+#[derive(Debug)]
+pub enum WrittenContent {
+    File {
+        file: File,
+        size: u64,
+        executable: bool,
+    },
+    Symlink {
+        target: OsString,
+    },
+}
+
+impl WrittenFiles {
+    /// `directories` are paths below `scratch`, with their paths in the job.
+    pub fn new(scratch: OwnedFd, directories: Vec<WrittenDirectory>) -> Self {
+        Self {
+            scratch,
+            directories,
+        }
+    }
+
+    /// The regular files and symbolic links whose paths in the job are wanted, sorted, and the
+    /// directories that could not be read.
+    pub fn find(
+        &self,
+        mut is_wanted: impl FnMut(&Path) -> bool,
+    ) -> (Vec<WrittenFile>, Vec<(PathBuf, io::Error)>) {
+        let mut found = Vec::new();
+        let mut unreadable = Vec::new();
+        let mut waiting = self.directories.clone();
+        while let Some(directory) = waiting.pop() {
+            let opened = open(self.scratch.as_fd(), &directory.scratch, OFlags::DIRECTORY);
+            let opened = match opened {
+                Ok(opened) => opened,
+                Err(error) => {
+                    unreadable.push((directory.path, error.into()));
+                    continue;
+                }
+            };
+            let mut part = Vec::with_capacity(PART);
+            let mut entries = RawDir::new(opened, part.spare_capacity_mut());
+            while let Some(Ok(entry)) = entries.next() {
+                let name = entry.file_name().to_bytes();
+                if matches!(name, b"." | b"..") {
+                    continue;
+                }
+                let name = OsStr::from_bytes(name);
+                let path = directory.path.join(name);
+                let scratch = directory.scratch.join(name);
+                match entry.file_type() {
+                    FileType::Directory => waiting.push(WrittenDirectory { path, scratch }),
+                    kind @ (FileType::RegularFile | FileType::Symlink) if is_wanted(&path) => {
+                        found.push(WrittenFile {
+                            path,
+                            scratch,
+                            is_symlink: kind == FileType::Symlink,
+                        });
+                    }
+                    _ => {}
+                }
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        (found, unreadable)
+    }
+
+    /// Opens a file, or reads a symbolic link.
+    pub fn open(&self, file: &WrittenFile) -> io::Result<WrittenContent> {
+        let scratch = self.scratch.as_fd();
+        if file.is_symlink {
+            let parent = file.scratch.parent().unwrap_or(Path::new("."));
+            let name = file.scratch.file_name().unwrap_or_default();
+            let parent = open(scratch, parent, OFlags::DIRECTORY)?;
+            let target = readlinkat(&parent, name, Vec::new())?;
+            return Ok(WrittenContent::Symlink {
+                target: OsString::from_vec(target.into_bytes()),
+            });
+        }
+        let opened = open(scratch, &file.scratch, OFlags::NOFOLLOW)?;
+        let status = fstat(&opened)?;
+        if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+            return Err(io::Error::other("it is not a regular file any more"));
+        }
+        Ok(WrittenContent::File {
+            file: opened.into(),
+            size: status.st_size as u64,
+            executable: status.st_mode & 0o100 != 0,
+        })
+    }
+}
