@@ -86,7 +86,7 @@ impl Preparation {
         warnings.extend(store.discarded().map(ToOwned::to_owned));
         let history = History::load(directory.join("history").as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
-        let passed = &options.settings.pass_environment.value.0;
+        let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
             selector: Selector {

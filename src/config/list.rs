@@ -12,6 +12,10 @@ impl<T> List<T> {
         (!items.is_empty()).then_some(Self(items))
     }
 
+    pub fn items(&self) -> &[T] {
+        &self.0
+    }
+
     pub fn into_items(self) -> Vec<T> {
         self.0
     }

@@ -57,7 +57,7 @@ impl RemoteArguments {
             "--remote-tls-client-key",
             self.remote_tls_client_key,
         )?;
-        let endpoint = remote.and_then(|remote| remote.value.0);
+        let endpoint = remote.and_then(|remote| remote.value.into_endpoint());
         Ok(endpoint.map(|endpoint| EngineSettings {
             endpoint,
             headers: headers.value.into_items(),
@@ -71,6 +71,13 @@ impl RemoteArguments {
 /// The value of `remote`: an engine, or `none`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote(Option<Endpoint>);
+
+impl Remote {
+    /// `None`: no engine is used.
+    fn into_endpoint(self) -> Option<Endpoint> {
+        self.0
+    }
+}
 
 /// The value of `remote` for no engine.
 const NONE: &str = "none";
