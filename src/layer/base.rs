@@ -17,6 +17,7 @@ use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
+use std::slice;
 
 /// The name of the cache of base layers. Renamed when the cached value changes.
 const CACHED_BASE: &str = "base-2";
@@ -308,8 +309,17 @@ impl Search<'_, '_> {
         let path = path.unwrap_or_default();
         let context = SearchContext::default();
         let mut all = Closure::default();
-        for name in UTILITIES.split_whitespace() {
-            let closure = match libraries.programs(&[name.to_owned()], Some(&path), &context) {
+        let names = UTILITIES.split_whitespace().map(str::to_owned);
+        // Scripts name the shell and others in `/bin`, which may be a directory of its own.
+        let in_bin = UTILITIES
+            .split_whitespace()
+            .map(|name| format!("/bin/{name}"));
+        let in_bin = in_bin.filter(|path| {
+            let path = Path::new(path);
+            !is_below_symlink(path) && path.is_file()
+        });
+        for name in names.chain(in_bin) {
+            let closure = match libraries.programs(slice::from_ref(&name), Some(&path), &context) {
                 Ok(closure) if !has_privileges(&closure) => closure,
                 Ok(_) => continue,
                 Err(error) => {

@@ -225,14 +225,10 @@ impl ToolchainAccess {
         directories.insert("/usr/include".into());
         for directory in directories {
             self.bind(&directory, &directory, BindAccess::ReadOnly);
-            // Where `/lib` is a symlink to `/usr/lib`, paths may begin with either.
-            if let Ok(rest) = directory.strip_prefix("/usr")
-                && let other = Utf8Path::new("/").join(rest)
-                && other
-                    .canonicalize_utf8()
-                    .is_ok_and(|real| real == directory)
-            {
-                self.bind(&directory, &other, BindAccess::ReadOnly);
+            // Linker scripts name libraries in `/lib`, which may be a symlink to `/usr/lib`.
+            if let Ok(rest) = directory.strip_prefix("/usr") {
+                let other = Utf8Path::new("/").join(rest);
+                self.bind(&other, &other, BindAccess::ReadOnly);
             }
         }
     }
