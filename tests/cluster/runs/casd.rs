@@ -128,7 +128,10 @@ impl Casd {
 
     /// The processes of the engine's runners.
     pub fn runners(&self) -> Vec<Pid> {
-        let cas = self.directory.path().to_str().unwrap().to_owned();
+        // The directory's name is its own. Its whole path is not in mountinfo if it is on a file
+        // system of its own.
+        let name = self.directory.path().file_name().unwrap();
+        let cas = name.to_str().unwrap().to_owned();
         let mut runners = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Some(pid) = entry
