@@ -204,9 +204,10 @@ fn a_shell_at_a_terminal_of_its_own_has_job_control() {
     user.enter("test -t 0 && test -t 1 && test -t 2 && : </dev/tty && echo at a $TERM terminal");
     user.wait_for("at a vt220 terminal");
     user.wait_for("job> ");
-    // What is typed before the shell has handed over the terminal may be nobody's.
+    // What is typed before the shell has handed over the terminal may be nobody's. A trap waits
+    // for the end of `read`, which therefore has a time limit of its own.
     user.enter(
-        "bash -c 'trap \"echo it go\"\"es on\" CONT; echo it start''ed; while :; do read x; done'",
+        "bash -c 'trap \"echo it go\"\"es on\" CONT; echo it start''ed; while :; do read -t 1 x; done'",
     );
     user.wait_for("it started");
     user.type_keys("\x1a");
