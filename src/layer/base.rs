@@ -241,9 +241,8 @@ impl Search<'_, '_> {
             }
             BasePart::Timezones => {
                 self.find_all(TIME_ZONES, &mut files)?;
-                // Package managers replace these files rather than write to them, so the
-                // directories tell of every change. To examine each file would take a warm run
-                // several milliseconds.
+                // Package managers replace these files, which changes their directories. Examining
+                // each file would delay every run by several milliseconds.
                 let is_file = |file: &HostFile| file.host.is_file();
                 for file in files.iter().filter(|file| is_file(file)) {
                     self.examined.remove(&file.host);
@@ -268,8 +267,8 @@ impl Search<'_, '_> {
         self.add_readable(&files)
     }
 
-    /// Adds files, symlinks and directories. Those that are gone meanwhile or may not be read are
-    /// left out, as a test may well do without them.
+    /// Adds files, symlinks and directories. Removed and unreadable files are left out, because most
+    /// tests do not need them.
     fn add_readable(&mut self, files: &[HostFile]) -> Result<(), LayerProblem> {
         let reading = ReadOptions {
             follow: false,

@@ -153,8 +153,8 @@ pub enum Mount {
         mount_point: Utf8PathBuf,
         local_path: Utf8PathBuf,
         access: BindAccess,
-        /// What determines the content, such as the version of a toolchain. `None`: nothing is
-        /// known to, so results of jobs with this mount are not cached.
+        /// Stands for the content in cached results, such as the version of a toolchain. `None`:
+        /// the content is unknown, so results of jobs with this mount are not cached.
         identity: Option<String>,
     },
     Devices {

@@ -2,7 +2,7 @@
 
 use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
-use super::variables::{CERTIFICATE_VARIABLES, PassedVariables, runner_variables};
+use super::variables::{PassedVariables, passed_by_settings, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
 use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job};
@@ -13,8 +13,8 @@ use crate::layer::{
 };
 use crate::spec::environment::{self, EnvironmentError};
 use crate::spec::{
-    BasePart, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount,
-    PlaceholderError, PrefixOptions, escape_placeholders,
+    ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount, PlaceholderError,
+    PrefixOptions, escape_placeholders,
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -129,8 +129,7 @@ impl TestContainerBuilder {
             "a panic for a test"
         );
         let context = self.context_of(spec, binary);
-        let spec = self.with_toolchain(spec);
-        let spec = spec.as_ref();
+        let spec = &*self.with_toolchain(spec);
         let container = &spec.container;
         let own = self.own_layers(spec, binary)?;
         let base = self.layers.base(container.image.as_ref(), &context)?;
@@ -171,22 +170,16 @@ impl TestContainerBuilder {
         job: &Job,
     ) -> Result<JobSpec, ContainerError> {
         let context = self.context_of(spec, binary);
-        let spec = self.with_toolchain(spec);
-        let spec = spec.as_ref();
+        let spec = &*self.with_toolchain(spec);
         let mut layers = Vec::new();
-        for layer in spec
-            .container
-            .layers
-            .iter()
-            .chain(&self.own_layers(spec, binary)?)
-        {
+        let own = self.own_layers(spec, binary)?;
+        for layer in spec.container.layers.iter().chain(&own) {
             layers.extend(self.layers.portable_specs(layer, &context)?);
         }
         layers.push(LayerBuilder::portable_binaries(&programs(binary)));
         let container = &job.container;
-        let mut vars: BTreeMap<_, _> = container
-            .environment
-            .iter()
+        let variables = container.environment.iter();
+        let mut vars: BTreeMap<_, _> = variables
             .map(|(name, value)| (name.clone(), environment::escape(value)))
             .collect();
         if job.slot_variable {
@@ -233,8 +226,7 @@ impl TestContainerBuilder {
         if !toolchain::is_wanted(&spec.container) {
             return Cow::Borrowed(spec);
         }
-        let find = || ToolchainAccess::find(&self.workspace);
-        let access = self.toolchain.get_or_init(find);
+        let access = (self.toolchain).get_or_init(|| ToolchainAccess::find(&self.workspace));
         Cow::Owned(TestSpec {
             container: access.add_to(&spec.container),
             ..spec.clone()
@@ -381,14 +373,7 @@ impl TestContainerBuilder {
     ) -> Result<BTreeMap<String, String>, EnvironmentError> {
         let mut base = of_image;
         base.extend(self.passed_variables.clone());
-        if has_certificates(&spec.container) {
-            let value = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
-            base.extend(CERTIFICATE_VARIABLES.into_iter().filter_map(value));
-        }
-        if !spec.pass_environment.is_empty() {
-            let added = spec.pass_environment.iter().map(String::as_str);
-            base.extend(PassedVariables::new(added).of_client());
-        }
+        base.extend(passed_by_settings(spec));
         base.extend(runner_variables(&self.workspace, binary));
         base.extend(binary.environment.clone());
         base.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
@@ -490,13 +475,6 @@ impl TestContainerBuilder {
         matches!(binary.kind, TargetKind::Test | TargetKind::Benchmark)
             .then(|| self.workspace.target_directory.join("tmp"))
     }
-}
-
-/// Whether a layer brings the certificates that variables of the client name.
-fn has_certificates(container: &ContainerSpec) -> bool {
-    container.layers.iter().any(
-        |layer| matches!(layer, LayerSpec::Base { base } if base.contains(&BasePart::Certificates)),
-    )
 }
 
 /// Whether a directory contains files that a loader may open.

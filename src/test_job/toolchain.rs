@@ -57,8 +57,8 @@ pub struct ToolchainAccess {
     layers: Vec<LayerSpec>,
     mounts: Vec<Mount>,
     variables: BTreeMap<String, String>,
-    /// What the compiler says of itself, and the digest of `Cargo.lock`. It stands for all that
-    /// is bound into the container.
+    /// The output of `rustc -vV` and the digest of `Cargo.lock`. Stands for the content of all
+    /// directories that are bound into the container.
     identity: String,
 }
 
@@ -96,7 +96,7 @@ impl ToolchainAccess {
         access
     }
 
-    /// The container with what it asks for.
+    /// The container with the toolchain in place of the names of its programs.
     pub fn add_to(&self, container: &ContainerSpec) -> ContainerSpec {
         let mut container = container.clone();
         for layer in &mut container.layers {
@@ -112,7 +112,7 @@ impl ToolchainAccess {
             vars: vars.collect(),
             extend: true,
         };
-        // Those of the container's own take precedence.
+        // The container's own variables take precedence.
         container.environment.insert(0, element);
         container
     }
@@ -137,7 +137,7 @@ impl ToolchainAccess {
     fn add_toolchain(&mut self, sysroot: &Utf8Path) {
         let bin = sysroot.join("bin");
         if sysroot == "/usr" {
-            // The packages of a distribution: what belongs to the compiler is in one directory.
+            // Packages of a distribution have the compiler's own files in this directory.
             let rustlib = sysroot.join("lib/rustlib");
             self.bind(&rustlib, &rustlib, BindAccess::ReadOnly);
             let programs = PROGRAMS.iter().filter(|name| bin.join(name).is_file());
@@ -238,7 +238,7 @@ impl ToolchainAccess {
 fn ask_compiler(question: &str) -> Option<Utf8PathBuf> {
     let answer = answer("cc".as_ref(), question);
     let path = Path::new(answer.trim());
-    // A name without a directory is the answer to what the compiler does not know.
+    // For an unknown file, the compiler prints the name without a directory.
     path.is_absolute()
         .then(|| Utf8PathBuf::from_path_buf(path.canonicalize().ok()?).ok())?
 }

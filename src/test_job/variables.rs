@@ -2,7 +2,9 @@
 
 use super::case::test_binary_name;
 use crate::cargo::{TestBinary, Workspace};
+use crate::directive::TestSpec;
 use crate::filter::{TargetKind, TestBinaryName};
+use crate::spec::{BasePart, LayerSpec};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::BTreeMap;
 
@@ -30,7 +32,7 @@ pub const PASSED_BY_DEFAULT: [&str; 18] = [
 ];
 
 /// The variables that name the certificates of a `base` layer.
-pub const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_DIR", "SSL_CERT_FILE"];
+const CERTIFICATE_VARIABLES: [&str; 2] = ["SSL_CERT_DIR", "SSL_CERT_FILE"];
 
 /// Which variables of the client tests get: patterns of names, which are globs.
 #[derive(Clone, Debug)]
@@ -62,6 +64,24 @@ impl PassedVariables {
             .filter(|(name, _)| self.names.is_match(name))
             .collect()
     }
+}
+
+/// The variables of the client that a test gets because of its settings: those that its directives
+/// name, and those that name the certificates of its `base` layer.
+pub fn passed_by_settings(spec: &TestSpec) -> BTreeMap<String, String> {
+    let mut variables = BTreeMap::new();
+    if !spec.pass_environment.is_empty() {
+        let patterns = spec.pass_environment.iter().map(String::as_str);
+        variables = PassedVariables::new(patterns).of_client();
+    }
+    let has_certificates = spec.container.layers.iter().any(
+        |layer| matches!(layer, LayerSpec::Base { base } if base.contains(&BasePart::Certificates)),
+    );
+    if has_certificates {
+        let variable = |name: &str| Some((name.to_owned(), std::env::var(name).ok()?));
+        variables.extend(CERTIFICATE_VARIABLES.into_iter().filter_map(variable));
+    }
+    variables
 }
 
 /// The variables that tell tests of a binary about the workspace and the test runner.

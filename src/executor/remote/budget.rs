@@ -1,72 +1,72 @@
-//! How often an action is asked for again before it is given up.
+//! How often a client requests the execution of an action again.
 //!
-//! The API asks clients to execute an action again whose execution the engine no longer knows,
-//! or could not begin. An engine that restarts does this to whatever it was executing; one that
-//! does nothing but restart must not hold up a run for ever.
+//! The API requires clients to request an action again if the engine no longer knows its execution
+//! or could not begin it. A restarted engine has forgotten all executions. The limits here end the
+//! run if an engine only restarts.
 
 use crate::engine::{Backoff, RETRY_BUDGET};
 use std::time::{Duration, Instant};
 
-/// So many executions of an action may be lost, whatever time that takes. A quick succession of
-/// losses is borne for [`RETRY_BUDGET`] all the same: an engine that is being repaired may crash
-/// a few times.
+/// The number of lost executions of an action after which the client stops, but not before
+/// [`RETRY_BUDGET`] has passed since the first loss: an engine that is being repaired may crash
+/// several times in a short time.
 const LOSSES: u32 = 5;
 
-/// How often an action is asked for that the engine or its workers fail to execute.
+/// How many times an action is requested that the engine or its workers fail to execute.
 const FAILURES: u32 = 3;
 
-/// Why an execution came to nothing.
+/// Why an execution has no result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// The engine forgot it, or ended it for reasons of its own.
+    /// The engine forgot the execution, or ended it without a request to do so.
     Lost,
-    /// The engine says that it lacks something of the action.
+    /// The engine reports that it lacks a blob of the action.
     Lacks,
-    /// The engine or a worker failed; the API does not say that it may go better the next time.
+    /// The engine or a worker failed. By the API, another request need not help.
     Failed,
 }
 
-/// Why an action is given up.
+/// Why an action is not requested again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spent {
-    /// Its executions were lost so many times in so long.
+    /// The number of lost executions, and the time since the first loss.
     Lost {
         times: u32,
         within: Duration,
     },
-    /// The engine lacks nothing of it, and refuses it all the same.
+    /// The engine has all blobs of the action, and reports again that it lacks one.
     Refused,
     Failed,
 }
 
-/// What is left for one action.
+/// The retries of one action.
 #[derive(Debug, Default)]
 pub struct RetryBudget {
     losses: u32,
     first_loss: Option<Instant>,
     failures: u32,
-    /// How often blobs of the action had been sent when the engine last lacked something.
+    /// How often blobs of the action had been sent when the engine last reported a missing blob.
     sent_when_lacking: Option<u64>,
-    /// The same, when it last failed.
+    /// The same, when the engine or a worker last failed.
     sent_when_failed: Option<u64>,
     backoff: Backoff,
 }
 
 impl RetryBudget {
-    /// After an execution that came to nothing: how long to wait before the next. `sent` is how
-    /// often blobs of the action have been sent so far.
+    /// Returns the time to wait before the next request, after an execution without a result.
+    /// `sent` is how often blobs of the action have been sent so far.
     pub fn after(&mut self, trouble: Trouble, sent: u64, now: Instant) -> Result<Duration, Spent> {
         match trouble {
             Trouble::Lost => self.lost(now),
             Trouble::Lacks => match self.sent_when_lacking.replace(sent) {
-                // What it lacks is sent before the next execution.
+                // The missing blobs are sent before the next request.
                 None => Ok(Duration::ZERO),
                 Some(before) if before == sent => Err(Spent::Refused),
-                // It lost blobs twice.
+                // The engine lost blobs twice.
                 Some(_) => self.lost(now),
             },
             Trouble::Failed => match self.sent_when_failed.replace(sent) {
-                // Some engines fail for the want of a blob, and do not say so.
+                // Some engines report a missing blob as another failure.
                 Some(before) if before < sent => self.lost(now),
                 _ => {
                     self.failures += 1;

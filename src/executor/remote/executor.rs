@@ -63,10 +63,10 @@ pub struct RemoteExecutor {
     cache_results: CacheResults,
     presence: KnownBlobs,
     progress: Arc<Progress>,
-    /// Why the engine is of no more use.
+    /// The error after which no more actions are sent to the engine.
     lost: RefCell<Option<String>>,
-    /// The actions of which executions came to nothing since the last one came to its end.
-    losing: RefCell<HashSet<Digest>>,
+    /// The actions with executions that had no result, since the last execution with a result.
+    without_result: RefCell<HashSet<Digest>>,
     sent: Cell<u64>,
 }
 
@@ -135,7 +135,7 @@ impl RemoteExecutor {
             presence: KnownBlobs::default(),
             progress: Arc::default(),
             lost: RefCell::default(),
-            losing: RefCell::default(),
+            without_result: RefCell::default(),
             sent: Cell::default(),
         })
     }
@@ -150,7 +150,7 @@ impl RemoteExecutor {
         self.sent.get()
     }
 
-    /// Runs jobs to their ends, on one runner unless that dies. At most `limit` bytes of each
+    /// Runs jobs until all have ended, on one runner unless that dies. At most `limit` bytes of each
     /// stream are kept. Batches with a lower `priority` are run first. `running` becomes true
     /// when a worker runs the jobs. Returns one outcome for each job, in their order. If the
     /// future is dropped, the jobs are cancelled; see [`Self::settle`].
@@ -187,20 +187,20 @@ impl RemoteExecutor {
         self.executions.settle().await;
     }
 
-    /// What to say of the jobs of an action that met with an error of the engine: the same for
-    /// all jobs, once the engine is of no more use.
+    /// The message for the jobs of an action after an error of the engine. After an error that ends
+    /// the use of the engine, all jobs get the same message.
     fn gone(&self, error: &EngineError) -> String {
         if !error.problem.is_retryable() {
             return error.to_string();
         }
         let mut lost = self.lost.borrow_mut();
-        // One action alone may itself be what ends its workers.
-        let may_be_its_own_fault =
-            matches!(error.problem, Problem::ActionLost { .. }) && self.losing.borrow().len() < 2;
+        // If only one action has no result, the action itself may kill its workers.
+        let may_be_its_own_fault = matches!(error.problem, Problem::ActionLost { .. })
+            && self.without_result.borrow().len() < 2;
         if lost.is_none() && may_be_its_own_fault {
             return error.to_string();
         }
-        // The engine was given time enough.
+        // The retries are used up.
         lost.get_or_insert_with(|| error.to_string()).clone()
     }
 
@@ -212,8 +212,8 @@ impl RemoteExecutor {
         ledger.ended(attempt, ending, how);
     }
 
-    /// Has one action executed, unless that was done before and is known to the engine, and
-    /// reads what its runner wrote; also how it ended.
+    /// Requests the execution of an action, unless the engine has its result, and reads the records
+    /// of its runner. Also returns how the runner ended.
     async fn attempt(
         &self,
         batch: JobBatch,
@@ -233,7 +233,7 @@ impl RemoteExecutor {
             ))
         });
         let mut action = made.await.map_err(|e| Failed::Action(e.to_string()))??;
-        // Somebody else may have it executed while it is being sent.
+        // Another client may request the same action during the upload.
         let mut may_be_known = self.cache_results.writes();
         if self.cache_results.reads() {
             match self.known(&action, jobs).await? {
@@ -254,7 +254,7 @@ impl RemoteExecutor {
                     .execute(action.digest, may_be_known, priority, running.clone());
             let (trouble, why) = match executed.await? {
                 Executed::Response(response) => {
-                    self.losing.borrow_mut().clear();
+                    self.without_result.borrow_mut().clear();
                     log_timing(asked.elapsed(), &response);
                     let was_known = response.cached_result;
                     let (ending, how) = self.read(*response).await?;
@@ -270,28 +270,28 @@ impl RemoteExecutor {
                 }
                 Executed::Trouble(trouble, why) => (trouble, why),
             };
-            self.losing.borrow_mut().insert(action.digest);
+            self.without_result.borrow_mut().insert(action.digest);
             let sent = self.presence.sent(action.blobs.keys());
             match budget.after(trouble, sent, Instant::now()) {
                 Ok(wait) => {
-                    tracing::debug!("an execution came to nothing, trying again: {why}");
+                    tracing::debug!("an execution had no result, trying again: {why}");
                     tokio::time::sleep(wait).await;
                 }
                 Err(reason) => {
                     let failed = self.given_up(reason, why);
                     if matches!(failed, Failed::Action(_)) {
-                        self.losing.borrow_mut().remove(&action.digest);
+                        self.without_result.borrow_mut().remove(&action.digest);
                     }
                     return Err(failed);
                 }
             }
-            // An engine that was started anew may have lost blobs, too.
+            // A restarted engine may have lost blobs, too.
             self.presence.forget(action.blobs.keys());
         }
     }
 
-    /// Asks the engine what it knows of an action. That it does not say is no error: the action
-    /// is executed then.
+    /// Requests the result of an action from the engine's cache. If that fails, the action is
+    /// executed.
     async fn known(&self, action: &RunnerAction, jobs: usize) -> Result<Known, Failed> {
         let mut client = ActionCacheClient::new(self.engine.service());
         let mut retry = self.engine.retry("ask for a result that is known");
@@ -404,7 +404,7 @@ impl RemoteExecutor {
         }
     }
 
-    /// Why an action is not asked for again. `why` is what the engine said the last time.
+    /// The error of an action that is not requested again. `why` is the last reply of the engine.
     fn given_up(&self, spent: Spent, why: String) -> Failed {
         let endpoint = self.engine.endpoint();
         let verb = match spent {
