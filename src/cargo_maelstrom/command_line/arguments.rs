@@ -156,11 +156,11 @@ pub struct RunningArguments {
     #[arg(long, value_name = "PATTERN", value_parser = value::<VariablePattern>, hide_short_help = true)]
     pub pass_environment: Vec<VariablePattern>,
 
-    /// Write files of the source tree that tests change back to it
+    /// Copy files of the source tree that tests change back to it
     ///
-    /// Without this option, only what matches `outputs` of a test's container comes back, or, if a
-    /// variable such as `UPDATE_EXPECT` or `INSTA_UPDATE=always` is set, what tests in the default
-    /// container change.
+    /// Without this option, only files that match the `outputs` of a test's container are copied
+    /// back. If a variable such as `UPDATE_EXPECT` or `INSTA_UPDATE=always` is set, all changed
+    /// files of tests in the default container are.
     #[arg(long, hide_short_help = true)]
     pub write_back: bool,
 
