@@ -192,11 +192,11 @@ enum StreamContent {
 mod tests {
     use super::*;
     use crate::maelstrom_worker::blocking::tests::leaves_the_loop_free;
+    use nix::sys::stat::SFlag;
     use rustix::fs::{CWD, Mode, OFlags, mkdirat, openat};
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
-    use std::os::unix::net::UnixListener;
     use tempfile::TempDir;
     use tonic::Code;
 
@@ -262,8 +262,10 @@ mod tests {
         let strange = OsStr::from_bytes(b"x\xff");
         fs::write(at("name").join(strange), "").unwrap();
         symlink(strange, at("target/x")).unwrap();
-        nix::unistd::mkfifo(&at("pipe/x"), nix::sys::stat::Mode::S_IRWXU).unwrap();
-        let _listener = UnixListener::bind(at("socket/x")).unwrap();
+        let user = nix::sys::stat::Mode::S_IRWXU;
+        nix::unistd::mkfifo(&at("pipe/x"), user).unwrap();
+        // `bind` refuses paths of more than 107 bytes, a temporary directory may be longer.
+        nix::sys::stat::mknod(&at("socket/x"), SFlag::S_IFSOCK, user, 0).unwrap();
         fs::write(at("good"), "good").unwrap();
         for (output, expected) in [
             (
