@@ -298,7 +298,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
         program,
         arguments: vec![NOTHING],
         environment: vec!["PATH=/usr/bin"],
-        slot_variable: true,
+        slot_variables: vec!["MAELSTROM_SLOT"],
         timeout: Duration::ZERO,
         open_files: 1024,
         scratch_size: 1 << 30,

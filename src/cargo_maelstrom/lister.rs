@@ -4,7 +4,7 @@ use crate::cargo::TestBinary;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::listing::{self, ListingError, TestListing};
 use crate::store::{Digest, Store};
-use crate::test_job::hints;
+use crate::test_job::{hints, slot_variable};
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::future::ready;
@@ -187,7 +187,7 @@ pub fn job(
         container,
         program: program.into(),
         arguments: words,
-        slot_variable: true,
+        variables: vec![slot_variable()],
         timeout,
     }
 }

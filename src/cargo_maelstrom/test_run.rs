@@ -30,7 +30,7 @@ use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId
 use crate::schedule::History;
 use crate::schedule::history::Saved;
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
-use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs};
+use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, test_variables};
 use std::cell::RefCell;
 use std::collections::{BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -83,7 +83,9 @@ impl RunSettings {
     pub fn job(&self, case: &TestCase, container: Arc<Container>) -> Job {
         let mut arguments = case.arguments();
         arguments.extend(self.test_arguments.iter().cloned());
-        lister::job(&case.binary, container, arguments, self.timeout(case))
+        let mut job = lister::job(&case.binary, container, arguments, self.timeout(case));
+        job.variables = test_variables(&case.binary, &case.listed.name);
+        job
     }
 
     fn timeout(&self, case: &TestCase) -> Option<Duration> {

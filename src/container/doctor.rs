@@ -283,7 +283,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         program: "/nothing",
         arguments: Vec::new(),
         environment: Vec::new(),
-        slot_variable: false,
+        slot_variables: Vec::new(),
         timeout: Duration::from_secs(10),
         open_files: 1024,
         scratch_size: 1 << 20,

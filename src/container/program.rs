@@ -23,8 +23,8 @@ pub struct PreparedProgram {
     /// Most of these point into the job's message. The last is a null pointer.
     arguments: Vec<*const libc::c_char>,
     environment: Vec<*const libc::c_char>,
-    /// The variable `MAELSTROM_SLOT`, if the program gets it.
-    slot: CString,
+    /// The variables that have the number of the slot.
+    slot: Vec<CString>,
 }
 
 impl PreparedProgram {
@@ -39,10 +39,15 @@ impl PreparedProgram {
         self.environment.clear();
         self.environment
             .extend(request.environment.iter().map(pointer));
-        if request.slot_variable {
-            self.slot = CString::new(format!("MAELSTROM_SLOT={slot}")).unwrap_or_default();
-            self.environment.push(self.slot.as_ptr());
-        }
+        let number = format!("={slot}");
+        let slot_variables = request.slot_variables.iter();
+        let slot_variables =
+            slot_variables.map(|name| [name.to_bytes(), number.as_bytes()].concat());
+        self.slot = slot_variables
+            .filter_map(|v| CString::new(v).ok())
+            .collect();
+        self.environment
+            .extend(self.slot.iter().map(|v| v.as_ptr()));
         self.environment.push(std::ptr::null());
     }
 

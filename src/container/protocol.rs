@@ -90,8 +90,8 @@ pub struct JobRequest<S> {
     pub arguments: Vec<S>,
     /// `NAME=VALUE`.
     pub environment: Vec<S>,
-    /// Whether the number of the slot is passed to the program in `MAELSTROM_SLOT`.
-    pub slot_variable: bool,
+    /// The names of variables that have the number of the slot.
+    pub slot_variables: Vec<S>,
     /// Zero for no time limit.
     pub timeout: Duration,
     /// The soft limit on open files; the hard limit is inherited.
@@ -183,7 +183,7 @@ impl<S: AsRef<[u8]>> JobRequest<S> {
         w.string(self.program.as_ref())?;
         w.list(self.arguments.iter(), string)?;
         w.list(self.environment.iter(), string)?;
-        w.u32(u32::from(self.slot_variable));
+        w.list(self.slot_variables.iter(), string)?;
         w.u64(self.timeout.as_nanos() as u64);
         w.u64(self.open_files);
         w.u64(self.scratch_size);
@@ -234,7 +234,7 @@ impl<'a> JobRequest<&'a CStr> {
             program: r.string()?,
             arguments: r.list(Reader::string)?,
             environment: r.list(Reader::string)?,
-            slot_variable: r.u32()? != 0,
+            slot_variables: r.list(Reader::string)?,
             timeout: Duration::from_nanos(r.u64()?),
             open_files: r.u64()?,
             scratch_size: r.u64()?,

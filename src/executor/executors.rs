@@ -129,6 +129,7 @@ pub(crate) mod tests {
             trees: store.trees(),
             scratch_size: 1 << 20,
             open_files: 256,
+            run_id: "of-a-test".to_owned(),
         };
         Executors {
             local: Rc::new(LocalExecutor::new(settings, 1)),

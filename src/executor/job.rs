@@ -6,6 +6,7 @@ use crate::container::{ResourceUsage, StepError};
 use crate::spec::{Mount, Network, RootOverlay};
 use crate::store::Digest;
 use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,10 +39,32 @@ pub struct Job {
     pub container: Arc<Container>,
     pub program: Arc<str>,
     pub arguments: Vec<String>,
-    /// Whether the number of the slot is passed to the program in `MAELSTROM_SLOT`.
-    pub slot_variable: bool,
+    /// Variables besides those of the container, which take precedence.
+    pub variables: Vec<JobVariable>,
     /// `None` for no time limit.
     pub timeout: Option<Duration>,
+}
+
+/// A variable of a single job. The slot and the run are known when the job starts; they do not tell
+/// one job from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum JobVariable {
+    Text {
+        name: String,
+        value: String,
+    },
+    /// The number of the slot, which no other running job of this executor has.
+    Slot {
+        name: String,
+    },
+    /// The identifier of the executor's run ([`LocalSettings::run_id`]), and the suffix.
+    ///
+    /// [`LocalSettings::run_id`]: super::LocalSettings::run_id
+    RunId {
+        name: String,
+        suffix: String,
+    },
 }
 
 /// The end of a job.

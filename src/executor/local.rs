@@ -3,7 +3,7 @@
 //! The container of a job is made before the job has a slot, and removed after it has left the
 //! slot. So there are more launchers than slots.
 
-use super::job::{Container, Job, Outcome, Status};
+use super::job::{Container, Job, JobVariable, Outcome, Status};
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
 use super::overlay_lock::OverlayDirLock;
@@ -39,6 +39,8 @@ pub struct LocalSettings {
     pub scratch_size: u64,
     /// The soft limit on open files for jobs.
     pub open_files: u64,
+    /// A UUID, for variables of jobs.
+    pub run_id: String,
 }
 
 /// Runs jobs in containers on this machine. For use on one thread.
@@ -64,6 +66,7 @@ impl LocalSettings {
             trees,
             scratch_size: scratch_size(nix::sys::sysinfo::sysinfo()?.ram_total(), slots),
             open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
+            run_id: uuid::Uuid::new_v4().to_string(),
         })
     }
 }
@@ -149,12 +152,7 @@ impl LocalExecutor {
             .iter()
             .map(ToString::to_string)
             .collect();
-        let environment: Vec<String> = job
-            .container
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
+        let environment = environment(job, &self.settings.run_id);
         let outputs = outputs::directories(&job.container.outputs);
         let request = JobRequest {
             lowers: lowers.iter().map(String::as_str).collect(),
@@ -170,7 +168,7 @@ impl LocalExecutor {
             program: &job.program,
             arguments: job.arguments.iter().map(String::as_str).collect(),
             environment: environment.iter().map(String::as_str).collect(),
-            slot_variable: job.slot_variable,
+            slot_variables: slot_variables(&job.variables),
             timeout: job.timeout.unwrap_or(Duration::ZERO),
             open_files: self.settings.open_files,
             scratch_size: self.settings.scratch_size,
@@ -274,6 +272,27 @@ impl LocalExecutor {
         tracing::debug!("a launcher for {:?} is ready", config.network);
         Ok(launcher)
     }
+}
+
+/// The variables whose values are known before the job has a slot, as `NAME=VALUE`.
+fn environment(job: &Job, run_id: &str) -> Vec<String> {
+    let of_container = job.container.environment.iter();
+    let of_container = of_container.map(|(name, value)| format!("{name}={value}"));
+    // getenv(3) finds the first variable of a name.
+    let of_job = job.variables.iter().filter_map(|variable| match variable {
+        JobVariable::Text { name, value } => Some(format!("{name}={value}")),
+        JobVariable::RunId { name, suffix } => Some(format!("{name}={run_id}{suffix}")),
+        JobVariable::Slot { .. } => None,
+    });
+    of_container.chain(of_job).collect()
+}
+
+fn slot_variables(variables: &[JobVariable]) -> Vec<&str> {
+    let names = variables.iter().filter_map(|variable| match variable {
+        JobVariable::Slot { name } => Some(name.as_str()),
+        JobVariable::Text { .. } | JobVariable::RunId { .. } => None,
+    });
+    names.collect()
 }
 
 /// Launchers that wait for jobs. The last one was used most recently.

@@ -13,7 +13,7 @@ pub mod remote;
 pub use executors::Executors;
 #[cfg(test)]
 pub(crate) use executors::tests::does_not_block_the_loop;
-pub use job::{Container, Job, Outcome, Status};
+pub use job::{Container, Job, JobVariable, Outcome, Status};
 pub use known::KnownOutcomes;
 pub use local::{LocalExecutor, LocalSettings};
 pub use output::{Captured, Output, OutputSink, Stream};

@@ -303,7 +303,7 @@ fn execute(
         program: program.into(),
         arguments,
         timeout: None,
-        slot_variable: false,
+        variables: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -169,7 +169,7 @@ impl Sandbox {
             program: name,
             arguments: arguments.iter().map(String::as_str).collect(),
             environment: program.environment.iter().map(String::as_str).collect(),
-            slot_variable: false,
+            slot_variables: Vec::new(),
             timeout: program.timeout,
             open_files: self.open_files,
             scratch_size: self.scratch_size,

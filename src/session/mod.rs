@@ -208,6 +208,6 @@ pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         program: spec.program.as_str().into(),
         arguments: spec.arguments.clone(),
         timeout: spec.timeout,
-        slot_variable: false,
+        variables: Vec::new(),
     }
 }

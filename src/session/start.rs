@@ -103,6 +103,7 @@ impl Session {
             trees: store.trees(),
             scratch_size: 1 << 20,
             open_files: 256,
+            run_id: "of-a-test".to_owned(),
         };
         let local = LocalExecutor::new(settings, slots);
         Self::new(store, local, slots, None, cache_results)

@@ -13,4 +13,4 @@ pub mod verdict;
 pub use case::{TestCase, test_binary_name, test_case_name};
 pub use outputs::{TestOutputs, WriteBack};
 pub use test_container::TestContainerBuilder;
-pub use variables::{PASSED_BY_DEFAULT, PassedVariables};
+pub use variables::{PASSED_BY_DEFAULT, PassedVariables, slot_variable, test_variables};

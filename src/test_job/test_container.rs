@@ -5,7 +5,7 @@ use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
 use crate::directive::{TestSpec, default_container};
-use crate::executor::{Container, Job};
+use crate::executor::{Container, Job, JobVariable};
 use crate::filter::TargetKind;
 use crate::image::Download;
 use crate::layer::{
@@ -182,8 +182,16 @@ impl TestContainerBuilder {
         let mut vars: BTreeMap<_, _> = variables
             .map(|(name, value)| (name.clone(), environment::escape(value)))
             .collect();
-        if job.slot_variable {
-            vars.insert("MAELSTROM_SLOT".to_owned(), "0".to_owned());
+        for variable in &job.variables {
+            let (name, value) = match variable {
+                JobVariable::Text { name, value } => (name, environment::escape(value)),
+                JobVariable::Slot { name } => (name, "0".to_owned()),
+                JobVariable::RunId { name, suffix } => {
+                    let run = uuid::Uuid::nil();
+                    (name, format!("{run}{}", environment::escape(suffix)))
+                }
+            };
+            vars.entry(name.clone()).or_insert(value);
         }
         Ok(JobSpec {
             container: ContainerSpec {

@@ -3,6 +3,7 @@
 use super::case::test_binary_name;
 use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
+use crate::executor::JobVariable;
 use crate::filter::{TargetKind, TestBinaryName};
 use crate::spec::{BasePart, LayerSpec};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -97,9 +98,12 @@ pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<
         ("CARGO_WORKSPACE_DIR", root),
         ("NEXTEST", "1"),
         ("NEXTEST_EXECUTION_MODE", "process-per-test"),
+        ("NEXTEST_RUN_MODE", "test"),
         ("NEXTEST_WORKSPACE_ROOT", root),
         ("NEXTEST_PROFILE", "default"),
         ("NEXTEST_TEST_GROUP", "@global"),
+        ("NEXTEST_TEST_GROUP_SLOT", "none"),
+        ("NEXTEST_TEST_PHASE", "run"),
         ("NEXTEST_BINARY_ID", &binary_id),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -110,6 +114,38 @@ pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<
         }
     }
     variables
+}
+
+/// The variable with a number that no other running test has.
+pub fn slot_variable() -> JobVariable {
+    JobVariable::Slot {
+        name: "MAELSTROM_SLOT".to_owned(),
+    }
+}
+
+/// The variables of a single test, besides those of its binary: the slot, and those of
+/// cargo-nextest.
+pub fn test_variables(binary: &TestBinary, test: &str) -> Vec<JobVariable> {
+    let test_id = format!("{}${test}", nextest_binary_id(&test_binary_name(binary)));
+    let text = |name: &str, value: &str| JobVariable::Text {
+        name: name.to_owned(),
+        value: value.to_owned(),
+    };
+    let of_run = |name: &str, suffix: &str| JobVariable::RunId {
+        name: name.to_owned(),
+        suffix: suffix.to_owned(),
+    };
+    vec![
+        slot_variable(),
+        JobVariable::Slot {
+            name: "NEXTEST_TEST_GLOBAL_SLOT".to_owned(),
+        },
+        text("NEXTEST_TEST_NAME", test),
+        text("NEXTEST_ATTEMPT", "1"),
+        text("NEXTEST_TOTAL_ATTEMPTS", "1"),
+        of_run("NEXTEST_RUN_ID", ""),
+        of_run("NEXTEST_ATTEMPT_ID", &format!(":{test_id}")),
+    ]
 }
 
 /// What cargo-nextest calls a test binary, see <https://nexte.st/docs/glossary/#binary-id>.

@@ -149,9 +149,13 @@ fn shop_tests_have_the_variables_they_have_under_cargo_test() {
         .filter(|(name, _)| !is_cargos(name))
         .map(|(name, value)| format!("{name}={value}"))
         .collect();
-    others.retain(|line| !line.starts_with("MAELSTROM_SLOT="));
+    others.retain(|line| !line.contains("_SLOT=") && !line.contains("NEXTEST_RUN_ID="));
+    let run_id = here["NEXTEST_RUN_ID"].as_str();
+    assert_eq!(run_id.len(), 36, "{run_id}");
+    let slot = here["NEXTEST_TEST_GLOBAL_SLOT"].parse::<u32>();
+    assert_eq!(slot, here["MAELSTROM_SLOT"].parse());
     let root = project.root.to_str().unwrap();
-    insta::assert_snapshot!(others.join("\n").replace(root, "<root>"), @r"
+    insta::assert_snapshot!(others.join("\n").replace(root, "<root>").replace(run_id, "<run>"), @r"
     CARGO_WORKSPACE_DIR=<root>
     HOME=/home/maelstrom
     INSTA_UPDATE=no
@@ -160,12 +164,18 @@ fn shop_tests_have_the_variables_they_have_under_cargo_test() {
     LOGNAME=maelstrom
     MAELSTROM=1
     NEXTEST=1
+    NEXTEST_ATTEMPT=1
+    NEXTEST_ATTEMPT_ID=<run>:shop-core::surroundings$prints_its_environment
     NEXTEST_BINARY_ID=shop-core::surroundings
     NEXTEST_BIN_EXE_shop-till=<root>-target/debug/shop-till
     NEXTEST_BIN_EXE_shop_till=<root>-target/debug/shop-till
     NEXTEST_EXECUTION_MODE=process-per-test
     NEXTEST_PROFILE=default
+    NEXTEST_RUN_MODE=test
     NEXTEST_TEST_GROUP=@global
+    NEXTEST_TEST_NAME=prints_its_environment
+    NEXTEST_TEST_PHASE=run
+    NEXTEST_TOTAL_ATTEMPTS=1
     NEXTEST_WORKSPACE_ROOT=<root>
     PATH=/usr/local/bin:/usr/bin:/bin
     TMPDIR=/tmp

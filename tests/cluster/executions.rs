@@ -132,7 +132,7 @@ fn job(program: &str) -> Job {
         }),
         program: program.into(),
         arguments: Vec::new(),
-        slot_variable: false,
+        variables: Vec::new(),
         timeout: None,
     }
 }

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use maelstrom::executor::remote::{
     BatchEnd, InputContent, Inputs, JobBatch, OUTCOMES, RunnerBundle,
 };
-use maelstrom::executor::{Container, Job};
+use maelstrom::executor::{Container, Job, JobVariable};
 use maelstrom::image::{ImageSettings, Images};
 use maelstrom::layer::{LayerBuilder, LayerContext, SourceView};
 use maelstrom::spec::{Device, LayerSpec, Mount, Network, RootOverlay};
@@ -111,7 +111,9 @@ impl RunnerFixture {
             container: container.clone(),
             program: "/bin/sh".into(),
             arguments: vec!["-c".to_owned(), (*script).to_owned()],
-            slot_variable: true,
+            variables: vec![JobVariable::Slot {
+                name: "MAELSTROM_SLOT".to_owned(),
+            }],
             timeout: None,
         });
         let batch = JobBatch {

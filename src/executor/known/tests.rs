@@ -1,4 +1,5 @@
 use super::*;
+use crate::executor::JobVariable;
 use crate::executor::{Captured, Container, Status};
 use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
 use crate::store::Digest;
@@ -29,7 +30,10 @@ pub fn job() -> Job {
         container: Arc::new(container()),
         program: "/bin/true".into(),
         arguments: vec!["now".to_owned()],
-        slot_variable: true,
+        variables: vec![JobVariable::Text {
+            name: "TEST".to_owned(),
+            value: "one".to_owned(),
+        }],
         timeout: Some(Duration::from_secs(10)),
     }
 }
@@ -126,7 +130,7 @@ fn everything_that_a_job_is_given_makes_it_another() {
     let changes: [fn(&mut Job); 3] = [
         |job| job.program = "/bin/false".into(),
         |job| job.arguments.push("x".to_owned()),
-        |job| job.slot_variable = false,
+        |job| job.variables.clear(),
     ];
     for change in changes {
         let mut other = job();

@@ -1,6 +1,6 @@
 //! Batches of jobs as JSON.
 
-use crate::executor::{Container, Job};
+use crate::executor::{Container, Job, JobVariable};
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use crate::store::Digest;
 use camino::Utf8PathBuf;
@@ -74,7 +74,7 @@ impl JobBatch {
                 container: known.unwrap_or(containers.len()),
                 program: job.program.to_string(),
                 arguments: job.arguments.clone(),
-                slot_variable: job.slot_variable,
+                variables: job.variables.clone(),
                 timeout_nanoseconds: job.timeout.map(|timeout| timeout.as_nanos() as u64),
             });
             if known.is_none() {
@@ -112,7 +112,7 @@ impl JobBatch {
                 container: container.clone(),
                 program: job.program.into(),
                 arguments: job.arguments,
-                slot_variable: job.slot_variable,
+                variables: job.variables,
                 timeout: job.timeout_nanoseconds.map(Duration::from_nanos),
             })
         });
@@ -148,7 +148,7 @@ struct JobJson {
     container: usize,
     program: String,
     arguments: Vec<String>,
-    slot_variable: bool,
+    variables: Vec<JobVariable>,
     timeout_nanoseconds: Option<u64>,
 }
 

@@ -33,7 +33,19 @@ fn job(container: &Arc<Container>, name: &str) -> Job {
         container: container.clone(),
         program: "/test".into(),
         arguments: vec![name.to_owned(), "--exact".to_owned()],
-        slot_variable: true,
+        variables: vec![
+            JobVariable::Text {
+                name: "TEST".to_owned(),
+                value: name.to_owned(),
+            },
+            JobVariable::Slot {
+                name: "SLOT".to_owned(),
+            },
+            JobVariable::RunId {
+                name: "RUN".to_owned(),
+                suffix: ":x".to_owned(),
+            },
+        ],
         timeout: Some(Duration::from_millis(1500)),
     }
 }
