@@ -9,6 +9,7 @@ fn main() -> ExitCode {
     match Request::of_process() {
         Ok(Request::Test(options)) => maelstrom::cargo_maelstrom::run(&options).into(),
         Ok(Request::Doctor(options)) => maelstrom::cargo_maelstrom::doctor(&options).into(),
+        Ok(Request::Clean(options)) => maelstrom::cargo_maelstrom::clean(&options).into(),
         Err(error) => error.report().into(),
     }
 }

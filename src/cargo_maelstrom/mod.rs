@@ -4,6 +4,7 @@
 //! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
 
+mod clean;
 pub mod command_line;
 mod considered;
 mod doctests;
@@ -30,7 +31,7 @@ use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, con
 use crate::spec::Network;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
-use command_line::{DoctorOptions, MessageFormat, TestAction, TestOptions};
+use command_line::{CleanOptions, DoctorOptions, MessageFormat, TestAction, TestOptions};
 use preparation::Preparation;
 use selector::Selector;
 use std::cell::RefCell;
@@ -85,6 +86,24 @@ pub fn doctor(options: &DoctorOptions) -> ExitCode {
         options,
         resolve_paint(options.settings.color.value, &io::stdout()),
     )
+}
+
+/// Runs `cargo maelstrom clean`.
+pub fn clean(options: &CleanOptions) -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(SetUpError::Start);
+    let cleaned = runtime.and_then(|runtime| runtime.block_on(clean::run(options)));
+    match cleaned {
+        Ok(()) => ExitCode::Success,
+        Err(error) => {
+            let paint = resolve_paint(options.color.unwrap_or(Color::Auto), &io::stderr());
+            let label = paint.apply(report::Role::Bad, "error:");
+            to_stderr(format_args!("{label} {}", error_chain(&error)));
+            ExitCode::SetUp
+        }
+    }
 }
 
 /// Runs the action of the options.

@@ -78,13 +78,13 @@ impl Preparation {
         excludes: Vec<Pattern>,
     ) -> Result<Self, SetUpError> {
         let mut warnings = directives.warnings().to_vec();
-        let directory = workspace.target_directory.join("maelstrom");
         let store = Store::open(
-            directory.join("cache").as_std_path(),
+            cache_directory(&workspace).as_std_path(),
             options.settings.cache_size.value.bytes(),
         )?;
         warnings.extend(store.discarded().map(ToOwned::to_owned));
-        let history = History::load(directory.join("history").as_std_path())?;
+        let history = workspace.target_directory.join("maelstrom/history");
+        let history = History::load(history.as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
@@ -113,6 +113,11 @@ impl Preparation {
             workspace,
         })
     }
+}
+
+/// The directory of the workspace's cache.
+pub fn cache_directory(workspace: &Workspace) -> Utf8PathBuf {
+    workspace.target_directory.join("maelstrom/cache")
 }
 
 /// The workspace, for commands that need nothing else.

@@ -127,6 +127,7 @@ pub(crate) mod tests {
         let settings = LocalSettings {
             launcher: Path::new("/nonexistent").into(),
             trees: store.trees(),
+            cache_mounts: "/nonexistent".into(),
             scratch_size: 1 << 20,
             open_files: 256,
             run_id: "of-a-test".to_owned(),

@@ -137,14 +137,13 @@ impl KnownOutcomes {
     }
 }
 
-/// The container without bind mounts that have an identity, and these mounts as text, with their
-/// identities in place of their content.
+/// The container without `cache` mounts and bind mounts that have an identity, and these mounts as
+/// text, with their names and identities in place of their content.
 fn without_identified_mounts(container: &Arc<Container>) -> (Arc<Container>, String) {
-    let is_identified = |mount: &Mount| {
-        let Mount::Bind { identity, .. } = mount else {
-            return false;
-        };
-        identity.is_some()
+    let is_identified = |mount: &Mount| match mount {
+        Mount::Bind { identity, .. } => identity.is_some(),
+        Mount::Cache { .. } => true,
+        _ => false,
     };
     if !container.mounts.iter().any(is_identified) {
         return (Arc::clone(container), String::new());

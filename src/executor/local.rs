@@ -3,10 +3,10 @@
 //! The container of a job is made before the job has a slot, and removed after it has left the
 //! slot. So there are more launchers than slots.
 
+use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
-use super::overlay_lock::OverlayDirLock;
 use crate::container::{
     EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
     LauncherProgram, MountKind, NetworkKind, Root, WrittenFiles,
@@ -16,6 +16,7 @@ use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -23,6 +24,9 @@ use std::time::Duration;
 
 /// The least scratch space of a job, in bytes, unless half the memory is less.
 const MIN_SCRATCH_SIZE: u64 = 1 << 30;
+
+/// The directory of the directories of `cache` mounts, beside that of the store's trees.
+const CACHE_MOUNTS: &str = "cache-mounts";
 
 /// The number of unused launchers that are kept for each slot. A further one replaces the one
 /// that has been unused longest.
@@ -35,6 +39,8 @@ pub struct LocalSettings {
     pub launcher: LauncherProgram,
     /// The directory of the store's trees.
     pub trees: PathBuf,
+    /// The directory of the directories of `cache` mounts.
+    pub cache_mounts: PathBuf,
     /// The size of the scratch space of a job, in bytes.
     pub scratch_size: u64,
     /// The soft limit on open files for jobs.
@@ -63,6 +69,7 @@ impl LocalSettings {
         use nix::sys::resource::{Resource, getrlimit};
         Ok(Self {
             launcher: Path::new("/proc/self/exe").into(),
+            cache_mounts: trees.with_file_name(CACHE_MOUNTS),
             trees,
             scratch_size: scratch_size(nix::sys::sysinfo::sysinfo()?.ram_total(), slots),
             open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
@@ -129,18 +136,15 @@ impl LocalExecutor {
         output: Output,
         turn: impl Future<Output = Option<usize>>,
     ) -> Result<Option<Outcome>, LauncherError> {
-        let _turn = match &job.container.root_overlay {
-            RootOverlay::Local { upper, work } => {
-                let directories = vec![upper.clone(), work.clone()];
-                Some(
-                    OverlayDirLock::wait(directories)
-                        .await
-                        .map_err(LauncherError::Start)?,
-                )
+        let directories = self.exclusive_directories(&job.container);
+        let _lock = match directories.map_err(LauncherError::Start)? {
+            none if none.is_empty() => None,
+            directories => {
+                let lock = DirectoryLock::wait(directories).await;
+                Some(lock.map_err(LauncherError::Start)?)
             }
-            _ => None,
         };
-        let plan = LaunchPlan::new(&job.container);
+        let plan = LaunchPlan::new(&job.container, &self.settings.cache_mounts);
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
@@ -198,6 +202,22 @@ impl LocalExecutor {
         }
         self.pool.put_back(config, launcher);
         Ok(Some(outcome))
+    }
+
+    /// The directories that no other job may use meanwhile. Those of `cache` mounts are made.
+    fn exclusive_directories(&self, container: &Container) -> io::Result<Vec<PathBuf>> {
+        let mut directories = Vec::new();
+        if let RootOverlay::Local { upper, work } = &container.root_overlay {
+            directories.extend([upper, work].map(|path| path.as_std_path().to_owned()));
+        }
+        for mount in &container.mounts {
+            if let Mount::Cache { name, .. } = mount {
+                let directory = self.settings.cache_mounts.join(name);
+                fs::create_dir_all(&directory)?;
+                directories.push(directory);
+            }
+        }
+        Ok(directories)
     }
 
     /// Makes a container with a launcher of the pool or a new one.
@@ -378,7 +398,7 @@ struct LaunchPlan<'a> {
 }
 
 impl<'a> LaunchPlan<'a> {
-    fn new(container: &'a Container) -> Self {
+    fn new(container: &'a Container, cache_mounts: &Path) -> Self {
         let mut binds = Vec::new();
         let root = match &container.root_overlay {
             RootOverlay::None => Root::ReadOnly,
@@ -401,7 +421,7 @@ impl<'a> LaunchPlan<'a> {
         };
         let mut mounts = Vec::new();
         for mount in &container.mounts {
-            add_mount(mount, &mut binds, &mut mounts);
+            add_mount(mount, cache_mounts, &mut binds, &mut mounts);
         }
         Self {
             network: kind(container.network),
@@ -422,6 +442,7 @@ fn kind(network: Network) -> NetworkKind {
 
 fn add_mount<'a>(
     mount: &'a Mount,
+    cache_mounts: &Path,
     binds: &mut Vec<HostBind>,
     job_mounts: &mut Vec<JobMount<&'a str>>,
 ) {
@@ -442,6 +463,13 @@ fn add_mount<'a>(
                 BindAccess::ReadWrite | BindAccess::ReadOnly => MountKind::Bind(index),
             };
             (kind, mount_point)
+        }
+        Mount::Cache { mount_point, name } => {
+            binds.push(HostBind {
+                path: cache_mounts.join(name),
+                read_only: false,
+            });
+            (MountKind::Bind(binds.len() as u32 - 1), mount_point)
         }
         Mount::Devices { devices } => {
             job_mounts.extend(devices.iter().map(|device| JobMount {

@@ -1,13 +1,13 @@
 //! Running jobs: from a job to its outcome, on this machine, on the workers of an engine, or from
 //! an earlier run. The room starts launchers and actions, and touches no layers.
 
+mod directory_lock;
 mod executors;
 mod job;
 mod known;
 mod local;
 mod output;
 mod outputs;
-mod overlay_lock;
 pub mod remote;
 
 pub use executors::Executors;

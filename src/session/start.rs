@@ -101,6 +101,7 @@ impl Session {
         let settings = LocalSettings {
             launcher: std::path::Path::new("/nonexistent").into(),
             trees: store.trees(),
+            cache_mounts: "/nonexistent".into(),
             scratch_size: 1 << 20,
             open_files: 256,
             run_id: "of-a-test".to_owned(),

@@ -157,6 +157,12 @@ pub enum Mount {
         /// the content is unknown, so results of jobs with this mount are not cached.
         identity: Option<String>,
     },
+    /// A directory that is kept between jobs on this machine, which one job at a time uses. The
+    /// job is local-only.
+    Cache {
+        mount_point: Utf8PathBuf,
+        name: String,
+    },
     Devices {
         devices: Vec<Device>,
     },
@@ -195,6 +201,7 @@ impl Mount {
         match self {
             Self::Devices { .. } => None,
             Self::Bind { mount_point, .. }
+            | Self::Cache { mount_point, .. }
             | Self::Devpts { mount_point }
             | Self::Mqueue { mount_point }
             | Self::Proc { mount_point }

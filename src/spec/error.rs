@@ -192,6 +192,11 @@ pub enum SpecProblem {
     ParentComponent { label: String, path: String },
     #[error("`mount_point` must not be `/`; the root comes from the layers")]
     MountOverRoot,
+    #[error(
+        "the name of a cache has 1 to {0} letters, digits, `-`, `_` and `.`, and does not begin \
+         with `.`"
+    )]
+    CacheName(usize),
     #[error("a mount is either `read_only` or has `discard_changes`; drop one of them")]
     TwoKindsOfAccess,
     #[error("`upper` and `work` must be different directories on one file system")]

@@ -163,6 +163,9 @@ fn mount(mount: &Mount) -> Value {
             }
             bind
         }
+        Mount::Cache { mount_point, name } => {
+            json!({ "type": "cache", "mount_point": mount_point, "name": name })
+        }
         Mount::Devices { devices } => {
             let names: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
             json!({ "type": "devices", "devices": names })

@@ -40,6 +40,8 @@ pub enum StoreError {
         root: PathBuf,
         foreign: Incompatibility,
     },
+    #[error("a running client uses the store {}; wait for that client to end", root.display())]
+    InUse { root: PathBuf },
     /// The directory is not a store and may have other files.
     #[error(transparent)]
     Refused(#[from] Refusal),

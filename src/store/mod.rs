@@ -12,6 +12,7 @@
 //! values/<kind>/<key>           small values that are kept between runs
 //! memory                        the digests of files outside of the store
 //! usage                         the approximate size of the store
+//! cache-mounts/<name>/          the directory of a `cache` mount, which jobs change as they like
 //! tmp/<client>/                 the files that a client is making
 //! ```
 //!
@@ -51,6 +52,7 @@
 
 mod blob;
 mod checksum;
+mod clear;
 mod digest;
 mod digest_cache;
 mod error;

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The entries of a store, except `lock`, the mark and `tmp`.
-const CONTENT: [&str; 7] = [
+const CONTENT: [&str; 8] = [
     "blobs",
     "manifests",
     "marks",
@@ -25,6 +25,7 @@ const CONTENT: [&str; 7] = [
     "values",
     "memory",
     "usage",
+    "cache-mounts",
 ];
 
 /// A client of a store. Clones are the same client, which ends with the last of them.
@@ -330,14 +331,24 @@ fn discard_foreign(
             foreign,
         });
     };
-    for name in CONTENT.into_iter().chain(["tmp"]) {
-        let path = root.join(name);
-        remove(&path).map_err(|cause| failed("remove", &path, cause))?;
-    }
+    remove_content(root)?;
     // The new mark belongs to this user.
     cachedir::replace_mark(root, CacheKind::Store)
         .map_err(|cause| failed("write", &mark, cause))?;
     Ok(Some(foreign))
+}
+
+/// Removes everything but the mark and the lock. The caller is the only client.
+pub(super) fn remove_content(root: &Path) -> Result<(), StoreError> {
+    for name in CONTENT.into_iter().chain(["tmp"]) {
+        let path = root.join(name);
+        remove(&path).map_err(|cause| StoreError::Io {
+            doing: "remove",
+            path,
+            cause,
+        })?;
+    }
+    Ok(())
 }
 
 /// The owner of a file in `root`, if files that this process makes there have another owner.

@@ -322,6 +322,10 @@ fn plain_cargo_maelstrom_leaves_a_home_that_is_its_target_directory_as_it_is() {
     let cache = project.target.join("maelstrom/cache");
     explains(&run.stderr, &cache, NOT_OURS, "`--target-dir`");
     assert_eq!(run.code, Some(96), "{run}");
+    let run = project.maelstrom(&["clean"]);
+    is_kept(&before, &project.target, &run);
+    explains(&run.stderr, &cache, NOT_OURS, "`--target-dir`");
+    assert_eq!(run.code, Some(96), "{run}");
     // The doctor looks at the same place.
     let run = project.maelstrom(&["doctor"]);
     is_kept(&before, &project.target, &run);
@@ -526,4 +530,21 @@ fn the_usual_directories_are_made_by_the_first_run() {
     for part in ["run/store", "worker/worker"] {
         assert!(caches.join(part).join("maelstrom-cache").exists(), "{part}");
     }
+}
+
+#[test]
+fn plain_clean_removes_the_cache_and_the_next_run_makes_it_again() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let cache = project.target.join("maelstrom/cache");
+    let run = project.maelstrom(&["clean"]).exits(0);
+    assert!(run.stderr.contains("nothing to remove"), "{run}");
+    project.maelstrom(&[]).exits(0);
+    let blobs = cache.join("store/blobs");
+    assert!(blobs.exists());
+    let run = project.maelstrom(&["clean"]).exits(0);
+    let said = format!("removed the content of {}", cache.display());
+    assert!(run.stderr.contains(&said), "{run}");
+    assert!(!blobs.exists());
+    project.maelstrom(&[]).exits(0);
 }

@@ -99,7 +99,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
     2 | added_mounts = [{ type = "tmp", mount_point = "/" }]
       |                                               ^^^
 
-    error: <root>/maelstrom-test.toml:2:26: unknown type of mount `floppy`; it must be one of `bind`, `devices`, `devpts`, `mqueue`, `proc`, `sys`, `tmp`
+    error: <root>/maelstrom-test.toml:2:26: unknown type of mount `floppy`; it must be one of `bind`, `cache`, `devices`, `devpts`, `mqueue`, `proc`, `sys`, `tmp`
       |
     2 | added_mounts = [{ type = "floppy", mount_point = "/mnt" }]
       |                          ^^^^^^^^

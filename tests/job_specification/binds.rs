@@ -1,6 +1,6 @@
-//! The `bind` mount: files of this machine, and how far a job may go with them.
+//! The `bind` and `cache` mounts: files of this machine, and how far a job may go with them.
 
-use crate::both::{both_print, both_refuse, project};
+use crate::both::{both_print, both_refuse, job, jobs, project, tools};
 use crate::need::needs_containers;
 use serde_json::json;
 use std::fs;
@@ -190,5 +190,58 @@ fn changes_to_a_bind_mount_that_discards_them_are_thrown_away() {
         }] }),
         r#"added_mounts = [{ type = "bind", mount_point = "/bound", local_path = "shared", read_only = true, discard_changes = true }]"#,
         "a mount is either `read_only` or has `discard_changes`",
+    );
+}
+
+#[test]
+fn a_cache_mount_keeps_the_files_of_a_job_for_later_ones() {
+    needs_containers!();
+    let project = project();
+    let mount = json!({
+        "added_layers": [{ "stubs": ["/kept/"] }],
+        "added_mounts": [{ "type": "cache", "mount_point": "/kept", "name": "counter" }]
+    });
+    let directive = r#"
+        added_layers = [{ stubs = ["/kept/"] }]
+        added_mounts = [{ type = "cache", mount_point = "/kept", name = "counter" }]
+    "#;
+    let count = "echo x >>/kept/count; cat /kept/count";
+    for expected in ["x\n", "x\nx\n"] {
+        // The two programs have a cache each.
+        both_print(&project, &mount, directive, count, expected);
+    }
+    let other = json!({
+        "added_layers": [{ "stubs": ["/kept/"] }],
+        "added_mounts": [{ "type": "cache", "mount_point": "/kept", "name": "other" }]
+    });
+    let ended = jobs(&project, &[], &[tools(), job(&other, "ls /kept")]);
+    assert!(ended.succeeded && ended.stdout.is_empty(), "{ended:#?}");
+}
+
+#[test]
+fn one_job_at_a_time_uses_a_cache_mount() {
+    needs_containers!();
+    let mount = json!({
+        "added_layers": [{ "stubs": ["/kept/"] }],
+        "added_mounts": [{ "type": "cache", "mount_point": "/kept", "name": "alone" }]
+    });
+    // A second job meanwhile would find the directory.
+    let script = "mkdir /kept/busy && (n=0; while [ $n -lt 20000 ]; do n=$((n + 1)); done) &&
+        rm -r /kept/busy && echo alone";
+    let mut documents = vec![tools()];
+    documents.extend((0..6).map(|_| job(&mount, script)));
+    let ended = jobs(&project(), &["--slots=3"], &documents);
+    assert!(ended.succeeded, "{ended:#?}");
+    assert_eq!(ended.stdout, "alone\n".repeat(6));
+}
+
+#[test]
+fn the_name_of_a_cache_mount_is_no_path() {
+    needs_containers!();
+    both_refuse(
+        &project(),
+        &json!({ "added_mounts": [{ "type": "cache", "mount_point": "/tmp", "name": "../x" }] }),
+        r#"added_mounts = [{ type = "cache", mount_point = "/tmp", name = "../x" }]"#,
+        "the name of a cache has 1 to 100 letters, digits, `-`, `_` and `.`",
     );
 }

@@ -18,7 +18,7 @@ use std::num::NonZeroU32;
     name = "cargo-maelstrom",
     bin_name = "cargo maelstrom",
     version,
-    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor",
+    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean",
     after_help = EXAMPLES,
     max_term_width = 110,
 )]
@@ -264,6 +264,23 @@ pub struct DoctorArguments {
 
     #[command(flatten)]
     pub shared: SharedArguments,
+}
+
+/// Remove the cache of the workspace: layers, kept results and the directories of `cache` mounts
+#[derive(Debug, Parser)]
+#[command(name = "cargo-maelstrom clean", bin_name = "cargo maelstrom clean")]
+pub struct CleanArguments {
+    /// Remove the cache of the workspace of this Cargo.toml
+    #[arg(long, value_name = "PATH")]
+    pub manifest_path: Option<Utf8PathBuf>,
+
+    /// Remove the cache in this target directory
+    #[arg(long, value_name = "DIR")]
+    pub target_dir: Option<Utf8PathBuf>,
+
+    /// Color the output
+    #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
+    pub color: Option<Color>,
 }
 
 /// The tests to run, with respect to `#[ignore]`.

@@ -16,12 +16,12 @@ mod settings;
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use name_filter::NameFilter;
-pub use options::{DoctorOptions, Selection, TestAction, TestOptions};
+pub use options::{CleanOptions, DoctorOptions, Selection, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::config::{CommandLineError, ProcessEnvironment};
-use arguments::{DoctorArguments, TestArguments};
+use arguments::{CleanArguments, DoctorArguments, TestArguments};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
@@ -31,6 +31,7 @@ use std::ffi::{OsStr, OsString};
 pub enum Request {
     Test(Box<TestOptions>),
     Doctor(Box<DoctorOptions>),
+    Clean(CleanOptions),
 }
 
 impl Request {
@@ -56,6 +57,12 @@ impl Request {
                 DoctorArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
             let options = DoctorOptions::new(arguments, environment)?;
             return Ok(Self::Doctor(Box::new(options)));
+        }
+        if is_first(&words, OsStr::new("clean")) {
+            words.remove(1);
+            let arguments =
+                CleanArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+            return Ok(Self::Clean(arguments.into()));
         }
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));

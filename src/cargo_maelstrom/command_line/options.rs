@@ -3,7 +3,7 @@
 use super::usage;
 use super::{
     after_dashes::AfterDashes,
-    arguments::{DoctorArguments, MessageFormat, RunIgnored, TestArguments},
+    arguments::{CleanArguments, DoctorArguments, MessageFormat, RunIgnored, TestArguments},
     cargo_arguments::{self, CargoArguments},
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
@@ -75,6 +75,24 @@ pub struct DoctorOptions {
     pub manifest_path: Option<Utf8PathBuf>,
     pub target_dir: Option<Utf8PathBuf>,
     pub settings: Settings,
+}
+
+/// The options of `cargo maelstrom clean`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CleanOptions {
+    pub manifest_path: Option<Utf8PathBuf>,
+    pub target_dir: Option<Utf8PathBuf>,
+    pub color: Option<Color>,
+}
+
+impl From<CleanArguments> for CleanOptions {
+    fn from(arguments: CleanArguments) -> Self {
+        Self {
+            manifest_path: arguments.manifest_path,
+            target_dir: arguments.target_dir,
+            color: arguments.color,
+        }
+    }
 }
 
 impl DoctorOptions {

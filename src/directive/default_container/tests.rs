@@ -34,7 +34,9 @@ fn every_mount_point_is_a_stub() {
             | Mount::Proc { mount_point }
             | Mount::Sys { mount_point }
             | Mount::Tmp { mount_point } => has(format!("{mount_point}/")),
-            Mount::Bind { .. } => panic!("a bind mount would make every test local-only"),
+            Mount::Bind { .. } | Mount::Cache { .. } => {
+                panic!("this mount would make every test local-only")
+            }
         }
     }
 }

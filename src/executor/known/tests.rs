@@ -195,6 +195,25 @@ fn a_bind_mount_with_an_identity_counts_by_it() {
 }
 
 #[test]
+fn a_cache_mount_counts_by_its_name() {
+    let (_directory, known) = known(CacheResults::Auto);
+    let job = |name: &str| {
+        let mut container = container();
+        container.mounts.push(Mount::Cache {
+            mount_point: "/a".into(),
+            name: name.to_owned(),
+        });
+        Job {
+            container: Arc::new(container),
+            ..job()
+        }
+    };
+    known.keep(&job("one"), 100, &passed());
+    assert!(known.find(&job("one"), 100).is_some());
+    assert!(known.find(&job("two"), 100).is_none());
+}
+
+#[test]
 fn a_job_that_took_longer_than_it_may_now_is_not_known() {
     let (_directory, known) = known(CacheResults::Auto);
     known.keep(&job(), 100, &passed());

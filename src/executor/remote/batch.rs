@@ -26,6 +26,8 @@ pub struct JobBatch {
 pub enum NotPortable {
     #[error("it binds files of this machine")]
     Bind,
+    #[error("it has a `cache` mount, which is kept on this machine")]
+    Cache,
     #[error("it uses the network of this machine")]
     Network,
     #[error("its root is kept on this machine")]
@@ -56,10 +58,12 @@ impl Container {
         if matches!(self.root_overlay, RootOverlay::Local { .. }) {
             return Err(NotPortable::Overlay);
         }
-        if self.mounts.iter().any(|m| matches!(m, Mount::Bind { .. })) {
-            return Err(NotPortable::Bind);
-        }
-        Ok(())
+        let local_only = self.mounts.iter().find_map(|mount| match mount {
+            Mount::Bind { .. } => Some(NotPortable::Bind),
+            Mount::Cache { .. } => Some(NotPortable::Cache),
+            _ => None,
+        });
+        local_only.map_or(Ok(()), Err)
     }
 }
 
@@ -232,6 +236,7 @@ impl MountJson {
     fn new(mount: &Mount) -> Result<Self, NotPortable> {
         Ok(match mount.clone() {
             Mount::Bind { .. } => return Err(NotPortable::Bind),
+            Mount::Cache { .. } => return Err(NotPortable::Cache),
             Mount::Devices { devices } => {
                 let names = devices.iter().map(|device| device.as_str().to_owned());
                 Self::Devices(names.collect())

@@ -7,7 +7,12 @@ use crate::spec::{
 };
 use camino::{Utf8Component, Utf8PathBuf};
 
-const TYPES: [&str; 7] = ["bind", "devices", "devpts", "mqueue", "proc", "sys", "tmp"];
+const TYPES: [&str; 8] = [
+    "bind", "cache", "devices", "devpts", "mqueue", "proc", "sys", "tmp",
+];
+
+/// The length of a cache's name that every file system can hold, in bytes.
+const MAX_CACHE_NAME: usize = 100;
 
 pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<Vec<Mount>, SpecError> {
     entry.elements(|node, label| mount(node, label, deprecations))
@@ -45,6 +50,10 @@ fn mount(
             local_path: fields.local_path.ok_or_else(|| missing("local_path"))?,
             access: fields.access,
             identity: None,
+        },
+        "cache" => Mount::Cache {
+            mount_point,
+            name: fields.name.ok_or_else(|| missing("name"))?,
         },
         "devpts" => Mount::Devpts { mount_point },
         "mqueue" => Mount::Mqueue { mount_point },
@@ -87,6 +96,7 @@ struct MountFields {
     mount_point: Option<Utf8PathBuf>,
     local_path: Option<Utf8PathBuf>,
     access: BindAccess,
+    name: Option<String>,
     devices: Option<Vec<Device>>,
 }
 
@@ -110,6 +120,7 @@ impl MountFields {
             }
             ("read_only", "bind") => self.set_access(entry, BindAccess::ReadOnly)?,
             ("discard_changes", "bind") => self.set_access(entry, BindAccess::DiscardChanges)?,
+            ("name", "cache") => self.name = Some(cache_name(entry)?),
             ("mount_point", _) if mount_type != "devices" => {
                 self.mount_point = Some(mount_point(entry)?);
             }
@@ -122,6 +133,7 @@ impl MountFields {
                         "read_only",
                         "discard_changes",
                     ],
+                    "cache" => &["type", "mount_point", "name"],
                     "devices" => &["type", "devices"],
                     _ => &["type", "mount_point"],
                 };
@@ -133,6 +145,19 @@ impl MountFields {
         }
         Ok(())
     }
+}
+
+fn cache_name(entry: &SpecEntry) -> Result<String, SpecError> {
+    let name = entry.string()?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    if name.is_empty()
+        || name.len() > MAX_CACHE_NAME
+        || name.starts_with('.')
+        || !name.chars().all(is_plain)
+    {
+        return Err(entry.value.error(SpecProblem::CacheName(MAX_CACHE_NAME)));
+    }
+    Ok(name.to_owned())
 }
 
 fn mount_point(entry: &SpecEntry) -> Result<Utf8PathBuf, SpecError> {

@@ -107,7 +107,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     root_overlay = { local = { upper = "a", word = "b" } }
                                             ^^^^ unknown field `word` of `local`; did you mean `work`?
     added_mounts = [{ type = "procfs", mount_point = "/proc" }]
-                             ^^^^^^^^ unknown type of mount `procfs`; it must be one of `bind`, `devices`, `devpts`, `mqueue`, `proc`, `sys`, `tmp`
+                             ^^^^^^^^ unknown type of mount `procfs`; it must be one of `bind`, `cache`, `devices`, `devpts`, `mqueue`, `proc`, `sys`, `tmp`
     added_mounts = [{ type = "proc", mountpoint = "/proc" }]
                                      ^^^^^^^^^^ unknown field `mountpoint` of a `proc` mount; did you mean `mount_point`?
     added_mounts = [{ type = "devices", mount_point = "/dev", devices = [] }]

@@ -91,6 +91,11 @@ fn what_needs_its_clients_machine_is_told_apart() {
         access: crate::spec::BindAccess::ReadOnly,
         identity: None,
     });
+    let mut cached = container();
+    cached.mounts.push(Mount::Cache {
+        mount_point: "/b".into(),
+        name: "c".to_owned(),
+    });
     let mut local = container();
     local.network = Network::Local;
     let mut kept = container();
@@ -100,6 +105,7 @@ fn what_needs_its_clients_machine_is_told_apart() {
     };
     for (container, why) in [
         (bound, NotPortable::Bind),
+        (cached, NotPortable::Cache),
         (local, NotPortable::Network),
         (kept, NotPortable::Overlay),
     ] {

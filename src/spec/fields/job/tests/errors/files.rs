@@ -229,7 +229,7 @@ fn a_mount_has_a_type_and_the_fields_of_that_type() {
     { "mounts": [{ "type": null }] }
                            ^^^^ `type` must be a string, not null
     { "mounts": [{ "type": "procfs" }] }
-                           ^^^^^^^^ unknown type of mount `procfs`; it must be one of `bind`, `devices`, `devpts`, `mqueue`, `proc`, `sys`, `tmp`
+                           ^^^^^^^^ unknown type of mount `procfs`; it must be one of `bind`, `cache`, `devices`, `devpts`, `mqueue`, `proc`, `sys`, `tmp`
     { "mounts": [{ "type": "proc", "fs_type": "proc" }] }
                                    ^^^^^^^^^ `type` and `fs_type` exclude each other; keep `type`
     { "mounts": [{ "type": "proc" }] }

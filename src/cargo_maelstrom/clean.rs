@@ -1,0 +1,30 @@
+//! `cargo maelstrom clean`: removes the cache of a workspace.
+
+use super::SetUpError;
+use super::command_line::CleanOptions;
+use super::preparation::cache_directory;
+use crate::cargo::{self, CargoOptions, Invocation};
+use crate::process::to_stderr;
+use crate::store::Store;
+
+/// Removes the cache and says so.
+pub async fn run(options: &CleanOptions) -> Result<(), SetUpError> {
+    let mut cargo_options = CargoOptions::default();
+    if let Some(path) = &options.manifest_path {
+        cargo_options.push("manifest-path", path.as_str());
+    }
+    if let Some(path) = &options.target_dir {
+        cargo_options.push("target-dir", path.as_str());
+    }
+    let invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
+    let workspace = cargo::metadata(&invocation).await?;
+    let directory = cache_directory(&workspace);
+    if Store::clear(directory.as_std_path())? {
+        to_stderr(format_args!("removed the content of {directory}"));
+    } else {
+        to_stderr(format_args!(
+            "nothing to remove: {directory} does not exist"
+        ));
+    }
+    Ok(())
+}
