@@ -49,7 +49,7 @@ pub async fn print_specs(
         let container = tokio::select! {
             biased;
             _ = interrupts.next() => {
-                containers.end();
+                containers.builder.layers.cancel();
                 return Ok(None);
             }
             container = building => container?,

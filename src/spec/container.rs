@@ -1,6 +1,6 @@
 //! A container: layers, mounts, network, user and environment of a job.
 
-use super::{ImageUse, escape_placeholders};
+use super::{ImageUse, escaped_path};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 
@@ -182,10 +182,10 @@ impl Mount {
     #[must_use]
     pub fn escaped(mut self) -> Self {
         if let Self::Bind { local_path, .. } = &mut self {
-            *local_path = escape_placeholders(local_path.as_str()).into();
+            *local_path = escaped_path(local_path);
         }
         if let Some(mount_point) = self.mount_point_mut() {
-            *mount_point = escape_placeholders(mount_point.as_str()).into();
+            *mount_point = escaped_path(mount_point);
         }
         self
     }

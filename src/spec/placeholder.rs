@@ -1,6 +1,7 @@
 //! Placeholders in the paths of layers.
 
 use super::Suggestions;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt;
 use thiserror::Error;
 
@@ -61,6 +62,11 @@ pub enum PlaceholderError {
 /// A text that [`substitute`] turns into `path`.
 pub fn escape_placeholders(path: &str) -> String {
     path.replace('<', "<<")
+}
+
+/// As [`escape_placeholders`], for a path.
+pub fn escaped_path(path: &Utf8Path) -> Utf8PathBuf {
+    escape_placeholders(path.as_str()).into()
 }
 
 /// Replaces each placeholder in `text` by its path from `lookup`, and each `<<` by `<`.
