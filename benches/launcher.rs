@@ -259,7 +259,7 @@ fn peak_of_children() -> Result<i64, Box<dyn Error>> {
 /// The default container of tests.
 fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
     let mut mounts = Vec::new();
-    for (index, device) in Device::ALL.iter().enumerate() {
+    for device in Device::ALL {
         let mount_point = match device {
             Device::Full => "/dev/full",
             Device::Fuse => continue,
@@ -271,7 +271,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
             Device::Zero => "/dev/zero",
         };
         mounts.push(JobMount {
-            kind: MountKind::Device(index as u32),
+            kind: MountKind::Device(device),
             mount_point,
         });
     }

@@ -200,10 +200,10 @@ impl Sandbox {
             at(MountKind::Devpts, "/dev/pts"),
             at(MountKind::Mqueue, "/dev/mqueue"),
         ];
-        for (index, device) in Device::ALL.iter().enumerate() {
-            if *device == Device::Shm || Path::new("/dev").join(device.as_str()).exists() {
+        for device in Device::ALL {
+            if device == Device::Shm || Path::new("/dev").join(device.as_str()).exists() {
                 let path = format!("/dev/{}", device.as_str());
-                mounts.push((MountKind::Device(index as u32), path));
+                mounts.push((MountKind::Device(device), path));
             }
         }
         let all = self.system.iter().map(PathBuf::as_path);

@@ -2,6 +2,7 @@
 
 use super::{ImageUse, escaped_path};
 use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A container in full, with all that it inherits.
@@ -95,7 +96,8 @@ pub enum RootOverlay {
 }
 
 /// A device file below `/dev`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Device {
     Full,
     Fuse,
