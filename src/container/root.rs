@@ -194,7 +194,7 @@ fn make_mount(
             nix::unistd::mkdir(directory.as_str(), Mode::from_bits_truncate(0o1777))?;
             bind(&directory)
         }
-        MountKind::Device(device) => bind(&format!("dev/{}", device.as_str())),
+        MountKind::Device(device) => bind(&format!("dev/{}", device.into_str())),
         MountKind::Devpts => file_system(
             "devpts",
             MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
@@ -219,7 +219,7 @@ impl MountKind {
     fn name(self) -> &'static str {
         match self {
             Self::Bind(_) | Self::DiscardingBind(_) => "a host path",
-            Self::Device(device) => device.as_str(),
+            Self::Device(device) => device.into_str(),
             Self::Devpts => "devpts",
             Self::Mqueue => "mqueue",
             Self::Proc => "proc",

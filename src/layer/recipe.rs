@@ -266,7 +266,7 @@ impl fmt::Display for Recipe {
                 };
                 return write!(f, "the `command` layer `{}`", shortened(&line));
             }
-            Self::Base(base) => named("base", base.parts.iter().map(|part| part.as_str())),
+            Self::Base(base) => named("base", base.parts.iter().map(|part| part.into_str())),
             Self::Part { of, .. } => return write!(f, "{of}"),
             Self::Image { image, .. } => return write!(f, "the image `{image}`"),
             Self::Binaries { files } => {

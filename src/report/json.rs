@@ -297,7 +297,7 @@ struct TargetValue<'a> {
 impl<'a> From<TestBinaryName<'a>> for TargetValue<'a> {
     fn from(binary: TestBinaryName<'a>) -> Self {
         Self {
-            kind: binary.kind.as_str(),
+            kind: binary.kind.into_str(),
             name: binary.target,
         }
     }
