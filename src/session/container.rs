@@ -23,8 +23,8 @@ pub struct ContainerBuilder {
 /// What a container has besides what its specification names.
 #[derive(Default)]
 pub struct Additions {
-    /// The topmost layer.
-    pub layer: Option<Digest>,
+    /// Executables that Cargo built, in the topmost layer.
+    pub binaries: Vec<Utf8PathBuf>,
     /// Variables, which those of the specification change.
     pub variables: BTreeMap<String, String>,
     /// The base of relative outputs, and the working directory unless the specification or the
@@ -91,8 +91,9 @@ impl ContainerBuilder {
         );
         let base = self.layers.base(spec.image.as_ref(), context)?;
         let mut stack = self.layers.build_all(&base, &spec.layers, context)?;
-        if let Some(layer) = additions.layer {
-            let layer = self.layers.rebase_onto_image(layer, stack.image)?;
+        if !additions.binaries.is_empty() {
+            let built = self.layers.build_binaries(&additions.binaries)?;
+            let layer = self.layers.rebase_onto_image(built.digest, stack.image)?;
             stack.layers.push(layer);
         }
         let layers = (self.layers).merge_small_layers(&stack.layers, &stack.unmerged);

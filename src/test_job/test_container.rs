@@ -100,7 +100,7 @@ impl TestContainerBuilder {
         variables.extend(runner_variables(&self.workspace, binary));
         variables.extend(binary.environment.clone());
         let additions = Additions {
-            layer: Some(self.binary_layer(binary)?),
+            binaries: programs(binary),
             variables,
             directory: Some(binary.package.directory.clone()),
             watched: vec![self.workspace.root.clone()],

@@ -37,7 +37,7 @@ impl TestRun {
                 for (id, case) in tests {
                     let outcome = outcomes.next();
                     if let Some(outcome) = &outcome {
-                        self.pass_on_output(&case, outcome);
+                        self.pass_on_output(outcome);
                     }
                     self.test_ended(id, &case, repeat, outcome);
                 }
