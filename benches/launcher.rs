@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
+use strum::VariantArray;
 
 const SLOTS: usize = 2;
 const MANY: usize = 200;
@@ -119,9 +120,9 @@ fn make_trees(trees: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
     ] {
         fs::create_dir_all(base.join(directory))?;
     }
-    for device in Device::ALL {
+    for &device in Device::VARIANTS {
         if device != Device::Shm {
-            fs::write(base.join("dev").join(device.as_str()), "")?;
+            fs::write(base.join("dev").join(device.into_str()), "")?;
         }
     }
     let place = |path: &Path| -> Result<_, Box<dyn Error>> {
@@ -259,7 +260,7 @@ fn peak_of_children() -> Result<i64, Box<dyn Error>> {
 /// The default container of tests.
 fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
     let mut mounts = Vec::new();
-    for (index, device) in Device::ALL.iter().enumerate() {
+    for &device in Device::VARIANTS {
         let mount_point = match device {
             Device::Full => "/dev/full",
             Device::Fuse => continue,
@@ -271,7 +272,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
             Device::Zero => "/dev/zero",
         };
         mounts.push(JobMount {
-            kind: MountKind::Device(index as u32),
+            kind: MountKind::Device(device),
             mount_point,
         });
     }

@@ -56,12 +56,7 @@ pub struct TestBinary {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum MessageEffect {
     /// A target was built or is up to date. `binaries` are the test binaries that are complete now.
-    Built {
-        package: String,
-        target: String,
-        fresh: bool,
-        binaries: Vec<TestBinary>,
-    },
+    Built { binaries: Vec<TestBinary> },
     /// The build has ended. `binaries` are the test binaries that waited for programs that Cargo did
     /// not build.
     Ended { binaries: Vec<TestBinary> },
@@ -148,9 +143,7 @@ impl Assembler {
     fn artifact(&mut self, artifact: Artifact) -> Result<MessageEffect, CargoError> {
         self.remember_outside(&artifact);
         let id = &artifact.package_id.repr;
-        let package = name_and_version(id).map_or_else(|| id.clone(), |(name, _)| name);
         let target = artifact.target.name.clone();
-        let fresh = artifact.fresh;
         if let (Some(kind), Some(path)) = (kind_of(&artifact.target), artifact.executable.clone()) {
             let directories = self.directories_of(&path);
             if artifact.profile.test {
@@ -172,9 +165,6 @@ impl Assembler {
             }
         }
         Ok(MessageEffect::Built {
-            package,
-            target,
-            fresh,
             binaries: self.complete()?,
         })
     }

@@ -38,14 +38,9 @@ pub enum Stderr {
 /// Something that happened in the build.
 #[derive(Debug)]
 pub enum BuildEvent {
-    /// Cargo started to compile a package, `NAME vVERSION`. Only with [`Stderr::Piped`].
-    Compiling(String),
-    /// A target was built; `fresh`: it was up to date.
-    Built {
-        package: String,
-        target: String,
-        fresh: bool,
-    },
+    /// A target was built or is up to date. With [`Stderr::Piped`] also: Cargo started to compile a
+    /// package.
+    Progress,
     /// A test binary is ready to run.
     Binary(Box<TestBinary>),
     /// A line of Cargo's standard error. Only with [`Stderr::Piped`].
@@ -238,17 +233,8 @@ impl Build {
             self.ready.push_back(BuildEvent::Message(line));
         }
         let binaries = match effect {
-            MessageEffect::Built {
-                package,
-                target,
-                fresh,
-                binaries,
-            } => {
-                self.ready.push_back(BuildEvent::Built {
-                    package,
-                    target,
-                    fresh,
-                });
+            MessageEffect::Built { binaries } => {
+                self.ready.push_back(BuildEvent::Progress);
                 binaries
             }
             MessageEffect::Ended { binaries } => binaries,
@@ -260,17 +246,17 @@ impl Build {
     }
 
     fn on_stderr(&mut self, line: String) {
-        let package = compiled_package(&line);
+        let is_progress = names_compiled_package(&line);
         self.ready.push_back(BuildEvent::Stderr(line));
-        self.ready.extend(package.map(BuildEvent::Compiling));
+        self.ready
+            .extend(is_progress.then_some(BuildEvent::Progress));
     }
 }
 
-/// The package `NAME vVERSION` in a line such as `   Compiling serde v1.0.0 (/path)`.
-fn compiled_package(line: &str) -> Option<String> {
+/// Whether this is a line such as `   Compiling serde v1.0.0 (/path)`.
+fn names_compiled_package(line: &str) -> bool {
     let plain = console::strip_ansi_codes(line);
-    let package = plain.trim_start().strip_prefix("Compiling ")?;
-    Some(package.split(' ').take(2).collect::<Vec<_>>().join(" "))
+    plain.trim_start().starts_with("Compiling ")
 }
 
 /// The running Cargo or its guard. Dropping it kills both.
@@ -380,12 +366,11 @@ mod tests {
 
     #[test]
     fn a_status_line_names_the_compiled_package() {
-        assert_eq!(
-            compiled_package("\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m my-app v1.2.3 (/ws/my app)"),
-            Some("my-app v1.2.3".to_owned())
-        );
-        assert_eq!(compiled_package("    Finished `test` profile"), None);
-        assert_eq!(compiled_package("error: Compiling"), None);
+        assert!(names_compiled_package(
+            "\u{1b}[1m\u{1b}[92m   Compiling\u{1b}[0m my-app v1.2.3 (/ws/my app)"
+        ));
+        assert!(!names_compiled_package("    Finished `test` profile"));
+        assert!(!names_compiled_package("error: Compiling"));
     }
 
     #[test]

@@ -16,7 +16,8 @@ use std::sync::Arc;
 pub fn print_tests(options: &TestOptions, listed: &[TestCase]) {
     let lines = listed.iter().map(|case| {
         let (binary, name) = (&case.binary, &case.listed.name);
-        let (package, kind, target) = (&binary.package.name, binary.kind.as_str(), &binary.target);
+        let (package, kind, target) =
+            (&binary.package.name, binary.kind.into_str(), &binary.target);
         match options.message_format {
             MessageFormat::Human => format!("{package} {kind}/{target} {name}"),
             MessageFormat::Json => json!({
@@ -49,7 +50,7 @@ pub async fn print_specs(
         let container = tokio::select! {
             biased;
             _ = interrupts.next() => {
-                containers.end();
+                containers.builder.layers.cancel();
                 return Ok(None);
             }
             container = building => container?,
@@ -84,7 +85,7 @@ pub async fn binaries(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         .map(|target| {
             let (package, kind, name) = (
                 &target.package.name,
-                target.target.kind.as_str(),
+                target.target.kind.into_str(),
                 &target.target.name,
             );
             match options.message_format {

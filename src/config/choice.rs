@@ -1,31 +1,36 @@
 //! Values that are one of a few words.
 
 use super::value::ConfigValue;
+use strum::{IntoStaticStr, VariantArray};
 
 /// One of a few words.
-pub trait Choice: Copy + PartialEq + Send + Sync + 'static {
-    /// The words and their choices.
-    const CHOICES: &'static [(&'static str, Self)];
+pub trait Choice: VariantArray + Into<&'static str> + Copy + Send + Sync {
+    /// The words, in order.
+    fn words() -> impl Iterator<Item = &'static str> {
+        Self::VARIANTS.iter().map(|choice| choice.name())
+    }
 
     /// The choice of a word.
     fn named(word: &str) -> Option<Self> {
-        let found = Self::CHOICES.iter().find(|(name, _)| *name == word);
-        found.map(|(_, choice)| *choice)
+        let mut all = Self::VARIANTS.iter().copied();
+        all.find(|choice| choice.name() == word)
     }
 
     /// The word of this choice.
     fn name(self) -> &'static str {
-        let found = Self::CHOICES.iter().find(|(_, choice)| *choice == self);
-        found.map_or("", |(name, _)| name)
+        self.into()
     }
 }
 
+impl Choice for Ui {}
+impl Choice for Color {}
+impl Choice for NoTests {}
+impl Choice for CacheResults {}
+impl Choice for LogLevel {}
+
 impl<T: Choice> ConfigValue for T {
     fn expected() -> String {
-        let names: Vec<_> = T::CHOICES
-            .iter()
-            .map(|(name, _)| format!("`{name}`"))
-            .collect();
+        let names: Vec<_> = T::words().map(|name| format!("`{name}`")).collect();
         format!("one of {}", names.join(", "))
     }
 
@@ -39,7 +44,8 @@ impl<T: Choice> ConfigValue for T {
 }
 
 /// The display of progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Ui {
     /// `Fancy` on a terminal, else `Simple`.
     Auto,
@@ -51,17 +57,9 @@ pub enum Ui {
     Quiet,
 }
 
-impl Choice for Ui {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("fancy", Self::Fancy),
-        ("simple", Self::Simple),
-        ("quiet", Self::Quiet),
-    ];
-}
-
 /// Whether output has colours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum Color {
     /// By the environment variables and the kind of terminal.
     Auto,
@@ -69,16 +67,9 @@ pub enum Color {
     Never,
 }
 
-impl Choice for Color {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("auto", Self::Auto),
-        ("always", Self::Always),
-        ("never", Self::Never),
-    ];
-}
-
 /// The outcome of a run without selected tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum NoTests {
     /// Success, without a message.
     Pass,
@@ -88,16 +79,9 @@ pub enum NoTests {
     Fail,
 }
 
-impl Choice for NoTests {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("pass", Self::Pass),
-        ("warn", Self::Warn),
-        ("fail", Self::Fail),
-    ];
-}
-
 /// The use of results of earlier runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum CacheResults {
     /// Every job runs. No result is stored.
     Off,
@@ -119,16 +103,9 @@ impl CacheResults {
     }
 }
 
-impl Choice for CacheResults {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("off", Self::Off),
-        ("read", Self::Read),
-        ("auto", Self::Auto),
-    ];
-}
-
 /// The level of the program's own log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum LogLevel {
     Off,
     Error,
@@ -141,35 +118,18 @@ pub enum LogLevel {
 impl LogLevel {
     /// The least severe level that is logged. `None`: the log is off.
     pub fn level(self) -> Option<tracing::Level> {
-        match self {
-            Self::Off => None,
-            Self::Error => Some(tracing::Level::ERROR),
-            Self::Warn => Some(tracing::Level::WARN),
-            Self::Info => Some(tracing::Level::INFO),
-            Self::Debug => Some(tracing::Level::DEBUG),
-            Self::Trace => Some(tracing::Level::TRACE),
-        }
+        // `off` is no level.
+        self.name().parse().ok()
     }
-}
-
-impl Choice for LogLevel {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("off", Self::Off),
-        ("error", Self::Error),
-        ("warn", Self::Warn),
-        ("info", Self::Info),
-        ("debug", Self::Debug),
-        ("trace", Self::Trace),
-    ];
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check_words<T: Choice>() {
-        for (name, choice) in T::CHOICES {
-            assert!(choice.name() == *name, "{name}");
+    fn check_words<T: Choice + PartialEq>() {
+        for choice in T::VARIANTS {
+            let name = choice.name();
             assert!(T::named(name) == Some(*choice), "{name}");
         }
     }
@@ -181,6 +141,12 @@ mod tests {
         check_words::<NoTests>();
         check_words::<CacheResults>();
         check_words::<LogLevel>();
+    }
+
+    #[test]
+    fn a_log_level_is_that_of_tracing() {
+        assert_eq!(LogLevel::Off.level(), None);
+        assert_eq!(LogLevel::Warn.level(), Some(tracing::Level::WARN));
     }
 
     #[test]

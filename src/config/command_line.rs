@@ -37,8 +37,7 @@ impl SharedArguments {
 
 /// A parser of a choice. clap lists the words in help and errors.
 pub fn text_value<T: Choice>() -> impl TypedValueParser<Value = T> {
-    let words = T::CHOICES.iter().map(|(word, _)| *word);
-    PossibleValuesParser::new(words)
+    PossibleValuesParser::new(T::words())
         .try_map(|word| T::named(&word).ok_or_else(|| format!("expected {}", T::expected())))
 }
 

@@ -4,8 +4,9 @@
 //! and nothing outside of the upper directory is opened. The number of names is limited, since
 //! they are kept in the launcher's memory.
 
+use super::protocol::ReceivedString;
 use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat2};
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -24,7 +25,7 @@ const PART: usize = 4096;
 
 /// The files that the job wrote below `directories`, which are absolute paths in the job.
 /// Directories that cannot be read are left out.
-pub fn below(scratch: &OwnedFd, directories: &[&CStr]) -> Vec<String> {
+pub fn below(scratch: &OwnedFd, directories: &[ReceivedString<'_>]) -> Vec<String> {
     let mut search = ChangedFilesSearch {
         found: Vec::new(),
         looked_at: 0,

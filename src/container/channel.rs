@@ -1,6 +1,6 @@
 //! The launcher's end of the socket to its client. All methods block.
 
-use super::protocol::{LauncherConfig, Reply};
+use super::protocol::{LauncherConfig, Reply, decode, encode};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
@@ -40,7 +40,7 @@ impl Channel {
         }
         let mut bytes = vec![0; u32::from_ne_bytes(length) as usize];
         self.socket.read_exact(&mut bytes)?;
-        LauncherConfig::decode(&bytes).map(Some)
+        decode(&bytes).map(Some)
     }
 
     /// Waits for a message or the end of the client.
@@ -84,7 +84,7 @@ impl Channel {
 
     /// Sends a reply about a job, or about the launcher as job 0.
     pub fn send(&mut self, job: u32, reply: &Reply) -> io::Result<()> {
-        self.socket.write_all(&reply.encode(job)?)
+        self.socket.write_all(&encode(&(job, reply))?)
     }
 
     /// Sends a reply with a descriptor. It travels with the first byte.
@@ -94,7 +94,7 @@ impl Channel {
         reply: &Reply,
         descriptor: BorrowedFd<'_>,
     ) -> io::Result<()> {
-        let message = reply.encode(job)?;
+        let message = encode(&(job, reply))?;
         let descriptors = [descriptor.as_raw_fd()];
         let sent = loop {
             match sendmsg::<()>(

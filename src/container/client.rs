@@ -1,7 +1,9 @@
 //! The client's side: starting launchers and sending them jobs.
 
 use super::outputs::WrittenFiles;
-use super::protocol::{EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply};
+use super::protocol::{
+    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply, decode, encode,
+};
 use super::step::StepError;
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 use std::ffi::OsString;
@@ -152,7 +154,7 @@ impl Launcher {
     ) -> Result<(), LauncherError> {
         self.jobs += 1;
         self.written = None;
-        let message = request.encode(self.jobs).map_err(LauncherError::Describe)?;
+        let message = encode(&(self.jobs, request)).map_err(LauncherError::Describe)?;
         self.send_with_descriptors(&message, &stdout, &stderr)
             .await
             .map_err(LauncherError::LostBeforeStart)
@@ -212,7 +214,7 @@ impl Launcher {
     }
 
     fn spawn(program: &LauncherProgram, config: &LauncherConfig) -> io::Result<(Self, Vec<u8>)> {
-        let message = config.encode()?;
+        let message = encode(config)?;
         let (ours, theirs) = UnixStream::pair()?;
         ours.set_nonblocking(true)?;
         let socket = watch(ours, Interest::READABLE)?;
@@ -292,7 +294,7 @@ impl Launcher {
             if let Some((length, rest)) = self.received.split_first_chunk() {
                 let length = u32::from_ne_bytes(*length) as usize;
                 if let Some(message) = rest.get(..length) {
-                    let reply = Reply::decode(message);
+                    let reply = decode(message);
                     self.received.drain(..size_of::<u32>() + length);
                     return reply;
                 }

@@ -13,7 +13,7 @@ use super::job::{self, JobState, RunningJob};
 use super::launcher;
 use super::outputs;
 use super::program::{self, PreparedProgram};
-use super::protocol::{EndedProgram, JobRequest, Reply, ResourceUsage, Root};
+use super::protocol::{EndedProgram, ReceivedRequest, Reply, ResourceUsage, Root};
 use super::root::RetainedDescriptors;
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
@@ -22,13 +22,12 @@ use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
-use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
 pub struct Init<'a> {
     pub running: RunningJob,
-    pub request: &'a JobRequest<&'a CStr>,
+    pub request: &'a ReceivedRequest<'a>,
     pub program: &'a PreparedProgram,
     pub retained: RetainedDescriptors,
     pub child_signals: &'a SignalFd,
@@ -158,7 +157,7 @@ fn end_all() {
 }
 
 /// Executes the program. Runs in the program's process, which shares this one's memory.
-fn start(program: &PreparedProgram, request: &JobRequest<&CStr>, proc: &OwnedFd) -> StepError {
+fn start(program: &PreparedProgram, request: &ReceivedRequest<'_>, proc: &OwnedFd) -> StepError {
     if let Err(error) = job::start_session(request.terminal)
         .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before the program runs, which could read the memory of this process. The

@@ -10,7 +10,7 @@
 use super::channel::Channel;
 use super::init::Init;
 use super::program::PreparedProgram;
-use super::protocol::{EndedProgram, JobRequest};
+use super::protocol::{EndedProgram, ReceivedRequest, decode};
 use super::root::{self, RetainedDescriptors};
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
@@ -18,7 +18,7 @@ use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
 use nix::sys::stat::Mode;
-use std::ffi::{CStr, OsStr};
+use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -128,7 +128,8 @@ fn run(
     client: &mut Channel,
     context: &mut JobContext,
 ) -> Result<JobState, StepError> {
-    let (job, request) = JobRequest::decode(&context.message).step(Step::ReadJob)?;
+    let (job, request): (u32, ReceivedRequest<'_>) =
+        decode(&context.message).step(Step::ReadJob)?;
     *marked = job;
     context.state = JobState::Started(RunningJob {
         job,
@@ -183,7 +184,7 @@ pub fn start_session(terminal: bool) -> Result<(), StepError> {
 
 /// Makes the container.
 fn set_up(
-    request: &JobRequest<&CStr>,
+    request: &ReceivedRequest<'_>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
     limits: HostLimits,
@@ -194,7 +195,7 @@ fn set_up(
         .step(Step::SetHostname)?;
     nix::sys::stat::umask(Mode::empty());
     let retained = root::enter(request, limits.outer_proc)?;
-    nix::unistd::chdir(request.working_directory).step_with(|| Step::EnterWorkingDirectory {
+    nix::unistd::chdir(&*request.working_directory).step_with(|| Step::EnterWorkingDirectory {
         directory: request.working_directory.to_string_lossy().into_owned(),
     })?;
     set_limits(request.open_files, limits.processes)?;

@@ -14,7 +14,9 @@ use super::job::{self, HostLimits, JobContext, JobState};
 use super::network::NetworkNamespace;
 use super::prepare::{self, HostTrees};
 use super::program;
-use super::protocol::{EndedProgram, JobRequest, LauncherConfig, Reply, ResourceUsage};
+use super::protocol::{
+    EndedProgram, LauncherConfig, ReceivedRequest, Reply, ResourceUsage, decode,
+};
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
@@ -139,7 +141,8 @@ fn run_job(
             else {
                 return Ok(false);
             };
-            let (job, _) = JobRequest::decode(&received.bytes).step(Step::ReadJob)?;
+            let (job, _): (u32, ReceivedRequest<'_>) =
+                decode(&received.bytes).step(Step::ReadJob)?;
             let reply = Reply::Failed(StepError::new(Step::CreateJobNamespaces, &error));
             if channel.receive_start().step(Step::ReceiveSlot)?.is_none() {
                 return Ok(false);

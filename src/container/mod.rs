@@ -32,13 +32,12 @@ mod root;
 mod starter;
 mod step;
 mod sys;
-mod wire;
 
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
 pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles};
 pub use protocol::{
     EndedProgram, HostBind, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind,
-    NetworkKind, ResourceUsage, Root,
+    NetworkKind, ResourceUsage, Root, encode,
 };
 pub use starter::give_to_jobs;
 pub use step::{Step, StepError};

@@ -6,8 +6,9 @@
 //! path that leads through a symbolic link or out of the scratch space, and reads regular files
 //! and symbolic links only. So a FIFO does not block it, and a device is never opened.
 
-use super::protocol::{JobRequest, MountKind, Root};
+use super::protocol::{MountKind, ReceivedRequest, Root, path_bytes};
 use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, fstat, openat2, readlinkat};
+use serde::{Deserialize, Serialize};
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
 use std::io;
@@ -19,30 +20,32 @@ use std::path::{Path, PathBuf};
 const PART: usize = 4096;
 
 /// A directory that a job may have written to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenDirectory {
     /// Its path in the job.
+    #[serde(with = "path_bytes")]
     pub path: PathBuf,
     /// Its path in the scratch space. It contains only what the job wrote.
+    #[serde(with = "path_bytes")]
     pub scratch: PathBuf,
 }
 
 /// Those parts of the directories `request.outputs` that are in the scratch space and not empty.
 pub fn written_directories(
     scratch: &OwnedFd,
-    request: &JobRequest<&CStr>,
+    request: &ReceivedRequest<'_>,
 ) -> Vec<WrittenDirectory> {
     let path = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
     let root = matches!(request.root, Root::Scratch).then(|| ("/".into(), "upper".to_owned()));
     let mounts = request.mounts.iter().enumerate();
     let mounts = mounts.filter_map(|(index, mount)| match mount.kind {
-        MountKind::Tmp => Some((path(mount.mount_point), index.to_string())),
-        MountKind::DiscardingBind(_) => Some((path(mount.mount_point), format!("{index}-upper"))),
+        MountKind::Tmp => Some((path(&mount.mount_point), index.to_string())),
+        MountKind::DiscardingBind(_) => Some((path(&mount.mount_point), format!("{index}-upper"))),
         _ => None,
     });
     let mut found: Vec<WrittenDirectory> = Vec::new();
     for (mount_point, upper) in root.into_iter().chain(mounts) {
-        for wanted in request.outputs.iter().copied().map(path) {
+        for wanted in request.outputs.iter().map(|text| path(text)) {
             let directory = if let Ok(below) = wanted.strip_prefix(&mount_point) {
                 let scratch = Path::new(&upper).join(below);
                 WrittenDirectory {

@@ -26,6 +26,7 @@ use rustix::mount::{FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, O
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use strum::VariantArray;
 
 /// Host directories and files as detached mounts.
 pub struct HostTrees {
@@ -49,11 +50,11 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
         None => HostTrees::open(config)?,
     };
     let proc = open_tree(Path::new("/proc"), true).step(Step::OpenProc)?;
-    let devices: Vec<_> = Device::ALL
+    let devices: Vec<_> = Device::VARIANTS
         .iter()
         .filter(|device| **device != Device::Shm)
         .filter_map(|device| {
-            let path = Path::new("/dev").join(device.as_str());
+            let path = Path::new("/dev").join(device.into_str());
             open_tree(&path, false).ok().map(|tree| (device, tree))
         })
         .collect();
@@ -76,10 +77,10 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
     attach(trees.store.as_fd(), Path::new("trees")).step(Step::AttachStore)?;
     attach(proc.as_fd(), Path::new("proc")).step(Step::AttachProc)?;
     for (device, tree) in devices {
-        let path = Path::new("dev").join(device.as_str());
+        let path = Path::new("dev").join(device.into_str());
         fs::write(&path, "").step(Step::CreateDeviceMountPoint)?;
         attach(tree.as_fd(), &path).step_with(|| Step::AttachDevice {
-            device: device.as_str().to_owned(),
+            device: device.into_str().to_owned(),
         })?;
     }
     for (index, (tree, bind)) in trees.binds.iter().zip(&config.binds).enumerate() {

@@ -1,12 +1,12 @@
 //! Executing the program of a job.
 
-use super::protocol::JobRequest;
+use super::protocol::{ReceivedRequest, ReceivedString};
 use super::step::{Step, StepContext, StepError};
 use super::sys;
 use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -28,9 +28,9 @@ pub struct PreparedProgram {
 }
 
 impl PreparedProgram {
-    pub fn prepare(&mut self, request: &JobRequest<&CStr>, slot: u32) {
-        let pointer = |text: &&CStr| text.as_ptr();
-        request.program.clone_into(&mut self.name);
+    pub fn prepare(&mut self, request: &ReceivedRequest<'_>, slot: u32) {
+        let pointer = |text: &ReceivedString<'_>| text.as_ptr();
+        (*request.program).clone_into(&mut self.name);
         self.candidates = candidates(request);
         self.arguments.clear();
         self.arguments.push(request.program.as_ptr());
@@ -78,10 +78,10 @@ impl PreparedProgram {
 }
 
 /// The paths a program may be at: its own, or one for each directory of `PATH`.
-fn candidates(request: &JobRequest<&CStr>) -> Vec<CString> {
+fn candidates(request: &ReceivedRequest<'_>) -> Vec<CString> {
     let program = request.program.to_bytes();
     if program.contains(&b'/') {
-        return vec![request.program.to_owned()];
+        return vec![(*request.program).to_owned()];
     }
     let path = request
         .environment

@@ -1,11 +1,14 @@
-//! The messages between a client and its launcher.
+//! The messages between a client and its launcher, in MessagePack.
 
 use super::outputs::WrittenDirectory;
 use super::step::StepError;
-use super::wire::{Reader, Writer};
-use std::ffi::{CStr, OsStr};
+use crate::spec::Device;
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::ffi::CStr;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,9 +16,10 @@ use std::time::Duration;
 pub const LAUNCHER_NAME: &str = "maelstrom-launcher";
 
 /// The properties of a launcher that are the same for all its jobs.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct LauncherConfig {
     /// The directory that holds the lower directories, by name.
+    #[serde(with = "path_bytes")]
     pub trees: PathBuf,
     pub network: NetworkKind,
     /// Host paths that jobs bind, or that hold their upper directories.
@@ -23,7 +27,7 @@ pub struct LauncherConfig {
 }
 
 /// The network namespace of a launcher's jobs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum NetworkKind {
     /// A namespace of its own, with no interface up.
     Disabled,
@@ -34,47 +38,19 @@ pub enum NetworkKind {
 }
 
 /// A host path that the launcher mounts, so that jobs inherit a locked mount.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HostBind {
+    #[serde(with = "path_bytes")]
     pub path: PathBuf,
     pub read_only: bool,
 }
 
-impl LauncherConfig {
-    pub fn encode(&self) -> io::Result<Vec<u8>> {
-        let mut w = Writer::default();
-        w.string(self.trees.as_os_str().as_bytes())?;
-        w.u32(self.network as u32);
-        w.list(self.binds.iter(), |w, bind| {
-            w.u32(u32::from(bind.read_only));
-            w.string(bind.path.as_os_str().as_bytes())
-        })?;
-        Ok(w.framed())
-    }
-
-    pub fn decode(bytes: &[u8]) -> io::Result<Self> {
-        let mut r = Reader::new(bytes);
-        Ok(Self {
-            trees: path(r.string()?),
-            network: match r.u32()? {
-                0 => NetworkKind::Disabled,
-                1 => NetworkKind::Loopback,
-                _ => NetworkKind::Local,
-            },
-            binds: r.list(|r| {
-                Ok(HostBind {
-                    read_only: r.u32()? != 0,
-                    path: path(r.string()?),
-                })
-            })?,
-        })
-    }
-}
-
-/// A job as it is sent to a launcher. `S` is `&CStr` at the launcher's end.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A job as it is sent to a launcher, which reads it as a [`ReceivedRequest`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(serialize = "S: AsRef<[u8]>"))]
 pub struct JobRequest<S> {
     /// The names of the lower directories in `trees`, bottom first.
+    #[serde(serialize_with = "terminated_list")]
     pub lowers: Vec<S>,
     pub root: Root<S>,
     pub mounts: Vec<JobMount<S>>,
@@ -83,14 +59,20 @@ pub struct JobRequest<S> {
     pub init: bool,
     /// Whether stdout is a terminal, which becomes stdin and the terminal of the job's session.
     pub terminal: bool,
+    #[serde(serialize_with = "terminated")]
     pub hostname: S,
+    #[serde(serialize_with = "terminated")]
     pub working_directory: S,
+    #[serde(serialize_with = "terminated")]
     pub program: S,
     /// The arguments after the program's name.
+    #[serde(serialize_with = "terminated_list")]
     pub arguments: Vec<S>,
     /// `NAME=VALUE`.
+    #[serde(serialize_with = "terminated_list")]
     pub environment: Vec<S>,
     /// The names of variables that have the number of the slot.
+    #[serde(serialize_with = "terminated_list")]
     pub slot_variables: Vec<S>,
     /// Zero for no time limit.
     pub timeout: Duration,
@@ -100,14 +82,17 @@ pub struct JobRequest<S> {
     pub scratch_size: u64,
     /// Directories below which the files that a failed job wrote are reported. This needs an
     /// init, and a root with its changes in the scratch space.
+    #[serde(serialize_with = "terminated_list")]
     pub watched: Vec<S>,
     /// Directories below which the client wants to read what the job wrote to the scratch space.
     /// This needs an init.
+    #[serde(serialize_with = "terminated_list")]
     pub outputs: Vec<S>,
 }
 
 /// The overlay of a job's root on its lower directories.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(serialize = "S: AsRef<[u8]>"))]
 pub enum Root<S> {
     ReadOnly,
     /// Writable; changes go to the scratch space.
@@ -115,26 +100,29 @@ pub enum Root<S> {
     /// Writable; changes go to `upper`. Both paths are relative to a host bind.
     Local {
         bind: u32,
+        #[serde(serialize_with = "terminated")]
         upper: S,
+        #[serde(serialize_with = "terminated")]
         work: S,
     },
 }
 
 /// A mount of a job. Its root must have the mount point.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(bound(serialize = "S: AsRef<[u8]>"))]
 pub struct JobMount<S> {
     pub kind: MountKind,
+    #[serde(serialize_with = "terminated")]
     pub mount_point: S,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountKind {
     /// Index into the launcher's binds.
     Bind(u32),
     /// The same, for a directory. The job's changes to it are in the scratch space.
     DiscardingBind(u32),
-    /// Index into `spec::Device::ALL`.
-    Device(u32),
+    Device(Device),
     Devpts,
     Mqueue,
     Proc,
@@ -142,112 +130,59 @@ pub enum MountKind {
     Tmp,
 }
 
-impl<S: AsRef<[u8]>> JobRequest<S> {
-    /// The message. Replies to it have the number `job`.
-    pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
-        let mut w = Writer::default();
-        w.u32(job);
-        let string = |w: &mut Writer, s: &S| w.string(s.as_ref());
-        w.list(self.lowers.iter(), string)?;
-        match &self.root {
-            Root::ReadOnly => w.u32(0),
-            Root::Scratch => w.u32(1),
-            Root::Local { bind, upper, work } => {
-                w.u32(2);
-                w.u32(*bind);
-                w.string(upper.as_ref())?;
-                w.string(work.as_ref())?;
-            }
-        }
-        w.list(self.mounts.iter(), |w, step| {
-            let (kind, index) = match step.kind {
-                MountKind::Bind(index) => (0, index),
-                MountKind::Device(index) => (1, index),
-                MountKind::Devpts => (2, 0),
-                MountKind::Mqueue => (3, 0),
-                MountKind::Proc => (4, 0),
-                MountKind::Sys => (5, 0),
-                MountKind::Tmp => (6, 0),
-                MountKind::DiscardingBind(index) => (7, index),
-            };
-            w.u32(kind);
-            w.u32(index);
-            w.string(step.mount_point.as_ref())
-        })?;
-        w.u32(self.user);
-        w.u32(self.group);
-        w.u32(u32::from(self.init));
-        w.u32(u32::from(self.terminal));
-        w.string(self.hostname.as_ref())?;
-        w.string(self.working_directory.as_ref())?;
-        w.string(self.program.as_ref())?;
-        w.list(self.arguments.iter(), string)?;
-        w.list(self.environment.iter(), string)?;
-        w.list(self.slot_variables.iter(), string)?;
-        w.u64(self.timeout.as_nanos() as u64);
-        w.u64(self.open_files);
-        w.u64(self.scratch_size);
-        w.list(self.watched.iter(), string)?;
-        w.list(self.outputs.iter(), string)?;
-        Ok(w.framed())
+/// A request at the launcher's end.
+pub type ReceivedRequest<'a> = JobRequest<ReceivedString<'a>>;
+
+/// A string in a message that was received. It is passed to the kernel without copying it, since
+/// a copy that is made before the program is executed is lost to the launcher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReceivedString<'a>(&'a CStr);
+
+impl Deref for ReceivedString<'_> {
+    type Target = CStr;
+
+    fn deref(&self) -> &CStr {
+        self.0
     }
 }
 
-impl<'a> JobRequest<&'a CStr> {
-    /// The number for replies, and the job.
-    pub fn decode(bytes: &'a [u8]) -> io::Result<(u32, Self)> {
-        let mut r = Reader::new(bytes);
-        let job = r.u32()?;
-        let request = Self {
-            lowers: r.list(Reader::string)?,
-            root: match r.u32()? {
-                0 => Root::ReadOnly,
-                1 => Root::Scratch,
-                _ => Root::Local {
-                    bind: r.u32()?,
-                    upper: r.string()?,
-                    work: r.string()?,
-                },
-            },
-            mounts: r.list(|r| {
-                let (kind, index) = (r.u32()?, r.u32()?);
-                Ok(JobMount {
-                    kind: match kind {
-                        0 => MountKind::Bind(index),
-                        1 => MountKind::Device(index),
-                        2 => MountKind::Devpts,
-                        3 => MountKind::Mqueue,
-                        4 => MountKind::Proc,
-                        5 => MountKind::Sys,
-                        7 => MountKind::DiscardingBind(index),
-                        _ => MountKind::Tmp,
-                    },
-                    mount_point: r.string()?,
-                })
-            })?,
-            user: r.u32()?,
-            group: r.u32()?,
-            init: r.u32()? != 0,
-            terminal: r.u32()? != 0,
-            hostname: r.string()?,
-            working_directory: r.string()?,
-            program: r.string()?,
-            arguments: r.list(Reader::string)?,
-            environment: r.list(Reader::string)?,
-            slot_variables: r.list(Reader::string)?,
-            timeout: Duration::from_nanos(r.u64()?),
-            open_files: r.u64()?,
-            scratch_size: r.u64()?,
-            watched: r.list(Reader::string)?,
-            outputs: r.list(Reader::string)?,
-        };
-        Ok((job, request))
+impl<'de: 'a, 'a> Deserialize<'de> for ReceivedString<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let bytes = <&[u8]>::deserialize(deserializer)?;
+        let text = CStr::from_bytes_with_nul(bytes).map_err(D::Error::custom)?;
+        Ok(Self(text))
     }
+}
+
+/// Writes a string with a NUL byte after it. Fails for a string that has one, which no system call
+/// accepts.
+fn terminated<S: AsRef<[u8]>, W: Serializer>(text: &S, serializer: W) -> Result<W::Ok, W::Error> {
+    let text = text.as_ref();
+    if text.contains(&0) {
+        let text = String::from_utf8_lossy(text);
+        return Err(W::Error::custom(format_args!("{text:?} has a NUL byte")));
+    }
+    serializer.serialize_bytes(&[text, b"\0"].concat())
+}
+
+fn terminated_list<S: AsRef<[u8]>, W: Serializer>(
+    list: &[S],
+    serializer: W,
+) -> Result<W::Ok, W::Error> {
+    struct Terminated<'a, S>(&'a S);
+
+    impl<S: AsRef<[u8]>> Serialize for Terminated<'_, S> {
+        fn serialize<W: Serializer>(&self, serializer: W) -> Result<W::Ok, W::Error> {
+            terminated(self.0, serializer)
+        }
+    }
+
+    serializer.collect_seq(list.iter().map(Terminated))
 }
 
 /// A reply of a launcher: one when it is ready, then one for each job, which the job's init
 /// or the launcher sends. A job that is killed while its init sends the reply may have two.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Reply {
     Ready {
         /// Whether jobs see the outer `/proc`, as the kernel refuses a new one.
@@ -268,7 +203,7 @@ pub enum Reply {
 }
 
 /// The end of a job's program.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EndedProgram {
     /// The status of wait(2).
     pub wait_status: i32,
@@ -283,7 +218,7 @@ pub struct EndedProgram {
 }
 
 /// The resource usage of a job, with its descendants that were waited for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResourceUsage {
     pub user: Duration,
     pub system: Duration,
@@ -291,84 +226,115 @@ pub struct ResourceUsage {
     pub max_resident: u64,
 }
 
-impl Reply {
-    /// The message about a job, or about the launcher as job 0.
-    pub fn encode(&self, job: u32) -> io::Result<Vec<u8>> {
-        let mut w = Writer::default();
-        w.u32(job);
-        match self {
-            Self::Ready {
-                outer_proc,
-                network_reuse,
-            } => {
-                w.u32(0);
-                w.u32(u32::from(*outer_proc));
-                w.u32(u32::from(*network_reuse));
-            }
-            Self::Failed(error) => {
-                w.u32(1);
-                w.string(&serde_json::to_vec(error)?)?;
-            }
-            Self::Written(directories) => {
-                w.u32(3);
-                w.list(directories.iter(), |w, directory| {
-                    w.string(directory.path.as_os_str().as_bytes())?;
-                    w.string(directory.scratch.as_os_str().as_bytes())
-                })?;
-            }
-            Self::Ended { ended, is_last } => {
-                w.u32(2);
-                w.u32(u32::from(*is_last));
-                w.u32(ended.wait_status as u32);
-                w.u32(u32::from(ended.timed_out));
-                w.u32(u32::from(ended.scratch_full));
-                w.list(ended.changed_files.iter(), |w, path| {
-                    w.string(path.as_bytes())
-                })?;
-                w.u64(ended.duration.as_nanos() as u64);
-                w.u64(ended.usage.user.as_nanos() as u64);
-                w.u64(ended.usage.system.as_nanos() as u64);
-                w.u64(ended.usage.max_resident);
-            }
-        }
-        Ok(w.framed())
+/// A message with its length before it, as it is sent.
+pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; size_of::<u32>()];
+    rmp_serde::encode::write(&mut bytes, message)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    let length = (bytes.len() - size_of::<u32>()) as u32;
+    bytes[..size_of::<u32>()].copy_from_slice(&length.to_ne_bytes());
+    Ok(bytes)
+}
+
+/// Reads a message without its length.
+pub fn decode<'a, M: Deserialize<'a>>(message: &'a [u8]) -> io::Result<M> {
+    rmp_serde::from_slice(message)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "malformed launcher message"))
+}
+
+/// A path as bytes, since it may not be UTF-8.
+pub mod path_bytes {
+    use super::{Deserialize, Deserializer, PathBuf, Serialize, Serializer};
+    use std::ffi::OsString;
+    use std::path::Path;
+
+    pub fn serialize<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+        path.as_os_str().serialize(serializer)
     }
 
-    pub fn decode(bytes: &[u8]) -> io::Result<(u32, Self)> {
-        let mut r = Reader::new(bytes);
-        let job = r.u32()?;
-        let reply = match r.u32()? {
-            0 => Self::Ready {
-                outer_proc: r.u32()? != 0,
-                network_reuse: r.u32()? != 0,
-            },
-            3 => Self::Written(r.list(|r| {
-                Ok(WrittenDirectory {
-                    path: path(r.string()?),
-                    scratch: path(r.string()?),
-                })
-            })?),
-            1 => Self::Failed(serde_json::from_slice(r.string()?.to_bytes())?),
-            _ => Self::Ended {
-                is_last: r.u32()? != 0,
-                ended: EndedProgram {
-                    wait_status: r.u32()? as i32,
-                    timed_out: r.u32()? != 0,
-                    scratch_full: r.u32()? != 0,
-                    changed_files: r.list(|r| Ok(r.string()?.to_string_lossy().into_owned()))?,
-                    duration: Duration::from_nanos(r.u64()?),
-                    usage: ResourceUsage {
-                        user: Duration::from_nanos(r.u64()?),
-                        system: Duration::from_nanos(r.u64()?),
-                        max_resident: r.u64()?,
-                    },
-                },
-            },
-        };
-        Ok((job, reply))
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<PathBuf, D::Error> {
+        OsString::deserialize(deserializer).map(PathBuf::from)
     }
 }
 
-fn path(text: &CStr) -> PathBuf {
-    PathBuf::from(OsStr::from_bytes(text.to_bytes()))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request<'a>(arguments: &[&'a str]) -> JobRequest<&'a str> {
+        JobRequest {
+            lowers: vec!["layer"],
+            root: Root::Local {
+                bind: 1,
+                upper: "upper",
+                work: "work",
+            },
+            mounts: vec![JobMount {
+                kind: MountKind::Device(Device::Null),
+                mount_point: "/dev/null",
+            }],
+            user: u32::MAX - 1,
+            group: 0,
+            init: true,
+            terminal: false,
+            hostname: "host",
+            working_directory: "/",
+            program: "",
+            arguments: arguments.to_vec(),
+            environment: vec!["A=\u{e9}"],
+            slot_variables: vec!["SLOT"],
+            timeout: Duration::from_nanos(1),
+            open_files: u64::MAX,
+            scratch_size: 0,
+            watched: Vec::new(),
+            outputs: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_request_is_received_as_it_was_sent() {
+        let sent = encode(&(7, request(&["a", ""]))).unwrap();
+        let (job, received): (u32, ReceivedRequest<'_>) = decode(&sent[4..]).unwrap();
+        let text = ReceivedString;
+        let expected = ReceivedRequest {
+            lowers: vec![text(c"layer")],
+            root: Root::Local {
+                bind: 1,
+                upper: text(c"upper"),
+                work: text(c"work"),
+            },
+            mounts: vec![JobMount {
+                kind: MountKind::Device(Device::Null),
+                mount_point: text(c"/dev/null"),
+            }],
+            user: u32::MAX - 1,
+            group: 0,
+            init: true,
+            terminal: false,
+            hostname: text(c"host"),
+            working_directory: text(c"/"),
+            program: text(c""),
+            arguments: vec![text(c"a"), text(c"")],
+            environment: vec![text(c"A=\u{e9}")],
+            slot_variables: vec![text(c"SLOT")],
+            timeout: Duration::from_nanos(1),
+            open_files: u64::MAX,
+            scratch_size: 0,
+            watched: Vec::new(),
+            outputs: Vec::new(),
+        };
+        assert_eq!((job, received), (7, expected));
+    }
+
+    #[test]
+    fn a_string_holding_a_nul_is_refused() {
+        let error = encode(&request(&["a\0b"])).unwrap_err();
+        assert_eq!(error.to_string(), r#""a\0b" has a NUL byte"#);
+    }
+
+    #[test]
+    fn a_cut_message_is_an_error() {
+        let sent = encode(&request(&[])).unwrap();
+        assert!(decode::<ReceivedRequest<'_>>(&sent[4..sent.len() - 1]).is_err());
+    }
 }

@@ -1,7 +1,7 @@
 //! The file system of a job: its root, an overlay of the lower directories, and the mounts
 //! on it.
 
-use super::protocol::{JobRequest, MountKind, Root};
+use super::protocol::{MountKind, ReceivedRequest, Root};
 use super::step::{Step, StepContext, StepError};
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
@@ -26,7 +26,7 @@ pub struct RetainedDescriptors {
 
 /// Makes the job's file system and enters it. With `outer_proc`, `/proc` is the outer one.
 pub fn enter(
-    request: &JobRequest<&CStr>,
+    request: &ReceivedRequest<'_>,
     outer_proc: bool,
 ) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request)?;
@@ -36,7 +36,7 @@ pub fn enter(
     nix::unistd::chdir("/").step(Step::EnterLauncherRoot)?;
     nix::unistd::chroot("root").step(Step::ResolveFromRoot)?;
     for (index, step) in request.mounts.iter().enumerate() {
-        make_mount(index, step.kind, step.mount_point, outer_proc).step_with(|| Step::Mount {
+        make_mount(index, step.kind, &step.mount_point, outer_proc).step_with(|| Step::Mount {
             kind: step.kind.name().to_owned(),
             mount_point: step.mount_point.to_string_lossy().into_owned(),
         })?;
@@ -52,7 +52,7 @@ pub fn enter(
 
 /// Mounts one tmpfs for everything that a job writes and that is not kept. One tmpfs is
 /// faster than several, and has one limit.
-fn make_scratch(request: &JobRequest<&CStr>) -> Result<Option<OwnedFd>, StepError> {
+fn make_scratch(request: &ReceivedRequest<'_>) -> Result<Option<OwnedFd>, StepError> {
     let wanted = matches!(request.root, Root::Scratch)
         || request.mounts.iter().any(|step| step.kind.is_scratch());
     if !wanted {
@@ -77,7 +77,7 @@ fn make_scratch(request: &JobRequest<&CStr>) -> Result<Option<OwnedFd>, StepErro
 }
 
 /// Mounts the overlay of the lower directories at `/root`.
-fn make_root(request: &JobRequest<&CStr>) -> Result<(), StepError> {
+fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
     nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
     let upper = match &request.root {
         Root::ReadOnly => None,
@@ -189,14 +189,12 @@ fn make_mount(
                 Some(&options),
             )
         }
-        MountKind::Device(device) if Device::ALL[device as usize] != Device::Shm => {
-            bind(&format!("dev/{}", Device::ALL[device as usize].as_str()))
-        }
-        MountKind::Device(_) | MountKind::Tmp => {
+        MountKind::Device(Device::Shm) | MountKind::Tmp => {
             let directory = format!("scratch/{index}");
             nix::unistd::mkdir(directory.as_str(), Mode::from_bits_truncate(0o1777))?;
             bind(&directory)
         }
+        MountKind::Device(device) => bind(&format!("dev/{}", device.into_str())),
         MountKind::Devpts => file_system(
             "devpts",
             MsFlags::MS_NOSUID | MsFlags::MS_NOEXEC,
@@ -213,8 +211,7 @@ impl MountKind {
     /// Whether the mount lies in the scratch space.
     fn is_scratch(self) -> bool {
         match self {
-            Self::Tmp | Self::DiscardingBind(_) => true,
-            Self::Device(device) => Device::ALL[device as usize] == Device::Shm,
+            Self::Tmp | Self::DiscardingBind(_) | Self::Device(Device::Shm) => true,
             _ => false,
         }
     }
@@ -222,7 +219,7 @@ impl MountKind {
     fn name(self) -> &'static str {
         match self {
             Self::Bind(_) | Self::DiscardingBind(_) => "a host path",
-            Self::Device(device) => Device::ALL[device as usize].as_str(),
+            Self::Device(device) => device.into_str(),
             Self::Devpts => "devpts",
             Self::Mqueue => "mqueue",
             Self::Proc => "proc",
@@ -246,7 +243,7 @@ fn cover_launcher_root() -> nix::Result<()> {
 
 /// Locks the mounts of a job with uid 0, which could unmount them otherwise: a further user
 /// namespace gets a locked copy of them.
-fn lock_mounts(request: &JobRequest<&CStr>, proc: &OwnedFd) -> Result<(), StepError> {
+fn lock_mounts(request: &ReceivedRequest<'_>, proc: &OwnedFd) -> Result<(), StepError> {
     use nix::sched::{CloneFlags, unshare};
     let write = |path: &str, text: String| {
         let file = nix::fcntl::openat(

@@ -10,6 +10,7 @@ use crate::spec::{
 };
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
+use strum::VariantArray;
 
 /// The home directory. It is writable, and empty at the start of a test.
 pub const HOME: &str = "/home/maelstrom";
@@ -28,7 +29,7 @@ pub fn default_container() -> ContainerSpec {
         }],
         layers: vec![
             LayerSpec::Base {
-                base: BasePart::ALL.into(),
+                base: BasePart::VARIANTS.into(),
             },
             LayerSpec::Stubs { stubs: stubs() },
             LayerSpec::Files { files: files() },
@@ -72,7 +73,7 @@ fn stubs() -> Vec<String> {
         format!("{HOME}/"),
     ];
     let files = devices().filter(|device| *device != Device::Shm);
-    stubs.extend(files.map(|device| format!("/dev/{}", device.as_str())));
+    stubs.extend(files.map(|device| format!("/dev/{}", device.into_str())));
     stubs
 }
 
@@ -190,9 +191,8 @@ fn outputs() -> Vec<String> {
 
 /// All devices except `fuse`. With that device, programs would try to use FUSE, and fail.
 fn devices() -> impl Iterator<Item = Device> {
-    Device::ALL
-        .into_iter()
-        .filter(|device| *device != Device::Fuse)
+    let all = Device::VARIANTS.iter().copied();
+    all.filter(|device| *device != Device::Fuse)
 }
 
 #[cfg(test)]

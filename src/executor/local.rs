@@ -473,7 +473,7 @@ fn add_mount<'a>(
         }
         Mount::Devices { devices } => {
             job_mounts.extend(devices.iter().map(|device| JobMount {
-                kind: MountKind::Device(*device as u32),
+                kind: MountKind::Device(*device),
                 mount_point: device_path(*device),
             }));
             return;

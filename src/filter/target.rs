@@ -1,37 +1,22 @@
 //! The kinds of targets that have test cases.
 
-use std::fmt;
-
-/// The kind of a test case's target, in Cargo's terms.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kind of a test case's target, in Cargo's terms. Its text is Cargo's name of the kind, as
+/// `cargo metadata` writes it.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::Display, strum::IntoStaticStr,
+)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum TargetKind {
     /// A library, of any crate type but `proc-macro`.
+    #[strum(serialize = "lib")]
     Library,
     ProcMacro,
+    #[strum(serialize = "bin")]
     Binary,
     Test,
     Example,
+    #[strum(serialize = "bench")]
     Benchmark,
-}
-
-impl TargetKind {
-    /// Cargo's name of the kind, as `cargo metadata` writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Library => "lib",
-            Self::ProcMacro => "proc-macro",
-            Self::Binary => "bin",
-            Self::Test => "test",
-            Self::Example => "example",
-            Self::Benchmark => "bench",
-        }
-    }
-}
-
-impl fmt::Display for TargetKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// The kinds of targets that one word of the pattern language means.

@@ -154,19 +154,9 @@ impl LayerBuilder {
 
     /// Builds a layer of executables that Cargo built, at their own paths. The store shares the
     /// files with the target directory where that is safe.
-    pub fn build_binaries(
-        &self,
-        files: &[Utf8PathBuf],
-        context: &LayerContext,
-    ) -> Result<BuiltLayer, LayerError> {
-        self.build_recipe(&Recipe::binaries(files, context))
-    }
-
-    /// Builds a layer of everything in a directory, at its own path, such as the output of a
-    /// build script.
-    pub fn build_directory(&self, directory: &Utf8Path) -> Result<BuiltLayer, LayerError> {
-        self.build_recipe(&Recipe::Directory {
-            directory: directory.to_owned(),
+    pub fn build_binaries(&self, files: &[Utf8PathBuf]) -> Result<BuiltLayer, LayerError> {
+        self.build_recipe(&Recipe::Binaries {
+            files: files.to_vec(),
         })
     }
 
@@ -343,7 +333,6 @@ impl LayerBuilder {
             }
             Recipe::Binaries { files } => add_binaries(files, assembly),
             Recipe::Base(base) => base::add(base, &self.libraries, assembly),
-            Recipe::Directory { directory } => source::add_whole(directory, assembly),
             Recipe::Image { image, project_dir } => {
                 let image = self.find_image(image, project_dir)?;
                 let unpacked = match assembly.trust {

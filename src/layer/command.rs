@@ -343,7 +343,7 @@ fn device_stubs(store: &Store) -> Result<Manifest, LayerProblem> {
     let digest = store.add_bytes(b"", false)?;
     let mut stubs = Manifest::new();
     for device in DEVICES {
-        let path = format!("/dev/{}", device.as_str());
+        let path = format!("/dev/{}", device.into_str());
         let mode = Mode::PLAIN;
         let entry = Entry::File { digest, mode };
         stubs.insert(PathInContainer::new(path.as_bytes())?, entry)?;

@@ -7,7 +7,7 @@ use super::{LayerBuilder, LayerContext, LayerError, LayerProblem};
 use crate::libraries::{Closure, ClosureEntry};
 use crate::spec::{
     CommandSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
-    escape_placeholders,
+    escape_placeholders, escaped_path,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeMap;
@@ -34,7 +34,9 @@ impl LayerBuilder {
 
     fn portable_recipe(&self, recipe: Recipe) -> Result<Vec<LayerSpec>, LayerProblem> {
         Ok(vec![match recipe {
-            Recipe::Tar { tar } => LayerSpec::Tar { tar: escaped(&tar) },
+            Recipe::Tar { tar } => LayerSpec::Tar {
+                tar: escaped_path(&tar),
+            },
             Recipe::Glob {
                 pattern, prefix, ..
             } => LayerSpec::Glob {
@@ -55,8 +57,8 @@ impl LayerBuilder {
                 symlinks: symlinks
                     .iter()
                     .map(|SymlinkSpec { link, target }| SymlinkSpec {
-                        link: escaped(link),
-                        target: escaped(target),
+                        link: escaped_path(link),
+                        target: escaped_path(target),
                     })
                     .collect(),
             },
@@ -77,7 +79,7 @@ impl LayerBuilder {
             Recipe::Files { files } => LayerSpec::Files {
                 files: files
                     .into_iter()
-                    .map(|(path, text)| (escaped(&path), text))
+                    .map(|(path, text)| (escaped_path(&path), text))
                     .collect(),
             },
             Recipe::Programs {
@@ -92,16 +94,13 @@ impl LayerBuilder {
             }
             Recipe::Source { directories, .. } => {
                 let sources = directories.iter().map(|directory| LayerSpec::Source {
-                    source: escaped(directory),
+                    source: escaped_path(directory),
                 });
                 return Ok(sources.collect());
             }
             // No spec describes a part of a source.
             Recipe::Part { of, .. } => return self.portable_recipe(*of),
             Recipe::Binaries { files } => paths(&files, true),
-            Recipe::Directory { directory } => LayerSpec::Source {
-                source: escaped(&directory),
-            },
             Recipe::Command(command) => LayerSpec::Command(portable_command(command)),
             Recipe::Base(base) => LayerSpec::Base {
                 base: base.parts.into_iter().collect(),
@@ -123,7 +122,7 @@ fn portable_command(command: CommandRecipe) -> CommandSpec {
         environment: variables.into_iter().collect(),
         mounts: command.mounts.into_iter().map(Mount::escaped).collect(),
         network: command.network,
-        working_directory: Some(escaped(&command.working_directory)),
+        working_directory: Some(escaped_path(&command.working_directory)),
     }
 }
 
@@ -140,8 +139,8 @@ fn portable_closure(closure: &Closure) -> Vec<LayerSpec> {
             ClosureEntry::Directory => directories.push(path),
             ClosureEntry::Symlink { target, .. } => {
                 symlinks.extend(Utf8Path::from_path(target).map(|target| SymlinkSpec {
-                    link: escaped(&path),
-                    target: escaped(target),
+                    link: escaped_path(&path),
+                    target: escaped_path(target),
                 }));
             }
         }
@@ -168,16 +167,12 @@ fn paths(paths: &[Utf8PathBuf], follow_symlinks: bool) -> LayerSpec {
 
 fn escaped_prefix(prefix: &PrefixOptions) -> PrefixOptions {
     PrefixOptions {
-        strip_prefix: prefix.strip_prefix.as_deref().map(escaped),
-        prepend_prefix: prefix.prepend_prefix.as_deref().map(escaped),
+        strip_prefix: prefix.strip_prefix.as_deref().map(escaped_path),
+        prepend_prefix: prefix.prepend_prefix.as_deref().map(escaped_path),
         ..*prefix
     }
 }
 
 fn all_escaped(paths: &[Utf8PathBuf]) -> Vec<Utf8PathBuf> {
-    paths.iter().map(|path| escaped(path)).collect()
-}
-
-fn escaped(path: &Utf8Path) -> Utf8PathBuf {
-    escape_placeholders(path.as_str()).into()
+    paths.iter().map(|path| escaped_path(path)).collect()
 }

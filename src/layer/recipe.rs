@@ -66,10 +66,6 @@ pub(super) enum Recipe {
     Binaries {
         files: Vec<Utf8PathBuf>,
     },
-    /// Everything in a directory, at its own path.
-    Directory {
-        directory: Utf8PathBuf,
-    },
     Command(CommandRecipe),
     Base(BaseRecipe),
     /// All layers of an image, merged.
@@ -177,13 +173,6 @@ impl Recipe {
             }
         })
     }
-
-    pub fn binaries(files: &[Utf8PathBuf], context: &LayerContext) -> Self {
-        let project_dir = &context.project_dir;
-        Self::Binaries {
-            files: files.iter().map(|file| project_dir.join(file)).collect(),
-        }
-    }
 }
 
 impl CommandRecipe {
@@ -277,12 +266,9 @@ impl fmt::Display for Recipe {
                 };
                 return write!(f, "the `command` layer `{}`", shortened(&line));
             }
-            Self::Base(base) => named("base", base.parts.iter().map(|part| part.as_str())),
+            Self::Base(base) => named("base", base.parts.iter().map(|part| part.into_str())),
             Self::Part { of, .. } => return write!(f, "{of}"),
             Self::Image { image, .. } => return write!(f, "the image `{image}`"),
-            Self::Directory { directory } => {
-                return write!(f, "the layer of the directory `{directory}`");
-            }
             Self::Binaries { files } => {
                 let (_, first, others) = named("", files.iter().map(|path| path.as_str()));
                 return match others {

@@ -52,17 +52,6 @@ pub(super) fn add(
     Ok(())
 }
 
-/// Adds everything in a directory, at its own path.
-pub(super) fn add_whole(
-    directory: &Utf8Path,
-    assembly: &mut Assembly<'_>,
-) -> Result<(), LayerProblem> {
-    add_start(directory, assembly)?;
-    let paths = everything(directory.as_std_path(), |_| false, &mut assembly.warnings)?;
-    add_found(paths, assembly)?;
-    Ok(())
-}
-
 fn add_start(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
     paths::must_exist(directory.as_std_path())?;
     if !directory.is_dir() {

@@ -165,7 +165,7 @@ impl JobStream {
     }
 
     fn show_download(&mut self) {
-        match self.client.builder.download() {
+        match self.client.builder.layers.download() {
             Some(download) => self
                 .download
                 .show(&download.name, download.done, download.total),

@@ -17,6 +17,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use strum::VariantArray;
 
 /// The path of the input root in the container.
 pub const ACTION: &str = "/action";
@@ -200,10 +201,10 @@ impl Sandbox {
             at(MountKind::Devpts, "/dev/pts"),
             at(MountKind::Mqueue, "/dev/mqueue"),
         ];
-        for (index, device) in Device::ALL.iter().enumerate() {
-            if *device == Device::Shm || Path::new("/dev").join(device.as_str()).exists() {
-                let path = format!("/dev/{}", device.as_str());
-                mounts.push((MountKind::Device(index as u32), path));
+        for &device in Device::VARIANTS {
+            if device == Device::Shm || Path::new("/dev").join(device.into_str()).exists() {
+                let path = format!("/dev/{}", device.into_str());
+                mounts.push((MountKind::Device(device), path));
             }
         }
         let all = self.system.iter().map(PathBuf::as_path);
@@ -228,8 +229,8 @@ fn make_root(root: &Path) -> io::Result<Vec<PathBuf>> {
     ] {
         fs::create_dir_all(root.join(directory))?;
     }
-    for device in Device::ALL {
-        let path = root.join("dev").join(device.as_str());
+    for &device in Device::VARIANTS {
+        let path = root.join("dev").join(device.into_str());
         if device == Device::Shm {
             fs::create_dir(path)?;
         } else {

@@ -101,11 +101,7 @@ impl Board {
             }
             Event::Cancelled(_) => self.cancelled = true,
             Event::Finished(_) => self.finished = true,
-            Event::RunStarted
-            | Event::Output { .. }
-            | Event::Slow { .. }
-            | Event::Warning(_)
-            | Event::Note(_) => {}
+            Event::RunStarted | Event::Output(_) | Event::Slow { .. } | Event::Warning(_) => {}
         }
     }
 

@@ -1,7 +1,6 @@
 //! The events of a run that reporters show.
 
 use super::outcome::{Cancellation, Summary, TestOutcome};
-use crate::executor::Stream;
 use crate::filter::{TestBinaryName, TestCaseName};
 use std::fmt;
 use std::time::Duration;
@@ -68,11 +67,7 @@ pub enum Event<'a> {
         repeat: Option<Repeat>,
     },
     /// A running test wrote output (`--nocapture`).
-    Output {
-        case: TestCaseName<'a>,
-        stream: Stream,
-        bytes: &'a [u8],
-    },
+    Output(&'a [u8]),
     /// A test is still running after the time that counts as slow.
     Slow {
         case: TestCaseName<'a>,
@@ -88,7 +83,6 @@ pub enum Event<'a> {
         outcome: &'a TestOutcome,
     },
     Warning(&'a str),
-    Note(&'a str),
     /// The run is cancelled for this reason: no further test starts.
     Cancelled(Cancellation),
     Finished(&'a Summary),

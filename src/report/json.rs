@@ -8,6 +8,7 @@ use super::plain::ReportWriter;
 use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
 use serde::Serialize;
+use serde_json::{Value, json};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -30,12 +31,8 @@ impl<W: Write> Json<W> {
         }
     }
 
-    fn line(&mut self, value: &impl Serialize) {
-        // Values of these types can always be serialized.
-        if let Ok(mut line) = serde_json::to_vec(value) {
-            line.push(b'\n');
-            self.sink.write(&line);
-        }
+    fn line(&mut self, line: Line) {
+        self.sink.write(format!("{}\n", line.0).as_bytes());
     }
 
     fn test_finished(
@@ -44,99 +41,99 @@ impl<W: Write> Json<W> {
         repeat: Option<Repeat>,
         outcome: &TestOutcome,
     ) {
-        let mut line = TestLine::new("finished", case, repeat);
-        line.status = Some(outcome.status.word());
-        line.cached = outcome.cached;
-        line.seconds = Some(seconds(outcome.duration));
-        match outcome.status {
-            TestStatus::Failed(Exit::Code(code)) => line.exit_code = Some(code),
+        let status = &outcome.status;
+        let (exit_code, signal) = match status {
+            TestStatus::Failed(Exit::Code(code)) => (Some(*code), None),
             TestStatus::Failed(exit @ Exit::Signal(number)) => {
-                line.signal = Some(number);
-                line.signal_name = exit.signal_name();
+                (None, Some((*number, exit.signal_name())))
             }
-            _ => {}
+            _ => (None, None),
+        };
+        let mut line = Line::of_test("finished", case)
+            .with("status", status.word())
+            .with_some("cached", outcome.cached.then_some(true))
+            .with("seconds", seconds(outcome.duration))
+            .with_some("repeat", repeat.map(|repeat| repeat.number))
+            .with_some("exit_code", exit_code)
+            .with_some("signal", signal.map(|(number, _)| number))
+            .with_some("signal_name", signal.and_then(|(_, name)| name))
+            .with_some("message", status.reason());
+        if status.is_failure() || self.show_output {
+            line = line
+                .with_output("stdout", &outcome.stdout)
+                .with_output("stderr", &outcome.stderr);
         }
-        line.message = outcome.status.reason();
-        line.outputs = &outcome.outputs;
-        if outcome.status.is_failure() {
-            line.hints = &outcome.hints;
-            line.written = &outcome.written;
+        if status.is_failure() {
+            line = line
+                .with_list("hints", &outcome.hints)
+                .with_list("written", &outcome.written);
         }
-        if outcome.status.is_failure() || self.show_output {
-            line.stdout = text(&outcome.stdout);
-            line.stdout_omitted = outcome.stdout.omitted;
-            line.stderr = text(&outcome.stderr);
-            line.stderr_omitted = outcome.stderr.omitted;
-        }
-        line.usage = outcome.usage.map(|usage| UsageValue {
-            user_seconds: seconds(usage.user),
-            system_seconds: seconds(usage.system),
-            max_rss: usage.max_resident,
+        let usage = outcome.usage.map(|usage| {
+            json!({
+                "user_seconds": seconds(usage.user),
+                "system_seconds": seconds(usage.system),
+                "max_rss": usage.max_resident,
+            })
         });
-        self.line(&line);
+        self.line(
+            line.with_list("outputs", &outcome.outputs)
+                .with_some("usage", usage),
+        );
     }
 
     fn run_finished(&mut self, summary: &Summary) {
         let tally = summary.tally;
-        self.line(&RunFinishedLine {
-            r#type: "run",
-            event: "finished",
-            passed: tally.passed,
-            cached: tally.cached,
-            failed: tally.failed,
-            timed_out: tally.timed_out,
-            errors: tally.errors,
-            ignored: tally.ignored,
-            not_run: summary.not_run,
-            cancelled: summary.cancelled.map(super::Cancellation::word),
-            seconds: seconds(summary.duration),
-        });
+        self.line(
+            Line::new("run", "finished")
+                .with("passed", tally.passed)
+                .with("cached", tally.cached)
+                .with("failed", tally.failed)
+                .with("timed_out", tally.timed_out)
+                .with("errors", tally.errors)
+                .with("ignored", tally.ignored)
+                .with("not_run", summary.not_run)
+                .with_some(
+                    "cancelled",
+                    summary.cancelled.map(super::Cancellation::word),
+                )
+                .with("seconds", seconds(summary.duration)),
+        );
     }
 }
 
 impl<W: Write + Send> Reporter for Json<W> {
     fn report(&mut self, event: &Event<'_>) {
         match event {
-            Event::RunStarted => self.line(&RunStartedLine {
-                r#type: "run",
-                event: "started",
-                version: VERSION,
-                program: env!("CARGO_PKG_NAME"),
-                program_version: env!("CARGO_PKG_VERSION"),
-            }),
-            Event::BuildStarted => self.line(&BuildLine {
-                r#type: "build",
-                event: "started",
-                success: None,
-                seconds: None,
-            }),
-            Event::BuildFinished { success, duration } => self.line(&BuildLine {
-                r#type: "build",
-                event: "finished",
-                success: Some(*success),
-                seconds: Some(seconds(*duration)),
-            }),
+            Event::RunStarted => self.line(
+                Line::new("run", "started")
+                    .with("version", VERSION)
+                    .with("program", env!("CARGO_PKG_NAME"))
+                    .with("program_version", env!("CARGO_PKG_VERSION")),
+            ),
+            Event::BuildStarted => self.line(Line::new("build", "started")),
+            Event::BuildFinished { success, duration } => self.line(
+                Line::new("build", "finished")
+                    .with("success", success)
+                    .with("seconds", seconds(*duration)),
+            ),
             Event::Listed { binary, count } => {
-                let mut line = BinaryLine::new("listed", binary);
-                line.count = Some(*count);
-                self.line(&line);
+                self.line(Line::of_binary("listed", binary).with("count", count));
             }
             Event::ListingFailed { binary, message } => {
-                let mut line = BinaryLine::new("error", binary);
-                line.message = Some(message);
-                self.line(&line);
+                self.line(Line::of_binary("error", binary).with("message", message));
             }
             Event::TestStarted { case, repeat, .. } => {
-                self.line(&TestLine::new("started", case, *repeat));
+                let repeat = repeat.map(|repeat| repeat.number);
+                self.line(Line::of_test("started", case).with_some("repeat", repeat));
             }
             Event::Slow {
                 case,
                 repeat,
                 elapsed,
             } => {
-                let mut line = TestLine::new("slow", case, *repeat);
-                line.seconds = Some(seconds(*elapsed));
-                self.line(&line);
+                let repeat = repeat.map(|repeat| repeat.number);
+                let line = Line::of_test("slow", case).with("seconds", seconds(*elapsed));
+                self.line(line.with_some("repeat", repeat));
             }
             Event::TestFinished {
                 case,
@@ -144,17 +141,15 @@ impl<W: Write + Send> Reporter for Json<W> {
                 outcome,
                 ..
             } => self.test_finished(case, *repeat, outcome),
-            Event::Warning(message) => self.line(&MessageLine::new("warning", message)),
-            Event::Note(message) => self.line(&MessageLine::new("note", message)),
-            Event::Cancelled(reason) => self.line(&CancelledLine {
-                r#type: "run",
-                event: "cancelled",
-                reason: reason.word(),
-                message: reason.to_string(),
-            }),
+            Event::Warning(message) => self.line(Line::message("warning", message)),
+            Event::Cancelled(reason) => self.line(
+                Line::new("run", "cancelled")
+                    .with("reason", reason.word())
+                    .with("message", reason.to_string()),
+            ),
             Event::Finished(summary) => {
                 for note in &summary.notes {
-                    self.line(&MessageLine::new("note", note));
+                    self.line(Line::message("note", note));
                 }
                 self.run_finished(summary);
             }
@@ -166,7 +161,7 @@ impl<W: Write + Send> Reporter for Json<W> {
             | Event::RunningCommand { .. }
             | Event::Packed
             | Event::Queued(_)
-            | Event::Output { .. } => {}
+            | Event::Output(_) => {}
         }
     }
 
@@ -175,180 +170,54 @@ impl<W: Write + Send> Reporter for Json<W> {
     }
 }
 
-#[derive(Serialize)]
-struct RunStartedLine {
-    r#type: &'static str,
-    event: &'static str,
-    version: u32,
-    program: &'static str,
-    program_version: &'static str,
-}
+/// An object with the fields of an event, in order.
+struct Line(Value);
 
-#[derive(Serialize)]
-struct BuildLine {
-    r#type: &'static str,
-    event: &'static str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    success: Option<bool>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<f64>,
-}
+impl Line {
+    fn new(of: &str, event: &str) -> Self {
+        Self(json!({ "type": of, "event": event }))
+    }
 
-#[derive(Serialize)]
-struct BinaryLine<'a> {
-    r#type: &'static str,
-    event: &'static str,
-    package: &'a str,
-    target: TargetValue<'a>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    count: Option<usize>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<&'a str>,
-}
+    fn of_binary(event: &str, binary: &TestBinaryName<'_>) -> Self {
+        Self::new("binary", event).with_target(*binary)
+    }
 
-impl<'a> BinaryLine<'a> {
-    fn new(event: &'static str, binary: &TestBinaryName<'a>) -> Self {
-        Self {
-            r#type: "binary",
-            event,
-            package: binary.package,
-            target: TargetValue::from(*binary),
-            count: None,
-            message: None,
+    fn of_test(event: &str, case: &TestCaseName<'_>) -> Self {
+        Self::new("test", event)
+            .with_target(case.binary())
+            .with("name", case.name)
+    }
+
+    fn message(event: &str, message: &str) -> Self {
+        Self::new("message", event).with("message", message)
+    }
+
+    fn with(mut self, name: &str, value: impl Serialize) -> Self {
+        self.0[name] = json!(value);
+        self
+    }
+
+    fn with_some(self, name: &str, value: Option<impl Serialize>) -> Self {
+        match value {
+            Some(value) => self.with(name, value),
+            None => self,
         }
     }
-}
 
-#[derive(Serialize)]
-struct TestLine<'a> {
-    r#type: &'static str,
-    event: &'static str,
-    package: &'a str,
-    target: TargetValue<'a>,
-    name: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    status: Option<&'static str>,
-    #[serde(skip_serializing_if = "is_false")]
-    cached: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seconds: Option<f64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    repeat: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exit_code: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal: Option<i32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signal_name: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stdout: Option<String>,
-    #[serde(skip_serializing_if = "is_zero")]
-    stdout_omitted: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    stderr: Option<String>,
-    #[serde(skip_serializing_if = "is_zero")]
-    stderr_omitted: u64,
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    hints: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    written: &'a [String],
-    #[serde(skip_serializing_if = "<[String]>::is_empty")]
-    outputs: &'a [String],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    usage: Option<UsageValue>,
-}
-
-impl<'a> TestLine<'a> {
-    fn new(event: &'static str, case: &TestCaseName<'a>, repeat: Option<Repeat>) -> Self {
-        Self {
-            r#type: "test",
-            event,
-            package: case.package,
-            target: TargetValue::from(case.binary()),
-            name: case.name,
-            status: None,
-            cached: false,
-            seconds: None,
-            repeat: repeat.map(|repeat| repeat.number),
-            exit_code: None,
-            signal: None,
-            signal_name: None,
-            message: None,
-            stdout: None,
-            stdout_omitted: 0,
-            stderr: None,
-            stderr_omitted: 0,
-            hints: &[],
-            written: &[],
-            outputs: &[],
-            usage: None,
-        }
+    fn with_list(self, name: &str, list: &[String]) -> Self {
+        self.with_some(name, (!list.is_empty()).then_some(list))
     }
-}
 
-#[derive(Serialize)]
-struct TargetValue<'a> {
-    kind: &'static str,
-    name: &'a str,
-}
-
-impl<'a> From<TestBinaryName<'a>> for TargetValue<'a> {
-    fn from(binary: TestBinaryName<'a>) -> Self {
-        Self {
-            kind: binary.kind.as_str(),
-            name: binary.target,
-        }
+    fn with_output(self, name: &str, output: &Captured) -> Self {
+        let omitted = (output.omitted > 0).then_some(output.omitted);
+        self.with_some(name, text(output))
+            .with_some(&format!("{name}_omitted"), omitted)
     }
-}
 
-#[derive(Serialize)]
-struct UsageValue {
-    user_seconds: f64,
-    system_seconds: f64,
-    max_rss: u64,
-}
-
-#[derive(Serialize)]
-struct MessageLine<'a> {
-    r#type: &'static str,
-    event: &'static str,
-    message: &'a str,
-}
-
-impl<'a> MessageLine<'a> {
-    fn new(event: &'static str, message: &'a str) -> Self {
-        Self {
-            r#type: "message",
-            event,
-            message,
-        }
+    fn with_target(self, binary: TestBinaryName<'_>) -> Self {
+        let target = json!({ "kind": binary.kind.into_str(), "name": binary.target });
+        self.with("package", binary.package).with("target", target)
     }
-}
-
-#[derive(Serialize)]
-struct CancelledLine {
-    r#type: &'static str,
-    event: &'static str,
-    reason: &'static str,
-    message: String,
-}
-
-#[derive(Serialize)]
-struct RunFinishedLine {
-    r#type: &'static str,
-    event: &'static str,
-    passed: u64,
-    cached: u64,
-    failed: u64,
-    timed_out: u64,
-    errors: u64,
-    ignored: u64,
-    not_run: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cancelled: Option<&'static str>,
-    seconds: f64,
 }
 
 /// A duration in seconds, rounded down to microseconds.
@@ -367,22 +236,6 @@ fn text(output: &Captured) -> Option<String> {
         0 => head.into_owned(),
         omitted => format!("{head}\n[... {omitted} bytes left out ...]\n{tail}"),
     })
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde asks for a reference"
-)]
-fn is_false(value: &bool) -> bool {
-    !*value
 }
 
 #[cfg(test)]

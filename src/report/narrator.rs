@@ -67,7 +67,7 @@ impl Narrator {
     /// The text about an event: whole lines, except for streamed output, which is returned
     /// unchanged.
     pub fn text_of(&mut self, event: &Event<'_>) -> Vec<u8> {
-        if let Event::Output { bytes, .. } = event {
+        if let Event::Output(bytes) = event {
             self.inside_line = bytes.last().map_or(self.inside_line, |&last| last != b'\n');
             self.after_empty_line = false;
             return bytes.to_vec();
@@ -92,9 +92,6 @@ impl Narrator {
                 ..
             } => self.test_finished(case, *repeat, outcome),
             Event::Warning(text) => self.paragraph(Role::Caution, "warning", text),
-            Event::Note(text) if self.detail >= Detail::Notable => {
-                self.paragraph(Role::Strong, "note", text)
-            }
             // Cargo has reported the reason.
             Event::Cancelled(Cancellation::BuildFailed) if !self.has_begun => String::new(),
             Event::Cancelled(reason) => self.cancelled(*reason),

@@ -1,23 +1,40 @@
 //! From the specification of a container to a container whose layers are in the store.
 
 use crate::executor::Container;
-use crate::image::Download;
 use crate::layer::{ContainerError, LayerBuilder, LayerContext, SourceView};
-use crate::spec::{ContainerSpec, LayerSpec, environment};
-use camino::Utf8PathBuf;
+use crate::spec::{ContainerSpec, LayerSpec, Mount, environment};
+use crate::store::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
 
-/// Makes containers of jobs. Its methods block, and may be called by several threads.
-pub struct JobContainerBuilder {
-    layers: LayerBuilder,
-    context: LayerContext,
-    /// The topmost layer of every container.
+/// Makes containers. Its methods block, and may be called by several threads.
+pub struct ContainerBuilder {
+    pub layers: LayerBuilder,
+    /// The context of the layers of jobs.
+    pub context: LayerContext,
+    /// The topmost layer of the containers of jobs.
     topmost: Option<LayerSpec>,
     /// For tests: makes [`Self::container`] panic.
     #[cfg(test)]
     pub panics: std::sync::atomic::AtomicBool,
 }
 
-impl JobContainerBuilder {
+/// What a container has besides what its specification names.
+#[derive(Default)]
+pub struct Additions {
+    /// Executables that Cargo built, in the topmost layer.
+    pub binaries: Vec<Utf8PathBuf>,
+    /// Variables, which those of the specification change.
+    pub variables: BTreeMap<String, String>,
+    /// The base of relative outputs, and the working directory unless the specification or the
+    /// image has one. `None`: the base is the working directory, which is `/` then.
+    pub directory: Option<Utf8PathBuf>,
+    /// As in [`Container`].
+    pub watched: Vec<Utf8PathBuf>,
+}
+
+impl ContainerBuilder {
     /// `project` is the directory of relative paths, and the value of every placeholder except
     /// `<home-dir>`, since there is no workspace.
     pub fn new(layers: LayerBuilder, project: Utf8PathBuf, topmost: Option<LayerSpec>) -> Self {
@@ -45,59 +62,113 @@ impl JobContainerBuilder {
         }
     }
 
-    /// As [`LayerBuilder::download`].
-    pub fn download(&self) -> Option<Download> {
-        self.layers.download()
-    }
-
-    /// As [`LayerBuilder::cancel`].
-    pub fn end(&self) {
-        self.layers.cancel();
-    }
-
-    /// The container, and warnings about its layers.
+    /// The container of a job, and warnings about its layers.
     pub fn container(
         &self,
         spec: &ContainerSpec,
+    ) -> Result<(Container, Vec<String>), ContainerError> {
+        let brings_layers = spec.image.as_ref().is_some_and(|image| image.layers);
+        if spec.layers.is_empty() && !brings_layers {
+            return Err(ContainerError::NoLayers);
+        }
+        let mut spec = spec.clone();
+        spec.layers.extend(self.topmost.clone());
+        self.container_with(&spec, &self.context, Additions::default())
+    }
+
+    /// A container with additions, and warnings about its layers. The library path of `context`
+    /// becomes a variable.
+    pub fn container_with(
+        &self,
+        spec: &ContainerSpec,
+        context: &LayerContext,
+        additions: Additions,
     ) -> Result<(Container, Vec<String>), ContainerError> {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
             "a panic for a test"
         );
-        let brings_layers = spec.image.as_ref().is_some_and(|image| image.layers);
-        if spec.layers.is_empty() && !brings_layers {
-            return Err(ContainerError::NoLayers);
+        let base = self.layers.base(spec.image.as_ref(), context)?;
+        let mut stack = self.layers.build_all(&base, &spec.layers, context)?;
+        if !additions.binaries.is_empty() {
+            let built = self.layers.build_binaries(&additions.binaries)?;
+            let layer = self.layers.rebase_onto_image(built.digest, stack.image)?;
+            stack.layers.push(layer);
         }
-        let base = self.layers.base(spec.image.as_ref(), &self.context)?;
-        let layers = spec.layers.iter().chain(&self.topmost);
-        let stack = self.layers.build_all(&base, layers, &self.context)?;
-        let working_directory = spec.working_directory.clone().or(base.working_directory);
-        let working_directory = working_directory.unwrap_or_else(|| "/".into());
+        let layers = (self.layers).merge_small_layers(&stack.layers, &stack.unmerged);
+        let mounts = (spec.mounts.iter().map(|mount| context.mount(mount)))
+            .collect::<Result<Vec<_>, _>>()?;
+        let mut variables = base.environment;
+        variables.extend(additions.variables);
+        if let Some(path) = self.library_path(&context.library_path, &layers, &mounts) {
+            variables.insert("LD_LIBRARY_PATH".to_owned(), path);
+        }
+        let directory = additions.directory;
+        let working_directory = (spec.working_directory.clone())
+            .or(base.working_directory)
+            .or_else(|| directory.clone())
+            .unwrap_or_else(|| "/".into());
+        let outputs_base = directory.as_ref().unwrap_or(&working_directory);
         let container = Container {
-            layers: self
-                .layers
-                .merge_small_layers(&stack.layers, &stack.unmerged),
-            environment: environment::expand(&spec.environment, base.environment, &|name| {
+            layers,
+            environment: environment::expand(&spec.environment, variables, &|name| {
                 std::env::var(name).ok()
             })?,
-            mounts: spec
-                .mounts
-                .iter()
-                .map(|mount| self.context.mount(mount))
-                .collect::<Result<_, _>>()?,
+            mounts,
             network: spec.network,
-            root_overlay: self.context.root_overlay(&spec.root_overlay)?,
+            root_overlay: context.root_overlay(&spec.root_overlay)?,
             outputs: (spec.outputs.iter())
-                .map(|glob| self.context.output(glob, &working_directory))
+                .map(|glob| context.output(glob, outputs_base))
                 .collect::<Result<_, _>>()?,
             working_directory,
             user: spec.user,
             group: spec.group,
             init: spec.init,
             hostname: spec.hostname.clone(),
-            watched: Vec::new(),
+            watched: additions.watched,
         };
         Ok((container, stack.warnings))
     }
+
+    /// The value of `LD_LIBRARY_PATH`: of these directories those that contain a library in the
+    /// container. The loader of glibc searches every directory up to twenty times, which would take
+    /// 5 % of the time of a small test.
+    fn library_path(
+        &self,
+        directories: &[Utf8PathBuf],
+        layers: &[Digest],
+        mounts: &[Mount],
+    ) -> Option<String> {
+        let bound = |directory: &Utf8Path| {
+            mounts.iter().any(|mount| {
+                matches!(mount, Mount::Bind { mount_point, .. }
+                    if directory.starts_with(mount_point) || mount_point.starts_with(directory))
+            })
+        };
+        let in_layer = |directory: &Utf8Path| {
+            let below_root = directory.strip_prefix("/").unwrap_or(directory);
+            layers
+                .iter()
+                .any(|layer| holds_library(&self.layers.store().tree_path(layer).join(below_root)))
+        };
+        let directories: Vec<&str> = directories
+            .iter()
+            .filter(|directory| bound(directory) || in_layer(directory))
+            .map(|directory| directory.as_str())
+            .collect();
+        (!directories.is_empty()).then(|| directories.join(":"))
+    }
+}
+
+/// Whether a directory contains files that a loader may open.
+fn holds_library(directory: &Path) -> bool {
+    let Ok(entries) = directory.read_dir() else {
+        return false;
+    };
+    entries.flatten().any(|entry| {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        name.contains(".so") || name == "glibc-hwcaps"
+    })
 }

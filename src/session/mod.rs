@@ -10,7 +10,7 @@ mod preparations;
 mod start;
 mod tasks;
 
-pub(crate) use container::JobContainerBuilder;
+pub(crate) use container::{Additions, ContainerBuilder};
 pub(crate) use dispatcher::{Dispatcher, SlotRequest};
 pub(crate) use preparations::{Preparations, PreparedContainer};
 pub(crate) use start::{ConnectedEngine, Session, SessionSettings, connect};
@@ -114,7 +114,7 @@ impl From<EngineError> for ClientError {
 /// the processes that make containers execute the same program.
 pub struct Client {
     pub(crate) session: Session,
-    pub(crate) builder: Arc<JobContainerBuilder>,
+    pub(crate) builder: Arc<ContainerBuilder>,
 }
 
 impl Client {
@@ -138,7 +138,7 @@ impl Client {
         });
         let images = Images::new(settings.images.clone());
         let layers = LayerBuilder::new(session.store.clone(), images);
-        let builder = JobContainerBuilder::new(layers, settings.project.clone(), topmost);
+        let builder = ContainerBuilder::new(layers, settings.project.clone(), topmost);
         Self {
             session,
             builder: Arc::new(builder),
@@ -196,7 +196,7 @@ impl Client {
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.builder.end();
+        self.builder.layers.cancel();
         self.session.save_and_evict();
     }
 }

@@ -1,8 +1,10 @@
 //! A container: layers, mounts, network, user and environment of a job.
 
-use super::{ImageUse, escape_placeholders};
+use super::{ImageUse, escaped_path, to_json};
 use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use strum::{IntoStaticStr, VariantArray};
 
 /// A container in full, with all that it inherits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +62,7 @@ impl ContainerSpec {
 
 /// One step in computing a job's environment: the variables are expanded with the result of the
 /// steps before, then merged into it, or they replace it.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct EnvironmentElement {
     pub vars: BTreeMap<String, String>,
     /// true: merge; false: replace.
@@ -68,7 +70,11 @@ pub struct EnvironmentElement {
 }
 
 /// The network of a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, IntoStaticStr, VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase")]
 pub enum Network {
     /// A network namespace without even a loopback interface.
     #[default]
@@ -80,7 +86,8 @@ pub enum Network {
 }
 
 /// How a job's writes to its root file system are handled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum RootOverlay {
     /// The root is read-only.
     #[default]
@@ -95,7 +102,22 @@ pub enum RootOverlay {
 }
 
 /// A device file below `/dev`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    IntoStaticStr,
+    VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum Device {
     Full,
     Fuse,
@@ -106,33 +128,6 @@ pub enum Device {
     Tty,
     Urandom,
     Zero,
-}
-
-impl Device {
-    pub const ALL: [Self; 8] = [
-        Self::Full,
-        Self::Fuse,
-        Self::Null,
-        Self::Random,
-        Self::Shm,
-        Self::Tty,
-        Self::Urandom,
-        Self::Zero,
-    ];
-
-    /// The file's name below `/dev`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Full => "full",
-            Self::Fuse => "fuse",
-            Self::Null => "null",
-            Self::Random => "random",
-            Self::Shm => "shm",
-            Self::Tty => "tty",
-            Self::Urandom => "urandom",
-            Self::Zero => "zero",
-        }
-    }
 }
 
 /// The access of a job to a bound directory or file of the host.
@@ -146,15 +141,18 @@ pub enum BindAccess {
 }
 
 /// A file system to mount on a path that the layers provide.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
 pub enum Mount {
     /// A directory or file of the host. The job is local-only.
     Bind {
         mount_point: Utf8PathBuf,
         local_path: Utf8PathBuf,
+        #[serde(flatten)]
         access: BindAccess,
         /// Stands for the content in cached results, such as the version of a toolchain. `None`:
         /// the content is unknown, so results of jobs with this mount are not cached.
+        #[serde(skip)]
         identity: Option<String>,
     },
     /// A directory that is kept between jobs on this machine, which one job at a time uses. The
@@ -188,10 +186,10 @@ impl Mount {
     #[must_use]
     pub fn escaped(mut self) -> Self {
         if let Self::Bind { local_path, .. } = &mut self {
-            *local_path = escape_placeholders(local_path.as_str()).into();
+            *local_path = escaped_path(local_path);
         }
         if let Some(mount_point) = self.mount_point_mut() {
-            *mount_point = escape_placeholders(mount_point.as_str()).into();
+            *mount_point = escaped_path(mount_point);
         }
         self
     }
@@ -212,7 +210,8 @@ impl Mount {
 }
 
 /// The origin of one layer's files.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum LayerSpec {
     /// A tar file, plain or compressed (`.gz`, `.zst`).
     Tar {
@@ -221,11 +220,13 @@ pub enum LayerSpec {
     /// Files matching a pattern relative to the project directory.
     Glob {
         glob: String,
+        #[serde(flatten)]
         prefix: PrefixOptions,
     },
     /// Files, symlinks and (empty) directories.
     Paths {
         paths: Vec<Utf8PathBuf>,
+        #[serde(flatten)]
         prefix: PrefixOptions,
     },
     /// Empty files, and directories for paths that end in `/`. Braces are expanded.
@@ -237,7 +238,9 @@ pub enum LayerSpec {
     },
     /// The loader and all shared libraries of ELF files, without the files themselves.
     SharedLibraryDependencies {
+        #[serde(rename = "shared_library_dependencies")]
         binaries: Vec<Utf8PathBuf>,
+        #[serde(flatten)]
         prefix: PrefixOptions,
     },
     /// Text files: paths and contents.
@@ -254,6 +257,7 @@ pub enum LayerSpec {
     },
     /// The source files of the workspace that the test may read. Only the default container has
     /// this layer; it has no spelling in a file.
+    #[serde(serialize_with = "to_json::test_source")]
     TestSource,
     /// The changes of a command to the layers below it.
     Command(CommandSpec),
@@ -264,7 +268,11 @@ pub enum LayerSpec {
 }
 
 /// A part of the `base` layer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, IntoStaticStr, VariantArray,
+)]
+#[serde(rename_all = "lowercase")]
+#[strum(serialize_all = "lowercase", const_into_str)]
 pub enum BasePart {
     /// The shell and the utilities of POSIX and of the common GNU packages.
     Utilities,
@@ -281,43 +289,28 @@ pub enum BasePart {
     Locales,
 }
 
-impl BasePart {
-    pub const ALL: [Self; 6] = [
-        Self::Utilities,
-        Self::Certificates,
-        Self::Timezones,
-        Self::System,
-        Self::Terminals,
-        Self::Locales,
-    ];
-
-    /// The part's name in a `base` layer.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Utilities => "utilities",
-            Self::Certificates => "certificates",
-            Self::Timezones => "timezones",
-            Self::System => "system",
-            Self::Terminals => "terminals",
-            Self::Locales => "locales",
-        }
-    }
-}
-
 /// A command whose changes are a layer. It runs as user 0, with the layers below as its writable
 /// root.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CommandSpec {
     pub command: CommandLine,
+    #[serde(
+        skip_serializing_if = "Vec::is_empty",
+        serialize_with = "to_json::environment"
+    )]
     pub environment: Vec<EnvironmentElement>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
+    #[serde(skip_serializing_if = "to_json::is_default")]
     pub network: Network,
     /// `None`: `/`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<Utf8PathBuf>,
 }
 
 /// The program and arguments of a command.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(untagged)]
 pub enum CommandLine {
     /// Text for `/bin/sh -c`.
     Shell(String),
@@ -325,17 +318,21 @@ pub enum CommandLine {
     Words(Vec<String>),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct SymlinkSpec {
     pub link: Utf8PathBuf,
     pub target: Utf8PathBuf,
 }
 
 /// How host paths become paths in a layer. The options apply in the order of the fields.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize)]
 pub struct PrefixOptions {
+    #[serde(skip_serializing_if = "to_json::is_default")]
     pub follow_symlinks: bool,
+    #[serde(skip_serializing_if = "to_json::is_default")]
     pub canonicalize: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub strip_prefix: Option<Utf8PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub prepend_prefix: Option<Utf8PathBuf>,
 }

@@ -30,7 +30,9 @@ pub use inheritance::{Containers, DEFAULT, EMPTY};
 pub use job::{JobSpec, JobSpecError};
 pub use json::{JsonPiece, JsonStream, parse_json};
 pub use node::{Node, Span, Spanned, SpecEntry, SpecMap, SpecValue, ValueLabel};
-pub use placeholder::{Placeholder, PlaceholderError, escape_placeholders, substitute};
+pub use placeholder::{
+    Placeholder, PlaceholderError, escape_placeholders, escaped_path, substitute,
+};
 pub use text::{Position, SpecText, decode_utf8};
 
 #[cfg(test)]

@@ -172,20 +172,19 @@ impl SpecEntry {
         self.list()?.iter().map(|node| read(node, label)).collect()
     }
 
-    /// The elements of a list of names. Each name must be known and occur once: `find` returns its
-    /// meaning, messages suggest the names in `known`, and call a name a `what`.
-    pub fn names<T: PartialEq, const N: usize>(
+    /// The elements of a list of names. Each must be one of `known` and occur once. Messages call a
+    /// name a `what`. `present` is the present spelling of a name.
+    pub fn names<T: Named>(
         &self,
         what: &'static str,
-        known: [&'static str; N],
-        find: impl Fn(&str) -> Option<T>,
+        known: &[T],
+        present: impl Fn(&str) -> &str,
     ) -> Result<Vec<T>, SpecError> {
         let mut found = Vec::new();
         let label = ValueLabel::Element(self.name());
         for node in self.list()? {
             let name = node.string(label)?;
-            let value =
-                find(name).ok_or_else(|| node.error(SpecProblem::unknown(what, name, known)))?;
+            let value = node.named(what, known, present(name))?;
             if found.contains(&value) {
                 return Err(node.error(SpecProblem::Repeated {
                     what,
@@ -202,6 +201,11 @@ impl SpecEntry {
     }
 }
 
+/// A type whose values have names in documents.
+pub trait Named: Copy + PartialEq + Into<&'static str> {}
+
+impl<T: Copy + PartialEq + Into<&'static str>> Named for T {}
+
 impl Node {
     /// An error that points to this value.
     pub fn error(&self, problem: SpecProblem) -> SpecError {
@@ -213,6 +217,20 @@ impl Node {
         self.error(SpecProblem::Missing {
             what: what.to_string(),
             field,
+        })
+    }
+
+    /// The one of `known` that is called `name`, which is this value. Messages call it a `what`.
+    pub fn named<T: Named>(
+        &self,
+        what: &'static str,
+        known: &[T],
+        name: &str,
+    ) -> Result<T, SpecError> {
+        let mut all = known.iter().copied();
+        all.find(|known| (*known).into() == name).ok_or_else(|| {
+            let known = known.iter().map(|known| (*known).into());
+            self.error(SpecProblem::unknown(what, name, known))
         })
     }
 

@@ -1,11 +1,14 @@
 //! Placeholders in the paths of layers.
 
 use super::Suggestions;
+use camino::{Utf8Path, Utf8PathBuf};
 use std::fmt;
+use strum::{IntoStaticStr, VariantArray};
 use thiserror::Error;
 
 /// A directory that becomes known when a layer is built.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "kebab-case", const_into_str)]
 pub enum Placeholder {
     /// The directory with the artifacts of Cargo's profile.
     BuildDir,
@@ -19,30 +22,9 @@ pub enum Placeholder {
     HomeDir,
 }
 
-impl Placeholder {
-    pub const ALL: [Self; 5] = [
-        Self::BuildDir,
-        Self::WorkspaceDir,
-        Self::PackageDir,
-        Self::TargetDir,
-        Self::HomeDir,
-    ];
-
-    /// The name between the angle brackets.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BuildDir => "build-dir",
-            Self::WorkspaceDir => "workspace-dir",
-            Self::PackageDir => "package-dir",
-            Self::TargetDir => "target-dir",
-            Self::HomeDir => "home-dir",
-        }
-    }
-}
-
 impl fmt::Display for Placeholder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "<{}>", self.as_str())
+        write!(f, "<{}>", self.into_str())
     }
 }
 
@@ -61,6 +43,11 @@ pub enum PlaceholderError {
 /// A text that [`substitute`] turns into `path`.
 pub fn escape_placeholders(path: &str) -> String {
     path.replace('<', "<<")
+}
+
+/// As [`escape_placeholders`], for a path.
+pub fn escaped_path(path: &Utf8Path) -> Utf8PathBuf {
+    escape_placeholders(path.as_str()).into()
 }
 
 /// Replaces each placeholder in `text` by its path from `lookup`, and each `<<` by `<`.
@@ -86,12 +73,14 @@ pub fn substitute<'a>(
 }
 
 fn parse(name: &str) -> Result<Placeholder, PlaceholderError> {
-    Placeholder::ALL
-        .into_iter()
-        .find(|placeholder| placeholder.as_str() == name)
+    let mut all = Placeholder::VARIANTS.iter().copied();
+    all.find(|placeholder| placeholder.into_str() == name)
         .ok_or_else(|| PlaceholderError::Unknown {
             name: name.to_owned(),
-            suggestions: Suggestions::new(name, Placeholder::ALL.map(Placeholder::as_str)),
+            suggestions: Suggestions::new(
+                name,
+                Placeholder::VARIANTS.iter().map(Placeholder::into_str),
+            ),
         })
 }
 

@@ -1,31 +1,28 @@
 //! A job as JSON that [`read_job`](super::read_job) reads.
 
 use super::{
-    BindAccess, CommandLine, CommandSpec, ContainerSpec, EnvironmentElement, ImageUse, JobSpec,
-    LayerSpec, Mount, Network, PrefixOptions, RootOverlay, WorkingDirectoryUse,
+    BindAccess, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, WorkingDirectoryUse,
 };
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
 impl JobSpec {
     /// The job in full. Fields with their default value are omitted.
     pub fn to_json(&self) -> Value {
-        let mut fields = Map::new();
-        fields.insert("program".to_owned(), self.program.as_str().into());
-        let mut set = |name: &str, value: Option<Value>| {
-            fields.extend(value.map(|value| (name.to_owned(), value)));
-        };
-        let unless_empty = (!self.arguments.is_empty()).then(|| self.arguments.clone().into());
-        set("arguments", unless_empty);
-        set("timeout", self.timeout.map(seconds));
-        set("estimated_duration", self.estimated_duration.map(seconds));
-        set(
-            "priority",
-            (self.priority != 0).then(|| self.priority.into()),
-        );
-        set("slots", (self.slots != 1).then(|| self.slots.into()));
-        fields.extend(self.container.to_json());
-        fields.into()
+        let mut fields = Fields::default();
+        fields.set("program", &self.program);
+        fields.set_unless("arguments", &self.arguments, self.arguments.is_empty());
+        for (name, time) in [
+            ("timeout", self.timeout),
+            ("estimated_duration", self.estimated_duration),
+        ] {
+            fields.set_unless(name, time.map(seconds), time.is_none());
+        }
+        fields.set_unless("priority", self.priority, self.priority == 0);
+        fields.set_unless("slots", self.slots, self.slots == 1);
+        fields.set_container(&self.container);
+        fields.0.into()
     }
 }
 
@@ -38,59 +35,66 @@ fn seconds(time: Duration) -> Value {
     }
 }
 
-impl ContainerSpec {
-    fn to_json(&self) -> Map<String, Value> {
-        let default = Self::default();
-        let mut fields = Map::new();
-        let mut set = |name: &str, is_default: bool, value: Value| {
-            if !is_default {
-                fields.insert(name.to_owned(), value);
-            }
-        };
-        set(
-            "image",
-            self.image.is_none(),
-            self.image.as_ref().map(image).into(),
-        );
-        let uses = |of: fn(&ImageUse) -> bool| self.image.as_ref().is_some_and(of);
-        let layers = list(&self.layers, layer);
-        if uses(|image| image.layers) {
-            set("added_layers", self.layers.is_empty(), layers);
-        } else {
-            set("layers", false, layers);
+#[derive(Default)]
+struct Fields(Map<String, Value>);
+
+impl Fields {
+    fn set(&mut self, name: &str, value: impl Serialize) {
+        self.0.insert(name.to_owned(), json!(value));
+    }
+
+    fn set_unless(&mut self, name: &str, value: impl Serialize, is_omitted: bool) {
+        if !is_omitted {
+            self.set(name, value);
         }
-        let variables = if uses(|image| image.environment) {
-            steps(&self.environment)
+    }
+
+    fn set_container(&mut self, container: &ContainerSpec) {
+        let default = ContainerSpec::default();
+        let uses = |of: fn(&ImageUse) -> bool| container.image.as_ref().is_some_and(of);
+        let ContainerSpec {
+            image: used,
+            environment,
+            layers,
+            mounts,
+            outputs,
+            network,
+            root_overlay,
+            working_directory,
+            user,
+            group,
+            init,
+            hostname,
+        } = container;
+        self.set_unless("image", used.as_ref().map(image), used.is_none());
+        if uses(|image| image.layers) {
+            self.set_unless("added_layers", layers, layers.is_empty());
         } else {
-            environment(&self.environment)
-        };
-        set("environment", self.environment.is_empty(), variables);
-        set("mounts", self.mounts.is_empty(), list(&self.mounts, mount));
-        set("outputs", self.outputs.is_empty(), json!(self.outputs));
-        set(
-            "network",
-            self.network == default.network,
-            network(self.network),
-        );
-        set(
+            self.set("layers", layers);
+        }
+        if uses(|image| image.environment) {
+            self.set_unless("environment", environment, environment.is_empty());
+        } else {
+            let variables = self::environment(environment, serde_json::value::Serializer);
+            self.set_unless("environment", variables.ok(), environment.is_empty());
+        }
+        self.set_unless("mounts", mounts, mounts.is_empty());
+        self.set_unless("outputs", outputs, outputs.is_empty());
+        self.set_unless("network", network, *network == default.network);
+        self.set_unless(
             "root_overlay",
-            self.root_overlay == default.root_overlay,
-            root_overlay(&self.root_overlay),
+            root_overlay,
+            *root_overlay == default.root_overlay,
         );
-        set(
+        self.set_unless(
             "working_directory",
-            self.working_directory.is_none(),
-            json!(self.working_directory),
+            working_directory,
+            working_directory.is_none(),
         );
-        set("user", self.user == default.user, self.user.into());
-        set("group", self.group == default.group, self.group.into());
-        set("init", self.init == default.init, self.init.into());
-        set(
-            "hostname",
-            self.hostname == default.hostname,
-            json!(self.hostname),
-        );
-        fields
+        self.set_unless("user", user, *user == default.user);
+        self.set_unless("group", group, *group == default.group);
+        self.set_unless("init", init, *init == default.init);
+        self.set_unless("hostname", hostname, *hostname == default.hostname);
     }
 }
 
@@ -108,138 +112,35 @@ fn image(used: &ImageUse) -> Value {
     json!({ "name": used.image.to_string(), "use": parts })
 }
 
-fn list<T>(items: &[T], write: impl Fn(&T) -> Value) -> Value {
-    items.iter().map(write).collect::<Vec<_>>().into()
-}
-
 /// A map where it has the same meaning, else a list.
-fn environment(elements: &[EnvironmentElement]) -> Value {
+pub fn environment<S: Serializer>(
+    elements: &[EnvironmentElement],
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match elements {
-        [element] if element.extend => json!(element.vars),
-        _ => steps(elements),
+        [element] if element.extend => element.vars.serialize(serializer),
+        _ => elements.serialize(serializer),
     }
 }
 
-fn steps(elements: &[EnvironmentElement]) -> Value {
-    list(
-        elements,
-        |element| json!({ "vars": element.vars, "extend": element.extend }),
-    )
-}
-
-fn network(network: Network) -> Value {
-    match network {
-        Network::Disabled => "disabled",
-        Network::Loopback => "loopback",
-        Network::Local => "local",
-    }
-    .into()
-}
-
-fn root_overlay(overlay: &RootOverlay) -> Value {
-    match overlay {
-        RootOverlay::None => "none".into(),
-        RootOverlay::Tmp => "tmp".into(),
-        RootOverlay::Local { upper, work } => {
-            json!({ "local": { "upper": upper, "work": work } })
-        }
+impl Serialize for BindAccess {
+    /// A field of the mount.
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map([match self {
+            Self::ReadWrite => ("read_only", false),
+            Self::ReadOnly => ("read_only", true),
+            Self::DiscardChanges => ("discard_changes", true),
+        }])
     }
 }
 
-fn mount(mount: &Mount) -> Value {
-    match mount {
-        Mount::Bind {
-            mount_point,
-            local_path,
-            access,
-            identity: _,
-        } => {
-            let mut bind = json!({
-                "type": "bind", "mount_point": mount_point, "local_path": local_path,
-            });
-            match access {
-                BindAccess::DiscardChanges => bind["discard_changes"] = true.into(),
-                access => bind["read_only"] = (*access == BindAccess::ReadOnly).into(),
-            }
-            bind
-        }
-        Mount::Cache { mount_point, name } => {
-            json!({ "type": "cache", "mount_point": mount_point, "name": name })
-        }
-        Mount::Devices { devices } => {
-            let names: Vec<_> = devices.iter().map(|device| device.as_str()).collect();
-            json!({ "type": "devices", "devices": names })
-        }
-        Mount::Devpts { mount_point } => json!({ "type": "devpts", "mount_point": mount_point }),
-        Mount::Mqueue { mount_point } => json!({ "type": "mqueue", "mount_point": mount_point }),
-        Mount::Proc { mount_point } => json!({ "type": "proc", "mount_point": mount_point }),
-        Mount::Sys { mount_point } => json!({ "type": "sys", "mount_point": mount_point }),
-        Mount::Tmp { mount_point } => json!({ "type": "tmp", "mount_point": mount_point }),
-    }
+/// The nearest layer that has a spelling.
+pub fn test_source<S: Serializer>(serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map([("source", "<workspace-dir>")])
 }
 
-fn layer(layer: &LayerSpec) -> Value {
-    match layer {
-        LayerSpec::Tar { tar } => json!({ "tar": tar }),
-        LayerSpec::Glob { glob, prefix } => with_prefix(json!({ "glob": glob }), prefix),
-        LayerSpec::Paths { paths, prefix } => with_prefix(json!({ "paths": paths }), prefix),
-        LayerSpec::Stubs { stubs } => json!({ "stubs": stubs }),
-        LayerSpec::Symlinks { symlinks } => {
-            let symlinks = list(
-                symlinks,
-                |symlink| json!({ "link": symlink.link, "target": symlink.target }),
-            );
-            json!({ "symlinks": symlinks })
-        }
-        LayerSpec::SharedLibraryDependencies { binaries, prefix } => {
-            with_prefix(json!({ "shared_library_dependencies": binaries }), prefix)
-        }
-        LayerSpec::Files { files } => json!({ "files": files }),
-        LayerSpec::Programs { programs } => json!({ "programs": programs }),
-        LayerSpec::Base { base } => {
-            let names: Vec<_> = base.iter().map(|part| part.as_str()).collect();
-            json!({ "base": names })
-        }
-        LayerSpec::Source { source } => json!({ "source": source }),
-        LayerSpec::TestSource => json!({ "source": "<workspace-dir>" }),
-        LayerSpec::Command(spec) => command(spec),
-    }
-}
-
-fn with_prefix(mut layer: Value, prefix: &PrefixOptions) -> Value {
-    if prefix.follow_symlinks {
-        layer["follow_symlinks"] = true.into();
-    }
-    if prefix.canonicalize {
-        layer["canonicalize"] = true.into();
-    }
-    if let Some(path) = &prefix.strip_prefix {
-        layer["strip_prefix"] = path.as_str().into();
-    }
-    if let Some(path) = &prefix.prepend_prefix {
-        layer["prepend_prefix"] = path.as_str().into();
-    }
-    layer
-}
-
-fn command(spec: &CommandSpec) -> Value {
-    let mut layer = match &spec.command {
-        CommandLine::Shell(text) => json!({ "command": text }),
-        CommandLine::Words(words) => json!({ "command": words }),
-    };
-    if !spec.environment.is_empty() {
-        layer["environment"] = environment(&spec.environment);
-    }
-    if !spec.mounts.is_empty() {
-        layer["mounts"] = list(&spec.mounts, mount);
-    }
-    if spec.network != Network::default() {
-        layer["network"] = network(spec.network);
-    }
-    if let Some(path) = &spec.working_directory {
-        layer["working_directory"] = path.as_str().into();
-    }
-    layer
+pub fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ impl TestCase {
     pub fn id(&self) -> CaseId {
         CaseId::new(
             &self.binary.package.name,
-            self.binary.kind.as_str(),
+            self.binary.kind.into_str(),
             &self.binary.target,
             &self.listed.name,
         )

@@ -7,7 +7,7 @@
 use crate::cargo::Workspace;
 use crate::spec::{
     BindAccess, ContainerSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
-    environment, escape_placeholders,
+    environment, escaped_path,
 };
 use crate::store::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -96,9 +96,8 @@ impl ToolchainAccess {
         access
     }
 
-    /// The container with the toolchain in place of the names of its programs.
-    pub fn add_to(&self, container: &ContainerSpec) -> ContainerSpec {
-        let mut container = container.clone();
+    /// Adds the toolchain to a container, in place of the names of its programs.
+    pub fn add_to(&self, container: &mut ContainerSpec) {
         for layer in &mut container.layers {
             if let LayerSpec::Programs { programs } = layer {
                 programs.retain(|name| !is_program(name));
@@ -114,21 +113,19 @@ impl ToolchainAccess {
         };
         // The container's own variables take precedence.
         container.environment.insert(0, element);
-        container
     }
 
     fn bind(&mut self, directory: &Utf8Path, mount_point: &Utf8Path, access: BindAccess) {
         if !directory.is_dir() {
             return;
         }
-        let escaped = |path: &Utf8Path| Utf8PathBuf::from(escape_placeholders(path.as_str()));
-        let mount_point = escaped(mount_point);
+        let mount_point = escaped_path(mount_point);
         self.layers.push(LayerSpec::Stubs {
             stubs: vec![format!("{mount_point}/")],
         });
         self.mounts.push(Mount::Bind {
             mount_point,
-            local_path: escaped(directory),
+            local_path: escaped_path(directory),
             access,
             identity: Some(self.identity.clone()),
         });
@@ -150,13 +147,13 @@ impl ToolchainAccess {
         let names = bin.read_dir_utf8().into_iter().flatten().flatten();
         let symlinks = names.map(|entry| SymlinkSpec {
             link: Utf8Path::new(BIN).join(entry.file_name()),
-            target: escape_placeholders(entry.path().as_str()).into(),
+            target: escaped_path(entry.path()),
         });
         self.layers.push(LayerSpec::Symlinks {
             symlinks: symlinks.collect(),
         });
         self.layers.push(LayerSpec::SharedLibraryDependencies {
-            binaries: vec![escape_placeholders(bin.join("cargo").as_str()).into()],
+            binaries: vec![escaped_path(&bin.join("cargo"))],
             prefix: PrefixOptions::default(),
         });
     }
@@ -173,7 +170,7 @@ impl ToolchainAccess {
             return;
         }
         self.layers.push(LayerSpec::Stubs {
-            stubs: vec![format!("{}/", escape_placeholders(home.as_str()))],
+            stubs: vec![format!("{}/", escaped_path(&home))],
         });
         for directory in CARGO_HOME_DIRECTORIES {
             let directory = home.join(directory);
@@ -184,9 +181,8 @@ impl ToolchainAccess {
             if let Ok(text) = std::fs::read_to_string(&path)
                 && let Some(text) = without_credentials(&text)
             {
-                let path = escape_placeholders(path.as_str()).into();
                 self.layers.push(LayerSpec::Files {
-                    files: [(path, text)].into(),
+                    files: [(escaped_path(&path), text)].into(),
                 });
                 break;
             }
@@ -298,7 +294,8 @@ mod tests {
         };
         assert!(is_wanted(&container(&["git", "rustfmt"])));
         assert!(!is_wanted(&container(&["git", "cargo-nextest"])));
-        let given = ToolchainAccess::default().add_to(&container(&["git", "cargo"]));
+        let mut given = container(&["git", "cargo"]);
+        ToolchainAccess::default().add_to(&mut given);
         assert_eq!(given.layers, container(&["git"]).layers);
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::fixture::{Ran, Slot, inside};
 use maelstrom::container::{MountKind, Root, Step};
+use maelstrom::spec::Device;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -90,7 +91,7 @@ fn a_missing_mount_point_is_named_with_its_mount() {
         (MountKind::Tmp, "tmp"),
         (MountKind::Devpts, "devpts"),
         (MountKind::Mqueue, "mqueue"),
-        (MountKind::Device(2), "null"),
+        (MountKind::Device(Device::Null), "null"),
     ] {
         let ran = slot.job("job").mount(kind, "/no/such").run();
         says(

@@ -181,11 +181,11 @@ fn a_job_whose_launchers_end_before_the_program_starts_is_an_error_after_the_sec
     inside("job", || starts());
     let directory = tempfile::tempdir().unwrap();
     let count = directory.path().join("count");
-    // The message of a launcher that is ready: a length, then job 0, kind 0 and two flags.
+    // The message of a launcher that is ready, in MessagePack after its length: job 0 and two flags.
     let script = format!(
         r"echo one >>{}
         head -c 4 >/dev/null
-        printf '\020\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0' >&0
+        printf '\014\0\0\0\222\0\201\245Ready\222\302\302' >&0
         head -c 1 >/dev/null",
         count.display()
     );

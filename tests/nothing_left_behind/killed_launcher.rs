@@ -5,7 +5,7 @@ use crate::host::{Random, wait_until};
 use crate::need::needs_containers;
 use crate::processes::{self, Process};
 use crate::project::Project;
-use maelstrom::container::{LauncherConfig, NetworkKind};
+use maelstrom::container::{LauncherConfig, NetworkKind, encode};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use std::io::Write;
@@ -120,7 +120,7 @@ fn a_starter_killed_at_any_time_leaves_nothing() {
         network: NetworkKind::Disabled,
         binds: Vec::new(),
     };
-    let message = config.encode().unwrap();
+    let message = encode(&config).unwrap();
     for _ in 0..200 {
         let (mut ours, theirs) = UnixStream::pair().unwrap();
         let mut starter = Command::new(env!("CARGO_BIN_EXE_cargo-maelstrom"))

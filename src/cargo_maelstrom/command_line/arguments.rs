@@ -11,6 +11,7 @@ use crate::image::ImageArguments;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Parser};
 use std::num::NonZeroU32;
+use strum::{IntoStaticStr, VariantArray};
 
 /// Run tests, each in its own container
 #[derive(Debug, Parser)]
@@ -284,7 +285,8 @@ pub struct CleanArguments {
 }
 
 /// The tests to run, with respect to `#[ignore]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum RunIgnored {
     /// Tests that are not ignored.
     #[default]
@@ -295,16 +297,9 @@ pub enum RunIgnored {
     All,
 }
 
-impl Choice for RunIgnored {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("default", Self::Default),
-        ("only", Self::Only),
-        ("all", Self::All),
-    ];
-}
-
 /// The format of stdout.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum MessageFormat {
     /// Text.
     #[default]
@@ -313,10 +308,8 @@ pub enum MessageFormat {
     Json,
 }
 
-impl Choice for MessageFormat {
-    const CHOICES: &'static [(&'static str, Self)] =
-        &[("human", Self::Human), ("json", Self::Json)];
-}
+impl Choice for RunIgnored {}
+impl Choice for MessageFormat {}
 
 fn repeat(text: &str) -> Result<NonZeroU32, String> {
     text.parse()

@@ -6,6 +6,7 @@ use crate::config::command_line::text_value;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, ArgMatches, parser::ValueSource};
 use std::ffi::{OsStr, OsString};
+use strum::{IntoStaticStr, VariantArray};
 
 /// The options of Cargo. An empty string is an option without a value, for which Cargo lists the
 /// possible values and fails.
@@ -130,26 +131,21 @@ pub struct CargoArguments {
 }
 
 /// The format of the compiler's messages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "lowercase")]
 pub enum CargoMessageFormat {
     Human,
     Short,
     Json,
+    #[strum(serialize = "json-diagnostic-short")]
     JsonShort,
+    #[strum(serialize = "json-diagnostic-rendered-ansi")]
     JsonAnsi,
+    #[strum(serialize = "json-render-diagnostics")]
     JsonRendered,
 }
 
-impl Choice for CargoMessageFormat {
-    const CHOICES: &'static [(&'static str, Self)] = &[
-        ("human", Self::Human),
-        ("short", Self::Short),
-        ("json", Self::Json),
-        ("json-diagnostic-short", Self::JsonShort),
-        ("json-diagnostic-rendered-ansi", Self::JsonAnsi),
-        ("json-render-diagnostics", Self::JsonRendered),
-    ];
-}
+impl Choice for CargoMessageFormat {}
 
 impl CargoMessageFormat {
     /// What Cargo gets as `--message-format`. JSON in any case, because that is how the build
@@ -160,11 +156,6 @@ impl CargoMessageFormat {
             Self::Short => "json-render-diagnostics,json-diagnostic-short",
             json => json.name(),
         }
-    }
-
-    /// Whether the JSON messages of Cargo are copied to stdout.
-    pub fn goes_to_stdout(self) -> bool {
-        !matches!(self, Self::Human | Self::Short)
     }
 }
 
@@ -388,7 +379,5 @@ mod tests {
             Format::JsonAnsi.for_cargo(),
             "json-diagnostic-rendered-ansi"
         );
-        assert!(Format::Json.goes_to_stdout());
-        assert!(!Format::Short.goes_to_stdout());
     }
 }

@@ -7,12 +7,11 @@ use super::{
     cargo_arguments::{self, CargoArguments},
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
-    settings::{GivenSettings, Settings},
+    settings::Settings,
 };
-use crate::config::command_line::{given, switch};
-use crate::config::{Color, CommandLineError, List, ProcessEnvironment, SlotCount, StopAfter, Ui};
+use crate::config::{Color, CommandLineError, ProcessEnvironment};
 use camino::Utf8PathBuf;
-use clap::{ArgMatches, FromArgMatches};
+use clap::{ArgMatches, FromArgMatches, Parser};
 use std::{ffi::OsString, num::NonZeroU32};
 
 /// The options of `cargo maelstrom`.
@@ -100,11 +99,11 @@ impl DoctorOptions {
         arguments: DoctorArguments,
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
-        let given = GivenSettings {
-            color: given("--color", arguments.color),
-            ..GivenSettings::default()
-        };
-        let (settings, _) = Settings::decide(given, &arguments.shared, environment)?;
+        let mut test_arguments = TestArguments::parse_from([""]);
+        test_arguments.showing.color = arguments.color;
+        test_arguments.configuring.shared = arguments.shared;
+        let (settings, _) =
+            Settings::decide(&test_arguments, &AfterDashes::default(), environment)?;
         Ok(Self {
             manifest_path: arguments.manifest_path,
             target_dir: arguments.target_dir,
@@ -121,9 +120,7 @@ impl TestOptions {
         let arguments =
             TestArguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
         let after = merge_after_dashes(&arguments)?;
-        let given = given_settings(&arguments, &after);
-        let (settings, printed) =
-            Settings::decide(given, &arguments.configuring.shared, environment)?;
+        let (settings, printed) = Settings::decide(&arguments, &after, environment)?;
         Ok(Self {
             action: action(&arguments, &after, printed)?,
             selection: Selection {
@@ -271,54 +268,6 @@ fn exclusions(matches: &ArgMatches) -> Vec<Exclusion> {
         .into_iter()
         .map(|(_, exclusion)| exclusion)
         .collect()
-}
-
-/// The settings on the command line. Words after `--` win: they are written for this run, while the
-/// options before `--` may come from an alias or a script.
-fn given_settings(arguments: &TestArguments, after: &AfterDashes) -> GivenSettings {
-    let TestArguments {
-        selecting,
-        running,
-        distributing,
-        showing,
-        configuring,
-        ..
-    } = arguments;
-    let show_output = showing.show_output || after.show_output;
-    GivenSettings {
-        slots: given("--test-threads", after.slots)
-            .or(given("--slots", running.slots))
-            .or(switch("--nocapture", after.no_capture, SlotCount::ONE)),
-        timeout: given("--timeout", running.timeout),
-        stop_after: given("--stop-after", running.stop_after)
-            .or(switch(
-                "--fail-fast",
-                running.fail_fast,
-                StopAfter::FIRST_FAILURE,
-            ))
-            .or(switch(
-                "--no-fail-fast",
-                running.no_fail_fast,
-                StopAfter::NEVER,
-            )),
-        no_tests: given("--no-tests", selecting.no_tests),
-        show_output: switch("--show-output", show_output, true),
-        inline_limit: given("--inline-limit", showing.inline_limit),
-        cache_size: given("--cache-size", configuring.cache_size),
-        cache_results: given("--cache-results", running.cache_results),
-        pass_environment: given(
-            "--pass-environment",
-            List::given(running.pass_environment.clone()),
-        ),
-        write_back: switch("--write-back", running.write_back, true),
-        outputs_limit: given("--outputs-limit", running.outputs_limit),
-        images: configuring.images.clone(),
-        cluster: distributing.cluster.clone(),
-        batch_target: given("--batch-target", distributing.batch_target),
-        ui: switch("--quiet", showing.quiet || after.quiet, Ui::Quiet)
-            .or(given("--ui", showing.ui)),
-        color: given::<Color>("--color", after.color.or(showing.color)),
-    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
 //! The settings of `cargo maelstrom`.
 
+use super::after_dashes::AfterDashes;
+use super::arguments::TestArguments;
+use crate::config::command_line::{given, switch};
 use crate::config::{
     BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, List, LogLevel,
-    NoTests, ProcessEnvironment, ProgramNames, Setting, SharedArguments, SlotCount, StopAfter,
-    Timeout, Ui, VariablePattern,
+    NoTests, ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter, Timeout, Ui,
+    VariablePattern,
 };
-use crate::executor::remote::{ClusterArguments, RemoteSettings};
-use crate::image::{ImageArguments, ImageSettings};
+use crate::executor::remote::RemoteSettings;
+use crate::image::ImageSettings;
 use crate::test_job::PASSED_BY_DEFAULT;
 
 const PROGRAM: ProgramNames = ProgramNames {
@@ -48,57 +51,90 @@ pub struct Settings {
     pub log_level: Setting<LogLevel>,
 }
 
-/// The settings on the command line.
-#[derive(Debug, Default)]
-pub(super) struct GivenSettings {
-    pub slots: Option<Setting<SlotCount>>,
-    pub timeout: Option<Setting<Timeout>>,
-    pub stop_after: Option<Setting<StopAfter>>,
-    pub no_tests: Option<Setting<NoTests>>,
-    pub show_output: Option<Setting<bool>>,
-    pub inline_limit: Option<Setting<ByteSize>>,
-    pub cache_size: Option<Setting<ByteSize>>,
-    pub cache_results: Option<Setting<CacheResults>>,
-    pub pass_environment: Option<Setting<List<VariablePattern>>>,
-    pub write_back: Option<Setting<bool>>,
-    pub outputs_limit: Option<Setting<ByteSize>>,
-    pub images: ImageArguments,
-    pub cluster: ClusterArguments,
-    pub batch_target: Option<Setting<BatchTarget>>,
-    pub ui: Option<Setting<Ui>>,
-    pub color: Option<Setting<Color>>,
-}
-
 impl Settings {
-    /// Resolves all settings. Also returns them and their sources as a TOML document.
+    /// Resolves all settings. Also returns them and their sources as a TOML document. Words after
+    /// `--` win: they are written for this run, while the options before `--` may come from an alias
+    /// or a script.
     pub(super) fn decide(
-        given: GivenSettings,
-        shared: &SharedArguments,
+        arguments: &TestArguments,
+        after: &AfterDashes,
         environment: &ProcessEnvironment,
     ) -> Result<(Self, String), ConfigError> {
-        let mut values = shared.read_config(&PROGRAM, environment)?;
-        let slots = values.take("slots", given.slots, SlotCount(environment.cpus))?;
+        let TestArguments {
+            selecting,
+            running,
+            distributing,
+            showing,
+            configuring,
+            ..
+        } = arguments;
+        let mut values = configuring.shared.read_config(&PROGRAM, environment)?;
+        let given_slots = given("--test-threads", after.slots)
+            .or(given("--slots", running.slots))
+            .or(switch("--nocapture", after.no_capture, SlotCount::ONE));
+        let slots = values.take("slots", given_slots, SlotCount(environment.cpus))?;
+        let never = switch("--no-fail-fast", running.no_fail_fast, StopAfter::NEVER);
+        let stop_after = given("--stop-after", running.stop_after)
+            .or(switch(
+                "--fail-fast",
+                running.fail_fast,
+                StopAfter::FIRST_FAILURE,
+            ))
+            .or(never);
+        let pass_environment = List::given(running.pass_environment.clone());
+        let show_output = showing.show_output || after.show_output;
+        let show_output = switch("--show-output", show_output, true);
+        let write_back = switch("--write-back", running.write_back, true);
+        let quiet = switch("--quiet", showing.quiet || after.quiet, Ui::Quiet);
+        let color = after.color.or(showing.color);
         let settings = Self {
-            timeout: values.take_optional("timeout", given.timeout)?,
-            stop_after: values.take("stop-after", given.stop_after, StopAfter::NEVER)?,
-            no_tests: values.take("no-tests", given.no_tests, NoTests::Fail)?,
-            show_output: values.take("show-output", given.show_output, false)?,
-            inline_limit: values.take("inline-limit", given.inline_limit, ByteSize(1 << 20))?,
-            cache_size: values.take("cache-size", given.cache_size, ByteSize(10 << 30))?,
-            cache_results: values.take("cache-results", given.cache_results, CacheResults::Off)?,
-            pass_environment: values.take(
+            timeout: values.take_optional("timeout", given("--timeout", running.timeout))?,
+            stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
+            no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,
+            show_output: values.take("show-output", show_output, false)?,
+            inline_limit: values.take_argument(
+                "inline-limit",
+                showing.inline_limit,
+                ByteSize(1 << 20),
+            )?,
+            cache_size: values.take_argument(
+                "cache-size",
+                configuring.cache_size,
+                ByteSize(10 << 30),
+            )?,
+            cache_results: values.take_argument(
+                "cache-results",
+                running.cache_results,
+                CacheResults::Off,
+            )?,
+            pass_environment: values.take_argument(
                 "pass-environment",
-                given.pass_environment,
+                pass_environment,
                 passed_by_default(),
             )?,
-            write_back: values.take("write-back", given.write_back, false)?,
-            outputs_limit: values.take("outputs-limit", given.outputs_limit, ByteSize(1 << 30))?,
-            images: given.images.decide(&mut values, environment)?,
-            remote: given.cluster.decide(&mut values, &slots)?,
-            batch_target: values.take("batch-target", given.batch_target, BatchTarget::SECOND)?,
-            ui: values.take("ui", given.ui, Ui::Auto)?,
-            color: values.take("color", given.color, Color::Auto)?,
-            log_level: values.take_argument("log-level", shared.log_level, LogLevel::Warn)?,
+            write_back: values.take("write-back", write_back, false)?,
+            outputs_limit: values.take_argument(
+                "outputs-limit",
+                running.outputs_limit,
+                ByteSize(1 << 30),
+            )?,
+            images: configuring
+                .images
+                .clone()
+                .decide(&mut values, environment)?,
+            remote: distributing.cluster.clone().decide(&mut values, &slots)?,
+            batch_target: values.take_argument(
+                "batch-target",
+                distributing.batch_target,
+                BatchTarget::SECOND,
+            )?,
+            ui: values.take("ui", quiet.or(given("--ui", showing.ui)), Ui::Auto)?,
+            color: values.take_argument("color", color, Color::Auto)?,
+            log_level: values.take_argument(
+                "log-level",
+                configuring.shared.log_level,
+                LogLevel::Warn,
+            )?,
             slots,
         };
         Ok((settings, values.finish()?))

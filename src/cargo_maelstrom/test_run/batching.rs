@@ -1,7 +1,7 @@
 //! Batches of tests for the engine.
 
 use super::{EndedWork, TestBatch, TestRun};
-use crate::executor::{Container, Outcome, Stream};
+use crate::executor::{Container, Outcome};
 use crate::report::Event;
 use crate::schedule::Rank;
 use crate::schedule::batches;
@@ -156,21 +156,14 @@ impl TestRun {
     }
 
     /// Reports the output of a test that ran on the engine, if output is shown as it is written.
-    pub(super) fn pass_on_output(&self, case: &TestCase, outcome: &Outcome) {
+    pub(super) fn pass_on_output(&self, outcome: &Outcome) {
         if !self.parts.running.no_capture {
             return;
         }
-        for (stream, captured) in [
-            (Stream::Stdout, &outcome.stdout),
-            (Stream::Stderr, &outcome.stderr),
-        ] {
+        for captured in [&outcome.stdout, &outcome.stderr] {
             let bytes = captured.shown();
             if !bytes.is_empty() {
-                self.report(&Event::Output {
-                    case: case.name(),
-                    stream,
-                    bytes: &bytes,
-                });
+                self.report(&Event::Output(&bytes));
             }
         }
     }

@@ -29,14 +29,14 @@ impl TestRun {
 
     pub(super) fn build_event(&mut self, event: BuildEvent, started: Instant) {
         tracing::trace!("{event:?}");
-        if let BuildEvent::Binary(_) | BuildEvent::Built { .. } | BuildEvent::Compiling(_) = event {
+        if let BuildEvent::Binary(_) | BuildEvent::Progress = event {
             self.pack_shared_layers();
         }
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
             BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
             BuildEvent::Message(line) => to_stdout(format_args!("{line}")),
-            BuildEvent::Compiling(_) | BuildEvent::Built { .. } => {}
+            BuildEvent::Progress => {}
             BuildEvent::Finished { success, .. } => {
                 self.report(&Event::BuildFinished {
                     success,

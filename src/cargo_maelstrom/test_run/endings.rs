@@ -37,7 +37,7 @@ impl TestRun {
                 for (id, case) in tests {
                     let outcome = outcomes.next();
                     if let Some(outcome) = &outcome {
-                        self.pass_on_output(&case, outcome);
+                        self.pass_on_output(outcome);
                     }
                     self.test_ended(id, &case, repeat, outcome);
                 }
@@ -202,25 +202,26 @@ impl TestRun {
         }
         self.containers.detach();
         self.packing.detach_all();
-        self.parts.containers.end();
+        self.parts.containers.builder.layers.cancel();
     }
 
     pub(super) fn tick(&mut self) {
         self.started_tests.report_slow();
         self.report_upload();
         self.report_worker_wait();
-        if let Some(download) = self.parts.containers.download() {
+        let layers = &self.parts.containers.builder.layers;
+        if let Some(download) = layers.download() {
             self.report(&Event::Downloading {
                 image: &download.name,
                 done: download.done,
                 total: download.total,
             });
-        } else if let Some(layer) = self.parts.containers.running_command() {
+        } else if let Some(layer) = layers.running_command() {
             self.report(&Event::RunningCommand { layer: &layer });
         } else if let Some(container) = self.containers.oldest() {
             self.report(&Event::Packing {
                 what: &test_job::test_binary_name(&container.binary).to_string(),
-                bytes: self.parts.containers.bytes_read(),
+                bytes: layers.store().bytes_read(),
             });
         }
         if self.saved.elapsed() >= SAVE_EVERY {

@@ -71,7 +71,7 @@ impl TestRun {
             match outcome {
                 Some(outcome) => {
                     let id = self.new_id();
-                    self.pass_on_output(&case, &outcome);
+                    self.pass_on_output(&outcome);
                     self.test_ended(id, &case, None, Some(outcome));
                 }
                 None => self.enqueue(&case, &container),

@@ -140,7 +140,7 @@ impl TestRun {
     ) {
         let id = self.new_id();
         let job = self.parts.running.job(&case, container.clone());
-        let output = self.output(&case);
+        let output = self.output();
         let limit = self.parts.running.inline_limit;
         let known = self.parts.session.executors.known.clone();
         let executor = self.parts.session.executors.local.clone();
@@ -180,21 +180,15 @@ impl TestRun {
         );
     }
 
-    pub(super) fn output(&self, case: &TestCase) -> Output {
+    pub(super) fn output(&self) -> Output {
         let limit = self.parts.running.inline_limit;
         if !self.parts.running.no_capture {
             return Output::Capture { limit };
         }
-        let (reporter, case) = (self.parts.reporter.clone(), case.clone());
+        let reporter = self.parts.reporter.clone();
         Output::Stream {
             limit,
-            sink: Rc::new(move |stream, bytes| {
-                reporter.borrow_mut().report(&Event::Output {
-                    case: case.name(),
-                    stream,
-                    bytes,
-                });
-            }),
+            sink: Rc::new(move |_, bytes| reporter.borrow_mut().report(&Event::Output(bytes))),
         }
     }
 }

@@ -221,7 +221,7 @@ fn tests_whose_tasks_panic_are_errors_with_their_names() {
 fn tests_are_errors_with_their_names_if_the_preparation_of_their_container_panics() {
     block_on(async {
         let mut run = Run::new(1, CacheResults::Off);
-        let panics = &run.inner.parts.containers.panics;
+        let panics = &run.inner.parts.containers.builder.panics;
         panics.store(true, Ordering::Relaxed);
         run.list(&["one", "two"]);
         let (reported, code) = run.end().await;
@@ -236,7 +236,7 @@ fn a_binary_whose_listing_panics_is_an_error() {
     block_on(async {
         // While its container is made.
         let mut run = Run::new(1, CacheResults::Off);
-        let panics = &run.inner.parts.containers.panics;
+        let panics = &run.inner.parts.containers.builder.panics;
         panics.store(true, Ordering::Relaxed);
         let binary = (*run.binary).clone();
         run.inner

@@ -26,7 +26,7 @@ fn every_mount_point_is_a_stub() {
             Mount::Devices { devices } => {
                 for device in devices {
                     let slash = if device == Device::Shm { "/" } else { "" };
-                    has(format!("/dev/{}{slash}", device.as_str()));
+                    has(format!("/dev/{}{slash}", device.into_str()));
                 }
             }
             Mount::Devpts { mount_point }

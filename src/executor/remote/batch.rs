@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use strum::VariantArray;
 
 /// The version of `batch.json`. The runner is sent with the batch, so it has the same version. It
 /// refuses others.
@@ -238,7 +239,7 @@ impl MountJson {
             Mount::Bind { .. } => return Err(NotPortable::Bind),
             Mount::Cache { .. } => return Err(NotPortable::Cache),
             Mount::Devices { devices } => {
-                let names = devices.iter().map(|device| device.as_str().to_owned());
+                let names = devices.iter().map(|device| device.into_str().to_owned());
                 Self::Devices(names.collect())
             }
             Mount::Devpts { mount_point } => Self::Devpts(mount_point),
@@ -251,8 +252,10 @@ impl MountJson {
 
     fn read(self) -> Result<Mount, BatchError> {
         let device = |name: String| {
-            let found = Device::ALL.into_iter().find(|known| known.as_str() == name);
-            found.ok_or(BatchError::Device(name))
+            let found = Device::VARIANTS
+                .iter()
+                .find(|known| known.into_str() == name);
+            found.copied().ok_or(BatchError::Device(name))
         };
         Ok(match self {
             Self::Devices(names) => Mount::Devices {

@@ -305,7 +305,7 @@ fn binaries_are_at_their_own_paths() {
     fs::set_permissions(&file, Permissions::from_mode(0o755)).unwrap();
     let built = project
         .builder
-        .build_binaries(std::slice::from_ref(&file), &project.context())
+        .build_binaries(std::slice::from_ref(&file))
         .unwrap();
     let tree = project.builder.store().tree_path(&built.digest);
     let found = fs::metadata(tree.join(file.strip_prefix("/").unwrap())).unwrap();
@@ -319,7 +319,7 @@ fn a_binary_rewritten_in_place_gets_a_new_layer() {
     let file = project.directory.join("t");
     let build = || {
         new_builder(project.builder.store().clone())
-            .build_binaries(std::slice::from_ref(&file), &project.context())
+            .build_binaries(std::slice::from_ref(&file))
             .unwrap()
             .digest
     };
@@ -632,21 +632,6 @@ fn a_changed_source_file_is_noticed_and_the_others_are_shared() {
     assert_ne!(before, after);
     assert_ne!(inode(&before, "a"), inode(&after, "a"));
     assert_eq!(inode(&before, "b"), inode(&after, "b"));
-}
-
-#[test]
-fn the_output_of_a_build_script_is_added_whole() {
-    let project = TestProject::new();
-    project.write(".gitignore", "target\n");
-    project.git(&["init"]);
-    project.write("target/debug/build/p-1/out/generated.rs", "x");
-    project.write("target/debug/build/p-1/out/target/CACHEDIR.TAG", "x");
-    let out = project.directory.join("target/debug/build/p-1/out");
-    let built = project.builder.build_directory(&out).unwrap();
-    let tree = project.builder.store().tree_path(&built.digest);
-    let tree = tree.join(out.strip_prefix("/").unwrap());
-    assert!(tree.join("generated.rs").exists());
-    assert!(tree.join("target/CACHEDIR.TAG").exists());
 }
 
 #[test]

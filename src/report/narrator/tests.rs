@@ -1,5 +1,4 @@
 use super::*;
-use crate::executor::Stream;
 use crate::report::event::TestId;
 use crate::report::outcome::{Tally, TestOutcome};
 use crate::report::samples::*;
@@ -469,7 +468,6 @@ fn quiet_shows_only_failures_warnings_and_the_summary() {
         Event::CargoLine("   Compiling fd-find v1.0.0"),
         Event::CargoLine("warning: unused import"),
         Event::CargoLine("    Finished `test` profile in 1.2s"),
-        Event::Note("a note"),
         Event::Warning("a glob matched nothing"),
         finished(1, "a", &good),
         finished(2, "b", &skipped),
@@ -506,12 +504,10 @@ fn progress_that_is_drawn_is_not_written() {
         Event::CargoLine("    Finished `test` profile in 1.2s"),
         finished(1, "a", &good),
         finished(2, "b", &skipped),
-        Event::Note("a note"),
     ];
     assert_snapshot!(tell(Detail::Notable, &events), @r#"
     warning: unused import
         Finished `test` profile in 1.2s
-    note: a note
     "#);
 }
 
@@ -530,11 +526,7 @@ fn without_a_terminal_lines_of_cargo_are_unchanged() {
 #[test]
 fn streamed_output_is_passed_on_and_never_shares_a_line_with_a_result() {
     let outcome = passed();
-    let output = |bytes| Event::Output {
-        case: case("a"),
-        stream: Stream::Stdout,
-        bytes,
-    };
+    let output = Event::Output;
     let events = [
         output(b"one\ntw"),
         output(b""),

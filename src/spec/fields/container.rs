@@ -275,7 +275,7 @@ impl ContainerFields {
         let Some(Spanned { span, value }) = list else {
             return Ok(());
         };
-        let name = field.as_str();
+        let name = field.into_str();
         let given = self.gives(field);
         let problem = match value {
             ListField::Append(_) if self.image.is_some() && !image::FIELDS.contains(&field) => {
@@ -314,7 +314,7 @@ impl ContainerFields {
             Some(Spanned { span, .. }) if self.uses(field) => Err(SpecError::new(
                 span,
                 SpecProblem::UsedAndSet {
-                    field: field.as_str(),
+                    field: field.into_str(),
                     of: self.origin(),
                     remedy: UsedAndSetRemedy::Drop,
                 },
@@ -359,7 +359,7 @@ impl ContainerFields {
         if field == ContainerField::Environment && is_json_image {
             UsedAndSetRemedy::Steps
         } else {
-            UsedAndSetRemedy::Add(field.as_str())
+            UsedAndSetRemedy::Add(field.into_str())
         }
     }
 

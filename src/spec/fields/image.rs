@@ -87,10 +87,7 @@ pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<ImageR
 }
 
 fn used_parts(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError> {
-    let known = FIELDS.map(ContainerField::as_str);
-    used_fields(entry, "part of an image", known, |name| {
-        FIELDS.into_iter().find(|field| field.as_str() == name)
-    })
+    used_fields(entry, "part of an image", &FIELDS, |name| name)
 }
 
 fn parse(name: &Spanned<String>) -> Result<ImageReference, SpecError> {

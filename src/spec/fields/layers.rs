@@ -8,6 +8,7 @@ use crate::spec::{
 };
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
+use strum::VariantArray;
 
 const KINDS: [&str; 11] = [
     "tar",
@@ -203,12 +204,7 @@ fn programs(entry: &SpecEntry) -> Result<Vec<String>, SpecError> {
 }
 
 fn base_part(node: &Node, label: ValueLabel<'_>) -> Result<BasePart, SpecError> {
-    let name = node.string(label)?;
-    let part = BasePart::ALL.into_iter().find(|part| part.as_str() == name);
-    part.ok_or_else(|| {
-        let known = BasePart::ALL.map(BasePart::as_str);
-        node.error(SpecProblem::unknown("part of the base", name, known))
-    })
+    node.named("part of the base", BasePart::VARIANTS, node.string(label)?)
 }
 
 fn command<'a>(

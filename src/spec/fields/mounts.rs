@@ -6,6 +6,7 @@ use crate::spec::{
     ValueLabel,
 };
 use camino::{Utf8Component, Utf8PathBuf};
+use strum::VariantArray;
 
 const TYPES: [&str; 8] = [
     "bind", "cache", "devices", "devpts", "mqueue", "proc", "sys", "tmp",
@@ -20,11 +21,7 @@ pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<Vec<Mo
 
 /// A list of names of devices.
 pub fn devices(entry: &SpecEntry) -> Result<Vec<Device>, SpecError> {
-    entry.names("device", Device::ALL.map(Device::as_str), |name| {
-        Device::ALL
-            .into_iter()
-            .find(|device| device.as_str() == name)
-    })
+    entry.names("device", Device::VARIANTS, |name| name)
 }
 
 fn mount(

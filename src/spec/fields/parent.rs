@@ -1,9 +1,11 @@
 //! Reading `parent`: the container to start from.
 
 use crate::spec::{ContainerSpec, Spanned, SpecEntry, SpecError, SpecProblem, SpecValue};
+use strum::{IntoStaticStr, VariantArray};
 
 /// A field that can be inherited.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, IntoStaticStr, VariantArray)]
+#[strum(serialize_all = "snake_case", const_into_str)]
 pub enum ContainerField {
     Environment,
     Layers,
@@ -19,36 +21,6 @@ pub enum ContainerField {
 }
 
 impl ContainerField {
-    pub const ALL: [Self; 11] = [
-        Self::Environment,
-        Self::Layers,
-        Self::Mounts,
-        Self::Outputs,
-        Self::Network,
-        Self::RootOverlay,
-        Self::WorkingDirectory,
-        Self::User,
-        Self::Group,
-        Self::Init,
-        Self::Hostname,
-    ];
-
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Environment => "environment",
-            Self::Layers => "layers",
-            Self::Mounts => "mounts",
-            Self::Outputs => "outputs",
-            Self::Network => "network",
-            Self::RootOverlay => "root_overlay",
-            Self::WorkingDirectory => "working_directory",
-            Self::User => "user",
-            Self::Group => "group",
-            Self::Init => "init",
-            Self::Hostname => "hostname",
-        }
-    }
-
     /// Copies this field from one container to another.
     fn copy(self, from: &ContainerSpec, to: &mut ContainerSpec) {
         match self {
@@ -135,27 +107,29 @@ pub fn read(entry: &SpecEntry) -> Result<ParentRef, SpecError> {
 }
 
 fn inherited_fields(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError> {
-    let known = ContainerField::ALL.map(ContainerField::as_str);
-    used_fields(entry, "inheritable field", known, |name| {
-        // An older spelling that is not suggested.
-        let name = match name {
-            "enable_writable_file_system" => "root_overlay",
-            name => name,
-        };
-        ContainerField::ALL
-            .into_iter()
-            .find(|field| field.as_str() == name)
-    })
+    used_fields(
+        entry,
+        "inheritable field",
+        ContainerField::VARIANTS,
+        |name| {
+            match name {
+                // An older spelling that is not suggested.
+                "enable_writable_file_system" => "root_overlay",
+                name => name,
+            }
+        },
+    )
 }
 
-/// Reads `use`: a non-empty list of names, as [`SpecEntry::names`] reads them.
-pub(super) fn used_fields<const N: usize>(
+/// Reads `use`: a non-empty list of names, as [`SpecEntry::names`] reads them. `present` is the
+/// present spelling of a name.
+pub(super) fn used_fields(
     entry: &SpecEntry,
     what: &'static str,
-    known: [&'static str; N],
-    find: impl Fn(&str) -> Option<ContainerField>,
+    known: &[ContainerField],
+    present: impl Fn(&str) -> &str,
 ) -> Result<Vec<ContainerField>, SpecError> {
-    let used = entry.names(what, known, find)?;
+    let used = entry.names(what, known, present)?;
     if used.is_empty() {
         return Err(entry.value.error(SpecProblem::Empty {
             label: entry.label().to_string(),

@@ -3,6 +3,7 @@
 use super::strings::host_path;
 use crate::spec::{Network, RootOverlay, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel};
 use std::time::Duration;
+use strum::VariantArray;
 
 pub fn network(entry: &SpecEntry) -> Result<Network, SpecError> {
     let SpecValue::String(name) = &entry.value.value else {
@@ -11,17 +12,7 @@ pub fn network(entry: &SpecEntry) -> Result<Network, SpecError> {
             "`\"disabled\"`, `\"loopback\"` or `\"local\"`",
         ));
     };
-    match name.as_str() {
-        "disabled" => Ok(Network::Disabled),
-        "loopback" => Ok(Network::Loopback),
-        "local" => Ok(Network::Local),
-        name => {
-            let known = ["disabled", "loopback", "local"];
-            Err(entry
-                .value
-                .error(SpecProblem::unknown("network", name, known)))
-        }
-    }
+    entry.value.named("network", Network::VARIANTS, name)
 }
 
 pub fn root_overlay(entry: &SpecEntry) -> Result<RootOverlay, SpecError> {

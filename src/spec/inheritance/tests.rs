@@ -4,6 +4,7 @@ use super::super::{
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write;
+use strum::VariantArray;
 
 /// The containers of a TOML file whose tables are all `containers`, or the first error.
 fn containers(text: &str) -> Result<Containers, String> {
@@ -147,14 +148,14 @@ hostname = "host"
         ContainerField::Hostname => format!("{:?}", container.hostname),
     };
     let (full, empty) = (container(parent, "parent"), ContainerSpec::default());
-    for used in ContainerField::ALL {
-        let name = used.as_str();
+    for &used in ContainerField::VARIANTS {
+        let name = used.into_str();
         let child = format!(
             "{parent}\n[containers.child]\nparent = {{ name = 'parent', use = ['{name}'] }}"
         );
         let child = container(&child, "child");
         assert_ne!(own(&full, used), own(&empty, used), "{name}");
-        for field in ContainerField::ALL {
+        for &field in ContainerField::VARIANTS {
             let from = if field == used { &full } else { &empty };
             assert_eq!(own(&child, field), own(from, field), "{name}");
         }

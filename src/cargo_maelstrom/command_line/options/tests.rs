@@ -1,8 +1,7 @@
 use super::*;
 use crate::{
     cargo_maelstrom::command_line::Request,
-    config::Setting,
-    config::{ConfigValue, NoTests, SettingSource},
+    config::{Color, ConfigValue, NoTests, Setting, SettingSource, SlotCount, StopAfter, Ui},
     process::ExitCode,
 };
 use tempfile::TempDir;

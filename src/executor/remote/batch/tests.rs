@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use strum::VariantArray;
 
 fn container() -> Container {
     Container {
@@ -7,7 +8,7 @@ fn container() -> Container {
         environment: BTreeMap::from([("PATH".to_owned(), "/bin".to_owned())]),
         mounts: vec![
             Mount::Devices {
-                devices: Device::ALL.to_vec(),
+                devices: Device::VARIANTS.to_vec(),
             },
             Mount::Proc {
                 mount_point: "/proc".into(),
