@@ -9,13 +9,15 @@
 
 #[path = "../tests/fixture/image.rs"]
 mod image;
+mod measure;
 
 use camino::Utf8Path;
 use image::{Compression, Layer, TestImage, write_oci};
 use maelstrom::image::{ImageSettings, Images};
 use maelstrom::spec::{ImageReference, ImageUse};
 use maelstrom::store::Store;
-use maelstrom::{Client, ClientSettings, ContainerSpec, JobSpec, LayerSpec, Status};
+use maelstrom::{Client, ClientSettings, ContainerSpec, JobSpec};
+use measure::{median, run_jobs};
 use std::error::Error;
 use std::fs;
 use std::io::Write;
@@ -25,20 +27,8 @@ use std::time::Instant;
 
 const FILES: usize = 10_000;
 
-/// What the program is called with when it is the job.
-const NOTHING: &str = "--do-nothing";
-
 fn main() -> Result<(), Box<dyn Error>> {
-    maelstrom::run_if_launcher();
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.iter().any(|argument| argument == NOTHING) {
-        return Ok(());
-    }
-    let mut numbers = arguments
-        .iter()
-        .filter_map(|argument| argument.parse().ok());
-    let rounds = numbers.next().unwrap_or(5);
-    let jobs = numbers.next().unwrap_or(1000);
+    let [rounds, jobs] = measure::numbers([5, 1000]);
     let directory = tempfile::tempdir()?;
     let archive = archive()?;
     let image = TestImage::new().archive(&archive, Compression::Gzip);
@@ -110,40 +100,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// This program, which does nothing.
 fn job(image: Option<ImageReference>) -> Result<JobSpec, Box<dyn Error>> {
-    let program = std::env::current_exe()?;
-    let program = program.to_str().ok_or("the path is not UTF-8")?;
-    let container = ContainerSpec {
+    measure::empty_job(ContainerSpec {
         image: image.map(|image| ImageUse {
             layers: true,
             ..ImageUse::nothing(image)
         }),
-        layers: vec![LayerSpec::Programs {
-            programs: vec![program.into()],
-        }],
         ..ContainerSpec::default()
-    };
-    Ok(JobSpec {
-        arguments: vec![NOTHING.into()],
-        ..JobSpec::new(program, container)
     })
-}
-
-/// In milliseconds a job.
-async fn run_jobs(client: &Client, job: &JobSpec, count: usize) -> Result<f64, Box<dyn Error>> {
-    const AT_ONCE: usize = 4;
-    let each = count.div_ceil(AT_ONCE);
-    let started = Instant::now();
-    let worker = async || {
-        for _ in 0..each {
-            let outcome = client.run(job, 1024).await?;
-            assert_eq!(outcome.status, Status::Exited(0));
-        }
-        Ok::<_, Box<dyn Error>>(())
-    };
-    futures_util::future::try_join_all((0..AT_ONCE).map(|_| worker())).await?;
-    Ok(started.elapsed().as_secs_f64() * 1000.0 / (each * AT_ONCE) as f64)
 }
 
 /// From the image's name to a tree that is ready.
@@ -218,9 +182,4 @@ impl Random {
     fn below(&mut self, limit: usize) -> usize {
         (self.next() % limit as u64) as usize
     }
-}
-
-fn median(mut times: Vec<f64>) -> f64 {
-    times.sort_by(f64::total_cmp);
-    times[times.len() / 2]
 }
