@@ -19,8 +19,6 @@ pub enum RefusalReason {
     Foreign(PathBuf),
     /// The directory has no mark, but looks like a cache of a version that made none.
     Older,
-    /// The directory is a cache of a version that made no marks, and has this entry too.
-    OlderAnd(PathBuf),
     /// The directory has this mark of another kind of cache.
     OtherKind(String),
     /// The directory has this mark of another format.
@@ -59,12 +57,6 @@ impl fmt::Display for Refusal {
             RefusalReason::Older => f.write_str(
                 "it looks like the cache of an earlier version of Maelstrom, but is not marked as \
                  one; remove it if it is no more than that, or choose",
-            ),
-            RefusalReason::OlderAnd(entry) => write!(
-                f,
-                "it is the cache of an earlier version of Maelstrom, but holds `{}` too; move that \
-                 to another place, or choose",
-                entry.display()
             ),
             RefusalReason::OtherKind(found) => {
                 write!(f, "it is part of another cache ({found}); choose")

@@ -418,7 +418,7 @@ impl Assembler {
                     let target = self
                         .invocation
                         .options
-                        .texts("target")
+                        .values("target")
                         .find(|target| Utf8Path::new(target).file_stem() == Some(triple))
                         .unwrap_or(triple);
                     let rustc = &self.workspace.toolchain.rustc;

@@ -105,7 +105,7 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
 fn message_format(invocation: &Invocation) -> (String, bool) {
     let wanted: Vec<&str> = invocation
         .options
-        .texts("message-format")
+        .values("message-format")
         .flat_map(|value| value.split(','))
         .collect();
     match wanted.as_slice() {
@@ -376,17 +376,14 @@ mod tests {
     #[test]
     fn json_is_requested_with_every_message_format() {
         let format = |arguments: &[&str]| {
-            let options = CargoOptions::parse(arguments);
+            let options = CargoOptions::parse(arguments.iter().copied());
             message_format(&Invocation::new(options).unwrap())
         };
         let ours = "json-render-diagnostics".to_owned();
         assert_eq!(format(&[]), (ours.clone(), false));
-        assert_eq!(
-            format(&["--cargo-message-format=human"]),
-            (ours.clone(), false)
-        );
+        assert_eq!(format(&["--message-format=human"]), (ours.clone(), false));
         let short = format!("{ours},json-diagnostic-short");
-        assert_eq!(format(&["--cargo-message-format=short"]), (short, false));
+        assert_eq!(format(&["--message-format=short"]), (short, false));
         assert_eq!(
             format(&["--message-format", "json"]),
             ("json".to_owned(), true)

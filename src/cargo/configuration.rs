@@ -49,7 +49,7 @@ impl Configuration {
 
     fn load_with(invocation: &Invocation, variables: Variables<'_>) -> Result<Self, CargoError> {
         let mut sources = Vec::new();
-        let given: Vec<&str> = invocation.options.texts("config").collect();
+        let given: Vec<&str> = invocation.options.values("config").collect();
         for argument in given.iter().rev() {
             command_line_source(argument, &invocation.directory, &mut sources)?;
         }

@@ -23,8 +23,8 @@ impl Workspace {
     /// only members, not their dependencies.
     pub fn selected(&self, options: &CargoOptions) -> Result<Vec<Arc<Package>>, CargoError> {
         let everything = options.is_set("workspace");
-        let excluded: Vec<_> = options.texts("exclude").collect();
-        let specified: Vec<_> = options.texts("package").collect();
+        let excluded: Vec<_> = options.values("exclude").collect();
+        let specified: Vec<_> = options.values("package").collect();
         if !everything && !excluded.is_empty() {
             return Err(CargoError::ExcludeWithoutWorkspace);
         }

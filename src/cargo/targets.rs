@@ -57,14 +57,14 @@ fn is_selected(target: &TargetInfo, options: &CargoOptions) -> bool {
     }
     let all = options.is_set("all-targets");
     let chosen = |every: &str, one: &str| {
-        all || options.is_set(every) || options.texts(one).any(|name| is_named(target, name))
+        all || options.is_set(every) || options.values(one).any(|name| is_named(target, name))
     };
     let by_kind = match target.kind {
         TargetKind::Library | TargetKind::ProcMacro => all || options.is_set("lib"),
         TargetKind::Binary => chosen("bins", "bin"),
         TargetKind::Example => chosen("examples", "example"),
-        TargetKind::Test => options.texts("test").any(|name| is_named(target, name)),
-        TargetKind::Benchmark => options.texts("bench").any(|name| is_named(target, name)),
+        TargetKind::Test => options.values("test").any(|name| is_named(target, name)),
+        TargetKind::Benchmark => options.values("bench").any(|name| is_named(target, name)),
     };
     // `--tests` and `--benches` select the targets that `cargo test` and `cargo bench` build.
     by_kind
@@ -83,7 +83,7 @@ fn enabled_features<'a>(package: &'a Package, options: &'a CargoOptions) -> BTre
         return package.features.keys().map(String::as_str).collect();
     }
     let given = options
-        .texts("features")
+        .values("features")
         .flat_map(|features| features.split([',', ' ']))
         .filter_map(|feature| match feature.split_once('/') {
             Some((name, feature)) => (name == package.name).then_some(feature),
@@ -149,7 +149,7 @@ mod tests {
 
     fn names(arguments: &[&str]) -> Vec<String> {
         sample()
-            .selected_targets(&CargoOptions::parse(arguments))
+            .selected_targets(&CargoOptions::parse(arguments.iter().copied()))
             .unwrap()
             .into_iter()
             .map(|selected| format!("{}/{}", selected.target.kind, selected.target.name))

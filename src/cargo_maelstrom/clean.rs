@@ -10,11 +10,14 @@ use crate::store::Store;
 /// Removes the cache and says so.
 pub async fn run(options: &CleanOptions) -> Result<(), SetUpError> {
     let mut cargo_options = CargoOptions::default();
-    if let Some(path) = &options.manifest_path {
-        cargo_options.push("manifest-path", path.as_str());
-    }
-    if let Some(path) = &options.target_dir {
-        cargo_options.push("target-dir", path.as_str());
+    let paths = [
+        ("manifest-path", &options.manifest_path),
+        ("target-dir", &options.target_dir),
+    ];
+    for (name, path) in paths {
+        if let Some(path) = path {
+            cargo_options.push(name, Some(path.as_str()));
+        }
     }
     let invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
     let workspace = cargo::metadata(&invocation).await?;

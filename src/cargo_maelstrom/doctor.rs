@@ -1,7 +1,7 @@
 //! `cargo maelstrom doctor`: checks whether this machine can run tests in containers.
 
 use super::command_line::DoctorOptions;
-use crate::container::doctor::{self, Check, Finding};
+use crate::container::doctor::{self, Check, Grade};
 use crate::process::{ExitCode, error_chain, to_stderr, to_stdout};
 use crate::report::{Paint, Role};
 use crate::store::{Store, StoreError};
@@ -35,17 +35,17 @@ fn report(checks: &[Check], paint: Paint) -> (String, ExitCode) {
     let mut code = ExitCode::Success;
     let mut lines = Vec::new();
     for check in checks {
-        let (role, word, found, remedy) = match &check.finding {
-            Finding::Good(found) => (Role::Good, "good", found, None),
-            Finding::Limited { found, remedy } => (Role::Caution, "limited", found, Some(remedy)),
-            Finding::Bad { found, remedy } => {
+        let role = match check.grade {
+            Grade::Good => Role::Good,
+            Grade::Limited => Role::Caution,
+            Grade::Bad => {
                 code = ExitCode::SetUp;
-                (Role::Bad, "bad", found, Some(remedy))
+                Role::Bad
             }
         };
-        let word = paint.apply(role, word);
-        lines.push(format!("{word:<7} {:width$}  {found}", check.name));
-        if let Some(remedy) = remedy {
+        let word = paint.apply(role, check.grade.into_str());
+        lines.push(format!("{word:<7} {:width$}  {}", check.name, check.found));
+        if let Some(remedy) = &check.remedy {
             lines.push(format!("{:7} {:width$}  -> {remedy}", "", ""));
         }
     }
@@ -70,28 +70,27 @@ fn store(options: &DoctorOptions) -> (Check, PathBuf) {
         });
     let target = std::path::absolute(&target).unwrap_or(target);
     let root = target.join("maelstrom/cache");
-    let elsewhere = std::env::temp_dir;
-    let (finding, trees) = match Store::open(&root, options.settings.cache_size.value.bytes()) {
-        Ok(store) => (Finding::Good(root.display().to_string()), store.trees()),
-        Err(error @ StoreError::Refused(_)) => {
-            let found = format!("{} is in use for something else", root.display());
-            let remedy = error.to_string();
-            (Finding::Bad { found, remedy }, elsewhere())
-        }
+    match Store::open(&root, options.settings.cache_size.value.bytes()) {
+        Ok(store) => (
+            Check::good("store", root.display().to_string()),
+            store.trees(),
+        ),
         Err(error) => {
-            let found = error_chain(&error);
-            let remedy = "make the target directory writable, or name another with --target-dir";
-            let remedy = remedy.to_owned();
-            (Finding::Bad { found, remedy }, elsewhere())
+            let check = match &error {
+                StoreError::Refused(_) => Check::bad(
+                    "store",
+                    format!("{} is in use for something else", root.display()),
+                    error.to_string(),
+                ),
+                _ => Check::bad(
+                    "store",
+                    error_chain(&error),
+                    "make the target directory writable, or name another with --target-dir",
+                ),
+            };
+            (check, std::env::temp_dir())
         }
-    };
-    (
-        Check {
-            name: "store",
-            finding,
-        },
-        trees,
-    )
+    }
 }
 
 #[cfg(test)]
@@ -101,19 +100,12 @@ mod tests {
 
     #[test]
     fn the_report_has_a_line_for_each_check_and_one_for_each_remedy() {
-        let check = |name, finding| Check { name, finding };
-        let (found, remedy) = (|| "found".to_owned(), || "remedy".to_owned());
-        let good = check("kernel", Finding::Good("Linux 6.18".to_owned()));
-        let limited = Finding::Limited {
-            found: found(),
-            remedy: remedy(),
+        let good = Check::good("kernel", "Linux 6.18");
+        let limited = Check {
+            grade: Grade::Limited,
+            ..Check::bad("network", "found", "remedy")
         };
-        let limited = check("network", limited);
-        let bad = Finding::Bad {
-            found: found(),
-            remedy: remedy(),
-        };
-        let bad = check("root file system", bad);
+        let bad = Check::bad("root file system", "found", "remedy");
         let paint = Paint::resolve(Color::Never, false, |_| None);
         let (text, code) = report(&[good.clone(), limited.clone()], paint);
         assert_eq!(code, ExitCode::Success);

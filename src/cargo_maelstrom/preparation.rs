@@ -10,7 +10,7 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::unselected::{self, Offer};
 use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
-use crate::config::VariablePattern;
+use crate::config::{Choice, VariablePattern};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
@@ -49,7 +49,7 @@ impl Preparation {
         });
         let excludes = patterns(&exclusions.patterns)?;
         for package in &exclusions.packages {
-            invocation.options.push("exclude", package);
+            invocation.options.push("exclude", Some(package));
         }
         let build = if let Some(started) = early {
             started
@@ -136,7 +136,7 @@ pub async fn selection(
         workspace.names_member(text)
     });
     for package in &excluded.packages {
-        invocation.options.push("exclude", package);
+        invocation.options.push("exclude", Some(package));
     }
     let includes = patterns(&options.selection.includes)?;
     narrow(&mut invocation, &workspace, &includes)?;
@@ -151,11 +151,10 @@ pub async fn selection(
 
 /// The command line of Cargo.
 pub fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
-    let mut words = options.cargo_options.clone();
+    let mut cargo_options = options.cargo_options.clone();
     if let Some(format) = options.cargo.cargo_message_format {
-        words.push(format!("--message-format={}", format.for_cargo()).into());
+        cargo_options.push("message-format", Some(format.name()));
     }
-    let cargo_options = cargo::CargoOptions::parse(words);
     let mut invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
     invocation.color = Some(super::paint(options).is_colored());
     invocation.guard = Some("/proc/self/exe".into());

@@ -14,21 +14,46 @@ use std::time::Duration;
 pub struct Check {
     /// The part of the machine.
     pub name: &'static str,
-    pub finding: Finding,
+    pub grade: Grade,
+    pub found: String,
+    /// `None`: nothing needs to be done.
+    pub remedy: Option<String>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Finding {
-    Good(String),
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[strum(serialize_all = "lowercase", const_into_str)]
+pub enum Grade {
+    Good,
     /// Containers work, with a restriction.
-    Limited {
-        found: String,
-        remedy: String,
-    },
-    Bad {
-        found: String,
-        remedy: String,
-    },
+    Limited,
+    Bad,
+}
+
+impl Check {
+    pub fn good(name: &'static str, found: impl Into<String>) -> Self {
+        Self {
+            name,
+            grade: Grade::Good,
+            found: found.into(),
+            remedy: None,
+        }
+    }
+
+    fn limited(name: &'static str, found: impl Into<String>, remedy: &str) -> Self {
+        Self {
+            grade: Grade::Limited,
+            ..Self::bad(name, found, remedy)
+        }
+    }
+
+    pub fn bad(name: &'static str, found: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self {
+            name,
+            grade: Grade::Bad,
+            found: found.into(),
+            remedy: Some(remedy.into()),
+        }
+    }
 }
 
 /// The oldest kernel that works. Mounts with mapped owners need 5.12, and overlayfs in user
@@ -52,9 +77,9 @@ pub async fn examine(launcher: &Path, trees: &Path) -> Vec<Check> {
 /// The remedy if no launcher can be started: the most likely reason why it cannot make
 /// namespaces, and how to change that.
 pub fn remedy() -> String {
-    let bad = |check: Check| match check.finding {
-        Finding::Bad { found, remedy } => Some(format!("{found}; {remedy}")),
-        _ => None,
+    let bad = |check: Check| {
+        let remedy = check.remedy.filter(|_| check.grade == Grade::Bad)?;
+        Some(format!("{}; {remedy}", check.found))
     };
     bad(user_namespaces())
         .or_else(|| app_armor().and_then(bad))
@@ -97,21 +122,19 @@ fn kernel() -> Check {
 }
 
 fn of_release(release: &str) -> Check {
-    let version = parse_version(release);
-    let finding = match version {
-        Some(version) if version < OLDEST => Finding::Bad {
-            found: format!("Linux {release}"),
-            remedy: format!("use Linux {}.{} or newer", OLDEST.0, OLDEST.1),
-        },
-        Some(version) if version < TMPFS_ATTRIBUTES => Finding::Limited {
-            found: format!("Linux {release}: tests cannot remove directories of the source tree"),
-            remedy: "use Linux 6.6 or newer".to_owned(),
-        },
-        _ => Finding::Good(format!("Linux {release}")),
-    };
-    Check {
-        name: "kernel",
-        finding,
+    let name = "kernel";
+    match parse_version(release) {
+        Some(version) if version < OLDEST => Check::bad(
+            name,
+            format!("Linux {release}"),
+            format!("use Linux {}.{} or newer", OLDEST.0, OLDEST.1),
+        ),
+        Some(version) if version < TMPFS_ATTRIBUTES => Check::limited(
+            name,
+            format!("Linux {release}: tests cannot remove directories of the source tree"),
+            "use Linux 6.6 or newer",
+        ),
+        _ => Check::good(name, format!("Linux {release}")),
     }
 }
 
@@ -134,23 +157,21 @@ fn user_namespaces() -> Check {
 
 /// `is_enabled`: for any user; `is_allowed`: for this one.
 fn of_limits(is_enabled: bool, is_allowed: bool) -> Check {
-    let finding = if !is_enabled {
-        Finding::Bad {
-            found: "user namespaces are off: user.max_user_namespaces is 0".to_owned(),
-            remedy: "as root: sysctl -w user.max_user_namespaces=15000".to_owned(),
-        }
+    let name = "user namespaces";
+    if !is_enabled {
+        Check::bad(
+            name,
+            "user namespaces are off: user.max_user_namespaces is 0",
+            "as root: sysctl -w user.max_user_namespaces=15000",
+        )
     } else if !is_allowed {
-        Finding::Bad {
-            found: "user namespaces are for root only: kernel.unprivileged_userns_clone is 0"
-                .to_owned(),
-            remedy: "as root: sysctl -w kernel.unprivileged_userns_clone=1".to_owned(),
-        }
+        Check::bad(
+            name,
+            "user namespaces are for root only: kernel.unprivileged_userns_clone is 0",
+            "as root: sysctl -w kernel.unprivileged_userns_clone=1",
+        )
     } else {
-        Finding::Good("not switched off".to_owned())
-    };
-    Check {
-        name: "user namespaces",
-        finding,
+        Check::good(name, "not switched off")
     }
 }
 
@@ -166,20 +187,15 @@ fn app_armor() -> Option<Check> {
 }
 
 fn of_app_armor(is_restricted: bool) -> Check {
-    let finding = if is_restricted {
-        Finding::Bad {
-            found: "AppArmor restricts user namespaces of programs without a profile".to_owned(),
-            remedy:
-                "install the profile from the chapter on troubleshooting, or as root: sysctl -w \
-                     kernel.apparmor_restrict_unprivileged_userns=0"
-                    .to_owned(),
-        }
+    if is_restricted {
+        Check::bad(
+            "AppArmor",
+            "AppArmor restricts user namespaces of programs without a profile",
+            "install the profile from the chapter on troubleshooting, or as root: sysctl -w \
+             kernel.apparmor_restrict_unprivileged_userns=0",
+        )
     } else {
-        Finding::Good("allows user namespaces".to_owned())
-    };
-    Check {
-        name: "AppArmor",
-        finding,
+        Check::good("AppArmor", "allows user namespaces")
     }
 }
 
@@ -188,17 +204,10 @@ fn proc() -> Check {
 }
 
 fn of_proc(is_mounted: bool) -> Check {
-    let finding = if is_mounted {
-        Finding::Good("mounted".to_owned())
+    if is_mounted {
+        Check::good("/proc", "mounted")
     } else {
-        Finding::Bad {
-            found: "/proc is not mounted".to_owned(),
-            remedy: "mount proc at /proc".to_owned(),
-        }
-    };
-    Check {
-        name: "/proc",
-        finding,
+        Check::bad("/proc", "/proc is not mounted", "mount proc at /proc")
     }
 }
 
@@ -219,37 +228,29 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
 }
 
 fn of_launcher(outer_proc: bool, network_reuse: bool) -> [Check; 3] {
-    let namespaces = Check {
-        name: "namespaces",
-        finding: Finding::Good("user, mount, pid, network, ipc and UTS namespaces".to_owned()),
-    };
-    let proc = Check {
-        name: "/proc of tests",
-        finding: if outer_proc {
-            Finding::Limited {
-                found: "tests see the outer /proc: a container around this one hides parts of it"
-                    .to_owned(),
-                remedy: "give the outer container an unmasked /proc (Docker: --security-opt \
-                         systempaths=unconfined)"
-                    .to_owned(),
-            }
+    let namespaces = "user, mount, pid, network, ipc and UTS namespaces";
+    [
+        Check::good("namespaces", namespaces),
+        if outer_proc {
+            Check::limited(
+                "/proc of tests",
+                "tests see the outer /proc: a container around this one hides parts of it",
+                "give the outer container an unmasked /proc (Docker: --security-opt \
+                 systempaths=unconfined)",
+            )
         } else {
-            Finding::Good("each test has its own".to_owned())
+            Check::good("/proc of tests", "each test has its own")
         },
-    };
-    let network = Check {
-        name: "network",
-        finding: if network_reuse {
-            Finding::Good("loopback, reused between tests".to_owned())
+        if network_reuse {
+            Check::good("network", "loopback, reused between tests")
         } else {
-            Finding::Limited {
-                found: "each test gets a new network namespace: TIME_WAIT cannot be switched off"
-                    .to_owned(),
-                remedy: "make /proc/sys/net writable to user namespaces for faster runs".to_owned(),
-            }
+            Check::limited(
+                "network",
+                "each test gets a new network namespace: TIME_WAIT cannot be switched off",
+                "make /proc/sys/net writable to user namespaces for faster runs",
+            )
         },
-    };
-    [namespaces, proc, network]
+    ]
 }
 
 fn no_container(error: &LauncherError) -> Check {
@@ -260,13 +261,7 @@ fn no_container(error: &LauncherError) -> Check {
         | LauncherError::LostBeforeStart(cause)
         | LauncherError::Lost(cause) => format!("{error}: {cause}"),
     };
-    Check {
-        name: "namespaces",
-        finding: Finding::Bad {
-            found: cause,
-            remedy: remedy(),
-        },
-    }
+    Check::bad("namespaces", cause, remedy())
 }
 
 async fn root_file_system(launcher: &mut Launcher) -> Check {
@@ -304,27 +299,20 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
 }
 
 fn of_root_file_system(end: Result<JobEnd, LauncherError>) -> Check {
-    let finding = match end {
+    let name = "root file system";
+    match end {
         Ok(JobEnd::NotStarted(error)) if matches!(error.step, Step::Execute { .. }) => {
-            Finding::Good("overlayfs over tmpfs".to_owned())
+            Check::good(name, "overlayfs over tmpfs")
         }
-        Ok(JobEnd::NotStarted(error)) => Finding::Bad {
-            found: error.to_string(),
-            remedy:
-                "overlayfs in user namespaces is needed: load the module `overlay`, and keep the \
-                     target directory on a file system that overlayfs takes as a lower layer \
-                     (not NFS, FUSE or another overlay)"
-                    .to_owned(),
-        },
-        Ok(JobEnd::Ended(_)) => Finding::Good("overlayfs".to_owned()),
-        Err(error) => Finding::Bad {
-            found: error.to_string(),
-            remedy: "please report this".to_owned(),
-        },
-    };
-    Check {
-        name: "root file system",
-        finding,
+        Ok(JobEnd::NotStarted(error)) => Check::bad(
+            name,
+            error.to_string(),
+            "overlayfs in user namespaces is needed: load the module `overlay`, and keep the \
+             target directory on a file system that overlayfs takes as a lower layer (not NFS, \
+             FUSE or another overlay)",
+        ),
+        Ok(JobEnd::Ended(_)) => Check::good(name, "overlayfs"),
+        Err(error) => Check::bad(name, error.to_string(), "please report this"),
     }
 }
 
@@ -371,14 +359,11 @@ mod tests {
         ]);
         let mut text = String::new();
         for check in checks {
-            let name = check.name;
-            let (word, found, remedy) = match check.finding {
-                Finding::Good(found) => ("good", found, None),
-                Finding::Limited { found, remedy } => ("limited", found, Some(remedy)),
-                Finding::Bad { found, remedy } => ("bad", found, Some(remedy)),
-            };
-            writeln!(text, "{name}: {word}: {found}").unwrap();
-            if let Some(remedy) = remedy {
+            let Check {
+                name, found, grade, ..
+            } = check;
+            writeln!(text, "{name}: {}: {found}", grade.into_str()).unwrap();
+            if let Some(remedy) = check.remedy {
                 writeln!(text, "  -> {remedy}").unwrap();
             }
         }

@@ -147,7 +147,9 @@ fn run(
     let running = RunningJob {
         job,
         started,
-        deadline: (!request.timeout.is_zero()).then(|| started + request.timeout),
+        deadline: (!request.timeout.is_zero())
+            .then(|| started.checked_add(request.timeout))
+            .flatten(),
     };
     context.state = JobState::Started(running);
     let program = &mut context.program;

@@ -290,10 +290,7 @@ fn timeout(action: &reapi::Action) -> Result<Duration, WorkError> {
         return Ok(Duration::ZERO);
     };
     match (u64::try_from(timeout.seconds), u32::try_from(timeout.nanos)) {
-        // The launcher gets the time limit in nanoseconds, as a u64.
-        (Ok(seconds), Ok(nanos)) => {
-            Ok(Duration::new(seconds, nanos).min(Duration::from_nanos(u64::MAX)))
-        }
+        (Ok(seconds), Ok(nanos)) => Ok(Duration::new(seconds, nanos)),
         _ => Err(WorkError::BadAction("its timeout is negative".to_owned())),
     }
 }

@@ -84,15 +84,6 @@ impl LockFile {
             .map(Self)
     }
 
-    /// `None` if the file does not exist.
-    pub fn open_existing(path: &Path) -> io::Result<Option<Self>> {
-        match OpenOptions::new().read(true).write(true).open(path) {
-            Ok(file) => Ok(Some(Self(file))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Takes a shared lock until the file is closed. Waits while another client has it exclusively.
     pub fn share(&self, subject: Subject) -> io::Result<()> {
         self.apply(libc::F_RDLCK, subject, true)

@@ -57,7 +57,6 @@ mod digest;
 mod digest_cache;
 mod error;
 mod evict;
-mod first_format;
 mod import;
 mod lock;
 mod manifest;

@@ -4,7 +4,7 @@ use super::digest_cache::DigestCache;
 use super::error::{Incompatibility, write_error};
 use super::lock::{LockFile, Subject};
 use super::removal::{remove, remove_tree};
-use super::{Digest, StoreError, first_format};
+use super::{Digest, StoreError};
 use crate::cachedir::{self, CacheKind, DirectoryState, MARK};
 use rustix::process::{getegid, geteuid};
 use std::collections::{HashMap, HashSet};
@@ -77,7 +77,6 @@ impl Store {
                 cause,
             )
         })?;
-        let older = first_format::discard(&cache_root, size_limit)?;
         let root = cachedir::claim(&cache_root, CacheKind::Store)
             .map_err(|error| StoreError::of_directory(&cache_root, size_limit, error))?
             .directory;
@@ -120,11 +119,12 @@ impl Store {
                     .unwrap_or_default(),
                 user: geteuid().as_raw(),
                 group: getegid().as_raw(),
-                discarded: match (older, discarded) {
-                    (Some(older), _) => Some(discarded_note(&cache_root, &older)),
-                    (None, Some(foreign)) => Some(discarded_note(root, &foreign)),
-                    (None, None) => None,
-                },
+                discarded: discarded.map(|foreign| {
+                    format!(
+                        "discarded the content of {}, which {foreign}",
+                        root.display()
+                    )
+                }),
                 root: root.to_owned(),
             }),
         };
@@ -292,13 +292,6 @@ impl Drop for TemporaryPath {
 /// left inconsistent.
 pub(super) fn locked<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn discarded_note(root: &Path, foreign: &Incompatibility) -> String {
-    format!(
-        "discarded the content of {}, which {foreign}",
-        root.display()
-    )
 }
 
 /// Removes the content of a store that has another format or owner, and returns the reason. The

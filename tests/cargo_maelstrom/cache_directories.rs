@@ -65,7 +65,7 @@ fn home(directory: &Path) {
     fill(directory, &paths);
 }
 
-/// The cache of a client of the first format, without what is in its files.
+/// The cache of a client from before there were marks, without what is in its files.
 fn older_store(directory: &Path) {
     let blob = format!("blobs/e3/{DIGEST}.644");
     let tree = format!("trees/{DIGEST}/etc/passwd");
@@ -345,60 +345,11 @@ fn plain_a_history_that_is_something_else_is_left_as_it_is() {
 }
 
 #[test]
-fn caches_of_earlier_versions_are_left_as_they_are_by_who_cannot_know_what_they_hold() {
-    worker_refuses(made(older_store).path(), OLDER);
-    worker_refuses(made(older_worker).path(), OLDER);
-    client_refuses(made(older_worker).path(), OLDER);
-    for foreign in ["notes", "actions/0/", "blobs/e3/photo", "tmp/letter"] {
-        let directory = made(older_store);
-        fill(directory.path(), &[foreign]);
-        let top = foreign.trim_end_matches("/0/");
-        client_refuses(
-            directory.path(),
-            &format!("earlier version of Maelstrom, but holds `{top}` too"),
-        );
+fn unmarked_caches_are_left_as_they_are() {
+    for make in [older_store, older_worker] {
+        worker_refuses(made(make).path(), OLDER);
+        client_refuses(made(make).path(), OLDER);
     }
-}
-
-#[test]
-fn a_store_of_an_earlier_version_is_discarded_with_a_note() {
-    needs_containers!();
-    let (directory, home) = (made(older_store), tempfile::tempdir().unwrap());
-    let mut client = maelstrom_run(home.path());
-    give(&mut client, "--cache-root", directory.path());
-    let said = says_hello(&mut client);
-    let expected = format!(
-        "warning: discarded the content of {}, which has another format (maelstrom store 1)\n",
-        directory.path().display()
-    );
-    assert_eq!(said, expected);
-    let names = ["CACHEDIR.TAG", "maelstrom-cache", "store"];
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), names.len());
-    for name in names {
-        assert!(directory.path().join(name).exists(), "{name}");
-    }
-    let mut client = maelstrom_run(home.path());
-    give(&mut client, "--cache-root", directory.path());
-    assert_eq!(says_hello(&mut client), "");
-}
-
-#[test]
-fn plain_a_cache_of_an_earlier_version_in_the_target_directory_is_discarded_with_a_note() {
-    needs_containers!();
-    let project = Project::own("plain");
-    let cache = project.target.join("maelstrom/cache");
-    fs::create_dir_all(&cache).unwrap();
-    older_store(&cache);
-    let run = project.maelstrom(&[]).exits(0);
-    let _ = run.says(
-        "warning: discarded the content of <target>/maelstrom/cache, which has another format",
-    );
-    assert!(!cache.join("trees").exists());
-    let _ = project.maelstrom(&[]).exits(0).does_not_say("discarded");
-    // And after what people do to start anew.
-    let cleaned = project.cargo(&["clean", "-q"]).status().unwrap();
-    assert!(cleaned.success());
-    let _ = project.maelstrom(&[]).exits(0).does_not_say("warning");
 }
 
 #[test]
@@ -448,18 +399,16 @@ fn programs_with_one_cache_root_use_nothing_of_each_other() {
 #[test]
 fn programs_may_make_one_cache_root_at_the_same_time() {
     needs_containers!();
-    for make in [|_: &Path| (), older_store] {
-        let (directory, home) = (made(make), tempfile::tempdir().unwrap());
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let mut client = maelstrom_run(home.path());
-                    give(&mut client, "--cache-root", directory.path());
-                    says_hello(&mut client);
-                });
-            }
-        });
-    }
+    let (directory, home) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = maelstrom_run(home.path());
+                give(&mut client, "--cache-root", directory.path());
+                says_hello(&mut client);
+            });
+        }
+    });
 }
 
 /// A home that its user cannot write to, and how a command is made that user's.

@@ -466,6 +466,22 @@ fn shop_cargos_own_messages_come_when_asked_for() {
 }
 
 #[test]
+fn shop_compiler_messages_for_people_do_not_go_to_stdout() {
+    let project = Project::shared("shop");
+    for format in ["human", "short"] {
+        let options = [
+            "--no-run",
+            "-p",
+            "shop-macros",
+            "--cargo-message-format",
+            format,
+        ];
+        let run = project.maelstrom(&options).exits(0);
+        assert_eq!(run.stdout, "", "{run}");
+    }
+}
+
+#[test]
 fn outcomes_sources_that_a_failed_test_wrote_are_named() {
     let project = Project::own("outcomes");
     let before = std::fs::read(project.root.join("lib.rs")).unwrap();

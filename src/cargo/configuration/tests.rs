@@ -51,7 +51,7 @@ impl TestDirectories {
         let invocation = Invocation {
             cargo: "cargo".into(),
             directory: self.path("ws/sub"),
-            options: CargoOptions::parse(arguments),
+            options: CargoOptions::parse(arguments.iter().copied()),
             color: None,
             guard: None,
         };

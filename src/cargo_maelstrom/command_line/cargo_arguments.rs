@@ -1,11 +1,11 @@
 //! The options of Cargo. Each is defined here, because the selection of packages and targets matters
 //! here too. They are passed to Cargo as they were given.
 
+use crate::cargo::CargoOptions;
 use crate::config::Choice;
 use crate::config::command_line::text_value;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, ArgMatches, parser::ValueSource};
-use std::ffi::{OsStr, OsString};
 use strum::{IntoStaticStr, VariantArray};
 
 /// The options of Cargo. An empty string is an option without a value, for which Cargo lists the
@@ -147,91 +147,76 @@ pub enum CargoMessageFormat {
 
 impl Choice for CargoMessageFormat {}
 
-impl CargoMessageFormat {
-    /// What Cargo gets as `--message-format`. JSON in any case, because that is how the build
-    /// stream is read.
-    pub fn for_cargo(self) -> &'static str {
-        match self {
-            Self::Human => Self::JsonRendered.name(),
-            Self::Short => "json-render-diagnostics,json-diagnostic-short",
-            json => json.name(),
-        }
-    }
-}
-
-/// The name of each option in clap and in Cargo.
+/// The id of each option in clap, and its long name in Cargo (or `Z`).
 const SPELLINGS: &[(&str, &str)] = &[
-    ("package", "--package"),
-    ("workspace", "--workspace"),
-    ("lib", "--lib"),
-    ("bins", "--bins"),
-    ("bin", "--bin"),
-    ("tests", "--tests"),
-    ("test", "--test"),
-    ("examples", "--examples"),
-    ("example", "--example"),
-    ("benches", "--benches"),
-    ("bench", "--bench"),
-    ("all_targets", "--all-targets"),
-    ("features", "--features"),
-    ("all_features", "--all-features"),
-    ("no_default_features", "--no-default-features"),
-    ("release", "--release"),
-    ("profile", "--profile"),
-    ("target", "--target"),
-    ("target_dir", "--target-dir"),
-    ("manifest_path", "--manifest-path"),
-    ("locked", "--locked"),
-    ("offline", "--offline"),
-    ("frozen", "--frozen"),
-    ("ignore_rust_version", "--ignore-rust-version"),
-    ("config", "--config"),
-    ("unstable", "-Z"),
-    ("build_jobs", "--jobs"),
-    ("cargo_timings", "--timings"),
-    ("verbose", "--verbose"),
-    ("quiet", "--quiet"),
-    ("color", "--color"),
+    ("package", "package"),
+    ("workspace", "workspace"),
+    ("lib", "lib"),
+    ("bins", "bins"),
+    ("bin", "bin"),
+    ("tests", "tests"),
+    ("test", "test"),
+    ("examples", "examples"),
+    ("example", "example"),
+    ("benches", "benches"),
+    ("bench", "bench"),
+    ("all_targets", "all-targets"),
+    ("features", "features"),
+    ("all_features", "all-features"),
+    ("no_default_features", "no-default-features"),
+    ("release", "release"),
+    ("profile", "profile"),
+    ("target", "target"),
+    ("target_dir", "target-dir"),
+    ("manifest_path", "manifest-path"),
+    ("locked", "locked"),
+    ("offline", "offline"),
+    ("frozen", "frozen"),
+    ("ignore_rust_version", "ignore-rust-version"),
+    ("config", "config"),
+    ("unstable", "Z"),
+    ("build_jobs", "jobs"),
+    ("cargo_timings", "timings"),
+    ("verbose", "verbose"),
+    ("quiet", "quiet"),
+    ("color", "color"),
 ];
 
-/// The options of Cargo on the command line as words for `cargo test`, in their order, each in its long
-/// form with its value attached.
-pub fn words(matches: &ArgMatches) -> Vec<OsString> {
-    let mut said: Vec<_> = SPELLINGS
+/// The options of Cargo on the command line, in their order.
+pub fn options(matches: &ArgMatches) -> CargoOptions {
+    let mut given: Vec<_> = SPELLINGS
         .iter()
-        .flat_map(|(id, spelling)| occurrences(matches, id, spelling))
+        .flat_map(|(id, name)| occurrences(matches, id).map(move |(at, value)| (at, *name, value)))
         .collect();
-    said.sort_by_key(|(index, _)| *index);
-    said.into_iter().map(|(_, word)| word).collect()
+    given.sort_by_key(|(index, ..)| *index);
+    let mut options = CargoOptions::default();
+    for (_, name, value) in given {
+        options.push(name, value);
+    }
+    options
 }
 
-/// The occurrences of an option: the index on the command line, and the word.
-fn occurrences(matches: &ArgMatches, id: &str, spelling: &str) -> Vec<(usize, OsString)> {
-    if matches.value_source(id) != Some(ValueSource::CommandLine) {
-        return Vec::new();
-    }
-    let indices = matches.indices_of(id).into_iter().flatten();
+/// The occurrences of an option: the index on the command line, and the value.
+fn occurrences<'a>(
+    matches: &'a ArgMatches,
+    id: &str,
+) -> impl Iterator<Item = (usize, Option<&'a str>)> {
+    let is_given = matches.value_source(id) == Some(ValueSource::CommandLine);
+    let indices = matches.indices_of(id).filter(|_| is_given);
+    let mut indices: Vec<_> = indices.into_iter().flatten().collect();
     if id == "verbose" {
         // clap keeps only the last index of a counted switch.
-        let index = indices.last().unwrap_or_default();
-        return vec![(index, spelling.into()); usize::from(matches.get_count(id))];
+        let index = indices.last().copied().unwrap_or_default();
+        indices = vec![index; usize::from(matches.get_count(id))];
     }
-    let is_switch = matches.try_get_one::<bool>(id).is_ok();
-    let values = matches.get_raw(id).into_iter().flatten();
-    let words = values.map(|value| word(spelling, if is_switch { OsStr::new("") } else { value }));
-    indices.zip(words).collect()
-}
-
-/// `--option=value`, which is unambiguous for every value; `-Zvalue`; or `--option` without a value.
-fn word(spelling: &str, value: &OsStr) -> OsString {
-    let mut word = OsString::from(spelling);
-    if !value.is_empty() {
-        if spelling.starts_with("--") {
-            word.push("=");
-        }
-        word.push(value);
-    }
-    word
+    let is_switch = id == "verbose" || matches.try_get_one::<bool>(id).is_ok();
+    let values = matches.get_raw(id).filter(|_| !is_switch);
+    // clap refuses values that are not UTF-8. An empty value stands for none.
+    let values = values.into_iter().flatten().map(|value| value.to_str());
+    let values = values.map(|value| value.filter(|value| !value.is_empty()));
+    indices
+        .into_iter()
+        .zip(values.chain(std::iter::repeat(None)))
 }
 
 #[cfg(test)]
@@ -245,8 +230,7 @@ mod tests {
         let matches = TestArguments::command()
             .try_get_matches_from(words)
             .unwrap();
-        let words = super::words(&matches).into_iter();
-        words.map(|word| word.into_string().unwrap()).collect()
+        options(&matches).arguments()
     }
 
     #[test]
@@ -357,6 +341,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_unicode_is_refused() {
+        use std::ffi::OsString;
         use std::os::unix::ffi::OsStringExt;
         let path = OsString::from_vec(b"--target-dir=\xff".to_vec());
         let words = [OsString::from("cargo-maelstrom"), path];
@@ -364,20 +349,6 @@ mod tests {
             TestArguments::command()
                 .try_get_matches_from(words)
                 .is_err()
-        );
-    }
-
-    #[test]
-    fn compiler_messages_are_json_for_every_displayed_format() {
-        use CargoMessageFormat as Format;
-        assert_eq!(Format::Human.for_cargo(), "json-render-diagnostics");
-        assert_eq!(
-            Format::Short.for_cargo(),
-            "json-render-diagnostics,json-diagnostic-short"
-        );
-        assert_eq!(
-            Format::JsonAnsi.for_cargo(),
-            "json-diagnostic-rendered-ansi"
         );
     }
 }

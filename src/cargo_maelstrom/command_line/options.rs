@@ -9,10 +9,11 @@ use super::{
     patterns::{Exclusion, RawPattern},
     settings::Settings,
 };
+use crate::cargo::CargoOptions;
 use crate::config::{Color, CommandLineError, ProcessEnvironment};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
-use std::{ffi::OsString, num::NonZeroU32};
+use std::num::NonZeroU32;
 
 /// The options of `cargo maelstrom`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +22,9 @@ pub struct TestOptions {
     pub selection: Selection,
     /// Cargo's options, one by one.
     pub cargo: CargoArguments,
-    /// Cargo's options as words, in their order and in the form `--option=value`, without `--exclude` (see [`Selection::exclusions`]) and `--message-format` (see
-    /// [`CargoArguments::cargo_message_format`]).
-    pub cargo_options: Vec<OsString>,
+    /// Cargo's options in their order, without `--exclude` (see [`Selection::exclusions`]) and
+    /// `--message-format` (see [`CargoArguments::cargo_message_format`]).
+    pub cargo_options: CargoOptions,
     pub repeat: NonZeroU32,
     /// Whether output is shown as it is written.
     pub no_capture: bool,
@@ -133,7 +134,7 @@ impl TestOptions {
                     exact: after.exact,
                 },
             },
-            cargo_options: cargo_arguments::words(matches),
+            cargo_options: cargo_arguments::options(matches),
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,

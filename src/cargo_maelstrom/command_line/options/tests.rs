@@ -4,6 +4,7 @@ use crate::{
     config::{Color, ConfigValue, NoTests, Setting, SettingSource, SlotCount, StopAfter, Ui},
     process::ExitCode,
 };
+use std::ffi::OsString;
 use tempfile::TempDir;
 
 /// No configuration, two CPUs.
@@ -63,7 +64,7 @@ fn the_defaults_are_those_of_cargo_test() {
     assert_eq!(options.action, TestAction::Run);
     assert_eq!(options.selection, Selection::default());
     assert_eq!(options.cargo, CargoArguments::default());
-    assert_eq!(options.cargo_options, [""; 0]);
+    assert_eq!(options.cargo_options, CargoOptions::default());
     assert_eq!(options.repeat, NonZeroU32::MIN);
     assert_eq!(options.message_format, MessageFormat::Human);
     assert_eq!(options.test_arguments, [""; 0]);
@@ -205,7 +206,7 @@ fn options_of_cargo_are_kept_as_values_and_as_words() {
     );
     assert!(options.cargo.release && options.cargo.offline && !options.cargo.locked);
     assert_eq!(
-        options.cargo_options,
+        options.cargo_options.arguments(),
         [
             "--package=a",
             "--test=t",
@@ -425,7 +426,7 @@ fn words_after_the_dashes_win() {
     let options = options(&["--color=always", "--ui=fancy", "--", "--color=never", "-q"]);
     assert_eq!(options.settings.color.value, Color::Never);
     assert_eq!(options.settings.ui.value, Ui::Quiet);
-    assert_eq!(options.cargo_options, ["--color=always"]);
+    assert_eq!(options.cargo_options.arguments(), ["--color=always"]);
 }
 
 #[test]
