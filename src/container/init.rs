@@ -44,6 +44,7 @@ enum WaitResult {
 impl Init<'_> {
     /// Runs the program to its end.
     pub fn run(mut self) -> Result<JobState, StepError> {
+        job::start_session()?;
         let mut failure = None;
         let program = sys::vfork(self.stack, &mut || {
             failure = Some(start(self.program, self.request, &self.retained.proc));
@@ -158,7 +159,7 @@ fn end_all() {
 
 /// Executes the program. Runs in the program's process, which shares this one's memory.
 fn start(program: &PreparedProgram, request: &ReceivedRequest<'_>, proc: &OwnedFd) -> StepError {
-    if let Err(error) = job::start_session(request.terminal)
+    if let Err(error) = start_process_group(request.terminal)
         .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before the program runs, which could read the memory of this process. The
         // program gets a memory of its own, which is dumpable again.
@@ -167,6 +168,20 @@ fn start(program: &PreparedProgram, request: &ReceivedRequest<'_>, proc: &OwnedF
         return error;
     }
     program.execute(request.user)
+}
+
+/// Makes the calling process the leader of a process group in the init's session. With
+/// `terminal`, it is the leader of a session of its own, whose terminal is stdin.
+///
+/// A leader of a session without a terminal would get the first terminal that it opens, and a
+/// SIGHUP when the other end of that terminal is closed. Programs that open terminals, such as
+/// tests of terminals, do not expect this.
+fn start_process_group(terminal: bool) -> Result<(), StepError> {
+    if terminal {
+        return job::start_session().and_then(|()| job::take_terminal());
+    }
+    let itself = Pid::from_raw(0);
+    nix::unistd::setpgid(itself, itself).step(Step::CreateProcessGroup)
 }
 
 fn is_full(scratch: &OwnedFd) -> bool {

@@ -170,18 +170,21 @@ fn run(
     // Memory that is allocated when the program is executed is lost to the launcher.
     drop(request);
     context.state = JobState::Executed(running);
-    start_session(terminal)?;
+    start_session()?;
+    if terminal {
+        take_terminal()?;
+    }
     Err(program.execute(user))
 }
 
-/// Makes the calling process the leader of a session. With `terminal`, stdin becomes the
-/// session's terminal.
-pub fn start_session(terminal: bool) -> Result<(), StepError> {
-    nix::unistd::setsid().step(Step::CreateSession)?;
-    if terminal {
-        rustix::process::ioctl_tiocsctty(io::stdin()).step(Step::TakeTerminal)?;
-    }
-    Ok(())
+/// Makes the calling process the leader of a session.
+pub fn start_session() -> Result<(), StepError> {
+    nix::unistd::setsid().step(Step::CreateSession).map(drop)
+}
+
+/// Makes stdin the terminal of the session that the calling process leads.
+pub fn take_terminal() -> Result<(), StepError> {
+    rustix::process::ioctl_tiocsctty(io::stdin()).step(Step::TakeTerminal)
 }
 
 /// Makes the container.

@@ -60,6 +60,7 @@ steps! {
     CreateLauncherTmpfs => "create a tmpfs for a launcher",
     CreateNetworkNamespace => "create a network namespace",
     CreateOverlayDirectories => "create the overlay's directories",
+    CreateProcessGroup => "create a process group",
     CreateProgramProcess => "create the program's process",
     CreateSession => "create a session",
     CreateSignalDescriptor => "create a signal descriptor",

@@ -4,7 +4,8 @@
 //! submodules and nested repositories. Without a git program, or where git refuses (the checkout
 //! of another user), the ignore files alone decide. Elsewhere all files are source. So are all
 //! files of a directory that the surrounding work tree ignores as a whole, as a test of an empty
-//! source is useless.
+//! source is useless. `Cargo.lock` in the directory is source even if it is ignored: programs that
+//! start Cargo need it, and Cargo creates it if a fresh clone lacks it.
 //!
 //! Cargo's target and build directories, `.git`, sockets, pipes and devices are not source.
 //! Files that were deleted meanwhile or may not be read are left out.
@@ -20,6 +21,10 @@ use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// The file in which Cargo records the versions of dependencies. Repositories of libraries often
+/// ignore it.
+const LOCK_FILE: &str = "Cargo.lock";
 
 /// Source files are copied, as editors rewrite them in place.
 const READING: ReadOptions = ReadOptions {
@@ -121,21 +126,30 @@ impl SourceSearch<'_> {
             .iter()
             .filter_map(|excluded| excluded.strip_prefix(directory).ok())
             .collect();
-        match git::list(directory, &relative) {
+        let mut paths: Vec<PathBuf> = match git::list(directory, &relative) {
             GitListing::Files(paths) if paths.is_empty() => {
-                everything(directory, is_left_out, warnings)
+                return everything(directory, is_left_out, warnings);
             }
-            GitListing::Files(paths) => Ok(paths.iter().map(|path| directory.join(path)).collect()),
-            GitListing::NotInstalled => Ok(not_ignored(directory, &excluded)),
+            GitListing::Files(paths) => paths.iter().map(|path| directory.join(path)).collect(),
+            GitListing::NotInstalled => not_ignored(directory, &excluded),
             GitListing::Refused(complaint) => {
                 warnings.push(format!(
                     "git cannot list the files of {} ({complaint}), so `.gitignore` alone decides which are \
                         source",
                     directory.display()
                 ));
-                Ok(not_ignored(directory, &excluded))
+                not_ignored(directory, &excluded)
             }
+        };
+        let lock_file = directory.join(LOCK_FILE);
+        // Comparing `Path`s by component is slow.
+        if !paths
+            .iter()
+            .any(|path| path.as_os_str() == lock_file.as_os_str())
+        {
+            paths.push(lock_file);
         }
+        Ok(paths)
     }
 }
 

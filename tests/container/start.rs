@@ -1,7 +1,9 @@
 //! The state that a job's program starts with.
 
 use crate::fixture::{Slot, in_a_container, in_containers_as_any_user, inside};
+use nix::fcntl::OFlag;
 use nix::libc;
+use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
 use nix::sys::resource::{Resource, getrlimit};
 use std::fs;
 use std::sync::OnceLock;
@@ -60,13 +62,30 @@ fn signals_that_the_client_ignores_or_blocks_are_not_the_jobs() {
 }
 
 #[test]
-fn a_job_leads_its_session_and_process_group() {
+fn a_job_has_a_session_and_leads_its_process_group_and_has_no_terminal() {
     in_containers_as_any_user(|| {
-        let pid = nix::unistd::getpid();
-        assert_eq!(nix::unistd::getsid(None).unwrap(), pid);
-        assert_eq!(nix::unistd::getpgrp(), pid);
+        // The session of an init, or of the job itself: each is process 1.
+        assert_eq!(nix::unistd::getsid(None).unwrap().as_raw(), 1);
+        assert_eq!(nix::unistd::getpgrp(), nix::unistd::getpid());
         let tty = fs::File::open("/dev/tty").unwrap_err();
         assert_eq!(tty.raw_os_error(), Some(libc::ENXIO), "it has a terminal");
+    });
+}
+
+#[test]
+fn a_terminal_that_a_job_opens_does_not_become_its_own() {
+    in_a_container(|| {
+        let master = posix_openpt(OFlag::O_RDWR).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let mut options = fs::File::options();
+        let terminal = options.read(true).write(true);
+        let terminal = terminal.open(ptsname_r(&master).unwrap()).unwrap();
+        let own = fs::File::open("/dev/tty").unwrap_err();
+        assert_eq!(own.raw_os_error(), Some(libc::ENXIO), "it has a terminal");
+        // The kernel sends SIGHUP to the session of the terminal.
+        drop(master);
+        drop(terminal);
     });
 }
 

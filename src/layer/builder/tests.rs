@@ -487,6 +487,28 @@ fn source_in_git_is_the_files_that_are_tracked_or_not_ignored() {
 }
 
 #[test]
+fn the_lock_file_of_a_workspace_is_source_even_if_git_ignores_it() {
+    let project = TestProject::new();
+    project.write(".gitignore", "Cargo.lock\n");
+    for name in ["Cargo.lock", "f", "fuzz/Cargo.lock", "fuzz/f"] {
+        project.write(name, "x");
+    }
+    project.git(&["init"]);
+    let expected = [
+        "/.gitignore=Cargo.lock\n",
+        "/Cargo.lock=x",
+        "/f=x",
+        "/fuzz/f=x",
+    ];
+    let shown = || project.shown_below(&source("."), project.directory.as_str());
+    assert_eq!(shown(), expected);
+    // Git refuses.
+    fs::remove_dir_all(project.directory.join(".git")).unwrap();
+    fs::create_dir(project.directory.join(".git")).unwrap();
+    assert_eq!(shown(), expected);
+}
+
+#[test]
 fn the_source_of_a_subdirectory_of_a_repository_is_that_subdirectory() {
     let project = TestProject::new();
     project.write(".gitignore", "*.log\n");
