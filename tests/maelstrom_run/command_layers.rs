@@ -354,7 +354,7 @@ fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
         let output = project.run(&[job(&layers, "test -e /directory/file && echo there")]);
         let there = String::from_utf8_lossy(&output.stdout) == "there\n";
         assert_eq!(there, kind == "on top", "{command}: {output:?}");
-        let values = project.path("cache/store/values/command-2");
+        let values = project.path("cache/store/values/command-3");
         let value = fs::read_dir(values).unwrap().next().unwrap().unwrap();
         let value = fs::read(value.path()).unwrap();
         let is_kind = |kind: &str| {
