@@ -206,7 +206,7 @@ fn a_command_layer_has_its_own_environment_directory_and_network() {
 }
 
 #[test]
-fn a_command_layer_that_fails_shows_what_it_printed() {
+fn the_output_of_a_command_layer_that_fails_is_shown() {
     needs_containers!();
     let project = Project::new();
     let command = json!({ "command": "echo so far; echo went wrong >&2; exit 3" });
