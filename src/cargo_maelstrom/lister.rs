@@ -18,7 +18,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 const LIMIT: usize = 64 << 20;
 
 /// The kind of the values in the store. A change of their format needs a new name.
-const KIND: &str = "listings-1";
+const KIND: &str = "listings-2";
 
 /// The listings of earlier runs, in the store.
 #[derive(Clone)]

@@ -5,7 +5,7 @@
 //! test, when the binary is known.
 
 use crate::spec::{
-    BasePart, ContainerSpec, Device, EnvironmentElement, LayerSpec, Mount, Network, RootOverlay,
+    BasePart, ContainerSpec, Device, EnvironmentStep, LayerSpec, Mount, Network, RootOverlay,
     SymlinkSpec,
 };
 use camino::Utf8PathBuf;
@@ -23,7 +23,7 @@ const ID: u32 = 1000;
 pub fn default_container() -> ContainerSpec {
     ContainerSpec {
         image: None,
-        environment: vec![EnvironmentElement {
+        environment: vec![EnvironmentStep {
             vars: environment(),
             extend: true,
         }],

@@ -1,7 +1,7 @@
 //! A layer that is being built: its content goes into the store, its entries into a manifest.
 
-use super::LayerProblem;
-use crate::store::{Entry, Import, Manifest, Mode, PathInContainer, Store, StoreError, parallel};
+use super::{LayerContent, LayerProblem};
+use crate::store::{Entry, Import, Mode, PathInContainer, Store, StoreError, parallel};
 use std::fs::{self, Metadata};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::MetadataExt;
@@ -42,10 +42,7 @@ pub(super) enum HostEntry {
 pub(super) struct Assembly<'a> {
     pub store: &'a Store,
     pub trust: Trust,
-    pub manifest: Manifest,
-    /// Whether the manifest includes the layers below.
-    pub includes_below: bool,
-    pub warnings: Vec<String>,
+    pub content: LayerContent,
 }
 
 impl<'a> Assembly<'a> {
@@ -53,9 +50,7 @@ impl<'a> Assembly<'a> {
         Self {
             store,
             trust,
-            manifest: Manifest::new(),
-            includes_below: false,
-            warnings: Vec::new(),
+            content: LayerContent::default(),
         }
     }
 
@@ -69,7 +64,7 @@ impl<'a> Assembly<'a> {
         let found = parallel::map(files, 4, |file| self.read(&file.host, reading));
         for (file, found) in files.iter().zip(found) {
             match found? {
-                HostEntry::Entry(entry) => self.manifest.insert(file.to.clone(), entry)?,
+                HostEntry::Entry(entry) => self.content.manifest.insert(file.to.clone(), entry)?,
                 HostEntry::Special => return Err(LayerProblem::Special(file.host.clone())),
             }
         }
@@ -126,19 +121,25 @@ impl<'a> Assembly<'a> {
         let executable = content.starts_with("#!");
         let digest = self.store.add_bytes(content.as_bytes(), executable)?;
         let mode = Mode::executable(executable);
-        self.manifest.insert(to, Entry::File { digest, mode })?;
+        self.content
+            .manifest
+            .insert(to, Entry::File { digest, mode })?;
         Ok(())
     }
 
     pub fn add_directory(&mut self, to: PathInContainer) -> Result<(), LayerProblem> {
         let mode = Mode::DIRECTORY;
-        self.manifest.insert(to, Entry::Directory { mode })?;
+        self.content
+            .manifest
+            .insert(to, Entry::Directory { mode })?;
         Ok(())
     }
 
     pub fn add_symlink(&mut self, to: PathInContainer, target: &Path) -> Result<(), LayerProblem> {
         let target = target.to_owned().into_os_string().into_vec();
-        self.manifest.insert(to, Entry::Symlink { target })?;
+        self.content
+            .manifest
+            .insert(to, Entry::Symlink { target })?;
         Ok(())
     }
 }

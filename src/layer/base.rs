@@ -6,7 +6,7 @@
 
 use super::assembly::{Assembly, HostEntry, HostFile, ReadOptions, Trust};
 use super::builder::add_closure;
-use super::{LayerProblem, Manifest, PathInContainer};
+use super::{LayerProblem, Manifest, paths};
 use crate::libraries::{Closure, Libraries, SearchContext};
 use crate::spec::{BasePart, PrefixOptions};
 use crate::store::{Digest, Import, Store, parallel};
@@ -14,7 +14,6 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::{self, Metadata};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::slice;
@@ -159,7 +158,7 @@ pub(super) fn add(
     if assembly.trust == Trust::Remembered
         && let Some(manifest) = remembered(store, &key)
     {
-        assembly.manifest = manifest;
+        assembly.content.manifest = manifest;
         return Ok(());
     }
     let mut search = Search {
@@ -171,7 +170,7 @@ pub(super) fn add(
         search.add_part(*part, recipe, libraries)?;
     }
     let examined = search.examined;
-    let mut value = assembly.manifest.digest().to_string();
+    let mut value = assembly.content.manifest.digest().to_string();
     for (path, state) in &examined {
         let Some(path) = path.to_str().filter(|path| !path.contains('\n')) else {
             return Ok(());
@@ -252,7 +251,7 @@ impl Search<'_, '_> {
                 self.find_all(SYSTEM_DATA, &mut files)?;
                 let (path, text) = MACHINE_ID;
                 self.assembly
-                    .add_text(in_container(Path::new(path))?, text)?;
+                    .add_text(paths::in_container(Path::new(path))?, text)?;
             }
             BasePart::Terminals => {
                 for directory in TERMINFO {
@@ -278,7 +277,10 @@ impl Search<'_, '_> {
         for (file, found) in files.iter().zip(found) {
             match found {
                 Ok(HostEntry::Entry(entry)) => {
-                    self.assembly.manifest.insert(file.to.clone(), entry)?;
+                    self.assembly
+                        .content
+                        .manifest
+                        .insert(file.to.clone(), entry)?;
                 }
                 Ok(HostEntry::Special) => {}
                 Err(error) if error.is_not_found() || error.is_permission_denied() => {
@@ -349,14 +351,15 @@ impl Search<'_, '_> {
             let usual = ["/usr/bin", "/bin"].map(|directory| Path::new(directory).join(name));
             let mut candidates = directories.iter().map(|directory| directory.join(name));
             let mut is_there = |path: &PathBuf| {
-                in_container(path).is_ok_and(|path| self.assembly.manifest.get(&path).is_some())
+                paths::in_container(path)
+                    .is_ok_and(|path| self.assembly.content.manifest.get(&path).is_some())
             };
             if usual.iter().any(&mut is_there) {
                 continue;
             }
             if let Some(found) = candidates.find(is_there) {
                 self.assembly
-                    .add_symlink(in_container(&usual[0])?, &found)?;
+                    .add_symlink(paths::in_container(&usual[0])?, &found)?;
             }
         }
         Ok(())
@@ -463,12 +466,8 @@ fn has_privileges(closure: &Closure) -> bool {
 fn host_file(path: &Path) -> Result<HostFile, LayerProblem> {
     Ok(HostFile {
         host: path.to_owned(),
-        to: in_container(path)?,
+        to: paths::in_container(path)?,
     })
-}
-
-fn in_container(path: &Path) -> Result<PathInContainer, LayerProblem> {
-    Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
 }
 
 /// The path without `.` and `..`. No component before a `..` is a symlink.

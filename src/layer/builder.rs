@@ -4,7 +4,7 @@ use super::assembly::{Assembly, HostFile, ReadOptions, Trust};
 use super::command::RunningCommands;
 use super::image_base::{ImageBase, ImageCache};
 use super::recipe::Recipe;
-use super::{LayerContext, LayerError, LayerProblem, Manifest, PathInContainer};
+use super::{LayerContent, LayerContext, LayerError, LayerProblem, Manifest};
 use super::{base, braces, command, flatten, glob, image, paths, source, tar};
 use crate::image::{Download, Images};
 use crate::libraries::{self, Closure, Libraries, LibraryError, SearchContext};
@@ -14,7 +14,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -22,7 +21,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 const ATTEMPTS: u32 = 3;
 
 /// The name of the cache of unpacked tar files. Renamed when the cached value changes.
-const UNPACKED_TAR: &str = "tar-1";
+const UNPACKED_TAR: &str = "tar-2";
 
 /// A layer that is in the store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -209,9 +208,9 @@ impl LayerBuilder {
         let mut assembly = Assembly::new(&self.store, trust);
         self.assemble(recipe, &mut assembly)?;
         Ok(BuiltLayer {
-            digest: self.store.add_tree(&assembly.manifest)?,
-            includes_below: assembly.includes_below,
-            warnings: assembly.warnings,
+            digest: self.store.add_tree(&assembly.content.manifest)?,
+            includes_below: assembly.content.includes_below,
+            warnings: assembly.content.warnings,
         })
     }
 
@@ -266,6 +265,7 @@ impl LayerBuilder {
                 let found = glob::find(pattern, project_dir, target_dir)?;
                 if found.is_empty() {
                     assembly
+                        .content
                         .warnings
                         .push("no file matches the pattern".to_owned());
                 }
@@ -290,7 +290,7 @@ impl LayerBuilder {
                 .iter()
                 .try_for_each(|stub| add_stubs(stub.as_str(), assembly)),
             Recipe::Symlinks { symlinks } => symlinks.iter().try_for_each(|symlink| {
-                let link = in_layer(symlink.link.as_std_path())?;
+                let link = paths::in_container(symlink.link.as_std_path())?;
                 assembly.add_symlink(link, symlink.target.as_std_path())
             }),
             Recipe::SharedLibraries {
@@ -305,7 +305,7 @@ impl LayerBuilder {
                 add_closure(&closure, prefix, assembly)
             }
             Recipe::Files { files } => files.iter().try_for_each(|(path, text)| {
-                assembly.add_text(in_layer(path.as_std_path())?, text)
+                assembly.add_text(paths::in_container(path.as_std_path())?, text)
             }),
             Recipe::Programs {
                 programs,
@@ -327,8 +327,9 @@ impl LayerBuilder {
                     Trust::Nothing => self.build_once(of, Trust::Nothing)?,
                 };
                 let manifest = self.store.manifest(&whole.digest);
-                assembly.manifest = view.of(&manifest.ok_or(LayerProblem::LayersEvicted)?)?;
-                assembly.warnings = whole.warnings;
+                assembly.content.manifest =
+                    view.of(&manifest.ok_or(LayerProblem::LayersEvicted)?)?;
+                assembly.content.warnings = whole.warnings;
                 Ok(())
             }
             Recipe::Binaries { files } => add_binaries(files, assembly),
@@ -339,19 +340,18 @@ impl LayerBuilder {
                     Trust::Remembered => image::unpack(assembly.store, &image)?,
                     Trust::Nothing => image::unpack_uncached(assembly.store, &image)?,
                 };
-                assembly.manifest = unpacked.manifest;
-                assembly.warnings = unpacked.warnings;
-                assembly.warnings.extend(image.warnings.iter().cloned());
+                assembly.content = unpacked;
+                assembly
+                    .content
+                    .warnings
+                    .extend(image.warnings.iter().cloned());
                 Ok(())
             }
             Recipe::Command(command) => {
                 let trusted = assembly.trust == Trust::Remembered;
                 let name = recipe.to_string();
-                let changed =
+                assembly.content =
                     command::run(command, &name, assembly.store, trusted, &self.commands)?;
-                assembly.manifest = changed.manifest;
-                assembly.includes_below = changed.includes_below;
-                assembly.warnings = changed.warnings;
                 Ok(())
             }
         }
@@ -384,7 +384,7 @@ fn add_paths<'a>(
 
 fn add_stubs(stub: &str, assembly: &mut Assembly<'_>) -> Result<(), LayerProblem> {
     for path in braces::expand(stub)? {
-        let to = in_layer(Path::new(&path))?;
+        let to = paths::in_container(Path::new(&path))?;
         if path.ends_with('/') {
             assembly.add_directory(to)?;
         } else {
@@ -399,7 +399,7 @@ fn add_binaries(files: &[Utf8PathBuf], assembly: &mut Assembly<'_>) -> Result<()
         .iter()
         .map(|file| {
             paths::must_exist(file.as_std_path())?;
-            let (host, to) = (file.into(), in_layer(file.as_std_path())?);
+            let (host, to) = (file.into(), paths::in_container(file.as_std_path())?);
             Ok(HostFile { host, to })
         })
         .collect::<Result<Vec<_>, LayerProblem>>()?;
@@ -450,38 +450,18 @@ fn add_tar(path: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), LayerProb
     let store = assembly.store;
     let key = store.hash_file(path.as_std_path())?.to_string();
     if assembly.trust == Trust::Remembered
-        && let Some((manifest, warnings)) = cached_tar(store, &key)
+        && let Some(content) = LayerContent::cached(store, UNPACKED_TAR, &key)
     {
-        assembly.manifest = manifest;
-        assembly.warnings = warnings;
+        assembly.content = content;
         return Ok(());
     }
     let file = File::open(path).map_err(|cause| LayerProblem::Read {
         path: path.into(),
         cause,
     })?;
-    let unpacked = tar::unpack(store, file, path.as_std_path(), Manifest::new())?;
-    let mut value = unpacked.manifest.digest().to_string();
-    for warning in &unpacked.warnings {
-        value.push('\n');
-        value.push_str(&warning.replace('\n', " "));
-    }
-    store.cache(UNPACKED_TAR, &key, value.as_bytes())?;
-    assembly.manifest = unpacked.manifest;
-    assembly.warnings = unpacked.warnings;
+    assembly.content = tar::unpack(store, file, path.as_std_path(), Manifest::new())?;
+    assembly.content.cache(store, UNPACKED_TAR, &key)?;
     Ok(())
-}
-
-fn cached_tar(store: &Store, key: &str) -> Option<(Manifest, Vec<String>)> {
-    let value = String::from_utf8(store.cached(UNPACKED_TAR, key)?).ok()?;
-    let mut lines = value.lines();
-    let manifest = store.manifest(&lines.next()?.parse().ok()?)?;
-    Some((manifest, lines.map(str::to_owned).collect()))
-}
-
-/// The path in the layer for a path in a spec.
-fn in_layer(path: &Path) -> Result<PathInContainer, LayerProblem> {
-    Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
 }
 
 #[cfg(test)]

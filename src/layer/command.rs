@@ -10,7 +10,7 @@
 
 use super::recipe::CommandRecipe;
 use super::upper_directory::{UpperDirectory, unreadable};
-use super::{Entry, LayerProblem, Manifest, Mode, PathInContainer, flatten};
+use super::{Entry, LayerContent, LayerProblem, Manifest, Mode, PathInContainer, flatten};
 use crate::container::{Step, StepError};
 use crate::executor::{Container, Job, LocalExecutor, LocalSettings, Outcome, Output, Status};
 use crate::spec::{CommandLine, Device, Mount, RootOverlay};
@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 /// The name of the cache of command layers. Renamed when the cached value or the way commands
 /// run changes.
-const CACHE_NAME: &str = "command-2";
+const CACHE_NAME: &str = "command-3";
 
 /// The number of bytes of a command's stdout that are kept, and the same for stderr.
 const MAX_OUTPUT: usize = 64 * 1024;
@@ -49,14 +49,6 @@ const DEVICES: [Device; 6] = [
 
 /// The shell that runs a command that is one string.
 const SHELL: &str = "/bin/sh";
-
-/// The layer of a command.
-pub(super) struct CommandLayer {
-    pub manifest: Manifest,
-    /// Whether the manifest has the layers below in it.
-    pub includes_below: bool,
-    pub warnings: Vec<String>,
-}
 
 /// Why a command failed, and its output.
 #[derive(Debug)]
@@ -154,9 +146,9 @@ pub(super) fn run(
     store: &Store,
     trusted: bool,
     commands: &RunningCommands,
-) -> Result<CommandLayer, LayerProblem> {
+) -> Result<LayerContent, LayerProblem> {
     let key = key(command);
-    if trusted && let Some(layer) = cached(store, &key) {
+    if trusted && let Some(layer) = LayerContent::cached(store, CACHE_NAME, &key) {
         return Ok(layer);
     }
     tracing::info!("building {name}");
@@ -164,38 +156,13 @@ pub(super) fn run(
     let directory = OverlayDirectories::new(store)?;
     execute(command, store, &directory, commands)?;
     let changed = collect(command, store, &directory.path().join("upper"))?;
-    store.cache(CACHE_NAME, &key, value(&changed).as_bytes())?;
+    changed.cache(store, CACHE_NAME, &key)?;
     Ok(changed)
 }
 
 /// The key of the cache: everything that the changes depend on, as far as it is known.
 fn key(command: &CommandRecipe) -> String {
     format!("{} {command:?}", std::env::consts::ARCH)
-}
-
-fn value(changed: &CommandLayer) -> String {
-    let kind = if changed.includes_below {
-        "whole"
-    } else {
-        "on top"
-    };
-    let mut value = format!("{kind}\n{}", changed.manifest.digest());
-    for warning in &changed.warnings {
-        value.push('\n');
-        value.push_str(&warning.replace('\n', " "));
-    }
-    value
-}
-
-fn cached(store: &Store, key: &str) -> Option<CommandLayer> {
-    let value = String::from_utf8(store.cached(CACHE_NAME, key)?).ok()?;
-    let mut lines = value.lines();
-    let includes_below = lines.next()? == "whole";
-    Some(CommandLayer {
-        manifest: store.manifest(&lines.next()?.parse().ok()?)?,
-        includes_below,
-        warnings: lines.map(str::to_owned).collect(),
-    })
 }
 
 /// The directories `upper` and `work` of the overlay. They are in the store, unless the store is
@@ -388,7 +355,7 @@ fn collect(
     command: &CommandRecipe,
     store: &Store,
     upper: &Path,
-) -> Result<CommandLayer, LayerProblem> {
+) -> Result<LayerContent, LayerProblem> {
     let found = UpperDirectory::read(upper)?;
     let mut changes = Manifest::new();
     for (path, entry) in found.entries {
@@ -435,16 +402,13 @@ fn collect(
                 below.remove(path);
             }
             for directory in &found.opaque {
-                let hidden: Vec<_> = below.content(directory).cloned().collect();
-                for path in hidden {
-                    below.remove(&path);
-                }
+                below.clear(directory);
             }
             flatten::add_layer(&mut below, &changes)?;
             below
         }
     };
-    Ok(CommandLayer {
+    Ok(LayerContent {
         manifest,
         includes_below,
         warnings,

@@ -3,13 +3,13 @@
 //! A layer is used only after all of it has been read and both its digests verified, that of the
 //! blob and that of the archive in it.
 
-use super::tar::{self, TarError, TarListing, UnpackBudget, Unpacked};
-use super::{LayerProblem, Manifest};
+use super::tar::{self, TarError, TarListing, UnpackBudget};
+use super::{LayerContent, LayerProblem, Manifest};
 use crate::image::{Image, ImageError, LayerBlob};
 use crate::store::{Store, parallel};
 
 /// The name of the cache of unpacked images. Renamed when the cached value changes.
-const UNPACKED_IMAGE: &str = "image-1";
+const UNPACKED_IMAGE: &str = "image-2";
 
 /// Why a layer of an image cannot be unpacked.
 #[derive(Debug, thiserror::Error)]
@@ -37,15 +37,15 @@ pub enum ImageUnpackError {
 
 /// Adds the files of an image to the store, and returns its entries. An image whose result is
 /// cached is not read.
-pub fn unpack(store: &Store, image: &Image) -> Result<Unpacked, LayerProblem> {
-    match cached(store, &key(image)) {
+pub fn unpack(store: &Store, image: &Image) -> Result<LayerContent, LayerProblem> {
+    match LayerContent::cached(store, UNPACKED_IMAGE, &key(image)) {
         Some(unpacked) => Ok(unpacked),
         None => unpack_uncached(store, image),
     }
 }
 
 /// Unpacks an image without the cache, as the store may have lost its files.
-pub(super) fn unpack_uncached(store: &Store, image: &Image) -> Result<Unpacked, LayerProblem> {
+pub(super) fn unpack_uncached(store: &Store, image: &Image) -> Result<LayerContent, LayerProblem> {
     // Layers are downloaded while others are read.
     image.fetch();
     let budget = UnpackBudget::of_store(store.size_limit());
@@ -57,12 +57,13 @@ pub(super) fn unpack_uncached(store: &Store, image: &Image) -> Result<Unpacked, 
         skipped.append(&mut listing.skipped);
         tar::apply(listing, layer.path().as_std_path(), &budget, &mut manifest)?;
     }
-    let unpacked = Unpacked {
+    let mut unpacked = LayerContent {
         manifest,
-        warnings: tar::skipped_warning(&skipped).into_iter().collect(),
+        ..LayerContent::default()
     };
-    let value = unpacked.manifest.digest().to_string();
-    store.cache(UNPACKED_IMAGE, &key(image), value.as_bytes())?;
+    // The warnings are shown only when the image is unpacked.
+    unpacked.cache(store, UNPACKED_IMAGE, &key(image))?;
+    unpacked.warnings.extend(tar::skipped_warning(&skipped));
     Ok(unpacked)
 }
 
@@ -74,15 +75,6 @@ fn key(image: &Image) -> String {
         .map(|layer| layer.diff_id.as_str())
         .collect();
     diff_ids.join("\n")
-}
-
-fn cached(store: &Store, key: &str) -> Option<Unpacked> {
-    let value = String::from_utf8(store.cached(UNPACKED_IMAGE, key)?).ok()?;
-    Some(Unpacked {
-        manifest: store.manifest(&value.parse().ok()?)?,
-        // The warnings were shown when the image was unpacked.
-        warnings: Vec::new(),
-    })
 }
 
 /// The changes of a layer. A damaged blob is downloaded again once if it is from a registry.

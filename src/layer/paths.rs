@@ -74,7 +74,12 @@ pub(super) fn in_layer(
             .join(name.strip_prefix("/").unwrap_or(name)),
         None => name.to_owned(),
     };
-    Ok(PathInContainer::normalised(name.as_os_str().as_bytes())?)
+    in_container(&name)
+}
+
+/// A path of the host or of a spec as a path in the container.
+pub(super) fn in_container(path: &Path) -> Result<PathInContainer, LayerProblem> {
+    Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
 }
 
 fn without_dot(path: &Path) -> &Path {

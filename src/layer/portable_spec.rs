@@ -6,7 +6,7 @@ use super::recipe::{CommandRecipe, Recipe};
 use super::{LayerBuilder, LayerContext, LayerError, LayerProblem};
 use crate::libraries::{Closure, ClosureEntry};
 use crate::spec::{
-    CommandSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
+    CommandSpec, EnvironmentStep, LayerSpec, Mount, PrefixOptions, SymlinkSpec, environment,
     escape_placeholders, escaped_path,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -116,7 +116,7 @@ fn portable_command(command: CommandRecipe) -> CommandSpec {
         .into_iter()
         .map(|(name, value)| (name, environment::escape(&value)))
         .collect();
-    let variables = (!vars.is_empty()).then_some(EnvironmentElement { vars, extend: true });
+    let variables = (!vars.is_empty()).then_some(EnvironmentStep { vars, extend: true });
     CommandSpec {
         command: command.line,
         environment: variables.into_iter().collect(),

@@ -12,14 +12,13 @@
 
 use super::assembly::{Assembly, HostEntry, ReadOptions};
 use super::git::{self, GitListing};
-use super::{Entry, LayerProblem, PathInContainer, paths};
+use super::{Entry, LayerProblem, paths};
 use crate::store::{Import, parallel};
 use camino::{Utf8Path, Utf8PathBuf};
 use ignore::WalkBuilder;
 use std::collections::HashSet;
 use std::fs;
 use std::io;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The file in which Cargo records the versions of dependencies. Repositories of libraries often
@@ -48,7 +47,7 @@ pub(super) fn add(
         search.repositories.push(directory.into());
         while let Some(repository) = search.repositories.pop() {
             if search.done.insert(repository.clone()) {
-                let paths = search.list(&repository, &mut assembly.warnings)?;
+                let paths = search.list(&repository, &mut assembly.content.warnings)?;
                 // Git lists a directory only if it is a repository.
                 search.repositories.extend(add_found(paths, assembly)?);
             }
@@ -62,7 +61,7 @@ fn add_start(directory: &Utf8Path, assembly: &mut Assembly<'_>) -> Result<(), La
     if !directory.is_dir() {
         return Err(LayerProblem::NotADirectory(directory.into()));
     }
-    assembly.add_directory(in_container(directory.as_std_path())?)
+    assembly.add_directory(paths::in_container(directory.as_std_path())?)
 }
 
 /// Adds files, symlinks and directories. Returns the repositories among them, which are not
@@ -78,11 +77,15 @@ fn add_found(
             Ok(HostEntry::Entry(Entry::Directory { .. })) if path.join(".git").exists() => {
                 repositories.push(path);
             }
-            Ok(HostEntry::Entry(entry)) => assembly.manifest.insert(in_container(&path)?, entry)?,
+            Ok(HostEntry::Entry(entry)) => assembly
+                .content
+                .manifest
+                .insert(paths::in_container(&path)?, entry)?,
             Ok(HostEntry::Special) => {}
             Err(error) if error.is_not_found() => {}
             Err(error) if error.is_permission_denied() => {
                 assembly
+                    .content
                     .warnings
                     .push(format!("{error}; the file is left out"));
             }
@@ -221,8 +224,4 @@ fn everything(
 /// puts a `CACHEDIR.TAG` into it.
 fn is_a_target_directory(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == "target") && path.join("CACHEDIR.TAG").exists()
-}
-
-fn in_container(path: &Path) -> Result<PathInContainer, LayerProblem> {
-    Ok(PathInContainer::normalised(path.as_os_str().as_bytes())?)
 }

@@ -37,8 +37,9 @@ pub(super) use listing::TarListing;
 pub(super) use merge::resolve_symlinks;
 pub(super) use stream::ArchiveDigests;
 
-use super::{Manifest, PathInContainer};
-use crate::store::{ManifestError, PathError, Size, Store, StoreError};
+use super::{LayerContent, Manifest, PathInContainer};
+use crate::config::ByteSize;
+use crate::store::{ManifestError, PathError, Store, StoreError};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -58,7 +59,7 @@ pub enum TarError {
     #[error(
         "{} is larger than {} when it is unpacked, the limit of the cache; to allow more, raise \
             `cache-size`",
-        archive.display(), Size(*limit)
+        archive.display(), ByteSize(*limit)
     )]
     TooLarge {
         archive: PathBuf,
@@ -102,13 +103,6 @@ pub enum EntryProblem {
     Path(#[from] PathError),
 }
 
-/// The entries of an archive, added to those of the layers below.
-#[derive(Debug)]
-pub struct Unpacked {
-    pub manifest: Manifest,
-    pub warnings: Vec<String>,
-}
-
 /// Adds the content of an archive, compressed or not, to the store, and its entries to those of
 /// the layers below. `name` is the archive's name in messages.
 pub fn unpack(
@@ -116,7 +110,7 @@ pub fn unpack(
     archive: impl Read + Send,
     name: &Path,
     below: Manifest,
-) -> Result<Unpacked, TarError> {
+) -> Result<LayerContent, TarError> {
     let budget = UnpackBudget::of_store(store.size_limit());
     let (listing, digests) = list(store, archive, name, &budget);
     digests.content?;
@@ -130,7 +124,11 @@ pub fn unpack(
             "left out whiteouts of {paths}: only layers of an image can remove files of layers below"
         ));
     }
-    Ok(Unpacked { manifest, warnings })
+    Ok(LayerContent {
+        manifest,
+        warnings,
+        ..LayerContent::default()
+    })
 }
 
 /// Adds the content of an archive to the store. Report an error of the digests before one of the

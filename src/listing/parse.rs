@@ -1,5 +1,6 @@
 //! Parsing the output of `--list --format terse`.
 
+use serde::{Deserialize, Serialize};
 use std::{collections::HashSet, fmt};
 use thiserror::Error;
 
@@ -8,14 +9,14 @@ const SHOWN_LINES: usize = 20;
 const SHOWN_BYTES: usize = 4096;
 
 /// A test case in the list of its binary.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListedTest {
     pub name: String,
     pub ignored: bool,
 }
 
 /// The test cases of a test binary.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TestListing {
     /// The binary lists test cases. Each is run on its own.
     Cases(Vec<ListedTest>),

@@ -402,7 +402,7 @@ mod tests {
         };
         assert_eq!(timeout(1, 5).unwrap(), Duration::new(1, 5));
         let longest = timeout(i64::MAX, 999_999_999).unwrap();
-        assert_eq!(longest, Duration::new(i64::MAX as u64, 999_999_999));
+        assert_eq!(longest, Duration::new(i64::MAX.unsigned_abs(), 999_999_999));
         assert!(timeout(-1, 0).is_err());
     }
 

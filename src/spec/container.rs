@@ -11,7 +11,7 @@ use strum::{IntoStaticStr, VariantArray};
 pub struct ContainerSpec {
     /// The image below the layers and the environment.
     pub image: Option<ImageUse>,
-    pub environment: Vec<EnvironmentElement>,
+    pub environment: Vec<EnvironmentStep>,
     /// Bottom first: a later layer covers the files of those before it.
     pub layers: Vec<LayerSpec>,
     /// In the order of mounting.
@@ -55,7 +55,7 @@ impl ContainerSpec {
     pub fn with_variable(mut self, name: &str, value: &str) -> Self {
         let vars = BTreeMap::from([(name.to_owned(), super::environment::escape(value))]);
         self.environment
-            .push(EnvironmentElement { vars, extend: true });
+            .push(EnvironmentStep { vars, extend: true });
         self
     }
 }
@@ -63,7 +63,7 @@ impl ContainerSpec {
 /// One step in computing a job's environment: the variables are expanded with the result of the
 /// steps before, then merged into it, or they replace it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub struct EnvironmentElement {
+pub struct EnvironmentStep {
     pub vars: BTreeMap<String, String>,
     /// true: merge; false: replace.
     pub extend: bool,
@@ -298,7 +298,7 @@ pub struct CommandSpec {
         skip_serializing_if = "Vec::is_empty",
         serialize_with = "to_json::environment"
     )]
-    pub environment: Vec<EnvironmentElement>,
+    pub environment: Vec<EnvironmentStep>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub mounts: Vec<Mount>,
     #[serde(skip_serializing_if = "to_json::is_default")]

@@ -5,7 +5,7 @@
 //! does not start such a reference is a plain `$`. In a run of `$` before `env{` or `prev{`, each
 //! pair is one plain `$`, and an odd `$` at the end starts the reference.
 
-use super::EnvironmentElement;
+use super::EnvironmentStep;
 use std::collections::BTreeMap;
 use std::fmt;
 use thiserror::Error;
@@ -75,24 +75,24 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Computes an environment: each element in turn is merged into the result so far, or replaces
+/// Computes an environment: each step in turn is merged into the result so far, or replaces
 /// it. The first result is `initial`; `client` looks up the client's variables.
 ///
 /// # Errors
 ///
 /// A reference is malformed, or its variable does not exist and it has no default.
 pub fn expand(
-    elements: &[EnvironmentElement],
+    steps: &[EnvironmentStep],
     initial: BTreeMap<String, String>,
     client: &dyn Fn(&str) -> Option<String>,
 ) -> Result<BTreeMap<String, String>, EnvironmentError> {
-    elements.iter().try_fold(initial, |previous, element| {
+    steps.iter().try_fold(initial, |previous, step| {
         let mut computed = BTreeMap::new();
-        for (variable, value) in &element.vars {
+        for (variable, value) in &step.vars {
             let value = expand_value(variable, value, &previous, client)?;
             computed.insert(variable.clone(), value);
         }
-        Ok(if element.extend {
+        Ok(if step.extend {
             let mut merged = previous;
             merged.extend(computed);
             merged

@@ -1,8 +1,6 @@
 //! A job as JSON that [`read_job`](super::read_job) reads.
 
-use super::{
-    BindAccess, ContainerSpec, EnvironmentElement, ImageUse, JobSpec, WorkingDirectoryUse,
-};
+use super::{BindAccess, ContainerSpec, EnvironmentStep, ImageUse, JobSpec, WorkingDirectoryUse};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -114,12 +112,12 @@ fn image(used: &ImageUse) -> Value {
 
 /// A map where it has the same meaning, else a list.
 pub fn environment<S: Serializer>(
-    elements: &[EnvironmentElement],
+    steps: &[EnvironmentStep],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    match elements {
-        [element] if element.extend => element.vars.serialize(serializer),
-        _ => elements.serialize(serializer),
+    match steps {
+        [step] if step.extend => step.vars.serialize(serializer),
+        _ => steps.serialize(serializer),
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Digest, PathInContainer};
 use crate::cachedir::{CacheDirError, Refusal};
+use crate::config::ByteSize;
 use rustix::io::Errno;
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub enum StoreError {
     #[error(
         "no space left on the file system of the store {} while writing {what}: free some, or \
          let the store hold less than {} (`cache-size`)",
-        root.display(), Size(*limit)
+        root.display(), ByteSize(*limit)
     )]
     Full {
         what: String,
@@ -121,29 +121,6 @@ pub(super) fn write_error(
     }
 }
 
-/// Displays a number of bytes with a binary unit.
-pub(crate) struct Size(pub u64);
-
-impl fmt::Display for Size {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let units = ["KiB", "MiB", "GiB", "TiB", "PiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} bytes", self.0);
-        }
-        let mut size = self.0 as f64 / 1024.0;
-        let mut unit = 0;
-        while size >= 1024.0 && unit + 1 < units.len() {
-            size /= 1024.0;
-            unit += 1;
-        }
-        if size.fract() == 0.0 {
-            write!(f, "{size:.0} {}", units[unit])
-        } else {
-            write!(f, "{size:.1} {}", units[unit])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -176,12 +153,5 @@ mod tests {
             ),
             "{error}"
         );
-    }
-
-    #[test]
-    fn sizes_are_shown_in_the_unit_that_fits() {
-        assert_eq!(Size(1023).to_string(), "1023 bytes");
-        assert_eq!(Size(1536).to_string(), "1.5 KiB");
-        assert_eq!(Size(10 << 30).to_string(), "10 GiB");
     }
 }

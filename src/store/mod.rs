@@ -73,7 +73,6 @@ mod value;
 pub(crate) use blob::set_mode_and_mtime;
 pub(crate) use digest::Hasher;
 pub use digest::{Digest, ParseDigestError};
-pub(crate) use error::Size;
 pub use error::StoreError;
 pub use evict::Evicted;
 pub use import::Import;

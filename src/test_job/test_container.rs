@@ -10,7 +10,7 @@ use crate::filter::TargetKind;
 use crate::layer::{ContainerError, LayerBuilder, LayerContext, LayerError, SourceView};
 use crate::session::{Additions, ContainerBuilder};
 use crate::spec::{
-    ContainerSpec, EnvironmentElement, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
+    ContainerSpec, EnvironmentStep, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
     environment, escaped_path,
 };
 use crate::store::Digest;
@@ -158,7 +158,7 @@ impl TestContainerBuilder {
                     layers: true,
                     ..ImageUse::nothing(used.image)
                 }),
-                environment: vec![EnvironmentElement { vars, extend: true }],
+                environment: vec![EnvironmentStep { vars, extend: true }],
                 layers,
                 mounts: container
                     .mounts

@@ -6,7 +6,7 @@
 
 use crate::cargo::Workspace;
 use crate::spec::{
-    BindAccess, ContainerSpec, EnvironmentElement, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
+    BindAccess, ContainerSpec, EnvironmentStep, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
     environment, escaped_path,
 };
 use crate::store::Digest;
@@ -107,12 +107,12 @@ impl ToolchainAccess {
         container.mounts.extend(self.mounts.iter().cloned());
         let vars = self.variables.iter();
         let vars = vars.map(|(name, value)| (name.clone(), environment::escape(value)));
-        let element = EnvironmentElement {
+        let step = EnvironmentStep {
             vars: vars.collect(),
             extend: true,
         };
         // The container's own variables take precedence.
-        container.environment.insert(0, element);
+        container.environment.insert(0, step);
     }
 
     fn bind(&mut self, directory: &Utf8Path, mount_point: &Utf8Path, access: BindAccess) {

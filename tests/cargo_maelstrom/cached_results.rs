@@ -69,7 +69,7 @@ fn forest_a_file_that_belongs_to_no_package_may_matter_to_all() {
 }
 
 #[test]
-fn forest_a_test_does_not_see_what_its_package_does_not_depend_on_unless_a_directive_says_so() {
+fn forest_a_test_sees_only_packages_that_its_package_depends_on_unless_a_directive_says_so() {
     needs_containers!();
     let project = Project::own("forest");
     let text = fs::read_to_string(project.root.join("sun/src/lib.rs")).unwrap();
@@ -95,7 +95,7 @@ fn forest_a_test_does_not_see_what_its_package_does_not_depend_on_unless_a_direc
 }
 
 #[test]
-fn a_package_in_the_root_shares_with_others_what_is_not_its_own() {
+fn a_package_in_the_root_shares_only_files_of_no_package_with_others() {
     needs_containers!();
     let project = Project::own("plain");
     let package = |name: &str| format!("[package]\nname = \"{name}\"\nedition = \"2021\"\n");
@@ -206,7 +206,7 @@ fn forest_tests_that_get_something_of_this_machine_are_run() {
 }
 
 #[test]
-fn forest_what_a_test_printed_is_shown_again() {
+fn forest_the_output_of_a_cached_test_is_shown_again() {
     needs_containers!();
     let project = Project::own("forest");
     project.maelstrom(&[AUTO, "-p=sun"]).exits(0).says("PASS");
@@ -244,7 +244,7 @@ const JOB: &str = r#"{
 }"#;
 
 #[test]
-fn a_job_that_is_known_prints_what_it_printed() {
+fn a_cached_job_has_its_earlier_output() {
     needs_containers!();
     let project = Project::own("plain");
     project.write("job.json", JOB);

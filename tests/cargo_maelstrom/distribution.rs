@@ -162,7 +162,7 @@ fn debian_a_user_without_power_writes_where_the_image_lets_everybody_write() {
 }
 
 #[test]
-fn debian_an_image_without_libraries_is_told_of() {
+fn debian_an_image_without_libraries_is_named_in_the_hint() {
     needs_containers!();
     let project = Project::own("debian");
     let image = TestImage::new().layer(Layer::new().file("etc/os-release", b"ID=nothing\n"));

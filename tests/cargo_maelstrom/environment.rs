@@ -4,7 +4,7 @@ use crate::fixture::{Project, Run};
 use std::{collections::BTreeMap, fs, os::unix::fs::symlink, path::Path, process::Command};
 
 #[test]
-fn shop_tests_find_what_they_find_under_cargo_test() {
+fn shop_tests_find_the_same_environment_as_under_cargo_test() {
     let project = Project::shared("shop");
     let run = project
         .events(&["-p", "shop-core", "--test", "surroundings"])
@@ -254,7 +254,7 @@ fn scattered_sources_outside_the_workspace_are_there() {
 }
 
 #[test]
-fn shop_what_tests_leave_behind_is_gone_for_the_next() {
+fn shop_files_of_a_test_are_not_seen_by_the_next() {
     // Each finds HOME and the like empty, and writes to them.
     let project = Project::shared("shop");
     let run = project.events(&[

@@ -147,7 +147,7 @@ fn plain_mistakes_in_directives_are_shown_with_their_places_before_the_build() {
 }
 
 #[test]
-fn plain_mistakes_in_directives_are_told_when_only_listing() {
+fn plain_mistakes_in_directives_are_errors_also_of_lists() {
     let project = Project::own("plain");
     project.directives("[[directives]]\nlayer = []\n");
     for option in ["--list", "--list-binaries", "--list-packages", "--no-run"] {
@@ -199,7 +199,7 @@ fn plain_mistakes_in_patterns_are_shown_with_a_caret() {
 }
 
 #[test]
-fn plain_mistakes_in_options_say_what_to_write() {
+fn plain_mistakes_in_options_are_errors_with_a_remedy() {
     let project = Project::own("plain");
     let messages = [
         &["run"][..],
@@ -229,7 +229,7 @@ fn plain_mistakes_in_options_say_what_to_write() {
 }
 
 #[test]
-fn plain_what_cargo_complains_about_is_in_cargos_words() {
+fn plain_errors_of_cargo_are_in_cargos_words() {
     let project = Project::own("plain");
     let run = project.maelstrom(&["-p", "nobody"]);
     let run = run.says("package ID specification `nobody` did not match any packages");
@@ -269,7 +269,7 @@ fn plain_a_cargo_that_is_not_there_is_named() {
 }
 
 #[test]
-fn unlistable_binaries_are_named_with_what_they_printed() {
+fn unlistable_binaries_are_named_with_their_output() {
     let project = Project::shared("unlistable");
     for (target, arguments) in [("babbles", &["-q"][..]), ("exits", &["-q"])] {
         let run = project
@@ -323,7 +323,7 @@ fn unlistable_binaries_are_named_with_what_they_printed() {
 }
 
 #[test]
-fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
+fn plain_missing_parts_of_a_container_are_an_error_of_its_tests_only() {
     let project = Project::own("plain");
     let error = |directive: &str| {
         project.directives(&format!(
@@ -382,7 +382,7 @@ fn plain_what_a_container_lacks_is_an_error_of_its_tests_only() {
 }
 
 #[test]
-fn plain_a_test_without_its_libraries_is_told_how_to_get_them() {
+fn plain_a_test_without_its_libraries_gets_a_hint() {
     let project = Project::own("plain");
     project.directives(
         "[[directives]]\nfilter = 'name.equals(first)'\nparent = 'empty'\n\
@@ -394,7 +394,7 @@ fn plain_a_test_without_its_libraries_is_told_how_to_get_them() {
 }
 
 #[test]
-fn plain_a_glob_without_a_match_is_a_warning_for_all_who_have_it() {
+fn plain_a_glob_without_a_match_is_one_warning_for_all_containers() {
     let project = Project::own("plain");
     project.directives(
         "[[directives]]\nadded_layers = [{ glob = '*.nothing' }]\n\n\
@@ -444,7 +444,7 @@ fn plain_older_spellings_are_warned_about_once() {
 }
 
 #[test]
-fn vanishing_a_library_that_is_gone_is_named_with_who_needs_it() {
+fn vanishing_a_missing_library_is_named_with_the_file_that_needs_it() {
     let project = Project::own("vanishing");
     project.maelstrom(&[]).exits(0).says("1 passed");
     let built = project.target.join("debug/build");

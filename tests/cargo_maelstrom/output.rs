@@ -346,7 +346,7 @@ fn outcomes_much_output_is_cut_in_the_middle() {
 }
 
 #[test]
-fn outcomes_colors_are_for_those_who_want_them() {
+fn outcomes_colors_depend_on_the_terminal_and_the_settings() {
     let escape = "\u{1b}[";
     outcome("passes", &[]).does_not_say(escape);
     outcome("passes", &["--color", "always"]).says(escape);
@@ -408,7 +408,7 @@ fn shop_json_leaves_text_for_people_on_stderr() {
 }
 
 #[test]
-fn shop_a_reader_who_goes_away_does_not_end_the_run() {
+fn shop_a_closed_reader_does_not_end_the_run() {
     let project = Project::shared("shop");
     for format in ["json", "human"] {
         let arguments = ["--message-format", format, "-p", "shop-core", "--lib"];
@@ -505,7 +505,7 @@ fn outcomes_sources_that_a_failed_test_wrote_are_named() {
 }
 
 #[test]
-fn outcomes_what_may_be_missing_is_named_with_the_lines_that_add_it() {
+fn outcomes_hints_name_missing_parts_with_the_lines_that_add_them() {
     let project = Project::own("outcomes");
     let hints = |run: &Run, name: &str| {
         let hints = run.finished(name)["hints"].clone();

@@ -54,7 +54,7 @@ fn listing(project: &Project) -> Vec<String> {
 }
 
 #[test]
-fn what_snapshot_and_property_tests_leave_for_people_comes_back_whether_or_not_the_test_failed() {
+fn files_of_snapshot_and_property_tests_are_copied_back_whether_or_not_the_test_failed() {
     let project = project();
     let script = "mkdir -p tests/snapshots proptest-regressions/a\n\
                   echo new >tests/snapshots/a.snap.new\n\
@@ -93,7 +93,7 @@ fn what_snapshot_and_property_tests_leave_for_people_comes_back_whether_or_not_t
 }
 
 #[test]
-fn a_failure_names_what_was_copied_and_what_was_thrown_away() {
+fn a_failure_names_the_copied_and_the_discarded_files() {
     let project = project();
     let script = "echo new >a.snap.new; echo x >thrown; exit 1";
     let events = run(

@@ -126,7 +126,7 @@ fn outcomes_a_test_with_a_command_layer_of_its_own_has_a_spec() {
 }
 
 #[test]
-fn outcomes_a_pattern_that_no_test_matches_is_told() {
+fn outcomes_a_pattern_that_no_test_matches_is_an_error() {
     let project = Project::shared("outcomes");
     let run = project.maelstrom(&["--print-spec", "name.equals(nothing)"]);
     let run = run.exits(4);

@@ -9,7 +9,7 @@ use std::{
 };
 
 #[test]
-fn outcomes_each_way_to_end_is_told_apart() {
+fn outcomes_each_way_to_end_has_a_result_of_its_own() {
     let run = Project::shared("outcomes").events(&["--test", "end", "--timeout", "2"]);
     let run = run.exits(100);
     assert_eq!(run.statuses().len(), 12, "one event for each test");
@@ -52,7 +52,7 @@ fn outcomes_each_way_to_end_is_told_apart() {
 }
 
 #[test]
-fn outcomes_what_a_test_wrote_before_its_time_was_up_is_shown() {
+fn outcomes_the_output_of_a_test_before_its_timeout_is_shown() {
     let project = Project::own("outcomes");
     project.directives(
         r#"

@@ -136,7 +136,7 @@ fn shop_selects_with_the_features_that_cargo_has() {
 }
 
 #[test]
-fn shop_lists_what_the_filters_of_cargo_leave() {
+fn shop_lists_the_tests_that_the_filters_of_cargo_leave() {
     let project = Project::shared("shop");
     for after in [
         &["sums"][..],
@@ -460,7 +460,7 @@ fn remarks(project: &Project, arguments: &[&str], code: i32) -> String {
 }
 
 #[test]
-fn shop_a_filter_that_selects_nothing_is_told_what_is_near() {
+fn shop_a_filter_that_selects_nothing_gets_similar_names() {
     let project = Project::shared("shop");
     let remarks = |arguments: &[&str]| remarks(&project, arguments, 4);
     insta::assert_snapshot!(remarks(&["surrounding"]), @r"
@@ -504,7 +504,7 @@ fn shop_filters_that_leave_nothing_are_named() {
 }
 
 #[test]
-fn shop_tests_that_are_all_ignored_are_told_how_they_run() {
+fn shop_tests_that_are_all_ignored_get_the_option_that_runs_them() {
     let project = Project::shared("shop");
     insta::assert_snapshot!(remarks(&project, &["-p", "shop-core", "--lib", "takes"], 0), @"note: all 2 selected tests are marked as ignored in their source; `--ignored` runs ignored tests, `--include-ignored` all tests");
     assert_eq!(
@@ -514,13 +514,13 @@ fn shop_tests_that_are_all_ignored_are_told_how_they_run() {
 }
 
 #[test]
-fn containers_tests_that_a_directive_ignores_are_not_told_of_options() {
+fn containers_tests_that_a_directive_ignores_get_no_option() {
     let project = Project::shared("containers");
     insta::assert_snapshot!(remarks(&project, &["is_ignored_here"], 0), @"note: the selected test is ignored by directives in `maelstrom-test.toml`");
 }
 
 #[test]
-fn shop_an_exclude_pattern_that_matches_nothing_is_told() {
+fn shop_an_exclude_pattern_that_matches_nothing_gets_a_note() {
     let project = Project::shared("shop");
     let arguments = ["-p", "shop-core", "--lib", "-x"];
     let remarks = |pattern| remarks(&project, &[&arguments[..], &[pattern]].concat(), 0);

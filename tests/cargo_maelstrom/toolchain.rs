@@ -83,7 +83,7 @@ fn run(project: &Project, options: &[&str]) -> Run {
 }
 
 #[test]
-fn plain_a_container_that_names_cargo_has_what_a_build_needs() {
+fn plain_a_container_that_names_cargo_has_everything_for_a_build() {
     needs_containers!();
     let project = Project::own("plain");
     let run = run(&project, &[]).exits(0);

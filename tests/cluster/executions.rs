@@ -1,6 +1,6 @@
 //! Executions that the test's own engine loses, in every way that the API knows.
 
-use crate::transfers::{Server, Shelf, Stream};
+use crate::transfers::{Memory, Server, Stream};
 use maelstrom::config::CacheResults;
 use maelstrom::engine::bytestream::byte_stream_server::ByteStreamServer;
 use maelstrom::engine::longrunning::{Operation, operation};
@@ -59,7 +59,7 @@ struct Script {
 #[derive(Clone)]
 struct Forgetful {
     script: Arc<Mutex<Script>>,
-    shelf: Arc<Shelf>,
+    storage: Arc<Memory>,
 }
 
 /// An engine, and an executor that uses it.
@@ -73,11 +73,11 @@ impl Surroundings {
     async fn new() -> Self {
         let engine = Forgetful {
             script: Arc::default(),
-            shelf: Arc::default(),
+            storage: Arc::default(),
         };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let storage = Server(Arc::clone(&engine.shelf));
+        let storage = Server(Arc::clone(&engine.storage));
         tokio::spawn(
             tonic::transport::Server::builder()
                 .add_service(CapabilitiesServer::new(engine.clone()))
@@ -247,14 +247,20 @@ impl Forgetful {
         let mut script = self.script.lock().unwrap();
         script.calls.push(call);
         if script.loses_blobs && script.calls.len() == 2 {
-            self.shelf.blobs.lock().unwrap().clear();
+            self.storage.blobs.lock().unwrap().clear();
         }
         let scripted = match call {
             'e' => script.execute.pop_front(),
             _ => script.wait.pop_front(),
         };
-        let lacks =
-            |digest: &reapi::Digest| !self.shelf.blobs.lock().unwrap().contains_key(&digest.hash);
+        let lacks = |digest: &reapi::Digest| {
+            !self
+                .storage
+                .blobs
+                .lock()
+                .unwrap()
+                .contains_key(&digest.hash)
+        };
         if digest.is_some_and(lacks) {
             return Err(Status::failed_precondition("the action is missing"));
         }

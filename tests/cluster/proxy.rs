@@ -15,7 +15,7 @@ pub struct Proxy {
 struct Shared {
     connections: Mutex<Vec<TcpStream>>,
     /// The number of bytes to the engine after which all connections are closed.
-    fuse: Mutex<Option<usize>>,
+    until_cut: Mutex<Option<usize>>,
 }
 
 impl Proxy {
@@ -38,7 +38,7 @@ impl Proxy {
 
     /// Closes all connections after this number of further bytes to the engine.
     pub fn cut_after(&self, bytes: usize) {
-        *self.shared.fuse.lock().unwrap() = Some(bytes);
+        *self.shared.until_cut.lock().unwrap() = Some(bytes);
     }
 
     /// Closes all connections. New connections are accepted.
@@ -48,7 +48,7 @@ impl Proxy {
 
     /// Whether the connections have been closed as [`Self::cut_after`] requested.
     pub fn has_cut(&self) -> bool {
-        self.shared.fuse.lock().unwrap().is_none()
+        self.shared.until_cut.lock().unwrap().is_none()
     }
 
     pub fn endpoint(&self) -> String {
@@ -64,7 +64,7 @@ impl Shared {
         drop(connections);
         let (to_engine, from_client) = (clone(engine), clone(client));
         let shared = self.clone();
-        thread::spawn(move || pass_on(from_client, to_engine, |bytes| shared.burn(bytes)));
+        thread::spawn(move || pass_on(from_client, to_engine, |bytes| shared.allowed(bytes)));
         let (to_client, from_engine) = (clone(client), clone(engine));
         thread::spawn(move || pass_on(from_engine, to_client, |bytes| bytes));
     }
@@ -76,16 +76,16 @@ impl Shared {
     }
 
     /// The number of these bytes that may be sent to the engine.
-    fn burn(&self, bytes: usize) -> usize {
-        let mut fuse = self.fuse.lock().unwrap();
-        match *fuse {
+    fn allowed(&self, bytes: usize) -> usize {
+        let mut until_cut = self.until_cut.lock().unwrap();
+        match *until_cut {
             Some(left) if left <= bytes => {
-                *fuse = None;
+                *until_cut = None;
                 self.cut();
                 0
             }
             Some(left) => {
-                *fuse = Some(left - bytes);
+                *until_cut = Some(left - bytes);
                 bytes
             }
             None => bytes,

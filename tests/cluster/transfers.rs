@@ -31,7 +31,7 @@ pub enum Trouble {
 }
 
 #[derive(Default)]
-pub struct Shelf {
+pub struct Memory {
     zstd: bool,
     token: Option<&'static str>,
     pub blobs: Mutex<HashMap<String, Vec<u8>>>,
@@ -45,9 +45,9 @@ pub struct Shelf {
 }
 
 #[derive(Clone)]
-pub struct Server(pub Arc<Shelf>);
+pub struct Server(pub Arc<Memory>);
 
-impl Shelf {
+impl Memory {
     fn with(troubles: impl IntoIterator<Item = Trouble>) -> Self {
         Self {
             troubles: Mutex::new(troubles.into_iter().collect()),
@@ -67,11 +67,11 @@ impl Shelf {
 }
 
 /// Serves until the test ends.
-async fn serve(shelf: Shelf) -> (Arc<Shelf>, EngineSettings) {
-    let shelf = Arc::new(shelf);
+async fn serve(storage: Memory) -> (Arc<Memory>, EngineSettings) {
+    let storage = Arc::new(storage);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let port = listener.local_addr().unwrap().port();
-    let server = Server(Arc::clone(&shelf));
+    let server = Server(Arc::clone(&storage));
     tokio::spawn(
         tonic::transport::Server::builder()
             .add_service(CapabilitiesServer::new(server.clone()))
@@ -80,12 +80,12 @@ async fn serve(shelf: Shelf) -> (Arc<Shelf>, EngineSettings) {
             .serve_with_incoming(TcpListenerStream::new(listener)),
     );
     let endpoint = format!("grpc://127.0.0.1:{port}").parse().unwrap();
-    (shelf, EngineSettings::new(endpoint))
+    (storage, EngineSettings::new(endpoint))
 }
 
-async fn connect(shelf: Shelf) -> (Arc<Shelf>, Engine) {
-    let (shelf, settings) = serve(shelf).await;
-    (shelf, Engine::connect(&settings).await.unwrap())
+async fn connect(storage: Memory) -> (Arc<Memory>, Engine) {
+    let (storage, settings) = serve(storage).await;
+    (storage, Engine::connect(&settings).await.unwrap())
 }
 
 /// Text that zstd compresses well, and that differs at every offset.
@@ -107,13 +107,13 @@ async fn there_and_back(engine: &Engine, content: &[u8]) {
 
 #[tokio::test]
 async fn large_blobs_travel_compressed_where_the_engine_knows_zstd() {
-    let (shelf, engine) = connect(Shelf {
+    let (storage, engine) = connect(Memory {
         zstd: true,
-        ..Shelf::default()
+        ..Memory::default()
     })
     .await;
     there_and_back(&engine, &text(5 << 20)).await;
-    let (received, sent) = (&shelf.received, &shelf.sent);
+    let (received, sent) = (&storage.received, &storage.sent);
     assert!(received.load(Ordering::Relaxed) < 3 << 20, "{received:?}");
     assert!(sent.load(Ordering::Relaxed) < 3 << 20, "{sent:?}");
 }
@@ -121,17 +121,17 @@ async fn large_blobs_travel_compressed_where_the_engine_knows_zstd() {
 #[tokio::test]
 async fn an_interrupted_upload_is_resumed() {
     let content = text(5 << 20);
-    let (shelf, engine) =
-        connect(Shelf::with([Trouble::Cut(2 << 20), Trouble::Cut(1 << 20)])).await;
+    let (storage, engine) =
+        connect(Memory::with([Trouble::Cut(2 << 20), Trouble::Cut(1 << 20)])).await;
     there_and_back(&engine, &content).await;
-    assert_eq!(shelf.received.load(Ordering::Relaxed), content.len());
+    assert_eq!(storage.received.load(Ordering::Relaxed), content.len());
 }
 
 #[tokio::test]
 async fn an_interrupted_compressed_upload_is_restarted() {
-    let (_, engine) = connect(Shelf {
+    let (_, engine) = connect(Memory {
         zstd: true,
-        ..Shelf::with([Trouble::Cut(100 << 10)])
+        ..Memory::with([Trouble::Cut(100 << 10)])
     })
     .await;
     there_and_back(&engine, &text(5 << 20)).await;
@@ -141,9 +141,9 @@ async fn an_interrupted_compressed_upload_is_restarted() {
 async fn an_interrupted_download_is_resumed() {
     for zstd in [false, true] {
         let content = text(5 << 20);
-        let (shelf, engine) = connect(Shelf {
+        let (storage, engine) = connect(Memory {
             zstd,
-            ..Shelf::default()
+            ..Memory::default()
         })
         .await;
         let blob = UploadBlob::of(content.clone());
@@ -151,36 +151,36 @@ async fn an_interrupted_download_is_resumed() {
             .upload([blob.clone()], &Arc::default())
             .await
             .unwrap();
-        shelf.troubles.lock().unwrap().extend([
+        storage.troubles.lock().unwrap().extend([
             Trouble::Cut(600 << 10),
             Trouble::Unavailable,
             Trouble::Cut(600 << 10),
         ]);
         assert!(engine.read(blob.digest).await.unwrap() == content);
         if !zstd {
-            assert_eq!(shelf.sent.load(Ordering::Relaxed), content.len());
+            assert_eq!(storage.sent.load(Ordering::Relaxed), content.len());
         }
     }
 }
 
 #[tokio::test]
 async fn a_damaged_download_is_fetched_again() {
-    let (shelf, engine) = connect(Shelf::default()).await;
+    let (storage, engine) = connect(Memory::default()).await;
     for size in [1000, 3 << 20] {
         let blob = UploadBlob::of(text(size));
         engine
             .upload([blob.clone()], &Arc::default())
             .await
             .unwrap();
-        shelf.troubles.lock().unwrap().push_back(Trouble::Damage);
+        storage.troubles.lock().unwrap().push_back(Trouble::Damage);
         assert!(engine.read(blob.digest).await.unwrap() == text(size));
-        assert!(shelf.troubles.lock().unwrap().is_empty());
+        assert!(storage.troubles.lock().unwrap().is_empty());
     }
 }
 
 #[tokio::test]
 async fn many_small_blobs_are_sent_in_batches_and_retried_if_the_engine_is_busy() {
-    let (_, engine) = connect(Shelf::with([Trouble::Unavailable])).await;
+    let (_, engine) = connect(Memory::with([Trouble::Unavailable])).await;
     let blobs: Vec<_> = (0..3000_u32)
         .map(|number| UploadBlob::of([number.to_ne_bytes().to_vec(), text(4000)].concat()))
         .collect();
@@ -192,9 +192,9 @@ async fn many_small_blobs_are_sent_in_batches_and_retried_if_the_engine_is_busy(
 
 #[tokio::test]
 async fn a_valid_token_grants_access_and_a_missing_one_is_reported() {
-    let (_, mut settings) = serve(Shelf {
+    let (_, mut settings) = serve(Memory {
         token: Some("Bearer right"),
-        ..Shelf::default()
+        ..Memory::default()
     })
     .await;
     for wrong in [None, Some("authorization=Bearer expired")] {

@@ -10,7 +10,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 
 #[test]
-fn the_root_holds_what_its_layers_hold_and_nothing_else() {
+fn the_root_has_only_the_files_of_its_layers() {
     in_containers_as_any_user(|| {
         let mut names: Vec<_> = fs::read_dir("/")
             .unwrap()

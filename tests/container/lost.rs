@@ -205,7 +205,7 @@ fn a_job_whose_launchers_end_before_the_program_starts_is_an_error_after_the_sec
 
 /// Prevents a launcher from making network namespaces, and holds a socket in its current one,
 /// as the kernel may do with a socket of a job for a while.
-fn soil(launcher: i32) -> Child {
+fn keep_network_from_being_cleared(launcher: i32) -> Child {
     let open = |kind| File::open(format!("/proc/{launcher}/ns/{kind}")).unwrap();
     let (user, network) = (open("user"), open("net"));
     let mut command = Command::new("cat");
@@ -241,7 +241,7 @@ fn a_launcher_that_cannot_clear_its_network_gets_no_further_job() {
             File::open(format!("/proc/{launcher}/ns/net")).is_ok()
         })
         .await;
-        let mut holder = soil(launcher);
+        let mut holder = keep_network_from_being_cleared(launcher);
         succeeded(&pool.run(&pool.job("job", "first"), ready(Some(0))).await);
         let processes = Processes::from(launcher);
         succeeded(&pool.run(&pool.job("job", "second"), ready(Some(0))).await);

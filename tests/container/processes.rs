@@ -150,7 +150,7 @@ fn init_reaps_orphaned_processes() {
 }
 
 #[test]
-fn a_job_that_takes_too_long_is_killed_and_what_it_printed_is_kept() {
+fn a_job_that_takes_too_long_is_killed_and_its_output_is_kept() {
     inside("job", || {
         for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT] {
             raw::ignore(signal);

@@ -134,7 +134,7 @@ fn jobs_are_killed_first_when_memory_is_short() {
 }
 
 #[test]
-fn the_environment_is_what_was_asked_for_and_nothing_else() {
+fn the_environment_has_only_the_requested_variables() {
     inside("job", || {
         let mut names: Vec<_> = std::env::vars().map(|(name, _)| name).collect();
         names.sort_unstable();

@@ -67,7 +67,7 @@ fn another_archive_of_the_right_blob_is_refused_by_its_digests() {
 }
 
 #[test]
-fn what_follows_the_end_of_the_archive_counts_for_its_digest() {
+fn bytes_after_the_end_of_the_archive_count_for_its_digest() {
     let place = Place::new();
     let mut layer = Layer::new().file("f", b"x").bytes();
     layer.extend(b"more".repeat(100_000));
@@ -76,7 +76,7 @@ fn what_follows_the_end_of_the_archive_counts_for_its_digest() {
 }
 
 #[test]
-fn a_wrong_digest_is_told_before_what_is_wrong_with_the_archive() {
+fn a_wrong_digest_is_reported_before_errors_of_the_archive() {
     let place = Place::new();
     let layer = Layer::new().file("../evil", b"x").bytes();
     let image = TestImage::new().archive(&layer, Compression::Gzip);

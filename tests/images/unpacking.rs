@@ -74,7 +74,7 @@ fn the_image_for_this_platform_is_found_in_an_index() {
 }
 
 #[test]
-fn an_image_whose_tree_is_known_is_not_opened_and_what_was_left_out_is_told_once() {
+fn an_image_whose_tree_is_known_is_not_opened_and_its_warning_is_shown_once() {
     let place = Place::new();
     let device = Layer::new()
         .entry(EntryType::Char, "dev/null", "", 0o666, b"")

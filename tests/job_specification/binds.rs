@@ -55,7 +55,7 @@ fn a_bind_mount_may_be_a_single_file() {
 }
 
 #[test]
-fn a_bind_mount_of_what_is_not_there_is_refused() {
+fn a_bind_mount_of_a_missing_path_is_refused() {
     needs_containers!();
     both_refuse(
         &project(),

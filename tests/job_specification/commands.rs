@@ -5,7 +5,7 @@ use crate::need::needs_containers;
 use serde_json::json;
 
 #[test]
-fn a_command_layer_is_what_its_command_changes_in_the_layers_below() {
+fn a_command_layer_has_the_changes_of_its_command_to_the_layers_below() {
     needs_containers!();
     let project = project();
     both_print(
@@ -54,7 +54,7 @@ fn a_command_runs_in_the_environment_and_with_the_mounts_of_its_layer() {
 }
 
 #[test]
-fn a_command_that_fails_is_an_error_that_shows_what_it_printed() {
+fn a_command_that_fails_is_an_error_with_its_output() {
     needs_containers!();
     both_refuse(
         &project(),

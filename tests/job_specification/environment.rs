@@ -1,4 +1,4 @@
-//! Environment variables: elements, references to other variables, defaults.
+//! Environment variables: steps, references to other variables, defaults.
 
 use crate::both::{both_print, both_refuse, project};
 use crate::need::needs_containers;
@@ -20,7 +20,7 @@ fn an_environment_may_be_a_map_of_variables() {
 }
 
 #[test]
-fn an_environment_may_be_a_list_whose_elements_extend_or_replace() {
+fn an_environment_may_be_a_list_of_steps_that_extend_or_replace() {
     needs_containers!();
     let project = project();
     for extend in [true, false] {
@@ -44,7 +44,7 @@ fn an_environment_may_be_a_list_whose_elements_extend_or_replace() {
 }
 
 #[test]
-fn an_element_of_an_environment_needs_both_its_fields() {
+fn a_step_of_an_environment_needs_both_its_fields() {
     needs_containers!();
     let project = project();
     both_refuse(
@@ -81,7 +81,7 @@ fn a_reference_to_env_is_the_variable_of_whoever_runs_the_job() {
 }
 
 #[test]
-fn a_reference_to_prev_is_the_variable_before_its_element() {
+fn a_reference_to_prev_is_the_variable_before_its_step() {
     needs_containers!();
     let project = project();
     both_print(
@@ -136,7 +136,7 @@ fn a_dollar_is_itself_unless_it_starts_a_reference() {
 }
 
 #[test]
-fn elements_variables_and_defaults_work_together() {
+fn steps_variables_and_defaults_work_together() {
     needs_containers!();
     both_print(
         &project(),

@@ -288,7 +288,7 @@ fn a_working_directory_that_is_used_and_that_the_image_lacks_is_an_error() {
 }
 
 #[test]
-fn what_an_image_gives_is_inherited_as_far_as_use_allows() {
+fn the_parts_of_an_image_are_inherited_as_far_as_use_allows() {
     needs_containers!();
     let project = project();
     let containers = json!({ "containers": {
@@ -348,7 +348,7 @@ fn an_image_excludes_a_parent_and_has_no_mounts_to_add_to() {
 }
 
 #[test]
-fn an_image_that_is_not_there_is_told_with_what_is() {
+fn a_missing_image_is_an_error_that_names_the_existing_ones() {
     needs_containers!();
     let project = project();
     for (name, message) in [

@@ -28,7 +28,7 @@ fn write_archive(to: impl Write) {
 }
 
 #[test]
-fn a_tar_layer_is_what_the_archive_holds_compressed_or_not() {
+fn a_tar_layer_has_the_files_of_the_archive_compressed_or_not() {
     needs_containers!();
     let project = project();
     let create = |name: &str| File::create(project.root.join(name)).unwrap();
@@ -167,7 +167,7 @@ fn a_programs_layer_has_programs_with_all_they_need_to_run() {
 }
 
 #[test]
-fn a_base_layer_has_what_every_program_may_expect_of_a_machine() {
+fn a_base_layer_has_the_common_files_of_a_machine() {
     needs_containers!();
     let project = project();
     let parts = r#"["utilities", "certificates", "timezones", "system", "terminals", "locales"]"#;
@@ -232,7 +232,7 @@ fn a_shared_library_dependencies_layer_has_the_libraries_and_not_the_programs() 
 }
 
 #[test]
-fn a_source_layer_has_what_version_control_does_not_ignore() {
+fn a_source_layer_has_the_files_that_version_control_does_not_ignore() {
     needs_containers!();
     let project = project();
     project.write(".gitignore", "*.tmp\n");

@@ -167,7 +167,7 @@ fn mqueue_proc_sys_and_tmp_mounts_are_file_systems_of_these_types() {
 }
 
 #[test]
-fn what_a_job_leaves_in_a_tmp_mount_or_in_shm_is_not_there_for_the_next() {
+fn files_of_a_job_in_a_tmp_mount_or_in_shm_are_not_seen_by_the_next() {
     needs_containers!();
     let project = project();
     let fields = json!({

@@ -115,7 +115,7 @@ fn over_three_generations_lists_add_up_and_the_nearest_scalar_counts() {
 }
 
 #[test]
-fn a_plain_list_drops_what_is_inherited_for_it_and_nothing_else() {
+fn a_plain_list_replaces_only_the_inherited_list() {
     needs_containers!();
     let family = Family {
         containers: &generations(),
@@ -133,7 +133,7 @@ fn a_plain_list_drops_what_is_inherited_for_it_and_nothing_else() {
 }
 
 #[test]
-fn a_use_of_the_parent_limits_what_comes_from_the_grandparent_too() {
+fn a_use_of_the_parent_also_limits_fields_of_the_grandparent() {
     needs_containers!();
     let mut containers = generations();
     containers["narrow"] = json!({
@@ -170,7 +170,7 @@ const DIFFERENCES: &str = r#"
 "#;
 
 #[test]
-fn a_use_takes_what_it_names_and_nothing_else() {
+fn a_use_takes_only_the_fields_that_it_names() {
     needs_containers!();
     let containers = json!({ "full": {
         "layers": [{ "stubs": ["/layer/", "/dev/null"] }],

@@ -24,7 +24,7 @@ fn paths_print(project: &Project, layer: &Value, toml: &str, script: &str, expec
 }
 
 #[test]
-fn follow_symlinks_adds_what_a_link_leads_to_under_the_name_of_the_link() {
+fn follow_symlinks_adds_the_target_of_a_link_under_the_name_of_the_link() {
     needs_containers!();
     paths_print(
         &project_with_links(),

@@ -152,7 +152,7 @@ fn a_job_ends_when_its_program_does_whatever_else_is_still_running() {
 }
 
 #[test]
-fn a_job_that_takes_longer_than_its_timeout_is_ended_and_what_it_printed_is_shown() {
+fn a_job_that_takes_longer_than_its_timeout_is_ended_and_its_output_is_shown() {
     needs_containers!();
     let project = project();
     let ended = both(

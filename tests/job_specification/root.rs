@@ -134,7 +134,7 @@ fn changes_to_a_local_root_can_be_read_in_upper_afterwards() {
 }
 
 #[test]
-fn jobs_that_change_one_local_root_see_what_the_one_before_did() {
+fn jobs_that_change_one_local_root_see_the_changes_of_the_job_before() {
     needs_containers!();
     let Some(project) = project_with_upper() else {
         return;

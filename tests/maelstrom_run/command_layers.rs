@@ -206,7 +206,7 @@ fn a_command_layer_has_its_own_environment_directory_and_network() {
 }
 
 #[test]
-fn a_command_layer_that_fails_shows_what_it_printed() {
+fn the_output_of_a_command_layer_that_fails_is_shown() {
     needs_containers!();
     let project = Project::new();
     let command = json!({ "command": "echo so far; echo went wrong >&2; exit 3" });
@@ -354,7 +354,7 @@ fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
         let output = project.run(&[job(&layers, "test -e /directory/file && echo there")]);
         let there = String::from_utf8_lossy(&output.stdout) == "there\n";
         assert_eq!(there, kind == "on top", "{command}: {output:?}");
-        let values = project.path("cache/store/values/command-2");
+        let values = project.path("cache/store/values/command-3");
         let value = fs::read_dir(values).unwrap().next().unwrap().unwrap();
         let value = fs::read(value.path()).unwrap();
         let is_kind = |kind: &str| {

@@ -94,7 +94,7 @@ fn jobs_before_a_mistake_are_finished_and_printed() {
 }
 
 #[test]
-fn a_mistake_in_a_file_is_told_with_its_name() {
+fn a_mistake_in_a_file_is_reported_with_the_name_of_the_file() {
     let directory = Directory::new();
     let job = echo("word", "");
     let column = job.lines().last().unwrap().len() + 2;
@@ -173,7 +173,7 @@ fn each_job_of_a_container_that_cannot_be_made_says_so() {
 }
 
 #[test]
-fn what_a_container_lacks_is_named() {
+fn the_parts_that_a_container_lacks_are_named() {
     let directory = Directory::new();
     let told = [
         r#""mounts": [{ "type": "tmp", "mount_point": "/no/such" }]"#,
@@ -205,7 +205,7 @@ fn what_a_container_lacks_is_named() {
 }
 
 #[test]
-fn what_a_layer_lacks_is_named() {
+fn the_files_that_a_layer_lacks_are_named() {
     let directory = Directory::new();
     let told = [
         r#"{ "tar": "no.tar" }"#,

@@ -124,7 +124,7 @@ fn a_failed_job_makes_the_run_fail_and_the_others_run() {
 }
 
 #[test]
-fn a_job_whose_time_is_up_says_so_after_what_it_printed() {
+fn a_timeout_of_a_job_is_reported_after_its_output() {
     let job = script("echo so far; sleep 100", r#", "timeout": 0.5"#);
     let output = run(&[], &job);
     assert_eq!(output.status.code(), Some(1));
@@ -135,7 +135,7 @@ fn a_job_whose_time_is_up_says_so_after_what_it_printed() {
 }
 
 #[test]
-fn a_mistake_is_told_with_its_place_and_the_jobs_before_it_are_run() {
+fn a_mistake_is_reported_with_its_position_and_the_jobs_before_it_are_run() {
     let input = format!(
         "{}\n  {{ \"layers\": [],\n    \"programm\": 1 }} {}",
         script("echo before", ""),

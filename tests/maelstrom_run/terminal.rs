@@ -294,7 +294,7 @@ fn another_escape_character_leaves_the_usual_one_to_the_job() {
 }
 
 #[test]
-fn what_the_job_prints_last_is_shown_and_its_signal_is_passed_on() {
+fn the_last_output_of_a_job_is_shown_and_its_signal_is_passed_on() {
     needs_containers!();
     let mut user = User::new();
     user.run("--tty --file shell.json bash -c 'printf last-words; kill -KILL $$; exit 3'");

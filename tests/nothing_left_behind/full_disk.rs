@@ -125,7 +125,7 @@ impl Drop for Nest {
 }
 
 #[test]
-fn a_full_disk_is_told_with_a_remedy_and_the_next_run_of_crowd_works() {
+fn a_full_disk_is_an_error_with_a_remedy_and_the_next_run_of_crowd_works() {
     needs_containers!();
     let project = Project::copy("crowd");
     project.build();

@@ -97,7 +97,7 @@ fn assert_was_interrupted(run: &Run, reason: &str) {
 }
 
 #[test]
-fn ctrl_c_at_a_terminal_ends_a_run_of_unruly_with_what_was_done() {
+fn ctrl_c_at_a_terminal_ends_a_run_of_unruly_with_its_summary() {
     needs_containers!();
     let project = Project::copy("unruly");
     project.build();
@@ -121,7 +121,7 @@ fn ctrl_c_at_a_terminal_ends_a_run_of_unruly_with_what_was_done() {
 }
 
 #[test]
-fn sigterm_ends_a_run_of_unruly_with_what_was_done() {
+fn sigterm_ends_a_run_of_unruly_with_its_summary() {
     needs_containers!();
     let project = Project::copy("unruly");
     project.build();

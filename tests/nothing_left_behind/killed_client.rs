@@ -152,7 +152,7 @@ fn a_client_killed_while_its_build_is_suspended_takes_the_build_along() {
 }
 
 #[test]
-fn what_lost_its_parent_in_a_build_ends_with_a_killed_client_unless_it_is_a_daemon() {
+fn orphans_of_a_build_end_with_a_killed_client_unless_they_are_daemons() {
     let project = Project::copy("slow_build");
     let script = project.root().join("build.rs");
     let text = fs::read_to_string(&script).unwrap();
@@ -216,7 +216,7 @@ fn cargo_finds_signals_as_the_client_found_them() {
 }
 
 #[test]
-fn what_a_killed_client_was_making_is_cleared_by_the_next() {
+fn unfinished_files_of_a_killed_client_are_removed_by_the_next() {
     needs_containers!();
     let project = Project::copy("crowd");
     project.start(&[]).finish().assert_all_passed(CROWD);

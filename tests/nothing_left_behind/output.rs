@@ -78,7 +78,7 @@ fn a_test_can_open_its_stdout_by_name() {
 }
 
 #[test]
-fn a_reader_of_events_who_goes_away_does_not_stop_the_run_of_crowd() {
+fn a_closed_reader_of_events_does_not_stop_the_run_of_crowd() {
     needs_containers!();
     let project = Project::copy("crowd");
     let mut child = project
@@ -104,7 +104,7 @@ fn a_reader_of_events_who_goes_away_does_not_stop_the_run_of_crowd() {
 }
 
 #[test]
-fn a_reader_of_stderr_who_goes_away_does_not_stop_the_run_of_crowd() {
+fn a_closed_reader_of_stderr_does_not_stop_the_run_of_crowd() {
     needs_containers!();
     let project = Project::copy("crowd");
     project.build();

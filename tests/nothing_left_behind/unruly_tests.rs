@@ -37,7 +37,7 @@ fn daemons_of_a_test_of_unruly_end_with_it() {
 }
 
 #[test]
-fn what_a_test_of_unruly_shares_is_gone_for_the_next_and_for_the_host() {
+fn shared_objects_of_a_test_of_unruly_are_gone_for_the_next_and_for_the_host() {
     needs_containers!();
     let project = Project::copy("unruly");
     project.build();
@@ -78,7 +78,7 @@ fn shared_things() -> BTreeSet<String> {
 }
 
 #[test]
-fn a_test_of_unruly_that_fills_its_scratch_space_is_told_so() {
+fn a_test_of_unruly_that_fills_its_scratch_space_gets_a_hint() {
     needs_containers!();
     let project = Project::copy("unruly");
     project.build();

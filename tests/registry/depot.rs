@@ -10,7 +10,7 @@ use std::sync::mpsc;
 use std::time::{Duration, SystemTime};
 
 #[test]
-fn many_who_want_the_same_download_it_once() {
+fn several_processes_download_the_same_image_once() {
     let made = Made::new(&[b"one", b"two", b"three"]);
     let stub = Stub::of(&made, |_, _| None);
     let user = User::new();

@@ -12,7 +12,7 @@ const IMAGE: &str = "MAELSTROM_TEST_IMAGE";
 
 /// Not a test, but the program.
 #[test]
-fn downloads_when_it_is_told_to() {
+fn downloads_when_a_variable_asks_for_it() {
     let (Ok(home), Ok(image)) = (std::env::var(HOME), std::env::var(IMAGE)) else {
         return;
     };
@@ -27,7 +27,10 @@ fn downloads_when_it_is_told_to() {
 pub fn downloader(user: &User, image: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
-        .args(["--exact", "downloader::downloads_when_it_is_told_to"])
+        .args([
+            "--exact",
+            "downloader::downloads_when_a_variable_asks_for_it",
+        ])
         .env(HOME, user.home())
         .env(IMAGE, image)
         .stdin(Stdio::null())

@@ -12,7 +12,7 @@ const IMAGE: &str = "MAELSTROM_TEST_FULL_IMAGE";
 
 /// Not a test, but the program that has a small disk.
 #[test]
-fn downloads_onto_a_small_disk_when_it_is_told_to() {
+fn downloads_onto_a_small_disk_when_a_variable_asks_for_it() {
     let (Ok(home), Ok(image)) = (std::env::var(HOME), std::env::var(IMAGE)) else {
         return;
     };
@@ -39,7 +39,7 @@ fn a_full_disk_is_an_error_and_the_partial_blob_is_removed() {
         .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
         .arg(
             "mount -t tmpfs -o size=256k none \"$0\" && exec \"$1\" --exact \
-             full_disk::downloads_onto_a_small_disk_when_it_is_told_to",
+             full_disk::downloads_onto_a_small_disk_when_a_variable_asks_for_it",
         )
         .arg(user.depot())
         .arg(std::env::current_exe().unwrap())

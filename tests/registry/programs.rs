@@ -106,7 +106,7 @@ fn plain_tests_and_jobs_run_in_the_image_of_a_registry_and_later_without_it() {
 }
 
 #[test]
-fn plain_what_keeps_an_image_from_being_had_is_an_error_of_those_who_want_it() {
+fn plain_an_image_that_cannot_be_downloaded_is_an_error_of_the_tests_that_need_it() {
     needs_containers!();
     let place = Place::new();
     place.log_in("wrong");

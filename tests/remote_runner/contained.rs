@@ -66,7 +66,7 @@ fn a_batch_runs_in_a_container_that_has_only_its_input() {
 }
 
 #[test]
-fn a_sandbox_without_proc_is_told_plainly() {
+fn a_sandbox_without_proc_is_an_error_that_names_proc() {
     let fixture = RunnerFixture::new();
     let container = fixture.container(&["sh"]);
     let action = fixture.action("action", &container, &["true"]);

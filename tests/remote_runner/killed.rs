@@ -6,7 +6,7 @@ use std::fs;
 use std::thread::yield_now;
 
 #[test]
-fn a_runner_that_is_killed_leaves_what_had_ended_and_what_was_running() {
+fn a_killed_runner_leaves_records_of_ended_and_running_jobs() {
     let fixture = RunnerFixture::new();
     let container = fixture.container(&["sh", "sleep"]);
     let scripts = ["echo done", "sleep 1000", "echo never"];

@@ -1,4 +1,5 @@
 use super::*;
+use crate::layer::PathInContainer;
 use std::fs::Permissions;
 use std::os::unix::fs::symlink;
 use strum::VariantArray;
@@ -43,8 +44,8 @@ impl Machine {
         };
         let mut assembly = Assembly::new(&self.store, Trust::Remembered);
         add(&recipe, &self.libraries, &mut assembly).unwrap();
-        self.store.add_tree(&assembly.manifest).unwrap();
-        assembly.manifest
+        self.store.add_tree(&assembly.content.manifest).unwrap();
+        assembly.content.manifest
     }
 
     /// The certificates below the machine's directory, without those of the real machine.

@@ -284,7 +284,9 @@ fn a_tar_is_unpacked_once_and_again_when_its_content_is_lost() {
     let store = project.builder.store();
     let digest = project.build(&layer).unwrap().digest;
     let key = store.hash_file(project.directory.join("x.tar").as_std_path());
-    let (manifest, _) = cached_tar(store, &key.unwrap().to_string()).unwrap();
+    let manifest = LayerContent::cached(store, UNPACKED_TAR, &key.unwrap().to_string())
+        .unwrap()
+        .manifest;
     assert_eq!(manifest.digest(), digest);
     let blob = store.blob_path(&Digest::of(b"content"), crate::store::Mode::PLAIN);
     fs::remove_file(&blob).unwrap();
@@ -588,7 +590,7 @@ fn the_source_of_the_workspace_includes_directories_outside() {
         let built = project.builder.build(&layer, &context).unwrap();
         project.builder.store().manifest(&built.digest).unwrap()
     };
-    let path = in_layer(outside.join("f").as_std_path()).unwrap();
+    let path = paths::in_container(outside.join("f").as_std_path()).unwrap();
     assert!(manifest(source("<workspace-dir>/")).get(&path).is_some());
     project.write("d/f", "x");
     assert!(manifest(source("<workspace-dir>/d")).get(&path).is_none());
@@ -614,7 +616,7 @@ fn a_test_sees_only_its_part_of_the_source() {
     let part = built(&LayerSpec::TestSource, &context);
     let manifest = project.builder.store().manifest(&part).unwrap();
     let has = |path: &str| {
-        let path = in_layer(project.directory.join(path).as_std_path()).unwrap();
+        let path = paths::in_container(project.directory.join(path).as_std_path()).unwrap();
         manifest.get(&path).is_some()
     };
     assert!(has("f") && has("seen/f") && !has("hidden/f") && !has("hidden"));

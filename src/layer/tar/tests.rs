@@ -48,13 +48,13 @@ impl ArchiveBuilder {
     }
 }
 
-fn unpack_onto(bytes: &[u8], below: Manifest) -> Result<Unpacked, TarError> {
+fn unpack_onto(bytes: &[u8], below: Manifest) -> Result<LayerContent, TarError> {
     let directory = tempfile::tempdir().unwrap();
     let store = Store::open(directory.path(), u64::MAX).unwrap();
     unpack(&store, bytes, Path::new("/x.tar"), below)
 }
 
-fn unpacked(bytes: &[u8]) -> Unpacked {
+fn unpacked(bytes: &[u8]) -> LayerContent {
     unpack_onto(bytes, Manifest::new()).unwrap()
 }
 

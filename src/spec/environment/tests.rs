@@ -2,8 +2,8 @@ use super::*;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-fn element(extend: bool, vars: &[(&str, &str)]) -> EnvironmentElement {
-    EnvironmentElement {
+fn element(extend: bool, vars: &[(&str, &str)]) -> EnvironmentStep {
+    EnvironmentStep {
         vars: map(vars),
         extend,
     }
@@ -175,9 +175,9 @@ proptest! {
         initial in btree_map("[A-D]", "[0-9$]{0,3}", 0..4),
         client in btree_map("[A-D]", "[0-9$]{0,3}", 0..4),
     ) {
-        let spelled: Vec<EnvironmentElement> = elements
+        let spelled: Vec<EnvironmentStep> = elements
             .iter()
-            .map(|(variables, extend)| EnvironmentElement {
+            .map(|(variables, extend)| EnvironmentStep {
                 vars: variables
                     .iter()
                     .map(|(name, pieces)| (name.clone(), pieces.iter().map(TemplatePiece::write).collect()))

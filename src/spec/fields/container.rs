@@ -4,7 +4,7 @@ use super::scalars::{hostname, network, root_overlay};
 use super::strings::{container_glob, container_path};
 use super::{ContainerField, ImageRef, ParentRef, environment, image, layers, mounts, parent};
 use crate::spec::{
-    ContainerSpec, Deprecated, Deprecations, Device, EnvironmentElement, LayerSpec, Mount, Network,
+    ContainerSpec, Deprecated, Deprecations, Device, EnvironmentStep, LayerSpec, Mount, Network,
     RootOverlay, Spanned, SpecEntry, SpecError, SpecProblem, SpecValue, UsedAndSetRemedy,
     WorkingDirectoryUse,
 };
@@ -51,7 +51,7 @@ pub struct ContainerFields {
     format: SpecFormat,
     pub image: Option<Spanned<ImageRef>>,
     pub parent: Option<ParentRef>,
-    pub environment: Option<Spanned<ListField<EnvironmentElement>>>,
+    pub environment: Option<Spanned<ListField<EnvironmentStep>>>,
     /// Whether `environment` is a map, not a list.
     environment_is_map: bool,
     pub layers: Option<Spanned<ListField<LayerSpec>>>,

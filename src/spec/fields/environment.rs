@@ -3,18 +3,18 @@
 use super::strings::text;
 use crate::spec::environment::check_template;
 use crate::spec::{
-    EnvironmentElement, Node, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel,
+    EnvironmentStep, Node, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel,
 };
 use std::collections::BTreeMap;
 
-/// A map is read as one element with `extend = true`.
-pub fn read(entry: &SpecEntry) -> Result<Vec<EnvironmentElement>, SpecError> {
+/// A map is read as one step with `extend = true`.
+pub fn read(entry: &SpecEntry) -> Result<Vec<EnvironmentStep>, SpecError> {
     match &entry.value.value {
-        SpecValue::Map(_) => Ok(vec![EnvironmentElement {
+        SpecValue::Map(_) => Ok(vec![EnvironmentStep {
             vars: variables(entry)?,
             extend: true,
         }]),
-        SpecValue::List(_) => entry.elements(element),
+        SpecValue::List(_) => entry.elements(step),
         _ => Err(entry.value.wrong_type(
             entry.label(),
             "a table of variables or a list of `{ vars, extend }`",
@@ -22,17 +22,17 @@ pub fn read(entry: &SpecEntry) -> Result<Vec<EnvironmentElement>, SpecError> {
     }
 }
 
-fn element(node: &Node, label: ValueLabel<'_>) -> Result<EnvironmentElement, SpecError> {
+fn step(node: &Node, label: ValueLabel<'_>) -> Result<EnvironmentStep, SpecError> {
     let mut vars = None;
     let mut extend = None;
     for entry in node.map(label)? {
         match entry.name() {
             "vars" => vars = Some(variables(entry)?),
             "extend" => extend = Some(entry.boolean()?),
-            _ => return Err(entry.unknown_field(&"an environment element", ["vars", "extend"])),
+            _ => return Err(entry.unknown_field(&"an environment step", ["vars", "extend"])),
         }
     }
-    Ok(EnvironmentElement {
+    Ok(EnvironmentStep {
         vars: vars.ok_or_else(|| node.missing(label, "vars"))?,
         extend: extend.ok_or_else(|| node.missing(label, "extend"))?,
     })

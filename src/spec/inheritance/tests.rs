@@ -1,5 +1,5 @@
 use super::super::{
-    ContainerField, EnvironmentElement, LayerSpec, RootOverlay, SpecText, ValueLabel, parse_toml,
+    ContainerField, EnvironmentStep, LayerSpec, RootOverlay, SpecText, ValueLabel, parse_toml,
 };
 use super::*;
 use proptest::prelude::*;
@@ -89,7 +89,7 @@ layers = [{ stubs = ["/b"] }]
     assert_eq!(b.layers, stubs(&["b"]));
     assert_eq!(
         b.environment,
-        [EnvironmentElement {
+        [EnvironmentStep {
             vars: BTreeMap::from([("A".to_owned(), "a".to_owned())]),
             extend: true
         }]

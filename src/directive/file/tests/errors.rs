@@ -97,7 +97,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     parent = "defualt"
              ^^^^^^^^^ unknown container `defualt`; did you mean `default`?
     environment = [{ variables = {}, extend = true }]
-                     ^^^^^^^^^ unknown field `variables` of an environment element; it must be one of `vars`, `extend`
+                     ^^^^^^^^^ unknown field `variables` of an environment step; it must be one of `vars`, `extend`
     network = "lo"
               ^^^^ unknown network `lo`; it must be one of `disabled`, `loopback`, `local`
     root_overlay = "temp"

@@ -244,7 +244,7 @@ fn an_environment_is_a_table_or_a_list_of_steps() {
     { "environment": [{ "vars": {}, "extend": 1 }] }
                                               ^ `extend` must be true or false, not a whole number
     { "environment": [{ "variables": {}, "extend": true }] }
-                        ^^^^^^^^^^^ unknown field `variables` of an environment element; it must be one of `vars`, `extend`
+                        ^^^^^^^^^^^ unknown field `variables` of an environment step; it must be one of `vars`, `extend`
     { "environment": [{ "vars": { "A": "$env{" }, "extend": true }] }
                                        ^^^^^^^ bad value for the environment variable `A`: `$env{` has no closing `}`; for the plain text write `$$env{`
     "#);
