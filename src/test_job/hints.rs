@@ -3,16 +3,17 @@
 //! A test that passes outside a container and fails in one usually needs a program or a file of the
 //! host. The output of the test and the sources of its package often name it.
 
+use super::toolchain;
 use crate::cargo::TestBinary;
 use crate::container::{Step, StepError};
 use crate::executor::{Outcome, Status};
 use crate::layer::base_has;
-use crate::spec::{ContainerSpec, LayerSpec};
+use crate::spec::{ContainerSpec, LayerSpec, environment};
 use camino::Utf8Path;
 use nix::libc::ENOENT;
 use regex::bytes::Regex;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 /// How many bytes at the end of each stream are searched.
@@ -166,10 +167,11 @@ fn missing(
     let mut hints = Vec::new();
     if !programs.is_empty() {
         let list = quoted(&programs);
+        let path = path_extension(&programs, container);
         hints.push(format!(
             "a test's container does not contain the programs of this machine; to add those that \
              this test seems to start, write in maelstrom-test.toml:\n\n    [[directives]]\n    filter = \
-             \"package.equals({})\"\n    added_layers = [{{ programs = [{list}] }}]",
+             \"package.equals({})\"\n    added_layers = [{{ programs = [{list}] }}]{path}",
             binary.package.name
         ));
     }
@@ -282,6 +284,32 @@ fn on_host(program: &str) -> Option<PathBuf> {
             path.metadata()
                 .is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
         })
+}
+
+/// The line of a directive that adds the directories of these programs to the container's `PATH`.
+/// Empty if all of them are in it.
+fn path_extension(programs: &BTreeSet<String>, container: &ContainerSpec) -> String {
+    let in_path = |directory: &Path| {
+        let variables = container.environment.iter();
+        let mut paths = variables.filter_map(|element| element.vars.get("PATH"));
+        paths.any(|path| std::env::split_paths(path).any(|other| other == directory))
+    };
+    let added: BTreeSet<String> = programs
+        .iter()
+        // The programs of a toolchain are added to `PATH` with it.
+        .filter(|name| !name.contains('/') && !toolchain::is_program(name))
+        .filter_map(|name| Some(on_host(name)?.parent()?.to_owned()))
+        .filter(|directory| !in_path(directory))
+        .filter_map(|directory| Some(environment::escape(directory.to_str()?)))
+        .collect();
+    if added.is_empty() {
+        return String::new();
+    }
+    let added = Vec::from_iter(added).join(":");
+    format!(
+        "\n    added_environment = {{ PATH = {:?} }}",
+        format!("{added}:$prev{{PATH}}")
+    )
 }
 
 /// Whether a layer of the container contains the program or file with this name.

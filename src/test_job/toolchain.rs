@@ -70,7 +70,8 @@ pub fn is_wanted(container: &ContainerSpec) -> bool {
     })
 }
 
-fn is_program(name: &str) -> bool {
+/// Whether a toolchain has this program.
+pub fn is_program(name: &str) -> bool {
     PROGRAMS.contains(&name)
 }
 

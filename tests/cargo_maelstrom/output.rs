@@ -3,8 +3,9 @@
 use crate::fixture::{Project, Run};
 use nix::pty::{Winsize, openpty};
 use serde_json::Value;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 /// A run of one test of `outcomes`.
@@ -544,4 +545,31 @@ fn outcomes_hints_name_missing_parts_with_the_lines_that_add_them() {
     for name in ["starts_git", "starts_a_script", "reads_a_file_of_the_host"] {
         assert_eq!(statuses[name], "passed", "{name}");
     }
+}
+
+#[test]
+fn the_hint_about_a_program_in_an_unusual_directory_adds_the_directory_to_the_path() {
+    let project = Project::own("outcomes");
+    let tools = project.temporary().join("tools");
+    std::fs::create_dir(&tools).unwrap();
+    let program = tools.join("teapot");
+    std::fs::write(&program, "#!/bin/sh\necho tea\n").unwrap();
+    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    let test = "#[test] fn pours() { \
+                std::process::Command::new(\"teapot\").status().expect(\"start teapot\"); }";
+    project.write("tests/pour.rs", test);
+    let path = std::env::var("PATH").unwrap();
+    let run = || {
+        let mut command = project.command(&["--test", "pour", "--message-format=json"]);
+        command.env("PATH", format!("{}:{path}", tools.display()));
+        Run::of(&mut command, &project)
+    };
+    let failed = run().exits(100).finished("pours");
+    let hint = failed["hints"][0].as_str().unwrap();
+    let (_, directive) = hint.split_once("\n\n").unwrap();
+    let added = format!("PATH = \"{}:$prev{{PATH}}\"", tools.display());
+    assert!(directive.contains(&added), "{hint}");
+
+    project.directives(directive);
+    assert_eq!(run().exits(0).statuses()["pours"], "passed");
 }
