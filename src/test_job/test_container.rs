@@ -1,5 +1,6 @@
 //! The container of a test, from its binary and its directives in `maelstrom-test.toml`.
 
+use super::appended::AppendedFiles;
 use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
@@ -36,6 +37,7 @@ pub struct TestContainerBuilder {
     passed_variables: BTreeMap<String, String>,
     home: Utf8PathBuf,
     write_back: WriteBack,
+    appended: AppendedFiles,
     /// Found when the first test needs it.
     toolchain: OnceLock<ToolchainAccess>,
     warnings: Mutex<Warnings>,
@@ -61,6 +63,7 @@ impl TestContainerBuilder {
         dependencies_only: bool,
         passed: &PassedVariables,
         write_back: WriteBack,
+        appended: AppendedFiles,
     ) -> Self {
         Self {
             workspace,
@@ -71,6 +74,7 @@ impl TestContainerBuilder {
                 .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
                 .unwrap_or_default(),
             write_back,
+            appended,
             toolchain: OnceLock::new(),
             warnings: Mutex::default(),
             #[cfg(test)]
@@ -361,6 +365,7 @@ impl TestContainerBuilder {
                 programs: vec![runner.clone()],
             });
         }
+        layers.extend(self.appended.layer());
         Ok(layers)
     }
 
@@ -377,9 +382,10 @@ impl TestContainerBuilder {
         base.extend(runner_variables(&self.workspace, binary));
         base.extend(binary.environment.clone());
         base.extend(library_path.map(|path| ("LD_LIBRARY_PATH".to_owned(), path)));
-        environment::expand(&spec.container.environment, base, &|name| {
-            std::env::var(name).ok()
-        })
+        let client = |name: &str| std::env::var(name).ok();
+        let mut environment = environment::expand(&spec.container.environment, base, &client)?;
+        environment.extend(self.appended.variables());
+        Ok(environment)
     }
 
     /// The value of `LD_LIBRARY_PATH`: of Cargo's directories those that contain a library in the
@@ -430,8 +436,10 @@ impl TestContainerBuilder {
         let sources = if all { SOURCES } else { &[] };
         let globs = sources.iter().copied();
         let globs = globs.chain(container.outputs.iter().map(String::as_str));
+        let globs = globs.map(|glob| context.output(glob, &context.package_dir));
+        let appended = self.appended.places().map(|(path, _)| path);
         globs
-            .map(|glob| context.output(glob, &context.package_dir))
+            .chain(appended.map(|path| Ok(path.to_string_lossy().into_owned())))
             .collect()
     }
 
@@ -453,6 +461,7 @@ impl TestContainerBuilder {
                 mount_point: directory,
             });
         }
+        mounts.extend(self.appended.mount());
         Ok(mounts)
     }
 

@@ -1,4 +1,4 @@
-//! Writing files below a directory, and nowhere else.
+//! Writing and removing files below a directory, and nowhere else.
 //!
 //! The paths come from jobs. A directory is opened component by component from the one above it,
 //! and no symbolic link is followed. A file is written under another name first and then renamed,
@@ -28,6 +28,13 @@ pub enum Placed {
     /// The file was there already, with the same content.
     Unchanged,
     Written,
+}
+
+/// What becomes of a missing directory on the path of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    IsMade,
+    Fails,
 }
 
 impl OutputDirectory {
@@ -71,8 +78,29 @@ impl OutputDirectory {
         replace(&parent, &new, name, Ok(()))
     }
 
+    /// Removes the file or symbolic link at a relative path. A directory is not removed.
+    pub fn remove(&self, path: &Path) -> io::Result<Placed> {
+        match self.directory_of(path, Missing::Fails) {
+            Ok((parent, name)) => match unlinkat(&parent, name, AtFlags::empty()) {
+                Ok(()) => Ok(Placed::Written),
+                Err(Errno::NOENT) => Ok(Placed::Unchanged),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Placed::Unchanged),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The directory of a file, which is made if it is missing, and the name of the file.
     fn parent<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
+        self.directory_of(path, Missing::IsMade)
+    }
+
+    fn directory_of<'a>(
+        &self,
+        path: &'a Path,
+        missing: Missing,
+    ) -> io::Result<(OwnedFd, &'a OsStr)> {
         let mut names: Vec<&OsStr> = Vec::new();
         for component in path.components() {
             match component {
@@ -85,9 +113,11 @@ impl OutputDirectory {
         };
         let mut parent = self.directory.try_clone()?;
         for name in names {
-            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
+            if missing == Missing::IsMade {
+                match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             parent = beneath(&parent, name, flags, Mode::empty()).map_err(|error| {

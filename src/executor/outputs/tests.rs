@@ -21,7 +21,6 @@ impl Fixture {
             vec![source.join("target")],
             true,
             1000,
-            "outputs-limit",
         );
         Self { temporary, places }
     }

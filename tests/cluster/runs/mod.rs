@@ -14,6 +14,7 @@ mod full_disk;
 mod gate;
 mod hosts;
 mod known;
+mod outputs;
 mod results;
 mod secrets;
 mod uploads;
