@@ -221,7 +221,9 @@ impl WrittenFiles {
             return Ok(WrittenContent::Removed);
         }
         if file.kind == WrittenKind::Symlink {
-            let parent = file.scratch.parent().unwrap_or(Path::new("."));
+            let parent = file.scratch.parent();
+            let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
             let name = file.scratch.file_name().unwrap_or_default();
             let parent = open(scratch, parent, OFlags::DIRECTORY)?;
             let target = readlinkat(&parent, name, Vec::new())?;

@@ -73,7 +73,7 @@ fn outputs_come_back(engine: &AnyEngine) {
         ("exit 0", 0, "passed"),
         ("exit 1", 100, "failed"),
         ("kill -9 $$", 100, "failed"),
-        ("sleep 1000", 100, "timed_out"),
+        ("sleep 1000", 100, "timed-out"),
     ] {
         project.write("d.snap.new", "stale");
         let run = engine.run(&project, &[], &format!("{SCRIPT}; {end}"));
