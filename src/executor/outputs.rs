@@ -3,26 +3,26 @@
 mod destination;
 mod globs;
 mod listing;
+mod merge;
+mod saving;
 
 pub use globs::{OutputGlobs, directories};
 pub use listing::{ListedKind, ListedOutput, OutputListing, PackLimits};
+pub(super) use saving::over_limit;
 
-use self::destination::{OutputDirectory, Placed};
+use self::saving::{CopyError, Saving, SourceWrites};
 use crate::container::{WrittenContent, WrittenFile, WrittenFiles, WrittenKind};
 use crate::store::WorkDirectory;
-use std::collections::{BTreeMap, HashMap};
-use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::io::{self, Read as _, Write as _};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
+use std::time::SystemTime;
 
 /// The number of files of a job that are copied.
 pub const MOST_FILES: usize = 100_000;
-
-/// Directories of version control, whose files control what other programs execute.
-const VERSION_CONTROL: [&str; 4] = [".git", ".hg", ".jj", ".svn"];
 
 /// The files of a job that match its container's globs. They exist as long as this value.
 #[derive(Debug)]
@@ -48,8 +48,10 @@ pub struct OutputPlaces {
     limit: u64,
     /// Files that are appended to files of the client, by their paths in the job.
     appended: BTreeMap<PathBuf, PathBuf>,
-    /// The jobs by the files of the source tree that they wrote.
-    writers: Mutex<HashMap<PathBuf, String>>,
+    /// Identifies this run in insta's pending snapshots.
+    run: String,
+    /// The files of the source tree that jobs wrote.
+    source_writes: Mutex<SourceWrites>,
 }
 
 /// What became of the outputs of a job.
@@ -151,7 +153,8 @@ impl OutputPlaces {
             replaces,
             limit,
             appended: BTreeMap::new(),
-            writers: Mutex::default(),
+            run: run_id(),
+            source_writes: Mutex::default(),
         }
     }
 
@@ -172,7 +175,7 @@ impl OutputPlaces {
             job,
             others,
             // One job at a time, so that the files of a job are complete if two write the same.
-            writers: self.writers.lock().unwrap_or_else(PoisonError::into_inner),
+            source_writes: (self.source_writes.lock()).unwrap_or_else(PoisonError::into_inner),
             source_directory: None,
             other_directory: None,
             left: self.limit,
@@ -217,152 +220,11 @@ impl OutputPlaces {
     }
 }
 
-/// The copying of the outputs of one job.
-struct Saving<'a> {
-    places: &'a OutputPlaces,
-    outputs: &'a JobOutputs,
-    job: &'a str,
-    others: &'a Path,
-    writers: MutexGuard<'a, HashMap<PathBuf, String>>,
-    /// Opened when the first file is copied to it, as the next one is.
-    source_directory: Option<OutputDirectory>,
-    other_directory: Option<OutputDirectory>,
-    /// The number of bytes that may still be copied.
-    left: u64,
-    saved: SavedOutputs,
-}
-
-enum CopyError {
-    /// The file is larger than what is left of the limit.
-    Limit,
-    Io(io::Error),
-}
-
-impl From<io::Error> for CopyError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
-impl Saving<'_> {
-    fn copy_to_source(&mut self, root: &Path, file: &WrittenFile) -> Result<(), CopyError> {
-        let relative = file.path.strip_prefix(root).unwrap_or(&file.path);
-        if is_version_control(relative) {
-            let problem = "files of version control are not written back";
-            return Err(io::Error::other(problem).into());
-        }
-        let directory = match self.source_directory.take() {
-            Some(opened) => opened,
-            None => OutputDirectory::open(root)?,
-        };
-        let copied = self.copy(file, &directory, relative);
-        self.source_directory = Some(directory);
-        if copied? == Placed::Unchanged {
-            return Ok(());
-        }
-        if file.kind == WrittenKind::Removed {
-            self.saved.removed_files.push(root.join(relative));
-            return Ok(());
-        }
-        let (place, job) = (root.join(relative), self.job);
-        let before = self.writers.insert(place.clone(), job.to_owned());
-        if let Some(before) = before.filter(|before| before != job) {
-            self.saved.problems.push(format!(
-                "{before} and {job} both wrote {}; the latter's file was kept",
-                place.display()
-            ));
-        }
-        self.saved.source_files.push(place);
-        Ok(())
-    }
-
-    fn copy_to_others(&mut self, file: &WrittenFile) -> Result<(), CopyError> {
-        if file.kind == WrittenKind::Removed {
-            // The directory is only for what the job wrote.
-            return Ok(());
-        }
-        let relative = file.path.strip_prefix("/").unwrap_or(&file.path);
-        let directory = if let Some(opened) = self.other_directory.take() {
-            opened
-        } else {
-            make(self.others, self.places.replaces)?;
-            OutputDirectory::open(self.others)?
-        };
-        let copied = self.copy(file, &directory, relative);
-        self.other_directory = Some(directory);
-        copied?;
-        self.saved.other_files.push(self.others.join(relative));
-        Ok(())
-    }
-
-    /// Appends whole lines to a file of the client, all at once, so that the lines of programs that
-    /// append at the same time are not mixed.
-    fn append(&mut self, file: &WrittenFile, to: &Path) -> Result<(), CopyError> {
-        let WrittenContent::File { file, size, .. } = self.outputs.open(file)? else {
-            return Err(io::Error::other("it is not a regular file").into());
-        };
-        self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
-        let mut lines = Vec::new();
-        file.take(size).read_to_end(&mut lines)?;
-        if lines.last().is_some_and(|&byte| byte != b'\n') {
-            lines.push(b'\n');
-        }
-        let mut options = File::options();
-        let opened = options.append(true).create(true).open(to);
-        let appended = opened.and_then(|mut opened| opened.write_all(&lines));
-        appended.map_err(|error| {
-            let message = format!("failed to append to {}: {error}", to.display());
-            io::Error::new(error.kind(), message)
-        })?;
-        Ok(())
-    }
-
-    fn copy(
-        &mut self,
-        file: &WrittenFile,
-        directory: &OutputDirectory,
-        path: &Path,
-    ) -> Result<Placed, CopyError> {
-        match self.outputs.open(file)? {
-            WrittenContent::Symlink { target } => Ok(directory.place_symlink(path, &target)?),
-            WrittenContent::Removed => Ok(directory.remove(path)?),
-            WrittenContent::File {
-                file,
-                size,
-                executable,
-            } => {
-                self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
-                Ok(directory.place_file(path, file, size, executable)?)
-            }
-        }
-    }
-}
-
-/// The message about a file that exceeds the limit of a job's outputs, in bytes.
-pub(super) fn over_limit(path: &Path, limit: u64) -> String {
-    format!(
-        "{} and later outputs were not copied: together they exceed the limit of {limit} bytes; \
-         raise `outputs-limit`",
-        path.display()
-    )
-}
-
-/// Whether a file belongs to a directory of version control, or is one.
-fn is_version_control(path: &Path) -> bool {
-    let is_name =
-        |name: &OsStr| (VERSION_CONTROL.iter()).any(|known| name.eq_ignore_ascii_case(known));
-    path.iter().any(is_name)
-}
-
-/// Makes a directory. `empty`: removes what is in it.
-fn make(directory: &Path, empty: bool) -> io::Result<()> {
-    if empty {
-        match fs::remove_dir_all(directory) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    fs::create_dir_all(directory)
+/// An identifier as insta makes it, which no other run has.
+fn run_id() -> String {
+    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let time = time.unwrap_or_default();
+    format!("{}-{}", time.as_secs(), time.subsec_nanos())
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ mod proxy;
 mod results;
 mod runs;
 mod transfers;
+#[path = "../fixture/twins.rs"]
+mod twins;
 mod worker;
 
 /// Returns from the test unless there is an engine here.

@@ -11,7 +11,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path};
@@ -49,7 +49,7 @@ impl OutputDirectory {
     pub fn place_file(
         &self,
         path: &Path,
-        mut content: File,
+        mut content: impl Read + Seek,
         size: u64,
         executable: bool,
     ) -> io::Result<Placed> {
@@ -57,13 +57,38 @@ impl OutputDirectory {
         if has_content(&parent, name, &mut content, size, executable)? {
             return Ok(Placed::Unchanged);
         }
-        io::Seek::rewind(&mut content)?;
+        content.rewind()?;
         let mode = Mode::from_bits_truncate(if executable { 0o755 } else { 0o644 });
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let new = new_name();
         let created = beneath(&parent, &new, flags, mode)?;
         let copied = io::copy(&mut content.take(size), &mut File::from(created));
         replace(&parent, &new, name, copied.map(drop))
+    }
+
+    /// The content of the file at a relative path: empty if there is no file, and `None` if there is
+    /// something else, or a file with more than `limit` bytes.
+    pub fn read(&self, path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let opened = match self.directory_of(path, Missing::Fails) {
+            Ok((parent, name)) => {
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+                beneath(&parent, name, flags, Mode::empty()).map_err(Into::into)
+            }
+            Err(error) => Err(error),
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+            Err(_) => return Ok(None),
+        };
+        let status = fstat(&file)?;
+        let is_file = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
+        if !is_file || status.st_size as u64 > limit {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        File::from(file).take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
     }
 
     /// Makes a symbolic link at a relative path.
@@ -152,7 +177,7 @@ fn beneath(
 fn has_content(
     parent: &OwnedFd,
     name: &OsStr,
-    content: &mut File,
+    content: &mut impl Read,
     size: u64,
     executable: bool,
 ) -> io::Result<bool> {
@@ -169,7 +194,7 @@ fn has_content(
     same_bytes(&mut File::from(present), content)
 }
 
-fn same_bytes(one: &mut File, other: &mut File) -> io::Result<bool> {
+fn same_bytes(one: &mut impl Read, other: &mut impl Read) -> io::Result<bool> {
     const PART: u64 = 64 * 1024;
     let (mut left, mut right) = (Vec::new(), Vec::new());
     loop {
