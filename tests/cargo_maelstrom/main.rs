@@ -8,8 +8,8 @@ mod fixture;
 mod image;
 #[path = "../fixture/need.rs"]
 mod need;
-#[path = "../fixture/twins.rs"]
-mod twins;
+#[path = "../fixture/rounds.rs"]
+mod rounds;
 
 mod cache_directories;
 mod cached_results;

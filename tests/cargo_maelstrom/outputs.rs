@@ -349,7 +349,7 @@ fn lines_for_the_files_of_insta_are_appended_to_those_of_the_client_and_no_resul
     assert_eq!(run.code, Some(0), "{run}");
     assert_eq!(text(0), "a\nb\na\nb\nc\n", "{run}");
     // What was known without the variables still is.
-    project.directives("");
+    fs::remove_file(project.root.join("maelstrom-test.toml")).unwrap();
     let known = self::run(&project, &options, &[], script);
     assert!(known.stderr.contains("CACHED"), "{known}");
 }

@@ -20,10 +20,10 @@ mod log;
 mod need;
 mod proxy;
 mod results;
+#[path = "../fixture/rounds.rs"]
+mod rounds;
 mod runs;
 mod transfers;
-#[path = "../fixture/twins.rs"]
-mod twins;
 mod worker;
 
 /// Returns from the test unless there is an engine here.

@@ -9,17 +9,21 @@ use rustix::fs::{
     renameat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A directory that receives files.
 pub struct OutputDirectory {
     directory: OwnedFd,
+    /// The last directory that was opened below it. The next file is often in the same one.
+    last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
 }
 
 /// The result of writing a file.
@@ -42,6 +46,7 @@ impl OutputDirectory {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self {
             directory: open(path, flags, Mode::empty())?,
+            last: RefCell::default(),
         })
     }
 
@@ -117,7 +122,7 @@ impl OutputDirectory {
     }
 
     /// The directory of a file, which is made if it is missing, and the name of the file.
-    fn parent<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
+    fn parent<'a>(&self, path: &'a Path) -> io::Result<(Rc<OwnedFd>, &'a OsStr)> {
         self.directory_of(path, Missing::IsMade)
     }
 
@@ -125,7 +130,7 @@ impl OutputDirectory {
         &self,
         path: &'a Path,
         missing: Missing,
-    ) -> io::Result<(OwnedFd, &'a OsStr)> {
+    ) -> io::Result<(Rc<OwnedFd>, &'a OsStr)> {
         let mut names: Vec<&OsStr> = Vec::new();
         for component in path.components() {
             match component {
@@ -136,6 +141,12 @@ impl OutputDirectory {
         let Some(name) = names.pop() else {
             return Err(io::Error::other("it has no name"));
         };
+        let directory = path.parent().unwrap_or(Path::new(""));
+        if let Some((last, opened)) = &*self.last.borrow()
+            && last == directory
+        {
+            return Ok((Rc::clone(opened), name));
+        }
         let mut parent = self.directory.try_clone()?;
         for name in names {
             if missing == Missing::IsMade {
@@ -158,6 +169,9 @@ impl OutputDirectory {
                 }
             })?;
         }
+        let parent = Rc::new(parent);
+        let last = (directory.to_owned(), Rc::clone(&parent));
+        self.last.replace(Some(last));
         Ok((parent, name))
     }
 }

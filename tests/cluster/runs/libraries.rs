@@ -3,15 +3,14 @@
 use super::cluster::Cluster;
 use crate::engine::Engine;
 use crate::needs_cluster;
-use crate::twins::{Twins, regressions_of_proptest, snapshots_of_insta, updates_of_expect_test};
+use crate::rounds::{
+    Round, compare, regressions_of_proptest, snapshots_of_insta, updates_of_expect_test,
+};
 
-/// Runs a scenario with tests on a cluster.
-fn on_cluster(scenario: impl FnOnce(&Twins)) {
+/// Does the steps, where `cargo maelstrom` runs the tests on a cluster.
+fn on_cluster(steps: impl Fn(&Round<'_>)) {
     let cluster = Cluster::start(Engine::shared(), 1);
-    let Some(twins) = Twins::new(cluster.options().into()) else {
-        return;
-    };
-    scenario(&twins);
+    compare(&cluster.options(), steps);
 }
 
 #[test]

@@ -7,11 +7,6 @@ proptest! {
     }
 
     #[test]
-    fn lists_are_short(list in prop::collection::vec(0u8..10, 0..50)) {
-        prop_assert!(list.len() < 5);
-    }
-
-    #[test]
     fn bytes_are_bytes(byte: u8) {
         prop_assert!(u32::from(byte) < 256);
     }

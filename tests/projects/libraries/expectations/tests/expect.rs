@@ -1,5 +1,5 @@
 use expect_test::{expect, expect_file};
-use snapshots::greeting;
+use expectations::greeting;
 
 #[test]
 fn one() {

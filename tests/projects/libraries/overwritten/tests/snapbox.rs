@@ -1,5 +1,5 @@
 use snapbox::{assert_data_eq, file, str};
-use snapshots::greeting;
+use overwritten::greeting;
 
 #[test]
 fn one() {
