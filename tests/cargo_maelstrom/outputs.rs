@@ -1,6 +1,7 @@
 //! Files that tests write, and that are copied out of their containers.
 
 use crate::fixture::{Project, Run};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -352,6 +353,34 @@ fn lines_for_the_files_of_insta_are_appended_to_those_of_the_client_and_no_resul
     fs::remove_file(project.root.join("maelstrom-test.toml")).unwrap();
     let known = self::run(&project, &options, &[], script);
     assert!(known.stderr.contains("CACHED"), "{known}");
+}
+
+#[test]
+fn lines_of_tests_that_append_at_the_same_time_are_whole() {
+    let project = Project::own("plain");
+    let tests = (0..12).map(|number| {
+        format!(
+            "#[test] fn t{number}() {{
+                use std::io::Write as _;
+                let path = std::env::var(\"INSTA_SNAPSHOT_REFERENCES_FILE\").unwrap();
+                for line in 0..200 {{
+                    let mut options = std::fs::File::options();
+                    let mut file = options.append(true).create(true).open(&path).unwrap();
+                    file.write_all(format!(\"test {number} line {{line}}\\n\").as_bytes()).unwrap();
+                }}
+            }}\n"
+        )
+    });
+    project.write("src/lib.rs", &tests.collect::<String>());
+    let references = project.temporary().join("references");
+    let mut command = project.command(&["--lib", "--slots=4"]);
+    command.env("INSTA_SNAPSHOT_REFERENCES_FILE", &references);
+    let run = Run::of(&mut command, &project).exits(0);
+    let text = fs::read_to_string(&references).unwrap();
+    let lines: BTreeSet<String> = text.lines().map(ToOwned::to_owned).collect();
+    let expected = (0..12).flat_map(|n| (0..200).map(move |line| format!("test {n} line {line}")));
+    assert_eq!(lines, expected.collect(), "{run}");
+    assert_eq!(text.lines().count(), lines.len());
 }
 
 #[test]

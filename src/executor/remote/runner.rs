@@ -198,7 +198,8 @@ impl OutputPacker {
             problems: vec![error.to_string()],
             ..OutputListing::default()
         });
-        self.left.set(self.left.get() - listing.outputs.len());
+        let left = self.left.get().saturating_sub(listing.outputs.len());
+        self.left.set(left);
         listing
     }
 }

@@ -12,7 +12,9 @@ use maelstrom::executor::remote::{OUTCOMES, OUTPUTS, RunnerRecord};
 use maelstrom::executor::{ListedKind, ListedOutput, Outcome, OutputListing, Status};
 use maelstrom::store::Digest;
 use prost::Message as _;
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,7 +114,7 @@ fn outputs_come_back(engine: &AnyEngine) {
         assert!(run.stderr.contains(removed), "{run}");
         let event = run.finished("script");
         assert_eq!(event["outputs"].as_array().unwrap().len(), 6, "{run}");
-        assert!(!run.stderr.contains("warning"), "{run}");
+        assert!(!run.stderr.contains("warning: outputs"), "{run}");
         for name in [
             "tests/snapshots/a.snap.new",
             "b.snap.new",
@@ -137,36 +139,104 @@ fn outputs_of_tests_in_the_sandboxes_of_an_engine_come_back_whether_they_passed_
     outputs_come_back(&AnyEngine::Casd(engine));
 }
 
-#[test]
-fn a_cached_result_of_an_engine_brings_its_outputs_and_is_not_used_if_they_are_lost() {
-    needs_containers!();
-    let Some(engine) = Casd::start() else { return };
-    let engine = AnyEngine::Casd(engine);
+/// `lose` removes a blob of the engine.
+fn cached_results_bring_outputs(engine: &AnyEngine, lose: impl Fn(&[u8])) {
     let project = Project::own("shell");
     let options = ["--cache-results=auto"];
-    let script = "echo content of the output >a.snap.new; echo $$ >/tmp/b; rm -f old.snap.new";
+    // The content is that of no other test.
+    let content = format!("written in {}\n", project.root.display());
+    let script = "echo written in $PWD >a.snap.new; rm -f old.snap.new";
     let copy = project.root.join("a.snap.new");
     let run = |cached: bool| {
         let _ = fs::remove_file(&copy);
         let run = engine.run(&project, &options, script).exits(0);
         assert_eq!(run.summary()["cached"], i32::from(cached), "{run}");
-        assert_eq!(
-            text(&copy).as_deref(),
-            Some("content of the output\n"),
-            "{run}"
-        );
-        assert!(!run.stderr.contains("warning"), "{run}");
+        assert_eq!(text(&copy).as_ref(), Some(&content), "{run}");
+        assert!(!run.stderr.contains("warning: outputs"), "{run}");
     };
     run(false);
     run(true);
     run(true);
-    let AnyEngine::Casd(casd) = &engine else {
-        unreachable!()
-    };
-    let blob = casd.blob(b"content of the output\n");
-    fs::remove_file(blob.expect("the engine has the output")).unwrap();
+    lose(content.as_bytes());
     run(false);
     run(true);
+}
+
+#[test]
+fn a_cached_result_of_a_cluster_brings_its_outputs_and_is_not_used_if_they_are_lost() {
+    needs_cluster!();
+    cached_results_bring_outputs(&on_cluster(), |content| {
+        Engine::shared().lose(&Digest::of(content).hex());
+    });
+}
+
+#[test]
+fn a_cached_result_of_an_engine_brings_its_outputs_and_is_not_used_if_they_are_lost() {
+    needs_containers!();
+    let Some(casd) = Casd::start() else { return };
+    let engine = AnyEngine::Casd(casd);
+    cached_results_bring_outputs(&engine, |content| {
+        let AnyEngine::Casd(casd) = &engine else {
+            unreachable!()
+        };
+        let blob = casd.blob(content);
+        fs::remove_file(blob.expect("the engine has the output")).unwrap();
+    });
+}
+
+#[test]
+fn nothing_but_files_and_links_comes_out_of_a_container_on_an_engine() {
+    needs_cluster!();
+    let engine = on_cluster();
+    let project = Project::own("shell");
+    let outside = project.temporary().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("file"), "precious").unwrap();
+    let script = format!(
+        "mkfifo fifo; mknod null c 1 3; mknod block b 7 0; mknod mark c 0 0; mkdir .git\n\
+         echo x >.git/config; ln -s {} up; ln -s up/file chain; ln -s loop loop; echo x >one\n\
+         ln one two; ln /etc/passwd three; echo x >'a\nb'; echo x >\"$(printf '\\377')\"; true",
+        outside.display()
+    );
+    let run = engine.run(&project, &["--write-back"], &script).exits(0);
+    for (name, target) in [
+        ("up", &*outside),
+        ("chain", Path::new("up/file")),
+        ("loop", Path::new("loop")),
+    ] {
+        let link = fs::read_link(project.root.join(name)).ok();
+        assert_eq!(link.as_deref(), Some(target), "{run}");
+    }
+    for name in [
+        OsStr::new("one"),
+        OsStr::new("two"),
+        OsStr::new("a\nb"),
+        OsStr::from_bytes(b"\xff"),
+    ] {
+        let copy = project.root.join(name);
+        assert_eq!(text(copy).as_deref(), Some("x\n"), "{name:?} {run}");
+    }
+    for name in ["fifo", "null", "block", "mark", ".git"] {
+        assert!(!project.root.join(name).exists(), "{name}: {run}");
+    }
+    assert!(
+        run.stdout
+            .contains(".git/config: files of version control are not written back"),
+        "{run}"
+    );
+    // Where the links are now, a later test has a directory and a file.
+    let script = "rm up chain; mkdir up; echo y >up/file; echo y >chain";
+    let run = engine.run(&project, &["--write-back"], script).exits(0);
+    assert_eq!(
+        text(outside.join("file")).as_deref(),
+        Some("precious"),
+        "{run}"
+    );
+    assert_eq!(
+        text(project.root.join("chain")).as_deref(),
+        Some("y\n"),
+        "{run}"
+    );
 }
 
 #[test]
