@@ -218,9 +218,10 @@ async fn conduct(
     let list_only = options.action != TestAction::Run;
     // `--repeat` always runs the tests. Earlier results lack what tests append to files.
     let always_runs = options.repeat.get() != 1 || !preparation.appended.is_empty();
-    let cache_results = match always_runs {
-        false => options.settings.cache_results.value,
-        true => CacheResults::Off,
+    let cache_results = if always_runs {
+        CacheResults::Off
+    } else {
+        options.settings.cache_results.value
     };
     let session = SessionSettings {
         slots: options.settings.slots.value.get(),

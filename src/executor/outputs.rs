@@ -169,21 +169,9 @@ impl OutputPlaces {
     /// Copies the outputs of `job` that are not of the source tree to `others`, under their whole
     /// paths. Copies the others to their own places. Blocks.
     pub fn save(&self, outputs: &JobOutputs, job: &str, others: &Path) -> SavedOutputs {
-        let mut saving = Saving {
-            places: self,
-            outputs,
-            job,
-            others,
-            // One job at a time, so that the files of a job are complete if two write the same.
-            source_writes: (self.source_writes.lock()).unwrap_or_else(PoisonError::into_inner),
-            source_directory: None,
-            other_directory: None,
-            left: self.limit,
-            saved: SavedOutputs {
-                problems: outputs.problems.clone(),
-                ..SavedOutputs::default()
-            },
-        };
+        let source_writes = self.source_writes.lock();
+        let source_writes = source_writes.unwrap_or_else(PoisonError::into_inner);
+        let mut saving = Saving::new(self, outputs, job, others, source_writes);
         for file in &outputs.matching {
             let source = self
                 .source

@@ -159,7 +159,7 @@ impl OutputListing {
     pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut add = |parts: &[&[u8]]| {
-            parts.iter().for_each(|part| bytes.extend_from_slice(part));
+            bytes.extend(parts.concat());
             bytes.push(0);
         };
         for ListedOutput { path, kind } in &self.outputs {

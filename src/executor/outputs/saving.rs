@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read as _, Write as _};
-use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::MutexGuard;
 
@@ -53,17 +52,26 @@ impl SourceWrites {
 
 /// The copying of the outputs of one job.
 pub struct Saving<'a> {
-    pub places: &'a OutputPlaces,
-    pub outputs: &'a JobOutputs,
-    pub job: &'a str,
-    pub others: &'a Path,
-    pub source_writes: MutexGuard<'a, SourceWrites>,
+    places: &'a OutputPlaces,
+    outputs: &'a JobOutputs,
+    job: &'a str,
+    others: &'a Path,
+    source_writes: MutexGuard<'a, SourceWrites>,
     /// Opened when the first file is copied to it, as the next one is.
-    pub source_directory: Option<OutputDirectory>,
-    pub other_directory: Option<OutputDirectory>,
+    source_directory: Option<OutputDirectory>,
+    other_directory: Option<OutputDirectory>,
     /// The number of bytes that may still be copied.
-    pub left: u64,
+    left: u64,
     pub saved: SavedOutputs,
+}
+
+/// A file that was placed in the source tree.
+struct PlacedSource {
+    placed: Placed,
+    /// The content that each job had, if it is known.
+    base: Option<Vec<u8>>,
+    /// Whether it has the changes of earlier jobs, too.
+    is_combined: bool,
 }
 
 pub enum CopyError {
@@ -78,7 +86,32 @@ impl From<io::Error> for CopyError {
     }
 }
 
-impl Saving<'_> {
+impl<'a> Saving<'a> {
+    /// Other jobs wait while `source_writes` is locked, so the files of a job are complete if two
+    /// jobs write the same.
+    pub fn new(
+        places: &'a OutputPlaces,
+        outputs: &'a JobOutputs,
+        job: &'a str,
+        others: &'a Path,
+        source_writes: MutexGuard<'a, SourceWrites>,
+    ) -> Self {
+        Self {
+            places,
+            outputs,
+            job,
+            others,
+            source_writes,
+            source_directory: None,
+            other_directory: None,
+            left: places.limit,
+            saved: SavedOutputs {
+                problems: outputs.problems.clone(),
+                ..SavedOutputs::default()
+            },
+        }
+    }
+
     pub fn copy_to_source(&mut self, root: &Path, file: &WrittenFile) -> Result<(), CopyError> {
         let relative = file.path.strip_prefix(root).unwrap_or(&file.path);
         if is_version_control(relative) {
@@ -108,8 +141,11 @@ impl Saving<'_> {
             }
             return Ok(());
         }
-        let before = self.source_writes.files.get(&place);
-        let (placed, base, is_combined) = match self.outputs.open(file)? {
+        let PlacedSource {
+            placed,
+            base,
+            is_combined,
+        } = match self.outputs.open(file)? {
             WrittenContent::File {
                 file,
                 size,
@@ -118,24 +154,13 @@ impl Saving<'_> {
                 self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
                 let mut content = Vec::new();
                 file.take(size).read_to_end(&mut content)?;
-                let present = directory.read(relative, LARGEST_COMBINED)?;
-                let base = match before {
-                    Some(before) => before.base.clone(),
-                    None => present.clone(),
-                };
-                let combined = base.as_ref().and_then(|base| {
-                    content = merge::with_run(relative, base, take(&mut content), &self.places.run);
-                    let present = before.and(present.as_ref())?;
-                    Merging::of(relative).combine(base, present, &content)
-                });
-                let is_combined = combined.is_some();
-                let content = combined.unwrap_or(content);
-                let size = content.len() as u64;
-                let content = Cursor::new(content);
-                let placed = directory.place_file(relative, content, size, executable)?;
-                (placed, base, is_combined)
+                self.combine(content, executable, directory, relative, &place)?
             }
-            content => (self.place(content, directory, relative)?, None, false),
+            content => PlacedSource {
+                placed: self.place(content, directory, relative)?,
+                base: None,
+                is_combined: false,
+            },
         };
         if placed == Placed::Unchanged {
             return Ok(());
@@ -151,6 +176,41 @@ impl Saving<'_> {
         }
         self.saved.source_files.push(place);
         Ok(())
+    }
+
+    /// Writes a file with the changes of this job and of earlier ones, if they can be combined.
+    fn combine(
+        &self,
+        mut content: Vec<u8>,
+        executable: bool,
+        directory: &OutputDirectory,
+        relative: &Path,
+        place: &Path,
+    ) -> io::Result<PlacedSource> {
+        let present = directory.read(relative, LARGEST_COMBINED)?;
+        let before = self.source_writes.files.get(place);
+        let base = match before {
+            Some(before) => before.base.clone(),
+            None => present.clone(),
+        };
+        let mut is_combined = false;
+        if let Some(base) = &base {
+            content = merge::with_run(relative, base, content, &self.places.run);
+            let present = before.and(present.as_deref());
+            let combined =
+                present.and_then(|present| Merging::of(relative).combine(base, present, &content));
+            if let Some(combined) = combined {
+                content = combined;
+                is_combined = true;
+            }
+        }
+        let size = content.len() as u64;
+        let placed = directory.place_file(relative, Cursor::new(content), size, executable)?;
+        Ok(PlacedSource {
+            placed,
+            base,
+            is_combined,
+        })
     }
 
     pub fn copy_to_others(&mut self, file: &WrittenFile) -> Result<(), CopyError> {

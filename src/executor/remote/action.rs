@@ -37,9 +37,10 @@ impl RunnerAction {
         let root = directory(root, &mut blobs);
         let platform = (!properties.is_empty()).then(|| platform(properties));
         let files = vec![OUTCOMES.to_owned()];
-        let directories = match has_outputs {
-            true => vec![OUTPUTS.to_owned()],
-            false => Vec::new(),
+        let directories = if has_outputs {
+            vec![OUTPUTS.to_owned()]
+        } else {
+            Vec::new()
         };
         #[expect(
             deprecated,
