@@ -235,14 +235,17 @@ async fn conduct(
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
 ) -> Result<RunEnd, SetUpError> {
     let list_only = options.action != TestAction::Run;
-    let cache_results = match options.repeat.get() {
-        1 => options.settings.cache_results.value,
-        // `--repeat` always runs the tests.
-        _ => CacheResults::Off,
+    // `--repeat` always runs the tests. Earlier results lack what tests append to files.
+    let always_runs = options.repeat.get() != 1 || !preparation.appended.is_empty();
+    let cache_results = if always_runs {
+        CacheResults::Off
+    } else {
+        options.settings.cache_results.value
     };
     let session = SessionSettings {
         slots: options.settings.slots.value.get(),
         cache_results,
+        outputs_limit: options.settings.outputs_limit.value.bytes(),
         network: Network::Loopback,
     };
     let session = Session::start(preparation.store.clone(), engine, session).await?;

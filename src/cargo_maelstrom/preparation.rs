@@ -17,7 +17,9 @@ use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::schedule::History;
 use crate::store::Store;
-use crate::test_job::{PassedVariables, TestContainerBuilder, TestOutputs, WriteBack};
+use crate::test_job::{
+    AppendedFiles, PassedVariables, TestContainerBuilder, TestOutputs, WriteBack,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub struct Preparation {
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
     pub outputs: TestOutputs,
+    pub appended: AppendedFiles,
     pub store: Store,
     pub history: History,
     pub warnings: Vec<String>,
@@ -86,6 +89,8 @@ impl Preparation {
         let history = workspace.target_directory.join("maelstrom/history");
         let history = History::load(history.as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
+        let appended = AppendedFiles::of_client();
+        let limit = options.settings.outputs_limit.value.bytes();
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
@@ -104,8 +109,10 @@ impl Preparation {
                 WriteBack::decide(options.settings.write_back.value, |name| {
                     std::env::var(name).ok()
                 }),
+                appended.clone(),
             )),
-            outputs: TestOutputs::new(&workspace, options.settings.outputs_limit.value.bytes()),
+            outputs: TestOutputs::new(&workspace, limit, &appended),
+            appended,
             store,
             history,
             warnings,

@@ -122,6 +122,8 @@ pub struct TestRun {
     outstanding: Outstanding,
     /// The copies of files that tests wrote.
     copied: BTreeSet<PathBuf>,
+    /// The files of the source tree that tests removed.
+    removed: BTreeSet<PathBuf>,
     /// Whether [`Self::packing`] was started.
     packs_sources: bool,
     /// The task that packs the sources.
@@ -201,8 +203,8 @@ enum EndedWork {
     Batch {
         tests: Vec<(TestId, TestCase)>,
         repeat: Option<Repeat>,
-        /// One for each test. `None`: the batch was not started.
-        outcomes: Option<Vec<Outcome>>,
+        /// One for each test, with the outputs that were copied. `None`: the batch was not started.
+        outcomes: Option<Vec<(Outcome, SavedOutputs)>>,
     },
 }
 
@@ -210,6 +212,7 @@ impl TestRun {
     pub fn new(parts: Parts) -> Self {
         Self {
             copied: BTreeSet::new(),
+            removed: BTreeSet::new(),
             started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
             local: parts.session.local_dispatcher(),
             remote: parts.session.remote_dispatcher(),
@@ -309,7 +312,8 @@ impl TestRun {
         self.settle_outstanding();
         self.ending.summary.duration = self.started.elapsed();
         self.ending.summary.cancelled = self.cancelled;
-        self.ending.summary.notes.extend(self.note_of_copies());
+        let notes = self.notes_of_outputs();
+        self.ending.summary.notes.extend(notes);
         self.report_warnings();
         (self.ending, self.parts.history)
     }

@@ -34,7 +34,7 @@ mod step;
 mod sys;
 
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
-pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles};
+pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles, WrittenKind};
 pub use protocol::{
     EndedProgram, HostBind, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind,
     NetworkKind, ResourceUsage, Root, encode,

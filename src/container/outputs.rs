@@ -5,9 +5,14 @@
 //! lives until the client closes the descriptor. The client trusts nothing in it: it opens no
 //! path that leads through a symbolic link or out of the scratch space, and reads regular files
 //! and symbolic links only. So a FIFO does not block it, and a device is never opened.
+//!
+//! A character device with the number 0 is overlayfs's record that the job removed what had this
+//! name in a layer.
 
 use super::protocol::{MountKind, ReceivedRequest, Root, path_bytes};
-use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, fstat, openat2, readlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawDir, ResolveFlags, fstat, openat2, readlinkat, statat,
+};
 use serde::{Deserialize, Serialize};
 use std::ffi::{CStr, OsStr, OsString};
 use std::fs::File;
@@ -83,6 +88,14 @@ fn is_empty(scratch: BorrowedFd<'_>, path: &Path) -> bool {
     true
 }
 
+/// Whether an entry of a directory is overlayfs's mark for a removed name.
+fn is_whiteout(directory: BorrowedFd<'_>, name: &OsStr) -> bool {
+    let status = statat(directory, name, AtFlags::SYMLINK_NOFOLLOW);
+    status.is_ok_and(|status| {
+        FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice && status.st_rdev == 0
+    })
+}
+
 /// Opens a file or directory of the scratch space for reading. Fails if a symbolic link or a mount
 /// is on the way.
 fn open(scratch: BorrowedFd<'_>, path: &Path, flags: OFlags) -> rustix::io::Result<OwnedFd> {
@@ -98,13 +111,32 @@ pub struct WrittenFiles {
     directories: Vec<WrittenDirectory>,
 }
 
-/// A regular file or symbolic link that a job wrote.
+/// A regular file or symbolic link that a job wrote, or a name that it removed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct WrittenFile {
     /// Its path in the job.
     pub path: PathBuf,
-    scratch: PathBuf,
-    is_symlink: bool,
+    /// Its path in the scratch space.
+    pub scratch: PathBuf,
+    pub kind: WrittenKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum WrittenKind {
+    File,
+    Symlink,
+    Removed,
+}
+
+/// The files that a job wrote, as far as they are wanted.
+#[derive(Debug, Default)]
+pub struct FoundFiles {
+    /// Sorted.
+    pub files: Vec<WrittenFile>,
+    /// The number of wanted files beyond the limit, which are not in `files`.
+    pub more: usize,
+    /// The directories that could not be read.
+    pub unreadable: Vec<(PathBuf, io::Error)>,
 }
 
 /// The content of a written file.
@@ -118,6 +150,7 @@ pub enum WrittenContent {
     Symlink {
         target: OsString,
     },
+    Removed,
 }
 
 impl WrittenFiles {
@@ -129,26 +162,22 @@ impl WrittenFiles {
         }
     }
 
-    /// The regular files and symbolic links whose paths in the job are wanted, sorted, and the
-    /// directories that could not be read.
-    pub fn find(
-        &self,
-        mut is_wanted: impl FnMut(&Path) -> bool,
-    ) -> (Vec<WrittenFile>, Vec<(PathBuf, io::Error)>) {
-        let mut found = Vec::new();
-        let mut unreadable = Vec::new();
+    /// The regular files, symbolic links and removed names whose paths in the job are wanted, at
+    /// most `limit`.
+    pub fn find(&self, limit: usize, mut is_wanted: impl FnMut(&Path) -> bool) -> FoundFiles {
+        let mut found = FoundFiles::default();
         let mut waiting = self.directories.clone();
         while let Some(directory) = waiting.pop() {
             let opened = open(self.scratch.as_fd(), &directory.scratch, OFlags::DIRECTORY);
             let opened = match opened {
                 Ok(opened) => opened,
                 Err(error) => {
-                    unreadable.push((directory.path, error.into()));
+                    found.unreadable.push((directory.path, error.into()));
                     continue;
                 }
             };
             let mut part = Vec::with_capacity(PART);
-            let mut entries = RawDir::new(opened, part.spare_capacity_mut());
+            let mut entries = RawDir::new(opened.as_fd(), part.spare_capacity_mut());
             while let Some(Ok(entry)) = entries.next() {
                 let name = entry.file_name().to_bytes();
                 if matches!(name, b"." | b"..") {
@@ -157,29 +186,47 @@ impl WrittenFiles {
                 let name = OsStr::from_bytes(name);
                 let path = directory.path.join(name);
                 let scratch = directory.scratch.join(name);
-                match entry.file_type() {
-                    FileType::Directory => waiting.push(WrittenDirectory { path, scratch }),
-                    kind @ (FileType::RegularFile | FileType::Symlink) if is_wanted(&path) => {
-                        found.push(WrittenFile {
-                            path,
-                            scratch,
-                            is_symlink: kind == FileType::Symlink,
-                        });
+                let kind = match entry.file_type() {
+                    FileType::Directory => {
+                        waiting.push(WrittenDirectory { path, scratch });
+                        continue;
                     }
-                    _ => {}
+                    FileType::RegularFile => WrittenKind::File,
+                    FileType::Symlink => WrittenKind::Symlink,
+                    FileType::CharacterDevice if is_whiteout(opened.as_fd(), name) => {
+                        WrittenKind::Removed
+                    }
+                    _ => continue,
+                };
+                if !is_wanted(&path) {
+                    continue;
+                }
+                if found.files.len() < limit {
+                    found.files.push(WrittenFile {
+                        path,
+                        scratch,
+                        kind,
+                    });
+                } else {
+                    found.more += 1;
                 }
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        (found, unreadable)
+        found.files.sort_unstable();
+        found.files.dedup();
+        found
     }
 
     /// Opens a file, or reads a symbolic link.
     pub fn open(&self, file: &WrittenFile) -> io::Result<WrittenContent> {
         let scratch = self.scratch.as_fd();
-        if file.is_symlink {
-            let parent = file.scratch.parent().unwrap_or(Path::new("."));
+        if file.kind == WrittenKind::Removed {
+            return Ok(WrittenContent::Removed);
+        }
+        if file.kind == WrittenKind::Symlink {
+            let parent = file.scratch.parent();
+            let parent = parent.filter(|parent| !parent.as_os_str().is_empty());
+            let parent = parent.unwrap_or(Path::new("."));
             let name = file.scratch.file_name().unwrap_or_default();
             let parent = open(scratch, parent, OFlags::DIRECTORY)?;
             let target = readlinkat(&parent, name, Vec::new())?;

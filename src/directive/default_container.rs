@@ -180,9 +180,13 @@ fn mounts() -> Vec<Mount> {
 fn outputs() -> Vec<String> {
     [
         "<workspace-dir>/**/*.snap.new",
+        // insta's binary snapshots end in the extension of their content.
+        "<workspace-dir>/**/*.snap.new.*",
         "<workspace-dir>/**/.*.pending-snap",
         "<workspace-dir>/**/proptest-regressions/**",
         "<workspace-dir>/**/*.proptest-regressions",
+        // trybuild's.
+        "<workspace-dir>/**/wip/{*.stderr,.gitignore}",
         "!<target-dir>/**",
     ]
     .map(ToOwned::to_owned)

@@ -11,6 +11,7 @@
 //! [`Container::is_portable`]: super::Container::is_portable
 
 use super::job::{Container, Job, Outcome};
+use super::outputs::OutputListing;
 use super::remote::{BatchEnd, JobBatch, RunnerRecord};
 use crate::config::CacheResults;
 use crate::spec::Mount;
@@ -18,7 +19,7 @@ use crate::store::Store;
 use std::sync::Arc;
 
 /// The kind of these values in the store. Renamed when the format of records changes.
-const KIND: &str = "outcomes-2";
+const KIND: &str = "outcomes-3";
 
 /// The output from which on an outcome is not kept, in bytes.
 const TOO_MUCH: usize = 16 << 20;
@@ -126,14 +127,12 @@ impl KnownOutcomes {
         let batch = JobBatch {
             jobs: vec![untimed],
             inline_limit: 0,
+            outputs_limit: 0,
+            blob_limit: None,
         };
         let json = String::from_utf8(batch.to_json().ok()?).ok()?;
         let version = env!("CARGO_PKG_VERSION");
-        let outputs = job.container.outputs.join("\0");
-        Some(format!(
-            "{version} {} {identities}{json} {outputs}",
-            self.machine
-        ))
+        Some(format!("{version} {} {identities}{json}", self.machine))
     }
 }
 
@@ -159,7 +158,8 @@ fn without_identified_mounts(container: &Arc<Container>) -> (Arc<Container>, Str
 
 fn encode(limit: usize, outcome: &Outcome) -> Vec<u8> {
     let mut bytes = format!("{limit}\n").into_bytes();
-    bytes.extend(RunnerRecord::Ended(0, Box::new(outcome.clone())).to_bytes());
+    let record = RunnerRecord::Ended(0, Box::new(outcome.clone()), OutputListing::default());
+    bytes.extend(record.to_bytes());
     bytes
 }
 

@@ -17,4 +17,6 @@ pub use job::{Container, Job, JobVariable, Outcome, Status};
 pub use known::KnownOutcomes;
 pub use local::{LocalExecutor, LocalSettings};
 pub use output::{Captured, Output, OutputSink, Stream};
-pub use outputs::{JobOutputs, OutputPlaces, SavedOutputs};
+pub use outputs::{
+    JobOutputs, ListedKind, ListedOutput, OutputListing, OutputPlaces, SavedOutputs,
+};

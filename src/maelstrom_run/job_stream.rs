@@ -289,11 +289,17 @@ impl JobStream {
                 .iter()
                 .map(|ready| (ready.number, ready.spec.program.clone()))
                 .collect();
+            let outputs = self.outputs.clone();
             spawn(&mut self.remote, jobs, async move |slots| {
                 slots.take(slot_count as usize).await;
-                let jobs: Vec<_> = batch.into_iter().map(|ready| ready.job).collect();
+                let (numbers, jobs): (Vec<_>, Vec<_>) =
+                    (batch.into_iter().map(|ready| (ready.number, ready.job))).unzip();
                 let (running, _) = watch::channel(false);
-                executor.run(&jobs, limit, priority, &running).await
+                let mut outcomes = executor.run(&jobs, limit, priority, &running).await;
+                for (number, outcome) in numbers.into_iter().zip(&mut outcomes) {
+                    outputs.copy(number, outcome.outputs.take()).await;
+                }
+                outcomes
             });
         }
     }

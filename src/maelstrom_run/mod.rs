@@ -97,6 +97,7 @@ fn try_run(options: &JobOptions) -> Result<Ending, JobsError> {
             cache_root: options.cache_root.clone(),
             cache_size: options.cache_size,
             cache_results: options.cache_results,
+            outputs_limit: options.outputs_limit,
             images: options.images.clone(),
             remote: options.remote.clone(),
             project: current_directory().map_err(JobsError::Start)?,

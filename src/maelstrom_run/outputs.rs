@@ -23,7 +23,6 @@ impl JobOutputCopier {
                 // The directory is the user's, and may have other files.
                 false,
                 limit,
-                "outputs-limit",
             )),
             directory,
         }

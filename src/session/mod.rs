@@ -44,6 +44,8 @@ pub struct ClientSettings {
     /// Whether the result of a job that succeeded before is reused if nothing that it depends on has
     /// changed.
     pub cache_results: CacheResults,
+    /// The size of the outputs of a job on the engine that are downloaded, in bytes.
+    pub outputs_limit: u64,
     /// The settings for container images.
     pub images: ImageSettings,
     /// The engine that runs jobs, except those that need this machine. `None`: all jobs run on this
@@ -69,6 +71,7 @@ impl ClientSettings {
             cache_root,
             cache_size: 10 << 30,
             cache_results: CacheResults::Off,
+            outputs_limit: 1 << 30,
             project: current_directory().map_err(ClientError::Start)?,
             add_programs: Vec::new(),
         })
@@ -126,6 +129,7 @@ impl Client {
         let session = SessionSettings {
             slots: settings.slots,
             cache_results: settings.cache_results,
+            outputs_limit: settings.outputs_limit,
             network: Network::Disabled,
         };
         let session = Session::start(store, engine, session).await?;

@@ -31,6 +31,8 @@ pub struct SessionSettings {
     /// The number of jobs that run on this machine at a time.
     pub slots: usize,
     pub cache_results: CacheResults,
+    /// The size of the outputs of a job that are copied, in bytes.
+    pub outputs_limit: u64,
     /// The network of most jobs, for which launchers are started in advance.
     pub network: Network,
 }
@@ -58,6 +60,7 @@ impl Session {
         let SessionSettings {
             slots,
             cache_results,
+            outputs_limit,
             network,
         } = settings;
         let limits = LocalSettings::of_process(store.trees(), slots).map_err(ClientError::Start)?;
@@ -66,8 +69,13 @@ impl Session {
         let remote = match engine {
             Some((engine, remote)) => {
                 let properties = remote.properties.clone();
-                let executor =
-                    RemoteExecutor::new(engine, properties, cache_results, store.clone());
+                let executor = RemoteExecutor::new(
+                    engine,
+                    properties,
+                    cache_results,
+                    store.clone(),
+                    outputs_limit,
+                );
                 Some((executor.await?, remote.slots))
             }
             None => None,

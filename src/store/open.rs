@@ -253,6 +253,7 @@ impl Drop for StoreClient {
 }
 
 /// A directory for making content.
+#[derive(Debug)]
 pub struct WorkDirectory(TemporaryPath);
 
 impl WorkDirectory {
@@ -262,6 +263,7 @@ impl WorkDirectory {
 }
 
 /// A path in `tmp/`. Dropping this removes the file or directory unless it was renamed or kept.
+#[derive(Debug)]
 pub(super) struct TemporaryPath {
     pub path: PathBuf,
     kept: bool,

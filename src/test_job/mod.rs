@@ -2,6 +2,7 @@
 //! combines what `cargo`, `directive` and `listing` know of a test, and reads sources of tests only
 //! for hints.
 
+mod appended;
 mod case;
 pub mod hints;
 mod outputs;
@@ -10,6 +11,7 @@ mod toolchain;
 mod variables;
 pub mod verdict;
 
+pub use appended::AppendedFiles;
 pub use case::{TestCase, test_binary_name, test_case_name};
 pub use outputs::{TestOutputs, WriteBack};
 pub use test_container::TestContainerBuilder;

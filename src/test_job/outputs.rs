@@ -1,5 +1,6 @@
 //! The outputs of tests: which files are copied out of their containers, and where to.
 
+use super::appended::AppendedFiles;
 use crate::cargo::Workspace;
 use crate::executor::{JobOutputs, OutputPlaces, SavedOutputs};
 use crate::filter::TestCaseName;
@@ -52,25 +53,34 @@ pub struct TestOutputs {
 
 impl TestOutputs {
     /// `limit`: the size of the outputs of a test that are copied, in bytes.
-    pub fn new(workspace: &Workspace, limit: u64) -> Self {
+    pub fn new(workspace: &Workspace, limit: u64, appended: &AppendedFiles) -> Self {
         let not_source = std::iter::once(&workspace.target_directory)
             .chain(&workspace.build_directory)
             .map(|directory| directory.as_std_path().to_owned());
         let directory = workspace.target_directory.join("maelstrom").join(DIRECTORY);
         Self {
-            places: Arc::new(OutputPlaces::new(
-                Some(workspace.root.as_std_path().to_owned()),
-                not_source.collect(),
-                true,
-                limit,
-                "outputs-limit",
-            )),
+            places: Arc::new(
+                OutputPlaces::new(
+                    Some(workspace.root.as_std_path().to_owned()),
+                    not_source.collect(),
+                    true,
+                    limit,
+                )
+                .appending(appended.places()),
+            ),
             others: directory.into(),
         }
     }
 
-    /// Copies the outputs of a test, on another thread.
-    pub async fn save(&self, outputs: Arc<JobOutputs>, case: &TestCaseName<'_>) -> SavedOutputs {
+    /// Copies the outputs of a test, if it has any, on another thread.
+    pub async fn save(
+        &self,
+        outputs: Option<Arc<JobOutputs>>,
+        case: &TestCaseName<'_>,
+    ) -> SavedOutputs {
+        let Some(outputs) = outputs else {
+            return SavedOutputs::default();
+        };
         let (places, others) = (self.places.clone(), self.others.join(directory(case)));
         let name = case.to_string();
         let saving = tokio::task::spawn_blocking(move || places.save(&outputs, &name, &others));

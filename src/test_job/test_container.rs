@@ -1,5 +1,6 @@
 //! The container of a test, from its binary and its directives in `maelstrom-test.toml`.
 
+use super::appended::AppendedFiles;
 use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
@@ -30,6 +31,7 @@ pub struct TestContainerBuilder {
     /// The variables of the client that every test gets.
     passed_variables: BTreeMap<String, String>,
     write_back: WriteBack,
+    appended: AppendedFiles,
     /// Found when the first test needs it.
     toolchain: OnceLock<ToolchainAccess>,
     warnings: Mutex<Warnings>,
@@ -52,6 +54,7 @@ impl TestContainerBuilder {
         dependencies_only: bool,
         passed: &PassedVariables,
         write_back: WriteBack,
+        appended: AppendedFiles,
     ) -> Self {
         let mut builder = ContainerBuilder::new(layers, workspace.root.clone(), None);
         builder.context.build_dir = workspace.target_directory.clone();
@@ -62,6 +65,7 @@ impl TestContainerBuilder {
             dependencies_only,
             passed_variables: passed.of_client(),
             write_back,
+            appended,
             toolchain: OnceLock::new(),
             warnings: Mutex::default(),
         }
@@ -118,6 +122,11 @@ impl TestContainerBuilder {
                 mount_point: directory,
             });
         }
+        container.environment.extend(self.appended.variables());
+        container.mounts.extend(self.appended.mount());
+        let appended = self.appended.places();
+        let appended = appended.map(|(path, _)| path.to_string_lossy().into_owned());
+        container.outputs.extend(appended);
         Ok(container)
     }
 
@@ -332,6 +341,7 @@ impl TestContainerBuilder {
                 programs: vec![runner.clone()],
             });
         }
+        layers.extend(self.appended.layer());
         Ok(layers)
     }
 

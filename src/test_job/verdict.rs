@@ -50,13 +50,12 @@ pub fn judge(
     }
 }
 
-/// Adds the outputs of a test that were copied. Its container did not discard these.
+/// Adds the outputs of a test that were copied. Its container did not discard these, nor what was
+/// removed.
 pub fn add_outputs(verdict: &mut TestOutcome, saved: &SavedOutputs) {
     (verdict.written).retain(|file| {
-        !saved
-            .source_files
-            .iter()
-            .any(|copy| copy == Path::new(file))
+        let mut changed = saved.source_files.iter().chain(&saved.removed_files);
+        !changed.any(|changed| changed == Path::new(file))
     });
     verdict.outputs = (saved.source_files.iter().chain(&saved.other_files))
         .map(|copy| copy.to_string_lossy().into_owned())

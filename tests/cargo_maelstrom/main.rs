@@ -8,6 +8,8 @@ mod fixture;
 mod image;
 #[path = "../fixture/need.rs"]
 mod need;
+#[path = "../fixture/rounds.rs"]
+mod rounds;
 
 mod cache_directories;
 mod cached_results;
@@ -16,6 +18,7 @@ mod containers;
 mod distribution;
 mod environment;
 mod errors;
+mod libraries;
 mod output;
 mod outputs;
 mod print_spec;

@@ -1,6 +1,7 @@
 //! Files that tests write, and that are copied out of their containers.
 
 use crate::fixture::{Project, Run};
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -289,4 +290,160 @@ fn a_test_that_wrote_outputs_runs_again_though_results_are_cached() {
         assert_eq!(run.stderr.contains("CACHED"), cached, "{run}");
     }
     assert!(project.root.join("b").exists());
+}
+
+#[test]
+fn a_file_that_a_test_removed_is_removed_from_the_source_tree() {
+    let project = project();
+    project
+        .write("stale.snap.new", "stale")
+        .write("other", "other")
+        .write("snapshots/a.snap.new", "stale")
+        .write("snapshots/kept", "kept");
+    let script = "rm stale.snap.new other; rm -r snapshots; rm -f absent.snap.new";
+    let run = run(&project, &["--ui=simple"], &[], script);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(!project.root.join("stale.snap.new").exists(), "{run}");
+    // Not an output, and a directory as a whole.
+    for kept in ["other", "snapshots/a.snap.new", "snapshots/kept"] {
+        assert!(project.root.join(kept).exists(), "{kept}: {run}");
+    }
+    let note = "note: 1 file that tests removed was removed from the source tree:";
+    assert!(run.stderr.contains(note), "{run}");
+}
+
+#[test]
+fn lines_for_the_files_of_insta_are_appended_to_those_of_the_client_and_no_result_is_reused() {
+    let project = project();
+    let files = ["INSTA_SNAPSHOT_REFERENCES_FILE", "INSTA_WARNINGS_FILE"]
+        .map(|name| (name, project.temporary().join(name)));
+    let variables = files
+        .each_ref()
+        .map(|(name, path)| (*name, path.to_str().unwrap()));
+    let options = ["--cache-results=auto", "--ui=simple"];
+    let script = "for f in $INSTA_SNAPSHOT_REFERENCES_FILE $INSTA_WARNINGS_FILE; do \
+                  echo a >>$f; echo b >>$f; done; true";
+    let text = |number: usize| fs::read_to_string(&files[number].1).unwrap_or_default();
+    run(&project, &options, &[], script);
+    let known = run(&project, &options, &[], script);
+    assert!(known.stderr.contains("CACHED"), "{known}");
+    for count in 1..=2 {
+        let run = run(&project, &options, &variables, script);
+        assert!(!run.stderr.contains("CACHED"), "{run}");
+        assert!(!run.stderr.contains("copied out"), "{run}");
+        assert_eq!(
+            [text(0), text(1)],
+            ["a\nb\n", "a\nb\n"].map(|lines| lines.repeat(count))
+        );
+    }
+    // A container with a read-only root and nothing of the default container.
+    project.directives(
+        "[[directives]]\nmounts = []\nadded_layers = []\nroot_overlay = 'none'\noutputs = []\n\
+         environment = { PATH = '/bin:/usr/bin' }\n",
+    );
+    let run = self::run(
+        &project,
+        &options,
+        &variables[..1],
+        "echo c >>$INSTA_SNAPSHOT_REFERENCES_FILE",
+    );
+    assert_eq!(run.code, Some(0), "{run}");
+    assert_eq!(text(0), "a\nb\na\nb\nc\n", "{run}");
+    // What was known without the variables still is.
+    fs::remove_file(project.root.join("maelstrom-test.toml")).unwrap();
+    let known = self::run(&project, &options, &[], script);
+    assert!(known.stderr.contains("CACHED"), "{known}");
+}
+
+#[test]
+fn lines_of_tests_that_append_at_the_same_time_are_whole() {
+    let project = Project::own("plain");
+    let tests = (0..12).map(|number| {
+        format!(
+            "#[test] fn t{number}() {{
+                use std::io::Write as _;
+                let path = std::env::var(\"INSTA_SNAPSHOT_REFERENCES_FILE\").unwrap();
+                for line in 0..200 {{
+                    let mut options = std::fs::File::options();
+                    let mut file = options.append(true).create(true).open(&path).unwrap();
+                    file.write_all(format!(\"test {number} line {{line}}\\n\").as_bytes()).unwrap();
+                }}
+            }}\n"
+        )
+    });
+    project.write("src/lib.rs", &tests.collect::<String>());
+    let references = project.temporary().join("references");
+    let mut command = project.command(&["--lib", "--slots=4"]);
+    command.env("INSTA_SNAPSHOT_REFERENCES_FILE", &references);
+    let run = Run::of(&mut command, &project).exits(0);
+    let text = fs::read_to_string(&references).unwrap();
+    let lines: BTreeSet<String> = text.lines().map(ToOwned::to_owned).collect();
+    let expected = (0..12).flat_map(|n| (0..200).map(move |line| format!("test {n} line {line}")));
+    assert_eq!(lines, expected.collect(), "{run}");
+    assert_eq!(text.lines().count(), lines.len());
+}
+
+#[test]
+fn nothing_but_files_and_links_comes_out_of_a_container() {
+    let project = project();
+    let root = project.root.display();
+    let script = format!(
+        "cd /tmp; mkfifo f; mknod n c 0 0; mknod m c 1 3; mknod b b 7 0; cd {root}\n\
+         mkfifo fifo; mknod null c 1 3; mknod block b 7 0; mknod mark c 0 0\n\
+         ln -s / slash; ln -s slash/tmp chain; ln -s . here; ln -s loop loop\n\
+         ln -s /proc/self/root proc; echo x >'a\nb'; mkdir '...'; echo x >'.../x'; ln '.../x' hard\n\
+         ln /etc/passwd linked; true"
+    );
+    let before = listing(&project);
+    let run = run(&project, &["--write-back", "--ui=simple"], &[], &script);
+    assert_eq!(run.code, Some(0), "{run}");
+    let new: Vec<_> = (listing(&project).into_iter())
+        .filter(|name| !before.contains(name))
+        .collect();
+    let expected = [
+        ".../", "...", ".../x", "a\nb", "chain", "hard", "here", "linked", "loop", "proc", "slash",
+    ];
+    for name in &new {
+        assert!(expected.contains(&name.as_str()), "{name}: {run}");
+        let kind = fs::symlink_metadata(project.root.join(name))
+            .unwrap()
+            .file_type();
+        assert!(
+            kind.is_file() || kind.is_symlink() || kind.is_dir(),
+            "{name}: {run}"
+        );
+    }
+    for (name, target) in [("slash", "/"), ("chain", "slash/tmp"), ("loop", "loop")] {
+        let link = fs::read_link(project.root.join(name)).unwrap();
+        assert_eq!(link, Path::new(target), "{run}");
+    }
+}
+
+#[test]
+fn more_files_than_are_copied_are_a_warning() {
+    let project = project();
+    project.directives("[[directives]]\nadded_outputs = ['/tmp/many/**']\n");
+    // One more than are copied.
+    let script = "mkdir /tmp/many; cd /tmp/many; seq 100001 | xargs -n 5000 touch";
+    let run = run(&project, &["--ui=simple"], &[], script);
+    assert_eq!(run.code, Some(0), "{run}");
+    let warning = "there are 100001 outputs, of which 100000 are copied; make `outputs` match \
+                   fewer files";
+    assert!(run.stderr.contains(warning), "{run}");
+    let copies = fs::read_dir(other(&project, "/tmp/many")).unwrap();
+    assert_eq!(copies.count(), 100_000);
+}
+
+#[test]
+fn files_of_any_size_are_measured_before_they_are_copied() {
+    let project = project();
+    let script =
+        "echo new >a.snap.new; truncate -s 10G b.snap.new; truncate -s 8000P c.snap.new; true";
+    let run = run(&project, &["--ui=simple"], &[], script);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(project.root.join("a.snap.new").exists(), "{run}");
+    let warning = "b.snap.new and later outputs were not copied: together they exceed the limit of \
+                   1073741824 bytes; raise `outputs-limit`";
+    assert!(run.stderr.contains(warning), "{run}");
+    assert!(!project.root.join("b.snap.new").exists(), "{run}");
 }

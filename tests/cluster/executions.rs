@@ -10,7 +10,7 @@ use maelstrom::engine::reapi::content_addressable_storage_server::ContentAddress
 use maelstrom::engine::reapi::execution_server::{Execution, ExecutionServer};
 use maelstrom::engine::{Engine, EngineSettings, protobuf, rpc};
 use maelstrom::executor::remote::{OUTCOMES, RemoteExecutor, RunnerRecord};
-use maelstrom::executor::{Container, Job, Outcome, Status as Ended};
+use maelstrom::executor::{Container, Job, Outcome, OutputListing, Status as Ended};
 use maelstrom::spec::{Network, RootOverlay};
 use maelstrom::store::Store;
 use prost::Message as _;
@@ -94,7 +94,8 @@ impl Surroundings {
             .unwrap();
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(directory.path(), 1 << 30).unwrap();
-        let executor = RemoteExecutor::new(connected, Vec::new(), CacheResults::Off, store);
+        let executor =
+            RemoteExecutor::new(connected, Vec::new(), CacheResults::Off, store, 1 << 30);
         Self {
             engine,
             executor: executor.await.unwrap(),
@@ -308,8 +309,9 @@ fn all_passed() -> reapi::ActionResult {
         status: Ended::Exited(0),
         ..Outcome::error(String::new())
     };
-    let records =
-        (0..JOBS).map(|job| RunnerRecord::Ended(job, Box::new(passed.clone())).to_bytes());
+    let records = (0..JOBS).map(|job| {
+        RunnerRecord::Ended(job, Box::new(passed.clone()), OutputListing::default()).to_bytes()
+    });
     reapi::ActionResult {
         output_files: vec![reapi::OutputFile {
             path: OUTCOMES.to_owned(),

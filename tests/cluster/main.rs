@@ -20,6 +20,8 @@ mod log;
 mod need;
 mod proxy;
 mod results;
+#[path = "../fixture/rounds.rs"]
+mod rounds;
 mod runs;
 mod transfers;
 mod worker;

@@ -119,6 +119,8 @@ impl RunnerFixture {
         let batch = JobBatch {
             jobs: jobs.collect(),
             inline_limit: 1000,
+            outputs_limit: 1000,
+            blob_limit: None,
         };
         let kit = kit();
         let command = kit.command();

@@ -1,13 +1,13 @@
 //! Batches of tests for the engine.
 
 use super::{EndedWork, TestBatch, TestRun};
-use crate::executor::{Container, Outcome};
-use crate::report::Event;
+use crate::executor::{Container, Outcome, SavedOutputs};
+use crate::report::{Event, TestId};
 use crate::schedule::Rank;
 use crate::schedule::batches;
 use crate::session::SlotRequest;
 use crate::store::Digest;
-use crate::test_job::TestCase;
+use crate::test_job::{TestCase, TestOutputs};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -104,6 +104,7 @@ impl TestRun {
             .collect();
         let limit = self.parts.running.inline_limit;
         let started_tests = self.started_tests.clone();
+        let outputs = self.parts.outputs.clone();
         let (repeat, priority) = (batch.repeat, batch.priority);
         let tests_on_panic = tests.clone();
         let run = async move |slots: SlotRequest| {
@@ -137,6 +138,10 @@ impl TestRun {
                 // No worker has started the batch. Dropping it cancels it at the engine.
                 () = started_tests.stopped() => None,
             };
+            let outcomes = match outcomes {
+                Some(outcomes) => Some(save_outputs(outcomes, &tests, &outputs).await),
+                None => None,
+            };
             EndedWork::Batch {
                 tests,
                 repeat,
@@ -146,7 +151,7 @@ impl TestRun {
         self.remote.spawn(run, move |panic| {
             let outcomes = tests_on_panic
                 .iter()
-                .map(|_| Outcome::error(panic.to_string()));
+                .map(|_| (Outcome::error(panic.to_string()), SavedOutputs::default()));
             EndedWork::Batch {
                 outcomes: Some(outcomes.collect()),
                 tests: tests_on_panic,
@@ -202,6 +207,20 @@ impl TestRun {
             WorkerWait::Since(_) | WorkerWait::Reported => {}
         }
     }
+}
+
+/// Copies the outputs of the tests of a batch.
+async fn save_outputs(
+    outcomes: Vec<Outcome>,
+    tests: &[(TestId, TestCase)],
+    outputs: &TestOutputs,
+) -> Vec<(Outcome, SavedOutputs)> {
+    let mut saved = Vec::new();
+    for (mut outcome, (_, case)) in outcomes.into_iter().zip(tests) {
+        let copied = outputs.save(outcome.outputs.take(), &case.name()).await;
+        saved.push((outcome, copied));
+    }
+    saved
 }
 
 /// The key of the partition of these tests: their binary, and their container without its files and

@@ -8,6 +8,8 @@ use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
 use crate::session::{BUG, Tasks};
 use crate::test_job::verdict;
 use crate::test_job::{self, TestCase};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 impl TestRun {
@@ -35,18 +37,18 @@ impl TestRun {
             } => {
                 let mut outcomes = outcomes.into_iter().flatten();
                 for (id, case) in tests {
-                    let outcome = outcomes.next();
+                    let (outcome, saved) = outcomes.next().unzip();
                     if let Some(outcome) = &outcome {
                         self.pass_on_output(outcome);
                     }
-                    self.test_ended(id, &case, repeat, outcome);
+                    let saved = saved.unwrap_or_default();
+                    self.test_ended_with_outputs(id, &case, repeat, outcome, saved);
                 }
             }
         }
     }
 
-    /// Handles the outcome of a test that ran on an engine or in an earlier run, whose outputs are
-    /// not copied.
+    /// Handles the outcome of a test that has no outputs.
     pub(super) fn test_ended(
         &mut self,
         id: TestId,
@@ -77,6 +79,7 @@ impl TestRun {
         verdict::add_outputs(&mut verdict, &saved);
         self.copied.extend(saved.source_files);
         self.copied.extend(saved.other_files);
+        self.removed.extend(saved.removed_files);
         if verdict.cached {
             self.parts.history.confirm(case.id(), verdict.duration);
         } else if !matches!(verdict.status, TestStatus::Error { .. }) {
@@ -102,23 +105,24 @@ impl TestRun {
         }
     }
 
-    /// The line of the summary about the copies of files that tests wrote.
-    pub(super) fn note_of_copies(&self) -> Option<String> {
-        const SHOWN: usize = 5;
-        let mut names: Vec<String> = (self.copied.iter().take(SHOWN))
-            .map(|path| path.display().to_string())
-            .collect();
-        let more = self.copied.len() - names.len();
-        if more > 0 {
-            names.push(format!("and {more} more"));
-        }
-        let files = match self.copied.len() {
-            0 => return None,
-            1 => "1 file that tests wrote was".to_owned(),
-            count => format!("{count} files that tests wrote were"),
+    /// The lines of the summary about the files that were copied or removed for tests.
+    pub(super) fn notes_of_outputs(&self) -> Vec<String> {
+        let files = |count: usize, did: &str| match count {
+            1 => format!("1 file that tests {did} was"),
+            count => format!("{count} files that tests {did} were"),
         };
-        let names = names.join("\n");
-        Some(format!("{files} copied out of their containers:\n{names}"))
+        let mut notes = Vec::new();
+        if !self.copied.is_empty() {
+            let files = files(self.copied.len(), "wrote");
+            let names = some_paths(&self.copied);
+            notes.push(format!("{files} copied out of their containers:\n{names}"));
+        }
+        if !self.removed.is_empty() {
+            let files = files(self.removed.len(), "removed");
+            let names = some_paths(&self.removed);
+            notes.push(format!("{files} removed from the source tree:\n{names}"));
+        }
+        notes
     }
 
     pub(super) fn finished(
@@ -246,4 +250,17 @@ impl TestRun {
             self.report(&Event::Warning(&warning));
         }
     }
+}
+
+/// The first paths, one a line.
+fn some_paths(paths: &BTreeSet<PathBuf>) -> String {
+    const SHOWN: usize = 5;
+    let mut names: Vec<String> = (paths.iter().take(SHOWN))
+        .map(|path| path.display().to_string())
+        .collect();
+    let more = paths.len() - names.len();
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    names.join("\n")
 }

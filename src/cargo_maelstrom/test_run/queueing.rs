@@ -158,9 +158,7 @@ impl TestRun {
                 let mut saved = SavedOutputs::default();
                 if let Some(outcome) = &outcome {
                     known.remember(&job, limit, outcome).await;
-                    if let Some(files) = outcome.outputs.clone() {
-                        saved = outputs.save(files, &case.name()).await;
-                    }
+                    saved = outputs.save(outcome.outputs.clone(), &case.name()).await;
                 }
                 EndedWork::Test {
                     id,

@@ -11,7 +11,7 @@ use crate::listing::ListedTest;
 use crate::process::ExitCode;
 use crate::spec::{Network, RootOverlay};
 use crate::store::{Digest, Store};
-use crate::test_job::{PassedVariables, TestOutputs, WriteBack, test_case_name};
+use crate::test_job::{AppendedFiles, PassedVariables, TestOutputs, WriteBack, test_case_name};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -45,8 +45,9 @@ impl Run {
                 false,
                 &PassedVariables::new([]),
                 WriteBack::Outputs,
+                AppendedFiles::default(),
             )),
-            outputs: TestOutputs::new(&workspace, 1 << 20),
+            outputs: TestOutputs::new(&workspace, 1 << 20, &AppendedFiles::default()),
             lister: Lister::new(store.clone()),
             session: Session::without_containers(store, 2, cache_results),
             batch_target: Duration::from_secs(1),
@@ -350,7 +351,7 @@ fn tests_with_known_outcomes_are_reported_and_the_others_run() {
 fn looking_up_tests_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
-    let values = run.directory.path().join("cache/store/values/outcomes-2");
+    let values = run.directory.path().join("cache/store/values/outcomes-3");
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();

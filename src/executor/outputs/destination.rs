@@ -1,4 +1,4 @@
-//! Writing files below a directory, and nowhere else.
+//! Writing and removing files below a directory, and nowhere else.
 //!
 //! The paths come from jobs. A directory is opened component by component from the one above it,
 //! and no symbolic link is followed. A file is written under another name first and then renamed,
@@ -9,17 +9,21 @@ use rustix::fs::{
     renameat, symlinkat, unlinkat,
 };
 use rustix::io::Errno;
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A directory that receives files.
 pub struct OutputDirectory {
     directory: OwnedFd,
+    /// The last directory that was opened below it. The next file is often in the same one.
+    last: RefCell<Option<(PathBuf, Rc<OwnedFd>)>>,
 }
 
 /// The result of writing a file.
@@ -30,11 +34,19 @@ pub enum Placed {
     Written,
 }
 
+/// What becomes of a missing directory on the path of a file.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    IsMade,
+    Fails,
+}
+
 impl OutputDirectory {
     pub fn open(path: &Path) -> io::Result<Self> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         Ok(Self {
             directory: open(path, flags, Mode::empty())?,
+            last: RefCell::default(),
         })
     }
 
@@ -42,7 +54,7 @@ impl OutputDirectory {
     pub fn place_file(
         &self,
         path: &Path,
-        mut content: File,
+        mut content: impl Read + Seek,
         size: u64,
         executable: bool,
     ) -> io::Result<Placed> {
@@ -50,13 +62,38 @@ impl OutputDirectory {
         if has_content(&parent, name, &mut content, size, executable)? {
             return Ok(Placed::Unchanged);
         }
-        io::Seek::rewind(&mut content)?;
+        content.rewind()?;
         let mode = Mode::from_bits_truncate(if executable { 0o755 } else { 0o644 });
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let new = new_name();
         let created = beneath(&parent, &new, flags, mode)?;
         let copied = io::copy(&mut content.take(size), &mut File::from(created));
         replace(&parent, &new, name, copied.map(drop))
+    }
+
+    /// The content of the file at a relative path: empty if there is no file, and `None` if there is
+    /// something else, or a file with more than `limit` bytes.
+    pub fn read(&self, path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let opened = match self.directory_of(path, Missing::Fails) {
+            Ok((parent, name)) => {
+                let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+                beneath(&parent, name, flags, Mode::empty()).map_err(Into::into)
+            }
+            Err(error) => Err(error),
+        };
+        let file = match opened {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Some(Vec::new())),
+            Err(_) => return Ok(None),
+        };
+        let status = fstat(&file)?;
+        let is_file = FileType::from_raw_mode(status.st_mode) == FileType::RegularFile;
+        if !is_file || status.st_size as u64 > limit {
+            return Ok(None);
+        }
+        let mut content = Vec::new();
+        File::from(file).take(limit).read_to_end(&mut content)?;
+        Ok(Some(content))
     }
 
     /// Makes a symbolic link at a relative path.
@@ -71,8 +108,29 @@ impl OutputDirectory {
         replace(&parent, &new, name, Ok(()))
     }
 
+    /// Removes the file or symbolic link at a relative path. A directory is not removed.
+    pub fn remove(&self, path: &Path) -> io::Result<Placed> {
+        match self.directory_of(path, Missing::Fails) {
+            Ok((parent, name)) => match unlinkat(&parent, name, AtFlags::empty()) {
+                Ok(()) => Ok(Placed::Written),
+                Err(Errno::NOENT) => Ok(Placed::Unchanged),
+                Err(error) => Err(error.into()),
+            },
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Placed::Unchanged),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The directory of a file, which is made if it is missing, and the name of the file.
-    fn parent<'a>(&self, path: &'a Path) -> io::Result<(OwnedFd, &'a OsStr)> {
+    fn parent<'a>(&self, path: &'a Path) -> io::Result<(Rc<OwnedFd>, &'a OsStr)> {
+        self.directory_of(path, Missing::IsMade)
+    }
+
+    fn directory_of<'a>(
+        &self,
+        path: &'a Path,
+        missing: Missing,
+    ) -> io::Result<(Rc<OwnedFd>, &'a OsStr)> {
         let mut names: Vec<&OsStr> = Vec::new();
         for component in path.components() {
             match component {
@@ -83,11 +141,19 @@ impl OutputDirectory {
         let Some(name) = names.pop() else {
             return Err(io::Error::other("it has no name"));
         };
+        let directory = path.parent().unwrap_or(Path::new(""));
+        if let Some((last, opened)) = &*self.last.borrow()
+            && last == directory
+        {
+            return Ok((Rc::clone(opened), name));
+        }
         let mut parent = self.directory.try_clone()?;
         for name in names {
-            match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(error) => return Err(error.into()),
+            if missing == Missing::IsMade {
+                match mkdirat(&parent, name, Mode::from_bits_truncate(0o755)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(error.into()),
+                }
             }
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             parent = beneath(&parent, name, flags, Mode::empty()).map_err(|error| {
@@ -103,6 +169,9 @@ impl OutputDirectory {
                 }
             })?;
         }
+        let parent = Rc::new(parent);
+        let last = (directory.to_owned(), Rc::clone(&parent));
+        self.last.replace(Some(last));
         Ok((parent, name))
     }
 }
@@ -122,7 +191,7 @@ fn beneath(
 fn has_content(
     parent: &OwnedFd,
     name: &OsStr,
-    content: &mut File,
+    content: &mut impl Read,
     size: u64,
     executable: bool,
 ) -> io::Result<bool> {
@@ -139,7 +208,7 @@ fn has_content(
     same_bytes(&mut File::from(present), content)
 }
 
-fn same_bytes(one: &mut File, other: &mut File) -> io::Result<bool> {
+fn same_bytes(one: &mut impl Read, other: &mut impl Read) -> io::Result<bool> {
     const PART: u64 = 64 * 1024;
     let (mut left, mut right) = (Vec::new(), Vec::new());
     loop {

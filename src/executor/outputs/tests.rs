@@ -1,6 +1,7 @@
 use super::*;
 use crate::container::WrittenDirectory;
 use nix::sys::stat::{Mode, SFlag};
+use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use tempfile::TempDir;
 
@@ -21,7 +22,6 @@ impl Fixture {
             vec![source.join("target")],
             true,
             1000,
-            "outputs-limit",
         );
         Self { temporary, places }
     }
@@ -259,5 +259,191 @@ fn two_jobs_that_write_one_file_are_named_in_a_warning() {
         let saved = fixture.places.save(&outputs, job, &fixture.others(""));
         assert_eq!(saved.problems.len(), problems, "{job} {text}: {saved:?}");
         assert_eq!(fs::read_to_string(fixture.source("file")).unwrap(), text);
+    }
+}
+
+/// Saves a file that the job `name` wrote.
+fn save_of(fixture: &Fixture, name: &str, path: &str, text: &str) -> SavedOutputs {
+    fixture.write(path, text);
+    let outputs = fixture.outputs(&[path]).unwrap();
+    fixture.places.save(&outputs, name, &fixture.others(""))
+}
+
+#[test]
+fn the_changes_of_several_jobs_to_a_source_file_are_combined() {
+    let fixture = Fixture::new();
+    let base = "fn one() { expect![[]] }\n\n\nfn two() { expect![[]] }\n";
+    fs::write(fixture.source("lib.rs"), base).unwrap();
+    for (job, expected) in [("one", "fn one() { 1 }"), ("two", "fn two() { 2 }")] {
+        let function = format!("fn {job}() {{ expect![[]] }}");
+        let saved = save_of(&fixture, job, "lib.rs", &base.replace(&function, expected));
+        assert_eq!(saved.problems, Vec::<String>::new());
+    }
+    let combined = "fn one() { 1 }\n\n\nfn two() { 2 }\n";
+    let text = || fs::read_to_string(fixture.source("lib.rs")).unwrap();
+    assert_eq!(text(), combined);
+    let conflict = "fn one() { 3 }\n";
+    let saved = save_of(&fixture, "three", "lib.rs", conflict);
+    let place = fixture.source("lib.rs");
+    let problem = format!(
+        "two and three both wrote {}; the latter's file was kept",
+        place.display()
+    );
+    assert_eq!(saved.problems, [problem]);
+    assert_eq!(text(), conflict);
+}
+
+#[test]
+fn lines_that_several_jobs_append_are_all_kept() {
+    let fixture = Fixture::new();
+    let (seeds, pending) = ("proptest-regressions/lib.txt", ".lib.rs.pending-snap");
+    let earlier = r#"{"run_id":"earlier","line":1}"#;
+    fs::write(fixture.source(pending), format!("{earlier}\n")).unwrap();
+    for job in ["one", "two"] {
+        let saved = save_of(&fixture, job, seeds, &format!("# header\n{job}\n"));
+        assert_eq!(saved.problems, Vec::<String>::new());
+        let lines = format!("{earlier}\n{{\"run_id\":\"{job}\",\"line\":\"{job}\"}}\n");
+        let saved = save_of(&fixture, job, pending, &lines);
+        assert_eq!(saved.problems, Vec::<String>::new());
+    }
+    let text = |path| fs::read_to_string(fixture.source(path)).unwrap();
+    assert_eq!(text(seeds), "# header\none\ntwo\n");
+    let run = &fixture.places.run;
+    let of = |line| format!("{{\"run_id\":\"{run}\",\"line\":\"{line}\"}}");
+    let expected = [earlier.to_owned(), of("one"), of("two"), String::new()];
+    assert_eq!(text(pending), expected.join("\n"));
+}
+
+#[test]
+fn what_a_job_removed_is_removed_and_nothing_else() {
+    let fixture = Fixture::new();
+    let outside = fixture.temporary.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    for path in [
+        outside.join("file"),
+        fixture.source("file"),
+        fixture.source("kept"),
+    ] {
+        fs::write(path, "precious").unwrap();
+    }
+    symlink(&outside, fixture.source("up")).unwrap();
+    symlink(&outside, fixture.source("link")).unwrap();
+    fs::create_dir_all(fixture.source("directory/below")).unwrap();
+    fs::create_dir_all(fixture.source("target")).unwrap();
+    fs::write(fixture.source("target/file"), "precious").unwrap();
+    // overlayfs's marks.
+    for path in [
+        "file",
+        "link",
+        "up/file",
+        "directory",
+        "absent/file",
+        "target/file",
+    ] {
+        let mark = fixture.upper(&fixture.source(path));
+        nix::sys::stat::mknod(&mark, nix::sys::stat::SFlag::S_IFCHR, Mode::S_IRWXU, 0).unwrap();
+    }
+    let saved = fixture.save(&["**"]);
+    let removed = ["file", "link"].map(|path| fixture.source(path));
+    assert_eq!(saved.removed_files, removed);
+    assert!(
+        removed
+            .iter()
+            .all(|path| fs::symlink_metadata(path).is_err())
+    );
+    for kept in ["kept", "target/file", "directory/below"] {
+        assert!(fixture.source(kept).exists(), "{kept}");
+    }
+    assert!(!fixture.source("absent").exists(), "no directory was made");
+    assert_eq!(fs::read(outside.join("file")).unwrap(), b"precious");
+    // The directory, and the file below a link.
+    assert_eq!(saved.problems.len(), 2, "{saved:?}");
+    assert_eq!((saved.source_files.len(), saved.other_files.len()), (0, 0));
+}
+
+#[test]
+fn lines_for_a_file_of_the_client_are_appended_to_it_and_copied_nowhere_else() {
+    let mut fixture = Fixture::new();
+    let (job, client) = (fixture.source("references"), fixture.others("client"));
+    fs::create_dir_all(fixture.others("")).unwrap();
+    fs::write(&client, "earlier\n").unwrap();
+    let places = OutputPlaces::new(None, Vec::new(), false, 100);
+    fixture.places = places.appending([(job.clone(), client.clone())]);
+    let saved = save_of(&fixture, "one", "references", "a\nb\n");
+    assert_eq!(saved, SavedOutputs::default());
+    save_of(&fixture, "two", "references", "killed in the mid");
+    save_of(&fixture, "three", "references", "c\n");
+    let lines = || fs::read_to_string(&client).unwrap();
+    assert_eq!(lines(), "earlier\na\nb\nkilled in the mid\nc\n");
+    // Neither a link nor a large file of a hostile job.
+    let saved = save_of(&fixture, "four", "references", &"x".repeat(101));
+    assert!(
+        saved.problems[0].contains("exceed the limit of 100 bytes"),
+        "{saved:?}"
+    );
+    fs::remove_file(fixture.upper(&job)).unwrap();
+    symlink("/etc/passwd", fixture.upper(&job)).unwrap();
+    let saved = fixture.save(&["references"]);
+    assert!(
+        saved.problems[0].contains("it is not a regular file"),
+        "{saved:?}"
+    );
+    assert_eq!(lines(), "earlier\na\nb\nkilled in the mid\nc\n");
+}
+
+/// Copies the outputs as a worker does, to a directory.
+fn pack(fixture: &Fixture, limits: PackLimits) -> (OutputListing, Vec<String>) {
+    let outputs = fixture.outputs(&["**"]).unwrap();
+    let directory = fixture.temporary.path().join("packed");
+    let listing = outputs.pack(&directory, limits);
+    let names = fs::read_dir(directory).into_iter().flatten();
+    let mut names: Vec<_> = names
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    (listing, names)
+}
+
+#[test]
+fn a_worker_sends_contents_with_numbers_for_names_within_its_limits() {
+    let fixture = Fixture::new();
+    for (path, text) in [("a", "aaa"), ("b/c", "bbb"), ("d", "ddd")] {
+        fixture.write(path, text);
+    }
+    symlink("/etc/passwd", fixture.upper(&fixture.source("l"))).unwrap();
+    let all = PackLimits {
+        size: 9,
+        blob: Some(3),
+        files: 4,
+    };
+    let (listing, names) = pack(&fixture, all);
+    assert_eq!(listing.problems, Vec::<String>::new());
+    let paths: Vec<_> = listing.outputs.iter().map(|output| &output.path).collect();
+    let expected = ["a", "b/c", "d", "l"].map(|path| fixture.source(path));
+    assert_eq!(paths, expected.iter().collect::<Vec<_>>());
+    assert_eq!(names, ["0", "1", "2"]);
+    for (limits, count, said) in [
+        (
+            PackLimits { size: 8, ..all },
+            2,
+            "exceed the limit of 8 bytes",
+        ),
+        (
+            PackLimits { files: 2, ..all },
+            2,
+            "the jobs of one batch wrote too many",
+        ),
+        (
+            PackLimits {
+                blob: Some(2),
+                ..all
+            },
+            1,
+            "the engine accepts at most 2 in one file",
+        ),
+    ] {
+        let (listing, _) = pack(&fixture, limits);
+        assert_eq!(listing.outputs.len(), count, "{listing:?}");
+        assert!(listing.problems[0].contains(said), "{listing:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of an action.
 
-use super::OUTCOMES;
 use super::input::{InputContent, InputRoot};
+use super::{OUTCOMES, OUTPUTS};
 use crate::config::Property;
 use crate::engine::reapi::{self, Directory, DirectoryNode, FileNode, Platform, platform};
 use crate::executor::Job;
@@ -25,23 +25,33 @@ pub struct RunnerAction {
 
 impl RunnerAction {
     /// The action that runs `command` in the directory `root`. The engine may keep its result.
+    /// `has_outputs`: whether jobs may have outputs.
     pub fn new(
         root: InputRoot,
         command: Vec<String>,
         timeout: Option<Duration>,
         properties: &[Property],
+        has_outputs: bool,
     ) -> Self {
         let mut blobs = BTreeMap::new();
         let root = directory(root, &mut blobs);
         let platform = (!properties.is_empty()).then(|| platform(properties));
+        let files = vec![OUTCOMES.to_owned()];
+        let directories = if has_outputs {
+            vec![OUTPUTS.to_owned()]
+        } else {
+            Vec::new()
+        };
         #[expect(
             deprecated,
             reason = "engines before version 2.1 and 2.2 of the API read these fields"
         )]
         let command = reapi::Command {
             arguments: command,
-            output_paths: vec![OUTCOMES.to_owned()],
-            output_files: vec![OUTCOMES.to_owned()],
+            // Sorted, as the API demands.
+            output_paths: [&files[..], &directories].concat(),
+            output_files: files,
+            output_directories: directories,
             platform: platform.clone(),
             ..reapi::Command::default()
         };
@@ -157,6 +167,7 @@ mod tests {
             vec!["a.x".to_owned()],
             Some(Duration::from_secs(2)),
             &[],
+            true,
         );
         let sent: reapi::Action = message(&action, Some(action.digest.into()));
         assert!(!sent.do_not_cache);
@@ -174,7 +185,7 @@ mod tests {
 
     #[test]
     fn an_action_to_be_forgotten_is_another_one_with_the_same_input() {
-        let kept = RunnerAction::new(root(&["f"]), vec!["f".to_owned()], None, &[]);
+        let kept = RunnerAction::new(root(&["f"]), vec!["f".to_owned()], None, &[], false);
         let forgotten = kept.clone().forgotten();
         assert_ne!(forgotten.digest, kept.digest);
         let sent: reapi::Action = message(&forgotten, Some(forgotten.digest.into()));
@@ -190,7 +201,8 @@ mod tests {
             value: "v".to_owned(),
         };
         let action = |properties: &[Property]| {
-            RunnerAction::new(root(&["a", "b"]), vec!["a".to_owned()], None, properties).digest
+            let root = root(&["a", "b"]);
+            RunnerAction::new(root, vec!["a".to_owned()], None, properties, false).digest
         };
         let (p, q) = (property("p"), property("q"));
         assert_eq!(action(&[p.clone(), q.clone()]), action(&[q, p.clone()]));

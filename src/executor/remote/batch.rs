@@ -20,6 +20,10 @@ pub struct JobBatch {
     pub jobs: Vec<Job>,
     /// The number of bytes of each stream of a job that are kept.
     pub inline_limit: usize,
+    /// The size of a job's outputs that are copied, in bytes.
+    pub outputs_limit: u64,
+    /// The size of the largest blob that the engine accepts, in bytes.
+    pub blob_limit: Option<u64>,
 }
 
 /// Why a job can only run on the machine of its client.
@@ -90,6 +94,8 @@ impl JobBatch {
         let fields = BatchJson {
             version: VERSION,
             inline_limit: self.inline_limit as u64,
+            outputs_limit: self.outputs_limit,
+            blob_limit: self.blob_limit,
             containers: containers.collect::<Result<_, _>>()?,
             jobs,
         };
@@ -124,7 +130,15 @@ impl JobBatch {
         Ok(Self {
             jobs: jobs.collect::<Result<_, BatchError>>()?,
             inline_limit: fields.inline_limit as usize,
+            outputs_limit: fields.outputs_limit,
+            blob_limit: fields.blob_limit,
         })
+    }
+
+    /// Whether a job may have outputs.
+    pub fn has_outputs(&self) -> bool {
+        let mut jobs = self.jobs.iter();
+        jobs.any(|job| !job.container.outputs.is_empty())
     }
 
     /// The layers of the jobs' containers, each once.
@@ -142,6 +156,8 @@ impl JobBatch {
 struct BatchJson {
     version: u32,
     inline_limit: u64,
+    outputs_limit: u64,
+    blob_limit: Option<u64>,
     containers: Vec<ContainerJson>,
     jobs: Vec<JobJson>,
 }
@@ -171,6 +187,7 @@ struct ContainerJson {
     init: bool,
     hostname: String,
     watched: Vec<Utf8PathBuf>,
+    outputs: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -200,6 +217,7 @@ impl ContainerJson {
             init: container.init,
             hostname: container.hostname.clone(),
             watched: container.watched.clone(),
+            outputs: container.outputs.clone(),
         })
     }
 
@@ -227,8 +245,7 @@ impl ContainerJson {
             init: self.init,
             hostname: self.hostname,
             watched: self.watched,
-            // A worker has no place to copy them to.
-            outputs: Vec::new(),
+            outputs: self.outputs,
         })
     }
 }

@@ -7,13 +7,14 @@ use super::bundle::{BundleError, RunnerBundle};
 use super::execution::{Executed, Executions, code, log_timing};
 use super::input::{InputContent, InputError, Inputs};
 use super::known_blobs::KnownBlobs;
+use super::outputs::OutputDownload;
 use super::record::BatchEnd;
 use super::{JobBatch, OUTCOMES};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
 use crate::engine::{self, Engine, EngineError, EngineSettings, Problem, Progress, UploadBlob};
-use crate::executor::{Job, Outcome};
+use crate::executor::{Container, Job, Outcome};
 use crate::process::error_chain;
 use crate::store::{Digest, Store};
 use std::cell::{Cell, RefCell};
@@ -61,6 +62,9 @@ pub struct RemoteExecutor {
     inputs: Arc<Inputs>,
     properties: Vec<Property>,
     cache_results: CacheResults,
+    store: Store,
+    /// The size of a job's outputs that are copied, in bytes.
+    outputs_limit: u64,
     presence: KnownBlobs,
     progress: Arc<Progress>,
     /// The error after which no more actions are sent to the engine.
@@ -79,11 +83,13 @@ enum Known {
 }
 
 impl Known {
-    /// The result by the records of an action with this number of jobs.
-    fn new(mut ending: BatchEnd, jobs: usize) -> Self {
+    /// The result by the records of an action with this number of jobs. `all_outputs`: whether the
+    /// engine still has all outputs of the jobs.
+    fn new(mut ending: BatchEnd, jobs: usize, all_outputs: bool) -> Self {
         let outcomes = ending.ended.values_mut();
         let succeeded = outcomes.filter(|outcome| outcome.is_success());
-        if succeeded.map(|outcome| outcome.cached = true).count() < jobs {
+        let succeeded = succeeded.map(|outcome| outcome.cached = true).count();
+        if succeeded < jobs || !all_outputs {
             return Self::Useless;
         }
         Self::Success(ending)
@@ -112,12 +118,13 @@ impl From<InputError> for Failed {
 
 impl RemoteExecutor {
     /// Finds the files that are sent to the workers of an engine. `properties` are those that the
-    /// workers must have.
+    /// workers must have. `outputs_limit`: the size of a job's outputs that are copied, in bytes.
     pub async fn new(
         engine: Engine,
         properties: Vec<Property>,
         cache_results: CacheResults,
         store: Store,
+        outputs_limit: u64,
     ) -> Result<Self, RemoteError> {
         let kit = tokio::task::spawn_blocking({
             let store = store.clone();
@@ -129,9 +136,11 @@ impl RemoteExecutor {
         Ok(Self {
             executions: Executions::new(engine.clone()),
             engine,
-            inputs: Arc::new(Inputs::new(store, kit)),
+            inputs: Arc::new(Inputs::new(store.clone(), kit)),
             properties,
             cache_results,
+            store,
+            outputs_limit,
             presence: KnownBlobs::default(),
             progress: Arc::default(),
             lost: RefCell::default(),
@@ -172,6 +181,8 @@ impl RemoteExecutor {
             let batch = JobBatch {
                 jobs: some.collect(),
                 inline_limit: limit,
+                outputs_limit: self.outputs_limit,
+                blob_limit: self.engine.capabilities().blob_limit,
             };
             match self.attempt(batch, priority, running).await {
                 Ok((ending, how)) => self.ended(&mut ledger, &attempt, ending, &how),
@@ -220,7 +231,9 @@ impl RemoteExecutor {
         priority: i32,
         running: &watch::Sender<bool>,
     ) -> Result<(BatchEnd, String), Failed> {
-        let jobs = batch.jobs.len();
+        let containers: Vec<_> = (batch.jobs.iter())
+            .map(|job| Arc::clone(&job.container))
+            .collect();
         let (inputs, properties) = (self.inputs.clone(), self.properties.clone());
         let made = tokio::task::spawn_blocking(move || {
             let root = inputs.of(&batch)?;
@@ -230,13 +243,14 @@ impl RemoteExecutor {
                 inputs.kit().command(),
                 limit,
                 &properties,
+                batch.has_outputs(),
             ))
         });
         let mut action = made.await.map_err(|e| Failed::Action(e.to_string()))??;
         // Another client may request the same action during the upload.
         let mut may_be_known = self.cache_results.writes();
         if self.cache_results.reads() {
-            match self.known(&action, jobs).await? {
+            match self.known(&action, &containers).await? {
                 Known::Success(ending) => return Ok((ending, String::new())),
                 Known::Useless => may_be_known = false,
                 Known::Nothing => {}
@@ -257,11 +271,11 @@ impl RemoteExecutor {
                     self.without_result.borrow_mut().clear();
                     log_timing(asked.elapsed(), &response);
                     let was_known = response.cached_result;
-                    let (ending, how) = self.read(*response).await?;
+                    let (ending, how, all_outputs) = self.read(*response, &containers).await?;
                     if !was_known {
                         return Ok((ending, how));
                     }
-                    match Known::new(ending.clone(), jobs) {
+                    match Known::new(ending.clone(), containers.len(), all_outputs) {
                         Known::Success(ending) => return Ok((ending, how)),
                         _ if !may_be_known => return Ok((ending, how)),
                         _ => may_be_known = false,
@@ -292,7 +306,11 @@ impl RemoteExecutor {
 
     /// Requests the result of an action from the engine's cache. If that fails, the action is
     /// executed.
-    async fn known(&self, action: &RunnerAction, jobs: usize) -> Result<Known, Failed> {
+    async fn known(
+        &self,
+        action: &RunnerAction,
+        containers: &[Arc<Container>],
+    ) -> Result<Known, Failed> {
         let mut client = ActionCacheClient::new(self.engine.service());
         let mut retry = self.engine.retry("ask for a result that is known");
         let result = loop {
@@ -317,10 +335,14 @@ impl RemoteExecutor {
         let Ok(records) = self.records(&result).await? else {
             return Ok(Known::Useless);
         };
-        Ok(match BatchEnd::parse(&records) {
-            Ok(ending) if result.exit_code == 0 => Known::new(ending, jobs),
-            _ => Known::Useless,
-        })
+        let Ok(mut ending) = BatchEnd::parse(&records) else {
+            return Ok(Known::Useless);
+        };
+        if result.exit_code != 0 {
+            return Ok(Known::Useless);
+        }
+        let all_outputs = self.outputs(&mut ending, &result, containers).await?;
+        Ok(Known::new(ending, containers.len(), all_outputs))
     }
 
     /// Uploads the blobs of an action that the engine lacks.
@@ -363,7 +385,12 @@ impl RemoteExecutor {
         })
     }
 
-    async fn read(&self, response: ExecuteResponse) -> Result<(BatchEnd, String), Failed> {
+    /// The end of the jobs, how the runner ended, and whether the engine has all outputs.
+    async fn read(
+        &self,
+        response: ExecuteResponse,
+        containers: &[Arc<Container>],
+    ) -> Result<(BatchEnd, String, bool), Failed> {
         let status = response.status.unwrap_or_default();
         let result = response.result.unwrap_or_default();
         let mut how = match code(&status) {
@@ -376,8 +403,24 @@ impl RemoteExecutor {
             let _ = write!(how, "; {why}");
             Vec::new()
         });
-        let ending = BatchEnd::parse(&records).map_err(|e| Failed::Action(error_chain(&e)))?;
-        Ok((ending, how))
+        let mut ending = BatchEnd::parse(&records).map_err(|e| Failed::Action(error_chain(&e)))?;
+        let all_outputs = self.outputs(&mut ending, &result, containers).await?;
+        Ok((ending, how, all_outputs))
+    }
+
+    /// Downloads the outputs of jobs. Returns whether the engine has all of them.
+    async fn outputs(
+        &self,
+        ending: &mut BatchEnd,
+        result: &ActionResult,
+        containers: &[Arc<Container>],
+    ) -> Result<bool, EngineError> {
+        let download = OutputDownload {
+            engine: &self.engine,
+            store: &self.store,
+            limit: self.outputs_limit,
+        };
+        download.add_to(ending, result, containers).await
     }
 
     /// The records of an action's runner, or the reason why there are none.
@@ -457,12 +500,18 @@ mod tests {
 
     #[test]
     fn a_known_result_counts_only_if_every_job_succeeded() {
-        let Known::Success(known) = Known::new(ending(&[0, 0]), 2) else {
+        let Known::Success(known) = Known::new(ending(&[0, 0]), 2, true) else {
             panic!("both succeeded");
         };
         assert!(known.ended.values().all(|outcome| outcome.cached));
-        for (codes, jobs) in [(&[0, 1][..], 2), (&[1], 1), (&[0], 2), (&[], 1)] {
-            let known = Known::new(ending(codes), jobs);
+        for (codes, jobs, all_outputs) in [
+            (&[0, 1][..], 2, true),
+            (&[1], 1, true),
+            (&[0], 2, true),
+            (&[], 1, true),
+            (&[0], 1, false),
+        ] {
+            let known = Known::new(ending(codes), jobs, all_outputs);
             assert!(matches!(known, Known::Useless), "{codes:?} of {jobs}");
         }
     }

@@ -8,7 +8,8 @@
 //! blobs/ab/<digest>     a plain file that is not in a pack
 //! blobs/ab/<digest>.x   an executable file that is not in a pack
 //! runner/               this program, its loader and its libraries             [bundle]
-//! outcomes              the output: what the runner recorded of each job       [record]
+//! outcomes              an output: what the runner recorded of each job        [record]
+//! outputs/<job>/<n>     outputs: the contents of a job's outputs               [outputs]
 //! ```
 //!
 //! The [`runner`] on the worker is this program, in the same version, so these formats need no
@@ -24,7 +25,7 @@ mod execution;
 mod executor;
 mod input;
 mod known_blobs;
-
+mod outputs;
 mod record;
 pub mod runner;
 mod trees;
@@ -41,3 +42,7 @@ pub const BATCH: &str = "batch.json";
 
 /// The path of the records that the runner writes.
 pub const OUTCOMES: &str = "outcomes";
+
+/// The directory of the outputs of jobs. It has a directory for each job that wrote files, named by
+/// the job's index in the batch.
+pub const OUTPUTS: &str = "outputs";

@@ -1,10 +1,11 @@
 //! The records that a runner writes about its jobs.
 //!
-//! A record is a line of JSON. The record of a job's end is followed by the job's output, whose
-//! lengths are in the line. A runner that is killed leaves at most the last record incomplete. The
+//! A record is a line of JSON. The record of a job's end is followed by what the job printed and by
+//! the list of its outputs, whose lengths are in the line. A runner that is killed leaves at most the last record incomplete. The
 //! complete records before it are read.
 
 use crate::container::{ResourceUsage, StepError};
+use crate::executor::outputs::OutputListing;
 use crate::executor::{Captured, Outcome, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,8 @@ use std::time::Duration;
 #[derive(Clone, Debug)]
 pub enum RunnerRecord {
     Started(usize),
-    Ended(usize, Box<Outcome>),
+    /// The files of the listing are in the output of the action.
+    Ended(usize, Box<Outcome>, OutputListing),
     /// The runner can run no job, for this reason.
     Unable(String),
 }
@@ -23,6 +25,8 @@ pub enum RunnerRecord {
 #[derive(Clone, Debug, Default)]
 pub struct BatchEnd {
     pub ended: BTreeMap<usize, Outcome>,
+    /// The outputs of jobs that have ended, if there are any.
+    pub listings: BTreeMap<usize, OutputListing>,
     /// The jobs that ran when the runner was killed.
     pub running: BTreeSet<usize>,
     /// The reason why the runner could run no job.
@@ -39,13 +43,21 @@ pub struct RecordError {
 
 impl RunnerRecord {
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (line, printed): (_, &[&Captured]) = match self {
-            Self::Started(job) => (RecordLine::Started(*job), &[]),
-            Self::Unable(why) => (RecordLine::Unable(why.clone()), &[]),
-            Self::Ended(job, outcome) => (
-                RecordLine::Ended(Box::new(EndedJobLine::new(*job, outcome))),
-                &[&outcome.stdout, &outcome.stderr],
-            ),
+        let (line, printed, listing): (_, &[&Captured], _) = match self {
+            Self::Started(job) => (RecordLine::Started(*job), &[], Vec::new()),
+            Self::Unable(why) => (RecordLine::Unable(why.clone()), &[], Vec::new()),
+            Self::Ended(job, outcome, listing) => {
+                let encoded = listing.encode();
+                let outputs = OutputsLine {
+                    length: encoded.len(),
+                    problems: listing.problems.clone(),
+                };
+                (
+                    RecordLine::Ended(Box::new(EndedJobLine::new(*job, outcome, outputs))),
+                    &[&outcome.stdout, &outcome.stderr],
+                    encoded,
+                )
+            }
         };
         let mut bytes = serde_json::to_vec(&line).expect("its keys are strings");
         bytes.push(b'\n');
@@ -53,6 +65,7 @@ impl RunnerRecord {
             bytes.extend_from_slice(&captured.head);
             bytes.extend_from_slice(&captured.tail);
         }
+        bytes.extend(listing);
         bytes
     }
 }
@@ -77,9 +90,17 @@ impl BatchEnd {
                     let Some((outcome, after)) = ended.outcome(rest) else {
                         break;
                     };
+                    let Some((listing, after)) = after.split_at_checked(ended.outputs.length)
+                    else {
+                        break;
+                    };
                     rest = after;
                     ending.running.remove(&ended.job);
                     ending.ended.insert(ended.job, outcome);
+                    let listing = OutputListing::decode(listing, ended.outputs.problems);
+                    if !listing.is_empty() {
+                        ending.listings.insert(ended.job, listing);
+                    }
                 }
             }
         }
@@ -109,6 +130,7 @@ struct EndedJobLine {
     changed_files: Vec<String>,
     stdout: CapturedLengths,
     stderr: CapturedLengths,
+    outputs: OutputsLine,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,8 +151,16 @@ struct CapturedLengths {
     tail: usize,
 }
 
+/// The list of a job's outputs: its length in bytes, and its problems.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputsLine {
+    length: usize,
+    problems: Vec<String>,
+}
+
 impl EndedJobLine {
-    fn new(job: usize, outcome: &Outcome) -> Self {
+    fn new(job: usize, outcome: &Outcome, outputs: OutputsLine) -> Self {
         let lengths = |captured: &Captured| CapturedLengths {
             head: captured.head.len(),
             omitted: captured.omitted,
@@ -153,6 +183,7 @@ impl EndedJobLine {
             changed_files: outcome.changed_files.clone(),
             stdout: lengths(&outcome.stdout),
             stderr: lengths(&outcome.stderr),
+            outputs,
         }
     }
 

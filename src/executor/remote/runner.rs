@@ -3,7 +3,7 @@
 //! It starts in the directory of an action's input. It unpacks the layers while the first
 //! launcher starts, and runs the jobs one after the other in containers. The container of the next
 //! job is made while a job runs. The outcome of each job is written to a file at once, so that it
-//! is kept if the runner is killed.
+//! is kept if the runner is killed. The outputs of a job are copied before that.
 //!
 //! Its exit code is 0 only if every job passed, so that engines do not cache other results.
 
@@ -11,18 +11,21 @@ use super::batch::JobBatch;
 use super::bundle::{self, RUNNER_NAME};
 use super::record::RunnerRecord;
 use super::trees::{self, UnpackError};
-use super::{BATCH, OUTCOMES};
+use super::{BATCH, OUTCOMES, OUTPUTS};
 use crate::container::{LauncherProgram, doctor};
+use crate::executor::outputs::{JobOutputs, OutputListing, PackLimits};
 use crate::executor::{LocalExecutor, LocalSettings, Output, Status};
 use crate::process::error_chain;
 use crate::schedule::Slots;
 use crate::spec::Network;
+use std::cell::Cell;
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use tokio::task::{JoinHandle, JoinSet, LocalSet};
 
 /// The directory of the unpacked layers.
@@ -30,6 +33,10 @@ const LAYER_DIRECTORY: &str = "layers";
 
 /// The number of jobs that run at once. Engines expect one processor for each action.
 const SLOTS: usize = 1;
+
+/// The number of output files of all jobs. Workers limit the outputs of an action too, and would
+/// send nothing of an action that exceeds their limit.
+const MOST_OUTPUTS: usize = 500_000;
 
 /// Every job passed.
 const PASSED: i32 = 0;
@@ -128,6 +135,11 @@ async fn run_jobs(
     let slots = Rc::new(Slots::new(SLOTS));
     let mut waiting = batch.jobs.iter().enumerate();
     let mut running: JoinSet<io::Result<bool>> = JoinSet::new();
+    let packer = Rc::new(OutputPacker {
+        outputs_limit: batch.outputs_limit,
+        blob_limit: batch.blob_limit,
+        left: Cell::new(MOST_OUTPUTS),
+    });
     let mut passed = true;
     loop {
         while running.len() < 3 * SLOTS
@@ -135,7 +147,7 @@ async fn run_jobs(
         {
             let (executor, slots) = (executor.clone(), slots.clone());
             let (job, limit) = (job.clone(), batch.inline_limit);
-            let records = records.clone();
+            let (records, packer) = (records.clone(), packer.clone());
             running.spawn_local(async move {
                 let mut taken = None;
                 let turn = async {
@@ -147,9 +159,13 @@ async fn run_jobs(
                         .then_some(slot)
                 };
                 let outcome = executor.run(&job, Output::Capture { limit }, turn).await;
-                let outcome = outcome.ok_or(io::ErrorKind::WriteZero)?;
+                let mut outcome = outcome.ok_or(io::ErrorKind::WriteZero)?;
                 let passed = outcome.status == Status::Exited(0);
-                records.add(&RunnerRecord::Ended(number, Box::new(outcome)))?;
+                let listing = match outcome.outputs.take() {
+                    Some(outputs) => packer.pack(number, outputs).await,
+                    None => OutputListing::default(),
+                };
+                records.add(&RunnerRecord::Ended(number, Box::new(outcome), listing))?;
                 drop(taken);
                 Ok(passed)
             });
@@ -158,6 +174,33 @@ async fn run_jobs(
             Some(job) => passed &= job??,
             None => return Ok(passed),
         }
+    }
+}
+
+/// Copies the outputs of jobs to the output of the action.
+struct OutputPacker {
+    outputs_limit: u64,
+    blob_limit: Option<u64>,
+    /// The number of files that may still be copied.
+    left: Cell<usize>,
+}
+
+impl OutputPacker {
+    async fn pack(&self, job: usize, outputs: Arc<JobOutputs>) -> OutputListing {
+        let limits = PackLimits {
+            size: self.outputs_limit,
+            blob: self.blob_limit,
+            files: self.left.get(),
+        };
+        let directory = Path::new(OUTPUTS).join(job.to_string());
+        let packing = tokio::task::spawn_blocking(move || outputs.pack(&directory, limits));
+        let listing = packing.await.unwrap_or_else(|error| OutputListing {
+            problems: vec![error.to_string()],
+            ..OutputListing::default()
+        });
+        let left = self.left.get().saturating_sub(listing.outputs.len());
+        self.left.set(left);
+        listing
     }
 }
 

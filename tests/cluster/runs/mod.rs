@@ -14,6 +14,8 @@ mod full_disk;
 mod gate;
 mod hosts;
 mod known;
+mod libraries;
+mod outputs;
 mod results;
 mod secrets;
 mod uploads;

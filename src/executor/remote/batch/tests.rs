@@ -55,12 +55,15 @@ fn batch(jobs: Vec<Job>) -> JobBatch {
     JobBatch {
         jobs,
         inline_limit: 1 << 20,
+        outputs_limit: 1 << 30,
+        blob_limit: Some(1 << 32),
     }
 }
 
 #[test]
 fn a_batch_survives_its_journey() {
     let (one, mut other) = (Arc::new(container()), container());
+    other.outputs = vec!["/w/**".to_owned(), "!/w/target/**".to_owned()];
     other.mounts.clear();
     other.network = Network::Disabled;
     other.root_overlay = RootOverlay::None;

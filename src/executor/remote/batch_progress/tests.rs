@@ -14,7 +14,7 @@ fn ending(ended: &[usize], running: &[usize]) -> BatchEnd {
     BatchEnd {
         ended: ended.iter().map(|place| (*place, passed())).collect(),
         running: running.iter().copied().collect(),
-        unable: None,
+        ..BatchEnd::default()
     }
 }
 

@@ -1,6 +1,10 @@
 use super::*;
 use crate::container::Step;
+use crate::executor::{ListedKind, ListedOutput};
 use proptest::prelude::*;
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
     Outcome {
@@ -24,6 +28,31 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
     }
 }
 
+fn ended(job: usize, outcome: Outcome) -> RunnerRecord {
+    RunnerRecord::Ended(job, outcome.into(), listing(&[b"/w/a", b"/w/\xff\n"]))
+}
+
+/// A listing of files, links and removed names with these paths and targets.
+fn listing(paths: &[&[u8]]) -> OutputListing {
+    let path = |bytes: &[u8]| PathBuf::from(OsStr::from_bytes(bytes));
+    let outputs = paths.iter().flat_map(|name| {
+        [
+            ListedKind::File { executable: false },
+            ListedKind::File { executable: true },
+            ListedKind::Symlink { target: path(name) },
+            ListedKind::Removed,
+        ]
+        .map(|kind| ListedOutput {
+            path: path(name),
+            kind,
+        })
+    });
+    OutputListing {
+        outputs: outputs.collect(),
+        problems: vec!["one\ntwo".to_owned()],
+    }
+}
+
 fn statuses() -> impl Strategy<Value = Status> {
     prop_oneof![
         any::<i32>().prop_map(Status::Exited),
@@ -39,7 +68,7 @@ fn statuses() -> impl Strategy<Value = Status> {
 
 #[test]
 fn what_was_running_when_the_runner_died_is_known() {
-    let ended = RunnerRecord::Ended(0, outcome(Status::Exited(0), b"out", b"").into());
+    let ended = ended(0, outcome(Status::Exited(0), b"out", b""));
     let bytes = [RunnerRecord::Started(0), ended, RunnerRecord::Started(1)]
         .iter()
         .flat_map(RunnerRecord::to_bytes)
@@ -65,8 +94,28 @@ proptest! {
         tail: Vec<u8>,
     ) {
         let sent = outcome(status, &stdout, &tail);
-        let ending = BatchEnd::parse(&RunnerRecord::Ended(3, sent.clone().into()).to_bytes()).unwrap();
+        let ending = BatchEnd::parse(&ended(3, sent.clone()).to_bytes()).unwrap();
         prop_assert_eq!(format!("{:?}", ending.ended[&3]), format!("{sent:?}"));
+    }
+
+    #[test]
+    fn outputs_survive_their_journey(paths: Vec<Vec<u8>>) {
+        let paths: Vec<&[u8]> = paths
+            .iter()
+            .filter(|path| !path.contains(&0))
+            .map(Vec::as_slice)
+            .collect();
+        let sent = listing(&paths);
+        let outcome = outcome(Status::TimedOut, b"", b"");
+        let record = RunnerRecord::Ended(2, outcome.into(), sent.clone());
+        let ending = BatchEnd::parse(&record.to_bytes()).unwrap();
+        prop_assert_eq!(&ending.listings[&2], &sent);
+    }
+
+    #[test]
+    fn no_listing_makes_reading_it_panic(bytes: Vec<u8>) {
+        let listing = OutputListing::decode(&bytes, Vec::new());
+        prop_assert!(listing.outputs.len() <= bytes.len());
     }
 
     #[test]
@@ -78,7 +127,7 @@ proptest! {
         let mut ends = Vec::new();
         for (job, stdout) in outputs.iter().enumerate() {
             bytes.extend(RunnerRecord::Started(job).to_bytes());
-            bytes.extend(RunnerRecord::Ended(job, outcome(Status::Exited(0), stdout, b"").into()).to_bytes());
+            bytes.extend(ended(job, outcome(Status::Exited(0), stdout, b"")).to_bytes());
             ends.push(bytes.len());
         }
         let cut = cut.index(bytes.len() + 1);

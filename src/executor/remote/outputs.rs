@@ -1,0 +1,306 @@
+//! Downloading the outputs of the jobs of an action.
+//!
+//! The output directory of an action is a tree. Only the names that a runner gives are looked up in
+//! it, and no name of it becomes a path of this machine. The paths of the outputs are in the records
+//! of the runner. A worker may be hostile, so each path must match the globs of its job, and the
+//! sizes in the tree must be within the limit before anything is downloaded.
+
+use super::OUTPUTS;
+use super::record::BatchEnd;
+use crate::engine::reapi::{ActionResult, Directory, Tree};
+use crate::engine::{Engine, EngineError, Problem, Progress, WantedFile};
+use crate::executor::Container;
+use crate::executor::outputs::{
+    JobOutputs, ListedKind, ListedOutput, OutputGlobs, OutputListing, over_limit,
+};
+use crate::process::error_chain;
+use crate::store::{Digest, Store};
+use prost::Message;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+/// The largest tree that is read, in bytes. A file with a number for a name takes about 90.
+const LARGEST_TREE: u64 = 128 << 20;
+
+/// Downloads outputs from an engine.
+pub struct OutputDownload<'a> {
+    pub engine: &'a Engine,
+    pub store: &'a Store,
+    /// The size of a job's outputs that are copied, in bytes.
+    pub limit: u64,
+}
+
+/// The files of a directory, by their names.
+type Files = BTreeMap<String, Digest>;
+
+/// An output to download, and its name in the tree.
+type WantedOutput = (ListedOutput, String);
+
+impl OutputDownload<'_> {
+    /// Downloads the outputs that the records name, and adds them to the outcomes. `containers`:
+    /// those of the jobs. Returns whether the engine has all of them. What cannot be downloaded for
+    /// another reason than the state of the engine is a problem of the outputs.
+    pub async fn add_to(
+        &self,
+        ending: &mut BatchEnd,
+        result: &ActionResult,
+        containers: &[Arc<Container>],
+    ) -> Result<bool, EngineError> {
+        let listings = std::mem::take(&mut ending.listings);
+        let is_file = |output: &ListedOutput| matches!(output.kind, ListedKind::File { .. });
+        let mut outputs = listings.values().flat_map(|listing| &listing.outputs);
+        let tree = if outputs.any(is_file) {
+            self.tree(result).await?
+        } else {
+            Ok(OutputTree::default())
+        };
+        let mut all_there = tree.is_ok();
+        for (job, listing) in listings {
+            let (Some(outcome), Some(container)) =
+                (ending.ended.get_mut(&job), containers.get(job))
+            else {
+                continue;
+            };
+            let files = match &tree {
+                Ok(tree) => tree.files_of(job),
+                Err(why) => Err(why.clone()),
+            };
+            let (outputs, is_whole) = self.download(listing, container, files).await?;
+            all_there &= is_whole;
+            outcome.outputs = Some(Arc::new(outputs));
+        }
+        Ok(all_there)
+    }
+
+    /// The tree of outputs, or the reason why it cannot be read.
+    async fn tree(&self, result: &ActionResult) -> Result<Result<OutputTree, String>, EngineError> {
+        let mut directories = result.output_directories.iter();
+        let directory = directories.find(|directory| directory.path == OUTPUTS);
+        let digest = directory.and_then(|directory| directory.tree_digest.as_ref());
+        let Some(Ok(digest)) = digest.map(Digest::try_from) else {
+            return Ok(Err(format!("the result of the action lacks `{OUTPUTS}`")));
+        };
+        if digest.size > LARGEST_TREE {
+            return Ok(Err(format!(
+                "the list of outputs has {} bytes, and at most {LARGEST_TREE} are read; make \
+                 `outputs` match fewer files",
+                digest.size
+            )));
+        }
+        Ok(match self.engine.read(digest).await {
+            Ok(bytes) => Tree::decode(bytes.as_slice())
+                .map(OutputTree::new)
+                .map_err(|error| format!("the list of outputs is damaged: {error}")),
+            Err(error) if error.problem.is_retryable() => return Err(error),
+            Err(error) => Err(error.to_string()),
+        })
+    }
+
+    /// Downloads the outputs of a job. Returns whether the engine has all of them.
+    async fn download(
+        &self,
+        listing: OutputListing,
+        container: &Container,
+        files: Result<Files, String>,
+    ) -> Result<(JobOutputs, bool), EngineError> {
+        let OutputListing { outputs, problems } = listing;
+        let mut selection = OutputSelection {
+            outputs: Vec::new(),
+            problems,
+            is_whole: true,
+        };
+        selection.select(outputs, &container.outputs, files, self.limit);
+        loop {
+            let problem = match self.download_selected(&selection).await {
+                Ok(outputs) => return Ok((outputs, selection.is_whole)),
+                Err(DownloadError::Engine(error)) if error.problem.is_retryable() => {
+                    return Err(error);
+                }
+                Err(DownloadError::Engine(EngineError {
+                    problem: Problem::Missing(missing),
+                    ..
+                })) if !missing.is_empty() => {
+                    selection.lose(&missing, &self.engine.endpoint().to_string());
+                    continue;
+                }
+                Err(DownloadError::Engine(error)) => error_chain(&error),
+                Err(DownloadError::Local(message)) => message,
+            };
+            let mut problems = selection.problems;
+            problems.push(format!("no output was copied: {problem}"));
+            return Ok((JobOutputs::without_files(problems), selection.is_whole));
+        }
+    }
+
+    async fn download_selected(
+        &self,
+        selection: &OutputSelection,
+    ) -> Result<JobOutputs, DownloadError> {
+        if selection.outputs.is_empty() {
+            return Ok(JobOutputs::without_files(selection.problems.clone()));
+        }
+        let local = |error: &dyn std::error::Error| DownloadError::Local(error_chain(error));
+        let directory = self.store.work_directory().map_err(|error| local(&error))?;
+        let wanted = selection.outputs.iter().filter_map(|(output, digest)| {
+            let ListedKind::File { executable } = output.0.kind else {
+                return None;
+            };
+            Some(WantedFile {
+                digest: (*digest)?,
+                path: directory.path().join(&output.1),
+                mode: if executable { 0o700 } else { 0o600 },
+            })
+        });
+        let wanted: Vec<_> = wanted.collect();
+        let progress = Arc::new(Progress::default());
+        let downloaded = self.engine.download(wanted, &progress).await;
+        downloaded.map_err(DownloadError::Engine)?;
+        let outputs = selection.outputs.iter();
+        let outputs = outputs.map(|(output, _)| output.clone()).collect();
+        let problems = selection.problems.clone();
+        let made = tokio::task::spawn_blocking(move || {
+            JobOutputs::of_downloads(directory, outputs, problems)
+        });
+        let made = made.await.map_err(|error| local(&error))?;
+        made.map_err(|error| local(&error))
+    }
+}
+
+enum DownloadError {
+    Engine(EngineError),
+    /// Of this machine.
+    Local(String),
+}
+
+/// The outputs of a job that are downloaded.
+struct OutputSelection {
+    /// Files have digests.
+    outputs: Vec<(WantedOutput, Option<Digest>)>,
+    problems: Vec<String>,
+    /// Whether the engine has all files that the worker listed.
+    is_whole: bool,
+}
+
+impl OutputSelection {
+    /// Adds the outputs that match absolute globs, up to a limit of their size in bytes. `files`:
+    /// those in the tree, or the reason why there are none.
+    fn select(
+        &mut self,
+        outputs: Vec<ListedOutput>,
+        globs: &[String],
+        files: Result<Files, String>,
+        limit: u64,
+    ) {
+        let globs = OutputGlobs::new(globs);
+        let mut left = limit;
+        let (files, why) = match files {
+            Ok(files) => (files, String::new()),
+            Err(why) => (Files::new(), format!(": {why}")),
+        };
+        for (number, output) in outputs.into_iter().enumerate() {
+            let path = output.path.display();
+            if !is_plain(&output.path) || !globs.wants(&output.path) {
+                self.problems.push(format!(
+                    "{path} was not copied: the worker sent it, but it does not match `outputs`"
+                ));
+                continue;
+            }
+            let mut digest = None;
+            let name = number.to_string();
+            if matches!(output.kind, ListedKind::File { .. }) {
+                let Some(found) = files.get(&name) else {
+                    self.is_whole = false;
+                    self.problems.push(format!(
+                        "{path} was not copied: the worker did not send its content{why}"
+                    ));
+                    continue;
+                };
+                let Some(after) = left.checked_sub(found.size) else {
+                    self.problems.push(over_limit(&output.path, limit));
+                    break;
+                };
+                left = after;
+                digest = Some(*found);
+            }
+            self.outputs.push(((output, name), digest));
+        }
+    }
+
+    /// Removes the files that the engine has lost.
+    fn lose(&mut self, missing: &[Digest], endpoint: &str) {
+        let missing: HashSet<&Digest> = missing.iter().collect();
+        let problems = &mut self.problems;
+        self.outputs.retain(|((output, _), digest)| {
+            let is_lost = (digest.as_ref()).is_some_and(|digest| missing.contains(digest));
+            if is_lost {
+                problems.push(format!(
+                    "{} was not copied: the engine at {endpoint} has lost its content",
+                    output.path.display()
+                ));
+            }
+            !is_lost
+        });
+        self.is_whole = false;
+    }
+}
+
+/// Whether a path is absolute and has neither `.` nor `..`.
+fn is_plain(path: &Path) -> bool {
+    let mut components = path.components();
+    components.next() == Some(Component::RootDir)
+        && components.all(|component| matches!(component, Component::Normal(_)))
+}
+
+/// The tree of the outputs of an action.
+#[derive(Default)]
+struct OutputTree {
+    root: Directory,
+    children: HashMap<Digest, Directory>,
+}
+
+impl OutputTree {
+    fn new(tree: Tree) -> Self {
+        let children = tree.children.into_iter();
+        Self {
+            root: tree.root.unwrap_or_default(),
+            children: children
+                .map(|child| (Digest::of(&child.encode_to_vec()), child))
+                .collect(),
+        }
+    }
+
+    /// The files of a job, or the reason why they cannot be found. All other entries of the tree
+    /// are ignored.
+    fn files_of(&self, job: usize) -> Result<Files, String> {
+        let name = job.to_string();
+        let mut nodes = self
+            .root
+            .directories
+            .iter()
+            .filter(|node| node.name == name);
+        let (Some(node), None) = (nodes.next(), nodes.next()) else {
+            return Err(format!("`{OUTPUTS}` does not have `{name}` once"));
+        };
+        let digest = node.digest.as_ref().map(Digest::try_from);
+        let directory = match digest {
+            Some(Ok(digest)) => self.children.get(&digest),
+            _ => None,
+        };
+        let directory = directory.ok_or_else(|| format!("`{OUTPUTS}/{name}` has no content"))?;
+        let mut files = Files::new();
+        for file in &directory.files {
+            let Some(Ok(digest)) = file.digest.as_ref().map(Digest::try_from) else {
+                continue;
+            };
+            if files.insert(file.name.clone(), digest).is_some() {
+                let name = file.name.escape_debug();
+                return Err(format!("`{OUTPUTS}` has `{name}` twice in one directory"));
+            }
+        }
+        Ok(files)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,200 @@
+use super::*;
+use crate::engine::reapi::{self, DirectoryNode, FileNode, SymlinkNode};
+
+fn digest(size: u64) -> Digest {
+    Digest {
+        sha256: [7; 32],
+        size,
+    }
+}
+
+fn file(name: &str, size: u64) -> FileNode {
+    FileNode {
+        name: name.to_owned(),
+        digest: Some(digest(size).into()),
+        ..FileNode::default()
+    }
+}
+
+fn directory(files: Vec<FileNode>) -> Directory {
+    Directory {
+        files,
+        ..Directory::default()
+    }
+}
+
+/// A tree with these directories for the jobs.
+fn tree(jobs: &[(&str, Directory)]) -> OutputTree {
+    let node = |(name, directory): &(&str, Directory)| DirectoryNode {
+        name: (*name).to_owned(),
+        digest: Some(Digest::of(&directory.encode_to_vec()).into()),
+    };
+    OutputTree::new(Tree {
+        root: Some(Directory {
+            directories: jobs.iter().map(node).collect(),
+            ..Directory::default()
+        }),
+        children: jobs
+            .iter()
+            .map(|(_, directory)| directory.clone())
+            .collect(),
+    })
+}
+
+fn listed(path: &str, kind: ListedKind) -> ListedOutput {
+    ListedOutput {
+        path: path.into(),
+        kind,
+    }
+}
+
+const PLAIN: ListedKind = ListedKind::File { executable: false };
+
+/// Selects outputs that match `/ws/**`, up to 1000 bytes.
+fn select(outputs: Vec<ListedOutput>, files: Result<Files, String>) -> OutputSelection {
+    let mut selection = OutputSelection {
+        outputs: Vec::new(),
+        problems: Vec::new(),
+        is_whole: true,
+    };
+    selection.select(outputs, &["/ws/**".to_owned()], files, 1000);
+    selection
+}
+
+fn paths(selection: &OutputSelection) -> Vec<&Path> {
+    let outputs = selection.outputs.iter();
+    outputs.map(|(output, _)| output.0.path.as_path()).collect()
+}
+
+#[test]
+fn of_a_hostile_tree_only_the_files_that_a_runner_names_are_found() {
+    let mut hostile = directory(vec![
+        file("../../x", 1),
+        file("/etc/passwd", 1),
+        file("..", 1),
+        file("0", 5),
+    ]);
+    hostile.symlinks = vec![SymlinkNode {
+        name: "1".to_owned(),
+        target: "/etc/passwd".to_owned(),
+        ..SymlinkNode::default()
+    }];
+    // A directory that claims to contain itself.
+    hostile.directories = vec![DirectoryNode {
+        name: "2".to_owned(),
+        digest: Some(Digest::of(b"itself").into()),
+    }];
+    let tree = tree(&[("..", directory(Vec::new())), ("0", hostile)]);
+    let found = tree.files_of(0);
+    let outputs = (0..3)
+        .map(|number| listed(&format!("/ws/{number}"), PLAIN))
+        .collect();
+    let selection = select(outputs, found);
+    assert_eq!(paths(&selection), [Path::new("/ws/0")]);
+    assert_eq!(selection.outputs[0].1, Some(digest(5)));
+    assert_eq!(
+        selection.problems,
+        [1, 2].map(|n| format!("/ws/{n} was not copied: the worker did not send its content"))
+    );
+    assert!(!selection.is_whole);
+}
+
+#[test]
+fn names_that_a_tree_has_twice_are_refused() {
+    let twice = tree(&[("0", directory(vec![file("0", 1), file("0", 2)]))]);
+    let error = twice.files_of(0).unwrap_err();
+    assert_eq!(error, "`outputs` has `0` twice in one directory");
+    let empty = || directory(Vec::new());
+    let twice = tree(&[("0", empty()), ("0", empty())]);
+    let error = twice.files_of(0).unwrap_err();
+    assert_eq!(error, "`outputs` does not have `0` once");
+    let selection = select(vec![listed("/ws/a", PLAIN)], Err(error));
+    assert_eq!(paths(&selection), Vec::<&Path>::new());
+    assert!(!selection.is_whole);
+}
+
+#[test]
+fn a_directory_without_content_is_an_error() {
+    let mut without = tree(&[("0", directory(vec![file("0", 1)]))]);
+    without.children.clear();
+    let error = without.files_of(0).unwrap_err();
+    assert_eq!(error, "`outputs/0` has no content");
+    let root = reapi::Directory::default();
+    let none = OutputTree::new(Tree {
+        root: Some(root),
+        ..Tree::default()
+    });
+    assert!(none.files_of(0).is_err());
+    assert!(OutputTree::new(Tree::default()).files_of(0).is_err());
+}
+
+#[test]
+fn paths_that_do_not_match_the_outputs_of_the_job_are_refused() {
+    let kinds = || {
+        let target = "/etc/passwd".into();
+        [PLAIN, ListedKind::Symlink { target }, ListedKind::Removed]
+    };
+    for path in [
+        "/etc/passwd",
+        "/ws/../etc/passwd",
+        "ws/a",
+        "",
+        "/ws",
+        "/ws/a/..",
+        "/",
+    ] {
+        for kind in kinds() {
+            let files = Ok([("0".to_owned(), digest(1))].into());
+            let selection = select(vec![listed(path, kind)], files);
+            assert_eq!(paths(&selection), Vec::<&Path>::new(), "{path}");
+            assert_eq!(
+                selection.problems,
+                [format!(
+                    "{path} was not copied: the worker sent it, but it does not match `outputs`"
+                )]
+            );
+        }
+    }
+}
+
+#[test]
+fn sizes_in_the_tree_are_within_the_limit() {
+    let files = |sizes: &[u64]| {
+        let files = sizes.iter().enumerate();
+        let files = files.map(|(number, size)| (number.to_string(), digest(*size)));
+        Ok(files.collect())
+    };
+    let outputs = || {
+        ["/ws/a", "/ws/b", "/ws/c"]
+            .map(|path| listed(path, PLAIN))
+            .to_vec()
+    };
+    let fits = select(outputs(), files(&[400, 400, 200]));
+    assert_eq!((fits.outputs.len(), fits.problems.len()), (3, 0));
+    for sizes in [[400, 601, 1], [400, u64::MAX, 1]] {
+        let selection = select(outputs(), files(&sizes));
+        assert_eq!(paths(&selection), [Path::new("/ws/a")], "{sizes:?}");
+        assert_eq!(
+            selection.problems,
+            [
+                "/ws/b and later outputs were not copied: together they exceed the limit of 1000 \
+              bytes; raise `outputs-limit`"
+            ]
+        );
+        // The engine has everything that is wanted of it.
+        assert!(selection.is_whole);
+    }
+}
+
+#[test]
+fn what_the_engine_has_lost_is_named_and_the_rest_is_downloaded() {
+    let files = Ok([("0".to_owned(), digest(1)), ("1".to_owned(), digest(2))].into());
+    let mut selection = select(vec![listed("/ws/a", PLAIN), listed("/ws/b", PLAIN)], files);
+    selection.lose(&[digest(1)], "grpc://engine:1");
+    assert_eq!(paths(&selection), [Path::new("/ws/b")]);
+    assert_eq!(
+        selection.problems,
+        ["/ws/a was not copied: the engine at grpc://engine:1 has lost its content"]
+    );
+    assert!(!selection.is_whole);
+}

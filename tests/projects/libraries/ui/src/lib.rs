@@ -1,0 +1,1 @@
+pub struct Price(pub u32);

@@ -1,0 +1,3 @@
+fn main() {
+    let _: ui::Price = 1;
+}
