@@ -4,6 +4,7 @@
 //! A toolchain is too large to pack, so it is bound into the container, and such a test runs on
 //! this machine only.
 
+use super::variables::PassedVariables;
 use crate::cargo::Workspace;
 use crate::spec::{
     BindAccess, ContainerSpec, EnvironmentStep, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
@@ -48,6 +49,19 @@ const CARGO_HOME_DIRECTORIES: [&str; 5] = [
     "git/checkouts",
 ];
 
+/// The variables of the client that decide what Cargo builds. With other values, a test would
+/// build all dependencies again. None of these variables contains credentials.
+const BUILD_VARIABLES: [&str; 5] = [
+    "CARGO_BUILD_{INCREMENTAL,RUSTFLAGS,TARGET}",
+    "CARGO_ENCODED_RUSTFLAGS",
+    "CARGO_INCREMENTAL",
+    "CARGO_PROFILE_*",
+    "CARGO_TARGET_*_RUSTFLAGS",
+];
+
+/// The variables by which the client may have named the target directory.
+const TARGET_DIRECTORY_VARIABLES: [&str; 2] = ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"];
+
 /// Where the programs of the toolchain are on the container's `PATH`.
 const BIN: &str = "/usr/local/bin";
 
@@ -89,6 +103,7 @@ impl ToolchainAccess {
         access.add_cargo_home();
         access.add_linker();
         let target = &workspace.target_directory;
+        access.add_build_variables(target);
         access.bind(target, target, BindAccess::DiscardChanges);
         // Where trybuild and its like build, once for all runs, as without a container.
         let tests = target.join("tests");
@@ -192,6 +207,17 @@ impl ToolchainAccess {
             .insert("CARGO_HOME".to_owned(), home.into_string());
         self.variables
             .insert("CARGO_NET_OFFLINE".to_owned(), "true".to_owned());
+    }
+
+    fn add_build_variables(&mut self, target_directory: &Utf8Path) {
+        let variables = PassedVariables::new(BUILD_VARIABLES).of_client();
+        self.variables.extend(variables);
+        let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        if TARGET_DIRECTORY_VARIABLES.into_iter().any(is_set) {
+            // The client's value may be relative to its working directory.
+            let name = TARGET_DIRECTORY_VARIABLES[0].to_owned();
+            self.variables.insert(name, target_directory.to_string());
+        }
     }
 
     fn add_linker(&mut self) {

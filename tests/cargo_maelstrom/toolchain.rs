@@ -38,6 +38,14 @@ fn finds_no_credentials() {
 }
 
 #[test]
+fn builds_with_the_settings_of_the_client() {
+    assert_eq!(env::var("CARGO_PROFILE_DEV_DEBUG").unwrap(), "line-tables-only");
+    assert_eq!(env::var("CARGO_INCREMENTAL").unwrap(), "0");
+    assert_eq!(env::var("CARGO_TARGET_DIR").unwrap(), env::var("TARGET").unwrap());
+    assert!(env::var_os("CARGO_REGISTRIES_OURS_TOKEN").is_none());
+}
+
+#[test]
 fn changes_the_target_directory() {
     let target = Path::new(&env::var("TARGET").unwrap()).to_owned();
     assert!(fs::read_dir(target.join("debug/deps")).unwrap().count() > 1);
@@ -78,7 +86,10 @@ fn run(project: &Project, options: &[&str]) -> Run {
         project.command(&[&["--test=nested", "--message-format=json"], options].concat());
     command
         .env("CARGO_HOME", home)
-        .env_remove("CARGO_TARGET_DIR");
+        .env("CARGO_TARGET_DIR", "target")
+        .env("CARGO_PROFILE_DEV_DEBUG", "line-tables-only")
+        .env("CARGO_INCREMENTAL", "0")
+        .env("CARGO_REGISTRIES_OURS_TOKEN", "secret");
     Run::of(&mut command, project)
 }
 
@@ -87,7 +98,7 @@ fn plain_a_container_that_names_cargo_has_everything_for_a_build() {
     needs_containers!();
     let project = Project::own("plain");
     let run = run(&project, &[]).exits(0);
-    assert_eq!(run.summary()["passed"], 3);
+    assert_eq!(run.summary()["passed"], 4);
     let target = project.root.join("target");
     assert!(target.join("tests/kept").exists());
     assert!(!target.join("debug/new").exists());
