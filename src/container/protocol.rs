@@ -1,4 +1,4 @@
-//! The messages between a client and its launcher, in MessagePack.
+//! The messages between a client and its launcher, in `MessagePack`.
 
 use super::outputs::WrittenDirectory;
 use super::step::StepError;

@@ -210,10 +210,10 @@ fn make_mount(
 impl MountKind {
     /// Whether the mount lies in the scratch space.
     fn is_scratch(self) -> bool {
-        match self {
-            Self::Tmp | Self::DiscardingBind(_) | Self::Device(Device::Shm) => true,
-            _ => false,
-        }
+        matches!(
+            self,
+            Self::Tmp | Self::DiscardingBind(_) | Self::Device(Device::Shm)
+        )
     }
 
     fn name(self) -> &'static str {

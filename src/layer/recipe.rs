@@ -7,7 +7,7 @@
 use super::base::BaseRecipe;
 use super::{LayerContext, LayerProblem, SourceView};
 use crate::spec::{
-    CommandLine, CommandSpec, ImageReference, LayerSpec, Mount, Network, PrefixOptions,
+    BasePart, CommandLine, CommandSpec, ImageReference, LayerSpec, Mount, Network, PrefixOptions,
     SymlinkSpec, environment,
 };
 use crate::store::Digest;
@@ -266,7 +266,7 @@ impl fmt::Display for Recipe {
                 };
                 return write!(f, "the `command` layer `{}`", shortened(&line));
             }
-            Self::Base(base) => named("base", base.parts.iter().map(|part| part.into_str())),
+            Self::Base(base) => named("base", base.parts.iter().map(BasePart::into_str)),
             Self::Part { of, .. } => return write!(f, "{of}"),
             Self::Image { image, .. } => return write!(f, "the image `{image}`"),
             Self::Binaries { files } => {

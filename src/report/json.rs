@@ -31,7 +31,7 @@ impl<W: Write> Json<W> {
         }
     }
 
-    fn line(&mut self, line: Line) {
+    fn line(&mut self, line: &Line) {
         self.sink.write(format!("{}\n", line.0).as_bytes());
     }
 
@@ -76,7 +76,8 @@ impl<W: Write> Json<W> {
             })
         });
         self.line(
-            line.with_list("outputs", &outcome.outputs)
+            &line
+                .with_list("outputs", &outcome.outputs)
                 .with_some("usage", usage),
         );
     }
@@ -84,7 +85,7 @@ impl<W: Write> Json<W> {
     fn run_finished(&mut self, summary: &Summary) {
         let tally = summary.tally;
         self.line(
-            Line::new("run", "finished")
+            &Line::new("run", "finished")
                 .with("passed", tally.passed)
                 .with("cached", tally.cached)
                 .with("failed", tally.failed)
@@ -105,26 +106,26 @@ impl<W: Write + Send> Reporter for Json<W> {
     fn report(&mut self, event: &Event<'_>) {
         match event {
             Event::RunStarted => self.line(
-                Line::new("run", "started")
+                &Line::new("run", "started")
                     .with("version", VERSION)
                     .with("program", env!("CARGO_PKG_NAME"))
                     .with("program_version", env!("CARGO_PKG_VERSION")),
             ),
-            Event::BuildStarted => self.line(Line::new("build", "started")),
+            Event::BuildStarted => self.line(&Line::new("build", "started")),
             Event::BuildFinished { success, duration } => self.line(
-                Line::new("build", "finished")
+                &Line::new("build", "finished")
                     .with("success", success)
                     .with("seconds", seconds(*duration)),
             ),
             Event::Listed { binary, count } => {
-                self.line(Line::of_binary("listed", binary).with("count", count));
+                self.line(&Line::of_binary("listed", binary).with("count", count));
             }
             Event::ListingFailed { binary, message } => {
-                self.line(Line::of_binary("error", binary).with("message", message));
+                self.line(&Line::of_binary("error", binary).with("message", message));
             }
             Event::TestStarted { case, repeat, .. } => {
                 let repeat = repeat.map(|repeat| repeat.number);
-                self.line(Line::of_test("started", case).with_some("repeat", repeat));
+                self.line(&Line::of_test("started", case).with_some("repeat", repeat));
             }
             Event::Slow {
                 case,
@@ -133,7 +134,7 @@ impl<W: Write + Send> Reporter for Json<W> {
             } => {
                 let repeat = repeat.map(|repeat| repeat.number);
                 let line = Line::of_test("slow", case).with("seconds", seconds(*elapsed));
-                self.line(line.with_some("repeat", repeat));
+                self.line(&line.with_some("repeat", repeat));
             }
             Event::TestFinished {
                 case,
@@ -141,15 +142,15 @@ impl<W: Write + Send> Reporter for Json<W> {
                 outcome,
                 ..
             } => self.test_finished(case, *repeat, outcome),
-            Event::Warning(message) => self.line(Line::message("warning", message)),
+            Event::Warning(message) => self.line(&Line::message("warning", message)),
             Event::Cancelled(reason) => self.line(
-                Line::new("run", "cancelled")
+                &Line::new("run", "cancelled")
                     .with("reason", reason.word())
                     .with("message", reason.to_string()),
             ),
             Event::Finished(summary) => {
                 for note in &summary.notes {
-                    self.line(Line::message("note", note));
+                    self.line(&Line::message("note", note));
                 }
                 self.run_finished(summary);
             }

@@ -49,7 +49,7 @@ impl Fields {
 
     fn set_container(&mut self, container: &ContainerSpec) {
         let default = ContainerSpec::default();
-        let uses = |of: fn(&ImageUse) -> bool| container.image.as_ref().is_some_and(of);
+        let takes = |of: fn(&ImageUse) -> bool| container.image.as_ref().is_some_and(of);
         let ContainerSpec {
             image: used,
             environment,
@@ -65,12 +65,12 @@ impl Fields {
             hostname,
         } = container;
         self.set_unless("image", used.as_ref().map(image), used.is_none());
-        if uses(|image| image.layers) {
+        if takes(|image| image.layers) {
             self.set_unless("added_layers", layers, layers.is_empty());
         } else {
             self.set("layers", layers);
         }
-        if uses(|image| image.environment) {
+        if takes(|image| image.environment) {
             self.set_unless("environment", environment, environment.is_empty());
         } else {
             let variables = self::environment(environment, serde_json::value::Serializer);

@@ -116,16 +116,16 @@ fn the_base_is_read_again_only_if_a_file_has_changed() {
     let machine = Machine::new();
     machine.write("certs/one.pem", 0o644);
     let (all, named) = (BasePart::VARIANTS, [machine.path("certs")]);
-    let first = machine.build(&all, &named);
+    let first = machine.build(all, &named);
     let read = machine.store.bytes_read();
-    assert_eq!(machine.build(&all, &named), first);
+    assert_eq!(machine.build(all, &named), first);
     assert_eq!(machine.store.bytes_read(), read);
     machine.write("certs/two.pem", 0o644);
-    let second = machine.build(&all, &named);
+    let second = machine.build(all, &named);
     assert_eq!(second.len(), first.len() + 1);
     fs::write(machine.path("certs/one.pem"), "other").unwrap();
-    let third = machine.build(&all, &named);
+    let third = machine.build(all, &named);
     assert_ne!(third, second);
     fs::remove_file(machine.path("certs/one.pem")).unwrap();
-    assert_eq!(machine.build(&all, &named).len(), first.len());
+    assert_eq!(machine.build(all, &named).len(), first.len());
 }
