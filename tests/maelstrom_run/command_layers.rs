@@ -353,7 +353,9 @@ fn a_command_layer_that_removes_nothing_lies_on_top_of_the_others() {
         assert_eq!(there, !removes, "{command}: {output:?}");
         let values = project.path("cache/store/values/command-3");
         let value = fs::read_dir(values).unwrap().next().unwrap().unwrap();
-        let value: Value = serde_json::from_slice(&fs::read(value.path()).unwrap()).unwrap();
-        assert_eq!(value["includes_below"], removes, "{command}");
+        let value = fs::read(value.path()).unwrap();
+        let includes_below = format!("\"includes_below\":{removes}");
+        let found = String::from_utf8_lossy(&value).contains(&includes_below);
+        assert!(found, "{command}");
     }
 }
