@@ -125,8 +125,8 @@ pub fn slot_variable() -> JobVariable {
 
 /// The variables of a single test, besides those of its binary: the slot, and those of
 /// cargo-nextest.
-pub fn test_variables(binary: &TestBinary, test: &str) -> Vec<JobVariable> {
-    let test_id = format!("{}${test}", nextest_binary_id(&test_binary_name(binary)));
+pub fn test_variables(binary: &TestBinary, name: &str) -> Vec<JobVariable> {
+    let test_id = format!("{}${name}", nextest_binary_id(&test_binary_name(binary)));
     let text = |name: &str, value: &str| JobVariable::Text {
         name: name.to_owned(),
         value: value.to_owned(),
@@ -140,7 +140,7 @@ pub fn test_variables(binary: &TestBinary, test: &str) -> Vec<JobVariable> {
         JobVariable::Slot {
             name: "NEXTEST_TEST_GLOBAL_SLOT".to_owned(),
         },
-        text("NEXTEST_TEST_NAME", test),
+        text("NEXTEST_TEST_NAME", name),
         text("NEXTEST_ATTEMPT", "1"),
         text("NEXTEST_TOTAL_ATTEMPTS", "1"),
         of_run("NEXTEST_RUN_ID", ""),
