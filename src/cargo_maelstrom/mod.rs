@@ -23,6 +23,7 @@ mod unselected;
 use crate::cargo::{CargoError, Stderr};
 use crate::config::{CacheResults, Color, NoTests, Ui};
 use crate::directive::{self, DirectiveError};
+use crate::engine::Uploaded;
 use crate::filter::PatternError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
@@ -322,7 +323,8 @@ async fn conduct(
         }
     }
     if let Some(remote) = &session.executors.remote {
-        tracing::info!("{} bytes were sent to the engine", remote.sent());
+        let Uploaded { bytes, blobs } = remote.sent();
+        tracing::info!("{bytes} bytes in {blobs} blobs were sent to the engine");
     }
     session.save_and_evict();
     Ok(ending)

@@ -13,7 +13,9 @@ use super::{JobBatch, OUTCOMES};
 use crate::config::{CacheResults, Property};
 use crate::engine::reapi::action_cache_client::ActionCacheClient;
 use crate::engine::reapi::{ActionResult, ExecuteResponse, GetActionResultRequest};
-use crate::engine::{self, Engine, EngineError, EngineSettings, Problem, Progress, UploadBlob};
+use crate::engine::{
+    self, Engine, EngineError, EngineSettings, Problem, Progress, UploadBlob, Uploaded,
+};
 use crate::executor::{Container, Job, Outcome};
 use crate::process::error_chain;
 use crate::store::{Digest, Store};
@@ -71,7 +73,7 @@ pub struct RemoteExecutor {
     lost: RefCell<Option<String>>,
     /// The actions with executions that had no result, since the last execution with a result.
     without_result: RefCell<HashSet<Digest>>,
-    sent: Cell<u64>,
+    sent: Cell<Uploaded>,
 }
 
 /// The result that the engine has of an action.
@@ -154,8 +156,8 @@ impl RemoteExecutor {
         &self.progress
     }
 
-    /// The number of bytes that were uploaded.
-    pub fn sent(&self) -> u64 {
+    /// What was uploaded.
+    pub fn sent(&self) -> Uploaded {
         self.sent.get()
     }
 
@@ -363,7 +365,11 @@ impl RemoteExecutor {
                 blobs.sort_unstable_by_key(|blob| blob.digest);
                 let sent: Vec<_> = blobs.iter().map(|blob| blob.digest).collect();
                 let uploaded = self.engine.upload_all(blobs, &self.progress).await?;
-                self.sent.set(self.sent.get() + uploaded.bytes);
+                let before = self.sent.get();
+                self.sent.set(Uploaded {
+                    blobs: before.blobs + uploaded.blobs,
+                    bytes: before.bytes + uploaded.bytes,
+                });
                 claim.fulfilled(&sent);
             }
             if self.presence.wait(action.blobs.keys()).await {
