@@ -33,7 +33,8 @@ pub struct FileFact {
     pub found: Found,
     /// The path is written, and is in a read-only part of the container.
     pub is_refused: bool,
-    /// Nearly every program asks for this file, whether it is there or not.
+    /// The file is of little interest: nearly every program asks for it, whether it is there or
+    /// not, or it was found in another directory of a search.
     pub is_common: bool,
 }
 
@@ -97,6 +98,7 @@ pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContaine
     for fact in files.values_mut() {
         fact.is_refused = fact.uses.written && !places.is_writable(&fact.path);
     }
+    mark_searches(&mut files);
     Facts {
         files: files.into_values().collect(),
         addresses: records.addresses,
@@ -172,13 +174,36 @@ impl Places<'_> {
     }
 }
 
+/// Marks the places where a program or library was searched for in vain before it was found in
+/// another directory of the container.
+fn mark_searches(files: &mut BTreeMap<PathBuf, FileFact>) {
+    let was_used = |fact: &FileFact| fact.uses.executed || fact.uses.opened;
+    let found: BTreeSet<_> = (files.values())
+        .filter(|fact| fact.found == Found::Container && was_used(fact))
+        .filter_map(|fact| fact.path.file_name().map(ToOwned::to_owned))
+        .collect();
+    let is_missing = |fact: &FileFact| fact.found == Found::Nowhere && !fact.uses.written;
+    let mut searched = BTreeSet::new();
+    for fact in files.values_mut().filter(|fact| is_missing(fact)) {
+        let name = fact.path.file_name();
+        if name.is_some_and(|name| found.contains(name)) {
+            fact.is_common = true;
+            searched.extend(fact.path.ancestors().skip(1).map(Path::to_owned));
+        }
+    }
+    // The loader looks at a directory before it searches there.
+    for fact in files.values_mut().filter(|fact| is_missing(fact)) {
+        fact.is_common |= !was_used(fact) && searched.contains(&fact.path);
+    }
+}
+
 fn has_parents(path: &Path) -> bool {
     path.components().any(|part| part == Component::ParentDir)
 }
 
 /// Whether the C library and most runtimes ask for this file in every program.
 fn is_common(path: &Path) -> bool {
-    const FILES: [&str; 7] = [
+    const FILES: [&str; 8] = [
         "/etc/gai.conf",
         "/etc/host.conf",
         "/etc/ld.so.cache",
@@ -186,11 +211,14 @@ fn is_common(path: &Path) -> bool {
         "/etc/localtime",
         "/etc/nsswitch.conf",
         "/etc/resolv.conf",
+        "/etc/selinux/config",
     ];
-    const DIRECTORIES: [&str; 8] = [
+    const DIRECTORIES: [&str; 10] = [
         "/etc/terminfo",
         "/lib/terminfo",
         "/run/nscd",
+        "/selinux",
+        "/usr/lib/debug",
         "/usr/lib/locale",
         "/usr/share/locale",
         "/usr/share/terminfo",
@@ -198,10 +226,16 @@ fn is_common(path: &Path) -> bool {
         "/var/run/nscd",
     ];
     let has = |name: &str| path.components().any(|part| part.as_os_str() == name);
+    // Debug information beside a program, for backtraces.
+    let is_debug = || {
+        let extension = path.extension().unwrap_or_default();
+        extension == "dwp" || extension == "debug"
+    };
     FILES.iter().any(|file| path == Path::new(file))
         || is_below(path, &DIRECTORIES.map(PathBuf::from))
         || has("gconv")
         || has("glibc-hwcaps")
+        || is_debug()
 }
 
 #[cfg(test)]
@@ -266,6 +300,26 @@ mod tests {
         ];
         assert_eq!(found(&facts), expected);
         assert!(facts.files[0].uses.looked_at && facts.files[0].uses.opened);
+    }
+
+    #[test]
+    fn places_that_were_searched_in_vain_are_of_little_interest() {
+        let layers = tempfile::tempdir().unwrap();
+        fs::create_dir(layers.path().join("lib")).unwrap();
+        fs::write(layers.path().join("lib/libx.so"), "").unwrap();
+        let facts = establish_in(
+            layers.path(),
+            &[
+                ("/lib/libx.so", Uses::OPENED),
+                ("/lib/none/libx.so", Uses::OPENED),
+                ("/lib/none", LOOKED),
+                ("/lib/missing.so", Uses::OPENED),
+                ("/none", LOOKED),
+            ],
+        );
+        let common = facts.files.iter().filter(|fact| fact.is_common);
+        let common: Vec<_> = common.map(|fact| fact.path.to_str().unwrap()).collect();
+        assert_eq!(common, ["/lib/none", "/lib/none/libx.so"]);
     }
 
     #[test]

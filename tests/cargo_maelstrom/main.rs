@@ -16,6 +16,7 @@ mod containers;
 mod distribution;
 mod environment;
 mod errors;
+mod observing;
 mod output;
 mod outputs;
 mod print_spec;
