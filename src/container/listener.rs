@@ -31,6 +31,10 @@ pub struct Listener {
 /// Has room for the kernel's structures, which may be larger than those of libc.
 type Buffer = [u64; 64];
 
+/// A flag of listeners since Linux 6.6: the two processes take turns on one processor, which is
+/// faster.
+const SYNC_WAKE_UP: u64 = 1;
+
 /// A call that waits for an answer.
 #[derive(Clone, Copy, Debug)]
 pub struct Notification {
@@ -97,9 +101,7 @@ impl Listener {
         if result < 0 || usize::from(largest) > size_of::<Buffer>() {
             return Err(io::ErrorKind::Unsupported.into());
         }
-        // Linux 6.6 has this flag: the two processes take turns on one processor, which is
-        // faster. Older kernels refuse it.
-        const SYNC_WAKE_UP: u64 = 1;
+        // Older kernels refuse the flag.
         // SAFETY: the flags are the argument itself.
         unsafe {
             libc::ioctl(

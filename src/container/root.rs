@@ -44,9 +44,10 @@ pub fn enter(
     is_observed: bool,
 ) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request)?;
-    let layers = match is_observed {
-        true => Some(make_layers(request)?),
-        false => None,
+    let layers = if is_observed {
+        Some(make_layers(request)?)
+    } else {
+        None
     };
     make_root(request)?;
     let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
@@ -127,13 +128,13 @@ fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
             format!("/binds/{bind}/{}", work.to_string_lossy()),
         )),
     };
-    mount_overlay(request, upper)
+    mount_overlay(request, upper.as_ref())
 }
 
 /// Mounts the overlay of the lower directories at `/root`, with these directories for changes.
 fn mount_overlay(
     request: &ReceivedRequest<'_>,
-    upper: Option<(String, String)>,
+    upper: Option<&(String, String)>,
 ) -> Result<(), StepError> {
     nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
     // overlayfs lists the top directory first. It needs two directories if it has no upper.
@@ -148,7 +149,7 @@ fn mount_overlay(
     // the kernel's log. Without it the device numbers of files differ from those of directories if
     // the upper directory is on another file system than the layers.
     let mut options = format!("lowerdir={},userxattr,xino=off", lowers.join(":"));
-    if let Some((upper, work)) = &upper {
+    if let Some((upper, work)) = upper {
         options.push_str(",upperdir=");
         options.push_str(&escape(upper));
         options.push_str(",workdir=");
@@ -164,7 +165,7 @@ fn mount_overlay(
         )
         .step(Step::MountRoot);
     }
-    mount_many_layers(&lowers, upper.as_ref()).step_with(|| Step::MountRootOfLayers {
+    mount_many_layers(&lowers, upper).step_with(|| Step::MountRootOfLayers {
         layers: request.lowers.len().to_string(),
     })
 }

@@ -253,9 +253,9 @@ impl LocalExecutor {
         request: &JobRequest<&str>,
         output: &Output,
         choice: LauncherChoice,
-        observed: Option<ObservedContainer>,
+        to_observe: Option<ObservedContainer>,
     ) -> Result<PreparedContainer, LauncherError> {
-        let (observation, observer) = match observed.map(Observation::start) {
+        let (observation, observer) = match to_observe.map(Observation::start) {
             Some(started) => {
                 let (observation, observer) = started.map_err(LauncherError::Start)?;
                 (Some(observation), Some(observer))

@@ -141,7 +141,7 @@ impl Places<'_> {
             Sought::Mounted => (Found::Mount, sought),
             Sought::Absent => match self.machine.find(path, uses.followed, &[]) {
                 Sought::Absent | Sought::Mounted => (Found::Nowhere, sought),
-                on_machine => (Found::Machine, on_machine),
+                on_machine @ Sought::Present { .. } => (Found::Machine, on_machine),
             },
         };
         let mut shown = path.to_owned();

@@ -26,7 +26,7 @@ pub use records::{Incomplete, Uses};
 
 use crate::container::ObservedJob;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use tokio::sync::oneshot;
@@ -64,7 +64,7 @@ impl Observation {
         let (tell, facts) = oneshot::channel();
         let observe = move || {
             let facts = match ObservedJob::receive(&ours, stopped.as_fd()) {
-                Ok(Some(job)) => observe(job, stopped, container),
+                Ok(Some(job)) => observe(job, stopped.as_fd(), &container),
                 // The job ended before its program was started, and its outcome says why.
                 Ok(None) => Facts::default(),
                 Err(error) => Facts::void(Void::Observer(error.to_string())),
@@ -87,15 +87,15 @@ impl Observation {
     }
 }
 
-fn observe(job: ObservedJob, stop: OwnedFd, container: ObservedContainer) -> Facts {
+fn observe(job: ObservedJob, stop: BorrowedFd<'_>, container: &ObservedContainer) -> Facts {
     let ObservedJob {
         listener,
         layers,
         root,
     } = job;
-    let records = watch::watch(listener, root, stop.as_fd(), &container);
+    let records = watch::watch(listener, &root, stop, container);
     match records {
-        Ok(records) => facts::establish(records, layers, &container),
+        Ok(records) => facts::establish(records, layers, container),
         Err(error) => Facts::void(Void::Observer(error.to_string())),
     }
 }

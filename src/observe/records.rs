@@ -163,7 +163,7 @@ mod tests {
         assert!(records.files[&PathBuf::from("/1")].written);
 
         let mut records = Records::default();
-        for number in 0..MOST_BYTES / 4000 + 1 {
+        for number in 0..=MOST_BYTES / 4000 {
             records.add_file(format!("/{number:04000}").into(), opened());
         }
         assert!(records.bytes <= MOST_BYTES);

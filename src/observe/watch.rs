@@ -19,12 +19,12 @@ const MOST_MESSAGES: u64 = 16;
 /// Records the calls of a job until no process is left, or until `stop` is closed.
 pub fn watch(
     mut listener: Listener,
-    root: OwnedFd,
+    root: &OwnedFd,
     stop: BorrowedFd<'_>,
     container: &ObservedContainer,
 ) -> io::Result<Records> {
     let mut watcher = Watcher {
-        root: RootId::of(&root)?,
+        root: RootId::of(root)?,
         start: Start {
             thread: None,
             candidates: container.program.iter().cloned().collect(),

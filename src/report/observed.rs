@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 /// The facts as text, a group for each kind. `verbose`: files that are of little interest are not
 /// left out.
 pub fn facts_text(test: &str, facts: &Facts, paint: Paint, verbose: bool) -> String {
-    let mut text = Report {
+    let mut report = Report {
         text: format!(
             "{}\n",
             paint.apply(Role::Strong, format!("{test} asked for"))
@@ -23,7 +23,7 @@ pub fn facts_text(test: &str, facts: &Facts, paint: Paint, verbose: bool) -> Str
         (facts.files.iter()).partition(|fact| verbose || !is_minor(fact));
     for group in Group::ALL {
         let files = shown.iter().filter(|fact| Group::of(fact) == group);
-        text.files(group.title(), &files.copied().collect::<Vec<_>>());
+        report.files(group.title(), &files.copied().collect::<Vec<_>>());
     }
     let addresses = facts.addresses.iter().map(|used| {
         let call: &str = match used.call {
@@ -33,19 +33,19 @@ pub fn facts_text(test: &str, facts: &Facts, paint: Paint, verbose: bool) -> Str
         };
         (call.to_owned(), used.address.to_string())
     });
-    text.group("Addresses beyond loopback", &addresses.collect::<Vec<_>>());
-    text.left_out(&left_out);
+    report.group("Addresses beyond loopback", &addresses.collect::<Vec<_>>());
+    report.left_out(&left_out);
     for reason in &facts.incomplete {
-        text.note(incomplete_text(*reason));
+        report.note(incomplete_text(*reason));
     }
     if let Some(reason) = &facts.void {
-        text.note(&format!("the run is void: {reason}"));
+        report.note(&format!("the run is void: {reason}"));
     }
-    text.text
+    report.text
 }
 
-/// The facts as fields of an event.
-pub fn facts_json(facts: &Facts) -> [(&'static str, Value); 4] {
+/// The facts as fields of an event. Fields without a value are left out.
+pub fn facts_json(facts: &Facts) -> Vec<(&'static str, Value)> {
     let files = facts.files.iter().map(|fact| {
         let mut file = json!({
             "path": fact.path.to_string_lossy(),
@@ -67,12 +67,17 @@ pub fn facts_json(facts: &Facts) -> [(&'static str, Value); 4] {
         .incomplete
         .iter()
         .map(|reason| incomplete_text(*reason));
-    [
+    let mut fields: Vec<(&str, Value)> = vec![
         ("files", files.collect()),
         ("addresses", addresses.collect()),
-        ("incomplete", incomplete.collect()),
-        ("void", json!(facts.void.as_ref().map(ToString::to_string))),
-    ]
+    ];
+    if !facts.incomplete.is_empty() {
+        fields.push(("incomplete", incomplete.collect()));
+    }
+    if let Some(reason) = &facts.void {
+        fields.push(("void", json!(reason.to_string())));
+    }
+    fields
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -380,6 +385,7 @@ mod tests {
             object["addresses"],
             json!([{ "call": "connect", "address": "192.0.2.1:443" }])
         );
-        assert_eq!(object["void"], Value::Null);
+        assert_eq!(object["incomplete"].as_array().unwrap().len(), 1);
+        assert!(!object.contains_key("void"));
     }
 }
