@@ -222,7 +222,8 @@ fn install() -> io::Result<OwnedFd> {
         filter: steps.as_mut_ptr(),
     };
     // Without the second flag, a signal interrupts a call that the observer has received, and a
-    // timer can keep a program from ever making a call.
+    // timer can keep a program from ever making a call. Before the call is received, a signal
+    // interrupts it in any case.
     let flags =
         libc::SECCOMP_FILTER_FLAG_NEW_LISTENER | libc::SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV;
     // SAFETY: the filter and its steps live through the call, which copies them.

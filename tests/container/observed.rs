@@ -1,7 +1,7 @@
 //! Observed jobs: their programs notice nothing, and the facts are those of the job alone.
 
 use crate::fixture::pool::{Pool, succeeded};
-use crate::fixture::{Slot, inside, raw, until_killed};
+use crate::fixture::{Slot, alone, eventually, inside, raw, until_killed};
 use maelstrom::executor::{Outcome, Status};
 use maelstrom::observe::{Facts, FileFact, Found, Incomplete, SocketCall, Void};
 use nix::libc;
@@ -162,19 +162,80 @@ fn a_program_that_path_is_searched_for_is_a_fact() {
     }
 }
 
+/// Opens a file without a second attempt if a signal interrupts the call.
+fn open_once(path: &str) -> nix::Result<()> {
+    let (flags, mode) = (nix::fcntl::OFlag::O_RDONLY, nix::sys::stat::Mode::empty());
+    nix::fcntl::open(path, flags, mode).map(drop)
+}
+
 #[test]
-fn signals_do_not_interrupt_observed_calls() {
+fn a_job_with_many_signals_is_observed() {
     inside("job", || {
         for restart in [true, false] {
-            raw::interrupt_every(100, restart);
-            let before = raw::INTERRUPTS.load(Ordering::Relaxed);
-            // The job makes progress, however many signals there are.
-            while raw::INTERRUPTS.load(Ordering::Relaxed) < before + 300 {
-                File::open("/etc/hosts").unwrap();
-            }
+            // The kernel could give the signals to another thread.
+            alone(|| {
+                raw::interrupt_every(100, restart);
+                let mut opened = 0;
+                while raw::INTERRUPTS.load(Ordering::Relaxed) < 300 {
+                    match open_once("/etc/hosts") {
+                        Ok(()) => opened += 1,
+                        // A signal that comes before the observer has received the call
+                        // interrupts it.
+                        Err(nix::Error::EINTR) if !restart => {}
+                        Err(error) => panic!("{error}"),
+                    }
+                }
+                assert!(opened >= 100, "{opened}");
+            });
         }
     });
     observe();
+}
+
+#[test]
+fn signals_do_not_interrupt_calls_that_wait_for_the_observer() {
+    const OPENED: usize = 20;
+    inside("job", || {
+        for restart in [true, false] {
+            alone(|| {
+                raw::interrupt_every(1000, restart);
+                for _ in 0..OPENED {
+                    open_once("/etc/hosts").unwrap();
+                }
+                let signals = raw::INTERRUPTS.load(Ordering::Relaxed);
+                assert!(signals >= OPENED, "{signals}");
+            });
+        }
+    });
+    Slot::start()
+        .job("job")
+        .run_observed_by(|observed| {
+            let (stopped, _stop) = io::pipe().unwrap();
+            let mut listener = observed.listener;
+            while let Some(call) = listener.next(stopped.as_fd()).unwrap() {
+                if has_handler(call.thread) {
+                    eventually("a signal waits, too", || has_signal(call.thread));
+                }
+                assert!(listener.let_continue(call.id).unwrap());
+            }
+        })
+        .succeeds();
+}
+
+/// Whether this set of signals of a thread has SIGALRM.
+fn has_alarm(thread: u32, set: &str) -> bool {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+    let set = status.lines().find_map(|line| line.strip_prefix(set));
+    let bits = set.and_then(|set| u64::from_str_radix(set.trim(), 16).ok());
+    bits.unwrap_or_default() & 1 << (libc::SIGALRM - 1) != 0
+}
+
+fn has_handler(thread: u32) -> bool {
+    has_alarm(thread, "SigCgt:")
+}
+
+fn has_signal(thread: u32) -> bool {
+    has_alarm(thread, "ShdPnd:")
 }
 
 #[test]
