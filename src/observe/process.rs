@@ -18,6 +18,9 @@ const PATH_MAX: usize = 4096;
 /// The unit of memory that can be read or not. Larger pages are multiples of it.
 const PAGE: usize = 4096;
 
+/// The size of one read of a path, in bytes. Most paths are shorter.
+const CHUNK: usize = 256;
+
 /// A thread that waits in a system call.
 #[derive(Clone, Copy)]
 pub struct StoppedThread(pub u32);
@@ -77,10 +80,12 @@ impl StoppedThread {
     pub fn text(self, address: u64) -> Option<Vec<u8>> {
         let mut text = Vec::new();
         let mut address = usize::try_from(address).ok()?;
-        let mut chunk = [0; PAGE];
+        let mut chunk = [0; CHUNK];
         while text.len() < PATH_MAX {
             // The next page may not be there.
-            let length = (PAGE - address % PAGE).min(PATH_MAX - text.len());
+            let length = (PAGE - address % PAGE)
+                .min(CHUNK)
+                .min(PATH_MAX - text.len());
             let read = self.read_at(address, &mut chunk[..length])?;
             if let Some(end) = read.iter().position(|byte| *byte == 0) {
                 text.extend_from_slice(&read[..end]);
