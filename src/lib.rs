@@ -79,6 +79,7 @@ pub mod directive;        // maelstrom-test.toml
 pub mod cargo;            // talking to Cargo: metadata, build, environment of tests
 pub mod layer;            // from layer specs to trees in the store
 pub mod executor;         // from a job to its outcome
+pub mod observe;          // what one run of a job asks for
 pub mod schedule;         // what runs next, and what is remembered for that
 pub mod libraries;        // what an executable needs to start: loader and shared libraries
 pub mod image;            // container images: what they are called, where they are, what is in them

@@ -12,6 +12,7 @@ mod doctor;
 mod ingredients;
 mod lister;
 mod lists;
+mod observation;
 mod outstanding;
 mod preparation;
 mod selector;
@@ -71,6 +72,17 @@ pub enum SetUpError {
     Write {
         path: Utf8PathBuf,
         source: io::Error,
+    },
+    #[error(
+        "`--observe` runs one test, and {count} tests have `{name}` in their names; give the whole \
+         name of one, or choose its package or target with options such as `-p` and `--test`:\n\
+         {candidates}"
+    )]
+    NotOneTest {
+        name: String,
+        count: usize,
+        /// A line for each.
+        candidates: String,
     },
     #[error("failed to start")]
     Start(#[source] io::Error),
@@ -147,7 +159,8 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             TestAction::PrintConfig(_)
             | TestAction::Run
             | TestAction::ListTests
-            | TestAction::PrintSpec => run_tests(options).await,
+            | TestAction::PrintSpec
+            | TestAction::Observe { .. } => run_tests(options).await,
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
@@ -191,7 +204,8 @@ async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 /// Runs the tests, or lists them.
 async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let list_only = options.action != TestAction::Run;
-    let reporter = report::reporter(&report_settings(options, list_only));
+    let is_quiet = list_only && !matches!(options.action, TestAction::Observe { .. });
+    let reporter = report::reporter(&report_settings(options, is_quiet));
     let stderr = if reporter.draws() {
         Stderr::Piped
     } else {
@@ -224,6 +238,13 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     })?;
     if options.action == TestAction::ListTests {
         lists::print_tests(options, &ending.listed);
+    }
+    if let Some((test, facts)) = &ending.observed
+        && options.message_format == MessageFormat::Human
+    {
+        let paint = resolve_paint(options.settings.color.value, &io::stdout());
+        let text = report::facts_text(test, facts, paint, options.verbose > 0);
+        to_stdout(format_args!("{}", text.trim_end()));
     }
     Ok(exit_code(options, &ending))
 }
@@ -322,6 +343,24 @@ async fn conduct(
             Some(failed) => ending.summary.tally.errors += failed as u64,
         }
     }
+    if let TestAction::Observe { name } = &options.action {
+        let case = match ending.summary.cancelled {
+            Some(_) => None,
+            None => observation::choose(&ending.listed, name)?,
+        };
+        if let Some(case) = case {
+            let observer = observation::Observer {
+                running: running.clone(),
+                containers: preparation.containers.clone(),
+                session: session.clone(),
+                reporter: reporter.clone(),
+            };
+            let facts = observer.observe(&case, &mut ending.summary).await;
+            ending.observed = facts.map(|facts| (case.name().to_string(), facts));
+        }
+        let summary = &ending.summary;
+        reporter.borrow_mut().report(&Event::Finished(summary));
+    }
     if let Some(remote) = &session.executors.remote {
         let Uploaded { bytes, blobs } = remote.sent();
         tracing::info!("{bytes} bytes in {blobs} blobs were sent to the engine");
@@ -375,6 +414,9 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
             let what = "no test matches the pattern of `--print-spec`";
             no_tests(options, what, &ending.remarks)
         }
+        _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
+            no_tests(options, "no test was observed", &ending.remarks)
+        }
         _ if options.action != TestAction::Run => {
             print_remarks(options, &ending.remarks);
             ExitCode::Success
@@ -420,16 +462,16 @@ fn print_remarks(options: &TestOptions, remarks: &[Remark]) {
     }
 }
 
-fn report_settings(options: &TestOptions, list_only: bool) -> report::ReportSettings {
+fn report_settings(options: &TestOptions, is_quiet: bool) -> report::ReportSettings {
     let ui = match options.settings.ui.value {
-        _ if list_only => Ui::Quiet,
+        _ if is_quiet => Ui::Quiet,
         ui => ui,
     };
     report::ReportSettings {
         ui,
         paint: paint(options),
         verbose: options.verbose > 0,
-        json: options.message_format == MessageFormat::Json && !list_only,
+        json: options.message_format == MessageFormat::Json && !is_quiet,
         show_output: options.settings.show_output.value,
         nocapture: options.no_capture,
     }

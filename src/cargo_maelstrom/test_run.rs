@@ -25,6 +25,7 @@ use crate::config::CacheResults;
 use crate::directive::Directives;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
+use crate::observe::Facts;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
 use crate::schedule::History;
@@ -88,7 +89,7 @@ impl RunSettings {
         job
     }
 
-    fn timeout(&self, case: &TestCase) -> Option<Duration> {
+    pub fn timeout(&self, case: &TestCase) -> Option<Duration> {
         match self.timeout {
             Some(Duration::ZERO) => None,
             Some(limit) => Some(limit),
@@ -103,6 +104,8 @@ pub struct RunEnd {
     pub summary: Summary,
     /// The selected tests of a run that only lists, in the order in which they were listed.
     pub listed: Vec<TestCase>,
+    /// The name of the observed test, and what it asked for.
+    pub observed: Option<(String, Facts)>,
     pub considered: Considered,
     /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,

@@ -13,11 +13,12 @@ pub struct Channel {
     socket: File,
 }
 
-/// A job's message with its stdout and stderr.
+/// A job's message with its stdout and stderr, and the socket to its observer if it has one.
 pub struct ReceivedJob {
     pub bytes: Vec<u8>,
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
+    pub observer: Option<OwnedFd>,
 }
 
 impl Channel {
@@ -63,13 +64,16 @@ impl Channel {
         };
         bytes.resize(u32::from_ne_bytes(length) as usize, 0);
         self.socket.read_exact(&mut bytes)?;
-        let [stdout, stderr] = <[OwnedFd; 2]>::try_from(descriptors).map_err(|_| {
-            io::Error::new(io::ErrorKind::InvalidData, "a job without its descriptors")
-        })?;
+        let mut descriptors = descriptors.into_iter();
+        let (Some(stdout), Some(stderr)) = (descriptors.next(), descriptors.next()) else {
+            let message = "a job without its descriptors";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        };
         Ok(Some(ReceivedJob {
             bytes,
             stdout,
             stderr,
+            observer: descriptors.next(),
         }))
     }
 
@@ -118,7 +122,7 @@ impl Channel {
         let mut descriptors = Vec::new();
         let mut read = 0;
         while read < header.len() {
-            let mut space = nix::cmsg_space!([libc::c_int; 2]);
+            let mut space = nix::cmsg_space!([libc::c_int; 3]);
             let mut slices = [IoSliceMut::new(&mut header[read..])];
             let message = match recvmsg::<()>(
                 self.socket.as_raw_fd(),

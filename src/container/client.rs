@@ -139,23 +139,29 @@ impl Launcher {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<JobEnd, LauncherError> {
-        self.prepare(request, stdout, stderr).await?;
+        self.prepare(request, stdout, stderr, None).await?;
         self.start_program(0).await?;
         self.end().await
     }
 
     /// Makes the container of a job. The program waits for [`Self::start_program`], which
     /// must be called also if the container cannot be made.
+    ///
+    /// With `observer`, the job is observed: when its program is started, an
+    /// [`ObservedJob`](super::ObservedJob) can be received from the other end of this socket.
     pub async fn prepare<S: AsRef<[u8]>>(
         &mut self,
         request: &JobRequest<S>,
         stdout: OwnedFd,
         stderr: OwnedFd,
+        observer: Option<UnixStream>,
     ) -> Result<(), LauncherError> {
         self.jobs += 1;
         self.written = None;
         let message = encode(&(self.jobs, request)).map_err(LauncherError::Describe)?;
-        self.send_with_descriptors(&message, &stdout, &stderr)
+        let mut descriptors = vec![stdout, stderr];
+        descriptors.extend(observer.map(OwnedFd::from));
+        self.send_with_descriptors(&message, &descriptors)
             .await
             .map_err(LauncherError::LostBeforeStart)
     }
@@ -242,10 +248,9 @@ impl Launcher {
     async fn send_with_descriptors(
         &self,
         message: &[u8],
-        stdout: &OwnedFd,
-        stderr: &OwnedFd,
+        descriptors: &[OwnedFd],
     ) -> io::Result<()> {
-        let descriptors = [stdout.as_raw_fd(), stderr.as_raw_fd()];
+        let descriptors: Vec<_> = descriptors.iter().map(AsRawFd::as_raw_fd).collect();
         let sent = self
             .write(|socket| {
                 // The descriptors travel with the first byte.

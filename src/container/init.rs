@@ -15,6 +15,7 @@ use super::outputs;
 use super::program::{self, PreparedProgram};
 use super::protocol::{EndedProgram, ReceivedRequest, Reply, ResourceUsage, Root};
 use super::root::RetainedDescriptors;
+use super::seccomp::JobObservation;
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
@@ -30,6 +31,8 @@ pub struct Init<'a> {
     pub request: &'a ReceivedRequest<'a>,
     pub program: &'a PreparedProgram,
     pub retained: RetainedDescriptors,
+    /// `None` if the program is not observed.
+    pub observation: Option<JobObservation>,
     pub child_signals: &'a SignalFd,
     pub client: &'a mut Channel,
     pub stack: &'a mut Stack,
@@ -47,10 +50,17 @@ impl Init<'_> {
         job::start_session()?;
         let mut failure = None;
         let program = sys::vfork(self.stack, &mut || {
-            failure = Some(start(self.program, self.request, &self.retained.proc));
+            failure = Some(start(
+                self.program,
+                self.request,
+                &self.retained.proc,
+                self.observation.as_ref(),
+            ));
             127
         })
         .step(Step::CreateProgramProcess)?;
+        // The observer notices by this that a program was not started.
+        self.observation = None;
         if let Some(failure) = failure {
             return Err(failure);
         }
@@ -158,7 +168,12 @@ fn end_all() {
 }
 
 /// Executes the program. Runs in the program's process, which shares this one's memory.
-fn start(program: &PreparedProgram, request: &ReceivedRequest<'_>, proc: &OwnedFd) -> StepError {
+fn start(
+    program: &PreparedProgram,
+    request: &ReceivedRequest<'_>,
+    proc: &OwnedFd,
+    observation: Option<&JobObservation>,
+) -> StepError {
     if let Err(error) = start_process_group(request.terminal)
         .and_then(|()| program::offer_self_to_oom_killer(proc))
         // Before the program runs, which could read the memory of this process. The
@@ -167,7 +182,7 @@ fn start(program: &PreparedProgram, request: &ReceivedRequest<'_>, proc: &OwnedF
     {
         return error;
     }
-    program.execute(request.user)
+    program.execute(request.user, observation)
 }
 
 /// Makes the calling process the leader of a process group in the init's session. With

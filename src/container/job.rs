@@ -12,6 +12,7 @@ use super::init::Init;
 use super::program::PreparedProgram;
 use super::protocol::{EndedProgram, ReceivedRequest, decode};
 use super::root::{self, RetainedDescriptors};
+use super::seccomp::JobObservation;
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
 use nix::libc;
@@ -114,17 +115,32 @@ pub fn serve(client: &mut Channel, context: &mut JobContext) {
         return;
     };
     context.message = received.bytes;
-    let outputs = (received.stdout, received.stderr);
+    let descriptors = JobDescriptors {
+        stdout: received.stdout,
+        stderr: received.stderr,
+        observer: received.observer,
+    };
     let mut marked = 0;
-    context.state = match run(&mut marked, outputs, client, context) {
+    context.state = match run(&mut marked, descriptors, client, context) {
         Ok(state) => state,
         Err(error) => JobState::Failed(marked, error),
     };
 }
 
+/// The descriptors that came with a job.
+struct JobDescriptors {
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    observer: Option<OwnedFd>,
+}
+
 fn run(
     marked: &mut u32,
-    (stdout, stderr): (OwnedFd, OwnedFd),
+    JobDescriptors {
+        stdout,
+        stderr,
+        observer,
+    }: JobDescriptors,
     client: &mut Channel,
     context: &mut JobContext,
 ) -> Result<JobState, StepError> {
@@ -136,10 +152,16 @@ fn run(
         started: Instant::now(),
         deadline: None,
     });
-    let set_up = set_up(&request, stdout.as_fd(), stderr.as_fd(), context.limits);
+    let set_up = set_up(
+        &request,
+        stdout.as_fd(),
+        stderr.as_fd(),
+        observer.is_some(),
+        context.limits,
+    );
     drop((stdout, stderr));
     let slot = client.receive_start().step(Step::ReceiveSlot)?;
-    let retained = set_up?;
+    let mut retained = set_up?;
     let Some(slot) = slot else {
         return Ok(JobState::ClientGone);
     };
@@ -154,12 +176,19 @@ fn run(
     context.state = JobState::Started(running);
     let program = &mut context.program;
     program.prepare(&request, slot);
+    let observed = observer.zip(retained.observed.take());
+    let observation = observed.map(|(observer, root)| JobObservation {
+        observer,
+        layers: root.layers,
+        root: root.root,
+    });
     if request.init {
         let init = Init {
             running,
             request: &request,
             program,
             retained,
+            observation,
             child_signals: &context.child_signals,
             client,
             stack: &mut context.stack,
@@ -174,7 +203,7 @@ fn run(
     if terminal {
         take_terminal()?;
     }
-    Err(program.execute(user))
+    Err(program.execute(user, observation.as_ref()))
 }
 
 /// Makes the calling process the leader of a session.
@@ -192,6 +221,7 @@ fn set_up(
     request: &ReceivedRequest<'_>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
+    is_observed: bool,
     limits: HostLimits,
 ) -> Result<RetainedDescriptors, StepError> {
     map_ids(request.user, request.group)?;
@@ -199,7 +229,7 @@ fn set_up(
     nix::unistd::sethostname(OsStr::from_bytes(request.hostname.to_bytes()))
         .step(Step::SetHostname)?;
     nix::sys::stat::umask(Mode::empty());
-    let retained = root::enter(request, limits.outer_proc)?;
+    let retained = root::enter(request, limits.outer_proc, is_observed)?;
     nix::unistd::chdir(&*request.working_directory).step_with(|| Step::EnterWorkingDirectory {
         directory: request.working_directory.to_string_lossy().into_owned(),
     })?;

@@ -13,9 +13,14 @@
 //!    ([`job`]), makes its file system ([`root`]), waits for a slot, and executes the
 //!    program ([`program`]) or becomes an **init** that runs the program ([`init`]).
 //!
+//! A job can be observed. The job's process then installs a filter before it executes the
+//! program ([`seccomp`]), and a thread of the client is told of the calls that take paths and
+//! addresses ([`calls`], [`listener`]). This thread lets every call continue.
+//!
 //! Each process ends with the one before it: the launcher when its socket closes and by a
 //! parent-death signal, the jobs because the launcher is pid 1 of their pid namespace.
 
+mod calls;
 mod changed_files;
 mod channel;
 mod client;
@@ -23,18 +28,23 @@ pub mod doctor;
 mod init;
 mod job;
 mod launcher;
+mod listener;
 mod network;
 mod outputs;
 mod prepare;
 mod program;
 mod protocol;
 mod root;
+mod seccomp;
 mod starter;
 mod step;
 mod sys;
 
+pub use calls::{CallKind, Follow, ObservedCall, PathArgument, PathUse};
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
+pub use listener::{Listener, Notification, ObservedJob};
 pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles, WrittenKind};
+pub use program::program_candidates;
 pub use protocol::{
     EndedProgram, HostBind, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind,
     NetworkKind, ResourceUsage, Root, encode,

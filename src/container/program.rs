@@ -1,6 +1,7 @@
 //! Executing the program of a job.
 
 use super::protocol::{ReceivedRequest, ReceivedString};
+use super::seccomp::JobObservation;
 use super::step::{Step, StepContext, StepError};
 use super::sys;
 use nix::fcntl::OFlag;
@@ -52,13 +53,16 @@ impl PreparedProgram {
     }
 
     /// Executes the program, without capabilities unless it has uid 0. Returns only the error.
-    pub fn execute(&self, user: u32) -> StepError {
+    pub fn execute(&self, user: u32, observation: Option<&JobObservation>) -> StepError {
         if user != 0
             && let Err(error) = sys::drop_capabilities().step(Step::DropCapabilities)
         {
             return error;
         }
         sys::unblock_signals();
+        if let Some(Err(error)) = observation.map(JobObservation::begin) {
+            return error;
+        }
         let mut error = io::Error::from_raw_os_error(libc::ENOENT);
         for candidate in &self.candidates {
             let tried = sys::exec(candidate, &self.arguments, &self.environment);
@@ -77,25 +81,29 @@ impl PreparedProgram {
     }
 }
 
-/// The paths a program may be at: its own, or one for each directory of `PATH`.
 fn candidates(request: &ReceivedRequest<'_>) -> Vec<CString> {
-    let program = request.program.to_bytes();
+    let environment = request.environment.iter().map(|text| text.to_bytes());
+    program_candidates(request.program.to_bytes(), environment)
+        .into_iter()
+        .filter_map(|path| CString::new(path).ok())
+        .collect()
+}
+
+/// The paths that a job's program may be at, in the order in which they are tried: its own, or
+/// one for each directory of `PATH`. `environment` has elements of the form `NAME=VALUE`.
+pub fn program_candidates<'a>(
+    program: &[u8],
+    mut environment: impl Iterator<Item = &'a [u8]>,
+) -> Vec<Vec<u8>> {
     if program.contains(&b'/') {
-        return vec![(*request.program).to_owned()];
+        return vec![program.to_owned()];
     }
-    let path = request
-        .environment
-        .iter()
-        .find_map(|variable| variable.to_bytes().strip_prefix(b"PATH="));
+    let path = environment.find_map(|variable| variable.strip_prefix(b"PATH="));
     path.unwrap_or(b"/bin:/usr/bin")
         .split(|byte| *byte == b':')
-        .filter_map(|directory| {
-            let directory = if directory.is_empty() {
-                b"."
-            } else {
-                directory
-            };
-            CString::new([directory, b"/", program].concat()).ok()
+        .map(|directory| match directory {
+            b"" => [b"./", program].concat(),
+            _ => [directory, b"/", program].concat(),
         })
         .collect()
 }

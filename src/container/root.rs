@@ -3,10 +3,13 @@
 
 use super::protocol::{MountKind, ReceivedRequest, Root};
 use super::step::{Step, StepContext, StepError};
+use super::sys;
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
-use nix::mount::{MsFlags, mount};
+use nix::libc;
+use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
+use rustix::mount::{OpenTreeFlags, open_tree};
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::Write;
@@ -22,14 +25,30 @@ pub struct RetainedDescriptors {
     pub scratch: Option<OwnedFd>,
     /// The launcher's `/proc`.
     pub proc: OwnedFd,
+    /// The descriptors for the observer, if the job is observed.
+    pub observed: Option<ObservedRoot>,
+}
+
+/// The file system of an observed job, for its observer.
+pub struct ObservedRoot {
+    /// A detached read-only mount of the layers alone.
+    pub layers: OwnedFd,
+    /// The job's root, which tells the observer whether a process has another one.
+    pub root: OwnedFd,
 }
 
 /// Makes the job's file system and enters it. With `outer_proc`, `/proc` is the outer one.
 pub fn enter(
     request: &ReceivedRequest<'_>,
     outer_proc: bool,
+    is_observed: bool,
 ) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request)?;
+    let layers = if is_observed {
+        Some(make_layers(request)?)
+    } else {
+        None
+    };
     make_root(request)?;
     let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
     // From here on, relative paths are of the launcher's root and absolute ones of the job's.
@@ -47,7 +66,18 @@ pub fn enter(
     if request.user == 0 {
         lock_mounts(request, &proc)?;
     }
-    Ok(RetainedDescriptors { scratch, proc })
+    let observed = match layers {
+        Some(layers) => Some(ObservedRoot {
+            layers,
+            root: open_path("/").step(Step::OpenRoot)?,
+        }),
+        None => None,
+    };
+    Ok(RetainedDescriptors {
+        scratch,
+        proc,
+        observed,
+    })
 }
 
 /// Mounts one tmpfs for everything that a job writes and that is not kept. One tmpfs is
@@ -76,9 +106,20 @@ fn make_scratch(request: &ReceivedRequest<'_>) -> Result<Option<OwnedFd>, StepEr
     open_path("/scratch").step(Step::OpenScratch).map(Some)
 }
 
-/// Mounts the overlay of the lower directories at `/root`.
+/// Makes a detached read-only mount of the overlay of the lower directories alone. It stays when
+/// the job has ended, as long as there is a descriptor of it.
+fn make_layers(request: &ReceivedRequest<'_>) -> Result<OwnedFd, StepError> {
+    mount_overlay(request, None)?;
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    let layers = open_tree(rustix::fs::CWD, "/root", flags).step(Step::DetachLayers)?;
+    sys::mount_setattr(layers.as_fd(), false, libc::MOUNT_ATTR_RDONLY, None)
+        .step(Step::DetachLayers)?;
+    umount2("/root", MntFlags::MNT_DETACH).step(Step::DetachLayers)?;
+    Ok(layers)
+}
+
+/// Mounts the job's root at `/root`.
 fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
-    nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
     let upper = match &request.root {
         Root::ReadOnly => None,
         Root::Scratch => Some(("/scratch/upper".to_owned(), "/scratch/work".to_owned())),
@@ -87,6 +128,15 @@ fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
             format!("/binds/{bind}/{}", work.to_string_lossy()),
         )),
     };
+    mount_overlay(request, upper.as_ref())
+}
+
+/// Mounts the overlay of the lower directories at `/root`, with these directories for changes.
+fn mount_overlay(
+    request: &ReceivedRequest<'_>,
+    upper: Option<&(String, String)>,
+) -> Result<(), StepError> {
+    nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
     // overlayfs lists the top directory first. It needs two directories if it has no upper.
     let lowers: Vec<&str> = request
         .lowers
@@ -99,7 +149,7 @@ fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
     // the kernel's log. Without it the device numbers of files differ from those of directories if
     // the upper directory is on another file system than the layers.
     let mut options = format!("lowerdir={},userxattr,xino=off", lowers.join(":"));
-    if let Some((upper, work)) = &upper {
+    if let Some((upper, work)) = upper {
         options.push_str(",upperdir=");
         options.push_str(&escape(upper));
         options.push_str(",workdir=");
@@ -115,7 +165,7 @@ fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
         )
         .step(Step::MountRoot);
     }
-    mount_many_layers(&lowers, upper.as_ref()).step_with(|| Step::MountRootOfLayers {
+    mount_many_layers(&lowers, upper).step_with(|| Step::MountRootOfLayers {
         layers: request.lowers.len().to_string(),
     })
 }

@@ -68,12 +68,14 @@ steps! {
     CreateUserNamespace => "create a user namespace",
     DenySetgroups => "deny setgroups",
     DetachHostRoot => "unmount the host's root",
+    DetachLayers => "make a mount of the layers for the observer",
     DropCapabilities => "drop capabilities",
     DropSupplementaryGroups => "drop supplementary groups",
     EnterLauncherRoot => "enter the launcher's root",
     EnterRoot => "enter the root",
     EnterTrees => "enter the directory of the layers",
     EnterUserNamespace => "enter the user namespace",
+    InstallFilter => "install the filter that observes system calls",
     LeaveSessionKeyring => "leave the session keyring",
     LeaveTerminal => "replace the standard streams of the client",
     LockMounts => "lock the mounts of a job that runs as user 0",
@@ -85,6 +87,7 @@ steps! {
     OpenDevNull => "open /dev/null",
     OpenLauncherProc => "open the launcher's /proc",
     OpenProc => "open /proc",
+    OpenRoot => "open the root for the observer",
     OpenScratch => "open the scratch space",
     OpenSockstat => "open /proc/net/sockstat",
     PollClient => "reach the client",
@@ -97,6 +100,7 @@ steps! {
     ReceiveSlot => "receive the slot of a job",
     ResolveFromLauncherRoot => "change the root back to the launcher's",
     ResolveFromRoot => "change the root to the job's",
+    SendListener => "send the observed system calls to the client",
     SendReply => "send a reply to the client",
     SetCoreLimit => "set the core limit",
     SetDumpable => "make the process dumpable",
@@ -144,6 +148,18 @@ impl StepError {
     }
 
     fn remedy(&self) -> Option<&'static str> {
+        if self.step == Step::InstallFilter {
+            return Some(match self.errno {
+                libc::EBUSY => {
+                    "this program is itself observed, or runs below another supervisor of system \
+                     calls, and the kernel allows only one"
+                }
+                _ => {
+                    "observing needs Linux 5.19 on x86-64 or AArch64, and an outer container that \
+                     allows seccomp filters with user notification"
+                }
+            });
+        }
         if ![libc::ENOENT, libc::ENOTDIR].contains(&self.errno) {
             return None;
         }

@@ -5,15 +5,17 @@
 
 use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
+use super::launch_plan::{LaunchPlan, kind};
+use super::observed::observed_container;
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
 use crate::container::{
-    EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
-    LauncherProgram, MountKind, NetworkKind, Root, WrittenFiles,
+    EndedProgram, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, LauncherProgram,
+    WrittenFiles,
 };
+use crate::observe::{Facts, Observation, ObservedContainer};
 use crate::process::error_chain;
-use crate::spec::{BindAccess, Device, Mount, Network, RootOverlay};
-use camino::{Utf8Path, Utf8PathBuf};
+use crate::spec::{Mount, Network, RootOverlay};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::fs;
@@ -121,13 +123,28 @@ impl LocalExecutor {
     ) -> Option<Outcome> {
         #[cfg(test)]
         assert!(!self.panics.get(), "a panic for a test");
-        match self.try_run(job, output, turn).await {
-            Ok(outcome) => outcome,
-            Err(error) => Some(Outcome::error(match error.remedy() {
-                Some(remedy) => format!("{}; {remedy}", error_chain(&error)),
-                None => error_chain(&error),
-            })),
+        match self.try_run(job, output, turn, Observing::No).await {
+            Ok(ended) => ended.map(|(outcome, _)| outcome),
+            Err(error) => Some(error_outcome(&error)),
         }
+    }
+
+    /// Runs a job as [`Self::run`] does, and observes what it asks for. If observing may have
+    /// changed the outcome, the outcome is an error, and the facts say why.
+    pub async fn observe(
+        &self,
+        job: &Job,
+        output: Output,
+        turn: impl Future<Output = Option<usize>>,
+    ) -> Option<(Outcome, Facts)> {
+        let (mut outcome, facts) = match self.try_run(job, output, turn, Observing::Yes).await {
+            Ok(ended) => ended?,
+            Err(error) => (error_outcome(&error), Facts::default()),
+        };
+        if let Some(reason) = &facts.void {
+            outcome.status = Status::Error(reason.to_string());
+        }
+        Some((outcome, facts))
     }
 
     async fn try_run(
@@ -135,7 +152,8 @@ impl LocalExecutor {
         job: &Job,
         output: Output,
         turn: impl Future<Output = Option<usize>>,
-    ) -> Result<Option<Outcome>, LauncherError> {
+        observing: Observing,
+    ) -> Result<Option<(Outcome, Facts)>, LauncherError> {
         let directories = self.exclusive_directories(&job.container);
         let _lock = match directories.map_err(LauncherError::Start)? {
             none if none.is_empty() => None,
@@ -145,6 +163,10 @@ impl LocalExecutor {
             }
         };
         let plan = LaunchPlan::new(&job.container, &self.settings.cache_mounts);
+        let observed = match observing {
+            Observing::Yes => Some(observed_container(job)),
+            Observing::No => None,
+        };
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
@@ -180,8 +202,8 @@ impl LocalExecutor {
             outputs: outputs.iter().map(String::as_str).collect(),
         };
         // `turn` is polled first, so that jobs get slots in the order in which they came.
-        let prepared = self.prepare(&config, &request, &output, LauncherChoice::Any);
-        let (slot, prepared) = tokio::join!(turn, prepared);
+        let prepare = |choice| self.prepare(&config, &request, &output, choice, observed.clone());
+        let (slot, prepared) = tokio::join!(turn, prepare(LauncherChoice::Any));
         let Some(slot) = slot else {
             return Ok(None);
         };
@@ -189,11 +211,11 @@ impl LocalExecutor {
             Ok(prepared) => self.run_prepared(prepared, slot).await,
             Err(error) => Err(error),
         };
-        let (mut outcome, mut launcher) = match ended {
+        let (mut outcome, mut launcher, observation) = match ended {
             Err(LauncherError::LostBeforeStart(error)) => {
                 tracing::warn!("a launcher was lost, and its job gets another one: {error}");
-                let prepared = self.prepare(&config, &request, &output, LauncherChoice::New);
-                self.run_prepared(prepared.await?, slot).await?
+                let prepared = prepare(LauncherChoice::New).await?;
+                self.run_prepared(prepared, slot).await?
             }
             ended => ended?,
         };
@@ -201,7 +223,11 @@ impl LocalExecutor {
             outcome.outputs = find_outputs(files, &job.container.outputs).await;
         }
         self.pool.put_back(config, launcher);
-        Ok(Some(outcome))
+        let facts = match observation {
+            Some(observation) => observation.finish().await,
+            None => Facts::default(),
+        };
+        Ok(Some((outcome, facts)))
     }
 
     /// The directories that no other job may use meanwhile. Those of `cache` mounts are made.
@@ -227,7 +253,15 @@ impl LocalExecutor {
         request: &JobRequest<&str>,
         output: &Output,
         choice: LauncherChoice,
+        to_observe: Option<ObservedContainer>,
     ) -> Result<PreparedContainer, LauncherError> {
+        let (observation, observer) = match to_observe.map(Observation::start) {
+            Some(started) => {
+                let (observation, observer) = started.map_err(LauncherError::Start)?;
+                (Some(observation), Some(observer))
+            }
+            None => (None, None),
+        };
         let (stdout, job_stdout) =
             Collector::new(Stream::Stdout, output.clone()).map_err(LauncherError::Start)?;
         let (stderr, job_stderr) =
@@ -240,22 +274,25 @@ impl LocalExecutor {
             Some(launcher) => launcher,
             None => self.start(config).await?,
         };
-        launcher.prepare(request, job_stdout, job_stderr).await?;
+        (launcher.prepare(request, job_stdout, job_stderr, observer)).await?;
         Ok(PreparedContainer {
             launcher,
+            observation,
             stdout,
             stderr,
         })
     }
 
-    /// Runs the program in the container that was made for it. Returns the launcher too.
+    /// Runs the program in the container that was made for it. Returns the launcher and the
+    /// observer too.
     async fn run_prepared(
         &self,
         prepared: PreparedContainer,
         slot: usize,
-    ) -> Result<(Outcome, Launcher), LauncherError> {
+    ) -> Result<(Outcome, Launcher, Option<Observation>), LauncherError> {
         let PreparedContainer {
             mut launcher,
+            observation,
             mut stdout,
             mut stderr,
         } = prepared;
@@ -284,7 +321,7 @@ impl LocalExecutor {
                 cached: false,
             },
         };
-        Ok((outcome, launcher))
+        Ok((outcome, launcher, observation))
     }
 
     async fn start(&self, config: &LauncherConfig) -> Result<Launcher, LauncherError> {
@@ -292,6 +329,13 @@ impl LocalExecutor {
         tracing::debug!("a launcher for {:?} is ready", config.network);
         Ok(launcher)
     }
+}
+
+fn error_outcome(error: &LauncherError) -> Outcome {
+    Outcome::error(match error.remedy() {
+        Some(remedy) => format!("{}; {remedy}", error_chain(error)),
+        None => error_chain(error),
+    })
 }
 
 /// The variables whose values are known before the job has a slot, as `NAME=VALUE`.
@@ -356,6 +400,13 @@ impl LauncherPool {
     }
 }
 
+/// Whether a job is observed.
+#[derive(Clone, Copy)]
+enum Observing {
+    Yes,
+    No,
+}
+
 /// The launcher for a job.
 #[derive(Clone, Copy)]
 enum LauncherChoice {
@@ -367,6 +418,8 @@ enum LauncherChoice {
 /// A container that a launcher makes or has made for a job.
 struct PreparedContainer {
     launcher: Launcher,
+    /// The observer of the job, if it has one.
+    observation: Option<Observation>,
     stdout: Collector,
     stderr: Collector,
 }
@@ -387,128 +440,6 @@ fn status(ended: &EndedProgram) -> Status {
     } else {
         Status::Exited(WEXITSTATUS(ended.wait_status))
     }
-}
-
-/// The parts of a container as a launcher needs them.
-struct LaunchPlan<'a> {
-    network: NetworkKind,
-    binds: Vec<HostBind>,
-    root: Root<&'a str>,
-    mounts: Vec<JobMount<&'a str>>,
-}
-
-impl<'a> LaunchPlan<'a> {
-    fn new(container: &'a Container, cache_mounts: &Path) -> Self {
-        let mut binds = Vec::new();
-        let root = match &container.root_overlay {
-            RootOverlay::None => Root::ReadOnly,
-            RootOverlay::Tmp => Root::Scratch,
-            RootOverlay::Local { upper, work } => {
-                // overlayfs requires both directories on one mount.
-                let parent = common_ancestor(upper, work);
-                binds.push(HostBind {
-                    path: parent.as_std_path().to_owned(),
-                    read_only: false,
-                });
-                let below =
-                    |path: &'a Utf8PathBuf| path.strip_prefix(&parent).unwrap_or(path).as_str();
-                Root::Local {
-                    bind: 0,
-                    upper: below(upper),
-                    work: below(work),
-                }
-            }
-        };
-        let mut mounts = Vec::new();
-        for mount in &container.mounts {
-            add_mount(mount, cache_mounts, &mut binds, &mut mounts);
-        }
-        Self {
-            network: kind(container.network),
-            binds,
-            root,
-            mounts,
-        }
-    }
-}
-
-fn kind(network: Network) -> NetworkKind {
-    match network {
-        Network::Disabled => NetworkKind::Disabled,
-        Network::Loopback => NetworkKind::Loopback,
-        Network::Local => NetworkKind::Local,
-    }
-}
-
-fn add_mount<'a>(
-    mount: &'a Mount,
-    cache_mounts: &Path,
-    binds: &mut Vec<HostBind>,
-    job_mounts: &mut Vec<JobMount<&'a str>>,
-) {
-    let (kind, mount_point) = match mount {
-        Mount::Bind {
-            mount_point,
-            local_path,
-            access,
-            identity: _,
-        } => {
-            binds.push(HostBind {
-                path: local_path.as_std_path().to_owned(),
-                read_only: *access != BindAccess::ReadWrite,
-            });
-            let index = binds.len() as u32 - 1;
-            let kind = match access {
-                BindAccess::DiscardChanges => MountKind::DiscardingBind(index),
-                BindAccess::ReadWrite | BindAccess::ReadOnly => MountKind::Bind(index),
-            };
-            (kind, mount_point)
-        }
-        Mount::Cache { mount_point, name } => {
-            binds.push(HostBind {
-                path: cache_mounts.join(name),
-                read_only: false,
-            });
-            (MountKind::Bind(binds.len() as u32 - 1), mount_point)
-        }
-        Mount::Devices { devices } => {
-            job_mounts.extend(devices.iter().map(|device| JobMount {
-                kind: MountKind::Device(*device),
-                mount_point: device_path(*device),
-            }));
-            return;
-        }
-        Mount::Devpts { mount_point } => (MountKind::Devpts, mount_point),
-        Mount::Mqueue { mount_point } => (MountKind::Mqueue, mount_point),
-        Mount::Proc { mount_point } => (MountKind::Proc, mount_point),
-        Mount::Sys { mount_point } => (MountKind::Sys, mount_point),
-        Mount::Tmp { mount_point } => (MountKind::Tmp, mount_point),
-    };
-    job_mounts.push(JobMount {
-        kind,
-        mount_point: mount_point.as_str(),
-    });
-}
-
-fn device_path(device: Device) -> &'static str {
-    match device {
-        Device::Full => "/dev/full",
-        Device::Fuse => "/dev/fuse",
-        Device::Null => "/dev/null",
-        Device::Random => "/dev/random",
-        Device::Shm => "/dev/shm",
-        Device::Tty => "/dev/tty",
-        Device::Urandom => "/dev/urandom",
-        Device::Zero => "/dev/zero",
-    }
-}
-
-fn common_ancestor(a: &Utf8Path, b: &Utf8Path) -> Utf8PathBuf {
-    a.components()
-        .zip(b.components())
-        .take_while(|(a, b)| a == b)
-        .map(|(component, _)| component)
-        .collect()
 }
 
 #[cfg(test)]

@@ -101,7 +101,11 @@ impl Board {
             }
             Event::Cancelled(_) => self.cancelled = true,
             Event::Finished(_) => self.finished = true,
-            Event::RunStarted | Event::Output(_) | Event::Slow { .. } | Event::Warning(_) => {}
+            Event::RunStarted
+            | Event::Output(_)
+            | Event::Slow { .. }
+            | Event::Observed { .. }
+            | Event::Warning(_) => {}
         }
     }
 

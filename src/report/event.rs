@@ -2,6 +2,7 @@
 
 use super::outcome::{Cancellation, Summary, TestOutcome};
 use crate::filter::{TestBinaryName, TestCaseName};
+use crate::observe::Facts;
 use std::fmt;
 use std::time::Duration;
 
@@ -81,6 +82,11 @@ pub enum Event<'a> {
         case: TestCaseName<'a>,
         repeat: Option<Repeat>,
         outcome: &'a TestOutcome,
+    },
+    /// What a test asked for (`--observe`), after its outcome.
+    Observed {
+        case: TestCaseName<'a>,
+        facts: &'a Facts,
     },
     Warning(&'a str),
     /// The run is cancelled for this reason: no further test starts.

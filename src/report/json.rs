@@ -3,6 +3,7 @@
 
 use super::Reporter;
 use super::event::{Event, Repeat};
+use super::observed;
 use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
 use super::plain::ReportWriter;
 use crate::executor::Captured;
@@ -142,6 +143,11 @@ impl<W: Write + Send> Reporter for Json<W> {
                 outcome,
                 ..
             } => self.test_finished(case, *repeat, outcome),
+            Event::Observed { case, facts } => {
+                let line = Line::of_test("observed", case);
+                let fields = observed::facts_json(facts).into_iter();
+                self.line(&fields.fold(line, |line, (name, value)| line.with(name, value)));
+            }
             Event::Warning(message) => self.line(&Line::message("warning", message)),
             Event::Cancelled(reason) => self.line(
                 &Line::new("run", "cancelled")

@@ -14,6 +14,7 @@ mod failures;
 mod fancy;
 mod json;
 mod narrator;
+mod observed;
 mod outcome;
 mod output;
 mod plain;
@@ -24,6 +25,7 @@ mod units;
 
 pub use download_line::DownloadLine;
 pub use event::{Event, Repeat, TestId};
+pub use observed::facts_text;
 pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
 pub use units::Count;

@@ -19,6 +19,7 @@ mod distribution;
 mod environment;
 mod errors;
 mod libraries;
+mod observing;
 mod output;
 mod outputs;
 mod print_spec;

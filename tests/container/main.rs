@@ -21,6 +21,7 @@ mod lost;
 mod names;
 mod nesting;
 mod network;
+mod observed;
 mod ports;
 mod processes;
 mod start;

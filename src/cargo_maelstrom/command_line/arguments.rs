@@ -106,12 +106,18 @@ pub struct Selecting {
     )]
     pub print_spec: Option<String>,
 
+    /// Run this one test, and print the files and programs that it asks for
+    ///
+    /// The word must be in the name of one test only, or be the whole name of one test.
+    #[arg(long, value_name = "TEST", group = "action", conflicts_with = "repeat")]
+    pub observe: Option<String>,
+
     /// List the test binaries that would be built, building nothing
     #[arg(long, group = "action")]
     pub list_binaries: bool,
 
     /// List the packages that would be tested, building nothing
-    #[arg(long, group = "action")]
+    #[arg(long, group = "action", hide_short_help = true)]
     pub list_packages: bool,
 }
 

@@ -46,6 +46,10 @@ pub enum TestAction {
     ListTests,
     /// Print the job of each test that is selected.
     PrintSpec,
+    /// Run the one test that is selected, and show what it asks for.
+    Observe {
+        name: String,
+    },
     ListBinaries,
     ListPackages,
     /// Run `cargo test --doc` with Cargo's options and these after `--`.
@@ -153,6 +157,14 @@ fn merge_after_dashes(arguments: &TestArguments) -> Result<AfterDashes, CommandL
         .filters
         .splice(0..0, arguments.filters.iter().cloned());
     after.no_capture |= arguments.showing.no_capture;
+    if let Some(name) = &arguments.selecting.observe {
+        if !after.filters.is_empty() {
+            return Err(usage(
+                "'--observe' runs one test, whose name it takes; give no other filter word",
+            ));
+        }
+        after.filters.push(name.clone());
+    }
     Ok(after)
 }
 
@@ -183,6 +195,9 @@ fn action(
         TestAction::ListBinaries
     } else if selecting.print_spec.is_some() {
         TestAction::PrintSpec
+    } else if let Some(name) = &selecting.observe {
+        let name = name.clone();
+        TestAction::Observe { name }
     } else if selecting.list || after.list {
         TestAction::ListTests
     } else {

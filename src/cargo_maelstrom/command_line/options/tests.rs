@@ -533,6 +533,22 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
+fn observing_takes_the_only_filter_word() {
+    let options = options(&["--observe", "a", "-p", "b"]);
+    assert_eq!(options.action, TestAction::Observe { name: "a".into() });
+    assert_eq!(options.selection.names.filters, ["a"]);
+    for words in [
+        &["--observe", "a", "b"][..],
+        &["--observe", "a", "--", "b"],
+        &["--observe", "a", "--repeat", "2"],
+        &["--observe", "a", "--list"],
+        &["--observe", "a", "--", "--list"],
+    ] {
+        assert_eq!(request(words).unwrap_err().exit_code(), ExitCode::SetUp);
+    }
+}
+
+#[test]
 fn the_short_help_fits_two_screens_and_groups_the_options() {
     use clap::CommandFactory;
     let mut command = TestArguments::command().term_width(110);

@@ -1,0 +1,147 @@
+//! `--observe`: one test is run in its ordinary container, and what it asks for is shown.
+
+use super::SetUpError;
+use super::test_run::RunSettings;
+use crate::executor::{Outcome, Output};
+use crate::observe::Facts;
+use crate::process::{Interrupts, error_chain};
+use crate::report::{self, Cancellation, Event, Reporter, Summary, TestId};
+use crate::session::Session;
+use crate::test_job::{TestCase, TestContainerBuilder, verdict};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The most candidates that an error names.
+const MOST_CANDIDATES: usize = 20;
+
+/// The parts of a run that observing a test needs.
+pub struct Observer {
+    pub running: RunSettings,
+    pub containers: Arc<TestContainerBuilder>,
+    pub session: Session,
+    pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
+}
+
+/// The test to observe: the only one, or the only one with exactly this name. `None`: there is
+/// none.
+pub fn choose(listed: &[TestCase], name: &str) -> Result<Option<TestCase>, SetUpError> {
+    let mut exact = listed.iter().filter(|case| *case.listed.name == *name);
+    match (listed, exact.next(), exact.next()) {
+        ([], ..) => Ok(None),
+        ([only], ..) | (_, Some(only), None) => Ok(Some(only.clone())),
+        _ => {
+            let mut candidates: Vec<_> = (listed.iter().take(MOST_CANDIDATES))
+                .map(|case| format!("  {}", case.name()))
+                .collect();
+            candidates.sort();
+            let more = listed.len() - candidates.len();
+            if more > 0 {
+                candidates.push(format!("  and {more} more"));
+            }
+            Err(SetUpError::NotOneTest {
+                name: name.to_owned(),
+                count: listed.len(),
+                candidates: candidates.join("\n"),
+            })
+        }
+    }
+}
+
+impl Observer {
+    /// Runs the test. Its result is added to the summary. `None`: the run was interrupted.
+    pub async fn observe(&self, case: &TestCase, summary: &mut Summary) -> Option<Facts> {
+        let started = Instant::now();
+        let id = TestId(1);
+        let mut interrupts = match Interrupts::watch() {
+            Ok(interrupts) => interrupts,
+            Err(error) => {
+                let outcome = Outcome::error(error_chain(&error));
+                self.finished(id, case, outcome, summary);
+                return Some(Facts::default());
+            }
+        };
+        self.report(&Event::Queued(1));
+        let run = self.run(id, case);
+        tokio::pin!(run);
+        let mut ticks = tokio::time::interval(report::TICK);
+        let (outcome, facts) = loop {
+            tokio::select! {
+                biased;
+                reason = interrupts.next() => {
+                    self.containers.builder.layers.cancel();
+                    let reason = Cancellation::from(reason);
+                    self.report(&Event::Cancelled(reason));
+                    summary.cancelled = Some(reason);
+                    summary.not_run += 1;
+                    return None;
+                }
+                ended = &mut run => break ended,
+                _ = ticks.tick() => self.reporter.borrow_mut().tick(),
+            }
+        };
+        self.finished(id, case, outcome, summary);
+        summary.duration += started.elapsed();
+        self.report(&Event::Observed {
+            case: case.name(),
+            facts: &facts,
+        });
+        Some(facts)
+    }
+
+    async fn run(&self, id: TestId, case: &TestCase) -> (Outcome, Facts) {
+        let (spec, binary) = (case.spec.clone(), case.binary.clone());
+        let builder = self.containers.clone();
+        let building = tokio::task::spawn_blocking(move || builder.container(&spec, &binary));
+        let container = match building.await {
+            Ok(Ok(container)) => container,
+            Ok(Err(error)) => return (Outcome::error(error_chain(&error)), Facts::default()),
+            Err(error) => return (Outcome::error(error_chain(&error)), Facts::default()),
+        };
+        let job = self.running.job(case, Arc::new(container));
+        let start = async {
+            self.report(&Event::TestStarted {
+                id,
+                case: case.name(),
+                repeat: None,
+            });
+            Some(0)
+        };
+        let local = &self.session.executors.local;
+        let observed = local.observe(&job, self.output(), start).await;
+        observed.unwrap_or_else(|| unreachable!("the test gets a slot"))
+    }
+
+    fn output(&self) -> Output {
+        let limit = self.running.inline_limit;
+        if !self.running.no_capture {
+            return Output::Capture { limit };
+        }
+        let reporter = self.reporter.clone();
+        Output::Stream {
+            limit,
+            sink: Rc::new(move |_, bytes| reporter.borrow_mut().report(&Event::Output(bytes))),
+        }
+    }
+
+    fn finished(&self, id: TestId, case: &TestCase, outcome: Outcome, summary: &mut Summary) {
+        for warning in self.containers.take_warnings() {
+            self.report(&Event::Warning(&warning));
+        }
+        let limit = self.running.timeout(case);
+        let lacks_sources = self.containers.lacks_sources(&case.spec, &case.binary);
+        let outcome = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
+        summary.tally.add(&outcome);
+        self.report(&Event::TestFinished {
+            id,
+            case: case.name(),
+            repeat: None,
+            outcome: &outcome,
+        });
+    }
+
+    fn report(&self, event: &Event<'_>) {
+        self.reporter.borrow_mut().report(event);
+    }
+}

@@ -1,0 +1,394 @@
+//! From records to facts: each path is looked up in the container and on this machine.
+
+use super::ObservedContainer;
+use super::address::AddressUse;
+use super::interpreter::{Interpreter, interpreter};
+use super::lookup::{Sought, Tree, is_below};
+use super::records::{Incomplete, Records, Uses};
+use rustix::fs::FileType;
+use std::collections::{BTreeMap, BTreeSet};
+use std::os::fd::OwnedFd;
+use std::path::{Component, Path, PathBuf};
+
+/// The most interpreters of interpreters, as in the kernel.
+const MOST_INTERPRETERS: usize = 5;
+
+/// What one run of a job asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// In the order of their paths.
+    pub files: Vec<FileFact>,
+    pub addresses: BTreeSet<AddressUse>,
+    /// Why there may be more.
+    pub incomplete: BTreeSet<Incomplete>,
+    /// Why the run counts for nothing.
+    pub void: Option<Void>,
+}
+
+/// A file that a job asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileFact {
+    pub path: PathBuf,
+    pub uses: Uses,
+    pub found: Found,
+    /// The path is written, and is in a read-only part of the container.
+    pub is_refused: bool,
+    /// The file is of little interest: nearly every program asks for it, whether it is there or
+    /// not, or it was found in another directory of a search.
+    pub is_common: bool,
+}
+
+/// Where a file was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Found {
+    /// In a layer of the container.
+    Container,
+    /// In a mount of the container. Such files are not looked up.
+    Mount,
+    /// Not in the container, but on this machine.
+    Machine,
+    Nowhere,
+}
+
+/// A reason why an observed run counts for nothing: observing it may have changed its outcome.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Void {
+    #[error("the observer ended before the job: {0}")]
+    Observer(String),
+    #[error(
+        "the job supervises system calls of its own (seccomp with a listener), which the kernel \
+         refuses to an observed job; run it without observing it"
+    )]
+    RefusedListener,
+}
+
+impl Facts {
+    pub fn void(reason: Void) -> Self {
+        Self {
+            void: Some(reason),
+            ..Self::default()
+        }
+    }
+}
+
+/// Looks up the recorded paths in the layers of the container, and on this machine.
+pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContainer) -> Facts {
+    let Ok(machine) = Tree::of_machine() else {
+        let reason = "the root directory of this machine cannot be opened";
+        return Facts::void(Void::Observer(reason.to_owned()));
+    };
+    let places = Places {
+        layers: Tree::new(layers),
+        machine,
+        mounts: (container.mounts.iter())
+            .map(|mount| mount.mount_point.clone())
+            .collect(),
+        container,
+    };
+    let mut files: BTreeMap<PathBuf, FileFact> = BTreeMap::new();
+    for (path, uses) in records.files {
+        for (path, uses) in places.with_interpreters(path, uses) {
+            let fact = places.fact(&path, uses);
+            files
+                .entry(fact.path.clone())
+                .and_modify(|known| known.uses.add(fact.uses))
+                .or_insert(fact);
+        }
+    }
+    for fact in files.values_mut() {
+        fact.is_refused = fact.uses.written && !places.is_writable(&fact.path);
+    }
+    mark_searches(&mut files);
+    Facts {
+        files: files.into_values().collect(),
+        addresses: records.addresses,
+        incomplete: records.incomplete,
+        void: records.refused_listener.then_some(Void::RefusedListener),
+    }
+}
+
+struct Places<'a> {
+    layers: Tree,
+    machine: Tree,
+    mounts: Vec<PathBuf>,
+    container: &'a ObservedContainer,
+}
+
+impl Places<'_> {
+    /// The file, and those that the kernel opened when it executed the file.
+    fn with_interpreters(&self, path: PathBuf, uses: Uses) -> Vec<(PathBuf, Uses)> {
+        let mut all = vec![(path, uses)];
+        while let Some((path, last)) = all.last()
+            && last.executed
+            && all.len() < MOST_INTERPRETERS
+            && let Sought::Present { path, .. } = self.layers.find(path, true, &self.mounts)
+            && let Some(file) = self.layers.open_regular(&path)
+            && let Some(interpreter) = interpreter(&file)
+        {
+            let (path, uses) = match interpreter {
+                Interpreter::OfScript(path) => (path, Uses::EXECUTED),
+                Interpreter::Loader(path) => (path, Uses::OPENED),
+            };
+            all.push((self.container.working_directory.join(path), uses));
+        }
+        all
+    }
+
+    fn fact(&self, path: &Path, mut uses: Uses) -> FileFact {
+        let sought = self.layers.find(path, uses.followed, &self.mounts);
+        let (found, sought) = match sought {
+            Sought::Present { .. } => (Found::Container, sought),
+            Sought::Mounted => (Found::Mount, sought),
+            Sought::Absent => match self.machine.find(path, uses.followed, &[]) {
+                Sought::Absent | Sought::Mounted => (Found::Nowhere, sought),
+                on_machine @ Sought::Present { .. } => (Found::Machine, on_machine),
+            },
+        };
+        let mut shown = path.to_owned();
+        if let Sought::Present { path, kind } = sought {
+            if kind == FileType::Directory && uses.opened {
+                uses.listed = true;
+                uses.opened = false;
+            }
+            // `..` is hard to read. It can be removed only if the links on the way are known.
+            if has_parents(&shown) {
+                shown = path;
+            }
+        }
+        FileFact {
+            is_common: is_common(&shown),
+            path: shown,
+            uses,
+            found,
+            is_refused: false,
+        }
+    }
+
+    /// Whether the container lets a job write to a path.
+    fn is_writable(&self, path: &Path) -> bool {
+        let mounts = self.container.mounts.iter();
+        let below = mounts.filter(|mount| path.starts_with(&mount.mount_point));
+        // The last one of the same length covers the others.
+        let innermost = below.max_by_key(|mount| mount.mount_point.components().count());
+        innermost.map_or(self.container.has_writable_root, |mount| mount.is_writable)
+    }
+}
+
+/// Marks the places where a program or library was searched for in vain before it was found in
+/// another directory of the container.
+fn mark_searches(files: &mut BTreeMap<PathBuf, FileFact>) {
+    let was_used = |fact: &FileFact| fact.uses.executed || fact.uses.opened;
+    let found: BTreeSet<_> = (files.values())
+        .filter(|fact| fact.found == Found::Container && was_used(fact))
+        .filter_map(|fact| fact.path.file_name().map(ToOwned::to_owned))
+        .collect();
+    let is_missing = |fact: &FileFact| fact.found == Found::Nowhere && !fact.uses.written;
+    let mut searched = BTreeSet::new();
+    for fact in files.values_mut().filter(|fact| is_missing(fact)) {
+        let name = fact.path.file_name();
+        if name.is_some_and(|name| found.contains(name)) {
+            fact.is_common = true;
+            searched.extend(fact.path.ancestors().skip(1).map(Path::to_owned));
+        }
+    }
+    // The loader looks at a directory before it searches there.
+    for fact in files.values_mut().filter(|fact| is_missing(fact)) {
+        fact.is_common |= !was_used(fact) && searched.contains(&fact.path);
+    }
+}
+
+fn has_parents(path: &Path) -> bool {
+    path.components().any(|part| part == Component::ParentDir)
+}
+
+/// Whether the C library and most runtimes ask for this file in every program.
+fn is_common(path: &Path) -> bool {
+    const FILES: [&str; 8] = [
+        "/etc/gai.conf",
+        "/etc/host.conf",
+        "/etc/ld.so.cache",
+        "/etc/ld.so.preload",
+        "/etc/localtime",
+        "/etc/nsswitch.conf",
+        "/etc/resolv.conf",
+        "/etc/selinux/config",
+    ];
+    const DIRECTORIES: [&str; 10] = [
+        "/etc/terminfo",
+        "/lib/terminfo",
+        "/run/nscd",
+        "/selinux",
+        "/usr/lib/debug",
+        "/usr/lib/locale",
+        "/usr/share/locale",
+        "/usr/share/terminfo",
+        "/usr/share/zoneinfo",
+        "/var/run/nscd",
+    ];
+    let has = |name: &str| path.components().any(|part| part.as_os_str() == name);
+    // Debug information beside a program, for backtraces.
+    let is_debug = || {
+        let extension = path.extension().unwrap_or_default();
+        extension == "dwp" || extension == "debug"
+    };
+    FILES.iter().any(|file| path == Path::new(file))
+        || is_below(path, &DIRECTORIES.map(PathBuf::from))
+        || has("gconv")
+        || has("glibc-hwcaps")
+        || is_debug()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::ObservedMount;
+    use std::fs::{self, File};
+
+    fn establish_in(layers: &Path, files: &[(&str, Uses)]) -> Facts {
+        let mut records = Records::default();
+        for (path, uses) in files {
+            records.add_file(path.into(), *uses);
+        }
+        let mount = |mount_point: &str, is_writable| ObservedMount {
+            mount_point: mount_point.into(),
+            is_writable,
+        };
+        let container = ObservedContainer {
+            mounts: vec![mount("/tmp", true), mount("/tmp/fixed", false)],
+            has_writable_root: false,
+            working_directory: "/work".into(),
+            program: Vec::new(),
+        };
+        establish(records, File::open(layers).unwrap().into(), &container)
+    }
+
+    fn found(facts: &Facts) -> Vec<(&str, Found)> {
+        let files = facts.files.iter();
+        files
+            .map(|fact| (fact.path.to_str().unwrap(), fact.found))
+            .collect()
+    }
+
+    const LOOKED: Uses = Uses {
+        looked_at: true,
+        followed: true,
+        ..Uses::NONE
+    };
+
+    #[test]
+    fn files_are_in_the_container_or_on_the_machine_or_nowhere() {
+        let layers = tempfile::tempdir().unwrap();
+        let machine = tempfile::NamedTempFile::with_prefix_in("observed", "/var/tmp").unwrap();
+        let on_machine = machine.path().to_str().unwrap();
+        fs::write(layers.path().join("here"), "").unwrap();
+        fs::create_dir(layers.path().join("lib")).unwrap();
+        let facts = establish_in(
+            layers.path(),
+            &[
+                ("/here", Uses::OPENED),
+                ("/lib/../here", LOOKED),
+                ("/nowhere/at/all", Uses::OPENED),
+                (on_machine, Uses::OPENED),
+                ("/tmp/x", Uses::OPENED),
+            ],
+        );
+        let expected = [
+            ("/here", Found::Container),
+            ("/nowhere/at/all", Found::Nowhere),
+            ("/tmp/x", Found::Mount),
+            (on_machine, Found::Machine),
+        ];
+        assert_eq!(found(&facts), expected);
+        assert!(facts.files[0].uses.looked_at && facts.files[0].uses.opened);
+    }
+
+    #[test]
+    fn places_that_were_searched_in_vain_are_of_little_interest() {
+        let layers = tempfile::tempdir().unwrap();
+        fs::create_dir(layers.path().join("lib")).unwrap();
+        fs::write(layers.path().join("lib/libx.so"), "").unwrap();
+        let facts = establish_in(
+            layers.path(),
+            &[
+                ("/lib/libx.so", Uses::OPENED),
+                ("/lib/none/libx.so", Uses::OPENED),
+                ("/lib/none", LOOKED),
+                ("/lib/missing.so", Uses::OPENED),
+                ("/none", LOOKED),
+            ],
+        );
+        let common = facts.files.iter().filter(|fact| fact.is_common);
+        let common: Vec<_> = common.map(|fact| fact.path.to_str().unwrap()).collect();
+        assert_eq!(common, ["/lib/none", "/lib/none/libx.so"]);
+    }
+
+    #[test]
+    fn an_opened_directory_counts_as_listed() {
+        let layers = tempfile::tempdir().unwrap();
+        fs::create_dir(layers.path().join("lib")).unwrap();
+        let facts = establish_in(layers.path(), &[("/lib", Uses::OPENED)]);
+        let uses = facts.files[0].uses;
+        assert!(uses.listed && !uses.opened);
+    }
+
+    #[test]
+    fn writes_to_read_only_places_are_refused() {
+        let layers = tempfile::tempdir().unwrap();
+        let written = Uses {
+            written: true,
+            ..Uses::default()
+        };
+        let paths = ["/etc/new", "/tmp/new", "/tmp/fixed/new"];
+        let facts = establish_in(layers.path(), &paths.map(|path| (path, written)));
+        let refused = facts.files.iter().filter(|fact| fact.is_refused);
+        let refused: Vec<_> = refused.map(|fact| fact.path.as_path()).collect();
+        assert_eq!(
+            refused,
+            [Path::new("/etc/new"), Path::new("/tmp/fixed/new")]
+        );
+    }
+
+    #[test]
+    fn interpreters_of_executed_scripts_are_facts() {
+        let layers = tempfile::tempdir().unwrap();
+        let write = |path: &str, text: &str| fs::write(layers.path().join(path), text).unwrap();
+        write("script", "#!/inner -x\n");
+        write("inner", "#!/no/such/shell\n");
+        write("opened", "#!/not/executed\n");
+        let files = [("/script", Uses::EXECUTED), ("/opened", Uses::OPENED)];
+        let facts = establish_in(layers.path(), &files);
+        let expected = [
+            ("/inner", Found::Container),
+            ("/no/such/shell", Found::Nowhere),
+            ("/opened", Found::Container),
+            ("/script", Found::Container),
+        ];
+        assert_eq!(found(&facts), expected);
+        let executed = facts.files.iter().filter(|fact| fact.uses.executed);
+        assert_eq!(executed.count(), 3);
+    }
+
+    #[test]
+    fn a_script_that_is_its_own_interpreter_ends() {
+        let layers = tempfile::tempdir().unwrap();
+        fs::write(layers.path().join("round"), "#!/round\n").unwrap();
+        let facts = establish_in(layers.path(), &[("/round", Uses::EXECUTED)]);
+        assert_eq!(found(&facts), [("/round", Found::Container)]);
+    }
+
+    #[test]
+    fn files_that_every_program_asks_for_are_common() {
+        for path in [
+            "/etc/ld.so.cache",
+            "/usr/lib/locale/C.utf8/LC_CTYPE",
+            "/usr/lib/x86_64-linux-gnu/gconv/gconv-modules.cache",
+            "/lib/x86_64-linux-gnu/glibc-hwcaps/x86-64-v3/libc.so.6",
+            "/var/run/nscd/socket",
+        ] {
+            assert!(is_common(Path::new(path)), "{path}");
+        }
+        for path in ["/etc/passwd", "/etc/ssl/certs/ca.pem", "/etc/ld.so.conf"] {
+            assert!(!is_common(Path::new(path)), "{path}");
+        }
+    }
+}
