@@ -91,7 +91,11 @@ pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContaine
             let fact = places.fact(&path, uses);
             files
                 .entry(fact.path.clone())
-                .and_modify(|known| known.uses.add(fact.uses))
+                .and_modify(|known| {
+                    known.uses.add(fact.uses);
+                    // A link may be there, and the file it leads to may not.
+                    known.found = known.found.max(fact.found);
+                })
                 .or_insert(fact);
         }
     }

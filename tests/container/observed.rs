@@ -460,6 +460,13 @@ fn rings_are_noted() {
     assert_eq!(observe().incomplete, [Incomplete::IoUring].into());
 }
 
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn calls_of_other_abis_are_noted() {
+    inside("job", || raw::call_of_another_abi());
+    assert_eq!(observe().incomplete, [Incomplete::ForeignCalls].into());
+}
+
 #[test]
 fn a_job_ends_at_its_time_limit_while_a_call_waits() {
     inside("job", || until_killed());
