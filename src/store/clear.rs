@@ -65,18 +65,6 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_left_has_no_directory_although_a_thread_has_a_clone() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path(), 1 << 30).unwrap();
-        let clone = store.clone();
-        let clients = || fs::read_dir(store.root().join("tmp")).unwrap().count();
-        assert_eq!(clients(), 1);
-        store.leave();
-        assert_eq!(clients(), 0);
-        drop(clone);
-    }
-
-    #[test]
     fn a_directory_that_is_no_cache_is_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         fs::create_dir_all(directory.path().join("blobs/precious")).unwrap();

@@ -690,3 +690,15 @@ fn a_client_shares_the_store_as_long_as_it_lives() {
     drop(clone);
     assert!(observer.try_hold(Subject::Store).unwrap().is_some());
 }
+
+#[test]
+fn a_client_that_left_has_no_directory_although_a_thread_has_a_clone() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Store::open(directory.path(), 1 << 30).unwrap();
+    let clone = store.clone();
+    let clients = || fs::read_dir(store.root().join("tmp")).unwrap().count();
+    assert_eq!(clients(), 1);
+    store.leave();
+    assert_eq!(clients(), 0);
+    drop(clone);
+}
