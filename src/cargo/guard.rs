@@ -22,7 +22,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, getppid, getsid};
-use rustix::process::{PidfdFlags, pidfd_open, set_child_subreaper};
+use rustix::process::{
+    PidfdFlags, pidfd_open, set_child_subreaper, set_parent_process_death_signal,
+};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -129,6 +131,9 @@ fn watch(client: Pid) -> io::Result<Option<OwnedFd>> {
 /// Runs Cargo until it ends, the client ends, or the client sends SIGTERM. Returns how Cargo ended.
 fn guard(client: OwnedFd, mut command: std::process::Command) -> io::Result<WaitStatus> {
     set_child_subreaper(Some(rustix::process::getpid()))?;
+    // A guard that was stopped with the client would not notice the end of the client. The kernel
+    // continues it only if its process group is orphaned then, which depends on the new parent.
+    set_parent_process_death_signal(Some(rustix::process::Signal::CONT))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
