@@ -16,7 +16,7 @@ use std::time::Instant;
 use strum::VariantArray;
 
 /// The number of runs of one job for each round of many jobs.
-const RUNS: usize = 20;
+const RUNS: usize = 10;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let [rounds, jobs] = measure::numbers([5, 1000]);

@@ -3,6 +3,7 @@
 use nix::libc;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
 
 fn check(result: libc::c_long) -> io::Result<libc::c_long> {
     if result < 0 {
@@ -248,14 +249,29 @@ pub fn close_from(first: RawFd) {
 /// another process with the same uid on the host.
 pub fn leave_session_keyring() -> io::Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: libc::c_int = 1;
-    // SAFETY: a null name asks for an anonymous keyring.
-    let joined = check(unsafe {
-        libc::syscall(
-            libc::SYS_keyctl,
-            KEYCTL_JOIN_SESSION_KEYRING,
-            std::ptr::null::<libc::c_char>(),
-        )
-    });
+    const ATTEMPTS: u32 = 200;
+    let join = || {
+        // SAFETY: a null name asks for an anonymous keyring.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_keyctl,
+                KEYCTL_JOIN_SESSION_KEYRING,
+                std::ptr::null::<libc::c_char>(),
+            )
+        })
+    };
+    let mut joined = join();
+    // A user may have 200 keys, see keyrings(7). The keyrings of jobs that have ended count until the
+    // kernel has collected them, which it does in the background.
+    for _ in 1..ATTEMPTS {
+        match &joined {
+            Err(error) if error.raw_os_error() == Some(libc::EDQUOT) => {
+                std::thread::sleep(Duration::from_millis(5));
+                joined = join();
+            }
+            _ => break,
+        }
+    }
     match joined {
         // A seccomp profile that refuses keyctl (Docker's) refuses it to jobs too.
         Err(error) if matches!(error.raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) => Ok(()),

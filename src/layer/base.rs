@@ -186,12 +186,15 @@ fn remembered(store: &Store, key: &str) -> Option<Manifest> {
     let value = String::from_utf8(store.cached(CACHED_BASE, key)?).ok()?;
     let mut lines = value.lines();
     let digest: Digest = lines.next()?.parse().ok()?;
-    let is_unchanged = lines.all(|line| {
+    let is_unchanged = |line: &&str| {
         line.split_once(' ').is_some_and(|(state, path)| {
             state_of(fs::symlink_metadata(path).ok().as_ref()) == state
         })
-    });
-    is_unchanged.then(|| store.manifest(&digest))?
+    };
+    let lines: Vec<&str> = lines.collect();
+    let are_unchanged = parallel::map(&lines, 512, is_unchanged);
+    let unchanged = are_unchanged.into_iter().all(|unchanged| unchanged);
+    unchanged.then(|| store.manifest(&digest))?
 }
 
 /// The state of a file in one word, which changes if the file changes.
