@@ -9,11 +9,12 @@
 //!
 //! `cargo bench --bench launcher [-- JOBS [ROUNDS]]`
 
+mod program_layer;
+
 use maelstrom::container::{
     JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, MountKind, NetworkKind, Root,
     run_if_launcher,
 };
-use maelstrom::libraries::{ClosureEntry, Libraries, SearchContext};
 use maelstrom::spec::Device;
 use std::error::Error;
 use std::fs;
@@ -125,21 +126,7 @@ fn make_trees(trees: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
             fs::write(base.join("dev").join(device.into_str()), "")?;
         }
     }
-    let place = |path: &Path| -> Result<_, Box<dyn Error>> {
-        let inside = base.join(path.strip_prefix("/")?);
-        fs::create_dir_all(inside.parent().ok_or("no parent")?)?;
-        Ok(inside)
-    };
-    let name = camino::Utf8PathBuf::try_from(program.to_owned())?;
-    for (path, entry) in Libraries::new().closure(&[name], &SearchContext::default())? {
-        let inside = place(path.as_path())?;
-        match entry {
-            ClosureEntry::File(file) => drop(fs::copy(file, inside)?),
-            ClosureEntry::Symlink { target, .. } => std::os::unix::fs::symlink(target, inside)?,
-            ClosureEntry::Directory => fs::create_dir_all(inside)?,
-        }
-    }
-    fs::copy(program, place(program)?)?;
+    program_layer::copy(program, &base)?;
     for number in 0..MANY {
         fs::create_dir_all(trees.join(format!("{number}/distinct")))?;
         fs::write(

@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench observe [-- ROUNDS]`
 
+mod program_layer;
+
 use maelstrom::executor::{Container, Job, LocalExecutor, LocalSettings, Outcome, Output, Status};
-use maelstrom::libraries::{ClosureEntry, Libraries, SearchContext};
 use maelstrom::spec::{Mount, Network, RootOverlay};
 use maelstrom::store::Digest;
 use std::error::Error;
@@ -79,21 +80,7 @@ fn milliseconds(started: Instant) -> f64 {
 
 /// The program, its libraries, and files to open.
 fn make_layer(layer: &Path, program: &Path) -> Result<(), Box<dyn Error>> {
-    let place = |path: &Path| -> Result<_, Box<dyn Error>> {
-        let inside = layer.join(path.strip_prefix("/")?);
-        fs::create_dir_all(inside.parent().ok_or("a path without a parent")?)?;
-        Ok(inside)
-    };
-    let name = camino::Utf8PathBuf::try_from(program.to_owned())?;
-    for (path, entry) in Libraries::new().closure(&[name], &SearchContext::default())? {
-        let inside = place(path.as_path())?;
-        match entry {
-            ClosureEntry::File(file) => drop(fs::copy(file, inside)?),
-            ClosureEntry::Symlink { target, .. } => std::os::unix::fs::symlink(target, inside)?,
-            ClosureEntry::Directory => fs::create_dir_all(inside)?,
-        }
-    }
-    fs::copy(program, place(program)?)?;
+    program_layer::copy(program, layer)?;
     for directory in ["proc", "files"] {
         fs::create_dir_all(layer.join(directory))?;
     }

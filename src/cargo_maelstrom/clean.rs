@@ -1,14 +1,14 @@
 //! `cargo maelstrom clean`: removes the cache of a workspace.
 
 use super::SetUpError;
-use super::command_line::CleanOptions;
+use super::command_line::CacheOptions;
 use super::preparation::cache_directory;
 use crate::cargo::{self, CargoOptions, Invocation};
 use crate::process::to_stderr;
 use crate::store::Store;
 
 /// Removes the cache and says so.
-pub async fn run(options: &CleanOptions) -> Result<(), SetUpError> {
+pub async fn run(options: &CacheOptions) -> Result<(), SetUpError> {
     let mut cargo_options = CargoOptions::default();
     let paths = [
         ("manifest-path", &options.manifest_path),

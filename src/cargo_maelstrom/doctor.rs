@@ -1,6 +1,6 @@
 //! `cargo maelstrom doctor`: checks whether this machine can run tests in containers.
 
-use super::command_line::DoctorOptions;
+use super::command_line::CacheOptions;
 use crate::container::doctor::{self, Check, Grade};
 use crate::process::{ExitCode, error_chain, to_stderr, to_stdout};
 use crate::report::{Paint, Role};
@@ -8,7 +8,7 @@ use crate::store::{Store, StoreError};
 use std::path::{Path, PathBuf};
 
 /// Checks the machine and prints the findings, each with its remedy.
-pub fn run(options: &DoctorOptions, paint: Paint) -> ExitCode {
+pub fn run(options: &CacheOptions, paint: Paint) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -58,7 +58,7 @@ fn report(checks: &[Check], paint: Paint) -> (String, ExitCode) {
 }
 
 /// Checks the store. Also returns a directory in which containers can be tried.
-fn store(options: &DoctorOptions) -> (Check, PathBuf) {
+fn store(options: &CacheOptions) -> (Check, PathBuf) {
     let target = options
         .target_dir
         .clone()

@@ -33,7 +33,7 @@ use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, con
 use crate::spec::Network;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
-use command_line::{CleanOptions, DoctorOptions, MessageFormat, TestAction, TestOptions};
+use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use preparation::Preparation;
 use selector::Selector;
 use std::cell::RefCell;
@@ -94,7 +94,7 @@ pub enum SetUpError {
 struct UnprintableSpec(String, String);
 
 /// Runs `cargo maelstrom doctor`.
-pub fn doctor(options: &DoctorOptions) -> ExitCode {
+pub fn doctor(options: &CacheOptions) -> ExitCode {
     doctor::run(
         options,
         resolve_paint(options.settings.color.value, &io::stdout()),
@@ -102,7 +102,7 @@ pub fn doctor(options: &DoctorOptions) -> ExitCode {
 }
 
 /// Runs `cargo maelstrom clean`.
-pub fn clean(options: &CleanOptions) -> ExitCode {
+pub fn clean(options: &CacheOptions) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -111,7 +111,7 @@ pub fn clean(options: &CleanOptions) -> ExitCode {
     match cleaned {
         Ok(()) => ExitCode::Success,
         Err(error) => {
-            let paint = resolve_paint(options.color.unwrap_or(Color::Auto), &io::stderr());
+            let paint = resolve_paint(options.settings.color.value, &io::stderr());
             let label = paint.apply(report::Role::Bad, "error:");
             to_stderr(format_args!("{label} {}", error_chain(&error)));
             ExitCode::SetUp

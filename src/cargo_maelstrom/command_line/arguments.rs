@@ -257,11 +257,26 @@ pub struct Configuring {
 #[derive(Debug, Parser)]
 #[command(name = "cargo-maelstrom doctor", bin_name = "cargo maelstrom doctor")]
 pub struct DoctorArguments {
-    /// Check the store of the package of this Cargo.toml
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// Remove the cache of the workspace: layers, kept results and the directories of `cache` mounts
+#[derive(Debug, Parser)]
+#[command(name = "cargo-maelstrom clean", bin_name = "cargo maelstrom clean")]
+pub struct CleanArguments {
+    #[command(flatten)]
+    pub cache: CacheArguments,
+}
+
+/// The arguments of commands about the cache of a workspace.
+#[derive(Debug, clap::Args)]
+pub struct CacheArguments {
+    /// Use the cache of the workspace of this Cargo.toml
     #[arg(long, value_name = "PATH")]
     pub manifest_path: Option<Utf8PathBuf>,
 
-    /// Check the store in this target directory
+    /// Use the cache in this target directory
     #[arg(long, value_name = "DIR")]
     pub target_dir: Option<Utf8PathBuf>,
 
@@ -271,23 +286,6 @@ pub struct DoctorArguments {
 
     #[command(flatten)]
     pub shared: SharedArguments,
-}
-
-/// Remove the cache of the workspace: layers, kept results and the directories of `cache` mounts
-#[derive(Debug, Parser)]
-#[command(name = "cargo-maelstrom clean", bin_name = "cargo maelstrom clean")]
-pub struct CleanArguments {
-    /// Remove the cache of the workspace of this Cargo.toml
-    #[arg(long, value_name = "PATH")]
-    pub manifest_path: Option<Utf8PathBuf>,
-
-    /// Remove the cache in this target directory
-    #[arg(long, value_name = "DIR")]
-    pub target_dir: Option<Utf8PathBuf>,
-
-    /// Color the output
-    #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
-    pub color: Option<Color>,
 }
 
 /// The tests to run, with respect to `#[ignore]`.

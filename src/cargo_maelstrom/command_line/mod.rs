@@ -16,7 +16,7 @@ mod settings;
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use name_filter::NameFilter;
-pub use options::{CleanOptions, DoctorOptions, Selection, TestAction, TestOptions};
+pub use options::{CacheOptions, Selection, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
@@ -30,8 +30,8 @@ use std::ffi::{OsStr, OsString};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     Test(Box<TestOptions>),
-    Doctor(Box<DoctorOptions>),
-    Clean(CleanOptions),
+    Doctor(Box<CacheOptions>),
+    Clean(Box<CacheOptions>),
 }
 
 impl Request {
@@ -55,14 +55,15 @@ impl Request {
             words.remove(1);
             let arguments =
                 DoctorArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
-            let options = DoctorOptions::new(arguments, environment)?;
+            let options = CacheOptions::new(arguments.cache, environment)?;
             return Ok(Self::Doctor(Box::new(options)));
         }
         if is_first(&words, OsStr::new("clean")) {
             words.remove(1);
             let arguments =
                 CleanArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
-            return Ok(Self::Clean(arguments.into()));
+            let options = CacheOptions::new(arguments.cache, environment)?;
+            return Ok(Self::Clean(Box::new(options)));
         }
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));

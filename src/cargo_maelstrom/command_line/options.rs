@@ -3,14 +3,14 @@
 use super::usage;
 use super::{
     after_dashes::AfterDashes,
-    arguments::{CleanArguments, DoctorArguments, MessageFormat, RunIgnored, TestArguments},
+    arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments},
     cargo_arguments::{self, CargoArguments},
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
     settings::Settings,
 };
 use crate::cargo::CargoOptions;
-use crate::config::{Color, CommandLineError, ProcessEnvironment};
+use crate::config::{CommandLineError, ProcessEnvironment};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
 use std::num::NonZeroU32;
@@ -73,35 +73,17 @@ pub struct Selection {
     pub ignored: RunIgnored,
 }
 
-/// The options of `cargo maelstrom doctor`.
+/// The options of `cargo maelstrom doctor` and `cargo maelstrom clean`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DoctorOptions {
+pub struct CacheOptions {
     pub manifest_path: Option<Utf8PathBuf>,
     pub target_dir: Option<Utf8PathBuf>,
     pub settings: Settings,
 }
 
-/// The options of `cargo maelstrom clean`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CleanOptions {
-    pub manifest_path: Option<Utf8PathBuf>,
-    pub target_dir: Option<Utf8PathBuf>,
-    pub color: Option<Color>,
-}
-
-impl From<CleanArguments> for CleanOptions {
-    fn from(arguments: CleanArguments) -> Self {
-        Self {
-            manifest_path: arguments.manifest_path,
-            target_dir: arguments.target_dir,
-            color: arguments.color,
-        }
-    }
-}
-
-impl DoctorOptions {
+impl CacheOptions {
     pub(super) fn new(
-        arguments: DoctorArguments,
+        arguments: CacheArguments,
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let mut test_arguments = TestArguments::parse_from([""]);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::cargo_maelstrom::command_line::arguments::{CleanArguments, DoctorArguments};
 use crate::{
     cargo_maelstrom::command_line::Request,
     config::{Color, ConfigValue, NoTests, Setting, SettingSource, SlotCount, StopAfter, Ui},
