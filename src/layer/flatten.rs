@@ -10,14 +10,8 @@ use crate::store::{Digest, ManifestError, Store};
 /// The size in bytes of the largest manifest that is merged.
 const MAX_MERGED_MANIFEST: u64 = 128 * 1024;
 
-/// The same for the lowest layer, which many containers share with the layers on it.
-const MAX_LOWEST_MANIFEST: u64 = 1024 * 1024;
-
 /// Merges neighbouring small layers. Layers in `apart` stay as they are. A failure to merge only
 /// costs time.
-///
-/// The lowest layer may be larger, but then the topmost one is not merged with it: this layer has the
-/// test binary, so it changes with each build.
 pub(super) fn merge_small_layers(
     store: &Store,
     layers: &[Digest],
@@ -25,20 +19,6 @@ pub(super) fn merge_small_layers(
 ) -> Vec<Digest> {
     let small = |layer: &Digest| layer.size <= MAX_MERGED_MANIFEST && !apart.contains(layer);
     let mut merged_layers = Vec::new();
-    let mut layers = layers;
-    if let [lowest, above @ .., _] = layers
-        && (MAX_MERGED_MANIFEST + 1..=MAX_LOWEST_MANIFEST).contains(&lowest.size)
-        && !apart.contains(lowest)
-    {
-        let merging = 1 + above.iter().take_while(|layer| small(layer)).count();
-        if let Some(merged) = (merging > 1)
-            .then(|| merge(store, &layers[..merging]))
-            .flatten()
-        {
-            merged_layers.push(merged);
-            layers = &layers[merging..];
-        }
-    }
     for run in layers.chunk_by(|a, b| small(a) && small(b)) {
         match run {
             [_] => merged_layers.extend(run),
@@ -127,36 +107,6 @@ mod tests {
                 ("/a/x", symlink("above")),
                 ("/b", symlink("b"))
             ]))
-        );
-    }
-
-    #[test]
-    fn a_large_lowest_layer_is_merged_with_those_on_it_but_not_with_the_topmost_one() {
-        let directory = tempfile::tempdir().unwrap();
-        let store = Store::open(directory.path(), 1 << 30).unwrap();
-        let mut large = Manifest::new();
-        for number in 0..3000 {
-            let path = format!("/base/a-file-with-a-name-of-some-length-{number}");
-            let path = PathInContainer::new(path.as_bytes()).unwrap();
-            large.insert(path, symlink("x")).unwrap();
-        }
-        let large = store.add_tree(&large).unwrap();
-        assert!(large.size > MAX_MERGED_MANIFEST);
-        let small = |name| {
-            let manifest = manifest(&[(name, symlink("y"))]);
-            store.add_tree(&manifest).unwrap()
-        };
-        let (one, two, three) = (small("/one"), small("/two"), small("/three"));
-        let merged = merge_small_layers(&store, &[large, one, two, three], &[]);
-        assert_eq!(merged.len(), 2);
-        assert_eq!(merged[1], three);
-        assert_eq!(store.manifest(&merged[0]).unwrap().len(), 3003);
-        assert_eq!(merge_small_layers(&store, &[large, one], &[]), [large, one]);
-        let apart = merge_small_layers(&store, &[large, one, two], &[one]);
-        assert_eq!(apart, [large, one, two]);
-        assert_eq!(
-            merge_small_layers(&store, &[large, one, two], &[large]).len(),
-            2
         );
     }
 
