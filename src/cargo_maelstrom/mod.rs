@@ -21,18 +21,21 @@ mod suggestions;
 mod test_run;
 mod unselected;
 
-use crate::cargo::{CargoError, Stderr};
+use crate::cargo::{CargoError, Package, Stderr, Workspace};
 use crate::config::{CacheResults, Color, NoTests, Ui};
 use crate::directive::{self, DirectiveError};
 use crate::engine::Uploaded;
 use crate::filter::PatternError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
+use crate::schedule::History;
 use crate::schedule::history::HistoryError;
 use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
 use crate::store::StoreError;
+use crate::test_job::TestContainerBuilder;
 use camino::Utf8PathBuf;
+use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use preparation::Preparation;
 use selector::Selector;
@@ -40,8 +43,10 @@ use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
+use std::sync::Arc;
 use suggestions::PackageOrTarget;
 use test_run::{Parts, RunEnd, RunError, RunSettings, TestRun};
+use tokio::runtime::Runtime;
 use unselected::{Offer, Remark};
 
 /// An error that prevents the run. It is shown to the user with its causes.
@@ -103,20 +108,18 @@ pub fn doctor(options: &CacheOptions) -> ExitCode {
 
 /// Runs `cargo maelstrom clean`.
 pub fn clean(options: &CacheOptions) -> ExitCode {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(SetUpError::Start);
-    let cleaned = runtime.and_then(|runtime| runtime.block_on(clean::run(options)));
-    match cleaned {
+    match runtime().and_then(|runtime| runtime.block_on(clean::run(options))) {
         Ok(()) => ExitCode::Success,
         Err(error) => {
-            let paint = resolve_paint(options.settings.color.value, &io::stderr());
-            let label = paint.apply(report::Role::Bad, "error:");
-            to_stderr(format_args!("{label} {}", error_chain(&error)));
+            print_error(&options.settings, &error);
             ExitCode::SetUp
         }
     }
+}
+
+fn runtime() -> Result<Runtime, SetUpError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(SetUpError::Start)
 }
 
 /// Runs the action of the options.
@@ -125,7 +128,10 @@ pub fn run(options: &TestOptions) -> ExitCode {
     match try_run(options) {
         Ok(code) => code,
         Err(SetUpError::Cargo(CargoError::OutsideSelection { packages })) => {
-            print_error(options, &CargoError::OutsideSelection { packages });
+            print_error(
+                &options.settings,
+                &CargoError::OutsideSelection { packages },
+            );
             ExitCode::NoTests
         }
         Err(SetUpError::NoPackageMatches(hints)) => {
@@ -133,14 +139,14 @@ pub fn run(options: &TestOptions) -> ExitCode {
             no_tests(options, &error_chain(&error), &hints)
         }
         Err(error) => {
-            print_error(options, &error);
+            print_error(&options.settings, &error);
             ExitCode::SetUp
         }
     }
 }
 
-fn print_error(options: &TestOptions, error: &dyn Error) {
-    let label = paint(options).apply(report::Role::Bad, "error:");
+fn print_error(settings: &Settings, error: &dyn Error) {
+    let label = paint(settings).apply(report::Role::Bad, "error:");
     to_stderr(format_args!("{label} {}", error_chain(error)));
 }
 
@@ -149,10 +155,7 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         to_stdout(format_args!("{}", text.trim_end()));
         return Ok(ExitCode::Success);
     }
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(SetUpError::Start)?;
+    let runtime = runtime()?;
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
         match &options.action {
@@ -203,9 +206,7 @@ async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 
 /// Runs the tests, or lists them.
 async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
-    let list_only = options.action != TestAction::Run;
-    let is_quiet = list_only && !matches!(options.action, TestAction::Observe { .. });
-    let reporter = report::reporter(&report_settings(options, is_quiet));
+    let reporter = report::reporter(&report_settings(options));
     let stderr = if reporter.draws() {
         Stderr::Piped
     } else {
@@ -213,7 +214,8 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     };
     let reporter = Rc::new(RefCell::new(reporter));
     let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
-    let remote = options.settings.remote.as_ref().filter(|_| !list_only);
+    let runs_all = options.action == TestAction::Run;
+    let remote = options.settings.remote.as_ref().filter(|_| runs_all);
     let engine = tokio::select! {
         biased;
         _ = interrupts.next() => return Ok(ExitCode::Interrupted),
@@ -306,67 +308,106 @@ async fn conduct(
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.
     session.executors.settle().await;
-    let (mut ending, mut history) = ended?;
-    if ending.summary.cancelled.is_none() {
-        let places = PackageOrTarget::all_in(&preparation.workspace, &preparation.packages);
-        remark(&mut ending, &selector, places);
-    }
-    if !list_only {
-        let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
-        if let Some(note) = doctests::note(options, &preparation.packages).filter(|_| has_built) {
-            ending.summary.notes.push(note);
-        }
-        // The results of the run do not depend on whether the history can be saved.
-        let saving = tokio::task::spawn_blocking(move || history.save());
-        let unsaved = match saving.await {
-            Ok(saved) => saved.err().map(|error| error_chain(&error)),
-            Err(error) => Some(error_chain(&error)),
-        };
-        if let Some(warning) = unsaved {
-            reporter.borrow_mut().report(&Event::Warning(&warning));
-        }
-        reporter
-            .borrow_mut()
-            .report(&Event::Finished(&ending.summary));
-    }
-    if options.action == TestAction::PrintSpec {
-        let complain = |case: &crate::test_job::TestCase, error: &crate::layer::ContainerError| {
-            print_error(
-                options,
-                &UnprintableSpec(case.name().to_string(), error_chain(error)),
-            );
-        };
-        let printed =
-            lists::print_specs(&ending.listed, &running, &preparation.containers, complain);
-        match printed.await.map_err(SetUpError::Start)? {
-            None => ending.summary.cancelled = Some(Cancellation::Interrupted),
-            Some(failed) => ending.summary.tally.errors += failed as u64,
-        }
-    }
-    if let TestAction::Observe { name } = &options.action {
-        let case = match ending.summary.cancelled {
-            Some(_) => None,
-            None => observation::choose(&ending.listed, name)?,
-        };
-        if let Some(case) = case {
-            let observer = observation::Observer {
-                running: running.clone(),
-                containers: preparation.containers.clone(),
-                session: session.clone(),
-                reporter: reporter.clone(),
-            };
-            let facts = observer.observe(&case, &mut ending.summary).await;
-            ending.observed = facts.map(|facts| (case.name().to_string(), facts));
-        }
-        let summary = &ending.summary;
-        reporter.borrow_mut().report(&Event::Finished(summary));
-    }
+    let conclusion = Conclusion {
+        options,
+        selector: &selector,
+        workspace: &preparation.workspace,
+        packages: &preparation.packages,
+        containers: preparation.containers,
+        session: session.clone(),
+        reporter: reporter.clone(),
+        running,
+    };
+    let ending = match ended {
+        Ok((ending, history)) => conclusion.conclude(ending, history).await,
+        Err(error) => Err(error.into()),
+    };
     if let Some(remote) = &session.executors.remote {
         let Uploaded { bytes, blobs } = remote.sent();
         tracing::info!("{bytes} bytes in {blobs} blobs were sent to the engine");
     }
-    session.save_and_evict();
-    Ok(ending)
+    session.end();
+    ending
+}
+
+/// The part of a run after the last test.
+struct Conclusion<'a> {
+    options: &'a TestOptions,
+    selector: &'a Selector,
+    workspace: &'a Workspace,
+    packages: &'a [Arc<Package>],
+    containers: Arc<TestContainerBuilder>,
+    session: Session,
+    reporter: Rc<RefCell<Box<dyn Reporter>>>,
+    running: RunSettings,
+}
+
+impl Conclusion<'_> {
+    /// Saves the history and reports the end of the run, or does what is to be done with the listed
+    /// tests.
+    async fn conclude(
+        self,
+        mut ending: RunEnd,
+        mut history: History,
+    ) -> Result<RunEnd, SetUpError> {
+        let options = self.options;
+        if ending.summary.cancelled.is_none() {
+            let places = PackageOrTarget::all_in(self.workspace, self.packages);
+            remark(&mut ending, self.selector, places);
+        }
+        if options.action == TestAction::Run {
+            let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
+            if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
+                ending.summary.notes.push(note);
+            }
+            // The results of the run do not depend on whether the history can be saved.
+            let saving = tokio::task::spawn_blocking(move || history.save());
+            let unsaved = match saving.await {
+                Ok(saved) => saved.err().map(|error| error_chain(&error)),
+                Err(error) => Some(error_chain(&error)),
+            };
+            if let Some(warning) = unsaved {
+                self.reporter.borrow_mut().report(&Event::Warning(&warning));
+            }
+            self.reporter
+                .borrow_mut()
+                .report(&Event::Finished(&ending.summary));
+        }
+        if options.action == TestAction::PrintSpec {
+            let complain = |case: &crate::test_job::TestCase,
+                            error: &crate::layer::ContainerError| {
+                print_error(
+                    &options.settings,
+                    &UnprintableSpec(case.name().to_string(), error_chain(error)),
+                );
+            };
+            let printed =
+                lists::print_specs(&ending.listed, &self.running, &self.containers, complain);
+            match printed.await.map_err(SetUpError::Start)? {
+                None => ending.summary.cancelled = Some(Cancellation::Interrupted),
+                Some(failed) => ending.summary.tally.errors += failed as u64,
+            }
+        }
+        if let TestAction::Observe { name } = &options.action {
+            let case = match ending.summary.cancelled {
+                Some(_) => None,
+                None => observation::choose(&ending.listed, name)?,
+            };
+            if let Some(case) = case {
+                let observer = observation::Observer {
+                    running: self.running.clone(),
+                    containers: self.containers.clone(),
+                    session: self.session.clone(),
+                    reporter: self.reporter.clone(),
+                };
+                let facts = observer.observe(&case, &mut ending.summary).await;
+                ending.observed = facts.map(|facts| (case.name().to_string(), facts));
+            }
+            let summary = &ending.summary;
+            self.reporter.borrow_mut().report(&Event::Finished(summary));
+        }
+        Ok(ending)
+    }
 }
 
 /// Adds notes on a selection that may not be the intended one.
@@ -428,7 +469,7 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
 
 /// The exit code of a run without tests, as `--no-tests` sets it.
 fn no_tests(options: &TestOptions, what: &str, remarks: &[Remark]) -> ExitCode {
-    let paint = paint(options);
+    let paint = paint(&options.settings);
     print_remarks(options, remarks);
     match options.settings.no_tests.value {
         NoTests::Pass => ExitCode::Success,
@@ -452,7 +493,7 @@ fn print_remarks(options: &TestOptions, remarks: &[Remark]) {
     if options.settings.no_tests.value == NoTests::Pass {
         return;
     }
-    let paint = paint(options);
+    let paint = paint(&options.settings);
     for remark in remarks {
         let (role, label, text) = match remark {
             Remark::Note(text) => (report::Role::Strong, "note:", text),
@@ -462,24 +503,25 @@ fn print_remarks(options: &TestOptions, remarks: &[Remark]) {
     }
 }
 
-fn report_settings(options: &TestOptions, is_quiet: bool) -> report::ReportSettings {
+fn report_settings(options: &TestOptions) -> report::ReportSettings {
+    let reports_tests = options.action.reports_tests();
     let ui = match options.settings.ui.value {
-        _ if is_quiet => Ui::Quiet,
+        _ if !reports_tests => Ui::Quiet,
         ui => ui,
     };
     report::ReportSettings {
         ui,
-        paint: paint(options),
+        paint: paint(&options.settings),
         verbose: options.verbose > 0,
-        json: options.message_format == MessageFormat::Json && !is_quiet,
+        json: options.message_format == MessageFormat::Json && reports_tests,
         show_output: options.settings.show_output.value,
         nocapture: options.no_capture,
     }
 }
 
 /// The colors of stderr.
-fn paint(options: &TestOptions) -> report::Paint {
-    resolve_paint(options.settings.color.value, &io::stderr())
+fn paint(settings: &Settings) -> report::Paint {
+    resolve_paint(settings.color.value, &io::stderr())
 }
 
 fn resolve_paint(color: Color, stream: &impl io::IsTerminal) -> report::Paint {

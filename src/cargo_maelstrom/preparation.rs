@@ -163,7 +163,7 @@ pub fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
         cargo_options.push("message-format", Some(format.name()));
     }
     let mut invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
-    invocation.color = Some(super::paint(options).is_colored());
+    invocation.color = Some(super::paint(&options.settings).is_colored());
     invocation.guard = Some("/proc/self/exe".into());
     Ok(invocation)
 }

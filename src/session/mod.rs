@@ -201,7 +201,7 @@ impl Client {
 impl Drop for Client {
     fn drop(&mut self) {
         self.builder.layers.cancel();
-        self.session.save_and_evict();
+        self.session.end();
     }
 }
 

@@ -128,9 +128,9 @@ impl Session {
         Dispatcher::new(self.remote_slots.clone(), self.remote_slots.total())
     }
 
-    /// Saves the store's index and removes content beyond the store's size, at the end of a run. An
-    /// error only costs the next run time.
-    pub fn save_and_evict(&self) {
+    /// Saves the store's index, removes content beyond the store's size, and leaves the store. This is
+    /// the last use of the store. An error only costs the next run time.
+    pub fn end(&self) {
         for result in [self.store.save(), self.store.evict().map(drop)] {
             if let Err(error) = result {
                 tracing::warn!("{}", error_chain(&error));

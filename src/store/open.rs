@@ -170,8 +170,8 @@ impl Store {
     }
 
     /// Removes this client's directory in `tmp/` if it is empty. The directory is also removed when
-    /// the last clone is dropped, but the process may end while a thread still has a clone. Nothing
-    /// can be added to the store afterwards.
+    /// the last clone is dropped, but the process may end while a thread still has a clone. This is
+    /// called last: adding content fails afterwards.
     pub fn leave(&self) {
         // A directory that remains is removed by the next client.
         let _ = fs::remove_dir(&self.client.temporary);

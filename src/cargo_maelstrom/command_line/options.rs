@@ -62,6 +62,13 @@ pub enum TestAction {
     PrintConfig(String),
 }
 
+impl TestAction {
+    /// Whether tests run and their results are reported.
+    pub fn reports_tests(&self) -> bool {
+        matches!(self, Self::Run | Self::Observe { .. })
+    }
+}
+
 /// The selection among the test cases of the selected packages and targets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
@@ -86,7 +93,8 @@ impl CacheOptions {
         arguments: CacheArguments,
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
-        let mut test_arguments = TestArguments::parse_from([""]);
+        let mut test_arguments =
+            TestArguments::try_parse_from([""]).map_err(CommandLineError::Usage)?;
         test_arguments.showing.color = arguments.color;
         test_arguments.configuring.shared = arguments.shared;
         let (settings, _) =
