@@ -44,6 +44,8 @@ pub(super) fn add(
     };
     for directory in directories {
         add_start(directory, assembly)?;
+        // It is source even if an ignore file excludes it.
+        add_found(vec![directory.join(LOCK_FILE).into()], assembly)?;
         search.repositories.push(directory.into());
         while let Some(repository) = search.repositories.pop() {
             if search.done.insert(repository.clone()) {
@@ -129,7 +131,7 @@ impl SourceSearch<'_> {
             .iter()
             .filter_map(|excluded| excluded.strip_prefix(directory).ok())
             .collect();
-        let mut paths: Vec<PathBuf> = match git::list(directory, &relative) {
+        let paths: Vec<PathBuf> = match git::list(directory, &relative) {
             GitListing::Files(paths) if paths.is_empty() => {
                 return everything(directory, is_left_out, warnings);
             }
@@ -144,14 +146,6 @@ impl SourceSearch<'_> {
                 not_ignored(directory, &excluded)
             }
         };
-        let lock_file = directory.join(LOCK_FILE);
-        // Comparing `Path`s by component is slow.
-        if !paths
-            .iter()
-            .any(|path| path.as_os_str() == lock_file.as_os_str())
-        {
-            paths.push(lock_file);
-        }
         Ok(paths)
     }
 }

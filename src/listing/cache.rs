@@ -1,5 +1,5 @@
-//! A listing as bytes, for the cache. Other bytes than those of this version are no listing; then
-//! the binary is listed again.
+//! A listing as JSON, for the cache. The kind of the cached values is renamed when [`TestListing`]
+//! changes.
 
 use super::TestListing;
 

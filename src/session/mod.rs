@@ -44,7 +44,7 @@ pub struct ClientSettings {
     /// Whether the result of a job that succeeded before is reused if nothing that it depends on has
     /// changed.
     pub cache_results: CacheResults,
-    /// The size of the outputs of a job on the engine that are downloaded, in bytes.
+    /// The largest size in bytes of the outputs of a job that are downloaded from the engine.
     pub outputs_limit: u64,
     /// The settings for container images.
     pub images: ImageSettings,

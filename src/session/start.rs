@@ -31,7 +31,7 @@ pub struct SessionSettings {
     /// The number of jobs that run on this machine at a time.
     pub slots: usize,
     pub cache_results: CacheResults,
-    /// The size of the outputs of a job that are copied, in bytes.
+    /// The largest size in bytes of the outputs of a job that are downloaded from the engine.
     pub outputs_limit: u64,
     /// The network of most jobs, for which launchers are started in advance.
     pub network: Network,

@@ -173,18 +173,23 @@ impl SpecEntry {
     }
 
     /// The elements of a list of names. Each must be one of `known` and occur once. Messages call a
-    /// name a `what`. `present` is the present spelling of a name.
-    pub fn names<T: Named>(
+    /// name a `what`.
+    pub fn names<T: Named>(&self, what: &'static str, known: &[T]) -> Result<Vec<T>, SpecError> {
+        self.names_with(what, known, |name| name)
+    }
+
+    /// As [`Self::names`]. `current_spelling` replaces an older spelling of a name by the current one.
+    pub fn names_with<T: Named>(
         &self,
         what: &'static str,
         known: &[T],
-        present: impl Fn(&str) -> &str,
+        current_spelling: impl Fn(&str) -> &str,
     ) -> Result<Vec<T>, SpecError> {
         let mut found = Vec::new();
         let label = ValueLabel::Element(self.name());
         for node in self.list()? {
             let name = node.string(label)?;
-            let value = node.named(what, known, present(name))?;
+            let value = node.named(what, known, current_spelling(name))?;
             if found.contains(&value) {
                 return Err(node.error(SpecProblem::Repeated {
                     what,

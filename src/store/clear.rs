@@ -3,7 +3,7 @@
 use super::lock::{LockFile, Subject};
 use super::open::remove_content;
 use super::{Store, StoreError};
-use crate::cachedir::{self, CacheKind};
+use crate::cachedir::{self, CacheKind, DirectoryState};
 use std::path::Path;
 
 impl Store {
@@ -11,12 +11,18 @@ impl Store {
     /// Returns whether there was a store. Fails if a client uses it, or if the directory is not a
     /// cache.
     pub fn clear(cache_root: &Path) -> Result<bool, StoreError> {
-        if !cache_root.exists() {
+        let state = cachedir::directory_state(cache_root, CacheKind::Root);
+        let state = state.map_err(|cause| StoreError::Read {
+            path: cache_root.to_owned(),
+            cause,
+        })?;
+        if state == DirectoryState::Free {
             return Ok(false);
         }
-        let root = cachedir::claim(cache_root, CacheKind::Store)
-            .map_err(|error| StoreError::of_directory(cache_root, 0, error))?
-            .directory;
+        // An error of a directory that is not a cache. Nothing is made in one that is a cache.
+        let claimed = cachedir::claim(cache_root, CacheKind::Store)
+            .map_err(|error| StoreError::of_directory(cache_root, u64::MAX, error))?;
+        let root = claimed.directory;
         let cannot_lock = |cause| StoreError::CannotLock {
             root: root.clone(),
             cause,
@@ -28,6 +34,13 @@ impl Store {
             return Err(StoreError::InUse { root });
         };
         remove_content(&root)?;
+        if claimed.other_format.is_some() {
+            cachedir::replace_mark(&root, CacheKind::Store).map_err(|cause| StoreError::Io {
+                doing: "write the mark in",
+                path: root.clone(),
+                cause,
+            })?;
+        }
         Ok(true)
     }
 }
@@ -71,5 +84,8 @@ mod tests {
         assert!(Store::clear(directory.path()).is_err());
         assert!(directory.path().join("blobs/precious").exists());
         assert!(!Store::clear(&directory.path().join("missing")).unwrap());
+        let empty = tempfile::tempdir().unwrap();
+        assert!(!Store::clear(empty.path()).unwrap());
+        assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     }
 }

@@ -21,7 +21,7 @@ pub fn read(entry: &SpecEntry, deprecations: &mut Deprecations) -> Result<Vec<Mo
 
 /// A list of names of devices.
 pub fn devices(entry: &SpecEntry) -> Result<Vec<Device>, SpecError> {
-    entry.names("device", Device::VARIANTS, |name| name)
+    entry.names("device", Device::VARIANTS)
 }
 
 fn mount(

@@ -121,15 +121,14 @@ fn inherited_fields(entry: &SpecEntry) -> Result<Vec<ContainerField>, SpecError>
     )
 }
 
-/// Reads `use`: a non-empty list of names, as [`SpecEntry::names`] reads them. `present` is the
-/// present spelling of a name.
+/// Reads `use`: a non-empty list of names, as [`SpecEntry::names_with`] reads them.
 pub(super) fn used_fields(
     entry: &SpecEntry,
     what: &'static str,
     known: &[ContainerField],
-    present: impl Fn(&str) -> &str,
+    current_spelling: impl Fn(&str) -> &str,
 ) -> Result<Vec<ContainerField>, SpecError> {
-    let used = entry.names(what, known, present)?;
+    let used = entry.names_with(what, known, current_spelling)?;
     if used.is_empty() {
         return Err(entry.value.error(SpecProblem::Empty {
             label: entry.label().to_string(),
