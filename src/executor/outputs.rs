@@ -97,7 +97,7 @@ impl JobOutputs {
     pub(super) fn of_downloads(
         downloads: WorkDirectory,
         files: Vec<(ListedOutput, String)>,
-        problems: Vec<String>,
+        mut problems: Vec<String>,
     ) -> io::Result<Self> {
         let mut matching = Vec::new();
         for (output, name) in files {
@@ -105,7 +105,15 @@ impl JobOutputs {
                 ListedKind::File { .. } => WrittenKind::File,
                 ListedKind::Removed => WrittenKind::Removed,
                 ListedKind::Symlink { target } => {
-                    std::os::unix::fs::symlink(target, downloads.path().join(&name))?;
+                    let made = std::os::unix::fs::symlink(target, downloads.path().join(&name));
+                    if let Err(error) = made {
+                        problems.push(format!(
+                            "failed to copy {}: its target cannot be that of a symbolic link: \
+                             {error}",
+                            output.path.display()
+                        ));
+                        continue;
+                    }
                     WrittenKind::Symlink
                 }
             };
@@ -194,7 +202,11 @@ impl OutputPlaces {
                     break;
                 }
                 Err(CopyError::Io(error)) => {
-                    let problem = format!("failed to copy {}: {error}", file.path.display());
+                    let verb = match file.kind {
+                        WrittenKind::Removed => "remove",
+                        WrittenKind::File | WrittenKind::Symlink => "copy",
+                    };
+                    let problem = format!("failed to {verb} {}: {error}", file.path.display());
                     saving.saved.problems.push(problem);
                 }
             }
