@@ -20,7 +20,7 @@ const LARGEST_COMBINED: u64 = 1 << 20;
 /// The total size of the contents that are kept to combine changes with, in bytes.
 const MOST_KEPT: usize = 64 << 20;
 
-/// The files of the source tree that jobs of a run wrote.
+/// The files of the source tree that jobs of a run wrote or removed.
 #[derive(Debug, Default)]
 pub struct SourceWrites {
     files: HashMap<PathBuf, SourceWrite>,
@@ -30,22 +30,37 @@ pub struct SourceWrites {
 
 #[derive(Debug)]
 struct SourceWrite {
-    /// The last job that wrote the file.
+    /// The last job that wrote or removed the file.
     job: String,
+    /// Whether that job removed it.
+    is_removed: bool,
     /// The content before the first job wrote it, which each job had. `None`: unknown.
     base: Option<Vec<u8>>,
 }
 
 impl SourceWrites {
-    /// Records that a job wrote a file. Returns the job before that.
-    fn insert(&mut self, place: PathBuf, job: &str, base: Option<Vec<u8>>) -> Option<String> {
+    /// Records that a job wrote or removed a file. `base`: its content before that, if it is known
+    /// and no job wrote the file before. Returns the job before that, and whether that removed it.
+    fn insert(
+        &mut self,
+        place: PathBuf,
+        job: &str,
+        is_removed: bool,
+        base: Option<Vec<u8>>,
+    ) -> Option<(String, bool)> {
+        let job = job.to_owned();
         if let Some(write) = self.files.get_mut(&place) {
-            return Some(std::mem::replace(&mut write.job, job.to_owned()));
+            let was_removed = std::mem::replace(&mut write.is_removed, is_removed);
+            return Some((std::mem::replace(&mut write.job, job), was_removed));
         }
         let base = base.filter(|base| self.kept + base.len() <= MOST_KEPT);
         self.kept += base.as_ref().map_or(0, Vec::len);
-        let job = job.to_owned();
-        self.files.insert(place, SourceWrite { job, base });
+        let write = SourceWrite {
+            job,
+            is_removed,
+            base,
+        };
+        self.files.insert(place, write);
         None
     }
 }
@@ -68,7 +83,7 @@ pub struct Saving<'a> {
 /// A file that was placed in the source tree.
 struct PlacedSource {
     placed: Placed,
-    /// The content that each job had, if it is known.
+    /// The content that each job had, if it is known and this job is the first that wrote the file.
     base: Option<Vec<u8>>,
     /// Whether it has the changes of earlier jobs, too.
     is_combined: bool,
@@ -136,10 +151,7 @@ impl<'a> Saving<'a> {
     ) -> Result<(), CopyError> {
         let place = root.join(relative);
         if file.kind == WrittenKind::Removed {
-            if directory.remove(relative)? == Placed::Written {
-                self.saved.removed_files.push(place);
-            }
-            return Ok(());
+            return Ok(self.remove_source(directory, relative, place)?);
         }
         let PlacedSource {
             placed,
@@ -165,16 +177,49 @@ impl<'a> Saving<'a> {
         if placed == Placed::Unchanged {
             return Ok(());
         }
-        let before = self.source_writes.insert(place.clone(), self.job, base);
-        let before = before.filter(|before| before != self.job && !is_combined);
-        if let Some(before) = before {
-            self.saved.problems.push(format!(
-                "{before} and {} both wrote {}; the latter's file was kept",
-                self.job,
-                place.display()
-            ));
+        let before = (self.source_writes).insert(place.clone(), self.job, false, base);
+        if let Some((before, was_removed)) = before
+            && before != self.job
+            && !is_combined
+        {
+            let (job, place) = (self.job, place.display());
+            self.saved.problems.push(if was_removed {
+                format!("{before} removed {place} and {job} wrote it; the latter's file was kept")
+            } else {
+                format!("{before} and {job} both wrote {place}; the latter's file was kept")
+            });
         }
         self.saved.source_files.push(place);
+        Ok(())
+    }
+
+    /// Removes a file of the source tree that the job removed.
+    fn remove_source(
+        &mut self,
+        directory: &OutputDirectory,
+        relative: &Path,
+        place: PathBuf,
+    ) -> io::Result<()> {
+        let is_base_wanted = Merging::of(relative) != Merging::Replace
+            && !self.source_writes.files.contains_key(&place);
+        let base = if is_base_wanted {
+            directory.read(relative, LARGEST_COMBINED)?
+        } else {
+            None
+        };
+        if directory.remove(relative)? == Placed::Unchanged {
+            return Ok(());
+        }
+        let before = (self.source_writes).insert(place.clone(), self.job, true, base);
+        if let Some((before, false)) = before
+            && before != self.job
+        {
+            let (job, place) = (self.job, place.display());
+            self.saved.problems.push(format!(
+                "{before} wrote {place} and {job} removed it; it was removed"
+            ));
+        }
+        self.saved.removed_files.push(place);
         Ok(())
     }
 
@@ -190,13 +235,14 @@ impl<'a> Saving<'a> {
         let present = directory.read(relative, LARGEST_COMBINED)?;
         let before = self.source_writes.files.get(place);
         let base = match before {
-            Some(before) => before.base.clone(),
-            None => present.clone(),
+            Some(before) => before.base.as_deref(),
+            None => present.as_deref(),
         };
         let mut is_combined = false;
-        if let Some(base) = &base {
+        if let Some(base) = base {
             content = merge::with_run(relative, base, content, &self.places.run);
-            let present = before.and(present.as_deref());
+            let changed = before.filter(|before| !before.is_removed);
+            let present = changed.and(present.as_deref());
             let combined =
                 present.and_then(|present| Merging::of(relative).combine(base, present, &content));
             if let Some(combined) = combined {
@@ -208,7 +254,7 @@ impl<'a> Saving<'a> {
         let placed = directory.place_file(relative, Cursor::new(content), size, executable)?;
         Ok(PlacedSource {
             placed,
-            base,
+            base: present.filter(|_| before.is_none()),
             is_combined,
         })
     }

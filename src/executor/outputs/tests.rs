@@ -44,7 +44,17 @@ impl Fixture {
 
     /// The job writes a file of the source tree.
     fn write(&self, path: &str, text: &str) {
-        fs::write(self.upper(&self.source(path)), text).unwrap();
+        let upper = self.upper(&self.source(path));
+        // What an earlier job left there may be the mark of a removed file.
+        let _ = fs::remove_file(&upper);
+        fs::write(upper, text).unwrap();
+    }
+
+    /// The job removes a file of the source tree: overlayfs marks it so.
+    fn remove(&self, path: &str) {
+        let mark = self.upper(&self.source(path));
+        let _ = fs::remove_file(&mark);
+        nix::sys::stat::mknod(&mark, SFlag::S_IFCHR, Mode::S_IRWXU, 0).unwrap();
     }
 
     fn outputs(&self, globs: &[&str]) -> Option<JobOutputs> {
@@ -315,7 +325,7 @@ fn lines_that_several_jobs_append_are_all_kept() {
 }
 
 #[test]
-fn what_a_job_removed_is_removed_and_nothing_else() {
+fn only_files_that_a_job_removed_are_removed() {
     let fixture = Fixture::new();
     let outside = fixture.temporary.path().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -340,8 +350,7 @@ fn what_a_job_removed_is_removed_and_nothing_else() {
         "absent/file",
         "target/file",
     ] {
-        let mark = fixture.upper(&fixture.source(path));
-        nix::sys::stat::mknod(&mark, nix::sys::stat::SFlag::S_IFCHR, Mode::S_IRWXU, 0).unwrap();
+        fixture.remove(path);
     }
     let saved = fixture.save(&["**"]);
     let removed = ["file", "link"].map(|path| fixture.source(path));
@@ -356,9 +365,73 @@ fn what_a_job_removed_is_removed_and_nothing_else() {
     }
     assert!(!fixture.source("absent").exists(), "no directory was made");
     assert_eq!(fs::read(outside.join("file")).unwrap(), b"precious");
-    // The directory, and the file below a link.
-    assert_eq!(saved.problems.len(), 2, "{saved:?}");
+    // The file below a link. A directory stays without a message.
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    let failed = format!("failed to remove {}: ", fixture.source("up/file").display());
+    assert!(problem.starts_with(&failed), "{problem}");
     assert_eq!((saved.source_files.len(), saved.other_files.len()), (0, 0));
+}
+
+/// Saves the removal of a file by the job `name`.
+fn removal_of(fixture: &Fixture, name: &str, path: &str) -> SavedOutputs {
+    fixture.remove(path);
+    let outputs = fixture.outputs(&[path]).unwrap();
+    fixture.places.save(&outputs, name, &fixture.others(""))
+}
+
+#[test]
+fn a_file_that_one_job_wrote_and_another_removed_is_a_warning() {
+    for path in ["file", "lib.rs", ".lib.rs.pending-snap"] {
+        let fixture = Fixture::new();
+        let place = fixture.source(path);
+        fs::write(&place, "base\n").unwrap();
+        let saved = save_of(&fixture, "one", path, "one\n");
+        assert_eq!(saved.problems, Vec::<String>::new());
+        let saved = removal_of(&fixture, "one", path);
+        assert_eq!(saved.problems, Vec::<String>::new(), "the same job");
+        let saved = save_of(&fixture, "one", path, "one\n");
+        assert_eq!(saved.problems, Vec::<String>::new());
+        let saved = removal_of(&fixture, "two", path);
+        let warning = format!(
+            "one wrote {} and two removed it; it was removed",
+            place.display()
+        );
+        assert_eq!(saved.problems, [warning]);
+        assert_eq!(saved.removed_files, std::slice::from_ref(&place));
+        assert!(!place.exists());
+        let saved = removal_of(&fixture, "three", path);
+        assert_eq!(saved, SavedOutputs::default(), "it was removed already");
+    }
+}
+
+#[test]
+fn a_file_that_one_job_removed_and_another_wrote_is_kept_with_the_whole_content() {
+    for path in ["file", "lib.rs", ".lib.rs.pending-snap"] {
+        let fixture = Fixture::new();
+        let place = fixture.source(path);
+        fs::write(&place, "base\nend\n").unwrap();
+        let saved = removal_of(&fixture, "one", path);
+        assert_eq!(saved.removed_files, std::slice::from_ref(&place));
+        // Only the first line is changed.
+        let saved = save_of(&fixture, "two", path, "two\nend\n");
+        let warning = format!(
+            "one removed {} and two wrote it; the latter's file was kept",
+            place.display()
+        );
+        assert_eq!(saved.problems, [warning]);
+        assert_eq!(fs::read_to_string(&place).unwrap(), "two\nend\n");
+    }
+    // The changes of later jobs are combined with that of the job that wrote the file.
+    let fixture = Fixture::new();
+    fs::write(fixture.source("lib.rs"), "a\nb\nc\n").unwrap();
+    removal_of(&fixture, "one", "lib.rs");
+    save_of(&fixture, "two", "lib.rs", "A\nb\nc\n");
+    let saved = save_of(&fixture, "three", "lib.rs", "a\nb\nC\n");
+    assert_eq!(saved.problems, Vec::<String>::new());
+    let text = fs::read_to_string(fixture.source("lib.rs")).unwrap();
+    assert_eq!(text, "A\nb\nC\n");
 }
 
 #[test]
