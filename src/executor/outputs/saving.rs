@@ -1,5 +1,6 @@
 //! Copying the outputs of a job to the source tree and to other places.
 
+use super::budget::{OverLimit, SizeBudget};
 use super::destination::{OutputDirectory, Placed};
 use super::merge::{self, Merging};
 use super::{JobOutputs, OutputPlaces, SavedOutputs};
@@ -75,8 +76,7 @@ pub struct Saving<'a> {
     /// Opened when the first file is copied to it, as the next one is.
     source_directory: Option<OutputDirectory>,
     other_directory: Option<OutputDirectory>,
-    /// The number of bytes that may still be copied.
-    left: u64,
+    budget: SizeBudget,
     pub saved: SavedOutputs,
 }
 
@@ -90,9 +90,14 @@ struct PlacedSource {
 }
 
 pub enum CopyError {
-    /// The file is larger than what is left of the limit.
-    Limit,
+    Limit(OverLimit),
     Io(io::Error),
+}
+
+impl From<OverLimit> for CopyError {
+    fn from(over: OverLimit) -> Self {
+        Self::Limit(over)
+    }
 }
 
 impl From<io::Error> for CopyError {
@@ -119,7 +124,7 @@ impl<'a> Saving<'a> {
             source_writes,
             source_directory: None,
             other_directory: None,
-            left: places.limit,
+            budget: SizeBudget::new(places.limit, u64::MAX),
             saved: SavedOutputs {
                 problems: outputs.problems.clone(),
                 ..SavedOutputs::default()
@@ -159,17 +164,17 @@ impl<'a> Saving<'a> {
             is_combined,
         } = match self.outputs.open(file)? {
             WrittenContent::File {
-                file,
+                file: opened,
                 size,
                 executable,
             } if size <= LARGEST_COMBINED && Merging::of(relative) != Merging::Replace => {
-                self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
+                self.budget.take(&file.path, size)?;
                 let mut content = Vec::new();
-                file.take(size).read_to_end(&mut content)?;
+                opened.take(size).read_to_end(&mut content)?;
                 self.combine(content, executable, directory, relative, &place)?
             }
             content => PlacedSource {
-                placed: self.place(content, directory, relative)?,
+                placed: self.place(file, content, directory, relative)?,
                 base: None,
                 is_combined: false,
             },
@@ -273,7 +278,7 @@ impl<'a> Saving<'a> {
         };
         let content = self.outputs.open(file);
         let copied = content.map_err(CopyError::Io);
-        let copied = copied.and_then(|content| self.place(content, &directory, relative));
+        let copied = copied.and_then(|content| self.place(file, content, &directory, relative));
         self.other_directory = Some(directory);
         copied?;
         self.saved.other_files.push(self.others.join(relative));
@@ -283,12 +288,15 @@ impl<'a> Saving<'a> {
     /// Appends whole lines to a file of the client, all at once, so that the lines of programs that
     /// append at the same time are not mixed.
     pub fn append(&mut self, file: &WrittenFile, to: &Path) -> Result<(), CopyError> {
-        let WrittenContent::File { file, size, .. } = self.outputs.open(file)? else {
+        let WrittenContent::File {
+            file: opened, size, ..
+        } = self.outputs.open(file)?
+        else {
             return Err(io::Error::other("it is not a regular file").into());
         };
-        self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
+        self.budget.take(&file.path, size)?;
         let mut lines = Vec::new();
-        file.take(size).read_to_end(&mut lines)?;
+        opened.take(size).read_to_end(&mut lines)?;
         if lines.last().is_some_and(|&byte| byte != b'\n') {
             lines.push(b'\n');
         }
@@ -304,6 +312,7 @@ impl<'a> Saving<'a> {
 
     fn place(
         &mut self,
+        file: &WrittenFile,
         content: WrittenContent,
         directory: &OutputDirectory,
         path: &Path,
@@ -312,24 +321,15 @@ impl<'a> Saving<'a> {
             WrittenContent::Symlink { target } => Ok(directory.place_symlink(path, &target)?),
             WrittenContent::Removed => Ok(directory.remove(path)?),
             WrittenContent::File {
-                file,
+                file: opened,
                 size,
                 executable,
             } => {
-                self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
-                Ok(directory.place_file(path, file, size, executable)?)
+                self.budget.take(&file.path, size)?;
+                Ok(directory.place_file(path, opened, size, executable)?)
             }
         }
     }
-}
-
-/// The message about a file that exceeds the limit of a job's outputs, in bytes.
-pub fn over_limit(path: &Path, limit: u64) -> String {
-    format!(
-        "{} and later outputs were not copied: together they exceed the limit of {limit} bytes; \
-         raise `outputs-limit`",
-        path.display()
-    )
 }
 
 /// Whether a file belongs to a directory of version control, or is one.

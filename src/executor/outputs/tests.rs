@@ -434,29 +434,34 @@ fn a_file_that_one_job_removed_and_another_wrote_is_kept_with_the_whole_content(
     assert_eq!(text, "A\nb\nC\n");
 }
 
+/// The path in a job of a file that is appended to one of the client.
+const REFERENCES: &str = "/maelstrom-appended/REFERENCES";
+
+/// Makes `places` append [`REFERENCES`] to a file, whose path is returned.
+fn append_references(fixture: &mut Fixture) -> PathBuf {
+    let client = fixture.others("client");
+    fs::create_dir_all(fixture.others("")).unwrap();
+    fs::write(&client, "earlier\n").unwrap();
+    let places = OutputPlaces::new(Some(fixture.source("")), Vec::new(), false, 100);
+    fixture.places = places.appending([(REFERENCES.into(), client.clone())]);
+    client
+}
+
 #[test]
 fn lines_for_a_file_of_the_client_are_appended_to_it_and_copied_nowhere_else() {
     let mut fixture = Fixture::new();
-    let (job, client) = (fixture.source("references"), fixture.others("client"));
-    fs::create_dir_all(fixture.others("")).unwrap();
-    fs::write(&client, "earlier\n").unwrap();
-    let places = OutputPlaces::new(None, Vec::new(), false, 100);
-    fixture.places = places.appending([(job.clone(), client.clone())]);
-    let saved = save_of(&fixture, "one", "references", "a\nb\n");
+    let client = append_references(&mut fixture);
+    let saved = save_of(&fixture, "one", REFERENCES, "a\nb\n");
     assert_eq!(saved, SavedOutputs::default());
-    save_of(&fixture, "two", "references", "killed in the mid");
-    save_of(&fixture, "three", "references", "c\n");
+    save_of(&fixture, "two", REFERENCES, "killed in the mid");
+    save_of(&fixture, "three", REFERENCES, "c\n");
     let lines = || fs::read_to_string(&client).unwrap();
     assert_eq!(lines(), "earlier\na\nb\nkilled in the mid\nc\n");
-    // Neither a link nor a large file of a hostile job.
-    let saved = save_of(&fixture, "four", "references", &"x".repeat(101));
-    assert!(
-        saved.problems[0].contains("exceed the limit of 100 bytes"),
-        "{saved:?}"
-    );
-    fs::remove_file(fixture.upper(&job)).unwrap();
-    symlink("/etc/passwd", fixture.upper(&job)).unwrap();
-    let saved = fixture.save(&["references"]);
+    // A link of a hostile job.
+    let upper = fixture.upper(Path::new(REFERENCES));
+    fs::remove_file(&upper).unwrap();
+    symlink("/etc/passwd", upper).unwrap();
+    let saved = fixture.save(&[REFERENCES]);
     assert!(
         saved.problems[0].contains("it is not a regular file"),
         "{saved:?}"
@@ -464,11 +469,60 @@ fn lines_for_a_file_of_the_client_are_appended_to_it_and_copied_nowhere_else() {
     assert_eq!(lines(), "earlier\na\nb\nkilled in the mid\nc\n");
 }
 
+#[test]
+fn lines_are_appended_even_if_other_outputs_exceed_their_limit() {
+    let mut fixture = Fixture::new();
+    let client = append_references(&mut fixture);
+    let lines = "a line of 20 bytes.\n".repeat(10);
+    fixture.write(REFERENCES, &lines);
+    // Below a directory that is before the other by its name.
+    let large = "/a/large";
+    fixture.write(large, &"x".repeat(101));
+    for path in ["/b/one", "/b/two"] {
+        fixture.write(path, "x");
+    }
+    let globs = ["/a/*", "/b/*", REFERENCES];
+    let saved = fixture.save(&globs);
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    assert!(
+        problem.starts_with("/a/large and later outputs"),
+        "{problem}"
+    );
+    let appended = format!("earlier\n{lines}");
+    assert_eq!(fs::read_to_string(&client).unwrap(), appended);
+    // A worker sends them, too.
+    let limits = PackLimits {
+        size: 100,
+        batch: 0,
+        blob: None,
+        files: 0,
+    };
+    let outputs = fixture.outputs(&globs).unwrap();
+    let directory = fixture.temporary.path().join("packed");
+    let (listing, _) = outputs.pack(&directory, limits);
+    let paths: Vec<_> = listing.outputs.iter().map(|output| &output.path).collect();
+    assert_eq!(paths, [Path::new(REFERENCES)]);
+    assert_eq!(fs::read_to_string(directory.join("0")).unwrap(), lines);
+    // They have a limit of their own.
+    let file = fs::File::create(fixture.upper(Path::new(REFERENCES))).unwrap();
+    file.set_len((64 << 20) + 1).unwrap();
+    let saved = fixture.save(&["/b/*", REFERENCES]);
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    let said = "it has 67108865 bytes, and at most 67108864 of a job are appended";
+    assert!(problem.ends_with(said), "{problem}");
+    assert_eq!(saved.other_files.len(), 2, "{saved:?}");
+    assert_eq!(fs::read_to_string(&client).unwrap(), appended);
+}
+
 /// Copies the outputs as a worker does, to a directory.
 fn pack(fixture: &Fixture, limits: PackLimits) -> (OutputListing, Vec<String>) {
     let outputs = fixture.outputs(&["**"]).unwrap();
     let directory = fixture.temporary.path().join("packed");
-    let listing = outputs.pack(&directory, limits);
+    let (listing, _) = outputs.pack(&directory, limits);
     let names = fs::read_dir(directory).into_iter().flatten();
     let mut names: Vec<_> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -486,6 +540,7 @@ fn a_worker_sends_contents_with_numbers_for_names_within_its_limits() {
     symlink("/etc/passwd", fixture.upper(&fixture.source("l"))).unwrap();
     let all = PackLimits {
         size: 9,
+        batch: 9,
         blob: Some(3),
         files: 4,
     };
@@ -500,6 +555,11 @@ fn a_worker_sends_contents_with_numbers_for_names_within_its_limits() {
             PackLimits { size: 8, ..all },
             2,
             "exceed the limit of 8 bytes",
+        ),
+        (
+            PackLimits { batch: 8, ..all },
+            2,
+            "the jobs of one batch wrote more than is copied",
         ),
         (
             PackLimits { files: 2, ..all },

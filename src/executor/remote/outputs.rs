@@ -11,7 +11,7 @@ use crate::engine::reapi::{ActionResult, Directory, DirectoryNode, Tree};
 use crate::engine::{Engine, EngineError, Problem, Progress, WantedFile};
 use crate::executor::Container;
 use crate::executor::outputs::{
-    JobOutputs, ListedKind, ListedOutput, OutputGlobs, OutputListing, over_limit,
+    JobOutputs, ListedKind, ListedOutput, OutputGlobs, OutputListing, SizeBudget,
 };
 use crate::process::error_chain;
 use crate::store::{Digest, Store};
@@ -22,6 +22,14 @@ use std::sync::Arc;
 
 /// The largest tree that is read, in bytes. A file with a number for a name takes about 90.
 const LARGEST_TREE: u64 = 128 << 20;
+
+/// How many times the limit of a job's outputs is that of a batch.
+const BATCH_SHARE: u64 = 4;
+
+/// The size of the outputs of a batch that are copied, by that of a job, both in bytes.
+pub fn batch_limit(outputs_limit: u64) -> u64 {
+    outputs_limit.saturating_mul(BATCH_SHARE)
+}
 
 /// Downloads outputs from an engine.
 pub struct OutputDownload<'a> {
@@ -57,6 +65,7 @@ impl OutputDownload<'_> {
         };
         let mut all_there = tree.is_ok();
         let mut trouble = EngineTrouble::default();
+        let mut left_of_batch = batch_limit(self.limit);
         for (job, listing) in listings {
             let (Some(outcome), Some(container)) =
                 (ending.ended.get_mut(&job), containers.get(job))
@@ -67,8 +76,12 @@ impl OutputDownload<'_> {
                 (Some(why), _) | (None, Err(why)) => Err(why.clone()),
                 (None, Ok(tree)) => tree.files_of(job),
             };
-            let downloading = self.download(listing, container, files, &mut trouble);
-            let (outputs, is_whole) = downloading.await;
+            let OutputListing { outputs, problems } = listing;
+            let mut selection = OutputSelection::new(problems);
+            let mut budget = SizeBudget::new(self.limit, left_of_batch);
+            selection.select(outputs, &container.outputs, files, &mut budget);
+            left_of_batch = budget.left_of_batch();
+            let (outputs, is_whole) = self.download(selection, &mut trouble).await;
             all_there &= is_whole;
             outcome.outputs = Some(Arc::new(outputs));
         }
@@ -100,18 +113,9 @@ impl OutputDownload<'_> {
     /// Downloads the outputs of a job. Returns whether all were downloaded.
     async fn download(
         &self,
-        listing: OutputListing,
-        container: &Container,
-        files: Result<Files, String>,
+        mut selection: OutputSelection,
         trouble: &mut EngineTrouble,
     ) -> (JobOutputs, bool) {
-        let OutputListing { outputs, problems } = listing;
-        let mut selection = OutputSelection {
-            outputs: Vec::new(),
-            problems,
-            is_whole: true,
-        };
-        selection.select(outputs, &container.outputs, files, self.limit);
         loop {
             match self.download_selected(&selection).await {
                 Ok(outputs) => return (outputs, selection.is_whole),
@@ -216,17 +220,24 @@ struct OutputSelection {
 }
 
 impl OutputSelection {
-    /// Adds the outputs that match absolute globs, up to a limit of their size in bytes. `files`:
+    fn new(problems: Vec<String>) -> Self {
+        Self {
+            outputs: Vec::new(),
+            problems,
+            is_whole: true,
+        }
+    }
+
+    /// Adds the outputs that match absolute globs, as far as their sizes are within limits. `files`:
     /// those in the tree, or the reason why there are none.
     fn select(
         &mut self,
         outputs: Vec<ListedOutput>,
         globs: &[String],
         files: Result<Files, String>,
-        limit: u64,
+        budget: &mut SizeBudget,
     ) {
         let globs = OutputGlobs::new(globs);
-        let mut left = limit;
         let (files, why) = match files {
             Ok(files) => (files, "the worker did not send its content".to_owned()),
             Err(why) => (Files::new(), why),
@@ -248,11 +259,13 @@ impl OutputSelection {
                     self.problems.push(problem);
                     continue;
                 };
-                let Some(after) = left.checked_sub(found.size) else {
-                    self.problems.push(over_limit(&output.path, limit));
-                    break;
-                };
-                left = after;
+                if let Err(over) = budget.take(&output.path, found.size) {
+                    self.problems.push(over.message);
+                    if over.is_end {
+                        break;
+                    }
+                    continue;
+                }
                 digest = Some(*found);
             }
             self.outputs.push(((output, name), digest));

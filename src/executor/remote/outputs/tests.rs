@@ -50,14 +50,11 @@ fn listed(path: &str, kind: ListedKind) -> ListedOutput {
 
 const PLAIN: ListedKind = ListedKind::File { executable: false };
 
-/// Selects outputs that match `/ws/**`, up to 1000 bytes.
+/// Selects outputs that match `/ws/**`, up to 1000 bytes, and 1500 of the batch.
 fn select(outputs: Vec<ListedOutput>, files: Result<Files, String>) -> OutputSelection {
-    let mut selection = OutputSelection {
-        outputs: Vec::new(),
-        problems: Vec::new(),
-        is_whole: true,
-    };
-    selection.select(outputs, &["/ws/**".to_owned()], files, 1000);
+    let mut selection = OutputSelection::new(Vec::new());
+    let mut budget = SizeBudget::new(1000, 1500);
+    selection.select(outputs, &["/ws/**".to_owned()], files, &mut budget);
     selection
 }
 
@@ -252,4 +249,25 @@ fn after_an_error_of_the_whole_engine_no_file_is_requested_again() {
         assert_eq!(selection.problems, ["/ws/a", "/ws/b"].map(problem));
         assert!(!selection.is_whole);
     }
+}
+
+#[test]
+fn the_sizes_of_all_jobs_of_a_batch_are_within_a_limit() {
+    let select_one = |left_of_batch, path: &str| {
+        let mut selection = OutputSelection::new(Vec::new());
+        let mut budget = SizeBudget::new(1000, left_of_batch);
+        let globs = ["/ws/**", "/maelstrom-appended/x"].map(ToOwned::to_owned);
+        let files = Ok([("0".to_owned(), digest(900))].into());
+        selection.select(vec![listed(path, PLAIN)], &globs, files, &mut budget);
+        (selection, budget.left_of_batch())
+    };
+    let (fits, left) = select_one(1500, "/ws/a");
+    assert_eq!((fits.outputs.len(), fits.problems.len(), left), (1, 0, 600));
+    let (beyond, left) = select_one(left, "/ws/a");
+    assert_eq!((beyond.outputs.len(), left), (0, 600));
+    let said = "/ws/a and later outputs were not copied: the jobs of one batch wrote more than is \
+                copied; raise `outputs-limit`";
+    assert_eq!(beyond.problems, [said]);
+    let (appended, left) = select_one(left, "/maelstrom-appended/x");
+    assert_eq!((appended.outputs.len(), left), (1, 600));
 }
