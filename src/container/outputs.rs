@@ -162,6 +162,13 @@ impl WrittenFiles {
         }
     }
 
+    /// Makes [`Self::find`] search the directory with this path in the job first.
+    pub fn search_first(&mut self, path: &Path) {
+        // It takes the last one of those that wait.
+        self.directories
+            .sort_by_key(|directory| directory.path == path);
+    }
+
     /// The regular files, symbolic links and removed names whose paths in the job are wanted, at
     /// most `limit`.
     pub fn find(&self, limit: usize, mut is_wanted: impl FnMut(&Path) -> bool) -> FoundFiles {

@@ -20,5 +20,6 @@ pub use known::KnownOutcomes;
 pub use local::{LocalExecutor, LocalSettings};
 pub use output::{Captured, Output, OutputSink, Stream};
 pub use outputs::{
-    JobOutputs, ListedKind, ListedOutput, OutputListing, OutputPlaces, SavedOutputs,
+    APPENDED_DIRECTORY, JobOutputs, ListedKind, ListedOutput, OutputListing, OutputPlaces,
+    SavedOutputs,
 };

@@ -1,15 +1,17 @@
 //! The outputs of a job: files that it wrote and that are copied out of its container.
 
+mod budget;
 mod destination;
 mod globs;
 mod listing;
 mod merge;
 mod saving;
 
+pub use budget::{APPENDED_DIRECTORY, SizeBudget};
 pub use globs::{OutputGlobs, directories};
 pub use listing::{ListedKind, ListedOutput, OutputListing, PackLimits};
-pub(super) use saving::over_limit;
 
+use self::budget::is_appended;
 use self::saving::{CopyError, Saving, SourceWrites};
 use crate::container::{WrittenContent, WrittenFile, WrittenFiles, WrittenKind};
 use crate::store::WorkDirectory;
@@ -68,10 +70,13 @@ pub struct SavedOutputs {
 }
 
 impl JobOutputs {
-    /// The files that match absolute globs. `None`: there are none. Blocks.
-    pub(super) fn find(files: WrittenFiles, globs: &[String]) -> Option<Self> {
+    /// The files that match absolute globs, at first those that are appended to files of the client,
+    /// which no limit of other files concerns. `None`: there are none. Blocks.
+    pub(super) fn find(mut files: WrittenFiles, globs: &[String]) -> Option<Self> {
         let globs = OutputGlobs::new(globs);
-        let found = files.find(MOST_FILES, |path| globs.wants(path));
+        files.search_first(Path::new(APPENDED_DIRECTORY));
+        let mut found = files.find(MOST_FILES, |path| globs.wants(path));
+        found.files.sort_by_key(|file| !is_appended(&file.path));
         let mut problems: Vec<String> = (found.unreadable.into_iter())
             .map(|(path, error)| {
                 format!("failed to read the directory {}: {error}", path.display())
@@ -97,7 +102,7 @@ impl JobOutputs {
     pub(super) fn of_downloads(
         downloads: WorkDirectory,
         files: Vec<(ListedOutput, String)>,
-        problems: Vec<String>,
+        mut problems: Vec<String>,
     ) -> io::Result<Self> {
         let mut matching = Vec::new();
         for (output, name) in files {
@@ -105,7 +110,15 @@ impl JobOutputs {
                 ListedKind::File { .. } => WrittenKind::File,
                 ListedKind::Removed => WrittenKind::Removed,
                 ListedKind::Symlink { target } => {
-                    std::os::unix::fs::symlink(target, downloads.path().join(&name))?;
+                    let made = std::os::unix::fs::symlink(target, downloads.path().join(&name));
+                    if let Err(error) = made {
+                        problems.push(format!(
+                            "failed to copy {}: its target cannot be that of a symbolic link: \
+                             {error}",
+                            output.path.display()
+                        ));
+                        continue;
+                    }
                     WrittenKind::Symlink
                 }
             };
@@ -186,15 +199,18 @@ impl OutputPlaces {
             };
             match copied {
                 Ok(()) => {}
-                Err(CopyError::Limit) => {
-                    saving
-                        .saved
-                        .problems
-                        .push(over_limit(&file.path, self.limit));
-                    break;
+                Err(CopyError::Limit(over)) => {
+                    saving.saved.problems.push(over.message);
+                    if over.is_end {
+                        break;
+                    }
                 }
                 Err(CopyError::Io(error)) => {
-                    let problem = format!("failed to copy {}: {error}", file.path.display());
+                    let verb = match file.kind {
+                        WrittenKind::Removed => "remove",
+                        WrittenKind::File | WrittenKind::Symlink => "copy",
+                    };
+                    let problem = format!("failed to {verb} {}: {error}", file.path.display());
                     saving.saved.problems.push(problem);
                 }
             }

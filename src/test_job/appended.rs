@@ -6,6 +6,7 @@
 //! name files in a directory of their own, and what the test wrote is appended to the client's files
 //! when it has ended.
 
+use crate::executor::APPENDED_DIRECTORY;
 use crate::spec::{LayerSpec, Mount};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -13,9 +14,6 @@ use std::path::PathBuf;
 
 /// The variables that name such files.
 const VARIABLES: [&str; 2] = ["INSTA_SNAPSHOT_REFERENCES_FILE", "INSTA_WARNINGS_FILE"];
-
-/// The directory of the files in a container. Their names are those of the variables.
-const DIRECTORY: &str = "/maelstrom-appended";
 
 /// The files that the client's variables name.
 #[derive(Clone, Debug, Default)]
@@ -61,20 +59,21 @@ impl AppendedFiles {
     /// The mount point of the directory.
     pub fn layer(&self) -> Option<LayerSpec> {
         (!self.is_empty()).then(|| LayerSpec::Stubs {
-            stubs: vec![format!("{DIRECTORY}/")],
+            stubs: vec![format!("{APPENDED_DIRECTORY}/")],
         })
     }
 
     /// The directory, which a test can write to in every container.
     pub fn mount(&self) -> Option<Mount> {
         (!self.is_empty()).then(|| Mount::Tmp {
-            mount_point: DIRECTORY.into(),
+            mount_point: APPENDED_DIRECTORY.into(),
         })
     }
 }
 
+/// The files have the names of the variables.
 fn path_in_container(variable: &str) -> String {
-    format!("{DIRECTORY}/{variable}")
+    format!("{APPENDED_DIRECTORY}/{variable}")
 }
 
 #[cfg(test)]

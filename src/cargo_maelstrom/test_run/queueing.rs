@@ -154,11 +154,11 @@ impl TestRun {
                     let may_start = started_tests.start(id, case.clone(), repeat);
                     may_start.then_some(slot)
                 };
-                let outcome = executor.run(&job, output, turn).await;
+                let mut outcome = executor.run(&job, output, turn).await;
                 let mut saved = SavedOutputs::default();
-                if let Some(outcome) = &outcome {
+                if let Some(outcome) = &mut outcome {
                     known.remember(&job, limit, outcome).await;
-                    saved = outputs.save(outcome.outputs.clone(), &case.name()).await;
+                    saved = outputs.save(outcome.outputs.take(), &case.name()).await;
                 }
                 EndedWork::Test {
                     id,

@@ -29,7 +29,7 @@ pub struct OutputDirectory {
 /// The result of writing a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Placed {
-    /// The file was there already, with the same content.
+    /// The file was there already, with the same content, or there was no file to remove.
     Unchanged,
     Written,
 }
@@ -113,7 +113,7 @@ impl OutputDirectory {
         match self.directory_of(path, Missing::Fails) {
             Ok((parent, name)) => match unlinkat(&parent, name, AtFlags::empty()) {
                 Ok(()) => Ok(Placed::Written),
-                Err(Errno::NOENT) => Ok(Placed::Unchanged),
+                Err(Errno::NOENT | Errno::ISDIR) => Ok(Placed::Unchanged),
                 Err(error) => Err(error.into()),
             },
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Placed::Unchanged),

@@ -4,7 +4,8 @@
 //! So no path of a job, and no symbolic link, becomes a path in the output of an action. The
 //! worker and the engine handle plain files only, and neither side trusts a path of the other.
 
-use super::{JobOutputs, MOST_FILES, over_limit};
+use super::budget::{OverLimit, SizeBudget, is_appended};
+use super::{JobOutputs, MOST_FILES};
 use crate::container::{WrittenContent, WrittenFile};
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -44,6 +45,8 @@ pub enum ListedKind {
 pub struct PackLimits {
     /// The size of a job's outputs, in bytes.
     pub size: u64,
+    /// The size that is left for all jobs of the batch, in bytes.
+    pub batch: u64,
     /// The size of the largest blob that the engine accepts, in bytes.
     pub blob: Option<u64>,
     /// The number of files.
@@ -51,16 +54,17 @@ pub struct PackLimits {
 }
 
 impl JobOutputs {
-    /// Copies the contents to files in `directory`, which is made if there is a file. Blocks.
-    pub fn pack(&self, directory: &Path, limits: PackLimits) -> OutputListing {
+    /// Copies the contents to files in `directory`, which is made if there is a file. Also returns
+    /// the size that is left for the batch, in bytes. Blocks.
+    pub fn pack(&self, directory: &Path, limits: PackLimits) -> (OutputListing, u64) {
         let mut listing = OutputListing {
             outputs: Vec::new(),
             problems: self.problems.clone(),
         };
-        let mut left = limits.size;
+        let mut budget = SizeBudget::new(limits.size, limits.batch);
         for file in &self.matching {
             let path = file.path.display();
-            if listing.outputs.len() >= limits.files {
+            if listing.outputs.len() >= limits.files && !is_appended(&file.path) {
                 listing.problems.push(format!(
                     "{path} and later outputs were not copied: the jobs of one batch wrote too \
                      many; make `outputs` match fewer files"
@@ -68,14 +72,17 @@ impl JobOutputs {
                 break;
             }
             let number = listing.outputs.len();
-            match self.pack_file(file, &directory.join(number.to_string()), &mut left, limits) {
+            let to = directory.join(number.to_string());
+            match self.pack_file(file, &to, &mut budget, limits.blob) {
                 Ok(kind) => listing.outputs.push(ListedOutput {
                     path: file.path.clone(),
                     kind,
                 }),
-                Err(PackError::Limit) => {
-                    listing.problems.push(over_limit(&file.path, limits.size));
-                    break;
+                Err(PackError::Limit(over)) => {
+                    listing.problems.push(over.message);
+                    if over.is_end {
+                        break;
+                    }
                 }
                 Err(PackError::Blob { size, limit }) => listing.problems.push(format!(
                     "{path} was not copied: it has {size} bytes, and the engine accepts at most \
@@ -87,15 +94,16 @@ impl JobOutputs {
                 }
             }
         }
-        listing
+        (listing, budget.left_of_batch())
     }
 
+    /// `largest`: the size of the largest blob that the engine accepts, in bytes.
     fn pack_file(
         &self,
         file: &WrittenFile,
         to: &Path,
-        left: &mut u64,
-        limits: PackLimits,
+        budget: &mut SizeBudget,
+        largest: Option<u64>,
     ) -> Result<ListedKind, PackError> {
         match self.open(file)? {
             WrittenContent::Removed => Ok(ListedKind::Removed),
@@ -103,19 +111,20 @@ impl JobOutputs {
                 target: target.into(),
             }),
             WrittenContent::File {
-                file,
+                file: opened,
                 size,
                 executable,
             } => {
-                let after = left.checked_sub(size).ok_or(PackError::Limit)?;
-                if let Some(limit) = limits.blob.filter(|limit| size > *limit) {
+                let mut after = *budget;
+                after.take(&file.path, size).map_err(PackError::Limit)?;
+                if let Some(limit) = largest.filter(|limit| size > *limit) {
                     return Err(PackError::Blob { size, limit });
                 }
-                if let Err(error) = write_new(file, size, to) {
+                if let Err(error) = write_content(opened, size, to) {
                     let _ = fs::remove_file(to);
                     return Err(error.into());
                 }
-                *left = after;
+                *budget = after;
                 Ok(ListedKind::File { executable })
             }
         }
@@ -123,8 +132,7 @@ impl JobOutputs {
 }
 
 enum PackError {
-    /// The file is larger than what is left of the job's limit.
-    Limit,
+    Limit(OverLimit),
     /// The engine does not accept a blob of this size.
     Blob {
         size: u64,
@@ -139,12 +147,12 @@ impl From<io::Error> for PackError {
     }
 }
 
-fn write_new(content: File, size: u64, to: &Path) -> io::Result<()> {
+fn write_content(content: File, size: u64, to: &Path) -> io::Result<()> {
     if let Some(directory) = to.parent() {
         fs::create_dir_all(directory)?;
     }
     let mut options = File::options();
-    // A runner that died may have left a file.
+    // An earlier runner of the same action may have left a file.
     let mut file = options.write(true).create(true).truncate(true).open(to)?;
     io::copy(&mut content.take(size), &mut file).map(drop)
 }

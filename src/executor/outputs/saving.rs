@@ -1,5 +1,6 @@
 //! Copying the outputs of a job to the source tree and to other places.
 
+use super::budget::{OverLimit, SizeBudget};
 use super::destination::{OutputDirectory, Placed};
 use super::merge::{self, Merging};
 use super::{JobOutputs, OutputPlaces, SavedOutputs};
@@ -20,7 +21,7 @@ const LARGEST_COMBINED: u64 = 1 << 20;
 /// The total size of the contents that are kept to combine changes with, in bytes.
 const MOST_KEPT: usize = 64 << 20;
 
-/// The files of the source tree that jobs of a run wrote.
+/// The files of the source tree that jobs of a run wrote or removed.
 #[derive(Debug, Default)]
 pub struct SourceWrites {
     files: HashMap<PathBuf, SourceWrite>,
@@ -30,22 +31,37 @@ pub struct SourceWrites {
 
 #[derive(Debug)]
 struct SourceWrite {
-    /// The last job that wrote the file.
+    /// The last job that wrote or removed the file.
     job: String,
+    /// Whether that job removed it.
+    is_removed: bool,
     /// The content before the first job wrote it, which each job had. `None`: unknown.
     base: Option<Vec<u8>>,
 }
 
 impl SourceWrites {
-    /// Records that a job wrote a file. Returns the job before that.
-    fn insert(&mut self, place: PathBuf, job: &str, base: Option<Vec<u8>>) -> Option<String> {
+    /// Records that a job wrote or removed a file. `base`: its content before that, if it is known
+    /// and no job wrote the file before. Returns the job before that, and whether that removed it.
+    fn insert(
+        &mut self,
+        place: PathBuf,
+        job: &str,
+        is_removed: bool,
+        base: Option<Vec<u8>>,
+    ) -> Option<(String, bool)> {
+        let job = job.to_owned();
         if let Some(write) = self.files.get_mut(&place) {
-            return Some(std::mem::replace(&mut write.job, job.to_owned()));
+            let was_removed = std::mem::replace(&mut write.is_removed, is_removed);
+            return Some((std::mem::replace(&mut write.job, job), was_removed));
         }
         let base = base.filter(|base| self.kept + base.len() <= MOST_KEPT);
         self.kept += base.as_ref().map_or(0, Vec::len);
-        let job = job.to_owned();
-        self.files.insert(place, SourceWrite { job, base });
+        let write = SourceWrite {
+            job,
+            is_removed,
+            base,
+        };
+        self.files.insert(place, write);
         None
     }
 }
@@ -60,24 +76,28 @@ pub struct Saving<'a> {
     /// Opened when the first file is copied to it, as the next one is.
     source_directory: Option<OutputDirectory>,
     other_directory: Option<OutputDirectory>,
-    /// The number of bytes that may still be copied.
-    left: u64,
+    budget: SizeBudget,
     pub saved: SavedOutputs,
 }
 
 /// A file that was placed in the source tree.
 struct PlacedSource {
     placed: Placed,
-    /// The content that each job had, if it is known.
+    /// The content that each job had, if it is known and this job is the first that wrote the file.
     base: Option<Vec<u8>>,
     /// Whether it has the changes of earlier jobs, too.
     is_combined: bool,
 }
 
 pub enum CopyError {
-    /// The file is larger than what is left of the limit.
-    Limit,
+    Limit(OverLimit),
     Io(io::Error),
+}
+
+impl From<OverLimit> for CopyError {
+    fn from(over: OverLimit) -> Self {
+        Self::Limit(over)
+    }
 }
 
 impl From<io::Error> for CopyError {
@@ -104,7 +124,7 @@ impl<'a> Saving<'a> {
             source_writes,
             source_directory: None,
             other_directory: None,
-            left: places.limit,
+            budget: SizeBudget::new(places.limit, u64::MAX),
             saved: SavedOutputs {
                 problems: outputs.problems.clone(),
                 ..SavedOutputs::default()
@@ -136,10 +156,7 @@ impl<'a> Saving<'a> {
     ) -> Result<(), CopyError> {
         let place = root.join(relative);
         if file.kind == WrittenKind::Removed {
-            if directory.remove(relative)? == Placed::Written {
-                self.saved.removed_files.push(place);
-            }
-            return Ok(());
+            return Ok(self.remove_source(directory, relative, place)?);
         }
         let PlacedSource {
             placed,
@@ -147,17 +164,17 @@ impl<'a> Saving<'a> {
             is_combined,
         } = match self.outputs.open(file)? {
             WrittenContent::File {
-                file,
+                file: opened,
                 size,
                 executable,
             } if size <= LARGEST_COMBINED && Merging::of(relative) != Merging::Replace => {
-                self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
+                self.budget.take(&file.path, size)?;
                 let mut content = Vec::new();
-                file.take(size).read_to_end(&mut content)?;
+                opened.take(size).read_to_end(&mut content)?;
                 self.combine(content, executable, directory, relative, &place)?
             }
             content => PlacedSource {
-                placed: self.place(content, directory, relative)?,
+                placed: self.place(file, content, directory, relative)?,
                 base: None,
                 is_combined: false,
             },
@@ -165,16 +182,49 @@ impl<'a> Saving<'a> {
         if placed == Placed::Unchanged {
             return Ok(());
         }
-        let before = self.source_writes.insert(place.clone(), self.job, base);
-        let before = before.filter(|before| before != self.job && !is_combined);
-        if let Some(before) = before {
-            self.saved.problems.push(format!(
-                "{before} and {} both wrote {}; the latter's file was kept",
-                self.job,
-                place.display()
-            ));
+        let before = (self.source_writes).insert(place.clone(), self.job, false, base);
+        if let Some((before, was_removed)) = before
+            && before != self.job
+            && !is_combined
+        {
+            let (job, place) = (self.job, place.display());
+            self.saved.problems.push(if was_removed {
+                format!("{before} removed {place} and {job} wrote it; the latter's file was kept")
+            } else {
+                format!("{before} and {job} both wrote {place}; the latter's file was kept")
+            });
         }
         self.saved.source_files.push(place);
+        Ok(())
+    }
+
+    /// Removes a file of the source tree that the job removed.
+    fn remove_source(
+        &mut self,
+        directory: &OutputDirectory,
+        relative: &Path,
+        place: PathBuf,
+    ) -> io::Result<()> {
+        let is_base_wanted = Merging::of(relative) != Merging::Replace
+            && !self.source_writes.files.contains_key(&place);
+        let base = if is_base_wanted {
+            directory.read(relative, LARGEST_COMBINED)?
+        } else {
+            None
+        };
+        if directory.remove(relative)? == Placed::Unchanged {
+            return Ok(());
+        }
+        let before = (self.source_writes).insert(place.clone(), self.job, true, base);
+        if let Some((before, false)) = before
+            && before != self.job
+        {
+            let (job, place) = (self.job, place.display());
+            self.saved.problems.push(format!(
+                "{before} wrote {place} and {job} removed it; it was removed"
+            ));
+        }
+        self.saved.removed_files.push(place);
         Ok(())
     }
 
@@ -190,13 +240,14 @@ impl<'a> Saving<'a> {
         let present = directory.read(relative, LARGEST_COMBINED)?;
         let before = self.source_writes.files.get(place);
         let base = match before {
-            Some(before) => before.base.clone(),
-            None => present.clone(),
+            Some(before) => before.base.as_deref(),
+            None => present.as_deref(),
         };
         let mut is_combined = false;
-        if let Some(base) = &base {
+        if let Some(base) = base {
             content = merge::with_run(relative, base, content, &self.places.run);
-            let present = before.and(present.as_deref());
+            let changed = before.filter(|before| !before.is_removed);
+            let present = changed.and(present.as_deref());
             let combined =
                 present.and_then(|present| Merging::of(relative).combine(base, present, &content));
             if let Some(combined) = combined {
@@ -208,7 +259,7 @@ impl<'a> Saving<'a> {
         let placed = directory.place_file(relative, Cursor::new(content), size, executable)?;
         Ok(PlacedSource {
             placed,
-            base,
+            base: present.filter(|_| before.is_none()),
             is_combined,
         })
     }
@@ -227,7 +278,7 @@ impl<'a> Saving<'a> {
         };
         let content = self.outputs.open(file);
         let copied = content.map_err(CopyError::Io);
-        let copied = copied.and_then(|content| self.place(content, &directory, relative));
+        let copied = copied.and_then(|content| self.place(file, content, &directory, relative));
         self.other_directory = Some(directory);
         copied?;
         self.saved.other_files.push(self.others.join(relative));
@@ -237,12 +288,15 @@ impl<'a> Saving<'a> {
     /// Appends whole lines to a file of the client, all at once, so that the lines of programs that
     /// append at the same time are not mixed.
     pub fn append(&mut self, file: &WrittenFile, to: &Path) -> Result<(), CopyError> {
-        let WrittenContent::File { file, size, .. } = self.outputs.open(file)? else {
+        let WrittenContent::File {
+            file: opened, size, ..
+        } = self.outputs.open(file)?
+        else {
             return Err(io::Error::other("it is not a regular file").into());
         };
-        self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
+        self.budget.take(&file.path, size)?;
         let mut lines = Vec::new();
-        file.take(size).read_to_end(&mut lines)?;
+        opened.take(size).read_to_end(&mut lines)?;
         if lines.last().is_some_and(|&byte| byte != b'\n') {
             lines.push(b'\n');
         }
@@ -258,6 +312,7 @@ impl<'a> Saving<'a> {
 
     fn place(
         &mut self,
+        file: &WrittenFile,
         content: WrittenContent,
         directory: &OutputDirectory,
         path: &Path,
@@ -266,24 +321,15 @@ impl<'a> Saving<'a> {
             WrittenContent::Symlink { target } => Ok(directory.place_symlink(path, &target)?),
             WrittenContent::Removed => Ok(directory.remove(path)?),
             WrittenContent::File {
-                file,
+                file: opened,
                 size,
                 executable,
             } => {
-                self.left = self.left.checked_sub(size).ok_or(CopyError::Limit)?;
-                Ok(directory.place_file(path, file, size, executable)?)
+                self.budget.take(&file.path, size)?;
+                Ok(directory.place_file(path, opened, size, executable)?)
             }
         }
     }
-}
-
-/// The message about a file that exceeds the limit of a job's outputs, in bytes.
-pub fn over_limit(path: &Path, limit: u64) -> String {
-    format!(
-        "{} and later outputs were not copied: together they exceed the limit of {limit} bytes; \
-         raise `outputs-limit`",
-        path.display()
-    )
 }
 
 /// Whether a file belongs to a directory of version control, or is one.

@@ -44,7 +44,17 @@ impl Fixture {
 
     /// The job writes a file of the source tree.
     fn write(&self, path: &str, text: &str) {
-        fs::write(self.upper(&self.source(path)), text).unwrap();
+        let upper = self.upper(&self.source(path));
+        // What an earlier job left there may be the mark of a removed file.
+        let _ = fs::remove_file(&upper);
+        fs::write(upper, text).unwrap();
+    }
+
+    /// The job removes a file of the source tree: overlayfs marks it so.
+    fn remove(&self, path: &str) {
+        let mark = self.upper(&self.source(path));
+        let _ = fs::remove_file(&mark);
+        nix::sys::stat::mknod(&mark, SFlag::S_IFCHR, Mode::S_IRWXU, 0).unwrap();
     }
 
     fn outputs(&self, globs: &[&str]) -> Option<JobOutputs> {
@@ -315,7 +325,7 @@ fn lines_that_several_jobs_append_are_all_kept() {
 }
 
 #[test]
-fn what_a_job_removed_is_removed_and_nothing_else() {
+fn only_files_that_a_job_removed_are_removed() {
     let fixture = Fixture::new();
     let outside = fixture.temporary.path().join("outside");
     fs::create_dir(&outside).unwrap();
@@ -340,8 +350,7 @@ fn what_a_job_removed_is_removed_and_nothing_else() {
         "absent/file",
         "target/file",
     ] {
-        let mark = fixture.upper(&fixture.source(path));
-        nix::sys::stat::mknod(&mark, nix::sys::stat::SFlag::S_IFCHR, Mode::S_IRWXU, 0).unwrap();
+        fixture.remove(path);
     }
     let saved = fixture.save(&["**"]);
     let removed = ["file", "link"].map(|path| fixture.source(path));
@@ -356,34 +365,103 @@ fn what_a_job_removed_is_removed_and_nothing_else() {
     }
     assert!(!fixture.source("absent").exists(), "no directory was made");
     assert_eq!(fs::read(outside.join("file")).unwrap(), b"precious");
-    // The directory, and the file below a link.
-    assert_eq!(saved.problems.len(), 2, "{saved:?}");
+    // The file below a link. A directory stays without a message.
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    let failed = format!("failed to remove {}: ", fixture.source("up/file").display());
+    assert!(problem.starts_with(&failed), "{problem}");
     assert_eq!((saved.source_files.len(), saved.other_files.len()), (0, 0));
+}
+
+/// Saves the removal of a file by the job `name`.
+fn removal_of(fixture: &Fixture, name: &str, path: &str) -> SavedOutputs {
+    fixture.remove(path);
+    let outputs = fixture.outputs(&[path]).unwrap();
+    fixture.places.save(&outputs, name, &fixture.others(""))
+}
+
+#[test]
+fn a_file_that_one_job_wrote_and_another_removed_is_a_warning() {
+    for path in ["file", "lib.rs", ".lib.rs.pending-snap"] {
+        let fixture = Fixture::new();
+        let place = fixture.source(path);
+        fs::write(&place, "base\n").unwrap();
+        let saved = save_of(&fixture, "one", path, "one\n");
+        assert_eq!(saved.problems, Vec::<String>::new());
+        let saved = removal_of(&fixture, "one", path);
+        assert_eq!(saved.problems, Vec::<String>::new(), "the same job");
+        let saved = save_of(&fixture, "one", path, "one\n");
+        assert_eq!(saved.problems, Vec::<String>::new());
+        let saved = removal_of(&fixture, "two", path);
+        let warning = format!(
+            "one wrote {} and two removed it; it was removed",
+            place.display()
+        );
+        assert_eq!(saved.problems, [warning]);
+        assert_eq!(saved.removed_files, std::slice::from_ref(&place));
+        assert!(!place.exists());
+        let saved = removal_of(&fixture, "three", path);
+        assert_eq!(saved, SavedOutputs::default(), "it was removed already");
+    }
+}
+
+#[test]
+fn a_file_that_one_job_removed_and_another_wrote_is_kept_with_the_whole_content() {
+    for path in ["file", "lib.rs", ".lib.rs.pending-snap"] {
+        let fixture = Fixture::new();
+        let place = fixture.source(path);
+        fs::write(&place, "base\nend\n").unwrap();
+        let saved = removal_of(&fixture, "one", path);
+        assert_eq!(saved.removed_files, std::slice::from_ref(&place));
+        // Only the first line is changed.
+        let saved = save_of(&fixture, "two", path, "two\nend\n");
+        let warning = format!(
+            "one removed {} and two wrote it; the latter's file was kept",
+            place.display()
+        );
+        assert_eq!(saved.problems, [warning]);
+        assert_eq!(fs::read_to_string(&place).unwrap(), "two\nend\n");
+    }
+    // The changes of later jobs are combined with that of the job that wrote the file.
+    let fixture = Fixture::new();
+    fs::write(fixture.source("lib.rs"), "a\nb\nc\n").unwrap();
+    removal_of(&fixture, "one", "lib.rs");
+    save_of(&fixture, "two", "lib.rs", "A\nb\nc\n");
+    let saved = save_of(&fixture, "three", "lib.rs", "a\nb\nC\n");
+    assert_eq!(saved.problems, Vec::<String>::new());
+    let text = fs::read_to_string(fixture.source("lib.rs")).unwrap();
+    assert_eq!(text, "A\nb\nC\n");
+}
+
+/// The path in a job of a file that is appended to one of the client.
+const REFERENCES: &str = "/maelstrom-appended/REFERENCES";
+
+/// Makes `places` append [`REFERENCES`] to a file, whose path is returned.
+fn append_references(fixture: &mut Fixture) -> PathBuf {
+    let client = fixture.others("client");
+    fs::create_dir_all(fixture.others("")).unwrap();
+    fs::write(&client, "earlier\n").unwrap();
+    let places = OutputPlaces::new(Some(fixture.source("")), Vec::new(), false, 100);
+    fixture.places = places.appending([(REFERENCES.into(), client.clone())]);
+    client
 }
 
 #[test]
 fn lines_for_a_file_of_the_client_are_appended_to_it_and_copied_nowhere_else() {
     let mut fixture = Fixture::new();
-    let (job, client) = (fixture.source("references"), fixture.others("client"));
-    fs::create_dir_all(fixture.others("")).unwrap();
-    fs::write(&client, "earlier\n").unwrap();
-    let places = OutputPlaces::new(None, Vec::new(), false, 100);
-    fixture.places = places.appending([(job.clone(), client.clone())]);
-    let saved = save_of(&fixture, "one", "references", "a\nb\n");
+    let client = append_references(&mut fixture);
+    let saved = save_of(&fixture, "one", REFERENCES, "a\nb\n");
     assert_eq!(saved, SavedOutputs::default());
-    save_of(&fixture, "two", "references", "killed in the mid");
-    save_of(&fixture, "three", "references", "c\n");
+    save_of(&fixture, "two", REFERENCES, "killed in the mid");
+    save_of(&fixture, "three", REFERENCES, "c\n");
     let lines = || fs::read_to_string(&client).unwrap();
     assert_eq!(lines(), "earlier\na\nb\nkilled in the mid\nc\n");
-    // Neither a link nor a large file of a hostile job.
-    let saved = save_of(&fixture, "four", "references", &"x".repeat(101));
-    assert!(
-        saved.problems[0].contains("exceed the limit of 100 bytes"),
-        "{saved:?}"
-    );
-    fs::remove_file(fixture.upper(&job)).unwrap();
-    symlink("/etc/passwd", fixture.upper(&job)).unwrap();
-    let saved = fixture.save(&["references"]);
+    // A link of a hostile job.
+    let upper = fixture.upper(Path::new(REFERENCES));
+    fs::remove_file(&upper).unwrap();
+    symlink("/etc/passwd", upper).unwrap();
+    let saved = fixture.save(&[REFERENCES]);
     assert!(
         saved.problems[0].contains("it is not a regular file"),
         "{saved:?}"
@@ -391,11 +469,60 @@ fn lines_for_a_file_of_the_client_are_appended_to_it_and_copied_nowhere_else() {
     assert_eq!(lines(), "earlier\na\nb\nkilled in the mid\nc\n");
 }
 
+#[test]
+fn lines_are_appended_even_if_other_outputs_exceed_their_limit() {
+    let mut fixture = Fixture::new();
+    let client = append_references(&mut fixture);
+    let lines = "a line of 20 bytes.\n".repeat(10);
+    fixture.write(REFERENCES, &lines);
+    // Below a directory that is before the other by its name.
+    let large = "/a/large";
+    fixture.write(large, &"x".repeat(101));
+    for path in ["/b/one", "/b/two"] {
+        fixture.write(path, "x");
+    }
+    let globs = ["/a/*", "/b/*", REFERENCES];
+    let saved = fixture.save(&globs);
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    assert!(
+        problem.starts_with("/a/large and later outputs"),
+        "{problem}"
+    );
+    let appended = format!("earlier\n{lines}");
+    assert_eq!(fs::read_to_string(&client).unwrap(), appended);
+    // A worker sends them, too.
+    let limits = PackLimits {
+        size: 100,
+        batch: 0,
+        blob: None,
+        files: 0,
+    };
+    let outputs = fixture.outputs(&globs).unwrap();
+    let directory = fixture.temporary.path().join("packed");
+    let (listing, _) = outputs.pack(&directory, limits);
+    let paths: Vec<_> = listing.outputs.iter().map(|output| &output.path).collect();
+    assert_eq!(paths, [Path::new(REFERENCES)]);
+    assert_eq!(fs::read_to_string(directory.join("0")).unwrap(), lines);
+    // They have a limit of their own.
+    let file = fs::File::create(fixture.upper(Path::new(REFERENCES))).unwrap();
+    file.set_len((64 << 20) + 1).unwrap();
+    let saved = fixture.save(&["/b/*", REFERENCES]);
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    let said = "it has 67108865 bytes, and at most 67108864 of a job are appended";
+    assert!(problem.ends_with(said), "{problem}");
+    assert_eq!(saved.other_files.len(), 2, "{saved:?}");
+    assert_eq!(fs::read_to_string(&client).unwrap(), appended);
+}
+
 /// Copies the outputs as a worker does, to a directory.
 fn pack(fixture: &Fixture, limits: PackLimits) -> (OutputListing, Vec<String>) {
     let outputs = fixture.outputs(&["**"]).unwrap();
     let directory = fixture.temporary.path().join("packed");
-    let listing = outputs.pack(&directory, limits);
+    let (listing, _) = outputs.pack(&directory, limits);
     let names = fs::read_dir(directory).into_iter().flatten();
     let mut names: Vec<_> = names
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -413,6 +540,7 @@ fn a_worker_sends_contents_with_numbers_for_names_within_its_limits() {
     symlink("/etc/passwd", fixture.upper(&fixture.source("l"))).unwrap();
     let all = PackLimits {
         size: 9,
+        batch: 9,
         blob: Some(3),
         files: 4,
     };
@@ -427,6 +555,11 @@ fn a_worker_sends_contents_with_numbers_for_names_within_its_limits() {
             PackLimits { size: 8, ..all },
             2,
             "exceed the limit of 8 bytes",
+        ),
+        (
+            PackLimits { batch: 8, ..all },
+            2,
+            "the jobs of one batch wrote more than is copied",
         ),
         (
             PackLimits { files: 2, ..all },

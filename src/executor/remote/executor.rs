@@ -85,8 +85,8 @@ enum Known {
 }
 
 impl Known {
-    /// The result by the records of an action with this number of jobs. `all_outputs`: whether the
-    /// engine still has all outputs of the jobs.
+    /// The result by the records of an action with this number of jobs. `all_outputs`: whether
+    /// all outputs of the jobs were downloaded.
     fn new(mut ending: BatchEnd, jobs: usize, all_outputs: bool) -> Self {
         let outcomes = ending.ended.values_mut();
         let succeeded = outcomes.filter(|outcome| outcome.is_success());
@@ -343,7 +343,7 @@ impl RemoteExecutor {
         if result.exit_code != 0 {
             return Ok(Known::Useless);
         }
-        let all_outputs = self.outputs(&mut ending, &result, containers).await?;
+        let all_outputs = self.outputs(&mut ending, &result, containers).await;
         Ok(Known::new(ending, containers.len(), all_outputs))
     }
 
@@ -391,7 +391,7 @@ impl RemoteExecutor {
         })
     }
 
-    /// The end of the jobs, how the runner ended, and whether the engine has all outputs.
+    /// The end of the jobs, how the runner ended, and whether all outputs were downloaded.
     async fn read(
         &self,
         response: ExecuteResponse,
@@ -410,17 +410,17 @@ impl RemoteExecutor {
             Vec::new()
         });
         let mut ending = BatchEnd::parse(&records).map_err(|e| Failed::Action(error_chain(&e)))?;
-        let all_outputs = self.outputs(&mut ending, &result, containers).await?;
+        let all_outputs = self.outputs(&mut ending, &result, containers).await;
         Ok((ending, how, all_outputs))
     }
 
-    /// Downloads the outputs of jobs. Returns whether the engine has all of them.
+    /// Downloads the outputs of jobs. Returns whether all were downloaded.
     async fn outputs(
         &self,
         ending: &mut BatchEnd,
         result: &ActionResult,
         containers: &[Arc<Container>],
-    ) -> Result<bool, EngineError> {
+    ) -> bool {
         let download = OutputDownload {
             engine: &self.engine,
             store: &self.store,

@@ -7,11 +7,11 @@
 
 use super::OUTPUTS;
 use super::record::BatchEnd;
-use crate::engine::reapi::{ActionResult, Directory, Tree};
+use crate::engine::reapi::{ActionResult, Directory, DirectoryNode, Tree};
 use crate::engine::{Engine, EngineError, Problem, Progress, WantedFile};
 use crate::executor::Container;
 use crate::executor::outputs::{
-    JobOutputs, ListedKind, ListedOutput, OutputGlobs, OutputListing, over_limit,
+    JobOutputs, ListedKind, ListedOutput, OutputGlobs, OutputListing, SizeBudget,
 };
 use crate::process::error_chain;
 use crate::store::{Digest, Store};
@@ -22,6 +22,14 @@ use std::sync::Arc;
 
 /// The largest tree that is read, in bytes. A file with a number for a name takes about 90.
 const LARGEST_TREE: u64 = 128 << 20;
+
+/// How many times the limit of a job's outputs is that of a batch.
+const BATCH_SHARE: u64 = 4;
+
+/// The size of the outputs of a batch that are copied, by that of a job, both in bytes.
+pub fn batch_limit(outputs_limit: u64) -> u64 {
+    outputs_limit.saturating_mul(BATCH_SHARE)
+}
 
 /// Downloads outputs from an engine.
 pub struct OutputDownload<'a> {
@@ -39,97 +47,87 @@ type WantedOutput = (ListedOutput, String);
 
 impl OutputDownload<'_> {
     /// Downloads the outputs that the records name, and adds them to the outcomes. `containers`:
-    /// those of the jobs. Returns whether the engine has all of them. What cannot be downloaded for
-    /// another reason than the state of the engine is a problem of the outputs.
+    /// those of the jobs. An output that cannot be downloaded is a problem of its job's outputs.
+    /// Returns whether all were downloaded.
     pub async fn add_to(
         &self,
         ending: &mut BatchEnd,
         result: &ActionResult,
         containers: &[Arc<Container>],
-    ) -> Result<bool, EngineError> {
+    ) -> bool {
         let listings = std::mem::take(&mut ending.listings);
         let is_file = |output: &ListedOutput| matches!(output.kind, ListedKind::File { .. });
         let mut outputs = listings.values().flat_map(|listing| &listing.outputs);
         let tree = if outputs.any(is_file) {
-            self.tree(result).await?
+            self.tree(result).await
         } else {
             Ok(OutputTree::default())
         };
         let mut all_there = tree.is_ok();
+        let mut trouble = EngineTrouble::default();
+        let mut left_of_batch = batch_limit(self.limit);
         for (job, listing) in listings {
             let (Some(outcome), Some(container)) =
                 (ending.ended.get_mut(&job), containers.get(job))
             else {
                 continue;
             };
-            let files = match &tree {
-                Ok(tree) => tree.files_of(job),
-                Err(why) => Err(why.clone()),
+            let files = match (&trouble.end, &tree) {
+                (Some(why), _) | (None, Err(why)) => Err(why.clone()),
+                (None, Ok(tree)) => tree.files_of(job),
             };
-            let (outputs, is_whole) = self.download(listing, container, files).await?;
+            let OutputListing { outputs, problems } = listing;
+            let mut selection = OutputSelection::new(problems);
+            let mut budget = SizeBudget::new(self.limit, left_of_batch);
+            selection.select(outputs, &container.outputs, files, &mut budget);
+            left_of_batch = budget.left_of_batch();
+            let (outputs, is_whole) = self.download(selection, &mut trouble).await;
             all_there &= is_whole;
             outcome.outputs = Some(Arc::new(outputs));
         }
-        Ok(all_there)
+        all_there
     }
 
     /// The tree of outputs, or the reason why it cannot be read.
-    async fn tree(&self, result: &ActionResult) -> Result<Result<OutputTree, String>, EngineError> {
+    async fn tree(&self, result: &ActionResult) -> Result<OutputTree, String> {
         let mut directories = result.output_directories.iter();
         let directory = directories.find(|directory| directory.path == OUTPUTS);
         let digest = directory.and_then(|directory| directory.tree_digest.as_ref());
         let Some(Ok(digest)) = digest.map(Digest::try_from) else {
-            return Ok(Err(format!("the result of the action lacks `{OUTPUTS}`")));
+            return Err(format!("the result of the action lacks `{OUTPUTS}`"));
         };
         if digest.size > LARGEST_TREE {
-            return Ok(Err(format!(
+            return Err(format!(
                 "the list of outputs has {} bytes, and at most {LARGEST_TREE} are read; make \
                  `outputs` match fewer files",
                 digest.size
-            )));
+            ));
         }
-        Ok(match self.engine.read(digest).await {
-            Ok(bytes) => Tree::decode(bytes.as_slice())
-                .map(OutputTree::new)
-                .map_err(|error| format!("the list of outputs is damaged: {error}")),
-            Err(error) if error.problem.is_retryable() => return Err(error),
-            Err(error) => Err(error.to_string()),
-        })
+        let bytes = self.engine.read(digest).await;
+        let bytes = bytes.map_err(|error| error_chain(&error))?;
+        Tree::decode(bytes.as_slice())
+            .map(OutputTree::new)
+            .map_err(|error| format!("the list of outputs is damaged: {error}"))
     }
 
-    /// Downloads the outputs of a job. Returns whether the engine has all of them.
+    /// Downloads the outputs of a job. Returns whether all were downloaded.
     async fn download(
         &self,
-        listing: OutputListing,
-        container: &Container,
-        files: Result<Files, String>,
-    ) -> Result<(JobOutputs, bool), EngineError> {
-        let OutputListing { outputs, problems } = listing;
-        let mut selection = OutputSelection {
-            outputs: Vec::new(),
-            problems,
-            is_whole: true,
-        };
-        selection.select(outputs, &container.outputs, files, self.limit);
+        mut selection: OutputSelection,
+        trouble: &mut EngineTrouble,
+    ) -> (JobOutputs, bool) {
         loop {
-            let problem = match self.download_selected(&selection).await {
-                Ok(outputs) => return Ok((outputs, selection.is_whole)),
-                Err(DownloadError::Engine(error)) if error.problem.is_retryable() => {
-                    return Err(error);
+            match self.download_selected(&selection).await {
+                Ok(outputs) => return (outputs, selection.is_whole),
+                Err(DownloadError::Engine(error)) => {
+                    trouble.lose(&error, &mut selection);
                 }
-                Err(DownloadError::Engine(EngineError {
-                    problem: Problem::Missing(missing),
-                    ..
-                })) if !missing.is_empty() => {
-                    selection.lose(&missing, &self.engine.endpoint().to_string());
-                    continue;
+                Err(DownloadError::Local(why)) => {
+                    let mut problems = selection.problems;
+                    problems.push(format!("no output was copied: {why}"));
+                    return (JobOutputs::without_files(problems), false);
                 }
-                Err(DownloadError::Engine(error)) => error_chain(&error),
-                Err(DownloadError::Local(message)) => message,
-            };
-            let mut problems = selection.problems;
-            problems.push(format!("no output was copied: {problem}"));
-            return Ok((JobOutputs::without_files(problems), selection.is_whole));
+            }
         }
     }
 
@@ -154,8 +152,10 @@ impl OutputDownload<'_> {
         });
         let wanted: Vec<_> = wanted.collect();
         let progress = Arc::new(Progress::default());
-        let downloaded = self.engine.download(wanted, &progress).await;
-        downloaded.map_err(DownloadError::Engine)?;
+        if !wanted.is_empty() {
+            let downloaded = self.engine.download(wanted, &progress).await;
+            downloaded.map_err(DownloadError::Engine)?;
+        }
         let outputs = selection.outputs.iter();
         let outputs = outputs.map(|(output, _)| output.clone()).collect();
         let problems = selection.problems.clone();
@@ -173,30 +173,74 @@ enum DownloadError {
     Local(String),
 }
 
+/// What went wrong at the engine while the outputs of an action were downloaded.
+#[derive(Default)]
+struct EngineTrouble {
+    /// Whether a blob was damaged. An engine that has more than one is not asked again, as each
+    /// was requested many times.
+    damaged: bool,
+    /// The error after which nothing more is requested of the engine.
+    end: Option<String>,
+}
+
+impl EngineTrouble {
+    /// Removes the files from a selection that cannot be downloaded after an error.
+    fn lose(&mut self, error: &EngineError, selection: &mut OutputSelection) {
+        match &error.problem {
+            Problem::Missing(missing) if !missing.is_empty() => {
+                let missing: HashSet<&Digest> = missing.iter().collect();
+                let why = format!("the engine at {} has lost its content", error.endpoint);
+                if selection.lose(|digest| missing.contains(digest), &why) {
+                    return;
+                }
+            }
+            Problem::DigestMismatch(damaged) if !self.damaged => {
+                self.damaged = true;
+                if selection.lose(|digest| digest == damaged, &error_chain(error)) {
+                    return;
+                }
+            }
+            _ => {}
+        }
+        let why = error_chain(error);
+        selection.lose(|_| true, &why);
+        if error.problem.is_retryable() {
+            self.end = Some(why);
+        }
+    }
+}
+
 /// The outputs of a job that are downloaded.
 struct OutputSelection {
     /// Files have digests.
     outputs: Vec<(WantedOutput, Option<Digest>)>,
     problems: Vec<String>,
-    /// Whether the engine has all files that the worker listed.
+    /// Whether all files that the worker listed were downloaded, or are beyond a limit.
     is_whole: bool,
 }
 
 impl OutputSelection {
-    /// Adds the outputs that match absolute globs, up to a limit of their size in bytes. `files`:
+    fn new(problems: Vec<String>) -> Self {
+        Self {
+            outputs: Vec::new(),
+            problems,
+            is_whole: true,
+        }
+    }
+
+    /// Adds the outputs that match absolute globs, as far as their sizes are within limits. `files`:
     /// those in the tree, or the reason why there are none.
     fn select(
         &mut self,
         outputs: Vec<ListedOutput>,
         globs: &[String],
         files: Result<Files, String>,
-        limit: u64,
+        budget: &mut SizeBudget,
     ) {
         let globs = OutputGlobs::new(globs);
-        let mut left = limit;
         let (files, why) = match files {
-            Ok(files) => (files, String::new()),
-            Err(why) => (Files::new(), format!(": {why}")),
+            Ok(files) => (files, "the worker did not send its content".to_owned()),
+            Err(why) => (Files::new(), why),
         };
         for (number, output) in outputs.into_iter().enumerate() {
             let path = output.path.display();
@@ -211,37 +255,37 @@ impl OutputSelection {
             if matches!(output.kind, ListedKind::File { .. }) {
                 let Some(found) = files.get(&name) else {
                     self.is_whole = false;
-                    self.problems.push(format!(
-                        "{path} was not copied: the worker did not send its content{why}"
-                    ));
+                    let problem = format!("{path} was not copied: {why}");
+                    self.problems.push(problem);
                     continue;
                 };
-                let Some(after) = left.checked_sub(found.size) else {
-                    self.problems.push(over_limit(&output.path, limit));
-                    break;
-                };
-                left = after;
+                if let Err(over) = budget.take(&output.path, found.size) {
+                    self.problems.push(over.message);
+                    if over.is_end {
+                        break;
+                    }
+                    continue;
+                }
                 digest = Some(*found);
             }
             self.outputs.push(((output, name), digest));
         }
     }
 
-    /// Removes the files that the engine has lost.
-    fn lose(&mut self, missing: &[Digest], endpoint: &str) {
-        let missing: HashSet<&Digest> = missing.iter().collect();
+    /// Removes the files whose digests are lost, for this reason. Returns whether there are any.
+    fn lose(&mut self, is_lost: impl Fn(&Digest) -> bool, why: &str) -> bool {
+        self.is_whole = false;
+        let before = self.outputs.len();
         let problems = &mut self.problems;
         self.outputs.retain(|((output, _), digest)| {
-            let is_lost = (digest.as_ref()).is_some_and(|digest| missing.contains(digest));
+            let is_lost = digest.as_ref().is_some_and(&is_lost);
             if is_lost {
-                problems.push(format!(
-                    "{} was not copied: the engine at {endpoint} has lost its content",
-                    output.path.display()
-                ));
+                let path = output.path.display();
+                problems.push(format!("{path} was not copied: {why}"));
             }
             !is_lost
         });
-        self.is_whole = false;
+        self.outputs.len() < before
     }
 }
 
@@ -255,18 +299,22 @@ fn is_plain(path: &Path) -> bool {
 /// The tree of the outputs of an action.
 #[derive(Default)]
 struct OutputTree {
-    root: Directory,
+    /// The nodes of the root with each name.
+    roots: HashMap<String, Vec<DirectoryNode>>,
     children: HashMap<Digest, Directory>,
 }
 
 impl OutputTree {
     fn new(tree: Tree) -> Self {
+        let mut roots: HashMap<String, Vec<DirectoryNode>> = HashMap::new();
+        for node in tree.root.unwrap_or_default().directories {
+            roots.entry(node.name.clone()).or_default().push(node);
+        }
         let children = tree.children.into_iter();
+        let children = children.map(|child| (Digest::of(&child.encode_to_vec()), child));
         Self {
-            root: tree.root.unwrap_or_default(),
-            children: children
-                .map(|child| (Digest::of(&child.encode_to_vec()), child))
-                .collect(),
+            roots,
+            children: children.collect(),
         }
     }
 
@@ -274,12 +322,8 @@ impl OutputTree {
     /// are ignored.
     fn files_of(&self, job: usize) -> Result<Files, String> {
         let name = job.to_string();
-        let mut nodes = self
-            .root
-            .directories
-            .iter()
-            .filter(|node| node.name == name);
-        let (Some(node), None) = (nodes.next(), nodes.next()) else {
+        let nodes = self.roots.get(&name).map(Vec::as_slice);
+        let Some([node]) = nodes else {
             return Err(format!("`{OUTPUTS}` does not have `{name}` once"));
         };
         let digest = node.digest.as_ref().map(Digest::try_from);

@@ -9,6 +9,7 @@
 
 use super::batch::JobBatch;
 use super::bundle::{self, RUNNER_NAME};
+use super::outputs::batch_limit;
 use super::record::RunnerRecord;
 use super::trees::{self, UnpackError};
 use super::{BATCH, OUTCOMES, OUTPUTS};
@@ -139,6 +140,7 @@ async fn run_jobs(
         outputs_limit: batch.outputs_limit,
         blob_limit: batch.blob_limit,
         left: Cell::new(MOST_OUTPUTS),
+        left_bytes: Cell::new(batch_limit(batch.outputs_limit)),
     });
     let mut passed = true;
     loop {
@@ -183,21 +185,28 @@ struct OutputPacker {
     blob_limit: Option<u64>,
     /// The number of files that may still be copied.
     left: Cell<usize>,
+    /// The size of contents that may still be copied, in bytes.
+    left_bytes: Cell<u64>,
 }
 
 impl OutputPacker {
     async fn pack(&self, job: usize, outputs: Arc<JobOutputs>) -> OutputListing {
         let limits = PackLimits {
             size: self.outputs_limit,
+            batch: self.left_bytes.get(),
             blob: self.blob_limit,
             files: self.left.get(),
         };
         let directory = Path::new(OUTPUTS).join(job.to_string());
         let packing = tokio::task::spawn_blocking(move || outputs.pack(&directory, limits));
-        let listing = packing.await.unwrap_or_else(|error| OutputListing {
-            problems: vec![error.to_string()],
-            ..OutputListing::default()
+        let (listing, left_bytes) = packing.await.unwrap_or_else(|error| {
+            let listing = OutputListing {
+                problems: vec![error.to_string()],
+                ..OutputListing::default()
+            };
+            (listing, limits.batch)
         });
+        self.left_bytes.set(left_bytes);
         let left = self.left.get().saturating_sub(listing.outputs.len());
         self.left.set(left);
         listing

@@ -560,3 +560,57 @@ async fn a_tree_of_outputs_that_is_damaged_lost_or_ambiguous_is_a_warning() {
         assert!(!path.exists(), "{run}");
     }
 }
+
+/// The results of tests stand if the engine loses or damages one of their outputs before it is
+/// downloaded.
+async fn one_bad_output(spoil: impl Fn(&Engine, &Digest), said: &str) {
+    let engine = Engine::shared();
+    let cluster = Cluster::of(&engine.endpoint());
+    let project = Project::own("shell");
+    let at = |name: &str| project.root.join(name);
+    let listed = |name| ListedOutput {
+        path: at(name),
+        kind: ListedKind::File { executable: false },
+    };
+    // The contents are those of no other test.
+    let content = |name: &str| format!("{name} of {}", at(name).display());
+    let (bad, good) = (content("bad"), content("good"));
+    let digests = [&bad, &good].map(|content| Digest::of(content.as_bytes()));
+    let directory = reapi::Directory {
+        files: vec![file_node("0", digests[0]), file_node("1", digests[1])],
+        ..reapi::Directory::default()
+    };
+    let outputs = vec![listed("bad"), listed("good")];
+    let blobs = [bad.as_bytes(), good.as_bytes()];
+    let result = hostile_result(engine, outputs, tree_of(directory), &blobs).await;
+    spoil(engine, &digests[0]);
+    let running = cluster.begin(&project, &["--write-back", "--", "--script=true"]);
+    bot::answer_one(engine, &cluster.pool, result).await;
+    let run = running.end().exits(0);
+    assert_eq!(run.statuses()["script"], "passed", "{run}");
+    let warning = format!("{} was not copied: ", at("bad").display());
+    assert!(run.stdout.contains(&warning), "{run}");
+    assert!(run.stdout.contains(said), "{said}: {run}");
+    assert_eq!(text(at("good")), Some(good), "{run}");
+    assert!(!at("bad").exists(), "{run}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn results_stand_if_an_output_is_lost() {
+    needs_cluster!();
+    let lose = |engine: &Engine, digest: &Digest| engine.lose(&digest.hex());
+    one_bad_output(lose, "has lost its content").await;
+}
+
+/// It takes a minute, as a damaged blob is requested again for that time.
+#[tokio::test(flavor = "multi_thread")]
+async fn results_stand_if_an_output_is_damaged() {
+    needs_cluster!();
+    let damage = |engine: &Engine, digest: &Digest| {
+        let blob = engine.blob(&digest.hex()).expect("the engine has the blob");
+        let mut content = fs::read(&blob).unwrap();
+        content[0] ^= 1;
+        fs::write(blob, content).unwrap();
+    };
+    one_bad_output(damage, "failed digest verification").await;
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::engine::reapi::{self, DirectoryNode, FileNode, SymlinkNode};
+use crate::engine::reapi::{self, FileNode, SymlinkNode};
 
 fn digest(size: u64) -> Digest {
     Digest {
@@ -50,14 +50,11 @@ fn listed(path: &str, kind: ListedKind) -> ListedOutput {
 
 const PLAIN: ListedKind = ListedKind::File { executable: false };
 
-/// Selects outputs that match `/ws/**`, up to 1000 bytes.
+/// Selects outputs that match `/ws/**`, up to 1000 bytes, and 1500 of the batch.
 fn select(outputs: Vec<ListedOutput>, files: Result<Files, String>) -> OutputSelection {
-    let mut selection = OutputSelection {
-        outputs: Vec::new(),
-        problems: Vec::new(),
-        is_whole: true,
-    };
-    selection.select(outputs, &["/ws/**".to_owned()], files, 1000);
+    let mut selection = OutputSelection::new(Vec::new());
+    let mut budget = SizeBudget::new(1000, 1500);
+    selection.select(outputs, &["/ws/**".to_owned()], files, &mut budget);
     selection
 }
 
@@ -186,15 +183,91 @@ fn sizes_in_the_tree_are_within_the_limit() {
     }
 }
 
-#[test]
-fn what_the_engine_has_lost_is_named_and_the_rest_is_downloaded() {
+/// A selection of `/ws/a` with one byte, `/ws/b` with two, and a symbolic link.
+fn two_files_and_a_link() -> OutputSelection {
     let files = Ok([("0".to_owned(), digest(1)), ("1".to_owned(), digest(2))].into());
-    let mut selection = select(vec![listed("/ws/a", PLAIN), listed("/ws/b", PLAIN)], files);
-    selection.lose(&[digest(1)], "grpc://engine:1");
-    assert_eq!(paths(&selection), [Path::new("/ws/b")]);
-    assert_eq!(
-        selection.problems,
-        ["/ws/a was not copied: the engine at grpc://engine:1 has lost its content"]
-    );
-    assert!(!selection.is_whole);
+    let target = "a".into();
+    let link = listed("/ws/l", ListedKind::Symlink { target });
+    select(
+        vec![listed("/ws/a", PLAIN), listed("/ws/b", PLAIN), link],
+        files,
+    )
+}
+
+fn error(problem: Problem) -> EngineError {
+    EngineError {
+        operation: "download blobs",
+        endpoint: "grpc://engine:1".to_owned(),
+        problem,
+    }
+}
+
+#[test]
+fn files_that_the_engine_has_lost_or_damaged_are_named_and_the_rest_is_downloaded() {
+    for (problem, why) in [
+        (
+            Problem::Missing(vec![digest(1)]),
+            "the engine at grpc://engine:1 has lost its content",
+        ),
+        (
+            Problem::DigestMismatch(digest(1)),
+            "failed digest verification",
+        ),
+    ] {
+        let mut selection = two_files_and_a_link();
+        let mut trouble = EngineTrouble::default();
+        trouble.lose(&error(problem), &mut selection);
+        assert_eq!(paths(&selection), ["/ws/b", "/ws/l"].map(Path::new));
+        let [said] = &selection.problems[..] else {
+            panic!("{:?}", selection.problems);
+        };
+        assert!(said.starts_with("/ws/a was not copied: "), "{said}");
+        assert!(said.ends_with(why), "{said}");
+        assert!(!selection.is_whole);
+        assert_eq!(trouble.end, None);
+    }
+}
+
+#[test]
+fn after_an_error_of_the_whole_engine_no_file_is_requested_again() {
+    let mut trouble = EngineTrouble::default();
+    let mut damaged = two_files_and_a_link();
+    let mismatch = || error(Problem::DigestMismatch(digest(1)));
+    trouble.lose(&mismatch(), &mut damaged);
+    for (mut trouble, error) in [
+        (trouble, mismatch()),
+        (
+            EngineTrouble::default(),
+            error(Problem::TimedOut(std::time::Duration::from_secs(60))),
+        ),
+    ] {
+        let mut selection = two_files_and_a_link();
+        trouble.lose(&error, &mut selection);
+        assert_eq!(paths(&selection), [Path::new("/ws/l")]);
+        let why = trouble.end.expect("the error is temporary");
+        let problem = |path| format!("{path} was not copied: {why}");
+        assert_eq!(selection.problems, ["/ws/a", "/ws/b"].map(problem));
+        assert!(!selection.is_whole);
+    }
+}
+
+#[test]
+fn the_sizes_of_all_jobs_of_a_batch_are_within_a_limit() {
+    let select_one = |left_of_batch, path: &str| {
+        let mut selection = OutputSelection::new(Vec::new());
+        let mut budget = SizeBudget::new(1000, left_of_batch);
+        let globs = ["/ws/**", "/maelstrom-appended/x"].map(ToOwned::to_owned);
+        let files = Ok([("0".to_owned(), digest(900))].into());
+        selection.select(vec![listed(path, PLAIN)], &globs, files, &mut budget);
+        (selection, budget.left_of_batch())
+    };
+    let (fits, left) = select_one(1500, "/ws/a");
+    assert_eq!((fits.outputs.len(), fits.problems.len(), left), (1, 0, 600));
+    let (beyond, left) = select_one(left, "/ws/a");
+    assert_eq!((beyond.outputs.len(), left), (0, 600));
+    let said = "/ws/a and later outputs were not copied: the jobs of one batch wrote more than is \
+                copied; raise `outputs-limit`";
+    assert_eq!(beyond.problems, [said]);
+    let (appended, left) = select_one(left, "/maelstrom-appended/x");
+    assert_eq!((appended.outputs.len(), left), (1, 600));
 }
