@@ -25,7 +25,8 @@ pub enum CallKind {
     Send,
     /// `sendmmsg`: argument 1 is the list of messages, argument 2 their number.
     SendMany,
-    /// `seccomp` with the flag for a listener. The kernel refuses it to an observed process.
+    /// `seccomp` that installs a filter with a listener. The filter is argument 2. The kernel
+    /// refuses it to an observed process.
     NewListener,
     /// `io_uring_setup`. The operations of a ring are not observed.
     IoUring,

@@ -200,6 +200,13 @@ fn filter((native, foreign): (u32, u32)) -> Vec<libc::sock_filter> {
         Target::Label(Label::Notify),
     );
     filter.label(Label::Seccomp);
+    filter.load(low_half(0));
+    filter.push(
+        EQUALS,
+        libc::SECCOMP_SET_MODE_FILTER,
+        Target::Next,
+        Target::Label(Label::Allow),
+    );
     filter.load(low_half(1));
     filter.jump_if(
         HAS_BITS,
@@ -300,8 +307,14 @@ mod tests {
     fn calls_are_told_only_with_the_arguments_that_matter() {
         let send = |address| is_told(libc::SYS_sendto, [0, 0, 0, 0, address, 0]);
         assert_eq!([0, 1, 1 << 32].map(send), [false, true, true]);
-        let seccomp = |flags| is_told(libc::SYS_seccomp, [1, flags, 0, 0, 0, 0]);
+        let filter = u64::from(libc::SECCOMP_SET_MODE_FILTER);
+        let seccomp = |flags| is_told(libc::SYS_seccomp, [filter, flags, 0, 0, 0, 0]);
         assert_eq!([0, 1, 8, 9].map(seccomp), [false, false, true, true]);
+        let operation = |operation| is_told(libc::SYS_seccomp, [operation, 8, 0, 0, 0, 0]);
+        assert_eq!(
+            [0, filter, 2, 3].map(operation),
+            [false, true, false, false]
+        );
     }
 
     #[test]

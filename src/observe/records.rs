@@ -37,12 +37,14 @@ pub enum Incomplete {
     ForeignCalls,
     /// An `io_uring`, whose operations are not seen.
     IoUring,
-    /// Paths of processes that had another root or mount namespace than the job, or that ended.
+    /// Paths of processes that had another root or mount namespace than the job.
     OtherRoots,
     /// More files or addresses than are recorded.
     TooMany,
     /// Processes that the observer cannot see.
     Invisible,
+    /// Calls of processes that the observer may not examine.
+    Unexamined,
 }
 
 /// The records of a job.

@@ -2,7 +2,7 @@
 
 use super::ObservedContainer;
 use super::address::{self, Address, AddressUse, SocketCall};
-use super::process::{RootId, StoppedThread};
+use super::process::{Read, Refused, RootId, StoppedThread};
 use super::records::{Incomplete, Records, Uses};
 use crate::container::{CallKind, Follow, Listener, Notification, PathArgument, PathUse};
 use nix::libc;
@@ -15,6 +15,9 @@ use std::path::{Path, PathBuf};
 
 /// The number of messages of a `sendmmsg` whose addresses are read.
 const MOST_MESSAGES: u64 = 16;
+
+/// The size of `struct sock_fprog`, in bytes.
+const FILTER_PROGRAM: usize = size_of::<libc::sock_fprog>();
 
 /// Records the calls of a job until no process is left, or until `stop` is closed.
 pub fn watch(
@@ -100,37 +103,56 @@ impl Start {
 
 impl Watcher {
     fn read(&mut self, notification: &Notification, seen: &mut Vec<Seen>) {
+        if self.examine(notification, seen).is_err() {
+            seen.push(Seen::Incomplete(Incomplete::Unexamined));
+        }
+    }
+
+    fn examine(
+        &mut self,
+        notification: &Notification,
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), Refused> {
         let started = self.start.next(notification);
         let Some(call) = notification.call else {
-            return seen.push(Seen::Incomplete(Incomplete::ForeignCalls));
+            seen.push(Seen::Incomplete(Incomplete::ForeignCalls));
+            return Ok(());
         };
         if notification.thread == 0 {
-            return seen.push(Seen::Incomplete(Incomplete::Invisible));
+            seen.push(Seen::Incomplete(Incomplete::Invisible));
+            return Ok(());
         }
         let thread = StoppedThread(notification.thread);
         let arguments = notification.arguments;
         match call.kind {
             CallKind::Paths(paths) => {
                 for path in paths {
-                    self.path(thread, *path, arguments, started.as_deref(), seen);
+                    self.path(thread, *path, arguments, started.as_deref(), seen)?;
                 }
             }
             CallKind::Connect => {
-                let address = address(thread, arguments[1], arguments[2]);
-                self.address(thread, address, SocketCall::Connect, seen);
+                let address = address(thread, arguments[1], arguments[2])?;
+                self.address(thread, address, SocketCall::Connect, seen)?;
             }
             CallKind::Bind => {
-                let address = address(thread, arguments[1], arguments[2]);
-                self.address(thread, address, SocketCall::Bind, seen);
+                let address = address(thread, arguments[1], arguments[2])?;
+                self.address(thread, address, SocketCall::Bind, seen)?;
             }
             CallKind::Send => {
-                let address = address(thread, arguments[4], arguments[5]);
-                self.address(thread, address, SocketCall::Send, seen);
+                let address = address(thread, arguments[4], arguments[5])?;
+                self.address(thread, address, SocketCall::Send, seen)?;
             }
-            CallKind::SendMany => self.messages(thread, arguments, seen),
-            CallKind::NewListener => seen.push(Seen::RefusedListener),
+            CallKind::SendMany => self.messages(thread, arguments, seen)?,
+            CallKind::NewListener => {
+                // Libraries ask for a listener without a filter to learn whether the kernel knows
+                // the flag. That call fails in the same way whether it is observed or not.
+                if thread.bytes::<FILTER_PROGRAM>(arguments[2])?.is_some() {
+                    seen.push(Seen::RefusedListener);
+                }
+            }
             CallKind::IoUring => seen.push(Seen::Incomplete(Incomplete::IoUring)),
         }
+        Ok(())
     }
 
     fn path(
@@ -140,34 +162,41 @@ impl Watcher {
         arguments: [u64; 6],
         started: Option<&Path>,
         seen: &mut Vec<Seen>,
-    ) {
-        let uses = uses(argument, arguments, || {
-            thread
-                .bytes(argument_of_how(argument, arguments))
-                .map(u64::from_ne_bytes)
-        });
-        let Some(text) = thread.text(arguments[argument.path]) else {
-            if let Some(path) = started {
-                seen.push(Seen::File(self.working_directory.join(path), uses));
-            }
-            return;
+    ) -> Result<(), Refused> {
+        let text = thread.text(arguments[argument.path]);
+        if let Some(program) = started {
+            let read = text.ok().flatten();
+            let path = read.as_ref().map(|text| Path::new(OsStr::from_bytes(text)));
+            let path = self.working_directory.join(path.unwrap_or(program));
+            seen.push(Seen::File(path, Uses::EXECUTED));
+            return Ok(());
+        }
+        let Some(text) = text? else {
+            return Ok(());
         };
         let path = Path::new(OsStr::from_bytes(&text));
         // An empty path names the descriptor itself, or nothing.
-        if path.as_os_str().is_empty() {
-            return;
+        if path.as_os_str().is_empty() || !self.has_job_root(thread, seen)? {
+            return Ok(());
         }
-        if started.is_some() {
-            return seen.push(Seen::File(self.working_directory.join(path), uses));
-        }
-        if !thread.root().is_ok_and(|root| root == self.root) {
-            return seen.push(Seen::Incomplete(Incomplete::OtherRoots));
-        }
+        let uses = uses(argument, arguments, |address| {
+            Ok(thread.bytes(address)?.map(u64::from_ne_bytes))
+        })?;
         let descriptor = argument.directory.map(|index| arguments[index] as i32);
         let descriptor = descriptor.filter(|number| *number != libc::AT_FDCWD);
-        if let Some(path) = absolute(path, || thread.directory(descriptor)) {
+        if let Some(path) = absolute(path, || thread.directory(descriptor))? {
             seen.push(Seen::File(path, uses));
         }
+        Ok(())
+    }
+
+    /// Whether paths of a thread are those of the job.
+    fn has_job_root(&self, thread: StoppedThread, seen: &mut Vec<Seen>) -> Result<bool, Refused> {
+        let root = thread.root()?;
+        if root.is_some_and(|root| root != self.root) {
+            seen.push(Seen::Incomplete(Incomplete::OtherRoots));
+        }
+        Ok(root == Some(self.root))
     }
 
     fn address(
@@ -176,16 +205,17 @@ impl Watcher {
         address: Option<Address>,
         call: SocketCall,
         seen: &mut Vec<Seen>,
-    ) {
+    ) -> Result<(), Refused> {
         let path = match address {
-            None => return,
+            None => return Ok(()),
             Some(Address::Beyond(address)) => {
-                return seen.push(Seen::Address(AddressUse { call, address }));
+                seen.push(Seen::Address(AddressUse { call, address }));
+                return Ok(());
             }
             Some(Address::File(path)) => path,
         };
-        if !thread.root().is_ok_and(|root| root == self.root) {
-            return seen.push(Seen::Incomplete(Incomplete::OtherRoots));
+        if !self.has_job_root(thread, seen)? {
+            return Ok(());
         }
         let is_bound = call == SocketCall::Bind;
         let uses = Uses {
@@ -194,13 +224,19 @@ impl Watcher {
             followed: true,
             ..Uses::default()
         };
-        if let Some(path) = absolute(&path, || thread.directory(None)) {
+        if let Some(path) = absolute(&path, || thread.directory(None))? {
             seen.push(Seen::File(path, uses));
         }
+        Ok(())
     }
 
     /// The addresses of a `sendmmsg`.
-    fn messages(&self, thread: StoppedThread, arguments: [u64; 6], seen: &mut Vec<Seen>) {
+    fn messages(
+        &self,
+        thread: StoppedThread,
+        arguments: [u64; 6],
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), Refused> {
         let count = arguments[2].min(MOST_MESSAGES);
         if count < arguments[2] {
             seen.push(Seen::Incomplete(Incomplete::TooMany));
@@ -208,46 +244,50 @@ impl Watcher {
         for index in 0..count {
             let offset = index * size_of::<libc::mmsghdr>() as u64;
             // `msg_name` and `msg_namelen` are the first fields of a message.
-            let header = arguments[1].checked_add(offset);
-            let Some(header) = header.and_then(|at| thread.bytes::<16>(at)) else {
-                return;
+            let Some(header) = arguments[1].checked_add(offset) else {
+                return Ok(());
+            };
+            let Some(header) = thread.bytes::<16>(header)? else {
+                return Ok(());
             };
             let (name, rest) = header.split_at(8);
             let name = u64::from_ne_bytes(name.try_into().unwrap_or_default());
             let length = u32::from_ne_bytes(rest[..4].try_into().unwrap_or_default());
-            let address = address(thread, name, length.into());
-            self.address(thread, address, SocketCall::Send, seen);
+            let address = address(thread, name, length.into())?;
+            self.address(thread, address, SocketCall::Send, seen)?;
         }
+        Ok(())
     }
 }
 
-fn address(thread: StoppedThread, at: u64, length: u64) -> Option<Address> {
+fn address(thread: StoppedThread, at: u64, length: u64) -> Read<Address> {
     let mut bytes = [0; address::LARGEST];
-    let bytes = bytes.get_mut(..usize::try_from(length).ok()?)?;
-    thread.fill(at, bytes).then(|| address::decode(bytes))?
+    let length = usize::try_from(length).unwrap_or(usize::MAX);
+    let Some(bytes) = bytes.get_mut(..length) else {
+        return Ok(None);
+    };
+    let is_read = thread.fill(at, bytes)?;
+    Ok(is_read.then(|| address::decode(bytes)).flatten())
 }
 
 /// The path with its directory before it, and without `.` and repeated slashes. `..` is kept: it
 /// depends on symbolic links.
-fn absolute(path: &Path, directory: impl FnOnce() -> Option<PathBuf>) -> Option<PathBuf> {
+fn absolute(path: &Path, directory: impl FnOnce() -> Read<PathBuf>) -> Read<PathBuf> {
     // Components leave out `.` and slashes.
     let clean = |path: &Path| path.components().collect::<PathBuf>();
     if path.is_absolute() {
-        return Some(clean(path));
+        return Ok(Some(clean(path)));
     }
-    Some(clean(&directory()?.join(path)))
+    let directory = directory()?;
+    Ok(directory.map(|directory| clean(&directory.join(path))))
 }
 
-/// The address of the flags of an `openat2`.
-fn argument_of_how(argument: PathArgument, arguments: [u64; 6]) -> u64 {
-    match argument.usage {
-        PathUse::OpenHow(index) => arguments[index],
-        _ => 0,
-    }
-}
-
-/// What a call does with the file of a path. `how` reads the flags of an `openat2`.
-fn uses(argument: PathArgument, arguments: [u64; 6], how: impl FnOnce() -> Option<u64>) -> Uses {
+/// What a call does with the file of a path. `how` reads the flags of an `openat2` at an address.
+fn uses(
+    argument: PathArgument,
+    arguments: [u64; 6],
+    how: impl FnOnce(u64) -> Read<u64>,
+) -> Result<Uses, Refused> {
     let has = |index: usize, flag: i32| arguments[index] as i32 & flag != 0;
     let mut uses = Uses {
         followed: match argument.follow {
@@ -263,9 +303,12 @@ fn uses(argument: PathArgument, arguments: [u64; 6], how: impl FnOnce() -> Optio
         PathUse::Look => uses.looked_at = true,
         PathUse::Write => uses.written = true,
         PathUse::Open(index) => add_flags(&mut uses, arguments[index] as i32),
-        PathUse::OpenHow(_) => add_flags(&mut uses, how().unwrap_or_default() as i32),
+        PathUse::OpenHow(index) => {
+            let flags = how(arguments[index])?;
+            add_flags(&mut uses, flags.unwrap_or_default() as i32);
+        }
     }
-    uses
+    Ok(uses)
 }
 
 fn add_flags(uses: &mut Uses, flags: i32) {
@@ -287,6 +330,7 @@ fn add_flags(uses: &mut Uses, flags: i32) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::observe::process::tests::with_a_hidden_process;
 
     fn names(uses: Uses) -> String {
         let all = [
@@ -311,7 +355,7 @@ mod tests {
                 follow: Follow::Always,
             };
             let arguments = [0, flags as u64, 0, 0, 0, 0];
-            names(uses(argument, arguments, || None))
+            names(uses(argument, arguments, |_| Ok(None)).unwrap())
         };
         assert_eq!(opened(libc::O_RDONLY), "opened followed");
         assert_eq!(opened(libc::O_RDONLY | libc::O_NOFOLLOW), "opened");
@@ -336,7 +380,8 @@ mod tests {
                 usage: PathUse::Look,
                 follow,
             };
-            names(uses(argument, [0, 0, 0, flags as u64, 0, 0], || None))
+            let arguments = [0, 0, 0, flags as u64, 0, 0];
+            names(uses(argument, arguments, |_| Ok(None)).unwrap())
         };
         let unless = Follow::Unless(3, libc::AT_SYMLINK_NOFOLLOW);
         assert_eq!(follow(unless, 0), "looked followed");
@@ -348,13 +393,18 @@ mod tests {
 
     #[test]
     fn relative_paths_begin_with_their_directory() {
-        let path = |path: &str| absolute(Path::new(path), || Some("/base".into()));
-        assert_eq!(path("a//b/./c"), Some("/base/a/b/c".into()));
-        assert_eq!(path("../a"), Some("/base/../a".into()));
-        assert_eq!(path("/a/.//b/"), Some("/a/b".into()));
-        assert_eq!(absolute(Path::new("a"), || None), None);
+        let path = |path: &str| {
+            let base = || Ok(Some("/base".into()));
+            absolute(Path::new(path), base).unwrap().unwrap()
+        };
+        assert_eq!(path("a//b/./c"), Path::new("/base/a/b/c"));
+        assert_eq!(path("../a"), Path::new("/base/../a"));
+        assert_eq!(path("/a/.//b/"), Path::new("/a/b"));
+        assert_eq!(absolute(Path::new("a"), || Ok(None)), Ok(None));
+        assert_eq!(absolute(Path::new("a"), || Err(Refused)), Err(Refused));
         let is_needed = || unreachable!("an absolute path has no other directory");
-        assert_eq!(absolute(Path::new("/a"), is_needed), Some("/a".into()));
+        let absolute = absolute(Path::new("/a"), is_needed);
+        assert_eq!(absolute, Ok(Some("/a".into())));
     }
 
     #[test]
@@ -385,5 +435,54 @@ mod tests {
             assert_eq!(started.next(&other), None);
             assert_eq!(started.next(&notification(1, execve)), None);
         }
+    }
+
+    #[test]
+    fn calls_of_a_process_that_may_not_be_examined_are_noted() {
+        let root = std::fs::File::open("/").unwrap();
+        let mut watcher = Watcher {
+            root: RootId::of(&root.into()).unwrap(),
+            start: Start {
+                thread: None,
+                candidates: ["program".into()].into(),
+            },
+            working_directory: "/work".into(),
+        };
+        let path = PathArgument {
+            directory: None,
+            path: 0,
+            usage: PathUse::Execute,
+            follow: Follow::Always,
+        };
+        let paths: &'static [_] = Box::leak(Box::new([path]));
+        with_a_hidden_process(|hidden| {
+            let mut read = |number, kind| {
+                let call = crate::container::ObservedCall { number, kind };
+                let mut seen = Vec::new();
+                let notification = Notification {
+                    id: 0,
+                    thread: hidden.0,
+                    call: Some(Box::leak(Box::new(call))),
+                    arguments: [8; 6],
+                };
+                watcher.read(&notification, &mut seen);
+                seen
+            };
+            // The path of the job's own program is known.
+            let program = Seen::File("/work/program".into(), Uses::EXECUTED);
+            let paths = CallKind::Paths(paths);
+            assert_eq!(read(libc::SYS_execve, paths), [program]);
+            for (number, kind) in [
+                (libc::SYS_execve, paths),
+                (libc::SYS_connect, CallKind::Connect),
+                (libc::SYS_bind, CallKind::Bind),
+                (libc::SYS_sendto, CallKind::Send),
+                (libc::SYS_sendmmsg, CallKind::SendMany),
+                (libc::SYS_seccomp, CallKind::NewListener),
+            ] {
+                let noted = Seen::Incomplete(Incomplete::Unexamined);
+                assert_eq!(read(number, kind), [noted], "{kind:?}");
+            }
+        });
     }
 }

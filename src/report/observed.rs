@@ -242,6 +242,10 @@ fn incomplete_text(reason: Incomplete) -> &'static str {
         Incomplete::Invisible => {
             "processes ran that are not visible here: there may be more files and addresses"
         }
+        Incomplete::Unexamined => {
+            "a process could not be examined: the kernel did not let its memory and directories be \
+             read, so there may be more files and addresses"
+        }
     }
 }
 

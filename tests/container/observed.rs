@@ -6,7 +6,7 @@ use maelstrom::executor::{Outcome, Status};
 use maelstrom::observe::{Facts, FileFact, Found, Incomplete, SocketCall, Void};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::waitpid;
+use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -320,6 +320,19 @@ fn a_run_whose_job_supervises_calls_itself_is_void() {
 }
 
 #[test]
+fn a_job_may_ask_whether_the_kernel_has_listeners() {
+    inside("job", || {
+        let refused = raw::probe_for_listener();
+        assert_eq!(refused.raw_os_error(), Some(libc::EFAULT));
+        // Another operation with the same flags.
+        let refused = raw::ask_for_action_with_flags();
+        assert_eq!(refused.raw_os_error(), Some(libc::EINVAL));
+        File::open("/observed/opened").unwrap_err();
+    });
+    fact(&observe(), "/observed/opened");
+}
+
+#[test]
 fn paths_of_processes_with_another_root_are_not_facts() {
     inside("job", || {
         in_a_child(|| {
@@ -336,6 +349,17 @@ fn paths_of_processes_with_another_root_are_not_facts() {
     let facts = observe();
     assert_eq!(below(&facts, "/observed"), ["/observed/with-the-root"]);
     assert_eq!(facts.incomplete, [Incomplete::OtherRoots].into());
+}
+
+#[test]
+fn a_process_that_is_not_dumpable_is_observed() {
+    inside("job", || {
+        nix::sys::prctl::set_dumpable(false).unwrap();
+        File::open("/observed/opened").unwrap_err();
+    });
+    let facts = observe();
+    fact(&facts, "/observed/opened");
+    assert_eq!(facts.incomplete, BTreeSet::new());
 }
 
 #[test]
@@ -498,38 +522,48 @@ fn a_job_ends_at_its_time_limit_while_a_call_waits() {
 
 #[test]
 fn a_process_can_be_killed_while_its_call_waits() {
+    use nix::sys::signal::{Signal, kill};
     inside("job", || {
         let child = raw::fork().unwrap();
         if child == 0 {
             let _ = File::open("/observed/waits");
             raw::exit_now(0);
         }
-        nix::sys::signal::kill(Pid::from_raw(child), nix::sys::signal::Signal::SIGKILL).unwrap();
         let status = waitpid(Pid::from_raw(child), None).unwrap();
-        println!("{status:?}");
+        assert!(
+            matches!(status, WaitStatus::Signaled(_, Signal::SIGKILL, _)),
+            "{status:?}"
+        );
     });
     let mut slot = Slot::start();
     slot.job("job")
         .run_observed_by(|observed| {
             let (stopped, _stop) = io::pipe().unwrap();
             let mut listener = observed.listener;
-            let mut first = None;
+            let mut killed = 0;
             while let Some(call) = listener.next(stopped.as_fd()).unwrap() {
-                // Calls of the child wait for ever.
-                if *first.get_or_insert(call.thread) == call.thread || is_of_parent(call.thread) {
+                if is_grandchild_of_init(call.thread) {
+                    // Its call never gets an answer.
+                    kill(Pid::from_raw(call.thread.cast_signed()), Signal::SIGKILL).unwrap();
+                    killed += 1;
+                } else {
                     listener.let_continue(call.id).unwrap();
                 }
             }
+            assert_eq!(killed, 1);
         })
         .succeeds();
 }
 
-/// Whether a thread belongs to the program itself, whose parent is the init.
-fn is_of_parent(thread: u32) -> bool {
-    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
-    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:\t"));
-    let parent = parent.unwrap_or_default();
-    fs::read_to_string(format!("/proc/{parent}/comm")).is_ok_and(|name| name == "init\n")
+/// Whether a thread belongs to a process that the job's program has started.
+fn is_grandchild_of_init(thread: u32) -> bool {
+    let status = |thread: &str, name: &str| {
+        let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap_or_default();
+        let value = status.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap_or_default().trim().to_owned()
+    };
+    let parent = status(&thread.to_string(), "PPid:");
+    status(&status(&parent, "PPid:"), "Name:") == "init"
 }
 
 #[test]
