@@ -23,6 +23,7 @@
 
 mod codec;
 
+use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -42,7 +43,7 @@ const FORGET_AFTER: u16 = 90;
 const MOST_CASES: usize = 200_000;
 
 /// The identity of a test case. It is the same on every machine and in every run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CaseId(u64);
 
 impl CaseId {
@@ -244,7 +245,7 @@ impl Save {
             path: self.path.clone(),
             source,
         };
-        let _lock = lock(&self.path).map_err(write_error)?;
+        let _lock = lock_for_saving(&self.path).map_err(write_error)?;
         let (mut records, note) = read(&self.path)?;
         if let Some(Note::Foreign(_)) = note {
             return Ok(Saved { records });
@@ -303,7 +304,7 @@ fn prune(records: &mut TestRecords, today: u16, most: usize) {
 
 /// Takes the lock for saving, which is held while the file is open. Creates the directory if it is
 /// missing.
-fn lock(path: &Path) -> io::Result<File> {
+pub fn lock_for_saving(path: &Path) -> io::Result<File> {
     if let Some(directory) = path.parent() {
         fs::create_dir_all(directory)?;
     }

@@ -6,6 +6,6 @@ pub mod history;
 mod queue;
 mod slots;
 
-pub use history::{CaseId, History};
+pub use history::{CaseId, History, lock_for_saving};
 pub use queue::{Queue, Rank};
 pub use slots::{HeldSlots, Slots};
