@@ -72,10 +72,10 @@ pub mod cargo_maelstrom;  // cargo maelstrom: its command line, its loop
 pub mod maelstrom_run;    // maelstrom-run: its command line, its stream of jobs
 pub mod maelstrom_worker; // maelstrom-worker: its command line, its leases
 pub mod test_job;         // from a test case to a job, and what its outcome means
-pub mod needs;            // what a test needs of this machine besides its container
 pub mod report;           // what people and programs see
 pub mod session;          // jobs in, outcomes out
 pub mod listing;          // the test cases of a test binary
+pub mod needs;            // what a test needs of this machine besides its container
 pub mod directive;        // maelstrom-test.toml
 pub mod cargo;            // talking to Cargo: metadata, build, environment of tests
 pub mod layer;            // from layer specs to trees in the store

@@ -1,11 +1,17 @@
 //! What a test needs of this machine that its container does not have.
 //!
-//! [`Needs::add_to`] adds them to the specification of a test, and [`KnownNeeds`] keeps them from
-//! one run to the next.
+//! [`derive()`] finds in the facts of an observed run what the test may need, [`Needs::add_to`] adds
+//! needs to the specification of a test, and [`KnownNeeds`] keeps them from one run to the next.
+//! This room proves nothing: whether a test really needs something is known when it has been run
+//! with and without it.
 
+mod derive;
 mod known;
+mod variables;
 
+pub use derive::{Candidates, LINKERS, Machine, TOOLCHAIN_PROGRAMS, derive};
 pub use known::{KnownNeeds, NeedsRecord};
+pub use variables::{client_variables, named_in};
 
 use crate::directive::TestSpec;
 use crate::spec::{LayerSpec, PrefixOptions, escaped_path};

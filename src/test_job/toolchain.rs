@@ -6,6 +6,7 @@
 
 use super::variables::PassedVariables;
 use crate::cargo::Workspace;
+use crate::needs::{LINKERS, TOOLCHAIN_PROGRAMS};
 use crate::spec::{
     BindAccess, ContainerSpec, EnvironmentStep, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
     environment, escaped_path,
@@ -16,29 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Stdio};
-
-/// The programs of a toolchain for which rustup has proxies.
-const PROGRAMS: [&str; 12] = [
-    "cargo",
-    "cargo-clippy",
-    "cargo-fmt",
-    "cargo-miri",
-    "clippy-driver",
-    "rls",
-    "rust-analyzer",
-    "rust-gdb",
-    "rust-lldb",
-    "rustc",
-    "rustdoc",
-    "rustfmt",
-];
-
-/// The programs with which code is linked, and C code of build scripts compiled, if the machine
-/// has them.
-const LINKERS: [&str; 14] = [
-    "ar", "as", "c++", "cc", "clang", "g++", "gcc", "ld", "ld.lld", "lld", "mold", "nm", "ranlib",
-    "strip",
-];
 
 /// Directories of Cargo's home that builds read. Its credentials are in files beside these.
 const CARGO_HOME_DIRECTORIES: [&str; 5] = [
@@ -86,7 +64,7 @@ pub fn is_wanted(container: &ContainerSpec) -> bool {
 
 /// Whether a toolchain has this program.
 pub fn is_program(name: &str) -> bool {
-    PROGRAMS.contains(&name)
+    TOOLCHAIN_PROGRAMS.contains(&name)
 }
 
 impl ToolchainAccess {
@@ -153,7 +131,9 @@ impl ToolchainAccess {
             // Packages of a distribution have the compiler's own files in this directory.
             let rustlib = sysroot.join("lib/rustlib");
             self.bind(&rustlib, &rustlib, BindAccess::ReadOnly);
-            let programs = PROGRAMS.iter().filter(|name| bin.join(name).is_file());
+            let programs = TOOLCHAIN_PROGRAMS
+                .iter()
+                .filter(|name| bin.join(name).is_file());
             self.layers.push(LayerSpec::Programs {
                 programs: programs.map(|name| bin.join(name).into_string()).collect(),
             });

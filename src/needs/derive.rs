@@ -1,0 +1,416 @@
+//! From the facts of an observed run to what the test may need.
+//!
+//! The test ran over a view of the machine. A file that is on the machine and not in the container
+//! is a candidate. Most of them follow from others: the libraries of a program are added with the
+//! program, and the files of a toolchain with the toolchain.
+
+use super::{Need, Needs};
+use crate::libraries::{Libraries, SearchContext};
+use crate::observe::{Facts, FileFact, Found, Uses};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ffi::OsString;
+use std::fs::{self, Metadata};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// The programs of a toolchain for which rustup has proxies.
+pub const TOOLCHAIN_PROGRAMS: [&str; 12] = [
+    "cargo",
+    "cargo-clippy",
+    "cargo-fmt",
+    "cargo-miri",
+    "clippy-driver",
+    "rls",
+    "rust-analyzer",
+    "rust-gdb",
+    "rust-lldb",
+    "rustc",
+    "rustdoc",
+    "rustfmt",
+];
+
+/// The programs with which a toolchain links, and compiles C code of build scripts. It brings them
+/// if the machine has them.
+pub const LINKERS: [&str; 14] = [
+    "ar", "as", "c++", "cc", "clang", "g++", "gcc", "ld", "ld.lld", "lld", "mold", "nm", "ranlib",
+    "strip",
+];
+
+/// Where the files of a C compiler are, which a toolchain brings.
+const LINKER_DIRECTORIES: [&str; 3] = ["/usr/lib/gcc", "/usr/libexec/gcc", "/usr/include"];
+
+/// Files below these directories are those of the container, also in the view of the machine.
+const OF_CONTAINER: [&str; 7] = [
+    "/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp",
+];
+
+/// The directories whose entries are the data of one program or library each.
+const DATA_DIRECTORIES: [&str; 7] = [
+    "/usr/lib",
+    "/usr/lib64",
+    "/usr/libexec",
+    "/usr/share",
+    "/usr/local/lib",
+    "/usr/local/libexec",
+    "/usr/local/share",
+];
+
+/// Names of files that hold credentials.
+const CREDENTIALS: [&str; 8] = [
+    ".git-credentials",
+    ".netrc",
+    ".npmrc",
+    ".pgpass",
+    ".pypirc",
+    "credentials",
+    "credentials.toml",
+    "shadow",
+];
+
+/// The most files of a directory that is added whole.
+const MOST_FILES: usize = 20_000;
+
+/// The most bytes of a file, or of a directory that is added whole.
+const MOST_BYTES: u64 = 512 << 20;
+
+/// If more files of one directory are needed, the whole directory is added.
+const MOST_SINGLE_FILES: usize = 8;
+
+/// The properties of this machine that needs depend on.
+#[derive(Debug)]
+pub struct Machine<'a> {
+    pub libraries: &'a Libraries,
+    /// The client's `PATH`.
+    pub search_path: Option<OsString>,
+    /// The container's `PATH`.
+    pub container_path: Vec<PathBuf>,
+    /// The directories of the toolchain: its own, rustup's home, and those of downloaded crates.
+    pub toolchain: Vec<Utf8PathBuf>,
+    /// The user's home directory and Cargo's home. Of their files, tests get those of the workspace,
+    /// the toolchain and the programs of Cargo's home.
+    pub private: Vec<Utf8PathBuf>,
+    /// The directory of programs in Cargo's home.
+    pub installed_programs: Utf8PathBuf,
+    /// The directories of the workspace.
+    pub workspace: Vec<Utf8PathBuf>,
+}
+
+/// What a test may need.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Candidates {
+    /// Programs that it executed, files that it read, and directories that it listed.
+    pub used: Needs,
+    /// Files of which it only read the attributes.
+    pub looked_at: Needs,
+}
+
+/// Finds what a test may need. Examines files of this machine; blocks.
+pub fn derive(facts: &Facts, machine: &Machine<'_>) -> Candidates {
+    let mut candidates = Candidates::default();
+    let missing: Vec<&FileFact> = facts
+        .files
+        .iter()
+        .filter(|f| machine.is_offered(f))
+        .collect();
+    let uses_toolchain = missing.iter().any(|fact| machine.is_of_toolchain(fact));
+    if uses_toolchain {
+        candidates.used.0.insert(Need::Toolchain);
+    }
+    let left: Vec<&FileFact> = (missing.into_iter())
+        .filter(|fact| !(machine.is_in_toolchain(&fact.path) || uses_toolchain && is_linking(fact)))
+        .collect();
+    let programs: Vec<Program> = (left.iter())
+        .filter(|fact| fact.uses.executed)
+        .filter_map(|fact| machine.program(&fact.path))
+        .collect();
+    let closure = machine.closure(&programs);
+    let mut used = Grouping::new(&programs);
+    let mut looked_at = Grouping::new(&programs);
+    for fact in left {
+        let Some(path) = Utf8Path::from_path(&fact.path) else {
+            continue;
+        };
+        if fact.uses.executed || closure.contains(&real_path(&fact.path)) {
+            continue;
+        }
+        let Ok(metadata) = fs::metadata(path) else {
+            continue;
+        };
+        let group = if reads(fact.uses) {
+            &mut used
+        } else {
+            &mut looked_at
+        };
+        if metadata.is_dir() {
+            if fact.uses.listed {
+                used.add_directory(path);
+            } else {
+                group.add_file(path);
+            }
+        } else if metadata.is_file() && metadata.len() <= MOST_BYTES && all_may_read(&metadata) {
+            group.add_file(path);
+        }
+    }
+    let programs = programs.into_iter();
+    candidates
+        .used
+        .0
+        .extend(programs.map(|program| Need::Program(program.name)));
+    candidates.used.0.extend(used.finish());
+    candidates.looked_at.0.extend(looked_at.finish());
+    (candidates.looked_at.0).retain(|need| !covers(&candidates.used, need));
+    candidates
+}
+
+/// Whether the file, or the entries of the directory, were read.
+fn reads(uses: Uses) -> bool {
+    uses.executed || uses.opened || uses.listed
+}
+
+/// Whether the toolchain's linker is at work.
+fn is_linking(fact: &FileFact) -> bool {
+    let name = fact.path.file_name().unwrap_or_default();
+    (fact.uses.executed && LINKERS.iter().any(|linker| name == *linker))
+        || (LINKER_DIRECTORIES.iter()).any(|directory| fact.path.starts_with(directory))
+}
+
+/// Whether a need is part of others.
+fn covers(needs: &Needs, need: &Need) -> bool {
+    let (Need::File(path) | Need::Directory(path)) = need else {
+        return needs.0.contains(need);
+    };
+    needs.0.contains(need)
+        || (needs.0.iter())
+            .any(|other| matches!(other, Need::Directory(directory) if path.starts_with(directory)))
+}
+
+/// Files that not everybody may read are nobody's need: they may hold secrets.
+fn all_may_read(metadata: &Metadata) -> bool {
+    metadata.mode() & 0o004 != 0
+}
+
+fn real_path(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A program that was executed.
+#[derive(Debug)]
+struct Program {
+    /// As in [`Need::Program`].
+    name: String,
+    path: PathBuf,
+}
+
+impl Machine<'_> {
+    /// Whether a file is on this machine, not in the container, and may be given to a test.
+    fn is_offered(&self, fact: &FileFact) -> bool {
+        let path = &fact.path;
+        let is_below = |directories: &[Utf8PathBuf]| {
+            directories
+                .iter()
+                .any(|directory| path.starts_with(directory))
+        };
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let is_secret = CREDENTIALS.contains(&&*name)
+            || name.starts_with(".env")
+            || path.components().any(|part| part.as_os_str() == ".ssh");
+        let is_program = fact.uses.executed && path.starts_with(&self.installed_programs);
+        let is_hidden = (OF_CONTAINER.iter()).any(|directory| path.starts_with(directory))
+            || is_below(&self.private) && !is_program;
+        fact.found == Found::Machine
+            && !fact.is_common
+            && !is_secret
+            && (!is_hidden || is_below(&self.workspace) || is_below(&self.toolchain))
+            && (reads(fact.uses) || fact.uses.looked_at)
+    }
+
+    fn is_in_toolchain(&self, path: &Path) -> bool {
+        (self.toolchain.iter()).any(|directory| path.starts_with(directory))
+    }
+
+    /// Whether a file shows that the test uses the toolchain.
+    fn is_of_toolchain(&self, fact: &FileFact) -> bool {
+        let name = fact.path.file_name().unwrap_or_default();
+        let is_program = TOOLCHAIN_PROGRAMS.iter().any(|program| name == *program);
+        (fact.uses.executed && is_program) || (reads(fact.uses) && self.is_in_toolchain(&fact.path))
+    }
+
+    /// The name of a program if it is in the container's `PATH` under this name, or its path.
+    fn program(&self, path: &Path) -> Option<Program> {
+        let directory = path.parent()?;
+        let name = path.file_name()?;
+        let is_in_path = self.container_path.iter().any(|other| other == directory);
+        // The layer searches the name in the client's `PATH`.
+        let searched = self.search_path.as_deref().and_then(|search_path| {
+            let mut candidates = std::env::split_paths(search_path).map(|d| d.join(name));
+            candidates.find(|candidate| candidate.is_file())
+        });
+        let is_same = searched.is_some_and(|found| real_path(&found) == real_path(path));
+        let name = if is_in_path && is_same {
+            name
+        } else {
+            path.as_os_str()
+        };
+        Some(Program {
+            name: name.to_str()?.to_owned(),
+            path: path.to_owned(),
+        })
+    }
+
+    /// The real paths of the files that come with programs.
+    fn closure(&self, programs: &[Program]) -> HashSet<PathBuf> {
+        let mut files = HashSet::new();
+        for program in programs {
+            let name = [program.path.to_string_lossy().into_owned()];
+            let search_path = self.search_path.as_deref();
+            let context = SearchContext::default();
+            let Ok(closure) = self.libraries.programs(&name, search_path, &context) else {
+                continue;
+            };
+            files.extend(
+                closure
+                    .iter()
+                    .filter_map(|(_, entry)| Some(real_path(entry.file()?))),
+            );
+        }
+        files
+    }
+}
+
+/// Files that are joined to directories.
+struct Grouping {
+    /// The names of programs without versions, whose data directories are added whole.
+    programs: Vec<String>,
+    directories: BTreeSet<Utf8PathBuf>,
+    files: BTreeSet<Utf8PathBuf>,
+}
+
+impl Grouping {
+    fn new(programs: &[Program]) -> Self {
+        let stem = |program: &Program| {
+            let name = program.path.file_name()?.to_str()?;
+            let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+            (stem.len() > 1).then(|| stem.to_owned())
+        };
+        Self {
+            programs: programs.iter().filter_map(stem).collect(),
+            directories: BTreeSet::new(),
+            files: BTreeSet::new(),
+        }
+    }
+
+    fn add_directory(&mut self, path: &Utf8Path) {
+        if can_be_whole(path) {
+            self.directories.insert(path.to_owned());
+        }
+    }
+
+    fn add_file(&mut self, path: &Utf8Path) {
+        let directory = self.data_directory(path);
+        if let Some(directory) = directory
+            && (self.directories.contains(&directory) || can_be_whole(&directory))
+        {
+            self.directories.insert(directory);
+        } else {
+            self.files.insert(path.to_owned());
+        }
+    }
+
+    /// The directory of a program's data that contains a path, as `/usr/lib/git-core`.
+    fn data_directory(&self, path: &Utf8Path) -> Option<Utf8PathBuf> {
+        let parent = DATA_DIRECTORIES
+            .iter()
+            .find(|parent| path.starts_with(parent))?;
+        let mut directory = Utf8PathBuf::from(parent);
+        for component in path.strip_prefix(parent).ok()?.components() {
+            directory.push(component);
+            if directory.as_path() == path {
+                return None;
+            }
+            let name = component.as_str();
+            if self
+                .programs
+                .iter()
+                .any(|program| is_data_of(name, program))
+            {
+                return Some(directory);
+            }
+            // Below a directory for one architecture, as `/usr/lib/x86_64-linux-gnu`.
+            if !name.contains("-linux-") {
+                return None;
+            }
+        }
+        None
+    }
+
+    fn finish(mut self) -> Vec<Need> {
+        let mut by_parent: BTreeMap<Utf8PathBuf, usize> = BTreeMap::new();
+        for file in &self.files {
+            if let Some(parent) = file.parent() {
+                *by_parent.entry(parent.to_owned()).or_default() += 1;
+            }
+        }
+        for (parent, count) in by_parent {
+            let is_specific = parent.components().count() > 3;
+            if count > MOST_SINGLE_FILES && is_specific && can_be_whole(&parent) {
+                self.directories.insert(parent);
+            }
+        }
+        let directories = self.directories.clone();
+        let is_inside = |path: &Utf8PathBuf| {
+            let mut others = directories.iter().filter(|other| *other != path);
+            others.any(|other| path.starts_with(other))
+        };
+        let files = (self.files.into_iter())
+            .filter(|file| !directories.iter().any(|other| file.starts_with(other)))
+            .map(Need::File);
+        let whole = (self.directories.into_iter())
+            .filter(|directory| !is_inside(directory))
+            .map(Need::Directory);
+        whole.chain(files).collect()
+    }
+}
+
+/// Whether a directory of data with this name belongs to a program: `git-core` to `git`,
+/// `python3.11` to `python`.
+fn is_data_of(name: &str, program: &str) -> bool {
+    name.strip_prefix(program).is_some_and(|rest| {
+        let next = rest.chars().next();
+        next.is_none_or(|c| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
+    })
+}
+
+/// Whether a directory can be packed: it is neither large nor has files that cannot be read.
+fn can_be_whole(directory: &Utf8Path) -> bool {
+    let (mut files, mut bytes) = (0, 0);
+    let mut waiting = vec![directory.as_std_path().to_owned()];
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else {
+            return false;
+        };
+        for entry in entries {
+            let Some(metadata) = entry.as_ref().ok().and_then(|entry| entry.metadata().ok()) else {
+                return false;
+            };
+            files += 1;
+            if metadata.is_dir() {
+                waiting.extend(entry.ok().map(|entry| entry.path()));
+            } else if metadata.is_file() {
+                bytes += metadata.len();
+                if !all_may_read(&metadata) {
+                    return false;
+                }
+            } else if !metadata.is_symlink() {
+                return false;
+            }
+            if files > MOST_FILES || bytes > MOST_BYTES {
+                return false;
+            }
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+//! Variables of the client that a test may need. Reading a variable is no system call, so a test
+//! cannot be observed to do it.
+
+use regex::bytes::Regex;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+/// Variables that say where the client is, or lead to its sessions. They mean nothing in a
+/// container, or must not be known there.
+const OF_CLIENT: [&str; 12] = [
+    "DBUS_SESSION_BUS_ADDRESS",
+    "DISPLAY",
+    "HOME",
+    "LD_PRELOAD",
+    "OLDPWD",
+    "PATH",
+    "PWD",
+    "SHLVL",
+    "SSH_AUTH_SOCK",
+    "TMPDIR",
+    "XDG_RUNTIME_DIR",
+    "_",
+];
+
+/// How much of an executable is searched, in bytes.
+const SEARCHED: u64 = 256 << 20;
+
+/// The client's variables that a test does not have, with their values. `has` are the names of the
+/// test's variables.
+pub fn client_variables(has: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    variables
+        .filter(|(name, _)| !has(name) && !OF_CLIENT.contains(&name.as_str()))
+        .filter(|(name, _)| name.len() > 2)
+        .collect()
+}
+
+/// The names that occur in the content of a file. Blocks.
+pub fn named_in<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut content = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(SEARCHED).read_to_end(&mut content));
+    if read.is_err() {
+        return Vec::new();
+    }
+    let occurs = |name: &&str| {
+        let name = Regex::new(&regex::escape(name));
+        name.is_ok_and(|name| name.is_match(&content))
+    };
+    names.filter(occurs).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_of_variables_are_found_in_executables() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, b"\x7fELF\0SERVICE_URL\xffTOKEN\0").unwrap();
+        let names = ["SERVICE_URL", "SERVICE", "OTHER"].into_iter();
+        assert_eq!(named_in(file.path(), names), ["SERVICE_URL", "SERVICE"]);
+        assert!(named_in(Path::new("/nonexistent"), ["A"].into_iter()).is_empty());
+    }
+
+    #[test]
+    fn variables_that_the_test_has_or_that_lead_to_the_client_are_left_out() {
+        let all = client_variables(|_| false);
+        assert!(all.contains_key("CARGO_MANIFEST_DIR") && !all.contains_key("PATH"));
+        assert!(
+            !client_variables(|name| name == "CARGO_MANIFEST_DIR")
+                .contains_key("CARGO_MANIFEST_DIR")
+        );
+    }
+}
