@@ -130,18 +130,19 @@ impl LocalExecutor {
     }
 
     /// Runs a job as [`Self::run`] does, and observes what it asks for. If observing may have
-    /// changed the outcome, the outcome is an error, and the facts say why.
+    /// changed the outcome, the outcome is an error, and the facts say why. There are no
+    /// facts if the container could not be made, or if its launcher was lost.
     pub async fn observe(
         &self,
         job: &Job,
         output: Output,
         turn: impl Future<Output = Option<usize>>,
-    ) -> Option<(Outcome, Facts)> {
+    ) -> Option<(Outcome, Option<Facts>)> {
         let (mut outcome, facts) = match self.try_run(job, output, turn, Observing::Yes).await {
             Ok(ended) => ended?,
-            Err(error) => (error_outcome(&error), Facts::default()),
+            Err(error) => (error_outcome(&error), None),
         };
-        if let Some(reason) = &facts.void {
+        if let Some(reason) = facts.as_ref().and_then(|facts| facts.void.as_ref()) {
             outcome.status = Status::Error(reason.to_string());
         }
         Some((outcome, facts))
@@ -153,7 +154,7 @@ impl LocalExecutor {
         output: Output,
         turn: impl Future<Output = Option<usize>>,
         observing: Observing,
-    ) -> Result<Option<(Outcome, Facts)>, LauncherError> {
+    ) -> Result<Option<(Outcome, Option<Facts>)>, LauncherError> {
         let directories = self.exclusive_directories(&job.container);
         let _lock = match directories.map_err(LauncherError::Start)? {
             none if none.is_empty() => None,
@@ -225,7 +226,7 @@ impl LocalExecutor {
         self.pool.put_back(config, launcher);
         let facts = match observation {
             Some(observation) => observation.finish().await,
-            None => Facts::default(),
+            None => None,
         };
         Ok(Some((outcome, facts)))
     }
