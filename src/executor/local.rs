@@ -5,7 +5,7 @@
 
 use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
-use super::launch_plan::{LaunchPlan, kind};
+use super::launch_plan::LaunchPlan;
 use super::observed::observed_container;
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
@@ -101,7 +101,7 @@ impl LocalExecutor {
     pub async fn warm_up(&self, network: Network) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
-            network: kind(network),
+            network: network.into(),
             binds: Vec::new(),
         };
         let launcher = self.start(&config).await?;
@@ -164,15 +164,6 @@ impl LocalExecutor {
             }
         };
         let plan = LaunchPlan::new(&job.container, &self.settings.cache_mounts);
-        let observed = match observing {
-            Observing::Yes => Some(observed_container(job)),
-            Observing::No => None,
-        };
-        let config = LauncherConfig {
-            trees: self.settings.trees.clone(),
-            network: plan.network,
-            binds: plan.binds,
-        };
         let lowers: Vec<String> = job
             .container
             .layers
@@ -180,6 +171,15 @@ impl LocalExecutor {
             .map(ToString::to_string)
             .collect();
         let environment = environment(job, &self.settings.run_id);
+        let observed = match observing {
+            Observing::Yes => Some(observed_container(job, &plan, &environment)),
+            Observing::No => None,
+        };
+        let config = LauncherConfig {
+            trees: self.settings.trees.clone(),
+            network: plan.network,
+            binds: plan.binds,
+        };
         let outputs = outputs::directories(&job.container.outputs);
         let request = JobRequest {
             lowers: lowers.iter().map(String::as_str).collect(),
