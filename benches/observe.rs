@@ -58,6 +58,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             times[1].push(milliseconds(started));
             let (outcome, facts) = observed.expect("the job gets a slot");
             assert_success(Some(outcome));
+            let facts = facts.expect("the job is started");
             let opened = facts.files.iter().filter(|file| file.uses.opened);
             assert!(opened.count() >= FILES);
         }

@@ -50,7 +50,8 @@ pub fn choose(listed: &[TestCase], name: &str) -> Result<Option<TestCase>, SetUp
 }
 
 impl Observer {
-    /// Runs the test. Its result is added to the summary. `None`: the run was interrupted.
+    /// Runs the test. Its result is added to the summary. `None`: the run was interrupted, or the
+    /// test was not observed, as its result says.
     pub async fn observe(&self, case: &TestCase, summary: &mut Summary) -> Option<Facts> {
         let started = Instant::now();
         let id = TestId(1);
@@ -59,7 +60,7 @@ impl Observer {
             Err(error) => {
                 let outcome = Outcome::error(error_chain(&error));
                 self.finished(id, case, outcome, summary);
-                return Some(Facts::default());
+                return None;
             }
         };
         self.report(&Event::Queued(1));
@@ -83,21 +84,23 @@ impl Observer {
         };
         self.finished(id, case, outcome, summary);
         summary.duration += started.elapsed();
-        self.report(&Event::Observed {
-            case: case.name(),
-            facts: &facts,
-        });
-        Some(facts)
+        if let Some(facts) = &facts {
+            self.report(&Event::Observed {
+                case: case.name(),
+                facts,
+            });
+        }
+        facts
     }
 
-    async fn run(&self, id: TestId, case: &TestCase) -> (Outcome, Facts) {
+    async fn run(&self, id: TestId, case: &TestCase) -> (Outcome, Option<Facts>) {
         let (spec, binary) = (case.spec.clone(), case.binary.clone());
         let builder = self.containers.clone();
         let building = tokio::task::spawn_blocking(move || builder.container(&spec, &binary));
         let container = match building.await {
             Ok(Ok(container)) => container,
-            Ok(Err(error)) => return (Outcome::error(error_chain(&error)), Facts::default()),
-            Err(error) => return (Outcome::error(error_chain(&error)), Facts::default()),
+            Ok(Err(error)) => return (Outcome::error(error_chain(&error)), None),
+            Err(error) => return (Outcome::error(error_chain(&error)), None),
         };
         let job = self.running.job(case, Arc::new(container));
         let start = async {

@@ -1,23 +1,32 @@
-//! The launcher's end of the socket to its client. All methods block.
+//! The launcher's end of the socket to its client, whose methods block; and receiving descriptors
+//! from any socket.
 
 use super::protocol::{LauncherConfig, Reply, decode, encode};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 #[derive(Debug)]
 pub struct Channel {
     socket: File,
 }
 
-/// A job's message with its stdout and stderr, and the socket to its observer if it has one.
+/// A job's message and its descriptors.
 pub struct ReceivedJob {
     pub bytes: Vec<u8>,
+    pub descriptors: JobDescriptors,
+}
+
+/// The descriptors that come with a job.
+pub struct JobDescriptors {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
+    /// The socket to its observer, if it has one.
     pub observer: Option<OwnedFd>,
 }
 
@@ -71,9 +80,11 @@ impl Channel {
         };
         Ok(Some(ReceivedJob {
             bytes,
-            stdout,
-            stderr,
-            observer: descriptors.next(),
+            descriptors: JobDescriptors {
+                stdout,
+                stderr,
+                observer: descriptors.next(),
+            },
         }))
     }
 
@@ -122,31 +133,12 @@ impl Channel {
         let mut descriptors = Vec::new();
         let mut read = 0;
         while read < header.len() {
-            let mut space = nix::cmsg_space!([libc::c_int; 3]);
-            let mut slices = [IoSliceMut::new(&mut header[read..])];
-            let message = match recvmsg::<()>(
-                self.socket.as_raw_fd(),
-                &mut slices,
-                Some(&mut space),
-                MsgFlags::MSG_CMSG_CLOEXEC,
-            ) {
-                Err(nix::Error::EINTR) => continue,
-                other => other?,
-            };
-            if message.bytes == 0 {
+            let (length, received) = receive(&self.socket, &mut header[read..])?;
+            if length == 0 {
                 return Ok(None);
             }
-            for control in message.cmsgs()? {
-                if let ControlMessageOwned::ScmRights(numbers) = control {
-                    // SAFETY: the kernel has just made these descriptors for this process.
-                    descriptors.extend(
-                        numbers
-                            .into_iter()
-                            .map(|number| unsafe { OwnedFd::from_raw_fd(number) }),
-                    );
-                }
-            }
-            read += message.bytes;
+            descriptors.extend(received);
+            read += length;
         }
         Ok(Some(descriptors))
     }
@@ -155,5 +147,71 @@ impl Channel {
 impl AsFd for Channel {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+/// Receives bytes and the descriptors that came with them, with room for [`MOST_DESCRIPTORS`]. No
+/// bytes: the other end is closed.
+pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST_DESCRIPTORS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = loop {
+        let mut slices = [IoSliceMut::new(bytes)];
+        match recvmsg(&socket, &mut slices, &mut control, RecvFlags::CMSG_CLOEXEC) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => break other?,
+        }
+    };
+    let mut descriptors = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = part {
+            descriptors.extend(received);
+        }
+    }
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        return Err(io::Error::other(
+            "received fewer file descriptors than were sent, as this process has too many files \
+             open; raise the limit on open files (`ulimit -n`)",
+        ));
+    }
+    Ok((message.bytes, descriptors))
+}
+
+/// The most descriptors that come with one message.
+const MOST_DESCRIPTORS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixStream;
+
+    fn send(socket: &UnixStream, count: usize) {
+        let descriptors = vec![socket.as_raw_fd(); count];
+        sendmsg::<()>(
+            socket.as_raw_fd(),
+            &[IoSlice::new(b"x")],
+            &[ControlMessage::ScmRights(&descriptors)],
+            MsgFlags::empty(),
+            None,
+        )
+        .unwrap();
+    }
+
+    #[test]
+    fn lost_descriptors_are_an_error() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        for count in [1, MOST_DESCRIPTORS] {
+            send(&theirs, count);
+            let (length, descriptors) = receive(&ours, &mut [0; 8]).unwrap();
+            assert_eq!((length, descriptors.len()), (1, count));
+        }
+        // The kernel loses those without room in the same way as those beyond the limit on open
+        // files.
+        send(&theirs, 10 * MOST_DESCRIPTORS);
+        let lost = receive(&ours, &mut [0; 8]).unwrap_err().to_string();
+        assert!(lost.contains("raise the limit on open files"), "{lost}");
+        drop(theirs);
+        let (length, descriptors) = receive(&ours, &mut [0; 8]).unwrap();
+        assert_eq!((length, descriptors.len()), (0, 0));
     }
 }

@@ -1,14 +1,15 @@
 //! The client's side: starting launchers and sending them jobs.
 
+use super::channel;
 use super::outputs::WrittenFiles;
 use super::protocol::{
     EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply, decode, encode,
 };
 use super::step::StepError;
-use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
+use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use std::ffi::OsString;
-use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::io::{self, IoSlice, Read, Write};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -321,24 +322,8 @@ impl Launcher {
 
 /// Reads bytes, and the descriptor that came with them.
 fn read(socket: &UnixStream, chunk: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
-    let mut space = nix::cmsg_space!(nix::libc::c_int);
-    let mut slices = [IoSliceMut::new(chunk)];
-    let message = recvmsg::<()>(
-        socket.as_raw_fd(),
-        &mut slices,
-        Some(&mut space),
-        MsgFlags::MSG_CMSG_CLOEXEC,
-    )?;
-    let mut descriptor = None;
-    for control in message.cmsgs()? {
-        if let ControlMessageOwned::ScmRights(numbers) = control {
-            for number in numbers {
-                // SAFETY: the kernel has just made this descriptor for this process.
-                descriptor = Some(unsafe { OwnedFd::from_raw_fd(number) });
-            }
-        }
-    }
-    Ok((message.bytes, descriptor))
+    let (length, mut descriptors) = channel::receive(socket, chunk)?;
+    Ok((length, descriptors.pop()))
 }
 
 /// The error for a launcher that closed its end of the socket, with the reason `why` if it

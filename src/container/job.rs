@@ -7,7 +7,7 @@
 //! becomes the program or its init. If a step fails, the program does not run and the
 //! client gets the error.
 
-use super::channel::Channel;
+use super::channel::{Channel, JobDescriptors};
 use super::init::Init;
 use super::program::PreparedProgram;
 use super::protocol::{EndedProgram, ReceivedRequest, decode};
@@ -22,7 +22,7 @@ use nix::sys::stat::Mode;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::Instant;
 
@@ -115,23 +115,11 @@ pub fn serve(client: &mut Channel, context: &mut JobContext) {
         return;
     };
     context.message = received.bytes;
-    let descriptors = JobDescriptors {
-        stdout: received.stdout,
-        stderr: received.stderr,
-        observer: received.observer,
-    };
     let mut marked = 0;
-    context.state = match run(&mut marked, descriptors, client, context) {
+    context.state = match run(&mut marked, received.descriptors, client, context) {
         Ok(state) => state,
         Err(error) => JobState::Failed(marked, error),
     };
-}
-
-/// The descriptors that came with a job.
-struct JobDescriptors {
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-    observer: Option<OwnedFd>,
 }
 
 fn run(
@@ -177,11 +165,7 @@ fn run(
     let program = &mut context.program;
     program.prepare(&request, slot);
     let observed = observer.zip(retained.observed.take());
-    let observation = observed.map(|(observer, root)| JobObservation {
-        observer,
-        layers: root.layers,
-        root: root.root,
-    });
+    let observation = observed.map(|(observer, root)| JobObservation { observer, root });
     if request.init {
         let init = Init {
             running,

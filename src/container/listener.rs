@@ -1,12 +1,12 @@
 //! The client's side of observing a job: the listener of the job's filter.
 
 use super::calls::{self, ObservedCall};
+use super::channel;
 use super::seccomp;
 use nix::libc::{self, c_long};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 
 /// A job that is observed.
@@ -53,25 +53,13 @@ impl ObservedJob {
         if !wait(socket.as_fd(), stop)? {
             return Ok(None);
         }
-        let mut byte = [0];
-        let mut slices = [IoSliceMut::new(&mut byte)];
-        let mut space = nix::cmsg_space!([libc::c_int; 3]);
-        let message = recvmsg::<()>(
-            socket.as_raw_fd(),
-            &mut slices,
-            Some(&mut space),
-            MsgFlags::MSG_CMSG_CLOEXEC,
-        )?;
-        let mut descriptors = Vec::new();
-        for control in message.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(numbers) = control {
-                let numbers = numbers.into_iter();
-                // SAFETY: the kernel has just made these descriptors for this process.
-                descriptors.extend(numbers.map(|fd| unsafe { OwnedFd::from_raw_fd(fd) }));
-            }
+        let (length, descriptors) = channel::receive(socket, &mut [0])?;
+        if length == 0 {
+            return Ok(None);
         }
         let Ok([listener, layers, root]) = <[OwnedFd; 3]>::try_from(descriptors) else {
-            return Ok(None);
+            let message = "a job without the descriptors for its observer";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         };
         Ok(Some(Self {
             listener: Listener::new(listener)?,
@@ -202,5 +190,25 @@ fn wait(awaited: BorrowedFd<'_>, stop: BorrowedFd<'_>) -> io::Result<bool> {
         if !awaited.is_empty() || !stop.is_empty() {
             return Ok(false);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_job_without_its_descriptors_is_an_error_and_not_one_that_did_not_begin() {
+        let (stop, _open) = io::pipe().unwrap();
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        theirs.write_all(&[0]).unwrap();
+        let lost = ObservedJob::receive(&ours, stop.as_fd()).unwrap_err();
+        assert!(
+            lost.to_string().contains("without the descriptors"),
+            "{lost}"
+        );
+        drop(theirs);
+        assert!(ObservedJob::receive(&ours, stop.as_fd()).unwrap().is_none());
     }
 }

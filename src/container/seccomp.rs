@@ -6,6 +6,7 @@
 //! nothing.
 
 use super::calls::{self, CallKind};
+use super::root::ObservedRoot;
 use super::step::{Step, StepContext, StepError};
 use nix::libc::{self, c_long};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -16,10 +17,8 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 pub struct JobObservation {
     /// The socket to the observer.
     pub observer: OwnedFd,
-    /// A detached mount of the job's layers alone.
-    pub layers: OwnedFd,
-    /// The job's root.
-    pub root: OwnedFd,
+    /// The job's file system.
+    pub root: ObservedRoot,
 }
 
 impl JobObservation {
@@ -30,7 +29,7 @@ impl JobObservation {
     /// execve(2) itself. The memory that is allocated here is freed.
     pub fn begin(&self) -> Result<(), StepError> {
         let listener = install().step(Step::InstallFilter)?;
-        let descriptors = [&listener, &self.layers, &self.root].map(AsRawFd::as_raw_fd);
+        let descriptors = [&listener, &self.root.layers, &self.root.root].map(AsRawFd::as_raw_fd);
         // The process would wait forever for an observer that has ended if it held the
         // listener itself. It is closed here, and only the observer has it.
         sendmsg::<()>(

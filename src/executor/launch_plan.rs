@@ -41,7 +41,7 @@ impl<'a> LaunchPlan<'a> {
             add_mount(mount, cache_mounts, &mut binds, &mut mounts);
         }
         Self {
-            network: kind(container.network),
+            network: container.network.into(),
             binds,
             root,
             mounts,
@@ -49,11 +49,13 @@ impl<'a> LaunchPlan<'a> {
     }
 }
 
-pub fn kind(network: Network) -> NetworkKind {
-    match network {
-        Network::Disabled => NetworkKind::Disabled,
-        Network::Loopback => NetworkKind::Loopback,
-        Network::Local => NetworkKind::Local,
+impl From<Network> for NetworkKind {
+    fn from(network: Network) -> Self {
+        match network {
+            Network::Disabled => Self::Disabled,
+            Network::Loopback => Self::Loopback,
+            Network::Local => Self::Local,
+        }
     }
 }
 

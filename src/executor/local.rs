@@ -5,7 +5,7 @@
 
 use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
-use super::launch_plan::{LaunchPlan, kind};
+use super::launch_plan::LaunchPlan;
 use super::observed::observed_container;
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
@@ -101,7 +101,7 @@ impl LocalExecutor {
     pub async fn warm_up(&self, network: Network) -> Result<(), LauncherError> {
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
-            network: kind(network),
+            network: network.into(),
             binds: Vec::new(),
         };
         let launcher = self.start(&config).await?;
@@ -130,18 +130,19 @@ impl LocalExecutor {
     }
 
     /// Runs a job as [`Self::run`] does, and observes what it asks for. If observing may have
-    /// changed the outcome, the outcome is an error, and the facts say why.
+    /// changed the outcome, the outcome is an error, and the facts say why. There are no
+    /// facts if the container could not be made, or if its launcher was lost.
     pub async fn observe(
         &self,
         job: &Job,
         output: Output,
         turn: impl Future<Output = Option<usize>>,
-    ) -> Option<(Outcome, Facts)> {
+    ) -> Option<(Outcome, Option<Facts>)> {
         let (mut outcome, facts) = match self.try_run(job, output, turn, Observing::Yes).await {
             Ok(ended) => ended?,
-            Err(error) => (error_outcome(&error), Facts::default()),
+            Err(error) => (error_outcome(&error), None),
         };
-        if let Some(reason) = &facts.void {
+        if let Some(reason) = facts.as_ref().and_then(|facts| facts.void.as_ref()) {
             outcome.status = Status::Error(reason.to_string());
         }
         Some((outcome, facts))
@@ -153,7 +154,7 @@ impl LocalExecutor {
         output: Output,
         turn: impl Future<Output = Option<usize>>,
         observing: Observing,
-    ) -> Result<Option<(Outcome, Facts)>, LauncherError> {
+    ) -> Result<Option<(Outcome, Option<Facts>)>, LauncherError> {
         let directories = self.exclusive_directories(&job.container);
         let _lock = match directories.map_err(LauncherError::Start)? {
             none if none.is_empty() => None,
@@ -163,15 +164,6 @@ impl LocalExecutor {
             }
         };
         let plan = LaunchPlan::new(&job.container, &self.settings.cache_mounts);
-        let observed = match observing {
-            Observing::Yes => Some(observed_container(job)),
-            Observing::No => None,
-        };
-        let config = LauncherConfig {
-            trees: self.settings.trees.clone(),
-            network: plan.network,
-            binds: plan.binds,
-        };
         let lowers: Vec<String> = job
             .container
             .layers
@@ -179,6 +171,15 @@ impl LocalExecutor {
             .map(ToString::to_string)
             .collect();
         let environment = environment(job, &self.settings.run_id);
+        let observed = match observing {
+            Observing::Yes => Some(observed_container(job, &plan, &environment)),
+            Observing::No => None,
+        };
+        let config = LauncherConfig {
+            trees: self.settings.trees.clone(),
+            network: plan.network,
+            binds: plan.binds,
+        };
         let outputs = outputs::directories(&job.container.outputs);
         let request = JobRequest {
             lowers: lowers.iter().map(String::as_str).collect(),
@@ -225,7 +226,7 @@ impl LocalExecutor {
         self.pool.put_back(config, launcher);
         let facts = match observation {
             Some(observation) => observation.finish().await,
-            None => Facts::default(),
+            None => None,
         };
         Ok(Some((outcome, facts)))
     }

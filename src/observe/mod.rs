@@ -52,7 +52,7 @@ pub struct ObservedMount {
 pub struct Observation {
     /// The observer ends when this is closed.
     stop: OwnedFd,
-    facts: oneshot::Receiver<Facts>,
+    facts: oneshot::Receiver<Option<Facts>>,
 }
 
 impl Observation {
@@ -64,10 +64,10 @@ impl Observation {
         let (tell, facts) = oneshot::channel();
         let observe = move || {
             let facts = match ObservedJob::receive(&ours, stopped.as_fd()) {
-                Ok(Some(job)) => observe(job, stopped.as_fd(), &container),
+                Ok(Some(job)) => Some(observe(job, stopped.as_fd(), &container)),
                 // The job ended before its program was started, and its outcome says why.
-                Ok(None) => Facts::default(),
-                Err(error) => Facts::void(Void::Observer(error.to_string())),
+                Ok(None) => None,
+                Err(error) => Some(Facts::void(Void::Observer(error.to_string()))),
             };
             // If nobody waits for the facts, the run was abandoned.
             let _ = tell.send(facts);
@@ -78,12 +78,12 @@ impl Observation {
         Ok((Self { stop, facts }, theirs))
     }
 
-    /// The facts, when the job has ended.
-    pub async fn finish(self) -> Facts {
+    /// The facts, when the job has ended. `None`: the job ended before its program was executed.
+    pub async fn finish(self) -> Option<Facts> {
         let Self { stop, facts } = self;
         drop(stop);
         let ended = || Facts::void(Void::Observer("its thread ended".to_owned()));
-        facts.await.unwrap_or_else(|_| ended())
+        facts.await.unwrap_or_else(|_| Some(ended()))
     }
 }
 
@@ -122,9 +122,9 @@ mod tests {
     fn a_job_that_did_not_begin_has_no_facts() {
         let (observation, socket) = Observation::start(container()).unwrap();
         drop(socket);
-        assert_eq!(block_on(observation.finish()), Facts::default());
+        assert_eq!(block_on(observation.finish()), None);
         let (observation, _socket) = Observation::start(container()).unwrap();
-        assert_eq!(block_on(observation.finish()), Facts::default());
+        assert_eq!(block_on(observation.finish()), None);
     }
 
     #[test]
@@ -132,7 +132,7 @@ mod tests {
         let (stop, _) = nix::unistd::pipe().unwrap();
         let (tell, facts) = oneshot::channel();
         drop(tell);
-        let facts = block_on(Observation { stop, facts }.finish());
+        let facts = block_on(Observation { stop, facts }.finish()).unwrap();
         assert!(matches!(facts.void, Some(Void::Observer(_))), "{facts:?}");
     }
 }

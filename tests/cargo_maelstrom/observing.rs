@@ -133,6 +133,25 @@ fn outcomes_facts_are_an_event_and_results_are_not_cached() {
 }
 
 #[test]
+fn outcomes_a_test_that_is_not_started_is_an_error_without_facts() {
+    needs_containers!();
+    let project = asking();
+    for directive in [
+        "working_directory = '/no/such/directory'",
+        "added_mounts = [{ type = 'bind', mount_point = '/tmp', local_path = 'no-such-directory' }]",
+    ] {
+        project.directives(&format!(
+            "[[directives]]\nfilter = 'name.equals(asks)'\n{directive}"
+        ));
+        let run = project.maelstrom(&["--observe", "asks"]).exits(100);
+        assert!(run.stderr.contains("\n    1 error\n"), "{}", run.stderr);
+        assert_eq!(run.stdout, "");
+        let run = project.events(&["--observe", "asks"]);
+        assert_eq!(run.of_tests("observed"), Vec::<Value>::new());
+    }
+}
+
+#[test]
 fn outcomes_one_test_must_be_chosen() {
     needs_containers!();
     let project = asking();

@@ -2,8 +2,10 @@
 
 use crate::fixture::pool::{Pool, succeeded};
 use crate::fixture::{Slot, alone, eventually, inside, raw, until_killed};
+use maelstrom::container::Step;
 use maelstrom::executor::{Outcome, Status};
 use maelstrom::observe::{Facts, FileFact, Found, Incomplete, SocketCall, Void};
+use maelstrom::spec::{BindAccess, Mount};
 use nix::libc;
 use nix::sched::{CloneFlags, unshare};
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -16,6 +18,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -159,6 +162,56 @@ fn a_program_that_path_is_searched_for_is_a_fact() {
     ] {
         let fact = fact(&facts, path);
         assert!(fact.uses.executed && fact.found == found, "{fact:?}");
+    }
+}
+
+#[test]
+fn a_job_that_is_not_started_has_no_facts() {
+    inside("job", || ());
+    let pool = Pool::new(1);
+    let mut job = pool.job("job", "job");
+    Arc::make_mut(&mut job.container).working_directory = "/no/such".into();
+    let (outcome, facts) = pool.try_to_observe(&job);
+    let step = not_started(&outcome);
+    assert!(
+        matches!(step, Step::EnterWorkingDirectory { .. }),
+        "{step:?}"
+    );
+    assert_eq!(facts, None);
+
+    let pool = Pool::new(1);
+    let mut job = pool.job("job", "job");
+    let missing = Mount::Bind {
+        mount_point: "/work".into(),
+        local_path: "/no/such".into(),
+        access: BindAccess::ReadOnly,
+        identity: None,
+    };
+    Arc::make_mut(&mut job.container).mounts.push(missing);
+    let (outcome, facts) = pool.try_to_observe(&job);
+    let Status::Error(error) = &outcome.status else {
+        panic!("{outcome:?}");
+    };
+    assert!(error.contains("/no/such"), "{error}");
+    assert_eq!(facts, None);
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_a_fact() {
+    inside("job", || ());
+    let pool = Pool::new(1);
+    let mut job = pool.job("job", "job");
+    job.program = "/observed/program".into();
+    let (outcome, facts) = pool.observe(&job);
+    let step = not_started(&outcome);
+    assert!(matches!(step, Step::Execute { .. }), "{step:?}");
+    assert_eq!(fact(&facts, "/observed/program").found, Found::Nowhere);
+}
+
+fn not_started(outcome: &Outcome) -> &Step {
+    match &outcome.status {
+        Status::NotStarted(error) => &error.step,
+        _ => panic!("{outcome:?}"),
     }
 }
 
