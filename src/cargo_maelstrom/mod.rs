@@ -15,6 +15,7 @@ mod lists;
 mod observation;
 mod outstanding;
 mod preparation;
+mod second_look;
 mod selector;
 mod started;
 mod suggestions;
@@ -26,6 +27,7 @@ use crate::config::{CacheResults, Color, NoTests, Ui};
 use crate::directive::{self, DirectiveError};
 use crate::engine::Uploaded;
 use crate::filter::PatternError;
+use crate::needs::KnownNeedsError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
 use crate::schedule::History;
@@ -38,6 +40,7 @@ use camino::Utf8PathBuf;
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use preparation::Preparation;
+use second_look::{SecondLook, Surroundings};
 use selector::Selector;
 use std::cell::RefCell;
 use std::error::Error;
@@ -45,7 +48,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use suggestions::PackageOrTarget;
-use test_run::{Parts, RunEnd, RunError, RunSettings, TestRun};
+use test_run::{Looks, Parts, RunEnd, RunError, RunSettings, TestRun};
 use tokio::runtime::Runtime;
 use unselected::{Offer, Remark};
 
@@ -67,6 +70,8 @@ pub enum SetUpError {
     Store(#[from] StoreError),
     #[error(transparent)]
     History(#[from] HistoryError),
+    #[error(transparent)]
+    KnownNeeds(#[from] KnownNeedsError),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
@@ -291,7 +296,17 @@ async fn conduct(
         test_arguments: options.test_arguments.clone(),
         cache_results,
         list_only,
+        is_learning: false,
     };
+    let looks = preparation.known_needs.map(|known| {
+        let second_look = SecondLook {
+            running: running.clone(),
+            containers: preparation.containers.clone(),
+            executor: session.executors.local.clone(),
+            surroundings: Arc::new(Surroundings::of(&preparation.workspace)),
+        };
+        Rc::new(Looks::new(second_look, known))
+    });
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
@@ -304,6 +319,7 @@ async fn conduct(
         history: preparation.history,
         reporter: reporter.clone(),
         running: running.clone(),
+        looks: looks.clone(),
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.
@@ -317,6 +333,7 @@ async fn conduct(
         session: session.clone(),
         reporter: reporter.clone(),
         running,
+        looks,
     };
     let ending = match ended {
         Ok((ending, history)) => conclusion.conclude(ending, history).await,
@@ -340,6 +357,7 @@ struct Conclusion<'a> {
     session: Session,
     reporter: Rc<RefCell<Box<dyn Reporter>>>,
     running: RunSettings,
+    looks: Option<Rc<Looks>>,
 }
 
 impl Conclusion<'_> {
@@ -366,7 +384,12 @@ impl Conclusion<'_> {
                 Ok(saved) => saved.err().map(|error| error_chain(&error)),
                 Err(error) => Some(error_chain(&error)),
             };
-            if let Some(warning) = unsaved {
+            let needs = self
+                .looks
+                .as_ref()
+                .map(|looks| looks.known.borrow_mut().save());
+            let needs = needs.and_then(Result::err).map(|error| error_chain(&error));
+            for warning in unsaved.into_iter().chain(needs) {
                 self.reporter.borrow_mut().report(&Event::Warning(&warning));
             }
             self.reporter

@@ -15,6 +15,7 @@ use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
+use crate::needs::KnownNeeds;
 use crate::schedule::History;
 use crate::store::Store;
 use crate::test_job::{
@@ -34,6 +35,8 @@ pub struct Preparation {
     pub appended: AppendedFiles,
     pub store: Store,
     pub history: History,
+    /// `None`: tests get nothing of this machine besides their containers.
+    pub known_needs: Option<KnownNeeds>,
     pub warnings: Vec<String>,
 }
 
@@ -89,6 +92,8 @@ impl Preparation {
         let history = workspace.target_directory.join("maelstrom/history");
         let history = History::load(history.as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
+        let known_needs = workspace.target_directory.join("maelstrom/needs.json");
+        let known_needs = Some(KnownNeeds::load(known_needs.as_std_path())?);
         let appended = AppendedFiles::of_client();
         let limit = options.settings.outputs_limit.value.bytes();
         let passed = &options.settings.pass_environment.value.items();
@@ -115,6 +120,7 @@ impl Preparation {
             appended,
             store,
             history,
+            known_needs,
             warnings,
             build: build.stream(workspace.clone()),
             workspace,

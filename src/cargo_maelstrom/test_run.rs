@@ -10,13 +10,18 @@ mod batching;
 mod building;
 mod endings;
 mod known;
+mod looking;
 mod queueing;
 
+pub use self::looking::Looks;
+
 use self::batching::WorkerWait;
+use self::looking::PendingLook;
 use super::considered::Considered;
 use super::ingredients::Ingredients;
 use super::lister::{self, Lister, ListingLookup};
 use super::outstanding::Outstanding;
+use super::second_look::Looked;
 use super::selector::Selector;
 use super::started::StartedTests;
 use super::unselected::Remark;
@@ -28,12 +33,12 @@ use crate::listing::TestListing;
 use crate::observe::Facts;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
-use crate::schedule::History;
 use crate::schedule::history::Saved;
+use crate::schedule::{CaseId, History};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
 use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, test_variables};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -61,6 +66,8 @@ pub struct Parts {
     pub history: History,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: RunSettings,
+    /// `None`: tests get nothing of this machine besides their containers.
+    pub looks: Option<Rc<Looks>>,
 }
 
 /// How tests are run.
@@ -77,6 +84,8 @@ pub struct RunSettings {
     pub cache_results: CacheResults,
     /// Tests are listed and not run.
     pub list_only: bool,
+    /// What tests need will be written to `maelstrom-test.toml`, so more time is spent on it.
+    pub is_learning: bool,
 }
 
 impl RunSettings {
@@ -139,6 +148,10 @@ pub struct TestRun {
     started_tests: Rc<StartedTests>,
     /// Tests for the engine that are in no batch yet.
     unbatched: Vec<(TestCase, Arc<Container>)>,
+    /// The failed tests whose second look has not ended.
+    looking: HashMap<TestId, PendingLook>,
+    /// The tests that passed with something of this machine that their containers do not have.
+    helped: BTreeSet<CaseId>,
     /// Tests whose results may be known from an earlier run.
     maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
@@ -197,17 +210,26 @@ enum EndedWork {
     Test {
         id: TestId,
         case: TestCase,
+        container: Arc<Container>,
         repeat: Option<Repeat>,
         /// `None`: the test was not started.
         outcome: Option<Box<Outcome>>,
-        /// The outputs that were copied.
-        saved: SavedOutputs,
+        /// The outputs that were copied. `None`: they were not, since a second look follows.
+        saved: Option<SavedOutputs>,
     },
     Batch {
         tests: Vec<(TestId, TestCase)>,
+        container: Arc<Container>,
         repeat: Option<Repeat>,
-        /// One for each test, with the outputs that were copied. `None`: the batch was not started.
-        outcomes: Option<Vec<(Outcome, SavedOutputs)>>,
+        /// One for each test, with the outputs that were copied as above. `None`: the batch was not
+        /// started.
+        outcomes: Option<Vec<(Outcome, Option<SavedOutputs>)>>,
+    },
+    Look {
+        id: TestId,
+        /// `None`: the test was not looked at, as the run is cancelled.
+        looked: Box<Option<Looked>>,
+        saved: SavedOutputs,
     },
 }
 
@@ -220,6 +242,8 @@ impl TestRun {
             local: parts.session.local_dispatcher(),
             remote: parts.session.remote_dispatcher(),
             unbatched: Vec::new(),
+            looking: HashMap::new(),
+            helped: BTreeSet::new(),
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),
             uploading: false,
@@ -317,6 +341,8 @@ impl TestRun {
         self.ending.summary.cancelled = self.cancelled;
         let notes = self.notes_of_outputs();
         self.ending.summary.notes.extend(notes);
+        let note = self.note_of_needs();
+        self.ending.summary.notes.extend(note);
         self.report_warnings();
         (self.ending, self.parts.history)
     }

@@ -67,6 +67,14 @@ pub enum JobVariable {
     },
 }
 
+impl JobVariable {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Text { name, .. } | Self::Slot { name } | Self::RunId { name, .. } => name,
+        }
+    }
+}
+
 /// The end of a job.
 #[derive(Clone, Debug)]
 pub struct Outcome {

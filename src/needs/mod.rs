@@ -10,7 +10,7 @@ mod known;
 mod variables;
 
 pub use derive::{Candidates, LINKERS, Machine, TOOLCHAIN_PROGRAMS, derive};
-pub use known::{KnownNeeds, NeedsRecord};
+pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
 pub use variables::{client_variables, named_in};
 
 use crate::directive::TestSpec;

@@ -197,6 +197,8 @@ impl Narrator {
         }
         if let Some(reason) = outcome.status.reason() {
             text = format!("{text} ({reason})");
+        } else if !outcome.needs.is_empty() {
+            text = format!("{text} (needs {})", outcome.needs);
         }
         if failed {
             self.failures.add(failure(text.clone()));

@@ -4,6 +4,7 @@ use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use crate::filter::{TestBinaryName, TestCaseName};
 use crate::listing::ListedTest;
+use crate::needs::Needs;
 use crate::schedule::CaseId;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,7 +15,10 @@ pub struct TestCase {
     pub listed: Rc<ListedTest>,
     /// The whole test binary is the test case, as it has no libtest harness.
     pub whole: bool,
+    /// With the needs.
     pub spec: Arc<TestSpec>,
+    /// What earlier second looks have proven that the test needs of this machine.
+    pub needs: Rc<Needs>,
 }
 
 impl TestCase {
@@ -24,12 +28,7 @@ impl TestCase {
     }
 
     pub fn id(&self) -> CaseId {
-        CaseId::new(
-            &self.binary.package.name,
-            self.binary.kind.into_str(),
-            &self.binary.target,
-            &self.listed.name,
-        )
+        case_id(&self.binary, &self.listed.name)
     }
 
     /// The arguments with which the test binary runs only this test case.
@@ -47,6 +46,12 @@ impl TestCase {
         }
         arguments
     }
+}
+
+/// The identity of a test case of a binary.
+pub fn case_id(binary: &TestBinary, name: &str) -> CaseId {
+    let package = &binary.package.name;
+    CaseId::new(package, binary.kind.into_str(), &binary.target, name)
 }
 
 /// The name of a test case of a binary.

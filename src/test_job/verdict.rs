@@ -4,6 +4,7 @@ use super::hints;
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use crate::executor::{Outcome, SavedOutputs, Status};
+use crate::needs::Needs;
 use crate::report::{self, Exit, TestOutcome};
 use std::path::Path;
 use std::time::Duration;
@@ -46,6 +47,7 @@ pub fn judge(
         stdout: outcome.stdout,
         stderr: outcome.stderr,
         hints,
+        needs: Needs::default(),
         outputs: Vec::new(),
     }
 }

@@ -106,7 +106,8 @@ impl TestRun {
         let started_tests = self.started_tests.clone();
         let outputs = self.parts.outputs.clone();
         let (repeat, priority) = (batch.repeat, batch.priority);
-        let tests_on_panic = tests.clone();
+        let (tests_on_panic, container_on_panic) = (tests.clone(), batch.container.clone());
+        let (looks, container) = (self.parts.looks.clone(), batch.container);
         let run = async move |slots: SlotRequest| {
             slots.take(1).await;
             let (running, mut is_running) = watch::channel(false);
@@ -139,11 +140,18 @@ impl TestRun {
                 () = started_tests.stopped() => None,
             };
             let outcomes = match outcomes {
-                Some(outcomes) => Some(save_outputs(outcomes, &tests, &outputs).await),
+                Some(outcomes) => {
+                    let is_looked_at = |case: &TestCase, outcome: &Outcome| {
+                        let looks = looks.as_ref();
+                        looks.is_some_and(|looks| looks.wants(case, &container, outcome))
+                    };
+                    Some(save_outputs(outcomes, &tests, &outputs, is_looked_at).await)
+                }
                 None => None,
             };
             EndedWork::Batch {
                 tests,
+                container,
                 repeat,
                 outcomes,
             }
@@ -151,8 +159,10 @@ impl TestRun {
         self.remote.spawn(run, move |panic| {
             let outcomes = tests_on_panic
                 .iter()
-                .map(|_| (Outcome::error(panic.to_string()), SavedOutputs::default()));
+                .map(|_| Outcome::error(panic.to_string()))
+                .map(|outcome| (outcome, Some(SavedOutputs::default())));
             EndedWork::Batch {
+                container: container_on_panic,
                 outcomes: Some(outcomes.collect()),
                 tests: tests_on_panic,
                 repeat,
@@ -209,18 +219,22 @@ impl TestRun {
     }
 }
 
-/// Copies the outputs of the tests of a batch.
+/// Copies the outputs of the tests of a batch, except those that are looked at.
 async fn save_outputs(
     outcomes: Vec<Outcome>,
     tests: &[(TestId, TestCase)],
     outputs: &TestOutputs,
-) -> Vec<(Outcome, SavedOutputs)> {
-    let mut saved = Vec::new();
+    is_looked_at: impl Fn(&TestCase, &Outcome) -> bool,
+) -> Vec<(Outcome, Option<SavedOutputs>)> {
+    let mut ended = Vec::new();
     for (mut outcome, (_, case)) in outcomes.into_iter().zip(tests) {
-        let copied = outputs.save(outcome.outputs.take(), &case.name()).await;
-        saved.push((outcome, copied));
+        let mut saved = None;
+        if !is_looked_at(case, &outcome) {
+            saved = Some(outputs.save(outcome.outputs.take(), &case.name()).await);
+        }
+        ended.push((outcome, saved));
     }
-    saved
+    ended
 }
 
 /// The key of the partition of these tests: their binary, and their container without its files and

@@ -6,6 +6,7 @@ use crate::cargo_maelstrom::ingredients::Ingredients;
 use crate::cargo_maelstrom::lister::ListingLookup;
 use crate::executor::Container;
 use crate::listing::{ListedTest, TestListing};
+use crate::needs::Needs;
 use crate::process::to_stdout;
 use crate::report::{self, Cancellation, Event, TestStatus};
 use crate::schedule::Rank;
@@ -107,6 +108,9 @@ impl TestRun {
             match (user, &container) {
                 (ContainerUse::List(binary), Ok(container)) => {
                     let Some(lookup) = note.take() else { continue };
+                    if let Some(looks) = &self.parts.looks {
+                        looks.add_binary(&binary, &lookup.key);
+                    }
                     match lookup.cached {
                         Some(listing) => self.listed(&binary, listing),
                         None if self.is_stopping() => {}
@@ -117,6 +121,9 @@ impl TestRun {
                     self.listing_failed(&binary, message);
                 }
                 (ContainerUse::Test(case), Ok(container)) => self.queue_repeats(&case, container),
+                (ContainerUse::Test(case), Err(_)) if !case.needs.is_empty() => {
+                    self.queue_without_needs(case);
+                }
                 (ContainerUse::Test(case), Err(message)) => {
                     let message = message.to_string();
                     self.not_run(&case, &TestStatus::Error { message });
@@ -179,16 +186,22 @@ impl TestRun {
             if !is_selected {
                 continue;
             }
-            let spec = self.parts.directives.resolve(&name);
+            let mut spec = self.parts.directives.resolve(&name);
             let is_left_out = !selector.runs(test.ignored);
             let ignored = spec.ignore || is_left_out;
             considered.ignored_by_source += u64::from(is_left_out);
             considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
+            let mut needs = Needs::default();
+            if let Some(looks) = &self.parts.looks {
+                let id = test_job::case_id(binary, &test.name);
+                (needs, spec) = looks.with_needs(id, spec);
+            }
             let case = TestCase {
                 binary: binary.clone(),
                 listed: test.clone(),
                 whole,
                 spec,
+                needs: Rc::new(needs),
             };
             if self.parts.running.list_only {
                 self.ending.listed.push(case);

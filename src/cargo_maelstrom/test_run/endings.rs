@@ -1,8 +1,10 @@
 //! The results of tasks, cancellation, and the end of the run.
 
+use super::looking::{Found, PendingLook};
 use super::{EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
-use crate::executor::{Outcome, SavedOutputs};
+use crate::directive;
+use crate::executor::{Container, Outcome, SavedOutputs};
 use crate::process;
 use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
 use crate::session::{BUG, Tasks};
@@ -10,6 +12,7 @@ use crate::test_job::verdict;
 use crate::test_job::{self, TestCase};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl TestRun {
@@ -23,52 +26,68 @@ impl TestRun {
             EndedWork::Test {
                 id,
                 case,
+                container,
                 repeat,
                 outcome,
                 saved,
-            } => {
-                let outcome = outcome.map(|outcome| *outcome);
-                self.test_ended_with_outputs(id, &case, repeat, outcome, saved);
-            }
+            } => match outcome {
+                Some(outcome) => self.ran(id, case, container, repeat, *outcome, saved),
+                None => self.started_tests.ended(id),
+            },
             EndedWork::Batch {
                 tests,
+                container,
                 repeat,
                 outcomes,
             } => {
                 let mut outcomes = outcomes.into_iter().flatten();
                 for (id, case) in tests {
-                    let (outcome, saved) = outcomes.next().unzip();
-                    if let Some(outcome) = &outcome {
-                        self.pass_on_output(outcome);
+                    if let Some((outcome, saved)) = outcomes.next() {
+                        self.pass_on_output(&outcome);
+                        self.ran(id, case, container.clone(), repeat, outcome, saved);
+                    } else {
+                        self.started_tests.ended(id);
                     }
-                    let saved = saved.unwrap_or_default();
-                    self.test_ended_with_outputs(id, &case, repeat, outcome, saved);
                 }
             }
+            EndedWork::Look { id, looked, saved } => self.look_ended(id, *looked, saved),
         }
     }
 
-    /// Handles the outcome of a test that has no outputs.
-    pub(super) fn test_ended(
+    /// Handles the outcome of a test. `saved` is `None` if a second look follows.
+    pub(super) fn ran(
         &mut self,
         id: TestId,
-        case: &TestCase,
+        case: TestCase,
+        container: Arc<Container>,
         repeat: Option<Repeat>,
-        outcome: Option<Outcome>,
+        outcome: Outcome,
+        saved: Option<SavedOutputs>,
     ) {
-        self.test_ended_with_outputs(id, case, repeat, outcome, SavedOutputs::default());
+        if let (None, Some(looks)) = (&saved, self.parts.looks.clone()) {
+            let pending = PendingLook {
+                case,
+                repeat,
+                first: outcome,
+            };
+            return self.start_look(&looks, id, pending, container);
+        }
+        let found = self.known_of(&case, outcome.is_success());
+        let saved = saved.unwrap_or_default();
+        self.ended_with(id, &case, repeat, outcome, saved, found);
     }
 
-    fn test_ended_with_outputs(
+    /// Handles the final outcome of a test.
+    pub(super) fn ended_with(
         &mut self,
         id: TestId,
         case: &TestCase,
         repeat: Option<Repeat>,
-        outcome: Option<Outcome>,
+        outcome: Outcome,
         saved: SavedOutputs,
+        found: Found,
     ) {
         self.started_tests.ended(id);
-        let Some(outcome) = outcome else { return };
         let limit = self.parts.running.timeout(case);
         let lacks_sources = self
             .parts
@@ -77,6 +96,11 @@ impl TestRun {
         self.report_problems(case, &saved);
         let mut verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
         verdict::add_outputs(&mut verdict, &saved);
+        if verdict.status == TestStatus::Passed && !found.needs.is_empty() {
+            self.helped.insert(case.id());
+        }
+        verdict.needs = found.needs;
+        verdict.hints.extend(found.notes);
         self.copied.extend(saved.source_files);
         self.copied.extend(saved.other_files);
         self.removed.extend(saved.removed_files);
@@ -103,6 +127,22 @@ impl TestRun {
             let warning = format!("outputs of {case}: {more} more problems of this kind");
             self.report(&Event::Warning(&warning));
         }
+    }
+
+    /// The line of the summary about tests that needed something of this machine.
+    pub(super) fn note_of_needs(&self) -> Option<String> {
+        let tests = match self.helped.len() {
+            0 => return None,
+            1 => "1 test".to_owned(),
+            count => format!("{count} tests"),
+        };
+        (!self.parts.running.is_learning).then(|| {
+            format!(
+                "{tests} needed something of this machine; `cargo maelstrom --learn` writes it to \
+                 {}",
+                directive::FILE_NAME
+            )
+        })
     }
 
     /// The lines of the summary about the files that were copied or removed for tests.
@@ -204,6 +244,7 @@ impl TestRun {
         for ended in ended {
             self.work_ended(ended);
         }
+        self.abandon_looks();
         self.containers.detach();
         self.packing.detach_all();
         self.parts.containers.builder.layers.cancel();

@@ -30,6 +30,17 @@ impl TestRun {
         }
     }
 
+    /// Queues a case whose known needs this machine does not have any more. It is looked at again
+    /// if it fails.
+    pub(super) fn queue_without_needs(&mut self, mut case: TestCase) {
+        if let Some(looks) = &self.parts.looks {
+            looks.known.borrow_mut().remove(case.id());
+        }
+        case.spec = self.parts.directives.resolve(&case.name());
+        case.needs = Rc::default();
+        self.queue_case(case);
+    }
+
     pub(super) fn queue_repeats(&mut self, case: &TestCase, container: &Arc<Container>) {
         if self.is_stopping() {
             return;
@@ -146,7 +157,8 @@ impl TestRun {
         let executor = self.parts.session.executors.local.clone();
         let started_tests = self.started_tests.clone();
         let outputs = self.parts.outputs.clone();
-        let case_on_panic = case.clone();
+        let looks = self.parts.looks.clone();
+        let (case_on_panic, container_on_panic) = (case.clone(), container.clone());
         self.local.spawn(
             async move |slots: SlotRequest| {
                 let turn = async {
@@ -155,14 +167,19 @@ impl TestRun {
                     may_start.then_some(slot)
                 };
                 let mut outcome = executor.run(&job, output, turn).await;
-                let mut saved = SavedOutputs::default();
+                let mut saved = None;
                 if let Some(outcome) = &mut outcome {
                     known.remember(&job, limit, outcome).await;
-                    saved = outputs.save(outcome.outputs.take(), &case.name()).await;
+                    let is_looked_at = (looks.as_ref())
+                        .is_some_and(|looks| looks.wants(&case, &job.container, outcome));
+                    if !is_looked_at {
+                        saved = Some(outputs.save(outcome.outputs.take(), &case.name()).await);
+                    }
                 }
                 EndedWork::Test {
                     id,
                     case,
+                    container: job.container,
                     repeat,
                     outcome: outcome.map(Box::new),
                     saved,
@@ -171,9 +188,10 @@ impl TestRun {
             move |panic| EndedWork::Test {
                 id,
                 case: case_on_panic,
+                container: container_on_panic,
                 repeat,
                 outcome: Some(Box::new(Outcome::error(panic.to_string()))),
-                saved: SavedOutputs::default(),
+                saved: Some(SavedOutputs::default()),
             },
         );
     }

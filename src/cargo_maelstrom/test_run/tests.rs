@@ -62,7 +62,9 @@ impl Run {
                 test_arguments: Vec::new(),
                 cache_results,
                 list_only: false,
+                is_learning: false,
             },
+            looks: None,
         };
         let mut run = Self {
             inner: TestRun::new(parts),
@@ -108,6 +110,13 @@ impl Run {
         let listing = TestListing::Cases(names.iter().map(|name| listed(name)).collect());
         let binary = self.binary.clone();
         self.inner.listed(&binary, listing);
+    }
+
+    /// Handles the end of a test that passed.
+    fn end_test(&mut self, id: u64, case: &TestCase) {
+        let saved = Some(SavedOutputs::default());
+        self.inner
+            .ran(TestId(id), case.clone(), container(), None, passed(), saved);
     }
 
     /// Runs to the end. Returns the sorted lines of the reporter, and the exit code.
@@ -292,8 +301,7 @@ fn a_test_that_ends_twice_is_reported_once_and_an_error() {
         let (case, _) = run.inner.outstanding.sorted_tests().remove(0);
         run.inner.local.clear();
         for id in [1, 2] {
-            let outcome = Some(passed());
-            run.inner.test_ended(TestId(id), &case, None, outcome);
+            run.end_test(id, &case);
         }
         let (reported, code) = run.end().await;
         let twice = "warning: internal error: app lib/app one ended twice; this is a bug of \
@@ -319,6 +327,7 @@ fn know(run: &Run, names: &[&str]) {
             listed: Rc::new(listed(name)),
             whole: false,
             spec: parts.directives.resolve(&test_case_name(&run.binary, name)),
+            needs: Rc::default(),
         };
         let job = parts.running.job(&case, container());
         let limit = parts.running.inline_limit;
@@ -378,8 +387,7 @@ fn saving_the_history_does_not_block_the_loop() {
         run.list(&["one"]);
         let (case, _) = run.inner.outstanding.sorted_tests().remove(0);
         run.inner.local.clear();
-        let outcome = Some(passed());
-        run.inner.test_ended(TestId(1), &case, None, outcome);
+        run.end_test(1, &case);
         run.inner.saved = Instant::now().checked_sub(SAVE_EVERY).unwrap();
         run.inner.tick();
         assert!(!path.exists());

@@ -1,0 +1,382 @@
+//! The second look at a failed test: what of this machine did it need?
+//!
+//! The test runs once more, observed, in its container over a view of the machine. If it passes
+//! there, the facts tell what it may need. The needs are proven if the test passes in its ordinary
+//! container with them, and fails again without them.
+
+use super::test_run::RunSettings;
+use crate::cargo::Workspace;
+use crate::container::Step;
+use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Status};
+use crate::libraries::Libraries;
+use crate::needs::{self, Candidates, Machine, Need, Needs};
+use crate::observe::{Facts, Found};
+use crate::process::error_chain;
+use crate::test_job::{TestCase, TestContainerBuilder};
+use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The shortest time limit of a second look.
+const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
+
+/// The time limit of a second look is this many times the duration of the first run.
+const LIMIT_FACTOR: u32 = 10;
+
+/// Tests that are shorter are run twice with the needs and twice without them, since a test that
+/// fails at random may do so once at the right moment.
+const SHORT: Duration = Duration::from_secs(1);
+
+/// The most runs that leave out a need to find out whether it matters.
+const MOST_TRIALS: usize = 5;
+
+/// The most time for these runs.
+const MOST_TRIAL_TIME: Duration = Duration::from_secs(2);
+
+/// The parts of a run that second looks need.
+pub struct SecondLook {
+    pub running: RunSettings,
+    pub containers: Arc<TestContainerBuilder>,
+    pub executor: Rc<LocalExecutor>,
+    pub surroundings: Arc<Surroundings>,
+}
+
+/// The directories of this machine that matter for needs.
+#[derive(Debug)]
+pub struct Surroundings {
+    libraries: Libraries,
+    toolchain: Vec<Utf8PathBuf>,
+    private: Vec<Utf8PathBuf>,
+    installed_programs: Utf8PathBuf,
+    workspace: Vec<Utf8PathBuf>,
+    cargo_home: Utf8PathBuf,
+    rustup_home: Utf8PathBuf,
+}
+
+/// The result of a second look.
+#[derive(Debug)]
+pub enum Looked {
+    /// The test passes with these needs, and fails without them. The outcome is that of the run
+    /// with them.
+    Proven { outcome: Box<Outcome>, needs: Needs },
+    /// The test passed when it was run again, and no need explains that.
+    PassedAgain,
+    /// The test failed again. `used` are the things of this machine that it used.
+    Failed { facts: Box<Facts>, used: Needs },
+    /// The test could not be observed, or did not end, for this reason.
+    Impossible(String),
+    /// Nothing can be observed on this machine, for this reason.
+    Unavailable(String),
+}
+
+impl Surroundings {
+    pub fn of(workspace: &Workspace) -> Self {
+        let home = std::env::home_dir()
+            .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
+            .unwrap_or_default();
+        let directory = |variable: &str, name: &str| {
+            let set = std::env::var(variable).ok().map(Utf8PathBuf::from);
+            let set = set.filter(|path| path.is_absolute());
+            set.unwrap_or_else(|| home.join(name))
+        };
+        let cargo_home = directory("CARGO_HOME", ".cargo");
+        let rustup_home = directory("RUSTUP_HOME", ".rustup");
+        let mut private = vec![cargo_home.clone()];
+        private.extend((home.parent().is_some()).then_some(home));
+        Self {
+            libraries: Libraries::new(),
+            toolchain: vec![
+                workspace.toolchain.sysroot.clone(),
+                rustup_home.clone(),
+                cargo_home.join("registry"),
+                cargo_home.join("git"),
+            ],
+            private,
+            installed_programs: cargo_home.join("bin"),
+            workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
+            cargo_home,
+            rustup_home,
+        }
+    }
+}
+
+impl SecondLook {
+    /// Looks at a test that failed with the outcome `first` in this container. All runs are on
+    /// this slot.
+    pub async fn at(
+        &self,
+        case: &TestCase,
+        container: &Arc<Container>,
+        first: &Outcome,
+        slot: usize,
+    ) -> Looked {
+        let job = self.job(case, container, first);
+        let variables = self.variables(&job);
+        let over_machine = self.over_machine(&job, &variables);
+        let observed = self
+            .executor
+            .observe(&over_machine, self.output(), on(slot))
+            .await;
+        let Some((outcome, facts)) = observed else {
+            return Looked::Impossible("it was not started".to_owned());
+        };
+        if let Status::NotStarted(error) = &outcome.status
+            && error.step == Step::InstallFilter
+        {
+            return Looked::Unavailable(reason(&outcome));
+        }
+        let Some(facts) = facts else {
+            return Looked::Impossible(reason(&outcome));
+        };
+        match outcome.status {
+            Status::Exited(0) => {}
+            Status::Exited(_) | Status::Signaled(_) => {
+                let candidates = self.candidates(&job, &facts, BTreeMap::new()).await;
+                return Looked::Failed {
+                    facts: Box::new(facts),
+                    used: candidates.map_or_else(Needs::default, |(files, _)| files.used),
+                };
+            }
+            Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {
+                return Looked::Impossible(reason(&outcome));
+            }
+        }
+        let candidates = self.candidates(&job, &facts, variables).await;
+        let sets = candidates.map_or_else(Vec::new, |(files, variables)| sets(&files, &variables));
+        match self.prove(case, &job, sets, slot).await {
+            Some((outcome, needs)) => Looked::Proven {
+                outcome: Box::new(outcome),
+                needs,
+            },
+            None => Looked::PassedAgain,
+        }
+    }
+
+    fn output(&self) -> Output {
+        Output::Capture {
+            limit: self.running.inline_limit,
+        }
+    }
+
+    fn job(&self, case: &TestCase, container: &Arc<Container>, first: &Outcome) -> Job {
+        let mut job = self.running.job(case, container.clone());
+        let limit = SHORTEST_LIMIT.max(first.duration * LIMIT_FACTOR);
+        job.timeout = Some(job.timeout.map_or(limit, |timeout| timeout.min(limit)));
+        job
+    }
+
+    /// The variables of the client that the test does not have.
+    fn variables(&self, job: &Job) -> BTreeMap<String, String> {
+        let environment = &job.container.environment;
+        let has = |name: &str| {
+            environment.contains_key(name) || job.variables.iter().any(|v| v.name() == name)
+        };
+        let mut variables = needs::client_variables(has);
+        for (name, value) in [
+            ("CARGO_HOME", self.surroundings.cargo_home.as_str()),
+            ("CARGO_NET_OFFLINE", "true"),
+            ("RUSTUP_HOME", self.surroundings.rustup_home.as_str()),
+        ] {
+            if !has(name) {
+                variables.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        variables
+    }
+
+    /// The job with the client's variables and search path.
+    fn over_machine(&self, job: &Job, variables: &BTreeMap<String, String>) -> Job {
+        let mut container = Container::clone(&job.container);
+        container.environment.extend(variables.clone());
+        let mut path = container_path(&container);
+        let of_client = std::env::var_os("PATH").unwrap_or_default();
+        for directory in std::env::split_paths(&of_client) {
+            if directory.is_absolute() && !path.contains(&directory) {
+                path.push(directory);
+            }
+        }
+        if let Ok(path) = std::env::join_paths(path)
+            && let Ok(path) = path.into_string()
+        {
+            container.environment.insert("PATH".to_owned(), path);
+        }
+        Job {
+            container: Arc::new(container),
+            ..job.clone()
+        }
+    }
+
+    /// The files and programs that the test may need, and those of the variables that it may read.
+    async fn candidates(
+        &self,
+        job: &Job,
+        facts: &Facts,
+        variables: BTreeMap<String, String>,
+    ) -> Option<(Candidates, Needs)> {
+        let surroundings = self.surroundings.clone();
+        let container_path = container_path(&job.container);
+        let facts = facts.clone();
+        let program = job.program.to_string();
+        let finding = tokio::task::spawn_blocking(move || {
+            let machine = Machine {
+                libraries: &surroundings.libraries,
+                search_path: std::env::var_os("PATH"),
+                container_path,
+                toolchain: surroundings.toolchain.clone(),
+                private: surroundings.private.clone(),
+                installed_programs: surroundings.installed_programs.clone(),
+                workspace: surroundings.workspace.clone(),
+            };
+            let candidates = needs::derive(&facts, &machine);
+            let executed = (facts.files.iter())
+                .filter(|fact| fact.uses.executed && fact.found != Found::Nowhere)
+                .map(|fact| fact.path.clone());
+            let mut named = Needs::default();
+            for path in executed.chain([PathBuf::from(program)]) {
+                let names = variables.keys().map(String::as_str);
+                let names = needs::named_in(&path, names).into_iter();
+                named
+                    .0
+                    .extend(names.map(|name| Need::Variable(name.to_owned())));
+            }
+            (candidates, named)
+        });
+        finding.await.ok()
+    }
+
+    /// The first set with which the test passes, without the needs that make no difference, if the
+    /// test fails without it.
+    async fn prove(
+        &self,
+        case: &TestCase,
+        job: &Job,
+        sets: Vec<Needs>,
+        slot: usize,
+    ) -> Option<(Outcome, Needs)> {
+        let mut tried: Vec<Needs> = Vec::new();
+        let mut proven = None;
+        for set in sets {
+            if tried.contains(&set) {
+                continue;
+            }
+            if let Some(outcome) = self.passes_with(case, job, &set, slot).await {
+                proven = Some((outcome, set));
+                break;
+            }
+            tried.push(set);
+        }
+        let (outcome, set) = proven?;
+        // A test that passes and fails by chance would pass with fewer needs, too.
+        let base = tried.first().cloned().unwrap_or_default();
+        if self.passes(job, slot).await {
+            return None;
+        }
+        let needs = self.reduce(case, job, set, &base, slot).await;
+        if outcome.duration <= SHORT {
+            self.passes_with(case, job, &needs, slot).await?;
+            if self.passes(job, slot).await {
+                return None;
+            }
+        }
+        Some((outcome, needs))
+    }
+
+    /// Leaves out the needs that are not in `kept` one by one, as long as there is time for it.
+    async fn reduce(
+        &self,
+        case: &TestCase,
+        job: &Job,
+        set: Needs,
+        kept: &Needs,
+        slot: usize,
+    ) -> Needs {
+        let started = std::time::Instant::now();
+        let learning = self.running.is_learning;
+        let is_tried = |need: &Need| learning || !kept.0.contains(need);
+        let candidates: Vec<Need> = set
+            .0
+            .iter()
+            .filter(|need| is_tried(need))
+            .cloned()
+            .collect();
+        let mut needs = set;
+        for need in candidates.into_iter().take(MOST_TRIALS) {
+            if needs.0.len() < 2 || started.elapsed() > MOST_TRIAL_TIME {
+                break;
+            }
+            let mut fewer = needs.clone();
+            fewer.0.remove(&need);
+            // Twice, so that a need is not left out by chance.
+            if self.passes_with(case, job, &fewer, slot).await.is_some()
+                && self.passes_with(case, job, &fewer, slot).await.is_some()
+            {
+                needs = fewer;
+            }
+        }
+        needs
+    }
+
+    /// The outcome of the test in its ordinary container with these needs, if it passes.
+    async fn passes_with(
+        &self,
+        case: &TestCase,
+        job: &Job,
+        needs: &Needs,
+        slot: usize,
+    ) -> Option<Outcome> {
+        let mut spec = (*case.spec).clone();
+        needs.add_to(&mut spec);
+        let (builder, binary) = (self.containers.clone(), case.binary.clone());
+        let building = tokio::task::spawn_blocking(move || builder.container(&spec, &binary));
+        let container = match building.await {
+            Ok(Ok(container)) => container,
+            Ok(Err(error)) => {
+                tracing::debug!("needs cannot be added: {}", error_chain(&error));
+                return None;
+            }
+            Err(_) => return None,
+        };
+        let job = Job {
+            container: Arc::new(container),
+            ..job.clone()
+        };
+        let outcome = self.executor.run(&job, self.output(), on(slot)).await?;
+        outcome.is_success().then_some(outcome)
+    }
+
+    /// Whether the test passes in its ordinary container.
+    async fn passes(&self, job: &Job, slot: usize) -> bool {
+        let outcome = self.executor.run(job, self.output(), on(slot)).await;
+        outcome.is_some_and(|outcome| outcome.is_success())
+    }
+}
+
+/// The sets of needs to try, the smallest first.
+fn sets(Candidates { used, looked_at }: &Candidates, variables: &Needs) -> Vec<Needs> {
+    let with_looked_at = used.with(looked_at);
+    let all = with_looked_at.with(variables);
+    let mut sets = vec![used.clone(), used.with(variables), with_looked_at, all];
+    sets.retain(|set| !set.is_empty());
+    sets
+}
+
+fn reason(outcome: &Outcome) -> String {
+    match &outcome.status {
+        Status::TimedOut => "it took too long".to_owned(),
+        Status::NotStarted(error) => error.message(),
+        Status::Error(message) => message.clone(),
+        Status::Exited(_) | Status::Signaled(_) => String::new(),
+    }
+}
+
+async fn on(slot: usize) -> Option<usize> {
+    Some(slot)
+}
+
+fn container_path(container: &Container) -> Vec<PathBuf> {
+    let path = container.environment.get("PATH");
+    path.map_or_else(Vec::new, |path| std::env::split_paths(path).collect())
+}
