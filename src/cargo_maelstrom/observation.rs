@@ -32,21 +32,26 @@ pub fn choose(listed: &[TestCase], name: &str) -> Result<Option<TestCase>, SetUp
         ([], ..) => Ok(None),
         ([only], ..) | (_, Some(only), None) => Ok(Some(only.clone())),
         _ => {
-            let mut candidates: Vec<_> = (listed.iter().take(MOST_CANDIDATES))
-                .map(|case| format!("  {}", case.name()))
-                .collect();
-            candidates.sort();
-            let more = listed.len() - candidates.len();
-            if more > 0 {
-                candidates.push(format!("  and {more} more"));
-            }
+            let names = listed.iter().map(|case| case.name().to_string());
             Err(SetUpError::NotOneTest {
                 name: name.to_owned(),
                 count: listed.len(),
-                candidates: candidates.join("\n"),
+                candidates: candidates(names.collect()),
             })
         }
     }
+}
+
+/// The first names in their order, one a line.
+fn candidates(mut names: Vec<String>) -> String {
+    names.sort();
+    let more = names.len().saturating_sub(MOST_CANDIDATES);
+    names.truncate(MOST_CANDIDATES);
+    if more > 0 {
+        names.push(format!("and {more} more"));
+    }
+    let lines: Vec<_> = names.iter().map(|name| format!("  {name}")).collect();
+    lines.join("\n")
 }
 
 impl Observer {
@@ -146,5 +151,21 @@ impl Observer {
 
     fn report(&self, event: &Event<'_>) {
         self.reporter.borrow_mut().report(event);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_candidates_in_their_order_are_named() {
+        let names = |count: usize| (10..10 + count).rev().map(|number| number.to_string());
+        let few = candidates(names(2).collect());
+        assert_eq!(few, "  10\n  11");
+        let many = candidates(names(MOST_CANDIDATES + 3).collect());
+        assert!(many.starts_with("  10\n  11\n"), "{many}");
+        assert!(many.ends_with("\n  29\n  and 3 more"), "{many}");
+        assert_eq!(many.lines().count(), MOST_CANDIDATES + 1);
     }
 }

@@ -6,6 +6,7 @@ use crate::spec::Device;
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::cell::RefCell;
 use std::ffi::CStr;
 use std::io;
 use std::ops::Deref;
@@ -154,6 +155,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for ReceivedString<'a> {
     }
 }
 
+thread_local! {
+    /// Each string is written here with its NUL byte. The memory is used again, since a job has
+    /// many strings.
+    static TERMINATED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Writes a string with a NUL byte after it. Fails for a string that has one, which no system call
 /// accepts.
 fn terminated<S: AsRef<[u8]>, W: Serializer>(text: &S, serializer: W) -> Result<W::Ok, W::Error> {
@@ -162,7 +169,12 @@ fn terminated<S: AsRef<[u8]>, W: Serializer>(text: &S, serializer: W) -> Result<
         let text = String::from_utf8_lossy(text);
         return Err(W::Error::custom(format_args!("{text:?} has a NUL byte")));
     }
-    serializer.serialize_bytes(&[text, b"\0"].concat())
+    TERMINATED.with_borrow_mut(|buffer| {
+        buffer.clear();
+        buffer.extend_from_slice(text);
+        buffer.push(0);
+        serializer.serialize_bytes(buffer)
+    })
 }
 
 fn terminated_list<S: AsRef<[u8]>, W: Serializer>(
@@ -238,8 +250,10 @@ pub fn encode(message: &impl Serialize) -> io::Result<Vec<u8>> {
 
 /// Reads a message without its length.
 pub fn decode<'a, M: Deserialize<'a>>(message: &'a [u8]) -> io::Result<M> {
-    rmp_serde::from_slice(message)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "malformed launcher message"))
+    rmp_serde::from_slice(message).map_err(|error| {
+        let message = format!("malformed launcher message: {error}");
+        io::Error::new(io::ErrorKind::InvalidData, message)
+    })
 }
 
 /// A path as bytes, since it may not be UTF-8.
@@ -335,6 +349,9 @@ mod tests {
     #[test]
     fn a_cut_message_is_an_error() {
         let sent = encode(&request(&[])).unwrap();
-        assert!(decode::<ReceivedRequest<'_>>(&sent[4..sent.len() - 1]).is_err());
+        let error = decode::<ReceivedRequest<'_>>(&sent[4..sent.len() - 1]).unwrap_err();
+        let text = error.to_string();
+        let reason = text.strip_prefix("malformed launcher message: ").unwrap();
+        assert!(!reason.is_empty());
     }
 }

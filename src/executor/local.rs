@@ -156,7 +156,7 @@ impl LocalExecutor {
         observing: Observing,
     ) -> Result<Option<(Outcome, Option<Facts>)>, LauncherError> {
         let directories = self.exclusive_directories(&job.container);
-        let _lock = match directories.map_err(LauncherError::Start)? {
+        let lock = match directories.map_err(LauncherError::Start)? {
             none if none.is_empty() => None,
             directories => {
                 let lock = DirectoryLock::wait(directories).await;
@@ -224,6 +224,8 @@ impl LocalExecutor {
             outcome.outputs = find_outputs(files, &job.container.outputs).await;
         }
         self.pool.put_back(config, launcher);
+        // The lookups do not use the directories, so other jobs may.
+        drop(lock);
         let facts = match observation {
             Some(observation) => observation.finish().await,
             None => None,

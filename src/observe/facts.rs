@@ -3,7 +3,7 @@
 use super::ObservedContainer;
 use super::address::AddressUse;
 use super::interpreter::{Interpreter, interpreter};
-use super::lookup::{Sought, Tree, is_below};
+use super::lookup::{Sought, Tree};
 use super::records::{Incomplete, Records, Uses};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -72,17 +72,17 @@ impl Facts {
 }
 
 /// Looks up the recorded paths in the layers of the container, and on this machine.
-pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContainer) -> Facts {
-    let Ok(machine) = Tree::of_machine() else {
-        let reason = "the root directory of this machine cannot be opened";
-        return Facts::void(Void::Observer(reason.to_owned()));
-    };
+pub fn establish(
+    records: Records,
+    layers: OwnedFd,
+    machine: Tree,
+    container: &ObservedContainer,
+) -> Facts {
+    let layers = Tree::new(layers);
     let places = Places {
-        layers: Tree::new(layers),
+        mounts: mount_points(&layers, container),
+        layers,
         machine,
-        mounts: (container.mounts.iter())
-            .map(|mount| mount.mount_point.clone())
-            .collect(),
         container,
     };
     let mut files: BTreeMap<PathBuf, FileFact> = BTreeMap::new();
@@ -95,12 +95,10 @@ pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContaine
                     known.uses.add(fact.uses);
                     // A link may be there, and the file it leads to may not.
                     known.found = known.found.max(fact.found);
+                    known.is_refused |= fact.is_refused;
                 })
                 .or_insert(fact);
         }
-    }
-    for fact in files.values_mut() {
-        fact.is_refused = fact.uses.written && !places.is_writable(&fact.path);
     }
     mark_searches(&mut files);
     Facts {
@@ -111,9 +109,23 @@ pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContaine
     }
 }
 
+/// The mount points without symbolic links, in the order of the mounts.
+fn mount_points(layers: &Tree, container: &ObservedContainer) -> Vec<PathBuf> {
+    let mut resolved = Vec::new();
+    for mount in &container.mounts {
+        let mount_point = match layers.find(&mount.mount_point, true, &resolved) {
+            Sought::Present { path, .. } | Sought::Mounted { path } => path,
+            Sought::Absent => mount.mount_point.clone(),
+        };
+        resolved.push(mount_point);
+    }
+    resolved
+}
+
 struct Places<'a> {
     layers: Tree,
     machine: Tree,
+    /// The mount points of the container's mounts.
     mounts: Vec<PathBuf>,
     container: &'a ObservedContainer,
 }
@@ -140,11 +152,12 @@ impl Places<'_> {
 
     fn fact(&self, path: &Path, mut uses: Uses) -> FileFact {
         let sought = self.layers.find(path, uses.followed, &self.mounts);
+        let is_refused = uses.written && !self.is_writable(&sought);
         let (found, sought) = match sought {
             Sought::Present { .. } => (Found::Container, sought),
-            Sought::Mounted => (Found::Mount, sought),
+            Sought::Mounted { .. } => (Found::Mount, sought),
             Sought::Absent => match self.machine.find(path, uses.followed, &[]) {
-                Sought::Absent | Sought::Mounted => (Found::Nowhere, sought),
+                Sought::Absent | Sought::Mounted { .. } => (Found::Nowhere, sought),
                 on_machine @ Sought::Present { .. } => (Found::Machine, on_machine),
             },
         };
@@ -164,17 +177,20 @@ impl Places<'_> {
             path: shown,
             uses,
             found,
-            is_refused: false,
+            is_refused,
         }
     }
 
-    /// Whether the container lets a job write to a path.
-    fn is_writable(&self, path: &Path) -> bool {
-        let mounts = self.container.mounts.iter();
-        let below = mounts.filter(|mount| path.starts_with(&mount.mount_point));
+    /// Whether the container lets a job write to the file that a path leads to.
+    fn is_writable(&self, sought: &Sought) -> bool {
+        let Sought::Mounted { path } = sought else {
+            return self.container.has_writable_root;
+        };
+        let mounts = self.mounts.iter().zip(&self.container.mounts);
+        let below = mounts.filter(|(mount_point, _)| path.starts_with(mount_point));
         // The last one of the same length covers the others.
-        let innermost = below.max_by_key(|mount| mount.mount_point.components().count());
-        innermost.map_or(self.container.has_writable_root, |mount| mount.is_writable)
+        let innermost = below.max_by_key(|(mount_point, _)| mount_point.components().count());
+        innermost.is_some_and(|(_, mount)| mount.is_writable)
     }
 }
 
@@ -236,7 +252,7 @@ fn is_common(path: &Path) -> bool {
         extension == "dwp" || extension == "debug"
     };
     FILES.iter().any(|file| path == Path::new(file))
-        || is_below(path, &DIRECTORIES.map(PathBuf::from))
+        || DIRECTORIES.iter().any(|other| path.starts_with(other))
         || has("gconv")
         || has("glibc-hwcaps")
         || is_debug()
@@ -258,12 +274,17 @@ mod tests {
             is_writable,
         };
         let container = ObservedContainer {
-            mounts: vec![mount("/tmp", true), mount("/tmp/fixed", false)],
+            mounts: vec![
+                mount("/tmp", true),
+                mount("/tmp/fixed", false),
+                mount("/link/mounted", true),
+            ],
             has_writable_root: false,
             working_directory: "/work".into(),
             program: Vec::new(),
         };
-        establish(records, File::open(layers).unwrap().into(), &container)
+        let layers = File::open(layers).unwrap().into();
+        establish(records, layers, Tree::of_machine().unwrap(), &container)
     }
 
     fn found(facts: &Facts) -> Vec<(&str, Found)> {
@@ -350,6 +371,40 @@ mod tests {
             refused,
             [Path::new("/etc/new"), Path::new("/tmp/fixed/new")]
         );
+    }
+
+    #[test]
+    fn writes_through_links_are_refused_where_the_links_lead() {
+        use std::os::unix::fs::symlink;
+        let layers = tempfile::tempdir().unwrap();
+        let at = |path: &str| layers.path().join(path);
+        fs::create_dir_all(at("place/mounted")).unwrap();
+        symlink("place", at("link")).unwrap();
+        symlink("/tmp/self/1", at("output")).unwrap();
+        symlink("/tmp/fixed/file", at("fixed")).unwrap();
+        let written = Uses {
+            written: true,
+            followed: true,
+            ..Uses::default()
+        };
+        let removed = Uses {
+            followed: false,
+            ..written
+        };
+        let facts = establish_in(
+            layers.path(),
+            &[
+                ("/output", written),
+                ("/fixed", written),
+                ("/link", removed),
+                ("/link/mounted/new", written),
+                ("/place/mounted/new", written),
+                ("/link/new", written),
+            ],
+        );
+        let refused = facts.files.iter().filter(|fact| fact.is_refused);
+        let refused: Vec<_> = refused.map(|fact| fact.path.to_str().unwrap()).collect();
+        assert_eq!(refused, ["/fixed", "/link", "/link/new"]);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Looking up paths in a tree: the layers of a container, or this machine.
 //!
-//! No file is opened, so nothing blocks and no device notices. Symbolic links are resolved here
-//! one by one, from the tree's root. Those of `/proc` are not followed: `/proc/self` and its
-//! descriptors would be those of this process.
+//! Only executed files of the layers are opened. A file system of this machine that does not answer
+//! delays the facts, not the job. Symbolic links are resolved here one by one, from the tree's root.
+//! Those of `/proc` are not followed: `/proc/self` and its descriptors would be those of this
+//! process.
 
 use rustix::fs::{
-    FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, fstat, fstatfs, openat2, readlinkat,
+    AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, fstatfs, openat2,
+    readlinkat, statx,
 };
 use std::ffi::OsString;
 use std::fs::File;
@@ -33,8 +35,11 @@ pub enum Sought {
         kind: FileType,
     },
     Absent,
-    /// The path leads to a place where something is mounted in the container.
-    Mounted,
+    /// The path leads to a place where something is mounted in the container. It is without
+    /// symbolic links up to there.
+    Mounted {
+        path: PathBuf,
+    },
 }
 
 impl Tree {
@@ -53,7 +58,8 @@ impl Tree {
         let is_plain = !path.components().any(|part| part == Component::ParentDir);
         if is_plain {
             if is_below(path, mounts) {
-                return Sought::Mounted;
+                let path = path.to_owned();
+                return Sought::Mounted { path };
             }
             match self.entry(path) {
                 Ok((_, FileType::Symlink)) if follow => {}
@@ -87,7 +93,8 @@ impl Tree {
             }
             let next = at.join(&component);
             if is_below(&next, mounts) {
-                return Some(Sought::Mounted);
+                let path = next.join(rest.iter().rev().collect::<PathBuf>());
+                return Some(Sought::Mounted { path });
             }
             let (entry, found) = self.entry(&next).ok()?;
             kind = found;
@@ -119,7 +126,10 @@ impl Tree {
             Mode::empty(),
             ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
         )?;
-        let kind = FileType::from_raw_mode(fstat(&entry)?.st_mode);
+        // No file system is waited for that knows the kind already.
+        let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+        let status = statx(&entry, "", flags, StatxFlags::TYPE)?;
+        let kind = FileType::from_raw_mode(status.stx_mode.into());
         Ok((entry, kind))
     }
 
@@ -146,7 +156,7 @@ fn reversed_components(path: &Path) -> Vec<OsString> {
 }
 
 /// Whether a path is one of these, or below one.
-pub fn is_below(path: &Path, directories: &[PathBuf]) -> bool {
+fn is_below(path: &Path, directories: &[PathBuf]) -> bool {
     directories.iter().any(|other| path.starts_with(other))
 }
 
@@ -252,10 +262,17 @@ mod tests {
     #[test]
     fn paths_to_mounts_are_not_looked_up() {
         let example = Example::new();
-        for path in ["/proc", "/proc/x", "/process/fd", "/usr/../proc/x"] {
-            assert_eq!(example.find(path, true), Sought::Mounted, "{path}");
+        for (path, found) in [
+            ("/proc", "/proc"),
+            ("/proc/x", "/proc/x"),
+            ("/process/fd/1", "/proc/self/fd/1"),
+            ("/usr/../proc/x", "/proc/x"),
+        ] {
+            let mounted = Sought::Mounted { path: found.into() };
+            assert_eq!(example.find(path, true), mounted, "{path}");
         }
-        assert_ne!(example.find("/process", false), Sought::Mounted);
+        let link = present("/process", FileType::Symlink);
+        assert_eq!(example.find("/process", false), link);
     }
 
     #[test]

@@ -8,8 +8,9 @@
 //! [`Facts`].
 //!
 //! The job is not trusted. The observer decides nothing, so a job that changes its memory during
-//! a call can only falsify records. Files are looked up when the job has ended, without opening
-//! them, and no symbolic link of `/proc` is followed, since it would lead to the observer's own
+//! a call can only falsify records. Files are looked up when the job has ended. Only executed files
+//! of the layers are opened. A file system of this machine that does not answer delays the facts,
+//! not the job. No symbolic link of `/proc` is followed, since it would lead to the observer's own
 //! process. Records and the memory for them are limited.
 
 mod address;
@@ -25,6 +26,7 @@ pub use facts::{Facts, FileFact, Found, Void};
 pub use records::{Incomplete, Uses};
 
 use crate::container::ObservedJob;
+use lookup::Tree;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -61,10 +63,11 @@ impl Observation {
     pub fn start(container: ObservedContainer) -> io::Result<(Self, UnixStream)> {
         let (ours, theirs) = UnixStream::pair()?;
         let (stopped, stop) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+        let machine = Tree::of_machine()?;
         let (tell, facts) = oneshot::channel();
         let observe = move || {
             let facts = match ObservedJob::receive(&ours, stopped.as_fd()) {
-                Ok(Some(job)) => Some(observe(job, stopped.as_fd(), &container)),
+                Ok(Some(job)) => Some(observe(job, stopped.as_fd(), machine, &container)),
                 // The job ended before its program was started, and its outcome says why.
                 Ok(None) => None,
                 Err(error) => Some(Facts::void(Void::Observer(error.to_string()))),
@@ -87,7 +90,12 @@ impl Observation {
     }
 }
 
-fn observe(job: ObservedJob, stop: BorrowedFd<'_>, container: &ObservedContainer) -> Facts {
+fn observe(
+    job: ObservedJob,
+    stop: BorrowedFd<'_>,
+    machine: Tree,
+    container: &ObservedContainer,
+) -> Facts {
     let ObservedJob {
         listener,
         layers,
@@ -95,7 +103,7 @@ fn observe(job: ObservedJob, stop: BorrowedFd<'_>, container: &ObservedContainer
     } = job;
     let records = watch::watch(listener, &root, stop, container);
     match records {
-        Ok(records) => facts::establish(records, layers, container),
+        Ok(records) => facts::establish(records, layers, machine, container),
         Err(error) => Facts::void(Void::Observer(error.to_string())),
     }
 }
