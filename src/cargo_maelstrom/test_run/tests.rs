@@ -62,6 +62,7 @@ impl Run {
                 test_arguments: Vec::new(),
                 cache_results,
                 list_only: false,
+                learning: false,
             },
         };
         let mut run = Self {
