@@ -166,6 +166,7 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         match &options.action {
             TestAction::PrintConfig(_)
             | TestAction::Run
+            | TestAction::Learn
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Observe { .. } => run_tests(options).await,
@@ -219,8 +220,8 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     };
     let reporter = Rc::new(RefCell::new(reporter));
     let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
-    let runs_all = options.action == TestAction::Run;
-    let remote = options.settings.remote.as_ref().filter(|_| runs_all);
+    let runs_selected = options.action.runs_selected();
+    let remote = options.settings.remote.as_ref().filter(|_| runs_selected);
     let engine = tokio::select! {
         biased;
         _ = interrupts.next() => return Ok(ExitCode::Interrupted),
@@ -263,7 +264,7 @@ async fn conduct(
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
 ) -> Result<RunEnd, SetUpError> {
-    let list_only = options.action != TestAction::Run;
+    let list_only = !options.action.runs_selected();
     // `--repeat` always runs the tests. Earlier results lack what tests append to files.
     let always_runs = options.repeat.get() != 1 || !preparation.appended.is_empty();
     let cache_results = if always_runs {
@@ -296,7 +297,7 @@ async fn conduct(
         test_arguments: options.test_arguments.clone(),
         cache_results,
         list_only,
-        is_learning: false,
+        learning: options.action == TestAction::Learn,
     };
     let looks = preparation.known_needs.map(|known| {
         let second_look = SecondLook {
@@ -373,7 +374,7 @@ impl Conclusion<'_> {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
             remark(&mut ending, self.selector, places);
         }
-        if options.action == TestAction::Run {
+        if options.action.runs_selected() {
             let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
             if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
                 ending.summary.notes.push(note);
@@ -481,7 +482,7 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)
         }
-        _ if options.action != TestAction::Run => {
+        _ if !options.action.runs_selected() => {
             print_remarks(options, &ending.remarks);
             ExitCode::Success
         }

@@ -93,7 +93,9 @@ impl Preparation {
         let history = History::load(history.as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
         let known_needs = workspace.target_directory.join("maelstrom/needs.json");
-        let known_needs = Some(KnownNeeds::load(known_needs.as_std_path())?);
+        let known_needs = (!options.settings.hermetic.value)
+            .then(|| KnownNeeds::load(known_needs.as_std_path()))
+            .transpose()?;
         let appended = AppendedFiles::of_client();
         let limit = options.settings.outputs_limit.value.bytes();
         let passed = &options.settings.pass_environment.value.items();

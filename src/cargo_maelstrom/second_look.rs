@@ -294,7 +294,7 @@ impl SecondLook {
         slot: usize,
     ) -> Needs {
         let started = std::time::Instant::now();
-        let learning = self.running.is_learning;
+        let learning = self.running.learning;
         let is_tried = |need: &Need| learning || !kept.0.contains(need);
         let candidates: Vec<Need> = set
             .0

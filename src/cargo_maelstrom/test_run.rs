@@ -84,8 +84,8 @@ pub struct RunSettings {
     pub cache_results: CacheResults,
     /// Tests are listed and not run.
     pub list_only: bool,
-    /// What tests need will be written to `maelstrom-test.toml`, so more time is spent on it.
-    pub is_learning: bool,
+    /// What tests need of this machine is found out, also of those that take long.
+    pub learning: bool,
 }
 
 impl RunSettings {
@@ -113,6 +113,8 @@ pub struct RunEnd {
     pub summary: Summary,
     /// The selected tests of a run that only lists, in the order in which they were listed.
     pub listed: Vec<TestCase>,
+    /// The selected tests of a run that learns, without those that are ignored.
+    pub learning: Vec<TestCase>,
     /// The name of the observed test, and what it asked for.
     pub observed: Option<(String, Facts)>,
     pub considered: Considered,

@@ -33,6 +33,7 @@ fn plain_every_value_is_printed_with_its_source() {
     pass-environment = ["BLESS", "CARGO_LLVM_COV*", "CI", "CLICOLOR*", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "INSTA_*", "LLVM_PROFILE_FILE", "NO_COLOR", "PROPTEST_*", "QUICKCHECK_*", "RUSTFLAGS", "RUST_*", "SNAPSHOTS", "TERM", "TRY{BUILD,CMD}", "UPDATE_EXPECT"]  # default
     write-back = false                                 # default
     outputs-limit = "1 GiB"                            # default
+    hermetic = false                                   # default
     container-image-depot-root = "/depot"              # option --container-image-depot-root
     accept-invalid-remote-container-tls-certs = false  # default
     # remote is not set                                # default
@@ -195,7 +196,7 @@ fn plain_a_mistake_in_the_configuration_names_its_source() {
     insta::assert_snapshot!(messages.join(""), @r#"
     error: <configuration>/bad.toml:1:9: `'many'` is not a value for `slots`: expected a number of slots, at least 1
     error: <configuration>/bad.toml:2:8: `"curses"` is not a value for `ui`: expected one of `auto`, `fancy`, `simple`, `quiet`
-    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, cache-results, pass-environment, write-back, outputs-limit, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, ui, color, log-level
+    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, cache-results, pass-environment, write-back, outputs-limit, hermetic, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, ui, color, log-level
     error: <configuration>/bad.toml:1:9: string values must be quoted, expected literal string
     error: <configuration>/bad.toml:1:11: `-1` is not a value for `timeout`: expected a number of seconds, 0 for no timeout
     error: <configuration>/bad.toml:1:14: `'10 XB'` is not a value for `cache-size`: expected a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes

@@ -112,8 +112,14 @@ pub struct Selecting {
     #[arg(long, value_name = "TEST", group = "action", conflicts_with = "repeat")]
     pub observe: Option<String>,
 
+    /// Write what tests need of this machine to maelstrom-test.toml
+    ///
+    /// The tests run to find it out, and again, with --hermetic, to prove that nothing is missing.
+    #[arg(long, group = "action", conflicts_with_all = ["repeat", "hermetic"])]
+    pub learn: bool,
+
     /// List the test binaries that would be built, building nothing
-    #[arg(long, group = "action")]
+    #[arg(long, group = "action", hide_short_help = true)]
     pub list_binaries: bool,
 
     /// List the packages that would be tested, building nothing
@@ -174,6 +180,13 @@ pub struct RunningArguments {
     /// How much of a test's outputs is copied out of its container (default: 1 GiB)
     #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>, hide_short_help = true)]
     pub outputs_limit: Option<ByteSize>,
+
+    /// Give each test its container and nothing more: a test that lacks something fails
+    ///
+    /// Without this option, a test that fails in its container runs again with the files of this
+    /// machine in view, and gets those that it was found to need.
+    #[arg(long, hide_short_help = true)]
+    pub hermetic: bool,
 
     /// Build only
     #[arg(long, group = "action")]

@@ -50,6 +50,8 @@ pub enum TestAction {
     Observe {
         name: String,
     },
+    /// Run the tests, write what they need to `maelstrom-test.toml`, and run them again.
+    Learn,
     ListBinaries,
     ListPackages,
     /// Run `cargo test --doc` with Cargo's options and these after `--`.
@@ -65,7 +67,12 @@ pub enum TestAction {
 impl TestAction {
     /// Whether tests run and their results are reported.
     pub fn reports_tests(&self) -> bool {
-        matches!(self, Self::Run | Self::Observe { .. })
+        self.runs_selected() || matches!(self, Self::Observe { .. })
+    }
+
+    /// Whether all selected tests run.
+    pub fn runs_selected(&self) -> bool {
+        matches!(self, Self::Run | Self::Learn)
     }
 }
 
@@ -188,6 +195,8 @@ fn action(
     } else if let Some(name) = &selecting.observe {
         let name = name.clone();
         TestAction::Observe { name }
+    } else if selecting.learn {
+        TestAction::Learn
     } else if selecting.list || after.list {
         TestAction::ListTests
     } else {

@@ -45,6 +45,8 @@ pub struct Settings {
     pub write_back: Setting<bool>,
     /// The size of the outputs of a test that are copied out of its container.
     pub outputs_limit: Setting<ByteSize>,
+    /// Whether tests get their containers only, and nothing that they were found to need.
+    pub hermetic: Setting<bool>,
     pub images: ImageSettings,
     pub ui: Setting<Ui>,
     pub color: Setting<Color>,
@@ -85,6 +87,7 @@ impl Settings {
         let show_output = showing.show_output || after.show_output;
         let show_output = switch("--show-output", show_output, true);
         let write_back = switch("--write-back", running.write_back, true);
+        let hermetic = switch("--hermetic", running.hermetic, true);
         let quiet = switch("--quiet", showing.quiet || after.quiet, Ui::Quiet);
         let color = after.color.or(showing.color);
         let settings = Self {
@@ -118,6 +121,7 @@ impl Settings {
                 running.outputs_limit,
                 ByteSize(1 << 30),
             )?,
+            hermetic: values.take("hermetic", hermetic, false)?,
             images: configuring
                 .images
                 .clone()

@@ -213,6 +213,9 @@ impl TestRun {
             if ignored {
                 self.not_run(&case, &TestStatus::Ignored);
             } else {
+                if self.parts.running.learning {
+                    self.ending.learning.push(case.clone());
+                }
                 self.queue_case(case);
             }
         }

@@ -136,7 +136,7 @@ impl TestRun {
             1 => "1 test".to_owned(),
             count => format!("{count} tests"),
         };
-        (!self.parts.running.is_learning).then(|| {
+        (!self.parts.running.learning).then(|| {
             format!(
                 "{tests} needed something of this machine; `cargo maelstrom --learn` writes it to \
                  {}",

@@ -104,7 +104,7 @@ impl Looks {
         let known = self.known.borrow();
         match known.get(&case.id()) {
             Some(record) if record.in_vain && record.binary == self.key(case) => false,
-            Some(_) => outcome.duration <= LONG || self.second_look.running.is_learning,
+            Some(_) => outcome.duration <= LONG || self.second_look.running.learning,
             None => true,
         }
     }

@@ -62,7 +62,7 @@ impl Run {
                 test_arguments: Vec::new(),
                 cache_results,
                 list_only: false,
-                is_learning: false,
+                learning: false,
             },
             looks: None,
         };

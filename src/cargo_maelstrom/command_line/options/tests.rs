@@ -275,9 +275,40 @@ fn each_action_has_its_option() {
         (&["--list-packages"], TestAction::ListPackages),
         (&["--no-run"], TestAction::Build),
         (&["--init"], TestAction::Init),
+        (&["--learn"], TestAction::Learn),
     ] {
         assert_eq!(options(words).action, action, "{words:?}");
     }
+}
+
+#[test]
+fn learning_is_an_action_for_ordinary_selections() {
+    let options = options(&["--learn", "-p", "a", "-i", "library", "word"]);
+    assert_eq!(options.action, TestAction::Learn);
+    assert_eq!(options.selection.names.filters, ["word"]);
+    for other in [
+        "--hermetic",
+        "--list",
+        "--observe=a",
+        "--repeat=2",
+        "--no-run",
+    ] {
+        let message = error(&["--learn", other]);
+        assert!(message.contains("cannot be used with"), "{message}");
+    }
+    usage_error(&["--learn", "--", "--list"]);
+}
+
+#[test]
+fn tests_get_more_than_their_containers_unless_a_run_is_hermetic() {
+    assert!(!options(&[]).settings.hermetic.value);
+    assert!(options(&["--hermetic"]).settings.hermetic.value);
+    let words = ["cargo-maelstrom"].map(OsString::from);
+    let environment = environment(&[("MAELSTROM_HERMETIC", "true")]);
+    let Ok(Request::Test(options)) = Request::parse(words, &environment) else {
+        panic!("no options");
+    };
+    assert!(options.settings.hermetic.value);
 }
 
 #[test]
@@ -616,6 +647,7 @@ cache-results = \"off\"                              # default
 pass-environment = [\"BLESS\", \"CARGO_LLVM_COV*\", \"CI\", \"CLICOLOR*\", \"COLUMNS\", \"FORCE_COLOR\", \"GITHUB_ACTIONS\", \"INSTA_*\", \"LLVM_PROFILE_FILE\", \"NO_COLOR\", \"PROPTEST_*\", \"QUICKCHECK_*\", \"RUSTFLAGS\", \"RUST_*\", \"SNAPSHOTS\", \"TERM\", \"TRY{BUILD,CMD}\", \"UPDATE_EXPECT\"]  # default
 write-back = false                                 # default
 outputs-limit = \"1 GiB\"                            # default
+hermetic = false                                   # default
 container-image-depot-root = \"/d\"                  # environment variable MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT
 accept-invalid-remote-container-tls-certs = false  # default
 # remote is not set                                # default
