@@ -15,6 +15,7 @@ use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
+use std::future::{Ready, ready};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -115,7 +116,7 @@ impl SecondLook {
     ) -> Looked {
         let job = self.job(case, container, first);
         let variables = self.variables(&job);
-        let over_machine = self.over_machine(&job, &variables);
+        let over_machine = over_machine(&job, &variables);
         let observed = self
             .executor
             .observe(&over_machine, self.output(), on(slot))
@@ -187,28 +188,6 @@ impl SecondLook {
         variables
     }
 
-    /// The job with the client's variables and search path.
-    fn over_machine(&self, job: &Job, variables: &BTreeMap<String, String>) -> Job {
-        let mut container = Container::clone(&job.container);
-        container.environment.extend(variables.clone());
-        let mut path = container_path(&container);
-        let of_client = std::env::var_os("PATH").unwrap_or_default();
-        for directory in std::env::split_paths(&of_client) {
-            if directory.is_absolute() && !path.contains(&directory) {
-                path.push(directory);
-            }
-        }
-        if let Ok(path) = std::env::join_paths(path)
-            && let Ok(path) = path.into_string()
-        {
-            container.environment.insert("PATH".to_owned(), path);
-        }
-        Job {
-            container: Arc::new(container),
-            ..job.clone()
-        }
-    }
-
     /// The files and programs that the test may need, and those of the variables that it may read.
     async fn candidates(
         &self,
@@ -234,15 +213,13 @@ impl SecondLook {
             let executed = (facts.files.iter())
                 .filter(|fact| fact.uses.executed && fact.found != Found::Nowhere)
                 .map(|fact| fact.path.clone());
-            let mut named = Needs::default();
+            let mut read = Needs::default();
             for path in executed.chain([PathBuf::from(program)]) {
-                let names = variables.keys().map(String::as_str);
-                let names = needs::named_in(&path, names).into_iter();
-                named
-                    .0
-                    .extend(names.map(|name| Need::Variable(name.to_owned())));
+                let all = variables.keys().map(String::as_str);
+                let found = needs::named_in(&path, all).into_iter();
+                (read.0).extend(found.map(|name| Need::Variable(name.to_owned())));
             }
-            (candidates, named)
+            (candidates, read)
         });
         finding.await.ok()
     }
@@ -354,6 +331,28 @@ impl SecondLook {
     }
 }
 
+/// The job with the client's variables and search path.
+fn over_machine(job: &Job, variables: &BTreeMap<String, String>) -> Job {
+    let mut container = Container::clone(&job.container);
+    container.environment.extend(variables.clone());
+    let mut path = container_path(&container);
+    let of_client = std::env::var_os("PATH").unwrap_or_default();
+    for directory in std::env::split_paths(&of_client) {
+        if directory.is_absolute() && !path.contains(&directory) {
+            path.push(directory);
+        }
+    }
+    if let Ok(path) = std::env::join_paths(path)
+        && let Ok(path) = path.into_string()
+    {
+        container.environment.insert("PATH".to_owned(), path);
+    }
+    Job {
+        container: Arc::new(container),
+        ..job.clone()
+    }
+}
+
 /// The sets of needs to try, the smallest first.
 fn sets(Candidates { used, looked_at }: &Candidates, variables: &Needs) -> Vec<Needs> {
     let with_looked_at = used.with(looked_at);
@@ -372,8 +371,8 @@ fn reason(outcome: &Outcome) -> String {
     }
 }
 
-async fn on(slot: usize) -> Option<usize> {
-    Some(slot)
+fn on(slot: usize) -> Ready<Option<usize>> {
+    ready(Some(slot))
 }
 
 fn container_path(container: &Container) -> Vec<PathBuf> {

@@ -3,6 +3,7 @@
 use crate::needs::Needs;
 use crate::observe::{Facts, FileFact, Found, SocketCall};
 use std::collections::BTreeSet;
+use std::fmt::Write;
 use std::path::Path;
 
 /// The most names in one explanation.
@@ -94,7 +95,7 @@ fn some(names: BTreeSet<String>) -> String {
     let more = names.len().saturating_sub(SHOWN);
     let mut text = names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
     if more > 0 {
-        text.push_str(&format!(" and {more} more"));
+        let _ = write!(text, " and {more} more");
     }
     text
 }

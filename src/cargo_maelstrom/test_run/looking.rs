@@ -238,11 +238,12 @@ impl TestRun {
                 looks.remember(&case, &found.needs, true, &found.notes);
             }
             Some(Looked::Unavailable(reason)) => {
-                if !looks.are_impossible.replace(true) {
-                    let warning = format!(
-                        "failed tests are not run a second time to find out what they need of this \
-                         machine: {reason}"
-                    );
+                let is_told = looks.are_impossible.replace(true);
+                let warning = format!(
+                    "failed tests are not run a second time to find out what they need of this \
+                     machine: {reason}"
+                );
+                if !is_told {
                     self.report(&Event::Warning(&warning));
                 }
             }
