@@ -71,8 +71,14 @@ impl Facts {
     }
 }
 
-/// Looks up the recorded paths in the layers of the container, and on this machine.
-pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContainer) -> Facts {
+/// Looks up the recorded paths in the layers of the container, and on this machine. `left_out` are
+/// the directories of the machine that the job should have seen and did not see.
+pub fn establish(
+    records: Records,
+    layers: OwnedFd,
+    left_out: &[PathBuf],
+    container: &ObservedContainer,
+) -> Facts {
     let Ok(machine) = Tree::of_machine() else {
         let reason = "the root directory of this machine cannot be opened";
         return Facts::void(Void::Observer(reason.to_owned()));
@@ -86,9 +92,13 @@ pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContaine
         container,
     };
     let mut files: BTreeMap<PathBuf, FileFact> = BTreeMap::new();
+    let mut incomplete = records.incomplete;
     for (path, uses) in records.files {
         for (path, uses) in places.with_interpreters(path, uses) {
-            let fact = places.fact(&path, uses);
+            let (fact, at) = places.fact(&path, uses);
+            if fact.found == Found::Machine && is_below(&at, left_out) {
+                incomplete.insert(Incomplete::LeftOut);
+            }
             files
                 .entry(fact.path.clone())
                 .and_modify(|known| {
@@ -106,7 +116,7 @@ pub fn establish(records: Records, layers: OwnedFd, container: &ObservedContaine
     Facts {
         files: files.into_values().collect(),
         addresses: records.addresses,
-        incomplete: records.incomplete,
+        incomplete,
         void: records.refused_listener.then_some(Void::RefusedListener),
     }
 }
@@ -138,7 +148,8 @@ impl Places<'_> {
         all
     }
 
-    fn fact(&self, path: &Path, mut uses: Uses) -> FileFact {
+    /// The fact, and the path of the file without symbolic links if it was found.
+    fn fact(&self, path: &Path, mut uses: Uses) -> (FileFact, PathBuf) {
         let sought = self.layers.find(path, uses.followed, &self.mounts);
         let (found, sought) = match sought {
             Sought::Present { .. } => (Found::Container, sought),
@@ -149,6 +160,7 @@ impl Places<'_> {
             },
         };
         let mut shown = path.to_owned();
+        let mut at = path.to_owned();
         if let Sought::Present { path, kind } = sought {
             if kind == FileType::Directory && uses.opened {
                 uses.listed = true;
@@ -156,16 +168,18 @@ impl Places<'_> {
             }
             // `..` is hard to read. It can be removed only if the links on the way are known.
             if has_parents(&shown) {
-                shown = path;
+                shown.clone_from(&path);
             }
+            at = path;
         }
-        FileFact {
+        let fact = FileFact {
             is_common: is_common(&shown),
             path: shown,
             uses,
             found,
             is_refused: false,
-        }
+        };
+        (fact, at)
     }
 
     /// Whether the container lets a job write to a path.
@@ -249,6 +263,11 @@ mod tests {
     use std::fs::{self, File};
 
     fn establish_in(layers: &Path, files: &[(&str, Uses)]) -> Facts {
+        establish_without(layers, files, "/left/out")
+    }
+
+    fn establish_without(layers: &Path, files: &[(&str, Uses)], left_out: &str) -> Facts {
+        let left_out = [PathBuf::from(left_out)];
         let mut records = Records::default();
         for (path, uses) in files {
             records.add_file(path.into(), *uses);
@@ -263,7 +282,12 @@ mod tests {
             working_directory: "/work".into(),
             program: Vec::new(),
         };
-        establish(records, File::open(layers).unwrap().into(), &container)
+        establish(
+            records,
+            File::open(layers).unwrap().into(),
+            &left_out,
+            &container,
+        )
     }
 
     fn found(facts: &Facts) -> Vec<(&str, Found)> {
@@ -304,6 +328,28 @@ mod tests {
         ];
         assert_eq!(found(&facts), expected);
         assert!(facts.files[0].uses.looked_at && facts.files[0].uses.opened);
+    }
+
+    #[test]
+    fn files_that_a_job_should_have_seen_are_noted() {
+        let layers = tempfile::tempdir().unwrap();
+        let machine = tempfile::tempdir_in("/var/tmp").unwrap();
+        let at = |path: &str| machine.path().join(path).to_str().unwrap().to_owned();
+        fs::create_dir(at("hidden")).unwrap();
+        fs::write(at("hidden/file"), "").unwrap();
+        fs::write(at("shown"), "").unwrap();
+        std::os::unix::fs::symlink("hidden", at("link")).unwrap();
+        for (path, expected) in [
+            ("hidden/file", vec![Incomplete::LeftOut]),
+            ("link/file", vec![Incomplete::LeftOut]),
+            ("shown", vec![]),
+            ("hidden/missing", vec![]),
+        ] {
+            let files = [(at(path), Uses::OPENED)];
+            let files = files.each_ref().map(|(path, uses)| (path.as_str(), *uses));
+            let facts = establish_without(layers.path(), &files, &at("hidden"));
+            assert_eq!(facts.incomplete, expected.into_iter().collect(), "{path}");
+        }
     }
 
     #[test]

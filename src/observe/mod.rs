@@ -92,10 +92,11 @@ fn observe(job: ObservedJob, stop: BorrowedFd<'_>, container: &ObservedContainer
         listener,
         layers,
         root,
+        left_out,
     } = job;
     let records = watch::watch(listener, &root, stop, container);
     match records {
-        Ok(records) => facts::establish(records, layers, container),
+        Ok(records) => facts::establish(records, layers, &left_out, container),
         Err(error) => Facts::void(Void::Observer(error.to_string())),
     }
 }

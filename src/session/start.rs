@@ -113,6 +113,7 @@ impl Session {
             scratch_size: 1 << 20,
             open_files: 256,
             run_id: "of-a-test".to_owned(),
+            machine: crate::container::MachineView::default(),
         };
         let local = LocalExecutor::new(settings, slots);
         Self::new(store, local, slots, None, cache_results)
