@@ -172,6 +172,7 @@ fn contained(
             Containers::Plain => NetworkKind::Disabled,
         },
         binds: Vec::new(),
+        machine: None,
     };
     let tasks = tokio::task::LocalSet::new();
     tasks.block_on(runtime, async {

@@ -272,11 +272,13 @@ async fn conduct(
     } else {
         options.settings.cache_results.value
     };
+    let surroundings = Arc::new(Surroundings::of(&preparation.workspace));
     let session = SessionSettings {
         slots: options.settings.slots.value.get(),
         cache_results,
         outputs_limit: options.settings.outputs_limit.value.bytes(),
         network: Network::Loopback,
+        shown_directories: surroundings.shown(),
     };
     let session = Session::start(preparation.store.clone(), engine, session).await?;
     let running = RunSettings {
@@ -304,7 +306,7 @@ async fn conduct(
             running: running.clone(),
             containers: preparation.containers.clone(),
             executor: session.executors.local.clone(),
-            surroundings: Arc::new(Surroundings::of(&preparation.workspace)),
+            surroundings,
         };
         Rc::new(Looks::new(second_look, known))
     });

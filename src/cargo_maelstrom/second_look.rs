@@ -104,6 +104,22 @@ impl Surroundings {
     }
 }
 
+impl Surroundings {
+    /// The directories that a test sees over the view of the machine even if they are below the
+    /// user's home directory. None is below another.
+    pub fn shown(&self) -> Vec<PathBuf> {
+        let all = (self.workspace.iter())
+            .chain(&self.toolchain)
+            .chain([&self.cargo_home, &self.rustup_home]);
+        let mut all: Vec<_> = all.filter(|directory| directory.is_dir()).collect();
+        all.sort();
+        all.dedup_by(|inner, outer| inner.starts_with(&**outer));
+        all.into_iter()
+            .map(|directory| directory.clone().into())
+            .collect()
+    }
+}
+
 impl SecondLook {
     /// Looks at a test that failed with the outcome `first` in this container. All runs are on
     /// this slot.
@@ -119,7 +135,7 @@ impl SecondLook {
         let over_machine = over_machine(&job, &variables);
         let observed = self
             .executor
-            .observe(&over_machine, self.output(), on(slot))
+            .look(&over_machine, self.output(), on(slot))
             .await;
         let Some((outcome, facts)) = observed else {
             return Looked::Impossible("it was not started".to_owned());

@@ -4,6 +4,7 @@
 //! and nothing outside of the upper directory is opened. The number of names is limited, since
 //! they are kept in the launcher's memory.
 
+use super::outputs::WrittenDirectory;
 use super::protocol::ReceivedString;
 use rustix::fs::{FileType, Mode, OFlags, RawDir, ResolveFlags, openat2};
 use std::ffi::OsStr;
@@ -24,8 +25,13 @@ const DEEPEST: usize = 64;
 const PART: usize = 4096;
 
 /// The files that the job wrote below `directories`, which are absolute paths in the job.
-/// Directories that cannot be read are left out.
-pub fn below(scratch: &OwnedFd, directories: &[ReceivedString<'_>]) -> Vec<String> {
+/// Directories that cannot be read are left out. `uppers` are further directories with changes to
+/// the root.
+pub fn below(
+    scratch: &OwnedFd,
+    directories: &[ReceivedString<'_>],
+    uppers: &[WrittenDirectory],
+) -> Vec<String> {
     let mut search = ChangedFilesSearch {
         found: Vec::new(),
         looked_at: 0,
@@ -37,6 +43,18 @@ pub fn below(scratch: &OwnedFd, directories: &[ReceivedString<'_>]) -> Vec<Strin
             let upper = Path::new("upper").join(relative);
             if let Some(directory) = open(scratch.as_fd(), &upper) {
                 search.visit(directory.as_fd(), path);
+            }
+        }
+        for upper in uppers {
+            let (at, scratch_path) = match path.strip_prefix(&upper.path) {
+                Ok(below) => (path, upper.scratch.join(below)),
+                Err(_) if upper.path.starts_with(path) => {
+                    (upper.path.as_path(), upper.scratch.clone())
+                }
+                Err(_) => continue,
+            };
+            if let Some(directory) = open(scratch.as_fd(), &scratch_path) {
+                search.visit(directory.as_fd(), at);
             }
         }
     }

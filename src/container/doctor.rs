@@ -217,6 +217,7 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
         trees: trees.to_owned(),
         network: NetworkKind::Loopback,
         binds: Vec::new(),
+        machine: None,
     };
     let mut launcher = match Launcher::start(&launcher.into(), &config).await {
         Ok(launcher) => launcher,

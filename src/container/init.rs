@@ -77,7 +77,8 @@ impl Init<'_> {
             scratch_full: self.retained.scratch.as_ref().is_some_and(is_full),
             changed_files: match &self.retained.scratch {
                 Some(scratch) if wait_status != 0 => {
-                    changed_files::below(scratch, &self.request.watched)
+                    let uppers = &self.retained.root.uppers;
+                    changed_files::below(scratch, &self.request.watched, uppers)
                 }
                 _ => Vec::new(),
             },
@@ -93,7 +94,8 @@ impl Init<'_> {
         };
         let job = self.running.job;
         if let Some(scratch) = &self.retained.scratch {
-            let written = outputs::written_directories(scratch, self.request);
+            let written =
+                outputs::written_directories(scratch, self.request, &self.retained.root.uppers);
             if !written.is_empty() {
                 let reply = Reply::Written(written);
                 (self.client)

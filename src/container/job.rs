@@ -12,9 +12,10 @@ use super::init::Init;
 use super::program::PreparedProgram;
 use super::protocol::{EndedProgram, ReceivedRequest, decode};
 use super::root::{self, RetainedDescriptors};
-use super::seccomp::JobObservation;
+use super::seccomp::{self, JobObservation};
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Stack};
+use super::view::Machine;
 use nix::libc;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signalfd::SignalFd;
@@ -46,6 +47,8 @@ pub struct HostLimits {
 /// the process shares, and is reused for the next job.
 pub struct JobContext {
     limits: HostLimits,
+    /// The view of the machine, if jobs have it.
+    machine: Option<Machine>,
     /// The state of the job, which the launcher reads when the process has ended.
     pub state: JobState,
     /// The buffer for the job's message.
@@ -90,9 +93,14 @@ const KEPT_MESSAGE: usize = 256 * 1024;
 const PROGRAM_STACK: usize = 64 * 1024;
 
 impl JobContext {
-    pub fn new(limits: HostLimits, child_signals: SignalFd) -> Result<Self, StepError> {
+    pub fn new(
+        limits: HostLimits,
+        machine: Option<Machine>,
+        child_signals: SignalFd,
+    ) -> Result<Self, StepError> {
         Ok(Self {
             limits,
+            machine,
             state: JobState::Waiting,
             message: Vec::new(),
             program: PreparedProgram::default(),
@@ -145,6 +153,7 @@ fn run(
         stdout.as_fd(),
         stderr.as_fd(),
         observer.is_some(),
+        context.machine.as_ref(),
         context.limits,
     );
     drop((stdout, stderr));
@@ -164,6 +173,9 @@ fn run(
     context.state = JobState::Started(running);
     let program = &mut context.program;
     program.prepare(&request, slot);
+    if let Some(observer) = &observer {
+        seccomp::send_left_out(observer, &retained.root.left_out)?;
+    }
     let observed = observer.zip(retained.observed.take());
     let observation = observed.map(|(observer, root)| JobObservation { observer, root });
     if request.init {
@@ -181,7 +193,7 @@ fn run(
     }
     let (user, terminal) = (request.user, request.terminal);
     // Memory that is allocated when the program is executed is lost to the launcher.
-    drop(request);
+    drop((request, retained));
     context.state = JobState::Executed(running);
     start_session()?;
     if terminal {
@@ -206,6 +218,7 @@ fn set_up(
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
     is_observed: bool,
+    machine: Option<&Machine>,
     limits: HostLimits,
 ) -> Result<RetainedDescriptors, StepError> {
     map_ids(request.user, request.group)?;
@@ -213,7 +226,7 @@ fn set_up(
     nix::unistd::sethostname(OsStr::from_bytes(request.hostname.to_bytes()))
         .step(Step::SetHostname)?;
     nix::sys::stat::umask(Mode::empty());
-    let retained = root::enter(request, limits.outer_proc, is_observed)?;
+    let retained = root::enter(request, limits.outer_proc, machine, is_observed)?;
     nix::unistd::chdir(&*request.working_directory).step_with(|| Step::EnterWorkingDirectory {
         directory: request.working_directory.to_string_lossy().into_owned(),
     })?;

@@ -41,8 +41,8 @@ pub fn run(
     sys::reset_signals();
     sys::leave_session_keyring().step(Step::LeaveSessionKeyring)?;
     forbid_control_group_namespaces();
-    let own_sys = prepare::enter_root(config, trees)?;
-    let mut network = NetworkNamespace::set_up(config.network, own_sys)?;
+    let root = prepare::enter_root(config, trees)?;
+    let mut network = NetworkNamespace::set_up(config.network, root.own_sys)?;
     let limits = HostLimits {
         outer_proc: !prepare::proc_can_be_mounted(),
         processes: process_limit(),
@@ -62,7 +62,7 @@ pub fn run(
     };
     channel.send(0, &ready).step(Step::SendReply)?;
     sys::forget_code();
-    let mut context = JobContext::new(limits, child_signals()?)?;
+    let mut context = JobContext::new(limits, root.machine, child_signals()?)?;
     let mut stack = Stack::new(STACK).step(Step::AllocateStack)?;
     while run_job(channel, &mut context, &mut stack)? {
         // The result of the job was sent. If its network namespace cannot be cleared, the

@@ -2,12 +2,15 @@
 
 use super::calls::{self, ObservedCall};
 use super::channel;
+use super::protocol::decode;
 use super::seccomp;
 use nix::libc::{self, c_long};
 use nix::poll::{PollFd, PollFlags, PollTimeout};
-use std::io;
+use std::ffi::OsString;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 /// A job that is observed.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub struct ObservedJob {
     pub layers: OwnedFd,
     /// The job's root.
     pub root: OwnedFd,
+    /// The directories of the machine that the job does not see, if it sees the machine's files.
+    pub left_out: Vec<PathBuf>,
 }
 
 /// Receives the observed calls of a job's processes. When it is dropped, such calls fail with
@@ -50,6 +55,9 @@ impl ObservedJob {
     /// Waits for a job to begin. `None`: the job did not begin to run, or `stop` is readable or
     /// closed.
     pub fn receive(socket: &UnixStream, stop: BorrowedFd<'_>) -> io::Result<Option<Self>> {
+        let Some(left_out) = receive_left_out(socket, stop)? else {
+            return Ok(None);
+        };
         if !wait(socket.as_fd(), stop)? {
             return Ok(None);
         }
@@ -65,8 +73,28 @@ impl ObservedJob {
             listener: Listener::new(listener)?,
             layers,
             root,
+            left_out,
         }))
     }
+}
+
+/// Receives the message of [`seccomp::send_left_out`]. `None` as for [`ObservedJob::receive`].
+fn receive_left_out(
+    mut socket: &UnixStream,
+    stop: BorrowedFd<'_>,
+) -> io::Result<Option<Vec<PathBuf>>> {
+    let mut length = [0; 4];
+    if !wait(socket.as_fd(), stop)? {
+        return Ok(None);
+    }
+    match socket.read_exact(&mut length) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        other => other?,
+    }
+    let mut message = vec![0; u32::from_ne_bytes(length) as usize];
+    socket.read_exact(&mut message)?;
+    let directories: Vec<OsString> = decode(&message)?;
+    Ok(Some(directories.into_iter().map(PathBuf::from).collect()))
 }
 
 impl Listener {

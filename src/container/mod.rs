@@ -17,6 +17,9 @@
 //! program ([`seccomp`]), and a thread of the client is told of the calls that take paths and
 //! addresses ([`calls`], [`listener`]). This thread lets every call continue.
 //!
+//! A launcher can show its jobs the files of the machine below those of their layers ([`view`],
+//! [`split`]). Ordinary launchers do not hold the machine's files.
+//!
 //! Each process ends with the one before it: the launcher when its socket closes and by a
 //! parent-death signal, the jobs because the launcher is pid 1 of their pid namespace.
 
@@ -31,14 +34,17 @@ mod launcher;
 mod listener;
 mod network;
 mod outputs;
+mod overlay;
 mod prepare;
 mod program;
 mod protocol;
 mod root;
 mod seccomp;
+mod split;
 mod starter;
 mod step;
 mod sys;
+mod view;
 
 pub use calls::{CallKind, Follow, ObservedCall, PathArgument, PathUse};
 pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
@@ -52,6 +58,7 @@ pub use protocol::{
 pub use starter::give_to_jobs;
 pub use step::{Step, StepError};
 pub use sys::die_of;
+pub use view::MachineView;
 
 use std::path::Path;
 

@@ -36,23 +36,30 @@ pub struct WrittenDirectory {
 }
 
 /// Those parts of the directories `request.outputs` that are in the scratch space and not empty.
+/// `uppers` are further directories with changes to the root.
 pub fn written_directories(
     scratch: &OwnedFd,
     request: &ReceivedRequest<'_>,
+    uppers: &[WrittenDirectory],
 ) -> Vec<WrittenDirectory> {
     let path = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
-    let root = matches!(request.root, Root::Scratch).then(|| ("/".into(), "upper".to_owned()));
+    let root = matches!(request.root, Root::Scratch).then(|| ("/".into(), "upper".into()));
+    let uppers = uppers.iter();
+    let uppers = uppers.map(|upper| (upper.path.clone(), upper.scratch.clone()));
     let mounts = request.mounts.iter().enumerate();
     let mounts = mounts.filter_map(|(index, mount)| match mount.kind {
-        MountKind::Tmp => Some((path(&mount.mount_point), index.to_string())),
-        MountKind::DiscardingBind(_) => Some((path(&mount.mount_point), format!("{index}-upper"))),
+        MountKind::Tmp => Some((path(&mount.mount_point), index.to_string().into())),
+        MountKind::DiscardingBind(_) => {
+            Some((path(&mount.mount_point), format!("{index}-upper").into()))
+        }
         _ => None,
     });
     let mut found: Vec<WrittenDirectory> = Vec::new();
-    for (mount_point, upper) in root.into_iter().chain(mounts) {
+    let all = root.into_iter().chain(uppers).chain(mounts);
+    for (mount_point, upper) in all.collect::<Vec<(PathBuf, PathBuf)>>() {
         for wanted in request.outputs.iter().map(|text| path(text)) {
             let directory = if let Ok(below) = wanted.strip_prefix(&mount_point) {
-                let scratch = Path::new(&upper).join(below);
+                let scratch = upper.join(below);
                 WrittenDirectory {
                     path: wanted,
                     scratch,
@@ -60,7 +67,7 @@ pub fn written_directories(
             } else if mount_point.starts_with(&wanted) {
                 WrittenDirectory {
                     path: mount_point.clone(),
-                    scratch: upper.clone().into(),
+                    scratch: upper.clone(),
                 }
             } else {
                 continue;

@@ -10,6 +10,8 @@
 //! /empty      a lower directory for roots of a single layer
 //! /root       the mount point of a job's root
 //! /scratch    the mount point of a job's scratch space
+//! /machine    the machine's mounts, read-only, if its jobs see them: see `view`
+//! /owned/N    directories of the machine with their owners mapped, read-only
 //! ```
 //!
 //! Jobs get a copy of these mounts in a user namespace of their own, which locks them: a
@@ -18,6 +20,7 @@
 use super::protocol::{HostBind, LauncherConfig, NetworkKind};
 use super::step::{Step, StepContext, StepError};
 use super::sys;
+use super::view::{self, Machine, ViewTrees};
 use crate::spec::Device;
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
@@ -32,11 +35,23 @@ use strum::VariantArray;
 pub struct HostTrees {
     pub store: OwnedFd,
     pub binds: Vec<OwnedFd>,
+    /// The owned directories of the view of the machine, if the launcher has one.
+    pub view: Option<ViewTrees>,
 }
 
-/// Makes the launcher's root and enters it. Returns whether `/sys` belongs to the launcher's
-/// own network namespace.
-pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<bool, StepError> {
+/// The launcher's root.
+pub struct LauncherRoot {
+    /// Whether `/sys` belongs to the launcher's own network namespace.
+    pub own_sys: bool,
+    /// The view of the machine, if the launcher has one.
+    pub machine: Option<Machine>,
+}
+
+/// Makes the launcher's root and enters it.
+pub fn enter_root(
+    config: &LauncherConfig,
+    trees: Option<HostTrees>,
+) -> Result<LauncherRoot, StepError> {
     mount(
         None::<&str>,
         "/",
@@ -47,7 +62,11 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
     .step(Step::MakeMountsPrivate)?;
     let trees = match trees {
         Some(trees) => trees,
-        None => HostTrees::open(config)?,
+        None => HostTrees::open(config, None)?,
+    };
+    let machine = match trees.view {
+        Some(view) => Some((view::clone_machine()?, view)),
+        None => None,
     };
     let proc = open_tree(Path::new("/proc"), true).step(Step::OpenProc)?;
     let devices: Vec<_> = Device::VARIANTS
@@ -88,9 +107,27 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
             path: bind.path.display().to_string(),
         })?;
     }
+    if let Some((machine, view)) = &machine {
+        view::attach(machine, view)?;
+    }
     nix::unistd::pivot_root(".", ".").step(Step::EnterLauncherRoot)?;
     umount2(".", MntFlags::MNT_DETACH).step(Step::DetachHostRoot)?;
     nix::unistd::chdir("/").step(Step::EnterLauncherRoot)?;
+    Ok(LauncherRoot {
+        own_sys: attach_sys(config.network, own_sys, outer_sys)?,
+        machine: match machine {
+            Some((_, view)) => Some(Machine::examine(view)?),
+            None => None,
+        },
+    })
+}
+
+/// Attaches a sysfs at `/sys`, if jobs may have one. Returns whether it is the launcher's own.
+fn attach_sys(
+    network: NetworkKind,
+    own_sys: Option<OwnedFd>,
+    outer_sys: Option<OwnedFd>,
+) -> Result<bool, StepError> {
     match (own_sys, outer_sys) {
         (Some(own), _) => {
             attach(own.as_fd(), Path::new("/sys")).step(Step::AttachSys)?;
@@ -98,7 +135,7 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
         }
         // An outer container hides parts of /sys, so the kernel refuses a new one. The
         // outer one is used, read-only.
-        (None, Some(outer)) if config.network != NetworkKind::Local => {
+        (None, Some(outer)) if network != NetworkKind::Local => {
             sys::mount_setattr(outer.as_fd(), true, libc::MOUNT_ATTR_RDONLY, None)
                 .step(Step::MakeSysReadOnly)?;
             attach(outer.as_fd(), Path::new("/sys")).step(Step::AttachSys)?;
@@ -109,18 +146,24 @@ pub fn enter_root(config: &LauncherConfig, trees: Option<HostTrees>) -> Result<b
 }
 
 impl HostTrees {
-    fn open(config: &LauncherConfig) -> Result<Self, StepError> {
+    /// With `user_ns`, the owners of files are mapped as that namespace maps ids.
+    pub fn open(
+        config: &LauncherConfig,
+        user_ns: Option<BorrowedFd<'_>>,
+    ) -> Result<Self, StepError> {
         let store = HostBind {
             path: config.trees.clone(),
             read_only: true,
         };
         Ok(Self {
-            store: clone_tree(&store, None)?,
-            binds: config
-                .binds
-                .iter()
-                .map(|bind| clone_tree(bind, None))
+            store: clone_tree(&store, user_ns)?,
+            binds: (config.binds.iter())
+                .map(|bind| clone_tree(bind, user_ns))
                 .collect::<Result<_, _>>()?,
+            view: match &config.machine {
+                Some(machine) => Some(ViewTrees::open(machine, &config.trees, user_ns)?),
+                None => None,
+            },
         })
     }
 }
@@ -169,7 +212,7 @@ fn attach_bind(index: usize, tree: BorrowedFd<'_>) -> rustix::io::Result<()> {
     attach(tree, Path::new(&mount_point))
 }
 
-fn open_tree(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
+pub fn open_tree(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
@@ -177,7 +220,7 @@ fn open_tree(path: &Path, recursive: bool) -> rustix::io::Result<OwnedFd> {
     rustix::mount::open_tree(CWD, path, flags)
 }
 
-fn attach(tree: BorrowedFd<'_>, mount_point: &Path) -> rustix::io::Result<()> {
+pub fn attach(tree: BorrowedFd<'_>, mount_point: &Path) -> rustix::io::Result<()> {
     rustix::mount::move_mount(
         tree,
         "",

@@ -2,6 +2,7 @@
 
 use super::outputs::WrittenDirectory;
 use super::step::StepError;
+use super::view::MachineView;
 use crate::spec::Device;
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -25,6 +26,9 @@ pub struct LauncherConfig {
     pub network: NetworkKind,
     /// Host paths that jobs bind, or that hold their upper directories.
     pub binds: Vec<HostBind>,
+    /// The view of the machine over which the roots of the jobs are laid. `None`: the jobs see
+    /// their layers alone.
+    pub machine: Option<MachineView>,
 }
 
 /// The network namespace of a launcher's jobs.

@@ -1,23 +1,24 @@
 //! The file system of a job: its root, an overlay of the lower directories, and the mounts
 //! on it.
 
+use super::overlay::Overlay;
 use super::protocol::{MountKind, ReceivedRequest, Root};
+use super::split::{self, LaidRoot};
 use super::step::{Step, StepContext, StepError};
 use super::sys;
+use super::view::Machine;
 use crate::spec::Device;
 use nix::fcntl::{AT_FDCWD, OFlag};
 use nix::libc;
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
 use nix::sys::stat::Mode;
 use rustix::mount::{OpenTreeFlags, open_tree};
-use std::ffi::CStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
-
-/// The longest options of mount(2), in bytes: a page less the final NUL.
-const MOUNT_OPTIONS: usize = 4095;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 /// Files of the launcher that stay open after its root was covered.
 pub struct RetainedDescriptors {
@@ -27,6 +28,8 @@ pub struct RetainedDescriptors {
     pub proc: OwnedFd,
     /// The descriptors for the observer, if the job is observed.
     pub observed: Option<ObservedRoot>,
+    /// The parts of the root, if it is laid over the view of the machine.
+    pub root: LaidRoot,
 }
 
 /// The file system of an observed job, for its observer.
@@ -41,15 +44,22 @@ pub struct ObservedRoot {
 pub fn enter(
     request: &ReceivedRequest<'_>,
     outer_proc: bool,
+    machine: Option<&Machine>,
     is_observed: bool,
 ) -> Result<RetainedDescriptors, StepError> {
-    let scratch = make_scratch(request)?;
-    let layers = if is_observed {
+    let scratch = make_scratch(request, machine.is_some())?;
+    let layers = if is_observed || machine.is_some() {
         Some(make_layers(request)?)
     } else {
         None
     };
-    make_root(request)?;
+    let root = match (machine, &layers) {
+        (Some(machine), Some(layers)) => split::lay(request, machine, layers.as_fd())?,
+        _ => {
+            make_root(request)?;
+            LaidRoot::default()
+        }
+    };
     let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
     // From here on, relative paths are of the launcher's root and absolute ones of the job's.
     nix::unistd::chdir("/").step(Step::EnterLauncherRoot)?;
@@ -67,23 +77,28 @@ pub fn enter(
         lock_mounts(request, &proc)?;
     }
     let observed = match layers {
-        Some(layers) => Some(ObservedRoot {
+        Some(layers) if is_observed => Some(ObservedRoot {
             layers,
             root: open_path("/").step(Step::OpenRoot)?,
         }),
-        None => None,
+        _ => None,
     };
     Ok(RetainedDescriptors {
         scratch,
         proc,
         observed,
+        root,
     })
 }
 
 /// Mounts one tmpfs for everything that a job writes and that is not kept. One tmpfs is
 /// faster than several, and has one limit.
-fn make_scratch(request: &ReceivedRequest<'_>) -> Result<Option<OwnedFd>, StepError> {
-    let wanted = matches!(request.root, Root::Scratch)
+fn make_scratch(
+    request: &ReceivedRequest<'_>,
+    over_machine: bool,
+) -> Result<Option<OwnedFd>, StepError> {
+    let wanted = over_machine
+        || matches!(request.root, Root::Scratch)
         || request.mounts.iter().any(|step| step.kind.is_scratch());
     if !wanted {
         return Ok(None);
@@ -120,86 +135,42 @@ fn make_layers(request: &ReceivedRequest<'_>) -> Result<OwnedFd, StepError> {
 
 /// Mounts the job's root at `/root`.
 fn make_root(request: &ReceivedRequest<'_>) -> Result<(), StepError> {
-    let upper = match &request.root {
-        Root::ReadOnly => None,
-        Root::Scratch => Some(("/scratch/upper".to_owned(), "/scratch/work".to_owned())),
-        Root::Local { bind, upper, work } => Some((
-            format!("/binds/{bind}/{}", upper.to_string_lossy()),
-            format!("/binds/{bind}/{}", work.to_string_lossy()),
-        )),
-    };
-    mount_overlay(request, upper.as_ref())
+    match &request.root {
+        Root::ReadOnly => mount_overlay(request, None),
+        Root::Scratch => {
+            let (upper, work) = (Path::new("/scratch/upper"), Path::new("/scratch/work"));
+            mount_overlay(request, Some((upper, work)))
+        }
+        Root::Local { bind, upper, work } => {
+            let [upper, work] = [upper, work]
+                .map(|path| Path::new(OsStr::from_bytes(path.to_bytes())))
+                .map(|path| PathBuf::from(format!("/binds/{bind}")).join(path));
+            mount_overlay(request, Some((&upper, &work)))
+        }
+    }
 }
 
 /// Mounts the overlay of the lower directories at `/root`, with these directories for changes.
 fn mount_overlay(
     request: &ReceivedRequest<'_>,
-    upper: Option<&(String, String)>,
+    upper: Option<(&Path, &Path)>,
 ) -> Result<(), StepError> {
     nix::unistd::chdir("/trees").step(Step::EnterTrees)?;
-    // overlayfs lists the top directory first. It needs two directories if it has no upper.
-    let lowers: Vec<&str> = request
-        .lowers
-        .iter()
-        .rev()
-        .map(|name| name.to_str().unwrap_or_default())
-        .chain((request.lowers.len() < 2).then_some("../empty"))
+    // overlayfs needs two directories if it has no upper.
+    let lowers: Vec<&Path> = (request.lowers.iter().rev())
+        .map(|name| Path::new(OsStr::from_bytes(name.to_bytes())))
+        .chain((request.lowers.len() < 2).then_some(Path::new("../empty")))
         .collect();
-    // With `xino=on` or `xino=auto`, which may be the kernel's default, each mount adds a line to
-    // the kernel's log. Without it the device numbers of files differ from those of directories if
-    // the upper directory is on another file system than the layers.
-    let mut options = format!("lowerdir={},userxattr,xino=off", lowers.join(":"));
-    if let Some((upper, work)) = upper {
-        options.push_str(",upperdir=");
-        options.push_str(&escape(upper));
-        options.push_str(",workdir=");
-        options.push_str(&escape(work));
-    }
-    if options.len() <= MOUNT_OPTIONS {
-        return mount(
-            Some("root"),
-            "/root",
-            Some("overlay"),
-            MsFlags::MS_NOSUID | MsFlags::MS_NODEV,
-            Some(options.as_str()),
-        )
-        .step(Step::MountRoot);
-    }
-    mount_many_layers(&lowers, upper).step_with(|| Step::MountRootOfLayers {
-        layers: request.lowers.len().to_string(),
+    let overlay = Overlay::new(&lowers, upper);
+    overlay.mount(Path::new("/root")).step_with(|| {
+        if overlay.is_long() {
+            Step::MountRootOfLayers {
+                layers: request.lowers.len().to_string(),
+            }
+        } else {
+            Step::MountRoot
+        }
     })
-}
-
-/// Mounts more layers than fit the options of mount(2), which needs Linux 6.5.
-fn mount_many_layers(lowers: &[&str], upper: Option<&(String, String)>) -> rustix::io::Result<()> {
-    use rustix::mount::{
-        FsMountFlags, FsOpenFlags, MountAttrFlags, MoveMountFlags, fsconfig_create,
-        fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, move_mount,
-    };
-    let context = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    let context = context.as_fd();
-    for lower in lowers {
-        fsconfig_set_string(context, "lowerdir+", *lower)?;
-    }
-    fsconfig_set_flag(context, "userxattr")?;
-    fsconfig_set_string(context, "xino", "off")?;
-    if let Some((upper, work)) = upper {
-        fsconfig_set_string(context, "upperdir", upper.as_str())?;
-        fsconfig_set_string(context, "workdir", work.as_str())?;
-    }
-    fsconfig_create(context)?;
-    let root = fsmount(
-        context,
-        FsMountFlags::FSMOUNT_CLOEXEC,
-        MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV,
-    )?;
-    move_mount(
-        root.as_fd(),
-        "",
-        rustix::fs::CWD,
-        "/root",
-        MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH,
-    )
 }
 
 /// Makes one mount; the working directory is the launcher's root.
@@ -313,11 +284,4 @@ fn lock_mounts(request: &ReceivedRequest<'_>, proc: &OwnedFd) -> Result<(), Step
 fn open_path(path: &str) -> nix::Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     nix::fcntl::openat(AT_FDCWD, Path::new(path), flags, Mode::empty())
-}
-
-/// Escapes the characters that have a meaning in the options of overlayfs.
-fn escape(path: &str) -> String {
-    path.replace('\\', "\\\\")
-        .replace(',', "\\,")
-        .replace(':', "\\:")
 }

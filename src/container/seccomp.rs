@@ -6,12 +6,15 @@
 //! nothing.
 
 use super::calls::{self, CallKind};
+use super::protocol::encode;
 use super::root::ObservedRoot;
 use super::step::{Step, StepContext, StepError};
 use nix::libc::{self, c_long};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+use std::ffi::OsStr;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::PathBuf;
 
 /// The descriptors with which a job is observed.
 pub struct JobObservation {
@@ -19,6 +22,23 @@ pub struct JobObservation {
     pub observer: OwnedFd,
     /// The job's file system.
     pub root: ObservedRoot,
+}
+
+/// Sends the observer the directories of the machine that the job does not see, before it begins.
+/// The memory that is allocated here is freed.
+pub fn send_left_out(observer: &OwnedFd, directories: &[PathBuf]) -> Result<(), StepError> {
+    let directories: Vec<&OsStr> = directories.iter().map(|path| path.as_os_str()).collect();
+    let message = encode(&directories).step(Step::SendLeftOut)?;
+    let mut sent = 0;
+    while sent < message.len() {
+        let rest = [IoSlice::new(&message[sent..])];
+        let flags = MsgFlags::MSG_NOSIGNAL;
+        match sendmsg::<()>(observer.as_raw_fd(), &rest, &[], flags, None) {
+            Err(nix::Error::EINTR) => {}
+            other => sent += other.step(Step::SendLeftOut)?,
+        }
+    }
+    Ok(())
 }
 
 impl JobObservation {

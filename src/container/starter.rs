@@ -8,8 +8,8 @@
 
 use super::channel::Channel;
 use super::launcher;
-use super::prepare::{self, HostTrees};
-use super::protocol::{HostBind, LauncherConfig, NetworkKind, Reply};
+use super::prepare::HostTrees;
+use super::protocol::{LauncherConfig, NetworkKind, Reply};
 use super::step::{Step, StepContext, StepError};
 use super::sys::{self, Cloned};
 use nix::fcntl::OFlag;
@@ -128,18 +128,7 @@ fn write_own_maps(uid: u32, gid: u32) -> Result<(), StepError> {
 /// unprivileged id of the host.
 fn leave_root(config: &LauncherConfig) -> Result<HostTrees, StepError> {
     let user_ns = unprivileged_user_namespace()?;
-    let store = HostBind {
-        path: config.trees.clone(),
-        read_only: true,
-    };
-    let trees = HostTrees {
-        store: prepare::clone_tree(&store, Some(user_ns.as_fd()))?,
-        binds: config
-            .binds
-            .iter()
-            .map(|bind| prepare::clone_tree(bind, Some(user_ns.as_fd())))
-            .collect::<Result<_, _>>()?,
-    };
+    let trees = HostTrees::open(config, Some(user_ns.as_fd()))?;
     nix::unistd::setgroups(&[]).step(Step::DropSupplementaryGroups)?;
     nix::sched::setns(&user_ns, CloneFlags::CLONE_NEWUSER).step(Step::EnterUserNamespace)?;
     let (uid, gid) = (nix::unistd::Uid::from_raw(0), nix::unistd::Gid::from_raw(0));

@@ -36,6 +36,8 @@ steps! {
     Execute { program } => "execute {program}",
     AttachDevice { device } => "attach /dev/{device}",
     AttachHostPath { path } => "attach {path}",
+    /// Mounting a directory of a root that is laid over the view of the machine.
+    MountDirectory { directory } => "mount the directory {directory} of the view of the machine",
     MapOwners { path } => "map the owners of {path}",
     OpenHostPath { path } => "open {path}",
     /// Mounting a root of more layers than fit the options of mount(2).
@@ -43,6 +45,7 @@ steps! {
     // Steps that are the same for every job or launcher.
     AllocateStack => "allocate a stack",
     AttachLauncherRoot => "attach the launcher's root",
+    AttachMachine => "attach the file systems of the machine",
     AttachProc => "attach /proc",
     AttachStderr => "attach stderr",
     AttachStdin => "attach stdin",
@@ -76,15 +79,19 @@ steps! {
     EnterTrees => "enter the directory of the layers",
     EnterUserNamespace => "enter the user namespace",
     InstallFilter => "install the filter that observes system calls",
+    /// Only the scratch space can have the changes to such a root.
+    LayLocalRoot => "lay a root that keeps its changes in a directory over the view of the machine",
     LeaveSessionKeyring => "leave the session keyring",
     LeaveTerminal => "replace the standard streams of the client",
     LockMounts => "lock the mounts of a job that runs as user 0",
     MakeMountsPrivate => "make mounts private",
+    MakeStubs => "make mount points for the files of the machine",
     MakeSysReadOnly => "make /sys read-only",
     MapUnprivilegedUser => "write the maps of the user namespace",
     MountRoot => "mount the root",
     MountScratch => "mount the scratch space",
     OpenDevNull => "open /dev/null",
+    OpenMachine => "open the file systems of the machine",
     OpenLauncherProc => "open the launcher's /proc",
     OpenProc => "open /proc",
     OpenRoot => "open the root for the observer",
@@ -94,12 +101,14 @@ steps! {
     RaiseOomScore => "raise oom_score_adj",
     ReadFileLimit => "read the file limit",
     ReadJob => "read a job",
+    ReadMounts => "read /proc/self/mountinfo",
     ReadResourceUsage => "read the resource usage of the program",
     ReadSockstat => "read /proc/net/sockstat",
     ReceiveJob => "receive a job",
     ReceiveSlot => "receive the slot of a job",
     ResolveFromLauncherRoot => "change the root back to the launcher's",
     ResolveFromRoot => "change the root to the job's",
+    SendLeftOut => "send the directories that are not shown to the client",
     SendListener => "send the observed system calls to the client",
     SendReply => "send a reply to the client",
     SetCoreLimit => "set the core limit",
@@ -159,6 +168,9 @@ impl StepError {
                      allows seccomp filters with user notification"
                 }
             });
+        }
+        if self.step == Step::LayLocalRoot {
+            return Some("run the job with `root_overlay = \"tmp\"`");
         }
         if ![libc::ENOENT, libc::ENOTDIR].contains(&self.errno) {
             return None;

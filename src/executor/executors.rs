@@ -131,6 +131,7 @@ pub(crate) mod tests {
             scratch_size: 1 << 20,
             open_files: 256,
             run_id: "of-a-test".to_owned(),
+            machine: crate::container::MachineView::default(),
         };
         Executors {
             local: Rc::new(LocalExecutor::new(settings, 1)),

@@ -11,7 +11,7 @@ use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
 use crate::container::{
     EndedProgram, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, LauncherProgram,
-    WrittenFiles,
+    MachineView, WrittenFiles,
 };
 use crate::observe::{Facts, Observation, ObservedContainer};
 use crate::process::error_chain;
@@ -49,6 +49,8 @@ pub struct LocalSettings {
     pub open_files: u64,
     /// A UUID, for variables of jobs.
     pub run_id: String,
+    /// The parts of the machine that jobs of [`LocalExecutor::look`] see.
+    pub machine: MachineView,
 }
 
 /// Runs jobs in containers on this machine. For use on one thread.
@@ -76,6 +78,13 @@ impl LocalSettings {
             scratch_size: scratch_size(nix::sys::sysinfo::sysinfo()?.ram_total(), slots),
             open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
             run_id: uuid::Uuid::new_v4().to_string(),
+            machine: MachineView {
+                // A user without a home has `/`.
+                excluded: (std::env::home_dir().into_iter())
+                    .filter(|home| home.is_absolute() && home.parent().is_some())
+                    .collect(),
+                owned: Vec::new(),
+            },
         })
     }
 }
@@ -103,6 +112,7 @@ impl LocalExecutor {
             trees: self.settings.trees.clone(),
             network: network.into(),
             binds: Vec::new(),
+            machine: None,
         };
         let launcher = self.start(&config).await?;
         self.pool.put_back(config, launcher);
@@ -123,7 +133,7 @@ impl LocalExecutor {
     ) -> Option<Outcome> {
         #[cfg(test)]
         assert!(!self.panics.get(), "a panic for a test");
-        match self.try_run(job, output, turn, Observing::No).await {
+        match self.try_run(job, output, turn, Mode::Run).await {
             Ok(ended) => ended.map(|(outcome, _)| outcome),
             Err(error) => Some(error_outcome(&error)),
         }
@@ -138,7 +148,30 @@ impl LocalExecutor {
         output: Output,
         turn: impl Future<Output = Option<usize>>,
     ) -> Option<(Outcome, Option<Facts>)> {
-        let (mut outcome, facts) = match self.try_run(job, output, turn, Observing::Yes).await {
+        self.run_observed(job, output, turn, Mode::Observe).await
+    }
+
+    /// Observes a job as [`Self::observe`] does, in its container laid over the view of the
+    /// machine ([`LocalSettings::machine`]): the job sees the files of this machine below those of
+    /// its layers, and cannot change them. The outcome of a job whose root keeps its changes
+    /// ([`RootOverlay::Local`]) is an error.
+    pub async fn look(
+        &self,
+        job: &Job,
+        output: Output,
+        turn: impl Future<Output = Option<usize>>,
+    ) -> Option<(Outcome, Option<Facts>)> {
+        self.run_observed(job, output, turn, Mode::Look).await
+    }
+
+    async fn run_observed(
+        &self,
+        job: &Job,
+        output: Output,
+        turn: impl Future<Output = Option<usize>>,
+        mode: Mode,
+    ) -> Option<(Outcome, Option<Facts>)> {
+        let (mut outcome, facts) = match self.try_run(job, output, turn, mode).await {
             Ok(ended) => ended?,
             Err(error) => (error_outcome(&error), None),
         };
@@ -153,7 +186,7 @@ impl LocalExecutor {
         job: &Job,
         output: Output,
         turn: impl Future<Output = Option<usize>>,
-        observing: Observing,
+        mode: Mode,
     ) -> Result<Option<(Outcome, Option<Facts>)>, LauncherError> {
         let directories = self.exclusive_directories(&job.container);
         let lock = match directories.map_err(LauncherError::Start)? {
@@ -171,14 +204,18 @@ impl LocalExecutor {
             .map(ToString::to_string)
             .collect();
         let environment = environment(job, &self.settings.run_id);
-        let observed = match observing {
-            Observing::Yes => Some(observed_container(job, &plan, &environment)),
-            Observing::No => None,
+        let observed = match mode {
+            Mode::Observe | Mode::Look => Some(observed_container(job, &plan, &environment)),
+            Mode::Run => None,
         };
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
             binds: plan.binds,
+            machine: match mode {
+                Mode::Look => Some(self.settings.machine.clone()),
+                Mode::Run | Mode::Observe => None,
+            },
         };
         let outputs = outputs::directories(&job.container.outputs);
         let request = JobRequest {
@@ -403,11 +440,15 @@ impl LauncherPool {
     }
 }
 
-/// Whether a job is observed.
+/// The way in which a job is run.
 #[derive(Clone, Copy)]
-enum Observing {
-    Yes,
-    No,
+enum Mode {
+    /// In its container.
+    Run,
+    /// In its container, and observed.
+    Observe,
+    /// In its container laid over the view of the machine, and observed.
+    Look,
 }
 
 /// The launcher for a job.

@@ -107,6 +107,7 @@ impl Sandbox {
             trees: self.trees.clone(),
             network: NetworkKind::Loopback,
             binds: Vec::new(),
+            machine: None,
         };
         Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?;
         Ok(())
@@ -131,6 +132,7 @@ impl Sandbox {
             trees: self.trees.clone(),
             network: NetworkKind::Loopback,
             binds,
+            machine: None,
         };
         Ok(Launcher::start(&Path::new("/proc/self/exe").into(), &config).await?)
     }

@@ -3,7 +3,7 @@
 use super::ObservedContainer;
 use super::address::AddressUse;
 use super::interpreter::{Interpreter, interpreter};
-use super::lookup::{Sought, Tree};
+use super::lookup::{Sought, Tree, is_below};
 use super::records::{Incomplete, Records, Uses};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,11 +71,13 @@ impl Facts {
     }
 }
 
-/// Looks up the recorded paths in the layers of the container, and on this machine.
+/// Looks up the recorded paths in the layers of the container, and on this machine. `left_out` are
+/// the directories of the machine that the job should have seen and did not see.
 pub fn establish(
     records: Records,
     layers: OwnedFd,
     machine: Tree,
+    left_out: &[PathBuf],
     container: &ObservedContainer,
 ) -> Facts {
     let layers = Tree::new(layers);
@@ -86,9 +88,13 @@ pub fn establish(
         container,
     };
     let mut files: BTreeMap<PathBuf, FileFact> = BTreeMap::new();
+    let mut incomplete = records.incomplete;
     for (path, uses) in records.files {
         for (path, uses) in places.with_interpreters(path, uses) {
-            let fact = places.fact(&path, uses);
+            let (fact, at) = places.fact(&path, uses);
+            if fact.found == Found::Machine && is_below(&at, left_out) {
+                incomplete.insert(Incomplete::LeftOut);
+            }
             files
                 .entry(fact.path.clone())
                 .and_modify(|known| {
@@ -104,7 +110,7 @@ pub fn establish(
     Facts {
         files: files.into_values().collect(),
         addresses: records.addresses,
-        incomplete: records.incomplete,
+        incomplete,
         void: records.refused_listener.then_some(Void::RefusedListener),
     }
 }
@@ -150,7 +156,8 @@ impl Places<'_> {
         all
     }
 
-    fn fact(&self, path: &Path, mut uses: Uses) -> FileFact {
+    /// The fact, and the path of the file without symbolic links if it was found.
+    fn fact(&self, path: &Path, mut uses: Uses) -> (FileFact, PathBuf) {
         let sought = self.layers.find(path, uses.followed, &self.mounts);
         let is_refused = uses.written && !self.is_writable(&sought);
         let (found, sought) = match sought {
@@ -162,6 +169,7 @@ impl Places<'_> {
             },
         };
         let mut shown = path.to_owned();
+        let mut at = path.to_owned();
         if let Sought::Present { path, kind } = sought {
             if kind == FileType::Directory && uses.opened {
                 uses.listed = true;
@@ -169,16 +177,18 @@ impl Places<'_> {
             }
             // `..` is hard to read. It can be removed only if the links on the way are known.
             if has_parents(&shown) {
-                shown = path;
+                shown.clone_from(&path);
             }
+            at = path;
         }
-        FileFact {
+        let fact = FileFact {
             is_common: is_common(&shown),
             path: shown,
             uses,
             found,
             is_refused,
-        }
+        };
+        (fact, at)
     }
 
     /// Whether the container lets a job write to the file that a path leads to.
@@ -265,6 +275,11 @@ mod tests {
     use std::fs::{self, File};
 
     fn establish_in(layers: &Path, files: &[(&str, Uses)]) -> Facts {
+        establish_without(layers, files, "/left/out")
+    }
+
+    fn establish_without(layers: &Path, files: &[(&str, Uses)], left_out: &str) -> Facts {
+        let left_out = [PathBuf::from(left_out)];
         let mut records = Records::default();
         for (path, uses) in files {
             records.add_file(path.into(), *uses);
@@ -284,7 +299,8 @@ mod tests {
             program: Vec::new(),
         };
         let layers = File::open(layers).unwrap().into();
-        establish(records, layers, Tree::of_machine().unwrap(), &container)
+        let machine = Tree::of_machine().unwrap();
+        establish(records, layers, machine, &left_out, &container)
     }
 
     fn found(facts: &Facts) -> Vec<(&str, Found)> {
@@ -325,6 +341,28 @@ mod tests {
         ];
         assert_eq!(found(&facts), expected);
         assert!(facts.files[0].uses.looked_at && facts.files[0].uses.opened);
+    }
+
+    #[test]
+    fn files_that_a_job_should_have_seen_are_noted() {
+        let layers = tempfile::tempdir().unwrap();
+        let machine = tempfile::tempdir_in("/var/tmp").unwrap();
+        let at = |path: &str| machine.path().join(path).to_str().unwrap().to_owned();
+        fs::create_dir(at("hidden")).unwrap();
+        fs::write(at("hidden/file"), "").unwrap();
+        fs::write(at("shown"), "").unwrap();
+        std::os::unix::fs::symlink("hidden", at("link")).unwrap();
+        for (path, expected) in [
+            ("hidden/file", vec![Incomplete::LeftOut]),
+            ("link/file", vec![Incomplete::LeftOut]),
+            ("shown", vec![]),
+            ("hidden/missing", vec![]),
+        ] {
+            let files = [(at(path), Uses::OPENED)];
+            let files = files.each_ref().map(|(path, uses)| (path.as_str(), *uses));
+            let facts = establish_without(layers.path(), &files, &at("hidden"));
+            assert_eq!(facts.incomplete, expected.into_iter().collect(), "{path}");
+        }
     }
 
     #[test]

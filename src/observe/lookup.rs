@@ -156,7 +156,7 @@ fn reversed_components(path: &Path) -> Vec<OsString> {
 }
 
 /// Whether a path is one of these, or below one.
-fn is_below(path: &Path, directories: &[PathBuf]) -> bool {
+pub fn is_below(path: &Path, directories: &[PathBuf]) -> bool {
     directories.iter().any(|other| path.starts_with(other))
 }
 

@@ -100,10 +100,11 @@ fn observe(
         listener,
         layers,
         root,
+        left_out,
     } = job;
     let records = watch::watch(listener, &root, stop, container);
     match records {
-        Ok(records) => facts::establish(records, layers, machine, container),
+        Ok(records) => facts::establish(records, layers, machine, &left_out, container),
         Err(error) => Facts::void(Void::Observer(error.to_string())),
     }
 }

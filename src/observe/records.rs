@@ -45,6 +45,9 @@ pub enum Incomplete {
     Invisible,
     /// Calls of processes that the observer may not examine.
     Unexamined,
+    /// Files of the machine that were not shown to a job that should see the machine's files, as
+    /// their directory could not be shown.
+    LeftOut,
 }
 
 /// The records of a job.

@@ -246,6 +246,10 @@ fn incomplete_text(reason: Incomplete) -> &'static str {
             "a process could not be examined: the kernel did not let its memory and directories be \
              read, so there may be more files and addresses"
         }
+        Incomplete::LeftOut => {
+            "files of this machine were not shown to the test, since their directory cannot be \
+             read or mounted in its container"
+        }
     }
 }
 

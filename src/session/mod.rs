@@ -131,6 +131,7 @@ impl Client {
             cache_results: settings.cache_results,
             outputs_limit: settings.outputs_limit,
             network: Network::Disabled,
+            shown_directories: Vec::new(),
         };
         let session = Session::start(store, engine, session).await?;
         Ok(Self::new(settings, session))

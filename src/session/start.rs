@@ -9,6 +9,7 @@ use crate::process::error_chain;
 use crate::schedule::Slots;
 use crate::spec::Network;
 use crate::store::Store;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub struct SessionSettings {
     pub outputs_limit: u64,
     /// The network of most jobs, for which launchers are started in advance.
     pub network: Network,
+    /// Directories of this machine that an observed job over the view of the machine sees even if
+    /// they are below the user's home directory.
+    pub shown_directories: Vec<PathBuf>,
 }
 
 /// An engine that accepted the connection, and its settings.
@@ -62,9 +66,12 @@ impl Session {
             cache_results,
             outputs_limit,
             network,
+            shown_directories,
         } = settings;
-        let limits = LocalSettings::of_process(store.trees(), slots).map_err(ClientError::Start)?;
-        let local = LocalExecutor::new(limits, slots);
+        let mut local =
+            LocalSettings::of_process(store.trees(), slots).map_err(ClientError::Start)?;
+        local.machine.owned = shown_directories;
+        let local = LocalExecutor::new(local, slots);
         local.warm_up(network).await.map_err(ClientError::Machine)?;
         let remote = match engine {
             Some((engine, remote)) => {
@@ -113,6 +120,7 @@ impl Session {
             scratch_size: 1 << 20,
             open_files: 256,
             run_id: "of-a-test".to_owned(),
+            machine: crate::container::MachineView::default(),
         };
         let local = LocalExecutor::new(settings, slots);
         Self::new(store, local, slots, None, cache_results)

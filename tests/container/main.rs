@@ -26,3 +26,4 @@ mod ports;
 mod processes;
 mod start;
 mod survivors;
+mod view;

@@ -119,6 +119,7 @@ fn a_starter_killed_at_any_time_leaves_nothing() {
         trees: directory.path().to_owned(),
         network: NetworkKind::Disabled,
         binds: Vec::new(),
+        machine: None,
     };
     let message = encode(&config).unwrap();
     for _ in 0..200 {

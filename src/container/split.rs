@@ -1,0 +1,526 @@
+//! The root of a job that is laid over the view of the machine.
+//!
+//! overlayfs refuses a lower directory that has mounts below it, as the kernel does not reveal what
+//! these cover. So the root consists of several overlays:
+//!
+//! - A directory with nothing special below it is one overlay: the layers' directories on top, and
+//!   the machine's directory at the bottom.
+//! - A directory with mounts, excluded or owned directories below it is *split*. It is an overlay
+//!   of the layers' directories and of a directory of *stubs*, one for each entry that only the
+//!   machine has. Regular files of the machine are bound on their stubs, stubs of symbolic links
+//!   are the links, and directories are treated in the same way again. Sockets, FIFOs and devices
+//!   of the machine have no stub.
+//!
+//! Where the container has its own content alone, nothing is mounted: the overlay of the directory
+//! above shows it. An overlay names directories of layers and of the machine, never another
+//! overlay of the job, since overlayfs stacks only two deep. Through an overlay a job cannot
+//! connect to a socket of the machine: it has an inode of its own.
+//!
+//! The layers decide: their files, symbolic links and whiteouts hide the entries of the machine.
+//! Where a layer has a directory and the machine a symbolic link to one, or the reverse, the files
+//! of both are shown, if the directory that they are in is split. `/` always is.
+
+use super::outputs::WrittenDirectory;
+use super::overlay::Overlay;
+use super::protocol::{ReceivedRequest, Root};
+use super::step::{Step, StepContext, StepError};
+use super::view::{MACHINE, Machine, MachineDirectory, is_strictly_below};
+use nix::libc;
+use nix::mount::{MsFlags, mount};
+use rustix::fs::{
+    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, accessat, lgetxattr, openat2, readlink,
+};
+use std::collections::{BTreeSet, VecDeque};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
+use std::path::{Path, PathBuf};
+
+/// The most mounts of a view.
+const MOST_MOUNTS: usize = 300;
+
+/// The place of the job's root in the launcher's root.
+const ROOT: &str = "/root";
+
+/// The directory of the parts of the view in the scratch space.
+const PARTS: &str = "view";
+
+/// The parts of a root that is laid over the view of the machine.
+#[derive(Debug, Default)]
+pub struct LaidRoot {
+    /// The directories for changes, except that of `/`.
+    pub uppers: Vec<WrittenDirectory>,
+    /// The paths in the job of the directories of the machine that are not shown: they cannot be
+    /// read, overlayfs refuses them, or they would need too many mounts.
+    pub left_out: Vec<PathBuf>,
+}
+
+/// Mounts the root at `/root`. `layers` is a mount of the layers alone.
+pub fn lay(
+    request: &ReceivedRequest<'_>,
+    machine: &Machine,
+    layers: BorrowedFd<'_>,
+) -> Result<LaidRoot, StepError> {
+    let is_writable = match request.root {
+        Root::ReadOnly => false,
+        Root::Scratch => true,
+        Root::Local { .. } => {
+            let error = io::Error::from_raw_os_error(libc::EOPNOTSUPP);
+            return Err(StepError::new(Step::LayLocalRoot, &error));
+        }
+    };
+    fs::create_dir(Path::new("/scratch").join(PARTS)).step(Step::CreateOverlayDirectories)?;
+    let trees = request.lowers.iter().rev();
+    let trees = trees.map(|name| Path::new("/trees").join(OsStr::from_bytes(name.to_bytes())));
+    let root = Directory {
+        path: "/".into(),
+        layers: trees.collect(),
+        machine: vec![MachineDirectory {
+            path: "/".into(),
+            tree: Some(MACHINE.into()),
+        }],
+    };
+    let mut laying = Laying {
+        machine,
+        layers,
+        is_writable,
+        parts: 0,
+        mounts: 0,
+        waiting: VecDeque::from([root]),
+        links: Vec::new(),
+        laid: LaidRoot::default(),
+    };
+    // The directories near the root come first: they get their mounts before there are too many.
+    while let Some(directory) = laying.waiting.pop_front() {
+        laying.lay(directory)?;
+    }
+    Ok(laying.laid)
+}
+
+/// A directory of the root.
+struct Directory {
+    /// Its path in the job.
+    path: PathBuf,
+    /// The layers' directories, top first.
+    layers: Vec<PathBuf>,
+    /// The machine's directories, which lie below those of the layers.
+    machine: Vec<MachineDirectory>,
+}
+
+/// A root that is being made.
+struct Laying<'a> {
+    machine: &'a Machine,
+    layers: BorrowedFd<'a>,
+    is_writable: bool,
+    parts: usize,
+    mounts: usize,
+    waiting: VecDeque<Directory>,
+    /// Directories of the machine where the layers have a symbolic link, with the path in the job
+    /// that the link leads to.
+    links: Vec<(PathBuf, MachineDirectory)>,
+    laid: LaidRoot,
+}
+
+/// The entries of a split directory that only the machine has, and its directories.
+#[derive(Default)]
+struct Entries {
+    files: Vec<(OsString, PathBuf)>,
+    links: Vec<(OsString, PathBuf)>,
+    directories: Vec<Directory>,
+    left_out: Vec<PathBuf>,
+}
+
+impl Laying<'_> {
+    fn lay(&mut self, mut directory: Directory) -> Result<(), StepError> {
+        let must_be_split =
+            (directory.machine.iter()).any(|of_machine| self.machine.must_be_split(of_machine));
+        if !must_be_split && !self.leads_below(&directory.path) {
+            return self.merge(&directory);
+        }
+        let mut entries = self.entries(&directory);
+        if !self.has_room_for(&entries) {
+            if !must_be_split {
+                return self.merge(&directory);
+            }
+            self.laid.left_out.push(directory.path.clone());
+            for of_machine in &mut directory.machine {
+                of_machine.tree = None;
+            }
+            entries = self.entries(&directory);
+        }
+        self.split(&directory, entries)
+    }
+
+    fn has_room_for(&self, entries: &Entries) -> bool {
+        let further = 1 + entries.files.len() + entries.directories.len();
+        self.mounts + self.waiting.len() + further <= MOST_MOUNTS
+    }
+
+    /// Mounts one overlay of the layers' and the machine's directories.
+    fn merge(&mut self, directory: &Directory) -> Result<(), StepError> {
+        let machine: Vec<_> = (directory.machine.iter())
+            .filter_map(|of_machine| of_machine.tree.as_deref())
+            .collect();
+        if machine.is_empty() {
+            return Ok(());
+        }
+        let layers = directory.layers.iter().map(PathBuf::as_path);
+        let lowers: Vec<_> = layers.chain(machine).collect();
+        let part = self.new_part(directory)?;
+        if self.mount_overlay(directory, lowers, &part).is_err() {
+            self.laid.left_out.push(directory.path.clone());
+        }
+        Ok(())
+    }
+
+    /// Mounts an overlay of the layers' directories and the stubs of these entries, and mounts the
+    /// entries on it.
+    fn split(&mut self, directory: &Directory, entries: Entries) -> Result<(), StepError> {
+        let part = self.new_part(directory)?;
+        let stubs = part.join("stubs");
+        make_stubs(&stubs, mode(directory), &entries).step(Step::MakeStubs)?;
+        let layers = directory.layers.iter().map(PathBuf::as_path);
+        let lowers = layers.chain([stubs.as_path()]).collect();
+        self.mount_overlay(directory, lowers, &part)
+            .step_with(|| Step::MountDirectory {
+                directory: directory.path.display().to_string(),
+            })?;
+        let Entries {
+            files,
+            directories,
+            left_out,
+            ..
+        } = entries;
+        self.laid.left_out.extend(left_out);
+        for (name, file) in files {
+            let path = directory.path.join(name);
+            let (none, flags) = (None::<&str>, MsFlags::MS_BIND);
+            match mount(Some(&file), &in_root(&path), none, flags, none) {
+                Ok(()) => self.mounts += 1,
+                // The file was removed meanwhile.
+                Err(_) => self.laid.left_out.push(path),
+            }
+        }
+        self.waiting.extend(directories);
+        Ok(())
+    }
+
+    /// The entries of a directory that is split.
+    fn entries(&mut self, directory: &Directory) -> Entries {
+        let names = self.names(directory);
+        for name in &names {
+            if InLayers::find(&directory.layers, name).is_symlink {
+                self.note_link(&directory.path.join(name), directory);
+            }
+        }
+        let mut entries = Entries::default();
+        for name in names {
+            self.add_entry(directory, &name, &mut entries);
+        }
+        entries
+    }
+
+    fn add_entry(&self, directory: &Directory, name: &OsStr, entries: &mut Entries) {
+        let path = directory.path.join(name);
+        let in_layers = InLayers::find(&directory.layers, name);
+        let mut machine = Vec::new();
+        let has_directory =
+            |machine: &Vec<_>| !in_layers.directories.is_empty() || !machine.is_empty();
+        for above in &directory.machine {
+            if in_layers.covers {
+                break;
+            }
+            let on_machine = above.path.join(name);
+            match self.on_machine(above, &on_machine) {
+                OnMachine::Directory(found) => machine.push(found),
+                OnMachine::Unreadable(owned) => {
+                    entries.left_out.push(path.clone());
+                    machine.extend(owned);
+                }
+                OnMachine::Nothing => {}
+                OnMachine::Symlink(_) if has_directory(&machine) => {
+                    machine.extend(self.resolve(&on_machine));
+                }
+                _ if has_directory(&machine) => break,
+                OnMachine::Symlink(tree) => {
+                    entries.links.push((name.to_owned(), tree));
+                    break;
+                }
+                OnMachine::File(tree) => {
+                    entries.files.push((name.to_owned(), tree));
+                    break;
+                }
+                OnMachine::Special => break,
+            }
+        }
+        let links = self.links.iter().filter(|(target, _)| *target == path);
+        machine.extend(links.map(|(_, found)| found.clone()));
+        if !machine.is_empty() || self.leads_below(&path) {
+            entries.directories.push(Directory {
+                path,
+                layers: in_layers.directories,
+                machine,
+            });
+        }
+    }
+
+    /// The names of the entries that the machine has, or that lead to directories with mounts of
+    /// their own. The others are shown by the overlay of the layers.
+    fn names(&self, directory: &Directory) -> BTreeSet<OsString> {
+        let mut names = BTreeSet::new();
+        let first_below = |path: &Path, directory: &Path| {
+            let below = path.strip_prefix(directory).ok()?;
+            Some(below.components().next()?.as_os_str().to_owned())
+        };
+        for of_machine in &directory.machine {
+            if let Some(tree) = &of_machine.tree
+                && let Ok(listed) = fs::read_dir(tree)
+            {
+                names.extend(listed.flatten().map(|entry| entry.file_name()));
+            }
+            let owned = self.machine.owned_below(&of_machine.path);
+            names.extend(owned.filter_map(|place| first_below(place, &of_machine.path)));
+        }
+        let links = self.links.iter();
+        names.extend(links.filter_map(|(target, _)| first_below(target, &directory.path)));
+        names
+    }
+
+    /// The machine's file with this path, which is in the directory `above`.
+    fn on_machine(&self, above: &MachineDirectory, path: &Path) -> OnMachine {
+        let only_owned = || {
+            let mut owned = self.machine.owned_below(path);
+            owned.next().is_some().then(|| MachineDirectory {
+                path: path.to_owned(),
+                tree: None,
+            })
+        };
+        let is_shown = above.tree.is_some() || self.machine.is_owned(path);
+        let tree = is_shown.then(|| self.machine.locate(path)).flatten();
+        let found = tree.and_then(|tree| Some((fs::symlink_metadata(&tree).ok()?, tree)));
+        let Some((found, tree)) = found else {
+            return only_owned().map_or(OnMachine::Nothing, OnMachine::Directory);
+        };
+        let kind = found.file_type();
+        if kind.is_dir() && !is_readable(&tree) {
+            OnMachine::Unreadable(only_owned())
+        } else if kind.is_dir() {
+            OnMachine::Directory(MachineDirectory {
+                path: path.to_owned(),
+                tree: Some(tree),
+            })
+        } else if kind.is_symlink() {
+            OnMachine::Symlink(tree)
+        } else if kind.is_file() {
+            OnMachine::File(tree)
+        } else {
+            OnMachine::Special
+        }
+    }
+
+    /// The directory that a symbolic link of the machine leads to.
+    fn resolve(&self, link: &Path) -> Option<MachineDirectory> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(MACHINE, flags, Mode::empty()).ok()?;
+        let target = directory_in(root.as_fd(), link)?;
+        let path = Path::new("/").join(target.strip_prefix(MACHINE).ok()?);
+        let tree = self.machine.locate(&path).filter(|tree| is_readable(tree));
+        let found = MachineDirectory { path, tree };
+        (found.tree.is_some() || self.machine.must_be_split(&found)).then_some(found)
+    }
+
+    /// Notes that a symbolic link of the layers hides directories of the machine.
+    fn note_link(&mut self, link: &Path, directory: &Directory) {
+        let Some(target) = directory_in(self.layers, link) else {
+            return;
+        };
+        let name = link.file_name().unwrap_or_default();
+        for above in &directory.machine {
+            let noted = |path: &Path| {
+                let mut links = self.links.iter();
+                links.any(|(at, known)| *at == target && known.path == path)
+            };
+            if let OnMachine::Directory(found) = self.on_machine(above, &above.path.join(name))
+                && !noted(&found.path)
+            {
+                self.links.push((target.clone(), found));
+            }
+        }
+    }
+
+    /// Whether a symbolic link of the layers leads to a path below this one.
+    fn leads_below(&self, path: &Path) -> bool {
+        let mut targets = self.links.iter().map(|(target, _)| target);
+        targets.any(|target| is_strictly_below(target, path))
+    }
+
+    /// Makes a directory for a part of the view, with directories for changes if it is writable.
+    fn new_part(&mut self, directory: &Directory) -> Result<PathBuf, StepError> {
+        let part = Path::new("/scratch")
+            .join(PARTS)
+            .join(self.parts.to_string());
+        self.parts += 1;
+        let make = |path: &Path, mode| fs::DirBuilder::new().mode(mode).create(path);
+        make(&part, 0o755).step(Step::CreateOverlayDirectories)?;
+        if self.is_writable && !is_root(directory) {
+            // An overlay has the attributes of its upper directory.
+            make(&part.join("upper"), mode(directory)).step(Step::CreateOverlayDirectories)?;
+            make(&part.join("work"), 0o755).step(Step::CreateOverlayDirectories)?;
+        }
+        Ok(part)
+    }
+
+    fn mount_overlay(
+        &mut self,
+        directory: &Directory,
+        mut lowers: Vec<&Path>,
+        part: &Path,
+    ) -> io::Result<()> {
+        let of_root = || ("/scratch/upper".into(), "/scratch/work".into());
+        let of_part = || (part.join("upper"), part.join("work"));
+        let upper: Option<(PathBuf, PathBuf)> = match self.is_writable {
+            false => None,
+            true if is_root(directory) => Some(of_root()),
+            true => Some(of_part()),
+        };
+        // overlayfs needs two directories if it has no upper.
+        if lowers.len() < 2 {
+            lowers.push(Path::new("/empty"));
+        }
+        let borrowed = (upper.as_ref()).map(|(upper, work)| (upper.as_path(), work.as_path()));
+        Overlay::new(&lowers, borrowed).mount(&in_root(&directory.path))?;
+        self.mounts += 1;
+        if let Some((upper, _)) = upper
+            && !is_root(directory)
+            && let Ok(scratch) = upper.strip_prefix("/scratch")
+        {
+            self.laid.uppers.push(WrittenDirectory {
+                path: directory.path.clone(),
+                scratch: scratch.to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// An entry of a directory of the machine.
+enum OnMachine {
+    /// A directory that is shown, or below which something is.
+    Directory(MachineDirectory),
+    /// A directory that cannot be read, and what is shown below it.
+    Unreadable(Option<MachineDirectory>),
+    Symlink(PathBuf),
+    File(PathBuf),
+    /// A socket, FIFO or device.
+    Special,
+    Nothing,
+}
+
+/// The entries of the layers' directories with one name.
+struct InLayers {
+    /// Directories, which overlayfs merges, top first.
+    directories: Vec<PathBuf>,
+    /// Something hides what is further down.
+    covers: bool,
+    /// A symbolic link is on top.
+    is_symlink: bool,
+}
+
+impl InLayers {
+    fn find(layers: &[PathBuf], name: &OsStr) -> Self {
+        let mut found = Self {
+            directories: Vec::new(),
+            covers: false,
+            is_symlink: false,
+        };
+        for layer in layers {
+            let path = layer.join(name);
+            let Ok(entry) = fs::symlink_metadata(&path) else {
+                continue;
+            };
+            if !entry.is_dir() {
+                // A whiteout is a special file.
+                found.covers = true;
+                found.is_symlink = entry.is_symlink() && found.directories.is_empty();
+                break;
+            }
+            let is_opaque = is_opaque(&path);
+            found.directories.push(path);
+            if is_opaque {
+                found.covers = true;
+                break;
+            }
+        }
+        found
+    }
+}
+
+/// Whether a directory of a layer hides the directories further down.
+fn is_opaque(directory: &Path) -> bool {
+    let mut value = [0];
+    lgetxattr(directory, c"user.overlay.opaque", &mut value[..])
+        .is_ok_and(|length| length == 1 && value == *b"y")
+}
+
+/// The path, from the root of a tree, of the directory that a path leads to in this tree.
+fn directory_in(root: BorrowedFd<'_>, path: &Path) -> Option<PathBuf> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let target = readlink(link, Vec::new()).ok()?.into_bytes();
+    Some(OsString::from_vec(target).into())
+}
+
+fn is_readable(directory: &Path) -> bool {
+    let access = Access::READ_OK | Access::EXEC_OK;
+    accessat(CWD, directory, access, AtFlags::EACCESS).is_ok()
+}
+
+fn is_root(directory: &Directory) -> bool {
+    directory.path == Path::new("/")
+}
+
+/// The mode of the topmost directory.
+fn mode(directory: &Directory) -> u32 {
+    let machine = directory.machine.iter();
+    let machine = machine.filter_map(|of_machine| of_machine.tree.as_ref());
+    let topmost = directory.layers.iter().chain(machine).next();
+    let topmost = topmost.and_then(|path| fs::metadata(path).ok());
+    topmost.map_or(0o755, |directory| directory.mode() & 0o7777)
+}
+
+/// Makes a directory with entries on which those of the machine can be mounted.
+fn make_stubs(stubs: &Path, mode: u32, entries: &Entries) -> io::Result<()> {
+    let make = |path: &Path, mode| fs::DirBuilder::new().mode(mode).create(path);
+    // Entries can be made in it whatever its mode is: this process has all capabilities.
+    make(stubs, mode)?;
+    for (name, _) in &entries.files {
+        let mut options = fs::File::options();
+        options.write(true).create_new(true).mode(0o644);
+        options.open(stubs.join(name))?;
+    }
+    for (name, link) in &entries.links {
+        // A link that was removed meanwhile is absent.
+        if let Ok(target) = fs::read_link(link) {
+            symlink(target, stubs.join(name))?;
+        }
+    }
+    for directory in &entries.directories {
+        if directory.layers.is_empty()
+            && let Some(name) = directory.path.file_name()
+        {
+            make(&stubs.join(name), 0o755)?;
+        }
+    }
+    Ok(())
+}
+
+/// The path in the launcher's root of a path in the job.
+fn in_root(path: &Path) -> PathBuf {
+    let below = path.strip_prefix("/").unwrap_or(path);
+    Path::new(ROOT).join(below)
+}
