@@ -69,6 +69,7 @@ impl Fixture {
         let directories = vec![WrittenDirectory {
             path: "/".into(),
             scratch: "upper".into(),
+            is_overlay: true,
         }];
         JobOutputs::find(WrittenFiles::new(scratch.into(), directories), &globs)
     }
@@ -199,6 +200,7 @@ fn symlinks_are_copied_and_never_followed() {
     let directories = vec![WrittenDirectory {
         path: "/".into(),
         scratch: "upper".into(),
+        is_overlay: true,
     }];
     let globs = [path.display().to_string()];
     let outputs = JobOutputs::find(WrittenFiles::new(scratch.into(), directories), &globs);
