@@ -17,9 +17,7 @@ use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::schedule::History;
 use crate::store::Store;
-use crate::test_job::{
-    AppendedFiles, PassedVariables, TestContainerBuilder, TestOutputs, WriteBack,
-};
+use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +28,6 @@ pub struct Preparation {
     pub selector: Selector,
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
-    pub outputs: TestOutputs,
     pub appended: AppendedFiles,
     pub store: Store,
     pub history: History,
@@ -90,7 +87,6 @@ impl Preparation {
         let history = History::load(history.as_std_path())?;
         warnings.extend(history.note().map(ToString::to_string));
         let appended = AppendedFiles::of_client();
-        let limit = options.settings.outputs_limit.value.bytes();
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
@@ -111,7 +107,6 @@ impl Preparation {
                 }),
                 appended.clone(),
             )),
-            outputs: TestOutputs::new(&workspace, limit, &appended),
             appended,
             store,
             history,

@@ -94,6 +94,19 @@ fn files_of_snapshot_and_property_tests_are_copied_back_whether_or_not_the_test_
 }
 
 #[test]
+fn a_pending_snapshot_has_the_run_that_its_test_had() {
+    let project = project();
+    let script = "echo \"{\\\"run_id\\\":\\\"$NEXTEST_RUN_ID\\\",\\\"line\\\":1}\" >.a.rs.pending-snap\n\
+                  echo $NEXTEST_RUN_ID >id.snap.new";
+    let run = run(&project, &["--ui=simple"], &[], script).exits(0);
+    let text = |name| fs::read_to_string(project.root.join(name)).unwrap();
+    let id = text("id.snap.new");
+    assert_ne!(id.trim(), "", "{run}");
+    let expected = format!("{{\"run_id\":\"{}\",\"line\":1}}\n", id.trim());
+    assert_eq!(text(".a.rs.pending-snap"), expected, "{run}");
+}
+
+#[test]
 fn a_failure_names_the_copied_and_the_discarded_files() {
     let project = project();
     let script = "echo new >a.snap.new; echo x >thrown; exit 1";

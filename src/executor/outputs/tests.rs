@@ -11,6 +11,8 @@ struct Fixture {
     places: OutputPlaces,
 }
 
+const RUN: &str = "the-run";
+
 impl Fixture {
     fn new() -> Self {
         let temporary = tempfile::tempdir().unwrap();
@@ -23,6 +25,7 @@ impl Fixture {
             true,
             1000,
         );
+        let places = places.of_run(RUN.to_owned());
         Self { temporary, places }
     }
 
@@ -320,8 +323,7 @@ fn lines_that_several_jobs_append_are_all_kept() {
     }
     let text = |path| fs::read_to_string(fixture.source(path)).unwrap();
     assert_eq!(text(seeds), "# header\none\ntwo\n");
-    let run = &fixture.places.run;
-    let of = |line| format!("{{\"run_id\":\"{run}\",\"line\":\"{line}\"}}");
+    let of = |line| format!("{{\"run_id\":\"{RUN}\",\"line\":\"{line}\"}}");
     let expected = [earlier.to_owned(), of("one"), of("two"), String::new()];
     assert_eq!(text(pending), expected.join("\n"));
 }
