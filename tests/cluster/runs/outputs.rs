@@ -331,7 +331,7 @@ fn each_job_of_a_batch_has_outputs_of_its_own() {
 }
 
 #[test]
-fn what_tests_on_an_engine_append_to_a_file_of_insta_is_appended_to_the_clients() {
+fn lines_that_tests_on_an_engine_append_for_insta_are_appended_to_the_clients_file() {
     needs_cluster!();
     let engine = on_cluster();
     let project = Project::own("shell");
