@@ -35,7 +35,7 @@ use crate::schedule::history::HistoryError;
 use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
 use crate::store::StoreError;
-use crate::test_job::TestContainerBuilder;
+use crate::test_job::{TestContainerBuilder, TestOutputs};
 use camino::Utf8PathBuf;
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
@@ -310,12 +310,18 @@ async fn conduct(
         };
         Rc::new(Looks::new(second_look, known))
     });
+    let outputs = TestOutputs::new(
+        &preparation.workspace,
+        options.settings.outputs_limit.value.bytes(),
+        &preparation.appended,
+        session.executors.local.run_id(),
+    );
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
         directives: preparation.directives,
         containers: preparation.containers.clone(),
-        outputs: preparation.outputs,
+        outputs,
         lister: lister::Lister::new(preparation.store.clone()),
         session: session.clone(),
         batch_target: options.settings.batch_target.value.duration(),

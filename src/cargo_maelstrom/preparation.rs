@@ -18,9 +18,7 @@ use crate::layer::LayerBuilder;
 use crate::needs::KnownNeeds;
 use crate::schedule::History;
 use crate::store::Store;
-use crate::test_job::{
-    AppendedFiles, PassedVariables, TestContainerBuilder, TestOutputs, WriteBack,
-};
+use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
 
@@ -31,7 +29,6 @@ pub struct Preparation {
     pub selector: Selector,
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
-    pub outputs: TestOutputs,
     pub appended: AppendedFiles,
     pub store: Store,
     pub history: History,
@@ -97,7 +94,6 @@ impl Preparation {
             .then(|| KnownNeeds::load(known_needs.as_std_path()))
             .transpose()?;
         let appended = AppendedFiles::of_client();
-        let limit = options.settings.outputs_limit.value.bytes();
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
@@ -118,7 +114,6 @@ impl Preparation {
                 }),
                 appended.clone(),
             )),
-            outputs: TestOutputs::new(&workspace, limit, &appended),
             appended,
             store,
             history,

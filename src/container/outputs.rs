@@ -6,8 +6,8 @@
 //! path that leads through a symbolic link or out of the scratch space, and reads regular files
 //! and symbolic links only. So a FIFO does not block it, and a device is never opened.
 //!
-//! A character device with the number 0 is overlayfs's record that the job removed what had this
-//! name in a layer.
+//! Where overlayfs keeps what a job changed, a character device with the number 0 is its record that
+//! the job removed what had this name in a layer. Anywhere else, the job can make such a device.
 
 use super::protocol::{MountKind, ReceivedRequest, Root, path_bytes};
 use rustix::fs::{
@@ -33,6 +33,8 @@ pub struct WrittenDirectory {
     /// Its path in the scratch space. It contains only what the job wrote.
     #[serde(with = "path_bytes")]
     pub scratch: PathBuf,
+    /// Whether overlayfs keeps in it what changed, and marks what was removed.
+    pub is_overlay: bool,
 }
 
 /// Those parts of the directories `request.outputs` that are in the scratch space and not empty.
@@ -43,31 +45,35 @@ pub fn written_directories(
     uppers: &[WrittenDirectory],
 ) -> Vec<WrittenDirectory> {
     let path = |text: &CStr| PathBuf::from(OsStr::from_bytes(text.to_bytes()));
-    let root = matches!(request.root, Root::Scratch).then(|| ("/".into(), "upper".into()));
+    let root = matches!(request.root, Root::Scratch);
+    let root = root.then(|| ("/".into(), "upper".into(), true));
     let uppers = uppers.iter();
-    let uppers = uppers.map(|upper| (upper.path.clone(), upper.scratch.clone()));
+    let uppers = uppers.map(|upper| (upper.path.clone(), upper.scratch.clone(), true));
     let mounts = request.mounts.iter().enumerate();
     let mounts = mounts.filter_map(|(index, mount)| match mount.kind {
-        MountKind::Tmp => Some((path(&mount.mount_point), index.to_string().into())),
+        MountKind::Tmp => Some((path(&mount.mount_point), index.to_string().into(), false)),
         MountKind::DiscardingBind(_) => {
-            Some((path(&mount.mount_point), format!("{index}-upper").into()))
+            let upper = format!("{index}-upper").into();
+            Some((path(&mount.mount_point), upper, true))
         }
         _ => None,
     });
     let mut found: Vec<WrittenDirectory> = Vec::new();
     let all = root.into_iter().chain(uppers).chain(mounts);
-    for (mount_point, upper) in all.collect::<Vec<(PathBuf, PathBuf)>>() {
+    for (mount_point, upper, is_overlay) in all.collect::<Vec<(PathBuf, PathBuf, bool)>>() {
         for wanted in request.outputs.iter().map(|text| path(text)) {
             let directory = if let Ok(below) = wanted.strip_prefix(&mount_point) {
                 let scratch = upper.join(below);
                 WrittenDirectory {
                     path: wanted,
                     scratch,
+                    is_overlay,
                 }
             } else if mount_point.starts_with(&wanted) {
                 WrittenDirectory {
                     path: mount_point.clone(),
                     scratch: upper.clone(),
+                    is_overlay,
                 }
             } else {
                 continue;
@@ -202,12 +208,18 @@ impl WrittenFiles {
                 let scratch = directory.scratch.join(name);
                 let kind = match entry.file_type() {
                     FileType::Directory => {
-                        waiting.push(WrittenDirectory { path, scratch });
+                        waiting.push(WrittenDirectory {
+                            path,
+                            scratch,
+                            is_overlay: directory.is_overlay,
+                        });
                         continue;
                     }
                     FileType::RegularFile => WrittenKind::File,
                     FileType::Symlink => WrittenKind::Symlink,
-                    FileType::CharacterDevice if is_whiteout(opened.as_fd(), name) => {
+                    FileType::CharacterDevice
+                        if directory.is_overlay && is_whiteout(opened.as_fd(), name) =>
+                    {
                         WrittenKind::Removed
                     }
                     _ => continue,

@@ -400,6 +400,7 @@ impl Laying<'_> {
             self.laid.uppers.push(WrittenDirectory {
                 path: directory.path.clone(),
                 scratch: scratch.to_owned(),
+                is_overlay: true,
             });
         }
         Ok(())

@@ -105,6 +105,11 @@ impl LocalExecutor {
         }
     }
 
+    /// The identifier of the run: [`LocalSettings::run_id`].
+    pub fn run_id(&self) -> &str {
+        &self.settings.run_id
+    }
+
     /// Starts a launcher with this network, before the first job. Fails if this machine cannot
     /// make containers.
     pub async fn warm_up(&self, network: Network) -> Result<(), LauncherError> {

@@ -21,7 +21,6 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::SystemTime;
 
 /// The number of files of a job that are copied.
 pub const MOST_FILES: usize = 100_000;
@@ -50,8 +49,8 @@ pub struct OutputPlaces {
     limit: u64,
     /// Files that are appended to files of the client, by their paths in the job.
     appended: BTreeMap<PathBuf, PathBuf>,
-    /// Identifies this run in insta's pending snapshots.
-    run: String,
+    /// The identifier of the run, which insta's pending snapshots get. `None`: they keep their own.
+    run: Option<String>,
     /// The files of the source tree that jobs wrote.
     source_writes: Mutex<SourceWrites>,
 }
@@ -166,7 +165,7 @@ impl OutputPlaces {
             replaces,
             limit,
             appended: BTreeMap::new(),
-            run: run_id(),
+            run: None,
             source_writes: Mutex::default(),
         }
     }
@@ -176,6 +175,13 @@ impl OutputPlaces {
     #[must_use]
     pub fn appending(mut self, files: impl IntoIterator<Item = (PathBuf, PathBuf)>) -> Self {
         self.appended.extend(files);
+        self
+    }
+
+    /// Gives insta's pending snapshots this identifier of the run, whichever executor ran their job.
+    #[must_use]
+    pub fn of_run(mut self, run_id: String) -> Self {
+        self.run = Some(run_id);
         self
     }
 
@@ -222,13 +228,6 @@ impl OutputPlaces {
         let is_in = |directory: &PathBuf| path.starts_with(directory);
         self.source.as_ref().is_some_and(is_in) && !self.not_source.iter().any(is_in)
     }
-}
-
-/// An identifier as insta makes it, which no other run has.
-fn run_id() -> String {
-    let time = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let time = time.unwrap_or_default();
-    format!("{}-{}", time.as_secs(), time.subsec_nanos())
 }
 
 #[cfg(test)]

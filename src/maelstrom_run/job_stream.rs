@@ -272,9 +272,9 @@ impl JobStream {
             spawn(&mut self.local, jobs, async move |slots| {
                 let turn = async { Some(slots.take(spec.slots as usize).await) };
                 let priority = Rank::from(&spec).for_engines();
-                let outcome = executors.run(&job, output, priority, turn).await;
-                if let Some(outcome) = &outcome {
-                    outputs.copy(number, outcome.outputs.clone()).await;
+                let mut outcome = executors.run(&job, output, priority, turn).await;
+                if let Some(outcome) = &mut outcome {
+                    outputs.copy(number, outcome.outputs.take()).await;
                 }
                 outcome.into_iter().collect()
             });

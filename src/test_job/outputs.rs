@@ -52,8 +52,9 @@ pub struct TestOutputs {
 }
 
 impl TestOutputs {
-    /// `limit`: the size of the outputs of a test that are copied, in bytes.
-    pub fn new(workspace: &Workspace, limit: u64, appended: &AppendedFiles) -> Self {
+    /// `limit`: the size of the outputs of a test that are copied, in bytes. `run_id`: the
+    /// identifier of the run.
+    pub fn new(workspace: &Workspace, limit: u64, appended: &AppendedFiles, run_id: &str) -> Self {
         let not_source = std::iter::once(&workspace.target_directory)
             .chain(&workspace.build_directory)
             .map(|directory| directory.as_std_path().to_owned());
@@ -66,7 +67,8 @@ impl TestOutputs {
                     true,
                     limit,
                 )
-                .appending(appended.places()),
+                .appending(appended.places())
+                .of_run(run_id.to_owned()),
             ),
             others: directory.into(),
         }

@@ -94,6 +94,19 @@ fn files_of_snapshot_and_property_tests_are_copied_back_whether_or_not_the_test_
 }
 
 #[test]
+fn a_pending_snapshot_has_the_run_that_its_test_had() {
+    let project = project();
+    let script = "echo \"{\\\"run_id\\\":\\\"$NEXTEST_RUN_ID\\\",\\\"line\\\":1}\" >.a.rs.pending-snap\n\
+                  echo $NEXTEST_RUN_ID >id.snap.new";
+    let run = run(&project, &["--ui=simple"], &[], script).exits(0);
+    let text = |name| fs::read_to_string(project.root.join(name)).unwrap();
+    let id = text("id.snap.new");
+    assert_ne!(id.trim(), "", "{run}");
+    let expected = format!("{{\"run_id\":\"{}\",\"line\":1}}\n", id.trim());
+    assert_eq!(text(".a.rs.pending-snap"), expected, "{run}");
+}
+
+#[test]
 fn a_failure_names_the_copied_and_the_discarded_files() {
     let project = project();
     let script = "echo new >a.snap.new; echo x >thrown; exit 1";
@@ -384,34 +397,35 @@ fn lines_of_tests_that_append_at_the_same_time_are_whole() {
 }
 
 #[test]
-fn nothing_but_files_and_links_comes_out_of_a_container() {
+fn only_files_and_links_are_copied_out_of_a_container() {
     let project = project();
-    let root = project.root.display();
-    let script = format!(
-        "cd /tmp; mkfifo f; mknod n c 0 0; mknod m c 1 3; mknod b b 7 0; cd {root}\n\
-         mkfifo fifo; mknod null c 1 3; mknod block b 7 0; mknod mark c 0 0\n\
-         ln -s / slash; ln -s slash/tmp chain; ln -s . here; ln -s loop loop\n\
-         ln -s /proc/self/root proc; echo x >'a\nb'; mkdir '...'; echo x >'.../x'; ln '.../x' hard\n\
-         ln /etc/passwd linked; true"
-    );
+    // A `tmp` mount, in which a job can make the device that is overlayfs's mark elsewhere.
+    project.directives(&format!(
+        "[[directives]]\n\
+         added_layers = [{{ programs = [\"mknod\"] }}]\n\
+         added_mounts = [{{ type = \"tmp\", mount_point = \"{}/scratch\" }}]\n",
+        project.root.display()
+    ));
+    project.write("scratch/kept", "precious");
+    let script = "mkfifo fifo || exit 2; mknod scratch/kept c 0 0 || exit 3\n\
+         mkfifo scratch/fifo || exit 4; ln -s / slash; ln -s slash/tmp chain; ln -s . here\n\
+         ln -s loop loop; ln -s /proc/self/root proc; echo x >'a\nb'; mkdir '...'\n\
+         echo x >'.../x'; ln '.../x' hard; ln /etc/passwd linked || exit 5";
     let before = listing(&project);
-    let run = run(&project, &["--write-back", "--ui=simple"], &[], &script);
+    let run = run(&project, &["--write-back", "--ui=simple"], &[], script);
     assert_eq!(run.code, Some(0), "{run}");
     let new: Vec<_> = (listing(&project).into_iter())
         .filter(|name| !before.contains(name))
         .collect();
     let expected = [
-        ".../", "...", ".../x", "a\nb", "chain", "hard", "here", "linked", "loop", "proc", "slash",
+        "...", ".../x", "a\nb", "chain", "hard", "here", "linked", "loop", "proc", "slash",
     ];
-    for name in &new {
-        assert!(expected.contains(&name.as_str()), "{name}: {run}");
-        let kind = fs::symlink_metadata(project.root.join(name))
-            .unwrap()
-            .file_type();
-        assert!(
-            kind.is_file() || kind.is_symlink() || kind.is_dir(),
-            "{name}: {run}"
-        );
+    assert_eq!(new, expected, "{run}");
+    let kept = fs::read_to_string(project.root.join("scratch/kept")).ok();
+    assert_eq!(kept.as_deref(), Some("precious"), "{run}");
+    for name in [".../x", "a\nb", "hard", "linked"] {
+        let copy = fs::symlink_metadata(project.root.join(name)).unwrap();
+        assert!(copy.is_file(), "{name}: {run}");
     }
     for (name, target) in [("slash", "/"), ("chain", "slash/tmp"), ("loop", "loop")] {
         let link = fs::read_link(project.root.join(name)).unwrap();

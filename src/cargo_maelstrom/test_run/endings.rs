@@ -147,18 +147,14 @@ impl TestRun {
 
     /// The lines of the summary about the files that were copied or removed for tests.
     pub(super) fn notes_of_outputs(&self) -> Vec<String> {
-        let files = |count: usize, did: &str| match count {
-            1 => format!("1 file that tests {did} was"),
-            count => format!("{count} files that tests {did} were"),
-        };
         let mut notes = Vec::new();
         if !self.copied.is_empty() {
-            let files = files(self.copied.len(), "wrote");
+            let files = count_of(self.copied.len(), "wrote");
             let names = some_paths(&self.copied);
             notes.push(format!("{files} copied out of their containers:\n{names}"));
         }
         if !self.removed.is_empty() {
-            let files = files(self.removed.len(), "removed");
+            let files = count_of(self.removed.len(), "removed");
             let names = some_paths(&self.removed);
             notes.push(format!("{files} removed from the source tree:\n{names}"));
         }
@@ -290,6 +286,14 @@ impl TestRun {
         for warning in self.parts.containers.take_warnings() {
             self.report(&Event::Warning(&warning));
         }
+    }
+}
+
+/// The subject and auxiliary verb of a sentence about files. `verb`: what tests did to them.
+fn count_of(count: usize, verb: &str) -> String {
+    match count {
+        1 => format!("1 file that tests {verb} was"),
+        count => format!("{count} files that tests {verb} were"),
     }
 }
 

@@ -47,7 +47,7 @@ impl Run {
                 WriteBack::Outputs,
                 AppendedFiles::default(),
             )),
-            outputs: TestOutputs::new(&workspace, 1 << 20, &AppendedFiles::default()),
+            outputs: TestOutputs::new(&workspace, 1 << 20, &AppendedFiles::default(), "of-a-test"),
             lister: Lister::new(store.clone()),
             session: Session::without_containers(store, 2, cache_results),
             batch_target: Duration::from_secs(1),

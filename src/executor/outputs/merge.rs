@@ -57,8 +57,9 @@ fn is_pending_snapshot(name: &OsStr) -> bool {
     name.starts_with(b".") && name.ends_with(b".pending-snap")
 }
 
-/// Gives the pending snapshots that are not in `base` the same run. insta identifies the process that
-/// a pending snapshot is of, and `cargo insta review` shows those of the last process only.
+/// Gives the pending snapshots that are not in `base` the same run. insta takes the run from
+/// `NEXTEST_RUN_ID`, which each executor sets: the runner on a worker has another one for each batch.
+/// `cargo insta review` shows the pending snapshots of the last run only.
 pub fn with_run(path: &Path, base: &[u8], job: Vec<u8>, run: &str) -> Vec<u8> {
     const START: &[u8] = br#"{"run_id":""#;
     if !is_pending_snapshot(path.file_name().unwrap_or_default()) {

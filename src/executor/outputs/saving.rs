@@ -245,7 +245,9 @@ impl<'a> Saving<'a> {
         };
         let mut is_combined = false;
         if let Some(base) = base {
-            content = merge::with_run(relative, base, content, &self.places.run);
+            if let Some(run) = &self.places.run {
+                content = merge::with_run(relative, base, content, run);
+            }
             let changed = before.filter(|before| !before.is_removed);
             let present = changed.and(present.as_deref());
             let combined =

@@ -1,5 +1,6 @@
 use super::*;
 use crate::container::WrittenDirectory;
+use crate::store::Store;
 use nix::sys::stat::{Mode, SFlag};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -10,6 +11,8 @@ struct Fixture {
     temporary: TempDir,
     places: OutputPlaces,
 }
+
+const RUN: &str = "the-run";
 
 impl Fixture {
     fn new() -> Self {
@@ -23,6 +26,7 @@ impl Fixture {
             true,
             1000,
         );
+        let places = places.of_run(RUN.to_owned());
         Self { temporary, places }
     }
 
@@ -69,6 +73,7 @@ impl Fixture {
         let directories = vec![WrittenDirectory {
             path: "/".into(),
             scratch: "upper".into(),
+            is_overlay: true,
         }];
         JobOutputs::find(WrittenFiles::new(scratch.into(), directories), &globs)
     }
@@ -199,6 +204,7 @@ fn symlinks_are_copied_and_never_followed() {
     let directories = vec![WrittenDirectory {
         path: "/".into(),
         scratch: "upper".into(),
+        is_overlay: true,
     }];
     let globs = [path.display().to_string()];
     let outputs = JobOutputs::find(WrittenFiles::new(scratch.into(), directories), &globs);
@@ -318,8 +324,7 @@ fn lines_that_several_jobs_append_are_all_kept() {
     }
     let text = |path| fs::read_to_string(fixture.source(path)).unwrap();
     assert_eq!(text(seeds), "# header\none\ntwo\n");
-    let run = &fixture.places.run;
-    let of = |line| format!("{{\"run_id\":\"{run}\",\"line\":\"{line}\"}}");
+    let of = |line| format!("{{\"run_id\":\"{RUN}\",\"line\":\"{line}\"}}");
     let expected = [earlier.to_owned(), of("one"), of("two"), String::new()];
     assert_eq!(text(pending), expected.join("\n"));
 }
@@ -579,4 +584,32 @@ fn a_worker_sends_contents_with_numbers_for_names_within_its_limits() {
         assert_eq!(listing.outputs.len(), count, "{listing:?}");
         assert!(listing.problems[0].contains(said), "{listing:?}");
     }
+}
+
+#[test]
+fn a_downloaded_link_that_cannot_be_made_is_left_out_and_the_other_files_are_copied() {
+    let fixture = Fixture::new();
+    let store = Store::open(&fixture.temporary.path().join("store"), 1 << 30).unwrap();
+    let downloads = store.work_directory().unwrap();
+    fs::write(downloads.path().join("0"), "text").unwrap();
+    let link = |target: &str| ListedKind::Symlink {
+        target: target.into(),
+    };
+    let file = ListedKind::File { executable: false };
+    // No system accepts an empty target. A hostile worker may send one.
+    let files = [("a", file), ("empty", link("")), ("link", link("a"))];
+    let files = files.into_iter().enumerate().map(|(number, (path, kind))| {
+        let path = fixture.source(path);
+        (ListedOutput { path, kind }, number.to_string())
+    });
+    let outputs = JobOutputs::of_downloads(downloads, files.collect(), Vec::new()).unwrap();
+    let saved = fixture.places.save(&outputs, "a job", &fixture.others(""));
+    let expected = ["a", "link"].map(|path| fixture.source(path));
+    assert_eq!(saved.source_files, expected);
+    let [problem] = &saved.problems[..] else {
+        panic!("{saved:?}");
+    };
+    let empty = fixture.source("empty");
+    let said = format!("failed to copy {}: its target cannot be", empty.display());
+    assert!(problem.starts_with(&said), "{problem}");
 }

@@ -1,8 +1,8 @@
 //! The records that a runner writes about its jobs.
 //!
 //! A record is a line of JSON. The record of a job's end is followed by what the job printed and by
-//! the list of its outputs, whose lengths are in the line. A runner that is killed leaves at most the last record incomplete. The
-//! complete records before it are read.
+//! the list of its outputs, whose lengths are in the line. A runner that is killed leaves at most
+//! the last record incomplete. The complete records before it are read.
 
 use crate::container::{ResourceUsage, StepError};
 use crate::executor::outputs::OutputListing;

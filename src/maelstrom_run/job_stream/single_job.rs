@@ -40,10 +40,10 @@ impl JobStream {
             _ = interrupts.next() => None,
             outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
         };
-        let Some(outcome) = outcome else {
+        let Some(mut outcome) = outcome else {
             return Ok(Ending::INTERRUPTED);
         };
-        self.outputs.copy(1, outcome.outputs.clone()).await;
+        self.outputs.copy(1, outcome.outputs.take()).await;
         if let Some(error) = failure.borrow_mut().take() {
             return Err(JobsError::Write(error));
         }
@@ -71,7 +71,7 @@ impl JobStream {
         }
         let (mut terminal, output) =
             JobTerminal::open(terminal, escape).map_err(JobsError::Terminal)?;
-        let outcome = tokio::select! {
+        let mut outcome = tokio::select! {
             biased;
             _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
             served = terminal.serve() => {
@@ -84,8 +84,8 @@ impl JobStream {
             _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
             finished = terminal.finish() => finished.map_err(JobsError::Terminal)?,
         }
-        if let Some(outcome) = &outcome {
-            self.outputs.copy(1, outcome.outputs.clone()).await;
+        if let Some(outcome) = &mut outcome {
+            self.outputs.copy(1, outcome.outputs.take()).await;
         }
         ending(outcome, program)
     }
