@@ -138,8 +138,7 @@ impl Observer {
             self.report(&Event::Warning(&warning));
         }
         let limit = self.running.timeout(case);
-        let lacks_sources = self.containers.lacks_sources(&case.spec, &case.binary);
-        let outcome = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
+        let outcome = verdict::judge(outcome, limit);
         summary.tally.add(&outcome);
         self.report(&Event::TestFinished {
             id,

@@ -371,9 +371,17 @@ fn over_machine(job: &Job, variables: &BTreeMap<String, String>) -> Job {
 
 /// The sets of needs to try, the smallest first.
 fn sets(Candidates { used, looked_at }: &Candidates, variables: &Needs) -> Vec<Needs> {
+    let is_program = |need: &&Need| matches!(need, Need::Toolchain | Need::Program(_));
+    let programs = Needs(used.0.iter().filter(is_program).cloned().collect());
     let with_looked_at = used.with(looked_at);
     let all = with_looked_at.with(variables);
-    let mut sets = vec![used.clone(), used.with(variables), with_looked_at, all];
+    let mut sets = vec![
+        programs,
+        used.clone(),
+        used.with(variables),
+        with_looked_at,
+        all,
+    ];
     sets.retain(|set| !set.is_empty());
     sets
 }

@@ -37,6 +37,9 @@ pub const LINKERS: [&str; 14] = [
     "strip",
 ];
 
+/// The programs that need most files of a toolchain.
+const COMPILERS: [&str; 8] = ["c++", "cc", "cc1", "clang", "collect2", "g++", "gcc", "ld"];
+
 /// Where the files of a C compiler are, which a toolchain brings.
 const LINKER_DIRECTORIES: [&str; 3] = ["/usr/lib/gcc", "/usr/libexec/gcc", "/usr/include"];
 
@@ -171,8 +174,23 @@ fn reads(uses: Uses) -> bool {
 /// Whether the toolchain's linker is at work.
 fn is_linking(fact: &FileFact) -> bool {
     let name = fact.path.file_name().unwrap_or_default();
-    (fact.uses.executed && LINKERS.iter().any(|linker| name == *linker))
+    let mut programs = LINKERS.iter().chain(&COMPILERS);
+    let extension = fact.path.extension().unwrap_or_default();
+    (fact.uses.executed && programs.any(|program| name == *program))
+        || extension == "a"
+        || extension == "o"
+        || is_linker_script(&fact.path)
         || (LINKER_DIRECTORIES.iter()).any(|directory| fact.path.starts_with(directory))
+}
+
+/// Whether the linker reads a library under this name, as `libc.so`. Programs that run use names
+/// with versions.
+fn is_linker_script(path: &Path) -> bool {
+    let name = path
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    name.starts_with("lib") && path.extension().is_some_and(|extension| extension == "so")
 }
 
 /// Whether a need is part of others.

@@ -106,11 +106,11 @@ pub fn escape_glob(text: &str) -> String {
 }
 
 impl fmt::Display for Need {
-    /// The name for a person: of a program, `cargo` for the toolchain, the path of a file, the path
+    /// The name for a person: of a program, the path of a file, the path
     /// of a directory with a slash at its end, `$NAME` for a variable.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Toolchain => f.write_str(TOOLCHAIN),
+            Self::Toolchain => f.write_str("toolchain"),
             Self::Program(name) => f.write_str(name),
             Self::Directory(path) => write!(f, "{path}/"),
             Self::File(path) => write!(f, "{path}"),

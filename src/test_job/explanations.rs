@@ -1,6 +1,6 @@
 //! What the facts of a second look tell about a failure.
 
-use crate::needs::Needs;
+use crate::needs::{Need, Needs};
 use crate::observe::{Facts, FileFact, Found, SocketCall};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -13,10 +13,15 @@ const SHOWN: usize = 5;
 /// paragraph each. `used` are the things of this machine that the test used in the second look.
 pub fn explanations(facts: &Facts, used: &Needs) -> Vec<String> {
     let mut explanations = Vec::new();
-    if !used.is_empty() {
+    let programs: Vec<String> = (used.0.iter())
+        .filter(|need| matches!(need, Need::Toolchain | Need::Program(_)))
+        .map(Need::to_string)
+        .collect();
+    if !programs.is_empty() {
         explanations.push(format!(
-            "the test also fails with the files of this machine in its container, of which it uses \
-             {used}"
+            "the test also fails if its container has the files of this machine, of which it uses: \
+             {}",
+            some(programs)
         ));
     }
     let programs = missing(
@@ -91,7 +96,8 @@ fn missing(
     (!names.is_empty()).then(|| some(names))
 }
 
-fn some(names: BTreeSet<String>) -> String {
+fn some(names: impl IntoIterator<Item = String>) -> String {
+    let names: Vec<String> = names.into_iter().collect();
     let more = names.len().saturating_sub(SHOWN);
     let mut text = names.into_iter().take(SHOWN).collect::<Vec<_>>().join(", ");
     if more > 0 {

@@ -230,19 +230,6 @@ impl TestContainerBuilder {
         }
     }
 
-    /// Whether a test's container lacks sources of the workspace.
-    pub fn lacks_sources(&self, spec: &TestSpec, binary: &TestBinary) -> bool {
-        let container = &spec.container;
-        let is_source = |layer: &LayerSpec| matches!(layer, LayerSpec::Source { .. });
-        let has_sources = container.layers.contains(&LayerSpec::TestSource)
-            || container.image.as_ref().is_some_and(|image| image.layers);
-        self.dependencies_only
-            && has_sources
-            && !toolchain::is_wanted(container)
-            && !container.layers.iter().any(is_source)
-            && !self.view(&binary.package).is_whole()
-    }
-
     /// The sources of the workspace that the tests of a package see.
     fn view(&self, package: &Package) -> SourceView {
         let mut view = SourceView::default();

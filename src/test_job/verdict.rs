@@ -1,23 +1,14 @@
 //! The outcome of a test, from the outcome of its job.
 
 use super::hints;
-use crate::cargo::TestBinary;
-use crate::directive::TestSpec;
 use crate::executor::{Outcome, SavedOutputs, Status};
 use crate::needs::Needs;
 use crate::report::{self, Exit, TestOutcome};
 use std::path::Path;
 use std::time::Duration;
 
-/// The outcome of a test, with hints if something seems to be missing. `lacks_sources`: the
-/// container lacks sources of the workspace.
-pub fn judge(
-    outcome: Outcome,
-    limit: Option<Duration>,
-    binary: &TestBinary,
-    spec: &TestSpec,
-    lacks_sources: bool,
-) -> TestOutcome {
+/// The outcome of a test, with hints about a failure.
+pub fn judge(outcome: Outcome, limit: Option<Duration>) -> TestOutcome {
     let status = match &outcome.status {
         Status::Exited(0) => report::TestStatus::Passed,
         Status::Exited(code) => report::TestStatus::Failed(Exit::Code(*code)),
@@ -33,7 +24,7 @@ pub fn judge(
         },
     };
     let hints = if status.is_failure() {
-        hints::hints(&outcome, binary, &spec.container, lacks_sources)
+        hints::hints(&outcome)
     } else {
         Vec::new()
     };

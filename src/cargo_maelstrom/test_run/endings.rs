@@ -89,12 +89,8 @@ impl TestRun {
     ) {
         self.started_tests.ended(id);
         let limit = self.parts.running.timeout(case);
-        let lacks_sources = self
-            .parts
-            .containers
-            .lacks_sources(&case.spec, &case.binary);
         self.report_problems(case, &saved);
-        let mut verdict = verdict::judge(outcome, limit, &case.binary, &case.spec, lacks_sources);
+        let mut verdict = verdict::judge(outcome, limit);
         verdict::add_outputs(&mut verdict, &saved);
         if verdict.status == TestStatus::Passed && !found.needs.is_empty() {
             self.helped.insert(case.id());
