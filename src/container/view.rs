@@ -66,7 +66,8 @@ const OF_THE_KERNEL: [&str; 24] = [
 /// The parts of the machine that jobs see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MachineView {
-    /// Directories and files of the machine that are not shown.
+    /// Directories of the machine that are not shown. Files can be excluded too, such as
+    /// credentials in an owned directory.
     #[serde(with = "paths_bytes")]
     pub excluded: Vec<PathBuf>,
     /// Directories that are shown although they may be below an excluded directory, or below one
@@ -298,9 +299,11 @@ pub fn directory_in(root: BorrowedFd<'_>, path: &Path) -> Option<PathBuf> {
     Some(OsString::from_vec(target).into())
 }
 
+/// Whether the job's user can list a directory and open its files. The capabilities that this
+/// process has and the job has not do not count.
 pub fn is_readable(directory: &Path) -> bool {
     let access = Access::READ_OK | Access::EXEC_OK;
-    accessat(CWD, directory, access, AtFlags::EACCESS).is_ok()
+    accessat(CWD, directory, access, AtFlags::empty()).is_ok()
 }
 
 /// Joins two paths. The result does not end in a slash.
