@@ -467,6 +467,7 @@ fn excluded_directories_are_hidden_except_for_owned_ones() {
         is_absent("home/work/credentials");
         is_absent("home/work/hidden");
         reads("home/work/target/store/beside", "machine");
+        reads("home/work/target/of-layer", "layer");
         reads("beside", "machine");
         is_absent("link/secret");
         reads("elsewhere/file", "machine");
@@ -504,6 +505,9 @@ fn excluded_directories_are_hidden_except_for_owned_ones() {
     let layer = layer_at(&slot, "layer", place.path());
     write(&layer, "home/layer", "layer");
     write(&layer, "home/work/of-both", "layer");
+    // overlayfs refuses an overlay of this directory, which is in the machine's `target`, and of
+    // the machine's.
+    write(&layer, "home/work/target/of-layer", "layer");
     for root in [Root::Scratch, Root::ReadOnly] {
         let job = slot.job("job").layer("layer").root(root);
         job.tell(PLACE, place.path().display()).run().succeeds();
