@@ -515,15 +515,31 @@ fn excluded_directories_are_hidden_except_for_owned_ones() {
 }
 
 #[test]
-fn a_file_that_only_root_can_read_is_not_shown() {
+fn the_modes_of_files_decide_what_a_job_can_read() {
     inside("job", || {
-        File::open("/etc/shadow").must_be_refused("read a file of root");
-        assert!(!Path::new("/root").exists());
-        File::open("/etc/passwd").unwrap();
+        reads("file", "machine");
+        File::open(at("secret")).must_be_refused("read a file of another user");
+        assert!(File::open("/etc/shadow").is_err());
+        assert!(fs::read_dir("/root").is_err());
     });
-    let mut slot = Slot::with_machine(MachineView::default());
-    for user in [1000, 0] {
-        slot.job("job").user(user).run().succeeds();
+    let place = place();
+    write(place.path(), "file", "machine");
+    write(place.path(), "secret", "machine");
+    // Jobs of root run as another user of the machine. Those of an ordinary user run as this user,
+    // who could override the mode as uid 0 of the job.
+    let (mode, users) = if has_real_root() {
+        (0o600, [1000, 0].as_slice())
+    } else {
+        (0o000, [1000].as_slice())
+    };
+    let secret = place.path().join("secret");
+    fs::set_permissions(secret, Permissions::from_mode(mode)).unwrap();
+    for machine in whole_and_split(place.path()) {
+        let mut slot = Slot::with_machine(machine);
+        for user in users {
+            let job = slot.job("job").user(*user);
+            job.tell(PLACE, place.path().display()).run().succeeds();
+        }
     }
 }
 
@@ -566,6 +582,12 @@ fn files_that_overlayfs_cannot_show_are_noted_in_the_facts() {
         File::open(path).unwrap_err();
     });
     inside("client", || {
+        let none = None::<&str>;
+        mount(none, &at(""), Some("tmpfs"), MsFlags::empty(), none).unwrap();
+        write(&at(""), "files/file", "machine");
+        for directory in ["empty", "middle", "deep"] {
+            fs::create_dir(at(directory)).unwrap();
+        }
         // Two overlays on one another, on which no further one is possible.
         for (lower, mount_point) in [("files", "middle"), ("middle", "deep")] {
             let [lower, empty] = [lower, "empty"].map(|path| at(path).display().to_string());
@@ -579,12 +601,7 @@ fn files_that_overlayfs_cannot_show_are_noted_in_the_facts() {
         succeeded(&outcome);
         assert_eq!(facts.incomplete, [Incomplete::LeftOut].into());
     });
-    let place = place();
-    write(place.path(), "files/file", "machine");
-    for directory in ["empty", "middle", "deep"] {
-        fs::create_dir(place.path().join(directory)).unwrap();
-    }
-    run_client_with_own_mounts(place.path());
+    run_client_with_own_mounts(place().path());
 }
 
 #[test]
