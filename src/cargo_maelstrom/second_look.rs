@@ -9,7 +9,7 @@ use crate::cargo::Workspace;
 use crate::container::Step;
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::libraries::Libraries;
-use crate::needs::{self, Candidates, Machine, Need, Needs};
+use crate::needs::{self, Candidates, ClientMachine, Need, Needs};
 use crate::observe::{Facts, Found};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
@@ -216,7 +216,7 @@ impl SecondLook {
         let facts = facts.clone();
         let program = job.program.to_string();
         let finding = tokio::task::spawn_blocking(move || {
-            let machine = Machine {
+            let machine = ClientMachine {
                 libraries: &surroundings.libraries,
                 search_path: std::env::var_os("PATH"),
                 container_path,

@@ -27,6 +27,7 @@ mod calls;
 mod changed_files;
 mod channel;
 mod client;
+mod conflicts;
 pub mod doctor;
 mod init;
 mod job;

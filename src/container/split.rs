@@ -18,24 +18,25 @@
 //!
 //! The layers decide: their files, symbolic links and whiteouts hide the entries of the machine.
 //! Where a layer has a directory and the machine a symbolic link to one, or the reverse, the files
-//! of both are shown, if the directory that they are in is split. `/` always is.
+//! of both are shown.
 
+use super::conflicts;
 use super::outputs::WrittenDirectory;
 use super::overlay::Overlay;
 use super::protocol::{ReceivedRequest, Root};
 use super::step::{Step, StepContext, StepError};
-use super::view::{MACHINE, Machine, MachineDirectory, is_strictly_below};
+use super::view::{
+    MACHINE, Machine, MachineDirectory, directory_in, is_readable, is_strictly_below,
+};
 use nix::libc;
 use nix::mount::{MsFlags, mount};
-use rustix::fs::{
-    Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, accessat, lgetxattr, openat2, readlink,
-};
+use rustix::fs::lgetxattr;
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::fd::BorrowedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, symlink};
 use std::path::{Path, PathBuf};
 
@@ -89,6 +90,7 @@ pub fn lay(
         is_writable,
         parts: 0,
         mounts: 0,
+        conflicts: conflicts::find(&root.layers, machine),
         waiting: VecDeque::from([root]),
         links: Vec::new(),
         laid: LaidRoot::default(),
@@ -118,6 +120,8 @@ struct Laying<'a> {
     parts: usize,
     mounts: usize,
     waiting: VecDeque<Directory>,
+    /// The paths in the job where the overlay of a directory would hide files.
+    conflicts: BTreeSet<PathBuf>,
     /// Directories of the machine where the layers have a symbolic link, with the path in the job
     /// that the link leads to.
     links: Vec<(PathBuf, MachineDirectory)>,
@@ -137,7 +141,7 @@ impl Laying<'_> {
     fn lay(&mut self, mut directory: Directory) -> Result<(), StepError> {
         let must_be_split =
             (directory.machine.iter()).any(|of_machine| self.machine.must_be_split(of_machine));
-        if !must_be_split && !self.leads_below(&directory.path) {
+        if !must_be_split && !self.has_conflict(&directory.path) {
             return self.merge(&directory);
         }
         let mut entries = self.entries(&directory);
@@ -210,14 +214,14 @@ impl Laying<'_> {
 
     /// The entries of a directory that is split.
     fn entries(&mut self, directory: &Directory) -> Entries {
-        let names = self.names(directory);
-        for name in &names {
-            if InLayers::find(&directory.layers, name).is_symlink {
+        for name in self.names(directory) {
+            if InLayers::find(&directory.layers, &name).is_symlink {
                 self.note_link(&directory.path.join(name), directory);
             }
         }
         let mut entries = Entries::default();
-        for name in names {
+        // The links may lead to further names.
+        for name in self.names(directory) {
             self.add_entry(directory, &name, &mut entries);
         }
         entries
@@ -242,7 +246,7 @@ impl Laying<'_> {
                 }
                 OnMachine::Nothing => {}
                 OnMachine::Symlink(_) if has_directory(&machine) => {
-                    machine.extend(self.resolve(&on_machine));
+                    machine.extend(self.machine.resolve(&on_machine));
                 }
                 _ if has_directory(&machine) => break,
                 OnMachine::Symlink(tree) => {
@@ -321,17 +325,6 @@ impl Laying<'_> {
         }
     }
 
-    /// The directory that a symbolic link of the machine leads to.
-    fn resolve(&self, link: &Path) -> Option<MachineDirectory> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(MACHINE, flags, Mode::empty()).ok()?;
-        let target = directory_in(root.as_fd(), link)?;
-        let path = Path::new("/").join(target.strip_prefix(MACHINE).ok()?);
-        let tree = self.machine.locate(&path).filter(|tree| is_readable(tree));
-        let found = MachineDirectory { path, tree };
-        (found.tree.is_some() || self.machine.must_be_split(&found)).then_some(found)
-    }
-
     /// Notes that a symbolic link of the layers hides directories of the machine.
     fn note_link(&mut self, link: &Path, directory: &Directory) {
         let Some(target) = directory_in(self.layers, link) else {
@@ -346,9 +339,21 @@ impl Laying<'_> {
             if let OnMachine::Directory(found) = self.on_machine(above, &above.path.join(name))
                 && !noted(&found.path)
             {
-                self.links.push((target.clone(), found));
+                if !target.starts_with(&directory.path) {
+                    // The directory that it leads to may be mounted already.
+                    self.laid.left_out.push(link.to_owned());
+                } else {
+                    self.links.push((target.clone(), found));
+                }
             }
         }
+    }
+
+    /// Whether one overlay of a directory would hide files.
+    fn has_conflict(&self, path: &Path) -> bool {
+        let targets = self.links.iter().map(|(target, _)| target);
+        let mut conflicts = self.conflicts.iter().chain(targets);
+        conflicts.any(|conflict| is_strictly_below(conflict, path))
     }
 
     /// Whether a symbolic link of the layers leads to a path below this one.
@@ -464,21 +469,6 @@ fn is_opaque(directory: &Path) -> bool {
     let mut value = [0];
     lgetxattr(directory, c"user.overlay.opaque", &mut value[..])
         .is_ok_and(|length| length == 1 && value == *b"y")
-}
-
-/// The path, from the root of a tree, of the directory that a path leads to in this tree.
-fn directory_in(root: BorrowedFd<'_>, path: &Path) -> Option<PathBuf> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let found = openat2(root, path, flags, Mode::empty(), resolve).ok()?;
-    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
-    let target = readlink(link, Vec::new()).ok()?.into_bytes();
-    Some(OsString::from_vec(target).into())
-}
-
-fn is_readable(directory: &Path) -> bool {
-    let access = Access::READ_OK | Access::EXEC_OK;
-    accessat(CWD, directory, access, AtFlags::EACCESS).is_ok()
 }
 
 fn is_root(directory: &Directory) -> bool {

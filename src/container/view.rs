@@ -13,11 +13,12 @@ use super::protocol::HostBind;
 use super::step::{Step, StepContext, StepError};
 use super::sys;
 use nix::libc;
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, ResolveFlags, accessat, openat2, readlink};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,8 @@ const OF_THE_KERNEL: [&str; 24] = [
 /// The parts of the machine that jobs see.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct MachineView {
-    /// Directories and files of the machine that are not shown.
+    /// Directories of the machine that are not shown. Files can be excluded too, such as
+    /// credentials in an owned directory.
     #[serde(with = "paths_bytes")]
     pub excluded: Vec<PathBuf>,
     /// Directories that are shown although they may be below an excluded directory, or below one
@@ -249,6 +251,17 @@ impl Machine {
         }
     }
 
+    /// The directory that a symbolic link of the machine leads to.
+    pub fn resolve(&self, link: &Path) -> Option<MachineDirectory> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(MACHINE, flags, Mode::empty()).ok()?;
+        let target = directory_in(root.as_fd(), link)?;
+        let path = Path::new("/").join(target.strip_prefix(MACHINE).ok()?);
+        let tree = self.locate(&path).filter(|tree| is_readable(tree));
+        let found = MachineDirectory { path, tree };
+        (found.tree.is_some() || self.must_be_split(&found)).then_some(found)
+    }
+
     /// Whether there are paths below a directory that need mounts of their own.
     pub fn must_be_split(&self, directory: &MachineDirectory) -> bool {
         let is_shown = |tree: &PathBuf| {
@@ -274,6 +287,23 @@ impl Machine {
 
 pub fn is_strictly_below(path: &Path, directory: &Path) -> bool {
     path != directory && path.starts_with(directory)
+}
+
+/// The path, from the root of a tree, of the directory that a path leads to in this tree.
+pub fn directory_in(root: BorrowedFd<'_>, path: &Path) -> Option<PathBuf> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let found = openat2(root, path, flags, Mode::empty(), resolve).ok()?;
+    let link = format!("/proc/self/fd/{}", found.as_raw_fd());
+    let target = readlink(link, Vec::new()).ok()?.into_bytes();
+    Some(OsString::from_vec(target).into())
+}
+
+/// Whether the job's user can list a directory and open its files. The capabilities that this
+/// process has and the job has not do not count.
+pub fn is_readable(directory: &Path) -> bool {
+    let access = Access::READ_OK | Access::EXEC_OK;
+    accessat(CWD, directory, access, AtFlags::empty()).is_ok()
 }
 
 /// Joins two paths. The result does not end in a slash.

@@ -79,14 +79,17 @@ impl LocalSettings {
             open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
             run_id: uuid::Uuid::new_v4().to_string(),
             machine: MachineView {
-                // A user without a home has `/`.
-                excluded: (std::env::home_dir().into_iter())
-                    .filter(|home| home.is_absolute() && home.parent().is_some())
-                    .collect(),
+                excluded: homes(std::env::home_dir()),
                 owned: Vec::new(),
             },
         })
     }
+}
+
+/// The home directories of which jobs see nothing. A user without a home has `/`, which is no home.
+fn homes(home: Option<PathBuf>) -> Vec<PathBuf> {
+    let is_home = |home: &PathBuf| home.is_absolute() && home.parent().is_some();
+    home.into_iter().filter(is_home).collect()
 }
 
 fn scratch_size(memory: u64, slots: usize) -> u64 {
@@ -493,7 +496,17 @@ fn status(ended: &EndedProgram) -> Status {
 
 #[cfg(test)]
 mod tests {
-    use super::scratch_size;
+    use super::{homes, scratch_size};
+    use std::path::PathBuf;
+
+    #[test]
+    fn the_root_directory_is_no_home() {
+        let home = || Some(PathBuf::from("/home/me"));
+        assert_eq!(homes(home()), [home().unwrap()]);
+        for none in [None, Some("/".into()), Some("".into()), Some("me".into())] {
+            assert_eq!(homes(none), [PathBuf::new(); 0]);
+        }
+    }
 
     #[test]
     fn slots_share_half_the_memory_but_each_has_a_gibibyte() {

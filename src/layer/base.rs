@@ -129,25 +129,6 @@ impl BaseRecipe {
     }
 }
 
-/// Whether a part of the base usually has `name`: a program by its name or path, or a file by its
-/// path. This machine may lack the program or file, or have it at an unusual path.
-pub fn base_has(part: BasePart, name: &str) -> bool {
-    let path = Path::new(name);
-    let is_below = |data: &[&str]| data.iter().any(|directory| path.starts_with(directory));
-    match part {
-        BasePart::Utilities => {
-            let in_bin = path.parent().is_some_and(|parent| parent.ends_with("bin"));
-            let program = path.file_name().filter(|_| in_bin || !name.contains('/'));
-            program.is_some_and(|program| UTILITIES.split_whitespace().any(|name| program == name))
-        }
-        BasePart::Certificates => is_below(&CERTIFICATES),
-        BasePart::Timezones => is_below(&TIME_ZONES),
-        BasePart::System => is_below(&SYSTEM_DATA) || name == MACHINE_ID.0,
-        BasePart::Terminals => is_below(&TERMINFO),
-        BasePart::Locales => is_below(&LOCALES),
-    }
-}
-
 pub(super) fn add(
     recipe: &BaseRecipe,
     libraries: &Libraries,

@@ -32,7 +32,6 @@ mod upper_directory;
 mod view;
 
 pub use crate::store::{Entry, Manifest, Mode, PathInContainer};
-pub use base::base_has;
 pub use builder::{BuiltLayer, LayerBuilder, LayerStack};
 pub use content::LayerContent;
 pub use context::{LayerContext, MountError, OverlayError};

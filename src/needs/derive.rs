@@ -82,7 +82,7 @@ const MOST_SINGLE_FILES: usize = 8;
 
 /// The properties of this machine that needs depend on.
 #[derive(Debug)]
-pub struct Machine<'a> {
+pub struct ClientMachine<'a> {
     pub libraries: &'a Libraries,
     /// The client's `PATH`.
     pub search_path: Option<OsString>,
@@ -109,7 +109,7 @@ pub struct Candidates {
 }
 
 /// Finds what a test may need. Examines files of this machine; blocks.
-pub fn derive(facts: &Facts, machine: &Machine<'_>) -> Candidates {
+pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
     let mut candidates = Candidates::default();
     let missing: Vec<&FileFact> = facts
         .files
@@ -121,7 +121,9 @@ pub fn derive(facts: &Facts, machine: &Machine<'_>) -> Candidates {
         candidates.used.0.insert(Need::Toolchain);
     }
     let left: Vec<&FileFact> = (missing.into_iter())
-        .filter(|fact| !(machine.is_in_toolchain(&fact.path) || uses_toolchain && is_linking(fact)))
+        .filter(|fact| {
+            !(machine.is_in_toolchain(&fact.path) || uses_toolchain && comes_with_toolchain(fact))
+        })
         .collect();
     let programs: Vec<Program> = (left.iter())
         .filter(|fact| fact.uses.executed)
@@ -171,10 +173,10 @@ fn reads(uses: Uses) -> bool {
     uses.executed || uses.opened || uses.listed
 }
 
-/// Whether the toolchain's linker is at work.
-fn is_linking(fact: &FileFact) -> bool {
+/// Whether a file comes with a toolchain, which a test uses.
+fn comes_with_toolchain(fact: &FileFact) -> bool {
     let name = fact.path.file_name().unwrap_or_default();
-    let mut programs = LINKERS.iter().chain(&COMPILERS);
+    let mut programs = LINKERS.iter().chain(&COMPILERS).chain(&TOOLCHAIN_PROGRAMS);
     let extension = fact.path.extension().unwrap_or_default();
     (fact.uses.executed && programs.any(|program| name == *program))
         || extension == "a"
@@ -220,7 +222,7 @@ struct Program {
     path: PathBuf,
 }
 
-impl Machine<'_> {
+impl ClientMachine<'_> {
     /// Whether a file is on this machine, not in the container, and may be given to a test.
     fn is_offered(&self, fact: &FileFact) -> bool {
         let path = &fact.path;
@@ -250,7 +252,8 @@ impl Machine<'_> {
     /// Whether a file shows that the test uses the toolchain.
     fn is_of_toolchain(&self, fact: &FileFact) -> bool {
         let name = fact.path.file_name().unwrap_or_default();
-        let is_program = TOOLCHAIN_PROGRAMS.iter().any(|program| name == *program);
+        let mut programs = TOOLCHAIN_PROGRAMS.iter().chain(&COMPILERS);
+        let is_program = programs.any(|program| name == *program);
         (fact.uses.executed && is_program) || (reads(fact.uses) && self.is_in_toolchain(&fact.path))
     }
 

@@ -9,7 +9,7 @@ mod derive;
 mod known;
 mod variables;
 
-pub use derive::{Candidates, LINKERS, Machine, TOOLCHAIN_PROGRAMS, derive};
+pub use derive::{Candidates, ClientMachine, LINKERS, TOOLCHAIN_PROGRAMS, derive};
 pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
 pub use variables::{client_variables, named_in};
 

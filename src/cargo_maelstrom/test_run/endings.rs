@@ -1,6 +1,6 @@
 //! The results of tasks, cancellation, and the end of the run.
 
-use super::looking::{Found, PendingLook};
+use super::looking::{LookFindings, PendingLook};
 use super::{EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
 use crate::directive;
@@ -85,7 +85,7 @@ impl TestRun {
         repeat: Option<Repeat>,
         outcome: Outcome,
         saved: SavedOutputs,
-        found: Found,
+        found: LookFindings,
     ) {
         self.started_tests.ended(id);
         let limit = self.parts.running.timeout(case);

@@ -39,7 +39,7 @@ pub struct Looks {
 
 /// The result of a run of a test, and of the second look at it.
 #[derive(Default)]
-pub struct Found {
+pub struct LookFindings {
     pub needs: Needs,
     /// A paragraph each.
     pub notes: Vec<String>,
@@ -212,7 +212,7 @@ impl TestRun {
             first,
         } = pending;
         let mut outcome = first;
-        let mut found = Found {
+        let mut found = LookFindings {
             needs: (*case.needs).clone(),
             notes: Vec::new(),
         };
@@ -267,12 +267,12 @@ impl TestRun {
     }
 
     /// What is known of a test that was not looked at in this run.
-    pub(super) fn known_of(&self, case: &TestCase, has_passed: bool) -> Found {
+    pub(super) fn known_of(&self, case: &TestCase, has_passed: bool) -> LookFindings {
         let notes = match &self.parts.looks {
             Some(looks) if !has_passed => looks.notes(case),
             _ => Vec::new(),
         };
-        Found {
+        LookFindings {
             needs: (*case.needs).clone(),
             notes,
         }

@@ -1,1 +1,243 @@
+use super::*;
+use std::os::unix::fs::{PermissionsExt, symlink};
 
+/// A machine below a temporary directory. Paths of facts are the real ones.
+struct Fake {
+    directory: tempfile::TempDir,
+    libraries: Libraries,
+}
+
+const EXECUTED: Uses = Uses::EXECUTED;
+const OPENED: Uses = Uses::OPENED;
+const LISTED: Uses = Uses {
+    listed: true,
+    followed: true,
+    ..Uses::NONE
+};
+const LOOKED_AT: Uses = Uses {
+    looked_at: true,
+    followed: true,
+    ..Uses::NONE
+};
+
+impl Fake {
+    fn new() -> Self {
+        // Not below `/tmp`, whose files are the container's.
+        let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp");
+        fs::create_dir_all(&target).unwrap();
+        Self {
+            directory: tempfile::tempdir_in(fs::canonicalize(target).unwrap()).unwrap(),
+            libraries: Libraries::new(),
+        }
+    }
+
+    fn path(&self, path: &str) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(self.directory.path().join(path)).unwrap()
+    }
+
+    fn write(&self, path: &str, mode: u32) -> Utf8PathBuf {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "content").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    fn machine(&self) -> ClientMachine<'_> {
+        ClientMachine {
+            libraries: &self.libraries,
+            search_path: Some(self.path("bin").into_os_string()),
+            container_path: vec![self.path("bin").into()],
+            toolchain: vec![self.path("sysroot"), self.path("cargo/registry")],
+            private: vec![self.path("home"), self.path("cargo")],
+            installed_programs: self.path("cargo/bin"),
+            workspace: vec![self.path("home/workspace")],
+        }
+    }
+
+    fn derive(&self, files: &[(&Utf8Path, Uses)]) -> Candidates {
+        let fact = |(path, uses): &(&Utf8Path, Uses)| FileFact {
+            path: path.as_std_path().to_owned(),
+            uses: *uses,
+            found: Found::Machine,
+            is_refused: false,
+            is_common: false,
+        };
+        let facts = Facts {
+            files: files.iter().map(fact).collect(),
+            ..Facts::default()
+        };
+        derive(&facts, &self.machine())
+    }
+
+    fn used(&self, files: &[(&Utf8Path, Uses)]) -> Vec<String> {
+        let used = self.derive(files).used.0;
+        let root = self.path("");
+        let name = |need: &Need| need.to_string().replace(root.as_str(), "");
+        used.iter().map(name).collect()
+    }
+}
+
+#[test]
+fn programs_have_names_only_if_the_name_leads_to_the_same_program() {
+    let fake = Fake::new();
+    let tool = fake.write("bin/tool", 0o755);
+    let hidden = fake.write("other/tool", 0o755);
+    let installed = fake.write("cargo/bin/cargo-extra", 0o755);
+    assert_eq!(fake.used(&[(&tool, EXECUTED)]), ["tool"]);
+    assert_eq!(fake.used(&[(&hidden, EXECUTED)]), ["other/tool"]);
+    assert_eq!(
+        fake.used(&[(&installed, EXECUTED)]),
+        ["cargo/bin/cargo-extra"]
+    );
+}
+
+#[test]
+fn files_of_a_toolchain_and_of_its_linker_are_the_toolchain() {
+    let fake = Fake::new();
+    let cargo = fake.write("cargo/bin/cargo", 0o755);
+    let library = fake.write("sysroot/lib/libstd.rlib", 0o644);
+    let start = fake.write("lib/crt1.o", 0o644);
+    let linker = fake.write("bin/cc", 0o755);
+    let all = [
+        (&*cargo, EXECUTED),
+        (&*library, OPENED),
+        (&*start, OPENED),
+        (&*linker, EXECUTED),
+    ];
+    for part in [&all[..], &all[..1], &all[1..2], &all[2..]] {
+        assert_eq!(fake.used(part), ["toolchain"]);
+    }
+    // A file that is only looked at shows nothing.
+    assert!(fake.used(&[(&library, LOOKED_AT)]).is_empty());
+}
+
+#[test]
+fn a_directory_that_is_listed_is_needed_whole_and_its_files_are_not_named() {
+    let fake = Fake::new();
+    let file = fake.write("data/deep/file", 0o644);
+    let directory = fake.path("data");
+    assert_eq!(
+        fake.used(&[(&directory, LISTED), (&file, OPENED)]),
+        ["data/"]
+    );
+    // A directory with a file that not everybody may read is never packed.
+    fake.write("data/secret", 0o640);
+    let listed = [(&*directory, LISTED), (&*file, OPENED)];
+    assert_eq!(fake.used(&listed), ["data/deep/file"]);
+}
+
+#[test]
+fn many_files_of_one_directory_are_the_directory() {
+    let fake = Fake::new();
+    let files: Vec<_> = (0..=MOST_SINGLE_FILES)
+        .map(|number| fake.write(&format!("many/{number}"), 0o644))
+        .collect();
+    let facts: Vec<_> = files.iter().map(|file| (&**file, OPENED)).collect();
+    assert_eq!(fake.used(&facts), ["many/"]);
+    assert_eq!(fake.used(&facts[1..]).len(), MOST_SINGLE_FILES);
+}
+
+#[test]
+fn files_that_are_only_looked_at_are_tried_later() {
+    let fake = Fake::new();
+    let file = fake.write("data/file", 0o644);
+    let candidates = fake.derive(&[(&file, LOOKED_AT)]);
+    assert!(candidates.used.is_empty());
+    assert_eq!(
+        candidates.looked_at,
+        Needs([Need::File(file.clone())].into())
+    );
+    let candidates = fake.derive(&[(&file, LOOKED_AT), (&fake.path("data"), LISTED)]);
+    assert!(candidates.looked_at.is_empty());
+}
+
+#[test]
+fn private_files_are_nobodys_need() {
+    let fake = Fake::new();
+    for (path, mode) in [
+        ("home/notes", 0o644),
+        ("cargo/credentials.toml", 0o644),
+        ("cargo/config.toml", 0o644),
+        ("etc/shadow", 0o644),
+        ("etc/key", 0o640),
+        ("home/workspace/.env", 0o644),
+        ("home/workspace/.env.local", 0o644),
+        ("home/workspace/.ssh/id", 0o644),
+    ] {
+        let file = fake.write(path, mode);
+        let candidates = fake.derive(&[(&file, OPENED)]);
+        assert_eq!(candidates, Candidates::default(), "{path}");
+    }
+    let ignored = fake.write("home/workspace/ignored", 0o644);
+    assert_eq!(fake.used(&[(&ignored, OPENED)]), ["home/workspace/ignored"]);
+}
+
+#[test]
+fn files_of_the_container_that_are_common_or_elsewhere_are_left_out() {
+    let fake = Fake::new();
+    for path in [
+        "/proc/cpuinfo",
+        "/dev/null",
+        "/tmp/x",
+        "/run/x",
+        "/sys/x",
+        "/var/run/x",
+    ] {
+        let candidates = fake.derive(&[(Utf8Path::new(path), OPENED)]);
+        assert_eq!(candidates, Candidates::default(), "{path}");
+    }
+    let file = fake.write("data", 0o644);
+    let mut facts = Facts {
+        files: vec![FileFact {
+            path: file.into(),
+            uses: OPENED,
+            found: Found::Nowhere,
+            is_refused: false,
+            is_common: false,
+        }],
+        ..Facts::default()
+    };
+    assert_eq!(derive(&facts, &fake.machine()), Candidates::default());
+    facts.files[0].found = Found::Machine;
+    assert_eq!(derive(&facts, &fake.machine()).used.0.len(), 1);
+    facts.files[0].is_common = true;
+    assert_eq!(derive(&facts, &fake.machine()), Candidates::default());
+}
+
+#[test]
+fn libraries_of_a_program_come_with_it() {
+    let fake = Fake::new();
+    let program = fake.path("bin/program");
+    fs::create_dir_all(program.parent().unwrap()).unwrap();
+    symlink(std::env::current_exe().unwrap(), &program).unwrap();
+    let libraries =
+        fake.libraries
+            .programs(&[program.to_string()], None, &SearchContext::default());
+    let libraries = libraries.unwrap();
+    let library = libraries.iter().find_map(|(_, entry)| {
+        let file = entry.file()?.to_str()?;
+        file.contains("libc.so").then(|| Utf8PathBuf::from(file))
+    });
+    let library = library.expect("the test is linked with the C library");
+    assert_eq!(
+        fake.used(&[(&program, EXECUTED), (&library, OPENED)]),
+        ["program"]
+    );
+    assert_eq!(fake.used(&[(&library, OPENED)]), [library.to_string()]);
+}
+
+#[test]
+fn data_directories_belong_to_programs_by_their_names() {
+    for (name, program, expected) in [
+        ("git-core", "git", true),
+        ("git", "git", true),
+        ("python3.11", "python", true),
+        ("perl5", "perl", true),
+        ("gitweb", "git", false),
+        ("python-tools", "python", true),
+        ("x86_64-linux-gnu", "git", false),
+    ] {
+        assert_eq!(is_data_of(name, program), expected, "{name} {program}");
+    }
+}
