@@ -14,7 +14,7 @@ use crate::observe::{Facts, Found};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
 use camino::Utf8PathBuf;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Ready, ready};
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -65,8 +65,14 @@ pub enum Looked {
     Proven { outcome: Box<Outcome>, needs: Needs },
     /// The test passed when it was run again, and no need explains that.
     PassedAgain,
-    /// The test failed again. `used` are the things of this machine that it used.
-    Failed { facts: Box<Facts>, used: Needs },
+    /// The test failed again.
+    Failed {
+        facts: Box<Facts>,
+        /// What it used of this machine.
+        used: Needs,
+        /// Variables of the client that it may read, and did not get, as they may be secret.
+        withheld: Vec<String>,
+    },
     /// The test could not be observed, or did not end, for this reason.
     Impossible(String),
     /// Nothing can be observed on this machine, for this reason.
@@ -131,8 +137,9 @@ impl SecondLook {
         slot: usize,
     ) -> Looked {
         let job = self.job(case, container, first);
-        let variables = self.variables(&job);
-        let over_machine = over_machine(&job, &variables);
+        let (withheld, given): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (client_variables(&job).into_iter()).partition(|(name, _)| needs::may_be_secret(name));
+        let over_machine = self.over_machine(&job, &given);
         let observed = self
             .executor
             .look(&over_machine, self.output(), on(slot))
@@ -151,18 +158,22 @@ impl SecondLook {
         match outcome.status {
             Status::Exited(0) => {}
             Status::Exited(_) | Status::Signaled(_) => {
-                let candidates = self.candidates(&job, &facts, BTreeMap::new()).await;
+                let candidates = self.candidates(&job, &facts, withheld).await;
+                let (files, withheld) = candidates.unwrap_or_default();
                 return Looked::Failed {
                     facts: Box::new(facts),
-                    used: candidates.map_or_else(Needs::default, |(files, _)| files.used),
+                    used: files.used,
+                    withheld,
                 };
             }
             Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {
                 return Looked::Impossible(reason(&outcome));
             }
         }
-        let candidates = self.candidates(&job, &facts, variables).await;
-        let sets = candidates.map_or_else(Vec::new, |(files, variables)| sets(&files, &variables));
+        let candidates = self.candidates(&job, &facts, given).await;
+        let (files, read) = candidates.unwrap_or_default();
+        let variables = Needs(read.into_iter().map(Need::Variable).collect());
+        let sets = sets(&files, &variables);
         match self.prove(case, &job, sets, slot).await {
             Some((outcome, needs)) => Looked::Proven {
                 outcome: Box::new(outcome),
@@ -185,32 +196,45 @@ impl SecondLook {
         job
     }
 
-    /// The variables of the client that the test does not have.
-    fn variables(&self, job: &Job) -> BTreeMap<String, String> {
-        let environment = &job.container.environment;
-        let has = |name: &str| {
-            environment.contains_key(name) || job.variables.iter().any(|v| v.name() == name)
-        };
-        let mut variables = needs::client_variables(has);
+    /// The job with variables and the search path of the client, and with the directories of its
+    /// toolchain.
+    fn over_machine(&self, job: &Job, variables: &BTreeMap<String, String>) -> Job {
+        let mut container = Container::clone(&job.container);
+        let mut path = container_path(&container);
+        let of_client = std::env::var_os("PATH").unwrap_or_default();
+        for directory in std::env::split_paths(&of_client) {
+            if directory.is_absolute() && !path.contains(&directory) {
+                path.push(directory);
+            }
+        }
+        let environment = &mut container.environment;
+        environment.extend(variables.clone());
+        if let Ok(path) = std::env::join_paths(path)
+            && let Ok(path) = path.into_string()
+        {
+            environment.insert("PATH".to_owned(), path);
+        }
         for (name, value) in [
             ("CARGO_HOME", self.surroundings.cargo_home.as_str()),
             ("CARGO_NET_OFFLINE", "true"),
             ("RUSTUP_HOME", self.surroundings.rustup_home.as_str()),
         ] {
-            if !has(name) {
-                variables.insert(name.to_owned(), value.to_owned());
-            }
+            (environment.entry(name.to_owned())).or_insert_with(|| value.to_owned());
         }
-        variables
+        Job {
+            container: Arc::new(container),
+            ..job.clone()
+        }
     }
 
-    /// The files and programs that the test may need, and those of the variables that it may read.
+    /// The files and programs that the test may need, and the names of those variables that it may
+    /// read.
     async fn candidates(
         &self,
         job: &Job,
         facts: &Facts,
         variables: BTreeMap<String, String>,
-    ) -> Option<(Candidates, Needs)> {
+    ) -> Option<(Candidates, Vec<String>)> {
         let surroundings = self.surroundings.clone();
         let container_path = container_path(&job.container);
         let facts = facts.clone();
@@ -229,13 +253,13 @@ impl SecondLook {
             let executed = (facts.files.iter())
                 .filter(|fact| fact.uses.executed && fact.found != Found::Nowhere)
                 .map(|fact| fact.path.clone());
-            let mut read = Needs::default();
+            let mut read = BTreeSet::new();
             for path in executed.chain([PathBuf::from(program)]) {
                 let all = variables.keys().map(String::as_str);
                 let found = needs::named_in(&path, all).into_iter();
-                (read.0).extend(found.map(|name| Need::Variable(name.to_owned())));
+                read.extend(found.map(str::to_owned));
             }
-            (candidates, read)
+            (candidates, read.into_iter().collect())
         });
         finding.await.ok()
     }
@@ -347,26 +371,12 @@ impl SecondLook {
     }
 }
 
-/// The job with the client's variables and search path.
-fn over_machine(job: &Job, variables: &BTreeMap<String, String>) -> Job {
-    let mut container = Container::clone(&job.container);
-    container.environment.extend(variables.clone());
-    let mut path = container_path(&container);
-    let of_client = std::env::var_os("PATH").unwrap_or_default();
-    for directory in std::env::split_paths(&of_client) {
-        if directory.is_absolute() && !path.contains(&directory) {
-            path.push(directory);
-        }
-    }
-    if let Ok(path) = std::env::join_paths(path)
-        && let Ok(path) = path.into_string()
-    {
-        container.environment.insert("PATH".to_owned(), path);
-    }
-    Job {
-        container: Arc::new(container),
-        ..job.clone()
-    }
+/// The variables of the client that a job does not have.
+fn client_variables(job: &Job) -> BTreeMap<String, String> {
+    let environment = &job.container.environment;
+    needs::client_variables(|name| {
+        environment.contains_key(name) || job.variables.iter().any(|own| own.name() == name)
+    })
 }
 
 /// The sets of needs to try, the smallest first.

@@ -24,11 +24,29 @@ const OF_CLIENT: [&str; 12] = [
     "_",
 ];
 
+/// Parts of the names of variables that hold credentials. A test gets such a variable only if a
+/// directive or a setting says so.
+const OF_CREDENTIALS: [&str; 8] = [
+    "ACCESS_KEY",
+    "API_KEY",
+    "CREDENTIAL",
+    "PASSWD",
+    "PASSWORD",
+    "PRIVATE_KEY",
+    "SECRET",
+    "TOKEN",
+];
+
 /// How much of an executable is searched, in bytes.
 const SEARCHED: u64 = 256 << 20;
 
-/// The client's variables that a test does not have, with their values. `has` are the names of the
-/// test's variables.
+/// Whether a variable seems to hold credentials.
+pub fn may_be_secret(name: &str) -> bool {
+    OF_CREDENTIALS.iter().any(|part| name.contains(part))
+}
+
+/// The client's variables that a test does not have, with their values. `has` says whether the test
+/// has a variable.
 pub fn client_variables(has: impl Fn(&str) -> bool) -> BTreeMap<String, String> {
     let variables = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
@@ -63,6 +81,16 @@ mod tests {
         let names = ["SERVICE_URL", "SERVICE", "OTHER"].into_iter();
         assert_eq!(named_in(file.path(), names), ["SERVICE_URL", "SERVICE"]);
         assert!(named_in(Path::new("/nonexistent"), ["A"].into_iter()).is_empty());
+    }
+
+    #[test]
+    fn variables_that_may_hold_credentials_are_known_by_their_names() {
+        for name in ["GITHUB_TOKEN", "AWS_SECRET_ACCESS_KEY", "DB_PASSWORD"] {
+            assert!(may_be_secret(name), "{name}");
+        }
+        for name in ["SERVICE_URL", "LANG", "GIT_AUTHOR_NAME", "KEYBOARD"] {
+            assert!(!may_be_secret(name), "{name}");
+        }
     }
 
     #[test]

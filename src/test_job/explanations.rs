@@ -10,8 +10,9 @@ use std::path::Path;
 const SHOWN: usize = 5;
 
 /// The explanations of a failure that a second look at the test did not turn into a success, a
-/// paragraph each. `used` are the things of this machine that the test used in the second look.
-pub fn explanations(facts: &Facts, used: &Needs) -> Vec<String> {
+/// paragraph each. `used` are the things of this machine that the test used in the second look,
+/// `withheld` the names of variables that it may read and did not get.
+pub fn explanations(facts: &Facts, used: &Needs, withheld: &[String]) -> Vec<String> {
     let mut explanations = Vec::new();
     let programs: Vec<String> = (used.0.iter())
         .filter(|need| matches!(need, Need::Toolchain | Need::Program(_)))
@@ -57,6 +58,14 @@ pub fn explanations(facts: &Facts, used: &Needs) -> Vec<String> {
             "the test used addresses beyond its loopback network: {}; a directive with `network = \
              \"local\"` gives it the network of this machine",
             some(addresses)
+        ));
+    }
+    if !withheld.is_empty() {
+        let names = withheld.iter().map(|name| format!("{name:?}"));
+        explanations.push(format!(
+            "the test may read variables of yours that no test gets unless a directive says so, as \
+             they may be secret: `pass_environment = [{}]`",
+            names.collect::<Vec<_>>().join(", ")
         ));
     }
     let refused: BTreeSet<String> = (facts.files.iter())

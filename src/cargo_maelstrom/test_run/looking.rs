@@ -233,8 +233,12 @@ impl TestRun {
                         .to_owned(),
                 );
             }
-            Some(Looked::Failed { facts, used }) => {
-                found.notes = explanations(&facts, &used);
+            Some(Looked::Failed {
+                facts,
+                used,
+                withheld,
+            }) => {
+                found.notes = explanations(&facts, &used, &withheld);
                 looks.remember(&case, &found.needs, true, &found.notes);
             }
             Some(Looked::Unavailable(reason)) => {
