@@ -436,10 +436,16 @@ fn mounts_of_the_machine_are_shown_where_they_are() {
         write(&at("sub directory/inner"), "file", "on a further one");
         bind_here(Path::new("/proc"), &at("proc"));
         bind_here(Path::new("/dev/null"), &at("device"));
-        let mut slot = Slot::with_machine(MachineView::default());
-        for root in [Root::Scratch, Root::ReadOnly] {
-            let job = slot.job("job").root(root);
-            job.tell(PLACE, at("").display()).run().succeeds();
+        let owned = MachineView {
+            excluded: Vec::new(),
+            owned: vec![at("")],
+        };
+        for machine in [MachineView::default(), owned] {
+            let mut slot = Slot::with_machine(machine);
+            for root in [Root::Scratch, Root::ReadOnly] {
+                let job = slot.job("job").root(root);
+                job.tell(PLACE, at("").display()).run().succeeds();
+            }
         }
     });
     let place = place();
@@ -677,22 +683,24 @@ fn system_directories_are_the_containers_own() {
     }
 }
 
+fn mounts(launcher: i32) -> usize {
+    let table = fs::read_to_string(format!("/proc/{launcher}/mountinfo")).unwrap();
+    table.lines().count()
+}
+
+/// The pages of the heap and of other private memory, in KiB.
+fn memory(launcher: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse().unwrap()
+}
+
 #[test]
 fn mounts_and_memory_of_a_launcher_do_not_grow() {
     inside("job", || {});
-    fn mounts(launcher: i32) -> usize {
-        let table = fs::read_to_string(format!("/proc/{launcher}/mountinfo")).unwrap();
-        table.lines().count()
-    }
-    // The pages of the heap and of other private memory.
-    fn memory(launcher: i32) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
-        kibibytes.parse().unwrap()
-    }
     let place = place();
     for number in 0..100 {
         write(place.path(), &format!("file {number}"), "machine");
