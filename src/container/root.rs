@@ -53,12 +53,11 @@ pub fn enter(
     } else {
         None
     };
-    let root = match (machine, &layers) {
-        (Some(machine), Some(layers)) => split::lay(request, machine, layers.as_fd())?,
-        _ => {
-            make_root(request)?;
-            LaidRoot::default()
-        }
+    let root = if let (Some(machine), Some(layers)) = (machine, &layers) {
+        split::lay(request, machine, layers.as_fd())?
+    } else {
+        make_root(request)?;
+        LaidRoot::default()
     };
     let proc = open_path("/proc").step(Step::OpenLauncherProc)?;
     // From here on, relative paths are of the launcher's root and absolute ones of the job's.

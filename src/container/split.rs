@@ -339,11 +339,11 @@ impl Laying<'_> {
             if let OnMachine::Directory(found) = self.on_machine(above, &above.path.join(name))
                 && !noted(&found.path)
             {
-                if !target.starts_with(&directory.path) {
+                if target.starts_with(&directory.path) {
+                    self.links.push((target.clone(), found));
+                } else {
                     // The directory that it leads to may be mounted already.
                     self.laid.left_out.push(link.to_owned());
-                } else {
-                    self.links.push((target.clone(), found));
                 }
             }
         }

@@ -4,7 +4,7 @@ use crate::fixture::{
     Processes, Refused, Slot, alone, has_real_root, in_a_container, in_containers_as_any_user,
     inside, ready, skip, until_killed,
 };
-use maelstrom::container::Root;
+use maelstrom::container::{MachineView, Root};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -269,9 +269,14 @@ fn a_job_adds_nothing_to_the_log_of_the_kernel() {
     let Some(mut log) = Log::open() else {
         return skip("needs real root");
     };
-    let mut slot = Slot::start();
-    slot.add_layer("layer");
-    for root in [Root::Scratch, Root::ReadOnly] {
+    let over_machine = || Slot::with_machine(MachineView::default());
+    for (mut slot, root) in [
+        (Slot::start(), Root::Scratch),
+        (Slot::start(), Root::ReadOnly),
+        (over_machine(), Root::Scratch),
+        (over_machine(), Root::ReadOnly),
+    ] {
+        slot.add_layer("layer");
         // Other programs also cause lines, but rarely as many as there are jobs.
         let mut lines = Vec::new();
         let is_quiet = (0..ROUNDS).any(|_| {

@@ -2,9 +2,9 @@
 //! their layers, and neither change nor reach anything of the machine.
 
 use crate::fixture::pool::{Pool, block_on, succeeded};
-use crate::fixture::{Client, Refused, Slot, has_real_root, in_a_container, inside};
+use crate::fixture::{Client, Refused, Slot, has_real_root, inside};
 use maelstrom::container::{MachineView, MountKind, Root, Step};
-use maelstrom::executor::{Job, Outcome, Output, Status};
+use maelstrom::executor::{Job, Outcome, Output, OutputPlaces, Status};
 use maelstrom::observe::{Facts, Found, Incomplete};
 use maelstrom::spec::RootOverlay;
 use nix::libc;
@@ -136,10 +136,21 @@ fn programs_of_the_machine_run() {
 
 #[test]
 fn a_job_without_the_view_sees_nothing_of_the_machine() {
-    in_a_container(|| {
+    inside("job", || {
         assert!(!Path::new("/usr/bin/git").exists());
-        assert!(!Path::new("/machine").exists());
     });
+    let mut slot = Slot::start();
+    slot.job("job").run().succeeds();
+    assert!(!has_machine(&slot));
+    assert!(has_machine(&Slot::with_machine(MachineView::default())));
+}
+
+/// Whether the launcher of a slot holds the files of the machine.
+fn has_machine(slot: &Slot) -> bool {
+    // The starter, and the launcher.
+    let launcher = slot.processes().ids().nth(1).unwrap();
+    let table = fs::read_to_string(format!("/proc/{launcher}/mountinfo")).unwrap();
+    table.contains(" /machine ")
 }
 
 #[test]
@@ -436,10 +447,16 @@ fn mounts_of_the_machine_are_shown_where_they_are() {
         write(&at("sub directory/inner"), "file", "on a further one");
         bind_here(Path::new("/proc"), &at("proc"));
         bind_here(Path::new("/dev/null"), &at("device"));
-        let mut slot = Slot::with_machine(MachineView::default());
-        for root in [Root::Scratch, Root::ReadOnly] {
-            let job = slot.job("job").root(root);
-            job.tell(PLACE, at("").display()).run().succeeds();
+        let owned = MachineView {
+            excluded: Vec::new(),
+            owned: vec![at("")],
+        };
+        for machine in [MachineView::default(), owned] {
+            let mut slot = Slot::with_machine(machine);
+            for root in [Root::Scratch, Root::ReadOnly] {
+                let job = slot.job("job").root(root);
+                job.tell(PLACE, at("").display()).run().succeeds();
+            }
         }
     });
     let place = place();
@@ -520,7 +537,6 @@ fn the_modes_of_files_decide_what_a_job_can_read() {
         reads("file", "machine");
         File::open(at("secret")).must_be_refused("read a file of another user");
         assert!(File::open("/etc/shadow").is_err());
-        assert!(fs::read_dir("/root").is_err());
     });
     let place = place();
     write(place.path(), "file", "machine");
@@ -678,22 +694,24 @@ fn system_directories_are_the_containers_own() {
     }
 }
 
+fn mounts(launcher: i32) -> usize {
+    let table = fs::read_to_string(format!("/proc/{launcher}/mountinfo")).unwrap();
+    table.lines().count()
+}
+
+/// The pages of the heap and of other private memory, in KiB.
+fn memory(launcher: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("RssAnon:"));
+    let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
+    kibibytes.parse().unwrap()
+}
+
 #[test]
 fn mounts_and_memory_of_a_launcher_do_not_grow() {
     inside("job", || {});
-    fn mounts(launcher: i32) -> usize {
-        let table = fs::read_to_string(format!("/proc/{launcher}/mountinfo")).unwrap();
-        table.lines().count()
-    }
-    // The pages of the heap and of other private memory.
-    fn memory(launcher: i32) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{launcher}/status")).unwrap();
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("RssAnon:"));
-        let kibibytes = line.unwrap().trim().trim_end_matches(" kB");
-        kibibytes.parse().unwrap()
-    }
     let place = place();
     for number in 0..100 {
         write(place.path(), &format!("file {number}"), "machine");
@@ -829,6 +847,37 @@ async fn look(pool: &Pool, job: &Job) -> (Outcome, Facts) {
     let looked = pool.executor.look(job, output, std::future::ready(Some(0)));
     let (outcome, facts) = looked.await.expect("it gets a slot");
     (outcome, facts.unwrap_or_default())
+}
+
+#[test]
+fn outputs_of_a_job_that_is_looked_at_are_found_in_every_part_of_the_view() {
+    inside("job", || {
+        let path = PathBuf::from(fs::read_to_string("/work/path").unwrap());
+        fs::write(path.join("new"), "of the job").unwrap();
+        fs::write(path.join("inner/new"), "of the job").unwrap();
+    });
+    let place = place();
+    write(place.path(), "file", "machine");
+    write(place.path(), "inner/file", "machine");
+    for machine in whole_and_split(place.path()) {
+        let pool = Pool::with_machine(machine);
+        pool.share("path", place.path().to_str().unwrap());
+        let mut job = pool.job("job", "job");
+        let layer = pool.add_layer(&mut job, "layer");
+        let below = place.path().strip_prefix("/").unwrap();
+        fs::create_dir_all(layer.join(below).join("inner")).unwrap();
+        let globs = vec![format!("{}/**", place.path().display())];
+        Arc::make_mut(&mut job.container).outputs = globs;
+        let (outcome, _) = block_on(look(&pool, &job));
+        succeeded(&outcome);
+        let copies = tempfile::tempdir().unwrap();
+        let places = OutputPlaces::new(None, Vec::new(), false, 1 << 20);
+        let saved = places.save(&outcome.outputs.unwrap(), "job", copies.path());
+        assert_eq!(saved.problems, Vec::<String>::new());
+        let copy = copies.path().join(below);
+        assert_eq!(names(&copy), ["inner", "new"].map(str::to_owned).into());
+        assert_eq!(names(&copy.join("inner")), ["new".to_owned()].into());
+    }
 }
 
 #[test]
