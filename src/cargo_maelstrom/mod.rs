@@ -279,6 +279,7 @@ async fn conduct(
         outputs_limit: options.settings.outputs_limit.value.bytes(),
         network: Network::Loopback,
         shown_directories: surroundings.shown(),
+        hidden_paths: surroundings.hidden(),
     };
     let session = Session::start(preparation.store.clone(), engine, session).await?;
     let running = RunSettings {

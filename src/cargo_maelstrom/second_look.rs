@@ -10,7 +10,7 @@ use crate::container::Step;
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::libraries::Libraries;
 use crate::needs::{self, Candidates, ClientMachine, Need, Needs};
-use crate::observe::{Facts, Found};
+use crate::observe::{Facts, Found, Incomplete};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
 use camino::Utf8PathBuf;
@@ -63,8 +63,9 @@ pub enum Looked {
     /// The test passes with these needs, and fails without them. The outcome is that of the run
     /// with them.
     Proven { outcome: Box<Outcome>, needs: Needs },
-    /// The test passed when it was run again, and no need explains that.
-    PassedAgain,
+    /// The test passed when it was run again, and no need explains that. The facts may be
+    /// incomplete for these reasons.
+    PassedAgain(BTreeSet<Incomplete>),
     /// The test failed again.
     Failed {
         facts: Box<Facts>,
@@ -111,6 +112,12 @@ impl Surroundings {
 }
 
 impl Surroundings {
+    /// Cargo's credentials.
+    pub fn hidden(&self) -> Vec<PathBuf> {
+        let names = ["credentials", "credentials.toml"];
+        names.map(|name| self.cargo_home.join(name).into()).into()
+    }
+
     /// The directories that a test sees over the view of the machine even if they are below the
     /// user's home directory. None is below another.
     pub fn shown(&self) -> Vec<PathBuf> {
@@ -179,7 +186,7 @@ impl SecondLook {
                 outcome: Box::new(outcome),
                 needs,
             },
-            None => Looked::PassedAgain,
+            None => Looked::PassedAgain(facts.incomplete),
         }
     }
 

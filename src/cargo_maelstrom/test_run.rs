@@ -343,7 +343,7 @@ impl TestRun {
         self.ending.summary.cancelled = self.cancelled;
         let notes = self.notes_of_outputs();
         self.ending.summary.notes.extend(notes);
-        let note = self.note_of_needs();
+        let note = self.note_of_needs().or_else(|| self.note_of_hermetic());
         self.ending.summary.notes.extend(note);
         self.report_warnings();
         (self.ending, self.parts.history)

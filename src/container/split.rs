@@ -147,6 +147,9 @@ impl Laying<'_> {
         let mut entries = self.entries(&directory);
         if !self.has_room_for(&entries) {
             if !must_be_split {
+                let below = |path: &&PathBuf| is_strictly_below(path, &directory.path);
+                let hidden: Vec<_> = self.conflicts.iter().filter(below).cloned().collect();
+                self.laid.left_out.extend(hidden);
                 return self.merge(&directory);
             }
             self.laid.left_out.push(directory.path.clone());

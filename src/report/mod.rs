@@ -25,7 +25,7 @@ mod units;
 
 pub use download_line::DownloadLine;
 pub use event::{Event, Repeat, TestId};
-pub use observed::facts_text;
+pub use observed::{facts_text, incomplete_text};
 pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
 pub use units::Count;

@@ -229,7 +229,7 @@ fn found_word(found: Found) -> &'static str {
     }
 }
 
-fn incomplete_text(reason: Incomplete) -> &'static str {
+pub fn incomplete_text(reason: Incomplete) -> &'static str {
     match reason {
         Incomplete::ForeignCalls => {
             "32-bit programs ran, whose calls are not observed: there may be more"

@@ -132,6 +132,7 @@ impl Client {
             outputs_limit: settings.outputs_limit,
             network: Network::Disabled,
             shown_directories: Vec::new(),
+            hidden_paths: Vec::new(),
         };
         let session = Session::start(store, engine, session).await?;
         Ok(Self::new(settings, session))

@@ -39,6 +39,8 @@ pub struct SessionSettings {
     /// Directories of this machine that an observed job over the view of the machine sees even if
     /// they are below the user's home directory.
     pub shown_directories: Vec<PathBuf>,
+    /// Paths of this machine that no such job sees.
+    pub hidden_paths: Vec<PathBuf>,
 }
 
 /// An engine that accepted the connection, and its settings.
@@ -67,10 +69,12 @@ impl Session {
             outputs_limit,
             network,
             shown_directories,
+            hidden_paths,
         } = settings;
         let mut local =
             LocalSettings::of_process(store.trees(), slots).map_err(ClientError::Start)?;
         local.machine.owned = shown_directories;
+        local.machine.excluded.extend(hidden_paths);
         let local = LocalExecutor::new(local, slots);
         local.warm_up(network).await.map_err(ClientError::Machine)?;
         let remote = match engine {

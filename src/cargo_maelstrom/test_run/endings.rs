@@ -141,6 +141,16 @@ impl TestRun {
         })
     }
 
+    /// The line of the summary about failures of tests that got nothing of this machine.
+    pub(super) fn note_of_hermetic(&self) -> Option<String> {
+        let is_meant = self.parts.looks.is_none() && self.ending.summary.tally.failed > 0;
+        is_meant.then(|| {
+            "with `--hermetic`, tests get their containers only; `cargo maelstrom --observe TEST` \
+             shows what a test asks for"
+                .to_owned()
+        })
+    }
+
     /// The lines of the summary about the files that were copied or removed for tests.
     pub(super) fn notes_of_outputs(&self) -> Vec<String> {
         let mut notes = Vec::new();

@@ -6,7 +6,7 @@ use crate::cargo_maelstrom::second_look::{Looked, SecondLook};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Outcome, SavedOutputs, Status};
 use crate::needs::{KnownNeeds, Needs, NeedsRecord};
-use crate::report::{Event, Repeat, TestId};
+use crate::report::{Event, Repeat, TestId, incomplete_text};
 use crate::schedule::CaseId;
 use crate::session::SlotRequest;
 use crate::spec::RootOverlay;
@@ -226,12 +226,14 @@ impl TestRun {
                 found.needs = found.needs.with(&needs);
                 looks.remember(&case, &found.needs, false, &[]);
             }
-            Some(Looked::PassedAgain) => {
+            Some(Looked::PassedAgain(incomplete)) => {
                 found.notes.push(
                     "the test passed when it was run again, and no program, file or variable of \
                      this machine explains that"
                         .to_owned(),
                 );
+                let reasons = incomplete.into_iter().map(incomplete_text);
+                found.notes.extend(reasons.map(str::to_owned));
             }
             Some(Looked::Failed {
                 facts,
