@@ -230,6 +230,7 @@ mod tests {
     fn a_job_without_its_descriptors_is_an_error_and_not_one_that_did_not_begin() {
         let (stop, _open) = io::pipe().unwrap();
         let (ours, mut theirs) = UnixStream::pair().unwrap();
+        seccomp::send_left_out(&theirs.try_clone().unwrap().into(), &[]).unwrap();
         theirs.write_all(&[0]).unwrap();
         let lost = ObservedJob::receive(&ours, stop.as_fd()).unwrap_err();
         assert!(

@@ -94,8 +94,10 @@ impl SpecText<'_> {
             .map_or(self.text.len(), |newline| start + newline);
         let end = self.floor(span.end.min(start + WIDEST).clamp(start, to));
         let marked = self.text[start..end].trim_end().len();
-        let mark = AnnotationKind::Primary.span(start - from..start - from + marked);
-        let line = Snippet::source(self.text[from..to].trim_end_matches('\r'))
+        let line = self.text[from..to].trim_end_matches('\r');
+        let column = (start - from).min(line.len());
+        let mark = AnnotationKind::Primary.span(column..(column + marked).min(line.len()));
+        let line = Snippet::source(line)
             .line_start(number)
             .annotation(mark);
         Renderer::plain().render(&[Group::with_level(Level::ERROR).element(line)])
@@ -208,6 +210,18 @@ mod tests {
             source.explain(&(11..12), &"no"),
             "f:1:8: no\n  |\n1 | \"日本\" = ␛[31m\n  |          ^"
         );
+    }
+
+    #[test]
+    fn a_span_in_the_end_of_a_line_is_marked_at_the_end_of_its_text() {
+        let source = SpecText {
+            name: "f",
+            text: "a\r\r",
+        };
+        for span in [1..3, 2..3, 3..3] {
+            let explained = source.explain(&span, &"no");
+            assert!(explained.ends_with("1 | a\n  |  ^"), "{explained}");
+        }
     }
 
     #[test]
