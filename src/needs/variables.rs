@@ -58,6 +58,10 @@ pub fn client_variables(has: impl Fn(&str) -> bool) -> BTreeMap<String, String> 
 
 /// The names that occur in the content of a file. Blocks.
 pub fn named_in<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names = names.peekable();
+    if names.peek().is_none() {
+        return Vec::new();
+    }
     let mut content = Vec::new();
     let read = File::open(path).and_then(|file| file.take(SEARCHED).read_to_end(&mut content));
     if read.is_err() {
