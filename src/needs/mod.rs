@@ -1,11 +1,16 @@
 //! What a test needs of this machine that its container does not have.
 //!
 //! [`Needs::add_to`] adds them to the specification of a test, and [`KnownNeeds`] keeps them from
-//! one run to the next.
+//! one run to the next. [`learn`] turns them into directives, which [`merge`](fn@merge) adds to a
+//! file.
 
 mod known;
+mod learning;
 
 pub use known::{KnownNeeds, NeedsRecord};
+pub use learning::{
+    CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest, learn, merge,
+};
 
 use crate::directive::TestSpec;
 use crate::spec::{LayerSpec, PrefixOptions, escaped_path};
