@@ -3,6 +3,7 @@
 //!
 //! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
+//! [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
 
 mod clean;
 pub mod command_line;
@@ -10,6 +11,7 @@ mod considered;
 mod doctests;
 mod doctor;
 mod ingredients;
+mod learning;
 mod lister;
 mod lists;
 mod observation;
@@ -26,6 +28,7 @@ use crate::config::{CacheResults, Color, NoTests, Ui};
 use crate::directive::{self, DirectiveError};
 use crate::engine::Uploaded;
 use crate::filter::PatternError;
+use crate::needs::KnownNeedsError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
 use crate::schedule::History;
@@ -88,6 +91,14 @@ pub enum SetUpError {
         count: usize,
         /// A line for each.
         candidates: String,
+    },
+    #[error(transparent)]
+    Needs(#[from] KnownNeedsError),
+    #[error("failed to write `{path}`, to which this would be added; add it yourself:\n\n{text}")]
+    WriteLearned {
+        path: Utf8PathBuf,
+        source: io::Error,
+        text: String,
     },
     #[error("failed to start")]
     Start(#[source] io::Error),
@@ -161,10 +172,10 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         match &options.action {
             TestAction::PrintConfig(_)
             | TestAction::Run
-            | TestAction::Learn
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Observe { .. } => run_tests(options).await,
+            TestAction::Learn => learning::run(options).await,
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
@@ -207,6 +218,19 @@ async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 
 /// Runs the tests, or lists them.
 async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
+    Ok(run_to_end(options).await?.0)
+}
+
+/// A run that has ended and was reported.
+struct EndedRun {
+    ending: RunEnd,
+    workspace: Arc<Workspace>,
+    /// The packages that Cargo's options select.
+    packages: Vec<Arc<Package>>,
+}
+
+/// Runs the tests, or lists them. `None`: the run was interrupted before the build.
+async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>), SetUpError> {
     let reporter = report::reporter(&report_settings(options));
     let stderr = if reporter.draws() {
         Stderr::Piped
@@ -219,19 +243,20 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let remote = options.settings.remote.as_ref().filter(|_| runs_selected);
     let engine = tokio::select! {
         biased;
-        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+        _ = interrupts.next() => return Ok((ExitCode::Interrupted, None)),
         engine = connect(remote) => engine?,
     };
     let preparation = tokio::select! {
         biased;
         // A preparation that is dropped ends Cargo.
-        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+        _ = interrupts.next() => return Ok((ExitCode::Interrupted, None)),
         preparation = Preparation::new(options, stderr) => preparation?,
     };
     reporter.borrow_mut().report(&Event::RunStarted);
     for warning in &preparation.warnings {
         reporter.borrow_mut().report(&Event::Warning(warning));
     }
+    let (workspace, packages) = (preparation.workspace.clone(), preparation.packages.clone());
     let outcome = conduct(options, engine, preparation, interrupts, &reporter).await;
     let finished = reporter.borrow_mut().finish();
     let ending = outcome?;
@@ -249,7 +274,13 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         let text = report::facts_text(test, facts, paint, options.verbose > 0);
         to_stdout(format_args!("{}", text.trim_end()));
     }
-    Ok(exit_code(options, &ending))
+    let code = exit_code(options, &ending);
+    let ended = EndedRun {
+        ending,
+        workspace,
+        packages,
+    };
+    Ok((code, Some(ended)))
 }
 
 async fn conduct(

@@ -127,6 +127,11 @@ pub fn cache_directory(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("maelstrom/cache")
 }
 
+/// The file with what tests need of this machine.
+pub fn needs_file(workspace: &Workspace) -> Utf8PathBuf {
+    workspace.target_directory.join("maelstrom/needs.json")
+}
+
 /// The workspace, for commands that need nothing else.
 pub async fn workspace(options: &TestOptions) -> Result<Workspace, SetUpError> {
     Ok(cargo::metadata(&invocation(options)?).await?)
@@ -205,7 +210,7 @@ fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
         .any(|file: Utf8PathBuf| Directives::load(&file).is_err())
 }
 
-fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
+pub fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
     let file = workspace.root.join(directive::FILE_NAME);
     if file.exists() {
         Ok(Directives::load(&file)?)

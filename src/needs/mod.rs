@@ -7,9 +7,10 @@
 mod known;
 mod learning;
 
-pub use known::{KnownNeeds, NeedsRecord};
+pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
 pub use learning::{
-    CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest, learn, merge,
+    CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest,
+    absent_needs, learn, merge,
 };
 
 use crate::directive::TestSpec;

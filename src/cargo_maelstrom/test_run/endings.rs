@@ -140,6 +140,9 @@ impl TestRun {
             return;
         }
         self.ending.summary.tally.add(outcome);
+        if outcome.status.is_failure() {
+            self.ending.failed.push(case.name().to_string());
+        }
         self.report(&Event::TestFinished {
             id,
             case: case.name(),

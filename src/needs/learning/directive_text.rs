@@ -1,7 +1,8 @@
 //! Learned directives, and their text.
 
-use crate::needs::{Need, TOOLCHAIN, escape_glob, everything_below};
-use crate::spec::{Placeholder, escape_placeholders};
+use crate::directive::TestSpec;
+use crate::needs::{Need, Needs, TOOLCHAIN, escape_glob, everything_below};
+use crate::spec::{LayerSpec, Placeholder, PrefixOptions, escape_placeholders};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 
@@ -97,6 +98,55 @@ impl LearnedDirective {
         let globs = self.globs.iter();
         layers.extend(globs.map(|glob| format!("{{ glob = {} }}", toml_string(glob))));
         layers
+    }
+}
+
+/// The needs that a specification does not contain as `--learn` writes them.
+pub fn absent_needs(needs: &Needs, spec: &TestSpec, places: &Places) -> Needs {
+    let needs = needs.0.iter();
+    let absent = needs.filter(|need| {
+        let one = BTreeSet::from([(*need).clone()]);
+        !LearnedDirective::new(None, &one, places).is_in(spec)
+    });
+    Needs(absent.cloned().collect())
+}
+
+impl LearnedDirective {
+    /// Whether a specification contains everything that the directive adds.
+    fn is_in(&self, spec: &TestSpec) -> bool {
+        let in_layer = |has: &dyn Fn(&LayerSpec) -> bool| spec.container.layers.iter().any(has);
+        let has_program = |program: &String| {
+            in_layer(
+                &|layer| matches!(layer, LayerSpec::Programs { programs } if programs.contains(program)),
+            )
+        };
+        let has_path = |path: &String| {
+            in_layer(&|layer| {
+                matches!(layer, LayerSpec::Paths { paths, prefix }
+                    if *prefix == following_symlinks() && paths.iter().any(|one| one == path))
+            })
+        };
+        let has_glob = |wanted: &String| {
+            in_layer(&|layer| {
+                matches!(layer, LayerSpec::Glob { glob, prefix }
+                    if *prefix == PrefixOptions::default() && glob == wanted)
+            })
+        };
+        let variables = &spec.pass_environment;
+        self.programs.iter().all(has_program)
+            && self.paths.iter().all(has_path)
+            && self.globs.iter().all(has_glob)
+            && self
+                .pass_environment
+                .iter()
+                .all(|name| variables.contains(name))
+    }
+}
+
+fn following_symlinks() -> PrefixOptions {
+    PrefixOptions {
+        follow_symlinks: true,
+        ..PrefixOptions::default()
     }
 }
 

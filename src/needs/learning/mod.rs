@@ -18,7 +18,7 @@ mod properties;
 #[cfg(test)]
 mod tests;
 
-pub use directive_text::{LearnedDirective, Places};
+pub use directive_text::{LearnedDirective, Places, absent_needs};
 pub use merge::merge;
 pub use proposal::{CommentedDirective, Proposal};
 
@@ -63,6 +63,15 @@ type Groups = BTreeMap<Scope, BTreeSet<Need>>;
 pub struct Learned {
     pub directives: Vec<LearnedDirective>,
     pub proposals: Vec<CommentedDirective>,
+}
+
+impl Learned {
+    /// The text of directives and comments that says all of it.
+    pub fn text(&self) -> String {
+        let directives = self.directives.iter().map(LearnedDirective::table);
+        let proposals = self.proposals.iter().map(CommentedDirective::text);
+        directives.chain(proposals).collect::<Vec<_>>().join("\n")
+    }
 }
 
 /// At most [`MOST`] directives that give each test at least what it needs, and comments that propose
