@@ -79,19 +79,15 @@ async fn prove(options: &TestOptions, file: &Utf8Path) -> Result<ExitCode, SetUp
 
 fn still_failing(file: &Utf8Path, ending: &RunEnd) -> String {
     let failed = &ending.failed;
-    let shown: String = failed
-        .iter()
-        .take(SHOWN)
-        .map(|name| format!("\n  {name}"))
-        .collect();
-    let more = match failed.len().saturating_sub(SHOWN) {
-        0 => String::new(),
-        more => format!("\n  and {more} more"),
-    };
+    let mut lines: Vec<_> = failed.iter().take(SHOWN).cloned().collect();
+    if failed.len() > SHOWN {
+        lines.push(format!("and {} more", failed.len() - SHOWN));
+    }
     let tests = Count(failed.len() as u64, "test fails", "tests fail");
     format!(
         "{tests} with only what {file} gives, which was written; `--observe` shows what one test \
-         asks for:{shown}{more}"
+         asks for:\n  {}",
+        lines.join("\n  ")
     )
 }
 

@@ -80,7 +80,7 @@ fn lines<'a>(old: &'a str, new: &'a str) -> Vec<Line<'a>> {
     while let (Some(line), Some(other)) = (old.last(), new.last())
         && line == other
     {
-        at_end.push(Line::Same(*line));
+        at_end.push(Line::Same(line));
         old.pop();
         new.pop();
     }

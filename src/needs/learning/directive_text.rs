@@ -5,6 +5,7 @@ use crate::needs::{Need, Needs, TOOLCHAIN, escape_glob, everything_below};
 use crate::spec::{LayerSpec, Placeholder, PrefixOptions, escape_placeholders};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
+use std::iter;
 
 /// The comment before a learned directive.
 pub const COMMENT: &str =
@@ -56,11 +57,10 @@ impl LearnedDirective {
 
     /// The directive as a table of its own, without the comment.
     pub fn table(&self) -> String {
-        let mut text = "[[directives]]\n".to_owned();
-        for (key, value) in self.fields(true) {
-            text += &format!("{key} = {value}\n");
-        }
-        text
+        let fields = self.fields(true).into_iter();
+        let fields = fields.map(|(key, value)| format!("{key} = {value}"));
+        let lines = iter::once("[[directives]]".to_owned()).chain(fields);
+        lines.collect::<Vec<_>>().join("\n") + "\n"
     }
 
     /// The directive as an element of an array.
@@ -223,7 +223,7 @@ pub fn toml_string(text: &str) -> String {
     if literal.contains('\n') {
         // JSON has no strings of several lines, and TOML has all escapes of JSON's strings but this.
         let quoted = serde_json::Value::String(text.to_owned()).to_string();
-        return quoted.replace("\u{7f}", "\\u007f");
+        return quoted.replace('\u{7f}', "\\u007f");
     }
     literal
 }

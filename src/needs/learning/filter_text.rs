@@ -1,7 +1,7 @@
 //! The filters of scopes, as people would write them.
 
 use super::Suite;
-use super::scope::{Part, Scope, Target};
+use super::scope::{Part, Target, TestScope};
 use crate::filter::{Pattern, TargetKind, TestCaseName};
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
@@ -21,7 +21,7 @@ enum FilterText {
 }
 
 /// The filter of a scope. It may match more tests. `None`: all tests of the workspace.
-pub fn filter(scope: &Scope, suite: &Suite<'_>) -> Option<String> {
+pub fn filter(scope: &TestScope, suite: &Suite<'_>) -> Option<String> {
     if scope.0.values().all(|part| *part == Part::Package) {
         let known: BTreeSet<_> = suite.tests.iter().map(|test| test.name.package).collect();
         let is_all = suite.every_package && known.iter().all(|name| scope.0.contains_key(*name));
@@ -51,7 +51,7 @@ fn part_text(package: &str, part: &Part, suite: &Suite<'_>) -> FilterText {
         }
     };
     let text = FilterText::Any(text);
-    let scope = Scope([(package.to_owned(), part.clone())].into());
+    let scope = TestScope([(package.to_owned(), part.clone())].into());
     let is_only_package = suite.tests.iter().all(|test| test.name.package == package);
     let may_be_short = suite.every_package && (is_only_package || !names_library(part));
     if may_be_short && matches_only(&text, &scope, suite) {
@@ -75,7 +75,7 @@ fn is_library(target: &Target) -> bool {
     matches!(target.kind, TargetKind::Library | TargetKind::ProcMacro)
 }
 
-fn matches_only(text: &FilterText, scope: &Scope, suite: &Suite<'_>) -> bool {
+fn matches_only(text: &FilterText, scope: &TestScope, suite: &Suite<'_>) -> bool {
     let Ok(pattern) = text.to_string().parse::<Pattern>() else {
         return false;
     };
@@ -110,9 +110,10 @@ impl fmt::Display for FilterText {
             if index > 0 {
                 f.write_str(operator)?;
             }
-            match part.is_compound() {
-                true => write!(f, "({part})")?,
-                false => part.fmt(f)?,
+            if part.is_compound() {
+                write!(f, "({part})")?;
+            } else {
+                part.fmt(f)?;
             }
         }
         Ok(())

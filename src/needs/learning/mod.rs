@@ -24,7 +24,7 @@ pub use proposal::{CommentedDirective, Proposal};
 
 use super::{Need, Needs};
 use crate::filter::TestCaseName;
-use scope::{Scope, Sizes};
+use scope::{Sizes, TestScope};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The most directives.
@@ -56,7 +56,7 @@ pub struct Suite<'a> {
 }
 
 /// Needs, by the tests that get them.
-type Groups = BTreeMap<Scope, BTreeSet<Need>>;
+type Groups = BTreeMap<TestScope, BTreeSet<Need>>;
 
 /// What is to be added to a `maelstrom-test.toml`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,15 +104,15 @@ fn natural_groups(suite: &Suite<'_>) -> Groups {
     let toolchain = by_need.remove(&Need::Toolchain);
     let mut groups = Groups::new();
     for (need, tests) in by_need {
-        let scope = Scope::of(&tests, suite, false);
+        let scope = TestScope::of(&tests, suite, false);
         groups.entry(scope).or_default().insert(need.clone());
     }
     if let Some(tests) = toolchain {
-        let natural = Scope::of(&tests, suite, false);
+        let natural = TestScope::of(&tests, suite, false);
         let scope = if groups.contains_key(&natural) {
             natural
         } else {
-            Scope::of(&tests, suite, true)
+            TestScope::of(&tests, suite, true)
         };
         groups.entry(scope).or_default().insert(Need::Toolchain);
     }
@@ -123,7 +123,7 @@ fn natural_groups(suite: &Suite<'_>) -> Groups {
 fn limited(mut groups: Groups, suite: &Suite<'_>) -> Groups {
     let sizes = Sizes::new(suite);
     if groups.len() > MOST_PAIRED {
-        groups = regrouped(groups, Scope::packages);
+        groups = regrouped(groups, TestScope::packages);
     }
     if groups.len() > 4 * MOST_PAIRED {
         let all = groups.keys().cloned().reduce(|one, other| one.join(&other));
@@ -135,17 +135,17 @@ fn limited(mut groups: Groups, suite: &Suite<'_>) -> Groups {
     groups
 }
 
-fn regrouped(groups: Groups, widen: impl Fn(Scope) -> Scope) -> Groups {
-    let mut wider = Groups::new();
+fn regrouped(groups: Groups, widen: impl Fn(TestScope) -> TestScope) -> Groups {
+    let mut regrouped = Groups::new();
     for (scope, needs) in groups {
-        wider.entry(widen(scope)).or_default().extend(needs);
+        regrouped.entry(widen(scope)).or_default().extend(needs);
     }
-    wider
+    regrouped
 }
 
 /// Merges the two groups whose merging gives tests the fewest things that they do not need.
 fn with_cheapest_pair_merged(mut groups: Groups, sizes: &Sizes<'_>) -> Groups {
-    let given = |scope: &Scope, needs: &BTreeSet<Need>| sizes.of(scope) * weight(needs);
+    let given = |scope: &TestScope, needs: &BTreeSet<Need>| sizes.of(scope) * weight(needs);
     let all: Vec<_> = groups.iter().collect();
     let pairs = (0..all.len()).flat_map(|one| (0..one).map(move |other| (one, other)));
     let cost = |&(one, other): &(usize, usize)| {

@@ -1,7 +1,7 @@
 //! What tests did that a person has to decide about.
 
 use super::directive_text::toml_string;
-use super::scope::Scope;
+use super::scope::TestScope;
 use super::{Suite, filter_text};
 use crate::filter::TestCaseName;
 use std::collections::BTreeSet;
@@ -86,11 +86,14 @@ fn commented_directive(
         shown.push(format!("and {} more", objects.len() - SHOWN));
     }
     let shown = shown.join(", ").replace(char::is_control, "\u{fffd}");
-    let mut directive = "# [[directives]]\n".to_owned();
-    if let Some(filter) = filter_text::filter(&Scope::of(&tests, suite, true), suite) {
-        directive += &format!("# filter = {}\n", toml_string(&filter));
-    }
-    directive += &format!("# {field}");
+    let filter = filter_text::filter(&TestScope::of(&tests, suite, true), suite);
+    let filter = filter.map(|filter| format!("# filter = {}", toml_string(&filter)));
+    let lines = [
+        Some("# [[directives]]".to_owned()),
+        filter,
+        Some(format!("# {field}")),
+    ];
+    let directive = lines.into_iter().flatten().collect::<Vec<_>>().join("\n");
     Some(CommentedDirective {
         explanation: format!(
             "# Found by cargo maelstrom --learn: tests {did} {shown}. To let them:"

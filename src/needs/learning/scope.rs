@@ -15,7 +15,7 @@ const SHORTEST_PREFIX: usize = 3;
 
 /// Tests of one or more packages.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Scope(pub BTreeMap<String, Part>);
+pub struct TestScope(pub BTreeMap<String, Part>);
 
 /// Tests of one package.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +47,7 @@ impl Target {
     }
 }
 
-impl Scope {
+impl TestScope {
     /// The smallest natural scope of these tests. With `narrow`, several targets are listed instead
     /// of the whole package.
     pub fn of(tests: &[TestCaseName<'_>], suite: &Suite<'_>, narrow: bool) -> Self {
@@ -225,7 +225,7 @@ impl<'a> Sizes<'a> {
     }
 
     /// The number of known tests in a scope.
-    pub fn of(&self, scope: &Scope) -> usize {
+    pub fn of(&self, scope: &TestScope) -> usize {
         let parts = scope.0.iter().map(|(package, part)| match part {
             Part::Package => self.packages.get(package.as_str()).copied().unwrap_or(0),
             part => {

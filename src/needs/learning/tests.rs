@@ -87,7 +87,7 @@ fn learned(suite: &Suite<'_>) -> String {
     let lines = text
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty());
-    lines.map(|line| format!("{line}\n")).collect()
+    lines.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 const LIB: (&str, TargetKind, &str) = ("app", TargetKind::Library, "app");
