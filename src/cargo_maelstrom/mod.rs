@@ -3,13 +3,16 @@
 //!
 //! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
+//! [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
 
 mod clean;
 pub mod command_line;
 mod considered;
 mod doctests;
 mod doctor;
+mod error;
 mod ingredients;
+mod learning;
 mod lister;
 mod lists;
 mod observation;
@@ -24,21 +27,17 @@ mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
 use crate::config::{CacheResults, Color, NoTests, Ui};
-use crate::directive::{self, DirectiveError};
+use crate::directive;
 use crate::engine::Uploaded;
-use crate::filter::PatternError;
-use crate::needs::KnownNeedsError;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
 use crate::schedule::History;
-use crate::schedule::history::HistoryError;
-use crate::session::{ClientError, ConnectedEngine, Session, SessionSettings, connect};
+use crate::session::{ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
-use crate::store::StoreError;
 use crate::test_job::{TestContainerBuilder, TestOutputs};
-use camino::Utf8PathBuf;
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
+pub use error::SetUpError;
 use preparation::Preparation;
 use second_look::{SecondLook, Surroundings};
 use selector::Selector;
@@ -48,55 +47,9 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use suggestions::PackageOrTarget;
-use test_run::{Looks, Parts, RunEnd, RunError, RunSettings, TestRun};
+use test_run::{Looks, Parts, RunEnd, RunSettings, TestRun};
 use tokio::runtime::Runtime;
 use unselected::{Offer, Remark};
-
-/// An error that prevents the run. It is shown to the user with its causes.
-#[derive(Debug, thiserror::Error)]
-pub enum SetUpError {
-    #[error(transparent)]
-    Cargo(#[from] CargoError),
-    #[error(transparent)]
-    Directives(#[from] DirectiveError),
-    #[error("bad pattern for {option}: {source}")]
-    Pattern {
-        option: &'static str,
-        source: PatternError,
-    },
-    #[error("no package of the workspace matches the include patterns")]
-    NoPackageMatches(Vec<Remark>),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    History(#[from] HistoryError),
-    #[error(transparent)]
-    KnownNeeds(#[from] KnownNeedsError),
-    #[error(transparent)]
-    Run(#[from] RunError),
-    #[error(transparent)]
-    Session(#[from] ClientError),
-    #[error("`{0}` exists; remove it first to get a new one")]
-    Exists(Utf8PathBuf),
-    #[error("failed to write `{path}`")]
-    Write {
-        path: Utf8PathBuf,
-        source: io::Error,
-    },
-    #[error(
-        "`--observe` runs one test, and {count} tests have `{name}` in their names; give the whole \
-         name of one, or choose its package or target with options such as `-p` and `--test`:\n\
-         {candidates}"
-    )]
-    NotOneTest {
-        name: String,
-        count: usize,
-        /// A line for each.
-        candidates: String,
-    },
-    #[error("failed to start")]
-    Start(#[source] io::Error),
-}
 
 /// A test whose specification cannot be printed, and the reason.
 #[derive(Debug, thiserror::Error)]
@@ -166,10 +119,10 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         match &options.action {
             TestAction::PrintConfig(_)
             | TestAction::Run
-            | TestAction::Learn
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Observe { .. } => run_tests(options).await,
+            TestAction::Learn => learning::run(options).await,
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
@@ -212,6 +165,19 @@ async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 
 /// Runs the tests, or lists them.
 async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
+    Ok(run_to_end(options).await?.0)
+}
+
+/// A run that has ended and was reported.
+struct EndedRun {
+    ending: RunEnd,
+    workspace: Arc<Workspace>,
+    /// The packages that Cargo's options select.
+    packages: Vec<Arc<Package>>,
+}
+
+/// Runs the tests, or lists them. `None`: the run was interrupted before the build.
+async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>), SetUpError> {
     let reporter = report::reporter(&report_settings(options));
     let stderr = if reporter.draws() {
         Stderr::Piped
@@ -224,19 +190,20 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let remote = options.settings.remote.as_ref().filter(|_| runs_selected);
     let engine = tokio::select! {
         biased;
-        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+        _ = interrupts.next() => return Ok((ExitCode::Interrupted, None)),
         engine = connect(remote) => engine?,
     };
     let preparation = tokio::select! {
         biased;
         // A preparation that is dropped ends Cargo.
-        _ = interrupts.next() => return Ok(ExitCode::Interrupted),
+        _ = interrupts.next() => return Ok((ExitCode::Interrupted, None)),
         preparation = Preparation::new(options, stderr) => preparation?,
     };
     reporter.borrow_mut().report(&Event::RunStarted);
     for warning in &preparation.warnings {
         reporter.borrow_mut().report(&Event::Warning(warning));
     }
+    let (workspace, packages) = (preparation.workspace.clone(), preparation.packages.clone());
     let outcome = conduct(options, engine, preparation, interrupts, &reporter).await;
     let finished = reporter.borrow_mut().finish();
     let ending = outcome?;
@@ -254,7 +221,13 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         let text = report::facts_text(test, facts, paint, options.verbose > 0);
         to_stdout(format_args!("{}", text.trim_end()));
     }
-    Ok(exit_code(options, &ending))
+    let code = exit_code(options, &ending);
+    let ended = EndedRun {
+        ending,
+        workspace,
+        packages,
+    };
+    Ok((code, Some(ended)))
 }
 
 async fn conduct(
@@ -308,6 +281,7 @@ async fn conduct(
             containers: preparation.containers.clone(),
             executor: session.executors.local.clone(),
             surroundings,
+            places: preparation::places(&preparation.workspace),
         };
         Rc::new(Looks::new(second_look, known))
     });

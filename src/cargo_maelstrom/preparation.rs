@@ -15,7 +15,7 @@ use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
-use crate::needs::KnownNeeds;
+use crate::needs::{KnownNeeds, Places};
 use crate::schedule::History;
 use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
@@ -130,6 +130,19 @@ pub fn cache_directory(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("maelstrom/cache")
 }
 
+/// The file with what tests need of this machine.
+pub fn needs_file(workspace: &Workspace) -> Utf8PathBuf {
+    workspace.target_directory.join("maelstrom/needs.json")
+}
+
+/// The directories that directives name by placeholders.
+pub fn places(workspace: &Workspace) -> Places {
+    Places {
+        workspace: workspace.root.clone(),
+        target: workspace.target_directory.clone(),
+    }
+}
+
 /// The workspace, for commands that need nothing else.
 pub async fn workspace(options: &TestOptions) -> Result<Workspace, SetUpError> {
     Ok(cargo::metadata(&invocation(options)?).await?)
@@ -208,7 +221,7 @@ fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
         .any(|file: Utf8PathBuf| Directives::load(&file).is_err())
 }
 
-fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
+pub fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
     let file = workspace.root.join(directive::FILE_NAME);
     if file.exists() {
         Ok(Directives::load(&file)?)

@@ -7,9 +7,9 @@
 use super::test_run::RunSettings;
 use crate::cargo::Workspace;
 use crate::container::Step;
-use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Status};
+use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::libraries::Libraries;
-use crate::needs::{self, Candidates, ClientMachine, Need, Needs};
+use crate::needs::{self, Candidates, ClientMachine, Need, Needs, Places};
 use crate::observe::{Facts, Found, Incomplete};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
@@ -43,6 +43,8 @@ pub struct SecondLook {
     pub containers: Arc<TestContainerBuilder>,
     pub executor: Rc<LocalExecutor>,
     pub surroundings: Arc<Surroundings>,
+    /// For comparing needs with directives.
+    pub places: Places,
 }
 
 /// The directories of this machine that matter for needs.
@@ -55,6 +57,7 @@ pub struct Surroundings {
     workspace: Vec<Utf8PathBuf>,
     cargo_home: Utf8PathBuf,
     rustup_home: Utf8PathBuf,
+    own_files: Utf8PathBuf,
 }
 
 /// The result of a second look.
@@ -63,16 +66,21 @@ pub enum Looked {
     /// The test passes with these needs, and fails without them. The outcome is that of the run
     /// with them.
     Proven { outcome: Box<Outcome>, needs: Needs },
-    /// The test passed when it was run again, and no need explains that. The facts may be
-    /// incomplete for these reasons.
-    PassedAgain(BTreeSet<Incomplete>),
+    /// The test passes with variables of the client that may be secret, and fails without them.
+    NeedsSecrets(Vec<String>),
+    /// The test passed when it was run again, and no need explains that.
+    PassedAgain {
+        /// Why the facts may be incomplete.
+        incomplete: BTreeSet<Incomplete>,
+        /// Files that it read and that are not given to tests.
+        withheld: Vec<Utf8PathBuf>,
+    },
     /// The test failed again.
     Failed {
         facts: Box<Facts>,
         /// What it used of this machine.
         used: Needs,
-        /// Variables of the client that it may read, and did not get, as they may be secret.
-        withheld: Vec<String>,
+        stderr: Captured,
     },
     /// The test could not be observed, or did not end, for this reason.
     Impossible(String),
@@ -107,15 +115,18 @@ impl Surroundings {
             workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
             cargo_home,
             rustup_home,
+            own_files: workspace.target_directory.join("maelstrom"),
         }
     }
 }
 
 impl Surroundings {
-    /// Cargo's credentials.
+    /// Cargo's credentials, and the files of this program.
     pub fn hidden(&self) -> Vec<PathBuf> {
         let names = ["credentials", "credentials.toml"];
-        names.map(|name| self.cargo_home.join(name).into()).into()
+        let mut hidden: Vec<PathBuf> = names.map(|name| self.cargo_home.join(name).into()).into();
+        hidden.push(self.own_files.clone().into());
+        hidden
     }
 
     /// The directories that a test sees over the view of the machine even if they are below the
@@ -144,9 +155,8 @@ impl SecondLook {
         slot: usize,
     ) -> Looked {
         let job = self.job(case, container, first);
-        let (withheld, given): (BTreeMap<_, _>, BTreeMap<_, _>) =
-            (client_variables(&job).into_iter()).partition(|(name, _)| needs::may_be_secret(name));
-        let over_machine = self.over_machine(&job, &given);
+        let variables = client_variables(&job);
+        let over_machine = self.over_machine(&job, &variables);
         let observed = self
             .executor
             .look(&over_machine, self.output(), on(slot))
@@ -165,28 +175,34 @@ impl SecondLook {
         match outcome.status {
             Status::Exited(0) => {}
             Status::Exited(_) | Status::Signaled(_) => {
-                let candidates = self.candidates(&job, &facts, withheld).await;
-                let (files, withheld) = candidates.unwrap_or_default();
+                let candidates = self.candidates(&job, &facts, BTreeMap::new()).await;
+                let (files, _) = candidates.unwrap_or_default();
                 return Looked::Failed {
                     facts: Box::new(facts),
                     used: files.used,
-                    withheld,
+                    stderr: outcome.stderr,
                 };
             }
             Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {
                 return Looked::Impossible(reason(&outcome));
             }
         }
-        let candidates = self.candidates(&job, &facts, given).await;
+        let candidates = self.candidates(&job, &facts, variables).await;
         let (files, read) = candidates.unwrap_or_default();
         let variables = Needs(read.into_iter().map(Need::Variable).collect());
         let sets = sets(&files, &variables);
         match self.prove(case, &job, sets, slot).await {
+            Some((_, needs)) if !needs.secrets().is_empty() => {
+                Looked::NeedsSecrets(needs.secrets())
+            }
             Some((outcome, needs)) => Looked::Proven {
                 outcome: Box::new(outcome),
                 needs,
             },
-            None => Looked::PassedAgain(facts.incomplete),
+            None => Looked::PassedAgain {
+                incomplete: facts.incomplete,
+                withheld: files.withheld,
+            },
         }
     }
 
@@ -387,7 +403,10 @@ fn client_variables(job: &Job) -> BTreeMap<String, String> {
 }
 
 /// The sets of needs to try, the smallest first.
-fn sets(Candidates { used, looked_at }: &Candidates, variables: &Needs) -> Vec<Needs> {
+fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
+    let Candidates {
+        used, looked_at, ..
+    } = candidates;
     let is_program = |need: &&Need| matches!(need, Need::Toolchain | Need::Program(_));
     let programs = Needs(used.0.iter().filter(is_program).cloned().collect());
     let with_looked_at = used.with(looked_at);

@@ -30,6 +30,7 @@ use crate::config::CacheResults;
 use crate::directive::Directives;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
+use crate::needs::Proposal;
 use crate::observe::Facts;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
@@ -38,7 +39,7 @@ use crate::schedule::{CaseId, History};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
 use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, test_variables};
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -113,13 +114,25 @@ pub struct RunEnd {
     pub summary: Summary,
     /// The selected tests of a run that only lists, in the order in which they were listed.
     pub listed: Vec<TestCase>,
-    /// The selected tests of a run that learns, without those that are ignored.
-    pub learning: Vec<TestCase>,
+    /// The tests that failed, once for each repetition.
+    pub failed: Vec<String>,
+    /// The tests of a run that learns.
+    pub learning: LearningTests,
     /// The name of the observed test, and what it asked for.
     pub observed: Option<(String, Facts)>,
     pub considered: Considered,
     /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,
+}
+
+/// The tests of a run that learns, of all binaries that were listed.
+#[derive(Default)]
+pub struct LearningTests {
+    pub ran: Vec<TestCase>,
+    /// The tests that are not selected or ignored.
+    pub others: Vec<TestCase>,
+    /// What tests did that a person has to decide about.
+    pub proposals: BTreeMap<CaseId, Vec<Proposal>>,
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -106,6 +106,8 @@ pub struct Candidates {
     pub used: Needs,
     /// Files of which it only read the attributes.
     pub looked_at: Needs,
+    /// Files that it read, and that a test gets only if a directive says so, as they may be secret.
+    pub withheld: Vec<Utf8PathBuf>,
 }
 
 /// Finds what a test may need. Examines files of this machine; blocks.
@@ -147,13 +149,19 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
         } else {
             &mut looked_at
         };
+        if is_secret(path) || !(metadata.is_dir() || all_may_read(&metadata)) {
+            if reads(fact.uses) {
+                candidates.withheld.push(path.to_owned());
+            }
+            continue;
+        }
         if metadata.is_dir() {
             if fact.uses.listed {
                 used.add_directory(path);
             } else {
                 group.add_file(path);
             }
-        } else if metadata.is_file() && metadata.len() <= MOST_BYTES && all_may_read(&metadata) {
+        } else if metadata.is_file() && metadata.len() <= MOST_BYTES {
             group.add_file(path);
         }
     }
@@ -205,6 +213,14 @@ fn covers(needs: &Needs, need: &Need) -> bool {
             .any(|other| matches!(other, Need::Directory(directory) if path.starts_with(directory)))
 }
 
+/// Whether a file holds credentials, by its name.
+fn is_secret(path: &Utf8Path) -> bool {
+    let name = path.file_name().unwrap_or_default();
+    CREDENTIALS.contains(&name)
+        || name.starts_with(".env")
+        || path.components().any(|part| part.as_str() == ".ssh")
+}
+
 /// Files that not everybody may read are nobody's need: they may hold secrets.
 fn all_may_read(metadata: &Metadata) -> bool {
     metadata.mode() & 0o004 != 0
@@ -231,16 +247,11 @@ impl ClientMachine<'_> {
                 .iter()
                 .any(|directory| path.starts_with(directory))
         };
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let is_secret = CREDENTIALS.contains(&&*name)
-            || name.starts_with(".env")
-            || path.components().any(|part| part.as_os_str() == ".ssh");
         let is_program = fact.uses.executed && path.starts_with(&self.installed_programs);
         let is_hidden = (OF_CONTAINER.iter()).any(|directory| path.starts_with(directory))
             || is_below(&self.private) && !is_program;
         fact.found == Found::Machine
             && !fact.is_common
-            && !is_secret
             && (!is_hidden || is_below(&self.workspace) || is_below(&self.toolchain))
             && (reads(fact.uses) || fact.uses.looked_at)
     }
@@ -414,9 +425,13 @@ fn can_be_whole(directory: &Utf8Path) -> bool {
             let Some(metadata) = entry.as_ref().ok().and_then(|entry| entry.metadata().ok()) else {
                 return false;
             };
+            let path = entry.map(|entry| entry.path()).unwrap_or_default();
+            if Utf8Path::from_path(&path).is_none_or(is_secret) {
+                return false;
+            }
             files += 1;
             if metadata.is_dir() {
-                waiting.extend(entry.ok().map(|entry| entry.path()));
+                waiting.push(path);
             } else if metadata.is_file() {
                 bytes += metadata.len();
                 if !all_may_read(&metadata) {

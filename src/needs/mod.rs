@@ -2,29 +2,32 @@
 //!
 //! [`derive()`] finds in the facts of an observed run what the test may need, [`Needs::add_to`] adds
 //! needs to the specification of a test, and [`KnownNeeds`] keeps them from one run to the next.
-//! This room proves nothing: whether a test really needs something is known when it has been run
-//! with and without it.
+//! [`learn`] turns them into directives, which [`merge`](fn@merge) adds to a file. This room proves
+//! nothing: whether a test really needs something is known when it has been run with and without
+//! it.
 
 mod derive;
 mod known;
+mod learning;
 mod variables;
 
 pub use derive::{Candidates, ClientMachine, LINKERS, TOOLCHAIN_PROGRAMS, derive};
 pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
+pub use learning::{
+    CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest,
+    absent_needs, learn, merge,
+};
 pub use variables::{client_variables, may_be_secret, named_in};
 
 use crate::directive::TestSpec;
 use crate::spec::{LayerSpec, PrefixOptions, escaped_path};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::fmt;
 
 /// The name that stands for the whole toolchain in a layer of programs.
 pub const TOOLCHAIN: &str = "cargo";
-
-/// The names that a short text lists.
-const SHOWN: usize = 4;
 
 /// One thing of this machine.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -51,6 +54,29 @@ pub struct Needs(pub BTreeSet<Need>);
 impl Needs {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The names for people, in a reader's order: first the toolchain, programs and variables, then
+    /// directories and files. Paths below `workspace` are relative to it.
+    pub fn names(&self, workspace: &Utf8Path) -> Vec<String> {
+        let (paths, names): (Vec<_>, Vec<_>) =
+            (self.0.iter()).partition(|need| matches!(need, Need::Directory(_) | Need::File(_)));
+        let relative = |need: &Need| {
+            let name = need.to_string();
+            let relative = name.strip_prefix(workspace.as_str());
+            let relative = relative.and_then(|rest| rest.strip_prefix('/'));
+            relative.map_or_else(|| name.clone(), str::to_owned)
+        };
+        names.into_iter().chain(paths).map(relative).collect()
+    }
+
+    /// The names of variables that may be secret.
+    pub fn secrets(&self) -> Vec<String> {
+        let secrets = self.0.iter().filter_map(|need| match need {
+            Need::Variable(name) if may_be_secret(name) => Some(name.clone()),
+            _ => None,
+        });
+        secrets.collect()
     }
 
     /// These needs and the others.
@@ -115,18 +141,6 @@ impl fmt::Display for Need {
             Self::Directory(path) => write!(f, "{path}/"),
             Self::File(path) => write!(f, "{path}"),
             Self::Variable(name) => write!(f, "${name}"),
-        }
-    }
-}
-
-impl fmt::Display for Needs {
-    /// The first names, as in `git, /usr/share/git-core/ and 2 more`.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown: Vec<_> = self.0.iter().take(SHOWN).map(Need::to_string).collect();
-        f.write_str(&shown.join(", "))?;
-        match self.0.len() - shown.len() {
-            0 => Ok(()),
-            more => write!(f, " and {more} more"),
         }
     }
 }

@@ -8,7 +8,6 @@ use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
 use super::plain::ReportWriter;
 use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
-use crate::needs::Need;
 use serde::Serialize;
 use serde_json::{Value, json};
 use std::io::{self, Write};
@@ -77,10 +76,9 @@ impl<W: Write> Json<W> {
                 "max_rss": usage.max_resident,
             })
         });
-        let needs: Vec<String> = outcome.needs.0.iter().map(Need::to_string).collect();
         self.line(
             &line
-                .with_list("needs", &needs)
+                .with_list("needs", &outcome.needs)
                 .with_list("outputs", &outcome.outputs)
                 .with_some("usage", usage),
         );

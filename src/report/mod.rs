@@ -8,6 +8,7 @@
 
 mod board;
 mod cargo_line;
+mod diff;
 mod download_line;
 mod event;
 mod failures;
@@ -23,6 +24,7 @@ mod samples;
 mod terminal;
 mod units;
 
+pub use diff::unified_diff;
 pub use download_line::DownloadLine;
 pub use event::{Event, Repeat, TestId};
 pub use observed::{facts_text, incomplete_text};

@@ -198,7 +198,7 @@ impl Narrator {
         if let Some(reason) = outcome.status.reason() {
             text = format!("{text} ({reason})");
         } else if !outcome.needs.is_empty() {
-            text = format!("{text} (needs {})", outcome.needs);
+            text = format!("{text} (needs {})", first_needs(&outcome.needs));
         }
         if failed {
             self.failures.add(failure(text.clone()));
@@ -399,6 +399,17 @@ impl fmt::Display for Clock {
             None => write!(f, "[{:>9}]", "-"),
         }
     }
+}
+
+/// The first needs of a test, as in `git, /usr/share/git-core/ and 2 more`.
+fn first_needs(needs: &[String]) -> String {
+    const SHOWN: usize = 4;
+    let shown = needs.iter().take(SHOWN).map(String::as_str);
+    let mut text = shown.collect::<Vec<_>>().join(", ");
+    if needs.len() > SHOWN {
+        let _ = write!(text, " and {} more", needs.len() - SHOWN);
+    }
+    text
 }
 
 /// The first few names and the number of the others. `None`: there are no names.

@@ -3,7 +3,6 @@
 use super::units::Count;
 use crate::container::ResourceUsage;
 use crate::executor::Captured;
-use crate::needs::Needs;
 use crate::process::Interrupt;
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -21,8 +20,9 @@ pub struct TestOutcome {
     pub usage: Option<ResourceUsage>,
     /// Possible causes of the failure with their remedies, a paragraph each.
     pub hints: Vec<String>,
-    /// What the test needs of this machine besides its container.
-    pub needs: Needs,
+    /// What the test needs of this machine besides its container: the names of programs and
+    /// variables, and paths.
+    pub needs: Vec<String>,
     /// Files of the source tree that the test wrote. The container discarded them.
     pub written: Vec<String>,
     /// The files on this machine that are copies of files that the test wrote.
@@ -41,7 +41,7 @@ impl TestOutcome {
             duration,
             usage: None,
             hints: Vec::new(),
-            needs: Needs::default(),
+            needs: Vec::new(),
             written: Vec::new(),
             outputs: Vec::new(),
             cached: false,

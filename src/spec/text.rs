@@ -97,9 +97,7 @@ impl SpecText<'_> {
         let line = self.text[from..to].trim_end_matches('\r');
         let column = (start - from).min(line.len());
         let mark = AnnotationKind::Primary.span(column..(column + marked).min(line.len()));
-        let line = Snippet::source(line)
-            .line_start(number)
-            .annotation(mark);
+        let line = Snippet::source(line).line_start(number).annotation(mark);
         Renderer::plain().render(&[Group::with_level(Level::ERROR).element(line)])
     }
 

@@ -1,7 +1,10 @@
 //! What the facts of a second look tell about a failure.
 
+use crate::executor::Captured;
 use crate::needs::{Need, Needs};
-use crate::observe::{Facts, FileFact, Found, SocketCall};
+use crate::observe::{Facts, FileFact, Found, Incomplete, SocketCall};
+use crate::report::incomplete_text;
+use camino::Utf8PathBuf;
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -9,10 +12,13 @@ use std::path::Path;
 /// The most names in one explanation.
 const SHOWN: usize = 5;
 
+/// The most lines of stderr in an explanation.
+const LINES: usize = 12;
+
 /// The explanations of a failure that a second look at the test did not turn into a success, a
-/// paragraph each. `used` are the things of this machine that the test used in the second look,
-/// `withheld` the names of variables that it may read and did not get.
-pub fn explanations(facts: &Facts, used: &Needs, withheld: &[String]) -> Vec<String> {
+/// paragraph each. `used` are the things of this machine that the test used in the second look, and
+/// `stderr` is its output then.
+pub fn of_failure(facts: &Facts, used: &Needs, stderr: &Captured) -> Vec<String> {
     let mut explanations = Vec::new();
     let programs: Vec<String> = (used.0.iter())
         .filter(|need| matches!(need, Need::Toolchain | Need::Program(_)))
@@ -21,8 +27,9 @@ pub fn explanations(facts: &Facts, used: &Needs, withheld: &[String]) -> Vec<Str
     if !programs.is_empty() {
         explanations.push(format!(
             "the test also fails if its container has the files of this machine, of which it uses: \
-             {}",
-            some(programs)
+             {}{}",
+            some(programs),
+            then_says(stderr)
         ));
     }
     let programs = missing(
@@ -49,23 +56,12 @@ pub fn explanations(facts: &Facts, used: &Needs, withheld: &[String]) -> Vec<Str
             "the test looked for files that neither its container nor this machine has: {files}"
         ));
     }
-    let addresses: BTreeSet<String> = (facts.addresses.iter())
-        .filter(|used| used.call != SocketCall::Bind)
-        .map(|used| used.address.to_string())
-        .collect();
+    let addresses = addresses(facts);
     if !addresses.is_empty() {
         explanations.push(format!(
             "the test used addresses beyond its loopback network: {}; a directive with `network = \
              \"local\"` gives it the network of this machine",
             some(addresses)
-        ));
-    }
-    if !withheld.is_empty() {
-        let names = withheld.iter().map(|name| format!("{name:?}"));
-        explanations.push(format!(
-            "the test may read variables of yours that no test gets unless a directive says so, as \
-             they may be secret: `pass_environment = [{}]`",
-            names.collect::<Vec<_>>().join(", ")
         ));
     }
     let refused: BTreeSet<String> = (facts.files.iter())
@@ -79,6 +75,76 @@ pub fn explanations(facts: &Facts, used: &Needs, withheld: &[String]) -> Vec<Str
         ));
     }
     explanations
+}
+
+/// The addresses beyond loopback that a test connected or sent to.
+pub fn addresses(facts: &Facts) -> Vec<String> {
+    let used = facts.addresses.iter();
+    let used = used.filter(|used| used.call != SocketCall::Bind);
+    let addresses: BTreeSet<String> = used.map(|used| used.address.to_string()).collect();
+    addresses.into_iter().collect()
+}
+
+/// The explanation of a failure of a test that passes with variables of these names.
+pub fn of_secrets(names: &[String]) -> String {
+    let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();
+    format!(
+        "the test passes with your variable {}, which may be secret; a test gets it if a directive \
+         says so: `pass_environment = [{}]`",
+        names.join(", "),
+        quoted.join(", ")
+    )
+}
+
+/// The explanations of a failure of a test that passed in a second look, and not with its needs.
+/// `incomplete` are the reasons why needs may be unknown, `withheld` files that it read and that
+/// tests get only by a directive.
+pub fn of_another_result(
+    incomplete: &BTreeSet<Incomplete>,
+    withheld: &[Utf8PathBuf],
+) -> Vec<String> {
+    let mut explanations = Vec::new();
+    if withheld.is_empty() {
+        explanations.push(
+            "the test passed when it was run again, and no program, file or variable of this \
+             machine explains that: its result may depend on time or chance"
+                .to_owned(),
+        );
+    } else {
+        let quoted: Vec<_> = withheld
+            .iter()
+            .map(|path| format!("{:?}", path.as_str()))
+            .collect();
+        explanations.push(format!(
+            "the test passed when it could read files that may be secret; a test gets them if a \
+             directive says so: `added_layers = [{{ paths = [{}] }}]`",
+            quoted.join(", ")
+        ));
+    }
+    let reasons = incomplete.iter().map(|reason| incomplete_text(*reason));
+    explanations.extend(reasons.map(str::to_owned));
+    explanations
+}
+
+/// The end of the output of a failed test, below a sentence about it.
+fn then_says(stderr: &Captured) -> String {
+    let end = if stderr.tail.is_empty() {
+        &stderr.head
+    } else {
+        &stderr.tail
+    };
+    let text = String::from_utf8_lossy(end);
+    let is_backtrace = |line: &&str| line.starts_with("stack backtrace:");
+    let lines: Vec<_> = text
+        .trim()
+        .lines()
+        .take_while(|line| !is_backtrace(line))
+        .collect();
+    if lines.is_empty() {
+        return String::new();
+    }
+    let skipped = lines.len().saturating_sub(LINES);
+    format!("; it then says:\n{}", lines[skipped..].join("\n"))
 }
 
 /// The names of files that were looked for in vain. A program that was found in another directory

@@ -4,7 +4,7 @@
 
 mod appended;
 mod case;
-mod explanations;
+pub mod explanations;
 pub mod hints;
 mod outputs;
 mod test_container;
@@ -14,7 +14,6 @@ pub mod verdict;
 
 pub use appended::AppendedFiles;
 pub use case::{TestCase, case_id, test_binary_name, test_case_name};
-pub use explanations::explanations;
 pub use outputs::{TestOutputs, WriteBack};
 pub use test_container::TestContainerBuilder;
 pub use variables::{PASSED_BY_DEFAULT, PassedVariables, slot_variable, test_variables};

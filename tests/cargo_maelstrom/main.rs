@@ -18,6 +18,7 @@ mod containers;
 mod distribution;
 mod environment;
 mod errors;
+mod learning;
 mod libraries;
 mod observing;
 mod output;

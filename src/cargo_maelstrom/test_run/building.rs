@@ -1,6 +1,6 @@
 //! From the events of the build to the test cases.
 
-use super::{ContainerUse, TestRun, Work};
+use super::{ContainerUse, LearningTests, TestRun, Work};
 use crate::cargo::{BuildEvent, TestBinary};
 use crate::cargo_maelstrom::ingredients::Ingredients;
 use crate::cargo_maelstrom::lister::ListingLookup;
@@ -183,14 +183,10 @@ impl TestRun {
             let is_selected = selector.selects(&name, test.ignored);
             let considered = &mut self.ending.considered;
             considered.add(selector, binary, &test, is_selected);
-            if !is_selected {
+            if !is_selected && !self.parts.running.learning {
                 continue;
             }
             let mut spec = self.parts.directives.resolve(&name);
-            let is_left_out = !selector.runs(test.ignored);
-            let ignored = spec.ignore || is_left_out;
-            considered.ignored_by_source += u64::from(is_left_out);
-            considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
             let mut needs = Needs::default();
             if let Some(looks) = &self.parts.looks {
                 let id = test_job::case_id(binary, &test.name);
@@ -200,9 +196,17 @@ impl TestRun {
                 binary: binary.clone(),
                 listed: test.clone(),
                 whole,
-                spec,
+                spec: spec.clone(),
                 needs: Rc::new(needs),
             };
+            if !is_selected {
+                self.ending.learning.others.push(case);
+                continue;
+            }
+            let is_left_out = !selector.runs(test.ignored);
+            let ignored = spec.ignore || is_left_out;
+            considered.ignored_by_source += u64::from(is_left_out);
+            considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
             if self.parts.running.list_only {
                 self.ending.listed.push(case);
                 continue;
@@ -210,12 +214,13 @@ impl TestRun {
             for repeat in self.repeats() {
                 self.outstanding.expect(&case, repeat);
             }
+            if self.parts.running.learning {
+                let LearningTests { ran, others, .. } = &mut self.ending.learning;
+                if ignored { others } else { ran }.push(case.clone());
+            }
             if ignored {
                 self.not_run(&case, &TestStatus::Ignored);
             } else {
-                if self.parts.running.learning {
-                    self.ending.learning.push(case.clone());
-                }
                 self.queue_case(case);
             }
         }

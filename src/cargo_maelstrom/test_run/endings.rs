@@ -95,7 +95,9 @@ impl TestRun {
         if verdict.status == TestStatus::Passed && !found.needs.is_empty() {
             self.helped.insert(case.id());
         }
-        verdict.needs = found.needs;
+        if let Some(looks) = &self.parts.looks {
+            verdict.needs = found.needs.names(&looks.second_look.places.workspace);
+        }
         verdict.hints.extend(found.notes);
         self.copied.extend(saved.source_files);
         self.copied.extend(saved.other_files);
@@ -182,6 +184,9 @@ impl TestRun {
             return;
         }
         self.ending.summary.tally.add(outcome);
+        if outcome.status.is_failure() {
+            self.ending.failed.push(case.name().to_string());
+        }
         self.report(&Event::TestFinished {
             id,
             case: case.name(),

@@ -5,8 +5,8 @@ use crate::cargo::TestBinary;
 use crate::cargo_maelstrom::second_look::{Looked, SecondLook};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Outcome, SavedOutputs, Status};
-use crate::needs::{KnownNeeds, Needs, NeedsRecord};
-use crate::report::{Event, Repeat, TestId, incomplete_text};
+use crate::needs::{KnownNeeds, Needs, NeedsRecord, Proposal, absent_needs};
+use crate::report::{Event, Repeat, TestId};
 use crate::schedule::CaseId;
 use crate::session::SlotRequest;
 use crate::spec::RootOverlay;
@@ -76,7 +76,10 @@ impl Looks {
         let Some(record) = known.get(&case).filter(|record| !record.needs.is_empty()) else {
             return (Needs::default(), spec);
         };
-        let needs = record.needs.clone();
+        let needs = absent_needs(&record.needs, &spec, &self.second_look.places);
+        if needs.is_empty() {
+            return (needs, spec);
+        }
         let key = (Arc::as_ptr(&spec), needs.clone());
         let mut specs = self.specs.borrow_mut();
         let with_needs = specs.entry(key).or_insert_with(|| {
@@ -226,21 +229,31 @@ impl TestRun {
                 found.needs = found.needs.with(&needs);
                 looks.remember(&case, &found.needs, false, &[]);
             }
-            Some(Looked::PassedAgain(incomplete)) => {
-                found.notes.push(
-                    "the test passed when it was run again, and no program, file or variable of \
-                     this machine explains that"
-                        .to_owned(),
-                );
-                let reasons = incomplete.into_iter().map(incomplete_text);
-                found.notes.extend(reasons.map(str::to_owned));
+            Some(Looked::NeedsSecrets(names)) => {
+                found.notes.push(explanations::of_secrets(&names));
+                looks.remember(&case, &found.needs, true, &found.notes);
+            }
+            Some(Looked::PassedAgain {
+                incomplete,
+                withheld,
+            }) => {
+                found.notes = explanations::of_another_result(&incomplete, &withheld);
+                if !withheld.is_empty() {
+                    looks.remember(&case, &found.needs, true, &found.notes);
+                }
             }
             Some(Looked::Failed {
                 facts,
                 used,
-                withheld,
+                stderr,
             }) => {
-                found.notes = explanations(&facts, &used, &withheld);
+                let addresses = explanations::addresses(&facts);
+                if !addresses.is_empty() {
+                    let proposals = &mut self.ending.learning.proposals;
+                    let proposals = proposals.entry(case.id()).or_default();
+                    proposals.push(Proposal::Network { addresses });
+                }
+                found.notes = explanations::of_failure(&facts, &used, &stderr);
                 looks.remember(&case, &found.needs, true, &found.notes);
             }
             Some(Looked::Unavailable(reason)) => {

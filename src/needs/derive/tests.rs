@@ -167,7 +167,14 @@ fn private_files_are_nobodys_need() {
     ] {
         let file = fake.write(path, mode);
         let candidates = fake.derive(&[(&file, OPENED)]);
-        assert_eq!(candidates, Candidates::default(), "{path}");
+        assert!(candidates.used.is_empty(), "{path}");
+        let is_visible = !path.starts_with("home/notes") && !path.starts_with("cargo");
+        let withheld: Vec<_> = is_visible.then_some(file).into_iter().collect();
+        assert_eq!(candidates.withheld, withheld, "{path}");
+        // Nor are they given as a part of a directory.
+        let directory = fake.path(path);
+        let directory = directory.parent().unwrap();
+        assert!(fake.used(&[(directory, LISTED)]).is_empty(), "{path}");
     }
     let ignored = fake.write("home/workspace/ignored", 0o644);
     assert_eq!(fake.used(&[(&ignored, OPENED)]), ["home/workspace/ignored"]);

@@ -1,0 +1,65 @@
+//! Why a command ended before it had a result.
+
+use super::test_run::RunError;
+use super::unselected::Remark;
+use crate::cargo::CargoError;
+use crate::directive::DirectiveError;
+use crate::filter::PatternError;
+use crate::needs::KnownNeedsError;
+use crate::schedule::history::HistoryError;
+use crate::session::ClientError;
+use crate::store::StoreError;
+use camino::Utf8PathBuf;
+use std::io;
+
+/// An error that prevents the run. It is shown to the user with its causes.
+#[derive(Debug, thiserror::Error)]
+pub enum SetUpError {
+    #[error(transparent)]
+    Cargo(#[from] CargoError),
+    #[error(transparent)]
+    Directives(#[from] DirectiveError),
+    #[error("bad pattern for {option}: {source}")]
+    Pattern {
+        option: &'static str,
+        source: PatternError,
+    },
+    #[error("no package of the workspace matches the include patterns")]
+    NoPackageMatches(Vec<Remark>),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    History(#[from] HistoryError),
+    #[error(transparent)]
+    KnownNeeds(#[from] KnownNeedsError),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Session(#[from] ClientError),
+    #[error("`{0}` exists; remove it first to get a new one")]
+    Exists(Utf8PathBuf),
+    #[error("failed to write `{path}`")]
+    Write {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
+    #[error(
+        "`--observe` runs one test, and {count} tests have `{name}` in their names; give the whole \
+         name of one, or choose its package or target with options such as `-p` and `--test`:\n\
+         {candidates}"
+    )]
+    NotOneTest {
+        name: String,
+        count: usize,
+        /// A line for each.
+        candidates: String,
+    },
+    #[error("failed to write `{path}`, to which this would be added; add it yourself:\n\n{text}")]
+    WriteLearned {
+        path: Utf8PathBuf,
+        source: io::Error,
+        text: String,
+    },
+    #[error("failed to start")]
+    Start(#[source] io::Error),
+}

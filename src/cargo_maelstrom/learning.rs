@@ -1,0 +1,242 @@
+//! `--learn`: what tests need of this machine, written to `maelstrom-test.toml` and proven.
+//!
+//! The tests run, and the second looks find out what they need. The needs become directives, which
+//! are added to the file. Then the tests run again, with nothing but their containers.
+
+use super::command_line::{MessageFormat, TestAction, TestOptions};
+use super::test_run::RunEnd;
+use super::{EndedRun, SetUpError, paint, preparation, resolve_paint, run_to_end};
+use crate::directive;
+use crate::needs::{KnownNeeds, Learned, Needs, Suite, SuiteTest, absent_needs, learn, merge};
+use crate::process::{ExitCode, to_stderr, to_stdout};
+use crate::report::{Cancellation, Count, Role, unified_diff};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// The tests that a message names.
+const SHOWN: usize = 5;
+
+pub async fn run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
+    let mut first = options.clone();
+    first.settings.hermetic.value = false;
+    let (code, ended) = run_to_end(&first).await?;
+    let Some(ended) = ended.filter(|ended| has_run(&ended.ending)) else {
+        return Ok(code);
+    };
+    let file = ended.workspace.root.join(directive::FILE_NAME);
+    let mut known = KnownNeeds::load(preparation::needs_file(&ended.workspace).as_std_path())?;
+    let learned = learned(options, &ended, &known)?;
+    let old = read(&file)?;
+    let new = merge(old.as_deref(), &learned)?;
+    if new == old.as_deref().unwrap_or_default() {
+        to_stderr(format_args!(
+            "nothing to learn: no test was found to need anything that its container does not have"
+        ));
+        return Ok(code);
+    }
+    show_diff(options, old.as_deref().unwrap_or_default(), &new);
+    write(&file, &new).map_err(|source| SetUpError::WriteLearned {
+        path: file.clone(),
+        source,
+        text: learned.text(),
+    })?;
+    for case in &ended.ending.learning.ran {
+        known.remove(case.id());
+    }
+    known.save()?;
+    to_stderr(format_args!(
+        "wrote {file}; the tests run again, with --hermetic"
+    ));
+    drop(ended);
+    prove(options, &file).await
+}
+
+/// Whether tests ran, and the run was not cancelled for another reason than failures.
+fn has_run(ending: &RunEnd) -> bool {
+    let cancelled = ending.summary.cancelled;
+    matches!(cancelled, None | Some(Cancellation::Failures(_))) && !ending.learning.ran.is_empty()
+}
+
+/// Runs the tests with nothing but their containers.
+async fn prove(options: &TestOptions, file: &Utf8Path) -> Result<ExitCode, SetUpError> {
+    let mut proof = options.clone();
+    proof.action = TestAction::Run;
+    proof.settings.hermetic.value = true;
+    let (code, ended) = run_to_end(&proof).await?;
+    if let Some(EndedRun { ending, .. }) = ended
+        && !ending.failed.is_empty()
+    {
+        let label = paint(&options.settings).apply(Role::Bad, "error:");
+        to_stderr(format_args!("{label} {}", still_failing(file, &ending)));
+    }
+    Ok(code)
+}
+
+fn still_failing(file: &Utf8Path, ending: &RunEnd) -> String {
+    let failed = &ending.failed;
+    let mut lines: Vec<_> = failed.iter().take(SHOWN).cloned().collect();
+    if failed.len() > SHOWN {
+        lines.push(format!("and {} more", failed.len() - SHOWN));
+    }
+    let tests = Count(failed.len() as u64, "test fails", "tests fail");
+    format!(
+        "{tests} with only what {file} gives, which was written; `--observe` shows what one test \
+         asks for:\n  {}",
+        lines.join("\n  ")
+    )
+}
+
+/// What the file lacks for the tests that ran.
+fn learned(
+    options: &TestOptions,
+    ended: &EndedRun,
+    known: &KnownNeeds,
+) -> Result<Learned, SetUpError> {
+    const TARGETS: [&str; 8] = [
+        "lib", "bins", "bin", "tests", "test", "examples", "example", "bench",
+    ];
+    let EndedRun {
+        ending,
+        workspace,
+        packages,
+        ..
+    } = ended;
+    let directives = preparation::load_directives(workspace)?;
+    let places = preparation::places(workspace);
+    let ran = ending.learning.ran.iter().map(|case| {
+        let name = case.name();
+        let needs = known.get(&case.id()).map(|record| record.needs.clone());
+        let needs = needs.unwrap_or_default();
+        let proposals = ending.learning.proposals.get(&case.id()).cloned();
+        SuiteTest {
+            name,
+            needs: absent_needs(&needs, &directives.resolve(&name), &places),
+            proposals: proposals.unwrap_or_default(),
+        }
+    });
+    let others = ending.learning.others.iter().map(|case| SuiteTest {
+        name: case.name(),
+        needs: Needs::default(),
+        proposals: Vec::new(),
+    });
+    let selection = &options.selection;
+    let selects_targets = TARGETS
+        .iter()
+        .any(|name| options.cargo_options.is_set(name));
+    let suite = Suite {
+        tests: ran.chain(others).collect(),
+        every_package: packages.len() == workspace.packages.len(),
+        every_target: !selects_targets
+            && selection.includes.is_empty()
+            && selection.exclusions.is_empty(),
+    };
+    Ok(learn(&suite, &places))
+}
+
+/// Shows the change on stdout, or on stderr if stdout has JSON.
+fn show_diff(options: &TestOptions, old: &str, new: &str) {
+    let diff = |paint| unified_diff(directive::FILE_NAME, old, new, paint);
+    match options.message_format {
+        MessageFormat::Human => {
+            let paint = resolve_paint(options.settings.color.value, &io::stdout());
+            to_stdout(format_args!("{}", diff(paint).trim_end()));
+        }
+        MessageFormat::Json => {
+            let diff = diff(paint(&options.settings));
+            to_stderr(format_args!("{}", diff.trim_end()));
+        }
+    }
+}
+
+/// The text of the file. `None`: there is none.
+fn read(path: &Utf8PathBuf) -> Result<Option<String>, SetUpError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(directive::DirectiveError::Read {
+            path: path.clone(),
+            source,
+        }
+        .into()),
+    }
+}
+
+/// Replaces the text of a file at once. The target of a symlink is written, and the mode is kept.
+fn write(path: &Utf8Path, text: &str) -> io::Result<()> {
+    let path = target(path.as_std_path())?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let mode = match fs::metadata(&path) {
+        Ok(metadata) => Some(metadata.permissions()),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    // The umask of the process applies to a new file.
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.permissions(Permissions::from_mode(0o666));
+    let mut file = builder.tempfile_in(directory)?;
+    file.write_all(text.as_bytes())?;
+    if let Some(mode) = mode {
+        file.as_file().set_permissions(mode)?;
+    }
+    file.as_file().sync_data()?;
+    file.persist(&path)?;
+    Ok(())
+}
+
+/// The file that a path leads to. A symlink may lead to a file that does not exist yet.
+fn target(path: &Path) -> io::Result<PathBuf> {
+    match fs::canonicalize(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => match fs::read_link(path) {
+            Ok(link) => Ok(path.parent().unwrap_or(Path::new("/")).join(link)),
+            Err(_) => Ok(path.to_owned()),
+        },
+        found => found,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{MetadataExt, symlink};
+
+    fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::from_path_buf(directory.path().join("file.toml")).unwrap();
+        (directory, path)
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        let (_directory, path) = directory();
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o604)).unwrap();
+        write(&path, "new").unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o604);
+    }
+
+    #[test]
+    fn the_target_of_a_symlink_is_written_whether_or_not_it_exists() {
+        let (directory, path) = directory();
+        fs::create_dir(directory.path().join("of")).unwrap();
+        let target = directory.path().join("of/it.toml");
+        symlink("of/it.toml", &path).unwrap();
+        for text in ["one", "two"] {
+            write(&path, text).unwrap();
+            assert_eq!(fs::read_to_string(&target).unwrap(), text);
+            assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
+        }
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_written_is_an_error_and_leaves_nothing() {
+        let (directory, path) = directory();
+        fs::create_dir(&path).unwrap();
+        write(&path, "text").unwrap_err();
+        let names = fs::read_dir(directory.path()).unwrap();
+        assert_eq!(names.count(), 1);
+    }
+}

@@ -1,0 +1,137 @@
+//! `cargo maelstrom --learn`: what tests need is written to `maelstrom-test.toml`, and proven.
+
+use crate::fixture::Project;
+use crate::need::needs_containers;
+use maelstrom::needs::{KnownNeeds, Need, Needs, NeedsRecord};
+use maelstrom::schedule::CaseId;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
+
+/// Tests of which one needs git, and one never passes.
+const NEEDING: &str = r#"
+#[test]
+fn calls_git() {
+    let git = std::process::Command::new("git").arg("--version").status();
+    assert!(git.unwrap().success());
+}
+
+#[test]
+fn needs_nothing() {}
+
+#[test]
+fn fails_anyway() {
+    panic!("it always fails");
+}
+"#;
+
+fn needing() -> Project {
+    let project = Project::own("outcomes");
+    project.write("tests/needing.rs", NEEDING);
+    project
+}
+
+fn known(project: &Project) -> KnownNeeds {
+    KnownNeeds::load(&project.target.join("maelstrom/needs.json")).unwrap()
+}
+
+fn id(test: &str) -> CaseId {
+    CaseId::new("outcomes", "test", "needing", test)
+}
+
+/// Has the project remember that a test needs git.
+fn remember_git(project: &Project, test: &str) {
+    let mut known = known(project);
+    let record = NeedsRecord {
+        needs: Needs([Need::Program("git".to_owned())].into()),
+        ..NeedsRecord::default()
+    };
+    known.set(id(test), record);
+    known.save().unwrap();
+}
+
+fn file(project: &Project) -> PathBuf {
+    project.root.join("maelstrom-test.toml")
+}
+
+#[test]
+fn outcomes_what_a_test_needs_is_written_shown_and_proven() {
+    needs_containers!();
+    let project = needing();
+    remember_git(&project, "calls_git");
+    let old = "# Mine.\n[[directives]]\n  timeout=60# a minute\n\n[containers.a]\nlayers = []\n";
+    project.directives(old);
+    let learned = "\n# Learned by cargo maelstrom --learn: what these tests need of the machine.\n\
+        [[directives]]\nfilter = \"name.equals(calls_git)\"\n\
+        added_layers = [{ programs = [\"git\"] }]\n";
+    let selected = ["--test=needing", "--", "--skip=anyway"];
+    let learn = [&["--learn"], &selected[..]].concat();
+    let run = project.maelstrom(&learn).exits(0);
+    assert_eq!(
+        run.stdout,
+        "--- maelstrom-test.toml\n+++ maelstrom-test.toml\n@@ -4,3 +4,8 @@\n \n [containers.a]\n \
+         layers = []\n+\n+# Learned by cargo maelstrom --learn: what these tests need of the \
+         machine.\n+[[directives]]\n+filter = \"name.equals(calls_git)\"\n\
+         +added_layers = [{ programs = [\"git\"] }]\n"
+    );
+    assert_eq!(
+        fs::read_to_string(file(&project)).unwrap(),
+        format!("{old}{learned}")
+    );
+    assert_eq!(known(&project).get(&id("calls_git")), None);
+
+    let hermetic = [&["--hermetic"], &selected[..]].concat();
+    project.maelstrom(&hermetic).exits(0);
+
+    // The directive is there already, even if the need is known again.
+    for _ in 0..2 {
+        let before = fs::metadata(file(&project)).unwrap();
+        let run = project.maelstrom(&learn).exits(0).says("nothing to learn");
+        assert_eq!(run.stdout, "");
+        let after = fs::metadata(file(&project)).unwrap();
+        assert_eq!(
+            (before.ino(), before.mtime_nsec()),
+            (after.ino(), after.mtime_nsec())
+        );
+        remember_git(&project, "calls_git");
+    }
+}
+
+#[test]
+fn outcomes_a_test_that_fails_in_the_proof_is_named() {
+    needs_containers!();
+    let project = needing();
+    remember_git(&project, "fails_anyway");
+    remember_git(&project, "calls_git");
+    let run = project.maelstrom(&["--learn", "--test=needing"]).exits(100);
+    let text = fs::read_to_string(file(&project)).unwrap();
+    assert!(
+        text.starts_with("# What tests of this workspace need"),
+        "{text}"
+    );
+    assert!(text.contains("[{ programs = [\"git\"] }]"), "{text}");
+    run.says("error: 1 test fails with only what ")
+        .says(":\n  outcomes test/needing fails_anyway\n");
+}
+
+#[test]
+fn outcomes_without_needs_there_is_nothing_to_learn() {
+    needs_containers!();
+    let project = needing();
+    let run = project.maelstrom(&["--learn", "--test=needing", "needs_nothing"]);
+    run.exits(0).says("nothing to learn");
+    let run = project.maelstrom(&["--learn", "--test=needing", "fails_anyway"]);
+    run.exits(100).says("nothing to learn");
+    assert!(!file(&project).exists());
+}
+
+#[test]
+fn outcomes_a_file_with_a_mistake_is_refused_before_tests_run() {
+    let project = needing();
+    remember_git(&project, "calls_git");
+    project.directives("[[directives]]\nfilters = \"all\"\n");
+    let run = project.maelstrom(&["--learn", "--test=needing"]).exits(96);
+    run.says("unknown field `filters`").does_not_say("PASS");
+    let text = fs::read_to_string(file(&project)).unwrap();
+    assert_eq!(text, "[[directives]]\nfilters = \"all\"\n");
+}
