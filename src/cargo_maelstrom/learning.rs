@@ -50,8 +50,8 @@ pub async fn run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     to_stderr(format_args!(
         "wrote {file}; the tests run again, with --hermetic"
     ));
-    drop(ended);
-    prove(options, &file).await
+    let failed_before = ended.ending.failed;
+    prove(options, &file, &failed_before).await
 }
 
 /// Whether tests ran, and the run was not cancelled for another reason than failures.
@@ -60,31 +60,36 @@ fn has_run(ending: &RunEnd) -> bool {
     matches!(cancelled, None | Some(Cancellation::Failures(_))) && !ending.learning.ran.is_empty()
 }
 
-/// Runs the tests with nothing but their containers.
-async fn prove(options: &TestOptions, file: &Utf8Path) -> Result<ExitCode, SetUpError> {
+/// Runs the tests with nothing but their containers. Names those that fail and did not fail before.
+async fn prove(
+    options: &TestOptions,
+    file: &Utf8Path,
+    failed_before: &[String],
+) -> Result<ExitCode, SetUpError> {
     let mut proof = options.clone();
     proof.action = TestAction::Run;
     proof.settings.hermetic.value = true;
     let (code, ended) = run_to_end(&proof).await?;
-    if let Some(EndedRun { ending, .. }) = ended
-        && !ending.failed.is_empty()
-    {
-        let label = paint(&options.settings).apply(Role::Bad, "error:");
-        to_stderr(format_args!("{label} {}", still_failing(file, &ending)));
+    if let Some(EndedRun { ending, .. }) = ended {
+        let mut failed = ending.failed;
+        failed.retain(|name| !failed_before.contains(name));
+        if !failed.is_empty() {
+            let label = paint(&options.settings).apply(Role::Bad, "error:");
+            to_stderr(format_args!("{label} {}", unproven(file, &failed)));
+        }
     }
     Ok(code)
 }
 
-fn still_failing(file: &Utf8Path, ending: &RunEnd) -> String {
-    let failed = &ending.failed;
+fn unproven(file: &Utf8Path, failed: &[String]) -> String {
     let mut lines: Vec<_> = failed.iter().take(SHOWN).cloned().collect();
     if failed.len() > SHOWN {
         lines.push(format!("and {} more", failed.len() - SHOWN));
     }
-    let tests = Count(failed.len() as u64, "test fails", "tests fail");
+    let tests = Count(failed.len() as u64, "test", "tests");
     format!(
-        "{tests} with only what {file} gives, which was written; `--observe` shows what one test \
-         asks for:\n  {}",
+        "{tests} passed before, but not with {file}, which was written; `--observe` shows what one \
+         test asks for:\n  {}",
         lines.join("\n  ")
     )
 }
