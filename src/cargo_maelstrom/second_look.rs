@@ -49,6 +49,7 @@ pub struct SecondLook {
 #[derive(Debug)]
 pub struct Surroundings {
     libraries: Libraries,
+    sysroot: Utf8PathBuf,
     toolchain: Vec<Utf8PathBuf>,
     private: Vec<Utf8PathBuf>,
     installed_programs: Utf8PathBuf,
@@ -89,6 +90,7 @@ impl Surroundings {
         private.extend((home.parent().is_some()).then_some(home));
         Self {
             libraries: Libraries::new(),
+            sysroot: workspace.toolchain.sysroot.clone(),
             toolchain: vec![
                 workspace.toolchain.sysroot.clone(),
                 rustup_home.clone(),
@@ -132,7 +134,7 @@ impl SecondLook {
     ) -> Looked {
         let job = self.job(case, container, first);
         let variables = self.variables(&job);
-        let over_machine = over_machine(&job, &variables);
+        let over_machine = self.over_machine(&job, &variables);
         let observed = self
             .executor
             .look(&over_machine, self.output(), on(slot))
@@ -202,6 +204,32 @@ impl SecondLook {
             }
         }
         variables
+    }
+
+    /// The job with the client's variables and search path.
+    fn over_machine(&self, job: &Job, variables: &BTreeMap<String, String>) -> Job {
+        let mut container = Container::clone(&job.container);
+        container.environment.extend(variables.clone());
+        let mut path = container_path(&container);
+        let of_client = std::env::var_os("PATH").unwrap_or_default();
+        let of_client = std::env::split_paths(&of_client).filter(|path| path.is_absolute());
+        // The directory of rustup's programs is not in the view of the machine if it is in the
+        // user's home directory and not in Cargo's.
+        let toolchain = self.surroundings.sysroot.join("bin").into_std_path_buf();
+        for directory in of_client.chain([toolchain]) {
+            if !path.contains(&directory) {
+                path.push(directory);
+            }
+        }
+        if let Ok(path) = std::env::join_paths(path)
+            && let Ok(path) = path.into_string()
+        {
+            container.environment.insert("PATH".to_owned(), path);
+        }
+        Job {
+            container: Arc::new(container),
+            ..job.clone()
+        }
     }
 
     /// The files and programs that the test may need, and those of the variables that it may read.
@@ -344,28 +372,6 @@ impl SecondLook {
     async fn passes(&self, job: &Job, slot: usize) -> bool {
         let outcome = self.executor.run(job, self.output(), on(slot)).await;
         outcome.is_some_and(|outcome| outcome.is_success())
-    }
-}
-
-/// The job with the client's variables and search path.
-fn over_machine(job: &Job, variables: &BTreeMap<String, String>) -> Job {
-    let mut container = Container::clone(&job.container);
-    container.environment.extend(variables.clone());
-    let mut path = container_path(&container);
-    let of_client = std::env::var_os("PATH").unwrap_or_default();
-    for directory in std::env::split_paths(&of_client) {
-        if directory.is_absolute() && !path.contains(&directory) {
-            path.push(directory);
-        }
-    }
-    if let Ok(path) = std::env::join_paths(path)
-        && let Ok(path) = path.into_string()
-    {
-        container.environment.insert("PATH".to_owned(), path);
-    }
-    Job {
-        container: Arc::new(container),
-        ..job.clone()
     }
 }
 

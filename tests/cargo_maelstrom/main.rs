@@ -24,5 +24,6 @@ mod output;
 mod outputs;
 mod print_spec;
 mod running;
+mod second_look;
 mod selecting;
 mod toolchain;
