@@ -1,6 +1,8 @@
 //! The second look at a failed test: the test runs again over the files of this machine, and passes
 //! if it only lacked some of them.
 
+mod exempt;
+mod failing;
 mod proven;
 
 use crate::fixture::{Project, Run};
