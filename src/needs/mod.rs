@@ -76,6 +76,7 @@ impl Needs {
             _ => None,
         });
         directories
+            .filter(|directory| directory.is_absolute())
             .filter(|directory| client_path.iter().any(|path| path == directory))
             .filter(|directory| !is_known(directory))
             .map(ToOwned::to_owned)
