@@ -40,7 +40,7 @@ pub fn explanations(facts: &Facts, used: &Needs) -> Vec<String> {
     }
     let files = missing(
         facts,
-        |fact| fact.uses.opened && !fact.uses.executed,
+        |fact| (fact.uses.opened || fact.uses.listed) && !fact.uses.executed,
         |path| Some(path.display().to_string()),
     );
     if let Some(files) = files {

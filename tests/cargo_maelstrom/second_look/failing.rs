@@ -110,6 +110,7 @@ fn misses_programs() {
 #[test]
 fn misses_files() {
     run("misses_files");
+    let _ = fs::read_dir("/etc/no-such-directory");
     fs::read("/etc/no-such-file.conf").unwrap();
 }
 
@@ -173,7 +174,7 @@ fn outcomes_a_failure_is_that_of_the_first_run_and_is_explained() {
         (
             "misses_files",
             "the test looked for files that neither its container nor this machine has: \
-             /etc/no-such-file.conf",
+             /etc/no-such-directory, /etc/no-such-file.conf",
         ),
         (
             "connects",

@@ -4,7 +4,6 @@ use super::{Looked, needs};
 use crate::need::needs_containers;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::process::Command;
 
 const READING: &str = r#"
@@ -89,16 +88,8 @@ fn outcomes_files_that_may_hold_secrets_are_no_needs() {
         );
         for test in run.names("finished") {
             assert!(needs(&run, &test).is_empty(), "{test}: {run}");
-        }
-        // Each was looked at.
-        assert!(looked.runs("reads_passwords_as_root") >= 2, "{run}");
-        let known = fs::read_to_string(project.target.join("maelstrom/needs.json")).unwrap();
-        for secret in ["private.key", ".env\"", "settings", "/etc/shadow\""] {
-            assert!(
-                !known.contains(&format!("{{\"file\":\"{secret}")),
-                "{known}"
-            );
+            // Each was looked at.
+            assert!(looked.runs(&test) >= 2, "{test}: {run}");
         }
     }
-    assert!(Path::new("/etc/shadow").exists());
 }
