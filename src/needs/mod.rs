@@ -90,7 +90,9 @@ impl Needs {
         for need in &self.0 {
             match need {
                 Need::Toolchain => programs.push(TOOLCHAIN.to_owned()),
-                Need::Program(program) => programs.push(program.clone()),
+                Need::Program(program) => {
+                    programs.push(escaped_path(Utf8Path::new(program)).into_string());
+                }
                 Need::File(path) => paths.push(escaped_path(path)),
                 Need::Directory(directory) => spec.container.layers.push(LayerSpec::Glob {
                     glob: everything_below(escaped_path(directory).as_str()),

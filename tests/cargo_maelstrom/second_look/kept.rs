@@ -46,6 +46,116 @@ fn run(looked: &Looked, options: &[&str]) -> Run {
     looked.run_with(options, &[("PATH", &path)])
 }
 
+/// Tests that use files with unusual names and of unusual kinds.
+const UNUSUAL: &str = r#"
+#[test]
+fn reads_a_strange_name() {
+    run("reads_a_strange_name");
+    fs::read("generated/a [b] {c,d} <e> $env{F} *.txt").unwrap();
+}
+
+#[test]
+fn lists_a_strange_name() {
+    run("lists_a_strange_name");
+    assert_eq!(fs::read_dir("generated/[x] {y,z} <home-dir>").unwrap().count(), 2);
+}
+
+#[test]
+fn starts_a_strange_name() {
+    run("starts_a_strange_name");
+    let program = env::current_dir().unwrap().join("generated/[p] {q,r} <home-dir>.sh");
+    assert_eq!(output(program.to_str().unwrap(), &[]), "hello\n");
+}
+
+#[test]
+fn reads_through_a_link() {
+    run("reads_through_a_link");
+    assert_eq!(fs::read_to_string("generated/link.txt").unwrap(), "data\n");
+}
+
+#[test]
+fn reads_below_a_linked_directory() {
+    run("reads_below_a_linked_directory");
+    assert_eq!(fs::read_to_string("generated/linked/one").unwrap(), "1");
+}
+
+#[test]
+fn lists_a_linked_directory() {
+    run("lists_a_linked_directory");
+    assert_eq!(fs::read_dir("generated/linked").unwrap().count(), 2);
+}
+
+#[test]
+fn lists_an_empty_directory() {
+    run("lists_an_empty_directory");
+    assert_eq!(fs::read_dir("generated/empty").unwrap().count(), 0);
+}
+
+#[test]
+fn looks_at_an_empty_directory() {
+    run("looks_at_an_empty_directory");
+    assert!(Path::new("generated/empty").is_dir());
+}
+
+#[test]
+fn looks_at_a_full_directory() {
+    run("looks_at_a_full_directory");
+    assert!(Path::new("generated/full").is_dir());
+}
+"#;
+
+#[test]
+fn outcomes_files_of_any_name_and_kind_are_needs() {
+    needs_containers!();
+    let looked = Looked::new(UNUSUAL);
+    generate(&looked);
+    let strange = "generated/[x] {y,z} <home-dir>";
+    let full = "generated/full";
+    for directory in [strange, full] {
+        for name in ["one", "two/three"] {
+            looked.project.write(&format!("{directory}/{name}"), "1");
+        }
+    }
+    let root = &looked.project.root;
+    looked
+        .project
+        .write("generated/a [b] {c,d} <e> $env{F} *.txt", "");
+    fs::copy(
+        root.join("generated/generated-program"),
+        root.join("generated/[p] {q,r} <home-dir>.sh"),
+    )
+    .unwrap();
+    fs::create_dir(root.join("generated/empty")).unwrap();
+    std::os::unix::fs::symlink("data.txt", root.join("generated/link.txt")).unwrap();
+    std::os::unix::fs::symlink("full", root.join("generated/linked")).unwrap();
+    let first = looked.run(&["--no-fail-fast"]).exits(0);
+    let runs = |run: &Run| {
+        run.names("finished")
+            .iter()
+            .map(|test| looked.runs(test))
+            .sum::<u64>()
+    };
+    let before = runs(&first);
+    let second = looked.run(&[]).exits(0);
+    assert_eq!(runs(&second) - before, 9);
+}
+
+#[test]
+fn outcomes_new_needs_are_added_to_those_that_are_known() {
+    needs_containers!();
+    let test = "#[test] fn grows() { run(\"grows\"); output(\"git\", &[\"--version\"]); }\n";
+    let looked = Looked::new(test);
+    let run = looked.run(&[]).exits(0);
+    assert_eq!(needs(&run, "grows"), only("git".to_owned()));
+    let more = "fs::read(\"/etc/login.defs\").unwrap(); }";
+    looked.tests(&test.replace('}', more));
+    for _ in 0..2 {
+        let run = looked.run(&[]).exits(0);
+        let all = ["/etc/login.defs", "git"].map(str::to_owned);
+        assert_eq!(needs(&run, "grows"), BTreeSet::from(all), "{run}");
+    }
+}
+
 fn path(looked: &Looked, name: &str) -> String {
     let path = looked.project.root.join(name);
     path.to_str().unwrap().to_owned()
