@@ -333,7 +333,10 @@ impl Grouping {
     }
 
     fn add_directory(&mut self, path: &Utf8Path) {
-        if can_be_whole(path) {
+        if is_empty(path) {
+            // A glob matches nothing in it.
+            self.files.insert(path.to_owned());
+        } else if can_be_whole(path) {
             self.directories.insert(path.to_owned());
         }
     }
@@ -411,6 +414,10 @@ fn is_data_of(name: &str, program: &str) -> bool {
         let next = rest.chars().next();
         next.is_none_or(|c| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
     })
+}
+
+fn is_empty(directory: &Utf8Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Whether a directory can be packed: it is neither large nor has files that cannot be read.

@@ -48,7 +48,7 @@ pub fn of_failure(facts: &Facts, used: &Needs, stderr: &Captured) -> Vec<String>
     }
     let files = missing(
         facts,
-        |fact| fact.uses.opened && !fact.uses.executed,
+        |fact| (fact.uses.opened || fact.uses.listed) && !fact.uses.executed,
         |path| Some(path.display().to_string()),
     );
     if let Some(files) = files {

@@ -25,5 +25,6 @@ mod output;
 mod outputs;
 mod print_spec;
 mod running;
+mod second_look;
 mod selecting;
 mod toolchain;

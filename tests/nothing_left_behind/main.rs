@@ -19,5 +19,6 @@ mod killed_client;
 mod killed_launcher;
 mod memory;
 mod output;
+mod second_looks;
 mod two_clients;
 mod unruly_tests;

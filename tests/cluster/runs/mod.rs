@@ -17,6 +17,7 @@ mod known;
 mod libraries;
 mod outputs;
 mod results;
+mod second_looks;
 mod secrets;
 mod uploads;
 mod workers;

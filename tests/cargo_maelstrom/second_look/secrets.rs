@@ -1,0 +1,95 @@
+//! Files that are never given to a test.
+
+use super::{Looked, needs};
+use crate::need::needs_containers;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+
+const READING: &str = r#"
+#[test]
+fn reads_what_only_the_user_may_read() {
+    run("reads_what_only_the_user_may_read");
+    fs::read("ignored/private.key").unwrap();
+}
+
+#[test]
+fn reads_settings_with_secrets() {
+    run("reads_settings_with_secrets");
+    fs::read(".env").unwrap();
+}
+
+#[test]
+fn reads_a_file_of_the_home_directory() {
+    run("reads_a_file_of_the_home_directory");
+    fs::read(env::var("HOME_OF_USER").unwrap() + "/settings").unwrap();
+}
+
+#[test]
+fn reads_passwords() {
+    run("reads_passwords");
+    fs::read("/etc/shadow").unwrap();
+}
+
+#[test]
+fn reads_passwords_as_root() {
+    run("reads_passwords_as_root");
+    fs::read("/etc/shadow").unwrap();
+}
+
+#[test]
+fn reads_passwords_with_a_program() {
+    run("reads_passwords_with_a_program");
+    output("cat", &["/etc/shadow"]);
+}
+"#;
+
+#[test]
+fn outcomes_files_that_may_hold_secrets_are_no_needs() {
+    needs_containers!();
+    let looked = Looked::new(READING);
+    let project = &looked.project;
+    let mut git = Command::new("git");
+    let made = git
+        .args(["init", "--quiet"])
+        .current_dir(&project.root)
+        .status();
+    assert!(made.unwrap().success());
+    project
+        .write(".gitignore", "/ignored\n.env\n")
+        .write("ignored/private.key", "secret")
+        .write(".env", "TOKEN=secret");
+    let key = project.root.join("ignored/private.key");
+    fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+    // Files below /tmp are no needs, wherever the home directory is.
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    fs::write(home.path().join("settings"), "").unwrap();
+    looked.directives(&format!(
+        "[[directives]]\nadded_environment = {{ HOME_OF_USER = '{}' }}\n\
+         [[directives]]\nfilter = 'name.ends_with(as_root)'\nuser = 0\ngroup = 0\n",
+        home.path().display()
+    ));
+    let mut variables = vec![("HOME", home.path().to_str().unwrap().to_owned())];
+    let rustup = std::env::home_dir().unwrap().join(".rustup");
+    if rustup.exists() && std::env::var_os("RUSTUP_HOME").is_none() {
+        variables.push(("RUSTUP_HOME", rustup.to_str().unwrap().to_owned()));
+    }
+    let variables: Vec<_> = variables
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect();
+    for _ in 0..2 {
+        let run = looked.run_with(&["--no-fail-fast"], &variables).exits(100);
+        let summary = run.summary();
+        assert_eq!(
+            (&summary["failed"], &summary["passed"]),
+            (&6.into(), &0.into()),
+            "{run}"
+        );
+        for test in run.names("finished") {
+            assert!(needs(&run, &test).is_empty(), "{test}: {run}");
+            // Each was looked at.
+            assert!(looked.runs(&test) >= 2, "{test}: {run}");
+        }
+    }
+}
