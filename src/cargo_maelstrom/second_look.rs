@@ -9,7 +9,7 @@ use crate::cargo::Workspace;
 use crate::container::Step;
 use crate::executor::{Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::libraries::Libraries;
-use crate::needs::{self, Candidates, ClientMachine, Need, Needs};
+use crate::needs::{self, Candidates, ClientMachine, NamesInFiles, Need, Needs};
 use crate::observe::{Facts, Found};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
@@ -31,8 +31,8 @@ const LIMIT_FACTOR: u32 = 10;
 /// fails at random may do so once at the right moment.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// The most runs that leave out a need to find out whether it matters.
-const MOST_TRIALS: usize = 5;
+/// The most runs that leave out needs to find out whether they matter.
+const MOST_TRIALS: usize = 30;
 
 /// The most time for these runs.
 const MOST_TRIAL_TIME: Duration = Duration::from_secs(2);
@@ -49,10 +49,13 @@ pub struct SecondLook {
 #[derive(Debug)]
 pub struct Surroundings {
     libraries: Libraries,
+    /// The client's variables in executables.
+    variables: NamesInFiles,
     toolchain: Vec<Utf8PathBuf>,
     private: Vec<Utf8PathBuf>,
     installed_programs: Utf8PathBuf,
     workspace: Vec<Utf8PathBuf>,
+    target_directory: Utf8PathBuf,
     cargo_home: Utf8PathBuf,
     rustup_home: Utf8PathBuf,
 }
@@ -89,6 +92,7 @@ impl Surroundings {
         private.extend((home.parent().is_some()).then_some(home));
         Self {
             libraries: Libraries::new(),
+            variables: NamesInFiles::new(needs::client_variables(|_| false).into_keys()),
             toolchain: vec![
                 workspace.toolchain.sysroot.clone(),
                 rustup_home.clone(),
@@ -98,6 +102,7 @@ impl Surroundings {
             private,
             installed_programs: cargo_home.join("bin"),
             workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
+            target_directory: workspace.target_directory.clone(),
             cargo_home,
             rustup_home,
         }
@@ -224,6 +229,7 @@ impl SecondLook {
                 private: surroundings.private.clone(),
                 installed_programs: surroundings.installed_programs.clone(),
                 workspace: surroundings.workspace.clone(),
+                target_directory: surroundings.target_directory.clone(),
             };
             let candidates = needs::derive(&facts, &machine);
             let executed = (facts.files.iter())
@@ -231,9 +237,9 @@ impl SecondLook {
                 .map(|fact| fact.path.clone());
             let mut read = Needs::default();
             for path in executed.chain([PathBuf::from(program)]) {
-                let all = variables.keys().map(String::as_str);
-                let found = needs::named_in(&path, all).into_iter();
-                (read.0).extend(found.map(|name| Need::Variable(name.to_owned())));
+                let mut found = surroundings.variables.of(&path);
+                found.retain(|name| variables.contains_key(name));
+                (read.0).extend(found.into_iter().map(Need::Variable));
             }
             (candidates, read)
         });
@@ -262,12 +268,11 @@ impl SecondLook {
             tried.push(set);
         }
         let (outcome, set) = proven?;
-        // A test that passes and fails by chance would pass with fewer needs, too.
-        let base = tried.first().cloned().unwrap_or_default();
+        // A test that passes and fails by chance would pass without needs, too.
         if self.passes(job, slot).await {
             return None;
         }
-        let needs = self.reduce(case, job, set, &base, slot).await;
+        let needs = self.reduce(case, job, set, slot).await;
         if outcome.duration <= SHORT {
             self.passes_with(case, job, &needs, slot).await?;
             if self.passes(job, slot).await {
@@ -277,37 +282,34 @@ impl SecondLook {
         Some((outcome, needs))
     }
 
-    /// Leaves out the needs that are not in `kept` one by one, as long as there is time for it.
-    async fn reduce(
-        &self,
-        case: &TestCase,
-        job: &Job,
-        set: Needs,
-        kept: &Needs,
-        slot: usize,
-    ) -> Needs {
+    /// Leaves out needs as long as the test passes and there is time for it: first half of them,
+    /// then less at once. Files are left out before programs, and those before the toolchain, since
+    /// the longest names tell least.
+    async fn reduce(&self, case: &TestCase, job: &Job, set: Needs, slot: usize) -> Needs {
         let started = std::time::Instant::now();
-        let learning = self.running.learning;
-        let is_tried = |need: &Need| learning || !kept.0.contains(need);
-        let candidates: Vec<Need> = set
-            .0
-            .iter()
-            .filter(|need| is_tried(need))
-            .cloned()
-            .collect();
+        let mut trials = 0;
         let mut needs = set;
-        for need in candidates.into_iter().take(MOST_TRIALS) {
-            if needs.0.len() < 2 || started.elapsed() > MOST_TRIAL_TIME {
-                break;
+        let mut size = needs.0.len() / 2;
+        while size > 0 {
+            let candidates: Vec<Need> = needs.0.iter().rev().cloned().collect();
+            for part in candidates.chunks(size) {
+                let mut fewer = needs.clone();
+                fewer.0.retain(|need| !part.contains(need));
+                if fewer.is_empty() {
+                    continue;
+                }
+                if trials == MOST_TRIALS || started.elapsed() > MOST_TRIAL_TIME {
+                    return needs;
+                }
+                trials += 1;
+                // Twice, so that a need is not left out by chance.
+                if self.passes_with(case, job, &fewer, slot).await.is_some()
+                    && self.passes_with(case, job, &fewer, slot).await.is_some()
+                {
+                    needs = fewer;
+                }
             }
-            let mut fewer = needs.clone();
-            fewer.0.remove(&need);
-            // Twice, so that a need is not left out by chance.
-            if self.passes_with(case, job, &fewer, slot).await.is_some()
-                && self.passes_with(case, job, &fewer, slot).await.is_some()
-            {
-                needs = fewer;
-            }
+            size = size.min(needs.0.len()) / 2;
         }
         needs
     }
@@ -370,13 +372,20 @@ fn over_machine(job: &Job, variables: &BTreeMap<String, String>) -> Job {
 }
 
 /// The sets of needs to try, the smallest first.
-fn sets(Candidates { used, looked_at }: &Candidates, variables: &Needs) -> Vec<Needs> {
+fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
+    let Candidates {
+        used,
+        built,
+        looked_at,
+    } = candidates;
     let is_program = |need: &&Need| matches!(need, Need::Toolchain | Need::Program(_));
-    let programs = Needs(used.0.iter().filter(is_program).cloned().collect());
-    let with_looked_at = used.with(looked_at);
+    let programs = |needs: &Needs| Needs(needs.0.iter().filter(is_program).cloned().collect());
+    let with_built = used.with(built);
+    let with_looked_at = with_built.with(looked_at);
     let all = with_looked_at.with(variables);
     let mut sets = vec![
-        programs,
+        programs(used),
+        programs(&with_built),
         used.clone(),
         used.with(variables),
         with_looked_at,

@@ -11,7 +11,7 @@ mod variables;
 
 pub use derive::{Candidates, ClientMachine, LINKERS, TOOLCHAIN_PROGRAMS, derive};
 pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
-pub use variables::{client_variables, named_in};
+pub use variables::{NamesInFiles, client_variables};
 
 use crate::directive::TestSpec;
 use crate::spec::{LayerSpec, PrefixOptions, escaped_path};
