@@ -9,7 +9,7 @@ use crate::cargo::Workspace;
 use crate::container::Step;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::libraries::Libraries;
-use crate::needs::{self, Candidates, ClientMachine, Need, Needs, Places};
+use crate::needs::{self, Candidates, ClientMachine, NamesInFiles, Need, Needs, Places};
 use crate::observe::{Facts, Found, Incomplete};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
@@ -31,8 +31,8 @@ const LIMIT_FACTOR: u32 = 10;
 /// fails at random may do so once at the right moment.
 const SHORT: Duration = Duration::from_secs(1);
 
-/// The most runs that leave out a need to find out whether it matters.
-const MOST_TRIALS: usize = 5;
+/// The most runs that leave out needs to find out whether they matter.
+const MOST_TRIALS: usize = 30;
 
 /// The most time for these runs.
 const MOST_TRIAL_TIME: Duration = Duration::from_secs(2);
@@ -52,10 +52,13 @@ pub struct SecondLook {
 pub struct Surroundings {
     libraries: Libraries,
     sysroot: Utf8PathBuf,
+    /// The client's variables in executables.
+    variables: NamesInFiles,
     toolchain: Vec<Utf8PathBuf>,
     private: Vec<Utf8PathBuf>,
     installed_programs: Utf8PathBuf,
     workspace: Vec<Utf8PathBuf>,
+    target_directory: Utf8PathBuf,
     cargo_home: Utf8PathBuf,
     rustup_home: Utf8PathBuf,
     own_files: Utf8PathBuf,
@@ -106,6 +109,7 @@ impl Surroundings {
         Self {
             libraries: Libraries::new(),
             sysroot: workspace.toolchain.sysroot.clone(),
+            variables: NamesInFiles::new(needs::client_variables(|_| false).into_keys()),
             toolchain: vec![
                 workspace.toolchain.sysroot.clone(),
                 rustup_home.clone(),
@@ -115,6 +119,7 @@ impl Surroundings {
             private,
             installed_programs: cargo_home.join("bin"),
             workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
+            target_directory: workspace.target_directory.clone(),
             cargo_home,
             rustup_home,
             own_files: workspace.target_directory.join("maelstrom"),
@@ -277,6 +282,7 @@ impl SecondLook {
                 private: surroundings.private.clone(),
                 installed_programs: surroundings.installed_programs.clone(),
                 workspace: surroundings.workspace.clone(),
+                target_directory: surroundings.target_directory.clone(),
             };
             let candidates = needs::derive(&facts, &machine);
             let executed = (facts.files.iter())
@@ -284,9 +290,12 @@ impl SecondLook {
                 .map(|fact| fact.path.clone());
             let mut read = BTreeSet::new();
             for path in executed.chain([PathBuf::from(program)]) {
-                let all = variables.keys().map(String::as_str);
-                let found = needs::named_in(&path, all).into_iter();
-                read.extend(found.map(str::to_owned));
+                if variables.is_empty() {
+                    break;
+                }
+                let mut found = surroundings.variables.of(&path);
+                found.retain(|name| variables.contains_key(name));
+                read.extend(found);
             }
             (candidates, read.into_iter().collect())
         });
@@ -315,7 +324,6 @@ impl SecondLook {
             tried.push(set);
         }
         let (outcome, set) = proven?;
-        let base = tried.first().cloned().unwrap_or_default();
         let is_short = outcome.duration <= SHORT;
         // Equal runs follow one another, so that a test that passes every second time is not taken
         // for one that has needs.
@@ -325,44 +333,41 @@ impl SecondLook {
         if self.passes(job, slot).await {
             return None;
         }
-        let needs = self.reduce(case, job, set, &base, slot).await;
+        let needs = self.reduce(case, job, set, slot).await;
         if is_short && self.passes(job, slot).await {
             return None;
         }
         Some((outcome, needs))
     }
 
-    /// Leaves out the needs that are not in `kept` one by one, as long as there is time for it.
-    async fn reduce(
-        &self,
-        case: &TestCase,
-        job: &Job,
-        set: Needs,
-        kept: &Needs,
-        slot: usize,
-    ) -> Needs {
+    /// Leaves out needs as long as the test passes and there is time for it: first half of them,
+    /// then less at once. Files are left out before programs, and those before the toolchain, since
+    /// the longest names tell least.
+    async fn reduce(&self, case: &TestCase, job: &Job, set: Needs, slot: usize) -> Needs {
         let started = std::time::Instant::now();
-        let learning = self.running.learning;
-        let is_tried = |need: &Need| learning || !kept.0.contains(need);
-        let candidates: Vec<Need> = set
-            .0
-            .iter()
-            .filter(|need| is_tried(need))
-            .cloned()
-            .collect();
+        let mut trials = 0;
         let mut needs = set;
-        for need in candidates.into_iter().take(MOST_TRIALS) {
-            if needs.0.len() < 2 || started.elapsed() > MOST_TRIAL_TIME {
-                break;
+        let mut size = needs.0.len() / 2;
+        while size > 0 {
+            let candidates: Vec<Need> = needs.0.iter().rev().cloned().collect();
+            for part in candidates.chunks(size) {
+                let mut fewer = needs.clone();
+                fewer.0.retain(|need| !part.contains(need));
+                if fewer.is_empty() {
+                    continue;
+                }
+                if trials == MOST_TRIALS || started.elapsed() > MOST_TRIAL_TIME {
+                    return needs;
+                }
+                trials += 1;
+                // Twice, so that a need is not left out by chance.
+                if self.passes_with(case, job, &fewer, slot).await.is_some()
+                    && self.passes_with(case, job, &fewer, slot).await.is_some()
+                {
+                    needs = fewer;
+                }
             }
-            let mut fewer = needs.clone();
-            fewer.0.remove(&need);
-            // Twice, so that a need is not left out by chance.
-            if self.passes_with(case, job, &fewer, slot).await.is_some()
-                && self.passes_with(case, job, &fewer, slot).await.is_some()
-            {
-                needs = fewer;
-            }
+            size = size.min(needs.0.len()) / 2;
         }
         needs
     }
@@ -413,14 +418,19 @@ fn client_variables(job: &Job) -> BTreeMap<String, String> {
 /// The sets of needs to try, the smallest first.
 fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
     let Candidates {
-        used, looked_at, ..
+        used,
+        built,
+        looked_at,
+        ..
     } = candidates;
     let is_program = |need: &&Need| matches!(need, Need::Toolchain | Need::Program(_));
-    let programs = Needs(used.0.iter().filter(is_program).cloned().collect());
-    let with_looked_at = used.with(looked_at);
+    let programs = |needs: &Needs| Needs(needs.0.iter().filter(is_program).cloned().collect());
+    let with_built = used.with(built);
+    let with_looked_at = with_built.with(looked_at);
     let all = with_looked_at.with(variables);
     let mut sets = vec![
-        programs,
+        programs(used),
+        programs(&with_built),
         used.clone(),
         used.with(variables),
         with_looked_at,

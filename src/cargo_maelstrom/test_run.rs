@@ -242,8 +242,7 @@ enum EndedWork {
     },
     Look {
         id: TestId,
-        /// `None`: the test was not looked at, as the run is cancelled.
-        looked: Box<Option<Looked>>,
+        looked: Box<Looked>,
         saved: SavedOutputs,
     },
 }

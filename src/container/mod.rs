@@ -29,6 +29,7 @@ mod channel;
 mod client;
 mod conflicts;
 pub mod doctor;
+mod in_layers;
 mod init;
 mod job;
 mod launcher;

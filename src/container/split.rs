@@ -9,7 +9,8 @@
 //!   of the layers' directories and of a directory of *stubs*, one for each entry that only the
 //!   machine has. Regular files of the machine are bound on their stubs, stubs of symbolic links
 //!   are the links, and directories are treated in the same way again. Sockets, FIFOs and devices
-//!   of the machine have no stub.
+//!   of the machine have no stub. Files of owned directories are copied instead of bound, since a
+//!   job may replace them, as Cargo does in its target directory, and a mount cannot be replaced.
 //!
 //! Where the container has its own content alone, nothing is mounted: the overlay of the directory
 //! above shows it. An overlay names directories of layers and of the machine, never another
@@ -21,16 +22,17 @@
 //! of both are shown.
 
 use super::conflicts;
+use super::in_layers::InLayers;
 use super::outputs::WrittenDirectory;
 use super::overlay::Overlay;
 use super::protocol::{ReceivedRequest, Root};
 use super::step::{Step, StepContext, StepError};
 use super::view::{
-    MACHINE, Machine, MachineDirectory, directory_in, is_readable, is_strictly_below,
+    MACHINE, Machine, MachineDirectory, OWNED, directory_in, is_readable, is_strictly_below,
 };
 use nix::libc;
 use nix::mount::{MsFlags, mount};
-use rustix::fs::lgetxattr;
+use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::collections::{BTreeSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -42,6 +44,9 @@ use std::path::{Path, PathBuf};
 
 /// The most mounts of a view.
 const MOST_MOUNTS: usize = 300;
+
+/// The most bytes of files that are copied. The copies are in memory.
+const MOST_COPIED: u64 = 64 << 20;
 
 /// The place of the job's root in the launcher's root.
 const ROOT: &str = "/root";
@@ -88,6 +93,7 @@ pub fn lay(
         machine,
         layers,
         is_writable,
+        copied: 0,
         parts: 0,
         mounts: 0,
         conflicts: conflicts::find(&root.layers, machine),
@@ -117,6 +123,8 @@ struct Laying<'a> {
     machine: &'a Machine,
     layers: BorrowedFd<'a>,
     is_writable: bool,
+    /// The bytes of files that were copied.
+    copied: u64,
     parts: usize,
     mounts: usize,
     waiting: VecDeque<Directory>,
@@ -189,6 +197,7 @@ impl Laying<'_> {
         let part = self.new_part(directory)?;
         let stubs = part.join("stubs");
         make_stubs(&stubs, mode(directory), &entries).step(Step::MakeStubs)?;
+        let copies = self.copy_owned(&stubs, &entries);
         let layers = directory.layers.iter().map(PathBuf::as_path);
         let lowers = layers.chain([stubs.as_path()]).collect();
         self.mount_overlay(directory, lowers, &part)
@@ -203,6 +212,9 @@ impl Laying<'_> {
         } = entries;
         self.laid.left_out.extend(left_out);
         for (name, file) in files {
+            if copies.contains(&name) {
+                continue;
+            }
             let path = directory.path.join(name);
             let (none, flags) = (None::<&str>, MsFlags::MS_BIND);
             match mount(Some(&file), &in_root(&path), none, flags, none) {
@@ -213,6 +225,29 @@ impl Laying<'_> {
         }
         self.waiting.extend(directories);
         Ok(())
+    }
+
+    /// Copies files of owned directories over their stubs, and returns their names.
+    fn copy_owned(&mut self, stubs: &Path, entries: &Entries) -> BTreeSet<OsString> {
+        let mut copies = BTreeSet::new();
+        let owned = (entries.files.iter()).filter(|(_, file)| file.starts_with(OWNED));
+        for (name, file) in owned.filter(|_| self.is_writable) {
+            let size = fs::metadata(file).map_or(u64::MAX, |metadata| metadata.len());
+            let can_be_read = || accessat(CWD, file, Access::READ_OK, AtFlags::empty()).is_ok();
+            if size > MOST_COPIED - self.copied || !can_be_read() {
+                continue;
+            }
+            let stub = stubs.join(name);
+            match copy(file, &stub) {
+                Ok(()) => {
+                    self.copied += size;
+                    copies.insert(name.clone());
+                }
+                // It is bound instead.
+                Err(_) => drop(fs::File::create(stub)),
+            }
+        }
+        copies
     }
 
     /// The entries of a directory that is split.
@@ -428,52 +463,6 @@ enum OnMachine {
     Nothing,
 }
 
-/// The entries of the layers' directories with one name.
-struct InLayers {
-    /// Directories, which overlayfs merges, top first.
-    directories: Vec<PathBuf>,
-    /// Something hides what is further down.
-    covers: bool,
-    /// A symbolic link is on top.
-    is_symlink: bool,
-}
-
-impl InLayers {
-    fn find(layers: &[PathBuf], name: &OsStr) -> Self {
-        let mut found = Self {
-            directories: Vec::new(),
-            covers: false,
-            is_symlink: false,
-        };
-        for layer in layers {
-            let path = layer.join(name);
-            let Ok(entry) = fs::symlink_metadata(&path) else {
-                continue;
-            };
-            if !entry.is_dir() {
-                // A whiteout is a special file.
-                found.covers = true;
-                found.is_symlink = entry.is_symlink() && found.directories.is_empty();
-                break;
-            }
-            let is_opaque = is_opaque(&path);
-            found.directories.push(path);
-            if is_opaque {
-                found.covers = true;
-                break;
-            }
-        }
-        found
-    }
-}
-
-/// Whether a directory of a layer hides the directories further down.
-fn is_opaque(directory: &Path) -> bool {
-    let mut value = [0];
-    lgetxattr(directory, c"user.overlay.opaque", &mut value[..])
-        .is_ok_and(|length| length == 1 && value == *b"y")
-}
-
 fn is_root(directory: &Directory) -> bool {
     directory.path == Path::new("/")
 }
@@ -511,6 +500,14 @@ fn make_stubs(stubs: &Path, mode: u32, entries: &Entries) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// Copies a file with its mode and times.
+fn copy(file: &Path, stub: &Path) -> io::Result<()> {
+    let metadata = fs::metadata(file)?;
+    let times = fs::FileTimes::new().set_modified(metadata.modified()?);
+    fs::copy(file, stub)?;
+    fs::File::options().write(true).open(stub)?.set_times(times)
 }
 
 /// The path in the launcher's root of a path in the job.

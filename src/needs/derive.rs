@@ -97,6 +97,8 @@ pub struct ClientMachine<'a> {
     pub installed_programs: Utf8PathBuf,
     /// The directories of the workspace.
     pub workspace: Vec<Utf8PathBuf>,
+    /// Where Cargo builds the workspace.
+    pub target_directory: Utf8PathBuf,
 }
 
 /// What a test may need.
@@ -104,7 +106,10 @@ pub struct ClientMachine<'a> {
 pub struct Candidates {
     /// Programs that it executed, files that it read, and directories that it listed.
     pub used: Needs,
-    /// Files of which it only read the attributes.
+    /// Programs and files of the target directory that it used, if it uses the toolchain too. It
+    /// probably builds them itself.
+    pub built: Needs,
+    /// Files of which it only read the attributes, and programs that it only searched.
     pub looked_at: Needs,
     /// Files that it read, and that a test gets only if a directive says so, as they may be secret.
     pub withheld: Vec<Utf8PathBuf>,
@@ -133,6 +138,7 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
         .collect();
     let closure = machine.closure(&programs);
     let mut used = Grouping::new(&programs);
+    let mut built = Grouping::new(&[]);
     let mut looked_at = Grouping::new(&programs);
     for fact in left {
         let Some(path) = Utf8Path::from_path(&fact.path) else {
@@ -144,10 +150,17 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
         let Ok(metadata) = fs::metadata(path) else {
             continue;
         };
-        let group = if reads(fact.uses) {
-            &mut used
-        } else {
-            &mut looked_at
+        if !reads(fact.uses)
+            && let Some(program) = machine.searched_program(path, &metadata)
+        {
+            candidates.looked_at.0.insert(program);
+            continue;
+        }
+        let is_built = uses_toolchain && path.starts_with(&machine.target_directory);
+        let group = match (reads(fact.uses), is_built) {
+            (true, false) => &mut used,
+            (true, true) => &mut built,
+            (false, _) => &mut looked_at,
         };
         if is_secret(path) || !(metadata.is_dir() || all_may_read(&metadata)) {
             if reads(fact.uses) {
@@ -157,7 +170,7 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
         }
         if metadata.is_dir() {
             if fact.uses.listed {
-                used.add_directory(path);
+                group.add_directory(path);
             } else {
                 group.add_file(path);
             }
@@ -165,14 +178,20 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
             group.add_file(path);
         }
     }
-    let programs = programs.into_iter();
-    candidates
-        .used
-        .0
-        .extend(programs.map(|program| Need::Program(program.name)));
+    for program in programs {
+        let is_built = uses_toolchain && program.path.starts_with(&machine.target_directory);
+        let needs = if is_built {
+            &mut candidates.built
+        } else {
+            &mut candidates.used
+        };
+        needs.0.insert(Need::Program(program.name));
+    }
     candidates.used.0.extend(used.finish());
+    candidates.built.0.extend(built.finish());
     candidates.looked_at.0.extend(looked_at.finish());
-    (candidates.looked_at.0).retain(|need| !covers(&candidates.used, need));
+    (candidates.looked_at.0)
+        .retain(|need| !covers(&candidates.used, need) && !covers(&candidates.built, need));
     candidates
 }
 
@@ -247,7 +266,8 @@ impl ClientMachine<'_> {
                 .iter()
                 .any(|directory| path.starts_with(directory))
         };
-        let is_program = fact.uses.executed && path.starts_with(&self.installed_programs);
+        let is_program = (fact.uses.executed || fact.uses.looked_at)
+            && path.starts_with(&self.installed_programs);
         let is_hidden = (OF_CONTAINER.iter()).any(|directory| path.starts_with(directory))
             || is_below(&self.private) && !is_program;
         fact.found == Found::Machine
@@ -266,6 +286,21 @@ impl ClientMachine<'_> {
         let mut programs = TOOLCHAIN_PROGRAMS.iter().chain(&COMPILERS);
         let is_program = programs.any(|program| name == *program);
         (fact.uses.executed && is_program) || (reads(fact.uses) && self.is_in_toolchain(&fact.path))
+    }
+
+    /// A program that a test has searched in the client's `PATH`.
+    fn searched_program(&self, path: &Utf8Path, metadata: &Metadata) -> Option<Need> {
+        let search_path = self.search_path.as_deref()?;
+        let directory = path.parent()?;
+        let is_in_path = std::env::split_paths(search_path).any(|other| other == directory);
+        if !is_in_path || !metadata.is_file() || metadata.mode() & 0o111 == 0 {
+            return None;
+        }
+        if TOOLCHAIN_PROGRAMS.contains(&path.file_name()?) {
+            return Some(Need::Toolchain);
+        }
+        let program = self.program(path.as_std_path())?;
+        Some(Need::Program(program.name))
     }
 
     /// The name of a program if it is in the container's `PATH` under this name, or its path.

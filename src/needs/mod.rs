@@ -17,7 +17,7 @@ pub use learning::{
     CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest,
     absent_needs, learn, merge,
 };
-pub use variables::{client_variables, may_be_secret, named_in};
+pub use variables::{NamesInFiles, client_variables, may_be_secret};
 
 use crate::directive::TestSpec;
 use crate::spec::{EnvironmentStep, LayerSpec, PrefixOptions, environment, escaped_path};

@@ -1,11 +1,12 @@
 //! Variables of the client that a test may need. Reading a variable is no system call, so a test
 //! cannot be observed to do it.
 
-use regex::bytes::Regex;
-use std::collections::BTreeMap;
+use regex::bytes::RegexSet;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// Variables that say where the client is, or lead to its sessions. They mean nothing in a
 /// container, or must not be known there.
@@ -56,22 +57,46 @@ pub fn client_variables(has: impl Fn(&str) -> bool) -> BTreeMap<String, String> 
         .collect()
 }
 
-/// The names that occur in the content of a file. Blocks.
-pub fn named_in<'a>(path: &Path, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names = names.peekable();
-    if names.peek().is_none() {
-        return Vec::new();
+/// The names of variables that occur in executables. Each executable is read once, since tests
+/// have most of them in common and a compiler has hundreds of megabytes.
+#[derive(Debug)]
+pub struct NamesInFiles {
+    names: Vec<String>,
+    /// Each of the names.
+    pattern: RegexSet,
+    found: Mutex<HashMap<PathBuf, BTreeSet<String>>>,
+}
+
+impl NamesInFiles {
+    /// Searches these names.
+    pub fn new(names: impl IntoIterator<Item = String>) -> Self {
+        let names: Vec<String> = names.into_iter().collect();
+        let escaped = names.iter().map(|name| regex::escape(name));
+        Self {
+            pattern: RegexSet::new(escaped).unwrap_or_else(|_| RegexSet::empty()),
+            names,
+            found: Mutex::default(),
+        }
     }
-    let mut content = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(SEARCHED).read_to_end(&mut content));
-    if read.is_err() {
-        return Vec::new();
+
+    /// The names that occur in the content of a file. Blocks.
+    pub fn of(&self, path: &Path) -> BTreeSet<String> {
+        // Held while the file is read, so that others do not read it at the same time.
+        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = found.get(path) {
+            return known.clone();
+        }
+        let mut content = Vec::new();
+        let read = File::open(path).and_then(|file| file.take(SEARCHED).read_to_end(&mut content));
+        let names = match read {
+            Ok(_) => (self.pattern.matches(&content).into_iter())
+                .map(|index| self.names[index].clone())
+                .collect(),
+            Err(_) => BTreeSet::new(),
+        };
+        found.insert(path.to_owned(), names.clone());
+        names
     }
-    let occurs = |name: &&str| {
-        let name = Regex::new(&regex::escape(name));
-        name.is_ok_and(|name| name.is_match(&content))
-    };
-    names.filter(occurs).collect()
 }
 
 #[cfg(test)]
@@ -82,9 +107,21 @@ mod tests {
     fn the_names_of_variables_are_found_in_executables() {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, b"\x7fELF\0SERVICE_URL\xffTOKEN\0").unwrap();
-        let names = ["SERVICE_URL", "SERVICE", "OTHER"].into_iter();
-        assert_eq!(named_in(file.path(), names), ["SERVICE_URL", "SERVICE"]);
-        assert!(named_in(Path::new("/nonexistent"), ["A"].into_iter()).is_empty());
+        let names = ["SERVICE_URL", "SERVICE", "OTHER"].map(str::to_owned);
+        let names = NamesInFiles::new(names);
+        let found = names.of(file.path());
+        assert_eq!(found.iter().collect::<Vec<_>>(), ["SERVICE", "SERVICE_URL"]);
+        assert!(names.of(Path::new("/nonexistent")).is_empty());
+    }
+
+    #[test]
+    fn an_executable_is_searched_once() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, b"SERVICE_URL").unwrap();
+        let names = NamesInFiles::new(["SERVICE_URL".to_owned()]);
+        let first = names.of(file.path());
+        std::fs::write(&file, b"changed").unwrap();
+        assert_eq!(names.of(file.path()), first);
     }
 
     #[test]

@@ -87,14 +87,13 @@ pub fn passed_by_settings(spec: &TestSpec) -> BTreeMap<String, String> {
 
 /// The variables that tell tests of a binary about the workspace and the test runner.
 ///
-/// insta would start `cargo metadata` to find the workspace without the first two. The others are
-/// those of cargo-nextest, under which tests run in a process each as well, see
+/// insta would start `cargo metadata` to find the workspace without `INSTA_WORKSPACE_ROOT` and
+/// `CARGO_WORKSPACE_DIR`. The others are those of cargo-nextest, under which tests run in a process each as well, see
 /// <https://nexte.st/docs/configuration/env-vars/>.
 pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<String, String> {
     let root = workspace.root.as_str();
     let binary_id = nextest_binary_id(&test_binary_name(binary));
     let mut variables: BTreeMap<String, String> = [
-        ("INSTA_WORKSPACE_ROOT", root),
         ("CARGO_WORKSPACE_DIR", root),
         ("NEXTEST", "1"),
         ("NEXTEST_EXECUTION_MODE", "process-per-test"),
@@ -108,12 +107,21 @@ pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .into();
+    if gets_insta_root(&binary.package.name) {
+        variables.insert("INSTA_WORKSPACE_ROOT".to_owned(), root.to_owned());
+    }
     for (program, path) in &binary.programs {
         for name in [program.clone(), program.replace('-', "_")] {
             variables.insert(format!("NEXTEST_BIN_EXE_{name}"), path.to_string());
         }
     }
     variables
+}
+
+/// Whether tests of a package are told where insta finds the workspace. The tests of insta itself
+/// verify how it finds the workspace without that.
+fn gets_insta_root(package: &str) -> bool {
+    package != "insta"
 }
 
 /// The variable with a number that no other running test has.
@@ -193,6 +201,12 @@ mod tests {
             "TRYCMD",
         ];
         assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn tests_of_insta_itself_find_the_workspace() {
+        assert!(!gets_insta_root("insta"));
+        assert!(gets_insta_root("insta-cmd"));
     }
 
     #[test]

@@ -328,6 +328,49 @@ fn changes_are_the_jobs_own_and_gone_with_it() {
 }
 
 #[test]
+fn a_job_replaces_files_of_an_owned_directory_that_is_split() {
+    inside("job", || {
+        let file = fs::metadata(at("file")).unwrap();
+        assert_eq!(file.permissions().mode() & 0o777, 0o754);
+        assert_eq!(file.modified().unwrap(), std::time::UNIX_EPOCH);
+        reads("file", "machine");
+        fs::write(at("file"), "changed").unwrap();
+        reads("file", "changed");
+        fs::write(at("new"), "new").unwrap();
+        fs::rename(at("new"), at("replaced")).unwrap();
+        reads("replaced", "new");
+        fs::remove_file(at("removed")).unwrap();
+        is_absent("removed");
+    });
+    inside("reader", || {
+        reads("file", "machine");
+        let refused = fs::write(at("file"), "changed").unwrap_err();
+        assert_eq!(refused.raw_os_error(), Some(libc::EROFS));
+    });
+    let place = place();
+    for path in ["file", "replaced", "removed", "excluded/file"] {
+        write(place.path(), path, "machine");
+    }
+    let file = File::open(place.path().join("file")).unwrap();
+    file.set_permissions(Permissions::from_mode(0o754)).unwrap();
+    file.set_modified(std::time::UNIX_EPOCH).unwrap();
+    let mut slot = Slot::with_machine(MachineView {
+        excluded: vec![place.path().join("excluded")],
+        owned: vec![place.path().to_owned()],
+    });
+    for user in [1000, 0] {
+        for (role, root) in [("job", Root::Scratch), ("reader", Root::ReadOnly)] {
+            let job = slot.job(role).user(user).root(root);
+            job.tell(PLACE, place.path().display()).run().succeeds();
+        }
+    }
+    for path in ["file", "replaced", "removed"] {
+        let text = fs::read_to_string(place.path().join(path)).unwrap();
+        assert_eq!(text, "machine", "{path}");
+    }
+}
+
+#[test]
 fn a_job_cannot_make_the_machine_writable() {
     inside("job", || {
         let none = None::<&str>;

@@ -50,7 +50,7 @@ impl TestRun {
                     }
                 }
             }
-            EndedWork::Look { id, looked, saved } => self.look_ended(id, *looked, saved),
+            EndedWork::Look { id, looked, saved } => self.look_ended(id, Some(*looked), saved),
         }
     }
 

@@ -167,18 +167,14 @@ impl TestRun {
         self.looking.insert(id, pending);
         let looks = looks.clone();
         let outputs = self.parts.outputs.clone();
-        let started_tests = self.started_tests.clone();
         let case_on_panic = case.clone();
         self.local.spawn(
             async move |slots: SlotRequest| {
                 let slot = slots.take(case.spec.slots as usize).await;
-                let mut looked = None;
-                if !started_tests.is_stopping() {
-                    let look = looks.second_look.at(&case, &container, &first, slot);
-                    looked = Some(look.await);
-                }
+                let look = looks.second_look.at(&case, &container, &first, slot);
+                let mut looked = look.await;
                 let written = match &mut looked {
-                    Some(Looked::Proven { outcome, .. }) => outcome.outputs.take(),
+                    Looked::Proven { outcome, .. } => outcome.outputs.take(),
                     _ => first.outputs,
                 };
                 let saved = outputs.save(written, &case.name()).await;
@@ -196,14 +192,14 @@ impl TestRun {
                 let looked = Looked::Impossible(panic.to_string());
                 EndedWork::Look {
                     id,
-                    looked: Box::new(Some(looked)),
+                    looked: Box::new(looked),
                     saved: SavedOutputs::default(),
                 }
             },
         );
     }
 
-    /// Handles the end of a second look. `None`: there was none, as the run is cancelled.
+    /// Handles the end of a second look. `None`: it was interrupted.
     pub(super) fn look_ended(&mut self, id: TestId, looked: Option<Looked>, saved: SavedOutputs) {
         let (Some(pending), Some(looks)) = (self.looking.remove(&id), self.parts.looks.clone())
         else {

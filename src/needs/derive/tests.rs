@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 struct Fake {
     directory: tempfile::TempDir,
     libraries: Libraries,
+    search_path: Utf8PathBuf,
 }
 
 const EXECUTED: Uses = Uses::EXECUTED;
@@ -25,9 +26,12 @@ impl Fake {
         // Not below `/tmp`, whose files are the container's.
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp");
         fs::create_dir_all(&target).unwrap();
+        let directory = tempfile::tempdir_in(fs::canonicalize(target).unwrap()).unwrap();
+        let search_path = directory.path().join("bin").try_into().unwrap();
         Self {
-            directory: tempfile::tempdir_in(fs::canonicalize(target).unwrap()).unwrap(),
+            directory,
             libraries: Libraries::new(),
+            search_path,
         }
     }
 
@@ -46,12 +50,13 @@ impl Fake {
     fn machine(&self) -> ClientMachine<'_> {
         ClientMachine {
             libraries: &self.libraries,
-            search_path: Some(self.path("bin").into_os_string()),
+            search_path: Some(self.search_path.clone().into_os_string()),
             container_path: vec![self.path("bin").into()],
             toolchain: vec![self.path("sysroot"), self.path("cargo/registry")],
             private: vec![self.path("home"), self.path("cargo")],
             installed_programs: self.path("cargo/bin"),
             workspace: vec![self.path("home/workspace")],
+            target_directory: self.path("home/workspace/target"),
         }
     }
 
@@ -150,6 +155,47 @@ fn files_that_are_only_looked_at_are_tried_later() {
     );
     let candidates = fake.derive(&[(&file, LOOKED_AT), (&fake.path("data"), LISTED)]);
     assert!(candidates.looked_at.is_empty());
+}
+
+#[test]
+fn a_program_that_is_only_searched_is_a_program_and_tried_later() {
+    let fake = Fake::new();
+    let tool = fake.write("bin/tool", 0o755);
+    let rustc = fake.write("bin/rustc", 0o755);
+    let data = fake.write("bin/data", 0o644);
+    for (path, expected) in [
+        (&tool, Need::Program("tool".to_owned())),
+        (&rustc, Need::Toolchain),
+        (&data, Need::File(data.clone())),
+    ] {
+        let candidates = fake.derive(&[(path, LOOKED_AT)]);
+        assert!(candidates.used.is_empty());
+        assert_eq!(candidates.looked_at, Needs([expected].into()));
+    }
+}
+
+#[test]
+fn a_program_of_cargos_home_that_is_only_searched_is_offered() {
+    let mut fake = Fake::new();
+    let rustc = fake.write("cargo/bin/rustc", 0o755);
+    fake.search_path = fake.path("cargo/bin");
+    let candidates = fake.derive(&[(&rustc, LOOKED_AT)]);
+    assert_eq!(candidates.looked_at, Needs([Need::Toolchain].into()));
+}
+
+#[test]
+fn what_a_toolchain_builds_is_tried_after_the_toolchain() {
+    let fake = Fake::new();
+    let cargo = fake.write("cargo/bin/cargo", 0o755);
+    let program = fake.write("home/workspace/target/debug/program", 0o755);
+    let state = fake.write("home/workspace/target/debug/.cargo-lock", 0o644);
+    let files = [(&*program, EXECUTED), (&*state, OPENED)];
+    let with_cargo = [files[0], files[1], (&*cargo, EXECUTED)];
+    let candidates = fake.derive(&with_cargo);
+    assert_eq!(candidates.used, Needs([Need::Toolchain].into()));
+    assert_eq!(candidates.built.0.len(), 2);
+    // Without a toolchain, nothing else can bring them.
+    assert_eq!(fake.used(&files).len(), 2);
 }
 
 #[test]
