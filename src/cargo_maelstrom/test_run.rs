@@ -16,7 +16,6 @@ mod queueing;
 pub use self::looking::Looks;
 
 use self::batching::WorkerWait;
-use self::looking::PendingLook;
 use super::considered::Considered;
 use super::ingredients::Ingredients;
 use super::lister::{self, Lister, ListingLookup};
@@ -39,7 +38,7 @@ use crate::schedule::{CaseId, History};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
 use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, test_variables};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -163,8 +162,6 @@ pub struct TestRun {
     started_tests: Rc<StartedTests>,
     /// Tests for the engine that are in no batch yet.
     unbatched: Vec<(TestCase, Arc<Container>)>,
-    /// The failed tests whose second look has not ended.
-    looking: HashMap<TestId, PendingLook>,
     /// The tests that passed with something of this machine that their containers do not have.
     helped: BTreeSet<CaseId>,
     /// Tests whose results may be known from an earlier run.
@@ -225,19 +222,18 @@ enum EndedWork {
     Test {
         id: TestId,
         case: TestCase,
-        container: Arc<Container>,
         repeat: Option<Repeat>,
         /// `None`: the test was not started.
         outcome: Option<Box<Outcome>>,
-        /// The outputs that were copied. `None`: they were not, since a second look follows.
-        saved: Option<SavedOutputs>,
+        /// The outputs that were copied.
+        saved: SavedOutputs,
     },
     Batch {
         tests: Vec<(TestId, TestCase)>,
         container: Arc<Container>,
         repeat: Option<Repeat>,
-        /// One for each test, with the outputs that were copied as above. `None`: the batch was not
-        /// started.
+        /// One for each test, with the outputs that were copied, which is `None` if a second look
+        /// follows. `None`: the batch was not started.
         outcomes: Option<Vec<(Outcome, Option<SavedOutputs>)>>,
     },
     Look {
@@ -256,7 +252,6 @@ impl TestRun {
             local: parts.session.local_dispatcher(),
             remote: parts.session.remote_dispatcher(),
             unbatched: Vec::new(),
-            looking: HashMap::new(),
             helped: BTreeSet::new(),
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),

@@ -79,8 +79,12 @@ fn forest_a_test_sees_only_packages_that_its_package_depends_on_unless_a_directi
     // It is a test like any other for those who do not ask for more.
     project.events(&arguments).exits(0);
     let arguments = [&arguments[..], &[AUTO]].concat();
-    let narrow = project.maelstrom(&arguments).exits(100);
-    narrow.says("added_layers = [{ source = \"<workspace-dir>\" }]");
+    let hermetic = [&arguments[..], &["--hermetic"]].concat();
+    project.maelstrom(&hermetic).exits(100);
+    // A second look finds the file.
+    let narrow = project.events(&arguments).exits(0);
+    let needs = &narrow.finished("sun_looks_down")["needs"];
+    assert_eq!(*needs, serde_json::json!(["moss/src/lib.rs"]), "{narrow}");
 
     project.directives(
         "[[directives]]\nfilter = \"package.equals(sun)\"\n\

@@ -3,9 +3,8 @@
 use crate::fixture::{Project, Run};
 use nix::pty::{Winsize, openpty};
 use serde_json::Value;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 /// A run of one test of `outcomes`.
@@ -503,73 +502,4 @@ fn outcomes_sources_that_a_failed_test_wrote_are_named() {
     assert!(project.root.join("Cargo.lock").exists());
     assert!(!project.root.join("snapshot.new").exists());
     assert!(!project.root.join("new-directory").exists());
-}
-
-#[test]
-fn outcomes_hints_name_missing_parts_with_the_lines_that_add_them() {
-    let project = Project::own("outcomes");
-    let hints = |run: &Run, name: &str| {
-        let hints = run.finished(name)["hints"].clone();
-        serde_json::from_value::<Vec<String>>(hints)
-            .unwrap_or_default()
-            .join("\n")
-    };
-    let run = project
-        .maelstrom(&["--test", "need", "s", "--message-format=json"])
-        .exits(100);
-    insta::assert_snapshot!(hints(&run, "starts_git"), @r#"
-    a test's container does not contain the programs of this machine; to add those that this test seems to start, write in maelstrom-test.toml:
-
-        [[directives]]
-        filter = "package.equals(outcomes)"
-        added_layers = [{ programs = ["git"] }]
-    "#);
-    insta::assert_snapshot!(hints(&run, "reads_a_file_of_the_host"), @r#"
-    a test's container does not contain the files of this machine; to add those that this test seems to look for, write in maelstrom-test.toml:
-
-        [[directives]]
-        filter = "package.equals(outcomes)"
-        added_layers = [{ paths = ["/etc/profile"], follow_symlinks = true }]
-    "#);
-    assert_eq!(hints(&run, "writes_sources_and_fails"), "");
-    let run = run
-        .says("hint: a test's container does not contain the programs")
-        .says("hint: a test's container does not contain the files");
-
-    // What the hints say to write helps.
-    let directives: Vec<_> = ["starts_git", "reads_a_file_of_the_host"]
-        .map(|name| hints(&run, name).split_once("\n\n").unwrap().1.to_owned())
-        .into();
-    project.directives(&directives.join("\n"));
-    let statuses = project.events(&["--test", "need"]).exits(100).statuses();
-    for name in ["starts_git", "starts_a_script", "reads_a_file_of_the_host"] {
-        assert_eq!(statuses[name], "passed", "{name}");
-    }
-}
-
-#[test]
-fn the_hint_about_a_program_in_an_unusual_directory_adds_the_directory_to_the_path() {
-    let project = Project::own("outcomes");
-    let tools = project.temporary().join("tools");
-    std::fs::create_dir(&tools).unwrap();
-    let program = tools.join("teapot");
-    std::fs::write(&program, "#!/bin/sh\necho tea\n").unwrap();
-    std::fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    let test = "#[test] fn pours() { \
-                std::process::Command::new(\"teapot\").status().expect(\"start teapot\"); }";
-    project.write("tests/pour.rs", test);
-    let path = std::env::var("PATH").unwrap();
-    let run = || {
-        let mut command = project.command(&["--test", "pour", "--message-format=json"]);
-        command.env("PATH", format!("{}:{path}", tools.display()));
-        Run::of(&mut command, &project)
-    };
-    let failed = run().exits(100).finished("pours");
-    let hint = failed["hints"][0].as_str().unwrap();
-    let (_, directive) = hint.split_once("\n\n").unwrap();
-    let added = format!("PATH = \"{}:$prev{{PATH}}\"", tools.display());
-    assert!(directive.contains(&added), "{hint}");
-
-    project.directives(directive);
-    assert_eq!(run().exits(0).statuses()["pours"], "passed");
 }

@@ -4,7 +4,7 @@ use super::looking::{LookFindings, PendingLook};
 use super::{EndedWork, SAVE_EVERY, TestRun};
 use crate::cargo::Build;
 use crate::directive;
-use crate::executor::{Container, Outcome, SavedOutputs};
+use crate::executor::{Outcome, SavedOutputs};
 use crate::process;
 use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
 use crate::session::{BUG, Tasks};
@@ -12,7 +12,6 @@ use crate::test_job::verdict;
 use crate::test_job::{self, TestCase};
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 impl TestRun {
@@ -26,12 +25,11 @@ impl TestRun {
             EndedWork::Test {
                 id,
                 case,
-                container,
                 repeat,
                 outcome,
                 saved,
             } => match outcome {
-                Some(outcome) => self.ran(id, case, container, repeat, *outcome, saved),
+                Some(outcome) => self.ran(id, &case, repeat, *outcome, saved),
                 None => self.started_tests.ended(id),
             },
             EndedWork::Batch {
@@ -44,7 +42,19 @@ impl TestRun {
                 for (id, case) in tests {
                     if let Some((outcome, saved)) = outcomes.next() {
                         self.pass_on_output(&outcome);
-                        self.ran(id, case, container.clone(), repeat, outcome, saved);
+                        match (saved, self.parts.looks.clone()) {
+                            (None, Some(looks)) => {
+                                let pending = PendingLook {
+                                    case,
+                                    repeat,
+                                    first: outcome,
+                                };
+                                self.start_look(&looks, id, pending, container.clone());
+                            }
+                            (saved, _) => {
+                                self.ran(id, &case, repeat, outcome, saved.unwrap_or_default());
+                            }
+                        }
                     } else {
                         self.started_tests.ended(id);
                     }
@@ -54,27 +64,17 @@ impl TestRun {
         }
     }
 
-    /// Handles the outcome of a test. `saved` is `None` if a second look follows.
+    /// Handles the outcome of a test that is not looked at.
     pub(super) fn ran(
         &mut self,
         id: TestId,
-        case: TestCase,
-        container: Arc<Container>,
+        case: &TestCase,
         repeat: Option<Repeat>,
         outcome: Outcome,
-        saved: Option<SavedOutputs>,
+        saved: SavedOutputs,
     ) {
-        if let (None, Some(looks)) = (&saved, self.parts.looks.clone()) {
-            let pending = PendingLook {
-                case,
-                repeat,
-                first: outcome,
-            };
-            return self.start_look(&looks, id, pending, container);
-        }
-        let found = self.known_of(&case, outcome.is_success());
-        let saved = saved.unwrap_or_default();
-        self.ended_with(id, &case, repeat, outcome, saved, found);
+        let found = self.known_of(case, outcome.is_success());
+        self.ended_with(id, case, repeat, outcome, saved, found);
     }
 
     /// Handles the final outcome of a test.
@@ -88,6 +88,10 @@ impl TestRun {
         found: LookFindings,
     ) {
         self.started_tests.ended(id);
+        if let Some(looks) = &self.parts.looks {
+            // A task that panics in a second look leaves its test there.
+            looks.pending.borrow_mut().remove(&id);
+        }
         let limit = self.parts.running.timeout(case);
         self.report_problems(case, &saved);
         let mut verdict = verdict::judge(outcome, limit);

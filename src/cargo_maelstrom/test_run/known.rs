@@ -72,8 +72,7 @@ impl TestRun {
                 Some(outcome) => {
                     let id = self.new_id();
                     self.pass_on_output(&outcome);
-                    let saved = Some(SavedOutputs::default());
-                    self.ran(id, case, container, None, outcome, saved);
+                    self.ran(id, &case, None, outcome, SavedOutputs::default());
                 }
                 None => self.enqueue(&case, &container),
             }

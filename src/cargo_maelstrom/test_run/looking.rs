@@ -11,7 +11,7 @@ use crate::schedule::CaseId;
 use crate::session::SlotRequest;
 use crate::spec::RootOverlay;
 use crate::store::Digest;
-use crate::test_job::{TestCase, explanations};
+use crate::test_job::{TestCase, TestOutputs, explanations};
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::HashMap;
 use std::fmt::Write;
@@ -31,6 +31,8 @@ pub struct Looks {
     binaries: RefCell<HashMap<*const TestBinary, String>>,
     /// Specifications with needs. Tests with the same needs share one, and so a container.
     specs: RefCell<HashMap<(*const TestSpec, Needs), Arc<TestSpec>>>,
+    /// The failed tests whose second look has not ended.
+    pub pending: RefCell<HashMap<TestId, PendingLook>>,
     /// This machine does not allow second looks.
     are_impossible: Cell<bool>,
     /// Changes when programs are installed or removed.
@@ -59,6 +61,7 @@ impl Looks {
             known: RefCell::new(known),
             binaries: RefCell::default(),
             specs: RefCell::default(),
+            pending: RefCell::default(),
             are_impossible: Cell::new(false),
             installed: OnceCell::new(),
         }
@@ -112,6 +115,32 @@ impl Looks {
         }
     }
 
+    /// Looks at a pending test on this slot, and copies the outputs of the run that counts.
+    pub(super) async fn look(
+        &self,
+        id: TestId,
+        container: &Arc<Container>,
+        slot: usize,
+        outputs: &TestOutputs,
+    ) -> EndedWork {
+        let (case, first) = {
+            let pending = self.pending.borrow();
+            let test = pending.get(&id).expect("the test is pending");
+            (test.case.clone(), test.first.clone())
+        };
+        let mut looked = self.second_look.at(&case, container, &first, slot).await;
+        let written = match &mut looked {
+            Looked::Proven { outcome, .. } => outcome.outputs.take(),
+            _ => first.outputs,
+        };
+        let saved = outputs.save(written, &case.name()).await;
+        EndedWork::Look {
+            id,
+            looked: Box::new(looked),
+            saved,
+        }
+    }
+
     /// What an earlier second look in vain told about the same test.
     fn notes(&self, case: &TestCase) -> Vec<String> {
         let known = self.known.borrow();
@@ -154,7 +183,7 @@ fn installed_programs() -> String {
 }
 
 impl TestRun {
-    /// Looks again at a test that failed, as soon as a slot is free.
+    /// Looks again at a test that failed on an engine, as soon as a slot is free.
     pub(super) fn start_look(
         &mut self,
         looks: &Rc<Looks>,
@@ -162,47 +191,28 @@ impl TestRun {
         pending: PendingLook,
         container: Arc<Container>,
     ) {
-        let PendingLook { case, first, .. } = &pending;
-        let (case, first) = (case.clone(), first.clone());
-        self.looking.insert(id, pending);
-        let looks = looks.clone();
-        let outputs = self.parts.outputs.clone();
-        let case_on_panic = case.clone();
+        let (looks, outputs) = (looks.clone(), self.parts.outputs.clone());
+        let slots_of_test = pending.case.spec.slots as usize;
+        looks.pending.borrow_mut().insert(id, pending);
         self.local.spawn(
             async move |slots: SlotRequest| {
-                let slot = slots.take(case.spec.slots as usize).await;
-                let look = looks.second_look.at(&case, &container, &first, slot);
-                let mut looked = look.await;
-                let written = match &mut looked {
-                    Looked::Proven { outcome, .. } => outcome.outputs.take(),
-                    _ => first.outputs,
-                };
-                let saved = outputs.save(written, &case.name()).await;
-                EndedWork::Look {
-                    id,
-                    looked: Box::new(looked),
-                    saved,
-                }
+                let slot = slots.take(slots_of_test).await;
+                looks.look(id, &container, slot, &outputs).await
             },
-            move |panic| {
-                tracing::error!(
-                    "the second look at {} panicked: {panic}",
-                    case_on_panic.name()
-                );
-                let looked = Looked::Impossible(panic.to_string());
-                EndedWork::Look {
-                    id,
-                    looked: Box::new(looked),
-                    saved: SavedOutputs::default(),
-                }
+            move |panic| EndedWork::Look {
+                id,
+                looked: Box::new(Looked::Impossible(panic.to_string())),
+                saved: SavedOutputs::default(),
             },
         );
     }
 
     /// Handles the end of a second look. `None`: it was interrupted.
     pub(super) fn look_ended(&mut self, id: TestId, looked: Option<Looked>, saved: SavedOutputs) {
-        let (Some(pending), Some(looks)) = (self.looking.remove(&id), self.parts.looks.clone())
-        else {
+        let Some(looks) = self.parts.looks.clone() else {
+            return;
+        };
+        let Some(pending) = looks.pending.borrow_mut().remove(&id) else {
             return;
         };
         let PendingLook {
@@ -275,7 +285,10 @@ impl TestRun {
 
     /// Reports failed tests whose second look was interrupted.
     pub(super) fn abandon_looks(&mut self) {
-        let ids: Vec<_> = self.looking.keys().copied().collect();
+        let Some(looks) = self.parts.looks.clone() else {
+            return;
+        };
+        let ids: Vec<_> = looks.pending.borrow().keys().copied().collect();
         for id in ids {
             self.look_ended(id, None, SavedOutputs::default());
         }

@@ -1,5 +1,6 @@
 //! From test cases to the tasks that run them.
 
+use super::looking::PendingLook;
 use super::{ContainerUse, EndedWork, TestRun, Work};
 use crate::cargo::TestBinary;
 use crate::cargo_maelstrom::ingredients::Ingredients;
@@ -10,6 +11,7 @@ use crate::report::{Event, Repeat, TestId};
 use crate::schedule::Rank;
 use crate::session::SlotRequest;
 use crate::test_job::{self, TestCase};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -158,28 +160,35 @@ impl TestRun {
         let started_tests = self.started_tests.clone();
         let outputs = self.parts.outputs.clone();
         let looks = self.parts.looks.clone();
-        let (case_on_panic, container_on_panic) = (case.clone(), container.clone());
+        let case_on_panic = case.clone();
         self.local.spawn(
             async move |slots: SlotRequest| {
+                let taken = Cell::new(0);
                 let turn = async {
-                    let slot = slots.take(case.spec.slots as usize).await;
+                    taken.set(slots.take(case.spec.slots as usize).await);
                     let may_start = started_tests.start(id, case.clone(), repeat);
-                    may_start.then_some(slot)
+                    may_start.then(|| taken.get())
                 };
                 let mut outcome = executor.run(&job, output, turn).await;
-                let mut saved = None;
+                let mut saved = SavedOutputs::default();
                 if let Some(outcome) = &mut outcome {
                     known.remember(&job, limit, outcome).await;
-                    let is_looked_at = (looks.as_ref())
-                        .is_some_and(|looks| looks.wants(&case, &job.container, outcome));
-                    if !is_looked_at {
-                        saved = Some(outputs.save(outcome.outputs.take(), &case.name()).await);
+                    if let Some(looks) = looks
+                        && looks.wants(&case, &job.container, outcome)
+                    {
+                        let pending = PendingLook {
+                            case,
+                            repeat,
+                            first: outcome.clone(),
+                        };
+                        looks.pending.borrow_mut().insert(id, pending);
+                        return (looks.look(id, &job.container, taken.get(), &outputs)).await;
                     }
+                    saved = outputs.save(outcome.outputs.take(), &case.name()).await;
                 }
                 EndedWork::Test {
                     id,
                     case,
-                    container: job.container,
                     repeat,
                     outcome: outcome.map(Box::new),
                     saved,
@@ -188,10 +197,9 @@ impl TestRun {
             move |panic| EndedWork::Test {
                 id,
                 case: case_on_panic,
-                container: container_on_panic,
                 repeat,
                 outcome: Some(Box::new(Outcome::error(panic.to_string()))),
-                saved: Some(SavedOutputs::default()),
+                saved: SavedOutputs::default(),
             },
         );
     }

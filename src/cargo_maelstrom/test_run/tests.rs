@@ -114,9 +114,8 @@ impl Run {
 
     /// Handles the end of a test that passed.
     fn end_test(&mut self, id: u64, case: &TestCase) {
-        let saved = Some(SavedOutputs::default());
-        self.inner
-            .ran(TestId(id), case.clone(), container(), None, passed(), saved);
+        let saved = SavedOutputs::default();
+        self.inner.ran(TestId(id), case, None, passed(), saved);
     }
 
     /// Runs to the end. Returns the sorted lines of the reporter, and the exit code.

@@ -156,11 +156,6 @@ fn outcomes_new_needs_are_added_to_those_that_are_known() {
     }
 }
 
-fn path(looked: &Looked, name: &str) -> String {
-    let path = looked.project.root.join(name);
-    path.to_str().unwrap().to_owned()
-}
-
 fn only(need: String) -> BTreeSet<String> {
     BTreeSet::from([need])
 }
@@ -172,8 +167,8 @@ fn outcomes_ignored_files_of_the_workspace_are_needs_until_they_are_removed() {
     generate(&looked);
     let tests = ["reads_a_generated_file", "starts_a_generated_program"];
     let first = run(&looked, &[]).exits(0);
-    let data = only(path(&looked, "generated/data.txt"));
-    let program = only(path(&looked, "generated/generated-program"));
+    let data = only("generated/data.txt".to_owned());
+    let program = only("generated/generated-program".to_owned());
     assert_eq!(needs(&first, tests[0]), data, "{first}");
     assert_eq!(needs(&first, tests[1]), program, "{first}");
     let before = tests.map(|test| looked.runs(test));
@@ -219,7 +214,7 @@ fn outcomes_results_of_tests_with_needs_are_reused_until_a_need_changes() {
     let auto = || run(&looked, &["--cache-results=auto", test]).exits(0);
     let first = auto();
     assert_eq!(first.finished(test)["cached"], Value::Null, "{first}");
-    let data = only(path(&looked, "generated/data.txt"));
+    let data = only("generated/data.txt".to_owned());
     assert_eq!(needs(&first, test), data);
     auto();
     let third = auto();
