@@ -16,7 +16,7 @@ use crate::test_job::{TestCase, TestContainerBuilder};
 use camino::Utf8PathBuf;
 use std::collections::BTreeMap;
 use std::future::{Ready, ready};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,6 +52,8 @@ pub struct Surroundings {
     /// The client's variables in executables.
     variables: NamesInFiles,
     toolchain: Vec<Utf8PathBuf>,
+    /// The directory of the toolchain's programs.
+    toolchain_programs: Utf8PathBuf,
     private: Vec<Utf8PathBuf>,
     installed_programs: Utf8PathBuf,
     workspace: Vec<Utf8PathBuf>,
@@ -99,6 +101,7 @@ impl Surroundings {
                 cargo_home.join("registry"),
                 cargo_home.join("git"),
             ],
+            toolchain_programs: workspace.toolchain.sysroot.join("bin"),
             private,
             installed_programs: cargo_home.join("bin"),
             workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
@@ -137,7 +140,8 @@ impl SecondLook {
     ) -> Looked {
         let job = self.job(case, container, first);
         let variables = self.variables(&job);
-        let over_machine = over_machine(&job, &variables);
+        let programs = self.surroundings.toolchain_programs.as_std_path();
+        let over_machine = over_machine(&job, &variables, programs);
         let observed = self
             .executor
             .look(&over_machine, self.output(), on(slot))
@@ -349,13 +353,14 @@ impl SecondLook {
     }
 }
 
-/// The job with the client's variables and search path.
-fn over_machine(job: &Job, variables: &BTreeMap<String, String>) -> Job {
+/// The job with the client's variables and search path. The toolchain's programs are in the search
+/// path even if those of rustup are in the home directory, which the job does not see.
+fn over_machine(job: &Job, variables: &BTreeMap<String, String>, toolchain: &Path) -> Job {
     let mut container = Container::clone(&job.container);
     container.environment.extend(variables.clone());
     let mut path = container_path(&container);
     let of_client = std::env::var_os("PATH").unwrap_or_default();
-    for directory in std::env::split_paths(&of_client) {
+    for directory in std::env::split_paths(&of_client).chain([toolchain.to_owned()]) {
         if directory.is_absolute() && !path.contains(&directory) {
             path.push(directory);
         }

@@ -22,6 +22,7 @@ mod libraries;
 mod observing;
 mod output;
 mod outputs;
+mod parity;
 mod print_spec;
 mod running;
 mod selecting;
