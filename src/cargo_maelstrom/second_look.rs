@@ -51,10 +51,11 @@ pub struct SecondLook {
 #[derive(Debug)]
 pub struct Surroundings {
     libraries: Libraries,
-    sysroot: Utf8PathBuf,
     /// The client's variables in executables.
     variables: NamesInFiles,
     toolchain: Vec<Utf8PathBuf>,
+    /// The directory of the toolchain's programs.
+    toolchain_programs: Utf8PathBuf,
     private: Vec<Utf8PathBuf>,
     installed_programs: Utf8PathBuf,
     workspace: Vec<Utf8PathBuf>,
@@ -108,7 +109,6 @@ impl Surroundings {
         private.extend((home.parent().is_some()).then_some(home));
         Self {
             libraries: Libraries::new(),
-            sysroot: workspace.toolchain.sysroot.clone(),
             variables: NamesInFiles::new(needs::client_variables(|_| false).into_keys()),
             toolchain: vec![
                 workspace.toolchain.sysroot.clone(),
@@ -116,6 +116,7 @@ impl Surroundings {
                 cargo_home.join("registry"),
                 cargo_home.join("git"),
             ],
+            toolchain_programs: workspace.toolchain.sysroot.join("bin"),
             private,
             installed_programs: cargo_home.join("bin"),
             workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
@@ -235,7 +236,11 @@ impl SecondLook {
         let of_client = std::env::split_paths(&of_client).filter(|path| path.is_absolute());
         // The directory of rustup's programs is not in the view of the machine if it is in the
         // user's home directory and not in Cargo's.
-        let toolchain = self.surroundings.sysroot.join("bin").into_std_path_buf();
+        let toolchain = self
+            .surroundings
+            .toolchain_programs
+            .clone()
+            .into_std_path_buf();
         for directory in of_client.chain([toolchain]) {
             if !path.contains(&directory) {
                 path.push(directory);

@@ -23,6 +23,7 @@ mod libraries;
 mod observing;
 mod output;
 mod outputs;
+mod parity;
 mod print_spec;
 mod running;
 mod second_look;
