@@ -86,6 +86,9 @@ pub enum Looked {
         /// What it used of this machine.
         used: Needs,
         stderr: Captured,
+        /// Files that it looked for in its home directory and that the user's home has, relative to
+        /// these.
+        in_home: Vec<String>,
     },
     /// The test could not be observed, or did not end, for this reason.
     Impossible(String),
@@ -186,6 +189,7 @@ impl SecondLook {
                 let candidates = self.candidates(&job, &facts, BTreeMap::new()).await;
                 let (files, _) = candidates.unwrap_or_default();
                 return Looked::Failed {
+                    in_home: files_of_home(&job, &facts),
                     facts: Box::new(facts),
                     used: files.used,
                     stderr: outcome.stderr,
@@ -410,6 +414,20 @@ impl SecondLook {
         let outcome = self.executor.run(job, self.output(), on(slot)).await;
         outcome.is_some_and(|outcome| outcome.is_success())
     }
+}
+
+/// The files that a job looked for in its home directory and that the user's home directory has.
+fn files_of_home(job: &Job, facts: &Facts) -> Vec<String> {
+    let (Some(home), Some(own)) = (
+        job.container.environment.get("HOME"),
+        std::env::home_dir().filter(|home| home.is_absolute()),
+    ) else {
+        return Vec::new();
+    };
+    let files = facts.files.iter().filter(|fact| !fact.uses.written);
+    let relative = files.filter_map(|fact| fact.path.strip_prefix(home).ok());
+    let found = relative.filter(|path| own.join(path).is_file());
+    found.map(|path| path.display().to_string()).collect()
 }
 
 /// The variables of the client that a job does not have.

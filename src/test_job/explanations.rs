@@ -85,6 +85,18 @@ pub fn addresses(facts: &Facts) -> Vec<String> {
     addresses.into_iter().collect()
 }
 
+/// The explanation for files that a test looked for in its home directory, which is empty, and that
+/// the user's home directory has. `None`: there are none.
+pub fn of_home(files: &[String]) -> Option<String> {
+    let names = some(files.iter().map(|file| format!("~/{file}")));
+    (!files.is_empty()).then(|| {
+        format!(
+            "the test looked for files in its home directory, which is empty, and yours has: {names}; \
+             tests get files of your home directory only by a directive"
+        )
+    })
+}
+
 /// The explanation of a failure of a test that passes with variables of these names.
 pub fn of_secrets(names: &[String]) -> String {
     let quoted: Vec<_> = names.iter().map(|name| format!("{name:?}")).collect();

@@ -252,6 +252,7 @@ impl TestRun {
                 facts,
                 used,
                 stderr,
+                in_home,
             }) => {
                 let addresses = explanations::addresses(&facts);
                 if !addresses.is_empty() {
@@ -260,6 +261,7 @@ impl TestRun {
                     proposals.push(Proposal::Network { addresses });
                 }
                 found.notes = explanations::of_failure(&facts, &used, &stderr);
+                found.notes.extend(explanations::of_home(&in_home));
                 looks.remember(&case, &found.needs, true, &found.notes);
             }
             Some(Looked::Unavailable(reason)) => {

@@ -26,6 +26,12 @@ fn reads_a_file_of_the_home_directory() {
 }
 
 #[test]
+fn reads_a_file_of_its_own_home_directory() {
+    run("reads_a_file_of_its_own_home_directory");
+    fs::read(env::var("HOME").unwrap() + "/settings").unwrap();
+}
+
+#[test]
 fn reads_passwords() {
     run("reads_passwords");
     fs::read("/etc/shadow").unwrap();
@@ -83,13 +89,23 @@ fn outcomes_files_that_may_hold_secrets_are_no_needs() {
         let summary = run.summary();
         assert_eq!(
             (&summary["failed"], &summary["passed"]),
-            (&6.into(), &0.into()),
+            (&7.into(), &0.into()),
             "{run}"
         );
         for test in run.names("finished") {
             assert!(needs(&run, &test).is_empty(), "{test}: {run}");
             // Each was looked at.
             assert!(looked.runs(&test) >= 2, "{test}: {run}");
+        }
+        for (test, hint) in [
+            ("reads_settings_with_secrets", "files that may be secret"),
+            (
+                "reads_a_file_of_its_own_home_directory",
+                "yours has: ~/settings",
+            ),
+        ] {
+            let hints = run.finished(test)["hints"].to_string();
+            assert!(hints.contains(hint), "{test}: {hints}");
         }
     }
 }
