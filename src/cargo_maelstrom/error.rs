@@ -6,6 +6,7 @@ use crate::cargo::CargoError;
 use crate::directive::DirectiveError;
 use crate::filter::PatternError;
 use crate::needs::KnownNeedsError;
+use crate::report::ReportError;
 use crate::schedule::history::HistoryError;
 use crate::session::ClientError;
 use crate::store::StoreError;
@@ -60,6 +61,8 @@ pub enum SetUpError {
         source: io::Error,
         text: String,
     },
+    #[error(transparent)]
+    Report(#[from] ReportError),
     #[error("failed to start")]
     Start(#[source] io::Error),
 }

@@ -207,10 +207,7 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
     let outcome = conduct(options, engine, preparation, interrupts, &reporter).await;
     let finished = reporter.borrow_mut().finish();
     let ending = outcome?;
-    finished.map_err(|source| SetUpError::Write {
-        path: "standard output".into(),
-        source,
-    })?;
+    finished?;
     if options.action == TestAction::ListTests {
         lists::print_tests(options, &ending.listed);
     }
@@ -520,6 +517,7 @@ fn report_settings(options: &TestOptions) -> report::ReportSettings {
         ui,
         paint: paint(&options.settings),
         verbose: options.verbose > 0,
+        junit: options.junit.clone(),
         json: options.message_format == MessageFormat::Json && reports_tests,
         show_output: options.settings.show_output.value,
         nocapture: options.no_capture,

@@ -1,11 +1,10 @@
 //! The reporter for terminals: text scrolls by above a few lines with the state of the run.
 
-use super::Reporter;
 use super::board::Board;
 use super::event::Event;
 use super::narrator::Narrator;
 use super::terminal::{Paint, Screen};
-use std::io;
+use super::{ReportError, Reporter};
 use std::time::{Duration, Instant};
 
 /// The minimum time between two drawings: short enough to look smooth, long enough to cost little
@@ -81,7 +80,7 @@ impl Reporter for Fancy {
         self.tick_at(Instant::now());
     }
 
-    fn finish(&mut self) -> io::Result<()> {
+    fn finish(&mut self) -> Result<(), ReportError> {
         if let Some(mut screen) = self.screen.take() {
             screen.draw(&self.waiting, &[]);
             self.waiting.clear();

@@ -1,16 +1,16 @@
 //! `--message-format json`: the events of a run for programs. The book's chapter on JSON
 //! specifies the format.
 
-use super::Reporter;
 use super::event::{Event, Repeat};
 use super::observed;
 use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
 use super::plain::ReportWriter;
+use super::{ReportError, Reporter};
 use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io::Write;
 use std::time::Duration;
 
 /// The version of the format. It rises with each incompatible change. New fields and events are
@@ -173,8 +173,11 @@ impl<W: Write + Send> Reporter for Json<W> {
         }
     }
 
-    fn finish(&mut self) -> io::Result<()> {
-        self.sink.finish()
+    fn finish(&mut self) -> Result<(), ReportError> {
+        self.sink.finish().map_err(|source| ReportError {
+            to: "standard output".to_owned(),
+            source,
+        })
     }
 }
 

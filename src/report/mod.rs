@@ -3,8 +3,8 @@
 //! The conductor sends [`Event`]s in order, and a [`Reporter`] shows them. There are three
 //! reporters for people. They use the same words (`narrator`), and differ in the level of detail
 //! and in whether they draw progress (`fancy`, which keeps the state of the run on a `board`).
-//! The reporter for programs is `json`. Only `terminal` uses the drawing libraries. Output for
-//! people goes to stderr, output for programs to stdout.
+//! The reporters for programs are `json` and `junit`. Only `terminal` uses the drawing libraries. Output for
+//! people goes to stderr, output for programs to stdout or a file.
 
 mod board;
 mod cargo_line;
@@ -14,6 +14,7 @@ mod event;
 mod failures;
 mod fancy;
 mod json;
+mod junit;
 mod narrator;
 mod observed;
 mod outcome;
@@ -33,8 +34,10 @@ pub use terminal::{Paint, Role};
 pub use units::Count;
 
 use crate::config::Ui;
+use camino::Utf8PathBuf;
 use fancy::Fancy;
 use json::Json;
+use junit::Junit;
 use narrator::{Detail, Narrator};
 use plain::Plain;
 use std::io::{self, IsTerminal};
@@ -58,16 +61,27 @@ pub trait Reporter: Send {
 
     /// Shows all remaining text and restores the terminal. To be called before the process ends,
     /// for whatever reason. Fails if text could not be written; a closed pipe is no error.
-    fn finish(&mut self) -> io::Result<()>;
+    fn finish(&mut self) -> Result<(), ReportError>;
+}
+
+/// A report that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to write `{to}`")]
+pub struct ReportError {
+    /// A path, or the name of a stream.
+    pub to: String,
+    pub source: io::Error,
 }
 
 /// The user's settings of the report.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReportSettings {
     pub ui: Ui,
     pub paint: Paint,
     /// Report to programs too (`--message-format json`).
     pub json: bool,
+    /// Write a JUnit report to this file (`--junit`).
+    pub junit: Option<Utf8PathBuf>,
     /// Write a line for every test, even while progress is drawn (`--verbose`).
     pub verbose: bool,
     /// Show the output of tests that passed too (`--show-output`).
@@ -106,14 +120,19 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
         }
         Ui::Quiet => Box::new(Plain::new(narrator(Detail::Failures), io::stderr())),
     };
+    let mut reporter = human;
     if settings.json {
         let json = Json::new(io::stdout(), settings.show_output);
-        return Box::new(Both(Box::new(json), human));
+        reporter = Box::new(Both(Box::new(json), reporter));
     }
-    human
+    if let Some(path) = &settings.junit {
+        let junit = Junit::new(path.clone(), settings.show_output);
+        reporter = Box::new(Both(Box::new(junit), reporter));
+    }
+    reporter
 }
 
-/// Reports to programs and to people.
+/// Two reports of one run.
 struct Both(Box<dyn Reporter>, Box<dyn Reporter>);
 
 impl Reporter for Both {
@@ -131,7 +150,7 @@ impl Reporter for Both {
         self.0.draws() || self.1.draws()
     }
 
-    fn finish(&mut self) -> io::Result<()> {
+    fn finish(&mut self) -> Result<(), ReportError> {
         let first = self.0.finish();
         self.1.finish().and(first)
     }

@@ -1,9 +1,9 @@
 //! The reporters that only write lines: `simple` and `quiet`; and how reports are written.
 
-use super::Reporter;
 use super::TestStatus;
 use super::event::Event;
 use super::narrator::Narrator;
+use super::{ReportError, Reporter};
 use std::io::{self, ErrorKind, Write};
 
 /// Writes the narrator's text. The text of one event is one write, so that the output of a test
@@ -48,9 +48,12 @@ impl<W: Write + Send> Reporter for Plain<W> {
         self.write_waiting();
     }
 
-    fn finish(&mut self) -> io::Result<()> {
+    fn finish(&mut self) -> Result<(), ReportError> {
         self.write_waiting();
-        self.sink.finish()
+        self.sink.finish().map_err(|source| ReportError {
+            to: "standard error".to_owned(),
+            source,
+        })
     }
 }
 

@@ -242,6 +242,10 @@ pub struct Showing {
     /// Print lists on stdout, or a JSON object per event
     #[arg(long, value_name = "FORMAT", value_parser = text_value::<MessageFormat>())]
     pub message_format: Option<MessageFormat>,
+
+    /// Write the results of the tests to this file too, as a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<Utf8PathBuf>,
 }
 
 #[derive(Debug, clap::Args)]

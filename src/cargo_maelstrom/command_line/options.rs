@@ -31,6 +31,8 @@ pub struct TestOptions {
     /// Further arguments for each test binary.
     pub test_arguments: Vec<String>,
     pub message_format: MessageFormat,
+    /// The file of the JUnit report. `None`: there is no such report.
+    pub junit: Option<Utf8PathBuf>,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -123,8 +125,16 @@ impl TestOptions {
             TestArguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
         let after = merge_after_dashes(&arguments)?;
         let (settings, printed) = Settings::decide(&arguments, &after, environment)?;
+        let action = action(&arguments, &after, printed)?;
+        let has_results = action.reports_tests() || matches!(action, TestAction::PrintConfig(_));
+        if arguments.showing.junit.is_some() && !has_results {
+            return Err(usage(
+                "'--junit' writes the results of tests, but no test runs in a container with the \
+                 other options; leave it out",
+            ));
+        }
         Ok(Self {
-            action: action(&arguments, &after, printed)?,
+            action,
             selection: Selection {
                 includes: includes(&arguments),
                 exclusions: exclusions(matches),
@@ -140,6 +150,7 @@ impl TestOptions {
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,
             message_format: arguments.showing.message_format.unwrap_or_default(),
+            junit: arguments.showing.junit,
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,

@@ -195,7 +195,7 @@ impl Reporter for Recorder {
         self.0.lock().unwrap().push(line);
     }
 
-    fn finish(&mut self) -> std::io::Result<()> {
+    fn finish(&mut self) -> Result<(), report::ReportError> {
         Ok(())
     }
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::report::outcome::{Cancellation, Tally};
 use crate::report::samples::*;
 use insta::assert_snapshot;
+use std::io;
 use std::sync::{Arc, Mutex};
 
 /// Records each write.
