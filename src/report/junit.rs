@@ -112,7 +112,8 @@ impl Junit {
 
     fn write(&mut self) -> io::Result<()> {
         let xml = self.xml()?;
-        if let Some(directory) = self.path.parent() {
+        // The error about a parent that is a file is clearer from the write.
+        if let Some(directory) = self.path.parent().filter(|parent| !parent.exists()) {
             fs::create_dir_all(directory)?;
         }
         replace_file(&self.path, &xml)
