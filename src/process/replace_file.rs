@@ -51,6 +51,8 @@ fn target(path: &Path) -> io::Result<PathBuf> {
 mod tests {
     use super::*;
     use camino::Utf8PathBuf;
+    use std::io::Read;
+    use std::os::fd::AsRawFd;
     use std::os::unix::fs::{MetadataExt, symlink};
 
     fn directory() -> (tempfile::TempDir, Utf8PathBuf) {
@@ -89,5 +91,18 @@ mod tests {
         replace_file(&path, "text").unwrap_err();
         let names = fs::read_dir(directory.path()).unwrap();
         assert_eq!(names.count(), 1);
+    }
+
+    #[test]
+    fn a_pipe_is_written_and_stays() {
+        let (_directory, path) = directory();
+        let (mut reader, writer) = io::pipe().unwrap();
+        symlink(format!("/proc/self/fd/{}", writer.as_raw_fd()), &path).unwrap();
+        replace_file(&path, "text").unwrap();
+        drop(writer);
+        let mut read = String::new();
+        reader.read_to_string(&mut read).unwrap();
+        assert_eq!(read, "text");
+        assert!(fs::symlink_metadata(&path).unwrap().is_symlink());
     }
 }

@@ -31,7 +31,7 @@ pub struct Junit {
 struct Case {
     name: String,
     repeat: Option<u32>,
-    case: TestCase,
+    element: TestCase,
 }
 
 impl Junit {
@@ -91,7 +91,7 @@ impl Junit {
         self.suites.entry(id).or_default().push(Case {
             name: name.to_owned(),
             repeat: repeat.map(|repeat| repeat.number),
-            case,
+            element: case,
         });
     }
 
@@ -103,8 +103,8 @@ impl Junit {
         for (id, mut cases) in std::mem::take(&mut self.suites) {
             cases.sort_by(|a, b| (&a.name, a.repeat).cmp(&(&b.name, b.repeat)));
             let mut suite = TestSuite::new(xml_text(&id));
-            suite.set_time(cases.iter().filter_map(|case| case.case.time).sum());
-            suite.add_test_cases(cases.into_iter().map(|case| case.case));
+            suite.set_time(cases.iter().filter_map(|case| case.element.time).sum());
+            suite.add_test_cases(cases.into_iter().map(|case| case.element));
             report.add_test_suite(suite);
         }
         report.to_string().map_err(io::Error::other)
@@ -112,7 +112,8 @@ impl Junit {
 
     fn write(&mut self) -> io::Result<()> {
         let xml = self.xml()?;
-        if let Some(directory) = self.path.parent() {
+        // The error about a parent that is a file is clearer from the write.
+        if let Some(directory) = self.path.parent().filter(|parent| !parent.exists()) {
             fs::create_dir_all(directory)?;
         }
         replace_file(&self.path, &xml)

@@ -503,3 +503,73 @@ fn outcomes_sources_that_a_failed_test_wrote_are_named() {
     assert!(!project.root.join("snapshot.new").exists());
     assert!(!project.root.join("new-directory").exists());
 }
+
+#[test]
+fn plain_results_are_in_a_junit_report() {
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        r#"
+#[test] fn passes() { println!("not shown"); }
+#[test] fn fails() { println!("\u{1b}[31mred\u{1b}[0m\0"); panic!("1 < 2 & so on"); }
+#[test] #[ignore] fn is_ignored() {}
+#[test] fn cannot_run() {}
+#[test] fn needs_git() { assert!(std::process::Command::new("git").arg("--version").status().unwrap().success()); }
+"#,
+    );
+    project.directives(
+        "[[directives]]\nfilter = \"name.equals(cannot_run)\"\nadded_layers = [{ tar = \"no.tar\" }]\n",
+    );
+    let file = project.root.join("reports/of/junit.xml");
+    let run = project.maelstrom(&["--lib", "--junit", "reports/of/junit.xml"]);
+    let run = run.exits(100).says("(needs git)");
+    let xml = std::fs::read_to_string(&file).unwrap();
+    let suite = r#"<testsuite name="plain" tests="5" skipped="1" errors="1" failures="1""#;
+    assert!(xml.contains(suite), "{xml}{run}");
+    let report = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+    let cases: Vec<_> = report.test_suites[0].test_cases.iter().collect();
+    let names: Vec<_> = cases.iter().map(|case| case.name.as_str()).collect();
+    assert_eq!(
+        names,
+        ["cannot_run", "fails", "is_ignored", "needs_git", "passes"]
+    );
+    let text = |output: &Option<quick_junit::XmlString>| output.as_deref().map(str::to_owned);
+    assert!(xml.contains("no.tar does not exist</error>"), "{xml}");
+    assert!(xml.contains("1 &lt; 2 &amp; so on"), "{xml}");
+    assert!(
+        text(&cases[1].system_out).unwrap().contains("red␀"),
+        "{xml}"
+    );
+    assert!(xml.contains("<skipped message=\"ignored\"/>"), "{xml}");
+    let need = &cases[3].properties[0];
+    assert_eq!((need.name.as_str(), need.value.as_str()), ("needs", "git"));
+    assert_eq!(text(&cases[4].system_out), None);
+
+    // The report of another run replaces the report. Tests that ended before the run stopped are
+    // in it.
+    let arguments = [
+        "--lib",
+        "-j1",
+        "--stop-after=1",
+        "--show-output",
+        "--repeat=2",
+    ];
+    project
+        .maelstrom(
+            &[
+                &arguments[..],
+                &["-i", "name.equals(fails)", "--junit"],
+                &[file.to_str().unwrap()],
+            ]
+            .concat(),
+        )
+        .exits(100);
+    let xml = std::fs::read_to_string(&file).unwrap();
+    assert!(xml.contains("tests=\"1\""), "{xml}");
+    assert!(xml.contains("<testcase name=\"fails ["), "{xml}");
+
+    project
+        .maelstrom(&["--lib", "passes", "--junit", "src/lib.rs/junit.xml"])
+        .exits(96)
+        .says("error: failed to write `src/lib.rs/junit.xml`: Not a directory");
+}

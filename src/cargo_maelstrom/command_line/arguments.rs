@@ -244,7 +244,7 @@ pub struct Showing {
     pub message_format: Option<MessageFormat>,
 
     /// Write the results of the tests to this file too, as a JUnit report
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub junit: Option<Utf8PathBuf>,
 }
 

@@ -512,6 +512,27 @@ fn an_option_without_similar_options_gets_no_suggestion() {
 }
 
 #[test]
+fn a_junit_report_needs_tests_that_run() {
+    assert_eq!(options(&[]).junit, None);
+    let junit = Some("a/b.xml".into());
+    assert_eq!(options(&["--junit", "a/b.xml"]).junit, junit);
+    assert_eq!(options(&["--junit=a/b.xml", "--learn"]).junit, junit);
+    assert_eq!(options(&["--junit=a/b.xml", "-P"]).junit, junit);
+    for words in [
+        &["--list"][..],
+        &["--doc"],
+        &["--no-run"],
+        &["--", "--list"],
+    ] {
+        let error = usage_error(&[&["--junit=f"], words].concat());
+        assert!(
+            error.starts_with("error: '--junit' writes the results"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn options_of_other_programs_are_explained() {
     for option in ["--retries=1", "--retries"] {
         assert_eq!(
