@@ -1,12 +1,13 @@
 //! `cargo maelstrom --learn`: what tests need is written to `maelstrom-test.toml`, and proven.
 
-use crate::fixture::Project;
+use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
 use maelstrom::needs::{KnownNeeds, Need, Needs, NeedsRecord};
 use maelstrom::schedule::CaseId;
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::PathBuf;
+use std::process::Command;
 
 /// Tests of which one needs git, and one never passes.
 const NEEDING: &str = r#"
@@ -134,4 +135,83 @@ fn outcomes_a_file_with_a_mistake_is_refused_before_tests_run() {
     run.says("unknown field `filters`").does_not_say("PASS");
     let text = fs::read_to_string(file(&project)).unwrap();
     assert_eq!(text, "[[directives]]\nfilters = \"all\"\n");
+}
+
+/// A test that needs a program of a directory that the container does not have in its search path.
+const SEARCHING: &str = r#"
+#[test]
+fn starts_a_generated_program() {
+    let output = std::process::Command::new("generated-program").output().unwrap();
+    assert_eq!(output.stdout, b"hello\n");
+}
+"#;
+
+/// Writes a program to a directory that git ignores.
+fn generate_program(project: &Project) {
+    let git = Command::new("git")
+        .args(["init", "--quiet"])
+        .current_dir(&project.root)
+        .status();
+    assert!(git.unwrap().success());
+    project.write(".gitignore", "/generated\n");
+    project.write("generated/generated-program", "#!/bin/sh\necho hello\n");
+    let program = project.root.join("generated/generated-program");
+    fs::set_permissions(program, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// A run with the generated program in the search path, and a variable.
+fn run(project: &Project, options: &[&str]) -> Run {
+    let generated = project.root.join("generated");
+    let path = format!("{}:{}", std::env::var("PATH").unwrap(), generated.display());
+    let mut command = project.command(options);
+    command
+        .env("PATH", path)
+        .env("SERVICE_URL", "http://service.invalid/");
+    Run::of(&mut command, project)
+}
+
+/// A further `--learn` does not touch the file.
+#[track_caller]
+fn learns_nothing(project: &Project, code: i32, options: &[&str]) {
+    let state = || {
+        let metadata = fs::metadata(file(project)).unwrap();
+        let text = fs::read_to_string(file(project)).unwrap();
+        (
+            metadata.ino(),
+            metadata.mtime(),
+            metadata.mtime_nsec(),
+            text,
+        )
+    };
+    let before = state();
+    let again = run(project, &[&["--learn"], options].concat());
+    again.exits(code).says("nothing to learn");
+    assert_eq!(state(), before);
+}
+
+#[test]
+fn outcomes_a_program_is_found_by_the_search_path_that_is_written() {
+    needs_containers!();
+    let project = Project::own("outcomes");
+    generate_program(&project);
+    project.write("tests/needing.rs", SEARCHING);
+    run(&project, &["--learn", "--test=needing"]).exits(0);
+    let text = fs::read_to_string(file(&project)).unwrap();
+    let generated = project.root.join("generated");
+    let learned = format!(
+        "added_layers = [{{ programs = [\"<workspace-dir>/generated/generated-program\"] }}]\n\
+         added_environment = {{ PATH = \"$prev{{PATH}}:{}\" }}\n",
+        generated.display()
+    );
+    assert!(text.ends_with(&learned), "{text}");
+    assert_eq!(known(&project).get(&id("starts_a_generated_program")), None);
+    run(&project, &["--hermetic", "--test=needing"]).exits(0);
+    learns_nothing(&project, 0, &["--test=needing"]);
+    // Without the search path, the program is not found by its name.
+    project.change(
+        "maelstrom-test.toml",
+        "added_environment",
+        "# added_environment",
+    );
+    run(&project, &["--hermetic", "--test=needing"]).exits(100);
 }
