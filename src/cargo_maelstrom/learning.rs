@@ -7,7 +7,7 @@ use super::command_line::{MessageFormat, TestAction, TestOptions};
 use super::test_run::RunEnd;
 use super::{EndedRun, SetUpError, paint, preparation, resolve_paint, run_to_end};
 use crate::directive;
-use crate::needs::{KnownNeeds, Learned, Needs, Suite, SuiteTest, absent_needs, learn, merge};
+use crate::needs::{KnownNeeds, Learned, Suite, SuiteTest, has_search_path, learn, merge};
 use crate::process::{ExitCode, replace_file, to_stderr, to_stdout};
 use crate::report::{Cancellation, Count, Role, unified_diff};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -110,27 +110,24 @@ fn learned(
     let directives = preparation::load_directives(workspace)?;
     let places = preparation::places(workspace);
     let ran = ending.learning.ran.iter().map(|case| {
-        let name = case.name();
-        let needs = known.get(&case.id()).map(|record| record.needs.clone());
-        let needs = needs.unwrap_or_default();
+        let (name, record) = (case.name(), known.get(&case.id()));
+        let needs = record.map(|record| record.needs.clone());
+        let spec = directives.resolve(&name);
+        let mut test = SuiteTest::lacking(name, &needs.unwrap_or_default(), &spec, &places);
         let proposals = ending.learning.proposals.get(&case.id()).cloned();
-        SuiteTest {
-            name,
-            needs: absent_needs(&needs, &directives.resolve(&name), &places),
-            proposals: proposals.unwrap_or_default(),
-        }
+        test.proposals = proposals.unwrap_or_default();
+        test
     });
-    let others = ending.learning.others.iter().map(|case| SuiteTest {
-        name: case.name(),
-        needs: Needs::default(),
-        proposals: Vec::new(),
-    });
+    let others = ending.learning.others.iter();
+    let others = others.map(|case| SuiteTest::without_needs(case.name()));
+    let tests: Vec<_> = ran.chain(others).collect();
     let selection = &options.selection;
     let selects_targets = TARGETS
         .iter()
         .any(|name| options.cargo_options.is_set(name));
     let suite = Suite {
-        tests: ran.chain(others).collect(),
+        every_path: (tests.iter()).all(|test| has_search_path(&directives.resolve(&test.name))),
+        tests,
         every_package: packages.len() == workspace.packages.len(),
         every_target: !selects_targets
             && selection.includes.is_empty()

@@ -15,7 +15,7 @@ use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
-use crate::needs::{KnownNeeds, Places};
+use crate::needs::{KnownNeeds, Places, client_search_path};
 use crate::schedule::History;
 use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
@@ -140,6 +140,7 @@ pub fn places(workspace: &Workspace) -> Places {
     Places {
         workspace: workspace.root.clone(),
         target: workspace.target_directory.clone(),
+        search_path: client_search_path(),
     }
 }
 

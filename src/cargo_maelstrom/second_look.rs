@@ -290,6 +290,7 @@ impl SecondLook {
                 toolchain: surroundings.toolchain.clone(),
                 private: surroundings.private.clone(),
                 installed_programs: surroundings.installed_programs.clone(),
+                of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
                 workspace: surroundings.workspace.clone(),
                 target_directory: surroundings.target_directory.clone(),
             };

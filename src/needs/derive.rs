@@ -44,7 +44,7 @@ const COMPILERS: [&str; 8] = ["c++", "cc", "cc1", "clang", "collect2", "g++", "g
 const LINKER_DIRECTORIES: [&str; 3] = ["/usr/lib/gcc", "/usr/libexec/gcc", "/usr/include"];
 
 /// Files below these directories are those of the container, also in the view of the machine.
-const OF_CONTAINER: [&str; 7] = [
+pub const OF_CONTAINER: [&str; 7] = [
     "/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp",
 ];
 
@@ -95,6 +95,8 @@ pub struct ClientMachine<'a> {
     pub private: Vec<Utf8PathBuf>,
     /// The directory of programs in Cargo's home.
     pub installed_programs: Utf8PathBuf,
+    /// The directories whose files are the container's own, as [`OF_CONTAINER`].
+    pub of_container: Vec<Utf8PathBuf>,
     /// The directories of the workspace.
     pub workspace: Vec<Utf8PathBuf>,
     /// Where Cargo builds the workspace.
@@ -268,8 +270,7 @@ impl ClientMachine<'_> {
         };
         let is_program = (fact.uses.executed || fact.uses.looked_at)
             && path.starts_with(&self.installed_programs);
-        let is_hidden = (OF_CONTAINER.iter()).any(|directory| path.starts_with(directory))
-            || is_below(&self.private) && !is_program;
+        let is_hidden = is_below(&self.of_container) || is_below(&self.private) && !is_program;
         fact.found == Found::Machine
             && !fact.is_common
             && (!is_hidden || is_below(&self.workspace) || is_below(&self.toolchain))

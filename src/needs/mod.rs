@@ -9,23 +9,24 @@
 mod derive;
 mod known;
 mod learning;
+mod search_path;
 mod variables;
 
-pub use derive::{Candidates, ClientMachine, LINKERS, TOOLCHAIN_PROGRAMS, derive};
+pub use derive::{Candidates, ClientMachine, LINKERS, OF_CONTAINER, TOOLCHAIN_PROGRAMS, derive};
 pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
 pub use learning::{
     CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest,
     absent_needs, learn, merge,
 };
+pub use search_path::{is_set as has_search_path, of_client as client_search_path};
 pub use variables::{NamesInFiles, client_variables, may_be_secret};
 
 use crate::directive::TestSpec;
-use crate::spec::{EnvironmentStep, LayerSpec, PrefixOptions, environment, escaped_path};
+use crate::spec::{EnvironmentStep, LayerSpec, PrefixOptions, escaped_path};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::PathBuf;
 
 /// The name that stands for the whole toolchain in a layer of programs.
 pub const TOOLCHAIN: &str = "cargo";
@@ -86,29 +87,6 @@ impl Needs {
         Self(self.0.union(&others.0).cloned().collect())
     }
 
-    /// The directories that a test's `PATH` must have so that the test finds these programs by
-    /// their names: those of the client's `PATH` that the environment does not name.
-    fn search_path(
-        &self,
-        client_path: &[PathBuf],
-        environment: &[EnvironmentStep],
-    ) -> BTreeSet<Utf8PathBuf> {
-        let paths = || environment.iter().filter_map(|step| step.vars.get("PATH"));
-        let is_known = |directory: &Utf8Path| {
-            paths().any(|path| path.split(':').any(|known| known == directory))
-        };
-        let directories = self.0.iter().filter_map(|need| match need {
-            Need::Program(program) => Utf8Path::new(program).parent(),
-            _ => None,
-        });
-        directories
-            .filter(|directory| directory.is_absolute())
-            .filter(|directory| client_path.iter().any(|path| path == directory))
-            .filter(|directory| !is_known(directory))
-            .map(ToOwned::to_owned)
-            .collect()
-    }
-
     /// Adds layers and variables for these needs to the specification of a test.
     pub fn add_to(&self, spec: &mut TestSpec) {
         let mut programs = Vec::new();
@@ -132,15 +110,11 @@ impl Needs {
                 }
             }
         }
-        let client_path = std::env::var_os("PATH").unwrap_or_default();
-        let client_path: Vec<PathBuf> = std::env::split_paths(&client_path).collect();
+        let client_path = search_path::of_client();
         let directories = self.search_path(&client_path, &spec.container.environment);
         if !directories.is_empty() {
-            let mut path = "$prev{PATH:-/usr/local/bin:/usr/bin:/bin}".to_owned();
-            for directory in directories {
-                path.push(':');
-                path.push_str(&environment::escape(directory.as_str()));
-            }
+            let previous = search_path::PREVIOUS_OR_DEFAULT;
+            let path = search_path::with_directories(previous, &directories);
             spec.container.environment.push(EnvironmentStep {
                 vars: BTreeMap::from([("PATH".to_owned(), path)]),
                 extend: true,
@@ -182,34 +156,5 @@ impl fmt::Display for Need {
             Self::File(path) => write!(f, "{path}"),
             Self::Variable(name) => write!(f, "${name}"),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn programs_of_directories_of_the_client_are_found_by_their_names() {
-        let programs = [
-            "git",
-            "/opt/a/tool",
-            "/opt/b/tool",
-            "/usr/lib/part",
-            "/bin/perl",
-        ];
-        let needs = programs.map(|program| Need::Program(program.to_owned()));
-        let needs = Needs(needs.into());
-        let client_path = ["", "/opt/b", "/opt/a", "/bin"].map(PathBuf::from);
-        let step = |path: &str| EnvironmentStep {
-            vars: BTreeMap::from([("PATH".to_owned(), path.to_owned())]),
-            extend: true,
-        };
-        let environment = [step("/usr/bin:/bin"), step("$prev{PATH}:/opt/a")];
-        let directories = |steps| needs.search_path(&client_path, steps).into_iter().collect();
-        let all: Vec<Utf8PathBuf> = directories(&environment[..1]);
-        assert_eq!(all, ["/opt/a", "/opt/b"]);
-        let all: Vec<Utf8PathBuf> = directories(&environment);
-        assert_eq!(all, ["/opt/b"]);
     }
 }

@@ -107,10 +107,14 @@ impl Looks {
         if !has_failed || is_of_image || keeps_changes || self.are_impossible.get() {
             return false;
         }
+        // What learning proposes is not remembered.
+        if self.second_look.running.learning {
+            return true;
+        }
         let known = self.known.borrow();
         match known.get(&case.id()) {
             Some(record) if record.in_vain && record.binary == self.key(case) => false,
-            Some(_) => outcome.duration <= LONG || self.second_look.running.learning,
+            Some(_) => outcome.duration <= LONG,
             None => true,
         }
     }

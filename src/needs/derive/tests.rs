@@ -23,7 +23,6 @@ const LOOKED_AT: Uses = Uses {
 
 impl Fake {
     fn new() -> Self {
-        // Not below `/tmp`, whose files are the container's.
         let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tmp");
         fs::create_dir_all(&target).unwrap();
         let directory = tempfile::tempdir_in(fs::canonicalize(target).unwrap()).unwrap();
@@ -55,6 +54,7 @@ impl Fake {
             toolchain: vec![self.path("sysroot"), self.path("cargo/registry")],
             private: vec![self.path("home"), self.path("cargo")],
             installed_programs: self.path("cargo/bin"),
+            of_container: vec!["/proc".into(), self.path("tmp")],
             workspace: vec![self.path("home/workspace")],
             target_directory: self.path("home/workspace/target"),
         }
@@ -229,15 +229,9 @@ fn private_files_are_nobodys_need() {
 #[test]
 fn files_of_the_container_that_are_common_or_elsewhere_are_left_out() {
     let fake = Fake::new();
-    for path in [
-        "/proc/cpuinfo",
-        "/dev/null",
-        "/tmp/x",
-        "/run/x",
-        "/sys/x",
-        "/var/run/x",
-    ] {
-        let candidates = fake.derive(&[(Utf8Path::new(path), OPENED)]);
+    let own = fake.write("tmp/own", 0o644);
+    for path in [Utf8Path::new("/proc/cpuinfo"), &own] {
+        let candidates = fake.derive(&[(path, OPENED)]);
         assert_eq!(candidates, Candidates::default(), "{path}");
     }
     let file = fake.write("data", 0o644);

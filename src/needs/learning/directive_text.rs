@@ -1,11 +1,12 @@
 //! Learned directives, and their text.
 
 use crate::directive::TestSpec;
-use crate::needs::{Need, Needs, TOOLCHAIN, escape_glob, everything_below};
+use crate::needs::{Need, Needs, TOOLCHAIN, escape_glob, everything_below, search_path};
 use crate::spec::{LayerSpec, Placeholder, PrefixOptions, escape_placeholders};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
 use std::iter;
+use std::path::PathBuf;
 
 /// The comment before a learned directive.
 pub const COMMENT: &str =
@@ -14,11 +15,14 @@ pub const COMMENT: &str =
 /// The indentation of the elements of an array that has a line for each.
 pub const INDENTATION: &str = "    ";
 
-/// The directories that placeholders stand for.
+/// The directories of this client.
 #[derive(Clone, Debug)]
 pub struct Places {
+    /// Placeholders stand for this directory and the next one.
     pub workspace: Utf8PathBuf,
     pub target: Utf8PathBuf,
+    /// Those of the client's `PATH`.
+    pub search_path: Vec<PathBuf>,
 }
 
 /// A directive for tests that need the same.
@@ -26,11 +30,16 @@ pub struct Places {
 pub struct LearnedDirective {
     /// `None`: every test.
     pub filter: Option<String>,
+    /// Names, and paths with placeholders.
     pub programs: Vec<String>,
     /// Files, with placeholders.
     pub paths: Vec<String>,
     /// With placeholders.
     pub globs: Vec<String>,
+    /// The directories at the end of the tests' `PATH`.
+    pub search_path: BTreeSet<Utf8PathBuf>,
+    /// The start of the tests' `PATH`: the value that the tests have.
+    pub previous_path: &'static str,
     pub pass_environment: Vec<String>,
 }
 
@@ -41,12 +50,16 @@ impl LearnedDirective {
             programs: Vec::new(),
             paths: Vec::new(),
             globs: Vec::new(),
+            search_path: BTreeSet::new(),
+            previous_path: search_path::PREVIOUS_OR_DEFAULT,
             pass_environment: Vec::new(),
         };
         for need in needs {
             match need {
                 Need::Toolchain => directive.programs.push(TOOLCHAIN.to_owned()),
-                Need::Program(program) => directive.programs.push(escape_placeholders(program)),
+                Need::Program(program) => {
+                    directive.programs.push(places.path(Utf8Path::new(program)));
+                }
                 Need::File(path) => directive.paths.push(places.path(path)),
                 Need::Directory(path) => directive.globs.push(places.everything_below(path)),
                 Need::Variable(name) => directive.pass_environment.push(escape_glob(name)),
@@ -79,10 +92,23 @@ impl LearnedDirective {
         if !layers.is_empty() {
             fields.push(("added_layers", layer_array(&layers, has_lines)));
         }
+        if !self.search_path.is_empty() {
+            fields.push(("added_environment", self.environment()));
+        }
         if !self.pass_environment.is_empty() {
             fields.push(("pass_environment", string_array(&self.pass_environment)));
         }
         fields
+    }
+
+    /// The variables of the tests, as an inline table.
+    pub fn environment(&self) -> String {
+        format!("{{ PATH = {} }}", toml_string(&self.path()))
+    }
+
+    /// The value of the tests' `PATH`.
+    pub fn path(&self) -> String {
+        search_path::with_directories(self.previous_path, &self.search_path)
     }
 
     /// The layers, each as an inline table.
@@ -105,14 +131,24 @@ impl LearnedDirective {
 pub fn absent_needs(needs: &Needs, spec: &TestSpec, places: &Places) -> Needs {
     let needs = needs.0.iter();
     let absent = needs.filter(|need| {
-        let one = BTreeSet::from([(*need).clone()]);
-        !LearnedDirective::new(None, &one, places).is_in(spec)
+        let one = Needs([(*need).clone()].into());
+        !LearnedDirective::new(None, &one.0, places).is_in(spec)
+            || !absent_search_path(&one, spec, places).is_empty()
     });
     Needs(absent.cloned().collect())
 }
 
+/// The directories of needed programs that the `PATH` of a specification does not have.
+pub fn absent_search_path(
+    needs: &Needs,
+    spec: &TestSpec,
+    places: &Places,
+) -> BTreeSet<Utf8PathBuf> {
+    needs.search_path(&places.search_path, &spec.container.environment)
+}
+
 impl LearnedDirective {
-    /// Whether a specification contains everything that the directive adds.
+    /// Whether a specification contains all files and passed variables that the directive adds.
     fn is_in(&self, spec: &TestSpec) -> bool {
         let in_layer = |has: &dyn Fn(&LayerSpec) -> bool| spec.container.layers.iter().any(has);
         let has_program = |program: &String| {

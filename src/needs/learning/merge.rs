@@ -4,6 +4,7 @@ use super::directive_text::{COMMENT, LearnedDirective, layer_array, string_array
 use super::insertion::{Changes, add_lines, add_strings, end_of_line, starts_line};
 use super::{CommentedDirective, Learned};
 use crate::directive::{self, DirectiveError, Directives};
+use crate::needs::search_path;
 use crate::spec::{Node, SpecEntry, SpecMap, SpecValue, parse_toml};
 
 /// The first line of a new file.
@@ -57,7 +58,10 @@ fn extended(text: &str, learned: &LearnedDirective, newline: &str) -> Option<Str
             == learned.filter.clone().map(SpecValue::String).as_ref()
     });
     let (index, node) = same?;
-    if last_replacing.is_some_and(|last| index < last) {
+    let replaces_path = |node: &Node| fields(node).is_some_and(replaces_path);
+    let is_path_replaced =
+        !learned.search_path.is_empty() && nodes[index + 1..].iter().any(replaces_path);
+    if is_path_replaced || last_replacing.is_some_and(|last| index < last) {
         return None;
     }
     let mut changes = Changes::default();
@@ -86,6 +90,12 @@ fn extend(
             let layers = layer_array(&learned.layers(), has_header);
             new_fields.push(("added_layers", layers));
         }
+    }
+    match field(fields, "added_environment") {
+        _ if learned.search_path.is_empty() => {}
+        Some(entry) => extend_path(changes, text, &entry.value, learned)?,
+        None if field(fields, "environment").is_some() => return None,
+        None => new_fields.push(("added_environment", learned.environment())),
     }
     match field(fields, "pass_environment") {
         Some(entry) => {
@@ -153,6 +163,53 @@ fn extend_layers(
     let new = remaining.layers();
     if !new.is_empty() {
         add_lines(changes, text, array, elements, &new);
+    }
+    Some(())
+}
+
+/// Whether a directive replaces the `PATH` that tests have by earlier directives.
+fn replaces_path(directive: &SpecMap) -> bool {
+    let Some(entry) = field(directive, "added_environment") else {
+        return field(directive, "environment").is_some();
+    };
+    let Some(variables) = fields(&entry.value) else {
+        // Steps may drop all variables.
+        return true;
+    };
+    match field(variables, "PATH").map(|entry| &entry.value.value) {
+        Some(SpecValue::String(path)) => !search_path::extends(path),
+        _ => false,
+    }
+}
+
+/// Adds directories to the `PATH` of a map of variables.
+fn extend_path(
+    changes: &mut Changes,
+    text: &str,
+    map: &Node,
+    learned: &LearnedDirective,
+) -> Option<()> {
+    let variables = fields(map)?;
+    let Some(entry) = field(variables, "PATH") else {
+        let end = variables.iter().last()?.value.span.end;
+        let field = format!("PATH = {}", toml_string(&learned.path()));
+        if text[map.span.clone()].starts_with('{') {
+            changes.insert(end, format!(", {field}"));
+        } else {
+            changes.insert(end_of_line(text, end), format!("\n{field}"));
+        }
+        return Some(());
+    };
+    let SpecValue::String(path) = &entry.value.value else {
+        return None;
+    };
+    let directories = learned.search_path.iter();
+    let new: Vec<_> = directories
+        .filter(|directory| !search_path::names(path, directory))
+        .collect();
+    if !new.is_empty() {
+        let path = search_path::with_directories(path, new);
+        changes.replace(entry.value.span.clone(), toml_string(&path));
     }
     Some(())
 }

@@ -22,8 +22,10 @@ pub use directive_text::{LearnedDirective, Places, absent_needs};
 pub use merge::merge;
 pub use proposal::{CommentedDirective, Proposal};
 
-use super::{Need, Needs};
+use super::{Need, Needs, search_path};
+use crate::directive::TestSpec;
 use crate::filter::TestCaseName;
+use camino::Utf8PathBuf;
 use scope::{Sizes, TestScope};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -42,7 +44,35 @@ const TOOLCHAIN_WEIGHT: usize = 50;
 pub struct SuiteTest<'a> {
     pub name: TestCaseName<'a>,
     pub needs: Needs,
+    /// The directories of needed programs that the test's `PATH` lacks.
+    pub search_path: BTreeSet<Utf8PathBuf>,
     pub proposals: Vec<Proposal>,
+}
+
+impl<'a> SuiteTest<'a> {
+    /// A test that lacks nothing.
+    pub fn without_needs(name: TestCaseName<'a>) -> Self {
+        Self {
+            name,
+            needs: Needs::default(),
+            search_path: BTreeSet::new(),
+            proposals: Vec::new(),
+        }
+    }
+
+    /// What a test lacks of its needs and of their search path.
+    pub fn lacking(
+        name: TestCaseName<'a>,
+        needs: &Needs,
+        spec: &TestSpec,
+        places: &Places,
+    ) -> Self {
+        Self {
+            needs: absent_needs(needs, spec, places),
+            search_path: directive_text::absent_search_path(needs, spec, places),
+            ..Self::without_needs(name)
+        }
+    }
 }
 
 /// The known test cases of a workspace.
@@ -53,6 +83,8 @@ pub struct Suite<'a> {
     pub every_package: bool,
     /// Whether the tests of every target are known, in the packages with known tests.
     pub every_target: bool,
+    /// Whether the environment of every known test has `PATH`.
+    pub every_path: bool,
 }
 
 /// Needs, by the tests that get them.
@@ -84,9 +116,19 @@ pub fn learn(suite: &Suite<'_>, places: &Places) -> Learned {
         let filter = filter_text::filter(&scope, suite);
         by_filter.entry(filter).or_default().extend(needs);
     }
-    let directives = by_filter.into_iter();
-    let directives =
-        directives.map(|(filter, needs)| LearnedDirective::new(filter, &needs, places));
+    let absent: BTreeSet<_> = (suite.tests.iter())
+        .flat_map(|test| &test.search_path)
+        .collect();
+    let directives = by_filter.into_iter().map(|(filter, needs)| {
+        let directories = search_path::directories(&needs);
+        let directories = directories.filter(|directory| absent.contains(&directory.to_path_buf()));
+        let mut directive = LearnedDirective::new(filter, &needs, places);
+        directive.search_path = directories.map(ToOwned::to_owned).collect();
+        if suite.every_path {
+            directive.previous_path = search_path::PREVIOUS;
+        }
+        directive
+    });
     Learned {
         directives: directives.collect(),
         proposals: proposal::commented_directives(suite),

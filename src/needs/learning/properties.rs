@@ -1,4 +1,4 @@
-use super::tests::{assert_needs_are_met, places};
+use super::tests::{assert_needs_are_met, places, test};
 use super::*;
 use crate::filter::TargetKind;
 use proptest::prelude::*;
@@ -9,6 +9,7 @@ fn need() -> impl Strategy<Value = Need> {
     prop_oneof![
         Just(Need::Toolchain),
         "[a-z<>/{]{1,3}".prop_map(Need::Program),
+        "/(opt/bin|usr/bin|opt/[$]env[{]a[}])/[a-z]".prop_map(Need::Program),
         "/[a-z<*\\[\"\n]{1,3}".prop_map(|path| Need::File(path.into())),
         "/w/[a-z<*\\[{]{1,3}".prop_map(|path| Need::Directory(path.into())),
         "[A-Z*]{1,2}".prop_map(Need::Variable),
@@ -37,23 +38,19 @@ proptest! {
         cases in prop::collection::vec(case(), 1..40),
         every_package: bool,
         every_target: bool,
+        every_path: bool,
     ) {
         let names: Vec<_> = cases
             .iter()
             .map(|(package, target, ..)| (format!("p{package}"), format!("t-{target}(")))
             .collect();
         let tests = cases.iter().zip(&names);
-        let tests = tests.map(|((_, target, name, needs), (package, target_name))| SuiteTest {
-            name: TestCaseName {
-                package,
-                kind: KINDS[usize::from(*target) % KINDS.len()],
-                target: target_name,
-                name,
-            },
-            needs: Needs(needs.clone()),
-            proposals: Vec::new(),
+        let tests = tests.map(|((_, target, name, needs), (package, target_name))| {
+            let kind = KINDS[usize::from(*target) % KINDS.len()];
+            let needs: Vec<_> = needs.iter().cloned().collect();
+            test((package, kind, target_name), name, &needs)
         });
-        let suite = Suite { tests: tests.collect(), every_package, every_target };
+        let suite = Suite { tests: tests.collect(), every_package, every_target, every_path };
         let learned = learn(&suite, &places());
         prop_assert!(learned.directives.len() <= MOST);
         prop_assert_eq!(&learned, &learn(&suite, &places()));

@@ -2,12 +2,16 @@ use super::*;
 use crate::directive::{Directives, TestSpec};
 use crate::filter::TargetKind;
 use crate::needs::{TOOLCHAIN, escape_glob};
-use crate::spec::{LayerSpec, Placeholder, substitute};
+use crate::spec::{LayerSpec, Placeholder, environment, substitute};
+use camino::Utf8Path;
 
 pub(super) fn places() -> Places {
     Places {
         workspace: "/w".into(),
         target: "/w/target".into(),
+        search_path: ["/opt/bin", "/opt/$env{a}", "/usr/bin"]
+            .map(Into::into)
+            .into(),
     }
 }
 
@@ -16,16 +20,15 @@ pub(super) fn test<'a>(
     name: &'a str,
     needs: &[Need],
 ) -> SuiteTest<'a> {
-    SuiteTest {
-        name: TestCaseName {
-            package,
-            kind,
-            target,
-            name,
-        },
-        needs: Needs(needs.iter().cloned().collect()),
-        proposals: Vec::new(),
-    }
+    let name = TestCaseName {
+        package,
+        kind,
+        target,
+        name,
+    };
+    let spec = Directives::built_in().resolve(&name);
+    let needs = Needs(needs.iter().cloned().collect());
+    SuiteTest::lacking(name, &needs, &spec, &places())
 }
 
 pub(super) fn suite(tests: Vec<SuiteTest<'_>>) -> Suite<'_> {
@@ -33,6 +36,7 @@ pub(super) fn suite(tests: Vec<SuiteTest<'_>>) -> Suite<'_> {
         tests,
         every_package: true,
         every_target: true,
+        every_path: true,
     }
 }
 
@@ -54,7 +58,7 @@ pub(super) fn has(spec: &TestSpec, needs: &Needs) -> bool {
     let has_program = |wanted: &str| {
         layers.iter().any(|layer| {
             matches!(layer, LayerSpec::Programs { programs }
-                if programs.iter().any(|program| filled(program) == wanted))
+                if programs.iter().any(|program| Utf8Path::new(&filled(program)) == wanted))
         })
     };
     needs.0.iter().all(|need| match need {
@@ -72,11 +76,25 @@ pub(super) fn has(spec: &TestSpec, needs: &Needs) -> bool {
     })
 }
 
+/// The value of `PATH`.
+fn path_of(spec: &TestSpec) -> String {
+    let steps = &spec.container.environment;
+    let client = |_: &str| Some("client".to_owned());
+    let variables = environment::expand(steps, BTreeMap::new(), &client).unwrap();
+    variables.get("PATH").cloned().unwrap_or_default()
+}
+
 pub(super) fn assert_needs_are_met(text: &str, suite: &Suite<'_>) {
     let directives = Directives::parse("file", text).unwrap_or_else(|e| panic!("{e}\n{text}"));
     for test in &suite.tests {
         let spec = directives.resolve(&test.name);
         assert!(has(&spec, &test.needs), "{test:?}\n{text}");
+        let path = path_of(&spec);
+        let mut directories = test.search_path.iter();
+        assert!(
+            directories.all(|directory| path.split(':').any(|one| one == directory)),
+            "{text}"
+        );
     }
 }
 
@@ -318,4 +336,105 @@ fn decisions_are_proposed_once_in_comments() {
     let addresses = vec!["192.0.2.2:443".to_owned()];
     suite.tests[0].proposals = vec![Proposal::Network { addresses }];
     assert_eq!(merge(Some(&text), &learn(&suite, &places())).unwrap(), text);
+}
+
+#[test]
+fn programs_of_the_search_path_are_found_by_their_names() {
+    let needs = [
+        "/opt/bin/tool",
+        "/opt/$env{a}/tool",
+        "/usr/bin/perl",
+        "/usr/lib/part",
+    ]
+    .map(program);
+    let mut suite = suite(vec![test(LIB, "a", &needs), test(CLI, "b", &[])]);
+    let name = suite.tests[0].name;
+    let text = merge(None, &learn(&suite, &places())).unwrap();
+    assert_needs_are_met(&text, &suite);
+    let path = "added_environment = { PATH = \"$prev{PATH}:/opt/$$env{a}:/opt/bin\" }";
+    assert!(text.contains(path), "{text}");
+    let resolved = |text: &str| Directives::parse("file", text).unwrap().resolve(&name);
+    let all = Needs(needs.into());
+    let absent = |text: &str| absent_needs(&all, &resolved(text), &places());
+    assert_eq!(absent(&text), Needs::default());
+    // The programs without their search path are found by no name.
+    let without = text.replace(path, "");
+    let found = Needs(["/opt/bin/tool", "/opt/$env{a}/tool"].map(program).into());
+    assert_eq!(absent(&without), found);
+    suite.tests[0] = SuiteTest::lacking(name, &all, &resolved(&without), &places());
+    assert_eq!(
+        merge(Some(&without), &learn(&suite, &places()))
+            .unwrap()
+            .lines()
+            .count(),
+        text.lines().count() + 1
+    );
+    // A container may have no `PATH`.
+    suite.every_path = false;
+    let bare = merge(None, &learn(&suite, &places())).unwrap();
+    let path = "{ PATH = \"$prev{PATH:-/usr/local/bin:/usr/bin:/bin}:/opt/$$env{a}:/opt/bin\" }";
+    assert!(bare.contains(path), "{bare}");
+}
+
+#[test]
+fn a_search_path_is_extended_where_it_is_not_replaced_later() {
+    let suite = suite(vec![
+        test(LIB, "a", &[program("/opt/bin/tool")]),
+        test(CLI, "b", &[]),
+    ]);
+    let learned = learn(&suite, &places());
+    let head = "[[directives]]\nfilter = \"library\"\n\
+        added_layers = [{ programs = [\"/opt/bin/tool\"] }]\n";
+    let added = |value: &str| format!("added_environment = {value}\n");
+    for (old, new) in [
+        (
+            added("{ A = \"b\" } # c"),
+            added("{ A = \"b\", PATH = \"$prev{PATH}:/opt/bin\" } # c"),
+        ),
+        (
+            added("{ PATH = '/bin' } # c"),
+            added("{ PATH = \"/bin:/opt/bin\" } # c"),
+        ),
+        (
+            added("{ PATH = '/opt/bin/:/bin' } # c"),
+            added("{ PATH = '/opt/bin/:/bin' } # c"),
+        ),
+        (
+            "[directives.added_environment] # c\nA = \"b\" # d\n".to_owned(),
+            "[directives.added_environment] # c\nA = \"b\" # d\nPATH = \"$prev{PATH}:/opt/bin\"\n"
+                .to_owned(),
+        ),
+    ] {
+        let text = merge(Some(&format!("{head}{old}")), &learned).unwrap();
+        assert_needs_are_met(&text, &suite);
+        assert_eq!(text, format!("{head}{new}"));
+        assert_eq!(merge(Some(&text), &learned).unwrap(), text);
+    }
+    for old in [
+        "environment = { PATH = \"/bin\" }\n",
+        "added_environment = {}\n",
+        "added_environment = [{ vars = { A = \"b\" }, extend = true }]\n",
+        "[[directives]]\nenvironment = { PATH = \"/bin\" }\n",
+        "[[directives]]\nadded_environment = { PATH = \"/bin\" }\n",
+        "[[directives]]\nadded_environment = [{ vars = {}, extend = false }, { vars = { PATH = \"/bin\" }, extend = true }]\n",
+    ] {
+        let old = format!("{head}{old}");
+        let text = merge(Some(&old), &learned).unwrap();
+        assert_needs_are_met(&text, &suite);
+        assert!(text.starts_with(&format!("{old}\n# Learned by ")), "{text}");
+        assert_eq!(merge(Some(&text), &learned).unwrap(), text);
+    }
+    let later = "[[directives]]\nadded_environment = { PATH = \"/sbin:$prev{PATH}\", A = \"b\" }\n";
+    let text = merge(Some(&format!("{head}{later}")), &learned).unwrap();
+    assert_needs_are_met(&text, &suite);
+    assert_eq!(
+        text,
+        format!(
+            "{}{later}",
+            head.replace(
+                "added_layers",
+                "added_environment = { PATH = \"$prev{PATH}:/opt/bin\" }\nadded_layers"
+            )
+        )
+    );
 }
