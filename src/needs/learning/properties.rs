@@ -8,7 +8,7 @@ type Case = (u8, u8, String, BTreeSet<Need>);
 fn need() -> impl Strategy<Value = Need> {
     prop_oneof![
         Just(Need::Toolchain),
-        "[a-z<>/{]{1,3}".prop_map(Need::Program),
+        "[a-z<>{]{1,3}".prop_map(Need::Program),
         "/(opt/bin|usr/bin|opt/[$]env[{]a[}])/[a-z]".prop_map(Need::Program),
         "/[a-z<*\\[\"\n]{1,3}".prop_map(|path| Need::File(path.into())),
         "/w/[a-z<*\\[{]{1,3}".prop_map(|path| Need::Directory(path.into())),
