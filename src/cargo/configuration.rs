@@ -6,6 +6,7 @@
 //! above it, the file in Cargo's home. (The crate `cargo-config2` supports neither `--config` nor
 //! `include`.)
 
+use super::home::home;
 use super::{CargoError, Invocation};
 use cargo_metadata::cargo_platform::{Cfg, CfgExpr};
 use std::{
@@ -17,7 +18,7 @@ use std::{
 use toml::{Table, Value};
 
 /// Looks up a variable of the environment of this process.
-type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+pub(super) type Variables<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 /// How deep `include`s may nest.
 const INCLUDE_DEPTH_LIMIT: usize = 16;
@@ -204,10 +205,7 @@ fn includes(table: &Table, directory: &Path) -> Vec<PathBuf> {
 
 /// The existing configuration files in descending precedence.
 fn files(directory: &Path, variables: Variables<'_>) -> Vec<PathBuf> {
-    let home = variables("CARGO_HOME")
-        .filter(|home| !home.is_empty())
-        .map(|home| directory.join(home))
-        .or_else(|| Some(PathBuf::from(variables("HOME")?).join(".cargo")));
+    let home = home("CARGO_HOME", ".cargo", directory, variables);
     let mut files = Vec::new();
     for parent in directory
         .ancestors()

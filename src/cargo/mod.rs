@@ -25,7 +25,8 @@
 //! targets that Cargo selects, and `closure` the members that a package is built from. `build` runs
 //! Cargo below a `guard`, which ends its `process_tree` if this process is killed. `assembly` turns
 //! Cargo's messages into test binaries, with `profile_directories`, `lockfile` and `environment`.
-//! `doctests` finds out whether there are doctests.
+//! `doctests` finds out whether there are doctests, and `home` where Cargo and
+//! rustup have their files.
 
 mod assembly;
 mod build;
@@ -35,6 +36,7 @@ mod doctests;
 mod environment;
 mod error;
 pub mod guard;
+mod home;
 mod lockfile;
 mod manifest;
 mod metadata;
@@ -51,6 +53,7 @@ pub use closure::Dependency;
 pub use configuration::Configuration;
 pub use doctests::has_doctests;
 pub use error::CargoError;
+pub use home::{cargo_home, rustup_home};
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
 pub use options::{CargoOptions, Invocation};
 pub use selection::Narrowed;

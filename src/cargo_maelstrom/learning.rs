@@ -114,8 +114,8 @@ fn learned(
         let needs = record.map(|record| record.needs.clone());
         let spec = directives.resolve(&name);
         let mut test = SuiteTest::lacking(name, &needs.unwrap_or_default(), &spec, &places);
-        let proposals = ending.learning.proposals.get(&case.id()).cloned();
-        test.proposals = proposals.unwrap_or_default();
+        let addresses = ending.learning.addresses.get(&case.id()).cloned();
+        test.addresses = addresses.unwrap_or_default();
         test
     });
     let others = ending.learning.others.iter();

@@ -3,10 +3,11 @@
 //!
 //! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
-//! [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
+//! [`conclusion`] is what follows the last test. [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
 
 mod clean;
 pub mod command_line;
+mod conclusion;
 mod considered;
 mod doctests;
 mod doctor;
@@ -31,25 +32,23 @@ use crate::directive;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
-use crate::schedule::History;
 use crate::session::{ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
-use crate::test_job::{TestContainerBuilder, TestOutputs};
+use crate::test_job::TestOutputs;
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
+use conclusion::Conclusion;
 pub use error::SetUpError;
 use preparation::Preparation;
 use second_look::{SecondLook, Surroundings};
-use selector::Selector;
 use std::cell::RefCell;
 use std::error::Error;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use suggestions::PackageOrTarget;
 use test_run::{Looks, Parts, RunEnd, RunSettings, TestRun};
 use tokio::runtime::Runtime;
-use unselected::{Offer, Remark};
+use unselected::Remark;
 
 /// A test whose specification cannot be printed, and the reason.
 #[derive(Debug, thiserror::Error)]
@@ -326,127 +325,6 @@ async fn conduct(
     }
     session.end();
     ending
-}
-
-/// The part of a run after the last test.
-struct Conclusion<'a> {
-    options: &'a TestOptions,
-    selector: &'a Selector,
-    workspace: &'a Workspace,
-    packages: &'a [Arc<Package>],
-    containers: Arc<TestContainerBuilder>,
-    session: Session,
-    reporter: Rc<RefCell<Box<dyn Reporter>>>,
-    running: RunSettings,
-    looks: Option<Rc<Looks>>,
-}
-
-impl Conclusion<'_> {
-    /// Saves the history and reports the end of the run, or does what is to be done with the listed
-    /// tests.
-    async fn conclude(
-        self,
-        mut ending: RunEnd,
-        mut history: History,
-    ) -> Result<RunEnd, SetUpError> {
-        let options = self.options;
-        if ending.summary.cancelled.is_none() {
-            let places = PackageOrTarget::all_in(self.workspace, self.packages);
-            remark(&mut ending, self.selector, places);
-        }
-        if options.action.runs_selected() {
-            let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
-            if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
-                ending.summary.notes.push(note);
-            }
-            // The results of the run do not depend on whether the history can be saved.
-            let saving = tokio::task::spawn_blocking(move || history.save());
-            let unsaved = match saving.await {
-                Ok(saved) => saved.err().map(|error| error_chain(&error)),
-                Err(error) => Some(error_chain(&error)),
-            };
-            let needs = self
-                .looks
-                .as_ref()
-                .map(|looks| looks.known.borrow_mut().save());
-            let needs = needs.and_then(Result::err).map(|error| error_chain(&error));
-            for warning in unsaved.into_iter().chain(needs) {
-                self.reporter.borrow_mut().report(&Event::Warning(&warning));
-            }
-            self.reporter
-                .borrow_mut()
-                .report(&Event::Finished(&ending.summary));
-        }
-        if options.action == TestAction::PrintSpec {
-            let complain = |case: &crate::test_job::TestCase,
-                            error: &crate::layer::ContainerError| {
-                print_error(
-                    &options.settings,
-                    &UnprintableSpec(case.name().to_string(), error_chain(error)),
-                );
-            };
-            let printed =
-                lists::print_specs(&ending.listed, &self.running, &self.containers, complain);
-            match printed.await.map_err(SetUpError::Start)? {
-                None => ending.summary.cancelled = Some(Cancellation::Interrupted),
-                Some(failed) => ending.summary.tally.errors += failed as u64,
-            }
-        }
-        if let TestAction::Observe { name } = &options.action {
-            let case = match ending.summary.cancelled {
-                Some(_) => None,
-                None => observation::choose(&ending.listed, name)?,
-            };
-            if let Some(case) = case {
-                let observer = observation::Observer {
-                    running: self.running.clone(),
-                    containers: self.containers.clone(),
-                    session: self.session.clone(),
-                    reporter: self.reporter.clone(),
-                };
-                let facts = observer.observe(&case, &mut ending.summary).await;
-                ending.observed = facts.map(|facts| (case.name().to_string(), facts));
-            }
-            let summary = &ending.summary;
-            self.reporter.borrow_mut().report(&Event::Finished(summary));
-        }
-        Ok(ending)
-    }
-}
-
-/// Adds notes on a selection that may not be the intended one.
-fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>) {
-    let RunEnd {
-        summary,
-        considered,
-        remarks,
-        ..
-    } = ending;
-    let offer = Offer {
-        tests: considered.tests(),
-        not_included: considered.not_included,
-        excluded: considered.excluded,
-        places,
-    };
-    if !considered.has_selected() {
-        *remarks = unselected::explain(&offer, selector);
-        return;
-    }
-    if summary.tally.done() == 0 && summary.tally.ignored > 0 {
-        summary.notes.push(unselected::all_ignored(
-            considered.ignored_by_source,
-            considered.ignored_by_directive,
-        ));
-    }
-    if summary.tally.errors > 0 {
-        // A binary that could not be listed may have the tests that a pattern excludes.
-        return;
-    }
-    for index in considered.idle_excludes().into_iter().flatten() {
-        let pattern = &selector.excludes[index];
-        let note = unselected::idle_exclude(pattern, considered.count, &offer);
-        summary.notes.push(note);
-    }
 }
 
 fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {

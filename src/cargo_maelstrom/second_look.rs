@@ -5,7 +5,7 @@
 //! container with them, and fails again without them.
 
 use super::test_run::RunSettings;
-use crate::cargo::Workspace;
+use crate::cargo::{Workspace, cargo_home, rustup_home};
 use crate::container::Step;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::libraries::Libraries;
@@ -50,16 +50,11 @@ pub struct SecondLook {
 /// The directories of this machine that matter for needs.
 #[derive(Debug)]
 pub struct Surroundings {
-    libraries: Libraries,
+    machine: ClientMachine,
     /// The client's variables in executables.
     variables: NamesInFiles,
-    toolchain: Vec<Utf8PathBuf>,
     /// The directory of the toolchain's programs.
     toolchain_programs: Utf8PathBuf,
-    private: Vec<Utf8PathBuf>,
-    installed_programs: Utf8PathBuf,
-    workspace: Vec<Utf8PathBuf>,
-    target_directory: Utf8PathBuf,
     cargo_home: Utf8PathBuf,
     rustup_home: Utf8PathBuf,
     own_files: Utf8PathBuf,
@@ -82,7 +77,7 @@ pub enum Looked {
     },
     /// The test failed again.
     Failed {
-        facts: Box<Facts>,
+        facts: Arc<Facts>,
         /// What it used of this machine.
         used: Needs,
         stderr: Captured,
@@ -98,40 +93,37 @@ pub enum Looked {
 
 impl Surroundings {
     pub fn of(workspace: &Workspace) -> Self {
-        let home = std::env::home_dir()
-            .and_then(|home| Utf8PathBuf::from_path_buf(home).ok())
-            .unwrap_or_default();
-        let directory = |variable: &str, name: &str| {
-            let set = std::env::var(variable).ok().map(Utf8PathBuf::from);
-            let set = set.filter(|path| path.is_absolute());
-            set.unwrap_or_else(|| home.join(name))
-        };
-        let cargo_home = directory("CARGO_HOME", ".cargo");
-        let rustup_home = directory("RUSTUP_HOME", ".rustup");
+        // Cargo, which has read the workspace, does not run without.
+        let cargo_home = cargo_home().unwrap_or_else(|| "/nonexistent".into());
+        let rustup_home = rustup_home().unwrap_or_else(|| "/nonexistent".into());
+        let home = std::env::home_dir().and_then(|home| Utf8PathBuf::from_path_buf(home).ok());
         let mut private = vec![cargo_home.clone()];
-        private.extend((home.parent().is_some()).then_some(home));
+        private.extend(home.filter(|home| home.parent().is_some()));
+        let sysroot = &workspace.toolchain.sysroot;
         Self {
-            libraries: Libraries::new(),
+            machine: ClientMachine {
+                libraries: Libraries::new(),
+                search_path: std::env::var_os("PATH"),
+                toolchain: vec![
+                    sysroot.clone(),
+                    rustup_home.clone(),
+                    cargo_home.join("registry"),
+                    cargo_home.join("git"),
+                ],
+                private,
+                installed_programs: cargo_home.join("bin"),
+                of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
+                workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
+                target_directory: workspace.target_directory.clone(),
+            },
             variables: NamesInFiles::new(needs::client_variables(|_| false).into_keys()),
-            toolchain: vec![
-                workspace.toolchain.sysroot.clone(),
-                rustup_home.clone(),
-                cargo_home.join("registry"),
-                cargo_home.join("git"),
-            ],
-            toolchain_programs: workspace.toolchain.sysroot.join("bin"),
-            private,
-            installed_programs: cargo_home.join("bin"),
-            workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
-            target_directory: workspace.target_directory.clone(),
+            toolchain_programs: sysroot.join("bin"),
             cargo_home,
             rustup_home,
             own_files: workspace.target_directory.join("maelstrom"),
         }
     }
-}
 
-impl Surroundings {
     /// Cargo's credentials, and the files of this program.
     pub fn hidden(&self) -> Vec<PathBuf> {
         let names = ["credentials", "credentials.toml"];
@@ -143,8 +135,8 @@ impl Surroundings {
     /// The directories that a test sees over the view of the machine even if they are below the
     /// user's home directory. None is below another.
     pub fn shown(&self) -> Vec<PathBuf> {
-        let all = (self.workspace.iter())
-            .chain(&self.toolchain)
+        let all = (self.machine.workspace.iter())
+            .chain(&self.machine.toolchain)
             .chain([&self.cargo_home, &self.rustup_home]);
         let mut all: Vec<_> = all.filter(|directory| directory.is_dir()).collect();
         all.sort();
@@ -166,44 +158,36 @@ impl SecondLook {
         slot: usize,
     ) -> Looked {
         let job = self.job(case, container, first);
-        let variables = client_variables(&job);
-        let over_machine = self.over_machine(&job, &variables);
-        let observed = self
-            .executor
-            .look(&over_machine, self.output(), on(slot))
-            .await;
-        let Some((outcome, facts)) = observed else {
-            return Looked::Impossible("it was not started".to_owned());
+        let (secret, mut variables): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            (client_variables(&job).into_iter()).partition(|(name, _)| needs::may_be_secret(name));
+        let (mut outcome, mut facts) = match self.observe(&job, &variables, slot).await {
+            Ok(observed) => observed,
+            Err(looked) => return looked,
         };
-        if let Status::NotStarted(error) = &outcome.status
-            && error.step == Step::InstallFilter
-        {
-            return Looked::Unavailable(reason(&outcome));
-        }
-        let Some(facts) = facts else {
-            return Looked::Impossible(reason(&outcome));
-        };
-        match outcome.status {
-            Status::Exited(0) => {}
-            Status::Exited(_) | Status::Signaled(_) => {
-                let candidates = self.candidates(&job, &facts, BTreeMap::new()).await;
-                let (files, _) = candidates.unwrap_or_default();
-                return Looked::Failed {
-                    in_home: files_of_home(&job, &facts),
-                    facts: Box::new(facts),
-                    used: files.used,
-                    stderr: outcome.stderr,
-                };
+        if !outcome.is_success() {
+            let candidates = self.candidates(&job, &facts, secret.clone()).await;
+            let (files, named) = candidates.unwrap_or_default();
+            let failed = Looked::Failed {
+                in_home: files_of_home(&job, &facts),
+                facts,
+                used: files.used,
+                stderr: outcome.stderr,
+            };
+            // What the test prints with secret variables is neither shown nor kept.
+            variables.extend(secret);
+            if named.is_empty() {
+                return failed;
             }
-            Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {
-                return Looked::Impossible(reason(&outcome));
-            }
+            (outcome, facts) = match self.observe(&job, &variables, slot).await {
+                Ok(observed) if observed.0.is_success() => observed,
+                _ => return failed,
+            };
         }
+        drop(outcome);
         let candidates = self.candidates(&job, &facts, variables).await;
-        let (files, read) = candidates.unwrap_or_default();
-        let variables = Needs(read.into_iter().map(Need::Variable).collect());
-        let sets = sets(&files, &variables);
-        match self.prove(case, &job, sets, slot).await {
+        let (files, named) = candidates.unwrap_or_default();
+        let variables = Needs(named.into_iter().map(Need::Variable).collect());
+        match self.prove(case, &job, sets(&files, &variables), slot).await {
             Some((_, needs)) if !needs.secrets().is_empty() => {
                 Looked::NeedsSecrets(needs.secrets())
             }
@@ -212,9 +196,33 @@ impl SecondLook {
                 needs,
             },
             None => Looked::PassedAgain {
-                incomplete: facts.incomplete,
+                incomplete: facts.incomplete.clone(),
                 withheld: files.withheld,
             },
+        }
+    }
+
+    /// Runs a job over the view of the machine with these variables. An error: no facts tell what
+    /// the test did.
+    async fn observe(
+        &self,
+        job: &Job,
+        variables: &BTreeMap<String, String>,
+        slot: usize,
+    ) -> Result<(Outcome, Arc<Facts>), Looked> {
+        let over_machine = self.over_machine(job, variables);
+        let looking = self.executor.look(&over_machine, self.output(), on(slot));
+        let Some((outcome, facts)) = looking.await else {
+            return Err(Looked::Impossible("it was not started".to_owned()));
+        };
+        match (&outcome.status, facts) {
+            (Status::NotStarted(error), _) if error.step == Step::InstallFilter => {
+                Err(Looked::Unavailable(reason(&outcome)))
+            }
+            (Status::Exited(_) | Status::Signaled(_), Some(facts)) => {
+                Ok((outcome, Arc::new(facts)))
+            }
+            _ => Err(Looked::Impossible(reason(&outcome))),
         }
     }
 
@@ -240,11 +248,7 @@ impl SecondLook {
         let of_client = std::env::split_paths(&of_client).filter(|path| path.is_absolute());
         // The directory of rustup's programs is not in the view of the machine if it is in the
         // user's home directory and not in Cargo's.
-        let toolchain = self
-            .surroundings
-            .toolchain_programs
-            .clone()
-            .into_std_path_buf();
+        let toolchain = PathBuf::from(&self.surroundings.toolchain_programs);
         for directory in of_client.chain([toolchain]) {
             if !path.contains(&directory) {
                 path.push(directory);
@@ -270,12 +274,12 @@ impl SecondLook {
         }
     }
 
-    /// The files and programs that the test may need, and the names of those variables that it may
-    /// read.
+    /// The files and programs that the test may need, and the names of those variables that occur
+    /// in its executables.
     async fn candidates(
         &self,
         job: &Job,
-        facts: &Facts,
+        facts: &Arc<Facts>,
         variables: BTreeMap<String, String>,
     ) -> Option<(Candidates, Vec<String>)> {
         let surroundings = self.surroundings.clone();
@@ -283,31 +287,18 @@ impl SecondLook {
         let facts = facts.clone();
         let program = job.program.to_string();
         let finding = tokio::task::spawn_blocking(move || {
-            let machine = ClientMachine {
-                libraries: &surroundings.libraries,
-                search_path: std::env::var_os("PATH"),
-                container_path,
-                toolchain: surroundings.toolchain.clone(),
-                private: surroundings.private.clone(),
-                installed_programs: surroundings.installed_programs.clone(),
-                of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
-                workspace: surroundings.workspace.clone(),
-                target_directory: surroundings.target_directory.clone(),
-            };
-            let candidates = needs::derive(&facts, &machine);
+            let candidates = needs::derive(&facts, &surroundings.machine, &container_path);
             let executed = (facts.files.iter())
                 .filter(|fact| fact.uses.executed && fact.found != Found::Nowhere)
                 .map(|fact| fact.path.clone());
-            let mut read = BTreeSet::new();
-            for path in executed.chain([PathBuf::from(program)]) {
-                if variables.is_empty() {
-                    break;
+            let mut named = BTreeSet::new();
+            if !variables.is_empty() {
+                for path in executed.chain([PathBuf::from(program)]) {
+                    named.extend(surroundings.variables.of(&path));
                 }
-                let mut found = surroundings.variables.of(&path);
-                found.retain(|name| variables.contains_key(name));
-                read.extend(found);
+                named.retain(|name| variables.contains_key(name));
             }
-            (candidates, read.into_iter().collect())
+            (candidates, named.into_iter().collect())
         });
         finding.await.ok()
     }

@@ -29,7 +29,6 @@ use crate::config::CacheResults;
 use crate::directive::Directives;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
-use crate::needs::Proposal;
 use crate::observe::Facts;
 use crate::process::Interrupts;
 use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
@@ -130,8 +129,8 @@ pub struct LearningTests {
     pub ran: Vec<TestCase>,
     /// The tests that are not selected or ignored.
     pub others: Vec<TestCase>,
-    /// What tests did that a person has to decide about.
-    pub proposals: BTreeMap<CaseId, Vec<Proposal>>,
+    /// The addresses beyond loopback that failed tests tried to reach.
+    pub addresses: BTreeMap<CaseId, BTreeSet<String>>,
 }
 
 #[derive(Debug, thiserror::Error)]

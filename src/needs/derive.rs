@@ -82,12 +82,10 @@ const MOST_SINGLE_FILES: usize = 8;
 
 /// The properties of this machine that needs depend on.
 #[derive(Debug)]
-pub struct ClientMachine<'a> {
-    pub libraries: &'a Libraries,
+pub struct ClientMachine {
+    pub libraries: Libraries,
     /// The client's `PATH`.
     pub search_path: Option<OsString>,
-    /// The container's `PATH`.
-    pub container_path: Vec<PathBuf>,
     /// The directories of the toolchain: its own, rustup's home, and those of downloaded crates.
     pub toolchain: Vec<Utf8PathBuf>,
     /// The user's home directory and Cargo's home. Of their files, tests get those of the workspace,
@@ -117,8 +115,9 @@ pub struct Candidates {
     pub withheld: Vec<Utf8PathBuf>,
 }
 
-/// Finds what a test may need. Examines files of this machine; blocks.
-pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
+/// Finds what a test may need, in whose container the `PATH` has these directories. Examines files
+/// of this machine; blocks.
+pub fn derive(facts: &Facts, machine: &ClientMachine, container_path: &[PathBuf]) -> Candidates {
     let mut candidates = Candidates::default();
     let missing: Vec<&FileFact> = facts
         .files
@@ -136,7 +135,7 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
         .collect();
     let programs: Vec<Program> = (left.iter())
         .filter(|fact| fact.uses.executed)
-        .filter_map(|fact| machine.program(&fact.path))
+        .filter_map(|fact| machine.program(&fact.path, container_path))
         .collect();
     let closure = machine.closure(&programs);
     let mut used = Grouping::new(&programs);
@@ -153,7 +152,7 @@ pub fn derive(facts: &Facts, machine: &ClientMachine<'_>) -> Candidates {
             continue;
         };
         if !reads(fact.uses)
-            && let Some(program) = machine.searched_program(path, &metadata)
+            && let Some(program) = machine.searched_program(path, &metadata, container_path)
         {
             candidates.looked_at.0.insert(program);
             continue;
@@ -259,7 +258,7 @@ struct Program {
     path: PathBuf,
 }
 
-impl ClientMachine<'_> {
+impl ClientMachine {
     /// Whether a file is on this machine, not in the container, and may be given to a test.
     fn is_offered(&self, fact: &FileFact) -> bool {
         let path = &fact.path;
@@ -290,7 +289,12 @@ impl ClientMachine<'_> {
     }
 
     /// A program that a test has searched in the client's `PATH`.
-    fn searched_program(&self, path: &Utf8Path, metadata: &Metadata) -> Option<Need> {
+    fn searched_program(
+        &self,
+        path: &Utf8Path,
+        metadata: &Metadata,
+        container_path: &[PathBuf],
+    ) -> Option<Need> {
         let search_path = self.search_path.as_deref()?;
         let directory = path.parent()?;
         let is_in_path = std::env::split_paths(search_path).any(|other| other == directory);
@@ -300,15 +304,15 @@ impl ClientMachine<'_> {
         if TOOLCHAIN_PROGRAMS.contains(&path.file_name()?) {
             return Some(Need::Toolchain);
         }
-        let program = self.program(path.as_std_path())?;
+        let program = self.program(path.as_std_path(), container_path)?;
         Some(Need::Program(program.name))
     }
 
     /// The name of a program if it is in the container's `PATH` under this name, or its path.
-    fn program(&self, path: &Path) -> Option<Program> {
+    fn program(&self, path: &Path, container_path: &[PathBuf]) -> Option<Program> {
         let directory = path.parent()?;
         let name = path.file_name()?;
-        let is_in_path = self.container_path.iter().any(|other| other == directory);
+        let is_in_path = container_path.iter().any(|other| other == directory);
         // The layer searches the name in the client's `PATH`.
         let searched = self.search_path.as_deref().and_then(|search_path| {
             let mut candidates = std::env::split_paths(search_path).map(|d| d.join(name));

@@ -15,8 +15,8 @@ mod variables;
 pub use derive::{Candidates, ClientMachine, LINKERS, OF_CONTAINER, TOOLCHAIN_PROGRAMS, derive};
 pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
 pub use learning::{
-    CommentedDirective, Learned, LearnedDirective, Places, Proposal, Suite, SuiteTest,
-    absent_needs, learn, merge,
+    CommentedDirective, Learned, LearnedDirective, Places, Suite, SuiteTest, absent_needs, learn,
+    merge,
 };
 pub use search_path::{is_set as has_search_path, of_client as client_search_path};
 pub use variables::{NamesInFiles, client_variables, may_be_secret};

@@ -29,7 +29,7 @@ pub fn of_failure(facts: &Facts, used: &Needs, stderr: &Captured) -> Vec<String>
             "the test also fails if its container has the files of this machine, of which it uses: \
              {}{}",
             some(programs),
-            then_says(stderr)
+            end_of_output(stderr)
         ));
     }
     let programs = missing(
@@ -78,11 +78,10 @@ pub fn of_failure(facts: &Facts, used: &Needs, stderr: &Captured) -> Vec<String>
 }
 
 /// The addresses beyond loopback that a test connected or sent to.
-pub fn addresses(facts: &Facts) -> Vec<String> {
+pub fn addresses(facts: &Facts) -> BTreeSet<String> {
     let used = facts.addresses.iter();
     let used = used.filter(|used| used.call != SocketCall::Bind);
-    let addresses: BTreeSet<String> = used.map(|used| used.address.to_string()).collect();
-    addresses.into_iter().collect()
+    used.map(|used| used.address.to_string()).collect()
 }
 
 /// The explanation for files that a test looked for in its home directory, which is empty, and that
@@ -91,8 +90,8 @@ pub fn of_home(files: &[String]) -> Option<String> {
     let names = some(files.iter().map(|file| format!("~/{file}")));
     (!files.is_empty()).then(|| {
         format!(
-            "the test looked for files in its home directory, which is empty, and yours has: {names}; \
-             tests get files of your home directory only by a directive"
+            "the test looked for files in its home directory, which is empty; yours has {names}. \
+             Tests get files of your home directory only by a directive"
         )
     })
 }
@@ -139,7 +138,7 @@ pub fn of_another_result(
 }
 
 /// The end of the output of a failed test, below a sentence about it.
-fn then_says(stderr: &Captured) -> String {
+fn end_of_output(stderr: &Captured) -> String {
     let end = if stderr.tail.is_empty() {
         &stderr.head
     } else {
@@ -156,7 +155,10 @@ fn then_says(stderr: &Captured) -> String {
         return String::new();
     }
     let skipped = lines.len().saturating_sub(LINES);
-    format!("; it then says:\n{}", lines[skipped..].join("\n"))
+    format!(
+        "; its output then ends with:\n{}",
+        lines[skipped..].join("\n")
+    )
 }
 
 /// The names of files that were looked for in vain. A program that was found in another directory

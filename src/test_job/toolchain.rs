@@ -5,7 +5,7 @@
 //! this machine only.
 
 use super::variables::PassedVariables;
-use crate::cargo::Workspace;
+use crate::cargo::{Workspace, cargo_home};
 use crate::needs::{LINKERS, TOOLCHAIN_PROGRAMS};
 use crate::spec::{
     BindAccess, ContainerSpec, EnvironmentStep, LayerSpec, Mount, PrefixOptions, SymlinkSpec,
@@ -155,16 +155,9 @@ impl ToolchainAccess {
     }
 
     fn add_cargo_home(&mut self) {
-        let home = std::env::var("CARGO_HOME").map_or_else(
-            |_| {
-                let home = std::env::home_dir().unwrap_or_default();
-                Utf8PathBuf::from_path_buf(home.join(".cargo")).unwrap_or_default()
-            },
-            Utf8PathBuf::from,
-        );
-        if !home.is_absolute() {
+        let Some(home) = cargo_home() else {
             return;
-        }
+        };
         self.layers.push(LayerSpec::Stubs {
             stubs: vec![format!("{}/", escaped_path(&home))],
         });

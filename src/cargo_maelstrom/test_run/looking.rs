@@ -5,7 +5,7 @@ use crate::cargo::TestBinary;
 use crate::cargo_maelstrom::second_look::{Looked, SecondLook};
 use crate::directive::TestSpec;
 use crate::executor::{Container, Outcome, SavedOutputs, Status};
-use crate::needs::{KnownNeeds, Needs, NeedsRecord, Proposal, absent_needs};
+use crate::needs::{KnownNeeds, Needs, NeedsRecord, absent_needs};
 use crate::report::{Event, Repeat, TestId};
 use crate::schedule::CaseId;
 use crate::session::SlotRequest;
@@ -29,7 +29,9 @@ pub struct Looks {
     pub known: RefCell<KnownNeeds>,
     /// The key of each binary's content, by its address. The binaries are held by the run.
     binaries: RefCell<HashMap<*const TestBinary, String>>,
-    /// Specifications with needs. Tests with the same needs share one, and so a container.
+    /// Specifications with needs, by the address of the specification without. Tests with the same
+    /// needs share one, and so a container. The directives hold all specifications as long as the
+    /// run lasts, so no address is used again.
     specs: RefCell<HashMap<(*const TestSpec, Needs), Arc<TestSpec>>>,
     /// The failed tests whose second look has not ended.
     pub pending: RefCell<HashMap<TestId, PendingLook>>,
@@ -39,11 +41,12 @@ pub struct Looks {
     installed: OnceCell<String>,
 }
 
-/// The result of a run of a test, and of the second look at it.
+/// What is known of a test that has ended, from the second look at it or an earlier one.
 #[derive(Default)]
 pub struct LookFindings {
+    /// The needs with which it ran.
     pub needs: Needs,
-    /// A paragraph each.
+    /// The hints about its failure, a paragraph each.
     pub notes: Vec<String>,
 }
 
@@ -260,9 +263,8 @@ impl TestRun {
             }) => {
                 let addresses = explanations::addresses(&facts);
                 if !addresses.is_empty() {
-                    let proposals = &mut self.ending.learning.proposals;
-                    let proposals = proposals.entry(case.id()).or_default();
-                    proposals.push(Proposal::Network { addresses });
+                    let all = &mut self.ending.learning.addresses;
+                    all.entry(case.id()).or_default().extend(addresses);
                 }
                 found.notes = explanations::of_failure(&facts, &used, &stderr);
                 found.notes.extend(explanations::of_home(&in_home));

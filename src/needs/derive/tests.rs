@@ -4,7 +4,6 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 /// A machine below a temporary directory. Paths of facts are the real ones.
 struct Fake {
     directory: tempfile::TempDir,
-    libraries: Libraries,
     search_path: Utf8PathBuf,
 }
 
@@ -29,7 +28,6 @@ impl Fake {
         let search_path = directory.path().join("bin").try_into().unwrap();
         Self {
             directory,
-            libraries: Libraries::new(),
             search_path,
         }
     }
@@ -46,11 +44,10 @@ impl Fake {
         path
     }
 
-    fn machine(&self) -> ClientMachine<'_> {
+    fn machine(&self) -> ClientMachine {
         ClientMachine {
-            libraries: &self.libraries,
+            libraries: Libraries::new(),
             search_path: Some(self.search_path.clone().into_os_string()),
-            container_path: vec![self.path("bin").into()],
             toolchain: vec![self.path("sysroot"), self.path("cargo/registry")],
             private: vec![self.path("home"), self.path("cargo")],
             installed_programs: self.path("cargo/bin"),
@@ -72,7 +69,11 @@ impl Fake {
             files: files.iter().map(fact).collect(),
             ..Facts::default()
         };
-        derive(&facts, &self.machine())
+        self.candidates(&facts)
+    }
+
+    fn candidates(&self, facts: &Facts) -> Candidates {
+        derive(facts, &self.machine(), &[self.path("bin").into()])
     }
 
     fn used(&self, files: &[(&Utf8Path, Uses)]) -> Vec<String> {
@@ -245,11 +246,11 @@ fn files_of_the_container_that_are_common_or_elsewhere_are_left_out() {
         }],
         ..Facts::default()
     };
-    assert_eq!(derive(&facts, &fake.machine()), Candidates::default());
+    assert_eq!(fake.candidates(&facts), Candidates::default());
     facts.files[0].found = Found::Machine;
-    assert_eq!(derive(&facts, &fake.machine()).used.0.len(), 1);
+    assert_eq!(fake.candidates(&facts).used.0.len(), 1);
     facts.files[0].is_common = true;
-    assert_eq!(derive(&facts, &fake.machine()), Candidates::default());
+    assert_eq!(fake.candidates(&facts), Candidates::default());
 }
 
 #[test]
@@ -259,7 +260,8 @@ fn libraries_of_a_program_come_with_it() {
     fs::create_dir_all(program.parent().unwrap()).unwrap();
     symlink(std::env::current_exe().unwrap(), &program).unwrap();
     let libraries =
-        fake.libraries
+        fake.machine()
+            .libraries
             .programs(&[program.to_string()], None, &SearchContext::default());
     let libraries = libraries.unwrap();
     let library = libraries.iter().find_map(|(_, entry)| {

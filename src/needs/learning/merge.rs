@@ -28,8 +28,8 @@ pub fn merge(old: Option<&str>, learned: &Learned) -> Result<String, DirectiveEr
         let extended = extended.filter(|text| parse(text).is_ok());
         text = extended.unwrap_or_else(|| with_directive(&text, directive, newline));
     }
-    for proposal in &learned.proposals {
-        text = with_proposal(text, proposal, newline);
+    if let Some(network) = &learned.network {
+        text = with_commented(text, network, newline);
     }
     if text == old {
         return Ok(whole.to_owned());
@@ -275,21 +275,21 @@ fn with_directive(text: &str, learned: &LearnedDirective, newline: &str) -> Stri
     appended(text, &format!("{COMMENT}\n{}", learned.table()), newline)
 }
 
-/// The text with a proposal at the end, unless it has it.
-fn with_proposal(text: String, proposal: &CommentedDirective, newline: &str) -> String {
+/// The text with a directive in comments at the end, unless it has it.
+fn with_commented(text: String, commented: &CommentedDirective, newline: &str) -> String {
     let lines = |text: &str| {
         text.lines()
             .map(|line| line.trim().to_owned())
             .collect::<Vec<_>>()
     };
-    let wanted = lines(&proposal.directive);
+    let wanted = lines(&commented.directive);
     if lines(&text)
         .windows(wanted.len())
         .any(|found| found == wanted)
     {
         return text;
     }
-    appended(&text, &proposal.text(), newline)
+    appended(&text, &commented.text(), newline)
 }
 
 /// The text with lines at its end, after a blank line.

@@ -10,7 +10,7 @@ mod directive_text;
 mod filter_text;
 mod insertion;
 mod merge;
-mod proposal;
+mod network;
 mod scope;
 
 #[cfg(test)]
@@ -20,7 +20,7 @@ mod tests;
 
 pub use directive_text::{LearnedDirective, Places, absent_needs};
 pub use merge::merge;
-pub use proposal::{CommentedDirective, Proposal};
+pub use network::CommentedDirective;
 
 use super::{Need, Needs, search_path};
 use crate::directive::TestSpec;
@@ -46,7 +46,8 @@ pub struct SuiteTest<'a> {
     pub needs: Needs,
     /// The directories of needed programs that the test's `PATH` lacks.
     pub search_path: BTreeSet<Utf8PathBuf>,
-    pub proposals: Vec<Proposal>,
+    /// The addresses beyond loopback that the test tried to reach.
+    pub addresses: BTreeSet<String>,
 }
 
 impl<'a> SuiteTest<'a> {
@@ -56,7 +57,7 @@ impl<'a> SuiteTest<'a> {
             name,
             needs: Needs::default(),
             search_path: BTreeSet::new(),
-            proposals: Vec::new(),
+            addresses: BTreeSet::new(),
         }
     }
 
@@ -94,20 +95,20 @@ type Groups = BTreeMap<TestScope, BTreeSet<Need>>;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Learned {
     pub directives: Vec<LearnedDirective>,
-    pub proposals: Vec<CommentedDirective>,
+    pub network: Option<CommentedDirective>,
 }
 
 impl Learned {
     /// The text of directives and comments that says all of it.
     pub fn text(&self) -> String {
         let directives = self.directives.iter().map(LearnedDirective::table);
-        let proposals = self.proposals.iter().map(CommentedDirective::text);
-        directives.chain(proposals).collect::<Vec<_>>().join("\n")
+        let network = self.network.iter().map(CommentedDirective::text);
+        directives.chain(network).collect::<Vec<_>>().join("\n")
     }
 }
 
-/// At most [`MOST`] directives that give each test at least what it needs, and comments that propose
-/// what a person has to decide.
+/// At most [`MOST`] directives that give each test at least what it needs, and a directive in
+/// comments if tests want the network, which a person has to decide.
 pub fn learn(suite: &Suite<'_>, places: &Places) -> Learned {
     let groups = limited(natural_groups(suite), suite);
     // Different scopes can have one filter.
@@ -131,7 +132,7 @@ pub fn learn(suite: &Suite<'_>, places: &Places) -> Learned {
     });
     Learned {
         directives: directives.collect(),
-        proposals: proposal::commented_directives(suite),
+        network: network::proposed_network(suite),
     }
 }
 

@@ -323,9 +323,8 @@ fn an_array_of_inline_directives_gets_another_element() {
 
 #[test]
 fn decisions_are_proposed_once_in_comments() {
-    let addresses = vec!["192.0.2.1:443".to_owned()];
     let mut online = test(CLI, "a", &[]);
-    online.proposals.push(Proposal::Network { addresses });
+    online.addresses = ["192.0.2.1:443".to_owned()].into();
     let mut suite = suite(vec![online, test(LIB, "b", &[])]);
     let text = merge(Some("# mine\n"), &learn(&suite, &places())).unwrap();
     assert_eq!(
@@ -333,8 +332,7 @@ fn decisions_are_proposed_once_in_comments() {
         "# mine\n\n# Found by cargo maelstrom --learn: tests connect to 192.0.2.1:443. To let them:\n\
          # [[directives]]\n# filter = \"test.equals(cli)\"\n# network = \"local\"\n"
     );
-    let addresses = vec!["192.0.2.2:443".to_owned()];
-    suite.tests[0].proposals = vec![Proposal::Network { addresses }];
+    suite.tests[0].addresses = ["192.0.2.2:443".to_owned()].into();
     assert_eq!(merge(Some(&text), &learn(&suite, &places())).unwrap(), text);
 }
 

@@ -101,11 +101,53 @@ fn outcomes_files_that_may_hold_secrets_are_no_needs() {
             ("reads_settings_with_secrets", "files that may be secret"),
             (
                 "reads_a_file_of_its_own_home_directory",
-                "yours has: ~/settings",
+                "yours has ~/settings",
             ),
         ] {
             let hints = run.finished(test)["hints"].to_string();
             assert!(hints.contains(hint), "{test}: {hints}");
         }
     }
+}
+
+const TOKENS: &str = r#"
+#[test]
+fn needs_a_token() {
+    run("needs_a_token");
+    assert!(env::var_os("SERVICE_TOKEN").is_some());
+}
+
+#[test]
+fn fails_with_a_token_too() {
+    run("fails_with_a_token_too");
+    output("git", &["--version"]);
+    panic!("the token is {:?}", env::var("SERVICE_TOKEN"));
+}
+"#;
+
+#[test]
+fn outcomes_variables_that_may_be_secret_are_no_needs_and_their_values_are_not_kept() {
+    needs_containers!();
+    let looked = Looked::new(TOKENS);
+    let variables = [("SERVICE_TOKEN", "value-of-the-token")];
+    for _ in 0..2 {
+        let run = looked.run_with(&["--no-fail-fast"], &variables).exits(100);
+        assert_eq!(run.summary()["failed"], 2, "{run}");
+        for test in run.names("finished") {
+            assert!(needs(&run, &test).is_empty(), "{test}: {run}");
+        }
+        let hints = run.finished("needs_a_token")["hints"].to_string();
+        let directive = r#"`pass_environment = [\"SERVICE_TOKEN\"]`"#;
+        assert!(hints.contains(directive), "{hints}");
+        // The output of the second look is shown, as the test got further in it.
+        let hints = run.finished("fails_with_a_token_too")["hints"].to_string();
+        assert!(hints.contains("the token is Err(NotPresent)"), "{hints}");
+        assert!(!run.to_string().contains(variables[0].1), "{run}");
+        let needs = looked.project.target.join("maelstrom/needs.json");
+        let needs = fs::read_to_string(needs).unwrap();
+        assert!(!needs.contains(variables[0].1), "{needs}");
+    }
+    looked.directives("[[directives]]\npass_environment = ['SERVICE_TOKEN']\n");
+    let run = looked.run_with(&["needs_a_token"], &variables);
+    assert_eq!(run.exits(0).summary()["passed"], 1);
 }

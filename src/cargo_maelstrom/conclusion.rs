@@ -1,0 +1,138 @@
+//! The part of a run after the last test.
+
+use super::command_line::{TestAction, TestOptions};
+use super::selector::Selector;
+use super::suggestions::PackageOrTarget;
+use super::test_run::{Looks, RunEnd, RunSettings};
+use super::unselected::{self, Offer};
+use super::{SetUpError, UnprintableSpec, doctests, lists, observation, print_error};
+use crate::cargo::{Package, Workspace};
+use crate::layer::ContainerError;
+use crate::process::error_chain;
+use crate::report::{Cancellation, Event, Reporter};
+use crate::schedule::History;
+use crate::session::Session;
+use crate::test_job::{TestCase, TestContainerBuilder};
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A run after its last test.
+pub struct Conclusion<'a> {
+    pub options: &'a TestOptions,
+    pub selector: &'a Selector,
+    pub workspace: &'a Workspace,
+    pub packages: &'a [Arc<Package>],
+    pub containers: Arc<TestContainerBuilder>,
+    pub session: Session,
+    pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
+    pub running: RunSettings,
+    pub looks: Option<Rc<Looks>>,
+}
+
+impl Conclusion<'_> {
+    /// Saves the history and reports the end of the run, or does what is to be done with the listed
+    /// tests.
+    pub async fn conclude(
+        self,
+        mut ending: RunEnd,
+        mut history: History,
+    ) -> Result<RunEnd, SetUpError> {
+        let options = self.options;
+        if ending.summary.cancelled.is_none() {
+            let places = PackageOrTarget::all_in(self.workspace, self.packages);
+            remark(&mut ending, self.selector, places);
+        }
+        if options.action.runs_selected() {
+            let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
+            if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
+                ending.summary.notes.push(note);
+            }
+            // The results of the run do not depend on whether the history can be saved.
+            let saving = tokio::task::spawn_blocking(move || history.save());
+            let unsaved = match saving.await {
+                Ok(saved) => saved.err().map(|error| error_chain(&error)),
+                Err(error) => Some(error_chain(&error)),
+            };
+            let needs = self
+                .looks
+                .as_ref()
+                .map(|looks| looks.known.borrow_mut().save());
+            let needs = needs.and_then(Result::err).map(|error| error_chain(&error));
+            for warning in unsaved.into_iter().chain(needs) {
+                self.reporter.borrow_mut().report(&Event::Warning(&warning));
+            }
+            self.reporter
+                .borrow_mut()
+                .report(&Event::Finished(&ending.summary));
+        }
+        if options.action == TestAction::PrintSpec {
+            let complain = |case: &TestCase, error: &ContainerError| {
+                print_error(
+                    &options.settings,
+                    &UnprintableSpec(case.name().to_string(), error_chain(error)),
+                );
+            };
+            let printed =
+                lists::print_specs(&ending.listed, &self.running, &self.containers, complain);
+            match printed.await.map_err(SetUpError::Start)? {
+                None => ending.summary.cancelled = Some(Cancellation::Interrupted),
+                Some(failed) => ending.summary.tally.errors += failed as u64,
+            }
+        }
+        if let TestAction::Observe { name } = &options.action {
+            let case = match ending.summary.cancelled {
+                Some(_) => None,
+                None => observation::choose(&ending.listed, name)?,
+            };
+            if let Some(case) = case {
+                let observer = observation::Observer {
+                    running: self.running.clone(),
+                    containers: self.containers.clone(),
+                    session: self.session.clone(),
+                    reporter: self.reporter.clone(),
+                };
+                let facts = observer.observe(&case, &mut ending.summary).await;
+                ending.observed = facts.map(|facts| (case.name().to_string(), facts));
+            }
+            let summary = &ending.summary;
+            self.reporter.borrow_mut().report(&Event::Finished(summary));
+        }
+        Ok(ending)
+    }
+}
+
+/// Adds notes on a selection that may not be the intended one.
+fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>) {
+    let RunEnd {
+        summary,
+        considered,
+        remarks,
+        ..
+    } = ending;
+    let offer = Offer {
+        tests: considered.tests(),
+        not_included: considered.not_included,
+        excluded: considered.excluded,
+        places,
+    };
+    if !considered.has_selected() {
+        *remarks = unselected::explain(&offer, selector);
+        return;
+    }
+    if summary.tally.done() == 0 && summary.tally.ignored > 0 {
+        summary.notes.push(unselected::all_ignored(
+            considered.ignored_by_source,
+            considered.ignored_by_directive,
+        ));
+    }
+    if summary.tally.errors > 0 {
+        // A binary that could not be listed may have the tests that a pattern excludes.
+        return;
+    }
+    for index in considered.idle_excludes().into_iter().flatten() {
+        let pattern = &selector.excludes[index];
+        let note = unselected::idle_exclude(pattern, considered.count, &offer);
+        summary.notes.push(note);
+    }
+}
