@@ -28,7 +28,7 @@ use super::overlay::Overlay;
 use super::protocol::{ReceivedRequest, Root};
 use super::step::{Step, StepContext, StepError};
 use super::view::{
-    MACHINE, Machine, MachineDirectory, OWNED, directory_in, is_readable, is_strictly_below,
+    MACHINE, Machine, MachineDirectory, OWNED, OnMachine, directory_in, is_strictly_below,
 };
 use nix::libc;
 use nix::mount::{MsFlags, mount};
@@ -276,7 +276,7 @@ impl Laying<'_> {
                 break;
             }
             let on_machine = above.path.join(name);
-            match self.on_machine(above, &on_machine) {
+            match self.machine.entry(above, &on_machine) {
                 OnMachine::Directory(found) => machine.push(found),
                 OnMachine::Unreadable(owned) => {
                     entries.left_out.push(path.clone());
@@ -331,38 +331,6 @@ impl Laying<'_> {
         names
     }
 
-    /// The machine's file with this path, which is in the directory `above`.
-    fn on_machine(&self, above: &MachineDirectory, path: &Path) -> OnMachine {
-        let only_owned = || {
-            let mut owned = self.machine.owned_below(path);
-            owned.next().is_some().then(|| MachineDirectory {
-                path: path.to_owned(),
-                tree: None,
-            })
-        };
-        let is_shown = above.tree.is_some() || self.machine.is_owned(path);
-        let tree = is_shown.then(|| self.machine.locate(path)).flatten();
-        let found = tree.and_then(|tree| Some((fs::symlink_metadata(&tree).ok()?, tree)));
-        let Some((found, tree)) = found else {
-            return only_owned().map_or(OnMachine::Nothing, OnMachine::Directory);
-        };
-        let kind = found.file_type();
-        if kind.is_dir() && !is_readable(&tree) {
-            OnMachine::Unreadable(only_owned())
-        } else if kind.is_dir() {
-            OnMachine::Directory(MachineDirectory {
-                path: path.to_owned(),
-                tree: Some(tree),
-            })
-        } else if kind.is_symlink() {
-            OnMachine::Symlink(tree)
-        } else if kind.is_file() {
-            OnMachine::File(tree)
-        } else {
-            OnMachine::Special
-        }
-    }
-
     /// Notes that a symbolic link of the layers hides directories of the machine.
     fn note_link(&mut self, link: &Path, directory: &Directory) {
         let Some(target) = directory_in(self.layers, link) else {
@@ -374,7 +342,7 @@ impl Laying<'_> {
                 let mut links = self.links.iter();
                 links.any(|(at, known)| *at == target && known.path == path)
             };
-            if let OnMachine::Directory(found) = self.on_machine(above, &above.path.join(name))
+            if let OnMachine::Directory(found) = self.machine.entry(above, &above.path.join(name))
                 && !noted(&found.path)
             {
                 if target.starts_with(&directory.path) {
@@ -448,19 +416,6 @@ impl Laying<'_> {
         }
         Ok(())
     }
-}
-
-/// An entry of a directory of the machine.
-enum OnMachine {
-    /// A directory that is shown, or below which something is.
-    Directory(MachineDirectory),
-    /// A directory that cannot be read, and what is shown below it.
-    Unreadable(Option<MachineDirectory>),
-    Symlink(PathBuf),
-    File(PathBuf),
-    /// A socket, FIFO or device.
-    Special,
-    Nothing,
 }
 
 fn is_root(directory: &Directory) -> bool {

@@ -189,6 +189,19 @@ pub struct MachineDirectory {
     pub tree: Option<PathBuf>,
 }
 
+/// An entry of a directory of the machine.
+pub enum OnMachine {
+    /// A directory that is shown, or below which something is.
+    Directory(MachineDirectory),
+    /// A directory that cannot be read, and what is shown below it.
+    Unreadable(Option<MachineDirectory>),
+    Symlink(PathBuf),
+    File(PathBuf),
+    /// A socket, FIFO or device.
+    Special,
+    Nothing,
+}
+
 impl Machine {
     /// Reads the mounts of the launcher, when they are attached.
     pub fn examine(trees: ViewTrees) -> Result<Self, StepError> {
@@ -282,6 +295,38 @@ impl Machine {
     pub fn owned_below<'a>(&'a self, directory: &'a Path) -> impl Iterator<Item = &'a Path> {
         let places = self.owned.iter().map(|owned| owned.place.as_path());
         places.filter(move |place| is_strictly_below(place, directory))
+    }
+
+    /// The machine's file with this path, which is in the directory `above`.
+    pub fn entry(&self, above: &MachineDirectory, path: &Path) -> OnMachine {
+        let only_owned = || {
+            let mut owned = self.owned_below(path);
+            owned.next().is_some().then(|| MachineDirectory {
+                path: path.to_owned(),
+                tree: None,
+            })
+        };
+        let is_shown = above.tree.is_some() || self.is_owned(path);
+        let tree = is_shown.then(|| self.locate(path)).flatten();
+        let found = tree.and_then(|tree| Some((fs::symlink_metadata(&tree).ok()?, tree)));
+        let Some((found, tree)) = found else {
+            return only_owned().map_or(OnMachine::Nothing, OnMachine::Directory);
+        };
+        let kind = found.file_type();
+        if kind.is_dir() && !is_readable(&tree) {
+            OnMachine::Unreadable(only_owned())
+        } else if kind.is_dir() {
+            OnMachine::Directory(MachineDirectory {
+                path: path.to_owned(),
+                tree: Some(tree),
+            })
+        } else if kind.is_symlink() {
+            OnMachine::Symlink(tree)
+        } else if kind.is_file() {
+            OnMachine::File(tree)
+        } else {
+            OnMachine::Special
+        }
     }
 }
 
