@@ -178,32 +178,31 @@ fn outcomes_one_test_must_be_chosen() {
     );
 }
 
+/// A function of tests that asks for a filter with a listener, by a system call of its own.
+pub const SUPERVISE: &str = r#"
+unsafe extern "C" {
+    fn syscall(number: i64, ...) -> i64;
+    fn prctl(option: i32, ...) -> i32;
+}
+
+fn supervise() {
+    #[repr(C)]
+    struct Program { length: u16, steps: *const [u64; 1] }
+    // BPF_RET | BPF_K, SECCOMP_RET_ALLOW
+    let steps = [0x7fff_0000_0000_0006u64];
+    let program = Program { length: 1, steps: &steps };
+    let number = if cfg!(target_arch = "x86_64") { 317 } else { 277 };
+    unsafe { prctl(38, 1u64, 0u64, 0u64, 0u64) };
+    assert!(unsafe { syscall(number, 1u64, 8u64, &program) } >= 0);
+}
+"#;
+
 #[test]
 fn outcomes_a_run_that_is_void_is_an_error_and_no_failure() {
     needs_containers!();
     let project = Project::own("outcomes");
-    // The program asks for a listener by a system call of its own.
-    project.write(
-        "tests/supervising.rs",
-        r#"
-        unsafe extern "C" {
-            fn syscall(number: i64, ...) -> i64;
-            fn prctl(option: i32, ...) -> i32;
-        }
-
-        #[test]
-        fn supervises() {
-            #[repr(C)]
-            struct Program { length: u16, steps: *const [u64; 1] }
-            // BPF_RET | BPF_K, SECCOMP_RET_ALLOW
-            let steps = [0x7fff_0000_0000_0006u64];
-            let program = Program { length: 1, steps: &steps };
-            let number = if cfg!(target_arch = "x86_64") { 317 } else { 277 };
-            unsafe { prctl(38, 1u64, 0u64, 0u64, 0u64) };
-            assert!(unsafe { syscall(number, 1u64, 8u64, &program) } >= 0);
-        }
-        "#,
-    );
+    let test = "#[test]\nfn supervises() { supervise(); }\n";
+    project.write("tests/supervising.rs", &format!("{SUPERVISE}{test}"));
     project.maelstrom(&["supervises"]).exits(0);
     let run = project.maelstrom(&["--observe", "supervises"]).exits(100);
     assert!(run.stderr.contains("ERROR"), "{}", run.stderr);

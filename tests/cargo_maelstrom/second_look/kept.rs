@@ -3,6 +3,7 @@
 use super::{BINARY, Looked, names, needs};
 use crate::fixture::Run;
 use crate::need::needs_containers;
+use crate::observing::SUPERVISE;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::fs;
@@ -228,24 +229,11 @@ fn outcomes_results_of_tests_with_needs_are_reused_until_a_need_changes() {
     assert_eq!(needs(&changed, test), data, "{changed}");
 }
 
-/// A test with a filter of its own, whose listener gets system calls of the test.
 const SUPERVISING: &str = r#"
-unsafe extern "C" {
-    fn syscall(number: i64, ...) -> i64;
-    fn prctl(option: i32, ...) -> i32;
-}
-
 #[test]
 fn supervises() {
     run("supervises");
-    #[repr(C)]
-    struct Program { length: u16, steps: *const [u64; 1] }
-    // BPF_RET | BPF_K, SECCOMP_RET_ALLOW
-    let steps = [0x7fff_0000_0000_0006u64];
-    let program = Program { length: 1, steps: &steps };
-    let number = if cfg!(target_arch = "x86_64") { 317 } else { 277 };
-    unsafe { prctl(38, 1u64, 0u64, 0u64, 0u64) };
-    assert!(unsafe { syscall(number, 1u64, 8u64, &program) } >= 0);
+    supervise();
     output("git", &["--version"]);
 }
 "#;
@@ -253,7 +241,7 @@ fn supervises() {
 #[test]
 fn outcomes_a_test_that_supervises_system_calls_stays_a_failure_with_a_note() {
     needs_containers!();
-    let looked = Looked::new(SUPERVISING);
+    let looked = Looked::new(&format!("{SUPERVISE}{SUPERVISING}"));
     for runs in [2, 3] {
         let run = looked.run(&[]).exits(100);
         let finished = run.finished("supervises");
