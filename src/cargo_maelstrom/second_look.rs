@@ -1,15 +1,19 @@
 //! The second look at a failed test: what of this machine did it need?
 //!
-//! The test runs once more, observed, in its container over a view of the machine. If it passes
+//! The test runs once more, observed, in its own container. If it fails again and asked for files
+//! that only this machine has, it runs in its container over a view of the machine. If it passes
 //! there, the facts tell what it may need. The needs are proven if the test passes in its ordinary
 //! container with them, and fails again without them.
+//!
+//! The first of these runs costs little more than the test itself. A view of the machine takes
+//! several times as long to make, and it changes nothing for a test that asked for nothing that the
+//! machine has.
 
+use super::surroundings::Surroundings;
 use super::test_run::RunSettings;
-use crate::cargo::{Workspace, cargo_home, rustup_home};
 use crate::container::Step;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
-use crate::libraries::Libraries;
-use crate::needs::{self, Candidates, ClientMachine, NamesInFiles, Need, Needs, Places};
+use crate::needs::{self, Candidates, Need, Needs, Places};
 use crate::observe::{Facts, Found, Incomplete};
 use crate::process::error_chain;
 use crate::test_job::{TestCase, TestContainerBuilder};
@@ -47,17 +51,13 @@ pub struct SecondLook {
     pub places: Places,
 }
 
-/// The directories of this machine that matter for needs.
-#[derive(Debug)]
-pub struct Surroundings {
-    machine: ClientMachine,
-    /// The client's variables in executables.
-    variables: NamesInFiles,
-    /// The directory of the toolchain's programs.
-    toolchain_programs: Utf8PathBuf,
-    cargo_home: Utf8PathBuf,
-    rustup_home: Utf8PathBuf,
-    own_files: Utf8PathBuf,
+/// The files that an observed run sees.
+#[derive(Clone, Copy)]
+enum View {
+    /// Those of its container.
+    Container,
+    /// Those of this machine too.
+    Machine,
 }
 
 /// The result of a second look.
@@ -91,62 +91,6 @@ pub enum Looked {
     Unavailable(String),
 }
 
-impl Surroundings {
-    pub fn of(workspace: &Workspace) -> Self {
-        // Cargo, which has read the workspace, does not run without.
-        let cargo_home = cargo_home().unwrap_or_else(|| "/nonexistent".into());
-        let rustup_home = rustup_home().unwrap_or_else(|| "/nonexistent".into());
-        let home = std::env::home_dir().and_then(|home| Utf8PathBuf::from_path_buf(home).ok());
-        let mut private = vec![cargo_home.clone()];
-        private.extend(home.filter(|home| home.parent().is_some()));
-        let sysroot = &workspace.toolchain.sysroot;
-        Self {
-            machine: ClientMachine {
-                libraries: Libraries::new(),
-                search_path: std::env::var_os("PATH"),
-                toolchain: vec![
-                    sysroot.clone(),
-                    rustup_home.clone(),
-                    cargo_home.join("registry"),
-                    cargo_home.join("git"),
-                ],
-                private,
-                installed_programs: cargo_home.join("bin"),
-                of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
-                workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
-                target_directory: workspace.target_directory.clone(),
-            },
-            variables: NamesInFiles::new(needs::client_variables(|_| false).into_keys()),
-            toolchain_programs: sysroot.join("bin"),
-            cargo_home,
-            rustup_home,
-            own_files: workspace.target_directory.join("maelstrom"),
-        }
-    }
-
-    /// Cargo's credentials, and the files of this program.
-    pub fn hidden(&self) -> Vec<PathBuf> {
-        let names = ["credentials", "credentials.toml"];
-        let mut hidden: Vec<PathBuf> = names.map(|name| self.cargo_home.join(name).into()).into();
-        hidden.push(self.own_files.clone().into());
-        hidden
-    }
-
-    /// The directories that a test sees over the view of the machine even if they are below the
-    /// user's home directory. None is below another.
-    pub fn shown(&self) -> Vec<PathBuf> {
-        let all = (self.machine.workspace.iter())
-            .chain(&self.machine.toolchain)
-            .chain([&self.cargo_home, &self.rustup_home]);
-        let mut all: Vec<_> = all.filter(|directory| directory.is_dir()).collect();
-        all.sort();
-        all.dedup_by(|inner, outer| inner.starts_with(&**outer));
-        all.into_iter()
-            .map(|directory| directory.clone().into())
-            .collect()
-    }
-}
-
 impl SecondLook {
     /// Looks at a test that failed with the outcome `first` in this container. All runs are on
     /// this slot.
@@ -160,10 +104,17 @@ impl SecondLook {
         let job = self.job(case, container, first);
         let (secret, mut variables): (BTreeMap<_, _>, BTreeMap<_, _>) =
             (client_variables(&job).into_iter()).partition(|(name, _)| needs::may_be_secret(name));
-        let (mut outcome, mut facts) = match self.observe(&job, &variables, slot).await {
+        let in_container = self.observe(&job, &variables, View::Container, slot).await;
+        let (mut outcome, mut facts) = match in_container {
             Ok(observed) => observed,
             Err(looked) => return looked,
         };
+        if !outcome.is_success() && self.surroundings.show_more(&facts) {
+            (outcome, facts) = match self.observe(&job, &variables, View::Machine, slot).await {
+                Ok(observed) => observed,
+                Err(looked) => return looked,
+            };
+        }
         if !outcome.is_success() {
             let candidates = self.candidates(&job, &facts, secret.clone()).await;
             let (files, named) = candidates.unwrap_or_default();
@@ -178,7 +129,7 @@ impl SecondLook {
             if named.is_empty() {
                 return failed;
             }
-            (outcome, facts) = match self.observe(&job, &variables, slot).await {
+            (outcome, facts) = match self.observe(&job, &variables, View::Machine, slot).await {
                 Ok(observed) if observed.0.is_success() => observed,
                 _ => return failed,
             };
@@ -202,17 +153,21 @@ impl SecondLook {
         }
     }
 
-    /// Runs a job over the view of the machine with these variables. An error: no facts tell what
-    /// the test did.
+    /// Runs a job with these variables, and with those that it has over the view of the machine.
+    /// An error: no facts tell what the test did.
     async fn observe(
         &self,
         job: &Job,
         variables: &BTreeMap<String, String>,
+        view: View,
         slot: usize,
     ) -> Result<(Outcome, Arc<Facts>), Looked> {
-        let over_machine = self.over_machine(job, variables);
-        let looking = self.executor.look(&over_machine, self.output(), on(slot));
-        let Some((outcome, facts)) = looking.await else {
+        let job = self.over_machine(job, variables);
+        let ended = match view {
+            View::Container => self.executor.observe(&job, self.output(), on(slot)).await,
+            View::Machine => self.executor.look(&job, self.output(), on(slot)).await,
+        };
+        let Some((outcome, facts)) = ended else {
             return Err(Looked::Impossible("it was not started".to_owned()));
         };
         match (&outcome.status, facts) {

@@ -36,6 +36,9 @@ pub struct FileFact {
     /// The file is of little interest: nearly every program asks for it, whether it is there or
     /// not, or it was found in another directory of a search.
     pub is_common: bool,
+    /// The machine has what the container lacks: the file, an entry of the listed directory, or the
+    /// directory in which the file would be written.
+    pub machine_has_more: bool,
 }
 
 /// Where a file was found.
@@ -102,6 +105,7 @@ pub fn establish(
                     // A link may be there, and the file it leads to may not.
                     known.found = known.found.max(fact.found);
                     known.is_refused |= fact.is_refused;
+                    known.machine_has_more |= fact.machine_has_more;
                 })
                 .or_insert(fact);
         }
@@ -170,10 +174,18 @@ impl Places<'_> {
         };
         let mut shown = path.to_owned();
         let mut at = path.to_owned();
+        let mut machine_has_more = match found {
+            Found::Machine => true,
+            Found::Nowhere => uses.written && self.has_parent_on_machine(path),
+            Found::Container | Found::Mount => false,
+        };
         if let Sought::Present { path, kind } = sought {
             if kind == FileType::Directory && uses.opened {
                 uses.listed = true;
                 uses.opened = false;
+            }
+            if found == Found::Container && uses.listed {
+                machine_has_more = self.has_more_entries_on_machine(&path);
             }
             // `..` is hard to read. It can be removed only if the links on the way are known.
             if has_parents(&shown) {
@@ -187,8 +199,36 @@ impl Places<'_> {
             uses,
             found,
             is_refused,
+            machine_has_more,
         };
         (fact, at)
+    }
+
+    /// Whether the directory of a file is on the machine and not in the container.
+    fn has_parent_on_machine(&self, path: &Path) -> bool {
+        let Some(parent) = path.parent() else {
+            return false;
+        };
+        self.layers.find(parent, true, &self.mounts) == Sought::Absent
+            && self.machine.find(parent, true, &[]) != Sought::Absent
+    }
+
+    /// Whether the machine's directory has an entry that the container's has not. Takes the path
+    /// of the container's directory without symbolic links.
+    fn has_more_entries_on_machine(&self, path: &Path) -> bool {
+        let Sought::Present { path: at, kind } = self.machine.find(path, true, &[]) else {
+            return false;
+        };
+        if kind != FileType::Directory {
+            return false;
+        }
+        let (Some(in_container), Some(on_machine)) =
+            (self.layers.names(path), self.machine.names(&at))
+        else {
+            // Entries that cannot be listed may be more.
+            return true;
+        };
+        !on_machine.is_subset(&in_container)
     }
 
     /// Whether the container lets a job write to the file that a path leads to.
@@ -383,6 +423,52 @@ mod tests {
         let common = facts.files.iter().filter(|fact| fact.is_common);
         let common: Vec<_> = common.map(|fact| fact.path.to_str().unwrap()).collect();
         assert_eq!(common, ["/lib/none", "/lib/none/libx.so"]);
+    }
+
+    #[test]
+    fn the_machine_may_have_more_than_the_container() {
+        let layers = tempfile::tempdir().unwrap();
+        let machine = tempfile::tempdir_in("/var/tmp").unwrap();
+        let at = |path: &str| machine.path().join(path);
+        let in_layers = |path: &str| {
+            let below = at(path).strip_prefix("/").unwrap().to_owned();
+            layers.path().join(below)
+        };
+        for directory in ["equal", "larger", "smaller"] {
+            fs::create_dir_all(at(directory)).unwrap();
+            fs::create_dir_all(in_layers(directory)).unwrap();
+        }
+        fs::write(in_layers("equal/file"), "").unwrap();
+        fs::write(in_layers("smaller/file"), "").unwrap();
+        for file in ["equal/file", "larger/file"] {
+            fs::write(at(file), "").unwrap();
+        }
+        fs::create_dir(at("only")).unwrap();
+        let written = Uses {
+            written: true,
+            ..Uses::OPENED
+        };
+        let has_more = |path: &str, uses| {
+            let path = at(path);
+            let facts = establish_in(layers.path(), &[(path.to_str().unwrap(), uses)]);
+            facts.files[0].machine_has_more
+        };
+        for (path, uses, expected) in [
+            ("equal", Uses::OPENED, false),
+            ("equal", LOOKED, false),
+            ("smaller", Uses::OPENED, false),
+            ("larger", Uses::OPENED, true),
+            ("larger", LOOKED, false),
+            ("larger/file", LOOKED, true),
+            ("equal/file", Uses::OPENED, false),
+            ("nowhere", Uses::OPENED, false),
+            ("only/new", written, true),
+            ("only/new", Uses::OPENED, false),
+            ("larger/new", written, false),
+            ("nowhere/new", written, false),
+        ] {
+            assert_eq!(has_more(path, uses), expected, "{path}, {uses:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Looking up paths in a tree: the layers of a container, or this machine.
 //!
-//! Only executed files of the layers are opened. A file system of this machine that does not answer
-//! delays the facts, not the job. Symbolic links are resolved here one by one, from the tree's root.
+//! Of the files, only executed ones of the layers are opened. A file system of this machine that does
+//! not answer delays the facts, not the job. Symbolic links are resolved here one by one, from the tree's root.
 //! Those of `/proc` are not followed: `/proc/self` and its descriptors would be those of this
 //! process.
 
@@ -9,12 +9,16 @@ use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, fstatfs, openat2,
     readlinkat, statx,
 };
+use std::collections::HashSet;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
+
+/// The file system of a directory that is an automatic mount, see `linux/magic.h`.
+const AUTOFS_SUPER_MAGIC: rustix::fs::FsWord = 0x0187;
 
 /// The most symbolic links of a path, as in the kernel.
 const MOST_LINKS: usize = 40;
@@ -141,6 +145,18 @@ impl Tree {
         }
         // The same file, also if another one has its path meanwhile.
         File::open(format!("/proc/self/fd/{}", entry.as_raw_fd())).ok()
+    }
+
+    /// The names of a directory's entries, by its path without symbolic links. `None` if it cannot
+    /// be listed, or if listing it may mount a file system.
+    pub fn names(&self, path: &Path) -> Option<HashSet<OsString>> {
+        let (entry, kind) = self.entry(path).ok()?;
+        let file_system = fstatfs(&entry).ok()?;
+        if kind != FileType::Directory || file_system.f_type == AUTOFS_SUPER_MAGIC {
+            return None;
+        }
+        let listed = fs::read_dir(format!("/proc/self/fd/{}", entry.as_raw_fd())).ok()?;
+        listed.map(|entry| Some(entry.ok()?.file_name())).collect()
     }
 }
 

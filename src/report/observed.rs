@@ -279,6 +279,7 @@ mod tests {
             found,
             is_refused: false,
             is_common: false,
+            machine_has_more: found == Found::Machine,
         }
     }
 

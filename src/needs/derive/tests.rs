@@ -64,6 +64,7 @@ impl Fake {
             found: Found::Machine,
             is_refused: false,
             is_common: false,
+            machine_has_more: true,
         };
         let facts = Facts {
             files: files.iter().map(fact).collect(),
@@ -243,6 +244,7 @@ fn files_of_the_container_that_are_common_or_elsewhere_are_left_out() {
             found: Found::Nowhere,
             is_refused: false,
             is_common: false,
+            machine_has_more: false,
         }],
         ..Facts::default()
     };

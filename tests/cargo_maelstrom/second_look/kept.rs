@@ -20,6 +20,14 @@ fn reads_a_generated_file() {
 }
 
 #[test]
+fn finds_a_generated_file() {
+    run("finds_a_generated_file");
+    let names: Vec<_> = fs::read_dir("half").unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!(names.len(), 2);
+    names.iter().for_each(|name| assert!(fs::read(name).is_ok()));
+}
+
+#[test]
 fn starts_a_generated_program() {
     run("starts_a_generated_program");
     assert_eq!(output("generated-program", &[]), "hello\n");
@@ -32,7 +40,10 @@ fn generate(looked: &Looked) {
     let mut git = Command::new("git");
     let made = git.args(["init", "--quiet"]).current_dir(root).status();
     assert!(made.unwrap().success());
-    looked.project.write(".gitignore", "/generated\n");
+    let ignored = "/generated\n/half/ignored.txt\n";
+    looked.project.write(".gitignore", ignored);
+    looked.project.write("half/data.txt", "data\n");
+    looked.project.write("half/ignored.txt", "data\n");
     looked.project.write("generated/data.txt", "data\n");
     let program = "#!/bin/sh\necho hello\n";
     looked.project.write("generated/generated-program", program);
@@ -168,6 +179,9 @@ fn outcomes_ignored_files_of_the_workspace_are_needs_until_they_are_removed() {
     generate(&looked);
     let tests = ["reads_a_generated_file", "starts_a_generated_program"];
     let first = run(&looked, &[]).exits(0);
+    // Its own container only shows a part of the directory.
+    let half = only("half/ignored.txt".to_owned());
+    assert_eq!(needs(&first, "finds_a_generated_file"), half, "{first}");
     let data = only("generated/data.txt".to_owned());
     let program = only("generated/generated-program".to_owned());
     assert_eq!(needs(&first, tests[0]), data, "{first}");
@@ -288,9 +302,9 @@ fn outcomes_files_are_copied_once_from_the_run_that_counts() {
     };
     let read =
         |path: &Path| fs::read_to_string(path).unwrap_or_else(|e| panic!("{path:?}: {e}, {run}"));
-    // The third run is the first one with the needs.
-    assert_eq!(read(&root.join("needed.snap.new")), "3");
-    assert_eq!(read(&left("needs_git")), "3");
+    // The fourth run is the first one with the needs.
+    assert_eq!(read(&root.join("needed.snap.new")), "4");
+    assert_eq!(read(&left("needs_git")), "4");
     assert_eq!(read(&root.join("failed.snap.new")), "1");
     assert_eq!(read(&left("fails")), "1");
     for (test, name) in [

@@ -1,0 +1,194 @@
+//! The directories and variables of this machine that second looks take into account.
+
+use crate::cargo::{Workspace, cargo_home, rustup_home};
+use crate::libraries::Libraries;
+use crate::needs::{self, ClientMachine, NamesInFiles};
+use crate::observe::{Facts, FileFact, Found};
+use camino::Utf8PathBuf;
+use std::path::{Path, PathBuf};
+
+/// The directories of this machine that matter for needs.
+#[derive(Debug)]
+pub struct Surroundings {
+    pub machine: ClientMachine,
+    /// The client's variables in executables.
+    pub variables: NamesInFiles,
+    /// The directory of the toolchain's programs.
+    pub toolchain_programs: Utf8PathBuf,
+    pub cargo_home: Utf8PathBuf,
+    pub rustup_home: Utf8PathBuf,
+    own_files: Utf8PathBuf,
+}
+
+impl Surroundings {
+    pub fn of(workspace: &Workspace) -> Self {
+        // Cargo, which has read the workspace, does not run without.
+        let cargo_home = cargo_home().unwrap_or_else(|| "/nonexistent".into());
+        let rustup_home = rustup_home().unwrap_or_else(|| "/nonexistent".into());
+        let home = std::env::home_dir().and_then(|home| Utf8PathBuf::from_path_buf(home).ok());
+        let mut private = vec![cargo_home.clone()];
+        private.extend(home.filter(|home| home.parent().is_some()));
+        let sysroot = &workspace.toolchain.sysroot;
+        Self {
+            machine: ClientMachine {
+                libraries: Libraries::new(),
+                search_path: std::env::var_os("PATH"),
+                toolchain: vec![
+                    sysroot.clone(),
+                    rustup_home.clone(),
+                    cargo_home.join("registry"),
+                    cargo_home.join("git"),
+                ],
+                private,
+                installed_programs: cargo_home.join("bin"),
+                of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
+                workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
+                target_directory: workspace.target_directory.clone(),
+            },
+            variables: NamesInFiles::new(needs::client_variables(|_| false).into_keys()),
+            toolchain_programs: sysroot.join("bin"),
+            cargo_home,
+            rustup_home,
+            own_files: workspace.target_directory.join("maelstrom"),
+        }
+    }
+
+    /// Cargo's credentials, and the files of this program.
+    pub fn hidden(&self) -> Vec<PathBuf> {
+        let names = ["credentials", "credentials.toml"];
+        let mut hidden: Vec<PathBuf> = names.map(|name| self.cargo_home.join(name).into()).into();
+        hidden.push(self.own_files.clone().into());
+        hidden
+    }
+
+    /// Whether a run over the view of the machine can differ from the run with these facts, which
+    /// saw its container alone.
+    pub fn show_more(&self, facts: &Facts) -> bool {
+        let shown = self.shown();
+        !facts.incomplete.is_empty() || facts.files.iter().any(|fact| self.has_more(fact, &shown))
+    }
+
+    /// Whether the view shows more than the container where a test asked for a file.
+    fn has_more(&self, fact: &FileFact, shown: &[PathBuf]) -> bool {
+        // The interpreter of a script that the test wrote is not known.
+        if fact.uses.executed && fact.found == Found::Mount {
+            return true;
+        }
+        let hidden = (self.machine.of_container.iter()).chain(&self.machine.private);
+        let is_shown = || {
+            shown
+                .iter()
+                .any(|directory| fact.path.starts_with(directory))
+        };
+        let is_hidden = || {
+            hidden
+                .clone()
+                .any(|directory| fact.path.starts_with(directory))
+                && !is_shown()
+        };
+        fact.machine_has_more && !fact.is_common && !is_hidden()
+    }
+
+    /// The directories that a test sees over the view of the machine even if they are below the
+    /// user's home directory. None is below another.
+    pub fn shown(&self) -> Vec<PathBuf> {
+        let all = (self.machine.workspace.iter())
+            .chain(&self.machine.toolchain)
+            .chain([&self.cargo_home, &self.rustup_home]);
+        let mut all: Vec<_> = all.filter(|directory| directory.is_dir()).collect();
+        all.sort();
+        all.dedup_by(|inner, outer| inner.starts_with(&**outer));
+        all.into_iter()
+            .map(|directory| directory.clone().into())
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::{Incomplete, Uses};
+
+    fn surroundings(root: &Path) -> Surroundings {
+        let below = |path: &str| Utf8PathBuf::from_path_buf(root.join(path)).unwrap();
+        for directory in [
+            "home/workspace/target",
+            "home/.cargo/registry",
+            "home/.rustup",
+        ] {
+            std::fs::create_dir_all(root.join(directory)).unwrap();
+        }
+        Surroundings {
+            machine: ClientMachine {
+                libraries: Libraries::new(),
+                search_path: None,
+                toolchain: vec![below("home/.rustup")],
+                private: vec![below("home"), below("home/.cargo")],
+                installed_programs: below("home/.cargo/bin"),
+                of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
+                workspace: vec![below("home/workspace")],
+                target_directory: below("home/workspace/target"),
+            },
+            variables: NamesInFiles::new([]),
+            toolchain_programs: below("home/.rustup/bin"),
+            cargo_home: below("home/.cargo"),
+            rustup_home: below("home/.rustup"),
+            own_files: below("home/workspace/target/maelstrom"),
+        }
+    }
+
+    fn fact(path: impl AsRef<Path>, uses: Uses, found: Found) -> FileFact {
+        FileFact {
+            path: path.as_ref().to_owned(),
+            uses,
+            found,
+            is_refused: false,
+            is_common: false,
+            machine_has_more: found == Found::Machine,
+        }
+    }
+
+    #[test]
+    fn the_view_shows_more_where_the_machine_has_more_that_is_not_hidden() {
+        let root = tempfile::tempdir().unwrap();
+        let surroundings = surroundings(root.path());
+        let of_home = |path: &str| {
+            fact(
+                root.path().join("home").join(path),
+                Uses::OPENED,
+                Found::Machine,
+            )
+        };
+        let common = FileFact {
+            is_common: true,
+            ..fact("/etc/localtime", Uses::OPENED, Found::Machine)
+        };
+        for (fact, expected) in [
+            (fact("/usr/bin/git", Uses::EXECUTED, Found::Machine), true),
+            (fact("/usr/bin/git", Uses::EXECUTED, Found::Nowhere), false),
+            (
+                fact("/usr/bin/env", Uses::EXECUTED, Found::Container),
+                false,
+            ),
+            (fact("/tmp/script", Uses::EXECUTED, Found::Mount), true),
+            (fact("/tmp/file", Uses::OPENED, Found::Mount), false),
+            (fact("/run/lock", Uses::OPENED, Found::Machine), false),
+            (of_home("notes"), false),
+            (of_home("workspace/ignored"), true),
+            (of_home(".cargo/registry/index"), true),
+            (common, false),
+        ] {
+            let facts = Facts {
+                files: vec![fact.clone()],
+                ..Facts::default()
+            };
+            assert_eq!(surroundings.show_more(&facts), expected, "{fact:?}");
+        }
+        let incomplete = Facts {
+            incomplete: [Incomplete::IoUring].into(),
+            ..Facts::default()
+        };
+        assert!(surroundings.show_more(&incomplete));
+        assert!(!surroundings.show_more(&Facts::default()));
+    }
+}
