@@ -180,7 +180,7 @@ struct EndedRun {
 /// Runs the tests, or lists them. `None`: the run was interrupted before the build.
 async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>), SetUpError> {
     let reporter = report::reporter(&report_settings(options));
-    let stderr = if reporter.draws() {
+    let stderr = if reporter.shows_cargo() {
         Stderr::Piped
     } else {
         Stderr::Inherited
@@ -398,10 +398,22 @@ fn report_settings(options: &TestOptions) -> report::ReportSettings {
         paint: paint(&options.settings),
         verbose: options.verbose > 0,
         junit: options.junit.clone(),
+        github: github_settings(options).filter(|_| reports_tests),
         json: options.message_format == MessageFormat::Json && reports_tests,
         show_output: options.settings.show_output.value,
         nocapture: options.no_capture,
     }
+}
+
+fn github_settings(options: &TestOptions) -> Option<report::GithubSettings> {
+    let manifest = options
+        .cargo
+        .manifest_path
+        .as_ref()
+        .and_then(|path| path.parent());
+    let directory = std::env::current_dir().ok()?;
+    let directory = manifest.map_or(directory.clone(), |manifest| directory.join(manifest));
+    report::GithubSettings::of_step(directory, |name| std::env::var(name).ok())
 }
 
 /// The colors of stderr.

@@ -5,7 +5,7 @@ use crate::libraries::Libraries;
 use crate::needs::{self, ClientMachine, NamesInFiles};
 use crate::observe::{Facts, FileFact, Found};
 use camino::Utf8PathBuf;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The directories of this machine that matter for needs.
 #[derive(Debug)]
@@ -108,6 +108,7 @@ impl Surroundings {
 mod tests {
     use super::*;
     use crate::observe::{Incomplete, Uses};
+    use std::path::Path;
 
     fn surroundings(root: &Path) -> Surroundings {
         let below = |path: &str| Utf8PathBuf::from_path_buf(root.join(path)).unwrap();

@@ -4,6 +4,7 @@
 use super::event::{Event, Repeat};
 use super::outcome::{TestOutcome, TestStatus};
 use super::output::{captured, readable};
+use super::panics::panic_message;
 use super::{ReportError, Reporter};
 use crate::filter::{TargetKind, TestBinaryName, TestCaseName};
 use crate::process::replace_file;
@@ -204,27 +205,6 @@ fn description(reason: &str, outcome: &TestOutcome) -> String {
         ));
     }
     paragraphs.join("\n\n")
-}
-
-/// The message of the last panic in the output of a test, without its backtrace.
-fn panic_message(stderr: &str) -> Option<&str> {
-    // Newer versions of the standard library write the id of the thread before `panicked`.
-    let is_start = |line: &str| line.starts_with("thread '") && line.contains(" panicked at ");
-    let is_end = |line: &str| {
-        line.starts_with("stack backtrace:") || line.starts_with("note: run with `RUST_BACKTRACE")
-    };
-    let mut start = None;
-    let mut end = stderr.len();
-    let mut place = 0;
-    for line in stderr.split_inclusive('\n') {
-        if is_start(line) {
-            (start, end) = (Some(place), stderr.len());
-        } else if is_end(line) {
-            end = end.min(place);
-        }
-        place += line.len();
-    }
-    start.map(|start| stderr[start..end].trim_end())
 }
 
 /// Text that XML can hold. Control characters are shown as in the report for people. Tabs become

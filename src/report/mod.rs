@@ -3,7 +3,7 @@
 //! The conductor sends [`Event`]s in order, and a [`Reporter`] shows them. There are three
 //! reporters for people. They use the same words (`narrator`), and differ in the level of detail
 //! and in whether they draw progress (`fancy`, which keeps the state of the run on a `board`).
-//! The reporters for programs are `json` and `junit`. Only `terminal` uses the drawing libraries. Output for
+//! The reporters for programs are `json`, `junit` and `github`. Only `terminal` uses the drawing libraries. Output for
 //! people goes to stderr, output for programs to stdout or a file.
 
 mod board;
@@ -13,12 +13,14 @@ mod download_line;
 mod event;
 mod failures;
 mod fancy;
+mod github;
 mod json;
 mod junit;
 mod narrator;
 mod observed;
 mod outcome;
 mod output;
+mod panics;
 mod plain;
 #[cfg(test)]
 mod samples;
@@ -28,6 +30,7 @@ mod units;
 pub use diff::unified_diff;
 pub use download_line::DownloadLine;
 pub use event::{Event, Repeat, TestId};
+pub use github::GithubSettings;
 pub use observed::{facts_text, incomplete_text};
 pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
@@ -36,6 +39,7 @@ pub use units::Count;
 use crate::config::Ui;
 use camino::Utf8PathBuf;
 use fancy::Fancy;
+use github::Github;
 use json::Json;
 use junit::Junit;
 use narrator::{Detail, Narrator};
@@ -57,6 +61,12 @@ pub trait Reporter: Send {
     /// Whether the reporter draws on the terminal. Other code must not write there then.
     fn draws(&self) -> bool {
         false
+    }
+
+    /// Whether the reporter shows Cargo's lines ([`Event::CargoLine`]). Cargo must not write them to
+    /// the terminal or log itself then.
+    fn shows_cargo(&self) -> bool {
+        self.draws()
     }
 
     /// Shows all remaining text and restores the terminal. To be called before the process ends,
@@ -82,6 +92,8 @@ pub struct ReportSettings {
     pub json: bool,
     /// Write a JUnit report to this file (`--junit`).
     pub junit: Option<Utf8PathBuf>,
+    /// Report to GitHub Actions, whose step this is.
+    pub github: Option<GithubSettings>,
     /// Write a line for every test, even while progress is drawn (`--verbose`).
     pub verbose: bool,
     /// Show the output of tests that passed too (`--show-output`).
@@ -120,7 +132,14 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
         }
         Ui::Quiet => Box::new(Plain::new(narrator(Detail::Failures), io::stderr())),
     };
-    let mut reporter = human;
+    let mut reporter = match &settings.github {
+        Some(github) if !human.draws() => {
+            let has_groups = settings.ui != Ui::Quiet && !settings.nocapture;
+            let (stderr, github) = (io::stderr(), github.clone());
+            Box::new(Github::new(human, stderr, github, has_groups))
+        }
+        _ => human,
+    };
     if settings.json {
         let json = Json::new(io::stdout(), settings.show_output);
         reporter = Box::new(Both(Box::new(json), reporter));
@@ -148,6 +167,10 @@ impl Reporter for Both {
 
     fn draws(&self) -> bool {
         self.0.draws() || self.1.draws()
+    }
+
+    fn shows_cargo(&self) -> bool {
+        self.0.shows_cargo() || self.1.shows_cargo()
     }
 
     fn finish(&mut self) -> Result<(), ReportError> {

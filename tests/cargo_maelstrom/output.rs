@@ -573,3 +573,47 @@ fn plain_results_are_in_a_junit_report() {
         .exits(96)
         .says("error: failed to write `src/lib.rs/junit.xml`: Not a directory");
 }
+
+#[test]
+fn plain_a_step_of_github_actions_has_groups_annotations_and_a_summary() {
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        "#[test]\nfn passes() {}\n#[test]\nfn fails() {\n    panic!(\"no: 1, 2\");\n}\n",
+    );
+    let summary = project.temporary().join("summary.md");
+    std::fs::write(&summary, "an earlier step\n").unwrap();
+    let mut command = project.command(&["--lib"]);
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_WORKSPACE", project.root.parent().unwrap())
+        .env("GITHUB_STEP_SUMMARY", &summary);
+    let run = Run::of(&mut command, &project).exits(100);
+    let directory = project.root.file_name().unwrap().to_str().unwrap();
+    let annotation = format!(
+        "\n::error file={directory}/src/lib.rs,line=5,col=5,title=plain lib/plain fails%3A exit \
+         code 101::thread 'fails' "
+    );
+    assert!(run.stderr.contains(&annotation), "{run}");
+    let is_marker = |line: &&str| line.starts_with("::group::") || line.starts_with("::endgroup");
+    let markers: Vec<_> = run.stderr.lines().filter(is_marker).collect();
+    let tests = ["::group::Tests", "::endgroup::"];
+    let build = ["::group::Build", "::endgroup::"];
+    assert_eq!(markers, [build, tests].concat(), "{run}");
+    let text = std::fs::read_to_string(&summary).unwrap();
+    let start = "an earlier step\n### ❌ 1 of 2 tests failed\n\n1 passed · 1 failed · in ";
+    assert!(text.starts_with(start), "{text}");
+    assert!(
+        text.contains("panicked at src/lib.rs:5:5:\nno: 1, 2"),
+        "{text}"
+    );
+
+    let mut command = project.command(&["--lib", "passes"]);
+    let missing = project.temporary().join("missing/summary.md");
+    command
+        .env("GITHUB_ACTIONS", "true")
+        .env("GITHUB_STEP_SUMMARY", &missing);
+    Run::of(&mut command, &project)
+        .exits(96)
+        .says(&format!("error: failed to write `{}`", missing.display()));
+}

@@ -1,0 +1,278 @@
+//! Reports in GitHub Actions: groups in the log, annotations at the places of failures, and the
+//! summary of the step.
+//!
+//! Workflow commands are lines of the form `::NAME PROPERTIES::TEXT`. The documentation of GitHub
+//! describes them under "Workflow commands for GitHub Actions".
+
+mod sources;
+mod step_summary;
+
+pub use sources::Sources;
+
+use super::event::{Event, Repeat};
+use super::outcome::{Cancellation, TestOutcome};
+use super::output::{captured, readable};
+use super::panics::panic_message;
+use super::plain::ReportWriter;
+use super::{ReportError, Reporter};
+use crate::filter::TestCaseName;
+use sources::FoundPlace;
+use std::fmt::Write as _;
+use std::io::Write;
+use std::path::PathBuf;
+use step_summary::StepSummary;
+
+/// GitHub shows this many annotations of a step, and drops the others.
+const MOST_ANNOTATIONS: usize = 10;
+
+/// The most bytes of an annotation's text.
+const MOST_TEXT: usize = 4096;
+
+/// The most bytes of Cargo's output that are kept for a build that fails.
+const MOST_KEPT: usize = 1 << 20;
+
+/// The properties of the step that runs this program.
+#[derive(Clone, Debug)]
+pub struct GithubSettings {
+    pub sources: Sources,
+    /// The file of the step's summary (`GITHUB_STEP_SUMMARY`), to which text is appended.
+    pub summary: Option<PathBuf>,
+}
+
+impl GithubSettings {
+    /// The settings if this is a step of GitHub Actions. `start` is the directory of the package or
+    /// workspace that is tested. `variable` gives the value of an environment variable.
+    pub fn of_step(start: PathBuf, variable: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        if variable("GITHUB_ACTIONS").as_deref() != Some("true") {
+            return None;
+        }
+        let summary = variable("GITHUB_STEP_SUMMARY").filter(|path| !path.is_empty());
+        Some(Self {
+            sources: Sources::new(start, variable),
+            summary: summary.map(PathBuf::from),
+        })
+    }
+}
+
+/// Adds groups, annotations and the summary to a report that consists of lines.
+pub struct Github<W> {
+    lines: Box<dyn Reporter>,
+    sink: ReportWriter<W>,
+    sources: Sources,
+    summary: StepSummary,
+    /// Whether lines of tests that passed are shown, which are put into groups.
+    has_groups: bool,
+    open: Option<Group>,
+    annotations: usize,
+    /// The end of Cargo's output, in case the build fails.
+    cargo: Vec<String>,
+    cargo_bytes: usize,
+}
+
+/// A part of the log that is folded.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Group {
+    Build,
+    Tests,
+}
+
+impl<W: Write> Github<W> {
+    /// `lines` writes to the same stream as `writer`.
+    pub fn new(
+        lines: Box<dyn Reporter>,
+        writer: W,
+        settings: GithubSettings,
+        has_groups: bool,
+    ) -> Self {
+        Self {
+            lines,
+            sink: ReportWriter::new(writer),
+            summary: StepSummary::new(settings.summary, settings.sources.clone()),
+            sources: settings.sources,
+            has_groups,
+            open: None,
+            annotations: 0,
+            cargo: Vec::new(),
+            cargo_bytes: 0,
+        }
+    }
+
+    fn write(&mut self, text: &str) {
+        // Lines that wait come first.
+        self.lines.tick();
+        self.sink.write(text.as_bytes());
+    }
+
+    /// Opens this group, and closes another one.
+    fn open(&mut self, group: Group) {
+        if !self.has_groups || self.open == Some(group) {
+            return;
+        }
+        self.close();
+        self.write(match group {
+            Group::Build => "::group::Build\n",
+            Group::Tests => "::group::Tests\n",
+        });
+        self.open = Some(group);
+    }
+
+    fn close(&mut self) {
+        if self.open.take().is_some() {
+            self.write("::endgroup::\n");
+        }
+    }
+
+    fn annotate(&mut self, title: &str, place: Option<&FoundPlace>, text: &str) {
+        self.annotations += 1;
+        if self.annotations <= MOST_ANNOTATIONS {
+            let annotation = annotation(title, place, text);
+            self.write(&annotation);
+        }
+    }
+
+    fn test_failed(
+        &mut self,
+        case: &TestCaseName<'_>,
+        repeat: Option<Repeat>,
+        outcome: &TestOutcome,
+    ) {
+        let reason = outcome.status.reason().unwrap_or_default();
+        let first = reason.lines().next().unwrap_or_default();
+        let title = match repeat {
+            Some(repeat) => format!("{repeat} {case}: {first}"),
+            None => format!("{case}: {first}"),
+        };
+        let stderr = captured(&outcome.stderr, false);
+        let mut paragraphs = vec![panic_message(&stderr).unwrap_or(&reason).to_owned()];
+        paragraphs.extend(outcome.hints.iter().map(|hint| format!("hint: {hint}")));
+        let place = self.sources.place_of_panic(&stderr);
+        self.annotate(&title, place.as_ref(), &paragraphs.join("\n\n"));
+    }
+
+    /// Keeps a line of Cargo for [`Self::show_build_errors`].
+    fn keep(&mut self, line: &str) {
+        self.cargo_bytes += line.len();
+        if self.cargo_bytes <= MOST_KEPT {
+            self.cargo.push(line.to_owned());
+        }
+    }
+
+    /// Writes the errors of a build again, since the group of the build is folded.
+    fn show_build_errors(&mut self) {
+        let lines = std::mem::take(&mut self.cargo);
+        let is_error = |line: &String| {
+            let line = readable(line.as_bytes(), false);
+            line.starts_with("error:") || line.starts_with("error[")
+        };
+        let Some(first) = lines.iter().position(is_error) else {
+            return;
+        };
+        let message = readable(lines[first].as_bytes(), false);
+        if self.has_groups {
+            let errors = lines[first..].join("\n") + "\n";
+            self.write(&errors);
+        }
+        // `  --> src/lib.rs:1:2`
+        let places = lines[first..].iter().take(2);
+        let place = places.last().and_then(|line| {
+            let line = readable(line.as_bytes(), false);
+            self.sources.place_of_arrow(&line)
+        });
+        self.annotate("the build failed", place.as_ref(), &message);
+    }
+}
+
+impl<W: Write + Send> Reporter for Github<W> {
+    fn report(&mut self, event: &Event<'_>) {
+        match event {
+            Event::CargoLine(line) => {
+                self.open(Group::Build);
+                self.keep(line);
+            }
+            Event::TestFinished { outcome, .. } if !outcome.status.is_failure() => {
+                self.open(Group::Tests);
+            }
+            Event::TestFinished { .. }
+            | Event::ListingFailed { .. }
+            | Event::BuildFinished { .. }
+            | Event::Warning(_)
+            | Event::Cancelled(_)
+            | Event::Observed { .. }
+            | Event::Finished(_) => self.close(),
+            _ => {}
+        }
+        self.lines.report(event);
+        self.summary.add(event);
+        match event {
+            Event::TestFinished {
+                case,
+                repeat,
+                outcome,
+                ..
+            } if outcome.status.is_failure() => self.test_failed(case, *repeat, outcome),
+            Event::ListingFailed { binary, message } => {
+                let title = format!("{binary}: its tests could not be listed");
+                self.annotate(&title, None, message);
+            }
+            Event::BuildFinished { success: true, .. } => self.cargo.clear(),
+            Event::BuildFinished { success: false, .. }
+            | Event::Cancelled(Cancellation::BuildFailed) => self.show_build_errors(),
+            _ => {}
+        }
+    }
+
+    fn tick(&mut self) {
+        self.lines.tick();
+    }
+
+    fn draws(&self) -> bool {
+        self.lines.draws()
+    }
+
+    fn shows_cargo(&self) -> bool {
+        true
+    }
+
+    fn finish(&mut self) -> Result<(), ReportError> {
+        self.close();
+        let lines = self.lines.finish();
+        self.summary.write().and(lines)
+    }
+}
+
+/// A line that makes GitHub show an error at a place of the sources.
+fn annotation(title: &str, place: Option<&FoundPlace>, text: &str) -> String {
+    let mut line = "::error ".to_owned();
+    if let Some(place) = place {
+        let file = escaped(&place.file, true);
+        let _ = write!(
+            line,
+            "file={file},line={},col={},",
+            place.line, place.column
+        );
+    }
+    let text = readable(text.trim_end().as_bytes(), false);
+    let end = text.floor_char_boundary(MOST_TEXT);
+    let (title, text) = (escaped(title, true), escaped(&text[..end], false));
+    let _ = writeln!(line, "title={title}::{text}");
+    line
+}
+
+/// Text as workflow commands contain it, with the rules of GitHub's toolkit (`command.ts`).
+fn escaped(text: &str, is_property: bool) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '%' => escaped.push_str("%25"),
+            '\r' => escaped.push_str("%0D"),
+            '\n' => escaped.push_str("%0A"),
+            ':' if is_property => escaped.push_str("%3A"),
+            ',' if is_property => escaped.push_str("%2C"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests;
