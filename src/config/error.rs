@@ -1,7 +1,10 @@
 //! Errors in the configuration.
 
 use super::setting::SettingSource;
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 /// An error in the configuration. The message names its source.
 #[derive(Debug, thiserror::Error)]
@@ -16,21 +19,74 @@ pub enum ConfigError {
     #[error("{at}: {message}")]
     Syntax { at: SettingSource, message: String },
 
-    #[error("{at}: unknown key `{key}`; the keys are {known}")]
+    #[error("{at}: unknown key `{key}`; {}", remedy(near.as_deref(), known))]
     UnknownKey {
         at: SettingSource,
         key: String,
+        /// The known key that is probably meant.
+        near: Option<String>,
         known: String,
     },
 
-    #[error("{at}: `{text}` is not a value for `{name}`: expected {expected}")]
+    #[error("{at}: `{text}` is not a value for `{name}`: {problem}")]
     BadValue {
         at: SettingSource,
         name: &'static str,
         /// The text of the value in its source.
         text: String,
-        expected: String,
+        /// The mistake, or the expected values.
+        problem: String,
     },
+
+    #[error(
+        "{at}: `{name}` is another name of `{other}`, which is set there too; leave one of them out"
+    )]
+    SetTwice {
+        at: SettingSource,
+        name: &'static str,
+        other: &'static str,
+    },
+
+    #[error(
+        "{at}: there is no profile `{name}`{}; {}the profiles are {known}",
+        in_file(file.as_deref()),
+        question(near.as_deref())
+    )]
+    UnknownProfile {
+        at: SettingSource,
+        name: String,
+        /// `None`: there is no workspace.
+        file: Option<PathBuf>,
+        /// The profile that is probably meant.
+        near: Option<String>,
+        known: String,
+    },
+
+    #[error("{at}: `{name}` is not a table; a profile is a table `[profile.NAME]`")]
+    NotAProfile { at: SettingSource, name: String },
+
+    #[error("{at}: the profile `{name}` would inherit from itself")]
+    CircularProfiles { at: SettingSource, name: String },
+
+    #[error(
+        "{at}: the profile `default` inherits from no other; the other profiles inherit from it"
+    )]
+    DefaultProfileInherits { at: SettingSource },
+}
+
+fn remedy(near: Option<&str>, known: &str) -> String {
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the keys are {known}"),
+    }
+}
+
+fn question(near: Option<&str>) -> String {
+    near.map_or_else(String::new, |near| format!("did you mean `{near}`? "))
+}
+
+fn in_file(file: Option<&Path>) -> String {
+    file.map_or_else(String::new, |file| format!(" in {}", file.display()))
 }
 
 impl ConfigError {
