@@ -17,15 +17,13 @@ struct FinalOutput {
 }
 
 impl FinalOutputs {
-    /// Keeps the text about a test if it is to be shown at the end of the run.
+    /// Keeps the text about a test. `shown`: when the output in it is shown.
     pub fn keep(&mut self, line: FailureLine, text: String, shown: OutputTime) {
-        if shown.is_final() {
-            self.0.push(FinalOutput {
-                line,
-                text,
-                was_shown: shown.is_immediate(),
-            });
-        }
+        self.0.push(FinalOutput {
+            line,
+            text,
+            was_shown: shown.is_immediate(),
+        });
     }
 
     /// The texts by the names of the tests, each followed by an empty line. After Ctrl-C there are

@@ -165,21 +165,15 @@ impl Narrator {
         message: &str,
         shown: OutputTime,
     ) -> String {
-        let header = format!("{} {} {}", failure.label, Clock(None), failure.text);
+        let header = format!("{} {} {}\n", failure.label, Clock(None), failure.text);
         let message = readable(message.as_bytes(), self.paint.is_colored());
         let line = failure.clone();
         let has_line = self.shown.status_level >= StatusLevel::Fail || shown.is_immediate();
         match self.failures.add_error(failure, details, &message) {
-            0 => {
-                self.final_outputs
-                    .keep(line, format!("{header}\n{details}"), shown);
-                match (shown.is_immediate(), has_line) {
-                    (true, _) => format!("{header}\n{details}"),
-                    (false, true) => format!("{header}\n"),
-                    (false, false) => String::new(),
-                }
+            0 => self.ended(line, &header, details, shown, has_line),
+            1 if has_line => {
+                format!("{} (the same error: see the summary)\n", header.trim_end())
             }
-            1 if has_line => format!("{header} (the same error: see the summary)\n"),
             _ => String::new(),
         }
     }
@@ -258,11 +252,26 @@ impl Narrator {
             return if has_line { header } else { String::new() };
         }
         let details = self.details(outcome);
-        self.final_outputs
-            .keep(line, format!("{header}{details}"), output);
+        self.ended(line, &header, &details, output, has_line)
+    }
+
+    /// The text about a test that has ended. The output of the test is in `details`, and is kept if it
+    /// is to be shown at the end of the run.
+    fn ended(
+        &mut self,
+        line: FailureLine,
+        header: &str,
+        details: &str,
+        output: OutputTime,
+        has_line: bool,
+    ) -> String {
+        if output.is_final() {
+            let text = format!("{header}{details}");
+            self.final_outputs.keep(line, text, output);
+        }
         match (output.is_immediate(), has_line) {
-            (true, _) => header + &details,
-            (false, true) => header,
+            (true, _) => format!("{header}{details}"),
+            (false, true) => header.to_owned(),
             (false, false) => String::new(),
         }
     }

@@ -1,6 +1,7 @@
 //! The options and variables of nextest about output and failures.
 
 use crate::fixture::{Project, Run, mkfifo};
+use crate::output::on_a_terminal;
 use std::fs;
 
 /// A run of tests of `outcomes` that pass, fail and are ignored.
@@ -146,6 +147,26 @@ fn together_tests_that_run_are_killed_when_the_run_stops_at_once() {
         [("fails".to_owned(), "failed".to_owned())].into()
     );
     run.says("stopped after 1 failure").says("1 not run");
+}
+
+#[test]
+fn outcomes_lines_replace_the_progress_bar_on_a_terminal() {
+    let project = Project::shared("outcomes");
+    let select = ["--test", "end", "-i", "name.equals(passes)"];
+    let run = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = project.command(&[&select[..], arguments].concat());
+        let (code, text) = on_a_terminal(command.envs(variables.iter().copied()));
+        assert_eq!(code, Some(0), "{text}");
+        (text.contains(" Testing "), text.contains("PASS "))
+    };
+    assert_eq!(run(&[], &[]), (true, false));
+    assert_eq!(run(&[], &["--status-level=pass"]), (true, true));
+    for (variables, arguments) in [
+        (&[][..], &["--hide-progress-bar"][..]),
+        (&[("NEXTEST_HIDE_PROGRESS_BAR", "1")], &["--ui=fancy"]),
+    ] {
+        assert_eq!(run(variables, arguments), (false, true));
+    }
 }
 
 #[test]
