@@ -1,10 +1,7 @@
 //! Errors in the configuration.
 
 use super::setting::SettingSource;
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::{io, path::PathBuf};
 
 /// An error in the configuration. The message names its source.
 #[derive(Debug, thiserror::Error)]
@@ -47,19 +44,12 @@ pub enum ConfigError {
         other: &'static str,
     },
 
-    #[error(
-        "{at}: there is no profile `{name}`{}; {}the profiles are {known}",
-        in_file(file.as_deref()),
-        question(near.as_deref())
-    )]
+    #[error("{at}: there is no profile `{name}`{place}")]
     UnknownProfile {
         at: SettingSource,
         name: String,
-        /// `None`: there is no workspace.
-        file: Option<PathBuf>,
-        /// The profile that is probably meant.
-        near: Option<String>,
-        known: String,
+        /// The end of the sentence: the file, and the profiles that it has.
+        place: String,
     },
 
     #[error("{at}: `{name}` is not a table; a profile is a table `[profile.NAME]`")]
@@ -79,14 +69,6 @@ fn remedy(near: Option<&str>, known: &str) -> String {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the keys are {known}"),
     }
-}
-
-fn question(near: Option<&str>) -> String {
-    near.map_or_else(String::new, |near| format!("did you mean `{near}`? "))
-}
-
-fn in_file(file: Option<&Path>) -> String {
-    file.map_or_else(String::new, |file| format!(" in {}", file.display()))
 }
 
 impl ConfigError {

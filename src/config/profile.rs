@@ -50,7 +50,7 @@ impl ConfigValue for ProfileName {
 pub struct Profiles {
     /// The file that has the profiles, or could have them. `None`: there is no workspace.
     file: Option<PathBuf>,
-    profiles: Vec<Profile>,
+    tables: Vec<Profile>,
     /// The names of the profiles in force, the first by precedence first.
     in_force: Vec<String>,
 }
@@ -76,22 +76,22 @@ impl Profiles {
     /// Reads the profiles in the text of a file. Other tables are not looked at.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
         let document = file::parse(path, text)?;
-        let mut profiles = Vec::new();
+        let mut tables = Vec::new();
         if let Some((key, value)) = document.get_ref().get_key_value(PROFILE) {
             let at = || file::position(path, text, key.span().start);
             for (name, value) in table(value.get_ref(), PROFILE.to_owned(), at)? {
                 let at = || file::position(path, text, name.span().start);
                 let name = name.get_ref().to_string();
                 let settings = table(value.get_ref(), format!("{PROFILE}.{name}"), at)?;
-                profiles.push(Profile::of(name, file::entries(path, text, settings))?);
+                tables.push(Profile::of(name, file::entries(path, text, settings))?);
             }
         }
         let profiles = Self {
             file: Some(path.to_owned()),
-            profiles,
+            tables,
             in_force: Vec::new(),
         };
-        for profile in &profiles.profiles {
+        for profile in &profiles.tables {
             profiles.chain(&profile.name)?;
         }
         Ok(profiles)
@@ -99,7 +99,7 @@ impl Profiles {
 
     /// The names of all profiles, in order.
     pub fn names(&self) -> Vec<&str> {
-        let names = self.profiles.iter().map(|profile| profile.name.as_str());
+        let names = self.tables.iter().map(|profile| profile.name.as_str());
         let mut names: Vec<_> = names.chain([DEFAULT_PROFILE]).collect();
         names.sort_unstable();
         names.dedup();
@@ -127,7 +127,7 @@ impl Profiles {
 
     /// The entries of every profile.
     pub(super) fn all(&self) -> impl Iterator<Item = &[ConfigEntry]> {
-        let profiles = self.profiles.iter();
+        let profiles = self.tables.iter();
         profiles.map(|profile| profile.entries.as_slice())
     }
 
@@ -161,17 +161,19 @@ impl Profiles {
     }
 
     fn profile(&self, name: &str) -> Option<&Profile> {
-        self.profiles.iter().find(|profile| profile.name == name)
+        self.tables.iter().find(|profile| profile.name == name)
     }
 
     fn unknown(&self, at: SettingSource, name: &str) -> ConfigError {
-        let near = closest(name, self.names()).map(str::to_owned);
+        let near = closest(name, self.names());
+        let near = near.map_or_else(String::new, |near| format!("did you mean `{near}`? "));
+        let file = self.file.as_ref();
+        let file = file.map_or_else(String::new, |file| format!(" in {}", file.display()));
+        let known = self.names().join(", ");
         ConfigError::UnknownProfile {
             at,
             name: name.to_owned(),
-            file: self.file.clone(),
-            near,
-            known: self.names().join(", "),
+            place: format!("{file}; {near}the profiles are {known}"),
         }
     }
 }
@@ -228,16 +230,13 @@ mod tests {
         parse(text).unwrap_err().to_string()
     }
 
-    fn chosen(name: &str) -> Option<Setting<ProfileName>> {
-        Some(Setting::given(
-            "--test-profile",
-            ProfileName(name.to_owned()),
-        ))
+    fn chosen(name: &str) -> Setting<ProfileName> {
+        Setting::given("--test-profile", ProfileName(name.to_owned()))
     }
 
     fn in_force(text: &str, name: &str) -> Vec<String> {
         let mut profiles = parse(text).unwrap();
-        profiles.choose(chosen(name).as_ref()).unwrap();
+        profiles.choose(Some(&chosen(name))).unwrap();
         profiles.in_force
     }
 
@@ -262,7 +261,7 @@ mod tests {
         let mut profiles = parse("profile.nightly = {}").unwrap();
         let mut error = |name| {
             profiles
-                .choose(chosen(name).as_ref())
+                .choose(Some(&chosen(name)))
                 .unwrap_err()
                 .to_string()
         };

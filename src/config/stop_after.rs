@@ -73,9 +73,10 @@ impl ConfigValue for StopAfter {
     }
 
     fn to_toml(&self) -> String {
-        match self.is_immediate {
-            true => format!("\"{}:immediate\"", self.failures),
-            false => self.failures.to_string(),
+        if self.is_immediate {
+            format!("\"{}:immediate\"", self.failures)
+        } else {
+            self.failures.to_string()
         }
     }
 }

@@ -33,7 +33,7 @@ impl ShownTests {
     }
 
     /// When the output of a test is shown. A test that was not run has none.
-    pub fn output_of(&self, status: &TestStatus) -> OutputTime {
+    pub fn output_of(self, status: &TestStatus) -> OutputTime {
         match status {
             TestStatus::Passed => self.success_output,
             TestStatus::Ignored => OutputTime::Never,

@@ -27,13 +27,11 @@ fn environment(variables: &[(&str, &str)]) -> ProcessEnvironment {
     environment
 }
 
-fn no_profiles(_: &CargoOptions, _: bool) -> Result<Profiles, CommandLineError> {
-    Ok(Profiles::default())
-}
-
 fn request(words: &[&str]) -> Result<Request, CommandLineError> {
     let words = ["/bin/cargo-maelstrom"].iter().chain(words);
-    Request::parse(words.map(OsString::from), &environment(&[]), &no_profiles)
+    Request::parse(words.map(OsString::from), &environment(&[]), &|_, _| {
+        Ok(Profiles::default())
+    })
 }
 
 fn options(words: &[&str]) -> TestOptions {
@@ -424,7 +422,9 @@ fn tests_get_more_than_their_containers_unless_a_run_is_hermetic() {
     assert!(options(&["--hermetic"]).settings.hermetic.value);
     let words = ["cargo-maelstrom"].map(OsString::from);
     let environment = environment(&[("MAELSTROM_HERMETIC", "true")]);
-    let Ok(Request::Test(options)) = Request::parse(words, &environment, &no_profiles) else {
+    let Ok(Request::Test(options)) =
+        Request::parse(words, &environment, &|_, _| Ok(Profiles::default()))
+    else {
         panic!("no options");
     };
     assert!(options.settings.hermetic.value);
@@ -515,7 +515,9 @@ fn nocapture_means_one_slot_unless_slots_are_given() {
 fn nocapture_wins_over_slots_in_the_environment() {
     let environment = environment(&[("MAELSTROM_SLOTS", "9")]);
     let words = ["cargo-maelstrom", "--nocapture"].map(OsString::from);
-    let Ok(Request::Test(options)) = Request::parse(words, &environment, &no_profiles) else {
+    let Ok(Request::Test(options)) =
+        Request::parse(words, &environment, &|_, _| Ok(Profiles::default()))
+    else {
         panic!("no options");
     };
     assert_eq!(options.settings.slots.value, SlotCount::ONE);
@@ -540,7 +542,9 @@ fn no_fail_fast_wins_over_the_environment() {
     let environment = environment(&[("MAELSTROM_STOP_AFTER", "1")]);
     for (words, expected) in [(&[][..], 1), (&["--no-fail-fast"], 0)] {
         let words = ["cargo-maelstrom"].iter().chain(words).map(OsString::from);
-        let Ok(Request::Test(options)) = Request::parse(words, &environment, &no_profiles) else {
+        let Ok(Request::Test(options)) =
+            Request::parse(words, &environment, &|_, _| Ok(Profiles::default()))
+        else {
             panic!("no options");
         };
         assert_eq!(
@@ -873,7 +877,9 @@ fn the_configuration_is_printed_with_its_sources() {
         path.to_str().unwrap(),
     ];
     let Ok(Request::Test(options)) =
-        Request::parse(words.map(OsString::from), &environment, &no_profiles)
+        Request::parse(words.map(OsString::from), &environment, &|_, _| {
+            Ok(Profiles::default())
+        })
     else {
         panic!("no options");
     };
@@ -953,7 +959,7 @@ fn slots_limit_the_actions_in_flight_at_an_engine() {
 fn an_error_in_the_configuration_is_a_set_up_error() {
     let words = ["cargo-maelstrom"].map(OsString::from);
     let environment = environment(&[("CARGO_MAELSTROM_UI", "curses")]);
-    let error = Request::parse(words, &environment, &no_profiles).unwrap_err();
+    let error = Request::parse(words, &environment, &|_, _| Ok(Profiles::default())).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::SetUp);
     assert_eq!(
         error.to_string(),
