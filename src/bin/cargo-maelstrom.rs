@@ -1,12 +1,13 @@
 //! `cargo maelstrom`: a workspace's tests, each in a container of its own.
 
 use maelstrom::cargo_maelstrom::command_line::Request;
+use maelstrom::cargo_maelstrom::test_file;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     maelstrom::run_if_launcher();
     maelstrom::cargo::guard::run_if_guard();
-    match Request::of_process() {
+    match Request::of_process(&test_file::profiles) {
         Ok(Request::Test(options)) => maelstrom::cargo_maelstrom::run(&options).into(),
         Ok(Request::Doctor(options)) => maelstrom::cargo_maelstrom::doctor(&options).into(),
         Ok(Request::Clean(options)) => maelstrom::cargo_maelstrom::clean(&options).into(),

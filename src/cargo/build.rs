@@ -30,6 +30,8 @@ const OPEN_PIPE_TIMEOUT: Duration = Duration::from_millis(200);
 pub enum Stderr {
     /// The standard error of this process. Cargo draws its own progress.
     Inherited,
+    /// Nothing.
+    Discarded,
     /// [`BuildEvent::Stderr`] events. Cargo draws no progress; lines are coloured if the invocation
     /// says so.
     Piped,
@@ -82,6 +84,7 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
         .stdout(Stdio::piped());
     match stderr {
         Stderr::Inherited => command.stderr(Stdio::inherit()),
+        Stderr::Discarded => command.stderr(Stdio::null()),
         Stderr::Piped => command
             .stderr(Stdio::piped())
             .env("CARGO_TERM_PROGRESS_WHEN", "never"),

@@ -173,7 +173,7 @@ fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
 
 /// The error in the standard error of Cargo, without its label `error: `, which the report adds.
 /// Warnings before the error are moved behind it.
-fn error_message(stderr: &str) -> String {
+pub(super) fn error_message(stderr: &str) -> String {
     let mut before = String::new();
     let mut rest = stderr;
     while !rest.is_empty() {

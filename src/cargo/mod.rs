@@ -20,7 +20,7 @@
 //! # }
 //! ```
 //!
-//! `options` holds the user's options for Cargo. `metadata` and `manifest` make the `Workspace`,
+//! `options` holds the user's options for Cargo. `root` finds the workspace. `metadata` and `manifest` make the `Workspace`,
 //! with its `toolchain` and `configuration`. `selection` and `targets` find the packages and
 //! targets that Cargo selects, and `closure` the members that a package is built from. `build` runs
 //! Cargo below a `guard`, which ends its `process_tree` if this process is killed. `assembly` turns
@@ -43,6 +43,7 @@ mod metadata;
 mod options;
 mod process_tree;
 mod profile_directories;
+mod root;
 mod selection;
 mod targets;
 mod toolchain;
@@ -56,6 +57,7 @@ pub use error::CargoError;
 pub use home::{cargo_home, rustup_home};
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
 pub use options::{CargoOptions, Invocation};
+pub use root::{directories, has_profile, names_its_workspace, workspace_root};
 pub use selection::Narrowed;
 pub use targets::SelectedTarget;
 pub use toolchain::Toolchain;

@@ -68,6 +68,11 @@ impl CargoOptions {
         self.arguments_of(|name| RELEVANT.contains(&name))
     }
 
+    /// The arguments that are relevant for finding the workspace and its profiles.
+    pub(super) fn location_arguments(&self) -> Vec<String> {
+        self.arguments_of(|name| ["manifest-path", "config", "Z"].contains(&name))
+    }
+
     /// The arguments for the build, without `--message-format`, which [`super::build`] sets.
     pub(super) fn build_arguments(&self) -> Vec<String> {
         self.arguments_of(|name| name != "message-format")

@@ -114,12 +114,16 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>
         tests: considered.tests(),
         not_included: considered.not_included,
         excluded: considered.excluded,
+        left_out: considered.left_out_binaries,
         places,
     };
+    let left_out =
+        unselected::left_out_by_default(considered.left_out_tests, considered.left_out_binaries);
     if !considered.has_selected() {
         *remarks = unselected::explain(&offer, selector);
         return;
     }
+    summary.notes.extend(left_out);
     if summary.tally.done() == 0 && summary.tally.ignored > 0 {
         summary.notes.push(unselected::all_ignored(
             considered.ignored_by_source,

@@ -19,6 +19,10 @@ pub struct Considered {
     pub not_included: u64,
     /// The number of other test binaries that an exclude pattern matches.
     pub excluded: u64,
+    /// The number of tests that only the default filter leaves out.
+    pub left_out_tests: u64,
+    /// The number of test binaries that only the default filter leaves out. They are not listed.
+    pub left_out_binaries: u64,
     has_selected: bool,
     /// Whether each exclude pattern has matched.
     excludes_matched: Vec<bool>,
@@ -47,6 +51,9 @@ impl Considered {
         let subject = test_case_name(binary, &test.name);
         self.count += 1;
         self.has_selected |= is_selected;
+        let is_left_out = !selector.selects_by_default(&subject)
+            && selector.selects_otherwise(&subject, test.ignored);
+        self.left_out_tests += u64::from(is_left_out);
         for (matched, pattern) in self.excludes_matched.iter_mut().zip(&selector.excludes) {
             *matched = *matched || pattern.matches(&subject);
         }
@@ -63,6 +70,10 @@ impl Considered {
             |p: &Pattern| p.matches_binary(&binary.package.name, binary.kind, &binary.target);
         for (matched, pattern) in self.excludes_matched.iter_mut().zip(&selector.excludes) {
             *matched |= matches(pattern) == Some(true);
+        }
+        if selector.leaves_out_by_default(binary) {
+            self.left_out_binaries += 1;
+            return;
         }
         let includes = &selector.includes;
         if includes.is_empty() || includes.iter().any(|p| matches(p) != Some(false)) {
@@ -91,7 +102,7 @@ impl Considered {
 
     /// The indices of the exclude patterns that match no test. `None`: some binaries were not listed.
     pub fn idle_excludes(&self) -> Option<Vec<usize>> {
-        if self.not_included > 0 {
+        if self.not_included > 0 || self.left_out_binaries > 0 {
             return None;
         }
         let matched = self.excludes_matched.iter().enumerate();

@@ -9,6 +9,7 @@ use std::sync::Arc;
 /// Runs `cargo test --doc`. A line on stderr says so.
 pub async fn run(options: &TestOptions, arguments: &[String]) -> Result<ExitCode, SetUpError> {
     let invocation = preparation::invocation(options)?;
+    preparation::check_profile(options, &invocation)?;
     to_stderr(format_args!(
         "documentation tests are run by Cargo, outside containers: cargo test --doc"
     ));

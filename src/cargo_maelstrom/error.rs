@@ -3,7 +3,7 @@
 use super::test_run::RunError;
 use super::unselected::Remark;
 use crate::cargo::CargoError;
-use crate::directive::DirectiveError;
+use crate::directive::{DirectiveError, FILE_NAME};
 use crate::filter::PatternError;
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
@@ -27,6 +27,11 @@ pub enum SetUpError {
     },
     #[error("no package of the workspace matches the include patterns")]
     NoPackageMatches(Vec<Remark>),
+    #[error(
+        "Cargo has no profile `{name}`, but {FILE_NAME} has a profile of this name: write \
+         `--test-profile {name}` instead of `--profile {name}`"
+    )]
+    NotAProfileOfCargo { name: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

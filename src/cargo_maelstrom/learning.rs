@@ -122,6 +122,8 @@ fn learned(
     let others = others.map(|case| SuiteTest::without_needs(case.name()));
     let tests: Vec<_> = ran.chain(others).collect();
     let selection = &options.selection;
+    let all_by_default =
+        options.settings.default_filter.is_none() || options.ignores_default_filter;
     let selects_targets = TARGETS
         .iter()
         .any(|name| options.cargo_options.is_set(name));
@@ -130,6 +132,7 @@ fn learned(
         tests,
         every_package: packages.len() == workspace.packages.len(),
         every_target: !selects_targets
+            && all_by_default
             && selection.includes.is_empty()
             && selection.exclusions.is_empty(),
     };

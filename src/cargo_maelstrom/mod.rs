@@ -24,18 +24,20 @@ mod selector;
 mod started;
 mod suggestions;
 mod surroundings;
+pub mod test_file;
 mod test_run;
 mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
-use crate::config::{CacheResults, Color, NoTests, Ui};
+use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, Ui};
 use crate::directive;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
-use crate::report::{self, Cancellation, Event, Reporter};
+use crate::report::{self, Cancellation, Event, JunitOutput, Reporter};
 use crate::session::{ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
 use crate::test_job::TestOutputs;
+use camino::Utf8PathBuf;
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use conclusion::Conclusion;
@@ -123,7 +125,8 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Observe { .. } => run_tests(options).await,
-            TestAction::Learn => learning::run(options).await,
+            // The future has the options of two runs.
+            TestAction::Learn => Box::pin(learning::run(options)).await,
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
@@ -151,7 +154,12 @@ async fn init(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 }
 
 async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
-    let mut preparation = Preparation::new(options, Stderr::Inherited).await?;
+    let stderr = if options.cargo.cargo_quiet > 1 {
+        Stderr::Discarded
+    } else {
+        Stderr::Inherited
+    };
+    let mut preparation = Preparation::new(options, stderr).await?;
     while let Some(event) = preparation.build.next().await {
         match event? {
             crate::cargo::BuildEvent::Message(line) => to_stdout(format_args!("{line}")),
@@ -180,7 +188,9 @@ struct EndedRun {
 /// Runs the tests, or lists them. `None`: the run was interrupted before the build.
 async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>), SetUpError> {
     let reporter = report::reporter(&report_settings(options));
-    let stderr = if reporter.shows_cargo() {
+    let stderr = if options.cargo.cargo_quiet > 1 {
+        Stderr::Discarded
+    } else if reporter.shows_cargo() {
         Stderr::Piped
     } else {
         Stderr::Inherited
@@ -266,6 +276,7 @@ async fn conduct(
             .value
             .failures()
             .map(|n| u64::from(n.get())),
+        stop_immediately: options.settings.stop_after.value.is_immediate(),
         no_capture: options.no_capture,
         inline_limit: options.settings.inline_limit.value.bytes() as usize,
         test_arguments: options.test_arguments.clone(),
@@ -393,27 +404,43 @@ fn report_settings(options: &TestOptions) -> report::ReportSettings {
         _ if !reports_tests => Ui::Quiet,
         ui => ui,
     };
+    let settings = &options.settings;
+    let success_output = settings.success_output.value.0;
+    let stored = |setting: &Option<Setting<bool>>| setting.as_ref().map(|stored| stored.value);
     report::ReportSettings {
         ui,
-        paint: paint(&options.settings),
+        hide_progress_bar: settings.hide_progress_bar.value,
+        paint: paint(settings),
         verbose: options.verbose > 0,
-        junit: options.junit.clone(),
+        junit: junit_path(options).filter(|_| reports_tests),
         github: github_settings(options).filter(|_| reports_tests),
         json: options.message_format == MessageFormat::Json && reports_tests,
-        show_output: options.settings.show_output.value,
+        success_output,
+        failure_output: settings.failure_output.value,
+        status_level: settings.status_level.as_ref().map(|level| level.value),
+        final_status_level: settings.final_status_level.value,
+        junit_output: JunitOutput {
+            of_passed: stored(&settings.junit_store_success_output)
+                .unwrap_or(success_output != OutputTime::Never),
+            of_failed: stored(&settings.junit_store_failure_output).unwrap_or(true),
+        },
         nocapture: options.no_capture,
     }
 }
 
 fn github_settings(options: &TestOptions) -> Option<report::GithubSettings> {
-    let manifest = options
-        .cargo
-        .manifest_path
-        .as_ref()
-        .and_then(|path| path.parent());
+    let manifest = options.cargo.manifest_path.as_ref();
+    let manifest = manifest.and_then(|path| path.parent());
     let directory = std::env::current_dir().ok()?;
     let directory = manifest.map_or(directory.clone(), |manifest| directory.join(manifest));
     report::GithubSettings::of_step(directory, |name| std::env::var(name).ok())
+}
+
+/// The file of the JUnit report.
+fn junit_path(options: &TestOptions) -> Option<Utf8PathBuf> {
+    let path = &options.settings.junit.as_ref()?.value.0;
+    // Settings are Unicode.
+    Utf8PathBuf::from_path_buf(path.clone()).ok()
 }
 
 /// The colors of stderr.

@@ -5,7 +5,7 @@
 //! have a mistake, which is reported before anything is built.
 
 use super::SetUpError;
-use super::command_line::{RawPattern, TestOptions, divide};
+use super::command_line::{RawPattern, TestAction, TestOptions, divide};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::unselected::{self, Offer};
@@ -19,7 +19,7 @@ use crate::needs::{KnownNeeds, Places, client_search_path};
 use crate::schedule::History;
 use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use std::sync::Arc;
 
 pub struct Preparation {
@@ -40,6 +40,7 @@ pub struct Preparation {
 impl Preparation {
     pub async fn new(options: &TestOptions, stderr: Stderr) -> Result<Self, SetUpError> {
         let mut invocation = invocation(options)?;
+        check_profile(options, &invocation)?;
         let includes = patterns(&options.selection.includes)?;
         let early = can_build_early(options, &invocation)
             .then(|| cargo::start_build(&invocation, stderr))
@@ -97,23 +98,21 @@ impl Preparation {
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
-            selector: Selector {
-                includes,
-                excludes,
-                names: options.selection.names.clone(),
-                ignored: options.selection.ignored,
-            },
+            selector: selector(options, includes, excludes),
             directives: Arc::new(directives),
-            containers: Arc::new(TestContainerBuilder::new(
-                workspace.clone(),
-                LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
-                options.settings.cache_results.value.reads(),
-                &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
-                WriteBack::decide(options.settings.write_back.value, |name| {
-                    std::env::var(name).ok()
-                }),
-                appended.clone(),
-            )),
+            containers: Arc::new(
+                TestContainerBuilder::new(
+                    workspace.clone(),
+                    LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
+                    options.settings.cache_results.value.reads(),
+                    &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
+                    WriteBack::decide(options.settings.write_back.value, |name| {
+                        std::env::var(name).ok()
+                    }),
+                    appended.clone(),
+                )
+                .of_profile(options.settings.profile()),
+            ),
             appended,
             store,
             history,
@@ -164,13 +163,38 @@ pub async fn selection(
     }
     let includes = patterns(&options.selection.includes)?;
     narrow(&mut invocation, &workspace, &includes)?;
-    let selector = Selector {
+    let selector = selector(options, includes, patterns(&excluded.patterns)?);
+    Ok((workspace, invocation, selector))
+}
+
+fn selector(options: &TestOptions, includes: Vec<Pattern>, excludes: Vec<Pattern>) -> Selector {
+    // The other actions are about tests that the command line names.
+    let by_default = matches!(
+        options.action,
+        TestAction::Run | TestAction::Learn | TestAction::ListTests | TestAction::ListBinaries
+    );
+    let filter = options.settings.default_filter.as_ref();
+    let filter = filter.filter(|_| by_default && !options.ignores_default_filter);
+    Selector {
         includes,
-        excludes: patterns(&excluded.patterns)?,
+        excludes,
         names: options.selection.names.clone(),
         ignored: options.selection.ignored,
-    };
-    Ok((workspace, invocation, selector))
+        default_filter: filter.map(|filter| filter.value.0.clone()),
+    }
+}
+
+/// Fails if the profile that Cargo shall use is one of `maelstrom-test.toml` instead.
+pub fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(), SetUpError> {
+    match &options.cargo.profile {
+        Some(name)
+            if options.profile_names.contains(name) && !cargo::has_profile(invocation, name)? =>
+        {
+            let name = name.clone();
+            Err(SetUpError::NotAProfileOfCargo { name })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The command line of Cargo.
@@ -208,15 +232,8 @@ fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
 /// Whether a `maelstrom-test.toml` that may belong to the workspace has a mistake. The root of the
 /// workspace is not known yet, so the files of all parent directories are read.
 fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
-    let manifest = invocation.options.value("manifest-path");
-    let start = match manifest {
-        Some(path) => invocation.directory.join(path),
-        None => invocation.directory.join("Cargo.toml"),
-    };
-    start
-        .ancestors()
-        .skip(1)
-        .filter_map(Utf8Path::from_path)
+    cargo::directories(invocation)
+        .iter()
         .map(|directory| directory.join(directive::FILE_NAME))
         .filter(|file| file.exists())
         .any(|file: Utf8PathBuf| Directives::load(&file).is_err())

@@ -12,6 +12,8 @@ pub struct Selector {
     pub excludes: Vec<Pattern>,
     pub names: NameFilter,
     pub ignored: RunIgnored,
+    /// The pattern of the tests that are selected by default. `None`: it does not limit the selection.
+    pub default_filter: Option<Pattern>,
 }
 
 impl Selector {
@@ -30,7 +32,23 @@ impl Selector {
         self.may(|pattern| pattern.matches_package(package))
     }
 
+    /// Whether only the default filter excludes every test case of the binary.
+    pub fn leaves_out_by_default(&self, binary: &TestBinary) -> bool {
+        let matches =
+            |p: &Pattern| p.matches_binary(&binary.package.name, binary.kind, &binary.target);
+        !self.may_by_default(matches) && self.may_otherwise(matches)
+    }
+
     fn may(&self, matches: impl Fn(&Pattern) -> Option<bool>) -> bool {
+        self.may_by_default(&matches) && self.may_otherwise(matches)
+    }
+
+    fn may_by_default(&self, matches: impl Fn(&Pattern) -> Option<bool>) -> bool {
+        let filter = self.default_filter.as_ref();
+        filter.is_none_or(|filter| matches(filter) != Some(false))
+    }
+
+    fn may_otherwise(&self, matches: impl Fn(&Pattern) -> Option<bool>) -> bool {
         let included =
             self.includes.is_empty() || self.includes.iter().any(|p| matches(p) != Some(false));
         included && !self.excludes.iter().any(|p| matches(p) == Some(true))
@@ -38,6 +56,17 @@ impl Selector {
 
     /// Whether a test case is selected: it is run, or reported as ignored.
     pub fn selects(&self, case: &TestCaseName<'_>, ignored: bool) -> bool {
+        self.selects_by_default(case) && self.selects_otherwise(case, ignored)
+    }
+
+    /// Whether the default filter matches, or there is none.
+    pub fn selects_by_default(&self, case: &TestCaseName<'_>) -> bool {
+        let filter = self.default_filter.as_ref();
+        filter.is_none_or(|filter| filter.matches(case))
+    }
+
+    /// Whether a test case is selected, apart from the default filter.
+    pub fn selects_otherwise(&self, case: &TestCaseName<'_>, ignored: bool) -> bool {
         self.includes(case)
             && !self.excludes(case)
             && self.names.matches(case.name)

@@ -76,6 +76,8 @@ pub struct RunSettings {
     /// Replaces the timeout of every test. Zero: no timeout.
     pub timeout: Option<Duration>,
     pub stop_after: Option<u64>,
+    /// Whether the tests that run when the run stops after failures are killed.
+    pub stop_immediately: bool,
     pub no_capture: bool,
     pub inline_limit: usize,
     pub test_arguments: Vec<String>,
@@ -175,6 +177,8 @@ pub struct TestRun {
     /// The task that saves the history. `None`: saving failed.
     saving: Tasks<Option<Saved>>,
     cancelled: Option<Cancellation>,
+    /// Whether the build and everything that runs is to be killed, as the run was cancelled.
+    is_aborting: bool,
 }
 
 enum Work {
@@ -270,6 +274,7 @@ impl TestRun {
             saving: Tasks::default(),
             next_id: 0,
             cancelled: None,
+            is_aborting: false,
         }
     }
 
@@ -289,6 +294,10 @@ impl TestRun {
             self.pack_shared_layers();
         }
         loop {
+            if std::mem::take(&mut self.is_aborting) {
+                self.abort(&mut build).await;
+                building = false;
+            }
             self.start_work();
             if !building && self.is_idle() {
                 break;

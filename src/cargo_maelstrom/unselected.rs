@@ -29,26 +29,29 @@ pub struct Offer<'a> {
     pub not_included: u64,
     /// The number of other test binaries that an exclude pattern matches.
     pub excluded: u64,
+    /// The number of test binaries that only the default filter leaves out.
+    pub left_out: u64,
     pub places: Vec<PackageOrTarget>,
 }
 
 /// Explains why no test was selected, by the first filter that leaves no test.
 pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
     let names = &selector.names;
-    if offer.tests.is_empty() && offer.not_included == 0 && offer.excluded == 0 {
+    let binaries = offer.not_included + offer.excluded + offer.left_out;
+    if offer.tests.is_empty() && binaries == 0 {
         let mut remarks = vec![Remark::Note("the built targets have no tests".to_owned())];
         remarks.extend(hints_for_words(&names.filters, offer));
         return remarks;
     }
     let mut left = offer.tests.clone();
     left.retain(|(subject, _)| selector.includes(subject));
-    if left.is_empty() && offer.excluded == 0 {
+    if left.is_empty() && offer.excluded == 0 && offer.left_out == 0 {
         return explain_includes(offer, &selector.includes);
     }
 
     let compared: Vec<_> = left.iter().map(|(subject, _)| subject.name).collect();
     left.retain(|(subject, _)| names.has_filter(subject.name));
-    if left.is_empty() && !compared.is_empty() {
+    if left.is_empty() && !compared.is_empty() && offer.left_out == 0 {
         let words = quoted(&names.filters, "or");
         let what = if names.exact {
             format!("no test is called {words} (`--exact`)")
@@ -63,7 +66,7 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
 
     let before = Remaining::of(&left, offer);
     left.retain(|(subject, _)| !selector.excludes(subject));
-    if left.is_empty() {
+    if left.is_empty() && offer.left_out == 0 {
         let patterns = quoted(&selector.excludes, "and");
         let exclude = verb(selector.excludes.len(), "excludes", "exclude");
         return vec![Remark::Note(format!("{patterns} {exclude} {before}"))];
@@ -71,11 +74,19 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
 
     let before = Remaining::of(&left, offer);
     left.retain(|(subject, _)| !names.is_skipped(subject.name));
-    if left.is_empty() {
+    if left.is_empty() && offer.left_out == 0 {
         let words = quoted(&names.skips, "and");
         return vec![Remark::Note(format!(
             "`--skip` with {words} leaves out {before}"
         ))];
+    }
+
+    if let Some(filter) = &selector.default_filter {
+        let tests = left.len() as u64;
+        left.retain(|(subject, _)| selector.selects_by_default(subject));
+        if left.is_empty() {
+            return explain_default_filter(filter, tests, offer.left_out);
+        }
     }
 
     if selector.ignored == RunIgnored::Only {
@@ -89,6 +100,47 @@ pub fn explain(offer: &Offer<'_>, selector: &Selector) -> Vec<Remark> {
         ];
     }
     Vec::new()
+}
+
+fn explain_default_filter(filter: &Pattern, tests: u64, binaries: u64) -> Vec<Remark> {
+    let left_out = LeftOut { tests, binaries };
+    vec![
+        Remark::Note(format!(
+            "the default filter `{filter}` of `maelstrom-test.toml` leaves out {left_out}, \
+             which all other filters select"
+        )),
+        Remark::Hint("`--ignore-default-filter` selects them too".to_owned()),
+    ]
+}
+
+/// The note on tests that only the default filter leaves out. `None`: there are none.
+pub fn left_out_by_default(tests: u64, binaries: u64) -> Option<String> {
+    let left_out = LeftOut { tests, binaries };
+    let was = if tests + binaries == 1 { "was" } else { "were" };
+    (tests + binaries > 0).then(|| {
+        format!(
+            "{left_out} {was} not selected by the default filter of `maelstrom-test.toml`; \
+             `--ignore-default-filter` selects them too"
+        )
+    })
+}
+
+/// What the default filter leaves out: `3 tests and 1 whole test binary`.
+struct LeftOut {
+    tests: u64,
+    binaries: u64,
+}
+
+impl Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let tests = Count(self.tests, "test", "tests");
+        let binaries = Count(self.binaries, "whole test binary", "whole test binaries");
+        match (self.tests, self.binaries) {
+            (_, 0) => write!(f, "{tests}"),
+            (0, _) => write!(f, "{binaries}"),
+            _ => write!(f, "{tests} and {binaries}"),
+        }
+    }
 }
 
 /// The note on a selection in which all tests are ignored, by their source or by directives.

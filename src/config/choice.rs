@@ -5,6 +5,9 @@ use strum::{IntoStaticStr, VariantArray};
 
 /// One of a few words.
 pub trait Choice: VariantArray + Into<&'static str> + Copy + Send + Sync {
+    /// Further words that are understood, but not listed.
+    const OTHER_WORDS: &'static [(&'static str, Self)] = &[];
+
     /// The words, in order.
     fn words() -> impl Iterator<Item = &'static str> {
         Self::VARIANTS.iter().map(|choice| choice.name())
@@ -12,8 +15,10 @@ pub trait Choice: VariantArray + Into<&'static str> + Copy + Send + Sync {
 
     /// The choice of a word.
     fn named(word: &str) -> Option<Self> {
-        let mut all = Self::VARIANTS.iter().copied();
-        all.find(|choice| choice.name() == word)
+        let all = Self::VARIANTS.iter().map(|choice| (choice.name(), *choice));
+        let mut all = all.chain(Self::OTHER_WORDS.iter().copied());
+        all.find(|(name, _)| *name == word)
+            .map(|(_, choice)| choice)
     }
 
     /// The word of this choice.

@@ -6,9 +6,10 @@ use super::{
     Choice, ConfigError, ConfigFile, ConfigValue, LogLevel, ProcessEnvironment, ProgramNames,
     Setting, Values,
 };
-use crate::process::{ExitCode, to_stderr};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use crate::process::{ExitCode, error_chain, to_stderr};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, error::ErrorKind};
+use std::error::Error;
 use std::path::PathBuf;
 
 /// Options that every program has.
@@ -37,7 +38,13 @@ impl SharedArguments {
 
 /// A parser of a choice. clap lists the words in help and errors.
 pub fn text_value<T: Choice>() -> impl TypedValueParser<Value = T> {
-    PossibleValuesParser::new(T::words())
+    let values = T::VARIANTS.iter().map(|choice| {
+        let name = choice.name();
+        let others = T::OTHER_WORDS.iter();
+        let others = others.filter(move |(_, meant)| meant.name() == name);
+        PossibleValue::new(name).aliases(others.map(|(word, _)| *word))
+    });
+    PossibleValuesParser::new(values)
         .try_map(|word| T::named(&word).ok_or_else(|| format!("expected {}", T::expected())))
 }
 
@@ -64,6 +71,9 @@ pub enum CommandLineError {
     Usage(clap::Error),
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// An error in the workspace that the command line is about.
+    #[error("{}", error_chain(&**.0))]
+    Workspace(Box<dyn Error + Send + Sync>),
 }
 
 impl CommandLineError {
@@ -80,7 +90,7 @@ impl CommandLineError {
                 // A closed stream is no error: its reader has ended.
                 let _ = error.print();
             }
-            Self::Config(error) => to_stderr(format_args!("error: {error}")),
+            Self::Config(_) | Self::Workspace(_) => to_stderr(format_args!("error: {self}")),
         }
         self.exit_code()
     }
@@ -89,7 +99,7 @@ impl CommandLineError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(error) if !error.use_stderr() => ExitCode::Success,
-            Self::Usage(_) | Self::Config(_) => ExitCode::SetUp,
+            Self::Usage(_) | Self::Config(_) | Self::Workspace(_) => ExitCode::SetUp,
         }
     }
 }

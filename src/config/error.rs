@@ -16,21 +16,59 @@ pub enum ConfigError {
     #[error("{at}: {message}")]
     Syntax { at: SettingSource, message: String },
 
-    #[error("{at}: unknown key `{key}`; the keys are {known}")]
+    #[error("{at}: unknown key `{key}`; {}", remedy(near.as_deref(), known))]
     UnknownKey {
         at: SettingSource,
         key: String,
+        /// The known key that is probably meant.
+        near: Option<String>,
         known: String,
     },
 
-    #[error("{at}: `{text}` is not a value for `{name}`: expected {expected}")]
+    #[error("{at}: `{text}` is not a value for `{name}`: {problem}")]
     BadValue {
         at: SettingSource,
         name: &'static str,
         /// The text of the value in its source.
         text: String,
-        expected: String,
+        /// The mistake, or the expected values.
+        problem: String,
     },
+
+    #[error(
+        "{at}: `{name}` is another name of `{other}`, which is set there too; leave one of them out"
+    )]
+    SetTwice {
+        at: SettingSource,
+        name: &'static str,
+        other: &'static str,
+    },
+
+    #[error("{at}: there is no profile `{name}`{place}")]
+    UnknownProfile {
+        at: SettingSource,
+        name: String,
+        /// The end of the sentence: the file, and the profiles that it has.
+        place: String,
+    },
+
+    #[error("{at}: `{name}` is not a table; a profile is a table `[profile.NAME]`")]
+    NotAProfile { at: SettingSource, name: String },
+
+    #[error("{at}: the profile `{name}` would inherit from itself")]
+    CircularProfiles { at: SettingSource, name: String },
+
+    #[error(
+        "{at}: the profile `default` inherits from no other; the other profiles inherit from it"
+    )]
+    DefaultProfileInherits { at: SettingSource },
+}
+
+fn remedy(near: Option<&str>, known: &str) -> String {
+    match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("the keys are {known}"),
+    }
 }
 
 impl ConfigError {

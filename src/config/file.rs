@@ -1,7 +1,9 @@
 //! Parsing a configuration file: keys and values with their positions.
 
 use super::{error::ConfigError, setting::SettingSource, value::Literal};
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// A parsed configuration file.
@@ -35,37 +37,38 @@ impl ParsedConfigFile {
     }
 
     fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let position = |start| position(path, text, start);
-        let table = DeTable::parse(text).map_err(|error| ConfigError::Syntax {
-            at: position(error.span().unwrap_or_default().start),
-            message: error.message().replace('\n', "; "),
-        })?;
-        let mut keys: Vec<_> = table.get_ref().iter().collect();
-        keys.sort_by_key(|(key, _)| key.span().start);
-        let entries = keys
-            .into_iter()
-            .map(|(key, value)| ConfigEntry {
-                key: key.get_ref().to_string(),
-                key_source: position(key.span().start),
-                value: literal(value.get_ref()),
-                value_source: position(value.span().start),
-                text: first_line(text.get(value.span()).unwrap_or_default()),
-            })
-            .collect();
+        let document = parse(path, text)?;
         Ok(Self {
             path: path.to_owned(),
-            entries,
+            entries: entries(path, text, document.get_ref()),
         })
-    }
-
-    /// The entry for a key.
-    pub fn entry(&self, key: &str) -> Option<&ConfigEntry> {
-        self.entries.iter().find(|entry| entry.key == key)
     }
 }
 
+/// Parses the text of a file.
+pub fn parse<'a>(path: &Path, text: &'a str) -> Result<Spanned<DeTable<'a>>, ConfigError> {
+    DeTable::parse(text).map_err(|error| ConfigError::Syntax {
+        at: position(path, text, error.span().unwrap_or_default().start),
+        message: error.message().replace('\n', "; "),
+    })
+}
+
+/// The entries of a table of the file, in the order of the file.
+pub fn entries(path: &Path, text: &str, table: &DeTable<'_>) -> Vec<ConfigEntry> {
+    let mut keys: Vec<_> = table.iter().collect();
+    keys.sort_by_key(|(key, _)| key.span().start);
+    let entry = |(key, value): (&Spanned<Cow<'_, str>>, &Spanned<DeValue<'_>>)| ConfigEntry {
+        key: key.get_ref().to_string(),
+        key_source: position(path, text, key.span().start),
+        value: literal(value.get_ref()),
+        value_source: position(path, text, value.span().start),
+        text: first_line(text.get(value.span()).unwrap_or_default()),
+    };
+    keys.into_iter().map(entry).collect()
+}
+
 /// The position of a byte of the file.
-fn position(path: &Path, text: &str, start: usize) -> SettingSource {
+pub fn position(path: &Path, text: &str, start: usize) -> SettingSource {
     let before = text.get(..start).unwrap_or(text);
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
     SettingSource::File {

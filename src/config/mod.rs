@@ -1,8 +1,8 @@
 //! Settings: their sources, the precedence of the sources, and the types of values.
 //!
 //! The sources of a setting are, by precedence: the command line, the program's own environment
-//! variable, the variable shared by all programs, the configuration files (the user's first), and
-//! the default. This room has the sources and the types of values; each program takes its settings
+//! variable, the variable shared by all programs, that of nextest if it has one, the profiles of the
+//! repository, the configuration files (the user's first), and the default. This room has the sources and the types of values; each program takes its settings
 //! from [`Values`], one by one. Each setting keeps its source.
 //!
 //! Only [`ProcessEnvironment::of_process`] reads the environment of the process.
@@ -16,7 +16,10 @@ mod file;
 mod list;
 mod number;
 mod process_environment;
+mod profile;
 mod setting;
+mod shown;
+mod stop_after;
 mod text;
 mod value;
 mod values;
@@ -27,9 +30,12 @@ pub use command_line::{CommandLineError, SharedArguments};
 pub use error::ConfigError;
 pub use escape::EscapeCharacter;
 pub use list::List;
-pub use number::{BatchTarget, SlotCount, StopAfter, Timeout};
+pub use number::{BatchTarget, SlotCount, Timeout};
 pub use process_environment::ProcessEnvironment;
+pub use profile::{DEFAULT_PROFILE, ProfileName, Profiles};
 pub use setting::{Setting, SettingSource};
-pub use text::{DirectoryPath, FilePath, Property, VariablePattern};
+pub use shown::{FinalStatusLevel, OutputTime, StatusLevel, SuccessOutput};
+pub use stop_after::StopAfter;
+pub use text::{DirectoryPath, FilePath, Property, VariablePattern, toml_string};
 pub use value::{ConfigValue, Literal};
 pub use values::{ConfigFile, ProgramNames, Values};

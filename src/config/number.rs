@@ -103,41 +103,6 @@ impl ConfigValue for Timeout {
     }
 }
 
-/// The number of failures after which no new test starts. Zero: all tests run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct StopAfter(u32);
-
-impl StopAfter {
-    pub const FIRST_FAILURE: Self = Self(1);
-    pub const NEVER: Self = Self(0);
-
-    /// `None`: all tests run.
-    pub fn failures(self) -> Option<NonZeroU32> {
-        NonZeroU32::new(self.0)
-    }
-}
-
-impl ConfigValue for StopAfter {
-    fn expected() -> String {
-        "a number of failures, 0 to run every test".to_owned()
-    }
-
-    fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok().map(Self)
-    }
-
-    fn from_literal(literal: &Literal) -> Option<Self> {
-        match literal {
-            Literal::Integer(number) => u32::try_from(*number).ok().map(Self),
-            _ => None,
-        }
-    }
-
-    fn to_toml(&self) -> String {
-        self.0.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -170,17 +135,5 @@ mod tests {
         let printed = |text| Timeout::from_text(text).unwrap().to_toml();
         assert_eq!(printed("90"), "90");
         assert_eq!(printed("0.50"), "0.5");
-    }
-
-    #[test]
-    fn zero_failures_means_running_all_tests() {
-        assert_eq!(StopAfter::from_text("0").unwrap().failures(), None);
-        assert_eq!(
-            StopAfter::from_literal(&Literal::Integer(3))
-                .unwrap()
-                .failures(),
-            NonZeroU32::new(3)
-        );
-        assert_eq!(StopAfter::from_literal(&Literal::Integer(-3)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Values that are strings: directories, files, platform properties.
 
 use super::value::ConfigValue;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The path of a directory, absolute or relative to the working directory of the program.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +20,10 @@ impl ConfigValue for DirectoryPath {
 
     fn from_text(text: &str) -> Option<Self> {
         non_empty_path(text).map(Self)
+    }
+
+    fn relative_to(self, directory: &Path) -> Self {
+        Self(directory.join(self.0))
     }
 
     fn to_toml(&self) -> String {
@@ -44,6 +48,10 @@ impl ConfigValue for FilePath {
 
     fn from_text(text: &str) -> Option<Self> {
         non_empty_path(text).map(Self)
+    }
+
+    fn relative_to(self, directory: &Path) -> Self {
+        Self(directory.join(self.0))
     }
 
     fn to_toml(&self) -> String {
@@ -104,6 +112,6 @@ fn non_empty_path(text: &str) -> Option<PathBuf> {
     (!text.is_empty()).then(|| text.into())
 }
 
-fn toml_string(text: &str) -> String {
+pub fn toml_string(text: &str) -> String {
     ::toml::Value::String(text.to_owned()).to_string()
 }

@@ -1,5 +1,7 @@
 //! The types of configuration values.
 
+use std::path::Path;
+
 /// A value in a configuration file.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
@@ -31,6 +33,18 @@ pub trait ConfigValue: Sized {
         }
     }
 
+    /// Why a text is not a value, if that can be said better than with [`expected`](Self::expected).
+    fn mistake(_text: &str) -> Option<String> {
+        None
+    }
+
+    /// The value with paths that are relative to the working directory, in place of paths that are
+    /// relative to `directory`.
+    #[must_use]
+    fn relative_to(self, _directory: &Path) -> Self {
+        self
+    }
+
     /// The value in the syntax of a configuration file.
     fn to_toml(&self) -> String;
 }
@@ -40,8 +54,13 @@ impl ConfigValue for bool {
         "`true` or `false`".to_owned()
     }
 
+    /// Other programs have variables that are `1` or `0`.
     fn from_text(text: &str) -> Option<Self> {
-        text.parse().ok()
+        match text {
+            "true" | "1" => Some(true),
+            "false" | "0" => Some(false),
+            _ => None,
+        }
     }
 
     fn from_literal(literal: &Literal) -> Option<Self> {

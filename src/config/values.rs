@@ -2,11 +2,13 @@
 
 use super::{
     error::ConfigError,
-    file::ParsedConfigFile,
+    file::{ConfigEntry, ParsedConfigFile},
     process_environment::ProcessEnvironment,
+    profile::{CHOICE, Profiles},
     setting::{Setting, SettingSource},
-    value::ConfigValue,
+    value::{ConfigValue, Literal},
 };
+use crate::process::closest;
 use std::{fmt::Write, path::PathBuf};
 
 /// A printed setting longer than this, such as a list, does not move the sources of the others to
@@ -21,6 +23,11 @@ pub struct ProgramNames {
     pub directory: &'static str,
     /// The prefix of the program's own environment variables, such as `CARGO_MAELSTROM_`.
     pub prefix: &'static str,
+    /// Other names of settings, each with the name of the setting.
+    pub other_names: &'static [(&'static str, &'static str)],
+    /// The environment variables of another program that mean settings, each with the name of the
+    /// setting. The program's own variables precede them.
+    pub foreign_variables: &'static [(&'static str, &'static str)],
 }
 
 /// The prefix of the environment variables for all programs.
@@ -52,6 +59,8 @@ impl ConfigFile {
 pub struct Values<'a> {
     program: &'static ProgramNames,
     environment: &'a ProcessEnvironment,
+    /// They precede the files.
+    profiles: Profiles,
     /// By precedence.
     files: Vec<ParsedConfigFile>,
     /// The paths in the usual directories that have no file.
@@ -77,6 +86,7 @@ impl<'a> Values<'a> {
         let mut values = Self {
             program,
             environment,
+            profiles: Profiles::default(),
             files: Vec::new(),
             absent: Vec::new(),
             taken: Vec::new(),
@@ -99,6 +109,11 @@ impl<'a> Values<'a> {
             }
         }
         Ok(values)
+    }
+
+    /// Makes the profiles in force a source of the settings that are taken from now on.
+    pub fn use_profiles(&mut self, profiles: Profiles) {
+        self.profiles = profiles;
     }
 
     /// Takes the setting `name`. `given` is its value on the command line.
@@ -159,10 +174,48 @@ impl<'a> Values<'a> {
         for prefix in [self.program.prefix, SHARED_PREFIX] {
             found = found.or(self.in_environment(name, prefix)?);
         }
+        let foreign = self.program.foreign_variables.iter();
+        for (variable, _) in foreign.filter(|(_, meant)| *meant == name) {
+            found = found.or(self.in_variable(name, variable)?);
+        }
+        for entries in self.profiles.in_force() {
+            found = found.or(self.in_profile(name, entries)?);
+        }
+        for entries in self.profiles.all() {
+            self.in_profile::<T>(name, entries)?;
+        }
         for file in &self.files {
-            found = found.or(in_file(name, file)?);
+            found = found.or(self.in_entries(name, &file.entries)?);
         }
         Ok(found)
+    }
+
+    /// The setting's own name, then its other names.
+    fn names(&self, name: &'static str) -> impl Iterator<Item = &'static str> {
+        let others = self.program.other_names.iter();
+        let others = others.filter(move |(_, meant)| *meant == name);
+        std::iter::once(name).chain(others.map(|(other, _)| *other))
+    }
+
+    /// The value that `read` finds under one of the names of a setting.
+    fn under_one_name<T>(
+        &self,
+        name: &'static str,
+        read: impl Fn(&'static str) -> Result<Option<Setting<T>>, ConfigError>,
+    ) -> Result<Option<Setting<T>>, ConfigError> {
+        let mut found: Option<(&str, Setting<T>)> = None;
+        for name in self.names(name) {
+            let Some(setting) = read(name)? else { continue };
+            if let Some((other, _)) = found {
+                return Err(ConfigError::SetTwice {
+                    at: setting.source,
+                    name,
+                    other,
+                });
+            }
+            found = Some((name, setting));
+        }
+        Ok(found.map(|(_, setting)| setting))
     }
 
     fn in_environment<T: ConfigValue>(
@@ -170,37 +223,92 @@ impl<'a> Values<'a> {
         name: &'static str,
         prefix: &str,
     ) -> Result<Option<Setting<T>>, ConfigError> {
-        let variable = prefix.to_owned() + &name.replace('-', "_").to_uppercase();
-        let Some(text) = self.environment.variable(&variable) else {
+        self.under_one_name(name, |name| {
+            let variable = prefix.to_owned() + &name.replace('-', "_").to_uppercase();
+            self.in_variable(name, &variable)
+        })
+    }
+
+    fn in_variable<T: ConfigValue>(
+        &self,
+        name: &'static str,
+        variable: &str,
+    ) -> Result<Option<Setting<T>>, ConfigError> {
+        let Some(text) = self.environment.variable(variable) else {
             return Ok(None);
         };
-        let source = SettingSource::Environment(variable);
+        let source = SettingSource::Environment(variable.to_owned());
         match text.to_str().and_then(T::from_text) {
             Some(value) => Ok(Some(Setting { value, source })),
             None => Err(ConfigError::BadValue {
                 at: source,
                 name,
                 text: shown::<T>(&text.display().to_string()),
-                expected: T::expected(),
+                problem: problem::<T>(text.to_str()),
             }),
         }
     }
 
-    /// Checks that the files have no other keys than the settings taken. Returns the settings and
-    /// their sources as a TOML document.
+    fn in_profile<T: ConfigValue>(
+        &self,
+        name: &'static str,
+        entries: &[ConfigEntry],
+    ) -> Result<Option<Setting<T>>, ConfigError> {
+        let found: Option<Setting<T>> = self.in_entries(name, entries)?;
+        let directory = self.profiles.directory();
+        Ok(found.map(|Setting { value, source }| Setting {
+            value: match directory {
+                Some(directory) => value.relative_to(directory),
+                None => value,
+            },
+            source,
+        }))
+    }
+
+    fn in_entries<T: ConfigValue>(
+        &self,
+        name: &'static str,
+        entries: &[ConfigEntry],
+    ) -> Result<Option<Setting<T>>, ConfigError> {
+        self.under_one_name(name, |name| {
+            let entry = entries.iter().find(|entry| entry.key == name);
+            entry.map(|entry| value_of(name, entry)).transpose()
+        })
+    }
+
+    /// Checks that files and profiles have no other keys than the settings taken. Returns the
+    /// settings and their sources as a TOML document.
     pub fn finish(self) -> Result<String, ConfigError> {
-        let entries = self.files.iter().flat_map(|file| &file.entries);
-        for entry in entries {
-            if !self.taken.iter().any(|taken| taken.name == entry.key) {
-                let known: Vec<_> = self.taken.iter().map(|taken| taken.name).collect();
-                return Err(ConfigError::UnknownKey {
-                    at: entry.key_source.clone(),
-                    key: entry.key.clone(),
-                    known: known.join(", "),
-                });
-            }
+        let taken: Vec<_> = self.taken.iter().map(|taken| taken.name).collect();
+        let of_files = self.files.iter().map(|file| file.entries.as_slice());
+        for entries in of_files {
+            self.check_keys(entries, &taken)?;
+        }
+        let of_profiles: Vec<_> = taken.into_iter().filter(|&name| name != CHOICE).collect();
+        for entries in self.profiles.all() {
+            self.check_keys(entries, &of_profiles)?;
         }
         Ok(self.listing())
+    }
+
+    fn check_keys(
+        &self,
+        entries: &[ConfigEntry],
+        settings: &[&'static str],
+    ) -> Result<(), ConfigError> {
+        let known: Vec<_> = settings.iter().flat_map(|name| self.names(name)).collect();
+        match entries
+            .iter()
+            .find(|entry| !known.contains(&entry.key.as_str()))
+        {
+            None => Ok(()),
+            Some(entry) => Err(ConfigError::UnknownKey {
+                at: entry.key_source.clone(),
+                key: entry.key.clone(),
+                near: closest(&entry.key, known.iter().copied()).map(str::to_owned),
+                known: settings.join(", "),
+            }),
+        }
     }
 
     fn listing(&self) -> String {
@@ -232,25 +340,32 @@ impl<'a> Values<'a> {
     }
 }
 
-fn in_file<T: ConfigValue>(
+fn value_of<T: ConfigValue>(
     name: &'static str,
-    file: &ParsedConfigFile,
-) -> Result<Option<Setting<T>>, ConfigError> {
-    let Some(entry) = file.entry(name) else {
-        return Ok(None);
-    };
-    match T::from_literal(&entry.value) {
-        Some(value) => Ok(Some(Setting {
+    entry: &ConfigEntry,
+) -> Result<Setting<T>, ConfigError> {
+    if let Some(value) = T::from_literal(&entry.value) {
+        return Ok(Setting {
             value,
             source: entry.value_source.clone(),
-        })),
-        None => Err(ConfigError::BadValue {
-            at: entry.value_source.clone(),
-            name,
-            text: shown::<T>(&entry.text),
-            expected: T::expected(),
-        }),
+        });
     }
+    let text = match &entry.value {
+        Literal::Text(text) => Some(text.as_str()),
+        _ => None,
+    };
+    Err(ConfigError::BadValue {
+        at: entry.value_source.clone(),
+        name,
+        text: shown::<T>(&entry.text),
+        problem: problem::<T>(text),
+    })
+}
+
+/// Why a text is not a value.
+fn problem<T: ConfigValue>(text: Option<&str>) -> String {
+    let mistake = text.and_then(T::mistake);
+    mistake.unwrap_or_else(|| format!("expected {}", T::expected()))
 }
 
 /// The text of a value for a message. Secrets are replaced.

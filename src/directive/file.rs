@@ -65,8 +65,10 @@ fn document(text: SpecText<'_>) -> Result<Directives, SpecError> {
             "containers" => containers.define(entry, SpecFormat::Toml, &mut deprecations)?,
             // Their parents can be containers further down in the file.
             "directives" => directives = Some(entry),
+            // `config::Profiles` reads the profiles.
+            "profile" => {}
             name => {
-                let known = ["containers", "directives"];
+                let known = ["containers", "directives", "profile"];
                 return Err(entry.error(SpecProblem::unknown("table", name, known)));
             }
         }

@@ -146,6 +146,8 @@ mod tests {
         name: "maelstrom-test",
         directory: "test",
         prefix: "MAELSTROM_TEST_",
+        other_names: &[],
+        foreign_variables: &[],
     };
 
     fn decide(

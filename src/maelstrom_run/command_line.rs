@@ -16,6 +16,8 @@ const PROGRAM: ProgramNames = ProgramNames {
     name: "maelstrom-run",
     directory: "run",
     prefix: "MAELSTROM_RUN_",
+    other_names: &[],
+    foreign_variables: &[],
 };
 
 const EXAMPLES: &str = "\

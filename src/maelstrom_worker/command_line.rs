@@ -14,6 +14,8 @@ const PROGRAM: ProgramNames = ProgramNames {
     name: "maelstrom-worker",
     directory: "worker",
     prefix: "MAELSTROM_WORKER_",
+    other_names: &[],
+    foreign_variables: &[],
 };
 
 const EXAMPLES: &str = "\

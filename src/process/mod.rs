@@ -1,12 +1,14 @@
 //! Parts that every program needs: signals, the log, exit codes, lines on stdout and stderr,
 //! errors as text, and files that are replaced at once.
 
+mod closest;
 mod exit_code;
 mod interrupts;
 mod log;
 mod messages;
 mod replace_file;
 
+pub use closest::closest;
 pub use exit_code::ExitCode;
 pub use interrupts::{Interrupt, Interrupts, end_at_next};
 pub use log::start_log;

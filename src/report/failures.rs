@@ -2,6 +2,7 @@
 
 use super::units::{Count, Thousands};
 use std::collections::HashMap;
+use std::fmt;
 
 /// How many of the tests that share an error are named.
 const NAMED: usize = 5;
@@ -15,7 +16,7 @@ pub enum FailureKind {
 }
 
 /// A failed test or test binary. The order is the order in the list.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FailureLine {
     pub subject: String,
     pub repetition: u32,
@@ -23,6 +24,12 @@ pub struct FailureLine {
     pub label: String,
     /// The text after the label.
     pub text: String,
+}
+
+impl fmt::Display for FailureLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.label, self.text)
+    }
 }
 
 /// All failures so far.
@@ -78,11 +85,7 @@ impl Failures {
         });
         individual.sort_unstable();
         let mut lines: Vec<_> = shared.iter().flat_map(SharedError::lines).collect();
-        lines.extend(
-            individual
-                .into_iter()
-                .map(|f| format!("{} {}", f.label, f.text)),
-        );
+        lines.extend(individual.iter().map(ToString::to_string));
         lines
     }
 }

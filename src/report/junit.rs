@@ -21,10 +21,17 @@ const TAB_STOP: usize = 8;
 /// Collects the results, and writes the report at the end.
 pub struct Junit {
     path: Utf8PathBuf,
-    show_output: bool,
+    output: JunitOutput,
     /// The results of each test binary, by its id.
     suites: BTreeMap<String, Vec<Case>>,
     duration: Option<Duration>,
+}
+
+/// The tests whose output is in the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JunitOutput {
+    pub of_passed: bool,
+    pub of_failed: bool,
 }
 
 /// A test case of the report, and its place in the suite. The places make reports of equal runs
@@ -36,11 +43,10 @@ struct Case {
 }
 
 impl Junit {
-    /// `show_output`: whether the report has the output of tests that passed.
-    pub fn new(path: Utf8PathBuf, show_output: bool) -> Self {
+    pub fn new(path: Utf8PathBuf, output: JunitOutput) -> Self {
         Self {
             path,
-            show_output,
+            output,
             suites: BTreeMap::new(),
             duration: None,
         }
@@ -61,7 +67,12 @@ impl Junit {
         for need in &outcome.needs {
             case.add_property(("needs".to_owned(), xml_text(need)));
         }
-        if outcome.status.is_failure() || self.show_output {
+        let has_output = if outcome.status.is_failure() {
+            self.output.of_failed
+        } else {
+            self.output.of_passed
+        };
+        if has_output {
             let streams = [&outcome.stdout, &outcome.stderr];
             let [stdout, stderr] = streams.map(|stream| xml_text(&captured(stream, false)));
             if !stdout.is_empty() {

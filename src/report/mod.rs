@@ -13,6 +13,7 @@ mod download_line;
 mod event;
 mod failures;
 mod fancy;
+mod final_outputs;
 mod github;
 mod json;
 mod junit;
@@ -24,6 +25,7 @@ mod panics;
 mod plain;
 #[cfg(test)]
 mod samples;
+mod shown;
 mod terminal;
 mod units;
 
@@ -36,14 +38,16 @@ pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
 pub use units::Count;
 
-use crate::config::Ui;
+use crate::config::{FinalStatusLevel, OutputTime, StatusLevel, Ui};
 use camino::Utf8PathBuf;
 use fancy::Fancy;
 use github::Github;
 use json::Json;
 use junit::Junit;
+pub use junit::JunitOutput;
 use narrator::{Detail, Narrator};
 use plain::Plain;
+use shown::ShownTests;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 use terminal::Screen;
@@ -87,6 +91,8 @@ pub struct ReportError {
 #[derive(Clone, Debug)]
 pub struct ReportSettings {
     pub ui: Ui,
+    /// Draw no progress.
+    pub hide_progress_bar: bool,
     pub paint: Paint,
     /// Report to programs too (`--message-format json`).
     pub json: bool,
@@ -96,8 +102,16 @@ pub struct ReportSettings {
     pub github: Option<GithubSettings>,
     /// Write a line for every test, even while progress is drawn (`--verbose`).
     pub verbose: bool,
-    /// Show the output of tests that passed too (`--show-output`).
-    pub show_output: bool,
+    /// When to show the output of tests that passed.
+    pub success_output: OutputTime,
+    /// When to show the output of tests that failed.
+    pub failure_output: OutputTime,
+    /// The tests that get a line when they end. `None`: this depends on the display.
+    pub status_level: Option<StatusLevel>,
+    /// The tests that get a line in the summary.
+    pub final_status_level: FinalStatusLevel,
+    /// The outputs in the JUnit report.
+    pub junit_output: JunitOutput,
     /// Pass on the output of tests while the tests run (`--nocapture`).
     pub nocapture: bool,
 }
@@ -107,10 +121,17 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
     let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     // Other text on the terminal would damage the drawing.
     let shared = settings.nocapture || settings.json && io::stdout().is_terminal();
-    let can_draw = io::stderr().is_terminal() && !dumb && !shared;
+    let can_draw = io::stderr().is_terminal() && !dumb && !shared && !settings.hide_progress_bar;
+    let show_output = settings.success_output != OutputTime::Never;
 
     let narrator = |detail| {
-        let narrator = Narrator::new(settings.paint, detail, settings.show_output);
+        let by_default = ShownTests::by_default(detail, show_output);
+        let narrator = Narrator::new(settings.paint, detail, show_output).showing(ShownTests {
+            status_level: settings.status_level.unwrap_or(by_default.status_level),
+            final_status_level: settings.final_status_level,
+            success_output: settings.success_output,
+            failure_output: settings.failure_output,
+        });
         if settings.nocapture {
             narrator.of_streamed_output()
         } else {
@@ -134,18 +155,20 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
     };
     let mut reporter = match &settings.github {
         Some(github) if !human.draws() => {
-            let has_groups = settings.ui != Ui::Quiet && !settings.nocapture;
+            let level = settings.status_level;
+            let shows_passed = level.is_none_or(|level| level >= StatusLevel::Pass);
+            let has_groups = shows_passed && settings.ui != Ui::Quiet && !settings.nocapture;
             let (stderr, github) = (io::stderr(), github.clone());
             Box::new(Github::new(human, stderr, github, has_groups))
         }
         _ => human,
     };
     if settings.json {
-        let json = Json::new(io::stdout(), settings.show_output);
+        let json = Json::new(io::stdout(), show_output);
         reporter = Box::new(Both(Box::new(json), reporter));
     }
     if let Some(path) = &settings.junit {
-        let junit = Junit::new(path.clone(), settings.show_output);
+        let junit = Junit::new(path.clone(), settings.junit_output);
         reporter = Box::new(Both(Box::new(junit), reporter));
     }
     reporter

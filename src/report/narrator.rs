@@ -3,12 +3,16 @@
 use super::cargo_line::CargoStatus;
 use super::event::{Event, Repeat};
 use super::failures::{FailureKind, FailureLine, Failures};
+use super::final_outputs::FinalOutputs;
 use super::outcome::{Cancellation, Exit, Summary, TestOutcome, TestStatus};
 use super::output::{captured, readable};
+use super::shown::{ShownTests, levels_of, title};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
+use crate::config::{FinalStatusLevel, OutputTime, StatusLevel};
 use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -23,16 +27,21 @@ pub enum Detail {
     Everything,
 }
 
-/// Turns events into text. Keeps a line for the summary about each failed test, and nothing about
-/// tests that passed. The text of an error that many tests share is shown once.
+/// Turns events into text. Keeps a line for the summary about each failed test, and by default
+/// nothing about tests that passed. The text of an error that many tests share is shown once.
 #[derive(Debug)]
 pub struct Narrator {
     paint: Paint,
     detail: Detail,
-    show_output: bool,
+    shown: ShownTests,
     /// The output of tests is shown while they run, and not again when they have ended.
     streamed: bool,
     failures: Failures,
+    /// The tests that did not fail and get a line in the summary.
+    others: BTreeMap<FinalStatusLevel, Vec<FailureLine>>,
+    /// The names and repetitions of the tests that were reported as slow and still run.
+    slow: BTreeSet<(String, u32)>,
+    final_outputs: FinalOutputs,
     /// Whether a test was started or has an outcome.
     has_begun: bool,
     /// Whether the streamed output of a test ended without a newline.
@@ -47,13 +56,21 @@ impl Narrator {
         Self {
             paint,
             detail,
-            show_output,
+            shown: ShownTests::by_default(detail, show_output),
             streamed: false,
             failures: Failures::default(),
+            others: BTreeMap::new(),
+            slow: BTreeSet::new(),
+            final_outputs: FinalOutputs::default(),
             has_begun: false,
             inside_line: false,
             after_empty_line: true,
         }
+    }
+
+    /// The same narrator, for other tests and outputs than by default.
+    pub fn showing(self, shown: ShownTests) -> Self {
+        Self { shown, ..self }
     }
 
     /// The same narrator, for tests whose output is shown while they run.
@@ -136,23 +153,39 @@ impl Narrator {
             text: format!("{}: its tests could not be listed", self.binary(binary)),
         };
         let details = self.indented(message) + "\n";
-        self.error(failure, &details, message)
+        self.error(failure, &details, message, OutputTime::Immediate)
     }
 
     /// The text about a test or binary that could not be run. The details are shown for the first
     /// one with the same error.
-    fn error(&mut self, failure: FailureLine, details: &str, message: &str) -> String {
-        let header = format!("{} {} {}", failure.label, Clock(None), failure.text);
+    fn error(
+        &mut self,
+        failure: FailureLine,
+        details: &str,
+        message: &str,
+        shown: OutputTime,
+    ) -> String {
+        let header = format!("{} {} {}\n", failure.label, Clock(None), failure.text);
         let message = readable(message.as_bytes(), self.paint.is_colored());
+        let line = failure.clone();
+        let has_line = self.shown.status_level >= StatusLevel::Fail || shown.is_immediate();
         match self.failures.add_error(failure, details, &message) {
-            0 => format!("{header}\n{details}"),
-            1 => format!("{header} (the same error: see the summary)\n"),
+            0 => self.ended(line, &header, details, shown, has_line),
+            1 if has_line => {
+                format!("{} (the same error: see the summary)\n", header.trim_end())
+            }
             _ => String::new(),
         }
     }
 
-    fn slow(&self, case: &TestCaseName<'_>, repeat: Option<Repeat>, elapsed: Duration) -> String {
-        if self.detail < Detail::Notable {
+    fn slow(
+        &mut self,
+        case: &TestCaseName<'_>,
+        repeat: Option<Repeat>,
+        elapsed: Duration,
+    ) -> String {
+        self.slow.insert((case.to_string(), number_of(repeat)));
+        if self.shown.status_level < StatusLevel::Slow {
             return String::new();
         }
         let label = self.label(Role::Caution, "SLOW");
@@ -174,9 +207,14 @@ impl Narrator {
             TestStatus::Ignored => (Role::Caution, "IGNORED"),
             TestStatus::Error { .. } => (Role::Bad, "ERROR"),
         };
-        let failed = outcome.status.is_failure();
-        let with_output = failed || self.show_output && outcome.status == TestStatus::Passed;
-        if !with_output && self.detail < Detail::Everything {
+        let subject = case.to_string();
+        let repetition = number_of(repeat);
+        let was_slow = self.slow.remove(&(subject.clone(), repetition));
+        let (level, final_level) = levels_of(outcome, was_slow);
+        let output = self.shown.output_of(&outcome.status);
+        let has_line = output.is_immediate() || self.shown.status_level >= level;
+        let is_listed = self.shown.final_status_level >= final_level;
+        if !has_line && !is_listed && !output.is_final() {
             return String::new();
         }
         let clock = match &outcome.status {
@@ -186,28 +224,55 @@ impl Narrator {
         let label = self.label(role, label);
         let mut text = self.case(case, repeat);
         let failure = |text: String| FailureLine {
-            subject: case.to_string(),
-            repetition: repeat.map_or(0, |repeat| repeat.number),
+            subject,
+            repetition,
             kind: FailureKind::Test,
             label: label.to_string(),
             text,
         };
         if let TestStatus::Error { message } = &outcome.status {
-            return self.error(failure(text), &self.details(outcome), message);
+            return self.error(failure(text), &self.details(outcome), message, output);
         }
         if let Some(reason) = outcome.status.reason() {
             text = format!("{text} ({reason})");
         } else if !outcome.needs.is_empty() {
             text = format!("{text} (needs {})", first_needs(&outcome.needs));
         }
-        if failed {
-            self.failures.add(failure(text.clone()));
-        }
         let header = format!("{label} {clock} {text}\n");
-        if with_output {
-            header + &self.details(outcome)
-        } else {
-            header
+        let line = failure(text);
+        if is_listed && outcome.status.is_failure() {
+            self.failures.add(line.clone());
+        } else if is_listed {
+            self.others
+                .entry(final_level)
+                .or_default()
+                .push(line.clone());
+        }
+        if output == OutputTime::Never {
+            return if has_line { header } else { String::new() };
+        }
+        let details = self.details(outcome);
+        self.ended(line, &header, &details, output, has_line)
+    }
+
+    /// The text about a test that has ended. The output of the test is in `details`, and is kept if it
+    /// is to be shown at the end of the run.
+    fn ended(
+        &mut self,
+        line: FailureLine,
+        header: &str,
+        details: &str,
+        output: OutputTime,
+        has_line: bool,
+    ) -> String {
+        if output.is_final() {
+            let text = format!("{header}{details}");
+            self.final_outputs.keep(line, text, output);
+        }
+        match (output.is_immediate(), has_line) {
+            (true, _) => format!("{header}{details}"),
+            (false, true) => header.to_owned(),
+            (false, false) => String::new(),
         }
     }
 
@@ -287,6 +352,7 @@ impl Narrator {
         if !self.after_empty_line {
             text.push('\n');
         }
+        text.push_str(&self.final_outputs.take_text(summary.cancelled));
         if tally.selected() + summary.not_run > 0 {
             let ran = Count(tally.run(), "test", "tests");
             let line = format!("Ran {ran} in {}", Elapsed(summary.duration));
@@ -301,12 +367,15 @@ impl Narrator {
             let label = self.paint.apply(Role::Caution, "Cancelled");
             push_line(&mut text, format_args!("{label}: {reason}"));
         }
-        let failures = self.failures.take_lines();
-        if !failures.is_empty() {
-            text.push_str("\nFailures:\n");
+        let mut failures = self.failures.take_lines();
+        if self.shown.final_status_level < FinalStatusLevel::Fail {
+            failures.clear();
         }
-        for line in failures {
-            push_line(&mut text, format_args!("    {line}"));
+        push_list(&mut text, title(FinalStatusLevel::Fail), &failures);
+        for (level, mut lines) in std::mem::take(&mut self.others) {
+            lines.sort_unstable();
+            let lines: Vec<_> = lines.iter().map(ToString::to_string).collect();
+            push_list(&mut text, title(level), &lines);
         }
         if !summary.notes.is_empty() {
             text.push('\n');
@@ -387,6 +456,21 @@ impl Narrator {
 fn push_line(text: &mut String, line: impl fmt::Display) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{line}");
+}
+
+/// A list of the summary, if it is not empty.
+fn push_list(text: &mut String, title: &str, lines: &[String]) {
+    if !lines.is_empty() {
+        push_line(text, format_args!("\n{title}:"));
+    }
+    for line in lines {
+        push_line(text, format_args!("    {line}"));
+    }
+}
+
+/// The number of a repetition. Zero: the test is not repeated.
+fn number_of(repeat: Option<Repeat>) -> u32 {
+    repeat.map_or(0, |repeat| repeat.number)
 }
 
 /// The time column: `[   0.012s]`.

@@ -2,6 +2,7 @@
 
 use super::environment::TemplateError;
 use super::{BadImageReference, PlaceholderError, Span};
+use crate::process::closest;
 use std::fmt;
 use thiserror::Error;
 
@@ -277,12 +278,7 @@ impl Suggestions {
     /// `closest` is the known name within a third of its length of edits, if there is one.
     pub fn new<'a>(written: &str, all: impl IntoIterator<Item = &'a str>) -> Self {
         let all: Vec<String> = all.into_iter().map(str::to_owned).collect();
-        let closest = all
-            .iter()
-            .map(|name| (strsim::damerau_levenshtein(written, name), name))
-            .filter(|(distance, name)| *distance <= name.chars().count() / 3)
-            .min()
-            .map(|(_, name)| name.clone());
+        let closest = closest(written, all.iter().map(String::as_str)).map(str::to_owned);
         Self { closest, all }
     }
 }

@@ -5,6 +5,7 @@ use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
 use crate::cargo::{Package, TestBinary, Workspace};
+use crate::config::DEFAULT_PROFILE;
 use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job, JobVariable};
 use crate::filter::TargetKind;
@@ -32,6 +33,8 @@ pub struct TestContainerBuilder {
     passed_variables: BTreeMap<String, String>,
     write_back: WriteBack,
     appended: AppendedFiles,
+    /// The profile with whose settings tests run.
+    profile: String,
     /// Found when the first test needs it.
     toolchain: OnceLock<ToolchainAccess>,
     warnings: Mutex<Warnings>,
@@ -66,9 +69,17 @@ impl TestContainerBuilder {
             passed_variables: passed.of_client(),
             write_back,
             appended,
+            profile: DEFAULT_PROFILE.to_owned(),
             toolchain: OnceLock::new(),
             warnings: Mutex::default(),
         }
+    }
+
+    /// The same builder, for tests that are told the name of this profile.
+    #[must_use]
+    pub fn of_profile(self, profile: &str) -> Self {
+        let profile = profile.to_owned();
+        Self { profile, ..self }
     }
 
     fn layers(&self) -> &LayerBuilder {
@@ -101,7 +112,7 @@ impl TestContainerBuilder {
     ) -> Result<Container, ContainerError> {
         let mut variables = self.passed_variables.clone();
         variables.extend(passed_by_settings(spec));
-        variables.extend(runner_variables(&self.workspace, binary));
+        variables.extend(runner_variables(&self.workspace, binary, &self.profile));
         variables.extend(binary.environment.clone());
         let additions = Additions {
             binaries: programs(binary),

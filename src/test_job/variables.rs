@@ -85,12 +85,17 @@ pub fn passed_by_settings(spec: &TestSpec) -> BTreeMap<String, String> {
     variables
 }
 
-/// The variables that tell tests of a binary about the workspace and the test runner.
+/// The variables that tell tests of a binary about the workspace and the test runner, which runs them
+/// with the settings of `profile`.
 ///
 /// insta would start `cargo metadata` to find the workspace without `INSTA_WORKSPACE_ROOT` and
 /// `CARGO_WORKSPACE_DIR`. The others are those of cargo-nextest, under which tests run in a process each as well, see
 /// <https://nexte.st/docs/configuration/env-vars/>.
-pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<String, String> {
+pub fn runner_variables(
+    workspace: &Workspace,
+    binary: &TestBinary,
+    profile: &str,
+) -> BTreeMap<String, String> {
     let root = workspace.root.as_str();
     let binary_id = nextest_binary_id(&test_binary_name(binary));
     let mut variables: BTreeMap<String, String> = [
@@ -99,7 +104,7 @@ pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<
         ("NEXTEST_EXECUTION_MODE", "process-per-test"),
         ("NEXTEST_RUN_MODE", "test"),
         ("NEXTEST_WORKSPACE_ROOT", root),
-        ("NEXTEST_PROFILE", "default"),
+        ("NEXTEST_PROFILE", profile),
         ("NEXTEST_TEST_GROUP", "@global"),
         ("NEXTEST_TEST_GROUP_SLOT", "none"),
         ("NEXTEST_TEST_PHASE", "run"),

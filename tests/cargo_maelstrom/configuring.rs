@@ -22,11 +22,20 @@ fn plain_every_value_is_printed_with_its_source() {
     # configuration of cargo-maelstrom
     # no file <configuration>/maelstrom/cargo-maelstrom/config.toml
     # no file <configuration>/of-the-machine/maelstrom/cargo-maelstrom/config.toml
+    # test-profile is not set                          # default
+    # default-filter is not set                        # default
     slots = 3                                          # option --slots
     # timeout is not set                               # default
     stop-after = 0                                     # option --no-fail-fast
     no-tests = "fail"                                  # default
-    show-output = false                                # default
+    success-output = "never"                           # default
+    failure-output = "immediate"                       # default
+    # status-level is not set                          # default
+    final-status-level = "flaky"                       # default
+    hide-progress-bar = false                          # default
+    # junit is not set                                 # default
+    # junit-store-success-output is not set            # default
+    # junit-store-failure-output is not set            # default
     inline-limit = "1 MiB"                             # default
     cache-size = "10 GiB"                              # default
     cache-results = "off"                              # default
@@ -196,7 +205,7 @@ fn plain_a_mistake_in_the_configuration_names_its_source() {
     insta::assert_snapshot!(messages.join(""), @r#"
     error: <configuration>/bad.toml:1:9: `'many'` is not a value for `slots`: expected a number of slots, at least 1
     error: <configuration>/bad.toml:2:8: `"curses"` is not a value for `ui`: expected one of `auto`, `fancy`, `simple`, `quiet`
-    error: <configuration>/bad.toml:1:1: unknown key `slot`; the keys are slots, timeout, stop-after, no-tests, show-output, inline-limit, cache-size, cache-results, pass-environment, write-back, outputs-limit, hermetic, container-image-depot-root, accept-invalid-remote-container-tls-certs, remote, remote-header, remote-tls-ca, remote-tls-client-cert, remote-tls-client-key, remote-platform, batch-target, ui, color, log-level
+    error: <configuration>/bad.toml:1:1: unknown key `slot`; did you mean `slots`?
     error: <configuration>/bad.toml:1:9: string values must be quoted, expected literal string
     error: <configuration>/bad.toml:1:11: `-1` is not a value for `timeout`: expected a number of seconds, 0 for no timeout
     error: <configuration>/bad.toml:1:14: `'10 XB'` is not a value for `cache-size`: expected a size such as `1 MiB`, `512k`, `1.5GB` or a plain number of bytes

@@ -204,7 +204,7 @@ fn outcomes_a_drawing_without_a_terminal_is_lines() {
 
 /// Runs a command with stderr on a terminal. Returns the exit code, and the text that the terminal
 /// received without colours.
-fn on_a_terminal(command: &mut Command) -> (Option<i32>, String) {
+pub fn on_a_terminal(command: &mut Command) -> (Option<i32>, String) {
     let size = Winsize {
         ws_row: 24,
         ws_col: 100,

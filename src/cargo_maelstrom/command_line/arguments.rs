@@ -3,8 +3,9 @@
 use super::cargo_arguments::CargoArguments;
 use crate::config::command_line::{text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Choice, Color, NoTests, SharedArguments, SlotCount,
-    StopAfter, Timeout, Ui, VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Choice, Color, FilePath, FinalStatusLevel, NoTests,
+    OutputTime, ProfileName, SharedArguments, SlotCount, StatusLevel, StopAfter, Timeout, Ui,
+    VariablePattern,
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
@@ -76,6 +77,10 @@ pub struct Selecting {
     #[arg(long, value_name = "SPEC|PATTERN", action = ArgAction::Append)]
     pub exclude: Vec<String>,
 
+    /// Select the tests outside of the default filter of maelstrom-test.toml too
+    #[arg(long, hide_short_help = true)]
+    pub ignore_default_filter: bool,
+
     /// Run only ignored tests
     #[arg(long, group = "ignored_tests")]
     pub ignored: bool,
@@ -139,6 +144,9 @@ pub struct RunningArguments {
     pub timeout: Option<Timeout>,
 
     /// Start no more tests after N failures; 0: run all
+    ///
+    /// `all` means 0. With `N:immediate`, the build and the tests that run then are killed, and with
+    /// `N:wait`, as with `N`, they come to their end.
     #[arg(short, long, visible_alias = "max-fail", group = "stopping", value_name = "N", value_parser = value::<StopAfter>)]
     pub stop_after: Option<StopAfter>,
 
@@ -215,12 +223,34 @@ pub struct Showing {
     #[arg(long)]
     pub show_output: bool,
 
+    /// When to show the output of tests that pass (default: never)
+    #[arg(long, value_name = "WHEN", conflicts_with = "show_output", hide_short_help = true, value_parser = text_value::<OutputTime>())]
+    pub success_output: Option<OutputTime>,
+
+    /// When to show the output of tests that fail (default: immediate)
+    #[arg(long, value_name = "WHEN", hide_short_help = true, value_parser = text_value::<OutputTime>())]
+    pub failure_output: Option<OutputTime>,
+
+    /// Which tests get a line when they end; each level includes those before it
+    ///
+    /// The default depends on --ui: all for lines, leak below a progress bar, fail for --quiet.
+    #[arg(long, value_name = "LEVEL", hide_short_help = true, value_parser = text_value::<StatusLevel>())]
+    pub status_level: Option<StatusLevel>,
+
+    /// Which tests get a line in the summary; each level includes those before it (default: flaky)
+    #[arg(long, value_name = "LEVEL", hide_short_help = true, value_parser = text_value::<FinalStatusLevel>())]
+    pub final_status_level: Option<FinalStatusLevel>,
+
+    /// Draw no progress on a terminal: write lines instead
+    #[arg(long, hide_short_help = true)]
+    pub hide_progress_bar: bool,
+
     /// Show output as it is written; one test at a time unless -j is given
     #[arg(long = "nocapture", visible_alias = "no-capture")]
     pub no_capture: bool,
 
     /// How much of a test's output is kept, per stream (default: 1 MiB)
-    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    #[arg(long, value_name = "SIZE", hide_short_help = true, value_parser = value::<ByteSize>)]
     pub inline_limit: Option<ByteSize>,
 
     /// Show progress in this way
@@ -244,8 +274,8 @@ pub struct Showing {
     pub message_format: Option<MessageFormat>,
 
     /// Write the results of the tests to this file too, as a JUnit report
-    #[arg(long, value_name = "FILE", hide_short_help = true)]
-    pub junit: Option<Utf8PathBuf>,
+    #[arg(long, value_name = "FILE", hide_short_help = true, value_parser = value::<FilePath>)]
+    pub junit: Option<FilePath>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -256,11 +286,15 @@ pub struct Configuring {
     pub init: bool,
 
     /// How large the cache below the target directory may get (default: 10 GiB)
-    #[arg(long, value_name = "SIZE", value_parser = value::<ByteSize>)]
+    #[arg(long, value_name = "SIZE", hide_short_help = true, value_parser = value::<ByteSize>)]
     pub cache_size: Option<ByteSize>,
 
     #[command(flatten)]
     pub images: ImageArguments,
+
+    /// Use the settings of this profile of maelstrom-test.toml (default: `default`)
+    #[arg(long, value_name = "NAME", value_parser = value::<ProfileName>)]
+    pub test_profile: Option<ProfileName>,
 
     /// Print each configuration value and its source
     #[arg(short = 'P', long, group = "action")]

@@ -125,6 +125,14 @@ pub struct CargoArguments {
     #[arg(long, hide_short_help = true)]
     pub cargo_timings: bool,
 
+    /// Cargo's --quiet, for Cargo only; twice: not a word of Cargo, not even errors
+    #[arg(long, hide_short_help = true, action = ArgAction::Count, conflicts_with = "cargo_verbose")]
+    pub cargo_quiet: u8,
+
+    /// Cargo's --verbose, for Cargo only; twice for more
+    #[arg(long, hide_short_help = true, action = ArgAction::Count)]
+    pub cargo_verbose: u8,
+
     /// Show compiler messages in this format; the json formats go to stdout
     #[arg(long, hide_short_help = true, value_name = "FORMAT", value_parser = text_value::<CargoMessageFormat>())]
     pub cargo_message_format: Option<CargoMessageFormat>,
@@ -177,6 +185,8 @@ const SPELLINGS: &[(&str, &str)] = &[
     ("unstable", "Z"),
     ("build_jobs", "jobs"),
     ("cargo_timings", "timings"),
+    ("cargo_quiet", "quiet"),
+    ("cargo_verbose", "verbose"),
     ("verbose", "verbose"),
     ("quiet", "quiet"),
     ("color", "color"),
@@ -189,9 +199,18 @@ pub fn options(matches: &ArgMatches) -> CargoOptions {
         .flat_map(|(id, name)| occurrences(matches, id).map(move |(at, value)| (at, *name, value)))
         .collect();
     given.sort_by_key(|(index, ..)| *index);
+    let is_quiet = matches.get_count("cargo_quiet") > 0;
     let mut options = CargoOptions::default();
     for (_, name, value) in given {
-        options.push(name, value);
+        // Cargo refuses `--quiet` twice, and together with `--verbose`.
+        let is_refused = match name {
+            "quiet" => options.is_set("quiet"),
+            "verbose" => is_quiet,
+            _ => false,
+        };
+        if !is_refused {
+            options.push(name, value);
+        }
     }
     options
 }
@@ -204,12 +223,13 @@ fn occurrences<'a>(
     let is_given = matches.value_source(id) == Some(ValueSource::CommandLine);
     let indices = matches.indices_of(id).filter(|_| is_given);
     let mut indices: Vec<_> = indices.into_iter().flatten().collect();
-    if id == "verbose" {
+    let is_counted = ["verbose", "cargo_quiet", "cargo_verbose"].contains(&id);
+    if is_counted {
         // clap keeps only the last index of a counted switch.
         let index = indices.last().copied().unwrap_or_default();
         indices = vec![index; usize::from(matches.get_count(id))];
     }
-    let is_switch = id == "verbose" || matches.try_get_one::<bool>(id).is_ok();
+    let is_switch = is_counted || matches.try_get_one::<bool>(id).is_ok();
     let values = matches.get_raw(id).filter(|_| !is_switch);
     // clap refuses values that are not UTF-8. An empty value stands for none.
     let values = values.into_iter().flatten().map(|value| value.to_str());

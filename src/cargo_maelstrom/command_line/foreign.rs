@@ -60,28 +60,18 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
         ),
         "--stress-count" => Write("`--repeat N`"),
         "--stress-duration" => Unsupported("`--repeat N` runs each test N times"),
-        "--success-output" => Write("`--show-output` to see the output of tests that pass"),
-        "--failure-output" => {
-            LeaveOut("the output of a test that fails is shown when the test has ended")
-        }
-        "--status-level" | "--final-status-level" => Write(
-            "`--ui simple` for a line for each test, or `--ui quiet` for failures and the summary",
+        "--show-progress" => Write(
+            "`--hide-progress-bar` for no progress bar, or `--ui fancy`, which has one on a terminal",
         ),
-        "--show-progress" | "--hide-progress-bar" => {
-            Write("`--ui simple` for no progress bar, or `--ui fancy`, which has one on a terminal")
-        }
         "--max-progress-running" => {
             LeaveOut("as many running tests are shown as the terminal has room for")
         }
         "--no-output-indent" => LeaveOut("the output of tests is not indented"),
         "--no-pager" => LeaveOut("nothing is piped through a pager"),
         "--no-input-handler" => LeaveOut("no key but Ctrl-C has a meaning"),
-        "--ignore-default-filter" => LeaveOut("there is no default filter"),
         "--override-version-check" => LeaveOut("no configuration file asks for a version"),
         "--message-format-version" => LeaveOut("`--message-format json` has one version"),
         "--user-config-file" | "--tool-config-file" => Write("`-c FILE`"),
-        "--cargo-quiet" => Write("`-q`, which quietens Cargo, too"),
-        "--cargo-verbose" => Write("`-v`, which Cargo gets, too"),
         "--archive-file"
         | "--archive-format"
         | "--extract-to"

@@ -1,11 +1,12 @@
 //! The command line of `cargo maelstrom`: from words to [`TestOptions`].
 //!
 //! Only `arguments`, `cargo_arguments` and `options` use the parser library. Nothing here depends on
-//! a workspace.
+//! a workspace, except for its profiles, which are a source of settings: a [`ProfileReader`] reads them.
 
 mod after_dashes;
 mod arguments;
 mod cargo_arguments;
+mod default_filter;
 mod foreign;
 mod habits;
 mod name_filter;
@@ -15,16 +16,23 @@ mod settings;
 
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
+pub use default_filter::DefaultFilter;
 pub use name_filter::NameFilter;
 pub use options::{CacheOptions, Selection, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
-use crate::config::{CommandLineError, ProcessEnvironment};
+use crate::cargo::CargoOptions;
+use crate::config::{CommandLineError, ProcessEnvironment, Profiles};
+use crate::process::closest;
 use arguments::{CleanArguments, DoctorArguments, TestArguments};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
+
+/// Reads the profiles of the workspace to which options of Cargo belong. The second argument is
+/// whether a profile was chosen, so that there must be a workspace.
+pub type ProfileReader<'a> = &'a dyn Fn(&CargoOptions, bool) -> Result<Profiles, CommandLineError>;
 
 /// The meaning of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,20 +44,27 @@ pub enum Request {
 
 impl Request {
     /// Reads the command line of this process.
-    pub fn of_process() -> Result<Self, CommandLineError> {
-        Self::parse(std::env::args_os(), &ProcessEnvironment::of_process())
+    pub fn of_process(profiles: ProfileReader<'_>) -> Result<Self, CommandLineError> {
+        let environment = ProcessEnvironment::of_process();
+        Self::parse(std::env::args_os(), &environment, profiles)
     }
 
     /// Reads a command line, the program's name included.
     pub fn parse(
         words: impl IntoIterator<Item = OsString>,
         environment: &ProcessEnvironment,
+        profiles: ProfileReader<'_>,
     ) -> Result<Self, CommandLineError> {
         let mut words: Vec<_> = words.into_iter().collect();
         let is_first = |words: &[OsString], word| words.get(1).is_some_and(|first| first == word);
         if is_first(&words, OsStr::new("maelstrom")) {
             // Cargo calls `cargo-maelstrom maelstrom …`.
             words.remove(1);
+        }
+        if is_first(&words, OsStr::new("run")) {
+            // As in `cargo nextest run …`.
+            words.remove(1);
+            return Self::test(words, environment, profiles);
         }
         if is_first(&words, OsStr::new("doctor")) {
             words.remove(1);
@@ -65,16 +80,22 @@ impl Request {
             let options = CacheOptions::new(arguments.cache, environment)?;
             return Ok(Self::Clean(Box::new(options)));
         }
+        Self::test(words, environment, profiles)
+    }
+
+    fn test(
+        words: Vec<OsString>,
+        environment: &ProcessEnvironment,
+        profiles: ProfileReader<'_>,
+    ) -> Result<Self, CommandLineError> {
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));
         }
         let matches = TestArguments::command()
             .try_get_matches_from(words)
             .map_err(of_parser)?;
-        Ok(Self::Test(Box::new(TestOptions::new(
-            &matches,
-            environment,
-        )?)))
+        let options = TestOptions::new(&matches, environment, profiles)?;
+        Ok(Self::Test(Box::new(options)))
     }
 }
 
@@ -121,10 +142,5 @@ fn similar_option(written: &str) -> Option<String> {
     let names = command
         .get_arguments()
         .filter_map(clap::Arg::get_long_and_visible_aliases);
-    names
-        .flatten()
-        .map(|name| (strsim::damerau_levenshtein(written, name), name))
-        .filter(|(distance, name)| *distance <= name.chars().count() / 3)
-        .min()
-        .map(|(_, name)| format!("--{name}"))
+    closest(written, names.flatten()).map(|name| format!("--{name}"))
 }

@@ -1,5 +1,6 @@
 //! The options of a run, from the command line, the environment and the configuration files.
 
+use super::ProfileReader;
 use super::usage;
 use super::{
     after_dashes::AfterDashes,
@@ -10,7 +11,10 @@ use super::{
     settings::Settings,
 };
 use crate::cargo::CargoOptions;
-use crate::config::{CommandLineError, ProcessEnvironment};
+use crate::config::{
+    CommandLineError, DEFAULT_PROFILE, OutputTime, ProcessEnvironment, ProfileName, Profiles,
+    Setting,
+};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
 use std::num::NonZeroU32;
@@ -25,14 +29,16 @@ pub struct TestOptions {
     /// Cargo's options in their order, without `--exclude` (see [`Selection::exclusions`]) and
     /// `--message-format` (see [`CargoArguments::cargo_message_format`]).
     pub cargo_options: CargoOptions,
+    /// The names of the profiles of `maelstrom-test.toml`.
+    pub profile_names: Vec<String>,
+    /// Whether tests outside of the default filter are selected too.
+    pub ignores_default_filter: bool,
     pub repeat: NonZeroU32,
     /// Whether output is shown as it is written.
     pub no_capture: bool,
     /// Further arguments for each test binary.
     pub test_arguments: Vec<String>,
     pub message_format: MessageFormat,
-    /// The file of the JUnit report. `None`: there is no such report.
-    pub junit: Option<Utf8PathBuf>,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -106,8 +112,12 @@ impl CacheOptions {
             TestArguments::try_parse_from([""]).map_err(CommandLineError::Usage)?;
         test_arguments.showing.color = arguments.color;
         test_arguments.configuring.shared = arguments.shared;
-        let (settings, _) =
-            Settings::decide(&test_arguments, &AfterDashes::default(), environment)?;
+        let (settings, _) = Settings::decide(
+            &test_arguments,
+            &AfterDashes::default(),
+            environment,
+            |_| Ok(Profiles::default()),
+        )?;
         Ok(Self {
             manifest_path: arguments.manifest_path,
             target_dir: arguments.target_dir,
@@ -120,14 +130,29 @@ impl TestOptions {
     pub(super) fn new(
         matches: &ArgMatches,
         environment: &ProcessEnvironment,
+        profiles: ProfileReader<'_>,
     ) -> Result<Self, CommandLineError> {
         let arguments =
             TestArguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
         let after = merge_after_dashes(&arguments)?;
-        let (settings, printed) = Settings::decide(&arguments, &after, environment)?;
+        let cargo_options = cargo_arguments::options(matches);
+        let mut profile_names = Vec::new();
+        let read_profiles = |chosen: Option<&Setting<ProfileName>>| {
+            // `--init` is for workspaces without a file, or with one that is not to be read.
+            if arguments.configuring.init {
+                return Ok(Profiles::default());
+            }
+            let is_required = chosen.is_some_and(|chosen| chosen.value.0 != DEFAULT_PROFILE);
+            let mut profiles = profiles(&cargo_options, is_required)?;
+            profiles.choose(chosen)?;
+            profile_names = profiles.names().into_iter().map(str::to_owned).collect();
+            Ok(profiles)
+        };
+        let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
         let action = action(&arguments, &after, printed)?;
         let has_results = action.reports_tests() || matches!(action, TestAction::PrintConfig(_));
-        if arguments.showing.junit.is_some() && !has_results {
+        let asks_for_junit = arguments.showing.junit.is_some();
+        if asks_for_junit && !has_results {
             return Err(usage(
                 "'--junit' writes the results of tests, but no test runs in a container with the \
                  other options; leave it out",
@@ -145,12 +170,13 @@ impl TestOptions {
                     exact: after.exact,
                 },
             },
-            cargo_options: cargo_arguments::options(matches),
+            cargo_options,
+            profile_names,
+            ignores_default_filter: arguments.selecting.ignore_default_filter,
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,
             message_format: arguments.showing.message_format.unwrap_or_default(),
-            junit: arguments.showing.junit,
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,
@@ -232,11 +258,17 @@ fn doctest_arguments(
     let merged = AfterDashes {
         ignored: ignored == RunIgnored::Only,
         include_ignored: ignored == RunIgnored::All,
-        show_output: after.show_output || arguments.showing.show_output,
+        show_output: after.show_output
+            || arguments.showing.show_output
+            || shows_success(arguments.showing.success_output),
         slots: after.slots.or(arguments.running.slots),
         ..after.clone()
     };
     Ok(merged.words())
+}
+
+fn shows_success(given: Option<OutputTime>) -> bool {
+    given.is_some_and(|time| time != OutputTime::Never)
 }
 
 fn run_ignored(

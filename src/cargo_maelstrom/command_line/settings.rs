@@ -2,11 +2,13 @@
 
 use super::after_dashes::AfterDashes;
 use super::arguments::TestArguments;
+use super::default_filter::DefaultFilter;
 use crate::config::command_line::{given, switch};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, List, LogLevel,
-    NoTests, ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter, Timeout, Ui,
-    VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Color, CommandLineError, ConfigValue as _,
+    DEFAULT_PROFILE, FilePath, FinalStatusLevel, List, LogLevel, NoTests, OutputTime,
+    ProcessEnvironment, ProfileName, Profiles, ProgramNames, Setting, SlotCount, StatusLevel,
+    StopAfter, SuccessOutput, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
@@ -16,19 +18,50 @@ const PROGRAM: ProgramNames = ProgramNames {
     name: "cargo-maelstrom",
     directory: "cargo-maelstrom",
     prefix: "CARGO_MAELSTROM_",
+    other_names: &[
+        ("max-fail", "stop-after"),
+        ("fail-fast", "stop-after"),
+        ("show-output", "success-output"),
+    ],
+    foreign_variables: &[
+        ("NEXTEST_PROFILE", "test-profile"),
+        ("NEXTEST_SUCCESS_OUTPUT", "success-output"),
+        ("NEXTEST_FAILURE_OUTPUT", "failure-output"),
+        ("NEXTEST_STATUS_LEVEL", "status-level"),
+        ("NEXTEST_FINAL_STATUS_LEVEL", "final-status-level"),
+        ("NEXTEST_HIDE_PROGRESS_BAR", "hide-progress-bar"),
+    ],
 };
 
 /// All settings, with their sources.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
+    /// The profile whose settings are in force. `None`: `default`.
+    pub test_profile: Option<Setting<ProfileName>>,
+    /// The tests that are selected by default. `None`: all.
+    pub default_filter: Option<Setting<DefaultFilter>>,
     /// The number of jobs that run at once.
     pub slots: Setting<SlotCount>,
     /// Replaces the timeout of every test. `None`: each test has its own.
     pub timeout: Option<Setting<Timeout>>,
     pub stop_after: Setting<StopAfter>,
     pub no_tests: Setting<NoTests>,
-    /// Whether the output of tests that pass is shown.
-    pub show_output: Setting<bool>,
+    /// When the output of tests that pass is shown.
+    pub success_output: Setting<SuccessOutput>,
+    /// When the output of tests that fail is shown.
+    pub failure_output: Setting<OutputTime>,
+    /// The tests that get a line when they end. `None`: this depends on `ui`.
+    pub status_level: Option<Setting<StatusLevel>>,
+    /// The tests that get a line in the summary.
+    pub final_status_level: Setting<FinalStatusLevel>,
+    /// Whether no progress is drawn.
+    pub hide_progress_bar: Setting<bool>,
+    /// The file of the JUnit report. `None`: there is no such report.
+    pub junit: Option<Setting<FilePath>>,
+    /// Whether the JUnit report has the output of tests that pass. `None`: if it is shown.
+    pub junit_store_success_output: Option<Setting<bool>>,
+    /// Whether the JUnit report has the output of tests that fail. `None`: yes.
+    pub junit_store_failure_output: Option<Setting<bool>>,
     /// The engine that runs the tests. `None`: they run on this machine.
     pub remote: Option<RemoteSettings>,
     /// The duration that the tests of a batch should have together.
@@ -54,14 +87,21 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The name of the profile whose settings are in force.
+    pub fn profile(&self) -> &str {
+        let chosen = self.test_profile.as_ref();
+        chosen.map_or(DEFAULT_PROFILE, |chosen| &chosen.value.0)
+    }
+
     /// Resolves all settings. Also returns them and their sources as a TOML document. Words after
     /// `--` win: they are written for this run, while the options before `--` may come from an alias
-    /// or a script.
+    /// or a script. `profiles` reads the profiles of the workspace, of which one may be chosen.
     pub(super) fn decide(
         arguments: &TestArguments,
         after: &AfterDashes,
         environment: &ProcessEnvironment,
-    ) -> Result<(Self, String), ConfigError> {
+        profiles: impl FnOnce(Option<&Setting<ProfileName>>) -> Result<Profiles, CommandLineError>,
+    ) -> Result<(Self, String), CommandLineError> {
         let TestArguments {
             selecting,
             running,
@@ -71,6 +111,10 @@ impl Settings {
             ..
         } = arguments;
         let mut values = configuring.shared.read_config(&PROGRAM, environment)?;
+        let chosen = given("--test-profile", configuring.test_profile.clone());
+        let test_profile = values.take_optional("test-profile", chosen)?;
+        values.use_profiles(profiles(test_profile.as_ref())?);
+        let default_filter = values.take_optional("default-filter", None)?;
         let given_slots = given("--test-threads", after.slots)
             .or(given("--slots", running.slots))
             .or(switch("--nocapture", after.no_capture, SlotCount::ONE));
@@ -85,16 +129,40 @@ impl Settings {
             .or(never);
         let pass_environment = List::given(running.pass_environment.clone());
         let show_output = showing.show_output || after.show_output;
-        let show_output = switch("--show-output", show_output, true);
+        let success_output = showing.success_output.map(SuccessOutput);
+        let success_output = switch("--show-output", show_output, SuccessOutput::IMMEDIATE)
+            .or(given("--success-output", success_output));
+        let failure_output = showing.failure_output;
+        let status_level = given("--status-level", showing.status_level);
+        let final_status_level = showing.final_status_level;
+        let hide_bar = switch("--hide-progress-bar", showing.hide_progress_bar, true);
+        let junit = given("--junit", showing.junit.clone());
         let write_back = switch("--write-back", running.write_back, true);
         let hermetic = switch("--hermetic", running.hermetic, true);
         let quiet = switch("--quiet", showing.quiet || after.quiet, Ui::Quiet);
         let color = after.color.or(showing.color);
         let settings = Self {
+            test_profile,
+            default_filter,
             timeout: values.take_optional("timeout", given("--timeout", running.timeout))?,
             stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
             no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,
-            show_output: values.take("show-output", show_output, false)?,
+            success_output: values.take("success-output", success_output, SuccessOutput::NEVER)?,
+            failure_output: values.take_argument(
+                "failure-output",
+                failure_output,
+                OutputTime::Immediate,
+            )?,
+            status_level: values.take_optional("status-level", status_level)?,
+            final_status_level: values.take_argument(
+                "final-status-level",
+                final_status_level,
+                FinalStatusLevel::Flaky,
+            )?,
+            hide_progress_bar: values.take("hide-progress-bar", hide_bar, false)?,
+            junit: values.take_optional("junit", junit)?,
+            junit_store_success_output: values.take_optional("junit-store-success-output", None)?,
+            junit_store_failure_output: values.take_optional("junit-store-failure-output", None)?,
             inline_limit: values.take_argument(
                 "inline-limit",
                 showing.inline_limit,

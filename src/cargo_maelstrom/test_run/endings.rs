@@ -206,6 +206,7 @@ impl TestRun {
         let is_running = self.cancelled.is_none() && !self.parts.running.list_only;
         if is_running && limit.is_some_and(|limit| failures >= limit) {
             self.cancel(Cancellation::Failures(failures));
+            self.is_aborting = self.parts.running.stop_immediately;
         }
     }
 
@@ -247,8 +248,13 @@ impl TestRun {
     /// Handles Ctrl-C or SIGTERM: kills the running tests. The next signal ends the process.
     pub(super) async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
         process::end_at_next();
-        build.kill();
         self.cancel(reason);
+        self.abort(build).await;
+    }
+
+    /// Kills the build and everything that runs, after the run was cancelled.
+    pub(super) async fn abort(&mut self, build: &mut Build) {
+        build.kill();
         self.looking_up = Tasks::default();
         let mut ended = self.local.abort().await;
         ended.extend(self.remote.abort().await);

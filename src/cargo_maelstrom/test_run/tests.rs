@@ -57,6 +57,7 @@ impl Run {
                 repeat,
                 timeout: None,
                 stop_after: None,
+                stop_immediately: false,
                 no_capture: false,
                 inline_limit: 1 << 20,
                 test_arguments: Vec::new(),
@@ -160,7 +161,11 @@ fn options() -> TestOptions {
         variables: [("XDG_CONFIG_DIRS".into(), "/nonexistent".into())].into(),
         cpus: NonZeroU32::MIN,
     };
-    match Request::parse([OsString::from("cargo-maelstrom")], &surroundings) {
+    match Request::parse(
+        [OsString::from("cargo-maelstrom")],
+        &surroundings,
+        &|_, _| Ok(crate::config::Profiles::default()),
+    ) {
         Ok(Request::Test(options)) => *options,
         other => panic!("{other:?}"),
     }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::config::{ByteSize, SlotCount, Timeout, Ui};
+use crate::config::{ByteSize, FilePath, ProfileName, SlotCount, Timeout, Ui};
 use std::{ffi::OsStr, num::NonZeroU32, path::Path};
 use tempfile::TempDir;
 
@@ -7,6 +7,8 @@ const PROGRAM: ProgramNames = ProgramNames {
     name: "cargo-maelstrom",
     directory: "cargo-maelstrom",
     prefix: "CARGO_MAELSTROM_",
+    other_names: &[("tests-at-once", "slots")],
+    foreign_variables: &[("NEXTEST_SLOTS", "slots")],
 };
 
 /// The directories `own/` and `shared/` for configuration, and an environment that names them.
@@ -146,6 +148,109 @@ fn each_source_precedes_those_after_it() {
     assert_eq!(fixture.take().unwrap().slots.source, SettingSource::Default);
 }
 
+/// Takes `slots` with the profile `name` of a file with this text, below a configuration file that
+/// sets it to 1.
+fn slots_in_profile(
+    variables: &[(&str, &str)],
+    name: &str,
+    text: &str,
+) -> Result<Setting<SlotCount>, ConfigError> {
+    let fixture = Fixture::new(variables);
+    fixture.write(OWN, "slots = 1");
+    let mut values = fixture.read(&ConfigFile::Usual)?;
+    let mut profiles = Profiles::parse(Path::new("/w/test.toml"), text)?;
+    profiles.choose(Some(&Setting::given(
+        "--test-profile",
+        ProfileName(name.to_owned()),
+    )))?;
+    values.use_profiles(profiles);
+    let setting = values.take("slots", None, SlotCount::ONE)?;
+    values.take("ui", None, Ui::Auto)?;
+    values.take_optional::<Timeout>("timeout", None)?;
+    values.finish()?;
+    Ok(setting)
+}
+
+#[test]
+fn profiles_precede_files_and_follow_the_environment() {
+    let text = "[profile.ci]\nui = \"quiet\"\n[profile.night]\ninherits = \"ci\"\nslots = 4\n[profile.default]\nslots = 3";
+    let find = |variables: &[_], name| slots_in_profile(variables, name, text).unwrap();
+    let test_file = Path::new("/w/test.toml");
+    assert_eq!(
+        find(&[], "night"),
+        Setting {
+            value: slots(4),
+            source: file(test_file, 5, 9)
+        }
+    );
+    for name in ["ci", "default"] {
+        assert_eq!(find(&[], name).source, file(test_file, 7, 9));
+    }
+    let set = [("NEXTEST_SLOTS", "5"), ("MAELSTROM_SLOTS", "6")];
+    assert_eq!(find(&set, "night").value, slots(6));
+    assert_eq!(find(&set[..1], "night").value, slots(5));
+    let without = slots_in_profile(&[], "ci", "profile.ci = {}").unwrap();
+    assert_eq!(without.value, slots(1));
+}
+
+#[test]
+fn mistakes_in_profiles_are_errors_also_if_another_is_in_force() {
+    let error = |text| {
+        slots_in_profile(&[], "default", text)
+            .unwrap_err()
+            .to_string()
+    };
+    let known = "the keys are slots, ui, timeout";
+    assert_eq!(
+        error("[profile.ci]\nui = \"quiet\"\nslot = 1"),
+        "/w/test.toml:3:1: unknown key `slot`; did you mean `slots`?"
+    );
+    assert_eq!(
+        error("profile.ci.aardvark = 1"),
+        format!("/w/test.toml:1:12: unknown key `aardvark`; {known}")
+    );
+    assert_eq!(
+        error("[profile.ci]\nslots = \"many\""),
+        "/w/test.toml:2:9: `\"many\"` is not a value for `slots`: expected a number of slots, at least 1"
+    );
+    assert!(error("profile.ci.test-profile = \"a\"").contains("1:12: unknown key `test-profile`"));
+}
+
+#[test]
+fn a_path_in_a_profile_is_relative_to_its_file() {
+    let fixture = Fixture::new(&[]);
+    let mut values = fixture.read(&ConfigFile::None).unwrap();
+    let text = "[profile.default]\na = \"b/c\"\nd = \"/e\"";
+    let mut profiles = Profiles::parse(Path::new("/w/test.toml"), text).unwrap();
+    profiles.choose(None).unwrap();
+    values.use_profiles(profiles);
+    for (name, path) in [("a", "/w/b/c"), ("d", "/e")] {
+        let found = values
+            .take_optional::<FilePath>(name, None)
+            .unwrap()
+            .unwrap();
+        assert_eq!(found.value, FilePath(path.into()));
+    }
+}
+
+#[test]
+fn a_setting_has_its_other_names_in_each_source() {
+    let fixture = Fixture::new(&[("MAELSTROM_TESTS_AT_ONCE", "3")]);
+    fixture.write(OWN, "tests-at-once = 2");
+    assert_eq!(fixture.take().unwrap().slots.value, slots(3));
+    let fixture = Fixture::new(&[]);
+    fixture.write(OWN, "tests-at-once = 2");
+    assert_eq!(fixture.take().unwrap().slots.value, slots(2));
+    fixture.write(OWN, "slots = 1\ntests-at-once = 2");
+    insta::assert_snapshot!(fixture.error(), @"/own/maelstrom/cargo-maelstrom/config.toml:2:17: `tests-at-once` is another name of `slots`, which is set there too; leave one of them out");
+    fixture.write(OWN, "tests-at-once = 0");
+    assert!(
+        fixture
+            .error()
+            .contains("`0` is not a value for `tests-at-once`")
+    );
+}
+
 #[test]
 fn each_setting_is_read_from_any_file() {
     let fixture = Fixture::new(&[]);
@@ -273,7 +378,7 @@ fn a_bad_value_is_an_error_even_if_another_source_precedes() {
 fn an_unknown_key_is_an_error_that_lists_the_keys() {
     let fixture = Fixture::new(&[]);
     fixture.write(OWN, "slots = 1\n  slot = 2\naardvark = 3");
-    insta::assert_snapshot!(fixture.error(), @"/own/maelstrom/cargo-maelstrom/config.toml:2:3: unknown key `slot`; the keys are slots, timeout, cache-size");
+    insta::assert_snapshot!(fixture.error(), @"/own/maelstrom/cargo-maelstrom/config.toml:2:3: unknown key `slot`; did you mean `slots`?");
 }
 
 #[test]

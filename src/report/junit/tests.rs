@@ -15,9 +15,18 @@ fn xml(events: &[Event<'_>]) -> String {
     xml_with(false, events)
 }
 
+const OF_FAILED: JunitOutput = JunitOutput {
+    of_passed: false,
+    of_failed: true,
+};
+
 fn xml_with(show_output: bool, events: &[Event<'_>]) -> String {
     let (_directory, path) = place("junit.xml");
-    let mut junit = Junit::new(path.clone(), show_output);
+    let output = JunitOutput {
+        of_passed: show_output,
+        ..OF_FAILED
+    };
+    let mut junit = Junit::new(path.clone(), output);
     for event in events {
         junit.report(event);
     }
@@ -212,7 +221,7 @@ fn a_test_with_any_name_is_reported() {
 #[test]
 fn missing_directories_are_created() {
     let (_directory, path) = place("a/b/junit.xml");
-    Junit::new(path.clone(), false).finish().unwrap();
+    Junit::new(path.clone(), OF_FAILED).finish().unwrap();
     assert!(path.is_file());
 }
 
@@ -220,6 +229,6 @@ fn missing_directories_are_created() {
 fn a_report_that_cannot_be_written_is_an_error_with_its_path() {
     let (directory, path) = place("file/junit.xml");
     fs::write(directory.path().join("file"), "").unwrap();
-    let error = Junit::new(path.clone(), false).finish().unwrap_err();
+    let error = Junit::new(path.clone(), OF_FAILED).finish().unwrap_err();
     assert_eq!(error.to_string(), format!("failed to write `{path}`"));
 }

@@ -286,6 +286,164 @@ fn show_output_shows_what_passed_tests_wrote() {
     "#);
 }
 
+/// What is said about a test that passes after it was slow, one that fails and one that is ignored.
+fn shown(shown: ShownTests, cancelled: Option<Cancellation>) -> String {
+    let (passed, failed) = (passed(), failed());
+    let ignored = TestOutcome::new(TestStatus::Ignored, Duration::ZERO);
+    let mut summary = Summary {
+        cancelled,
+        ..Summary::default()
+    };
+    for outcome in [&passed, &passed, &failed, &ignored] {
+        summary.tally.add(outcome);
+    }
+    let events = [
+        slow("b::slow"),
+        finished(1, "b::slow", &passed),
+        finished(2, "c::fails", &failed),
+        finished(3, "d::ignored", &ignored),
+        finished(4, "a::passes", &passed),
+        Event::Finished(&summary),
+    ];
+    let narrator = Narrator::new(Paint::new(false), Detail::Failures, false);
+    tell_with(&mut narrator.showing(shown), &events)
+}
+
+fn slow(name: &str) -> Event<'_> {
+    Event::Slow {
+        case: case(name),
+        repeat: None,
+        elapsed: millis(60_001),
+    }
+}
+
+/// Nothing but the counts.
+const NOTHING: ShownTests = ShownTests {
+    status_level: StatusLevel::None,
+    final_status_level: FinalStatusLevel::None,
+    success_output: OutputTime::Never,
+    failure_output: OutputTime::Never,
+};
+
+#[test]
+fn each_status_level_adds_tests_to_those_of_the_level_before() {
+    let lines = |status_level| {
+        let text = shown(
+            ShownTests {
+                status_level,
+                ..NOTHING
+            },
+            None,
+        );
+        let lines = text
+            .lines()
+            .take_while(|line| !line.is_empty() && !line.starts_with("Ran"));
+        let label = |line: &str| line.split(' ').next().unwrap().to_owned();
+        lines.map(label).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(lines(StatusLevel::None), "");
+    assert_eq!(lines(StatusLevel::Fail), "FAIL");
+    assert_eq!(lines(StatusLevel::Retry), "FAIL");
+    assert_eq!(lines(StatusLevel::Slow), "SLOW PASS FAIL");
+    assert_eq!(lines(StatusLevel::Leak), "SLOW PASS FAIL");
+    assert_eq!(lines(StatusLevel::Pass), "SLOW PASS FAIL PASS");
+    assert_eq!(lines(StatusLevel::Skip), "SLOW PASS FAIL IGNORED PASS");
+    assert_eq!(lines(StatusLevel::All), "SLOW PASS FAIL IGNORED PASS");
+}
+
+#[test]
+fn each_final_status_level_adds_a_list_to_the_summary() {
+    let summary = |final_status_level| {
+        let shown = shown(
+            ShownTests {
+                final_status_level,
+                ..NOTHING
+            },
+            None,
+        );
+        let lists = shown.split_once("ignored\n").unwrap().1;
+        lists.trim_start().to_owned()
+    };
+    assert_eq!(summary(FinalStatusLevel::None), "");
+    let failures = "Failures:\n    FAIL    fd-find test/cli c::fails (exit code 101)\n";
+    assert_eq!(summary(FinalStatusLevel::Fail), failures);
+    assert_eq!(summary(FinalStatusLevel::Flaky), failures);
+    let slow = format!("{failures}\nSlow:\n    PASS    fd-find test/cli b::slow\n");
+    assert_eq!(summary(FinalStatusLevel::Slow), slow);
+    let skip = format!("{slow}\nNot run:\n    IGNORED fd-find test/cli d::ignored\n");
+    assert_eq!(summary(FinalStatusLevel::Skip), skip);
+    let pass = format!("{skip}\nPassed:\n    PASS    fd-find test/cli a::passes\n");
+    assert_eq!(summary(FinalStatusLevel::All), pass);
+}
+
+#[test]
+fn outputs_are_shown_when_a_test_ends_or_at_the_end_or_both() {
+    let output = "--- stderr ---\nthread 'search'";
+    let places = |failure_output, cancelled| {
+        let text = shown(
+            ShownTests {
+                failure_output,
+                status_level: StatusLevel::All,
+                ..NOTHING
+            },
+            cancelled,
+        );
+        let (during, after) = text.split_once("IGNORED").unwrap();
+        (during.contains(output), after.contains(output))
+    };
+    assert_eq!(places(OutputTime::Immediate, None), (true, false));
+    assert_eq!(places(OutputTime::ImmediateFinal, None), (true, true));
+    assert_eq!(places(OutputTime::Final, None), (false, true));
+    assert_eq!(places(OutputTime::Never, None), (false, false));
+    let interrupted = Some(Cancellation::Interrupted);
+    assert_eq!(places(OutputTime::Final, interrupted), (false, false));
+    let terminated = Some(Cancellation::Terminated);
+    assert_eq!(places(OutputTime::Final, terminated), (false, true));
+    assert_eq!(
+        places(OutputTime::ImmediateFinal, terminated),
+        (true, false)
+    );
+}
+
+#[test]
+fn final_outputs_stand_before_the_summary_in_the_order_of_names() {
+    let settings = ShownTests {
+        success_output: OutputTime::Final,
+        failure_output: OutputTime::Final,
+        ..NOTHING
+    };
+    assert_snapshot!(shown(settings, None), @r#"
+    PASS    [   0.012s] fd-find test/cli a::passes
+    --- stdout ---
+    running 1 test
+
+    PASS    [   0.012s] fd-find test/cli b::slow
+    --- stdout ---
+    running 1 test
+
+    FAIL    [   1.203s] fd-find test/cli c::fails (exit code 101)
+    --- stdout ---
+    running 1 test
+    --- stderr ---
+    thread 'search' panicked at tests/cli.rs:7:5:
+    no such file
+
+    Ran 3 tests in 0.00s
+        2 passed
+        1 failed
+        1 ignored
+    "#);
+}
+
+#[test]
+fn output_without_a_status_level_has_its_line() {
+    let settings = ShownTests {
+        failure_output: OutputTime::Immediate,
+        ..NOTHING
+    };
+    assert!(shown(settings, None).starts_with("FAIL    [   1.203s] fd-find test/cli c::fails"));
+}
+
 #[test]
 fn the_summary_counts_and_names_failures_and_ends_with_notes() {
     let outcomes = [timed_out(), failed(), error()];

@@ -2,7 +2,10 @@ use super::*;
 use crate::cargo_maelstrom::command_line::arguments::{CleanArguments, DoctorArguments};
 use crate::{
     cargo_maelstrom::command_line::Request,
-    config::{Color, ConfigValue, NoTests, Setting, SettingSource, SlotCount, StopAfter, Ui},
+    config::{
+        Color, ConfigValue, FilePath, FinalStatusLevel, NoTests, OutputTime, Setting,
+        SettingSource, SlotCount, StatusLevel, StopAfter, SuccessOutput, Ui,
+    },
     process::ExitCode,
 };
 use std::ffi::OsString;
@@ -26,7 +29,9 @@ fn environment(variables: &[(&str, &str)]) -> ProcessEnvironment {
 
 fn request(words: &[&str]) -> Result<Request, CommandLineError> {
     let words = ["/bin/cargo-maelstrom"].iter().chain(words);
-    Request::parse(words.map(OsString::from), &environment(&[]))
+    Request::parse(words.map(OsString::from), &environment(&[]), &|_, _| {
+        Ok(Profiles::default())
+    })
 }
 
 fn options(words: &[&str]) -> TestOptions {
@@ -77,7 +82,119 @@ fn the_defaults_are_those_of_cargo_test() {
     assert_eq!(settings.stop_after.value.failures(), None);
     assert_eq!(settings.no_tests.value, NoTests::Fail);
     assert_eq!(settings.inline_limit.value.bytes(), 1 << 20);
-    assert!(!settings.show_output.value);
+    assert_eq!(settings.success_output.value, SuccessOutput::NEVER);
+    assert_eq!(settings.failure_output.value, OutputTime::Immediate);
+}
+
+/// The options with the profiles in this text, and whether a profile was asked for.
+fn with_profiles(
+    text: &str,
+    words: &[&str],
+    variables: &[(&str, &str)],
+) -> Result<(TestOptions, bool), CommandLineError> {
+    let required = std::cell::Cell::new(false);
+    let read = |_: &CargoOptions, is_required: bool| {
+        required.set(is_required);
+        Ok(Profiles::parse("/w/maelstrom-test.toml".as_ref(), text)?)
+    };
+    let words = ["cargo-maelstrom"].iter().chain(words).map(OsString::from);
+    match Request::parse(words, &environment(variables), &read)? {
+        Request::Test(options) => Ok((*options, required.get())),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_profile_is_chosen_by_option_or_variable() {
+    let text = "profile.a.slots = 7\nprofile.b.slots = 8";
+    let own = ("CARGO_MAELSTROM_TEST_PROFILE", "b");
+    let nextests = ("NEXTEST_PROFILE", "a");
+    for (words, variables, slots) in [
+        (&["--test-profile", "a"][..], &[own][..], 7),
+        (&[], &[own, nextests], 8),
+        (&[], &[nextests], 7),
+        (&["--test-profile=default"], &[own], 2),
+        (&[], &[], 2),
+    ] {
+        let (options, required) = with_profiles(text, words, variables).unwrap();
+        assert_eq!(options.settings.slots.value.get(), slots, "{words:?}");
+        assert_eq!(required, slots != 2, "{words:?}");
+        assert_eq!(options.profile_names, ["a", "b", "default"]);
+    }
+    let error = with_profiles(text, &[], &[("NEXTEST_PROFILE", "c")]).unwrap_err();
+    assert_eq!(error.exit_code(), ExitCode::SetUp);
+    assert_eq!(
+        error.to_string(),
+        "environment variable NEXTEST_PROFILE: there is no profile `c` in /w/maelstrom-test.toml; the profiles are \
+         a, b, default"
+    );
+}
+
+#[test]
+fn a_profile_can_hold_every_setting() {
+    let TestAction::PrintConfig(printed) = options(&["-P"]).action else {
+        panic!("no configuration");
+    };
+    let name = |line: &str| {
+        let line = line.strip_prefix("# ").unwrap_or(line);
+        let is_setting = line.contains(" = ") || line.contains(" is not set ");
+        let name = line.split(' ').next().unwrap().to_owned();
+        (is_setting && name != "test-profile").then_some(name)
+    };
+    let names: Vec<_> = printed.lines().filter_map(name).collect();
+    assert!(names.len() > 25, "{names:?}");
+    for name in names {
+        // No setting is a date. Each is known by its name.
+        let text = format!("[profile.ci]\n{name} = 2024-01-01");
+        let error = with_profiles(&text, &[], &[]).unwrap_err().to_string();
+        assert!(
+            error.contains(&format!("` is not a value for `{name}`: expected ")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn the_profiles_in_the_book_and_the_starter_are_right() {
+    let chapter = include_str!("../../../../docs/src/configuration.md");
+    let blocks = chapter.split("```toml\n").skip(1);
+    let blocks = blocks.map(|block| block.split("```").next().unwrap().to_owned());
+    let starter = crate::directive::STARTER.lines();
+    let starter = starter.filter_map(|line| line.strip_prefix('#'));
+    let starter = starter.filter(|line| !line.starts_with(' '));
+    let starter = starter.collect::<Vec<_>>().join("\n");
+    let texts = blocks
+        .chain([starter])
+        .filter(|text| text.contains("[profile."));
+    let mut names = Vec::new();
+    for text in texts {
+        let (options, _) = with_profiles(&text, &[], &[]).unwrap();
+        for name in &options.profile_names {
+            with_profiles(&text, &["--test-profile", name], &[]).unwrap();
+        }
+        names.extend(options.profile_names);
+    }
+    assert_eq!(
+        names,
+        ["ci", "default", "nightly", "default", "ci", "default"]
+    );
+}
+
+#[test]
+fn the_default_filter_is_a_pattern() {
+    let text = "profile.default.default-filter = \"library\"";
+    let (options, _) = with_profiles(text, &["--ignore-default-filter"], &[]).unwrap();
+    assert_eq!(
+        options.settings.default_filter.unwrap().value.0.to_string(),
+        "library"
+    );
+    assert!(options.ignores_default_filter);
+    let text = "profile.default.default-filter = \"nme.equals(a)\"";
+    let error = with_profiles(text, &[], &[]).unwrap_err().to_string();
+    assert!(
+        error.starts_with("/w/maelstrom-test.toml:1:34: `\"nme.equals(a)\"` is not a value for `default-filter`: unknown"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -305,7 +422,9 @@ fn tests_get_more_than_their_containers_unless_a_run_is_hermetic() {
     assert!(options(&["--hermetic"]).settings.hermetic.value);
     let words = ["cargo-maelstrom"].map(OsString::from);
     let environment = environment(&[("MAELSTROM_HERMETIC", "true")]);
-    let Ok(Request::Test(options)) = Request::parse(words, &environment) else {
+    let Ok(Request::Test(options)) =
+        Request::parse(words, &environment, &|_, _| Ok(Profiles::default()))
+    else {
         panic!("no options");
     };
     assert!(options.settings.hermetic.value);
@@ -396,7 +515,9 @@ fn nocapture_means_one_slot_unless_slots_are_given() {
 fn nocapture_wins_over_slots_in_the_environment() {
     let environment = environment(&[("MAELSTROM_SLOTS", "9")]);
     let words = ["cargo-maelstrom", "--nocapture"].map(OsString::from);
-    let Ok(Request::Test(options)) = Request::parse(words, &environment) else {
+    let Ok(Request::Test(options)) =
+        Request::parse(words, &environment, &|_, _| Ok(Profiles::default()))
+    else {
         panic!("no options");
     };
     assert_eq!(options.settings.slots.value, SlotCount::ONE);
@@ -421,7 +542,9 @@ fn no_fail_fast_wins_over_the_environment() {
     let environment = environment(&[("MAELSTROM_STOP_AFTER", "1")]);
     for (words, expected) in [(&[][..], 1), (&["--no-fail-fast"], 0)] {
         let words = ["cargo-maelstrom"].iter().chain(words).map(OsString::from);
-        let Ok(Request::Test(options)) = Request::parse(words, &environment) else {
+        let Ok(Request::Test(options)) =
+            Request::parse(words, &environment, &|_, _| Ok(Profiles::default()))
+        else {
             panic!("no options");
         };
         assert_eq!(
@@ -463,8 +586,17 @@ fn words_after_the_dashes_win() {
 
 #[test]
 fn show_output_stands_before_and_after_the_dashes() {
-    assert!(options(&["--show-output"]).settings.show_output.value);
-    assert!(options(&["--", "--show-output"]).settings.show_output.value);
+    assert_eq!(
+        options(&["--show-output"]).settings.success_output.value,
+        SuccessOutput::IMMEDIATE
+    );
+    assert_eq!(
+        options(&["--", "--show-output"])
+            .settings
+            .success_output
+            .value,
+        SuccessOutput::IMMEDIATE
+    );
 }
 
 #[test]
@@ -513,11 +645,12 @@ fn an_option_without_similar_options_gets_no_suggestion() {
 
 #[test]
 fn a_junit_report_needs_tests_that_run() {
-    assert_eq!(options(&[]).junit, None);
-    let junit = Some("a/b.xml".into());
-    assert_eq!(options(&["--junit", "a/b.xml"]).junit, junit);
-    assert_eq!(options(&["--junit=a/b.xml", "--learn"]).junit, junit);
-    assert_eq!(options(&["--junit=a/b.xml", "-P"]).junit, junit);
+    let junit_of = |words: &[&str]| options(words).settings.junit.map(|junit| junit.value);
+    assert_eq!(junit_of(&[]), None);
+    let junit = Some(FilePath("a/b.xml".into()));
+    assert_eq!(junit_of(&["--junit", "a/b.xml"]), junit);
+    assert_eq!(junit_of(&["--junit=a/b.xml", "--learn"]), junit);
+    assert_eq!(junit_of(&["--junit=a/b.xml", "-P"]), junit);
     for words in [
         &["--list"][..],
         &["--doc"],
@@ -562,9 +695,106 @@ fn short_options_of_nextest_have_the_same_meaning() {
 }
 
 #[test]
+fn a_first_word_run_is_dropped() {
+    assert_eq!(options(&["run", "--lib", "a"]), options(&["--lib", "a"]));
+    assert_eq!(options(&["maelstrom", "run"]), options(&[]));
+    // As in `cargo nextest run doctor`.
+    for words in [&["run", "run"][..], &["--", "run"], &["--lib", "run"]] {
+        assert_eq!(options(words).selection.names.filters, ["run"], "{words:?}");
+    }
+    assert_eq!(
+        options(&["run", "doctor"]).selection.names.filters,
+        ["doctor"]
+    );
+}
+
+#[test]
+fn options_of_nextest_about_output_have_the_same_meaning() {
+    let settings = |words: &[&str]| options(words).settings;
+    let shown = settings(&["--success-output=final", "--failure-output", "never"]);
+    assert_eq!(shown.success_output.value.0, OutputTime::Final);
+    assert_eq!(shown.failure_output.value, OutputTime::Never);
+    assert_eq!(
+        settings(&["--show-output"]).success_output.value,
+        SuccessOutput::IMMEDIATE
+    );
+    let levels = settings(&["--status-level=skip", "--final-status-level=retry"]);
+    assert_eq!(levels.status_level.unwrap().value, StatusLevel::Skip);
+    assert_eq!(levels.final_status_level.value, FinalStatusLevel::Flaky);
+    assert!(settings(&["--hide-progress-bar"]).hide_progress_bar.value);
+    assert!(
+        error(&["--status-level=high"])
+            .contains("[possible values: none, fail, retry, slow, leak, pass, skip, all]")
+    );
+    let stop = settings(&["--max-fail=2:immediate"]).stop_after.value;
+    assert!(stop.is_immediate() && stop.failures() == NonZeroU32::new(2));
+    assert_eq!(
+        settings(&["--max-fail", "all"]).stop_after.value,
+        StopAfter::NEVER
+    );
+    assert!(options(&["--all"]).cargo.workspace);
+}
+
+#[test]
+fn variables_of_nextest_about_output_follow_our_own() {
+    let variables = [
+        ("NEXTEST_STATUS_LEVEL", "pass"),
+        ("NEXTEST_FINAL_STATUS_LEVEL", "slow"),
+        ("NEXTEST_SUCCESS_OUTPUT", "final"),
+        ("NEXTEST_FAILURE_OUTPUT", "immediate-final"),
+        ("NEXTEST_HIDE_PROGRESS_BAR", "1"),
+        ("MAELSTROM_STATUS_LEVEL", "fail"),
+    ];
+    let text = "profile.default.final-status-level = \"all\"";
+    let (options, _) = with_profiles(text, &["--success-output=never"], &variables).unwrap();
+    let settings = options.settings;
+    assert_eq!(settings.status_level.unwrap().value, StatusLevel::Fail);
+    assert_eq!(settings.final_status_level.value, FinalStatusLevel::Slow);
+    assert_eq!(settings.success_output.value, SuccessOutput::NEVER);
+    assert_eq!(settings.failure_output.value, OutputTime::ImmediateFinal);
+    assert!(settings.hide_progress_bar.value);
+}
+
+#[test]
+fn settings_have_the_names_of_nextest_in_profiles() {
+    let text = "profile.a.fail-fast = true\nprofile.b.max-fail = \"3:immediate\"\n\
+                profile.c = { show-output = true, junit = \"target/junit.xml\" }";
+    let settings = |name: &str| {
+        let (options, _) = with_profiles(text, &["--test-profile", name], &[]).unwrap();
+        options.settings
+    };
+    assert_eq!(settings("a").stop_after.value, StopAfter::FIRST_FAILURE);
+    assert!(settings("b").stop_after.value.is_immediate());
+    let c = settings("c");
+    assert_eq!(c.success_output.value, SuccessOutput::IMMEDIATE);
+    assert_eq!(
+        c.junit.unwrap().value,
+        FilePath("/w/target/junit.xml".into())
+    );
+    // Only the option says that there are tests whose results can be reported.
+    let list = ["--test-profile=c", "--list"];
+    assert!(with_profiles(text, &list, &[]).is_ok());
+}
+
+#[test]
+fn cargo_alone_is_quiet_or_verbose() {
+    let words = |line: &[&str]| options(line).cargo_options.arguments();
+    assert_eq!(words(&["--cargo-quiet"]), ["--quiet"]);
+    assert_eq!(
+        words(&["-q", "--cargo-quiet", "--cargo-quiet"]),
+        ["--quiet"]
+    );
+    assert_eq!(words(&["-v", "--cargo-quiet"]), ["--quiet"]);
+    assert_eq!(
+        words(&["--cargo-verbose", "--cargo-verbose"]),
+        ["--verbose"; 2]
+    );
+    assert_eq!(options(&["--cargo-quiet"]).settings.ui.value, Ui::Auto);
+    assert_eq!(options(&["--cargo-verbose"]).verbose, 0);
+}
+
+#[test]
 fn usages_of_nextest_are_explained() {
-    assert!(usage_error(&["run"]).starts_with("error: drop the word 'run'"));
-    assert!(usage_error(&["maelstrom", "run", "--lib"]).starts_with("error: drop the word 'run'"));
     assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is an option of nextest"));
     assert!(usage_error(&["-P", "ci"]).starts_with("error: '-P' prints the configuration"));
 }
@@ -646,7 +876,11 @@ fn the_configuration_is_printed_with_its_sources() {
         "-c",
         path.to_str().unwrap(),
     ];
-    let Ok(Request::Test(options)) = Request::parse(words.map(OsString::from), &environment) else {
+    let Ok(Request::Test(options)) =
+        Request::parse(words.map(OsString::from), &environment, &|_, _| {
+            Ok(Profiles::default())
+        })
+    else {
         panic!("no options");
     };
     let TestAction::PrintConfig(printed) = options.action else {
@@ -657,11 +891,20 @@ fn the_configuration_is_printed_with_its_sources() {
         "\
 # configuration of cargo-maelstrom
 # file FILE
+# test-profile is not set                          # default
+# default-filter is not set                        # default
 slots = 2                                          # default
 timeout = 90                                       # FILE:3:11
 stop-after = 1                                     # option --fail-fast
 no-tests = \"pass\"                                  # environment variable MAELSTROM_NO_TESTS
-show-output = false                                # default
+success-output = \"never\"                           # default
+failure-output = \"immediate\"                       # default
+# status-level is not set                          # default
+final-status-level = \"flaky\"                       # default
+hide-progress-bar = false                          # default
+# junit is not set                                 # default
+# junit-store-success-output is not set            # default
+# junit-store-failure-output is not set            # default
 inline-limit = \"1 MiB\"                             # default
 cache-size = \"2 GB\"                                # environment variable CARGO_MAELSTROM_CACHE_SIZE
 cache-results = \"off\"                              # default
@@ -716,7 +959,7 @@ fn slots_limit_the_actions_in_flight_at_an_engine() {
 fn an_error_in_the_configuration_is_a_set_up_error() {
     let words = ["cargo-maelstrom"].map(OsString::from);
     let environment = environment(&[("CARGO_MAELSTROM_UI", "curses")]);
-    let error = Request::parse(words, &environment).unwrap_err();
+    let error = Request::parse(words, &environment, &|_, _| Ok(Profiles::default())).unwrap_err();
     assert_eq!(error.exit_code(), ExitCode::SetUp);
     assert_eq!(
         error.to_string(),

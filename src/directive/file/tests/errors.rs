@@ -55,7 +55,7 @@ add_layers = []",
     directive = []
     ^^^^^^^^^ unknown table `directive`; did you mean `directives`?
     x = 1
-    ^ unknown table `x`; it must be one of `containers`, `directives`
+    ^ unknown table `x`; it must be one of `containers`, `directives`, `profile`
     filter = "all"
     ^^^^^^ unknown field `filter` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     add_layers = []
