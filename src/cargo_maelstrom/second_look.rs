@@ -113,6 +113,7 @@ impl Surroundings {
                 private,
                 installed_programs: cargo_home.join("bin"),
                 of_container: needs::OF_CONTAINER.map(Utf8PathBuf::from).to_vec(),
+                data: needs::DATA_DIRECTORIES.map(Utf8PathBuf::from).to_vec(),
                 workspace: vec![workspace.root.clone(), workspace.target_directory.clone()],
                 target_directory: workspace.target_directory.clone(),
             },
