@@ -4,11 +4,16 @@
 //! is a candidate. Most of them follow from others: the libraries of a program are added with the
 //! program, and the files of a toolchain with the toolchain.
 
+mod grouping;
+
+pub use grouping::DATA_DIRECTORIES;
+
 use super::{Need, Needs};
 use crate::libraries::{Libraries, SearchContext};
 use crate::observe::{Facts, FileFact, Found, Uses};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use grouping::Grouping;
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -48,17 +53,6 @@ pub const OF_CONTAINER: [&str; 7] = [
     "/dev", "/proc", "/run", "/sys", "/tmp", "/var/run", "/var/tmp",
 ];
 
-/// The directories whose entries are the data of one program or library each.
-const DATA_DIRECTORIES: [&str; 7] = [
-    "/usr/lib",
-    "/usr/lib64",
-    "/usr/libexec",
-    "/usr/share",
-    "/usr/local/lib",
-    "/usr/local/libexec",
-    "/usr/local/share",
-];
-
 /// Names of files that hold credentials.
 const CREDENTIALS: [&str; 8] = [
     ".git-credentials",
@@ -71,14 +65,8 @@ const CREDENTIALS: [&str; 8] = [
     "shadow",
 ];
 
-/// The most files of a directory that is added whole.
-const MOST_FILES: usize = 20_000;
-
 /// The most bytes of a file, or of a directory that is added whole.
 const MOST_BYTES: u64 = 512 << 20;
-
-/// If more files of one directory are needed, the whole directory is added.
-const MOST_SINGLE_FILES: usize = 8;
 
 /// The properties of this machine that needs depend on.
 #[derive(Debug)]
@@ -95,6 +83,8 @@ pub struct ClientMachine {
     pub installed_programs: Utf8PathBuf,
     /// The directories whose files are the container's own, as [`OF_CONTAINER`].
     pub of_container: Vec<Utf8PathBuf>,
+    /// The directories whose entries are data, as [`DATA_DIRECTORIES`].
+    pub data: Vec<Utf8PathBuf>,
     /// The directories of the workspace.
     pub workspace: Vec<Utf8PathBuf>,
     /// Where Cargo builds the workspace.
@@ -138,9 +128,9 @@ pub fn derive(facts: &Facts, machine: &ClientMachine, container_path: &[PathBuf]
         .filter_map(|fact| machine.program(&fact.path, container_path))
         .collect();
     let closure = machine.closure(&programs);
-    let mut used = Grouping::new(&programs);
-    let mut built = Grouping::new(&[]);
-    let mut looked_at = Grouping::new(&programs);
+    let mut used = Grouping::new(&programs, &machine.data);
+    let mut built = Grouping::new(&[], &machine.data);
+    let mut looked_at = Grouping::new(&programs, &machine.data);
     for fact in left {
         let Some(path) = Utf8Path::from_path(&fact.path) else {
             continue;
@@ -179,14 +169,14 @@ pub fn derive(facts: &Facts, machine: &ClientMachine, container_path: &[PathBuf]
             group.add_file(path);
         }
     }
-    for program in programs {
+    for program in machine.needed_programs(&programs, &mut used, facts) {
         let is_built = uses_toolchain && program.path.starts_with(&machine.target_directory);
         let needs = if is_built {
             &mut candidates.built
         } else {
             &mut candidates.used
         };
-        needs.0.insert(Need::Program(program.name));
+        needs.0.insert(Need::Program(program.name.clone()));
     }
     candidates.used.0.extend(used.finish());
     candidates.built.0.extend(built.finish());
@@ -330,8 +320,39 @@ impl ClientMachine {
         })
     }
 
+    /// The programs that are needed by themselves. Others come with the data of a program, which are
+    /// added to `used`, as those of `/usr/lib/git-core` do.
+    fn needed_programs<'a>(
+        &self,
+        programs: &'a [Program],
+        used: &mut Grouping<'_>,
+        facts: &Facts,
+    ) -> Vec<&'a Program> {
+        let (among_data, mut needed): (Vec<_>, Vec<_>) =
+            (programs.iter()).partition(|program| used.directory_of_another(program).is_some());
+        if among_data.is_empty() {
+            return needed;
+        }
+        let of_container = facts.files.iter().filter(|f| f.found == Found::Container);
+        let mut present = self.closure(needed.iter().copied());
+        present.extend(of_container.map(|fact| real_path(&fact.path)));
+        for program in among_data {
+            let Some(directory) = used.directory_of_another(program) else {
+                continue;
+            };
+            let comes_with_data = |file: &PathBuf| {
+                present.contains(file) || file.starts_with(real_path(directory.as_std_path()))
+            };
+            if !self.closure([program]).iter().all(comes_with_data) {
+                needed.push(program);
+            }
+            used.add_whole(directory);
+        }
+        needed
+    }
+
     /// The real paths of the files that come with programs.
-    fn closure(&self, programs: &[Program]) -> HashSet<PathBuf> {
+    fn closure<'a>(&self, programs: impl IntoIterator<Item = &'a Program>) -> HashSet<PathBuf> {
         let mut files = HashSet::new();
         for program in programs {
             let name = [program.path.to_string_lossy().into_owned()];
@@ -348,151 +369,6 @@ impl ClientMachine {
         }
         files
     }
-}
-
-/// Files that are joined to directories.
-struct Grouping {
-    /// The names of programs without versions, whose data directories are added whole.
-    programs: Vec<String>,
-    directories: BTreeSet<Utf8PathBuf>,
-    files: BTreeSet<Utf8PathBuf>,
-}
-
-impl Grouping {
-    fn new(programs: &[Program]) -> Self {
-        let stem = |program: &Program| {
-            let name = program.path.file_name()?.to_str()?;
-            let stem = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
-            (stem.len() > 1).then(|| stem.to_owned())
-        };
-        Self {
-            programs: programs.iter().filter_map(stem).collect(),
-            directories: BTreeSet::new(),
-            files: BTreeSet::new(),
-        }
-    }
-
-    fn add_directory(&mut self, path: &Utf8Path) {
-        if is_empty(path) {
-            // A glob matches nothing in it.
-            self.files.insert(path.to_owned());
-        } else if can_be_whole(path) {
-            self.directories.insert(path.to_owned());
-        }
-    }
-
-    fn add_file(&mut self, path: &Utf8Path) {
-        let directory = self.data_directory(path);
-        if let Some(directory) = directory
-            && (self.directories.contains(&directory) || can_be_whole(&directory))
-        {
-            self.directories.insert(directory);
-        } else {
-            self.files.insert(path.to_owned());
-        }
-    }
-
-    /// The directory of a program's data that contains a path, as `/usr/lib/git-core`.
-    fn data_directory(&self, path: &Utf8Path) -> Option<Utf8PathBuf> {
-        let parent = DATA_DIRECTORIES
-            .iter()
-            .find(|parent| path.starts_with(parent))?;
-        let mut directory = Utf8PathBuf::from(parent);
-        for component in path.strip_prefix(parent).ok()?.components() {
-            directory.push(component);
-            if directory.as_path() == path {
-                return None;
-            }
-            let name = component.as_str();
-            if self
-                .programs
-                .iter()
-                .any(|program| is_data_of(name, program))
-            {
-                return Some(directory);
-            }
-            // Below a directory for one architecture, as `/usr/lib/x86_64-linux-gnu`.
-            if !name.contains("-linux-") {
-                return None;
-            }
-        }
-        None
-    }
-
-    fn finish(mut self) -> Vec<Need> {
-        let mut by_parent: BTreeMap<Utf8PathBuf, usize> = BTreeMap::new();
-        for file in &self.files {
-            if let Some(parent) = file.parent() {
-                *by_parent.entry(parent.to_owned()).or_default() += 1;
-            }
-        }
-        for (parent, count) in by_parent {
-            let is_specific = parent.components().count() > 3;
-            if count > MOST_SINGLE_FILES && is_specific && can_be_whole(&parent) {
-                self.directories.insert(parent);
-            }
-        }
-        let directories = self.directories.clone();
-        let is_inside = |path: &Utf8PathBuf| {
-            let mut others = directories.iter().filter(|other| *other != path);
-            others.any(|other| path.starts_with(other))
-        };
-        let files = (self.files.into_iter())
-            .filter(|file| !directories.iter().any(|other| file.starts_with(other)))
-            .map(Need::File);
-        let whole = (self.directories.into_iter())
-            .filter(|directory| !is_inside(directory))
-            .map(Need::Directory);
-        whole.chain(files).collect()
-    }
-}
-
-/// Whether a directory of data with this name belongs to a program: `git-core` to `git`,
-/// `python3.11` to `python`.
-fn is_data_of(name: &str, program: &str) -> bool {
-    name.strip_prefix(program).is_some_and(|rest| {
-        let next = rest.chars().next();
-        next.is_none_or(|c| c.is_ascii_digit() || matches!(c, '-' | '_' | '.'))
-    })
-}
-
-fn is_empty(directory: &Utf8Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_none())
-}
-
-/// Whether a directory can be packed: it is neither large nor has files that cannot be read.
-fn can_be_whole(directory: &Utf8Path) -> bool {
-    let (mut files, mut bytes) = (0, 0);
-    let mut waiting = vec![directory.as_std_path().to_owned()];
-    while let Some(directory) = waiting.pop() {
-        let Ok(entries) = fs::read_dir(&directory) else {
-            return false;
-        };
-        for entry in entries {
-            let Some(metadata) = entry.as_ref().ok().and_then(|entry| entry.metadata().ok()) else {
-                return false;
-            };
-            let path = entry.map(|entry| entry.path()).unwrap_or_default();
-            if Utf8Path::from_path(&path).is_none_or(is_secret) {
-                return false;
-            }
-            files += 1;
-            if metadata.is_dir() {
-                waiting.push(path);
-            } else if metadata.is_file() {
-                bytes += metadata.len();
-                if !all_may_read(&metadata) {
-                    return false;
-                }
-            } else if !metadata.is_symlink() {
-                return false;
-            }
-            if files > MOST_FILES || bytes > MOST_BYTES {
-                return false;
-            }
-        }
-    }
-    true
 }
 
 #[cfg(test)]

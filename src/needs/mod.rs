@@ -12,7 +12,9 @@ mod learning;
 mod search_path;
 mod variables;
 
-pub use derive::{Candidates, ClientMachine, LINKERS, OF_CONTAINER, TOOLCHAIN_PROGRAMS, derive};
+pub use derive::{
+    Candidates, ClientMachine, DATA_DIRECTORIES, LINKERS, OF_CONTAINER, TOOLCHAIN_PROGRAMS, derive,
+};
 pub use known::{KnownNeeds, KnownNeedsError, NeedsRecord};
 pub use learning::{
     CommentedDirective, Learned, LearnedDirective, Places, Suite, SuiteTest, absent_needs, learn,

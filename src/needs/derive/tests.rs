@@ -1,3 +1,4 @@
+use super::grouping::{MOST_SINGLE_FILES, is_data_of};
 use super::*;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
@@ -52,6 +53,7 @@ impl Fake {
             private: vec![self.path("home"), self.path("cargo")],
             installed_programs: self.path("cargo/bin"),
             of_container: vec!["/proc".into(), self.path("tmp")],
+            data: vec![self.path("lib")],
             workspace: vec![self.path("home/workspace")],
             target_directory: self.path("home/workspace/target"),
         }
@@ -291,4 +293,62 @@ fn data_directories_belong_to_programs_by_their_names() {
     ] {
         assert_eq!(is_data_of(name, program), expected, "{name} {program}");
     }
+}
+
+/// A program and another one of its data, which has the same libraries. They are two names of this
+/// test, as the programs of git are.
+fn program_with_data(fake: &Fake) -> [Utf8PathBuf; 2] {
+    let paths = [fake.path("bin/tool"), fake.path("lib/tool-core/tool-run")];
+    for path in &paths {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        symlink(std::env::current_exe().unwrap(), path).unwrap();
+    }
+    paths
+}
+
+#[test]
+fn a_program_among_the_data_of_another_is_needed_with_the_data() {
+    let fake = Fake::new();
+    let [tool, run] = program_with_data(&fake);
+    let both = [(&*tool, EXECUTED), (&*run, EXECUTED)];
+    assert_eq!(fake.used(&both), ["tool", "lib/tool-core/"]);
+    // Its data belong to no other program.
+    assert_eq!(fake.used(&both[1..]), ["lib/tool-core/tool-run"]);
+    let other = fake.write("bin/other", 0o755);
+    assert_eq!(
+        fake.used(&[(&other, EXECUTED), (&run, EXECUTED)]),
+        ["lib/tool-core/tool-run", "other"]
+    );
+    // Data that cannot be packed.
+    fake.write("lib/tool-core/secret", 0o640);
+    assert_eq!(fake.used(&both), ["lib/tool-core/tool-run", "tool"]);
+}
+
+#[test]
+fn a_program_among_data_stays_a_program_if_it_has_libraries_of_its_own() {
+    let fake = Fake::new();
+    let [tool, run] = program_with_data(&fake);
+    // A file without libraries.
+    fs::remove_file(&tool).unwrap();
+    let tool = fake.write("bin/tool", 0o755);
+    assert_eq!(
+        fake.used(&[(&tool, EXECUTED), (&run, EXECUTED)]),
+        ["lib/tool-core/tool-run", "tool", "lib/tool-core/"]
+    );
+}
+
+#[test]
+fn hard_links_of_a_large_file_count_once() {
+    let fake = Fake::new();
+    let file = fake.write("lib/tool-core/large", 0o644);
+    let large = fs::File::options().write(true).open(&file).unwrap();
+    large.set_len(MOST_BYTES / 2 + 1).unwrap();
+    fs::hard_link(&file, fake.path("lib/tool-core/again")).unwrap();
+    let directory = fake.path("lib/tool-core");
+    let listed = [(&*directory, LISTED)];
+    assert_eq!(fake.used(&listed), ["lib/tool-core/"]);
+    let copy = fake.write("lib/tool-core/copy", 0o644);
+    let copy = fs::File::options().write(true).open(copy).unwrap();
+    copy.set_len(MOST_BYTES / 2 + 1).unwrap();
+    assert!(fake.used(&listed).is_empty());
 }
