@@ -258,6 +258,8 @@ async fn conduct(
             .timeout
             .as_ref()
             .map(|timeout| timeout.value.limit().unwrap_or_default()),
+        retries: options.settings.retries.clone(),
+        flaky_result: options.settings.flaky_result.clone(),
         stop_after: options
             .settings
             .stop_after

@@ -1,6 +1,6 @@
 //! The tests that are running. They are reported when they start, and again when they are slow.
 
-use crate::report::{Event, Repeat, Reporter, TestId};
+use crate::report::{Event, Repeat, Reporter, TestAttempt, TestId};
 use crate::test_job::TestCase;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -52,7 +52,13 @@ impl StartedTests {
     }
 
     /// Reports that a test starts. Returns false if the start of further tests is forbidden.
-    pub fn start(&self, id: TestId, case: TestCase, repeat: Option<Repeat>) -> bool {
+    pub fn start(
+        &self,
+        id: TestId,
+        case: TestCase,
+        repeat: Option<Repeat>,
+        attempt: TestAttempt,
+    ) -> bool {
         if self.is_stopping() {
             return false;
         }
@@ -60,6 +66,7 @@ impl StartedTests {
             id,
             case: case.name(),
             repeat,
+            attempt,
         });
         let started = Started {
             case,

@@ -12,6 +12,7 @@ mod endings;
 mod known;
 mod looking;
 mod queueing;
+mod retrying;
 
 pub use self::looking::Looks;
 
@@ -25,13 +26,13 @@ use super::selector::Selector;
 use super::started::StartedTests;
 use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
-use crate::config::CacheResults;
+use crate::config::{CacheResults, FlakyResult, Setting, TestRetries};
 use crate::directive::Directives;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::observe::Facts;
 use crate::process::Interrupts;
-use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
+use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestAttempt, TestId};
 use crate::schedule::history::Saved;
 use crate::schedule::{CaseId, History};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
@@ -75,6 +76,10 @@ pub struct RunSettings {
     pub repeat: u32,
     /// Replaces the timeout of every test. Zero: no timeout.
     pub timeout: Option<Duration>,
+    /// Replaced by the directives of a test, unless given for this run.
+    pub retries: Setting<TestRetries>,
+    /// As [`Self::retries`].
+    pub flaky_result: Setting<FlakyResult>,
     pub stop_after: Option<u64>,
     pub no_capture: bool,
     pub inline_limit: usize,
@@ -88,13 +93,39 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// The job of a test.
+    /// The job of the first attempt at a test.
     pub fn job(&self, case: &TestCase, container: Arc<Container>) -> Job {
+        self.job_of_attempt(case, container, self.attempt(case, 1))
+    }
+
+    /// The job of an attempt at a test.
+    pub fn job_of_attempt(
+        &self,
+        case: &TestCase,
+        container: Arc<Container>,
+        attempt: TestAttempt,
+    ) -> Job {
         let mut arguments = case.arguments();
         arguments.extend(self.test_arguments.iter().cloned());
         let mut job = lister::job(&case.binary, container, arguments, self.timeout(case));
-        job.variables = test_variables(&case.binary, &case.listed.name);
+        job.variables = test_variables(&case.binary, &case.listed.name, attempt);
         job
+    }
+
+    /// An attempt at a test. `number` is counted from 1.
+    pub fn attempt(&self, case: &TestCase, number: u32) -> TestAttempt {
+        TestAttempt {
+            number,
+            of: self.retries(case).count.saturating_add(1),
+        }
+    }
+
+    pub fn retries(&self, case: &TestCase) -> TestRetries {
+        self.retries.or_of_directive(case.spec.retries)
+    }
+
+    pub fn flaky_result(&self, case: &TestCase) -> FlakyResult {
+        self.flaky_result.or_of_directive(case.spec.flaky_result)
     }
 
     pub fn timeout(&self, case: &TestCase) -> Option<Duration> {
@@ -166,6 +197,8 @@ pub struct TestRun {
     /// Tests whose results may be known from an earlier run.
     maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
+    /// Failed tests that wait for their next attempt.
+    delays: Tasks<(TestCase, Option<Repeat>)>,
     /// Whether an upload to the engine was in progress at the last tick.
     uploading: bool,
     worker_wait: WorkerWait,
@@ -194,6 +227,8 @@ enum Work {
 enum ContainerUse {
     List(Arc<TestBinary>),
     Test(TestCase),
+    /// A further attempt at a test.
+    Retry(TestCase, Option<Repeat>),
 }
 
 /// Tests that a worker runs together.
@@ -254,6 +289,7 @@ impl TestRun {
             helped: BTreeSet::new(),
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),
+            delays: Tasks::default(),
             uploading: false,
             worker_wait: WorkerWait::default(),
             ending: RunEnd {
@@ -297,6 +333,7 @@ impl TestRun {
                 biased;
                 Some(ended) = self.local.join_next() => self.work_ended(ended.result),
                 Some(ended) = self.remote.join_next() => self.work_ended(ended.result),
+                Some((case, repeat)) = self.delays.join_next() => self.queue_retry(case, repeat),
                 Some(tests) = self.looking_up.join_next() => self.looked_up(tests),
                 Some(prepared) = self.containers.next() => {
                     self.preparation_ended();
@@ -340,6 +377,7 @@ impl TestRun {
             && self.local.is_idle()
             && self.remote.is_idle()
             && self.looking_up.is_empty()
+            && self.delays.is_empty()
             && self.maybe_known.is_empty()
     }
 

@@ -2,6 +2,7 @@
 
 use super::default_container::default_container;
 use super::resolve::{Directive, Directives};
+use super::run_fields;
 use crate::filter::Pattern;
 use crate::spec::{
     ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase, Node, SpecEntry,
@@ -102,13 +103,14 @@ fn directive_list(entry: &SpecEntry) -> Result<&[Node], SpecError> {
 }
 
 /// The fields of a directive besides those of a container.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "filter",
     "ignore",
     "timeout",
     "include_shared_libraries",
     "slots",
     "retries",
+    "flaky_result",
     "pass_environment",
 ];
 
@@ -127,7 +129,10 @@ fn directive(
                 directive.include_shared_libraries = Some(entry.boolean()?);
             }
             "slots" => directive.slots = Some(entry.integer(1, u32::MAX)?),
-            "retries" => directive.retries = Some(entry.integer(0, u32::MAX)?),
+            "retries" => directive.retries = Some(run_fields::retries(entry)?),
+            "flaky_result" | "flaky-result" => {
+                directive.flaky_result = Some(run_fields::flaky_result(entry)?);
+            }
             "pass_environment" => directive.pass_environment = entry.elements(glob)?,
             _ => {
                 if !directive.fields.read(entry, deprecations)? {

@@ -1,6 +1,7 @@
 //! Applying directives to test cases.
 
 use super::default_container::default_container;
+use crate::config::{FlakyResult, TestRetries};
 use crate::filter::{Pattern, TestCaseName};
 use crate::spec::{ContainerFields, ContainerSpec, Containers};
 use std::collections::HashMap;
@@ -19,8 +20,10 @@ pub struct TestSpec {
     pub include_shared_libraries: bool,
     /// The number of slots that the running test occupies; at least 1.
     pub slots: u32,
-    /// The number of retries of a failed test. `None`: the setting of the run.
-    pub retries: Option<u32>,
+    /// The retries of a failed test. `None`: the setting of the run.
+    pub retries: Option<TestRetries>,
+    /// `None`: the setting of the run.
+    pub flaky_result: Option<FlakyResult>,
     /// Globs of names of variables that the test gets from the client, besides those of the run.
     pub pass_environment: Vec<String>,
 }
@@ -38,7 +41,8 @@ pub(super) struct Directive {
     pub timeout: Option<Duration>,
     pub include_shared_libraries: Option<bool>,
     pub slots: Option<u32>,
-    pub retries: Option<u32>,
+    pub retries: Option<TestRetries>,
+    pub flaky_result: Option<FlakyResult>,
     /// Added to those of other directives.
     pub pass_environment: Vec<String>,
 }
@@ -66,6 +70,9 @@ impl Directive {
         }
         if let Some(retries) = self.retries {
             test.retries = Some(retries);
+        }
+        if let Some(result) = self.flaky_result {
+            test.flaky_result = Some(result);
         }
         for name in &self.pass_environment {
             if !test.pass_environment.contains(name) {
@@ -133,6 +140,7 @@ impl Directives {
             include_shared_libraries: true,
             slots: 1,
             retries: None,
+            flaky_result: None,
             pass_environment: Vec::new(),
         };
         let mut libraries = None;

@@ -1,6 +1,6 @@
 //! The executors of a client: each job runs on this machine or on an engine.
 
-use super::remote::RemoteExecutor;
+use super::remote::{RemoteExecutor, ReuseResults};
 use super::{Job, KnownOutcomes, LocalExecutor, Outcome, Output, Stream};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,7 +52,15 @@ impl Executors {
         turn.await?;
         let (running, _) = watch::channel(false);
         let jobs = std::slice::from_ref(job);
-        let mut outcomes = remote.run(jobs, output.limit(), priority, &running).await;
+        let mut outcomes = remote
+            .run(
+                jobs,
+                output.limit(),
+                priority,
+                ReuseResults::AsSet,
+                &running,
+            )
+            .await;
         let outcome = outcomes.pop()?;
         pass_on(&outcome, &output);
         Some(outcome)

@@ -33,6 +33,8 @@ pub struct Narrator {
     /// The output of tests is shown while they run, and not again when they have ended.
     streamed: bool,
     failures: Failures,
+    /// The tests that passed and failed before, with the text for the summary.
+    flaky: Vec<FailureLine>,
     /// Whether a test was started or has an outcome.
     has_begun: bool,
     /// Whether the streamed output of a test ended without a newline.
@@ -50,6 +52,7 @@ impl Narrator {
             show_output,
             streamed: false,
             failures: Failures::default(),
+            flaky: Vec::new(),
             has_begun: false,
             inside_line: false,
             after_empty_line: true,
@@ -85,6 +88,12 @@ impl Narrator {
                 repeat,
                 elapsed,
             } => self.slow(case, *repeat, *elapsed),
+            Event::AttemptFailed {
+                case,
+                repeat,
+                outcome,
+                ..
+            } => self.attempt_failed(case, *repeat, outcome),
             Event::TestFinished {
                 case,
                 repeat,
@@ -160,6 +169,29 @@ impl Narrator {
         format!("{label} {} {case} (still running)\n", Clock(Some(elapsed)))
     }
 
+    /// The text about an attempt after which the test is run again.
+    fn attempt_failed(
+        &self,
+        case: &TestCaseName<'_>,
+        repeat: Option<Repeat>,
+        outcome: &TestOutcome,
+    ) -> String {
+        let label = self.label(Role::Caution, "RETRY");
+        let clock = Clock(Some(outcome.duration));
+        let case = self.case(case, repeat);
+        let reason = outcome.status.reason().unwrap_or_default();
+        // The details have the message of an error.
+        let reason = match outcome.status {
+            TestStatus::Error { .. } => "error",
+            _ => &reason,
+        };
+        let header = format!(
+            "{label} {clock} {case} ({} failed: {reason})\n",
+            outcome.attempt
+        );
+        header + &self.details(outcome)
+    }
+
     fn test_finished(
         &mut self,
         case: &TestCaseName<'_>,
@@ -168,15 +200,25 @@ impl Narrator {
     ) -> String {
         let (role, label) = match &outcome.status {
             TestStatus::Passed if outcome.cached => (Role::Good, "CACHED"),
+            TestStatus::Passed if outcome.is_flaky() => (Role::Caution, "FLAKY"),
             TestStatus::Passed => (Role::Good, "PASS"),
+            TestStatus::Flaky(_) => (Role::Bad, "FLAKY"),
             TestStatus::Failed(_) => (Role::Bad, "FAIL"),
             TestStatus::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
             TestStatus::Ignored => (Role::Caution, "IGNORED"),
             TestStatus::Error { .. } => (Role::Bad, "ERROR"),
         };
         let failed = outcome.status.is_failure();
-        let with_output = failed || self.show_output && outcome.status == TestStatus::Passed;
-        if !with_output && self.detail < Detail::Everything {
+        let with_output = if outcome.has_output_of_success() {
+            self.show_output
+        } else {
+            failed
+        };
+        let is_notable = failed || with_output;
+        let is_told = is_notable
+            || self.detail >= Detail::Everything
+            || outcome.is_flaky() && self.detail >= Detail::Notable;
+        if !is_told && !outcome.is_flaky() {
             return String::new();
         }
         let clock = match &outcome.status {
@@ -195,13 +237,23 @@ impl Narrator {
         if let TestStatus::Error { message } = &outcome.status {
             return self.error(failure(text), &self.details(outcome), message);
         }
-        if let Some(reason) = outcome.status.reason() {
-            text = format!("{text} ({reason})");
+        if let TestStatus::Flaky(_) = outcome.status {
+            text = format!("{text} ({})", outcome.status.reason().unwrap_or_default());
+        } else if let Some(reason) = outcome.status.reason() {
+            let attempt = (outcome.attempt.if_several())
+                .map_or(String::new(), |attempt| format!(", {attempt}"));
+            text = format!("{text} ({reason}{attempt})");
+        } else if outcome.is_flaky() {
+            text = format!("{text} (passed at {})", outcome.attempt);
+            self.flaky.push(failure(text.clone()));
         } else if !outcome.needs.is_empty() {
             text = format!("{text} (needs {})", first_needs(&outcome.needs));
         }
         if failed {
             self.failures.add(failure(text.clone()));
+        }
+        if !is_told {
+            return String::new();
         }
         let header = format!("{label} {clock} {text}\n");
         if with_output {
@@ -301,6 +353,14 @@ impl Narrator {
             let label = self.paint.apply(Role::Caution, "Cancelled");
             push_line(&mut text, format_args!("{label}: {reason}"));
         }
+        let mut flaky = std::mem::take(&mut self.flaky);
+        flaky.sort_unstable();
+        if !flaky.is_empty() {
+            text.push_str("\nFlaky:\n");
+        }
+        for line in flaky {
+            push_line(&mut text, format_args!("    {} {}", line.label, line.text));
+        }
         let failures = self.failures.take_lines();
         if !failures.is_empty() {
             text.push_str("\nFailures:\n");
@@ -336,11 +396,15 @@ impl Narrator {
         for (count, role, word) in counts {
             let number = format!("{:>width$}", Thousands(*count));
             let number = self.paint.apply(*role, number);
-            let cached = match (*word, tally.cached) {
-                ("passed", 1..) => format!(", {} of them cached", Thousands(tally.cached)),
-                _ => String::new(),
-            };
-            push_line(&mut text, format_args!("    {number} {word}{cached}"));
+            let mut among = String::new();
+            if *word == "passed" {
+                for (count, what) in [(tally.cached, "cached"), (tally.flaky, "flaky")] {
+                    if count > 0 {
+                        let _ = write!(among, ", {} of them {what}", Thousands(count));
+                    }
+                }
+            }
+            push_line(&mut text, format_args!("    {number} {word}{among}"));
         }
         text
     }

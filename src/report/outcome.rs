@@ -1,5 +1,6 @@
 //! Outcomes of tests and of runs, as reporters show them.
 
+use super::event::TestAttempt;
 use super::units::Count;
 use crate::container::ResourceUsage;
 use crate::executor::Captured;
@@ -8,7 +9,7 @@ use nix::sys::signal::Signal;
 use std::fmt;
 use std::time::Duration;
 
-/// The outcome of one run of one test case.
+/// The outcome of one run of one test case: that of its last attempt, and the attempts before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestOutcome {
     pub status: TestStatus,
@@ -29,6 +30,9 @@ pub struct TestOutcome {
     pub outputs: Vec<String>,
     /// The test was not run: this is the outcome of an earlier run, in which the test passed.
     pub cached: bool,
+    pub attempt: TestAttempt,
+    /// The outcomes of the attempts before this one, which failed.
+    pub earlier: Vec<TestOutcome>,
 }
 
 impl TestOutcome {
@@ -45,13 +49,28 @@ impl TestOutcome {
             written: Vec::new(),
             outputs: Vec::new(),
             cached: false,
+            attempt: TestAttempt::ONLY,
+            earlier: Vec::new(),
         }
+    }
+
+    /// Whether the last attempt passed, and one before it failed.
+    pub fn is_flaky(&self) -> bool {
+        let has_passed = matches!(self.status, TestStatus::Passed | TestStatus::Flaky(_));
+        has_passed && !self.earlier.is_empty()
+    }
+
+    /// Whether the output is shown only if that of tests that pass is.
+    pub fn has_output_of_success(&self) -> bool {
+        matches!(self.status, TestStatus::Passed | TestStatus::Flaky(_))
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestStatus {
     Passed,
+    /// This attempt passed and one before it failed, and such a test counts as failed.
+    Flaky(TestAttempt),
     Failed(Exit),
     TimedOut {
         /// The time limit.
@@ -70,7 +89,7 @@ impl TestStatus {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
-            Self::Failed(_) => "failed",
+            Self::Failed(_) | Self::Flaky(_) => "failed",
             Self::TimedOut { .. } => "timed-out",
             Self::Ignored => "ignored",
             Self::Error { .. } => "error",
@@ -81,7 +100,7 @@ impl TestStatus {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Passed | Self::Ignored => false,
-            Self::Failed(_) | Self::TimedOut { .. } | Self::Error { .. } => true,
+            Self::Flaky(_) | Self::Failed(_) | Self::TimedOut { .. } | Self::Error { .. } => true,
         }
     }
 
@@ -89,6 +108,9 @@ impl TestStatus {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Passed | Self::Ignored => None,
+            Self::Flaky(attempt) => Some(format!(
+                "passed at {attempt}, but counts as failed because it is flaky"
+            )),
             Self::Failed(exit) => Some(exit.to_string()),
             Self::TimedOut { after } => Some(format!("timed out after {}s", after.as_secs_f64())),
             Self::Error { message } => Some(message.clone()),
@@ -130,6 +152,8 @@ pub struct Tally {
     pub passed: u64,
     /// Passed in an earlier run, and were not run in this one.
     pub cached: u64,
+    /// Passed, and an earlier attempt failed. Included in `passed`.
+    pub flaky: u64,
     pub failed: u64,
     pub timed_out: u64,
     pub errors: u64,
@@ -139,9 +163,10 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, outcome: &TestOutcome) {
         self.cached += u64::from(outcome.cached);
+        self.flaky += u64::from(outcome.is_flaky() && outcome.status == TestStatus::Passed);
         match &outcome.status {
             TestStatus::Passed => self.passed += 1,
-            TestStatus::Failed(_) => self.failed += 1,
+            TestStatus::Failed(_) | TestStatus::Flaky(_) => self.failed += 1,
             TestStatus::TimedOut { .. } => self.timed_out += 1,
             TestStatus::Ignored => self.ignored += 1,
             TestStatus::Error { .. } => self.errors += 1,

@@ -5,9 +5,11 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::JobVariable;
 use crate::filter::{TargetKind, TestBinaryName};
+use crate::report::TestAttempt;
 use crate::spec::{BasePart, LayerSpec};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// The variables of the client that tests get unless `pass-environment` says otherwise: those
 /// by which people control Rust's runtime, test libraries and colours.
@@ -133,8 +135,11 @@ pub fn slot_variable() -> JobVariable {
 
 /// The variables of a single test, besides those of its binary: the slot, and those of
 /// cargo-nextest.
-pub fn test_variables(binary: &TestBinary, name: &str) -> Vec<JobVariable> {
-    let test_id = format!("{}${name}", nextest_binary_id(&test_binary_name(binary)));
+pub fn test_variables(binary: &TestBinary, name: &str, attempt: TestAttempt) -> Vec<JobVariable> {
+    let mut test_id = format!("{}${name}", nextest_binary_id(&test_binary_name(binary)));
+    if attempt.number > 1 {
+        let _ = write!(test_id, "#{}", attempt.number);
+    }
     let text = |name: &str, value: &str| JobVariable::Text {
         name: name.to_owned(),
         value: value.to_owned(),
@@ -149,8 +154,8 @@ pub fn test_variables(binary: &TestBinary, name: &str) -> Vec<JobVariable> {
             name: "NEXTEST_TEST_GLOBAL_SLOT".to_owned(),
         },
         text("NEXTEST_TEST_NAME", name),
-        text("NEXTEST_ATTEMPT", "1"),
-        text("NEXTEST_TOTAL_ATTEMPTS", "1"),
+        text("NEXTEST_ATTEMPT", &attempt.number.to_string()),
+        text("NEXTEST_TOTAL_ATTEMPTS", &attempt.of.to_string()),
         of_run("NEXTEST_RUN_ID", ""),
         of_run("NEXTEST_ATTEMPT_ID", &format!(":{test_id}")),
     ]

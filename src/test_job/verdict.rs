@@ -2,7 +2,7 @@
 
 use super::hints;
 use crate::executor::{Outcome, SavedOutputs, Status};
-use crate::report::{self, Exit, TestOutcome};
+use crate::report::{self, Exit, TestAttempt, TestOutcome};
 use std::path::Path;
 use std::time::Duration;
 
@@ -39,6 +39,8 @@ pub fn judge(outcome: Outcome, limit: Option<Duration>) -> TestOutcome {
         hints,
         needs: Vec::new(),
         outputs: Vec::new(),
+        attempt: TestAttempt::ONLY,
+        earlier: Vec::new(),
     }
 }
 

@@ -25,6 +25,7 @@ mod output;
 mod outputs;
 mod parity;
 mod print_spec;
+mod retries;
 mod running;
 mod second_look;
 mod selecting;

@@ -3,8 +3,8 @@
 use super::cargo_arguments::CargoArguments;
 use crate::config::command_line::{text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Choice, Color, NoTests, SharedArguments, SlotCount,
-    StopAfter, Timeout, Ui, VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Choice, Color, FlakyResult, NoTests, SharedArguments,
+    SlotCount, StopAfter, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
@@ -137,6 +137,14 @@ pub struct RunningArguments {
     /// Stop each test after this time; 0: never
     #[arg(short, long, value_name = "SECONDS", value_parser = value::<Timeout>)]
     pub timeout: Option<Timeout>,
+
+    /// Run a test that fails again, up to N times
+    #[arg(long, value_name = "N")]
+    pub retries: Option<u32>,
+
+    /// Count tests that fail and pass when they are run again as this
+    #[arg(long, value_name = "RESULT", value_parser = text_value::<FlakyResult>(), hide_short_help = true)]
+    pub flaky_result: Option<FlakyResult>,
 
     /// Start no more tests after N failures; 0: run all
     #[arg(short, long, visible_alias = "max-fail", group = "stopping", value_name = "N", value_parser = value::<StopAfter>)]

@@ -4,9 +4,9 @@ use super::after_dashes::AfterDashes;
 use super::arguments::TestArguments;
 use crate::config::command_line::{given, switch};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, List, LogLevel,
-    NoTests, ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter, Timeout, Ui,
-    VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, FlakyResult, List,
+    LogLevel, NoTests, ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter,
+    TestRetries, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
@@ -25,6 +25,10 @@ pub struct Settings {
     pub slots: Setting<SlotCount>,
     /// Replaces the timeout of every test. `None`: each test has its own.
     pub timeout: Option<Setting<Timeout>>,
+    /// The retries of failed tests.
+    pub retries: Setting<TestRetries>,
+    /// The result of tests that pass when they are retried.
+    pub flaky_result: Setting<FlakyResult>,
     pub stop_after: Setting<StopAfter>,
     pub no_tests: Setting<NoTests>,
     /// Whether the output of tests that pass is shown.
@@ -83,6 +87,7 @@ impl Settings {
                 StopAfter::FIRST_FAILURE,
             ))
             .or(never);
+        let retries = running.retries.map(TestRetries::of_count);
         let pass_environment = List::given(running.pass_environment.clone());
         let show_output = showing.show_output || after.show_output;
         let show_output = switch("--show-output", show_output, true);
@@ -92,6 +97,12 @@ impl Settings {
         let color = after.color.or(showing.color);
         let settings = Self {
             timeout: values.take_optional("timeout", given("--timeout", running.timeout))?,
+            retries: values.take_argument("retries", retries, TestRetries::default())?,
+            flaky_result: values.take_argument(
+                "flaky-result",
+                running.flaky_result,
+                FlakyResult::Pass,
+            )?,
             stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
             no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,
             show_output: values.take("show-output", show_output, false)?,

@@ -1,6 +1,7 @@
 //! Batches of tests for the engine.
 
 use super::{EndedWork, TestBatch, TestRun};
+use crate::executor::remote::ReuseResults;
 use crate::executor::{Container, Outcome, SavedOutputs};
 use crate::report::{Event, TestId};
 use crate::schedule::Rank;
@@ -93,34 +94,49 @@ impl TestRun {
         let Some(executor) = self.parts.session.executors.remote.clone() else {
             return;
         };
+        let (repeat, priority) = (batch.repeat, batch.priority);
         let tests: Vec<_> = batch
             .cases
             .into_iter()
             .map(|case| (self.new_id(), case))
             .collect();
-        let jobs: Vec<_> = tests
-            .iter()
-            .map(|(_, case)| self.parts.running.job(case, batch.container.clone()))
+        let attempt = |case: &TestCase| {
+            let failed_attempts = self.outstanding.failed_attempts(case, repeat);
+            self.parts.running.attempt(case, failed_attempts + 1)
+        };
+        let attempts: Vec<_> = tests.iter().map(|(_, case)| attempt(case)).collect();
+        let is_retry = attempts.iter().any(|attempt| attempt.number > 1);
+        let jobs: Vec<_> = (tests.iter().zip(&attempts))
+            .map(|((_, case), attempt)| {
+                let container = batch.container.clone();
+                (self.parts.running).job_of_attempt(case, container, *attempt)
+            })
             .collect();
+        // The result of an earlier run would not tell whether this test passes now and then.
+        let reuse = if is_retry {
+            ReuseResults::Never
+        } else {
+            ReuseResults::AsSet
+        };
         let limit = self.parts.running.inline_limit;
         let started_tests = self.started_tests.clone();
         let outputs = self.parts.outputs.clone();
-        let (repeat, priority) = (batch.repeat, batch.priority);
         let (tests_on_panic, container_on_panic) = (tests.clone(), batch.container.clone());
         let (looks, container) = (self.parts.looks.clone(), batch.container);
         let run = async move |slots: SlotRequest| {
             slots.take(1).await;
             let (running, mut is_running) = watch::channel(false);
             let start_all = || {
-                tests
-                    .iter()
-                    .all(|(id, case)| started_tests.start(*id, case.clone(), repeat))
+                let mut tests = tests.iter().zip(&attempts);
+                tests.all(|((id, case), attempt)| {
+                    started_tests.start(*id, case.clone(), repeat, *attempt)
+                })
             };
             let started = async {
                 // The result holds a lock, and must be dropped.
                 let _ = is_running.wait_for(|is_running| *is_running).await;
             };
-            let run = executor.run(&jobs, limit, priority, &running);
+            let run = executor.run(&jobs, limit, priority, reuse, &running);
             tokio::pin!(run);
             let outcomes = tokio::select! {
                 biased;
@@ -143,7 +159,8 @@ impl TestRun {
                 Some(outcomes) => {
                     let is_looked_at = |case: &TestCase, outcome: &Outcome| {
                         let looks = looks.as_ref();
-                        looks.is_some_and(|looks| looks.wants(case, &container, outcome))
+                        !is_retry
+                            && looks.is_some_and(|looks| looks.wants(case, &container, outcome))
                     };
                     Some(save_outputs(outcomes, &tests, &outputs, is_looked_at).await)
                 }

@@ -103,9 +103,15 @@ impl TestRun {
             verdict.needs = found.needs.names(&looks.second_look.places.workspace);
         }
         verdict.hints.extend(found.notes);
+        let failed_attempts = self.outstanding.failed_attempts(case, repeat);
+        verdict.attempt = self.parts.running.attempt(case, failed_attempts + 1);
         self.copied.extend(saved.source_files);
         self.copied.extend(saved.other_files);
         self.removed.extend(saved.removed_files);
+        if self.may_retry(&verdict) {
+            return self.retry(id, case, repeat, verdict);
+        }
+        self.add_attempts(case, repeat, &mut verdict);
         if verdict.cached {
             self.parts.history.confirm(case.id(), verdict.duration);
         } else if !matches!(verdict.status, TestStatus::Error { .. }) {
@@ -223,6 +229,7 @@ impl TestRun {
         self.remote.clear();
         self.unbatched.clear();
         self.maybe_known.clear();
+        self.delays = Tasks::default();
     }
 
     /// Handles the tests without a reported result, when there are no tasks. In a cancelled run they
@@ -241,6 +248,7 @@ impl TestRun {
                 self.finished(id, &case, repeat, &outcome);
             }
         }
+        self.settle_retries();
         self.ending.summary.not_run = self.outstanding.tests() as u64;
     }
 

@@ -2,7 +2,7 @@ use super::*;
 use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
 use crate::cargo_maelstrom::command_line::{Request, TestOptions};
-use crate::config::ProcessEnvironment;
+use crate::config::{ProcessEnvironment, SettingSource};
 use crate::executor::{LocalExecutor, does_not_block_the_loop};
 use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};
@@ -19,6 +19,13 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
+
+fn of_default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: SettingSource::Default,
+    }
+}
 
 /// A run that cannot make containers.
 struct Run {
@@ -56,6 +63,8 @@ impl Run {
             running: RunSettings {
                 repeat,
                 timeout: None,
+                retries: of_default(TestRetries::default()),
+                flaky_result: of_default(FlakyResult::Pass),
                 stop_after: None,
                 no_capture: false,
                 inline_limit: 1 << 20,
