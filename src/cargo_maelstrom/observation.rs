@@ -138,8 +138,7 @@ impl Observer {
         for warning in self.containers.take_warnings() {
             self.report(&Event::Warning(&warning));
         }
-        let limit = self.running.timeout(case);
-        let outcome = verdict::judge(outcome, limit);
+        let outcome = verdict::judge(outcome, &self.running.rules(case));
         summary.tally.add(&outcome);
         self.report(&Event::TestFinished {
             id,

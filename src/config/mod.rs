@@ -20,6 +20,7 @@ mod process_environment;
 mod retries;
 mod setting;
 mod text;
+mod time_limits;
 mod value;
 mod values;
 
@@ -32,8 +33,9 @@ pub use list::List;
 pub use number::{BatchTarget, SlotCount, StopAfter, Timeout};
 pub use period::{Period, parse_period};
 pub use process_environment::ProcessEnvironment;
-pub use retries::{FlakyResult, RetryBackoff, RetryTable, TestRetries};
+pub use retries::{CountsAs, RetryBackoff, RetryTable, TestRetries};
 pub use setting::{Setting, SettingSource};
 pub use text::{DirectoryPath, FilePath, Property, VariablePattern};
+pub use time_limits::{LeakTimeout, SlowTimeout};
 pub use value::{ConfigValue, Literal};
 pub use values::{ConfigFile, ProgramNames, Values};

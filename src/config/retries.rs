@@ -32,17 +32,17 @@ pub enum RetryBackoff {
     Exponential,
 }
 
-/// The result of a test that failed, and passed when it was run again.
+/// What a test counts as that is neither quite a success nor a failure.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
-pub enum FlakyResult {
+pub enum CountsAs {
     #[default]
     Pass,
     Fail,
 }
 
 impl Choice for RetryBackoff {}
-impl Choice for FlakyResult {}
+impl Choice for CountsAs {}
 
 /// The fields of a table that describes retries.
 #[derive(Clone, Copy, Debug, Default)]

@@ -1,8 +1,9 @@
 //! Applying directives to test cases.
 
 use super::default_container::default_container;
-use crate::config::{FlakyResult, TestRetries};
+use crate::config::{CountsAs, LeakTimeout, SlowTimeout, TestRetries};
 use crate::filter::{Pattern, TestCaseName};
+use crate::schedule::TestGroup;
 use crate::spec::{ContainerFields, ContainerSpec, Containers};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,7 +24,11 @@ pub struct TestSpec {
     /// The retries of a failed test. `None`: the setting of the run.
     pub retries: Option<TestRetries>,
     /// `None`: the setting of the run.
-    pub flaky_result: Option<FlakyResult>,
+    pub flaky_result: Option<CountsAs>,
+    pub slow_timeout: Option<SlowTimeout>,
+    pub leak_timeout: Option<LeakTimeout>,
+    /// The group of the test, of which only some run at once.
+    pub group: Option<Arc<TestGroup>>,
     /// Globs of names of variables that the test gets from the client, besides those of the run.
     pub pass_environment: Vec<String>,
 }
@@ -42,7 +47,10 @@ pub(super) struct Directive {
     pub include_shared_libraries: Option<bool>,
     pub slots: Option<u32>,
     pub retries: Option<TestRetries>,
-    pub flaky_result: Option<FlakyResult>,
+    pub flaky_result: Option<CountsAs>,
+    pub slow_timeout: Option<SlowTimeout>,
+    pub leak_timeout: Option<LeakTimeout>,
+    pub group: Option<Arc<TestGroup>>,
     /// Added to those of other directives.
     pub pass_environment: Vec<String>,
 }
@@ -71,8 +79,11 @@ impl Directive {
         if let Some(retries) = self.retries {
             test.retries = Some(retries);
         }
-        if let Some(result) = self.flaky_result {
-            test.flaky_result = Some(result);
+        test.flaky_result = self.flaky_result.or(test.flaky_result);
+        test.slow_timeout = self.slow_timeout.or(test.slow_timeout);
+        test.leak_timeout = self.leak_timeout.or(test.leak_timeout);
+        if self.group.is_some() {
+            test.group.clone_from(&self.group);
         }
         for name in &self.pass_environment {
             if !test.pass_environment.contains(name) {
@@ -141,6 +152,9 @@ impl Directives {
             slots: 1,
             retries: None,
             flaky_result: None,
+            slow_timeout: None,
+            leak_timeout: None,
+            group: None,
             pass_environment: Vec::new(),
         };
         let mut libraries = None;

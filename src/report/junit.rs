@@ -77,6 +77,16 @@ impl Junit {
         for need in &outcome.needs {
             case.add_property(("needs".to_owned(), xml_text(need)));
         }
+        if let Some(usage) = &outcome.usage {
+            let seconds = |time: Duration| format!("{:.3}", time.as_secs_f64());
+            for (name, value) in [
+                ("cpu-user-seconds", seconds(usage.user)),
+                ("cpu-system-seconds", seconds(usage.system)),
+                ("max-rss", usage.max_resident.to_string()),
+            ] {
+                case.add_property((name, value.as_str()));
+            }
+        }
         if !outcome.has_output_of_success() || self.show_output {
             let [stdout, stderr] = streams(outcome);
             if !stdout.is_empty() {
@@ -213,7 +223,10 @@ fn status(outcome: &TestOutcome) -> TestCaseStatus {
             status
         }
         TestStatus::Error { message } => error_status(message),
-        TestStatus::Flaky(_) | TestStatus::Failed(_) | TestStatus::TimedOut { .. } => {
+        TestStatus::Flaky(_)
+        | TestStatus::Leaked
+        | TestStatus::Failed(_)
+        | TestStatus::TimedOut { .. } => {
             let reason = outcome.status.reason().unwrap_or_default();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status

@@ -3,7 +3,7 @@
 use super::cargo_line::CargoStatus;
 use super::event::{Event, Repeat};
 use super::failures::{FailureKind, FailureLine, Failures};
-use super::outcome::{Cancellation, Exit, Summary, TestOutcome, TestStatus};
+use super::outcome::{Cancellation, Exit, LEAK, Summary, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Count, Elapsed, Thousands};
@@ -201,7 +201,10 @@ impl Narrator {
         let (role, label) = match &outcome.status {
             TestStatus::Passed if outcome.cached => (Role::Good, "CACHED"),
             TestStatus::Passed if outcome.is_flaky() => (Role::Caution, "FLAKY"),
+            TestStatus::Passed if outcome.timed_out.is_some() => (Role::Caution, "TMPASS"),
+            TestStatus::Passed if outcome.leaked => (Role::Caution, "LEAK"),
             TestStatus::Passed => (Role::Good, "PASS"),
+            TestStatus::Leaked => (Role::Bad, "LEAK"),
             TestStatus::Flaky(_) => (Role::Bad, "FLAKY"),
             TestStatus::Failed(_) => (Role::Bad, "FAIL"),
             TestStatus::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
@@ -217,7 +220,7 @@ impl Narrator {
         let is_notable = failed || with_output;
         let is_told = is_notable
             || self.detail >= Detail::Everything
-            || outcome.is_flaky() && self.detail >= Detail::Notable;
+            || (outcome.is_flaky() || outcome.leaked) && self.detail >= Detail::Notable;
         if !is_told && !outcome.is_flaky() {
             return String::new();
         }
@@ -246,6 +249,10 @@ impl Narrator {
         } else if outcome.is_flaky() {
             text = format!("{text} (passed at {})", outcome.attempt);
             self.flaky.push(failure(text.clone()));
+        } else if let Some(after) = outcome.timed_out {
+            text = format!("{text} (timed out after {}s)", after.as_secs_f64());
+        } else if outcome.leaked {
+            text = format!("{text} ({LEAK})");
         } else if !outcome.needs.is_empty() {
             text = format!("{text} (needs {})", first_needs(&outcome.needs));
         }
@@ -398,7 +405,11 @@ impl Narrator {
             let number = self.paint.apply(*role, number);
             let mut among = String::new();
             if *word == "passed" {
-                for (count, what) in [(tally.cached, "cached"), (tally.flaky, "flaky")] {
+                for (count, what) in [
+                    (tally.cached, "cached"),
+                    (tally.flaky, "flaky"),
+                    (tally.leaky, "leaky"),
+                ] {
                     if count > 0 {
                         let _ = write!(among, ", {} of them {what}", Thousands(count));
                     }

@@ -30,6 +30,10 @@ pub struct TestOutcome {
     pub outputs: Vec<String>,
     /// The test was not run: this is the outcome of an earlier run, in which the test passed.
     pub cached: bool,
+    /// Processes that the test had started lived on when it had ended.
+    pub leaked: bool,
+    /// The time limit that the test reached, if such a test counts as passed.
+    pub timed_out: Option<Duration>,
     pub attempt: TestAttempt,
     /// The outcomes of the attempts before this one, which failed.
     pub earlier: Vec<TestOutcome>,
@@ -49,6 +53,8 @@ impl TestOutcome {
             written: Vec::new(),
             outputs: Vec::new(),
             cached: false,
+            leaked: false,
+            timed_out: None,
             attempt: TestAttempt::ONLY,
             earlier: Vec::new(),
         }
@@ -76,6 +82,8 @@ pub enum TestStatus {
         /// The time limit.
         after: Duration,
     },
+    /// The test passed and left processes behind, and such a test counts as failed.
+    Leaked,
     /// The test was not run, because the source or a directive marks it as ignored.
     Ignored,
     /// The test could not be run.
@@ -84,12 +92,15 @@ pub enum TestStatus {
     },
 }
 
+/// What is said about a test that left processes behind.
+pub const LEAK: &str = "left processes behind";
+
 impl TestStatus {
     /// The word for this in JSON.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
-            Self::Failed(_) | Self::Flaky(_) => "failed",
+            Self::Failed(_) | Self::Flaky(_) | Self::Leaked => "failed",
             Self::TimedOut { .. } => "timed-out",
             Self::Ignored => "ignored",
             Self::Error { .. } => "error",
@@ -100,7 +111,11 @@ impl TestStatus {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Passed | Self::Ignored => false,
-            Self::Flaky(_) | Self::Failed(_) | Self::TimedOut { .. } | Self::Error { .. } => true,
+            Self::Flaky(_)
+            | Self::Failed(_)
+            | Self::TimedOut { .. }
+            | Self::Leaked
+            | Self::Error { .. } => true,
         }
     }
 
@@ -112,6 +127,7 @@ impl TestStatus {
                 "passed at {attempt}, but counts as failed because it is flaky"
             )),
             Self::Failed(exit) => Some(exit.to_string()),
+            Self::Leaked => Some(LEAK.to_owned()),
             Self::TimedOut { after } => Some(format!("timed out after {}s", after.as_secs_f64())),
             Self::Error { message } => Some(message.clone()),
         }
@@ -154,6 +170,8 @@ pub struct Tally {
     pub cached: u64,
     /// Passed, and an earlier attempt failed. Included in `passed`.
     pub flaky: u64,
+    /// Passed, and left processes behind. Included in `passed`.
+    pub leaky: u64,
     pub failed: u64,
     pub timed_out: u64,
     pub errors: u64,
@@ -163,10 +181,13 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, outcome: &TestOutcome) {
         self.cached += u64::from(outcome.cached);
+        self.leaky += u64::from(outcome.leaked && outcome.status == TestStatus::Passed);
         self.flaky += u64::from(outcome.is_flaky() && outcome.status == TestStatus::Passed);
         match &outcome.status {
             TestStatus::Passed => self.passed += 1,
-            TestStatus::Failed(_) | TestStatus::Flaky(_) => self.failed += 1,
+            TestStatus::Failed(_) | TestStatus::Flaky(_) | TestStatus::Leaked => {
+                self.failed += 1;
+            }
             TestStatus::TimedOut { .. } => self.timed_out += 1,
             TestStatus::Ignored => self.ignored += 1,
             TestStatus::Error { .. } => self.errors += 1,
@@ -215,6 +236,8 @@ pub enum Cancellation {
     Terminated,
     /// This many tests failed, which is the limit of `--stop-after`.
     Failures(u64),
+    /// The tests took longer than this, the time limit of the run.
+    TimedOut(Duration),
     BuildFailed,
 }
 
@@ -234,6 +257,7 @@ impl Cancellation {
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
             Self::Failures(_) => "failures",
+            Self::TimedOut(_) => "timed-out",
             Self::BuildFailed => "build-failed",
         }
     }
@@ -247,6 +271,11 @@ impl fmt::Display for Cancellation {
             Self::Failures(count) => {
                 write!(f, "stopped after {}", Count(*count, "failure", "failures"))
             }
+            Self::TimedOut(limit) => write!(
+                f,
+                "the tests took longer than the global timeout of {}s",
+                limit.as_secs_f64()
+            ),
             Self::BuildFailed => f.write_str("the build failed"),
         }
     }

@@ -101,7 +101,7 @@ impl TestContainerBuilder {
     ) -> Result<Container, ContainerError> {
         let mut variables = self.passed_variables.clone();
         variables.extend(passed_by_settings(spec));
-        variables.extend(runner_variables(&self.workspace, binary));
+        variables.extend(runner_variables(&self.workspace, spec, binary));
         variables.extend(binary.environment.clone());
         let additions = Additions {
             binaries: programs(binary),

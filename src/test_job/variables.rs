@@ -92,7 +92,13 @@ pub fn passed_by_settings(spec: &TestSpec) -> BTreeMap<String, String> {
 /// insta would start `cargo metadata` to find the workspace without `INSTA_WORKSPACE_ROOT` and
 /// `CARGO_WORKSPACE_DIR`. The others are those of cargo-nextest, under which tests run in a process each as well, see
 /// <https://nexte.st/docs/configuration/env-vars/>.
-pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<String, String> {
+pub fn runner_variables(
+    workspace: &Workspace,
+    spec: &TestSpec,
+    binary: &TestBinary,
+) -> BTreeMap<String, String> {
+    let group = spec.group.as_ref();
+    let group = group.map_or("@global", |group| group.name.as_str());
     let root = workspace.root.as_str();
     let binary_id = nextest_binary_id(&test_binary_name(binary));
     let mut variables: BTreeMap<String, String> = [
@@ -102,7 +108,7 @@ pub fn runner_variables(workspace: &Workspace, binary: &TestBinary) -> BTreeMap<
         ("NEXTEST_RUN_MODE", "test"),
         ("NEXTEST_WORKSPACE_ROOT", root),
         ("NEXTEST_PROFILE", "default"),
-        ("NEXTEST_TEST_GROUP", "@global"),
+        ("NEXTEST_TEST_GROUP", group),
         ("NEXTEST_TEST_GROUP_SLOT", "none"),
         ("NEXTEST_TEST_PHASE", "run"),
         ("NEXTEST_BINARY_ID", &binary_id),

@@ -138,6 +138,7 @@ fn job(program: &str) -> Job {
         arguments: Vec::new(),
         variables: Vec::new(),
         timeout: None,
+        limits: maelstrom::container::JobLimits::default(),
     }
 }
 

@@ -4,9 +4,9 @@ use super::after_dashes::AfterDashes;
 use super::arguments::TestArguments;
 use crate::config::command_line::{given, switch};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, FlakyResult, List,
-    LogLevel, NoTests, ProcessEnvironment, ProgramNames, Setting, SlotCount, StopAfter,
-    TestRetries, Timeout, Ui, VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Color, ConfigError, ConfigValue as _, CountsAs,
+    LeakTimeout, List, LogLevel, NoTests, Period, ProcessEnvironment, ProgramNames, Setting,
+    SlotCount, SlowTimeout, StopAfter, TestRetries, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
@@ -28,7 +28,13 @@ pub struct Settings {
     /// The retries of failed tests.
     pub retries: Setting<TestRetries>,
     /// The result of tests that pass when they are retried.
-    pub flaky_result: Setting<FlakyResult>,
+    pub flaky_result: Setting<CountsAs>,
+    /// When a running test is slow, and when it is stopped.
+    pub slow_timeout: Setting<SlowTimeout>,
+    /// How long processes may live after their test.
+    pub leak_timeout: Setting<LeakTimeout>,
+    /// The time limit of all tests together. `None`: there is none.
+    pub global_timeout: Option<Setting<Period>>,
     pub stop_after: Setting<StopAfter>,
     pub no_tests: Setting<NoTests>,
     /// Whether the output of tests that pass is shown.
@@ -101,7 +107,21 @@ impl Settings {
             flaky_result: values.take_argument(
                 "flaky-result",
                 running.flaky_result,
-                FlakyResult::Pass,
+                CountsAs::Pass,
+            )?,
+            slow_timeout: values.take_argument(
+                "slow-timeout",
+                running.slow_timeout,
+                SlowTimeout::default(),
+            )?,
+            leak_timeout: values.take_argument(
+                "leak-timeout",
+                running.leak_timeout,
+                LeakTimeout::default(),
+            )?,
+            global_timeout: values.take_optional(
+                "global-timeout",
+                given("--global-timeout", running.global_timeout),
             )?,
             stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
             no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,

@@ -30,10 +30,14 @@ impl TestRun {
     /// Divides the tests that are in no batch yet, and starts batches.
     pub(super) fn start_batches(&mut self) {
         let mut groups: Vec<(Arc<Container>, Vec<TestCase>)> = Vec::new();
+        let group = |cases: &[TestCase]| cases.first().and_then(|case| case.spec.group.clone());
         for (case, container) in std::mem::take(&mut self.unbatched) {
+            let joins = |(other, cases): &(Arc<Container>, Vec<TestCase>)| {
+                Arc::ptr_eq(other, &container) && group(cases) == case.spec.group
+            };
             match groups.last_mut() {
-                Some((last, cases)) if Arc::ptr_eq(last, &container) => cases.push(case),
-                _ => match groups.iter_mut().find(|(c, _)| Arc::ptr_eq(c, &container)) {
+                Some(last) if joins(last) => last.1.push(case),
+                _ => match groups.iter_mut().find(|other| joins(other)) {
                     Some((_, cases)) => cases.push(case),
                     None => groups.push((container, vec![case])),
                 },
@@ -43,7 +47,9 @@ impl TestRun {
             self.divide(&container, cases);
         }
         while let Some(batch) = self.remote.next() {
-            self.start_batch(batch);
+            if let Some(batch) = self.admit_batch(batch) {
+                self.start_batch(batch);
+            }
         }
     }
 
@@ -74,7 +80,7 @@ impl TestRun {
                     cases: cases.clone(),
                     container: container.clone(),
                     repeat,
-                    priority: rank.for_engines(),
+                    rank,
                 };
                 self.remote.push(rank, batch);
             }
@@ -94,12 +100,14 @@ impl TestRun {
         let Some(executor) = self.parts.session.executors.remote.clone() else {
             return;
         };
-        let (repeat, priority) = (batch.repeat, batch.priority);
+        self.started_tests.begin();
+        let (repeat, priority) = (batch.repeat, batch.rank.for_engines());
         let tests: Vec<_> = batch
             .cases
             .into_iter()
             .map(|case| (self.new_id(), case))
             .collect();
+        self.remote_tests.extend(tests.iter().map(|(id, _)| *id));
         let attempt = |case: &TestCase| {
             let failed_attempts = self.outstanding.failed_attempts(case, repeat);
             self.parts.running.attempt(case, failed_attempts + 1)

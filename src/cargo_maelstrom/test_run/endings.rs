@@ -6,7 +6,7 @@ use crate::cargo::Build;
 use crate::directive;
 use crate::executor::{Outcome, SavedOutputs};
 use crate::process;
-use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
+use crate::report::{self, Cancellation, Event, Repeat, TestId, TestOutcome, TestStatus};
 use crate::session::{BUG, Tasks};
 use crate::test_job::verdict;
 use crate::test_job::{self, TestCase};
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 impl TestRun {
     pub(super) fn work_ended(&mut self, ended: EndedWork) {
+        self.leave_group(&ended);
         match ended {
             EndedWork::List { binary, outcome } => match outcome {
                 Some(Ok(listed)) => self.listed(&binary, listed),
@@ -92,9 +93,9 @@ impl TestRun {
             // A task that panics in a second look leaves its test there.
             looks.pending.borrow_mut().remove(&id);
         }
-        let limit = self.parts.running.timeout(case);
+        let rules = self.parts.running.rules(case);
         self.report_problems(case, &saved);
-        let mut verdict = verdict::judge(outcome, limit);
+        let mut verdict = verdict::judge(outcome, &rules);
         verdict::add_outputs(&mut verdict, &saved);
         if verdict.status == TestStatus::Passed && !found.needs.is_empty() {
             self.helped.insert(case.id());
@@ -229,6 +230,7 @@ impl TestRun {
         self.remote.clear();
         self.unbatched.clear();
         self.maybe_known.clear();
+        self.groups.clear();
         self.delays = Tasks::default();
     }
 
@@ -267,6 +269,25 @@ impl TestRun {
         self.containers.detach();
         self.packing.detach_all();
         self.parts.containers.builder.layers.cancel();
+    }
+
+    /// Handles the end of the time for all tests together. Tests on this machine are stopped by their
+    /// launchers; those on an engine are cancelled.
+    pub(super) async fn time_is_up(&mut self) {
+        let limit = self.parts.running.global_timeout.unwrap_or_default();
+        self.cancel(Cancellation::TimedOut(limit));
+        for ended in self.remote.abort().await {
+            self.work_ended(ended);
+        }
+        for (id, case, repeat, after) in self.started_tests.running() {
+            if !self.remote_tests.contains(&id) {
+                continue;
+            }
+            self.started_tests.ended(id);
+            let mut outcome = TestOutcome::new(TestStatus::TimedOut { after }, after);
+            self.add_attempts(&case, repeat, &mut outcome);
+            self.finished(id, &case, repeat, &outcome);
+        }
     }
 
     pub(super) fn tick(&mut self) {

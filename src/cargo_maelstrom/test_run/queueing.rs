@@ -97,6 +97,9 @@ impl TestRun {
     pub(super) fn start_work(&mut self) {
         self.start_look_ups();
         while let Some(work) = self.local.next() {
+            let Some(work) = self.admit(work) else {
+                continue;
+            };
             match work {
                 Work::List {
                     binary,
@@ -152,6 +155,12 @@ impl TestRun {
         repeat: Option<Repeat>,
     ) {
         let id = self.new_id();
+        if let Some(group) = &case.spec.group {
+            self.grouped.insert(id, (group.clone(), case.spec.slots));
+        }
+        if let Some(deadline) = self.started_tests.begin() {
+            self.parts.session.executors.local.set_deadline(deadline);
+        }
         let failed_attempts = self.outstanding.failed_attempts(&case, repeat);
         let attempt = self.parts.running.attempt(&case, failed_attempts + 1);
         let job = (self.parts.running).job_of_attempt(&case, container.clone(), attempt);

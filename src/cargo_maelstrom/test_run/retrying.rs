@@ -5,7 +5,7 @@
 
 use super::{ContainerUse, TestBatch, TestRun, Work};
 use crate::cargo_maelstrom::ingredients::Ingredients;
-use crate::config::FlakyResult;
+use crate::config::CountsAs;
 use crate::executor::Container;
 use crate::report::{Event, Repeat, TestId, TestOutcome, TestStatus};
 use crate::schedule::Rank;
@@ -84,7 +84,7 @@ impl TestRun {
                 cases: vec![case],
                 container,
                 repeat,
-                priority: rank.for_engines(),
+                rank,
             };
             return self.remote.push(rank, batch);
         }
@@ -118,7 +118,7 @@ impl TestRun {
         outcome: &mut TestOutcome,
     ) {
         outcome.earlier = self.outstanding.take_attempts(case, repeat);
-        let fails = self.parts.running.flaky_result(case) == FlakyResult::Fail;
+        let fails = self.parts.running.flaky_result(case) == CountsAs::Fail;
         if outcome.is_flaky() && fails {
             outcome.status = TestStatus::Flaky(outcome.attempt);
         }

@@ -64,7 +64,10 @@ impl Run {
                 repeat,
                 timeout: None,
                 retries: of_default(TestRetries::default()),
-                flaky_result: of_default(FlakyResult::Pass),
+                flaky_result: of_default(CountsAs::Pass),
+                slow_timeout: of_default(SlowTimeout::default()),
+                leak_timeout: of_default(LeakTimeout::default()),
+                global_timeout: None,
                 stop_after: None,
                 no_capture: false,
                 inline_limit: 1 << 20,
@@ -368,7 +371,7 @@ fn tests_with_known_outcomes_are_reported_and_the_others_run() {
 fn looking_up_tests_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
-    let values = run.directory.path().join("cache/store/values/outcomes-3");
+    let values = run.directory.path().join("cache/store/values/outcomes-4");
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();

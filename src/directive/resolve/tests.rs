@@ -40,6 +40,9 @@ fn without_a_file_every_test_runs_in_the_default_container() {
             slots: 1,
             retries: None,
             flaky_result: None,
+            slow_timeout: None,
+            leak_timeout: None,
+            group: None,
             pass_environment: Vec::new(),
         }
     );

@@ -666,6 +666,9 @@ slots = 2                                          # default
 timeout = 90                                       # FILE:3:11
 retries = 0                                        # default
 flaky-result = \"pass\"                              # default
+slow-timeout = \"60s\"                               # default
+leak-timeout = \"0.2s\"                              # default
+# global-timeout is not set                        # default
 stop-after = 1                                     # option --fail-fast
 no-tests = \"pass\"                                  # environment variable MAELSTROM_NO_TESTS
 show-output = false                                # default
