@@ -289,6 +289,7 @@ fn request<'a>(program: &'a str, distinct: &'a str) -> JobRequest<&'a str> {
         environment: vec!["PATH=/usr/bin"],
         slot_variables: vec!["MAELSTROM_SLOT"],
         timeout: Duration::ZERO,
+        limits: maelstrom::container::JobLimits::default(),
         open_files: 1024,
         scratch_size: 1 << 30,
         watched: Vec::new(),

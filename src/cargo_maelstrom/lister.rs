@@ -1,6 +1,7 @@
 //! Listing the test cases of a test binary, in the container of its tests.
 
 use crate::cargo::TestBinary;
+use crate::container::JobLimits;
 use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
 use crate::listing::{self, ListingError, TestListing};
 use crate::store::{Digest, Store};
@@ -189,5 +190,6 @@ pub fn job(
         arguments: words,
         variables: vec![slot_variable()],
         timeout,
+        limits: JobLimits::default(),
     }
 }

@@ -270,6 +270,15 @@ async fn conduct(
             .timeout
             .as_ref()
             .map(|timeout| timeout.value.limit().unwrap_or_default()),
+        retries: options.settings.retries.clone(),
+        flaky_result: options.settings.flaky_result.clone(),
+        slow_timeout: options.settings.slow_timeout.clone(),
+        leak_timeout: options.settings.leak_timeout.clone(),
+        global_timeout: options
+            .settings
+            .global_timeout
+            .as_ref()
+            .map(|timeout| timeout.value.duration()),
         stop_after: options
             .settings
             .stop_after
@@ -345,6 +354,7 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
     match ending.summary.cancelled {
         Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
         Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
+        Some(Cancellation::TimedOut(_)) => ExitCode::TestsFailed,
         _ if tally.failures() > 0 => ExitCode::TestsFailed,
         _ if options.action == TestAction::PrintSpec && ending.listed.is_empty() => {
             let what = "no test matches the pattern of `--print-spec`";

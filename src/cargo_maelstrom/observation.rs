@@ -5,7 +5,7 @@ use super::test_run::RunSettings;
 use crate::executor::{Outcome, Output};
 use crate::observe::Facts;
 use crate::process::{Interrupts, error_chain};
-use crate::report::{self, Cancellation, Event, Reporter, Summary, TestId};
+use crate::report::{self, Cancellation, Event, Reporter, Summary, TestAttempt, TestId};
 use crate::session::Session;
 use crate::test_job::{TestCase, TestContainerBuilder, verdict};
 use std::cell::RefCell;
@@ -113,6 +113,7 @@ impl Observer {
                 id,
                 case: case.name(),
                 repeat: None,
+                attempt: TestAttempt::ONLY,
             });
             Some(0)
         };
@@ -137,8 +138,7 @@ impl Observer {
         for warning in self.containers.take_warnings() {
             self.report(&Event::Warning(&warning));
         }
-        let limit = self.running.timeout(case);
-        let outcome = verdict::judge(outcome, limit);
+        let outcome = verdict::judge(outcome, &self.running.rules(case));
         summary.tally.add(&outcome);
         self.report(&Event::TestFinished {
             id,

@@ -2,7 +2,7 @@
 
 use crate::cargo::TestBinary;
 use crate::listing::ListedTest;
-use crate::report::Repeat;
+use crate::report::{Repeat, TestOutcome};
 use crate::test_job::TestCase;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -13,7 +13,14 @@ use std::sync::Arc;
 pub struct Outstanding {
     binaries: Vec<Arc<TestBinary>>,
     /// By the address of the listed test, which is unique because the test is held here.
-    tests: HashMap<(*const ListedTest, u32), (TestCase, Option<Repeat>)>,
+    tests: HashMap<(*const ListedTest, u32), OutstandingTest>,
+}
+
+struct OutstandingTest {
+    case: TestCase,
+    repeat: Option<Repeat>,
+    /// The outcomes of the attempts so far, which failed.
+    attempts: Vec<TestOutcome>,
 }
 
 impl Outstanding {
@@ -30,7 +37,36 @@ impl Outstanding {
 
     /// Adds a selected test, or one repetition of it.
     pub fn expect(&mut self, case: &TestCase, repeat: Option<Repeat>) {
-        self.tests.insert(key(case, repeat), (case.clone(), repeat));
+        let test = OutstandingTest {
+            case: case.clone(),
+            repeat,
+            attempts: Vec::new(),
+        };
+        self.tests.insert(key(case, repeat), test);
+    }
+
+    /// The number of failed attempts at a test.
+    pub fn failed_attempts(&self, case: &TestCase, repeat: Option<Repeat>) -> u32 {
+        let test = self.tests.get(&key(case, repeat));
+        test.map_or(0, |test| test.attempts.len() as u32)
+    }
+
+    /// Adds a failed attempt at a test, which will be run again.
+    pub fn attempt_failed(
+        &mut self,
+        case: &TestCase,
+        repeat: Option<Repeat>,
+        outcome: TestOutcome,
+    ) {
+        if let Some(test) = self.tests.get_mut(&key(case, repeat)) {
+            test.attempts.push(outcome);
+        }
+    }
+
+    /// Takes the outcomes of the failed attempts at a test.
+    pub fn take_attempts(&mut self, case: &TestCase, repeat: Option<Repeat>) -> Vec<TestOutcome> {
+        let test = self.tests.get_mut(&key(case, repeat));
+        test.map_or_else(Vec::new, |test| std::mem::take(&mut test.attempts))
     }
 
     /// Removes a test that is about to be reported. Returns false if it was reported before.
@@ -51,7 +87,8 @@ impl Outstanding {
 
     /// The tests that were not reported, by their names.
     pub fn sorted_tests(&self) -> Vec<(TestCase, Option<Repeat>)> {
-        let mut tests: Vec<_> = self.tests.values().cloned().collect();
+        let tests = self.tests.values();
+        let mut tests: Vec<_> = tests.map(|test| (test.case.clone(), test.repeat)).collect();
         tests.sort_by_cached_key(|(case, repeat)| {
             (case.name().to_string(), repeat.map(|repeat| repeat.number))
         });

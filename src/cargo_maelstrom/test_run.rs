@@ -9,9 +9,11 @@
 mod batching;
 mod building;
 mod endings;
+mod grouping;
 mod known;
 mod looking;
 mod queueing;
+mod retrying;
 
 pub use self::looking::Looks;
 
@@ -25,17 +27,20 @@ use super::selector::Selector;
 use super::started::StartedTests;
 use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
-use crate::config::CacheResults;
+use crate::config::{CacheResults, CountsAs, LeakTimeout, Setting, SlowTimeout, TestRetries};
+use crate::container::JobLimits;
 use crate::directive::Directives;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::observe::Facts;
 use crate::process::Interrupts;
-use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
+use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestAttempt, TestId};
 use crate::schedule::history::Saved;
-use crate::schedule::{CaseId, History};
+use crate::schedule::{CaseId, Groups, History, Rank, TestGroup};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
-use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, test_variables};
+use crate::test_job::{
+    TestCase, TestContainerBuilder, TestOutputs, test_variables, verdict::Rules,
+};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -75,6 +80,16 @@ pub struct RunSettings {
     pub repeat: u32,
     /// Replaces the timeout of every test. Zero: no timeout.
     pub timeout: Option<Duration>,
+    /// Replaced by the directives of a test, unless given for this run.
+    pub retries: Setting<TestRetries>,
+    /// As [`Self::retries`].
+    pub flaky_result: Setting<CountsAs>,
+    /// As [`Self::retries`].
+    pub slow_timeout: Setting<SlowTimeout>,
+    /// As [`Self::retries`].
+    pub leak_timeout: Setting<LeakTimeout>,
+    /// The time limit of all tests together.
+    pub global_timeout: Option<Duration>,
     pub stop_after: Option<u64>,
     /// Whether the tests that run when the run stops after failures are killed.
     pub stop_immediately: bool,
@@ -90,13 +105,70 @@ pub struct RunSettings {
 }
 
 impl RunSettings {
-    /// The job of a test.
+    /// The job of the first attempt at a test.
     pub fn job(&self, case: &TestCase, container: Arc<Container>) -> Job {
+        self.job_of_attempt(case, container, self.attempt(case, 1))
+    }
+
+    /// The job of an attempt at a test.
+    pub fn job_of_attempt(
+        &self,
+        case: &TestCase,
+        container: Arc<Container>,
+        attempt: TestAttempt,
+    ) -> Job {
         let mut arguments = case.arguments();
         arguments.extend(self.test_arguments.iter().cloned());
         let mut job = lister::job(&case.binary, container, arguments, self.timeout(case));
-        job.variables = test_variables(&case.binary, &case.listed.name);
+        let slow = self.slow_timeout(case);
+        job.limits = JobLimits {
+            terminate_after: slow.limit(),
+            grace: slow.grace_period,
+            leak: self.leak_timeout(case).period,
+        };
+        job.variables = test_variables(&case.binary, &case.listed.name, attempt);
         job
+    }
+
+    /// An attempt at a test. `number` is counted from 1.
+    pub fn attempt(&self, case: &TestCase, number: u32) -> TestAttempt {
+        TestAttempt {
+            number,
+            of: self.retries(case).count.saturating_add(1),
+        }
+    }
+
+    pub fn retries(&self, case: &TestCase) -> TestRetries {
+        self.retries.or_of_directive(case.spec.retries)
+    }
+
+    pub fn flaky_result(&self, case: &TestCase) -> CountsAs {
+        self.flaky_result.or_of_directive(case.spec.flaky_result)
+    }
+
+    pub fn slow_timeout(&self, case: &TestCase) -> SlowTimeout {
+        self.slow_timeout.or_of_directive(case.spec.slow_timeout)
+    }
+
+    pub fn leak_timeout(&self, case: &TestCase) -> LeakTimeout {
+        self.leak_timeout.or_of_directive(case.spec.leak_timeout)
+    }
+
+    /// What the outcome of a test depends on, besides its job.
+    pub fn rules(&self, case: &TestCase) -> Rules {
+        let slow = self.slow_timeout(case);
+        let (timeout, terminated) = (self.timeout(case), slow.limit());
+        let is_terminated =
+            terminated.is_some_and(|after| timeout.is_none_or(|limit| after < limit));
+        Rules {
+            limit: timeout.into_iter().chain(terminated).min(),
+            on_timeout: if is_terminated {
+                slow.on_timeout
+            } else {
+                CountsAs::Fail
+            },
+            on_leak: self.leak_timeout(case).result,
+        }
     }
 
     pub fn timeout(&self, case: &TestCase) -> Option<Duration> {
@@ -168,9 +240,17 @@ pub struct TestRun {
     /// Tests whose results may be known from an earlier run.
     maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
+    /// Failed tests that wait for their next attempt.
+    delays: Tasks<(TestCase, Option<Repeat>)>,
     /// Whether an upload to the engine was in progress at the last tick.
     uploading: bool,
     worker_wait: WorkerWait,
+    /// The slots of groups, and the tests that wait for one.
+    groups: Groups<GroupedWork>,
+    /// The running tests on this machine that occupy slots of their groups.
+    grouped: BTreeMap<TestId, (Arc<TestGroup>, u32)>,
+    /// The tests that were sent to an engine.
+    remote_tests: BTreeSet<TestId>,
     next_id: u64,
     /// When the history was last saved.
     saved: Instant,
@@ -194,10 +274,18 @@ enum Work {
     },
 }
 
+/// What waits for a slot of its group.
+enum GroupedWork {
+    Test(Work),
+    Batch(TestBatch),
+}
+
 /// The reason why a container is prepared.
 enum ContainerUse {
     List(Arc<TestBinary>),
     Test(TestCase),
+    /// A further attempt at a test.
+    Retry(TestCase, Option<Repeat>),
 }
 
 /// Tests that a worker runs together.
@@ -205,7 +293,14 @@ struct TestBatch {
     cases: Vec<TestCase>,
     container: Arc<Container>,
     repeat: Option<Repeat>,
-    priority: i32,
+    rank: Rank,
+}
+
+impl TestBatch {
+    /// The group of its tests, which is the same for all.
+    fn group(&self) -> Option<&Arc<TestGroup>> {
+        self.cases.first()?.spec.group.as_ref()
+    }
 }
 
 /// A test, and its outcome of an earlier run if that can be reused.
@@ -251,13 +346,17 @@ impl TestRun {
         Self {
             copied: BTreeSet::new(),
             removed: BTreeSet::new(),
-            started_tests: Rc::new(StartedTests::new(parts.reporter.clone())),
+            started_tests: Rc::new(StartedTests::new(
+                parts.reporter.clone(),
+                parts.running.clone(),
+            )),
             local: parts.session.local_dispatcher(),
             remote: parts.session.remote_dispatcher(),
             unbatched: Vec::new(),
             helped: BTreeSet::new(),
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),
+            delays: Tasks::default(),
             uploading: false,
             worker_wait: WorkerWait::default(),
             ending: RunEnd {
@@ -272,6 +371,9 @@ impl TestRun {
             containers: Preparations::default(),
             saved: Instant::now(),
             saving: Tasks::default(),
+            groups: Groups::default(),
+            grouped: BTreeMap::new(),
+            remote_tests: BTreeSet::new(),
             next_id: 0,
             cancelled: None,
             is_aborting: false,
@@ -302,10 +404,14 @@ impl TestRun {
             if !building && self.is_idle() {
                 break;
             }
+            let deadline = self.started_tests.deadline();
+            let deadline = deadline.filter(|_| self.cancelled.is_none());
             tokio::select! {
                 biased;
+                () = until(deadline), if deadline.is_some() => self.time_is_up().await,
                 Some(ended) = self.local.join_next() => self.work_ended(ended.result),
                 Some(ended) = self.remote.join_next() => self.work_ended(ended.result),
+                Some((case, repeat)) = self.delays.join_next() => self.queue_retry(case, repeat),
                 Some(tests) = self.looking_up.join_next() => self.looked_up(tests),
                 Some(prepared) = self.containers.next() => {
                     self.preparation_ended();
@@ -349,6 +455,7 @@ impl TestRun {
             && self.local.is_idle()
             && self.remote.is_idle()
             && self.looking_up.is_empty()
+            && self.delays.is_empty()
             && self.maybe_known.is_empty()
     }
 
@@ -366,6 +473,14 @@ impl TestRun {
 
     fn report(&self, event: &Event<'_>) {
         self.parts.reporter.borrow_mut().report(event);
+    }
+}
+
+/// Waits until this time; for ever without one.
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -4,7 +4,7 @@ use super::{error::ConfigError, setting::SettingSource, value::Literal};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeString, DeTable, DeValue};
 
 /// A parsed configuration file.
 #[derive(Debug)]
@@ -91,7 +91,13 @@ fn literal(value: &DeValue<'_>) -> Literal {
         DeValue::Array(items) => {
             Literal::List(items.iter().map(|item| literal(item.get_ref())).collect())
         }
-        DeValue::Datetime(_) | DeValue::Table(_) => Literal::Other,
+        DeValue::Table(table) => {
+            let entry = |(key, value): (&Spanned<DeString<'_>>, &Spanned<DeValue<'_>>)| {
+                (key.get_ref().to_string(), literal(value.get_ref()))
+            };
+            Literal::Table(table.iter().map(entry).collect())
+        }
+        DeValue::Datetime(_) => Literal::Other,
     }
 }
 

@@ -10,6 +10,26 @@ pub struct Setting<T> {
 }
 
 impl<T> Setting<T> {
+    /// The setting of a test for which a directive may have another value.
+    pub fn or_of_directive(&self, of_directive: Option<T>) -> T
+    where
+        T: Copy,
+    {
+        match of_directive {
+            Some(value) if !self.overrides_directives() => value,
+            _ => self.value,
+        }
+    }
+
+    /// Whether the value was given for this run, by an option or a variable of the environment. It then
+    /// also replaces what directives say.
+    pub fn overrides_directives(&self) -> bool {
+        matches!(
+            self.source,
+            SettingSource::Option(_) | SettingSource::Environment(_)
+        )
+    }
+
     /// A value of the command-line option `option`.
     pub fn given(option: impl Into<String>, value: T) -> Self {
         Self {

@@ -10,7 +10,9 @@ pub enum Literal {
     Boolean(bool),
     Text(String),
     List(Vec<Self>),
-    /// A date, a table or a number of more than 64 bits. No setting has such a value.
+    /// Keys with their values.
+    Table(Vec<(String, Self)>),
+    /// A date or a number of more than 64 bits. No setting has such a value.
     Other,
 }
 

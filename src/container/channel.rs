@@ -1,7 +1,7 @@
 //! The launcher's end of the socket to its client, whose methods block; and receiving descriptors
 //! from any socket.
 
-use super::protocol::{LauncherConfig, Reply, decode, encode};
+use super::protocol::{LauncherConfig, ProgramStart, Reply, decode, encode};
 use nix::libc;
 use nix::poll::{PollFd, PollFlags, PollTimeout};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -89,11 +89,11 @@ impl Channel {
     }
 
     /// Waits for the slot on which the job's program may start. `None` if the client is gone.
-    pub fn receive_start(&mut self) -> io::Result<Option<u32>> {
-        let mut slot = [0; 4];
-        match self.socket.read_exact(&mut slot) {
+    pub fn receive_start(&mut self) -> io::Result<Option<ProgramStart>> {
+        let mut start = [0; ProgramStart::SIZE];
+        match self.socket.read_exact(&mut start) {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-            other => other.map(|()| Some(u32::from_ne_bytes(slot))),
+            other => other.map(|()| Some(ProgramStart::decode(start))),
         }
     }
 

@@ -3,7 +3,7 @@
 use super::channel;
 use super::outputs::WrittenFiles;
 use super::protocol::{
-    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Reply, decode, encode,
+    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, ProgramStart, Reply, decode, encode,
 };
 use super::step::StepError;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -14,6 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -141,7 +142,7 @@ impl Launcher {
         stderr: OwnedFd,
     ) -> Result<JobEnd, LauncherError> {
         self.prepare(request, stdout, stderr, None).await?;
-        self.start_program(0).await?;
+        self.start_program(0, None).await?;
         self.end().await
     }
 
@@ -167,9 +168,14 @@ impl Launcher {
             .map_err(LauncherError::LostBeforeStart)
     }
 
-    /// Starts the job's program on this slot.
-    pub async fn start_program(&mut self, slot: u32) -> Result<(), LauncherError> {
-        self.write_all(&slot.to_ne_bytes())
+    /// Starts the job's program on this slot. If `time_left` is less than the limits of the job, it
+    /// counts instead.
+    pub async fn start_program(
+        &mut self,
+        slot: u32,
+        time_left: Option<Duration>,
+    ) -> Result<(), LauncherError> {
+        self.write_all(&ProgramStart { slot, time_left }.encode())
             .await
             .map_err(LauncherError::LostBeforeStart)
     }

@@ -4,7 +4,9 @@
 //! why it failed.
 
 use super::protocol::{LauncherConfig, NetworkKind};
-use super::{JobEnd, JobMount, JobRequest, Launcher, LauncherError, Root, Step, starter};
+use super::{
+    JobEnd, JobLimits, JobMount, JobRequest, Launcher, LauncherError, Root, Step, starter,
+};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -281,6 +283,7 @@ async fn root_file_system(launcher: &mut Launcher) -> Check {
         environment: Vec::new(),
         slot_variables: Vec::new(),
         timeout: Duration::from_secs(10),
+        limits: JobLimits::default(),
         open_files: 1024,
         scratch_size: 1 << 20,
         watched: Vec::new(),

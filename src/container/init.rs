@@ -74,6 +74,7 @@ impl Init<'_> {
         let ended = EndedProgram {
             wait_status,
             timed_out,
+            leaked: false,
             scratch_full: self.retained.scratch.as_ref().is_some_and(is_full),
             changed_files: match &self.retained.scratch {
                 Some(scratch) if wait_status != 0 => {
@@ -85,8 +86,11 @@ impl Init<'_> {
             duration: self.running.started.elapsed(),
             usage: ResourceUsage::from(usage),
         };
+        let mut ended = ended;
+        let is_alone = self.wait_for_others();
+        ended.leaked = !is_alone && !timed_out;
         let is_alone = if self.request.outputs.is_empty() {
-            is_alone()
+            is_alone
         } else {
             // The files of a job are read when none of its processes can change them.
             end_all();
@@ -116,9 +120,35 @@ impl Init<'_> {
         Ok(JobState::Told)
     }
 
-    /// Reaps processes until the program has ended. Kills all when the time limit is reached.
+    /// Waits for the ends of the other processes of the job, as long as they may live. Returns whether
+    /// none is left. There is no wait if none is left now.
+    fn wait_for_others(&self) -> bool {
+        let deadline = Instant::now() + self.request.limits.leak;
+        loop {
+            if is_alone() {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            let mut polled = [
+                PollFd::new(self.child_signals.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.client.as_fd(), PollFlags::POLLIN),
+            ];
+            let result = nix::poll::poll(&mut polled, launcher::time_to(Some(deadline)));
+            let is_client_gone = polled[1].any().unwrap_or(false);
+            if is_client_gone || !matches!(result, Ok(_) | Err(nix::Error::EINTR)) {
+                return false;
+            }
+            while let Ok(Some(_)) = self.child_signals.read_signal() {}
+        }
+    }
+
+    /// Reaps processes until the program has ended. When the time limit is reached, asks the program
+    /// to end if it has a grace period, and kills all after that.
     fn wait_for(&mut self, program: i32) -> Result<WaitResult, StepError> {
-        let mut deadline = self.running.deadline;
+        let mut deadline = self.running.deadline.map(|deadline| deadline.at);
+        let mut grace = self.running.deadline.and_then(|deadline| deadline.grace);
         let mut timed_out = false;
         loop {
             let mut polled = [
@@ -145,7 +175,13 @@ impl Init<'_> {
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 timed_out = true;
                 deadline = None;
-                let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+                if let Some(grace) = grace.take() {
+                    // The program leads a process group.
+                    let _ = kill(Pid::from_raw(-program), Signal::SIGTERM);
+                    deadline = Instant::now().checked_add(grace);
+                } else {
+                    let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+                }
             }
         }
     }

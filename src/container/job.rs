@@ -10,7 +10,7 @@
 use super::channel::{Channel, JobDescriptors};
 use super::init::Init;
 use super::program::PreparedProgram;
-use super::protocol::{EndedProgram, ReceivedRequest, decode};
+use super::protocol::{EndedProgram, ProgramStart, ReceivedRequest, decode};
 use super::root::{self, RetainedDescriptors};
 use super::seccomp::{self, JobObservation};
 use super::step::{Step, StepContext, StepError};
@@ -25,7 +25,7 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// The namespaces that each job has of its own.
 pub const NAMESPACES: libc::c_int = libc::CLONE_NEWUSER
@@ -83,7 +83,35 @@ pub struct RunningJob {
     /// The number that the client gave the job.
     pub job: u32,
     pub started: Instant,
-    pub deadline: Option<Instant>,
+    pub deadline: Option<Deadline>,
+}
+
+/// The time at which a program must end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deadline {
+    pub at: Instant,
+    /// The program is asked to end then, and killed after this time. `None`: it is killed then.
+    pub grace: Option<Duration>,
+}
+
+impl Deadline {
+    /// The first of the limits of a job that starts now.
+    fn of(request: &ReceivedRequest<'_>, time_left: Option<Duration>) -> Option<Self> {
+        let now = Instant::now();
+        let at = |limit: Duration, grace| Some((now.checked_add(limit)?, grace));
+        let grace =
+            (request.init && !request.limits.grace.is_zero()).then_some(request.limits.grace);
+        let limits = [
+            (!request.timeout.is_zero()).then_some((request.timeout, None)),
+            request.limits.terminate_after.map(|limit| (limit, grace)),
+            time_left.map(|limit| (limit, grace)),
+        ];
+        let limits = limits.into_iter().flatten();
+        let first = limits
+            .filter_map(|(limit, grace)| at(limit, grace))
+            .min_by_key(|(at, _)| *at);
+        first.map(|(at, grace)| Self { at, grace })
+    }
 }
 
 /// The largest buffer for messages that is kept for the next job, in bytes.
@@ -159,16 +187,14 @@ fn run(
     drop((stdout, stderr));
     let slot = client.receive_start().step(Step::ReceiveSlot)?;
     let mut retained = set_up?;
-    let Some(slot) = slot else {
+    let Some(ProgramStart { slot, time_left }) = slot else {
         return Ok(JobState::ClientGone);
     };
     let started = Instant::now();
     let running = RunningJob {
         job,
         started,
-        deadline: (!request.timeout.is_zero())
-            .then(|| started.checked_add(request.timeout))
-            .flatten(),
+        deadline: Deadline::of(&request, time_left),
     };
     context.state = JobState::Started(running);
     let program = &mut context.program;

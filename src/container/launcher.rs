@@ -154,7 +154,9 @@ fn run_job(
     let timed_out = match &context.state {
         JobState::Executed(running) => {
             program::offer_to_oom_killer(pid);
-            wait_for_end(pidfd.as_fd(), running.deadline, channel)?
+            // Without an init, the program is killed at its deadline.
+            let deadline = running.deadline.map(|deadline| deadline.at);
+            wait_for_end(pidfd.as_fd(), deadline, channel)?
         }
         _ => false,
     };
@@ -176,6 +178,7 @@ fn run_job(
             let ended = EndedProgram {
                 wait_status: waited.status,
                 timed_out,
+                leaked: false,
                 scratch_full: false,
                 changed_files: Vec::new(),
                 duration: running.started.elapsed(),

@@ -54,8 +54,8 @@ pub use listener::{Listener, Notification, ObservedJob};
 pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles, WrittenKind};
 pub use program::program_candidates;
 pub use protocol::{
-    EndedProgram, HostBind, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig, MountKind,
-    NetworkKind, ResourceUsage, Root, encode,
+    EndedProgram, HostBind, JobLimits, JobMount, JobRequest, LAUNCHER_NAME, LauncherConfig,
+    MountKind, NetworkKind, ResourceUsage, Root, encode,
 };
 pub use starter::give_to_jobs;
 pub use step::{Step, StepError};

@@ -81,6 +81,7 @@ pub struct JobRequest<S> {
     pub slot_variables: Vec<S>,
     /// Zero for no time limit.
     pub timeout: Duration,
+    pub limits: JobLimits,
     /// The soft limit on open files; the hard limit is inherited.
     pub open_files: u64,
     /// Size of the job's scratch space (upper and tmpfs mounts), in bytes.
@@ -93,6 +94,18 @@ pub struct JobRequest<S> {
     /// This needs an init.
     #[serde(serialize_with = "terminated_list")]
     pub outputs: Vec<S>,
+}
+
+/// What a job may use, besides its time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct JobLimits {
+    /// The program is asked to end by SIGTERM after this time. This needs an init.
+    pub terminate_after: Option<Duration>,
+    /// The time from SIGTERM until all processes of the job are killed.
+    pub grace: Duration,
+    /// How long other processes of the job may live after the program has ended. Those that live
+    /// longer are reported and killed. Without an init, they are killed when the program ends.
+    pub leak: Duration,
 }
 
 /// The overlay of a job's root on its lower directories.
@@ -196,6 +209,38 @@ fn terminated_list<S: AsRef<[u8]>, W: Serializer>(
     serializer.collect_seq(list.iter().map(Terminated))
 }
 
+/// The message that starts a job's program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProgramStart {
+    pub slot: u32,
+    /// The time that is left for the program, besides its own limits. `None`: any.
+    pub time_left: Option<Duration>,
+}
+
+impl ProgramStart {
+    pub const SIZE: usize = 12;
+
+    pub fn encode(self) -> [u8; Self::SIZE] {
+        let nanos = self.time_left.map_or(u64::MAX, |time| {
+            u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+        });
+        let mut bytes = [0; Self::SIZE];
+        bytes[..4].copy_from_slice(&self.slot.to_ne_bytes());
+        bytes[4..].copy_from_slice(&nanos.to_ne_bytes());
+        bytes
+    }
+
+    pub fn decode(bytes: [u8; Self::SIZE]) -> Self {
+        let [slot @ .., _, _, _, _, _, _, _, _] = bytes;
+        let [_, _, _, _, nanos @ ..] = bytes;
+        let nanos = u64::from_ne_bytes(nanos);
+        Self {
+            slot: u32::from_ne_bytes(slot),
+            time_left: (nanos != u64::MAX).then(|| Duration::from_nanos(nanos)),
+        }
+    }
+}
+
 /// A reply of a launcher: one when it is ready, then one for each job, which the job's init
 /// or the launcher sends. A job that is killed while its init sends the reply may have two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -224,6 +269,8 @@ pub struct EndedProgram {
     /// The status of wait(2).
     pub wait_status: i32,
     pub timed_out: bool,
+    /// Other processes of the job lived longer than [`JobLimits::leak`] after the program's end.
+    pub leaked: bool,
     /// The scratch space was full when the program ended.
     pub scratch_full: bool,
     /// The files below the watched directories that a failed job wrote, or some of them.
@@ -302,6 +349,7 @@ mod tests {
             environment: vec!["A=\u{e9}"],
             slot_variables: vec!["SLOT"],
             timeout: Duration::from_nanos(1),
+            limits: JobLimits::default(),
             open_files: u64::MAX,
             scratch_size: 0,
             watched: Vec::new(),
@@ -336,6 +384,7 @@ mod tests {
             environment: vec![text(c"A=\u{e9}")],
             slot_variables: vec![text(c"SLOT")],
             timeout: Duration::from_nanos(1),
+            limits: JobLimits::default(),
             open_files: u64::MAX,
             scratch_size: 0,
             watched: Vec::new(),

@@ -2,13 +2,16 @@
 
 use super::default_container::default_container;
 use super::resolve::{Directive, Directives};
+use super::run_fields;
 use crate::filter::Pattern;
+use crate::schedule::TestGroup;
 use crate::spec::{
     ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase, Node, SpecEntry,
     SpecError, SpecFormat, SpecProblem, SpecText, SpecValue, ValueLabel, decode_utf8, parse_toml,
     seconds,
 };
 use camino::{Utf8Path, Utf8PathBuf};
+use std::sync::Arc;
 use std::{fs, io};
 use thiserror::Error;
 
@@ -60,15 +63,17 @@ fn document(text: SpecText<'_>) -> Result<Directives, SpecError> {
     let mut deprecations = Deprecations::default();
     let mut containers = Containers::with_default(default_container());
     let mut directives = None;
+    let mut groups = Vec::new();
     for entry in root.map(ValueLabel::Document)? {
         match entry.name() {
             "containers" => containers.define(entry, SpecFormat::Toml, &mut deprecations)?,
             // Their parents can be containers further down in the file.
             "directives" => directives = Some(entry),
+            "groups" => groups = run_fields::groups(entry)?,
             // `config::Profiles` reads the profiles.
             "profile" => {}
             name => {
-                let known = ["containers", "directives", "profile"];
+                let known = ["containers", "directives", "groups", "profile"];
                 return Err(entry.error(SpecProblem::unknown("table", name, known)));
             }
         }
@@ -76,7 +81,7 @@ fn document(text: SpecText<'_>) -> Result<Directives, SpecError> {
     let directives = match directives {
         Some(entry) => directive_list(entry)?
             .iter()
-            .map(|node| directive(node, &containers, &mut deprecations))
+            .map(|node| directive(node, &containers, &groups, &mut deprecations))
             .collect::<Result<_, _>>()?,
         None => Vec::new(),
     };
@@ -104,19 +109,23 @@ fn directive_list(entry: &SpecEntry) -> Result<&[Node], SpecError> {
 }
 
 /// The fields of a directive besides those of a container.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 10] = [
     "filter",
     "ignore",
     "timeout",
     "include_shared_libraries",
     "slots",
     "retries",
+    "flaky_result",
+    "slow_timeout",
+    "leak_timeout",
     "pass_environment",
 ];
 
 fn directive(
     node: &Node,
     containers: &Containers,
+    groups: &[Arc<TestGroup>],
     deprecations: &mut Deprecations,
 ) -> Result<Directive, SpecError> {
     let mut directive = Directive::default();
@@ -129,7 +138,20 @@ fn directive(
                 directive.include_shared_libraries = Some(entry.boolean()?);
             }
             "slots" => directive.slots = Some(entry.integer(1, u32::MAX)?),
-            "retries" => directive.retries = Some(entry.integer(0, u32::MAX)?),
+            "retries" => directive.retries = Some(run_fields::retries(entry)?),
+            "slow_timeout" | "slow-timeout" => {
+                directive.slow_timeout = Some(run_fields::slow_timeout(entry)?);
+            }
+            "leak_timeout" | "leak-timeout" => {
+                directive.leak_timeout = Some(run_fields::leak_timeout(entry)?);
+            }
+            // A number is the group id of the container.
+            "group" if matches!(entry.value.value, SpecValue::String(_)) => {
+                directive.group = Some(run_fields::group(entry, groups)?);
+            }
+            "flaky_result" | "flaky-result" => {
+                directive.flaky_result = Some(run_fields::pass_or_fail(entry)?);
+            }
             "pass_environment" => directive.pass_environment = entry.elements(glob)?,
             _ => {
                 if !directive.fields.read(entry, deprecations)? {

@@ -6,6 +6,7 @@
 mod default_container;
 mod file;
 mod resolve;
+mod run_fields;
 
 #[cfg(test)]
 mod starter_tests;

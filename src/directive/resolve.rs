@@ -1,7 +1,9 @@
 //! Applying directives to test cases.
 
 use super::default_container::default_container;
+use crate::config::{CountsAs, LeakTimeout, SlowTimeout, TestRetries};
 use crate::filter::{Pattern, TestCaseName};
+use crate::schedule::TestGroup;
 use crate::spec::{ContainerFields, ContainerSpec, Containers};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,8 +21,14 @@ pub struct TestSpec {
     pub include_shared_libraries: bool,
     /// The number of slots that the running test occupies; at least 1.
     pub slots: u32,
-    /// The number of retries of a failed test. `None`: the setting of the run.
-    pub retries: Option<u32>,
+    /// The retries of a failed test. `None`: the setting of the run.
+    pub retries: Option<TestRetries>,
+    /// `None`: the setting of the run.
+    pub flaky_result: Option<CountsAs>,
+    pub slow_timeout: Option<SlowTimeout>,
+    pub leak_timeout: Option<LeakTimeout>,
+    /// The group of the test, of which only some run at once.
+    pub group: Option<Arc<TestGroup>>,
     /// Globs of names of variables that the test gets from the client, besides those of the run.
     pub pass_environment: Vec<String>,
 }
@@ -38,7 +46,11 @@ pub(super) struct Directive {
     pub timeout: Option<Duration>,
     pub include_shared_libraries: Option<bool>,
     pub slots: Option<u32>,
-    pub retries: Option<u32>,
+    pub retries: Option<TestRetries>,
+    pub flaky_result: Option<CountsAs>,
+    pub slow_timeout: Option<SlowTimeout>,
+    pub leak_timeout: Option<LeakTimeout>,
+    pub group: Option<Arc<TestGroup>>,
     /// Added to those of other directives.
     pub pass_environment: Vec<String>,
 }
@@ -66,6 +78,12 @@ impl Directive {
         }
         if let Some(retries) = self.retries {
             test.retries = Some(retries);
+        }
+        test.flaky_result = self.flaky_result.or(test.flaky_result);
+        test.slow_timeout = self.slow_timeout.or(test.slow_timeout);
+        test.leak_timeout = self.leak_timeout.or(test.leak_timeout);
+        if self.group.is_some() {
+            test.group.clone_from(&self.group);
         }
         for name in &self.pass_environment {
             if !test.pass_environment.contains(name) {
@@ -133,6 +151,10 @@ impl Directives {
             include_shared_libraries: true,
             slots: 1,
             retries: None,
+            flaky_result: None,
+            slow_timeout: None,
+            leak_timeout: None,
+            group: None,
             pass_environment: Vec::new(),
         };
         let mut libraries = None;

@@ -1,6 +1,6 @@
 //! The executors of a client: each job runs on this machine or on an engine.
 
-use super::remote::RemoteExecutor;
+use super::remote::{RemoteExecutor, ReuseResults};
 use super::{Job, KnownOutcomes, LocalExecutor, Outcome, Output, Stream};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -52,7 +52,15 @@ impl Executors {
         turn.await?;
         let (running, _) = watch::channel(false);
         let jobs = std::slice::from_ref(job);
-        let mut outcomes = remote.run(jobs, output.limit(), priority, &running).await;
+        let mut outcomes = remote
+            .run(
+                jobs,
+                output.limit(),
+                priority,
+                ReuseResults::AsSet,
+                &running,
+            )
+            .await;
         let outcome = outcomes.pop()?;
         pass_on(&outcome, &output);
         Some(outcome)
@@ -146,7 +154,7 @@ pub(crate) mod tests {
         let executors = executors(directory.path());
         let limit = 100;
         executors.known.keep(&job(), limit, &passed());
-        let values = directory.path().join("store/values/outcomes-3");
+        let values = directory.path().join("store/values/outcomes-4");
         let value = fs::read_dir(values).unwrap().next().unwrap();
         let value = value.unwrap().path();
         fs::remove_file(&value).unwrap();

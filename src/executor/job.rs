@@ -2,7 +2,7 @@
 
 use super::output::Captured;
 use super::outputs::JobOutputs;
-use crate::container::{ResourceUsage, StepError};
+use crate::container::{JobLimits, ResourceUsage, StepError};
 use crate::spec::{Mount, Network, RootOverlay};
 use crate::store::Digest;
 use camino::Utf8PathBuf;
@@ -43,6 +43,16 @@ pub struct Job {
     pub variables: Vec<JobVariable>,
     /// `None` for no time limit.
     pub timeout: Option<Duration>,
+    pub limits: JobLimits,
+}
+
+impl Job {
+    /// The longest time that the program can take. `None`: any.
+    pub fn longest(&self) -> Option<Duration> {
+        let terminated = self.limits.terminate_after;
+        let terminated = terminated.map(|after| after.saturating_add(self.limits.grace));
+        self.timeout.into_iter().chain(terminated).min()
+    }
 }
 
 /// A variable of a single job. The slot and the run are known when the job starts; they do not tell
@@ -86,6 +96,8 @@ pub struct Outcome {
     pub usage: ResourceUsage,
     /// The scratch space was full when the program ended.
     pub scratch_full: bool,
+    /// Other processes of the job lived longer than they may when the program had ended.
+    pub leaked: bool,
     /// The files below the watched directories that the job wrote, if it failed.
     pub changed_files: Vec<String>,
     /// The files that may match the container's outputs. `None`: the job wrote none.
@@ -124,6 +136,7 @@ impl Outcome {
             duration: Duration::ZERO,
             usage: ResourceUsage::default(),
             scratch_full: false,
+            leaked: false,
             changed_files: Vec::new(),
             outputs: None,
             cached: false,

@@ -14,12 +14,13 @@ use super::job::{Container, Job, Outcome};
 use super::outputs::OutputListing;
 use super::remote::{BatchEnd, JobBatch, RunnerRecord};
 use crate::config::CacheResults;
+use crate::container::JobLimits;
 use crate::spec::Mount;
 use crate::store::Store;
 use std::sync::Arc;
 
 /// The kind of these values in the store. Renamed when the format of records changes.
-const KIND: &str = "outcomes-3";
+const KIND: &str = "outcomes-4";
 
 /// The output from which on an outcome is not kept, in bytes.
 const TOO_MUCH: usize = 16 << 20;
@@ -83,7 +84,9 @@ impl KnownOutcomes {
         }
         let value = self.store.cached(KIND, &self.key(job)?)?;
         let (kept_limit, outcome) = decode(&value)?;
-        let in_time = job.timeout.is_none_or(|limit| outcome.duration <= limit);
+        let limits = [job.timeout, job.limits.terminate_after];
+        let mut limits = limits.into_iter().flatten();
+        let in_time = limits.all(|limit| outcome.duration <= limit);
         let is_whole = outcome.stdout.omitted + outcome.stderr.omitted == 0;
         // Output that was cut at another limit cannot be cut at this one.
         let is_usable = outcome.is_success() && in_time && (is_whole || kept_limit == limit);
@@ -103,7 +106,8 @@ impl KnownOutcomes {
     }
 
     fn is_worth_keeping(&self, outcome: &Outcome) -> bool {
-        let is_new = outcome.is_success() && !outcome.cached;
+        // Whether processes that a test leaves behind make it fail depends on its settings.
+        let is_new = outcome.is_success() && !outcome.cached && !outcome.leaked;
         let printed = outcome.stdout.len() + outcome.stderr.len();
         // The files are not kept, so the job has to run to write them again.
         self.use_as.writes() && is_new && printed < TOO_MUCH && outcome.outputs.is_none()
@@ -121,6 +125,7 @@ impl KnownOutcomes {
         let (container, identities) = without_identified_mounts(&job.container);
         let untimed = Job {
             timeout: None,
+            limits: JobLimits::default(),
             container,
             ..job.clone()
         };

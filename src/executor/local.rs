@@ -16,13 +16,13 @@ use crate::container::{
 use crate::observe::{Facts, Observation, ObservedContainer};
 use crate::process::error_chain;
 use crate::spec::{Mount, Network, RootOverlay};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The least scratch space of a job, in bytes, unless half the memory is less.
 const MIN_SCRATCH_SIZE: u64 = 1 << 30;
@@ -59,6 +59,8 @@ pub struct LocalExecutor {
     pool: LauncherPool,
     /// Buffers for reading output. Each running job takes one.
     buffers: RefCell<Vec<Vec<u8>>>,
+    /// The time at which all jobs must end.
+    deadline: Cell<Option<Instant>>,
     /// Panics instead of running a job, for tests.
     #[cfg(test)]
     pub panics: std::cell::Cell<bool>,
@@ -103,9 +105,15 @@ impl LocalExecutor {
             settings,
             pool: LauncherPool::new(slots),
             buffers: RefCell::default(),
+            deadline: Cell::default(),
             #[cfg(test)]
             panics: std::cell::Cell::default(),
         }
+    }
+
+    /// Sets the time at which all jobs that start from now on must end.
+    pub fn set_deadline(&self, deadline: Instant) {
+        self.deadline.set(Some(deadline));
     }
 
     /// The identifier of the run: [`LocalSettings::run_id`].
@@ -242,6 +250,7 @@ impl LocalExecutor {
             environment: environment.iter().map(String::as_str).collect(),
             slot_variables: slot_variables(&job.variables),
             timeout: job.timeout.unwrap_or(Duration::ZERO),
+            limits: job.limits,
             open_files: self.settings.open_files,
             scratch_size: self.settings.scratch_size,
             watched: job.container.watched.iter().map(|d| d.as_str()).collect(),
@@ -344,7 +353,9 @@ impl LocalExecutor {
             mut stdout,
             mut stderr,
         } = prepared;
-        launcher.start_program(slot as u32).await?;
+        let deadline = self.deadline.get();
+        let time_left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        launcher.start_program(slot as u32, time_left).await?;
         let mut buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
         let mut other_buffer = Vec::new();
         let end = tokio::select! {
@@ -364,6 +375,7 @@ impl LocalExecutor {
                 duration: ended.duration,
                 usage: ended.usage,
                 scratch_full: ended.scratch_full,
+                leaked: ended.leaked,
                 changed_files: ended.changed_files,
                 outputs: None,
                 cached: false,

@@ -11,6 +11,7 @@
 use super::recipe::CommandRecipe;
 use super::upper_directory::{UpperDirectory, unreadable};
 use super::{Entry, LayerContent, LayerProblem, Manifest, Mode, PathInContainer, flatten};
+use crate::container::JobLimits;
 use crate::container::{Step, StepError};
 use crate::executor::{Container, Job, LocalExecutor, LocalSettings, Outcome, Output, Status};
 use crate::spec::{CommandLine, Device, Mount, RootOverlay};
@@ -270,6 +271,7 @@ fn execute(
         program: program.into(),
         arguments,
         timeout: None,
+        limits: JobLimits::default(),
         variables: Vec::new(),
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

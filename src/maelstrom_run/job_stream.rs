@@ -6,6 +6,7 @@ mod single_job;
 use super::input::Input;
 use super::outputs::JobOutputCopier;
 use super::{Ending, JobsError};
+use crate::executor::remote::ReuseResults;
 use crate::executor::{Captured, Container, Job, Outcome, Output, Status, Stream};
 use crate::process::{Interrupts, error_chain, to_stderr};
 use crate::report::DownloadLine;
@@ -295,7 +296,9 @@ impl JobStream {
                 let (numbers, jobs): (Vec<_>, Vec<_>) =
                     (batch.into_iter().map(|ready| (ready.number, ready.job))).unzip();
                 let (running, _) = watch::channel(false);
-                let mut outcomes = executor.run(&jobs, limit, priority, &running).await;
+                let mut outcomes = executor
+                    .run(&jobs, limit, priority, ReuseResults::AsSet, &running)
+                    .await;
                 for (number, outcome) in numbers.into_iter().zip(&mut outcomes) {
                     outputs.copy(number, outcome.outputs.take()).await;
                 }

@@ -7,8 +7,8 @@
 
 use super::error::WorkError;
 use crate::container::{
-    EndedProgram, HostBind, JobEnd, JobMount, JobRequest, Launcher, LauncherConfig, LauncherError,
-    MountKind, NetworkKind, Root, Step, StepError,
+    EndedProgram, HostBind, JobEnd, JobLimits, JobMount, JobRequest, Launcher, LauncherConfig,
+    LauncherError, MountKind, NetworkKind, Root, Step, StepError,
 };
 use crate::spec::Device;
 use std::fs::{self, File};
@@ -174,6 +174,7 @@ impl Sandbox {
             environment: program.environment.iter().map(String::as_str).collect(),
             slot_variables: Vec::new(),
             timeout: program.timeout,
+            limits: JobLimits::default(),
             open_files: self.open_files,
             scratch_size: self.scratch_size,
             watched: Vec::new(),

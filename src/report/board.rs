@@ -87,10 +87,17 @@ impl Board {
             }
             Event::Packed => self.layer_activity = None,
             Event::Queued(count) => self.waiting += count,
-            Event::TestStarted { id, case, repeat } => {
+            Event::TestStarted {
+                id, case, repeat, ..
+            } => {
                 self.waiting = self.waiting.saturating_sub(1);
                 self.running
                     .insert(*id, RunningTest::new(now, case, *repeat));
+            }
+            Event::AttemptFailed { id, .. } => {
+                if self.running.remove(id).is_some() {
+                    self.waiting += 1;
+                }
             }
             Event::TestFinished { id, outcome, .. } => {
                 let ran = self.running.remove(id).is_some();
@@ -176,12 +183,21 @@ impl Board {
         let failures = self.tally.failures();
         let fraction = format!("{}/{}", Thousands(done), Thousands(total));
         let failed = format!("{} failed", Thousands(failures));
-        let cached = match self.tally.cached {
-            0 => String::new(),
-            cached => format!(" ({} cached)", Thousands(cached)),
+        let among = [
+            (self.tally.cached, "cached"),
+            (self.tally.flaky, "flaky"),
+            (self.tally.leaky, "leaky"),
+        ];
+        let among = among.iter().filter(|(count, _)| *count > 0);
+        let among: Vec<_> = among
+            .map(|(count, word)| format!("{} {word}", Thousands(*count)))
+            .collect();
+        let among = match among.join(", ") {
+            none if none.is_empty() => none,
+            among => format!(" ({among})"),
         };
         let passed = Thousands(self.tally.passed);
-        let before = format!("{fraction}: {passed} passed{cached}, ");
+        let before = format!("{fraction}: {passed} passed{among}, ");
         let after = format!(
             ", {} running, {} queued",
             self.running.len(),

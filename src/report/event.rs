@@ -66,6 +66,17 @@ pub enum Event<'a> {
         id: TestId,
         case: TestCaseName<'a>,
         repeat: Option<Repeat>,
+        attempt: TestAttempt,
+    },
+    /// An attempt at a test failed, and the test waits for the next one. The outcome has the number
+    /// of the attempt.
+    AttemptFailed {
+        id: TestId,
+        case: TestCaseName<'a>,
+        repeat: Option<Repeat>,
+        outcome: &'a TestOutcome,
+        /// The time until the next attempt.
+        delay: Duration,
     },
     /// A running test wrote output (`--nocapture`).
     Output(&'a [u8]),
@@ -97,6 +108,32 @@ pub enum Event<'a> {
 /// Identifies a running test. Unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TestId(pub u64);
+
+/// Which attempt at a test this is (`--retries`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TestAttempt {
+    /// From 1.
+    pub number: u32,
+    /// The most attempts at the test.
+    pub of: u32,
+}
+
+impl TestAttempt {
+    /// The attempt at a test without retries.
+    pub const ONLY: Self = Self { number: 1, of: 1 };
+
+    /// `None`: the test has no retries.
+    pub fn if_several(self) -> Option<Self> {
+        (self.of > 1).then_some(self)
+    }
+}
+
+impl fmt::Display for TestAttempt {
+    /// `attempt 2 of 3`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "attempt {} of {}", self.number, self.of)
+    }
+}
 
 /// Which repetition of a test case this is (`--repeat`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

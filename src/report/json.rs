@@ -36,12 +36,8 @@ impl<W: Write> Json<W> {
         self.sink.write(format!("{}\n", line.0).as_bytes());
     }
 
-    fn test_finished(
-        &mut self,
-        case: &TestCaseName<'_>,
-        repeat: Option<Repeat>,
-        outcome: &TestOutcome,
-    ) {
+    /// The fields of an outcome.
+    fn with_outcome(&self, line: Line, repeat: Option<Repeat>, outcome: &TestOutcome) -> Line {
         let status = &outcome.status;
         let (exit_code, signal) = match status {
             TestStatus::Failed(Exit::Code(code)) => (Some(*code), None),
@@ -50,16 +46,22 @@ impl<W: Write> Json<W> {
             }
             _ => (None, None),
         };
-        let mut line = Line::of_test("finished", case)
+        let attempt = outcome.attempt.if_several();
+        let mut line = line
             .with("status", status.word())
             .with_some("cached", outcome.cached.then_some(true))
             .with("seconds", seconds(outcome.duration))
             .with_some("repeat", repeat.map(|repeat| repeat.number))
+            .with_some("attempt", attempt.map(|attempt| attempt.number))
+            .with_some("attempts", attempt.map(|attempt| attempt.of))
+            .with_some("flaky", outcome.is_flaky().then_some(true))
+            .with_some("leaked", outcome.leaked.then_some(true))
+            .with_some("timed_out_after", outcome.timed_out.map(seconds))
             .with_some("exit_code", exit_code)
             .with_some("signal", signal.map(|(number, _)| number))
             .with_some("signal_name", signal.and_then(|(_, name)| name))
             .with_some("message", status.reason());
-        if status.is_failure() || self.show_output {
+        if !outcome.has_output_of_success() || self.show_output {
             line = line
                 .with_output("stdout", &outcome.stdout)
                 .with_output("stderr", &outcome.stderr);
@@ -76,12 +78,9 @@ impl<W: Write> Json<W> {
                 "max_rss": usage.max_resident,
             })
         });
-        self.line(
-            &line
-                .with_list("needs", &outcome.needs)
-                .with_list("outputs", &outcome.outputs)
-                .with_some("usage", usage),
-        );
+        line.with_list("needs", &outcome.needs)
+            .with_list("outputs", &outcome.outputs)
+            .with_some("usage", usage)
     }
 
     fn run_finished(&mut self, summary: &Summary) {
@@ -90,6 +89,8 @@ impl<W: Write> Json<W> {
             &Line::new("run", "finished")
                 .with("passed", tally.passed)
                 .with("cached", tally.cached)
+                .with("flaky", tally.flaky)
+                .with("leaky", tally.leaky)
                 .with("failed", tally.failed)
                 .with("timed_out", tally.timed_out)
                 .with("errors", tally.errors)
@@ -125,9 +126,27 @@ impl<W: Write + Send> Reporter for Json<W> {
             Event::ListingFailed { binary, message } => {
                 self.line(&Line::of_binary("error", binary).with("message", message));
             }
-            Event::TestStarted { case, repeat, .. } => {
+            Event::TestStarted {
+                case,
+                repeat,
+                attempt,
+                ..
+            } => {
                 let repeat = repeat.map(|repeat| repeat.number);
-                self.line(&Line::of_test("started", case).with_some("repeat", repeat));
+                let attempt = attempt.if_several().map(|attempt| attempt.number);
+                let line = Line::of_test("started", case).with_some("repeat", repeat);
+                self.line(&line.with_some("attempt", attempt));
+            }
+            Event::AttemptFailed {
+                case,
+                repeat,
+                outcome,
+                delay,
+                ..
+            } => {
+                let line = Line::of_test("attempt", case);
+                let line = self.with_outcome(line, *repeat, outcome);
+                self.line(&line.with("retry_in", seconds(*delay)));
             }
             Event::Slow {
                 case,
@@ -143,7 +162,10 @@ impl<W: Write + Send> Reporter for Json<W> {
                 repeat,
                 outcome,
                 ..
-            } => self.test_finished(case, *repeat, outcome),
+            } => {
+                let line = Line::of_test("finished", case);
+                self.line(&self.with_outcome(line, *repeat, outcome));
+            }
             Event::Observed { case, facts } => {
                 let line = Line::of_test("observed", case);
                 let fields = observed::facts_json(facts).into_iter();

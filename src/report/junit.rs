@@ -9,7 +9,9 @@ use super::{ReportError, Reporter};
 use crate::filter::{TargetKind, TestBinaryName, TestCaseName};
 use crate::process::replace_file;
 use camino::Utf8PathBuf;
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{
+    FlakyOrRerun, NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite,
+};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -62,19 +64,43 @@ impl Junit {
             Some(repeat) => format!("{} {repeat}", name.name),
             None => name.name.to_owned(),
         };
-        let mut case = TestCase::new(xml_text(&title), status(outcome));
+        // As in nextest's reports, the case of a test that failed each time is its first attempt.
+        let mut attempts: Vec<_> = outcome.earlier.iter().collect();
+        let mut main = outcome;
+        if !outcome.is_flaky() && !attempts.is_empty() {
+            main = attempts.remove(0);
+            attempts.push(outcome);
+        }
+        let mut status = status(main);
+        if outcome.is_flaky() {
+            status.set_rerun_kind(FlakyOrRerun::Flaky);
+        }
+        for attempt in attempts {
+            status.add_rerun(rerun(attempt));
+        }
+        let outcome = main;
+        let mut case = TestCase::new(xml_text(&title), status);
         case.set_time(outcome.duration);
         for need in &outcome.needs {
             case.add_property(("needs".to_owned(), xml_text(need)));
         }
-        let has_output = if outcome.status.is_failure() {
-            self.output.of_failed
-        } else {
+        if let Some(usage) = &outcome.usage {
+            let seconds = |time: Duration| format!("{:.3}", time.as_secs_f64());
+            for (name, value) in [
+                ("cpu-user-seconds", seconds(usage.user)),
+                ("cpu-system-seconds", seconds(usage.system)),
+                ("max-rss", usage.max_resident.to_string()),
+            ] {
+                case.add_property((name, value.as_str()));
+            }
+        }
+        let has_output = if outcome.has_output_of_success() {
             self.output.of_passed
+        } else {
+            self.output.of_failed
         };
         if has_output {
-            let streams = [&outcome.stdout, &outcome.stderr];
-            let [stdout, stderr] = streams.map(|stream| xml_text(&captured(stream, false)));
+            let [stdout, stderr] = streams(outcome);
             if !stdout.is_empty() {
                 case.set_system_out(stdout);
             }
@@ -171,6 +197,35 @@ fn binary_id(binary: TestBinaryName<'_>) -> String {
     }
 }
 
+/// An attempt at a test that is not the only one.
+fn rerun(outcome: &TestOutcome) -> TestRerun {
+    let reason = outcome.status.reason().unwrap_or_default();
+    let kind = match &outcome.status {
+        TestStatus::Error { .. } => NonSuccessKind::Error,
+        _ => NonSuccessKind::Failure,
+    };
+    let mut rerun = TestRerun::new(kind);
+    rerun
+        .set_time(outcome.duration)
+        .set_type(outcome.status.word())
+        .set_description(xml_text(&description(&reason, outcome)))
+        .set_message(xml_text(reason.lines().next().unwrap_or_default()));
+    let [stdout, stderr] = streams(outcome);
+    if !stdout.is_empty() {
+        rerun.set_system_out(stdout);
+    }
+    if !stderr.is_empty() {
+        rerun.set_system_err(stderr);
+    }
+    rerun
+}
+
+/// What a test wrote to stdout and stderr.
+fn streams(outcome: &TestOutcome) -> [String; 2] {
+    let streams = [&outcome.stdout, &outcome.stderr];
+    streams.map(|stream| xml_text(&captured(stream, false)))
+}
+
 fn status(outcome: &TestOutcome) -> TestCaseStatus {
     match &outcome.status {
         TestStatus::Passed => TestCaseStatus::success(),
@@ -180,7 +235,10 @@ fn status(outcome: &TestOutcome) -> TestCaseStatus {
             status
         }
         TestStatus::Error { message } => error_status(message),
-        TestStatus::Failed(_) | TestStatus::TimedOut { .. } => {
+        TestStatus::Flaky(_)
+        | TestStatus::Leaked
+        | TestStatus::Failed(_)
+        | TestStatus::TimedOut { .. } => {
             let reason = outcome.status.reason().unwrap_or_default();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status

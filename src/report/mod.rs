@@ -31,7 +31,7 @@ mod units;
 
 pub use diff::unified_diff;
 pub use download_line::DownloadLine;
-pub use event::{Event, Repeat, TestId};
+pub use event::{Event, Repeat, TestAttempt, TestId};
 pub use github::GithubSettings;
 pub use observed::{facts_text, incomplete_text};
 pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};

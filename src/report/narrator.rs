@@ -4,7 +4,7 @@ use super::cargo_line::CargoStatus;
 use super::event::{Event, Repeat};
 use super::failures::{FailureKind, FailureLine, Failures};
 use super::final_outputs::FinalOutputs;
-use super::outcome::{Cancellation, Exit, Summary, TestOutcome, TestStatus};
+use super::outcome::{Cancellation, Exit, LEAK, Summary, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::shown::{ShownTests, levels_of, title};
 use super::terminal::{Paint, Role};
@@ -102,6 +102,12 @@ impl Narrator {
                 repeat,
                 elapsed,
             } => self.slow(case, *repeat, *elapsed),
+            Event::AttemptFailed {
+                case,
+                repeat,
+                outcome,
+                ..
+            } => self.attempt_failed(case, *repeat, outcome),
             Event::TestFinished {
                 case,
                 repeat,
@@ -193,6 +199,36 @@ impl Narrator {
         format!("{label} {} {case} (still running)\n", Clock(Some(elapsed)))
     }
 
+    /// The text about an attempt after which the test is run again.
+    fn attempt_failed(
+        &self,
+        case: &TestCaseName<'_>,
+        repeat: Option<Repeat>,
+        outcome: &TestOutcome,
+    ) -> String {
+        if self.shown.status_level < StatusLevel::Retry {
+            return String::new();
+        }
+        let label = self.label(Role::Caution, "RETRY");
+        let clock = Clock(Some(outcome.duration));
+        let case = self.case(case, repeat);
+        let reason = outcome.status.reason().unwrap_or_default();
+        // The details have the message of an error.
+        let reason = match outcome.status {
+            TestStatus::Error { .. } => "error",
+            _ => &reason,
+        };
+        let header = format!(
+            "{label} {clock} {case} ({} failed: {reason})\n",
+            outcome.attempt
+        );
+        if self.shown.failure_output.is_immediate() {
+            header + &self.details(outcome)
+        } else {
+            header
+        }
+    }
+
     fn test_finished(
         &mut self,
         case: &TestCaseName<'_>,
@@ -201,7 +237,12 @@ impl Narrator {
     ) -> String {
         let (role, label) = match &outcome.status {
             TestStatus::Passed if outcome.cached => (Role::Good, "CACHED"),
+            TestStatus::Passed if outcome.is_flaky() => (Role::Caution, "FLAKY"),
+            TestStatus::Passed if outcome.timed_out.is_some() => (Role::Caution, "TMPASS"),
+            TestStatus::Passed if outcome.leaked => (Role::Caution, "LEAK"),
             TestStatus::Passed => (Role::Good, "PASS"),
+            TestStatus::Leaked => (Role::Bad, "LEAK"),
+            TestStatus::Flaky(_) => (Role::Bad, "FLAKY"),
             TestStatus::Failed(_) => (Role::Bad, "FAIL"),
             TestStatus::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
             TestStatus::Ignored => (Role::Caution, "IGNORED"),
@@ -233,8 +274,18 @@ impl Narrator {
         if let TestStatus::Error { message } = &outcome.status {
             return self.error(failure(text), &self.details(outcome), message, output);
         }
-        if let Some(reason) = outcome.status.reason() {
-            text = format!("{text} ({reason})");
+        if let TestStatus::Flaky(_) = outcome.status {
+            text = format!("{text} ({})", outcome.status.reason().unwrap_or_default());
+        } else if let Some(reason) = outcome.status.reason() {
+            let attempt = (outcome.attempt.if_several())
+                .map_or(String::new(), |attempt| format!(", {attempt}"));
+            text = format!("{text} ({reason}{attempt})");
+        } else if outcome.is_flaky() {
+            text = format!("{text} (passed at {})", outcome.attempt);
+        } else if let Some(after) = outcome.timed_out {
+            text = format!("{text} (timed out after {}s)", after.as_secs_f64());
+        } else if outcome.leaked {
+            text = format!("{text} ({LEAK})");
         } else if !outcome.needs.is_empty() {
             text = format!("{text} (needs {})", first_needs(&outcome.needs));
         }
@@ -405,11 +456,19 @@ impl Narrator {
         for (count, role, word) in counts {
             let number = format!("{:>width$}", Thousands(*count));
             let number = self.paint.apply(*role, number);
-            let cached = match (*word, tally.cached) {
-                ("passed", 1..) => format!(", {} of them cached", Thousands(tally.cached)),
-                _ => String::new(),
-            };
-            push_line(&mut text, format_args!("    {number} {word}{cached}"));
+            let mut among = String::new();
+            if *word == "passed" {
+                for (count, what) in [
+                    (tally.cached, "cached"),
+                    (tally.flaky, "flaky"),
+                    (tally.leaky, "leaky"),
+                ] {
+                    if count > 0 {
+                        let _ = write!(among, ", {} of them {what}", Thousands(count));
+                    }
+                }
+            }
+            push_line(&mut text, format_args!("    {number} {word}{among}"));
         }
         text
     }

@@ -1,5 +1,6 @@
 //! Outcomes of tests and of runs, as reporters show them.
 
+use super::event::TestAttempt;
 use super::units::Count;
 use crate::container::ResourceUsage;
 use crate::executor::Captured;
@@ -8,7 +9,7 @@ use nix::sys::signal::Signal;
 use std::fmt;
 use std::time::Duration;
 
-/// The outcome of one run of one test case.
+/// The outcome of one run of one test case: that of its last attempt, and the attempts before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TestOutcome {
     pub status: TestStatus,
@@ -29,6 +30,13 @@ pub struct TestOutcome {
     pub outputs: Vec<String>,
     /// The test was not run: this is the outcome of an earlier run, in which the test passed.
     pub cached: bool,
+    /// Processes that the test had started lived on when it had ended.
+    pub leaked: bool,
+    /// The time limit that the test reached, if such a test counts as passed.
+    pub timed_out: Option<Duration>,
+    pub attempt: TestAttempt,
+    /// The outcomes of the attempts before this one, which failed.
+    pub earlier: Vec<TestOutcome>,
 }
 
 impl TestOutcome {
@@ -45,18 +53,37 @@ impl TestOutcome {
             written: Vec::new(),
             outputs: Vec::new(),
             cached: false,
+            leaked: false,
+            timed_out: None,
+            attempt: TestAttempt::ONLY,
+            earlier: Vec::new(),
         }
+    }
+
+    /// Whether the last attempt passed, and one before it failed.
+    pub fn is_flaky(&self) -> bool {
+        let has_passed = matches!(self.status, TestStatus::Passed | TestStatus::Flaky(_));
+        has_passed && !self.earlier.is_empty()
+    }
+
+    /// Whether the output is shown only if that of tests that pass is.
+    pub fn has_output_of_success(&self) -> bool {
+        matches!(self.status, TestStatus::Passed | TestStatus::Flaky(_))
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TestStatus {
     Passed,
+    /// This attempt passed and one before it failed, and such a test counts as failed.
+    Flaky(TestAttempt),
     Failed(Exit),
     TimedOut {
         /// The time limit.
         after: Duration,
     },
+    /// The test passed and left processes behind, and such a test counts as failed.
+    Leaked,
     /// The test was not run, because the source or a directive marks it as ignored.
     Ignored,
     /// The test could not be run.
@@ -65,12 +92,15 @@ pub enum TestStatus {
     },
 }
 
+/// What is said about a test that left processes behind.
+pub const LEAK: &str = "left processes behind";
+
 impl TestStatus {
     /// The word for this in JSON.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
-            Self::Failed(_) => "failed",
+            Self::Failed(_) | Self::Flaky(_) | Self::Leaked => "failed",
             Self::TimedOut { .. } => "timed-out",
             Self::Ignored => "ignored",
             Self::Error { .. } => "error",
@@ -81,7 +111,11 @@ impl TestStatus {
     pub fn is_failure(&self) -> bool {
         match self {
             Self::Passed | Self::Ignored => false,
-            Self::Failed(_) | Self::TimedOut { .. } | Self::Error { .. } => true,
+            Self::Flaky(_)
+            | Self::Failed(_)
+            | Self::TimedOut { .. }
+            | Self::Leaked
+            | Self::Error { .. } => true,
         }
     }
 
@@ -89,7 +123,11 @@ impl TestStatus {
     pub fn reason(&self) -> Option<String> {
         match self {
             Self::Passed | Self::Ignored => None,
+            Self::Flaky(attempt) => Some(format!(
+                "passed at {attempt}, but counts as failed because it is flaky"
+            )),
             Self::Failed(exit) => Some(exit.to_string()),
+            Self::Leaked => Some(LEAK.to_owned()),
             Self::TimedOut { after } => Some(format!("timed out after {}s", after.as_secs_f64())),
             Self::Error { message } => Some(message.clone()),
         }
@@ -130,6 +168,10 @@ pub struct Tally {
     pub passed: u64,
     /// Passed in an earlier run, and were not run in this one.
     pub cached: u64,
+    /// Passed, and an earlier attempt failed. Included in `passed`.
+    pub flaky: u64,
+    /// Passed, and left processes behind. Included in `passed`.
+    pub leaky: u64,
     pub failed: u64,
     pub timed_out: u64,
     pub errors: u64,
@@ -139,9 +181,13 @@ pub struct Tally {
 impl Tally {
     pub fn add(&mut self, outcome: &TestOutcome) {
         self.cached += u64::from(outcome.cached);
+        self.leaky += u64::from(outcome.leaked && outcome.status == TestStatus::Passed);
+        self.flaky += u64::from(outcome.is_flaky() && outcome.status == TestStatus::Passed);
         match &outcome.status {
             TestStatus::Passed => self.passed += 1,
-            TestStatus::Failed(_) => self.failed += 1,
+            TestStatus::Failed(_) | TestStatus::Flaky(_) | TestStatus::Leaked => {
+                self.failed += 1;
+            }
             TestStatus::TimedOut { .. } => self.timed_out += 1,
             TestStatus::Ignored => self.ignored += 1,
             TestStatus::Error { .. } => self.errors += 1,
@@ -190,6 +236,8 @@ pub enum Cancellation {
     Terminated,
     /// This many tests failed, which is the limit of `--stop-after`.
     Failures(u64),
+    /// The tests took longer than this, the time limit of the run.
+    TimedOut(Duration),
     BuildFailed,
 }
 
@@ -209,6 +257,7 @@ impl Cancellation {
             Self::Interrupted => "interrupted",
             Self::Terminated => "terminated",
             Self::Failures(_) => "failures",
+            Self::TimedOut(_) => "timed-out",
             Self::BuildFailed => "build-failed",
         }
     }
@@ -222,6 +271,11 @@ impl fmt::Display for Cancellation {
             Self::Failures(count) => {
                 write!(f, "stopped after {}", Count(*count, "failure", "failures"))
             }
+            Self::TimedOut(limit) => write!(
+                f,
+                "the tests took longer than the global timeout of {}s",
+                limit.as_secs_f64()
+            ),
             Self::BuildFailed => f.write_str("the build failed"),
         }
     }

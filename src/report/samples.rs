@@ -1,6 +1,6 @@
 //! Sample events and outcomes for the tests of this room.
 
-use super::event::{Event, Repeat, TestId};
+use super::event::{Event, Repeat, TestAttempt, TestId};
 use super::outcome::{Exit, TestOutcome, TestStatus};
 use crate::container::ResourceUsage;
 use crate::executor::Captured;
@@ -32,6 +32,7 @@ pub fn started(id: u64, name: &str) -> Event<'_> {
         id: TestId(id),
         case: case(name),
         repeat: None,
+        attempt: TestAttempt::ONLY,
     }
 }
 

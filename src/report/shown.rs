@@ -35,11 +35,12 @@ impl ShownTests {
     /// When the output of a test is shown. A test that was not run has none.
     pub fn output_of(self, status: &TestStatus) -> OutputTime {
         match status {
-            TestStatus::Passed => self.success_output,
+            TestStatus::Passed | TestStatus::Flaky(_) => self.success_output,
             TestStatus::Ignored => OutputTime::Never,
-            TestStatus::Failed(_) | TestStatus::TimedOut { .. } | TestStatus::Error { .. } => {
-                self.failure_output
-            }
+            TestStatus::Failed(_)
+            | TestStatus::TimedOut { .. }
+            | TestStatus::Leaked
+            | TestStatus::Error { .. } => self.failure_output,
         }
     }
 }
@@ -48,12 +49,12 @@ impl ShownTests {
 /// was reported as slow.
 pub fn levels_of(outcome: &TestOutcome, was_slow: bool) -> (StatusLevel, FinalStatusLevel) {
     match &outcome.status {
-        TestStatus::Failed(_) | TestStatus::TimedOut { .. } | TestStatus::Error { .. } => {
-            (StatusLevel::Fail, FinalStatusLevel::Fail)
-        }
+        status if status.is_failure() => (StatusLevel::Fail, FinalStatusLevel::Fail),
+        _ if outcome.is_flaky() => (StatusLevel::Retry, FinalStatusLevel::Flaky),
         TestStatus::Passed if was_slow => (StatusLevel::Slow, FinalStatusLevel::Slow),
-        TestStatus::Passed => (StatusLevel::Pass, FinalStatusLevel::Pass),
+        _ if outcome.leaked => (StatusLevel::Leak, FinalStatusLevel::Leak),
         TestStatus::Ignored => (StatusLevel::Skip, FinalStatusLevel::Skip),
+        _ => (StatusLevel::Pass, FinalStatusLevel::Pass),
     }
 }
 

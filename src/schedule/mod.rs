@@ -2,10 +2,12 @@
 //! from. This room runs nothing.
 
 pub mod batches;
+mod groups;
 pub mod history;
 mod queue;
 mod slots;
 
+pub use groups::{Groups, TestGroup};
 pub use history::{CaseId, History, lock_for_saving};
 pub use queue::{Queue, Rank};
 pub use slots::{HeldSlots, Slots};

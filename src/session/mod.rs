@@ -17,6 +17,7 @@ pub(crate) use start::{ConnectedEngine, Session, SessionSettings, connect};
 pub(crate) use tasks::{BUG, Tasks};
 
 use crate::config::CacheResults;
+use crate::container::JobLimits;
 use crate::container::LauncherError;
 use crate::engine::EngineError;
 use crate::executor::remote::{RemoteError, RemoteSettings};
@@ -214,6 +215,7 @@ pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         program: spec.program.as_str().into(),
         arguments: spec.arguments.clone(),
         timeout: spec.timeout,
+        limits: JobLimits::default(),
         variables: Vec::new(),
     }
 }

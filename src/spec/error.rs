@@ -75,6 +75,15 @@ pub enum SpecProblem {
         /// The meaning of zero.
         zero: &'static str,
     },
+    #[error("{label} must be a time such as `60s`, `1m 30s` or `500ms`, but it is `{found}`")]
+    BadPeriod { label: String, found: String },
+    /// The value of a field contradicts itself. `problem` is the end of a sentence that begins with
+    /// the name of the field.
+    #[error("`{field}` {problem}")]
+    BadField {
+        field: String,
+        problem: &'static str,
+    },
     #[error(
         "an object with `containers` defines containers and no job, but it also has `{field}`; \
          write two objects"

@@ -112,7 +112,12 @@ impl TestContainerBuilder {
     ) -> Result<Container, ContainerError> {
         let mut variables = self.passed_variables.clone();
         variables.extend(passed_by_settings(spec));
-        variables.extend(runner_variables(&self.workspace, binary, &self.profile));
+        variables.extend(runner_variables(
+            &self.workspace,
+            spec,
+            binary,
+            &self.profile,
+        ));
         variables.extend(binary.environment.clone());
         let additions = Additions {
             binaries: programs(binary),

@@ -5,9 +5,11 @@ use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::JobVariable;
 use crate::filter::{TargetKind, TestBinaryName};
+use crate::report::TestAttempt;
 use crate::spec::{BasePart, LayerSpec};
 use globset::{Glob, GlobSet, GlobSetBuilder};
 use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// The variables of the client that tests get unless `pass-environment` says otherwise: those
 /// by which people control Rust's runtime, test libraries and colours.
@@ -93,9 +95,12 @@ pub fn passed_by_settings(spec: &TestSpec) -> BTreeMap<String, String> {
 /// <https://nexte.st/docs/configuration/env-vars/>.
 pub fn runner_variables(
     workspace: &Workspace,
+    spec: &TestSpec,
     binary: &TestBinary,
     profile: &str,
 ) -> BTreeMap<String, String> {
+    let group = spec.group.as_ref();
+    let group = group.map_or("@global", |group| group.name.as_str());
     let root = workspace.root.as_str();
     let binary_id = nextest_binary_id(&test_binary_name(binary));
     let mut variables: BTreeMap<String, String> = [
@@ -105,7 +110,7 @@ pub fn runner_variables(
         ("NEXTEST_RUN_MODE", "test"),
         ("NEXTEST_WORKSPACE_ROOT", root),
         ("NEXTEST_PROFILE", profile),
-        ("NEXTEST_TEST_GROUP", "@global"),
+        ("NEXTEST_TEST_GROUP", group),
         ("NEXTEST_TEST_GROUP_SLOT", "none"),
         ("NEXTEST_TEST_PHASE", "run"),
         ("NEXTEST_BINARY_ID", &binary_id),
@@ -138,8 +143,11 @@ pub fn slot_variable() -> JobVariable {
 
 /// The variables of a single test, besides those of its binary: the slot, and those of
 /// cargo-nextest.
-pub fn test_variables(binary: &TestBinary, name: &str) -> Vec<JobVariable> {
-    let test_id = format!("{}${name}", nextest_binary_id(&test_binary_name(binary)));
+pub fn test_variables(binary: &TestBinary, name: &str, attempt: TestAttempt) -> Vec<JobVariable> {
+    let mut test_id = format!("{}${name}", nextest_binary_id(&test_binary_name(binary)));
+    if attempt.number > 1 {
+        let _ = write!(test_id, "#{}", attempt.number);
+    }
     let text = |name: &str, value: &str| JobVariable::Text {
         name: name.to_owned(),
         value: value.to_owned(),
@@ -154,8 +162,8 @@ pub fn test_variables(binary: &TestBinary, name: &str) -> Vec<JobVariable> {
             name: "NEXTEST_TEST_GLOBAL_SLOT".to_owned(),
         },
         text("NEXTEST_TEST_NAME", name),
-        text("NEXTEST_ATTEMPT", "1"),
-        text("NEXTEST_TOTAL_ATTEMPTS", "1"),
+        text("NEXTEST_ATTEMPT", &attempt.number.to_string()),
+        text("NEXTEST_TOTAL_ATTEMPTS", &attempt.of.to_string()),
         of_run("NEXTEST_RUN_ID", ""),
         of_run("NEXTEST_ATTEMPT_ID", &format!(":{test_id}")),
     ]

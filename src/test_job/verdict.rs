@@ -1,19 +1,41 @@
 //! The outcome of a test, from the outcome of its job.
 
 use super::hints;
+use crate::config::CountsAs;
 use crate::executor::{Outcome, SavedOutputs, Status};
-use crate::report::{self, Exit, TestOutcome};
+use crate::report::{self, Exit, TestAttempt, TestOutcome};
 use std::path::Path;
 use std::time::Duration;
 
+/// What the outcome of a test depends on, besides that of its job.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// The time limit of the test.
+    pub limit: Option<Duration>,
+    /// What a test counts as that reached its limit.
+    pub on_timeout: CountsAs,
+    /// What a test counts as that passed and left processes behind.
+    pub on_leak: CountsAs,
+}
+
 /// The outcome of a test, with hints about a failure.
-pub fn judge(outcome: Outcome, limit: Option<Duration>) -> TestOutcome {
+pub fn judge(outcome: Outcome, rules: &Rules) -> TestOutcome {
+    // The time limit of the whole run may come first.
+    let after = rules.limit.filter(|limit| *limit <= outcome.duration);
+    let mut timed_out = None;
     let status = match &outcome.status {
+        Status::Exited(0) if outcome.leaked && rules.on_leak == CountsAs::Fail => {
+            report::TestStatus::Leaked
+        }
         Status::Exited(0) => report::TestStatus::Passed,
         Status::Exited(code) => report::TestStatus::Failed(Exit::Code(*code)),
         Status::Signaled(signal) => report::TestStatus::Failed(Exit::Signal(*signal)),
+        Status::TimedOut if after.is_some() && rules.on_timeout == CountsAs::Pass => {
+            timed_out = after;
+            report::TestStatus::Passed
+        }
         Status::TimedOut => report::TestStatus::TimedOut {
-            after: limit.unwrap_or(outcome.duration),
+            after: after.unwrap_or(outcome.duration),
         },
         Status::NotStarted(error) => report::TestStatus::Error {
             message: error.message(),
@@ -39,6 +61,10 @@ pub fn judge(outcome: Outcome, limit: Option<Duration>) -> TestOutcome {
         hints,
         needs: Vec::new(),
         outputs: Vec::new(),
+        leaked: outcome.leaked,
+        timed_out,
+        attempt: TestAttempt::ONLY,
+        earlier: Vec::new(),
     }
 }
 

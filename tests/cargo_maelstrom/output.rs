@@ -393,7 +393,7 @@ fn outcomes_json_is_one_object_per_line_from_the_start_to_the_end() {
     {"type":"binary","event":"listed","package":"outcomes","target":{"kind":"test","name":"end"},"count":12}
     {"type":"test","event":"started","package":"outcomes","target":{"kind":"test","name":"end"},"name":"exits_with_7"}
     {"type":"test","event":"finished","package":"outcomes","target":{"kind":"test","name":"end"},"name":"exits_with_7","status":"failed","seconds":0,"exit_code":7,"message":"exit code 7","stdout":"\nrunning 1 test\n","stderr":"leaving\n","usage":"…"}
-    {"type":"run","event":"finished","passed":0,"cached":0,"failed":1,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0}
+    {"type":"run","event":"finished","passed":0,"cached":0,"flaky":0,"leaky":0,"failed":1,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0}
     "#);
 }
 

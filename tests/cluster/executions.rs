@@ -9,7 +9,7 @@ use maelstrom::engine::reapi::capabilities_server::{Capabilities, CapabilitiesSe
 use maelstrom::engine::reapi::content_addressable_storage_server::ContentAddressableStorageServer as StorageServer;
 use maelstrom::engine::reapi::execution_server::{Execution, ExecutionServer};
 use maelstrom::engine::{Engine, EngineSettings, protobuf, rpc};
-use maelstrom::executor::remote::{OUTCOMES, RemoteExecutor, RunnerRecord};
+use maelstrom::executor::remote::{OUTCOMES, RemoteExecutor, ReuseResults, RunnerRecord};
 use maelstrom::executor::{Container, Job, Outcome, OutputListing, Status as Ended};
 use maelstrom::spec::{Network, RootOverlay};
 use maelstrom::store::Store;
@@ -109,7 +109,10 @@ impl Surroundings {
         *self.engine.script.lock().unwrap() = script;
         let (running, _) = watch::channel(false);
         let jobs = [job("one"), job("two")];
-        let outcomes = self.executor.run(&jobs, 1000, 0, &running).await;
+        let outcomes = self
+            .executor
+            .run(&jobs, 1000, 0, ReuseResults::AsSet, &running)
+            .await;
         let calls = self.engine.script.lock().unwrap().calls.clone();
         (outcomes, calls)
     }
@@ -135,6 +138,7 @@ fn job(program: &str) -> Job {
         arguments: Vec::new(),
         variables: Vec::new(),
         timeout: None,
+        limits: maelstrom::container::JobLimits::default(),
     }
 }
 

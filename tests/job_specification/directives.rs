@@ -58,23 +58,58 @@ fn include_shared_libraries_adds_the_libraries_of_the_test_binary() {
     );
 }
 
+/// A script that fails at the first attempt.
+const SECOND: &str = "test \"$NEXTEST_ATTEMPT\" = 2";
+
 #[test]
-fn retries_is_a_number_that_is_read() {
+fn retries_is_how_often_a_failed_test_is_run_again() {
     needs_containers!();
     let project = project();
-    project.directives(&format!("{TOOLS}{ALL}retries = 2\n"));
-    let ended = test(&project, "echo ended");
-    assert_eq!(ended.stdout, "ended\n", "{ended:#?}");
-    project.directives(&format!("{TOOLS}{ALL}retries = 'often'\n"));
-    let ended = test(&project, "echo ended");
-    assert!(ended.stderr.contains("`retries` must be"), "{ended:#?}");
+    project.directives(&format!("{TOOLS}{ALL}retries = 1\n"));
+    assert!(test(&project, SECOND).succeeded);
+    project.directives(&format!("{TOOLS}{ALL}"));
+    assert!(!test(&project, SECOND).succeeded);
+    for (wrong, message) in [
+        ("'often'", "`retries` must be a whole number or a table"),
+        ("{ count = 1 }", "`retries` needs `backoff`"),
+        (
+            "{ backoff = 'fixed', count = 1, delay = '1x' }",
+            "`delay` must be a time such as `60s`",
+        ),
+        (
+            "{ backoff = 'fixed', count = 1, dely = '1s' }",
+            "unknown field `dely` of `retries`; did you mean `delay`?",
+        ),
+    ] {
+        project.directives(&format!("{TOOLS}{ALL}retries = {wrong}\n"));
+        let ended = test(&project, "echo ended");
+        assert!(ended.stderr.contains(message), "{wrong}: {ended:#?}");
+    }
+}
+
+#[test]
+fn flaky_result_is_what_a_flaky_test_counts_as() {
+    needs_containers!();
+    let project = project();
+    for (result, succeeds) in [("pass", true), ("fail", false)] {
+        project.directives(&format!(
+            "{TOOLS}{ALL}retries = 1\nflaky_result = '{result}'\n"
+        ));
+        assert_eq!(test(&project, SECOND).succeeded, succeeds, "{result}");
+    }
 }
 
 #[test]
 fn jobs_do_not_have_the_fields_of_tests_nor_tests_those_of_jobs() {
     needs_containers!();
     let project = project();
-    for field in ["filter", "ignore", "include_shared_libraries", "retries"] {
+    for field in [
+        "filter",
+        "ignore",
+        "include_shared_libraries",
+        "retries",
+        "flaky_result",
+    ] {
         let ended = jobs(&project, &[], &[tools(), job(&json!({ field: true }), "")]);
         let message = format!("unknown field `{field}` of a job");
         assert!(ended.stderr.contains(&message), "{ended:#?}");

@@ -54,7 +54,9 @@ fn every_toml_of_the_table_is_understood() {
     for row in rows() {
         if let Some(toml) = row.code(3) {
             let fields = in_a_container(&row, toml, ("=", ""));
-            let text = format!("[containers.base]\n[[directives]]\n{fields}\n");
+            let text = format!(
+                "[containers.base]\n[groups.database]\nmax-slots = 1\n[[directives]]\n{fields}\n"
+            );
             if let Err(error) = Directives::parse("table", &text) {
                 panic!("{}: {error}", row.cells[0]);
             }

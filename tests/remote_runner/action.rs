@@ -115,6 +115,7 @@ impl RunnerFixture {
                 name: "MAELSTROM_SLOT".to_owned(),
             }],
             timeout: None,
+            limits: maelstrom::container::JobLimits::default(),
         });
         let batch = JobBatch {
             jobs: jobs.collect(),

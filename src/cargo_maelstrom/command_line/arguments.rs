@@ -3,9 +3,9 @@
 use super::cargo_arguments::CargoArguments;
 use crate::config::command_line::{text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Choice, Color, FilePath, FinalStatusLevel, NoTests,
-    OutputTime, ProfileName, SharedArguments, SlotCount, StatusLevel, StopAfter, Timeout, Ui,
-    VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Choice, Color, CountsAs, FilePath, FinalStatusLevel,
+    LeakTimeout, NoTests, OutputTime, Period, ProfileName, SharedArguments, SlotCount, SlowTimeout,
+    StatusLevel, StopAfter, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
@@ -142,6 +142,26 @@ pub struct RunningArguments {
     /// Stop each test after this time; 0: never
     #[arg(short, long, value_name = "SECONDS", value_parser = value::<Timeout>)]
     pub timeout: Option<Timeout>,
+
+    /// Report tests that run for this time as slow (default: 60s)
+    #[arg(long, value_name = "TIME", value_parser = value::<SlowTimeout>, hide_short_help = true)]
+    pub slow_timeout: Option<SlowTimeout>,
+
+    /// Report tests whose processes outlive them by this time (default: 200ms)
+    #[arg(long, value_name = "TIME", value_parser = value::<LeakTimeout>, hide_short_help = true)]
+    pub leak_timeout: Option<LeakTimeout>,
+
+    /// Stop all tests when this time has passed since the first one started
+    #[arg(long, value_name = "TIME", value_parser = value::<Period>, hide_short_help = true)]
+    pub global_timeout: Option<Period>,
+
+    /// Run a test that fails again, up to N times
+    #[arg(long, value_name = "N")]
+    pub retries: Option<u32>,
+
+    /// Count tests that fail and pass when they are run again as this
+    #[arg(long, value_name = "RESULT", value_parser = text_value::<CountsAs>(), hide_short_help = true)]
+    pub flaky_result: Option<CountsAs>,
 
     /// Start no more tests after N failures; 0: run all
     ///

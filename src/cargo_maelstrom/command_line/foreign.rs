@@ -42,9 +42,6 @@ pub fn explanation(option: &str) -> Option<String> {
 fn of_nextest(option: &str) -> Option<ForeignOption> {
     use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
-        "--retries" | "--flaky-result" => {
-            Unsupported("a test that fails is not tried again; `--repeat N` runs each test N times")
-        }
         "--partition" => Unsupported(
             "a run is not divided into partitions; `-p PACKAGE` and `-i PATTERN` select tests, and `--remote URL` runs \
              them on a cluster",
@@ -200,7 +197,7 @@ mod tests {
     #[test]
     fn an_explanation_names_the_program_and_the_remedy() {
         let answers = [
-            "--retries",
+            "--stress-duration",
             "--stress-count",
             "--no-pager",
             "--timings",
@@ -210,8 +207,7 @@ mod tests {
         assert_eq!(
             answers,
             [
-                "'--retries' is an option of nextest and is not supported here: a test that fails is not tried again; `--repeat N` \
-                 runs each test N times",
+                "'--stress-duration' is an option of nextest and is not supported here: `--repeat N` runs each test N times",
                 "'--stress-count' is an option of nextest; write `--repeat N`",
                 "'--no-pager' is an option of nextest; leave it out: nothing is piped through a pager",
                 "'--timings' is an option of Cargo; write `--cargo-timings`",

@@ -135,7 +135,7 @@ fn of_parser(mut error: clap::Error) -> CommandLineError {
 }
 
 /// The most similar option, with its dashes. The suggestions of clap are less similar, such as
-/// `--features` for `--retries`.
+/// `--features` for `--partition`.
 fn similar_option(written: &str) -> Option<String> {
     let written = written.strip_prefix("--")?;
     let command = TestArguments::command();

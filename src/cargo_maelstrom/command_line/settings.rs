@@ -5,10 +5,10 @@ use super::arguments::TestArguments;
 use super::default_filter::DefaultFilter;
 use crate::config::command_line::{given, switch};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Color, CommandLineError, ConfigValue as _,
-    DEFAULT_PROFILE, FilePath, FinalStatusLevel, List, LogLevel, NoTests, OutputTime,
-    ProcessEnvironment, ProfileName, Profiles, ProgramNames, Setting, SlotCount, StatusLevel,
-    StopAfter, SuccessOutput, Timeout, Ui, VariablePattern,
+    BatchTarget, ByteSize, CacheResults, Color, CommandLineError, ConfigValue as _, CountsAs,
+    DEFAULT_PROFILE, FilePath, FinalStatusLevel, LeakTimeout, List, LogLevel, NoTests, OutputTime,
+    Period, ProcessEnvironment, ProfileName, Profiles, ProgramNames, Setting, SlotCount,
+    SlowTimeout, StatusLevel, StopAfter, SuccessOutput, TestRetries, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::RemoteSettings;
 use crate::image::ImageSettings;
@@ -44,6 +44,16 @@ pub struct Settings {
     pub slots: Setting<SlotCount>,
     /// Replaces the timeout of every test. `None`: each test has its own.
     pub timeout: Option<Setting<Timeout>>,
+    /// The retries of failed tests.
+    pub retries: Setting<TestRetries>,
+    /// The result of tests that pass when they are retried.
+    pub flaky_result: Setting<CountsAs>,
+    /// When a running test is slow, and when it is stopped.
+    pub slow_timeout: Setting<SlowTimeout>,
+    /// How long processes may live after their test.
+    pub leak_timeout: Setting<LeakTimeout>,
+    /// The time limit of all tests together. `None`: there is none.
+    pub global_timeout: Option<Setting<Period>>,
     pub stop_after: Setting<StopAfter>,
     pub no_tests: Setting<NoTests>,
     /// When the output of tests that pass is shown.
@@ -127,6 +137,7 @@ impl Settings {
                 StopAfter::FIRST_FAILURE,
             ))
             .or(never);
+        let retries = running.retries.map(TestRetries::of_count);
         let pass_environment = List::given(running.pass_environment.clone());
         let show_output = showing.show_output || after.show_output;
         let success_output = showing.success_output.map(SuccessOutput);
@@ -145,6 +156,26 @@ impl Settings {
             test_profile,
             default_filter,
             timeout: values.take_optional("timeout", given("--timeout", running.timeout))?,
+            retries: values.take_argument("retries", retries, TestRetries::default())?,
+            flaky_result: values.take_argument(
+                "flaky-result",
+                running.flaky_result,
+                CountsAs::Pass,
+            )?,
+            slow_timeout: values.take_argument(
+                "slow-timeout",
+                running.slow_timeout,
+                SlowTimeout::default(),
+            )?,
+            leak_timeout: values.take_argument(
+                "leak-timeout",
+                running.leak_timeout,
+                LeakTimeout::default(),
+            )?,
+            global_timeout: values.take_optional(
+                "global-timeout",
+                given("--global-timeout", running.global_timeout),
+            )?,
             stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
             no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,
             success_output: values.take("success-output", success_output, SuccessOutput::NEVER)?,

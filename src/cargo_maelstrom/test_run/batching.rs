@@ -1,6 +1,7 @@
 //! Batches of tests for the engine.
 
 use super::{EndedWork, TestBatch, TestRun};
+use crate::executor::remote::ReuseResults;
 use crate::executor::{Container, Outcome, SavedOutputs};
 use crate::report::{Event, TestId};
 use crate::schedule::Rank;
@@ -29,10 +30,14 @@ impl TestRun {
     /// Divides the tests that are in no batch yet, and starts batches.
     pub(super) fn start_batches(&mut self) {
         let mut groups: Vec<(Arc<Container>, Vec<TestCase>)> = Vec::new();
+        let group = |cases: &[TestCase]| cases.first().and_then(|case| case.spec.group.clone());
         for (case, container) in std::mem::take(&mut self.unbatched) {
+            let joins = |(other, cases): &(Arc<Container>, Vec<TestCase>)| {
+                Arc::ptr_eq(other, &container) && group(cases) == case.spec.group
+            };
             match groups.last_mut() {
-                Some((last, cases)) if Arc::ptr_eq(last, &container) => cases.push(case),
-                _ => match groups.iter_mut().find(|(c, _)| Arc::ptr_eq(c, &container)) {
+                Some(last) if joins(last) => last.1.push(case),
+                _ => match groups.iter_mut().find(|other| joins(other)) {
                     Some((_, cases)) => cases.push(case),
                     None => groups.push((container, vec![case])),
                 },
@@ -42,7 +47,9 @@ impl TestRun {
             self.divide(&container, cases);
         }
         while let Some(batch) = self.remote.next() {
-            self.start_batch(batch);
+            if let Some(batch) = self.admit_batch(batch) {
+                self.start_batch(batch);
+            }
         }
     }
 
@@ -73,7 +80,7 @@ impl TestRun {
                     cases: cases.clone(),
                     container: container.clone(),
                     repeat,
-                    priority: rank.for_engines(),
+                    rank,
                 };
                 self.remote.push(rank, batch);
             }
@@ -93,34 +100,51 @@ impl TestRun {
         let Some(executor) = self.parts.session.executors.remote.clone() else {
             return;
         };
+        self.started_tests.begin();
+        let (repeat, priority) = (batch.repeat, batch.rank.for_engines());
         let tests: Vec<_> = batch
             .cases
             .into_iter()
             .map(|case| (self.new_id(), case))
             .collect();
-        let jobs: Vec<_> = tests
-            .iter()
-            .map(|(_, case)| self.parts.running.job(case, batch.container.clone()))
+        self.remote_tests.extend(tests.iter().map(|(id, _)| *id));
+        let attempt = |case: &TestCase| {
+            let failed_attempts = self.outstanding.failed_attempts(case, repeat);
+            self.parts.running.attempt(case, failed_attempts + 1)
+        };
+        let attempts: Vec<_> = tests.iter().map(|(_, case)| attempt(case)).collect();
+        let is_retry = attempts.iter().any(|attempt| attempt.number > 1);
+        let jobs: Vec<_> = (tests.iter().zip(&attempts))
+            .map(|((_, case), attempt)| {
+                let container = batch.container.clone();
+                (self.parts.running).job_of_attempt(case, container, *attempt)
+            })
             .collect();
+        // The result of an earlier run would not tell whether this test passes now and then.
+        let reuse = if is_retry {
+            ReuseResults::Never
+        } else {
+            ReuseResults::AsSet
+        };
         let limit = self.parts.running.inline_limit;
         let started_tests = self.started_tests.clone();
         let outputs = self.parts.outputs.clone();
-        let (repeat, priority) = (batch.repeat, batch.priority);
         let (tests_on_panic, container_on_panic) = (tests.clone(), batch.container.clone());
         let (looks, container) = (self.parts.looks.clone(), batch.container);
         let run = async move |slots: SlotRequest| {
             slots.take(1).await;
             let (running, mut is_running) = watch::channel(false);
             let start_all = || {
-                tests
-                    .iter()
-                    .all(|(id, case)| started_tests.start(*id, case.clone(), repeat))
+                let mut tests = tests.iter().zip(&attempts);
+                tests.all(|((id, case), attempt)| {
+                    started_tests.start(*id, case.clone(), repeat, *attempt)
+                })
             };
             let started = async {
                 // The result holds a lock, and must be dropped.
                 let _ = is_running.wait_for(|is_running| *is_running).await;
             };
-            let run = executor.run(&jobs, limit, priority, &running);
+            let run = executor.run(&jobs, limit, priority, reuse, &running);
             tokio::pin!(run);
             let outcomes = tokio::select! {
                 biased;
@@ -143,7 +167,8 @@ impl TestRun {
                 Some(outcomes) => {
                     let is_looked_at = |case: &TestCase, outcome: &Outcome| {
                         let looks = looks.as_ref();
-                        looks.is_some_and(|looks| looks.wants(case, &container, outcome))
+                        !is_retry
+                            && looks.is_some_and(|looks| looks.wants(case, &container, outcome))
                     };
                     Some(save_outputs(outcomes, &tests, &outputs, is_looked_at).await)
                 }

@@ -121,6 +121,13 @@ impl TestRun {
                     self.listing_failed(&binary, message);
                 }
                 (ContainerUse::Test(case), Ok(container)) => self.queue_repeats(&case, container),
+                (ContainerUse::Retry(case, repeat), Ok(container)) => {
+                    self.enqueue_retry(case, container.clone(), repeat);
+                }
+                (ContainerUse::Retry(case, repeat), Err(message)) => {
+                    let message = message.to_string();
+                    self.could_not_retry(&case, repeat, message);
+                }
                 (ContainerUse::Test(case), Err(_)) if !case.needs.is_empty() => {
                     self.queue_without_needs(case);
                 }

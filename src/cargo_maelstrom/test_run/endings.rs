@@ -6,7 +6,7 @@ use crate::cargo::Build;
 use crate::directive;
 use crate::executor::{Outcome, SavedOutputs};
 use crate::process;
-use crate::report::{self, Cancellation, Event, Repeat, TestId, TestStatus};
+use crate::report::{self, Cancellation, Event, Repeat, TestId, TestOutcome, TestStatus};
 use crate::session::{BUG, Tasks};
 use crate::test_job::verdict;
 use crate::test_job::{self, TestCase};
@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 impl TestRun {
     pub(super) fn work_ended(&mut self, ended: EndedWork) {
+        self.leave_group(&ended);
         match ended {
             EndedWork::List { binary, outcome } => match outcome {
                 Some(Ok(listed)) => self.listed(&binary, listed),
@@ -92,9 +93,9 @@ impl TestRun {
             // A task that panics in a second look leaves its test there.
             looks.pending.borrow_mut().remove(&id);
         }
-        let limit = self.parts.running.timeout(case);
+        let rules = self.parts.running.rules(case);
         self.report_problems(case, &saved);
-        let mut verdict = verdict::judge(outcome, limit);
+        let mut verdict = verdict::judge(outcome, &rules);
         verdict::add_outputs(&mut verdict, &saved);
         if verdict.status == TestStatus::Passed && !found.needs.is_empty() {
             self.helped.insert(case.id());
@@ -103,9 +104,15 @@ impl TestRun {
             verdict.needs = found.needs.names(&looks.second_look.places.workspace);
         }
         verdict.hints.extend(found.notes);
+        let failed_attempts = self.outstanding.failed_attempts(case, repeat);
+        verdict.attempt = self.parts.running.attempt(case, failed_attempts + 1);
         self.copied.extend(saved.source_files);
         self.copied.extend(saved.other_files);
         self.removed.extend(saved.removed_files);
+        if self.may_retry(&verdict) {
+            return self.retry(id, case, repeat, verdict);
+        }
+        self.add_attempts(case, repeat, &mut verdict);
         if verdict.cached {
             self.parts.history.confirm(case.id(), verdict.duration);
         } else if !matches!(verdict.status, TestStatus::Error { .. }) {
@@ -224,6 +231,8 @@ impl TestRun {
         self.remote.clear();
         self.unbatched.clear();
         self.maybe_known.clear();
+        self.groups.clear();
+        self.delays = Tasks::default();
     }
 
     /// Handles the tests without a reported result, when there are no tasks. In a cancelled run they
@@ -242,6 +251,7 @@ impl TestRun {
                 self.finished(id, &case, repeat, &outcome);
             }
         }
+        self.settle_retries();
         self.ending.summary.not_run = self.outstanding.tests() as u64;
     }
 
@@ -265,6 +275,25 @@ impl TestRun {
         self.containers.detach();
         self.packing.detach_all();
         self.parts.containers.builder.layers.cancel();
+    }
+
+    /// Handles the end of the time for all tests together. Tests on this machine are stopped by their
+    /// launchers; those on an engine are cancelled.
+    pub(super) async fn time_is_up(&mut self) {
+        let limit = self.parts.running.global_timeout.unwrap_or_default();
+        self.cancel(Cancellation::TimedOut(limit));
+        for ended in self.remote.abort().await {
+            self.work_ended(ended);
+        }
+        for (id, case, repeat, after) in self.started_tests.running() {
+            if !self.remote_tests.contains(&id) {
+                continue;
+            }
+            self.started_tests.ended(id);
+            let mut outcome = TestOutcome::new(TestStatus::TimedOut { after }, after);
+            self.add_attempts(&case, repeat, &mut outcome);
+            self.finished(id, &case, repeat, &outcome);
+        }
     }
 
     pub(super) fn tick(&mut self) {

@@ -199,6 +199,12 @@ impl TestRun {
         container: Arc<Container>,
     ) {
         let (looks, outputs) = (looks.clone(), self.parts.outputs.clone());
+        if let Some(group) = &pending.case.spec.group {
+            // The look cannot wait, as its test is not reported yet.
+            self.groups.force(group, pending.case.spec.slots);
+            self.grouped
+                .insert(id, (group.clone(), pending.case.spec.slots));
+        }
         let slots_of_test = pending.case.spec.slots as usize;
         looks.pending.borrow_mut().insert(id, pending);
         self.local.spawn(

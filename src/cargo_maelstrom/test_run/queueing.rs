@@ -97,6 +97,9 @@ impl TestRun {
     pub(super) fn start_work(&mut self) {
         self.start_look_ups();
         while let Some(work) = self.local.next() {
+            let Some(work) = self.admit(work) else {
+                continue;
+            };
             match work {
                 Work::List {
                     binary,
@@ -152,7 +155,15 @@ impl TestRun {
         repeat: Option<Repeat>,
     ) {
         let id = self.new_id();
-        let job = self.parts.running.job(&case, container.clone());
+        if let Some(group) = &case.spec.group {
+            self.grouped.insert(id, (group.clone(), case.spec.slots));
+        }
+        if let Some(deadline) = self.started_tests.begin() {
+            self.parts.session.executors.local.set_deadline(deadline);
+        }
+        let failed_attempts = self.outstanding.failed_attempts(&case, repeat);
+        let attempt = self.parts.running.attempt(&case, failed_attempts + 1);
+        let job = (self.parts.running).job_of_attempt(&case, container.clone(), attempt);
         let output = self.output();
         let limit = self.parts.running.inline_limit;
         let known = self.parts.session.executors.known.clone();
@@ -166,14 +177,18 @@ impl TestRun {
                 let taken = Cell::new(0);
                 let turn = async {
                     taken.set(slots.take(case.spec.slots as usize).await);
-                    let may_start = started_tests.start(id, case.clone(), repeat);
+                    let may_start = started_tests.start(id, case.clone(), repeat, attempt);
                     may_start.then(|| taken.get())
                 };
                 let mut outcome = executor.run(&job, output, turn).await;
                 let mut saved = SavedOutputs::default();
                 if let Some(outcome) = &mut outcome {
-                    known.remember(&job, limit, outcome).await;
+                    // A test that failed before may fail the next time, too.
+                    if attempt.number == 1 {
+                        known.remember(&job, limit, outcome).await;
+                    }
                     if let Some(looks) = looks
+                        && attempt.number == 1
                         && looks.wants(&case, &job.container, outcome)
                     {
                         let pending = PendingLook {

@@ -2,7 +2,7 @@ use super::*;
 use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
 use crate::cargo_maelstrom::command_line::{Request, TestOptions};
-use crate::config::ProcessEnvironment;
+use crate::config::{ProcessEnvironment, SettingSource};
 use crate::executor::{LocalExecutor, does_not_block_the_loop};
 use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};
@@ -19,6 +19,13 @@ use std::num::NonZeroU32;
 use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 use tokio::task::LocalSet;
+
+fn of_default<T>(value: T) -> Setting<T> {
+    Setting {
+        value,
+        source: SettingSource::Default,
+    }
+}
 
 /// A run that cannot make containers.
 struct Run {
@@ -56,6 +63,11 @@ impl Run {
             running: RunSettings {
                 repeat,
                 timeout: None,
+                retries: of_default(TestRetries::default()),
+                flaky_result: of_default(CountsAs::Pass),
+                slow_timeout: of_default(SlowTimeout::default()),
+                leak_timeout: of_default(LeakTimeout::default()),
+                global_timeout: None,
                 stop_after: None,
                 stop_immediately: false,
                 no_capture: false,
@@ -364,7 +376,7 @@ fn tests_with_known_outcomes_are_reported_and_the_others_run() {
 fn looking_up_tests_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
-    let values = run.directory.path().join("cache/store/values/outcomes-3");
+    let values = run.directory.path().join("cache/store/values/outcomes-4");
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();

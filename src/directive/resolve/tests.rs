@@ -1,4 +1,5 @@
 use super::*;
+use crate::config::TestRetries;
 use crate::filter::TargetKind;
 use crate::spec::{LayerSpec, Mount, Network, WorkingDirectoryUse};
 
@@ -38,6 +39,10 @@ fn without_a_file_every_test_runs_in_the_default_container() {
             include_shared_libraries: true,
             slots: 1,
             retries: None,
+            flaky_result: None,
+            slow_timeout: None,
+            leak_timeout: None,
+            group: None,
             pass_environment: Vec::new(),
         }
     );
@@ -64,7 +69,10 @@ user = 2
 "#;
     let a = resolve(text, "a");
     assert_eq!(a.timeout, Some(Duration::from_millis(500)));
-    assert_eq!((a.slots, a.retries, a.ignore), (1, Some(3), false));
+    assert_eq!(
+        (a.slots, a.retries, a.ignore),
+        (1, Some(TestRetries::of_count(3)), false)
+    );
     assert!(!a.include_shared_libraries);
     let b = resolve(text, "b");
     assert_eq!((b.timeout, b.slots, b.retries), (None, 2, None));

@@ -84,7 +84,7 @@ impl RunnerAction {
 
 /// The time limit of an action that runs these jobs. `None` if a job has no limit.
 pub fn timeout(jobs: &[Job]) -> Option<Duration> {
-    let limits: Option<Vec<Duration>> = jobs.iter().map(|job| job.timeout).collect();
+    let limits: Option<Vec<Duration>> = jobs.iter().map(Job::longest).collect();
     Some(limits?.into_iter().sum::<Duration>() + SLACK)
 }
 

@@ -1,5 +1,6 @@
 //! Batches of jobs as JSON.
 
+use crate::container::JobLimits;
 use crate::executor::{Container, Job, JobVariable};
 use crate::spec::{Device, Mount, Network, RootOverlay};
 use crate::store::Digest;
@@ -84,6 +85,7 @@ impl JobBatch {
                 program: job.program.to_string(),
                 arguments: job.arguments.clone(),
                 variables: job.variables.clone(),
+                limits: job.limits,
                 timeout_nanoseconds: job.timeout.map(|timeout| timeout.as_nanos() as u64),
             });
             if known.is_none() {
@@ -124,6 +126,7 @@ impl JobBatch {
                 program: job.program.into(),
                 arguments: job.arguments,
                 variables: job.variables,
+                limits: job.limits,
                 timeout: job.timeout_nanoseconds.map(Duration::from_nanos),
             })
         });
@@ -171,6 +174,7 @@ struct JobJson {
     arguments: Vec<String>,
     variables: Vec<JobVariable>,
     timeout_nanoseconds: Option<u64>,
+    limits: JobLimits,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -57,6 +57,14 @@ pub enum RemoteError {
     Prepare(#[source] std::io::Error),
 }
 
+/// Whether results of earlier runs of the same jobs are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReuseResults {
+    /// As the setting `cache-results` says.
+    AsSet,
+    Never,
+}
+
 /// Runs jobs on the workers of an engine. For use on one thread.
 pub struct RemoteExecutor {
     engine: Engine,
@@ -162,7 +170,8 @@ impl RemoteExecutor {
     }
 
     /// Runs jobs until all have ended, on one runner unless that dies. At most `limit` bytes of each
-    /// stream are kept. Batches with a lower `priority` are run first. `running` becomes true
+    /// stream are kept. Batches with a lower `priority` are run first. `reuse` says whether results
+    /// of earlier runs may be used. `running` becomes true
     /// when a worker runs the jobs. Returns one outcome for each job, in their order. If the
     /// future is dropped, the jobs are cancelled; see [`Self::settle`].
     pub async fn run(
@@ -170,6 +179,7 @@ impl RemoteExecutor {
         jobs: &[Job],
         limit: usize,
         priority: i32,
+        reuse: ReuseResults,
         running: &watch::Sender<bool>,
     ) -> Vec<Outcome> {
         let mut ledger = BatchProgress::new(jobs.len());
@@ -186,7 +196,7 @@ impl RemoteExecutor {
                 outputs_limit: self.outputs_limit,
                 blob_limit: self.engine.capabilities().blob_limit,
             };
-            match self.attempt(batch, priority, running).await {
+            match self.attempt(batch, priority, reuse, running).await {
                 Ok((ending, how)) => self.ended(&mut ledger, &attempt, ending, &how),
                 Err(Failed::Action(message)) => ledger.fail(&attempt.jobs, &message),
                 Err(Failed::Engine(error)) => ledger.fail(&attempt.jobs, &self.gone(&error)),
@@ -231,6 +241,7 @@ impl RemoteExecutor {
         &self,
         batch: JobBatch,
         priority: i32,
+        reuse: ReuseResults,
         running: &watch::Sender<bool>,
     ) -> Result<(BatchEnd, String), Failed> {
         let containers: Vec<_> = (batch.jobs.iter())
@@ -250,8 +261,9 @@ impl RemoteExecutor {
         });
         let mut action = made.await.map_err(|e| Failed::Action(e.to_string()))??;
         // Another client may request the same action during the upload.
-        let mut may_be_known = self.cache_results.writes();
-        if self.cache_results.reads() {
+        let uses_known = reuse == ReuseResults::AsSet;
+        let mut may_be_known = uses_known && self.cache_results.writes();
+        if uses_known && self.cache_results.reads() {
             match self.known(&action, &containers).await? {
                 Known::Success(ending) => return Ok((ending, String::new())),
                 Known::Useless => may_be_known = false,

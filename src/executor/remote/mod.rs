@@ -33,7 +33,7 @@ mod trees;
 pub use arguments::ClusterArguments;
 pub use batch::{BatchError, JobBatch, NotPortable};
 pub use bundle::{BundleError, RunnerBundle};
-pub use executor::{RemoteError, RemoteExecutor, RemoteSettings};
+pub use executor::{RemoteError, RemoteExecutor, RemoteSettings, ReuseResults};
 pub use input::{InputContent, InputError, InputFile, InputRoot, Inputs};
 pub use record::{BatchEnd, RecordError, RunnerRecord};
 

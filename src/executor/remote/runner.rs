@@ -162,7 +162,7 @@ async fn run_jobs(
                 };
                 let outcome = executor.run(&job, Output::Capture { limit }, turn).await;
                 let mut outcome = outcome.ok_or(io::ErrorKind::WriteZero)?;
-                let passed = outcome.status == Status::Exited(0);
+                let passed = outcome.status == Status::Exited(0) && !outcome.leaked;
                 let listing = match outcome.outputs.take() {
                     Some(outputs) => packer.pack(number, outputs).await,
                     None => OutputListing::default(),

@@ -452,6 +452,7 @@ fn a_run_that_passed_says_so() {
         id: TestId(1),
         case: crate::report::samples::case("first"),
         repeat: None,
+        attempt: crate::report::TestAttempt::ONLY,
     };
     let events = [
         started,

@@ -153,6 +153,8 @@ fn a_run_finishes_with_counts() {
     let summary = Summary {
         tally: Tally {
             passed: 5,
+            flaky: 0,
+            leaky: 0,
             cached: 0,
             failed: 4,
             timed_out: 3,
@@ -171,9 +173,9 @@ fn a_run_finishes_with_counts() {
     assert_snapshot!(json(&events), @r#"
     {"type":"run","event":"cancelled","reason":"failures","message":"stopped after 4 failures"}
     {"type":"message","event":"note","message":"doctests were not run"}
-    {"type":"run","event":"finished","passed":5,"cached":0,"failed":4,"timed_out":3,"errors":2,"ignored":1,"not_run":7,"cancelled":"failures","seconds":2.5}
+    {"type":"run","event":"finished","passed":5,"cached":0,"flaky":0,"leaky":0,"failed":4,"timed_out":3,"errors":2,"ignored":1,"not_run":7,"cancelled":"failures","seconds":2.5}
     "#);
-    assert_snapshot!(json(&[Event::Finished(&Summary::default())]), @r#"{"type":"run","event":"finished","passed":0,"cached":0,"failed":0,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0.0}"#);
+    assert_snapshot!(json(&[Event::Finished(&Summary::default())]), @r#"{"type":"run","event":"finished","passed":0,"cached":0,"flaky":0,"leaky":0,"failed":0,"timed_out":0,"errors":0,"ignored":0,"not_run":0,"seconds":0.0}"#);
 }
 
 #[test]

@@ -78,7 +78,13 @@ fn results_are_in_the_suites_of_their_binaries_in_the_order_of_names() {
             <testcase name="is_ignored" classname="fd-find::cli" time="0.000">
                 <skipped message="ignored"/>
             </testcase>
-            <testcase name="z_passes" classname="fd-find::cli" time="0.012"/>
+            <testcase name="z_passes" classname="fd-find::cli" time="0.012">
+                <properties>
+                    <property name="cpu-user-seconds" value="0.008"/>
+                    <property name="cpu-system-seconds" value="0.003"/>
+                    <property name="max-rss" value="4194304"/>
+                </properties>
+            </testcase>
         </testsuite>
     </testsuites>
     "#);
@@ -118,17 +124,23 @@ fn each_repetition_is_a_case() {
 }
 
 #[test]
-fn each_need_is_a_property() {
+fn each_need_is_a_property_and_so_is_the_resource_usage() {
     let outcome = TestOutcome {
         needs: vec!["git".to_owned(), "$HOME".to_owned()],
         ..passed()
     };
     let properties = read(&outcome).properties.into_iter();
     let properties: Vec<_> = properties
-        .map(|property| (property.name.to_string(), property.value.to_string()))
+        .map(|property| format!("{} {}", &*property.name, &*property.value))
         .collect();
-    let need = |name: &str| ("needs".to_owned(), name.to_owned());
-    assert_eq!(properties, [need("git"), need("$HOME")]);
+    let expected = [
+        "needs git",
+        "needs $HOME",
+        "cpu-user-seconds 0.008",
+        "cpu-system-seconds 0.003",
+        "max-rss 4194304",
+    ];
+    assert_eq!(properties, expected);
 }
 
 #[test]

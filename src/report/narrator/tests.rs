@@ -450,6 +450,8 @@ fn the_summary_counts_and_names_failures_and_ends_with_notes() {
     let summary = Summary {
         tally: Tally {
             passed: 9_990,
+            flaky: 0,
+            leaky: 0,
             cached: 0,
             failed: 12,
             timed_out: 1,

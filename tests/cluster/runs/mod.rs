@@ -17,6 +17,7 @@ mod known;
 mod libraries;
 mod outputs;
 mod results;
+mod retries;
 mod second_looks;
 mod secrets;
 mod uploads;

@@ -55,7 +55,7 @@ add_layers = []",
     directive = []
     ^^^^^^^^^ unknown table `directive`; did you mean `directives`?
     x = 1
-    ^ unknown table `x`; it must be one of `containers`, `directives`, `profile`
+    ^ unknown table `x`; it must be one of `containers`, `directives`, `groups`, `profile`
     filter = "all"
     ^^^^^^ unknown field `filter` of a container; it must be one of `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     add_layers = []
@@ -87,7 +87,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     layer = []
     ^^^^^ unknown field `layer` of a directive; did you mean `layers`?
     xyz = 1
-    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `flaky_result`, `slow_timeout`, `leak_timeout`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     parent = { nam = "default" }
                ^^^ unknown field `nam` of `parent`; did you mean `name`?
     parent = { name = "default", use = ["layer", "x"] }
@@ -203,7 +203,7 @@ enable_loopback = "yes"
     slots = 1.5
             ^^^ `slots` must be a whole number, not a fraction
     retries = true
-              ^^^^ `retries` must be a whole number, not `true`
+              ^^^^ `retries` must be a whole number or a table of fields, not `true`
     include_shared_libraries = 1
                                ^ `include_shared_libraries` must be true or false, not a whole number
     parent = 1

@@ -22,6 +22,7 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
             max_resident: 4096,
         },
         scratch_full: true,
+        leaked: true,
         changed_files: vec!["/w/file".to_owned()],
         outputs: None,
         cached: false,

@@ -1,0 +1,136 @@
+//! Groups of tests, of which only some run at once.
+
+use super::queue::{Queue, Rank};
+use std::collections::HashMap;
+
+/// A group of tests.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TestGroup {
+    pub name: String,
+    /// The number of slots that its running tests may occupy together; at least 1.
+    pub max_slots: u32,
+}
+
+/// The slots of the groups, and the jobs that wait for one. A job that waits here occupies no slot of
+/// an executor, so tests outside of the group can use them.
+#[derive(Debug)]
+pub struct Groups<J> {
+    groups: HashMap<String, GroupState<J>>,
+}
+
+#[derive(Debug)]
+struct GroupState<J> {
+    used: u32,
+    waiting: Queue<(Rank, u32, J)>,
+}
+
+impl<J> Default for Groups<J> {
+    fn default() -> Self {
+        Self {
+            groups: HashMap::new(),
+        }
+    }
+}
+
+impl<J> Groups<J> {
+    /// Takes slots of a group for a job, all of them if there are fewer, and returns the job. If too
+    /// few are free, the job waits for [`Self::release`].
+    pub fn admit(&mut self, group: &TestGroup, slots: u32, rank: Rank, job: J) -> Option<J> {
+        let state = self.state(group);
+        let slots = slots.min(group.max_slots);
+        if state.used + slots <= group.max_slots {
+            state.used += slots;
+            return Some(job);
+        }
+        state.waiting.push(rank, (rank, slots, job));
+        None
+    }
+
+    /// Takes slots of a group for a job that cannot wait, also if too few are free.
+    pub fn force(&mut self, group: &TestGroup, slots: u32) {
+        self.state(group).used += slots.min(group.max_slots);
+    }
+
+    /// Returns the slots of a job that has ended. The jobs for which slots are free now no longer wait.
+    /// They must be admitted again, in the order of all jobs.
+    #[must_use]
+    pub fn release(&mut self, group: &TestGroup, slots: u32) -> Vec<(Rank, J)> {
+        let state = self.state(group);
+        state.used = state.used.saturating_sub(slots.min(group.max_slots));
+        let mut free = group.max_slots.saturating_sub(state.used);
+        let mut freed = Vec::new();
+        while let Some((rank, slots, job)) = state.waiting.pop_if(|(_, slots, _)| *slots <= free) {
+            free -= slots;
+            freed.push((rank, job));
+        }
+        freed
+    }
+
+    /// Drops the jobs that wait.
+    pub fn clear(&mut self) {
+        for state in self.groups.values_mut() {
+            state.waiting.clear();
+        }
+    }
+
+    fn state(&mut self, group: &TestGroup) -> &mut GroupState<J> {
+        let new = || GroupState {
+            used: 0,
+            waiting: Queue::default(),
+        };
+        self.groups.entry(group.name.clone()).or_insert_with(new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(max_slots: u32) -> TestGroup {
+        let name = "database".to_owned();
+        TestGroup { name, max_slots }
+    }
+
+    fn rank(priority: i8) -> Rank {
+        Rank {
+            priority,
+            ..Rank::default()
+        }
+    }
+
+    #[test]
+    fn as_many_jobs_of_a_group_are_admitted_as_it_has_slots() {
+        let mut groups = Groups::default();
+        let group = group(2);
+        for job in ["a", "b"] {
+            assert_eq!(groups.admit(&group, 1, rank(0), job), Some(job));
+        }
+        assert_eq!(groups.admit(&group, 1, rank(0), "c"), None);
+        assert_eq!(groups.admit(&group, 1, rank(1), "d"), None);
+        // The job of the highest rank is next.
+        let freed = groups.release(&group, 1);
+        assert_eq!(freed, [(rank(1), "d")]);
+        assert_eq!(groups.admit(&group, 1, rank(1), "d"), Some("d"));
+        assert_eq!(groups.release(&group, 1), [(rank(0), "c")]);
+    }
+
+    #[test]
+    fn a_job_that_needs_more_slots_than_the_group_has_gets_all() {
+        let mut groups = Groups::default();
+        let group = group(2);
+        assert_eq!(groups.admit(&group, 5, rank(0), "wide"), Some("wide"));
+        assert_eq!(groups.admit(&group, 1, rank(0), "narrow"), None);
+        assert_eq!(groups.release(&group, 5), [(rank(0), "narrow")]);
+    }
+
+    #[test]
+    fn slots_that_were_taken_by_force_are_waited_for() {
+        let mut groups = Groups::default();
+        let group = group(1);
+        assert_eq!(groups.admit(&group, 1, rank(0), "a"), Some("a"));
+        groups.force(&group, 1);
+        assert_eq!(groups.admit(&group, 1, rank(0), "b"), None);
+        assert_eq!(groups.release(&group, 1), []);
+        assert_eq!(groups.release(&group, 1), [(rank(0), "b")]);
+    }
+}
