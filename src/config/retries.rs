@@ -220,7 +220,7 @@ mod tests {
     fn tables_that_nextest_refuses_are_refused() {
         for wrong in [
             "-1",
-            r#"{ count = 1 }"#,
+            "{ count = 1 }",
             r#"{ backoff = "fixed" }"#,
             r#"{ backoff = "linear", count = 1 }"#,
             r#"{ backoff = "fixed", count = 1, jitter = true }"#,
