@@ -4,12 +4,12 @@ use super::command_line::{TestAction, TestOptions};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
-use super::unselected::{self, Offer};
+use super::unselected::{self, Offer, Remark};
 use super::{SetUpError, UnprintableSpec, doctests, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
 use crate::process::error_chain;
-use crate::report::{Cancellation, Event, Reporter};
+use crate::report::{Cancellation, Count, Event, Reporter};
 use crate::schedule::History;
 use crate::session::Session;
 use crate::test_job::{TestCase, TestContainerBuilder};
@@ -107,6 +107,7 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>
     let RunEnd {
         summary,
         considered,
+        divided,
         remarks,
         ..
     } = ending;
@@ -119,6 +120,15 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>
     if !considered.has_selected() {
         *remarks = unselected::explain(&offer, selector);
         return;
+    }
+    if let Some(divided) = divided.as_ref().filter(|divided| divided.tests == 0) {
+        let note = format!(
+            "the partition {} has none of {}, as there are more parts than tests, or their hashes \
+             leave it empty",
+            divided.partition,
+            Count(divided.of, "test", "tests")
+        );
+        remarks.push(Remark::Note(note));
     }
     if summary.tally.done() == 0 && summary.tally.ignored > 0 {
         summary.notes.push(unselected::all_ignored(

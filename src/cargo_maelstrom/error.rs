@@ -7,7 +7,7 @@ use crate::directive::DirectiveError;
 use crate::filter::PatternError;
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
-use crate::schedule::history::HistoryError;
+use crate::schedule::history::{HistoryError, RecordedHistoryError};
 use crate::session::ClientError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
@@ -31,6 +31,8 @@ pub enum SetUpError {
     Store(#[from] StoreError),
     #[error(transparent)]
     History(#[from] HistoryError),
+    #[error(transparent)]
+    RecordedHistory(#[from] RecordedHistoryError),
     #[error(transparent)]
     KnownNeeds(#[from] KnownNeedsError),
     #[error(transparent)]

@@ -32,9 +32,12 @@ use crate::directive;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, Reporter};
+use crate::schedule::RecordedHistory;
+use crate::schedule::history::RecordedHistoryError;
 use crate::session::{ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
 use crate::test_job::TestOutputs;
+use camino::{Utf8Path, Utf8PathBuf};
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use conclusion::Conclusion;
@@ -46,7 +49,7 @@ use std::error::Error;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
-use test_run::{Looks, Parts, RunEnd, RunSettings, TestRun};
+use test_run::{Dividing, Looks, Parts, RunEnd, RunSettings, TestRun};
 use tokio::runtime::Runtime;
 use unselected::Remark;
 
@@ -69,6 +72,29 @@ pub fn clean(options: &CacheOptions) -> ExitCode {
         Ok(()) => ExitCode::Success,
         Err(error) => {
             print_error(&options.settings, &error);
+            ExitCode::SetUp
+        }
+    }
+}
+
+/// Runs `cargo maelstrom history merge`.
+pub fn merge_histories(output: &Utf8Path, inputs: &[Utf8PathBuf]) -> ExitCode {
+    let merge = || {
+        let mut merged = RecordedHistory::default();
+        for input in inputs {
+            merged.merge(&RecordedHistory::load(input.as_std_path())?);
+        }
+        merged.write(output.as_std_path())?;
+        Ok::<_, RecordedHistoryError>(merged.len())
+    };
+    match merge() {
+        Ok(tests) => {
+            let tests = report::Count(tests as u64, "test", "tests");
+            to_stderr(format_args!("wrote the durations of {tests} to {output}"));
+            ExitCode::Success
+        }
+        Err(error) => {
+            to_stderr(format_args!("error: {}", error_chain(&error)));
             ExitCode::SetUp
         }
     }
@@ -300,6 +326,9 @@ async fn conduct(
         reporter: reporter.clone(),
         running: running.clone(),
         looks: looks.clone(),
+        dividing: options
+            .partition
+            .map(|partition| Dividing::new(partition, preparation.recorded)),
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.

@@ -16,7 +16,7 @@ use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::needs::{KnownNeeds, Places, client_search_path};
-use crate::schedule::History;
+use crate::schedule::{History, RecordedHistory};
 use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -32,6 +32,8 @@ pub struct Preparation {
     pub appended: AppendedFiles,
     pub store: Store,
     pub history: History,
+    /// The durations by which tests are divided.
+    pub recorded: RecordedHistory,
     /// `None`: tests get nothing of this machine besides their containers.
     pub known_needs: Option<KnownNeeds>,
     pub warnings: Vec<String>,
@@ -87,7 +89,8 @@ impl Preparation {
         )?;
         warnings.extend(store.discarded().map(ToOwned::to_owned));
         let history = workspace.target_directory.join("maelstrom/history");
-        let history = History::load(history.as_std_path())?;
+        let recorded = recorded(options)?;
+        let history = History::load(history.as_std_path())?.with_others(recorded.clone());
         warnings.extend(history.note().map(ToString::to_string));
         let known_needs = workspace.target_directory.join("maelstrom/needs.json");
         let known_needs = (!options.settings.hermetic.value)
@@ -117,12 +120,20 @@ impl Preparation {
             appended,
             store,
             history,
+            recorded,
             known_needs,
             warnings,
             build: build.stream(workspace.clone()),
             workspace,
         })
     }
+}
+
+/// The durations in the file of `--history`.
+fn recorded(options: &TestOptions) -> Result<RecordedHistory, SetUpError> {
+    let file = options.history.as_ref();
+    let recorded = file.map(|file| RecordedHistory::load(file.as_std_path()));
+    Ok(recorded.transpose()?.unwrap_or_default())
 }
 
 /// The directory of the workspace's cache.

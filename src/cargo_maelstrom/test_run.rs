@@ -8,11 +8,13 @@
 
 mod batching;
 mod building;
+mod dividing;
 mod endings;
 mod known;
 mod looking;
 mod queueing;
 
+pub use self::dividing::Dividing;
 pub use self::looking::Looks;
 
 use self::batching::WorkerWait;
@@ -31,7 +33,7 @@ use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::observe::Facts;
 use crate::process::Interrupts;
-use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId};
+use crate::report::{self, Cancellation, DividedRun, Event, Repeat, Reporter, Summary, TestId};
 use crate::schedule::history::Saved;
 use crate::schedule::{CaseId, History};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
@@ -67,6 +69,8 @@ pub struct Parts {
     pub running: RunSettings,
     /// `None`: tests get nothing of this machine besides their containers.
     pub looks: Option<Rc<Looks>>,
+    /// `None`: all selected tests run.
+    pub dividing: Option<Dividing>,
 }
 
 /// How tests are run.
@@ -119,6 +123,8 @@ pub struct RunEnd {
     /// The name of the observed test, and what it asked for.
     pub observed: Option<(String, Facts)>,
     pub considered: Considered,
+    /// The part of the tests that ran.
+    pub divided: Option<DividedRun>,
     /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,
 }
@@ -158,6 +164,8 @@ pub struct TestRun {
     local: Dispatcher<Work, EndedWork>,
     /// Batches on the engine.
     remote: Dispatcher<TestBatch, EndedWork>,
+    /// The tests to divide. `None`: all selected tests run, or the division is done.
+    dividing: Option<Dividing>,
     started_tests: Rc<StartedTests>,
     /// Tests for the engine that are in no batch yet.
     unbatched: Vec<(TestCase, Arc<Container>)>,
@@ -243,7 +251,7 @@ enum EndedWork {
 }
 
 impl TestRun {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
         Self {
             copied: BTreeSet::new(),
             removed: BTreeSet::new(),
@@ -260,6 +268,7 @@ impl TestRun {
                 considered: Considered::new(&parts.selector),
                 ..RunEnd::default()
             },
+            dividing: parts.dividing.take(),
             parts,
             started: Instant::now(),
             outstanding: Outstanding::default(),
@@ -289,6 +298,7 @@ impl TestRun {
             self.pack_shared_layers();
         }
         loop {
+            self.divide_if_listed(building);
             self.start_work();
             if !building && self.is_idle() {
                 break;

@@ -2,7 +2,7 @@
 //! chapter on output describes the report.
 
 use super::event::{Event, Repeat};
-use super::outcome::{TestOutcome, TestStatus};
+use super::outcome::{DividedRun, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::{ReportError, Reporter};
 use crate::filter::{TargetKind, TestBinaryName, TestCaseName};
@@ -24,6 +24,7 @@ pub struct Junit {
     /// The results of each test binary, by its id.
     suites: BTreeMap<String, Vec<Case>>,
     duration: Option<Duration>,
+    divided: Option<DividedRun>,
 }
 
 /// A test case of the report, and its place in the suite. The places make reports of equal runs
@@ -42,6 +43,7 @@ impl Junit {
             show_output,
             suites: BTreeMap::new(),
             duration: None,
+            divided: None,
         }
     }
 
@@ -104,6 +106,10 @@ impl Junit {
             cases.sort_by(|a, b| (&a.name, a.repeat).cmp(&(&b.name, b.repeat)));
             let mut suite = TestSuite::new(xml_text(&id));
             suite.set_time(cases.iter().filter_map(|case| case.element.time).sum());
+            if let Some(divided) = &self.divided {
+                suite.add_property(("partition".to_owned(), divided.partition.clone()));
+                suite.add_property(("partition-digest".to_owned(), divided.digest.clone()));
+            }
             suite.add_test_cases(cases.into_iter().map(|case| case.element));
             report.add_test_suite(suite);
         }
@@ -129,6 +135,7 @@ impl Reporter for Junit {
                 outcome,
                 ..
             } => self.test_finished(case, *repeat, outcome),
+            Event::Divided(divided) => self.divided = Some((*divided).clone()),
             Event::ListingFailed { binary, message } => self.listing_failed(*binary, message),
             Event::Finished(summary) => self.duration = Some(summary.duration),
             _ => {}

@@ -29,7 +29,7 @@ pub use diff::unified_diff;
 pub use download_line::DownloadLine;
 pub use event::{Event, Repeat, TestId};
 pub use observed::{facts_text, incomplete_text};
-pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
+pub use outcome::{Cancellation, DividedRun, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
 pub use units::Count;
 

@@ -1,11 +1,13 @@
-//! The order of jobs: the queue, slots, batches, and the history of tests that estimates and ranks come
-//! from. This room runs nothing.
+//! The order of jobs: the queue, slots, batches, partitions, and the history of tests that estimates and
+//! ranks come from. This room runs nothing.
 
 pub mod batches;
 pub mod history;
+mod partition;
 mod queue;
 mod slots;
 
-pub use history::{CaseId, History, lock_for_saving};
+pub use history::{CaseId, History, RecordedHistory, lock_for_saving};
+pub use partition::{DivisibleTest, Division, PartitionMethod, TestPartition};
 pub use queue::{Queue, Rank};
 pub use slots::{HeldSlots, Slots};

@@ -24,6 +24,7 @@ mod observing;
 mod output;
 mod outputs;
 mod parity;
+mod partitions;
 mod print_spec;
 mod running;
 mod second_look;

@@ -8,6 +8,7 @@ use crate::config::{
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
+use crate::schedule::TestPartition;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Parser};
 use std::num::NonZeroU32;
@@ -91,6 +92,20 @@ pub struct Selecting {
     /// Fail, warn or pass if no test is selected
     #[arg(long, value_name = "ACTION", value_parser = text_value::<NoTests>())]
     pub no_tests: Option<NoTests>,
+
+    /// Run one part of the tests: hash:K/N, slice:K/N or time:K/N, the part K of N
+    ///
+    /// hash: a test is in the same part whatever other tests there are; slice: the parts have
+    /// equally many tests; time: the parts take equally long, by the durations in --history or in
+    /// an archive. The parts together are all tests that are selected.
+    #[arg(long, value_name = "PARTITION", hide_short_help = true)]
+    pub partition: Option<TestPartition>,
+
+    /// Divide tests by the durations in this file, for `--partition time:K/N`
+    ///
+    /// `cargo maelstrom history merge` writes it.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub history: Option<Utf8PathBuf>,
 
     /// List the tests that would run
     #[arg(short, long, visible_alias = "list-tests", group = "action")]
@@ -284,6 +299,22 @@ pub struct DoctorArguments {
 pub struct CleanArguments {
     #[command(flatten)]
     pub cache: CacheArguments,
+}
+
+/// Put files with durations of tests together
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-maelstrom history merge",
+    bin_name = "cargo maelstrom history merge"
+)]
+pub struct MergeArguments {
+    /// Write this file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Utf8PathBuf,
+
+    /// Files with durations: `target/maelstrom/history` of a run, or what this command wrote
+    #[arg(value_name = "HISTORY")]
+    pub inputs: Vec<Utf8PathBuf>,
 }
 
 /// The arguments of commands about the cache of a workspace.

@@ -45,10 +45,6 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
         "--retries" | "--flaky-result" => {
             Unsupported("a test that fails is not tried again; `--repeat N` runs each test N times")
         }
-        "--partition" => Unsupported(
-            "a run is not divided into partitions; `-p PACKAGE` and `-i PATTERN` select tests, and `--remote URL` runs \
-             them on a cluster",
-        ),
         "-R" | "--rerun" => Unsupported(
             "tests that failed last time run first in each run; with `--cache-results auto`, those that passed do not \
              run again",

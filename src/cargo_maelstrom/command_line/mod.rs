@@ -21,7 +21,8 @@ pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::config::{CommandLineError, ProcessEnvironment};
-use arguments::{CleanArguments, DoctorArguments, TestArguments};
+use arguments::{CleanArguments, DoctorArguments, MergeArguments, TestArguments};
+use camino::Utf8PathBuf;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
@@ -32,6 +33,11 @@ pub enum Request {
     Test(Box<TestOptions>),
     Doctor(Box<CacheOptions>),
     Clean(Box<CacheOptions>),
+    /// Put histories together in a new file.
+    MergeHistories {
+        output: Utf8PathBuf,
+        inputs: Vec<Utf8PathBuf>,
+    },
 }
 
 impl Request {
@@ -64,6 +70,14 @@ impl Request {
                 CleanArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
             let options = CacheOptions::new(arguments.cache, environment)?;
             return Ok(Self::Clean(Box::new(options)));
+        }
+        if is_first(&words, OsStr::new("history"))
+            && words.get(2).is_some_and(|word| word == "merge")
+        {
+            words.drain(1..3);
+            let MergeArguments { output, inputs } =
+                MergeArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+            return Ok(Self::MergeHistories { output, inputs });
         }
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::cargo::CargoOptions;
 use crate::config::{CommandLineError, ProcessEnvironment};
+use crate::schedule::{PartitionMethod, TestPartition};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
 use std::num::NonZeroU32;
@@ -33,6 +34,10 @@ pub struct TestOptions {
     pub message_format: MessageFormat,
     /// The file of the JUnit report. `None`: there is no such report.
     pub junit: Option<Utf8PathBuf>,
+    /// The part of the tests that runs. `None`: all tests.
+    pub partition: Option<TestPartition>,
+    /// The file with durations of tests on all machines.
+    pub history: Option<Utf8PathBuf>,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -133,6 +138,15 @@ impl TestOptions {
                  other options; leave it out",
             ));
         }
+        if let Some(partition) = &arguments.selecting.partition
+            && partition.method == PartitionMethod::Time
+            && arguments.selecting.history.is_none()
+        {
+            return Err(usage(format!(
+                "'--partition {partition}' needs durations that are the same for every part; give \
+                 them with '--history FILE' (see `cargo maelstrom history merge --help`)"
+            )));
+        }
         Ok(Self {
             action,
             selection: Selection {
@@ -151,6 +165,8 @@ impl TestOptions {
             test_arguments: after.test_arguments,
             message_format: arguments.showing.message_format.unwrap_or_default(),
             junit: arguments.showing.junit,
+            partition: arguments.selecting.partition,
+            history: arguments.selecting.history,
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,

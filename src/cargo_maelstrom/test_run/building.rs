@@ -203,26 +203,32 @@ impl TestRun {
                 self.ending.learning.others.push(case);
                 continue;
             }
-            let is_left_out = !selector.runs(test.ignored);
-            let ignored = spec.ignore || is_left_out;
-            considered.ignored_by_source += u64::from(is_left_out);
-            considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
-            if self.parts.running.list_only {
-                self.ending.listed.push(case);
-                continue;
-            }
-            for repeat in self.repeats() {
-                self.outstanding.expect(&case, repeat);
-            }
-            if self.parts.running.learning {
-                let LearningTests { ran, others, .. } = &mut self.ending.learning;
-                if ignored { others } else { ran }.push(case.clone());
-            }
-            if ignored {
-                self.not_run(&case, &TestStatus::Ignored);
-            } else {
-                self.queue_case(case);
-            }
+            let runs = !spec.ignore && selector.runs(test.ignored);
+            self.admit(case, runs);
+        }
+    }
+
+    /// Runs a test of this run, or reports it as ignored.
+    pub(super) fn take(&mut self, case: TestCase, runs: bool) {
+        let is_left_out = !self.parts.selector.runs(case.listed.ignored);
+        let considered = &mut self.ending.considered;
+        considered.ignored_by_source += u64::from(is_left_out);
+        considered.ignored_by_directive += u64::from(!runs && !is_left_out);
+        if self.parts.running.list_only {
+            self.ending.listed.push(case);
+            return;
+        }
+        for repeat in self.repeats() {
+            self.outstanding.expect(&case, repeat);
+        }
+        if self.parts.running.learning {
+            let LearningTests { ran, others, .. } = &mut self.ending.learning;
+            if runs { ran } else { others }.push(case.clone());
+        }
+        if runs {
+            self.queue_case(case);
+        } else {
+            self.not_run(&case, &TestStatus::Ignored);
         }
     }
 

@@ -65,6 +65,7 @@ impl Run {
                 learning: false,
             },
             looks: None,
+            dividing: None,
         };
         let mut run = Self {
             inner: TestRun::new(parts),
