@@ -1,5 +1,6 @@
 //! The part of a run after the last test.
 
+use super::archiving::Archiving;
 use super::command_line::{TestAction, TestOptions};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
@@ -10,9 +11,10 @@ use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
 use crate::process::error_chain;
 use crate::report::{Cancellation, Count, Event, Reporter};
-use crate::schedule::History;
+use crate::schedule::{History, RecordedHistory};
 use crate::session::Session;
 use crate::test_job::{TestCase, TestContainerBuilder};
+use camino::Utf8Path;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,6 +41,11 @@ impl Conclusion<'_> {
         mut history: History,
     ) -> Result<RunEnd, SetUpError> {
         let options = self.options;
+        if let TestAction::Archive { file } = &options.action {
+            let recorded = history.recorded();
+            self.archive(file, &mut ending, recorded).await?;
+            return Ok(ending);
+        }
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
             remark(&mut ending, self.selector, places);
@@ -99,6 +106,31 @@ impl Conclusion<'_> {
             self.reporter.borrow_mut().report(&Event::Finished(summary));
         }
         Ok(ending)
+    }
+}
+
+impl Conclusion<'_> {
+    /// Packs the listed tests, unless some binaries could not be built or listed.
+    async fn archive(
+        &self,
+        file: &Utf8Path,
+        ending: &mut RunEnd,
+        history: RecordedHistory,
+    ) -> Result<(), SetUpError> {
+        let is_whole = ending.summary.cancelled.is_none() && ending.summary.tally.errors == 0;
+        if ending.summary.cancelled.is_none() {
+            let places = PackageOrTarget::all_in(self.workspace, self.packages);
+            remark(ending, self.selector, places);
+        }
+        if !is_whole || ending.listed.is_empty() {
+            return Ok(());
+        }
+        let archiving = Archiving {
+            workspace: self.workspace,
+            containers: self.containers.clone(),
+            history,
+        };
+        archiving.write(file, &ending.listed).await
     }
 }
 

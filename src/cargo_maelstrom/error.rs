@@ -2,9 +2,11 @@
 
 use super::test_run::RunError;
 use super::unselected::Remark;
+use crate::archive::ArchiveError;
 use crate::cargo::CargoError;
 use crate::directive::DirectiveError;
 use crate::filter::PatternError;
+use crate::layer::ContainerError;
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
 use crate::schedule::history::{HistoryError, RecordedHistoryError};
@@ -34,6 +36,13 @@ pub enum SetUpError {
     #[error(transparent)]
     RecordedHistory(#[from] RecordedHistoryError),
     #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the archive was not written: failed to make the container of {test}")]
+    Unarchivable {
+        test: String,
+        source: ContainerError,
+    },
+    #[error(transparent)]
     KnownNeeds(#[from] KnownNeedsError),
     #[error(transparent)]
     Run(#[from] RunError),
@@ -41,6 +50,11 @@ pub enum SetUpError {
     Session(#[from] ClientError),
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
+    #[error("failed to read `{path}`")]
+    Read {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("failed to write `{path}`")]
     Write {
         path: Utf8PathBuf,

@@ -5,6 +5,7 @@
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
 //! [`conclusion`] is what follows the last test. [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
 
+mod archiving;
 mod clean;
 pub mod command_line;
 mod conclusion;
@@ -146,6 +147,7 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::Run
             | TestAction::ListTests
             | TestAction::PrintSpec
+            | TestAction::Archive { .. }
             | TestAction::Observe { .. } => run_tests(options).await,
             TestAction::Learn => learning::run(options).await,
             TestAction::Build => build_only(options).await,
@@ -176,7 +178,9 @@ async fn init(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 
 async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let mut preparation = Preparation::new(options, Stderr::Inherited).await?;
-    while let Some(event) = preparation.build.next().await {
+    while let Some(build) = &mut preparation.build
+        && let Some(event) = build.next().await
+    {
         match event? {
             crate::cargo::BuildEvent::Message(line) => to_stdout(format_args!("{line}")),
             crate::cargo::BuildEvent::Finished { success: false, .. } => {
@@ -307,12 +311,17 @@ async fn conduct(
         };
         Rc::new(Looks::new(second_look, known))
     });
-    let outputs = TestOutputs::new(
-        &preparation.workspace,
-        options.settings.outputs_limit.value.bytes(),
-        &preparation.appended,
-        session.executors.local.run_id(),
-    );
+    let outputs_limit = options.settings.outputs_limit.value.bytes();
+    let run_id = session.executors.local.run_id();
+    let outputs = match preparation.outputs_directory {
+        Some(directory) => TestOutputs::of_archive(directory, outputs_limit, run_id),
+        None => TestOutputs::new(
+            &preparation.workspace,
+            outputs_limit,
+            &preparation.appended,
+            run_id,
+        ),
+    };
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
@@ -329,6 +338,7 @@ async fn conduct(
         dividing: options
             .partition
             .map(|partition| Dividing::new(partition, preparation.recorded)),
+        archived: preparation.archived,
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.
@@ -365,6 +375,9 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if options.action == TestAction::PrintSpec && ending.listed.is_empty() => {
             let what = "no test matches the pattern of `--print-spec`";
             no_tests(options, what, &ending.remarks)
+        }
+        _ if matches!(options.action, TestAction::Archive { .. }) && ending.listed.is_empty() => {
+            no_tests(options, "no tests were archived", &ending.remarks)
         }
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)

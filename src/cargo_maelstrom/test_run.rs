@@ -6,6 +6,7 @@
 //! access to files. [`building`], [`known`] and [`queueing`] start tasks, and [`endings`] handles
 //! their results.
 
+mod archived;
 mod batching;
 mod building;
 mod dividing;
@@ -14,6 +15,7 @@ mod known;
 mod looking;
 mod queueing;
 
+pub use self::archived::ArchivedTests;
 pub use self::dividing::Dividing;
 pub use self::looking::Looks;
 
@@ -71,6 +73,8 @@ pub struct Parts {
     pub looks: Option<Rc<Looks>>,
     /// `None`: all selected tests run.
     pub dividing: Option<Dividing>,
+    /// The tests to run, if they are not those of a build.
+    pub archived: Option<ArchivedTests>,
 }
 
 /// How tests are run.
@@ -282,19 +286,24 @@ impl TestRun {
         }
     }
 
-    /// Runs the tests of all binaries that the build yields. Must be called within a `LocalSet`.
+    /// Runs the tests of all binaries that the build yields, or those of the archive if there is no
+    /// build. Must be called within a `LocalSet`.
     pub async fn run(
         mut self,
-        mut build: Build,
+        mut build: Option<Build>,
         mut interrupts: Interrupts,
     ) -> Result<(RunEnd, History), RunError> {
         let mut ticks = tokio::time::interval(report::TICK);
-        let mut building = true;
+        let mut building = build.is_some();
         let build_started = Instant::now();
-        self.report(&Event::BuildStarted);
+        if building {
+            self.report(&Event::BuildStarted);
+        } else {
+            self.take_archive();
+        }
         // Results of tests depend on the lock file, which Cargo may still write. With results
         // reused, the sources are packed after the first event of the build.
-        if !self.parts.running.cache_results.reads() {
+        if building && !self.parts.running.cache_results.reads() {
             self.pack_shared_layers();
         }
         loop {
@@ -315,10 +324,10 @@ impl TestRun {
                 Some(()) = self.packing.join_next() => self.preparation_ended(),
                 Some(saved) = self.saving.join_next() => self.parts.history.end_save(saved),
                 reason = interrupts.next() => {
-                    self.interrupt(reason.into(), &mut build).await;
+                    self.interrupt(reason.into(), build.as_mut()).await;
                     building = false;
                 }
-                event = build.next(), if building => {
+                event = next_event(&mut build), if building => {
                     let event = event.transpose()?;
                     let failed = matches!(event, Some(BuildEvent::Finished { success: false, .. }));
                     let reason = if failed {
@@ -328,7 +337,7 @@ impl TestRun {
                     };
                     match (event, reason) {
                         (_, Some(reason)) => {
-                            self.interrupt(reason.into(), &mut build).await;
+                            self.interrupt(reason.into(), build.as_mut()).await;
                             building = false;
                         }
                         (Some(event), None) => self.build_event(event, build_started),
@@ -367,6 +376,14 @@ impl TestRun {
 
     fn report(&self, event: &Event<'_>) {
         self.parts.reporter.borrow_mut().report(event);
+    }
+}
+
+/// The next event of the build, if there is one.
+async fn next_event(build: &mut Option<Build>) -> Option<Result<BuildEvent, CargoError>> {
+    match build {
+        Some(build) => build.next().await,
+        None => None,
     }
 }
 

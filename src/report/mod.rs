@@ -31,7 +31,7 @@ pub use event::{Event, Repeat, TestId};
 pub use observed::{facts_text, incomplete_text};
 pub use outcome::{Cancellation, DividedRun, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
-pub use units::Count;
+pub use units::{Bytes, Count};
 
 use crate::config::Ui;
 use camino::Utf8PathBuf;

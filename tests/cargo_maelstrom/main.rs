@@ -11,6 +11,7 @@ mod need;
 #[path = "../fixture/rounds.rs"]
 mod rounds;
 
+mod archives;
 mod cache_directories;
 mod cached_results;
 mod configuring;

@@ -20,7 +20,7 @@ use strum::{IntoStaticStr, VariantArray};
     name = "cargo-maelstrom",
     bin_name = "cargo maelstrom",
     version,
-    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean",
+    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean",
     after_help = EXAMPLES,
     max_term_width = 110,
 )]
@@ -106,6 +106,21 @@ pub struct Selecting {
     /// `cargo maelstrom history merge` writes it.
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub history: Option<Utf8PathBuf>,
+
+    /// Run the tests in this archive: there is no build, and no sources or Cargo are needed
+    ///
+    /// `cargo maelstrom archive -o FILE` makes it.
+    #[arg(
+        long,
+        visible_alias = "archive-file",
+        value_name = "FILE",
+        hide_short_help = true
+    )]
+    pub archive: Option<Utf8PathBuf>,
+
+    /// Write this archive
+    #[arg(short = 'o', value_name = "FILE", hide = true)]
+    pub archive_output: Option<Utf8PathBuf>,
 
     /// List the tests that would run
     #[arg(short, long, visible_alias = "list-tests", group = "action")]

@@ -78,18 +78,17 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
         "--user-config-file" | "--tool-config-file" => Write("`-c FILE`"),
         "--cargo-quiet" => Write("`-q`, which quietens Cargo, too"),
         "--cargo-verbose" => Write("`-v`, which Cargo gets, too"),
-        "--archive-file"
-        | "--archive-format"
-        | "--extract-to"
-        | "--extract-overwrite"
-        | "--persist-extract-tempdir"
-        | "--cargo-metadata"
-        | "--binaries-metadata"
-        | "--workspace-remap"
-        | "--target-dir-remap"
-        | "--build-dir-remap" => Unsupported(
-            "tests are built on the machine that the run is started on; `--remote URL` runs them on a cluster",
+        "--archive-format" => LeaveOut("an archive is a tar file compressed with zstd"),
+        "--zstd-level" => LeaveOut("an archive is compressed with the default level of zstd"),
+        "--extract-to" | "--extract-overwrite" | "--persist-extract-tempdir" => {
+            LeaveOut("an archive is unpacked into the user's cache")
+        }
+        "--workspace-remap" | "--target-dir-remap" | "--build-dir-remap" => LeaveOut(
+            "tests of an archive find everything in their containers, at the paths where it was built",
         ),
+        "--cargo-metadata" | "--binaries-metadata" => {
+            Write("`--archive FILE`, with an archive that `cargo maelstrom archive` made")
+        }
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 //! a workspace.
 
 mod after_dashes;
+mod archiving;
 mod arguments;
 mod cargo_arguments;
 mod foreign;
@@ -82,13 +83,16 @@ impl Request {
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));
         }
-        let matches = TestArguments::command()
-            .try_get_matches_from(words)
-            .map_err(of_parser)?;
-        Ok(Self::Test(Box::new(TestOptions::new(
-            &matches,
-            environment,
-        )?)))
+        let archives = is_first(&words, OsStr::new("archive"));
+        let command = if archives {
+            words.remove(1);
+            archiving::command()
+        } else {
+            TestArguments::command()
+        };
+        let matches = command.try_get_matches_from(words).map_err(of_parser)?;
+        let options = TestOptions::new(&matches, environment, archives)?;
+        Ok(Self::Test(Box::new(options)))
     }
 }
 

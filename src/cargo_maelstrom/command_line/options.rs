@@ -3,6 +3,7 @@
 use super::usage;
 use super::{
     after_dashes::AfterDashes,
+    archiving,
     arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments},
     cargo_arguments::{self, CargoArguments},
     name_filter::NameFilter,
@@ -15,6 +16,7 @@ use crate::schedule::{PartitionMethod, TestPartition};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 /// The options of `cargo maelstrom`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub struct TestOptions {
     pub partition: Option<TestPartition>,
     /// The file with durations of tests on all machines.
     pub history: Option<Utf8PathBuf>,
+    /// The archive whose tests run. `None`: the tests are those of the workspace.
+    pub archive: Option<Utf8PathBuf>,
+    /// The directory for what is unpacked from archives.
+    pub archive_cache: PathBuf,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -59,6 +65,10 @@ pub enum TestAction {
     },
     /// Run the tests, write what they need to `maelstrom-test.toml`, and run them again.
     Learn,
+    /// Pack the selected tests into this file.
+    Archive {
+        file: Utf8PathBuf,
+    },
     ListBinaries,
     ListPackages,
     /// Run `cargo test --doc` with Cargo's options and these after `--`.
@@ -122,15 +132,22 @@ impl CacheOptions {
 }
 
 impl TestOptions {
+    /// `archives`: for the command `archive`.
     pub(super) fn new(
         matches: &ArgMatches,
         environment: &ProcessEnvironment,
+        archives: bool,
     ) -> Result<Self, CommandLineError> {
-        let arguments =
+        let mut arguments =
             TestArguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
+        let archive_file = archiving::file(&mut arguments.selecting, archives)?;
         let after = merge_after_dashes(&arguments)?;
         let (settings, printed) = Settings::decide(&arguments, &after, environment)?;
-        let action = action(&arguments, &after, printed)?;
+        let action = match archive_file {
+            Some(file) => archiving::action(file, action(&arguments, &after, printed)?)?,
+            None => action(&arguments, &after, printed)?,
+        };
+        archiving::check(&arguments, &action, &cargo_arguments::options(matches))?;
         let has_results = action.reports_tests() || matches!(action, TestAction::PrintConfig(_));
         if arguments.showing.junit.is_some() && !has_results {
             return Err(usage(
@@ -141,10 +158,12 @@ impl TestOptions {
         if let Some(partition) = &arguments.selecting.partition
             && partition.method == PartitionMethod::Time
             && arguments.selecting.history.is_none()
+            && arguments.selecting.archive.is_none()
         {
             return Err(usage(format!(
                 "'--partition {partition}' needs durations that are the same for every part; give \
-                 them with '--history FILE' (see `cargo maelstrom history merge --help`)"
+                 them with '--history FILE' (see `cargo maelstrom history merge --help`), or run the \
+                 tests of an archive, which has them"
             )));
         }
         Ok(Self {
@@ -167,6 +186,8 @@ impl TestOptions {
             junit: arguments.showing.junit,
             partition: arguments.selecting.partition,
             history: arguments.selecting.history,
+            archive: arguments.selecting.archive,
+            archive_cache: environment.user_cache().join("archives"),
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,

@@ -45,7 +45,7 @@ fn error(words: &[&str]) -> String {
 /// The message without the usage, which follows as in errors of clap.
 fn usage_error(words: &[&str]) -> String {
     let text = error(words);
-    let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean\n\nFor \
+    let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor \
                more information, try '--help'.\n";
     let text = text.strip_suffix(end).unwrap_or_else(|| panic!("{text}"));
     text.to_owned()
@@ -316,7 +316,7 @@ fn only_one_action_can_be_asked_for() {
     assert_eq!(
         error(&["--list", "--no-run"]),
         "error: the argument '--list' cannot be used with '--no-run'\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- \
-         [ARGUMENT]...]\n       cargo maelstrom doctor|clean\n\nFor more information, try '--help'.\n"
+         [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor more information, try '--help'.\n"
     );
     assert_eq!(
         usage_error(&["--init", "--", "--list"]),
@@ -497,7 +497,7 @@ fn an_unknown_option_is_answered_with_a_similar_one() {
         error(&["--no-failfast"]),
         "error: unexpected argument '--no-failfast' found\n\n  tip: a similar argument exists: '--no-fail-fast'\n  tip: to hand \
          '--no-failfast' to the test binaries, write '-- --no-failfast'\n\nUsage: \
-         cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean\n\nFor more information, \
+         cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor more information, \
          try '--help'.\n"
     );
 }
