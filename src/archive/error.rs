@@ -40,6 +40,11 @@ pub enum ArchiveError {
          command again"
     )]
     Changed { name: String },
+    #[error(
+        "`{path}` exists and is not an archive of tests; remove it first, or choose another name for \
+         the archive"
+    )]
+    Exists { path: Utf8PathBuf },
     #[error(transparent)]
     Store(#[from] StoreError),
 }

@@ -27,7 +27,7 @@ mod write;
 pub use error::ArchiveError;
 pub use index::{ArchiveIndex, ArchivedBinary, ArchivedCase, ArchivedContainer, ArchivedWorkspace};
 pub use read::ArchiveReader;
-pub use write::write;
+pub use write::{remove_old, write};
 
 #[cfg(test)]
 mod tests;

@@ -21,6 +21,39 @@ pub const BLOBS: &str = "blobs/";
 /// The level of compression: that of `zstd` without options.
 const LEVEL: i32 = 3;
 
+/// Removes an earlier archive at a path, so that it is not among the sources that are packed. Any
+/// other file there is an error, unless it is empty.
+pub fn remove_old(path: &Utf8Path) -> Result<(), ArchiveError> {
+    let failed = |source| ArchiveError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        file => file.map_err(failed)?,
+    };
+    let metadata = file.metadata().map_err(failed)?;
+    let is_replaceable = metadata.is_file() && (metadata.len() == 0 || is_archive(file));
+    if !is_replaceable {
+        let path = path.to_owned();
+        return Err(ArchiveError::Exists { path });
+    }
+    fs::remove_file(path).map_err(failed)
+}
+
+/// Whether the file starts like an archive of any version.
+fn is_archive(file: File) -> bool {
+    let Ok(plain) = zstd::Decoder::new(file) else {
+        return false;
+    };
+    let mut members = tar::Archive::new(plain);
+    let first = members
+        .entries()
+        .ok()
+        .and_then(|mut members| members.next());
+    matches!(first, Some(Ok(first)) if first.path_bytes() == HEADER.as_bytes())
+}
+
 /// Writes an archive of these tests, whose layers are in the store, and returns its size in bytes. A
 /// file at the path is replaced when the archive is complete. Blocking.
 pub fn write(

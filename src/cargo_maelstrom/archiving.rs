@@ -37,51 +37,45 @@ type ContainerKey = (*const TestSpec, *const TestBinary);
 impl Archiving<'_> {
     /// Writes the archive of these tests, and says what is in it.
     pub async fn write(mut self, file: &Utf8Path, cases: &[TestCase]) -> Result<(), SetUpError> {
-        let mut binaries: Vec<(ArchivedBinary, *const TestBinary)> = Vec::new();
+        // The order in which binaries were listed varies.
+        let mut cases: Vec<&TestCase> = cases.iter().collect();
+        cases.sort_by_cached_key(|case| case.name().to_string());
+        let mut binaries: Vec<ArchivedBinary> = Vec::new();
+        let mut binary_places: HashMap<*const TestBinary, usize> = HashMap::new();
         let mut places: HashMap<ContainerKey, usize> = HashMap::new();
         let mut wanted: Vec<&TestCase> = Vec::new();
         let mut workspace = self.archived_workspace()?;
-        for case in cases {
+        for case in &cases {
             let key = (Arc::as_ptr(&case.spec), Arc::as_ptr(&case.binary));
             let container = *places.entry(key).or_insert_with(|| {
                 wanted.push(case);
                 wanted.len() - 1
             });
-            if binaries.last().is_none_or(|(_, last)| *last != key.1) {
-                let known = binaries.iter().position(|(_, other)| *other == key.1);
-                match known {
-                    Some(place) => {
-                        let last = binaries.len() - 1;
-                        binaries.swap(place, last);
-                    }
-                    None => {
-                        workspace.add_package(&case.binary.package);
-                        binaries.push((ArchivedBinary::new(&case.binary), key.1));
-                    }
-                }
-            }
-            if let Some((binary, _)) = binaries.last_mut() {
-                binary.cases.push(ArchivedCase {
-                    name: case.listed.name.clone(),
-                    ignored: case.listed.ignored,
-                    whole: case.whole,
-                    container,
-                });
-            }
+            let binary = *binary_places.entry(key.1).or_insert_with(|| {
+                workspace.add_package(&case.binary.package);
+                binaries.push(ArchivedBinary::new(&case.binary));
+                binaries.len() - 1
+            });
+            binaries[binary].cases.push(ArchivedCase {
+                name: case.listed.name.clone(),
+                ignored: case.listed.ignored,
+                whole: case.whole,
+                container,
+            });
         }
         let portable = self.make_containers(&wanted).await?;
-        note_bound(cases, &places, &portable);
+        note_bound(&cases, &places, &portable);
         let containers = portable.iter().zip(&wanted);
         let index = ArchiveIndex {
             workspace,
-            binaries: binaries.into_iter().map(|(binary, _)| binary).collect(),
+            binaries,
             containers: containers
                 .map(|(portable, case)| {
                     ArchivedContainer::new(portable, &case.spec.pass_environment)
                 })
                 .collect(),
         };
-        let ids: BTreeSet<_> = cases.iter().map(TestCase::id).collect();
+        let ids: BTreeSet<_> = cases.iter().map(|case| case.id()).collect();
         self.history.retain(&ids);
         let (count, of) = (cases.len() as u64, index.binaries.len() as u64);
         let (path, store) = (
@@ -147,7 +141,7 @@ impl Archiving<'_> {
 
 /// Tells which tests need something of this machine that an archive does not hold.
 fn note_bound(
-    cases: &[TestCase],
+    cases: &[&TestCase],
     places: &HashMap<ContainerKey, usize>,
     containers: &[PortableContainer],
 ) {

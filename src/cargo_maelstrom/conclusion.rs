@@ -9,7 +9,7 @@ use super::unselected::{self, Offer, Remark};
 use super::{SetUpError, UnprintableSpec, doctests, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
-use crate::process::error_chain;
+use crate::process::{error_chain, to_stderr};
 use crate::report::{Cancellation, Count, Event, Reporter};
 use crate::schedule::{History, RecordedHistory};
 use crate::session::Session;
@@ -121,6 +121,11 @@ impl Conclusion<'_> {
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
             remark(ending, self.selector, places);
+        }
+        if !is_whole {
+            to_stderr(format_args!(
+                "no archive was written, as not all tests were built and listed"
+            ));
         }
         if !is_whole || ending.listed.is_empty() {
             return Ok(());

@@ -149,7 +149,7 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::PrintSpec
             | TestAction::Archive { .. }
             | TestAction::Observe { .. } => run_tests(options).await,
-            TestAction::Learn => learning::run(options).await,
+            TestAction::Learn => Box::pin(learning::run(options)).await,
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,

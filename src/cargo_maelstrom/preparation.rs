@@ -10,7 +10,7 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::ArchivedTests;
 use super::unselected::{self, Offer};
-use crate::archive::ArchiveReader;
+use crate::archive::{self, ArchiveReader};
 use crate::cargo::{
     self, Build, Configuration, Invocation, Narrowed, Package, StartedBuild, Stderr, Toolchain,
     Workspace,
@@ -54,6 +54,11 @@ impl Preparation {
         let includes = patterns(&options.selection.includes)?;
         if let Some(archive) = &options.archive {
             return Self::of_archive(options, archive, includes).await;
+        }
+        // A file that cannot be read is an error before anything is built.
+        recorded(options)?;
+        if let TestAction::Archive { file } = &options.action {
+            archive::remove_old(file)?;
         }
         let mut invocation = invocation(options)?;
         let early = can_build_early(options, &invocation)
@@ -188,11 +193,11 @@ impl Preparation {
         };
         let history = History::load(&cache.join("history"))?.with_others(recorded.clone());
         warnings.extend(history.note().map(ToString::to_string));
-        let excluded = divide(&options.selection.exclusions, |text| {
+        let exclusions = divide(&options.selection.exclusions, |text| {
             members.iter().any(|member| member.name == text)
         });
-        let mut excludes = patterns(&excluded.patterns)?;
-        for package in &excluded.packages {
+        let mut excludes = patterns(&exclusions.patterns)?;
+        for package in &exclusions.packages {
             let text = format!("package.equals({package})");
             excludes.extend(patterns(&[RawPattern {
                 option: "--exclude",

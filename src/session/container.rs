@@ -121,7 +121,7 @@ impl ContainerBuilder {
         spec: &ContainerSpec,
         context: &LayerContext,
         binaries: &[Utf8PathBuf],
-        directory: Option<Utf8PathBuf>,
+        directory: Option<&Utf8Path>,
     ) -> Result<(PortableContainer, Vec<String>), ContainerError> {
         #[cfg(test)]
         assert!(
@@ -141,9 +141,9 @@ impl ContainerBuilder {
         let library_path = self.library_path(&context.library_path, &layers, &mounts);
         let working_directory = (spec.working_directory.clone())
             .or(base.working_directory)
-            .or_else(|| directory.clone())
+            .or_else(|| directory.map(Utf8Path::to_owned))
             .unwrap_or_else(|| "/".into());
-        let outputs_base = directory.as_ref().unwrap_or(&working_directory);
+        let outputs_base = directory.unwrap_or(&working_directory);
         let portable = PortableContainer {
             layers,
             image_variables: base.environment,

@@ -118,7 +118,7 @@ impl TestContainerBuilder {
     ) -> Result<PortableContainer, ContainerError> {
         let container = self.container_spec(spec, binary)?;
         let context = self.context(spec, binary);
-        let directory = Some(binary.package.directory.clone());
+        let directory = Some(binary.package.directory.as_path());
         let (mut portable, warnings) =
             (self.builder).portable(&container, &context, &programs(binary), directory)?;
         self.warn(warnings);

@@ -39,11 +39,12 @@ fn elsewhere_after(project: &Project, script: &str, arguments: &[&str]) -> Run {
         variable("RUSTUP_HOME"),
     ];
     let hidden = hidden.into_iter().flatten().filter(|path| path.is_dir());
-    let hide: String = hidden
-        .map(|path| format!("mount -t tmpfs none '{}'\n", path.display()))
+    let hide: Vec<_> = hidden
+        .map(|path| format!("mount -t tmpfs none '{}'", path.display()))
         .collect();
+    let hide = hide.join("\n");
     let script = format!(
-        "set -e\n{hide}{script}\ncommand -v cargo rustc && exit 77\ntest ! -e '{}'\nexec \"$@\"",
+        "set -e\n{hide}\n{script}\ncommand -v cargo rustc && exit 77\ntest ! -e '{}'\nexec \"$@\"",
         project.root.join("Cargo.toml").display()
     );
     let mut command = Command::new("unshare");
@@ -260,6 +261,24 @@ fn damaged_and_foreign_archives_are_refused() {
     elsewhere(&project, &["--archive", &file])
         .exits(96)
         .says("error: failed to read the archive `");
+}
+
+#[test]
+fn an_archive_in_the_workspace_is_not_packed_into_the_next_one() {
+    let project = Project::own("plain");
+    let words = ["archive", "-o", "tests.tar.zst"];
+    let file = project.root.join("tests.tar.zst");
+    project.maelstrom(&words).exits(0);
+    let first = fs::read(&file).unwrap();
+    project.maelstrom(&words).exits(0);
+    assert!(fs::read(&file).unwrap() == first);
+    project.write("text", "of the user");
+    let run = project.maelstrom(&["archive", "-o", "text"]).exits(96);
+    run.says("error: `text` exists and is not an archive of tests; remove it first");
+    assert_eq!(
+        fs::read_to_string(project.root.join("text")).unwrap(),
+        "of the user"
+    );
 }
 
 #[test]

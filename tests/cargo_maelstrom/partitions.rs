@@ -203,9 +203,16 @@ fn an_empty_part_says_so() {
 #[test]
 fn hashes_are_those_of_nextest() {
     let project = Project::shared("shop");
-    const LIBRARY: &str = "library && package.equals(shop-core)";
     for (part, expected) in [("hash:1/2", NEXTEST_FIRST), ("hash:2/2", NEXTEST_SECOND)] {
-        let listed = list(&project, &["-i", LIBRARY, "--partition", part]);
+        let listed = list(
+            &project,
+            &[
+                "-i",
+                "library && package.equals(shop-core)",
+                "--partition",
+                part,
+            ],
+        );
         let names: BTreeSet<_> = listed
             .iter()
             .map(|line| line.rsplit(' ').next().unwrap())
