@@ -73,6 +73,7 @@ pub mod maelstrom_run;    // maelstrom-run: its command line, its stream of jobs
 pub mod maelstrom_worker; // maelstrom-worker: its command line, its leases
 pub mod test_job;         // from a test case to a job, and what its outcome means
 pub mod report;           // what people and programs see
+pub mod archive;          // tests packed with their containers, to run on other machines
 pub mod session;          // jobs in, outcomes out
 pub mod listing;          // the test cases of a test binary
 pub mod needs;            // what a test needs of this machine besides its container

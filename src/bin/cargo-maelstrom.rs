@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         Ok(Request::Test(options)) => maelstrom::cargo_maelstrom::run(&options).into(),
         Ok(Request::Doctor(options)) => maelstrom::cargo_maelstrom::doctor(&options).into(),
         Ok(Request::Clean(options)) => maelstrom::cargo_maelstrom::clean(&options).into(),
+        Ok(Request::MergeHistories { output, inputs }) => {
+            maelstrom::cargo_maelstrom::merge_histories(&output, &inputs).into()
+        }
         Err(error) => error.report().into(),
     }
 }

@@ -1,18 +1,20 @@
 //! The part of a run after the last test.
 
+use super::archiving::Archiving;
 use super::command_line::{TestAction, TestOptions};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
-use super::unselected::{self, Offer};
+use super::unselected::{self, Offer, Remark};
 use super::{SetUpError, UnprintableSpec, doctests, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
-use crate::process::error_chain;
-use crate::report::{Cancellation, Event, Reporter};
-use crate::schedule::History;
+use crate::process::{error_chain, to_stderr};
+use crate::report::{Cancellation, Count, Event, Reporter};
+use crate::schedule::{History, RecordedHistory};
 use crate::session::Session;
 use crate::test_job::{TestCase, TestContainerBuilder};
+use camino::Utf8Path;
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -39,6 +41,11 @@ impl Conclusion<'_> {
         mut history: History,
     ) -> Result<RunEnd, SetUpError> {
         let options = self.options;
+        if let TestAction::Archive { file } = &options.action {
+            let recorded = history.recorded();
+            self.archive(file, &mut ending, recorded).await?;
+            return Ok(ending);
+        }
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
             remark(&mut ending, self.selector, places);
@@ -102,11 +109,42 @@ impl Conclusion<'_> {
     }
 }
 
+impl Conclusion<'_> {
+    /// Packs the listed tests, unless some binaries could not be built or listed.
+    async fn archive(
+        &self,
+        file: &Utf8Path,
+        ending: &mut RunEnd,
+        history: RecordedHistory,
+    ) -> Result<(), SetUpError> {
+        let is_whole = ending.summary.cancelled.is_none() && ending.summary.tally.errors == 0;
+        if ending.summary.cancelled.is_none() {
+            let places = PackageOrTarget::all_in(self.workspace, self.packages);
+            remark(ending, self.selector, places);
+        }
+        if !is_whole {
+            to_stderr(format_args!(
+                "no archive was written, as not all tests were built and listed"
+            ));
+        }
+        if !is_whole || ending.listed.is_empty() {
+            return Ok(());
+        }
+        let archiving = Archiving {
+            workspace: self.workspace,
+            containers: self.containers.clone(),
+            history,
+        };
+        archiving.write(file, &ending.listed).await
+    }
+}
+
 /// Adds notes on a selection that may not be the intended one.
 fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>) {
     let RunEnd {
         summary,
         considered,
+        divided,
         remarks,
         ..
     } = ending;
@@ -124,6 +162,15 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>
         return;
     }
     summary.notes.extend(left_out);
+    if let Some(divided) = divided.as_ref().filter(|divided| divided.tests == 0) {
+        let note = format!(
+            "the partition {} has none of {}, as there are more parts than tests, or their hashes \
+             leave it empty",
+            divided.partition,
+            Count(divided.of, "test", "tests")
+        );
+        remarks.push(Remark::Note(note));
+    }
     if summary.tally.done() == 0 && summary.tally.ignored > 0 {
         summary.notes.push(unselected::all_ignored(
             considered.ignored_by_source,

@@ -2,12 +2,14 @@
 
 use super::test_run::RunError;
 use super::unselected::Remark;
+use crate::archive::ArchiveError;
 use crate::cargo::CargoError;
 use crate::directive::{DirectiveError, FILE_NAME};
 use crate::filter::PatternError;
+use crate::layer::ContainerError;
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
-use crate::schedule::history::HistoryError;
+use crate::schedule::history::{HistoryError, RecordedHistoryError};
 use crate::session::ClientError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
@@ -37,6 +39,15 @@ pub enum SetUpError {
     #[error(transparent)]
     History(#[from] HistoryError),
     #[error(transparent)]
+    RecordedHistory(#[from] RecordedHistoryError),
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+    #[error("the archive was not written: failed to make the container of {test}")]
+    Unarchivable {
+        test: String,
+        source: ContainerError,
+    },
+    #[error(transparent)]
     KnownNeeds(#[from] KnownNeedsError),
     #[error(transparent)]
     Run(#[from] RunError),
@@ -44,6 +55,11 @@ pub enum SetUpError {
     Session(#[from] ClientError),
     #[error("`{0}` exists; remove it first to get a new one")]
     Exists(Utf8PathBuf),
+    #[error("failed to read `{path}`")]
+    Read {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error("failed to write `{path}`")]
     Write {
         path: Utf8PathBuf,

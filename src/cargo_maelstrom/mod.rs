@@ -5,6 +5,7 @@
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
 //! [`conclusion`] is what follows the last test. [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
 
+mod archiving;
 mod clean;
 pub mod command_line;
 mod conclusion;
@@ -34,10 +35,12 @@ use crate::directive;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, JunitOutput, Reporter};
+use crate::schedule::RecordedHistory;
+use crate::schedule::history::RecordedHistoryError;
 use crate::session::{ConnectedEngine, Session, SessionSettings, connect};
 use crate::spec::Network;
 use crate::test_job::TestOutputs;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use conclusion::Conclusion;
@@ -50,7 +53,7 @@ use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 use surroundings::Surroundings;
-use test_run::{Looks, Parts, RunEnd, RunSettings, TestRun};
+use test_run::{Dividing, Looks, Parts, RunEnd, RunSettings, TestRun};
 use tokio::runtime::Runtime;
 use unselected::Remark;
 
@@ -73,6 +76,29 @@ pub fn clean(options: &CacheOptions) -> ExitCode {
         Ok(()) => ExitCode::Success,
         Err(error) => {
             print_error(&options.settings, &error);
+            ExitCode::SetUp
+        }
+    }
+}
+
+/// Runs `cargo maelstrom history merge`.
+pub fn merge_histories(output: &Utf8Path, inputs: &[Utf8PathBuf]) -> ExitCode {
+    let merge = || {
+        let mut merged = RecordedHistory::default();
+        for input in inputs {
+            merged.merge(&RecordedHistory::load(input.as_std_path())?);
+        }
+        merged.write(output.as_std_path())?;
+        Ok::<_, RecordedHistoryError>(merged.len())
+    };
+    match merge() {
+        Ok(tests) => {
+            let tests = report::Count(tests as u64, "test", "tests");
+            to_stderr(format_args!("wrote the durations of {tests} to {output}"));
+            ExitCode::Success
+        }
+        Err(error) => {
+            to_stderr(format_args!("error: {}", error_chain(&error)));
             ExitCode::SetUp
         }
     }
@@ -124,6 +150,7 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::Run
             | TestAction::ListTests
             | TestAction::PrintSpec
+            | TestAction::Archive { .. }
             | TestAction::Observe { .. } => run_tests(options).await,
             // The future has the options of two runs.
             TestAction::Learn => Box::pin(learning::run(options)).await,
@@ -160,7 +187,9 @@ async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         Stderr::Inherited
     };
     let mut preparation = Preparation::new(options, stderr).await?;
-    while let Some(event) = preparation.build.next().await {
+    while let Some(build) = &mut preparation.build
+        && let Some(event) = build.next().await
+    {
         match event? {
             crate::cargo::BuildEvent::Message(line) => to_stdout(format_args!("{line}")),
             crate::cargo::BuildEvent::Finished { success: false, .. } => {
@@ -303,12 +332,17 @@ async fn conduct(
         };
         Rc::new(Looks::new(second_look, known))
     });
-    let outputs = TestOutputs::new(
-        &preparation.workspace,
-        options.settings.outputs_limit.value.bytes(),
-        &preparation.appended,
-        session.executors.local.run_id(),
-    );
+    let outputs_limit = options.settings.outputs_limit.value.bytes();
+    let run_id = session.executors.local.run_id();
+    let outputs = match preparation.outputs_directory {
+        Some(directory) => TestOutputs::of_archive(directory, outputs_limit, run_id),
+        None => TestOutputs::new(
+            &preparation.workspace,
+            outputs_limit,
+            &preparation.appended,
+            run_id,
+        ),
+    };
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
@@ -322,6 +356,10 @@ async fn conduct(
         reporter: reporter.clone(),
         running: running.clone(),
         looks: looks.clone(),
+        dividing: options
+            .partition
+            .map(|partition| Dividing::new(partition, preparation.recorded)),
+        archived: preparation.archived,
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.
@@ -359,6 +397,9 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if options.action == TestAction::PrintSpec && ending.listed.is_empty() => {
             let what = "no test matches the pattern of `--print-spec`";
             no_tests(options, what, &ending.remarks)
+        }
+        _ if matches!(options.action, TestAction::Archive { .. }) && ending.listed.is_empty() => {
+            no_tests(options, "no tests were archived", &ending.remarks)
         }
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)

@@ -35,6 +35,11 @@ impl Outstanding {
             .retain(|other| !std::ptr::eq(Arc::as_ptr(other), binary));
     }
 
+    /// Whether every binary so far was listed, or could not be listed.
+    pub fn has_listed_all(&self) -> bool {
+        self.binaries.is_empty()
+    }
+
     /// Adds a selected test, or one repetition of it.
     pub fn expect(&mut self, case: &TestCase, repeat: Option<Repeat>) {
         let test = OutstandingTest {

@@ -8,22 +8,32 @@ use super::SetUpError;
 use super::command_line::{RawPattern, TestAction, TestOptions, divide};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
+use super::test_run::ArchivedTests;
 use super::unselected::{self, Offer};
-use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
+use crate::archive::{self, ArchiveReader};
+use crate::cargo::{
+    self, Build, Configuration, Invocation, Narrowed, Package, StartedBuild, Stderr, Toolchain,
+    Workspace,
+};
 use crate::config::{Choice, VariablePattern};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::needs::{KnownNeeds, Places, client_search_path};
-use crate::schedule::History;
+use crate::schedule::{History, RecordedHistory};
 use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 pub struct Preparation {
-    pub build: Build,
+    /// `None`: the tests are those of an archive.
+    pub build: Option<Build>,
+    pub archived: Option<ArchivedTests>,
+    /// The directory for all outputs of tests. `None`: those of the source tree are copied there.
+    pub outputs_directory: Option<PathBuf>,
     pub workspace: Arc<Workspace>,
     pub packages: Vec<Arc<Package>>,
     pub selector: Selector,
@@ -32,6 +42,8 @@ pub struct Preparation {
     pub appended: AppendedFiles,
     pub store: Store,
     pub history: History,
+    /// The durations by which tests are divided.
+    pub recorded: RecordedHistory,
     /// `None`: tests get nothing of this machine besides their containers.
     pub known_needs: Option<KnownNeeds>,
     pub warnings: Vec<String>,
@@ -39,9 +51,17 @@ pub struct Preparation {
 
 impl Preparation {
     pub async fn new(options: &TestOptions, stderr: Stderr) -> Result<Self, SetUpError> {
+        let includes = patterns(&options.selection.includes)?;
+        if let Some(archive) = &options.archive {
+            return Self::of_archive(options, archive, includes).await;
+        }
+        // A file that cannot be read is an error before anything is built.
+        recorded(options)?;
+        if let TestAction::Archive { file } = &options.action {
+            archive::remove_old(file)?;
+        }
         let mut invocation = invocation(options)?;
         check_profile(options, &invocation)?;
-        let includes = patterns(&options.selection.includes)?;
         let early = can_build_early(options, &invocation)
             .then(|| cargo::start_build(&invocation, stderr))
             .transpose()?;
@@ -88,13 +108,20 @@ impl Preparation {
         )?;
         warnings.extend(store.discarded().map(ToOwned::to_owned));
         let history = workspace.target_directory.join("maelstrom/history");
-        let history = History::load(history.as_std_path())?;
+        let recorded = recorded(options)?;
+        let history = History::load(history.as_std_path())?.with_others(recorded.clone());
         warnings.extend(history.note().map(ToString::to_string));
         let known_needs = workspace.target_directory.join("maelstrom/needs.json");
         let known_needs = (!options.settings.hermetic.value)
             .then(|| KnownNeeds::load(known_needs.as_std_path()))
             .transpose()?;
-        let appended = AppendedFiles::of_client();
+        // What is archived does not depend on the client's variables.
+        let archives = matches!(options.action, TestAction::Archive { .. });
+        let appended = if archives {
+            AppendedFiles::default()
+        } else {
+            AppendedFiles::of_client()
+        };
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
@@ -107,7 +134,7 @@ impl Preparation {
                     options.settings.cache_results.value.reads(),
                     &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
                     WriteBack::decide(options.settings.write_back.value, |name| {
-                        std::env::var(name).ok()
+                        std::env::var(name).ok().filter(|_| !archives)
                     }),
                     appended.clone(),
                 )
@@ -116,12 +143,116 @@ impl Preparation {
             appended,
             store,
             history,
+            recorded,
             known_needs,
             warnings,
-            build: build.stream(workspace.clone()),
+            build: Some(build.stream(workspace.clone())),
+            archived: None,
+            outputs_directory: None,
             workspace,
         })
     }
+
+    /// The preparation of a run of the tests of an archive. Its layers are unpacked into a cache in
+    /// the user's cache directory, as the target directory of the workspace may not exist.
+    async fn of_archive(
+        options: &TestOptions,
+        archive: &Utf8Path,
+        includes: Vec<Pattern>,
+    ) -> Result<Self, SetUpError> {
+        let cache = options.archive_cache.clone();
+        let store = Store::open(
+            &cache.join("cache"),
+            options.settings.cache_size.value.bytes(),
+        )?;
+        let mut warnings: Vec<String> = store
+            .discarded()
+            .map(ToOwned::to_owned)
+            .into_iter()
+            .collect();
+        let (path, unpacked_into) = (archive.to_owned(), store.clone());
+        let unpacking =
+            tokio::task::spawn_blocking(move || ArchiveReader::unpack(&path, &unpacked_into));
+        let unpacked = unpacking
+            .await
+            .map_err(|error| SetUpError::Start(error.into()))??;
+        let index = &unpacked.index;
+        let (members, binaries) = index.restore().map_err(|reason| unpacked.damaged(reason))?;
+        let directives = match &index.workspace.directives {
+            Some(text) => {
+                let name = index.workspace.root.join(directive::FILE_NAME);
+                Directives::parse(name.as_str(), text.trim_start_matches('\u{feff}'))?
+            }
+            None => Directives::built_in(),
+        };
+        warnings.extend(directives.warnings().to_vec());
+        let recorded = match &options.history {
+            Some(_) => recorded(options)?,
+            None => unpacked.history,
+        };
+        let history = History::load(&cache.join("history"))?.with_others(recorded.clone());
+        warnings.extend(history.note().map(ToString::to_string));
+        let exclusions = divide(&options.selection.exclusions, |text| {
+            members.iter().any(|member| member.name == text)
+        });
+        let mut excludes = patterns(&exclusions.patterns)?;
+        for package in &exclusions.packages {
+            let text = format!("package.equals({package})");
+            excludes.extend(patterns(&[RawPattern {
+                option: "--exclude",
+                text,
+            }])?);
+        }
+        let archived = ArchivedTests::new(binaries, index.containers.clone());
+        let workspace = Arc::new(Workspace {
+            root: index.workspace.root.clone(),
+            target_directory: index.workspace.target_directory.clone(),
+            build_directory: None,
+            default_members: members.iter().map(|member| member.id.clone()).collect(),
+            packages: members,
+            toolchain: Toolchain {
+                sysroot: "/nonexistent".into(),
+                host: String::new(),
+                cargo: "/nonexistent/cargo".into(),
+                rustc: "/nonexistent/rustc".into(),
+            },
+            configuration: Configuration::default(),
+        });
+        let passed = &options.settings.pass_environment.value.items();
+        Ok(Self {
+            build: None,
+            archived: Some(archived),
+            outputs_directory: Some(cache.join("outputs")),
+            packages: workspace.packages.clone(),
+            selector: selector(options, includes, excludes),
+            directives: Arc::new(directives),
+            containers: Arc::new(
+                TestContainerBuilder::new(
+                    workspace.clone(),
+                    LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
+                    false,
+                    &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
+                    WriteBack::Outputs,
+                    AppendedFiles::default(),
+                )
+                .of_profile(options.settings.profile()),
+            ),
+            appended: AppendedFiles::default(),
+            store,
+            history,
+            recorded,
+            known_needs: None,
+            warnings,
+            workspace,
+        })
+    }
+}
+
+/// The durations in the file of `--history`.
+fn recorded(options: &TestOptions) -> Result<RecordedHistory, SetUpError> {
+    let file = options.history.as_ref();
+    let recorded = file.map(|file| RecordedHistory::load(file.as_std_path()));
+    Ok(recorded.transpose()?.unwrap_or_default())
 }
 
 /// The directory of the workspace's cache.

@@ -1,6 +1,8 @@
 //! The profiles of `maelstrom-test.toml`. They are read before the settings are known, and so before
 //! anything else of the workspace.
 
+use super::command_line::ProfileSource;
+use crate::archive::ArchiveReader;
 use crate::cargo::{self, CargoOptions, Invocation};
 use crate::config::{CommandLineError, ConfigError, Profiles};
 use crate::directive::{Directives, FILE_NAME};
@@ -9,9 +11,32 @@ use std::error::Error;
 use std::fs;
 use std::io::ErrorKind;
 
-/// Reads the profiles of the workspace to which options of Cargo belong. `is_required`: a profile
-/// was chosen, so that the file is read even if it is unlikely to have profiles.
-pub fn profiles(options: &CargoOptions, is_required: bool) -> Result<Profiles, CommandLineError> {
+/// Reads the profiles of a workspace or archive. `is_required`: a profile was chosen, so that the
+/// file is read even if it is unlikely to have profiles.
+pub fn profiles(
+    source: ProfileSource<'_>,
+    is_required: bool,
+) -> Result<Profiles, CommandLineError> {
+    match source {
+        ProfileSource::Workspace(options) => of_workspace(options, is_required),
+        ProfileSource::Archive(archive) => of_archive(archive),
+    }
+}
+
+/// The profiles in the text of an archive. Their paths are relative to the working directory, since
+/// the directory of the file may not exist on this machine.
+fn of_archive(archive: &Utf8Path) -> Result<Profiles, CommandLineError> {
+    let index = ArchiveReader::index(archive).map_err(in_workspace)?;
+    let directory = std::env::current_dir().map_err(in_workspace)?;
+    let path = directory.join(FILE_NAME);
+    let Some(text) = index.workspace.directives else {
+        return Ok(Profiles::none_in(path));
+    };
+    let text = text.trim_start_matches('\u{feff}');
+    Profiles::parse(&path, text).map_err(in_workspace)
+}
+
+fn of_workspace(options: &CargoOptions, is_required: bool) -> Result<Profiles, CommandLineError> {
     let invocation = Invocation::new(options.clone()).map_err(in_workspace)?;
     if !is_required && !may_have_profiles(&invocation) {
         return Ok(Profiles::default());

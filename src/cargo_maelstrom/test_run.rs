@@ -6,8 +6,10 @@
 //! access to files. [`building`], [`known`] and [`queueing`] start tasks, and [`endings`] handles
 //! their results.
 
+mod archived;
 mod batching;
 mod building;
+mod dividing;
 mod endings;
 mod grouping;
 mod known;
@@ -15,6 +17,8 @@ mod looking;
 mod queueing;
 mod retrying;
 
+pub use self::archived::ArchivedTests;
+pub use self::dividing::Dividing;
 pub use self::looking::Looks;
 
 use self::batching::WorkerWait;
@@ -34,7 +38,9 @@ use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::observe::Facts;
 use crate::process::Interrupts;
-use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestAttempt, TestId};
+use crate::report::{
+    self, Cancellation, DividedRun, Event, Repeat, Reporter, Summary, TestAttempt, TestId,
+};
 use crate::schedule::history::Saved;
 use crate::schedule::{CaseId, Groups, History, Rank, TestGroup};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
@@ -72,6 +78,10 @@ pub struct Parts {
     pub running: RunSettings,
     /// `None`: tests get nothing of this machine besides their containers.
     pub looks: Option<Rc<Looks>>,
+    /// `None`: all selected tests run.
+    pub dividing: Option<Dividing>,
+    /// The tests to run, if they are not those of a build.
+    pub archived: Option<ArchivedTests>,
 }
 
 /// How tests are run.
@@ -193,6 +203,8 @@ pub struct RunEnd {
     /// The name of the observed test, and what it asked for.
     pub observed: Option<(String, Facts)>,
     pub considered: Considered,
+    /// The part of the tests that ran.
+    pub divided: Option<DividedRun>,
     /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,
 }
@@ -232,6 +244,8 @@ pub struct TestRun {
     local: Dispatcher<Work, EndedWork>,
     /// Batches on the engine.
     remote: Dispatcher<TestBatch, EndedWork>,
+    /// The tests to divide. `None`: all selected tests run, or the division is done.
+    dividing: Option<Dividing>,
     started_tests: Rc<StartedTests>,
     /// Tests for the engine that are in no batch yet.
     unbatched: Vec<(TestCase, Arc<Container>)>,
@@ -342,7 +356,7 @@ enum EndedWork {
 }
 
 impl TestRun {
-    pub fn new(parts: Parts) -> Self {
+    pub fn new(mut parts: Parts) -> Self {
         Self {
             copied: BTreeSet::new(),
             removed: BTreeSet::new(),
@@ -363,6 +377,7 @@ impl TestRun {
                 considered: Considered::new(&parts.selector),
                 ..RunEnd::default()
             },
+            dividing: parts.dividing.take(),
             parts,
             started: Instant::now(),
             outstanding: Outstanding::default(),
@@ -380,26 +395,32 @@ impl TestRun {
         }
     }
 
-    /// Runs the tests of all binaries that the build yields. Must be called within a `LocalSet`.
+    /// Runs the tests of all binaries that the build yields, or those of the archive if there is no
+    /// build. Must be called within a `LocalSet`.
     pub async fn run(
         mut self,
-        mut build: Build,
+        mut build: Option<Build>,
         mut interrupts: Interrupts,
     ) -> Result<(RunEnd, History), RunError> {
         let mut ticks = tokio::time::interval(report::TICK);
-        let mut building = true;
+        let mut building = build.is_some();
         let build_started = Instant::now();
-        self.report(&Event::BuildStarted);
+        if building {
+            self.report(&Event::BuildStarted);
+        } else {
+            self.take_archive();
+        }
         // Results of tests depend on the lock file, which Cargo may still write. With results
         // reused, the sources are packed after the first event of the build.
-        if !self.parts.running.cache_results.reads() {
+        if building && !self.parts.running.cache_results.reads() {
             self.pack_shared_layers();
         }
         loop {
             if std::mem::take(&mut self.is_aborting) {
-                self.abort(&mut build).await;
+                self.abort(build.as_mut()).await;
                 building = false;
             }
+            self.divide_if_listed(building);
             self.start_work();
             if !building && self.is_idle() {
                 break;
@@ -420,10 +441,10 @@ impl TestRun {
                 Some(()) = self.packing.join_next() => self.preparation_ended(),
                 Some(saved) = self.saving.join_next() => self.parts.history.end_save(saved),
                 reason = interrupts.next() => {
-                    self.interrupt(reason.into(), &mut build).await;
+                    self.interrupt(reason.into(), build.as_mut()).await;
                     building = false;
                 }
-                event = build.next(), if building => {
+                event = next_event(&mut build), if building => {
                     let event = event.transpose()?;
                     let failed = matches!(event, Some(BuildEvent::Finished { success: false, .. }));
                     let reason = if failed {
@@ -433,7 +454,7 @@ impl TestRun {
                     };
                     match (event, reason) {
                         (_, Some(reason)) => {
-                            self.interrupt(reason.into(), &mut build).await;
+                            self.interrupt(reason.into(), build.as_mut()).await;
                             building = false;
                         }
                         (Some(event), None) => self.build_event(event, build_started),
@@ -481,6 +502,14 @@ async fn until(deadline: Option<Instant>) {
     match deadline {
         Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
         None => std::future::pending().await,
+    }
+}
+
+/// The next event of the build, if there is one.
+async fn next_event(build: &mut Option<Build>) -> Option<Result<BuildEvent, CargoError>> {
+    match build {
+        Some(build) => build.next().await,
+        None => None,
     }
 }
 

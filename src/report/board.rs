@@ -109,6 +109,7 @@ impl Board {
             Event::Cancelled(_) => self.cancelled = true,
             Event::Finished(_) => self.finished = true,
             Event::RunStarted
+            | Event::Divided(_)
             | Event::Output(_)
             | Event::Slow { .. }
             | Event::Observed { .. }

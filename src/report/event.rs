@@ -1,6 +1,6 @@
 //! The events of a run that reporters show.
 
-use super::outcome::{Cancellation, Summary, TestOutcome};
+use super::outcome::{Cancellation, DividedRun, Summary, TestOutcome};
 use crate::filter::{TestBinaryName, TestCaseName};
 use crate::observe::Facts;
 use std::fmt;
@@ -14,6 +14,9 @@ use std::time::Duration;
 pub enum Event<'a> {
     RunStarted,
     BuildStarted,
+    /// The tests of the run are divided, and one part of them runs (`--partition`). Tests may have
+    /// started before.
+    Divided(&'a DividedRun),
     /// A line that Cargo wrote to stderr, without its newline.
     CargoLine(&'a str),
     BuildFinished {

@@ -114,6 +114,13 @@ impl<W: Write + Send> Reporter for Json<W> {
                     .with("program", env!("CARGO_PKG_NAME"))
                     .with("program_version", env!("CARGO_PKG_VERSION")),
             ),
+            Event::Divided(divided) => self.line(
+                &Line::new("run", "divided")
+                    .with("partition", &divided.partition)
+                    .with("digest", &divided.digest)
+                    .with("tests", divided.tests)
+                    .with("of", divided.of),
+            ),
             Event::BuildStarted => self.line(&Line::new("build", "started")),
             Event::BuildFinished { success, duration } => self.line(
                 &Line::new("build", "finished")

@@ -2,7 +2,7 @@
 //! chapter on output describes the report.
 
 use super::event::{Event, Repeat};
-use super::outcome::{TestOutcome, TestStatus};
+use super::outcome::{DividedRun, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::panics::panic_message;
 use super::{ReportError, Reporter};
@@ -27,6 +27,7 @@ pub struct Junit {
     /// The results of each test binary, by its id.
     suites: BTreeMap<String, Vec<Case>>,
     duration: Option<Duration>,
+    divided: Option<DividedRun>,
 }
 
 /// The tests whose output is in the report.
@@ -51,6 +52,7 @@ impl Junit {
             output,
             suites: BTreeMap::new(),
             duration: None,
+            divided: None,
         }
     }
 
@@ -142,6 +144,10 @@ impl Junit {
             cases.sort_by(|a, b| (&a.name, a.repeat).cmp(&(&b.name, b.repeat)));
             let mut suite = TestSuite::new(xml_text(&id));
             suite.set_time(cases.iter().filter_map(|case| case.element.time).sum());
+            if let Some(divided) = &self.divided {
+                suite.add_property(("partition".to_owned(), divided.partition.clone()));
+                suite.add_property(("partition-digest".to_owned(), divided.digest.clone()));
+            }
             suite.add_test_cases(cases.into_iter().map(|case| case.element));
             report.add_test_suite(suite);
         }
@@ -167,6 +173,7 @@ impl Reporter for Junit {
                 outcome,
                 ..
             } => self.test_finished(case, *repeat, outcome),
+            Event::Divided(divided) => self.divided = Some((*divided).clone()),
             Event::ListingFailed { binary, message } => self.listing_failed(*binary, message),
             Event::Finished(summary) => self.duration = Some(summary.duration),
             _ => {}

@@ -34,9 +34,9 @@ pub use download_line::DownloadLine;
 pub use event::{Event, Repeat, TestAttempt, TestId};
 pub use github::GithubSettings;
 pub use observed::{facts_text, incomplete_text};
-pub use outcome::{Cancellation, Exit, Summary, Tally, TestOutcome, TestStatus};
+pub use outcome::{Cancellation, DividedRun, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
-pub use units::Count;
+pub use units::{Bytes, Count};
 
 use crate::config::{FinalStatusLevel, OutputTime, StatusLevel, Ui};
 use camino::Utf8PathBuf;

@@ -114,6 +114,9 @@ impl Narrator {
                 outcome,
                 ..
             } => self.test_finished(case, *repeat, outcome),
+            Event::Divided(divided) if self.detail >= Detail::Notable => {
+                self.paragraph(Role::Strong, "note", &divided.to_string())
+            }
             Event::Warning(text) => self.paragraph(Role::Caution, "warning", text),
             // Cargo has reported the reason.
             Event::Cancelled(Cancellation::BuildFailed) if !self.has_begun => String::new(),

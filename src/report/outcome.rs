@@ -227,6 +227,35 @@ pub struct Summary {
     pub notes: Vec<String>,
 }
 
+/// A run of one part of the tests (`--partition`).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DividedRun {
+    /// As on the command line.
+    pub partition: String,
+    /// Identifies the division of the tests. It is the same for all parts of one division.
+    pub digest: String,
+    /// The number of test cases in this part.
+    pub tests: u64,
+    /// The number of selected test cases of all parts.
+    pub of: u64,
+}
+
+impl fmt::Display for DividedRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            partition,
+            digest,
+            tests,
+            of,
+        } = self;
+        let of = Count(*of, "test", "tests");
+        write!(
+            f,
+            "the partition {partition} has {tests} of {of}; the digest of the division is {digest}"
+        )
+    }
+}
+
 /// Why a run ends before all of its tests were run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {

@@ -22,6 +22,9 @@
 //! magic bytes is not replaced.
 
 mod codec;
+mod recorded;
+
+pub use recorded::{RecordedHistory, RecordedHistoryError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -103,6 +106,8 @@ pub struct History {
     saving: Arc<Changes>,
     /// The test cases that failed at least once in this run.
     failed: BTreeSet<CaseId>,
+    /// Records of other machines, for test cases without a record here. They are not saved.
+    others: RecordedHistory,
 }
 
 type TestRecords = BTreeMap<CaseId, TestRecord>;
@@ -150,7 +155,15 @@ impl History {
             changes: BTreeMap::new(),
             saving: Arc::default(),
             failed: BTreeSet::new(),
+            others: RecordedHistory::default(),
         })
+    }
+
+    /// Uses the records of other machines for test cases that were not run here.
+    #[must_use]
+    pub fn with_others(mut self, others: RecordedHistory) -> Self {
+        self.others = others;
+        self
     }
 
     /// The reason why the file could not be used.
@@ -171,7 +184,7 @@ impl History {
                 durations.extend(changes);
             }
         }
-        durations.median()
+        durations.median().or_else(|| self.others.estimate(id))
     }
 
     /// Whether the test case failed in its last run. `None`: it never ran.
@@ -179,7 +192,8 @@ impl History {
         if self.changes.contains_key(id) || self.saving.contains_key(id) {
             return Some(self.failed.contains(id));
         }
-        self.records.get(id).map(|record| record.failed)
+        let record = self.records.get(id).map(|record| record.failed);
+        record.or_else(|| self.others.last_failed(id))
     }
 
     /// Adds a run of a test. A repeated test has failed if one repetition failed.

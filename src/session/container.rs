@@ -20,18 +20,52 @@ pub struct ContainerBuilder {
     pub panics: std::sync::atomic::AtomicBool,
 }
 
-/// What a container has besides what its specification names.
-#[derive(Default)]
-pub struct Additions {
-    /// Executables that Cargo built, in the topmost layer.
-    pub binaries: Vec<Utf8PathBuf>,
-    /// Variables, which those of the specification change.
-    pub variables: BTreeMap<String, String>,
-    /// The base of relative outputs, and the working directory unless the specification or the
-    /// image has one. `None`: the base is the working directory, which is `/` then.
-    pub directory: Option<Utf8PathBuf>,
-    /// As in [`Container`].
-    pub watched: Vec<Utf8PathBuf>,
+/// A container whose layers are in the store, and whose variables are not computed yet. It is the
+/// same on every machine, apart from what it mounts of a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortableContainer {
+    /// Bottom first.
+    pub layers: Vec<Digest>,
+    /// The fields without image and layers. Paths are absolute.
+    pub spec: ContainerSpec,
+    pub working_directory: Utf8PathBuf,
+    /// The variables of the image.
+    pub image_variables: BTreeMap<String, String>,
+    /// The value of `LD_LIBRARY_PATH`.
+    pub library_path: Option<String>,
+}
+
+impl PortableContainer {
+    /// The container. Its variables are those of the image, then `variables`, then what the steps of
+    /// the specification make of them. `watched`: as in [`Container`].
+    pub fn complete(
+        &self,
+        variables: BTreeMap<String, String>,
+        watched: Vec<Utf8PathBuf>,
+    ) -> Result<Container, ContainerError> {
+        let mut all = self.image_variables.clone();
+        all.extend(variables);
+        if let Some(path) = &self.library_path {
+            all.insert("LD_LIBRARY_PATH".to_owned(), path.clone());
+        }
+        let spec = &self.spec;
+        Ok(Container {
+            layers: self.layers.clone(),
+            environment: environment::expand(&spec.environment, all, &|name| {
+                std::env::var(name).ok()
+            })?,
+            mounts: spec.mounts.clone(),
+            network: spec.network,
+            root_overlay: spec.root_overlay.clone(),
+            outputs: spec.outputs.clone(),
+            working_directory: self.working_directory.clone(),
+            user: spec.user,
+            group: spec.group,
+            init: spec.init,
+            hostname: spec.hostname.clone(),
+            watched,
+        })
+    }
 }
 
 impl ContainerBuilder {
@@ -73,17 +107,22 @@ impl ContainerBuilder {
         }
         let mut spec = spec.clone();
         spec.layers.extend(self.topmost.clone());
-        self.container_with(&spec, &self.context, Additions::default())
+        let (portable, warnings) = self.portable(&spec, &self.context, &[], None)?;
+        let container = portable.complete(BTreeMap::new(), Vec::new())?;
+        Ok((container, warnings))
     }
 
-    /// A container with additions, and warnings about its layers. The library path of `context`
-    /// becomes a variable.
-    pub fn container_with(
+    /// The container without its variables, and warnings about its layers. `binaries` are executables
+    /// that Cargo built, in the topmost layer. `directory` is the base of relative outputs, and the
+    /// working directory unless the specification or the image has one; `None`: the base is the
+    /// working directory, which is `/` then.
+    pub fn portable(
         &self,
         spec: &ContainerSpec,
         context: &LayerContext,
-        additions: Additions,
-    ) -> Result<(Container, Vec<String>), ContainerError> {
+        binaries: &[Utf8PathBuf],
+        directory: Option<&Utf8Path>,
+    ) -> Result<(PortableContainer, Vec<String>), ContainerError> {
         #[cfg(test)]
         assert!(
             !self.panics.load(std::sync::atomic::Ordering::Relaxed),
@@ -91,44 +130,43 @@ impl ContainerBuilder {
         );
         let base = self.layers.base(spec.image.as_ref(), context)?;
         let mut stack = self.layers.build_all(&base, &spec.layers, context)?;
-        if !additions.binaries.is_empty() {
-            let built = self.layers.build_binaries(&additions.binaries)?;
+        if !binaries.is_empty() {
+            let built = self.layers.build_binaries(binaries)?;
             let layer = self.layers.rebase_onto_image(built.digest, stack.image)?;
             stack.layers.push(layer);
         }
         let layers = (self.layers).merge_small_layers(&stack.layers, &stack.unmerged);
         let mounts = (spec.mounts.iter().map(|mount| context.mount(mount)))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut variables = base.environment;
-        variables.extend(additions.variables);
-        if let Some(path) = self.library_path(&context.library_path, &layers, &mounts) {
-            variables.insert("LD_LIBRARY_PATH".to_owned(), path);
-        }
-        let directory = additions.directory;
+        let library_path = self.library_path(&context.library_path, &layers, &mounts);
         let working_directory = (spec.working_directory.clone())
             .or(base.working_directory)
-            .or_else(|| directory.clone())
+            .or_else(|| directory.map(Utf8Path::to_owned))
             .unwrap_or_else(|| "/".into());
-        let outputs_base = directory.as_ref().unwrap_or(&working_directory);
-        let container = Container {
+        let outputs_base = directory.unwrap_or(&working_directory);
+        let portable = PortableContainer {
             layers,
-            environment: environment::expand(&spec.environment, variables, &|name| {
-                std::env::var(name).ok()
-            })?,
-            mounts,
-            network: spec.network,
-            root_overlay: context.root_overlay(&spec.root_overlay)?,
-            outputs: (spec.outputs.iter())
-                .map(|glob| context.output(glob, outputs_base))
-                .collect::<Result<_, _>>()?,
+            image_variables: base.environment,
+            library_path,
+            spec: ContainerSpec {
+                image: None,
+                layers: Vec::new(),
+                environment: spec.environment.clone(),
+                mounts,
+                network: spec.network,
+                root_overlay: context.root_overlay(&spec.root_overlay)?,
+                outputs: (spec.outputs.iter())
+                    .map(|glob| context.output(glob, outputs_base))
+                    .collect::<Result<_, _>>()?,
+                working_directory: Some(working_directory.clone()),
+                user: spec.user,
+                group: spec.group,
+                init: spec.init,
+                hostname: spec.hostname.clone(),
+            },
             working_directory,
-            user: spec.user,
-            group: spec.group,
-            init: spec.init,
-            hostname: spec.hostname.clone(),
-            watched: additions.watched,
         };
-        Ok((container, stack.warnings))
+        Ok((portable, stack.warnings))
     }
 
     /// The value of `LD_LIBRARY_PATH`: of these directories those that contain a library in the

@@ -10,7 +10,7 @@ mod preparations;
 mod start;
 mod tasks;
 
-pub(crate) use container::{Additions, ContainerBuilder};
+pub(crate) use container::{ContainerBuilder, PortableContainer};
 pub(crate) use dispatcher::{Dispatcher, SlotRequest};
 pub(crate) use preparations::{Preparations, PreparedContainer};
 pub(crate) use start::{ConnectedEngine, Session, SessionSettings, connect};

@@ -19,6 +19,8 @@ pub struct TestCase {
     pub spec: Arc<TestSpec>,
     /// What earlier second looks have proven that the test needs of this machine.
     pub needs: Rc<Needs>,
+    /// The place of its container in the archive that the test is from.
+    pub archived: Option<usize>,
 }
 
 impl TestCase {

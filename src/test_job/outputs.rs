@@ -74,6 +74,16 @@ impl TestOutputs {
         }
     }
 
+    /// Copies the outputs of tests of an archive below `directory`. There is no source tree to which
+    /// they could belong.
+    pub fn of_archive(directory: PathBuf, limit: u64, run_id: &str) -> Self {
+        let places = OutputPlaces::new(None, Vec::new(), true, limit);
+        Self {
+            places: Arc::new(places.of_run(run_id.to_owned())),
+            others: directory,
+        }
+    }
+
     /// Copies the outputs of a test, if it has any, on another thread.
     pub async fn save(
         &self,

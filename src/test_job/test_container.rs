@@ -10,7 +10,7 @@ use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job, JobVariable};
 use crate::filter::TargetKind;
 use crate::layer::{ContainerError, LayerBuilder, LayerContext, LayerError, SourceView};
-use crate::session::{Additions, ContainerBuilder};
+use crate::session::{ContainerBuilder, PortableContainer};
 use crate::spec::{
     ContainerSpec, EnvironmentStep, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
     environment, escaped_path,
@@ -110,6 +110,62 @@ impl TestContainerBuilder {
         spec: &TestSpec,
         binary: &TestBinary,
     ) -> Result<Container, ContainerError> {
+        let portable = self.portable(spec, binary)?;
+        let mut container = self.complete(&portable, spec, binary)?;
+        container.environment.extend(self.appended.variables());
+        container.mounts.extend(self.appended.mount());
+        let appended = self.appended.places();
+        let appended = appended.map(|(path, _)| path.to_string_lossy().into_owned());
+        container.outputs.extend(appended);
+        Ok(container)
+    }
+
+    /// The container without its variables, which are those of the machine that runs the tests, and
+    /// without the files that tests append to.
+    pub fn portable(
+        &self,
+        spec: &TestSpec,
+        binary: &TestBinary,
+    ) -> Result<PortableContainer, ContainerError> {
+        let container = self.container_spec(spec, binary)?;
+        let context = self.context(spec, binary);
+        let directory = Some(binary.package.directory.as_path());
+        let (mut portable, warnings) =
+            (self.builder).portable(&container, &context, &programs(binary), directory)?;
+        self.warn(warnings);
+        let mounts = &mut portable.spec.mounts;
+        mounts.retain(|mount| !self.hides_files(mount, binary));
+        if let Some(directory) = self.temporary_directory(binary) {
+            mounts.push(Mount::Tmp {
+                mount_point: directory,
+            });
+        }
+        Ok(portable)
+    }
+
+    /// The container of tests of an archive, whose variables are those of this machine. Fails if this
+    /// machine does not have what the container mounts of it.
+    pub fn of_archive(
+        &self,
+        mut portable: PortableContainer,
+        spec: &TestSpec,
+        binary: &TestBinary,
+    ) -> Result<Container, ContainerError> {
+        let context = &self.builder.context;
+        for mount in &mut portable.spec.mounts {
+            *mount = context.mount(mount)?;
+        }
+        portable.spec.root_overlay = context.root_overlay(&portable.spec.root_overlay)?;
+        self.complete(&portable, spec, binary)
+    }
+
+    /// The container of tests of `binary`, whose variables are those of this machine.
+    pub fn complete(
+        &self,
+        portable: &PortableContainer,
+        spec: &TestSpec,
+        binary: &TestBinary,
+    ) -> Result<Container, ContainerError> {
         let mut variables = self.passed_variables.clone();
         variables.extend(passed_by_settings(spec));
         variables.extend(runner_variables(
@@ -119,31 +175,7 @@ impl TestContainerBuilder {
             &self.profile,
         ));
         variables.extend(binary.environment.clone());
-        let additions = Additions {
-            binaries: programs(binary),
-            variables,
-            directory: Some(binary.package.directory.clone()),
-            watched: vec![self.workspace.root.clone()],
-        };
-        let container = self.container_spec(spec, binary)?;
-        let context = self.context(spec, binary);
-        let (mut container, warnings) =
-            (self.builder).container_with(&container, &context, additions)?;
-        self.warn(warnings);
-        container
-            .mounts
-            .retain(|mount| !self.hides_files(mount, binary));
-        if let Some(directory) = self.temporary_directory(binary) {
-            container.mounts.push(Mount::Tmp {
-                mount_point: directory,
-            });
-        }
-        container.environment.extend(self.appended.variables());
-        container.mounts.extend(self.appended.mount());
-        let appended = self.appended.places();
-        let appended = appended.map(|(path, _)| path.to_string_lossy().into_owned());
-        container.outputs.extend(appended);
-        Ok(container)
+        portable.complete(variables, vec![self.workspace.root.clone()])
     }
 
     /// The job specification with which `maelstrom-run` runs a test in the root of the workspace.

@@ -11,6 +11,7 @@ mod need;
 #[path = "../fixture/rounds.rs"]
 mod rounds;
 
+mod archives;
 mod cache_directories;
 mod cached_results;
 mod configuring;
@@ -25,6 +26,7 @@ mod observing;
 mod output;
 mod outputs;
 mod parity;
+mod partitions;
 mod print_spec;
 mod profiles;
 mod retries;

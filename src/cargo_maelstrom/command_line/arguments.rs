@@ -9,6 +9,7 @@ use crate::config::{
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
+use crate::schedule::TestPartition;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Parser};
 use std::num::NonZeroU32;
@@ -20,7 +21,7 @@ use strum::{IntoStaticStr, VariantArray};
     name = "cargo-maelstrom",
     bin_name = "cargo maelstrom",
     version,
-    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean",
+    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean",
     after_help = EXAMPLES,
     max_term_width = 110,
 )]
@@ -96,6 +97,35 @@ pub struct Selecting {
     /// Fail, warn or pass if no test is selected
     #[arg(long, value_name = "ACTION", value_parser = text_value::<NoTests>())]
     pub no_tests: Option<NoTests>,
+
+    /// Run one part of the tests: hash:K/N, slice:K/N or time:K/N, the part K of N
+    ///
+    /// hash: a test is in the same part whatever other tests there are; slice: the parts have
+    /// equally many tests; time: the parts take equally long, by the durations in --history or in
+    /// an archive. The parts together are all tests that are selected.
+    #[arg(long, value_name = "PARTITION", hide_short_help = true)]
+    pub partition: Option<TestPartition>,
+
+    /// Divide tests by the durations in this file, for `--partition time:K/N`
+    ///
+    /// `cargo maelstrom history merge` writes it.
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub history: Option<Utf8PathBuf>,
+
+    /// Run the tests in this archive: there is no build, and no sources or Cargo are needed
+    ///
+    /// `cargo maelstrom archive -o FILE` makes it.
+    #[arg(
+        long,
+        visible_alias = "archive-file",
+        value_name = "FILE",
+        hide_short_help = true
+    )]
+    pub archive: Option<Utf8PathBuf>,
+
+    /// Write this archive
+    #[arg(short = 'o', value_name = "FILE", hide = true)]
+    pub archive_output: Option<Utf8PathBuf>,
 
     /// List the tests that would run
     #[arg(short, long, visible_alias = "list-tests", group = "action")]
@@ -338,6 +368,22 @@ pub struct DoctorArguments {
 pub struct CleanArguments {
     #[command(flatten)]
     pub cache: CacheArguments,
+}
+
+/// Put files with durations of tests together
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-maelstrom history merge",
+    bin_name = "cargo maelstrom history merge"
+)]
+pub struct MergeArguments {
+    /// Write this file
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Utf8PathBuf,
+
+    /// Files with durations: `target/maelstrom/history` of a run, or what this command wrote
+    #[arg(value_name = "HISTORY")]
+    pub inputs: Vec<Utf8PathBuf>,
 }
 
 /// The arguments of commands about the cache of a workspace.

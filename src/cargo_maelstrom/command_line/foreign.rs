@@ -42,10 +42,6 @@ pub fn explanation(option: &str) -> Option<String> {
 fn of_nextest(option: &str) -> Option<ForeignOption> {
     use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
-        "--partition" => Unsupported(
-            "a run is not divided into partitions; `-p PACKAGE` and `-i PATTERN` select tests, and `--remote URL` runs \
-             them on a cluster",
-        ),
         "-R" | "--rerun" => Unsupported(
             "tests that failed last time run first in each run; with `--cache-results auto`, those that passed do not \
              run again",
@@ -69,18 +65,17 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
         "--override-version-check" => LeaveOut("no configuration file asks for a version"),
         "--message-format-version" => LeaveOut("`--message-format json` has one version"),
         "--user-config-file" | "--tool-config-file" => Write("`-c FILE`"),
-        "--archive-file"
-        | "--archive-format"
-        | "--extract-to"
-        | "--extract-overwrite"
-        | "--persist-extract-tempdir"
-        | "--cargo-metadata"
-        | "--binaries-metadata"
-        | "--workspace-remap"
-        | "--target-dir-remap"
-        | "--build-dir-remap" => Unsupported(
-            "tests are built on the machine that the run is started on; `--remote URL` runs them on a cluster",
+        "--archive-format" => LeaveOut("an archive is a tar file compressed with zstd"),
+        "--zstd-level" => LeaveOut("an archive is compressed with the default level of zstd"),
+        "--extract-to" | "--extract-overwrite" | "--persist-extract-tempdir" => {
+            LeaveOut("an archive is unpacked into the user's cache")
+        }
+        "--workspace-remap" | "--target-dir-remap" | "--build-dir-remap" => LeaveOut(
+            "tests of an archive find everything in their containers, at the paths where it was built",
         ),
+        "--cargo-metadata" | "--binaries-metadata" => {
+            Write("`--archive FILE`, with an archive that `cargo maelstrom archive` made")
+        }
         _ => return None,
     })
 }

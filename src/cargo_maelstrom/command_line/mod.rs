@@ -4,6 +4,7 @@
 //! a workspace, except for its profiles, which are a source of settings: a [`ProfileReader`] reads them.
 
 mod after_dashes;
+mod archiving;
 mod arguments;
 mod cargo_arguments;
 mod default_filter;
@@ -25,14 +26,25 @@ pub use settings::Settings;
 use crate::cargo::CargoOptions;
 use crate::config::{CommandLineError, ProcessEnvironment, Profiles};
 use crate::process::closest;
-use arguments::{CleanArguments, DoctorArguments, TestArguments};
+use arguments::{CleanArguments, DoctorArguments, MergeArguments, TestArguments};
+use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
 
-/// Reads the profiles of the workspace to which options of Cargo belong. The second argument is
-/// whether a profile was chosen, so that there must be a workspace.
-pub type ProfileReader<'a> = &'a dyn Fn(&CargoOptions, bool) -> Result<Profiles, CommandLineError>;
+/// Reads the profiles. The second argument is whether a profile was chosen, so that there must be a
+/// workspace.
+pub type ProfileReader<'a> =
+    &'a dyn Fn(ProfileSource<'_>, bool) -> Result<Profiles, CommandLineError>;
+
+/// The place of the profiles.
+#[derive(Clone, Copy, Debug)]
+pub enum ProfileSource<'a> {
+    /// The workspace to which options of Cargo belong.
+    Workspace(&'a CargoOptions),
+    /// An archive, which has the text of its workspace's file.
+    Archive(&'a Utf8Path),
+}
 
 /// The meaning of a command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +52,11 @@ pub enum Request {
     Test(Box<TestOptions>),
     Doctor(Box<CacheOptions>),
     Clean(Box<CacheOptions>),
+    /// Put histories together in a new file.
+    MergeHistories {
+        output: Utf8PathBuf,
+        inputs: Vec<Utf8PathBuf>,
+    },
 }
 
 impl Request {
@@ -64,7 +81,7 @@ impl Request {
         if is_first(&words, OsStr::new("run")) {
             // As in `cargo nextest run …`.
             words.remove(1);
-            return Self::test(words, environment, profiles);
+            return Self::test(words, false, environment, profiles);
         }
         if is_first(&words, OsStr::new("doctor")) {
             words.remove(1);
@@ -80,21 +97,38 @@ impl Request {
             let options = CacheOptions::new(arguments.cache, environment)?;
             return Ok(Self::Clean(Box::new(options)));
         }
-        Self::test(words, environment, profiles)
+        if is_first(&words, OsStr::new("history"))
+            && words.get(2).is_some_and(|word| word == "merge")
+        {
+            words.drain(1..3);
+            let MergeArguments { output, inputs } =
+                MergeArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+            return Ok(Self::MergeHistories { output, inputs });
+        }
+        let archives = is_first(&words, OsStr::new("archive"));
+        if archives {
+            words.remove(1);
+        }
+        Self::test(words, archives, environment, profiles)
     }
 
+    /// `archives`: the words are those of the command `archive`.
     fn test(
         words: Vec<OsString>,
+        archives: bool,
         environment: &ProcessEnvironment,
         profiles: ProfileReader<'_>,
     ) -> Result<Self, CommandLineError> {
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));
         }
-        let matches = TestArguments::command()
-            .try_get_matches_from(words)
-            .map_err(of_parser)?;
-        let options = TestOptions::new(&matches, environment, profiles)?;
+        let command = if archives {
+            archiving::command()
+        } else {
+            TestArguments::command()
+        };
+        let matches = command.try_get_matches_from(words).map_err(of_parser)?;
+        let options = TestOptions::new(&matches, environment, profiles, archives)?;
         Ok(Self::Test(Box::new(options)))
     }
 }

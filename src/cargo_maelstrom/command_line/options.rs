@@ -1,9 +1,10 @@
 //! The options of a run, from the command line, the environment and the configuration files.
 
-use super::ProfileReader;
 use super::usage;
+use super::{ProfileReader, ProfileSource};
 use super::{
     after_dashes::AfterDashes,
+    archiving,
     arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments},
     cargo_arguments::{self, CargoArguments},
     name_filter::NameFilter,
@@ -15,9 +16,11 @@ use crate::config::{
     CommandLineError, DEFAULT_PROFILE, OutputTime, ProcessEnvironment, ProfileName, Profiles,
     Setting,
 };
+use crate::schedule::{PartitionMethod, TestPartition};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 
 /// The options of `cargo maelstrom`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +42,14 @@ pub struct TestOptions {
     /// Further arguments for each test binary.
     pub test_arguments: Vec<String>,
     pub message_format: MessageFormat,
+    /// The part of the tests that runs. `None`: all tests.
+    pub partition: Option<TestPartition>,
+    /// The file with durations of tests on all machines.
+    pub history: Option<Utf8PathBuf>,
+    /// The archive whose tests run. `None`: the tests are those of the workspace.
+    pub archive: Option<Utf8PathBuf>,
+    /// The directory for what is unpacked from archives.
+    pub archive_cache: PathBuf,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -60,6 +71,10 @@ pub enum TestAction {
     },
     /// Run the tests, write what they need to `maelstrom-test.toml`, and run them again.
     Learn,
+    /// Pack the selected tests into this file.
+    Archive {
+        file: Utf8PathBuf,
+    },
     ListBinaries,
     ListPackages,
     /// Run `cargo test --doc` with Cargo's options and these after `--`.
@@ -127,13 +142,16 @@ impl CacheOptions {
 }
 
 impl TestOptions {
+    /// `archives`: for the command `archive`.
     pub(super) fn new(
         matches: &ArgMatches,
         environment: &ProcessEnvironment,
         profiles: ProfileReader<'_>,
+        archives: bool,
     ) -> Result<Self, CommandLineError> {
-        let arguments =
+        let mut arguments =
             TestArguments::from_arg_matches(matches).map_err(CommandLineError::Usage)?;
+        let archive_file = archiving::file(&mut arguments.selecting, archives)?;
         let after = merge_after_dashes(&arguments)?;
         let cargo_options = cargo_arguments::options(matches);
         let mut profile_names = Vec::new();
@@ -143,13 +161,21 @@ impl TestOptions {
                 return Ok(Profiles::default());
             }
             let is_required = chosen.is_some_and(|chosen| chosen.value.0 != DEFAULT_PROFILE);
-            let mut profiles = profiles(&cargo_options, is_required)?;
+            let source = match &arguments.selecting.archive {
+                Some(archive) => ProfileSource::Archive(archive),
+                None => ProfileSource::Workspace(&cargo_options),
+            };
+            let mut profiles = profiles(source, is_required)?;
             profiles.choose(chosen)?;
             profile_names = profiles.names().into_iter().map(str::to_owned).collect();
             Ok(profiles)
         };
         let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
-        let action = action(&arguments, &after, printed)?;
+        let action = match archive_file {
+            Some(file) => archiving::action(file, action(&arguments, &after, printed)?)?,
+            None => action(&arguments, &after, printed)?,
+        };
+        archiving::check(&arguments, &action, &cargo_options)?;
         let has_results = action.reports_tests() || matches!(action, TestAction::PrintConfig(_));
         let asks_for_junit = arguments.showing.junit.is_some();
         if asks_for_junit && !has_results {
@@ -157,6 +183,17 @@ impl TestOptions {
                 "'--junit' writes the results of tests, but no test runs in a container with the \
                  other options; leave it out",
             ));
+        }
+        if let Some(partition) = &arguments.selecting.partition
+            && partition.method == PartitionMethod::Time
+            && arguments.selecting.history.is_none()
+            && arguments.selecting.archive.is_none()
+        {
+            return Err(usage(format!(
+                "'--partition {partition}' needs durations that are the same for every part; give \
+                 them with '--history FILE' (see `cargo maelstrom history merge --help`), or run the \
+                 tests of an archive, which has them"
+            )));
         }
         Ok(Self {
             action,
@@ -177,6 +214,10 @@ impl TestOptions {
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,
             message_format: arguments.showing.message_format.unwrap_or_default(),
+            partition: arguments.selecting.partition,
+            history: arguments.selecting.history,
+            archive: arguments.selecting.archive,
+            archive_cache: environment.user_cache().join("archives"),
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,

@@ -185,56 +185,75 @@ impl TestRun {
             count: listed.len(),
         });
         for test in listed.into_iter().map(Rc::new) {
-            let name = test_case_name(binary, &test.name);
-            let selector = &self.parts.selector;
-            let is_selected = selector.selects(&name, test.ignored);
-            let considered = &mut self.ending.considered;
-            considered.add(selector, binary, &test, is_selected);
-            if !is_selected && !self.parts.running.learning {
-                continue;
-            }
-            let mut spec = self.parts.directives.resolve(&name);
-            let mut needs = Needs::default();
-            if let Some(looks) = &self.parts.looks {
-                let id = test_job::case_id(binary, &test.name);
-                (needs, spec) = looks.with_needs(id, spec);
-            }
-            let case = TestCase {
-                binary: binary.clone(),
-                listed: test.clone(),
-                whole,
-                spec: spec.clone(),
-                needs: Rc::new(needs),
-            };
-            if !is_selected {
-                self.ending.learning.others.push(case);
-                continue;
-            }
-            let is_left_out = !selector.runs(test.ignored);
-            let ignored = spec.ignore || is_left_out;
-            considered.ignored_by_source += u64::from(is_left_out);
-            considered.ignored_by_directive += u64::from(spec.ignore && !is_left_out);
-            if self.parts.running.list_only {
-                self.ending.listed.push(case);
-                continue;
-            }
-            for repeat in self.repeats() {
-                self.outstanding.expect(&case, repeat);
-            }
-            if self.parts.running.learning {
-                let LearningTests { ran, others, .. } = &mut self.ending.learning;
-                if ignored { others } else { ran }.push(case.clone());
-            }
-            if ignored {
-                self.not_run(&case, &TestStatus::Ignored);
-            } else {
-                self.queue_case(case);
-            }
+            self.select(binary, test, whole, None);
+        }
+    }
+
+    /// Admits a listed test to the run if it is selected. `archived`: the place of its container in
+    /// the archive.
+    pub(super) fn select(
+        &mut self,
+        binary: &Arc<TestBinary>,
+        test: Rc<ListedTest>,
+        whole: bool,
+        archived: Option<usize>,
+    ) {
+        let name = test_case_name(binary, &test.name);
+        let selector = &self.parts.selector;
+        let is_selected = selector.selects(&name, test.ignored);
+        let considered = &mut self.ending.considered;
+        considered.add(selector, binary, &test, is_selected);
+        if !is_selected && !self.parts.running.learning {
+            return;
+        }
+        let mut spec = self.parts.directives.resolve(&name);
+        let mut needs = Needs::default();
+        if let Some(looks) = &self.parts.looks {
+            let id = test_job::case_id(binary, &test.name);
+            (needs, spec) = looks.with_needs(id, spec);
+        }
+        let runs = !spec.ignore && selector.runs(test.ignored);
+        let case = TestCase {
+            binary: binary.clone(),
+            listed: test,
+            whole,
+            spec,
+            needs: Rc::new(needs),
+            archived,
+        };
+        if is_selected {
+            self.accept(case, runs);
+        } else {
+            self.ending.learning.others.push(case);
+        }
+    }
+
+    /// Runs a test of this run, or reports it as ignored.
+    pub(super) fn take(&mut self, case: TestCase, runs: bool) {
+        let is_left_out = !self.parts.selector.runs(case.listed.ignored);
+        let considered = &mut self.ending.considered;
+        considered.ignored_by_source += u64::from(is_left_out);
+        considered.ignored_by_directive += u64::from(!runs && !is_left_out);
+        if self.parts.running.list_only {
+            self.ending.listed.push(case);
+            return;
+        }
+        for repeat in self.repeats() {
+            self.outstanding.expect(&case, repeat);
+        }
+        if self.parts.running.learning {
+            let LearningTests { ran, others, .. } = &mut self.ending.learning;
+            if runs { ran } else { others }.push(case.clone());
+        }
+        if runs {
+            self.queue_case(case);
+        } else {
+            self.not_run(&case, &TestStatus::Ignored);
         }
     }
 
     /// Reports each repetition of a test that is not run.
-    fn not_run(&mut self, case: &TestCase, status: &TestStatus) {
+    pub(super) fn not_run(&mut self, case: &TestCase, status: &TestStatus) {
         for repeat in self.repeats() {
             let id = self.new_id();
             let outcome = report::TestOutcome::new(status.clone(), Duration::ZERO);

@@ -157,6 +157,13 @@ impl TestRun {
     /// The line of the summary about failures of tests that got nothing of this machine.
     pub(super) fn note_of_hermetic(&self) -> Option<String> {
         let is_meant = self.parts.looks.is_none() && self.ending.summary.tally.failed > 0;
+        if is_meant && self.parts.archived.is_some() {
+            return Some(
+                "tests of an archive get what was packed with them only; what tests need of a machine \
+                 is packed if it was found out before, by a run on the machine that makes the archive"
+                    .to_owned(),
+            );
+        }
         is_meant.then(|| {
             "with `--hermetic`, tests get their containers only; `cargo maelstrom --observe TEST` \
              shows what a test asks for"
@@ -256,15 +263,17 @@ impl TestRun {
     }
 
     /// Handles Ctrl-C or SIGTERM: kills the running tests. The next signal ends the process.
-    pub(super) async fn interrupt(&mut self, reason: Cancellation, build: &mut Build) {
+    pub(super) async fn interrupt(&mut self, reason: Cancellation, build: Option<&mut Build>) {
         process::end_at_next();
         self.cancel(reason);
         self.abort(build).await;
     }
 
     /// Kills the build and everything that runs, after the run was cancelled.
-    pub(super) async fn abort(&mut self, build: &mut Build) {
-        build.kill();
+    pub(super) async fn abort(&mut self, build: Option<&mut Build>) {
+        if let Some(build) = build {
+            build.kill();
+        }
         self.looking_up = Tasks::default();
         let mut ended = self.local.abort().await;
         ended.extend(self.remote.abort().await);

@@ -18,6 +18,9 @@ use std::sync::Arc;
 impl TestRun {
     /// Queues a case when its container is ready.
     pub(super) fn queue_case(&mut self, case: TestCase) {
+        if let Some(place) = case.archived {
+            return self.queue_archived(&case, place);
+        }
         let containers = self.parts.containers.clone();
         let (binary, spec) = (case.binary.clone(), case.spec.clone());
         let key = Ingredients {

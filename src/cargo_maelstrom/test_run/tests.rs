@@ -78,6 +78,8 @@ impl Run {
                 learning: false,
             },
             looks: None,
+            dividing: None,
+            archived: None,
         };
         let mut run = Self {
             inner: TestRun::new(parts),
@@ -135,7 +137,7 @@ impl Run {
     async fn end(self) -> (Vec<String>, ExitCode) {
         let workspace = Arc::new(workspace(Vec::new()));
         let build = Build::of(Vec::new(), workspace);
-        let ended = self.inner.run(build, Interrupts::none()).await;
+        let ended = self.inner.run(Some(build), Interrupts::none()).await;
         let (ending, _) = ended.unwrap();
         let mut reported = std::mem::take(&mut *self.reported.lock().unwrap());
         reported.sort_unstable();
@@ -344,6 +346,7 @@ fn know(run: &Run, names: &[&str]) {
             whole: false,
             spec: parts.directives.resolve(&test_case_name(&run.binary, name)),
             needs: Rc::default(),
+            archived: None,
         };
         let job = parts.running.job(&case, container());
         let limit = parts.running.inline_limit;

@@ -50,7 +50,7 @@ fn error(words: &[&str]) -> String {
 /// The message without the usage, which follows as in errors of clap.
 fn usage_error(words: &[&str]) -> String {
     let text = error(words);
-    let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean\n\nFor \
+    let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor \
                more information, try '--help'.\n";
     let text = text.strip_suffix(end).unwrap_or_else(|| panic!("{text}"));
     text.to_owned()
@@ -93,7 +93,7 @@ fn with_profiles(
     variables: &[(&str, &str)],
 ) -> Result<(TestOptions, bool), CommandLineError> {
     let required = std::cell::Cell::new(false);
-    let read = |_: &CargoOptions, is_required: bool| {
+    let read = |_: ProfileSource<'_>, is_required: bool| {
         required.set(is_required);
         Ok(Profiles::parse("/w/maelstrom-test.toml".as_ref(), text)?)
     };
@@ -435,7 +435,7 @@ fn only_one_action_can_be_asked_for() {
     assert_eq!(
         error(&["--list", "--no-run"]),
         "error: the argument '--list' cannot be used with '--no-run'\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- \
-         [ARGUMENT]...]\n       cargo maelstrom doctor|clean\n\nFor more information, try '--help'.\n"
+         [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor more information, try '--help'.\n"
     );
     assert_eq!(
         usage_error(&["--init", "--", "--list"]),
@@ -629,7 +629,7 @@ fn an_unknown_option_is_answered_with_a_similar_one() {
         error(&["--no-failfast"]),
         "error: unexpected argument '--no-failfast' found\n\n  tip: a similar argument exists: '--no-fail-fast'\n  tip: to hand \
          '--no-failfast' to the test binaries, write '-- --no-failfast'\n\nUsage: \
-         cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean\n\nFor more information, \
+         cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor more information, \
          try '--help'.\n"
     );
 }
