@@ -10,6 +10,7 @@ fn main() -> ExitCode {
         Ok(Request::Test(options)) => maelstrom::cargo_maelstrom::run(&options).into(),
         Ok(Request::Doctor(options)) => maelstrom::cargo_maelstrom::doctor(&options).into(),
         Ok(Request::Clean(options)) => maelstrom::cargo_maelstrom::clean(&options).into(),
+        Ok(Request::Shim(options)) => maelstrom::cargo_maelstrom::shim(&options),
         Err(error) => error.report().into(),
     }
 }

@@ -4,7 +4,7 @@ use super::test_run::RunError;
 use super::unselected::Remark;
 use crate::cargo::CargoError;
 use crate::directive::DirectiveError;
-use crate::filter::PatternError;
+use crate::filter::{FiltersetError, PatternError};
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
 use crate::schedule::history::HistoryError;
@@ -24,6 +24,11 @@ pub enum SetUpError {
     Pattern {
         option: &'static str,
         source: PatternError,
+    },
+    #[error("bad filterset for {option}: {source}")]
+    Filterset {
+        option: &'static str,
+        source: FiltersetError,
     },
     #[error("no package of the workspace matches the include patterns")]
     NoPackageMatches(Vec<Remark>),
@@ -63,6 +68,8 @@ pub enum SetUpError {
     },
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error("failed to start `{program}`")]
+    StartProgram { program: String, source: io::Error },
     #[error("failed to start")]
     Start(#[source] io::Error),
 }

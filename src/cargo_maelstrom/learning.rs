@@ -105,9 +105,8 @@ fn learned(
         ending,
         workspace,
         packages,
-        ..
+        directives,
     } = ended;
-    let directives = preparation::load_directives(workspace)?;
     let places = preparation::places(workspace);
     let ran = ending.learning.ran.iter().map(|case| {
         let (name, record) = (case.name(), known.get(&case.id()));
@@ -131,6 +130,7 @@ fn learned(
         every_package: packages.len() == workspace.packages.len(),
         every_target: !selects_targets
             && selection.includes.is_empty()
+            && selection.filtersets.is_empty()
             && selection.exclusions.is_empty(),
     };
     Ok(learn(&suite, &places))

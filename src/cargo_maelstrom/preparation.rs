@@ -6,6 +6,7 @@
 
 use super::SetUpError;
 use super::command_line::{RawPattern, TestOptions, divide};
+use super::filtersets;
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::unselected::{self, Offer};
@@ -40,17 +41,21 @@ pub struct Preparation {
 impl Preparation {
     pub async fn new(options: &TestOptions, stderr: Stderr) -> Result<Self, SetUpError> {
         let mut invocation = invocation(options)?;
-        let includes = patterns(&options.selection.includes)?;
+        let mut includes = patterns(&options.selection.includes)?;
+        let filtersets = filtersets::parse(&options.selection.filtersets)?;
         let early = can_build_early(options, &invocation)
             .then(|| cargo::start_build(&invocation, stderr))
             .transpose()?;
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
         tracing::debug!("the workspace is {}", workspace.root);
-        let directives = load_directives(&workspace)?;
+        let mut directives = load_directives(&workspace)?;
+        includes.extend(filtersets::patterns(&filtersets, &workspace)?);
         let exclusions = divide(&options.selection.exclusions, |text| {
             workspace.names_member(text)
         });
-        let excludes = patterns(&exclusions.patterns)?;
+        let mut excludes = patterns(&exclusions.patterns)?;
+        let all = (includes.iter_mut().chain(&mut excludes)).chain(directives.filters_mut());
+        relate(all, &invocation, &workspace).await?;
         for package in &exclusions.packages {
             invocation.options.push("exclude", Some(package));
         }
@@ -154,19 +159,24 @@ pub async fn selection(
     options: &TestOptions,
 ) -> Result<(Workspace, Invocation, Selector), SetUpError> {
     let mut invocation = invocation(options)?;
+    let mut includes = patterns(&options.selection.includes)?;
+    let filtersets = filtersets::parse(&options.selection.filtersets)?;
     let workspace = cargo::metadata(&invocation).await?;
     load_directives(&workspace)?;
+    includes.extend(filtersets::patterns(&filtersets, &workspace)?);
     let excluded = divide(&options.selection.exclusions, |text| {
         workspace.names_member(text)
     });
     for package in &excluded.packages {
         invocation.options.push("exclude", Some(package));
     }
-    let includes = patterns(&options.selection.includes)?;
+    let mut excludes = patterns(&excluded.patterns)?;
+    let all = includes.iter_mut().chain(&mut excludes);
+    relate(all, &invocation, &workspace).await?;
     narrow(&mut invocation, &workspace, &includes)?;
     let selector = Selector {
         includes,
-        excludes: patterns(&excluded.patterns)?,
+        excludes,
         names: options.selection.names.clone(),
         ignored: options.selection.ignored,
     };
@@ -196,11 +206,29 @@ fn patterns(raw: &[RawPattern]) -> Result<Vec<Pattern>, SetUpError> {
         .collect()
 }
 
+/// Tells patterns which packages depend on which, if one of them asks.
+pub async fn relate(
+    patterns: impl Iterator<Item = &mut Pattern>,
+    invocation: &Invocation,
+    workspace: &Workspace,
+) -> Result<(), SetUpError> {
+    let asking: Vec<_> = patterns.filter(|p| p.needs_dependencies()).collect();
+    if asking.is_empty() {
+        return Ok(());
+    }
+    let dependencies = cargo::dependencies(invocation, workspace).await?;
+    for pattern in asking {
+        pattern.relate(&dependencies);
+    }
+    Ok(())
+}
+
 /// Whether the build may start before the metadata is known: the metadata cannot change what is
 /// built, and no directive file has a mistake.
 fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
     let selection = &options.selection;
     selection.includes.is_empty()
+        && selection.filtersets.is_empty()
         && selection.exclusions.is_empty()
         && !nearby_directives_are_wrong(invocation)
 }
@@ -222,7 +250,7 @@ fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
         .any(|file: Utf8PathBuf| Directives::load(&file).is_err())
 }
 
-pub fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
+fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
     let file = workspace.root.join(directive::FILE_NAME);
     if file.exists() {
         Ok(Directives::load(&file)?)

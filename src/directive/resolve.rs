@@ -105,6 +105,13 @@ impl Directives {
         }
     }
 
+    /// The filters, which can be told what they need to know.
+    pub fn filters_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+        self.in_order
+            .iter_mut()
+            .filter_map(|directive| directive.filter.as_mut())
+    }
+
     /// Warnings about older spellings in the file, with their positions.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -5,7 +5,7 @@ use super::event::{Event, Repeat};
 use super::outcome::{TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::{ReportError, Reporter};
-use crate::filter::{TargetKind, TestBinaryName, TestCaseName};
+use crate::filter::{TestBinaryName, TestCaseName};
 use crate::process::replace_file;
 use camino::Utf8PathBuf;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
@@ -86,7 +86,7 @@ impl Junit {
         repeat: Option<Repeat>,
         mut case: TestCase,
     ) {
-        let id = binary_id(binary);
+        let id = binary.nextest_id();
         case.set_classname(xml_text(&id));
         self.suites.entry(id).or_default().push(Case {
             name: name.to_owned(),
@@ -140,22 +140,6 @@ impl Reporter for Junit {
             to: self.path.to_string(),
             source,
         })
-    }
-}
-
-/// The name of a test binary in nextest's reports.
-fn binary_id(binary: TestBinaryName<'_>) -> String {
-    let TestBinaryName {
-        package,
-        kind,
-        target,
-    } = binary;
-    match kind {
-        TargetKind::Library | TargetKind::ProcMacro => package.to_owned(),
-        TargetKind::Test => format!("{package}::{target}"),
-        TargetKind::Binary | TargetKind::Example | TargetKind::Benchmark => {
-            format!("{package}::{kind}/{target}")
-        }
     }
 }
 

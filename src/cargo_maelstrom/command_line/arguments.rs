@@ -10,6 +10,7 @@ use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Parser};
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use strum::{IntoStaticStr, VariantArray};
 
@@ -19,7 +20,7 @@ use strum::{IntoStaticStr, VariantArray};
     name = "cargo-maelstrom",
     bin_name = "cargo maelstrom",
     version,
-    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean",
+    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom doctor|clean|shim",
     after_help = EXAMPLES,
     max_term_width = 110,
 )]
@@ -68,6 +69,10 @@ pub struct Selecting {
     #[arg(short, long, value_name = "PATTERN", action = ArgAction::Append)]
     pub include: Vec<String>,
 
+    /// Run the tests in this filterset of cargo-nextest (or another, or that match an --include)
+    #[arg(short = 'E', long, alias = "filter-expr", value_name = "FILTERSET", action = ArgAction::Append, hide_short_help = true)]
+    pub filterset: Vec<String>,
+
     /// Do not run the tests that match this pattern
     #[arg(short = 'x', value_name = "PATTERN", action = ArgAction::Append)]
     pub exclude_pattern: Vec<String>,
@@ -102,7 +107,7 @@ pub struct Selecting {
         long,
         value_name = "PATTERN",
         group = "action",
-        conflicts_with = "include"
+        conflicts_with_all = ["include", "filterset"]
     )]
     pub print_spec: Option<String>,
 
@@ -192,6 +197,13 @@ pub struct RunningArguments {
     #[arg(long, group = "action")]
     pub no_run: bool,
 
+    /// Behave as cargo-nextest where defaults differ
+    ///
+    /// The run stops after the first failure, gives tests only their containers, and says nothing of
+    /// documentation tests.
+    #[arg(long, hide = true)]
+    pub as_nextest: bool,
+
     /// Run documentation tests instead, with `cargo test --doc`, outside containers
     #[arg(long, group = "action")]
     pub doc: bool,
@@ -251,7 +263,7 @@ pub struct Showing {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Configuring {
-    /// Write a commented maelstrom-test.toml to start from
+    /// Write a commented maelstrom-test.toml to start from, with what .config/nextest.toml says
     #[arg(long, group = "action")]
     pub init: bool,
 
@@ -284,6 +296,21 @@ pub struct DoctorArguments {
 pub struct CleanArguments {
     #[command(flatten)]
     pub cache: CacheArguments,
+}
+
+/// Run a program for which `cargo nextest` is cargo maelstrom
+///
+/// Tests get only their containers, as with --hermetic.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-maelstrom shim",
+    bin_name = "cargo maelstrom shim",
+    override_usage = "cargo maelstrom shim -- PROGRAM [ARGUMENT]..."
+)]
+pub struct ShimArguments {
+    /// The program and its arguments
+    #[arg(value_name = "PROGRAM", last = true, required = true)]
+    pub command: Vec<OsString>,
 }
 
 /// The arguments of commands about the cache of a workspace.

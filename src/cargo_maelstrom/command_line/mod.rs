@@ -9,6 +9,7 @@ mod cargo_arguments;
 mod foreign;
 mod habits;
 mod name_filter;
+mod nextest;
 mod options;
 mod patterns;
 mod settings;
@@ -16,12 +17,12 @@ mod settings;
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use name_filter::NameFilter;
-pub use options::{CacheOptions, Selection, TestAction, TestOptions};
+pub use options::{CacheOptions, Selection, ShimOptions, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::config::{CommandLineError, ProcessEnvironment};
-use arguments::{CleanArguments, DoctorArguments, TestArguments};
+use arguments::{CleanArguments, DoctorArguments, ShimArguments, TestArguments};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 use std::ffi::{OsStr, OsString};
@@ -32,6 +33,7 @@ pub enum Request {
     Test(Box<TestOptions>),
     Doctor(Box<CacheOptions>),
     Clean(Box<CacheOptions>),
+    Shim(ShimOptions),
 }
 
 impl Request {
@@ -46,6 +48,9 @@ impl Request {
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let mut words: Vec<_> = words.into_iter().collect();
+        if nextest::is_called(&words) {
+            words = nextest::translated(words)?;
+        }
         let is_first = |words: &[OsString], word| words.get(1).is_some_and(|first| first == word);
         if is_first(&words, OsStr::new("maelstrom")) {
             // Cargo calls `cargo-maelstrom maelstrom …`.
@@ -64,6 +69,17 @@ impl Request {
                 CleanArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
             let options = CacheOptions::new(arguments.cache, environment)?;
             return Ok(Self::Clean(Box::new(options)));
+        }
+        if is_first(&words, OsStr::new("shim")) {
+            words.remove(1);
+            let arguments =
+                ShimArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+            let mut command = arguments.command.into_iter();
+            let options = ShimOptions {
+                program: command.next().unwrap_or_default(),
+                arguments: command.collect(),
+            };
+            return Ok(Self::Shim(options));
         }
         if let Some(explanation) = habits::explanation(words.get(1..).unwrap_or_default()) {
             return Err(usage(explanation));

@@ -13,6 +13,7 @@ use crate::cargo::CargoOptions;
 use crate::config::{CommandLineError, ProcessEnvironment};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 
 /// The options of `cargo maelstrom`.
@@ -26,6 +27,8 @@ pub struct TestOptions {
     /// `--message-format` (see [`CargoArguments::cargo_message_format`]).
     pub cargo_options: CargoOptions,
     pub repeat: NonZeroU32,
+    /// Whether the program was called as cargo-nextest.
+    pub as_nextest: bool,
     /// Whether output is shown as it is written.
     pub no_capture: bool,
     /// Further arguments for each test binary.
@@ -83,10 +86,19 @@ impl TestAction {
 pub struct Selection {
     /// One of these must match. An empty list matches every test.
     pub includes: Vec<RawPattern>,
+    /// Filtersets of cargo-nextest. They are include patterns too.
+    pub filtersets: Vec<String>,
     /// None of these may match. [`divide`](super::divide) separates patterns from packages.
     pub exclusions: Vec<Exclusion>,
     pub names: NameFilter,
     pub ignored: RunIgnored,
+}
+
+/// The options of `cargo maelstrom shim`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShimOptions {
+    pub program: OsString,
+    pub arguments: Vec<OsString>,
 }
 
 /// The options of `cargo maelstrom doctor` and `cargo maelstrom clean`.
@@ -137,6 +149,7 @@ impl TestOptions {
             action,
             selection: Selection {
                 includes: includes(&arguments),
+                filtersets: arguments.selecting.filterset.clone(),
                 exclusions: exclusions(matches),
                 ignored: run_ignored(&arguments, &after)?,
                 names: NameFilter {
@@ -146,6 +159,7 @@ impl TestOptions {
                 },
             },
             cargo_options: cargo_arguments::options(matches),
+            as_nextest: arguments.running.as_nextest,
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,

@@ -83,6 +83,11 @@ impl Settings {
                 StopAfter::FIRST_FAILURE,
             ))
             .or(never);
+        let stop_after_default = if running.as_nextest {
+            StopAfter::FIRST_FAILURE
+        } else {
+            StopAfter::NEVER
+        };
         let pass_environment = List::given(running.pass_environment.clone());
         let show_output = showing.show_output || after.show_output;
         let show_output = switch("--show-output", show_output, true);
@@ -92,7 +97,7 @@ impl Settings {
         let color = after.color.or(showing.color);
         let settings = Self {
             timeout: values.take_optional("timeout", given("--timeout", running.timeout))?,
-            stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
+            stop_after: values.take("stop-after", stop_after, stop_after_default)?,
             no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,
             show_output: values.take("show-output", show_output, false)?,
             inline_limit: values.take_argument(
@@ -121,7 +126,7 @@ impl Settings {
                 running.outputs_limit,
                 ByteSize(1 << 30),
             )?,
-            hermetic: values.take("hermetic", hermetic, false)?,
+            hermetic: values.take("hermetic", hermetic, running.as_nextest)?,
             images: configuring
                 .images
                 .clone()
