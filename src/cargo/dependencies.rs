@@ -17,10 +17,10 @@ pub async fn dependencies(
 ) -> Result<PackageDependencies, CargoError> {
     let mut command = Command::from(command(invocation));
     command.arg("--all-features");
-    let mut platforms: Vec<_> = invocation.options.values("target").collect();
-    // Build scripts and procedural macros are for this machine.
-    platforms.push(&workspace.toolchain.host);
-    for platform in platforms {
+    let targets = invocation.options.values("target");
+    // Cargo's name for the platform of this machine, for which build scripts are, too.
+    let targets = targets.filter(|target| *target != "host-tuple");
+    for platform in targets.chain([workspace.toolchain.host.as_str()]) {
         command.args(["--filter-platform", platform]);
     }
     command
@@ -104,7 +104,63 @@ fn reachable<'a>(id: &'a str, nodes: &BTreeMap<&'a str, &'a ResolveNode>) -> BTr
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cargo::{CargoOptions, metadata};
     use serde_json::json;
+    use std::fs;
+
+    /// Writes a package without code, with these lines of dependencies.
+    fn write_package(root: &std::path::Path, name: &str, dependencies: &str) {
+        let directory = root.join(name);
+        fs::create_dir_all(directory.join("src")).unwrap();
+        let package = format!("[package]\nname = '{name}'\nedition = '2021'\n{dependencies}");
+        fs::write(directory.join("Cargo.toml"), package).unwrap();
+        fs::write(directory.join("src/lib.rs"), "").unwrap();
+    }
+
+    #[test]
+    fn cargo_resolves_dependencies_of_every_kind_for_this_platform() {
+        let directory = tempfile::tempdir().unwrap();
+        let root = directory.path();
+        fs::write(
+            root.join("Cargo.toml"),
+            "[workspace]\nmembers = ['app', 'built', 'tested', 'optional', 'windows', 'deep']\n\
+             resolver = '2'\n",
+        )
+        .unwrap();
+        write_package(
+            root,
+            "app",
+            "[dependencies]\noptional = { path = '../optional', optional = true }\n\
+             [build-dependencies]\nbuilt = { path = '../built' }\n\
+             [dev-dependencies]\ntested = { path = '../tested' }\n\
+             [target.'cfg(windows)'.dependencies]\nwindows = { path = '../windows' }\n",
+        );
+        write_package(
+            root,
+            "built",
+            "[dependencies]\ndeep = { path = '../deep' }\n",
+        );
+        for name in ["tested", "optional", "windows", "deep"] {
+            write_package(root, name, "");
+        }
+        let options = CargoOptions::parse(["--offline", "--target", "host-tuple"]);
+        let mut invocation = Invocation::new(options).unwrap();
+        invocation.directory = root.into();
+        let found = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(async {
+                let workspace = metadata(&invocation).await?;
+                dependencies(&invocation, &workspace).await
+            });
+        let PackageDependencies(of) = found.unwrap();
+        assert_eq!(
+            Vec::from_iter(of["app"].clone()),
+            ["app", "built", "deep", "optional", "tested"]
+        );
+        assert_eq!(Vec::from_iter(of["windows"].clone()), ["windows"]);
+    }
 
     #[test]
     fn members_depend_on_members_through_any_packages_and_in_circles() {

@@ -164,13 +164,13 @@ pub async fn selection(
     let workspace = cargo::metadata(&invocation).await?;
     load_directives(&workspace)?;
     includes.extend(filtersets::patterns(&filtersets, &workspace)?);
-    let excluded = divide(&options.selection.exclusions, |text| {
+    let exclusions = divide(&options.selection.exclusions, |text| {
         workspace.names_member(text)
     });
-    for package in &excluded.packages {
+    for package in &exclusions.packages {
         invocation.options.push("exclude", Some(package));
     }
-    let mut excludes = patterns(&excluded.patterns)?;
+    let mut excludes = patterns(&exclusions.patterns)?;
     let all = includes.iter_mut().chain(&mut excludes);
     relate(all, &invocation, &workspace).await?;
     narrow(&mut invocation, &workspace, &includes)?;

@@ -10,7 +10,7 @@ use super::test_name::TestCaseName;
 use std::fmt;
 use std::str::FromStr;
 
-/// A parsed pattern. Its display is the text that it was parsed from.
+/// A parsed pattern. Its display is the text that it was parsed from, or translated from.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -67,6 +67,12 @@ impl Pattern {
     /// The comparisons with names in the pattern.
     pub fn comparisons(&self) -> Vec<Comparison<'_>> {
         Comparison::all_in(&self.expression)
+    }
+
+    /// The same pattern, translated from this text.
+    pub(super) fn translated_from(self, text: &str) -> Self {
+        let text = text.to_owned();
+        Self { text, ..self }
     }
 
     #[cfg(test)]

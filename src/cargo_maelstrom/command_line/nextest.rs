@@ -115,8 +115,9 @@ fn translate_options(
         };
         match (renamed, value.to_str()) {
             // These are the defaults.
-            ("--test-threads", Some("num-cpus")) | ("--no-tests", Some("auto")) => {}
-            ("--message-format", Some("auto" | "oneline")) => {}
+            ("--test-threads", Some("num-cpus"))
+            | ("--no-tests", Some("auto"))
+            | ("--message-format", Some("auto" | "oneline")) => {}
             ("--message-format", value) => {
                 return Err(mistake(format!(
                     "cargo maelstrom stands for cargo-nextest here, and has no lists of the format \

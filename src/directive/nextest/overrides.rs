@@ -125,14 +125,11 @@ fn setting(entry: &SpecEntry, lines: &mut String) {
             return;
         }
         "threads-required" => {
-            match &value.value {
-                SpecValue::Integer(count) => {
-                    let _ = writeln!(lines, "slots = {count}");
-                }
-                _ => {
-                    lines.push_str(&comment("More slots than there are: the test runs alone."));
-                    let _ = writeln!(lines, "slots = {ALL_SLOTS}");
-                }
+            if let SpecValue::Integer(count) = value.value {
+                let _ = writeln!(lines, "slots = {count}");
+            } else {
+                lines.push_str(&comment("More slots than there are: the test runs alone."));
+                let _ = writeln!(lines, "slots = {ALL_SLOTS}");
             }
             return;
         }
@@ -187,7 +184,6 @@ impl Platform {
 
 /// Whether a platform includes every Linux: cargo maelstrom runs on no other system.
 fn is_linux(platform: &str) -> bool {
-    let condensed: String = platform.split_whitespace().collect();
     const LINUX: [&str; 6] = [
         "cfg(unix)",
         "cfg(target_os=\"linux\")",
@@ -196,5 +192,6 @@ fn is_linux(platform: &str) -> bool {
         "cfg(not(target_os=\"windows\"))",
         "cfg(not(target_os=\"macos\"))",
     ];
+    let condensed: String = platform.split_whitespace().collect();
     LINUX.contains(&condensed.as_str())
 }

@@ -41,10 +41,10 @@ impl Filterset {
         self.checked(&text).map(|_| text)
     }
 
-    /// A pattern that selects the same tests.
+    /// A pattern that selects the same tests. Its display is the filterset.
     pub fn pattern(&self, terms: &FiltersetTerms<'_>) -> Result<Pattern, FiltersetError> {
-        let text = self.pattern_text(terms)?;
-        self.checked(&text)
+        let pattern = self.checked(&self.pattern_text(terms)?)?;
+        Ok(pattern.translated_from(&self.text))
     }
 
     fn checked(&self, text: &str) -> Result<Pattern, FiltersetError> {

@@ -366,6 +366,13 @@ fn mistakes_are_explained_at_their_place() {
 }
 
 #[test]
+fn the_pattern_is_shown_as_the_filterset() {
+    let filterset = Filterset::parse("test(a) + all()").unwrap();
+    let pattern = filterset.pattern(&FiltersetTerms::default()).unwrap();
+    assert_eq!(pattern.to_string(), "test(a) + all()");
+}
+
+#[test]
 fn parentheses_have_a_limit() {
     let nested = |depth| format!("{}all(){}", "(".repeat(depth), ")".repeat(depth));
     assert_eq!(translated(&nested(40)), "all");

@@ -59,7 +59,7 @@ fn of_expression(
 ) -> Result<PatternText, Problem> {
     Ok(match expression {
         FiltersetExpression::Predicate(predicate) => of_predicate(predicate, terms)?,
-        FiltersetExpression::Not(inner) => not(of_expression(inner, terms)?),
+        FiltersetExpression::Not(inner) => not(&of_expression(inner, terms)?),
         FiltersetExpression::All(parts) => list(" && ", parts, terms)?,
         FiltersetExpression::Any(parts) => list(" || ", parts, terms)?,
     })
@@ -89,7 +89,7 @@ fn joined(operator: &'static str, mut parts: Vec<PatternText>) -> PatternText {
     }
 }
 
-fn not(operand: PatternText) -> PatternText {
+fn not(operand: &PatternText) -> PatternText {
     one(match operand.operator {
         Some(_) => format!("!({})", operand.text),
         None => format!("!{}", operand.text),
@@ -177,7 +177,7 @@ fn of_group(name: &NameMatch, rules: &[GroupRule<'_>]) -> Result<PatternText, Pr
             parts.extend(
                 rules[index + 1..]
                     .iter()
-                    .map(|rule| not(quoted(rule.filter))),
+                    .map(|rule| not(&quoted(rule.filter))),
             );
             alternatives.push(joined(" && ", parts));
         }
@@ -185,7 +185,7 @@ fn of_group(name: &NameMatch, rules: &[GroupRule<'_>]) -> Result<PatternText, Pr
     let names_a_group = !alternatives.is_empty();
     let names_none = matches(name, NO_GROUP);
     if names_none {
-        let outside: Vec<_> = rules.iter().map(|rule| not(quoted(rule.filter))).collect();
+        let outside: Vec<_> = rules.iter().map(|rule| not(&quoted(rule.filter))).collect();
         alternatives.push(if outside.is_empty() {
             one("all")
         } else {
