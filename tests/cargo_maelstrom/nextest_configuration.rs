@@ -4,7 +4,7 @@ use crate::fixture::Project;
 use crate::need::needs_containers;
 use std::fs;
 
-const CONFIGURATION: &str = r#"
+const CONFIGURATION: &str = r"
 [test-groups]
 serial = { max-threads = 1 }
 
@@ -14,7 +14,11 @@ retries = 2
 [[profile.default.overrides]]
 filter = 'test(first) & package(plain)'
 threads-required = 2
-"#;
+";
+
+/// The note of a run without a file of our own.
+const NOTE: &str = "`.config/nextest.toml` has no effect; `cargo maelstrom --init` writes what it \
+                        means to `maelstrom-test.toml`";
 
 #[test]
 fn plain_a_file_is_made_from_the_configuration_of_nextest() {
@@ -56,8 +60,6 @@ fn plain_a_mistake_in_the_configuration_of_nextest_is_shown_and_no_file_is_made(
 #[test]
 fn plain_a_run_says_that_the_configuration_of_nextest_has_no_effect() {
     needs_containers!();
-    const NOTE: &str = "`.config/nextest.toml` has no effect; `cargo maelstrom --init` writes what it \
-                        means to `maelstrom-test.toml`";
     let project = Project::own("plain");
     project.maelstrom(&[]).exits(0).does_not_say("nextest");
     project.write(".config/nextest.toml", CONFIGURATION);

@@ -263,7 +263,9 @@ pub struct Showing {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Configuration")]
 pub struct Configuring {
-    /// Write a commented maelstrom-test.toml to start from, with what .config/nextest.toml says
+    /// Write a commented maelstrom-test.toml to start from
+    ///
+    /// If there is a .config/nextest.toml, it contains what that file means.
     #[arg(long, group = "action")]
     pub init: bool,
 
