@@ -14,6 +14,7 @@ fn main() -> ExitCode {
         Ok(Request::MergeHistories { output, inputs }) => {
             maelstrom::cargo_maelstrom::merge_histories(&output, &inputs).into()
         }
+        Ok(Request::Shim(options)) => maelstrom::cargo_maelstrom::shim(&options),
         Err(error) => error.report().into(),
     }
 }

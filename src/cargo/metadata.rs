@@ -104,6 +104,7 @@ pub async fn metadata(invocation: &Invocation) -> Result<Workspace, CargoError> 
 async fn run_metadata(invocation: &Invocation) -> Result<RawMetadata, CargoError> {
     let mut command = Command::from(command(invocation));
     command
+        .arg("--no-deps")
         .args(invocation.options.metadata_arguments())
         .kill_on_drop(true);
     let output = command.output().await.map_err(|source| CargoError::Start {
@@ -121,7 +122,7 @@ pub(super) fn package_outside(
     id: &str,
 ) -> Result<Package, CargoError> {
     let output = command(invocation)
-        .arg("--offline")
+        .args(["--no-deps", "--offline"])
         .arg("--manifest-path")
         .arg(manifest)
         .output()
@@ -142,11 +143,12 @@ pub(super) fn package_outside(
     Ok(package)
 }
 
-fn command(invocation: &Invocation) -> std::process::Command {
+/// `cargo metadata`, without the user's options.
+pub(super) fn command(invocation: &Invocation) -> std::process::Command {
     let mut command = std::process::Command::new(&invocation.cargo);
     command
         .current_dir(&invocation.directory)
-        .args(["metadata", "--format-version", "1", "--no-deps"])
+        .args(["metadata", "--format-version", "1"])
         .stdin(Stdio::null());
     if let Some(directory) = invocation.options.value("target-dir") {
         command.env("CARGO_TARGET_DIR", directory);
@@ -158,6 +160,14 @@ fn command(invocation: &Invocation) -> std::process::Command {
 }
 
 fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
+    serde_json::from_slice(succeeded(output)?).map_err(|error| CargoError::Output {
+        command: "cargo metadata".to_owned(),
+        message: error.to_string(),
+    })
+}
+
+/// The standard output of `cargo metadata`, or its error.
+pub(super) fn succeeded(output: &std::process::Output) -> Result<&[u8], CargoError> {
     if !output.status.success() {
         let mut message = error_message(&String::from_utf8_lossy(&output.stderr));
         if message.is_empty() {
@@ -165,10 +175,7 @@ fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
         }
         return Err(CargoError::Cargo { message });
     }
-    serde_json::from_slice(&output.stdout).map_err(|error| CargoError::Output {
-        command: "cargo metadata".to_owned(),
-        message: error.to_string(),
-    })
+    Ok(&output.stdout)
 }
 
 /// The error in the standard error of Cargo, without its label `error: `, which the report adds.

@@ -22,7 +22,8 @@
 //!
 //! `options` holds the user's options for Cargo. `root` finds the workspace. `metadata` and `manifest` make the `Workspace`,
 //! with its `toolchain` and `configuration`. `selection` and `targets` find the packages and
-//! targets that Cargo selects, and `closure` the members that a package is built from. `build` runs
+//! targets that Cargo selects, `closure` the members that a package is built from, and `dependencies`
+//! the members that it depends on. `build` runs
 //! Cargo below a `guard`, which ends its `process_tree` if this process is killed. `assembly` turns
 //! Cargo's messages into test binaries, with `profile_directories`, `lockfile` and `environment`.
 //! `doctests` finds out whether there are doctests, and `home` where Cargo and
@@ -32,6 +33,7 @@ mod assembly;
 mod build;
 mod closure;
 mod configuration;
+mod dependencies;
 mod doctests;
 mod environment;
 mod error;
@@ -52,6 +54,7 @@ pub use assembly::TestBinary;
 pub use build::{Build, BuildEvent, StartedBuild, Stderr, start_build};
 pub use closure::Dependency;
 pub use configuration::Configuration;
+pub use dependencies::dependencies;
 pub use doctests::has_doctests;
 pub use error::CargoError;
 pub use home::{cargo_home, rustup_home};

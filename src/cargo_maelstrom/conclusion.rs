@@ -6,7 +6,7 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
-use super::{SetUpError, UnprintableSpec, doctests, lists, observation, print_error};
+use super::{SetUpError, UnprintableSpec, doctests, init, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
 use crate::process::{error_chain, to_stderr};
@@ -55,6 +55,7 @@ impl Conclusion<'_> {
             if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
                 ending.summary.notes.push(note);
             }
+            ending.summary.notes.extend(init::note(self.workspace));
             // The results of the run do not depend on whether the history can be saved.
             let saving = tokio::task::spawn_blocking(move || history.save());
             let unsaved = match saving.await {

@@ -50,7 +50,8 @@ pub fn note(options: &TestOptions, packages: &[Arc<Package>]) -> Option<String> 
         ]
         .iter()
         .all(|names| names.is_empty());
-    if named_targets || !cargo::has_doctests(packages) {
+    // Tools that call cargo-nextest run doctests themselves.
+    if options.as_nextest || named_targets || !cargo::has_doctests(packages) {
         return None;
     }
     Some("doctests were not run; `cargo maelstrom --doc` runs them".to_owned())

@@ -5,7 +5,7 @@ use super::unselected::Remark;
 use crate::archive::ArchiveError;
 use crate::cargo::CargoError;
 use crate::directive::{DirectiveError, FILE_NAME};
-use crate::filter::PatternError;
+use crate::filter::{FiltersetError, PatternError};
 use crate::layer::ContainerError;
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
@@ -27,6 +27,16 @@ pub enum SetUpError {
         option: &'static str,
         source: PatternError,
     },
+    #[error("bad filterset for {option}: {source}")]
+    Filterset {
+        option: &'static str,
+        source: FiltersetError,
+    },
+    #[error(
+        "the pattern `{0}` asks for dependencies of packages, which only Cargo knows, and tests of an \
+         archive are selected without Cargo; name the packages with `package`"
+    )]
+    DependenciesOfArchive(String),
     #[error("no package of the workspace matches the include patterns")]
     NoPackageMatches(Vec<Remark>),
     #[error(
@@ -84,6 +94,8 @@ pub enum SetUpError {
     },
     #[error(transparent)]
     Report(#[from] ReportError),
+    #[error("failed to start `{program}`")]
+    StartProgram { program: String, source: io::Error },
     #[error("failed to start")]
     Start(#[source] io::Error),
 }

@@ -26,7 +26,7 @@ pub async fn run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     };
     let file = ended.workspace.root.join(directive::FILE_NAME);
     let mut known = KnownNeeds::load(preparation::needs_file(&ended.workspace).as_std_path())?;
-    let learned = learned(options, &ended, &known)?;
+    let learned = learned(options, &ended, &known);
     let old = read(&file)?;
     let new = merge(old.as_deref(), &learned)?;
     if new == old.as_deref().unwrap_or_default() {
@@ -93,11 +93,7 @@ fn unproven(file: &Utf8Path, failed: &[String]) -> String {
 }
 
 /// What the file lacks for the tests that ran.
-fn learned(
-    options: &TestOptions,
-    ended: &EndedRun,
-    known: &KnownNeeds,
-) -> Result<Learned, SetUpError> {
+fn learned(options: &TestOptions, ended: &EndedRun, known: &KnownNeeds) -> Learned {
     const TARGETS: [&str; 8] = [
         "lib", "bins", "bin", "tests", "test", "examples", "example", "bench",
     ];
@@ -105,9 +101,8 @@ fn learned(
         ending,
         workspace,
         packages,
-        ..
+        directives,
     } = ended;
-    let directives = preparation::load_directives(workspace)?;
     let places = preparation::places(workspace);
     let ran = ending.learning.ran.iter().map(|case| {
         let (name, record) = (case.name(), known.get(&case.id()));
@@ -134,9 +129,10 @@ fn learned(
         every_target: !selects_targets
             && all_by_default
             && selection.includes.is_empty()
+            && selection.filtersets.is_empty()
             && selection.exclusions.is_empty(),
     };
-    Ok(learn(&suite, &places))
+    learn(&suite, &places)
 }
 
 /// Shows the change on stdout, or on stderr if stdout has JSON.

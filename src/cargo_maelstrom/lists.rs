@@ -19,6 +19,9 @@ pub fn print_tests(options: &TestOptions, listed: &[TestCase]) {
         let (package, kind, target) =
             (&binary.package.name, binary.kind.into_str(), &binary.target);
         match options.message_format {
+            MessageFormat::Human if options.as_nextest => {
+                format!("{} {name}", case.name().binary().nextest_id())
+            }
             MessageFormat::Human => format!("{package} {kind}/{target} {name}"),
             MessageFormat::Json => json!({
                 "type": "test",

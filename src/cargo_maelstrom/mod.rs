@@ -13,7 +13,9 @@ mod considered;
 mod doctests;
 mod doctor;
 mod error;
+mod filtersets;
 mod ingredients;
+mod init;
 mod learning;
 mod lister;
 mod lists;
@@ -22,6 +24,7 @@ mod outstanding;
 mod preparation;
 mod second_look;
 mod selector;
+mod shim;
 mod started;
 mod suggestions;
 mod surroundings;
@@ -31,7 +34,7 @@ mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
 use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, Ui};
-use crate::directive;
+use crate::directive::Directives;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::report::{self, Cancellation, Event, JunitOutput, Reporter};
@@ -47,6 +50,7 @@ use conclusion::Conclusion;
 pub use error::SetUpError;
 use preparation::Preparation;
 use second_look::SecondLook;
+pub use shim::shim;
 use std::cell::RefCell;
 use std::error::Error;
 use std::io;
@@ -158,26 +162,12 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
             TestAction::Doctests { arguments } => doctests::run(options, arguments).await,
-            TestAction::Init => init(options).await,
+            TestAction::Init => init::run(options).await,
         }
     });
     // Threads that still pack layers do not delay the end of the process.
     runtime.shutdown_background();
     code
-}
-
-async fn init(options: &TestOptions) -> Result<ExitCode, SetUpError> {
-    let workspace = preparation::workspace(options).await?;
-    let path = workspace.root.join(directive::FILE_NAME);
-    let file = std::fs::File::create_new(&path);
-    match file.and_then(|mut file| io::Write::write_all(&mut file, directive::STARTER.as_bytes())) {
-        Ok(()) => {
-            to_stderr(format_args!("wrote {path}"));
-            Ok(ExitCode::Success)
-        }
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Err(SetUpError::Exists(path)),
-        Err(source) => Err(SetUpError::Write { path, source }),
-    }
 }
 
 async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
@@ -212,6 +202,7 @@ struct EndedRun {
     workspace: Arc<Workspace>,
     /// The packages that Cargo's options select.
     packages: Vec<Arc<Package>>,
+    directives: Arc<Directives>,
 }
 
 /// Runs the tests, or lists them. `None`: the run was interrupted before the build.
@@ -244,6 +235,7 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
         reporter.borrow_mut().report(&Event::Warning(warning));
     }
     let (workspace, packages) = (preparation.workspace.clone(), preparation.packages.clone());
+    let directives = preparation.directives.clone();
     let outcome = conduct(options, engine, preparation, interrupts, &reporter).await;
     let finished = reporter.borrow_mut().finish();
     let ending = outcome?;
@@ -263,6 +255,7 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
         ending,
         workspace,
         packages,
+        directives,
     };
     Ok((code, Some(ended)))
 }

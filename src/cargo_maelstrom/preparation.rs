@@ -6,6 +6,7 @@
 
 use super::SetUpError;
 use super::command_line::{RawPattern, TestAction, TestOptions, divide};
+use super::filtersets;
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::ArchivedTests;
@@ -17,7 +18,7 @@ use crate::cargo::{
 };
 use crate::config::{Choice, VariablePattern};
 use crate::directive::{self, Directives};
-use crate::filter::Pattern;
+use crate::filter::{Filterset, Pattern};
 use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::needs::{KnownNeeds, Places, client_search_path};
@@ -51,9 +52,10 @@ pub struct Preparation {
 
 impl Preparation {
     pub async fn new(options: &TestOptions, stderr: Stderr) -> Result<Self, SetUpError> {
-        let includes = patterns(&options.selection.includes)?;
+        let mut includes = patterns(&options.selection.includes)?;
+        let filtersets = filtersets::parse(&options.selection.filtersets)?;
         if let Some(archive) = &options.archive {
-            return Self::of_archive(options, archive, includes).await;
+            return Self::of_archive(options, archive, includes, &filtersets).await;
         }
         // A file that cannot be read is an error before anything is built.
         recorded(options)?;
@@ -67,11 +69,25 @@ impl Preparation {
             .transpose()?;
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
         tracing::debug!("the workspace is {}", workspace.root);
-        let directives = load_directives(&workspace)?;
+        let mut directives = load_directives(&workspace)?;
+        let mut by_default = default_filter(options);
+        includes.extend(filtersets::patterns(
+            &filtersets,
+            &workspace,
+            options,
+            &directives,
+        )?);
         let exclusions = divide(&options.selection.exclusions, |text| {
             workspace.names_member(text)
         });
-        let excludes = patterns(&exclusions.patterns)?;
+        let mut excludes = patterns(&exclusions.patterns)?;
+        if let TestAction::Archive { .. } = options.action {
+            check_without_cargo(directives.filters_mut())?;
+        }
+        let all = (includes.iter_mut().chain(&mut excludes))
+            .chain(&mut by_default)
+            .chain(directives.filters_mut());
+        relate(all, &invocation, &workspace).await?;
         for package in &exclusions.packages {
             invocation.options.push("exclude", Some(package));
         }
@@ -87,8 +103,7 @@ impl Preparation {
             workspace,
             build,
             directives,
-            includes,
-            excludes,
+            selector(options, includes, excludes, by_default),
         )
     }
 
@@ -98,8 +113,7 @@ impl Preparation {
         workspace: Arc<Workspace>,
         build: StartedBuild,
         directives: Directives,
-        includes: Vec<Pattern>,
-        excludes: Vec<Pattern>,
+        selector: Selector,
     ) -> Result<Self, SetUpError> {
         let mut warnings = directives.warnings().to_vec();
         let store = Store::open(
@@ -125,7 +139,7 @@ impl Preparation {
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
-            selector: selector(options, includes, excludes),
+            selector,
             directives: Arc::new(directives),
             containers: Arc::new(
                 TestContainerBuilder::new(
@@ -158,7 +172,8 @@ impl Preparation {
     async fn of_archive(
         options: &TestOptions,
         archive: &Utf8Path,
-        includes: Vec<Pattern>,
+        mut includes: Vec<Pattern>,
+        filtersets: &[Filterset],
     ) -> Result<Self, SetUpError> {
         let cache = options.archive_cache.clone();
         let store = Store::open(
@@ -178,7 +193,7 @@ impl Preparation {
             .map_err(|error| SetUpError::Start(error.into()))??;
         let index = &unpacked.index;
         let (members, binaries) = index.restore().map_err(|reason| unpacked.damaged(reason))?;
-        let directives = match &index.workspace.directives {
+        let mut directives = match &index.workspace.directives {
             Some(text) => {
                 let name = index.workspace.root.join(directive::FILE_NAME);
                 Directives::parse(name.as_str(), text.trim_start_matches('\u{feff}'))?
@@ -218,13 +233,24 @@ impl Preparation {
             },
             configuration: Configuration::default(),
         });
+        includes.extend(filtersets::patterns(
+            filtersets,
+            &workspace,
+            options,
+            &directives,
+        )?);
+        let mut by_default = default_filter(options);
+        let all = (includes.iter_mut().chain(&mut excludes))
+            .chain(&mut by_default)
+            .chain(directives.filters_mut());
+        check_without_cargo(all)?;
         let passed = &options.settings.pass_environment.value.items();
         Ok(Self {
             build: None,
             archived: Some(archived),
             outputs_directory: Some(cache.join("outputs")),
             packages: workspace.packages.clone(),
-            selector: selector(options, includes, excludes),
+            selector: selector(options, includes, excludes, by_default),
             directives: Arc::new(directives),
             containers: Arc::new(
                 TestContainerBuilder::new(
@@ -284,34 +310,69 @@ pub async fn selection(
     options: &TestOptions,
 ) -> Result<(Workspace, Invocation, Selector), SetUpError> {
     let mut invocation = invocation(options)?;
+    let mut includes = patterns(&options.selection.includes)?;
+    let filtersets = filtersets::parse(&options.selection.filtersets)?;
     let workspace = cargo::metadata(&invocation).await?;
-    load_directives(&workspace)?;
-    let excluded = divide(&options.selection.exclusions, |text| {
+    let directives = load_directives(&workspace)?;
+    includes.extend(filtersets::patterns(
+        &filtersets,
+        &workspace,
+        options,
+        &directives,
+    )?);
+    let exclusions = divide(&options.selection.exclusions, |text| {
         workspace.names_member(text)
     });
-    for package in &excluded.packages {
+    for package in &exclusions.packages {
         invocation.options.push("exclude", Some(package));
     }
-    let includes = patterns(&options.selection.includes)?;
+    let mut excludes = patterns(&exclusions.patterns)?;
+    let mut by_default = default_filter(options);
+    let all = (includes.iter_mut().chain(&mut excludes)).chain(&mut by_default);
+    relate(all, &invocation, &workspace).await?;
     narrow(&mut invocation, &workspace, &includes)?;
-    let selector = selector(options, includes, patterns(&excluded.patterns)?);
+    let selector = selector(options, includes, excludes, by_default);
     Ok((workspace, invocation, selector))
 }
 
-fn selector(options: &TestOptions, includes: Vec<Pattern>, excludes: Vec<Pattern>) -> Selector {
+/// The pattern of the tests that are selected by default. `None`: it does not limit the selection.
+fn default_filter(options: &TestOptions) -> Option<Pattern> {
     // The other actions are about tests that the command line names.
     let by_default = matches!(
         options.action,
-        TestAction::Run | TestAction::Learn | TestAction::ListTests | TestAction::ListBinaries
+        TestAction::Run
+            | TestAction::Learn
+            | TestAction::ListTests
+            | TestAction::ListBinaries
+            | TestAction::Archive { .. }
     );
     let filter = options.settings.default_filter.as_ref();
     let filter = filter.filter(|_| by_default && !options.ignores_default_filter);
+    filter.map(|filter| filter.value.0.clone())
+}
+
+fn selector(
+    options: &TestOptions,
+    includes: Vec<Pattern>,
+    excludes: Vec<Pattern>,
+    default_filter: Option<Pattern>,
+) -> Selector {
     Selector {
         includes,
         excludes,
         names: options.selection.names.clone(),
         ignored: options.selection.ignored,
-        default_filter: filter.map(|filter| filter.value.0.clone()),
+        default_filter,
+    }
+}
+
+/// Refuses patterns that ask for dependencies of packages, which only Cargo knows.
+fn check_without_cargo<'a>(
+    mut patterns: impl Iterator<Item = &'a mut Pattern>,
+) -> Result<(), SetUpError> {
+    match patterns.find(|pattern| pattern.needs_dependencies()) {
+        Some(pattern) => Err(SetUpError::DependenciesOfArchive(pattern.to_string())),
+        None => Ok(()),
     }
 }
 
@@ -351,11 +412,29 @@ fn patterns(raw: &[RawPattern]) -> Result<Vec<Pattern>, SetUpError> {
         .collect()
 }
 
+/// Tells patterns which packages depend on which, if one of them asks.
+pub async fn relate(
+    patterns: impl Iterator<Item = &mut Pattern>,
+    invocation: &Invocation,
+    workspace: &Workspace,
+) -> Result<(), SetUpError> {
+    let asking: Vec<_> = patterns.filter(|p| p.needs_dependencies()).collect();
+    if asking.is_empty() {
+        return Ok(());
+    }
+    let dependencies = cargo::dependencies(invocation, workspace).await?;
+    for pattern in asking {
+        pattern.relate(&dependencies);
+    }
+    Ok(())
+}
+
 /// Whether the build may start before the metadata is known: the metadata cannot change what is
 /// built, and no directive file has a mistake.
 fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
     let selection = &options.selection;
     selection.includes.is_empty()
+        && selection.filtersets.is_empty()
         && selection.exclusions.is_empty()
         && !nearby_directives_are_wrong(invocation)
 }
@@ -370,7 +449,7 @@ fn nearby_directives_are_wrong(invocation: &Invocation) -> bool {
         .any(|file: Utf8PathBuf| Directives::load(&file).is_err())
 }
 
-pub fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
+fn load_directives(workspace: &Workspace) -> Result<Directives, SetUpError> {
     let file = workspace.root.join(directive::FILE_NAME);
     if file.exists() {
         Ok(Directives::load(&file)?)

@@ -2,9 +2,12 @@
 //!
 //! Every test case starts from the built-in default container. Each directive whose filter matches
 //! changes that container, in the order of the file. Loading a file finds all errors in it.
+//!
+//! [`from_nextest`] makes such a file from a configuration of cargo-nextest.
 
 mod default_container;
 mod file;
+mod nextest;
 mod resolve;
 mod run_fields;
 
@@ -13,6 +16,7 @@ mod starter_tests;
 
 pub use default_container::{HOME, default_container};
 pub use file::DirectiveError;
+pub use nextest::{NEXTEST_FILE, from_nextest};
 pub use resolve::{Directives, TestSpec};
 
 /// The name of the file in the root of the workspace.

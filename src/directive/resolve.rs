@@ -123,6 +123,24 @@ impl Directives {
         }
     }
 
+    /// The filters, which can be told what they need to know.
+    pub fn filters_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+        self.in_order
+            .iter_mut()
+            .filter_map(|directive| directive.filter.as_mut())
+    }
+
+    /// The filters of the directives that put tests into groups, in their order, and the groups. The
+    /// last one that matches a test decides; without a filter, it matches all tests.
+    pub fn groups(&self) -> Vec<(Option<String>, String)> {
+        let of_group = self.in_order.iter().filter_map(|directive| {
+            let group = directive.group.as_ref()?;
+            let filter = directive.filter.as_ref().map(ToString::to_string);
+            Some((filter, group.name.clone()))
+        });
+        of_group.collect()
+    }
+
     /// Warnings about older spellings in the file, with their positions.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -18,6 +18,7 @@ enum ComparedProperty {
     Name,
     Package,
     Target(TargetGroup),
+    AnyTarget,
 }
 
 impl<'a> Comparison<'a> {
@@ -38,7 +39,11 @@ impl<'a> Comparison<'a> {
 
     /// Whether the comparison is with names of targets of this kind.
     pub fn is_of_targets(&self, kind: TargetKind) -> bool {
-        matches!(self.property, ComparedProperty::Target(group) if group.includes(kind))
+        match self.property {
+            ComparedProperty::Target(group) => group.includes(kind),
+            ComparedProperty::AnyTarget => true,
+            ComparedProperty::Name | ComparedProperty::Package => false,
+        }
     }
 
     pub fn matches(&self, name: &str) -> bool {
@@ -62,7 +67,12 @@ fn collect<'a>(expression: &'a Expression, found: &mut Vec<Comparison<'a>>) {
     match expression {
         Expression::Selector(selector) => {
             let (property, matcher) = match selector {
-                SelectorTerm::Constant(_) | SelectorTerm::Target(_) => return,
+                SelectorTerm::Constant(_)
+                | SelectorTerm::Target(_)
+                | SelectorTerm::Kind(_)
+                | SelectorTerm::BinaryId(_)
+                | SelectorTerm::Related(_) => return,
+                SelectorTerm::AnyTargetName(matcher) => (ComparedProperty::AnyTarget, matcher),
                 SelectorTerm::TargetName(group, matcher) => {
                     (ComparedProperty::Target(*group), matcher)
                 }
@@ -85,6 +95,7 @@ impl fmt::Display for Comparison<'_> {
         let property = match self.property {
             ComparedProperty::Name => "name",
             ComparedProperty::Package => "package",
+            ComparedProperty::AnyTarget => "target",
             ComparedProperty::Target(TargetGroup::Library) => "library",
             ComparedProperty::Target(TargetGroup::Binary) => "binary",
             ComparedProperty::Target(TargetGroup::Test) => "test",

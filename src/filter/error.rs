@@ -1,6 +1,6 @@
 //! Errors in a pattern, and their display.
 
-use super::names::{COMPOUND, MATCHERS, SIMPLE};
+use super::names::{COMPOUND, MATCHERS, RELATIONS, SIMPLE};
 use std::fmt;
 use unicode_width::UnicodeWidthChar;
 
@@ -44,23 +44,28 @@ impl fmt::Display for PatternError {
         if self.problem == PatternProblem::Empty {
             return Ok(());
         }
-        let (before, after) = self.pattern.split_at(self.offset);
-        let before = before.rsplit('\n').next().unwrap_or_default();
-        let after = after.split('\n').next().unwrap_or_default();
-        f.write_str("\n  ")?;
-        for character in before.chars().chain(after.trim_end().chars()) {
-            write!(f, "{}", visible(character))?;
-        }
-        f.write_str("\n  ")?;
-        for character in before.chars() {
-            match character {
-                // A tab is as wide as the tab above it.
-                '\t' => f.write_str("\t")?,
-                _ => write!(f, "{:1$}", "", visible(character).width().unwrap_or(0))?,
-            }
-        }
-        f.write_str("^")
+        write_position(f, &self.pattern, self.offset)
     }
+}
+
+/// Writes the line of a text with a position, and a caret below it.
+pub(super) fn write_position(f: &mut fmt::Formatter<'_>, text: &str, offset: usize) -> fmt::Result {
+    let (before, after) = text.split_at(offset);
+    let before = before.rsplit('\n').next().unwrap_or_default();
+    let after = after.split('\n').next().unwrap_or_default();
+    f.write_str("\n  ")?;
+    for character in before.chars().chain(after.trim_end().chars()) {
+        write!(f, "{}", visible(character))?;
+    }
+    f.write_str("\n  ")?;
+    for character in before.chars() {
+        match character {
+            // A tab is as wide as the tab above it.
+            '\t' => f.write_str("\t")?,
+            _ => write!(f, "{:1$}", "", visible(character).width().unwrap_or(0))?,
+        }
+    }
+    f.write_str("^")
 }
 
 /// The character, or a replacement for a control character, which could move the cursor.
@@ -133,6 +138,12 @@ pub(super) enum PatternProblem {
 
     #[error("unknown matcher `{0}` (write {words})", words = WordList(&MATCHERS.words()))]
     UnknownMatcher(String),
+
+    #[error(
+        "unknown matcher `{0}` (write {words})",
+        words = WordList(&[MATCHERS.words(), RELATIONS.words()].concat())
+    )]
+    UnknownPackageMatcher(String),
 
     #[error("ambiguous matcher `{written}` (it could be {words})", words = WordList(candidates))]
     AmbiguousMatcher {

@@ -1,7 +1,9 @@
 //! A parsed pattern, and its evaluation in three-valued logic.
 
+use super::dependencies::RelatedPackages;
 use super::matcher::Matcher;
 use super::target::{TargetGroup, TargetKind};
+use super::test_name::TestBinaryName;
 
 /// A parsed pattern.
 ///
@@ -24,7 +26,15 @@ pub(super) enum SelectorTerm {
     Target(TargetGroup),
     /// Every test case in a target of this group, if the target's name matches.
     TargetName(TargetGroup, Matcher),
+    /// The name of the target, whatever its kind.
+    AnyTargetName(Matcher),
+    /// Cargo's name of the target's kind.
+    Kind(Matcher),
+    /// The name of the test binary in cargo-nextest.
+    BinaryId(Matcher),
     Package(Matcher),
+    /// The packages that depend on others, or that others depend on.
+    Related(RelatedPackages),
     /// The name of the test case.
     Name(Matcher),
 }
@@ -45,6 +55,32 @@ impl Expression {
             Self::Not(inner) => inner.evaluate(known).map(|value| !value),
             Self::All(parts) => decide(parts, false, known),
             Self::Any(parts) => decide(parts, true, known),
+        }
+    }
+}
+
+impl Expression {
+    /// Calls a function with each selector.
+    pub fn each_selector(&mut self, act: &mut impl FnMut(&mut SelectorTerm)) {
+        match self {
+            Self::Selector(selector) => act(selector),
+            Self::Not(inner) => inner.each_selector(act),
+            Self::All(parts) | Self::Any(parts) => {
+                for part in parts {
+                    part.each_selector(act);
+                }
+            }
+        }
+    }
+
+    /// Whether some selector has a property.
+    pub fn has_selector(&self, property: impl Fn(&SelectorTerm) -> bool + Copy) -> bool {
+        match self {
+            Self::Selector(selector) => property(selector),
+            Self::Not(inner) => inner.has_selector(property),
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().any(|part| part.has_selector(property))
+            }
         }
     }
 }
@@ -70,7 +106,21 @@ impl SelectorTerm {
             Self::TargetName(group, matcher) => known
                 .target
                 .map(|(kind, target)| group.includes(kind) && matcher.matches(target)),
+            Self::AnyTargetName(matcher) => known.target.map(|(_, target)| matcher.matches(target)),
+            Self::Kind(matcher) => known
+                .target
+                .map(|(kind, _)| matcher.matches(kind.into_str())),
+            Self::BinaryId(matcher) => known.target.map(|(kind, target)| {
+                let package = known.package;
+                let binary = TestBinaryName {
+                    package,
+                    kind,
+                    target,
+                };
+                matcher.matches(&binary.nextest_id())
+            }),
             Self::Package(matcher) => Some(matcher.matches(known.package)),
+            Self::Related(related) => related.includes(known.package),
             Self::Name(matcher) => known.name.map(|name| matcher.matches(name)),
         }
     }

@@ -47,6 +47,11 @@ impl Glob {
         })
     }
 
+    /// The regular expression that means the same.
+    pub fn expression(&self) -> &str {
+        self.regex.as_str()
+    }
+
     pub fn matches(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }

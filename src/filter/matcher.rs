@@ -6,13 +6,27 @@ use regex::Regex;
 
 /// A matcher without its argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum MatcherKind {
+pub enum MatcherKind {
     Equals,
     Contains,
     StartsWith,
     EndsWith,
     Matches,
     Globs,
+}
+
+impl MatcherKind {
+    /// The word of the pattern language.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Equals => "equals",
+            Self::Contains => "contains",
+            Self::StartsWith => "starts_with",
+            Self::EndsWith => "ends_with",
+            Self::Matches => "matches",
+            Self::Globs => "globs",
+        }
+    }
 }
 
 /// A matcher with its argument.

@@ -7,14 +7,23 @@
 //!
 //! [`Pattern::comparisons`] returns what a pattern compares, to explain one that selects nothing.
 //!
+//! Patterns that ask which packages depend on which are told so with [`Pattern::relate`]
+//! (`dependencies`).
+//!
+//! [`Filterset`] is an expression of cargo-nextest's language, which is translated into a pattern.
+//! [`comparison_text`] writes a part of a pattern.
+//!
 //! `parse` reads the text, `names` has the words and their abbreviations, `expression` is a parsed
 //! pattern, `matcher` and `glob` look at one string, and `error` has the errors.
 //!
 //! Uses no other room.
 
 mod comparison;
+mod comparison_text;
+mod dependencies;
 mod error;
 mod expression;
+mod filterset;
 mod glob;
 mod matcher;
 mod names;
@@ -29,7 +38,11 @@ mod properties;
 mod tests;
 
 pub use comparison::Comparison;
+pub use comparison_text::comparison_text;
+pub use dependencies::PackageDependencies;
 pub use error::PatternError;
+pub use filterset::{Filterset, FiltersetError, FiltersetTerms, GroupRule, WorkspaceNames};
+pub use matcher::MatcherKind;
 pub use pattern::Pattern;
 pub use target::TargetKind;
 pub use test_name::{TestBinaryName, TestCaseName};

@@ -1,5 +1,6 @@
 //! The words of the language, and their abbreviations.
 
+use super::dependencies::PackageRelation;
 use super::matcher::MatcherKind;
 use super::target::TargetGroup;
 
@@ -16,6 +17,9 @@ pub(super) enum CompoundSelector {
     Name,
     Package,
     Target(TargetGroup),
+    AnyTarget,
+    Kind,
+    BinaryId,
 }
 
 /// The words that can occur at one place of a pattern, with their meanings.
@@ -52,6 +56,18 @@ pub(super) const COMPOUND: WordTable<CompoundSelector> = WordTable(&[
         "benchmark",
         CompoundSelector::Target(TargetGroup::Benchmark),
     ),
+    ("kind", CompoundSelector::Kind),
+    ("target", CompoundSelector::AnyTarget),
+    ("binary_id", CompoundSelector::BinaryId),
+]);
+
+/// The selectors that have no abbreviations, so that abbreviations of older ones stay unambiguous.
+const WITHOUT_ABBREVIATIONS: [&str; 3] = ["kind", "target", "binary_id"];
+
+/// The words that can take the place of a matcher after `package`.
+pub(super) const RELATIONS: WordTable<PackageRelation> = WordTable(&[
+    ("depends_on", PackageRelation::DependsOn),
+    ("is_dependency_of", PackageRelation::IsDependencyOf),
 ]);
 
 pub(super) const MATCHERS: WordTable<MatcherKind> = WordTable(&[
@@ -86,7 +102,9 @@ impl<T: Copy> WordTable<T> {
         let candidates: Vec<_> = self
             .0
             .iter()
-            .filter(|(word, _)| word.starts_with(word_or_prefix))
+            .filter(|(word, _)| {
+                word.starts_with(word_or_prefix) && !WITHOUT_ABBREVIATIONS.contains(word)
+            })
             .collect();
         match candidates.as_slice() {
             [] => Err(WordError::Unknown),

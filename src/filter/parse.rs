@@ -5,6 +5,7 @@
 //! conjunction = negation { ( "&&" | "&" | "and" | "\" | "-" | "minus" ) negation }
 //! negation    = { "!" | "~" | "not" } operand
 //! operand     = "(" disjunction ")" | compound "." matcher argument | simple [ "(" ")" ]
+//!             | "package" "." relation [ "." matcher ] argument
 //! argument    = "(" … ")" | "[" … "]" | "{" … "}" | "<" … ">" | "/" … "/"
 //! ```
 //!
@@ -13,12 +14,13 @@
 //! and `not` are reserved words without abbreviations. White space may be between any two of the
 //! tokens above; it is significant only in an argument.
 
+use super::dependencies::RelatedPackages;
 use super::error::{FoundToken, PatternError, PatternProblem};
 use super::expression::{Expression, SelectorTerm};
-use super::matcher::Matcher;
+use super::matcher::{Matcher, MatcherKind};
 use super::names::{
-    AND, COMPOUND, CompoundSelector, MATCHERS, MINUS, NOT, OR, SIMPLE, SimpleSelector, WordError,
-    is_operator,
+    AND, COMPOUND, CompoundSelector, MATCHERS, MINUS, NOT, OR, RELATIONS, SIMPLE, SimpleSelector,
+    WordError, is_operator,
 };
 
 /// The deepest nesting of parentheses. It limits the depth of every recursion over a pattern.
@@ -133,11 +135,19 @@ impl<'a> Parser<'a> {
         if self.peek() == Some('.') {
             let compound = self.compound(word, start)?;
             self.position += 1;
-            let matcher = self.matcher()?;
+            if compound == CompoundSelector::Package
+                && let Some(related) = self.related_packages()?
+            {
+                return Ok(SelectorTerm::Related(related));
+            }
+            let matcher = self.matcher(compound == CompoundSelector::Package)?;
             return Ok(match compound {
                 CompoundSelector::Name => SelectorTerm::Name(matcher),
                 CompoundSelector::Package => SelectorTerm::Package(matcher),
                 CompoundSelector::Target(group) => SelectorTerm::TargetName(group, matcher),
+                CompoundSelector::AnyTarget => SelectorTerm::AnyTargetName(matcher),
+                CompoundSelector::Kind => SelectorTerm::Kind(matcher),
+                CompoundSelector::BinaryId => SelectorTerm::BinaryId(matcher),
             });
         }
         let (full, simple) = self.simple(word, start)?;
@@ -191,13 +201,35 @@ impl<'a> Parser<'a> {
         Err(self.error_at(open, PatternProblem::TakesNoArgument { selector, argument }))
     }
 
-    /// A matcher and its argument, after the `.`.
-    fn matcher(&mut self) -> Parsed<Matcher> {
+    /// A relation of packages, after the `.`. `None`: there is no such word.
+    fn related_packages(&mut self) -> Parsed<Option<RelatedPackages>> {
+        let Some(word) = self.peek_word() else {
+            return Ok(None);
+        };
+        let Ok((full, relation)) = RELATIONS.find(word) else {
+            return Ok(None);
+        };
+        self.position += word.len();
+        let matcher = if self.peek() == Some('.') {
+            self.position += 1;
+            self.matcher(false)?
+        } else {
+            self.matcher_argument(full, MatcherKind::Globs)?
+        };
+        Ok(Some(RelatedPackages::new(relation, matcher)))
+    }
+
+    /// A matcher and its argument, after the `.`. `or_relation`: a relation of packages could be
+    /// here too.
+    fn matcher(&mut self, or_relation: bool) -> Parsed<Matcher> {
         let Some(word) = self.peek_word() else {
             return Err(self.unexpected(PatternProblem::NoMatcher));
         };
         let (full, kind) = MATCHERS.find(word).map_err(|error| {
             self.error_here(match error {
+                WordError::Unknown if or_relation => {
+                    PatternProblem::UnknownPackageMatcher(word.to_owned())
+                }
                 WordError::Unknown => PatternProblem::UnknownMatcher(word.to_owned()),
                 WordError::Ambiguous(candidates) => PatternProblem::AmbiguousMatcher {
                     written: word.to_owned(),
@@ -206,6 +238,11 @@ impl<'a> Parser<'a> {
             })
         })?;
         self.position += word.len();
+        self.matcher_argument(full, kind)
+    }
+
+    /// The argument of a matcher, after its word.
+    fn matcher_argument(&mut self, word: &'static str, kind: MatcherKind) -> Parsed<Matcher> {
         let argument = match self.peek() {
             Some('(') => self.argument('(', ')'),
             Some('[') => self.argument('[', ']'),
@@ -213,7 +250,7 @@ impl<'a> Parser<'a> {
             Some('<') => self.argument('<', '>'),
             Some('/') => self.argument('/', '/'),
             _ => Err(self.unexpected(|found| PatternProblem::NoArgument {
-                matcher: full,
+                matcher: word,
                 found,
             })),
         }?;

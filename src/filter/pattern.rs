@@ -1,15 +1,16 @@
 //! The public interface of patterns.
 
 use super::comparison::Comparison;
+use super::dependencies::PackageDependencies;
 use super::error::PatternError;
-use super::expression::{Expression, KnownParts};
+use super::expression::{Expression, KnownParts, SelectorTerm};
 use super::parse::parse;
 use super::target::TargetKind;
 use super::test_name::TestCaseName;
 use std::fmt;
 use std::str::FromStr;
 
-/// A parsed pattern. Its display is the text that it was parsed from.
+/// A parsed pattern. Its display is the text that it was parsed from, or translated from.
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
@@ -17,6 +18,22 @@ pub struct Pattern {
 }
 
 impl Pattern {
+    /// Whether the pattern asks which packages depend on which. Then it matches as it should only
+    /// after [`Self::relate`].
+    pub fn needs_dependencies(&self) -> bool {
+        self.expression
+            .has_selector(|selector| matches!(selector, SelectorTerm::Related(_)))
+    }
+
+    /// Tells the pattern which packages depend on which.
+    pub fn relate(&mut self, dependencies: &PackageDependencies) {
+        self.expression.each_selector(&mut |selector| {
+            if let SelectorTerm::Related(related) = selector {
+                related.find(dependencies);
+            }
+        });
+    }
+
     /// Whether the pattern selects this test case.
     pub fn matches(&self, case: &TestCaseName<'_>) -> bool {
         let known = KnownParts {
@@ -50,6 +67,12 @@ impl Pattern {
     /// The comparisons with names in the pattern.
     pub fn comparisons(&self) -> Vec<Comparison<'_>> {
         Comparison::all_in(&self.expression)
+    }
+
+    /// The same pattern, translated from this text.
+    pub(super) fn translated_from(self, text: &str) -> Self {
+        let text = text.to_owned();
+        Self { text, ..self }
     }
 
     #[cfg(test)]

@@ -1,5 +1,6 @@
 //! Property tests of patterns, against a simple reference implementation.
 
+use super::dependencies::{PackageRelation, RelatedPackages};
 use super::expression::{Expression, SelectorTerm};
 use super::matcher::Matcher;
 use super::target::TargetGroup;
@@ -44,6 +45,11 @@ const LEAVES: &[Leaf] = &[
     leaf("n.starts_with/a/", |s| s.name.starts_with('a')),
     leaf("n.ends(b)", |s| s.name.ends_with('b')),
     leaf("n.matches(^(a|b)$)", |s| s.name == "a" || s.name == "b"),
+    leaf("target.equals(ab)", |s| s.target == "ab"),
+    leaf("kind.equals(lib)", |s| s.kind == TargetKind::Library),
+    leaf("binary_id.equals(a::bin/b)", |s| {
+        s.package == "a" && s.kind == TargetKind::Binary && s.target == "b"
+    }),
 ];
 
 const fn leaf(text: &'static str, meaning: fn(&TestCaseName<'_>) -> bool) -> Leaf {
@@ -220,7 +226,19 @@ fn print_selector(selector: &SelectorTerm) -> String {
         SelectorTerm::TargetName(target, matcher) => {
             format!("{}.{}", group(*target), print_matcher(matcher))
         }
+        SelectorTerm::AnyTargetName(matcher) => format!("target.{}", print_matcher(matcher)),
+        SelectorTerm::Kind(matcher) => format!("kind.{}", print_matcher(matcher)),
+        SelectorTerm::BinaryId(matcher) => format!("binary_id.{}", print_matcher(matcher)),
         SelectorTerm::Package(matcher) => format!("package.{}", print_matcher(matcher)),
+        SelectorTerm::Related(RelatedPackages {
+            relation, matcher, ..
+        }) => {
+            let word = match relation {
+                PackageRelation::DependsOn => "depends_on",
+                PackageRelation::IsDependencyOf => "is_dependency_of",
+            };
+            format!("package.{word}.{}", print_matcher(matcher))
+        }
         SelectorTerm::Name(matcher) => format!("name.{}", print_matcher(matcher)),
     }
 }

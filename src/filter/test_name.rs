@@ -13,6 +13,22 @@ pub struct TestBinaryName<'a> {
     pub target: &'a str,
 }
 
+impl TestBinaryName<'_> {
+    /// What cargo-nextest calls the binary, see <https://nexte.st/docs/glossary/#binary-id>.
+    pub fn nextest_id(&self) -> String {
+        let Self {
+            package,
+            kind,
+            target,
+        } = self;
+        match kind {
+            TargetKind::Library | TargetKind::ProcMacro => (*package).to_owned(),
+            TargetKind::Test => format!("{package}::{target}"),
+            kind => format!("{package}::{kind}/{target}"),
+        }
+    }
+}
+
 impl fmt::Display for TestBinaryName<'_> {
     /// `package target-kind/name`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,5 +63,29 @@ impl fmt::Display for TestCaseName<'_> {
     /// `package target-kind/name test::path`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.binary(), self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn binaries_have_the_ids_that_nextest_gives_them() {
+        let id = |kind, target| {
+            let package = "shop-core";
+            TestBinaryName {
+                package,
+                kind,
+                target,
+            }
+            .nextest_id()
+        };
+        assert_eq!(id(TargetKind::Library, "shop_core"), "shop-core");
+        assert_eq!(id(TargetKind::ProcMacro, "shop_core"), "shop-core");
+        assert_eq!(id(TargetKind::Test, "prices"), "shop-core::prices");
+        assert_eq!(id(TargetKind::Binary, "till"), "shop-core::bin/till");
+        assert_eq!(id(TargetKind::Example, "till"), "shop-core::example/till");
+        assert_eq!(id(TargetKind::Benchmark, "sums"), "shop-core::bench/sums");
     }
 }

@@ -72,6 +72,88 @@ fn message(text: &str) -> String {
         .message()
 }
 
+mod dependencies {
+    use super::*;
+    use crate::filter::PackageDependencies;
+
+    /// `app` depends on `core`, which depends on `base`; `tool` depends on `base`.
+    fn dependencies() -> PackageDependencies {
+        let needs = [
+            ("app", &["app", "core", "base"][..]),
+            ("core", &["core", "base"]),
+            ("base", &["base"]),
+            ("tool", &["tool", "base"]),
+        ];
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        PackageDependencies(
+            needs
+                .map(|(package, needed)| (package.to_owned(), owned(needed)))
+                .into(),
+        )
+    }
+
+    fn packages(text: &str) -> Vec<&'static str> {
+        let mut pattern = pattern(text);
+        assert!(pattern.needs_dependencies());
+        pattern.relate(&dependencies());
+        let all = ["app", "core", "base", "tool"];
+        all.into_iter()
+            .filter(|package| pattern.matches_package(package) == Some(true))
+            .collect()
+    }
+
+    #[test]
+    fn packages_are_selected_with_those_that_depend_on_them() {
+        assert_eq!(packages("package.depends_on(core)"), ["app", "core"]);
+        assert_eq!(
+            packages("package.depends_on(base)"),
+            ["app", "core", "base", "tool"]
+        );
+        assert_eq!(packages("package.depends_on(app)"), ["app"]);
+        assert_eq!(packages("package.depends_on(other)"), [""; 0]);
+    }
+
+    #[test]
+    fn packages_are_selected_with_those_that_they_depend_on() {
+        assert_eq!(
+            packages("package.is_dependency_of(app)"),
+            ["app", "core", "base"]
+        );
+        assert_eq!(packages("package.is_dependency_of(base)"), ["base"]);
+        assert_eq!(
+            packages("package.is_dependency_of(tool) && !package.equals(tool)"),
+            ["base"]
+        );
+    }
+
+    #[test]
+    fn the_argument_is_a_glob_unless_a_matcher_is_written() {
+        assert_eq!(packages("package.depends_on(c*)"), ["app", "core"]);
+        assert_eq!(packages("p.d<c*>"), ["app", "core"]);
+        assert_eq!(packages("package.depends_on.matches/^c/"), ["app", "core"]);
+        assert_eq!(packages("p.i.eq(core)"), ["core", "base"]);
+        assert_eq!(packages("package.depends_on.equals(c*)"), [""; 0]);
+    }
+
+    #[test]
+    fn mistakes_are_explained() {
+        assert_eq!(
+            message("package.needs(core)"),
+            "unknown matcher `needs` (write `equals`, `contains`, `starts_with`, `ends_with`, \
+             `matches`, `globs`, `depends_on` or `is_dependency_of`)"
+        );
+        assert_eq!(
+            message("name.depends_on(core)"),
+            "unknown matcher `depends_on` (write `equals`, `contains`, `starts_with`, \
+             `ends_with`, `matches` or `globs`)"
+        );
+        assert_eq!(
+            message("package.depends_on"),
+            "`depends_on` needs an argument, as in `depends_on(…)`, found the end of the pattern"
+        );
+    }
+}
+
 mod selectors {
     use super::*;
 
@@ -122,6 +204,42 @@ mod selectors {
                 assert_eq!(pattern.matches_binary("x", kind, "y"), Some(false));
             }
         }
+    }
+
+    #[test]
+    fn target_tests_the_targets_name_and_kind_the_kind() {
+        for kind in KINDS {
+            let matches = |text| pattern(text).matches_binary("p", kind, "x");
+            assert_eq!(matches("target.equals(x)"), Some(true));
+            assert_eq!(matches("target.equals(y)"), Some(false));
+            let name = kind.into_str();
+            assert_eq!(matches(&format!("kind.equals({name})")), Some(true));
+        }
+        assert_eq!(kinds("kind.equals(lib)"), [Library]);
+        assert_eq!(kinds("kind.equals(proc-macro)"), [ProcMacro]);
+        assert_eq!(kinds("kind.matches/^b/"), [Binary, Benchmark]);
+    }
+
+    #[test]
+    fn binary_id_tests_the_name_that_nextest_gives_the_binary() {
+        let matches = |text, kind| pattern(text).matches_binary("p", kind, "x");
+        assert_eq!(matches("binary_id.equals(p)", Library), Some(true));
+        assert_eq!(matches("binary_id.equals(p::x)", Test), Some(true));
+        assert_eq!(matches("binary_id.globs(p::bin/*)", Binary), Some(true));
+        assert_eq!(matches("binary_id.globs(p::bin/*)", Example), Some(false));
+    }
+
+    #[test]
+    fn selectors_of_nextest_do_not_make_abbreviations_ambiguous() {
+        assert_eq!(
+            pattern("t.eq(x)").matches_binary("p", Binary, "x"),
+            Some(false)
+        );
+        assert_eq!(
+            pattern("bi.eq(x)").matches_binary("p", Binary, "x"),
+            Some(true)
+        );
+        assert!(message("targ.equals(x)").starts_with("unknown selector `targ`"));
     }
 
     #[test]
@@ -414,14 +532,14 @@ mod abbreviations {
 
     #[test]
     fn an_unknown_word_is_an_error_with_the_known_words() {
-        insta::assert_snapshot!(error("all && parser"), @"
-        unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, `library`, `binary`, `test`, `example` or `benchmark`; or `name`, `package`, `binary`, `test`, `example` or `benchmark` with a matcher, as in `name.contains(parser)`)
+        insta::assert_snapshot!(error("all && parser"), @r"
+        unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, `library`, `binary`, `test`, `example` or `benchmark`; or `name`, `package`, `binary`, `test`, `example`, `benchmark`, `kind`, `target` or `binary_id` with a matcher, as in `name.contains(parser)`)
           all && parser
                  ^
         ");
-        insta::assert_snapshot!(error("!kind.equals(x)"), @"
-        unknown selector `kind` (before a `.` write `name`, `package`, `binary`, `test`, `example` or `benchmark`)
-          !kind.equals(x)
+        insta::assert_snapshot!(error("!mode.equals(x)"), @"
+        unknown selector `mode` (before a `.` write `name`, `package`, `binary`, `test`, `example`, `benchmark`, `kind`, `target` or `binary_id`)
+          !mode.equals(x)
            ^
         ");
         insta::assert_snapshot!(error("name.is(x)"), @"
@@ -533,8 +651,8 @@ mod errors {
 
     #[test]
     fn a_simple_selector_takes_no_matcher() {
-        insta::assert_snapshot!(error("all && lib.equals(x)"), @"
-        `library` takes no matcher (only `name`, `package`, `binary`, `test`, `example` or `benchmark` do)
+        insta::assert_snapshot!(error("all && lib.equals(x)"), @r"
+        `library` takes no matcher (only `name`, `package`, `binary`, `test`, `example`, `benchmark`, `kind`, `target` or `binary_id` do)
           all && lib.equals(x)
                  ^
         ");

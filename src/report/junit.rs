@@ -6,7 +6,7 @@ use super::outcome::{DividedRun, TestOutcome, TestStatus};
 use super::output::{captured, readable};
 use super::panics::panic_message;
 use super::{ReportError, Reporter};
-use crate::filter::{TargetKind, TestBinaryName, TestCaseName};
+use crate::filter::{TestBinaryName, TestCaseName};
 use crate::process::replace_file;
 use camino::Utf8PathBuf;
 use quick_junit::{
@@ -126,7 +126,7 @@ impl Junit {
         repeat: Option<Repeat>,
         mut case: TestCase,
     ) {
-        let id = binary_id(binary);
+        let id = binary.nextest_id();
         case.set_classname(xml_text(&id));
         self.suites.entry(id).or_default().push(Case {
             name: name.to_owned(),
@@ -185,22 +185,6 @@ impl Reporter for Junit {
             to: self.path.to_string(),
             source,
         })
-    }
-}
-
-/// The name of a test binary in nextest's reports.
-fn binary_id(binary: TestBinaryName<'_>) -> String {
-    let TestBinaryName {
-        package,
-        kind,
-        target,
-    } = binary;
-    match kind {
-        TargetKind::Library | TargetKind::ProcMacro => package.to_owned(),
-        TargetKind::Test => format!("{package}::{target}"),
-        TargetKind::Binary | TargetKind::Example | TargetKind::Benchmark => {
-            format!("{package}::{kind}/{target}")
-        }
     }
 }
 

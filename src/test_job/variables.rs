@@ -4,7 +4,6 @@ use super::case::test_binary_name;
 use crate::cargo::{TestBinary, Workspace};
 use crate::directive::TestSpec;
 use crate::executor::JobVariable;
-use crate::filter::{TargetKind, TestBinaryName};
 use crate::report::TestAttempt;
 use crate::spec::{BasePart, LayerSpec};
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -102,7 +101,7 @@ pub fn runner_variables(
     let group = spec.group.as_ref();
     let group = group.map_or("@global", |group| group.name.as_str());
     let root = workspace.root.as_str();
-    let binary_id = nextest_binary_id(&test_binary_name(binary));
+    let binary_id = test_binary_name(binary).nextest_id();
     let mut variables: BTreeMap<String, String> = [
         ("CARGO_WORKSPACE_DIR", root),
         ("NEXTEST", "1"),
@@ -144,7 +143,7 @@ pub fn slot_variable() -> JobVariable {
 /// The variables of a single test, besides those of its binary: the slot, and those of
 /// cargo-nextest.
 pub fn test_variables(binary: &TestBinary, name: &str, attempt: TestAttempt) -> Vec<JobVariable> {
-    let mut test_id = format!("{}${name}", nextest_binary_id(&test_binary_name(binary)));
+    let mut test_id = format!("{}${name}", test_binary_name(binary).nextest_id());
     if attempt.number > 1 {
         let _ = write!(test_id, "#{}", attempt.number);
     }
@@ -167,16 +166,6 @@ pub fn test_variables(binary: &TestBinary, name: &str, attempt: TestAttempt) -> 
         of_run("NEXTEST_RUN_ID", ""),
         of_run("NEXTEST_ATTEMPT_ID", &format!(":{test_id}")),
     ]
-}
-
-/// What cargo-nextest calls a test binary, see <https://nexte.st/docs/glossary/#binary-id>.
-fn nextest_binary_id(binary: &TestBinaryName<'_>) -> String {
-    let (package, target) = (binary.package, binary.target);
-    match binary.kind {
-        TargetKind::Library | TargetKind::ProcMacro => package.to_owned(),
-        TargetKind::Test => format!("{package}::{target}"),
-        kind => format!("{package}::{kind}/{target}"),
-    }
 }
 
 #[cfg(test)]
@@ -220,22 +209,5 @@ mod tests {
     fn tests_of_insta_itself_find_the_workspace() {
         assert!(!gets_insta_root("insta"));
         assert!(gets_insta_root("insta-cmd"));
-    }
-
-    #[test]
-    fn binaries_have_the_ids_that_nextest_gives_them() {
-        let id = |kind, target| {
-            let package = "shop-core";
-            nextest_binary_id(&TestBinaryName {
-                package,
-                kind,
-                target,
-            })
-        };
-        assert_eq!(id(TargetKind::Library, "shop_core"), "shop-core");
-        assert_eq!(id(TargetKind::ProcMacro, "shop_core"), "shop-core");
-        assert_eq!(id(TargetKind::Test, "prices"), "shop-core::prices");
-        assert_eq!(id(TargetKind::Binary, "till"), "shop-core::bin/till");
-        assert_eq!(id(TargetKind::Benchmark, "sums"), "shop-core::bench/sums");
     }
 }

@@ -12,6 +12,7 @@ use crate::image::ImageArguments;
 use crate::schedule::TestPartition;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Parser};
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use strum::{IntoStaticStr, VariantArray};
 
@@ -21,7 +22,7 @@ use strum::{IntoStaticStr, VariantArray};
     name = "cargo-maelstrom",
     bin_name = "cargo maelstrom",
     version,
-    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean",
+    override_usage = "cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean|shim",
     after_help = EXAMPLES,
     max_term_width = 110,
 )]
@@ -69,6 +70,10 @@ pub struct Selecting {
     /// Run the tests that match this pattern (or another --include)
     #[arg(short, long, value_name = "PATTERN", action = ArgAction::Append)]
     pub include: Vec<String>,
+
+    /// Run the tests in this filterset of cargo-nextest (or another, or that match an --include)
+    #[arg(short = 'E', long, alias = "filter-expr", value_name = "FILTERSET", action = ArgAction::Append, hide_short_help = true)]
+    pub filterset: Vec<String>,
 
     /// Do not run the tests that match this pattern
     #[arg(short = 'x', value_name = "PATTERN", action = ArgAction::Append)]
@@ -137,7 +142,7 @@ pub struct Selecting {
         long,
         value_name = "PATTERN",
         group = "action",
-        conflicts_with = "include"
+        conflicts_with_all = ["include", "filterset"]
     )]
     pub print_spec: Option<String>,
 
@@ -250,6 +255,13 @@ pub struct RunningArguments {
     #[arg(long, group = "action")]
     pub no_run: bool,
 
+    /// Behave as cargo-nextest where defaults differ
+    ///
+    /// The run stops after the first failure, gives tests only their containers, and says nothing of
+    /// documentation tests.
+    #[arg(long, hide = true)]
+    pub as_nextest: bool,
+
     /// Run documentation tests instead, with `cargo test --doc`, outside containers
     #[arg(long, group = "action")]
     pub doc: bool,
@@ -332,6 +344,8 @@ pub struct Showing {
 #[command(next_help_heading = "Configuration")]
 pub struct Configuring {
     /// Write a commented maelstrom-test.toml to start from
+    ///
+    /// If there is a .config/nextest.toml, it contains what that file means.
     #[arg(long, group = "action")]
     pub init: bool,
 
@@ -384,6 +398,21 @@ pub struct MergeArguments {
     /// Files with durations: `target/maelstrom/history` of a run, or what this command wrote
     #[arg(value_name = "HISTORY")]
     pub inputs: Vec<Utf8PathBuf>,
+}
+
+/// Run a program for which `cargo nextest` is cargo maelstrom
+///
+/// Tests get only their containers, as with --hermetic.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-maelstrom shim",
+    bin_name = "cargo maelstrom shim",
+    override_usage = "cargo maelstrom shim -- PROGRAM [ARGUMENT]..."
+)]
+pub struct ShimArguments {
+    /// The program and its arguments
+    #[arg(value_name = "PROGRAM", last = true, required = true)]
+    pub command: Vec<OsString>,
 }
 
 /// The arguments of commands about the cache of a workspace.

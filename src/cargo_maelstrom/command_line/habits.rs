@@ -9,13 +9,6 @@ pub fn explanation(words: &[OsString]) -> Option<String> {
     options.iter().enumerate().find_map(|(place, word)| {
         let next = options.get(place + 1).filter(|next| !next.starts_with('-'));
         let apart = || next.map(AsRef::as_ref);
-        if let Some(attached) = word.strip_prefix("-E") {
-            let expression = non_empty(attached).or_else(apart).unwrap_or("…");
-            return Some(no_filterset(&format!("-E {expression}")));
-        }
-        if word.starts_with("--filterset") || word.starts_with("--filter-expr") {
-            return Some(no_filterset(word));
-        }
         let attached = word.strip_prefix("-P")?;
         non_empty(attached).or_else(apart).map(no_profile)
     })
@@ -25,13 +18,6 @@ pub fn explanation(words: &[OsString]) -> Option<String> {
 fn non_empty(attached: &str) -> Option<&str> {
     let value = attached.strip_prefix('=').unwrap_or(attached);
     (!value.is_empty()).then_some(value)
-}
-
-fn no_filterset(written: &str) -> String {
-    format!(
-        "'{written}' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
-         `-i 'package.equals(parser) && name.contains(empty)'`"
-    )
 }
 
 fn no_profile(value: &str) -> String {
@@ -48,26 +34,6 @@ mod tests {
     fn explained(words: &[&str]) -> Option<String> {
         let words: Vec<_> = words.iter().map(OsString::from).collect();
         explanation(&words)
-    }
-
-    #[test]
-    fn a_filterset_points_to_include() {
-        let message = "'-E test(x)' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance \
-                       `-i 'package.equals(parser) && name.contains(empty)'`";
-        assert_eq!(explained(&["-E", "test(x)"]).unwrap(), message);
-        assert_eq!(explained(&["--lib", "-E=test(x)"]).unwrap(), message);
-        assert_eq!(explained(&["-Etest(x)"]).unwrap(), message);
-        assert!(
-            explained(&["-E"])
-                .unwrap()
-                .starts_with("'-E …' is an option of nextest")
-        );
-        assert!(
-            explained(&["--filterset=all()"])
-                .unwrap()
-                .starts_with("'--filterset=all()' is")
-        );
-        assert_eq!(explained(&["--", "-E", "x"]), None);
     }
 
     #[test]

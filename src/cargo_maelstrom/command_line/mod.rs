@@ -11,6 +11,7 @@ mod default_filter;
 mod foreign;
 mod habits;
 mod name_filter;
+mod nextest;
 mod options;
 mod patterns;
 mod settings;
@@ -19,14 +20,14 @@ pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use default_filter::DefaultFilter;
 pub use name_filter::NameFilter;
-pub use options::{CacheOptions, Selection, TestAction, TestOptions};
+pub use options::{CacheOptions, Selection, ShimOptions, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::cargo::CargoOptions;
 use crate::config::{CommandLineError, ProcessEnvironment, Profiles};
 use crate::process::closest;
-use arguments::{CleanArguments, DoctorArguments, MergeArguments, TestArguments};
+use arguments::{CleanArguments, DoctorArguments, MergeArguments, ShimArguments, TestArguments};
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
@@ -57,6 +58,7 @@ pub enum Request {
         output: Utf8PathBuf,
         inputs: Vec<Utf8PathBuf>,
     },
+    Shim(ShimOptions),
 }
 
 impl Request {
@@ -73,6 +75,9 @@ impl Request {
         profiles: ProfileReader<'_>,
     ) -> Result<Self, CommandLineError> {
         let mut words: Vec<_> = words.into_iter().collect();
+        if nextest::is_called(&words) {
+            words = nextest::translated(words)?;
+        }
         let is_first = |words: &[OsString], word| words.get(1).is_some_and(|first| first == word);
         if is_first(&words, OsStr::new("maelstrom")) {
             // Cargo calls `cargo-maelstrom maelstrom …`.
@@ -96,6 +101,17 @@ impl Request {
                 CleanArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
             let options = CacheOptions::new(arguments.cache, environment)?;
             return Ok(Self::Clean(Box::new(options)));
+        }
+        if is_first(&words, OsStr::new("shim")) {
+            words.remove(1);
+            let arguments =
+                ShimArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+            let mut command = arguments.command.into_iter();
+            let options = ShimOptions {
+                program: command.next().unwrap_or_default(),
+                arguments: command.collect(),
+            };
+            return Ok(Self::Shim(options));
         }
         if is_first(&words, OsStr::new("history"))
             && words.get(2).is_some_and(|word| word == "merge")

@@ -19,6 +19,7 @@ use crate::config::{
 use crate::schedule::{PartitionMethod, TestPartition};
 use camino::Utf8PathBuf;
 use clap::{ArgMatches, FromArgMatches, Parser};
+use std::ffi::OsString;
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
@@ -37,6 +38,8 @@ pub struct TestOptions {
     /// Whether tests outside of the default filter are selected too.
     pub ignores_default_filter: bool,
     pub repeat: NonZeroU32,
+    /// Whether the program was called as cargo-nextest.
+    pub as_nextest: bool,
     /// Whether output is shown as it is written.
     pub no_capture: bool,
     /// Further arguments for each test binary.
@@ -104,10 +107,19 @@ impl TestAction {
 pub struct Selection {
     /// One of these must match. An empty list matches every test.
     pub includes: Vec<RawPattern>,
+    /// Filtersets of cargo-nextest. They are include patterns too.
+    pub filtersets: Vec<String>,
     /// None of these may match. [`divide`](super::divide) separates patterns from packages.
     pub exclusions: Vec<Exclusion>,
     pub names: NameFilter,
     pub ignored: RunIgnored,
+}
+
+/// The options of `cargo maelstrom shim`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShimOptions {
+    pub program: OsString,
+    pub arguments: Vec<OsString>,
 }
 
 /// The options of `cargo maelstrom doctor` and `cargo maelstrom clean`.
@@ -199,6 +211,7 @@ impl TestOptions {
             action,
             selection: Selection {
                 includes: includes(&arguments),
+                filtersets: arguments.selecting.filterset.clone(),
                 exclusions: exclusions(matches),
                 ignored: run_ignored(&arguments, &after)?,
                 names: NameFilter {
@@ -210,6 +223,7 @@ impl TestOptions {
             cargo_options,
             profile_names,
             ignores_default_filter: arguments.selecting.ignore_default_filter,
+            as_nextest: arguments.running.as_nextest,
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,

@@ -138,6 +138,11 @@ impl Settings {
             ))
             .or(never);
         let retries = running.retries.map(TestRetries::of_count);
+        let stop_after_default = if running.as_nextest {
+            StopAfter::FIRST_FAILURE
+        } else {
+            StopAfter::NEVER
+        };
         let pass_environment = List::given(running.pass_environment.clone());
         let show_output = showing.show_output || after.show_output;
         let success_output = showing.success_output.map(SuccessOutput);
@@ -176,7 +181,7 @@ impl Settings {
                 "global-timeout",
                 given("--global-timeout", running.global_timeout),
             )?,
-            stop_after: values.take("stop-after", stop_after, StopAfter::NEVER)?,
+            stop_after: values.take("stop-after", stop_after, stop_after_default)?,
             no_tests: values.take_argument("no-tests", selecting.no_tests, NoTests::Fail)?,
             success_output: values.take("success-output", success_output, SuccessOutput::NEVER)?,
             failure_output: values.take_argument(
@@ -220,7 +225,7 @@ impl Settings {
                 running.outputs_limit,
                 ByteSize(1 << 30),
             )?,
-            hermetic: values.take("hermetic", hermetic, false)?,
+            hermetic: values.take("hermetic", hermetic, running.as_nextest)?,
             images: configuring
                 .images
                 .clone()

@@ -2,15 +2,12 @@
 
 use super::Suite;
 use super::scope::{Part, Target, TestScope};
-use crate::filter::{Pattern, TargetKind, TestCaseName};
+use crate::filter::{MatcherKind, Pattern, TargetKind, TestCaseName, comparison_text};
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
+use std::fmt;
 
 /// The most packages that a filter lists.
 const MOST_PACKAGES: usize = 8;
-
-/// The delimiters of arguments, in the order of preference.
-const DELIMITERS: [(char, char); 5] = [('(', ')'), ('[', ']'), ('{', '}'), ('<', '>'), ('/', '/')];
 
 /// The structure of a filter's text.
 #[derive(Clone)]
@@ -36,17 +33,18 @@ pub fn filter(scope: &TestScope, suite: &Suite<'_>) -> Option<String> {
 
 /// The filter of a part of a package: the shortest that matches no other known test.
 fn part_text(package: &str, part: &Part, suite: &Suite<'_>) -> FilterText {
-    let of_package = FilterText::One(comparison("package", "equals", package));
+    let of_package = FilterText::One(comparison_text("package", MatcherKind::Equals, package));
     let (text, target) = match part {
         Part::Package => return of_package,
         Part::Targets(targets) => (targets.iter().map(target_text).collect(), None),
         Part::Prefix(target, prefix) => {
-            let text = comparison("name", "starts_with", prefix);
+            let text = comparison_text("name", MatcherKind::StartsWith, prefix);
             (vec![FilterText::One(text)], Some(target))
         }
         Part::Names(target, names) => {
             let names = names.iter();
-            let names = names.map(|name| FilterText::One(comparison("name", "equals", name)));
+            let names = names
+                .map(|name| FilterText::One(comparison_text("name", MatcherKind::Equals, name)));
             (names.collect(), Some(target))
         }
     };
@@ -93,7 +91,7 @@ fn target_text(target: &Target) -> FilterText {
         TargetKind::Example => "example",
         TargetKind::Benchmark => "benchmark",
     };
-    FilterText::One(comparison(selector, "equals", &target.name))
+    FilterText::One(comparison_text(selector, MatcherKind::Equals, &target.name))
 }
 
 impl fmt::Display for FilterText {
@@ -130,39 +128,4 @@ impl FilterText {
             },
         }
     }
-}
-
-/// A comparison with exactly this text.
-fn comparison(selector: &str, matcher: &str, text: &str) -> String {
-    for (open, close) in DELIMITERS {
-        if is_balanced(text, open, close) {
-            return format!("{selector}.{matcher}{open}{text}{close}");
-        }
-    }
-    let mut expression = String::from("^");
-    for character in text.chars() {
-        if character.is_ascii_alphanumeric() || matches!(character, '_' | ':') {
-            expression.push(character);
-        } else {
-            let _ = write!(expression, "\\x{{{:X}}}", u32::from(character));
-        }
-    }
-    let end = if matcher == "equals" { "$" } else { "" };
-    format!("{selector}.matches/{expression}{end}/")
-}
-
-/// Whether a text can be an argument between these delimiters.
-fn is_balanced(text: &str, open: char, close: char) -> bool {
-    let mut depth = 0_usize;
-    for character in text.chars() {
-        if character == close {
-            if open == close || depth == 0 {
-                return false;
-            }
-            depth -= 1;
-        } else if character == open {
-            depth += 1;
-        }
-    }
-    depth == 0
 }

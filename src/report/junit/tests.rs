@@ -99,23 +99,6 @@ fn output_of_tests_that_passed_is_there_if_it_is_shown() {
 }
 
 #[test]
-fn suites_have_the_ids_of_nextest() {
-    let id = |kind| {
-        binary_id(TestBinaryName {
-            package: "fd-find",
-            kind,
-            target: "fd",
-        })
-    };
-    assert_eq!(id(TargetKind::Library), "fd-find");
-    assert_eq!(id(TargetKind::ProcMacro), "fd-find");
-    assert_eq!(id(TargetKind::Test), "fd-find::fd");
-    assert_eq!(id(TargetKind::Binary), "fd-find::bin/fd");
-    assert_eq!(id(TargetKind::Example), "fd-find::example/fd");
-    assert_eq!(id(TargetKind::Benchmark), "fd-find::bench/fd");
-}
-
-#[test]
 fn each_repetition_is_a_case() {
     let (passed, failed) = (passed(), failed());
     let text = xml(&[repeated(10, "a", &passed), repeated(2, "a", &failed)]);

@@ -50,7 +50,7 @@ fn error(words: &[&str]) -> String {
 /// The message without the usage, which follows as in errors of clap.
 fn usage_error(words: &[&str]) -> String {
     let text = error(words);
-    let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor \
+    let end = "\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean|shim\n\nFor \
                more information, try '--help'.\n";
     let text = text.strip_suffix(end).unwrap_or_else(|| panic!("{text}"));
     text.to_owned()
@@ -435,7 +435,7 @@ fn only_one_action_can_be_asked_for() {
     assert_eq!(
         error(&["--list", "--no-run"]),
         "error: the argument '--list' cannot be used with '--no-run'\n\nUsage: cargo maelstrom [OPTIONS] [FILTER]... [-- \
-         [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor more information, try '--help'.\n"
+         [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean|shim\n\nFor more information, try '--help'.\n"
     );
     assert_eq!(
         usage_error(&["--init", "--", "--list"]),
@@ -629,7 +629,7 @@ fn an_unknown_option_is_answered_with_a_similar_one() {
         error(&["--no-failfast"]),
         "error: unexpected argument '--no-failfast' found\n\n  tip: a similar argument exists: '--no-fail-fast'\n  tip: to hand \
          '--no-failfast' to the test binaries, write '-- --no-failfast'\n\nUsage: \
-         cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean\n\nFor more information, \
+         cargo maelstrom [OPTIONS] [FILTER]... [-- [ARGUMENT]...]\n       cargo maelstrom archive|doctor|clean|shim\n\nFor more information, \
          try '--help'.\n"
     );
 }
@@ -800,7 +800,6 @@ fn cargo_alone_is_quiet_or_verbose() {
 
 #[test]
 fn usages_of_nextest_are_explained() {
-    assert!(usage_error(&["-E", "all()"]).starts_with("error: '-E all()' is an option of nextest"));
     assert!(usage_error(&["-P", "ci"]).starts_with("error: '-P' prints the configuration"));
 }
 
@@ -992,5 +991,58 @@ fn every_configuration_value_has_an_option_of_its_name() {
     for line in printed.lines().filter(|line| !line.starts_with('#')) {
         let name = line.split(' ').next().unwrap();
         assert!(longs.contains(&name), "{name}");
+    }
+}
+
+#[test]
+fn filtersets_are_repeatable() {
+    let given = options(&[
+        "-E",
+        "all()",
+        "--filterset=test(a)",
+        "--filter-expr",
+        "none()",
+    ]);
+    assert_eq!(given.selection.filtersets, ["all()", "test(a)", "none()"]);
+    let error = usage_error(&["--print-spec", "all", "-E", "all()"]);
+    assert!(error.contains("cannot be used with"), "{error}");
+}
+
+#[test]
+fn a_program_called_cargo_nextest_has_the_defaults_of_nextest() {
+    let parse = |words: &[&str], variables: &[(&str, &str)]| {
+        let words = words.iter().map(OsString::from);
+        match Request::parse(words, &self::environment(variables), &|_, _| {
+            Ok(Profiles::default())
+        })
+        .unwrap()
+        {
+            Request::Test(options) => *options,
+            other => panic!("{other:?}"),
+        }
+    };
+    let run = ["/shim/cargo-nextest", "nextest", "run"];
+    let ours = parse(&["/bin/cargo-maelstrom", "maelstrom"], &[]);
+    assert!(!ours.as_nextest && !ours.settings.hermetic.value);
+    assert_eq!(ours.settings.stop_after.value, StopAfter::NEVER);
+    let nextest = parse(&run, &[]);
+    assert!(nextest.as_nextest && nextest.settings.hermetic.value);
+    assert_eq!(nextest.settings.stop_after.value, StopAfter::FIRST_FAILURE);
+    let all = parse(&[&run[..], &["--no-fail-fast"]].concat(), &[]);
+    assert_eq!(all.settings.stop_after.value, StopAfter::NEVER);
+    let with_needs = parse(&run, &[("CARGO_MAELSTROM_HERMETIC", "false")]);
+    assert!(!with_needs.settings.hermetic.value);
+}
+
+#[test]
+fn a_shim_takes_a_program_with_its_arguments() {
+    let shim = request(&["shim", "--", "cargo", "mutants", "--", "--lib"]).unwrap();
+    let Request::Shim(shim) = shim else {
+        panic!("{shim:?}");
+    };
+    assert_eq!(shim.program, "cargo");
+    assert_eq!(shim.arguments, ["mutants", "--", "--lib"]);
+    for words in [&["shim"][..], &["shim", "--"], &["shim", "cargo"]] {
+        assert_eq!(request(words).unwrap_err().exit_code(), ExitCode::SetUp);
     }
 }
