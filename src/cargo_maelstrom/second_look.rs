@@ -28,6 +28,10 @@ use std::time::Duration;
 /// The shortest time limit of a second look.
 const SHORTEST_LIMIT: Duration = Duration::from_secs(30);
 
+/// The same if needs are learned. A test that lacks a compiler fails at once, and may need minutes
+/// with it.
+const SHORTEST_LEARNING_LIMIT: Duration = Duration::from_secs(300);
+
 /// The time limit of a second look is this many times the duration of the first run.
 const LIMIT_FACTOR: u32 = 10;
 
@@ -172,12 +176,12 @@ impl SecondLook {
         };
         match (&outcome.status, facts) {
             (Status::NotStarted(error), _) if error.step == Step::InstallFilter => {
-                Err(Looked::Unavailable(reason(&outcome)))
+                Err(Looked::Unavailable(reason(&outcome, self.running.learning)))
             }
             (Status::Exited(_) | Status::Signaled(_), Some(facts)) => {
                 Ok((outcome, Arc::new(facts)))
             }
-            _ => Err(Looked::Impossible(reason(&outcome))),
+            _ => Err(Looked::Impossible(reason(&outcome, self.running.learning))),
         }
     }
 
@@ -189,7 +193,7 @@ impl SecondLook {
 
     fn job(&self, case: &TestCase, container: &Arc<Container>, first: &Outcome) -> Job {
         let mut job = self.running.job(case, container.clone());
-        let limit = SHORTEST_LIMIT.max(first.duration * LIMIT_FACTOR);
+        let limit = time_limit(first.duration, self.running.learning);
         job.timeout = Some(job.timeout.map_or(limit, |timeout| timeout.min(limit)));
         job
     }
@@ -363,6 +367,16 @@ impl SecondLook {
     }
 }
 
+/// The time limit of each run of a second look at a test that failed after this duration.
+fn time_limit(first: Duration, learning: bool) -> Duration {
+    let shortest = if learning {
+        SHORTEST_LEARNING_LIMIT
+    } else {
+        SHORTEST_LIMIT
+    };
+    shortest.max(first * LIMIT_FACTOR)
+}
+
 /// The files that a job looked for in its home directory and that the user's home directory has.
 fn files_of_home(job: &Job, facts: &Facts) -> Vec<String> {
     let (Some(home), Some(own)) = (
@@ -410,8 +424,11 @@ fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
     sets
 }
 
-fn reason(outcome: &Outcome) -> String {
+fn reason(outcome: &Outcome, learning: bool) -> String {
     match &outcome.status {
+        Status::TimedOut if !learning => {
+            "it took too long; `cargo maelstrom --learn` gives it more time".to_owned()
+        }
         Status::TimedOut => "it took too long".to_owned(),
         Status::NotStarted(error) => error.message(),
         Status::Error(message) => message.clone(),
@@ -426,4 +443,20 @@ fn on(slot: usize) -> Ready<Option<usize>> {
 fn container_path(container: &Container) -> Vec<PathBuf> {
     let path = container.environment.get("PATH");
     path.map_or_else(Vec::new, |path| std::env::split_paths(path).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_may_take_longer_if_needs_are_learned_and_its_reason_says_so() {
+        let limit = |first, learning| time_limit(Duration::from_secs(first), learning).as_secs();
+        assert_eq!((limit(0, false), limit(60, false)), (30, 600));
+        assert_eq!((limit(0, true), limit(60, true)), (300, 600));
+        let mut outcome = Outcome::error(String::new());
+        outcome.status = Status::TimedOut;
+        assert!(reason(&outcome, false).contains("--learn"));
+        assert_eq!(reason(&outcome, true), "it took too long");
+    }
 }
