@@ -667,10 +667,10 @@ fn a_junit_report_needs_tests_that_run() {
 
 #[test]
 fn options_of_other_programs_are_explained() {
-    for option in ["--partition=hash:1/2", "--partition"] {
+    for option in ["--extract-to=directory", "--extract-to"] {
         assert!(
             usage_error(&[option, "1", "word"])
-                .starts_with("error: '--partition' is an option of nextest")
+                .starts_with("error: '--extract-to' is an option of nextest")
         );
     }
     assert_eq!(
@@ -683,12 +683,12 @@ fn options_of_other_programs_are_explained() {
     assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
     // Words that look like such options are values, or are for the test binary.
     assert_eq!(
-        options(&["--config=--partition"]).cargo.config,
-        ["--partition"]
+        options(&["--config=--extract-to"]).cargo.config,
+        ["--extract-to"]
     );
     assert_eq!(
-        options(&["--", "--partition"]).test_arguments,
-        ["--partition"]
+        options(&["--", "--extract-to"]).test_arguments,
+        ["--extract-to"]
     );
 }
 
