@@ -303,3 +303,33 @@ fn options_that_an_archive_cannot_have_are_refused() {
     run.says("no tests were archived");
     assert!(!project.root.join("none.tar.zst").exists());
 }
+
+#[test]
+fn an_archive_has_the_profiles_of_its_workspace() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        "#[test]\nfn prints() { println!(\"it printed\"); }\n",
+    );
+    project.directives("[profile.loud]\nsuccess-output = \"immediate\"\njunit = \"junit.xml\"\n");
+    let (file, _) = archive(&project, &["--lib"]);
+    // The working directory of a run elsewhere.
+    let script = "mkdir /tmp/here && cd /tmp/here";
+    let words = ["--archive", &file, "--test-profile", "loud"];
+    let run = elsewhere_after(
+        &project,
+        &format!("mount -t tmpfs none /tmp\n{script}"),
+        &words,
+    );
+    run.exits(0).says("it printed");
+    let words = ["--archive", &file, "--test-profile", "quiet"];
+    elsewhere(&project, &words)
+        .exits(96)
+        .says("there is no profile `quiet`")
+        .says("loud");
+    let words = ["--archive", &file, "-i", "package.depends_on(plain)"];
+    elsewhere(&project, &words)
+        .exits(96)
+        .says("asks for dependencies of packages, which only Cargo knows");
+}

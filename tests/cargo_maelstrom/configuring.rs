@@ -26,6 +26,11 @@ fn plain_every_value_is_printed_with_its_source() {
     # default-filter is not set                        # default
     slots = 3                                          # option --slots
     # timeout is not set                               # default
+    retries = 0                                        # default
+    flaky-result = "pass"                              # default
+    slow-timeout = "60s"                               # default
+    leak-timeout = "0.2s"                              # default
+    # global-timeout is not set                        # default
     stop-after = 0                                     # option --no-fail-fast
     no-tests = "fail"                                  # default
     success-output = "never"                           # default

@@ -202,7 +202,7 @@ fn plain_mistakes_in_patterns_are_shown_with_a_caret() {
 fn plain_mistakes_in_options_are_errors_with_a_remedy() {
     let project = Project::own("plain");
     let messages = [
-        &["-E", "test(a)"][..],
+        &["-E", "test(a"][..],
         &["-P", "ci"],
         &["--", "--help"],
         &["--ignored", "--include-ignored"],
@@ -215,7 +215,7 @@ fn plain_mistakes_in_options_are_errors_with_a_remedy() {
         run.stable.lines().next().unwrap().to_owned()
     });
     insta::assert_snapshot!(messages.join("\n"), @r"
-    error: '-E test(a)' is an option of nextest; write `-i PATTERN`, or `-x PATTERN` for tests not to run, for instance `-i 'package.equals(parser) && name.contains(empty)'`
+    error: bad filterset for --filterset: this `(` is never closed
     error: '-P' prints the configuration and takes no value, but 'ci' follows it; to choose a profile of maelstrom-test.toml, use `--test-profile ci`, and to choose a profile of Cargo, `--profile ci`
     error: '--help' after '--' would make each test binary print its own help instead of running the test; for the options of cargo maelstrom, write `cargo maelstrom --help`
     error: the argument '--ignored' cannot be used with '--include-ignored'
