@@ -96,7 +96,7 @@ pub struct ClientMachine {
 pub struct Candidates {
     /// Programs that it executed, files that it read, and directories that it listed.
     pub used: Needs,
-    /// Programs and files of the target directory that it used, if it uses the toolchain too. It
+    /// Programs and files of target directories that it used, if it uses the toolchain too. It
     /// probably builds them itself.
     pub built: Needs,
     /// Files of which it only read the attributes, and programs that it only searched.
@@ -147,7 +147,7 @@ pub fn derive(facts: &Facts, machine: &ClientMachine, container_path: &[PathBuf]
             candidates.looked_at.0.insert(program);
             continue;
         }
-        let is_built = uses_toolchain && path.starts_with(&machine.target_directory);
+        let is_built = uses_toolchain && machine.is_in_target_directory(path);
         let group = match (reads(fact.uses), is_built) {
             (true, false) => &mut used,
             (true, true) => &mut built,
@@ -170,7 +170,8 @@ pub fn derive(facts: &Facts, machine: &ClientMachine, container_path: &[PathBuf]
         }
     }
     for program in machine.needed_programs(&programs, &mut used, facts) {
-        let is_built = uses_toolchain && program.path.starts_with(&machine.target_directory);
+        let path = Utf8Path::from_path(&program.path);
+        let is_built = uses_toolchain && path.is_some_and(|p| machine.is_in_target_directory(p));
         let needs = if is_built {
             &mut candidates.built
         } else {
@@ -264,6 +265,17 @@ impl ClientMachine {
             && !fact.is_common
             && (!is_hidden || is_below(&self.workspace) || is_below(&self.toolchain))
             && (reads(fact.uses) || fact.uses.looked_at)
+    }
+
+    /// Whether a file is below a directory in which Cargo builds: that of the workspace, or another
+    /// one in the workspace, which Cargo has marked as a cache.
+    fn is_in_target_directory(&self, path: &Utf8Path) -> bool {
+        let is_in_workspace =
+            |directory: &Utf8Path| (self.workspace.iter()).any(|root| directory.starts_with(root));
+        path.starts_with(&self.target_directory)
+            || (path.ancestors().skip(1))
+                .take_while(|directory| is_in_workspace(directory))
+                .any(|directory| directory.join("CACHEDIR.TAG").is_file())
     }
 
     fn is_in_toolchain(&self, path: &Path) -> bool {

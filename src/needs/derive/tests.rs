@@ -203,6 +203,24 @@ fn what_a_toolchain_builds_is_tried_after_the_toolchain() {
 }
 
 #[test]
+fn files_of_another_target_directory_in_the_workspace_count_as_built() {
+    let fake = Fake::new();
+    let cargo = fake.write("cargo/bin/cargo", 0o755);
+    let script = fake.write("home/workspace/tests/data/target/debug/build-script", 0o755);
+    let files = [(&*cargo, EXECUTED), (&*script, EXECUTED)];
+    // An ordinary program.
+    assert!(fake.derive(&files).built.is_empty());
+    // Cargo marks its target directories as caches.
+    fake.write("home/workspace/tests/data/target/CACHEDIR.TAG", 0o644);
+    let candidates = fake.derive(&files);
+    assert_eq!(candidates.used, Needs([Need::Toolchain].into()));
+    assert_eq!(
+        candidates.built,
+        Needs([Need::Program(script.to_string())].into())
+    );
+}
+
+#[test]
 fn private_files_are_nobodys_need() {
     let fake = Fake::new();
     for (path, mode) in [
