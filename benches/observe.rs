@@ -114,6 +114,7 @@ fn job(program: &Path, layer: Digest) -> Result<Job, Box<dyn Error>> {
         arguments: vec![OPEN.to_owned()],
         variables: Vec::new(),
         timeout: None,
+        should_panic: false,
     })
 }
 

@@ -74,6 +74,7 @@ pub mod maelstrom_worker; // maelstrom-worker: its command line, its leases
 pub mod test_job;         // from a test case to a job, and what its outcome means
 pub mod report;           // what people and programs see
 pub mod session;          // jobs in, outcomes out
+pub mod doctest;          // the documentation tests of libraries
 pub mod listing;          // the test cases of a test binary
 pub mod needs;            // what a test needs of this machine besides its container
 pub mod directive;        // maelstrom-test.toml

@@ -5,7 +5,7 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer};
-use super::{SetUpError, UnprintableSpec, doctests, lists, observation, print_error};
+use super::{SetUpError, UnprintableSpec, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
 use crate::process::error_chain;
@@ -44,10 +44,6 @@ impl Conclusion<'_> {
             remark(&mut ending, self.selector, places);
         }
         if options.action.runs_selected() {
-            let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
-            if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
-                ending.summary.notes.push(note);
-            }
             // The results of the run do not depend on whether the history can be saved.
             let saving = tokio::task::spawn_blocking(move || history.save());
             let unsaved = match saving.await {

@@ -9,7 +9,6 @@ mod clean;
 pub mod command_line;
 mod conclusion;
 mod considered;
-mod doctests;
 mod doctor;
 mod error;
 mod ingredients;
@@ -125,7 +124,6 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
-            TestAction::Doctests { arguments } => doctests::run(options, arguments).await,
             TestAction::Init => init(options).await,
         }
     });
@@ -300,6 +298,7 @@ async fn conduct(
         reporter: reporter.clone(),
         running: running.clone(),
         looks: looks.clone(),
+        doctests: preparation.doctests,
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.

@@ -8,14 +8,17 @@
 
 mod batching;
 mod building;
+mod doctests;
 mod endings;
 mod known;
 mod looking;
 mod queueing;
 
+pub use self::doctests::{DoctestRun, DoctestSettings};
 pub use self::looking::Looks;
 
 use self::batching::WorkerWait;
+use self::doctests::CompiledLibrary;
 use super::considered::Considered;
 use super::ingredients::Ingredients;
 use super::lister::{self, Lister, ListingLookup};
@@ -27,6 +30,7 @@ use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::config::CacheResults;
 use crate::directive::Directives;
+use crate::doctest::ExecutableDirectory;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::observe::Facts;
@@ -35,7 +39,7 @@ use crate::report::{self, Cancellation, Event, Repeat, Reporter, Summary, TestId
 use crate::schedule::history::Saved;
 use crate::schedule::{CaseId, History};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
-use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, test_variables};
+use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -67,6 +71,8 @@ pub struct Parts {
     pub running: RunSettings,
     /// `None`: tests get nothing of this machine besides their containers.
     pub looks: Option<Rc<Looks>>,
+    /// `None`: documentation tests are not run.
+    pub doctests: Option<DoctestRun>,
 }
 
 /// How tests are run.
@@ -91,9 +97,13 @@ impl RunSettings {
     /// The job of a test.
     pub fn job(&self, case: &TestCase, container: Arc<Container>) -> Job {
         let mut arguments = case.arguments();
-        arguments.extend(self.test_arguments.iter().cloned());
-        let mut job = lister::job(&case.binary, container, arguments, self.timeout(case));
-        job.variables = test_variables(&case.binary, &case.listed.name);
+        if case.doctest.is_none() {
+            arguments.extend(self.test_arguments.iter().cloned());
+        }
+        let (program, timeout) = (case.program(), self.timeout(case));
+        let mut job = lister::job(&case.binary, program, container, arguments, timeout);
+        job.variables = case.variables();
+        job.should_panic = case.should_panic();
         job
     }
 
@@ -121,6 +131,9 @@ pub struct RunEnd {
     pub considered: Considered,
     /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,
+    /// The directories with the executables of documentation tests, which are removed when this is
+    /// dropped.
+    pub executables: Vec<ExecutableDirectory>,
 }
 
 /// The tests of a run that learns, of all binaries that were listed.
@@ -137,6 +150,13 @@ pub struct LearningTests {
 pub enum RunError {
     #[error(transparent)]
     Cargo(#[from] CargoError),
+    #[error("cannot read how Cargo calls rustdoc: {0}")]
+    Recordings(std::io::Error),
+    #[error(
+        "Cargo calls rustdoc for a library that it has not built; run `cargo test --doc`, and \
+         `cargo maelstrom --tests` for the other tests: rustdoc {0}"
+    )]
+    UnknownLibrary(String),
 }
 
 pub struct TestRun {
@@ -166,6 +186,10 @@ pub struct TestRun {
     /// Tests whose results may be known from an earlier run.
     maybe_known: VecDeque<(TestCase, Arc<Container>)>,
     looking_up: Tasks<Vec<LookedUp>>,
+    /// Calls of rustdoc.
+    compiling: Tasks<CompiledLibrary>,
+    /// The directories with executables of documentation tests.
+    executables: Vec<ExecutableDirectory>,
     /// Whether an upload to the engine was in progress at the last tick.
     uploading: bool,
     worker_wait: WorkerWait,
@@ -254,6 +278,8 @@ impl TestRun {
             helped: BTreeSet::new(),
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),
+            compiling: Tasks::default(),
+            executables: Vec::new(),
             uploading: false,
             worker_wait: WorkerWait::default(),
             ending: RunEnd {
@@ -303,6 +329,7 @@ impl TestRun {
                     self.container_prepared(prepared);
                 }
                 Some(()) = self.packing.join_next() => self.preparation_ended(),
+                Some(ended) = self.compiling.join_next() => self.doctests_compiled(ended),
                 Some(saved) = self.saving.join_next() => self.parts.history.end_save(saved),
                 reason = interrupts.next() => {
                     self.interrupt(reason.into(), &mut build).await;
@@ -322,7 +349,10 @@ impl TestRun {
                             building = false;
                         }
                         (Some(event), None) => self.build_event(event, build_started),
-                        (None, None) => building = false,
+                        (None, None) => match self.next_build(&mut build)? {
+                            Some(next) => build = next,
+                            None => building = false,
+                        },
                     }
                 }
                 _ = ticks.tick() => self.tick(),
@@ -340,6 +370,7 @@ impl TestRun {
             && self.local.is_idle()
             && self.remote.is_idle()
             && self.looking_up.is_empty()
+            && self.compiling.is_empty()
             && self.maybe_known.is_empty()
     }
 
@@ -352,6 +383,7 @@ impl TestRun {
         let note = self.note_of_needs().or_else(|| self.note_of_hermetic());
         self.ending.summary.notes.extend(note);
         self.report_warnings();
+        self.ending.executables = self.executables;
         (self.ending, self.parts.history)
     }
 

@@ -40,6 +40,7 @@ pub(super) const SIMPLE: WordTable<SimpleSelector> = WordTable(&[
     ("test", SimpleSelector::Target(TargetGroup::Test)),
     ("example", SimpleSelector::Target(TargetGroup::Example)),
     ("benchmark", SimpleSelector::Target(TargetGroup::Benchmark)),
+    ("doctest", SimpleSelector::Target(TargetGroup::Doctest)),
 ]);
 
 pub(super) const COMPOUND: WordTable<CompoundSelector> = WordTable(&[
@@ -52,6 +53,7 @@ pub(super) const COMPOUND: WordTable<CompoundSelector> = WordTable(&[
         "benchmark",
         CompoundSelector::Target(TargetGroup::Benchmark),
     ),
+    ("doctest", CompoundSelector::Target(TargetGroup::Doctest)),
 ]);
 
 pub(super) const MATCHERS: WordTable<MatcherKind> = WordTable(&[

@@ -1,10 +1,12 @@
 //! Examples of every rule of the language and of every message.
 
-use super::TargetKind::{Benchmark, Binary, Example, Library, ProcMacro, Test};
+use super::TargetKind::{Benchmark, Binary, Doctest, Example, Library, ProcMacro, Test};
 use super::parse::NESTING_LIMIT;
 use super::{Pattern, TargetKind, TestCaseName};
 
-const KINDS: [TargetKind; 6] = [Library, ProcMacro, Binary, Test, Example, Benchmark];
+const KINDS: [TargetKind; 7] = [
+    Library, ProcMacro, Binary, Test, Example, Benchmark, Doctest,
+];
 
 fn pattern(text: &str) -> Pattern {
     text.parse()
@@ -93,6 +95,8 @@ mod selectors {
             ("example", Example),
             ("benchmark", Benchmark),
             ("benchmark()", Benchmark),
+            ("doctest", Doctest),
+            ("d()", Doctest),
         ] {
             assert_eq!(kinds(text), [expected], "{text}");
         }
@@ -111,6 +115,7 @@ mod selectors {
             ("test.equals(x)", Test),
             ("example.equals(x)", Example),
             ("benchmark.equals(x)", Benchmark),
+            ("doctest.equals(x)", Doctest),
         ] {
             for kind in KINDS {
                 let pattern = pattern(text);
@@ -325,7 +330,8 @@ mod operators {
 
     #[test]
     fn a_hyphen_is_never_part_of_a_word() {
-        assert_eq!(kinds("all-library"), [Binary, Test, Example, Benchmark]);
+        let others = [Binary, Test, Example, Benchmark, Doctest];
+        assert_eq!(kinds("all-library"), others);
         assert!(selects_name("name.equals(a-b)", "a-b"));
     }
 
@@ -415,12 +421,12 @@ mod abbreviations {
     #[test]
     fn an_unknown_word_is_an_error_with_the_known_words() {
         insta::assert_snapshot!(error("all && parser"), @"
-        unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, `library`, `binary`, `test`, `example` or `benchmark`; or `name`, `package`, `binary`, `test`, `example` or `benchmark` with a matcher, as in `name.contains(parser)`)
+        unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, `library`, `binary`, `test`, `example`, `benchmark` or `doctest`; or `name`, `package`, `binary`, `test`, `example`, `benchmark` or `doctest` with a matcher, as in `name.contains(parser)`)
           all && parser
                  ^
         ");
         insta::assert_snapshot!(error("!kind.equals(x)"), @"
-        unknown selector `kind` (before a `.` write `name`, `package`, `binary`, `test`, `example` or `benchmark`)
+        unknown selector `kind` (before a `.` write `name`, `package`, `binary`, `test`, `example`, `benchmark` or `doctest`)
           !kind.equals(x)
            ^
         ");
@@ -534,7 +540,7 @@ mod errors {
     #[test]
     fn a_simple_selector_takes_no_matcher() {
         insta::assert_snapshot!(error("all && lib.equals(x)"), @"
-        `library` takes no matcher (only `name`, `package`, `binary`, `test`, `example` or `benchmark` do)
+        `library` takes no matcher (only `name`, `package`, `binary`, `test`, `example`, `benchmark` or `doctest` do)
           all && lib.equals(x)
                  ^
         ");

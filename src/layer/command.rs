@@ -271,6 +271,7 @@ fn execute(
         arguments,
         timeout: None,
         variables: Vec::new(),
+        should_panic: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

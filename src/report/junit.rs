@@ -153,7 +153,7 @@ fn binary_id(binary: TestBinaryName<'_>) -> String {
     match kind {
         TargetKind::Library | TargetKind::ProcMacro => package.to_owned(),
         TargetKind::Test => format!("{package}::{target}"),
-        TargetKind::Binary | TargetKind::Example | TargetKind::Benchmark => {
+        TargetKind::Binary | TargetKind::Example | TargetKind::Benchmark | TargetKind::Doctest => {
             format!("{package}::{kind}/{target}")
         }
     }

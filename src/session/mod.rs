@@ -215,5 +215,6 @@ pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         arguments: spec.arguments.clone(),
         timeout: spec.timeout,
         variables: Vec::new(),
+        should_panic: false,
     }
 }

@@ -16,6 +16,7 @@ mod cached_results;
 mod configuring;
 mod containers;
 mod distribution;
+mod doctests;
 mod environment;
 mod errors;
 mod learning;

@@ -135,6 +135,7 @@ fn job(program: &str) -> Job {
         arguments: Vec::new(),
         variables: Vec::new(),
         timeout: None,
+        should_panic: false,
     }
 }
 

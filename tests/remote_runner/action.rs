@@ -115,6 +115,7 @@ impl RunnerFixture {
                 name: "MAELSTROM_SLOT".to_owned(),
             }],
             timeout: None,
+            should_panic: false,
         });
         let batch = JobBatch {
             jobs: jobs.collect(),

@@ -192,8 +192,8 @@ pub struct RunningArguments {
     #[arg(long, group = "action")]
     pub no_run: bool,
 
-    /// Run documentation tests instead, with `cargo test --doc`, outside containers
-    #[arg(long, group = "action")]
+    /// Run documentation tests only
+    #[arg(long, conflicts_with = "no_run")]
     pub doc: bool,
 }
 

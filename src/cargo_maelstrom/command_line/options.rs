@@ -19,6 +19,8 @@ use std::num::NonZeroU32;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestOptions {
     pub action: TestAction,
+    /// Whether there are only documentation tests.
+    pub doc: bool,
     pub selection: Selection,
     /// Cargo's options, one by one.
     pub cargo: CargoArguments,
@@ -56,10 +58,6 @@ pub enum TestAction {
     Learn,
     ListBinaries,
     ListPackages,
-    /// Run `cargo test --doc` with Cargo's options and these after `--`.
-    Doctests {
-        arguments: Vec<String>,
-    },
     /// Write a starter `maelstrom-test.toml`.
     Init,
     /// Print this text.
@@ -135,6 +133,7 @@ impl TestOptions {
         }
         Ok(Self {
             action,
+            doc: arguments.running.doc,
             selection: Selection {
                 includes: includes(&arguments),
                 exclusions: exclusions(matches),
@@ -187,11 +186,7 @@ fn action(
         configuring,
         ..
     } = arguments;
-    let action = if running.doc {
-        TestAction::Doctests {
-            arguments: doctest_arguments(arguments, after)?,
-        }
-    } else if configuring.print_config {
+    let action = if configuring.print_config {
         TestAction::PrintConfig(printed)
     } else if configuring.init {
         TestAction::Init
@@ -213,30 +208,12 @@ fn action(
     } else {
         TestAction::Run
     };
-    let listed_otherwise = !matches!(action, TestAction::ListTests | TestAction::Doctests { .. });
-    if after.list && listed_otherwise {
+    if after.list && action != TestAction::ListTests {
         return Err(usage(
             "'--list' after '--' contradicts another action before it; give one of them",
         ));
     }
     Ok(action)
-}
-
-/// The words after `--` for documentation tests: those of the command line, and those with the
-/// meaning of options before `--`.
-fn doctest_arguments(
-    arguments: &TestArguments,
-    after: &AfterDashes,
-) -> Result<Vec<String>, CommandLineError> {
-    let ignored = run_ignored(arguments, after)?;
-    let merged = AfterDashes {
-        ignored: ignored == RunIgnored::Only,
-        include_ignored: ignored == RunIgnored::All,
-        show_output: after.show_output || arguments.showing.show_output,
-        slots: after.slots.or(arguments.running.slots),
-        ..after.clone()
-    };
-    Ok(merged.words())
 }
 
 fn run_ignored(

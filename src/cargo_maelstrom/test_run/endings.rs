@@ -223,6 +223,7 @@ impl TestRun {
         self.remote.clear();
         self.unbatched.clear();
         self.maybe_known.clear();
+        self.compiling.abort_all();
     }
 
     /// Handles the tests without a reported result, when there are no tasks. In a cancelled run they
@@ -250,6 +251,7 @@ impl TestRun {
         build.kill();
         self.cancel(reason);
         self.looking_up = Tasks::default();
+        self.compiling = Tasks::default();
         let mut ended = self.local.abort().await;
         ended.extend(self.remote.abort().await);
         for ended in ended {

@@ -65,6 +65,7 @@ impl Run {
                 learning: false,
             },
             looks: None,
+            doctests: None,
         };
         let mut run = Self {
             inner: TestRun::new(parts),
@@ -80,6 +81,7 @@ impl Run {
                 library_path: Vec::new(),
                 build_dir: "/ws/target/debug".into(),
                 outside_sources: Vec::new(),
+                doctests: None,
                 runner: None,
             }),
             reported,
@@ -327,6 +329,7 @@ fn know(run: &Run, names: &[&str]) {
             whole: false,
             spec: parts.directives.resolve(&test_case_name(&run.binary, name)),
             needs: Rc::default(),
+            doctest: None,
         };
         let job = parts.running.job(&case, container());
         let limit = parts.running.inline_limit;

@@ -35,6 +35,7 @@ pub fn job() -> Job {
             value: "one".to_owned(),
         }],
         timeout: Some(Duration::from_secs(10)),
+        should_panic: false,
     }
 }
 

@@ -85,6 +85,7 @@ impl JobBatch {
                 arguments: job.arguments.clone(),
                 variables: job.variables.clone(),
                 timeout_nanoseconds: job.timeout.map(|timeout| timeout.as_nanos() as u64),
+                should_panic: job.should_panic,
             });
             if known.is_none() {
                 containers.push(&job.container);
@@ -125,6 +126,7 @@ impl JobBatch {
                 arguments: job.arguments,
                 variables: job.variables,
                 timeout: job.timeout_nanoseconds.map(Duration::from_nanos),
+                should_panic: job.should_panic,
             })
         });
         Ok(Self {
@@ -171,6 +173,9 @@ struct JobJson {
     arguments: Vec<String>,
     variables: Vec<JobVariable>,
     timeout_nanoseconds: Option<u64>,
+    // Absent in most, so that their keys in the cache stay as they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    should_panic: bool,
 }
 
 #[derive(Serialize, Deserialize)]

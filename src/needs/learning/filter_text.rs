@@ -92,6 +92,7 @@ fn target_text(target: &Target) -> FilterText {
         TargetKind::Test => "test",
         TargetKind::Example => "example",
         TargetKind::Benchmark => "benchmark",
+        TargetKind::Doctest => "doctest",
     };
     FilterText::One(comparison(selector, "equals", &target.name))
 }

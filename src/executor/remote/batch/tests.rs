@@ -48,6 +48,7 @@ fn job(container: &Arc<Container>, name: &str) -> Job {
             },
         ],
         timeout: Some(Duration::from_millis(1500)),
+        should_panic: false,
     }
 }
 
