@@ -13,8 +13,7 @@ use super::{
 };
 use crate::cargo::CargoOptions;
 use crate::config::{
-    CommandLineError, DEFAULT_PROFILE, OutputTime, ProcessEnvironment, ProfileName, Profiles,
-    Setting,
+    CommandLineError, DEFAULT_PROFILE, ProcessEnvironment, ProfileName, Profiles, Setting,
 };
 use crate::schedule::{PartitionMethod, TestPartition};
 use camino::Utf8PathBuf;
@@ -27,6 +26,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestOptions {
     pub action: TestAction,
+    /// Whether there are only documentation tests.
+    pub doc: bool,
     pub selection: Selection,
     /// Cargo's options, one by one.
     pub cargo: CargoArguments,
@@ -80,10 +81,6 @@ pub enum TestAction {
     },
     ListBinaries,
     ListPackages,
-    /// Run `cargo test --doc` with Cargo's options and these after `--`.
-    Doctests {
-        arguments: Vec<String>,
-    },
     /// Write a starter `maelstrom-test.toml`.
     Init,
     /// Print this text.
@@ -209,6 +206,7 @@ impl TestOptions {
         }
         Ok(Self {
             action,
+            doc: arguments.running.doc,
             selection: Selection {
                 includes: includes(&arguments),
                 filtersets: arguments.selecting.filterset.clone(),
@@ -268,11 +266,7 @@ fn action(
         configuring,
         ..
     } = arguments;
-    let action = if running.doc {
-        TestAction::Doctests {
-            arguments: doctest_arguments(arguments, after)?,
-        }
-    } else if configuring.print_config {
+    let action = if configuring.print_config {
         TestAction::PrintConfig(printed)
     } else if configuring.init {
         TestAction::Init
@@ -294,36 +288,12 @@ fn action(
     } else {
         TestAction::Run
     };
-    let listed_otherwise = !matches!(action, TestAction::ListTests | TestAction::Doctests { .. });
-    if after.list && listed_otherwise {
+    if after.list && action != TestAction::ListTests {
         return Err(usage(
             "'--list' after '--' contradicts another action before it; give one of them",
         ));
     }
     Ok(action)
-}
-
-/// The words after `--` for documentation tests: those of the command line, and those with the
-/// meaning of options before `--`.
-fn doctest_arguments(
-    arguments: &TestArguments,
-    after: &AfterDashes,
-) -> Result<Vec<String>, CommandLineError> {
-    let ignored = run_ignored(arguments, after)?;
-    let merged = AfterDashes {
-        ignored: ignored == RunIgnored::Only,
-        include_ignored: ignored == RunIgnored::All,
-        show_output: after.show_output
-            || arguments.showing.show_output
-            || shows_success(arguments.showing.success_output),
-        slots: after.slots.or(arguments.running.slots),
-        ..after.clone()
-    };
-    Ok(merged.words())
-}
-
-fn shows_success(given: Option<OutputTime>) -> bool {
-    given.is_some_and(|time| time != OutputTime::Never)
 }
 
 fn run_ignored(
