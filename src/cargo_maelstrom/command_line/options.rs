@@ -179,12 +179,16 @@ impl TestOptions {
             profile_names = profiles.names().into_iter().map(str::to_owned).collect();
             Ok(profiles)
         };
-        let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
-        let action = match archive_file {
-            Some(file) => archiving::action(file, action(&arguments, &after, printed)?)?,
-            None => action(&arguments, &after, printed)?,
-        };
+        let mut action = action(&arguments, &after)?;
+        if let Some(file) = archive_file {
+            action = archiving::action(file, action)?;
+        }
+        // Before the archive is read.
         archiving::check(&arguments, &action, &cargo_options)?;
+        let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
+        if let TestAction::PrintConfig(text) = &mut action {
+            *text = printed;
+        }
         let has_results = action.reports_tests() || matches!(action, TestAction::PrintConfig(_));
         let asks_for_junit = arguments.showing.junit.is_some();
         if asks_for_junit && !has_results {
@@ -255,11 +259,8 @@ fn merge_after_dashes(arguments: &TestArguments) -> Result<AfterDashes, CommandL
     Ok(after)
 }
 
-fn action(
-    arguments: &TestArguments,
-    after: &AfterDashes,
-    printed: String,
-) -> Result<TestAction, CommandLineError> {
+/// The action that the options ask for. The text to print is not known yet.
+fn action(arguments: &TestArguments, after: &AfterDashes) -> Result<TestAction, CommandLineError> {
     let TestArguments {
         selecting,
         running,
@@ -267,7 +268,7 @@ fn action(
         ..
     } = arguments;
     let action = if configuring.print_config {
-        TestAction::PrintConfig(printed)
+        TestAction::PrintConfig(String::new())
     } else if configuring.init {
         TestAction::Init
     } else if running.no_run {
