@@ -120,7 +120,7 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Observe { .. } => run_tests(options).await,
-            TestAction::Learn => learning::run(options).await,
+            TestAction::Learn => Box::pin(learning::run(options)).await,
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
