@@ -355,7 +355,10 @@ fn doctest_settings(
     let recorder = Recorder::new(workspace.rustdoc()).map_err(SetUpError::Start)?;
     invocation.doctests = Some(DoctestBuild {
         environment: recorder.environment().map_err(SetUpError::Start)?,
-        quiet: !options.doc,
+        // Cargo refuses to be told twice, or to be quiet and verbose.
+        quiet: !options.doc
+            && !invocation.options.is_set("quiet")
+            && !invocation.options.is_set("verbose"),
     });
     let ignored = match options.selection.ignored {
         RunIgnored::Default => IgnoredTests::LeftOut,
@@ -382,6 +385,7 @@ fn doctest_settings(
         },
         cache_results: options.settings.cache_results.value,
         packed: options.settings.remote.is_some() && options.action.runs_selected(),
+        runs: options.action.runs_selected(),
         leaves_executables: options.action == TestAction::PrintSpec,
         filters: if names.exact {
             Vec::new()

@@ -7,7 +7,7 @@ use super::recorder::{Recording, RustdocCall};
 use super::{runtool, unnamed};
 use crate::cargo::{Invocation, guard};
 use camino::Utf8PathBuf;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -148,6 +148,12 @@ impl Compiler {
             );
         } else {
             let printed = output::parse(&called.stdout)?;
+            let has_section = called.stdout.contains("\nrunning ");
+            if !has_section && kept.bundles.is_empty() {
+                return Err(CompileError::Unexpected(
+                    "the output has another form: it names no tests".to_owned(),
+                ));
+            }
             let alone = self
                 .alone(recording, &call, directory, printed, &kept)
                 .await?;
@@ -422,9 +428,9 @@ impl Kept {
             alone: Vec::new(),
             bundles: Vec::new(),
         };
-        let mut seen: HashMap<String, ()> = HashMap::new();
+        let mut seen = HashSet::new();
         for name in runtool::order(directory).map_err(failed)? {
-            if seen.insert(name.clone(), ()).is_some() {
+            if !seen.insert(name.clone()) {
                 return Err(CompileError::Unexpected(format!("{name} was run twice")));
             }
             match bundle::read(&directory.join(&name))? {

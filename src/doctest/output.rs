@@ -31,7 +31,7 @@ pub fn parse(stdout: &str) -> Result<Vec<PrintedTest>, CompileError> {
         if let Some(count) = section_start(line) {
             section(count, &mut lines, &mut tests)?;
         } else if line.starts_with("test ") {
-            return Err(unexpected(format!(
+            return Err(unexpected(&format!(
                 "it has the line {line:?} before the first test"
             )));
         }
@@ -48,7 +48,7 @@ pub fn parse_list(stdout: &str) -> Result<Vec<String>, CompileError> {
         } else if let Some(count) = listed_count(line)
             && count != names.len()
         {
-            return Err(unexpected(format!(
+            return Err(unexpected(&format!(
                 "{line:?} follows {} tests",
                 names.len()
             )));
@@ -65,7 +65,7 @@ fn listed_count(line: &str) -> Option<usize> {
     count.parse().ok()
 }
 
-fn unexpected(what: String) -> CompileError {
+fn unexpected(what: &str) -> CompileError {
     CompileError::Unexpected(format!("the output has another form: {what}"))
 }
 
@@ -102,7 +102,7 @@ fn section<'a>(
     }
     let found = tests.len() - first;
     if found != count || !is_complete {
-        return Err(unexpected(format!(
+        return Err(unexpected(&format!(
             "it announces {count} tests, and names {found}"
         )));
     }
@@ -143,7 +143,7 @@ fn add_failures(tests: &mut [PrintedTest], lines: &[&str]) -> Result<(), Compile
     headings.sort();
     // The texts come first, then the list of names, which has one line for each.
     let end = lines.iter().rposition(|line| *line == "failures:");
-    let end = end.ok_or_else(|| unexpected("it does not list the failures".to_owned()))?;
+    let end = end.ok_or_else(|| unexpected("it does not list the failures"))?;
     let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
     for &line in &lines[..end] {
         if headings
@@ -156,7 +156,7 @@ fn add_failures(tests: &mut [PrintedTest], lines: &[&str]) -> Result<(), Compile
         }
     }
     if blocks.len() != count {
-        return Err(unexpected(format!(
+        return Err(unexpected(&format!(
             "{count} tests failed, and {} are explained",
             blocks.len()
         )));
@@ -167,7 +167,7 @@ fn add_failures(tests: &mut [PrintedTest], lines: &[&str]) -> Result<(), Compile
         let found = blocks.iter().position(|(other, _)| *other == heading);
         let block = found.and_then(|index| blocks.remove(index));
         let (_, text) = block
-            .ok_or_else(|| unexpected(format!("the failure of {} is not explained", test.name)))?;
+            .ok_or_else(|| unexpected(&format!("the failure of {} is not explained", test.name)))?;
         let kept = text.iter().find_map(|line| line.strip_prefix(TOKEN));
         test.result = match kept {
             Some(name) => PrintedResult::Kept(name.to_owned()),

@@ -77,7 +77,7 @@ impl Recorder {
         let read = |path: &PathBuf| {
             let mut recording: Recording = serde_json::from_slice(&fs::read(path)?)?;
             recording.environment.retain(|name, value| {
-                own.get(&OsString::from(&*name)) != Some(&OsString::from(&*value))
+                own.get(&OsString::from(name)) != Some(&OsString::from(&*value))
             });
             Ok(recording)
         };
@@ -116,8 +116,9 @@ pub fn run_if_recorder() {
 
 fn record(directory: &Path, arguments: Vec<OsString>) -> io::Result<()> {
     let text = |word: OsString| {
-        word.into_string()
-            .map_err(|word| io::Error::other(format!("the argument {word:?} is not UTF-8")))
+        word.into_string().map_err(|word| {
+            io::Error::other(format!("the argument {} is not UTF-8", word.display()))
+        })
     };
     let recording = Recording {
         arguments: arguments.into_iter().map(text).collect::<io::Result<_>>()?,

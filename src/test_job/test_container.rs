@@ -333,8 +333,8 @@ impl TestContainerBuilder {
         container.layers.extend(self.own_layers(spec, binary)?);
         if let Some(executables) = mounted_executables(binary) {
             container.mounts.push(Mount::Bind {
-                mount_point: escaped_path(&executables.directory).into(),
-                local_path: escaped_path(&executables.directory).into(),
+                mount_point: escaped_path(&executables.directory),
+                local_path: escaped_path(&executables.directory),
                 access: BindAccess::ReadOnly,
                 identity: executables.identity.clone(),
             });

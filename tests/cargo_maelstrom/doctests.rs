@@ -189,7 +189,7 @@ fn documented_doctests_are_selected_as_with_cargo() {
     ] {
         assert_eq!(of(without), unit, "{without:?}");
     }
-    assert_eq!(of(&["usual"]), [usual.clone()]);
+    assert_eq!(of(&["usual"]), [usual]);
     assert_eq!(of(&["--no-default-features", "usual"]), [""; 0]);
     let extra = of(&["--features", "extra", "extra (line"]);
     assert_eq!(extra.len(), 1, "{extra:?}");
@@ -320,26 +320,37 @@ fn documented_doctests_that_passed_are_known_until_something_changes() {
 }
 
 #[test]
-fn documented_with_another_rustdoc_the_tests_run_outside_containers() {
+fn plain_with_another_rustdoc_the_tests_run_outside_containers() {
     needs_containers!();
-    let project = Project::own("documented");
-    let rustdoc = write_rustdoc(
-        &project,
-        "case \" $* \" in *' --test '*) rustdoc \"$@\" | sed 's/^running/starting/' ;; *) exec rustdoc \"$@\" ;; esac",
-    );
-    let run = |package: &str| {
-        let mut command = project.command(&["--doc", "-p", package, "--ui=simple"]);
-        Run::of(command.env("RUSTDOC", &rustdoc), &project)
-    };
-    run("documented-derive")
-        .exits(0)
-        .says("cannot run in containers: rustdoc works in another way than is known")
-        .says("they ran as with `cargo test --doc`")
-        .says("test derive/src/lib.rs - answer (line 3) ... ok");
-    run("broken-docs")
-        .exits(100)
-        .says("its tests failed, outside containers")
-        .says("test broken/src/lib.rs - mixed (line 7) ... ok");
+    let project = Project::own("plain");
+    for (change, reason) in [
+        ("s/^running/starting/", "before the first test"),
+        ("s/ FAILED$/ failed/", "it announces 2 tests, and names 0"),
+        ("s/^---- /== /", "2 tests failed, and 0 are explained"),
+        ("/^running/,$d", "it names no tests"),
+    ] {
+        let rustdoc = write_rustdoc(
+            &project,
+            &format!(
+                "case \" $* \" in *maelstrom-doctest-runtool*) rustdoc \"$@\" | sed '{change}' ;; *) exec rustdoc \"$@\" ;; esac"
+            ),
+        );
+        for (assertion, code) in [("1 == 1", 0), ("1 == 2", 100)] {
+            let text =
+                format!("//! ```\n//! assert!({assertion});\n//! ```\n//!\n//! ```\n//! ```\n");
+            project.write("src/lib.rs", &text);
+            let mut command = project.command(&["--doc", "--ui=simple"]);
+            let run = Run::of(command.env("RUSTDOC", &rustdoc), &project).exits(code);
+            let run = run
+                .says("warning: the documentation tests of plain doctest/plain cannot run in containers")
+                .says(reason)
+                .says("they ran as with `cargo test --doc`")
+                .says("test src/lib.rs - (line 5) ... ok");
+            let end = if code > 0 { "FAIL " } else { "PASS " };
+            assert!(run.stable.contains(end), "{run}");
+            run.says("doctest/plain plain");
+        }
+    }
 }
 
 #[test]
@@ -383,4 +394,16 @@ fn plain_a_library_that_rustdoc_refuses_is_an_error() {
     );
     let run = project.maelstrom(&[]).exits(100);
     run.says("rustdoc failed").says("no documentation");
+}
+
+#[test]
+fn plain_doctests_run_if_cargo_is_quiet_or_verbose() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write("src/lib.rs", "//! ```\n//! ```\n");
+    for option in ["-q", "-v"] {
+        let words = ["--message-format=json", option, "-i", "doctest"];
+        let run = project.maelstrom(&words).exits(0);
+        assert_eq!(run.statuses().len(), 1, "{run}");
+    }
 }

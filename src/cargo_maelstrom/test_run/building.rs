@@ -270,7 +270,7 @@ impl TestRun {
         match case.doctest.as_ref().map(|doctest| doctest.end.clone()) {
             _ if !runs => self.not_run(&case, &TestStatus::Ignored),
             None | Some(DoctestEnd::Executable { .. }) => self.queue_case(case),
-            Some(DoctestEnd::Failed(text)) => self.end_of_compiled(&case, Some(&text)),
+            Some(DoctestEnd::Failed(printed)) => self.end_of_compiled(&case, Some(&printed)),
             Some(DoctestEnd::Passed) => self.end_of_compiled(&case, None),
             Some(DoctestEnd::Ignored | DoctestEnd::Unknown) => {
                 self.not_run(&case, &TestStatus::Ignored);

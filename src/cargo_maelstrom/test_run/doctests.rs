@@ -34,6 +34,8 @@ pub struct DoctestSettings {
     pub cache_results: CacheResults,
     /// Whether the executables are packed into layers.
     pub packed: bool,
+    /// Whether tests are run, and not only listed.
+    pub runs: bool,
     /// The executables stay where they are, as their paths are printed.
     pub leaves_executables: bool,
     /// The words that select tests by name.
@@ -212,12 +214,7 @@ impl TestRun {
                     test_job::test_binary_name(&binary)
                 );
                 self.report(&Event::Warning(&warning));
-                self.report_lines(&output);
-                if has_passed {
-                    self.outstanding.listed(&binary);
-                } else {
-                    self.listing_failed(&binary, "its tests failed, outside containers");
-                }
+                self.ran_outside(binary, has_passed, output);
             }
             Err(CompileFailure::Error(message)) => self.listing_failed(&binary, &message),
         }
@@ -232,6 +229,33 @@ impl TestRun {
         let has_program =
             |doctest: &Rc<Doctest>| matches!(doctest.end, DoctestEnd::Executable { .. });
         names_only || case.doctest.as_ref().is_none_or(has_program)
+    }
+
+    /// Reports the tests of a library, which rustdoc has run, as one test.
+    fn ran_outside(&mut self, binary: Arc<TestBinary>, has_passed: bool, output: String) {
+        self.outstanding.listed(&binary);
+        let end = if has_passed {
+            self.report_lines(&output);
+            DoctestEnd::Passed
+        } else {
+            DoctestEnd::Failed(output)
+        };
+        let doctest = Doctest::new(binary.target.clone(), end);
+        let listed = Rc::new(doctest.listed.clone());
+        let considered = &mut self.ending.considered;
+        considered.add(&self.parts.selector, &binary, &listed, true);
+        let name = test_job::test_case_name(&binary, &listed.name);
+        let case = TestCase {
+            spec: self.parts.directives.resolve(&name),
+            binary,
+            listed,
+            whole: true,
+            needs: Rc::default(),
+            archived: None,
+            doctest: Some(Rc::new(doctest)),
+        };
+        // With `--partition`, each part has run the tests, and one reports them.
+        self.accept(case, true);
     }
 
     fn report_lines(&self, text: &str) {
@@ -281,6 +305,9 @@ impl Library {
                 } = &*self.settings;
                 let ran = compiler.run_outside(&self.recording, filters).await;
                 let reason = format!("rustdoc works in another way than is known ({reason})");
+                if !self.settings.runs {
+                    return Err(CompileFailure::Error(reason));
+                }
                 return match ran {
                     Ok((has_passed, output)) => {
                         Err(CompileFailure::Outside(reason, has_passed, output))
@@ -313,14 +340,14 @@ impl Library {
         let directory = ExecutableDirectory::create(&of_library, key.as_deref()).map_err(failed)?;
         let compiler = &self.settings.compiler;
         let path = directory.path.as_std_path();
-        let compiled = compiler.compile(&self.recording, path, self.settings.purpose);
-        let compiled = compiled.await?;
-        directory.complete(&compiled.tests).map_err(failed)?;
+        let compiling = compiler.compile(&self.recording, path, self.settings.purpose);
+        let found = compiling.await?;
+        directory.complete(&found.tests).map_err(failed)?;
         Ok(FoundTests {
-            tests: compiled.tests,
+            tests: found.tests,
             directory,
             identity: key,
-            messages: compiled.messages,
+            messages: found.messages,
         })
     }
 
