@@ -115,6 +115,7 @@ fn job(program: &Path, layer: Digest) -> Result<Job, Box<dyn Error>> {
         variables: Vec::new(),
         timeout: None,
         limits: maelstrom::container::JobLimits::default(),
+        should_panic: false,
     })
 }
 

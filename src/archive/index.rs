@@ -232,6 +232,7 @@ impl ArchivedBinary {
         let (package, _) =
             package.ok_or_else(|| format!("it lacks the package `{}`", self.package))?;
         Ok(TestBinary {
+            doctests: None,
             package: package.clone(),
             kind: self.kind.0,
             target: self.target.clone(),

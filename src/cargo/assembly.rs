@@ -16,6 +16,7 @@ use super::{
 use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Artifact, BuildFinished, BuildScript, cargo_platform::Cfg};
+pub use doctests::DoctestLibrary;
 use serde::Deserialize;
 use std::{
     borrow::Cow,
@@ -50,6 +51,22 @@ pub struct TestBinary {
     pub outside_sources: Vec<Utf8PathBuf>,
     /// The runner: the command that Cargo puts before the path of the binary.
     pub runner: Option<Vec<String>>,
+    /// The executables, if this stands for the documentation tests of a library. `path` is then
+    /// their directory.
+    pub doctests: Option<DoctestExecutables>,
+}
+
+/// The executables of the documentation tests of a library.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DoctestExecutables {
+    /// All are below this directory.
+    pub directory: Utf8PathBuf,
+    pub files: Vec<Utf8PathBuf>,
+    /// Stands for their content in cached results. `None`: results are not cached.
+    pub identity: Option<String>,
+    /// Whether they are packed into a layer, so that tests can run on an engine. Otherwise the
+    /// directory is mounted.
+    pub packed: bool,
 }
 
 /// The effect of a message of Cargo.
@@ -85,6 +102,8 @@ pub(super) struct Assembler {
     /// The test binaries whose programs are not all built yet.
     waiting: Vec<AnnouncedBinary>,
     runners: HashMap<String, Option<Vec<String>>>,
+    /// The libraries, if documentation tests are built.
+    libraries: Vec<Artifact>,
 }
 
 /// A test binary that Cargo has built.
@@ -121,6 +140,7 @@ impl Assembler {
             announced: HashSet::new(),
             waiting: Vec::new(),
             runners: HashMap::new(),
+            libraries: Vec::new(),
         }
     }
 
@@ -163,6 +183,8 @@ impl Assembler {
                     .or_default()
                     .insert(target.clone(), path);
             }
+        } else if self.invocation.doctests.is_some() {
+            self.libraries.push(artifact);
         }
         Ok(MessageEffect::Built {
             binaries: self.complete()?,
@@ -261,6 +283,7 @@ impl Assembler {
             out_dir,
             programs,
             runner,
+            doctests: None,
         })
     }
 
@@ -458,5 +481,6 @@ fn search_directory(path: &Utf8Path) -> &Utf8Path {
     }
 }
 
+mod doctests;
 #[cfg(test)]
 mod tests;

@@ -8,13 +8,14 @@
 
 use super::{
     CargoError, Invocation, TestBinary, Workspace,
-    assembly::{Assembler, MessageEffect},
-    guard, process_tree,
+    assembly::{Assembler, DoctestLibrary, MessageEffect},
+    guard::{self, Guarded},
 };
+use camino::Utf8Path;
 use std::{collections::VecDeque, process::Stdio, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, BufReader},
-    process::{Child, ChildStderr, ChildStdout},
+    process::{ChildStderr, ChildStdout},
     time::timeout,
 };
 
@@ -56,14 +57,14 @@ pub enum BuildEvent {
 /// A running build whose messages are not read yet. Dropping it kills the build.
 pub struct StartedBuild {
     invocation: Invocation,
-    child: Process,
+    child: Guarded,
     /// Whether the user requested the messages of Cargo.
     echo: bool,
 }
 
 /// A running build as a stream of events. Dropping it kills the build.
 pub struct Build {
-    child: Process,
+    child: Guarded,
     stdout: Option<PipeLines<ChildStdout>>,
     stderr: Option<PipeLines<ChildStderr>>,
     assembler: Assembler,
@@ -75,13 +76,27 @@ pub struct Build {
 /// Starts the build. Cargo runs without delay until its messages fill a pipe.
 pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBuild, CargoError> {
     let (format, echo) = message_format(invocation);
-    let (mut command, is_guarded) = guard::command(invocation);
+    let (mut command, is_guarded) = guard::command(invocation, &invocation.cargo);
+    let action = match &invocation.doctests {
+        None => "--no-run",
+        Some(doctests) => {
+            command.envs(doctests.environment.iter().cloned());
+            "--doc"
+        }
+    };
     command
         .current_dir(&invocation.directory)
-        .args(["test", "--no-run", "--message-format", &format])
+        .args(["test", action, "--message-format", &format])
         .args(invocation.options.build_arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    if invocation
+        .doctests
+        .as_ref()
+        .is_some_and(|build| build.quiet)
+    {
+        command.arg("--quiet");
+    }
     match stderr {
         Stderr::Inherited => command.stderr(Stdio::inherit()),
         Stderr::Discarded => command.stderr(Stdio::null()),
@@ -92,13 +107,13 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
     if let Some(color) = invocation.color {
         command.env("CARGO_TERM_COLOR", if color { "always" } else { "never" });
     }
-    let child = command.spawn().map_err(|source| CargoError::Start {
+    let child = Guarded::spawn(command, is_guarded).map_err(|source| CargoError::Start {
         program: invocation.cargo.clone(),
         source,
     })?;
     Ok(StartedBuild {
         invocation: invocation.clone(),
-        child: Process { child, is_guarded },
+        child,
         echo,
     })
 }
@@ -145,7 +160,7 @@ impl Build {
             .expect("start a program");
         let invocation = Invocation::new(super::CargoOptions::default());
         Self {
-            child: Process {
+            child: Guarded {
                 child,
                 is_guarded: false,
             },
@@ -173,6 +188,16 @@ impl Build {
                 return Some(Err(error));
             }
         }
+    }
+
+    /// The library with this file, as if it were a test binary, and the files of all libraries that
+    /// it may be made of. Only for a build of documentation tests that has ended. Blocks if the
+    /// library is not a member's.
+    pub fn doctest_library(
+        &mut self,
+        file: &Utf8Path,
+    ) -> Result<Option<DoctestLibrary>, CargoError> {
+        self.assembler.doctest_library(file)
     }
 
     /// Kills Cargo and all processes that it started. Earlier events can still be read.
@@ -260,32 +285,6 @@ impl Build {
 fn names_compiled_package(line: &str) -> bool {
     let plain = console::strip_ansi_codes(line);
     plain.trim_start().starts_with("Compiling ")
-}
-
-/// The running Cargo or its guard. Dropping it kills both.
-struct Process {
-    child: Child,
-    is_guarded: bool,
-}
-
-impl Process {
-    /// Kills Cargo and all processes that it started. A compiler would otherwise continue and delay
-    /// the next build.
-    fn kill(&mut self) {
-        // A process without an id has been waited for.
-        let Some(id) = self.child.id() else { return };
-        if self.is_guarded {
-            guard::end(id as i32);
-        } else {
-            process_tree::kill(id as i32);
-        }
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        self.kill();
-    }
 }
 
 /// The lines of a pipe. A line that was read partially is kept when waiting is cancelled.

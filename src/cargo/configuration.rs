@@ -31,6 +31,8 @@ pub struct Configuration {
     pub environment: BTreeMap<String, String>,
     /// `build.rustc`.
     pub(super) rustc: Option<PathBuf>,
+    /// `build.rustdoc`.
+    pub(super) rustdoc: Option<PathBuf>,
     /// In descending precedence.
     runners: Vec<Runner>,
 }
@@ -62,7 +64,8 @@ impl Configuration {
         }
         Ok(Self {
             environment: environment(&sources, variables),
-            rustc: rustc(&sources, variables, &invocation.directory),
+            rustc: build_program("rustc", &sources, variables, &invocation.directory),
+            rustdoc: build_program("rustdoc", &sources, variables, &invocation.directory),
             runners: runners(&sources),
         })
     }
@@ -293,10 +296,15 @@ fn runners(sources: &[ConfigSource]) -> Vec<Runner> {
     runners
 }
 
-fn rustc(sources: &[ConfigSource], variables: Variables<'_>, directory: &Path) -> Option<PathBuf> {
+fn build_program(
+    key: &str,
+    sources: &[ConfigSource],
+    variables: Variables<'_>,
+    directory: &Path,
+) -> Option<PathBuf> {
     let configured = |source: &ConfigSource| {
-        let rustc = source.table.get("build")?.get("rustc")?.as_str()?;
-        Some(PathBuf::from(program(rustc, &source.root)))
+        let path = source.table.get("build")?.get(key)?.as_str()?;
+        Some(PathBuf::from(program(path, &source.root)))
     };
     let (given, files): (Vec<_>, Vec<_>) =
         sources.iter().partition(|source| source.from_command_line);
@@ -304,8 +312,9 @@ fn rustc(sources: &[ConfigSource], variables: Variables<'_>, directory: &Path) -
         .into_iter()
         .find_map(configured)
         .or_else(|| {
-            let rustc = variables("CARGO_BUILD_RUSTC")?.into_string().ok()?;
-            Some(program(&rustc, directory).into())
+            let variable = format!("CARGO_BUILD_{}", key.to_uppercase());
+            let path = variables(&variable)?.into_string().ok()?;
+            Some(program(&path, directory).into())
         })
         .or_else(|| files.into_iter().find_map(configured))
 }

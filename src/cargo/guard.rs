@@ -32,7 +32,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::exit;
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -67,31 +67,61 @@ fn parse(id: OsString) -> Option<Pid> {
     Some(Pid::from_raw(id.into_string().ok()?.parse().ok()?))
 }
 
-/// The program to run as the guard. `None`: no guard is wanted or possible.
-fn program(invocation: &Invocation) -> Option<&Path> {
+/// The program to run as the guard of a program. `None`: no guard is wanted or possible.
+fn guard_for<'a>(invocation: &'a Invocation, program: &Path) -> Option<&'a Path> {
     let guard = invocation.guard.as_deref().filter(|guard| guard.exists())?;
-    // If Cargo does not exist, the client reports it, not the guard.
-    let cargo = toolchain::absolute(&invocation.cargo, &invocation.directory)?;
-    cargo.is_file().then_some(guard)
+    // If the program does not exist, the client reports it, not the guard.
+    let program = toolchain::absolute(program, &invocation.directory)?;
+    program.is_file().then_some(guard)
 }
 
-/// The command that runs Cargo, without arguments, and whether it runs a guard.
-pub fn command(invocation: &Invocation) -> (Command, bool) {
-    let Some(guard) = program(invocation) else {
-        return (Command::new(&invocation.cargo), false);
+/// The command that runs a program, Cargo or one that is guarded like it, without arguments, and
+/// whether it runs a guard.
+pub fn command(invocation: &Invocation, program: &Path) -> (Command, bool) {
+    let Some(guard) = guard_for(invocation, program) else {
+        return (Command::new(program), false);
     };
     let mut command = Command::new(guard);
     command
         .arg0(GUARD_NAME)
         .arg(getpid().to_string())
-        .arg(&invocation.cargo);
+        .arg(program);
     (command, true)
 }
 
-/// Makes a guard, which must be a child of this process, kill Cargo and its descendants.
-pub fn end(guard: i32) {
-    // The id is still valid, because the guard was not waited for.
-    let _ = kill(Pid::from_raw(guard), Signal::SIGTERM);
+/// A running program or its guard. Dropping it kills both.
+pub struct Guarded {
+    pub child: Child,
+    pub(super) is_guarded: bool,
+}
+
+impl Guarded {
+    /// Starts a command that [`command`] has made.
+    pub fn spawn(mut command: Command, is_guarded: bool) -> io::Result<Self> {
+        Ok(Self {
+            child: command.spawn()?,
+            is_guarded,
+        })
+    }
+
+    /// Kills the program and all processes that it started. A compiler would otherwise continue and
+    /// delay the next build.
+    pub fn kill(&mut self) {
+        // A process without an id has been waited for.
+        let Some(id) = self.child.id() else { return };
+        if self.is_guarded {
+            // The id is still valid, because the guard was not waited for.
+            let _ = kill(Pid::from_raw(id as i32), Signal::SIGTERM);
+        } else {
+            process_tree::kill(id as i32);
+        }
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        self.kill();
+    }
 }
 
 fn run(client: Pid, cargo: &Path, arguments: Vec<OsString>) -> ! {

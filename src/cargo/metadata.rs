@@ -8,6 +8,7 @@ use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::semver::Version;
 use serde::Deserialize;
+use std::path::PathBuf;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -87,6 +88,24 @@ impl Workspace {
     /// The member with this id.
     pub fn package(&self, id: &str) -> Option<&Arc<Package>> {
         self.packages.iter().find(|package| package.id == id)
+    }
+}
+
+impl Workspace {
+    /// The rustdoc that Cargo calls.
+    pub fn rustdoc(&self) -> PathBuf {
+        let given = std::env::var_os("RUSTDOC").filter(|path| !path.is_empty());
+        let configured = self.configuration.rustdoc.clone();
+        let given = given.map(PathBuf::from).or(configured);
+        given.unwrap_or_else(|| {
+            let of_toolchain = self.toolchain.sysroot.join("bin/rustdoc");
+            let exists = of_toolchain.is_file();
+            if exists {
+                of_toolchain.into()
+            } else {
+                "rustdoc".into()
+            }
+        })
     }
 }
 

@@ -26,15 +26,13 @@
 //! the members that it depends on. `build` runs
 //! Cargo below a `guard`, which ends its `process_tree` if this process is killed. `assembly` turns
 //! Cargo's messages into test binaries, with `profile_directories`, `lockfile` and `environment`.
-//! `doctests` finds out whether there are doctests, and `home` where Cargo and
-//! rustup have their files.
+//! `home` finds out where Cargo and rustup have their files.
 
 mod assembly;
 mod build;
 mod closure;
 mod configuration;
 mod dependencies;
-mod doctests;
 mod environment;
 mod error;
 pub mod guard;
@@ -50,16 +48,15 @@ mod selection;
 mod targets;
 mod toolchain;
 
-pub use assembly::TestBinary;
+pub use assembly::{DoctestExecutables, DoctestLibrary, TestBinary};
 pub use build::{Build, BuildEvent, StartedBuild, Stderr, start_build};
 pub use closure::Dependency;
 pub use configuration::Configuration;
 pub use dependencies::dependencies;
-pub use doctests::has_doctests;
 pub use error::CargoError;
 pub use home::{cargo_home, rustup_home};
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
-pub use options::{CargoOptions, Invocation};
+pub use options::{CargoOptions, DoctestBuild, Invocation};
 pub use root::{directories, has_profile, names_its_workspace, workspace_root};
 pub use selection::Narrowed;
 pub use targets::SelectedTarget;

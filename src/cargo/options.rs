@@ -3,7 +3,7 @@
 //! The options are kept in their order, so that Cargo gets what the user wrote. They are parsed as
 //! far as is needed to call `cargo metadata` accordingly and to select other packages.
 
-use std::{env, io, path::PathBuf};
+use std::{env, ffi::OsString, io, path::PathBuf};
 
 /// How Cargo is called.
 #[derive(Clone, Debug)]
@@ -20,6 +20,17 @@ pub struct Invocation {
     /// [`run_if_guard`](super::guard::run_if_guard), usually this one. Without a guard, Cargo
     /// continues for a while if this process is killed.
     pub guard: Option<PathBuf>,
+    /// Whether documentation tests are built, instead of test binaries.
+    pub doctests: Option<DoctestBuild>,
+}
+
+/// A call of `cargo test --doc`.
+#[derive(Clone, Debug)]
+pub struct DoctestBuild {
+    /// Variables for Cargo, which make it call another program than rustdoc.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// Whether Cargo prints only errors and warnings.
+    pub quiet: bool,
 }
 
 impl Invocation {
@@ -34,6 +45,7 @@ impl Invocation {
             options,
             color: None,
             guard: None,
+            doctests: None,
         })
     }
 }

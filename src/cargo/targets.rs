@@ -65,6 +65,8 @@ fn is_selected(target: &TargetInfo, options: &CargoOptions) -> bool {
         TargetKind::Example => chosen("examples", "example"),
         TargetKind::Test => options.values("test").any(|name| is_named(target, name)),
         TargetKind::Benchmark => options.values("bench").any(|name| is_named(target, name)),
+        // Documentation tests are no target of their own.
+        TargetKind::Doctest => false,
     };
     // `--tests` and `--benches` select the targets that `cargo test` and `cargo bench` build.
     by_kind

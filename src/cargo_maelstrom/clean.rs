@@ -2,8 +2,9 @@
 
 use super::SetUpError;
 use super::command_line::CacheOptions;
-use super::preparation::cache_directory;
+use super::preparation::{cache_directory, executables_directory};
 use crate::cargo::{self, CargoOptions, Invocation};
+use crate::doctest;
 use crate::process::to_stderr;
 use crate::store::Store;
 
@@ -22,6 +23,11 @@ pub async fn run(options: &CacheOptions) -> Result<(), SetUpError> {
     let invocation = Invocation::new(cargo_options).map_err(SetUpError::Start)?;
     let workspace = cargo::metadata(&invocation).await?;
     let directory = cache_directory(&workspace);
+    let doctests = executables_directory(&workspace);
+    doctest::remove_unused(&doctests).map_err(|source| SetUpError::RemoveExecutables {
+        path: doctests,
+        source,
+    })?;
     if Store::clear(directory.as_std_path())? {
         to_stderr(format_args!("removed the content of {directory}"));
     } else {

@@ -6,7 +6,7 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
-use super::{SetUpError, UnprintableSpec, doctests, init, lists, observation, print_error};
+use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
 use crate::layer::ContainerError;
 use crate::process::{error_chain, to_stderr};
@@ -51,10 +51,6 @@ impl Conclusion<'_> {
             remark(&mut ending, self.selector, places);
         }
         if options.action.runs_selected() {
-            let has_built = ending.summary.cancelled != Some(Cancellation::BuildFailed);
-            if let Some(note) = doctests::note(options, self.packages).filter(|_| has_built) {
-                ending.summary.notes.push(note);
-            }
             ending.summary.notes.extend(init::note(self.workspace));
             // The results of the run do not depend on whether the history can be saved.
             let saving = tokio::task::spawn_blocking(move || history.save());

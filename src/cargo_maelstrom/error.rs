@@ -92,6 +92,13 @@ pub enum SetUpError {
         source: io::Error,
         text: String,
     },
+    #[error(
+        "failed to remove `{path}`, the executables of documentation tests; remove it yourself"
+    )]
+    RemoveExecutables {
+        path: Utf8PathBuf,
+        source: io::Error,
+    },
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error("failed to start `{program}`")]

@@ -6,6 +6,7 @@ use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, 
 use crate::listing::{self, ListingError, TestListing};
 use crate::store::{Digest, Store};
 use crate::test_job::{hints, slot_variable};
+use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 use std::fmt::Write as _;
 use std::future::ready;
@@ -130,7 +131,8 @@ async fn ask(
 ) -> Result<Vec<String>, ListError> {
     let arguments = ["--list", "--format", "terse"].iter().chain(more);
     let arguments = arguments.map(ToString::to_string).collect();
-    let job = job(binary, container.clone(), arguments, Some(TIMEOUT));
+    let path = &binary.path;
+    let job = job(binary, path, container.clone(), arguments, Some(TIMEOUT));
     let output = Output::Capture { limit: LIMIT };
     let outcome = executor.run(&job, output, ready(Some(slot))).await;
     let outcome = outcome.expect("it has a slot");
@@ -173,15 +175,16 @@ fn shown(outcome: &Outcome) -> String {
     text
 }
 
-/// A job that runs the binary, with Cargo's runner if one is set.
+/// A job that runs a program of the binary, or itself, with Cargo's runner if one is set.
 pub fn job(
     binary: &TestBinary,
+    program: &Utf8Path,
     container: Arc<Container>,
     arguments: Vec<String>,
     timeout: Option<Duration>,
 ) -> Job {
     let mut words: Vec<String> = binary.runner.clone().unwrap_or_default();
-    words.push(binary.path.to_string());
+    words.push(program.to_string());
     words.extend(arguments);
     let program = words.remove(0);
     Job {
@@ -191,5 +194,6 @@ pub fn job(
         variables: vec![slot_variable()],
         timeout,
         limits: JobLimits::default(),
+        should_panic: false,
     }
 }

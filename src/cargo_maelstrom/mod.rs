@@ -10,7 +10,6 @@ mod clean;
 pub mod command_line;
 mod conclusion;
 mod considered;
-mod doctests;
 mod doctor;
 mod error;
 mod filtersets;
@@ -161,7 +160,6 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             TestAction::Build => build_only(options).await,
             TestAction::ListBinaries => lists::binaries(options).await,
             TestAction::ListPackages => lists::packages(options).await,
-            TestAction::Doctests { arguments } => doctests::run(options, arguments).await,
             TestAction::Init => init::run(options).await,
         }
     });
@@ -353,6 +351,7 @@ async fn conduct(
             .partition
             .map(|partition| Dividing::new(partition, preparation.recorded)),
         archived: preparation.archived,
+        doctests: preparation.doctests,
     };
     let ended = TestRun::new(parts).run(preparation.build, interrupts).await;
     // Dropped actions are cancelled at the engine, also after an error.

@@ -5,19 +5,20 @@
 //! have a mistake, which is reported before anything is built.
 
 use super::SetUpError;
-use super::command_line::{RawPattern, TestAction, TestOptions, divide};
+use super::command_line::{RawPattern, RunIgnored, TestAction, TestOptions, divide};
 use super::filtersets;
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
-use super::test_run::ArchivedTests;
+use super::test_run::{ArchivedTests, DoctestRun, DoctestSettings};
 use super::unselected::{self, Offer};
 use crate::archive::{self, ArchiveReader};
 use crate::cargo::{
-    self, Build, Configuration, Invocation, Narrowed, Package, StartedBuild, Stderr, Toolchain,
-    Workspace,
+    self, Build, Configuration, DoctestBuild, Invocation, Narrowed, Package, StartedBuild, Stderr,
+    Toolchain, Workspace,
 };
 use crate::config::{Choice, VariablePattern};
 use crate::directive::{self, Directives};
+use crate::doctest::{Compiler, IgnoredTests, Purpose, Recorder};
 use crate::filter::{Filterset, Pattern};
 use crate::image::Images;
 use crate::layer::LayerBuilder;
@@ -27,6 +28,7 @@ use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::sync::Arc;
 
 pub struct Preparation {
@@ -48,6 +50,8 @@ pub struct Preparation {
     /// `None`: tests get nothing of this machine besides their containers.
     pub known_needs: Option<KnownNeeds>,
     pub warnings: Vec<String>,
+    /// `None`: no documentation tests are selected.
+    pub doctests: Option<DoctestRun>,
 }
 
 impl Preparation {
@@ -91,17 +95,29 @@ impl Preparation {
         for package in &exclusions.packages {
             invocation.options.push("exclude", Some(package));
         }
-        let build = if let Some(started) = early {
-            started
-        } else {
+        if early.is_none() {
             narrow(&mut invocation, &workspace, &includes)?;
-            cargo::start_build(&invocation, stderr)?
+        }
+        let doctests = doctest_settings(options, &invocation, &workspace, stderr)?.map(Rc::new);
+        let (build, doctests) = match (early, doctests) {
+            (None, Some(settings)) if options.doc => {
+                let build = cargo::start_build(&settings.invocation, stderr)?;
+                let is_first = true;
+                (build, Some(DoctestRun::Present { settings, is_first }))
+            }
+            (early, settings) => {
+                let build = match early {
+                    Some(build) => build,
+                    None => cargo::start_build(&invocation, stderr)?,
+                };
+                (build, settings.map(DoctestRun::Second))
+            }
         };
         Self::with_build(
             options,
             &invocation,
             workspace,
-            build,
+            (build, doctests),
             directives,
             selector(options, includes, excludes, by_default),
         )
@@ -111,7 +127,7 @@ impl Preparation {
         options: &TestOptions,
         invocation: &Invocation,
         workspace: Arc<Workspace>,
-        build: StartedBuild,
+        (build, doctests): (StartedBuild, Option<DoctestRun>),
         directives: Directives,
         selector: Selector,
     ) -> Result<Self, SetUpError> {
@@ -163,6 +179,7 @@ impl Preparation {
             build: Some(build.stream(workspace.clone())),
             archived: None,
             outputs_directory: None,
+            doctests,
             workspace,
         })
     }
@@ -248,6 +265,7 @@ impl Preparation {
         Ok(Self {
             build: None,
             archived: Some(archived),
+            doctests: None,
             outputs_directory: Some(cache.join("outputs")),
             packages: workspace.packages.clone(),
             selector: selector(options, includes, excludes, by_default),
@@ -281,9 +299,110 @@ fn recorded(options: &TestOptions) -> Result<RecordedHistory, SetUpError> {
     Ok(recorded.transpose()?.unwrap_or_default())
 }
 
+/// What the run needs for documentation tests. `None`: Cargo would run none.
+fn doctest_settings(
+    options: &TestOptions,
+    invocation: &Invocation,
+    workspace: &Arc<Workspace>,
+    stderr: Stderr,
+) -> Result<Option<DoctestSettings>, SetUpError> {
+    const TARGETS: [&str; 10] = [
+        "lib",
+        "bins",
+        "bin",
+        "tests",
+        "test",
+        "examples",
+        "example",
+        "benches",
+        "bench",
+        "all-targets",
+    ];
+    let has_doctests = |package: &Arc<Package>| package.targets.iter().any(|target| target.doctest);
+    let is_usual = !TARGETS.iter().any(|name| invocation.options.is_set(name));
+    let are_selected = match workspace.selected(&invocation.options) {
+        Ok(packages) => packages.iter().any(has_doctests),
+        // A dependency may be meant, which is a library.
+        Err(_) => true,
+    };
+    let runs_tests = !matches!(
+        options.action,
+        TestAction::Build
+            | TestAction::ListBinaries
+            | TestAction::ListPackages
+            | TestAction::Archive { .. }
+            | TestAction::Init
+            | TestAction::PrintConfig(_)
+    );
+    // Tools that call cargo-nextest run documentation tests themselves.
+    let is_usual = is_usual && !options.as_nextest;
+    // With `--doc`, Cargo says why there are none.
+    if !runs_tests || !(options.doc || is_usual && are_selected) {
+        return Ok(None);
+    }
+    let mut invocation = invocation.clone();
+    if !options.doc {
+        // With `--doc`, Cargo would build libraries whose documentation tests are switched off.
+        let has_some = |name: &str| {
+            let mut packages = workspace.packages.iter();
+            let named = packages.find(|package| package.name == name);
+            named.map(has_doctests)
+        };
+        if let Ok(Narrowed::To(narrower)) = workspace.narrow(&invocation.options, has_some) {
+            invocation.options = narrower;
+        }
+    }
+    let recorder = Recorder::new(workspace.rustdoc()).map_err(SetUpError::Start)?;
+    invocation.doctests = Some(DoctestBuild {
+        environment: recorder.environment().map_err(SetUpError::Start)?,
+        // Cargo refuses to be told twice, or to be quiet and verbose.
+        quiet: !options.doc
+            && !invocation.options.is_set("quiet")
+            && !invocation.options.is_set("verbose"),
+    });
+    let ignored = match options.selection.ignored {
+        RunIgnored::Default => IgnoredTests::LeftOut,
+        RunIgnored::Only => IgnoredTests::Only,
+        RunIgnored::All => IgnoredTests::Included,
+    };
+    let slots = options.settings.slots.value.get();
+    let names = &options.selection.names;
+    Ok(Some(DoctestSettings {
+        compiler: Compiler::new(
+            invocation.clone(),
+            recorder.rustdoc().into(),
+            slots,
+            ignored,
+        ),
+        recorder,
+        workspace: workspace.clone(),
+        invocation,
+        stderr,
+        purpose: if options.action == TestAction::ListTests {
+            Purpose::List
+        } else {
+            Purpose::Run
+        },
+        cache_results: options.settings.cache_results.value,
+        packed: options.settings.remote.is_some() && options.action.runs_selected(),
+        runs: options.action.runs_selected(),
+        leaves_executables: options.action == TestAction::PrintSpec,
+        filters: if names.exact {
+            Vec::new()
+        } else {
+            names.filters.clone()
+        },
+    }))
+}
+
 /// The directory of the workspace's cache.
 pub fn cache_directory(workspace: &Workspace) -> Utf8PathBuf {
     workspace.target_directory.join("maelstrom/cache")
+}
+
+/// The directory with the executables of documentation tests.
+pub fn executables_directory(workspace: &Workspace) -> Utf8PathBuf {
+    workspace.target_directory.join("maelstrom/doctests")
 }
 
 /// The file with what tests need of this machine.
@@ -433,7 +552,9 @@ pub async fn relate(
 /// built, and no directive file has a mistake.
 fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
     let selection = &options.selection;
-    selection.includes.is_empty()
+    // The call of rustdoc depends on the configuration that is read with the metadata.
+    !options.doc
+        && selection.includes.is_empty()
         && selection.filtersets.is_empty()
         && selection.exclusions.is_empty()
         && !nearby_directives_are_wrong(invocation)

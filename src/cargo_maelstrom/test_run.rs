@@ -10,6 +10,7 @@ mod archived;
 mod batching;
 mod building;
 mod dividing;
+mod doctests;
 mod endings;
 mod grouping;
 mod known;
@@ -19,9 +20,11 @@ mod retrying;
 
 pub use self::archived::ArchivedTests;
 pub use self::dividing::Dividing;
+pub use self::doctests::{DoctestRun, DoctestSettings};
 pub use self::looking::Looks;
 
 use self::batching::WorkerWait;
+use self::doctests::CompiledLibrary;
 use super::considered::Considered;
 use super::ingredients::Ingredients;
 use super::lister::{self, Lister, ListingLookup};
@@ -34,6 +37,7 @@ use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::config::{CacheResults, CountsAs, LeakTimeout, Setting, SlowTimeout, TestRetries};
 use crate::container::JobLimits;
 use crate::directive::Directives;
+use crate::doctest::ExecutableDirectory;
 use crate::executor::{Container, Job, Outcome, SavedOutputs};
 use crate::listing::TestListing;
 use crate::observe::Facts;
@@ -44,9 +48,7 @@ use crate::report::{
 use crate::schedule::history::Saved;
 use crate::schedule::{CaseId, Groups, History, Rank, TestGroup};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
-use crate::test_job::{
-    TestCase, TestContainerBuilder, TestOutputs, test_variables, verdict::Rules,
-};
+use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs, verdict::Rules};
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -82,6 +84,8 @@ pub struct Parts {
     pub dividing: Option<Dividing>,
     /// The tests to run, if they are not those of a build.
     pub archived: Option<ArchivedTests>,
+    /// `None`: documentation tests are not run.
+    pub doctests: Option<DoctestRun>,
 }
 
 /// How tests are run.
@@ -128,15 +132,19 @@ impl RunSettings {
         attempt: TestAttempt,
     ) -> Job {
         let mut arguments = case.arguments();
-        arguments.extend(self.test_arguments.iter().cloned());
-        let mut job = lister::job(&case.binary, container, arguments, self.timeout(case));
+        if case.doctest.is_none() {
+            arguments.extend(self.test_arguments.iter().cloned());
+        }
+        let (program, timeout) = (case.program(), self.timeout(case));
+        let mut job = lister::job(&case.binary, program, container, arguments, timeout);
         let slow = self.slow_timeout(case);
         job.limits = JobLimits {
             terminate_after: slow.limit(),
             grace: slow.grace_period,
             leak: self.leak_timeout(case).period,
         };
-        job.variables = test_variables(&case.binary, &case.listed.name, attempt);
+        job.variables = case.variables(attempt);
+        job.should_panic = case.should_panic();
         job
     }
 
@@ -207,6 +215,9 @@ pub struct RunEnd {
     pub divided: Option<DividedRun>,
     /// The explanation of a selection without tests.
     pub remarks: Vec<Remark>,
+    /// The directories with the executables of documentation tests, which are removed when this is
+    /// dropped.
+    pub executables: Vec<ExecutableDirectory>,
 }
 
 /// The tests of a run that learns, of all binaries that were listed.
@@ -223,6 +234,13 @@ pub struct LearningTests {
 pub enum RunError {
     #[error(transparent)]
     Cargo(#[from] CargoError),
+    #[error("cannot read how Cargo calls rustdoc: {0}")]
+    Recordings(std::io::Error),
+    #[error(
+        "Cargo calls rustdoc for a library that it has not built; run `cargo test --doc`, and \
+         `cargo maelstrom --tests` for the other tests: rustdoc {0}"
+    )]
+    UnknownLibrary(String),
 }
 
 pub struct TestRun {
@@ -256,6 +274,10 @@ pub struct TestRun {
     looking_up: Tasks<Vec<LookedUp>>,
     /// Failed tests that wait for their next attempt.
     delays: Tasks<(TestCase, Option<Repeat>)>,
+    /// Calls of rustdoc.
+    compiling: Tasks<CompiledLibrary>,
+    /// The directories with executables of documentation tests.
+    executables: Vec<ExecutableDirectory>,
     /// Whether an upload to the engine was in progress at the last tick.
     uploading: bool,
     worker_wait: WorkerWait,
@@ -371,6 +393,8 @@ impl TestRun {
             maybe_known: VecDeque::new(),
             looking_up: Tasks::default(),
             delays: Tasks::default(),
+            compiling: Tasks::default(),
+            executables: Vec::new(),
             uploading: false,
             worker_wait: WorkerWait::default(),
             ending: RunEnd {
@@ -439,6 +463,7 @@ impl TestRun {
                     self.container_prepared(prepared);
                 }
                 Some(()) = self.packing.join_next() => self.preparation_ended(),
+                Some(ended) = self.compiling.join_next() => self.doctests_compiled(ended),
                 Some(saved) = self.saving.join_next() => self.parts.history.end_save(saved),
                 reason = interrupts.next() => {
                     self.interrupt(reason.into(), build.as_mut()).await;
@@ -458,7 +483,10 @@ impl TestRun {
                             building = false;
                         }
                         (Some(event), None) => self.build_event(event, build_started),
-                        (None, None) => building = false,
+                        (None, None) => {
+                            build = self.next_build(build)?;
+                            building = build.is_some();
+                        }
                     }
                 }
                 _ = ticks.tick() => self.tick(),
@@ -477,6 +505,7 @@ impl TestRun {
             && self.remote.is_idle()
             && self.looking_up.is_empty()
             && self.delays.is_empty()
+            && self.compiling.is_empty()
             && self.maybe_known.is_empty()
     }
 
@@ -489,6 +518,7 @@ impl TestRun {
         let note = self.note_of_needs().or_else(|| self.note_of_hermetic());
         self.ending.summary.notes.extend(note);
         self.report_warnings();
+        self.ending.executables = self.executables;
         (self.ending, self.parts.history)
     }
 

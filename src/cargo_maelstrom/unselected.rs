@@ -387,6 +387,9 @@ fn kind_of(place: &PackageOrTarget) -> String {
         Some(TargetKind::Test) => "a test target".to_owned(),
         Some(TargetKind::Example) => "an example".to_owned(),
         Some(TargetKind::Benchmark) => "a benchmark".to_owned(),
+        Some(TargetKind::Doctest) => {
+            format!("the documentation tests of the package `{}`", place.package)
+        }
     }
 }
 
@@ -401,6 +404,7 @@ fn options_for(place: &PackageOrTarget) -> String {
         TargetKind::Test => format!("--test {name}"),
         TargetKind::Example => format!("--example {name}"),
         TargetKind::Benchmark => format!("--bench {name}"),
+        TargetKind::Doctest => "--doc".to_owned(),
     };
     if place.is_selected && !suggestions::is_library(*kind) {
         option
@@ -421,6 +425,7 @@ fn pattern_for(place: &PackageOrTarget) -> String {
         Some((TargetKind::Test, name)) => format!("test.equals({name})"),
         Some((TargetKind::Example, name)) => format!("example.equals({name})"),
         Some((TargetKind::Benchmark, name)) => format!("benchmark.equals({name})"),
+        Some((TargetKind::Doctest, name)) => format!("doctest.equals({name})"),
     }
 }
 

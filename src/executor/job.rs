@@ -44,6 +44,8 @@ pub struct Job {
     /// `None` for no time limit.
     pub timeout: Option<Duration>,
     pub limits: JobLimits,
+    /// The program is to fail: the outcome of one that fails is a success, and the other way round.
+    pub should_panic: bool,
 }
 
 impl Job {
@@ -140,6 +142,20 @@ impl Outcome {
             changed_files: Vec::new(),
             outputs: None,
             cached: false,
+        }
+    }
+
+    /// Turns the outcome of a program that is to fail into that of its job.
+    pub(super) fn expect_panic(&mut self) {
+        match self.status {
+            Status::Exited(0) => {
+                // The code of a test that should panic and does not.
+                self.status = Status::Exited(101);
+                let message = "Test executable succeeded, but it's marked `should_panic`.\n";
+                self.stderr.append(message.as_bytes());
+            }
+            Status::Exited(_) | Status::Signaled(_) => self.status = Status::Exited(0),
+            Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {}
         }
     }
 

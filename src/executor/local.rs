@@ -284,6 +284,9 @@ impl LocalExecutor {
             Some(observation) => observation.finish().await,
             None => None,
         };
+        if job.should_panic {
+            outcome.expect_panic();
+        }
         Ok(Some((outcome, facts)))
     }
 

@@ -52,6 +52,16 @@ impl Captured {
         capture.finish()
     }
 
+    /// Adds text at the end, which is kept whatever the limit is.
+    pub fn append(&mut self, text: &[u8]) {
+        let end = if self.omitted == 0 && self.tail.is_empty() {
+            &mut self.head
+        } else {
+            &mut self.tail
+        };
+        end.extend_from_slice(text);
+    }
+
     /// The number of bytes that were kept.
     pub fn len(&self) -> usize {
         self.head.len() + self.tail.len()

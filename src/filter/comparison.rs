@@ -101,6 +101,7 @@ impl fmt::Display for Comparison<'_> {
             ComparedProperty::Target(TargetGroup::Test) => "test",
             ComparedProperty::Target(TargetGroup::Example) => "example",
             ComparedProperty::Target(TargetGroup::Benchmark) => "benchmark",
+            ComparedProperty::Target(TargetGroup::Doctest) => "doctest",
         };
         let (matcher, argument) = match self.matcher {
             Matcher::Equals(argument) => ("equals", argument.as_str()),

@@ -44,6 +44,7 @@ pub(super) const SIMPLE: WordTable<SimpleSelector> = WordTable(&[
     ("test", SimpleSelector::Target(TargetGroup::Test)),
     ("example", SimpleSelector::Target(TargetGroup::Example)),
     ("benchmark", SimpleSelector::Target(TargetGroup::Benchmark)),
+    ("doctest", SimpleSelector::Target(TargetGroup::Doctest)),
 ]);
 
 pub(super) const COMPOUND: WordTable<CompoundSelector> = WordTable(&[
@@ -56,6 +57,7 @@ pub(super) const COMPOUND: WordTable<CompoundSelector> = WordTable(&[
         "benchmark",
         CompoundSelector::Target(TargetGroup::Benchmark),
     ),
+    ("doctest", CompoundSelector::Target(TargetGroup::Doctest)),
     ("kind", CompoundSelector::Kind),
     ("target", CompoundSelector::AnyTarget),
     ("binary_id", CompoundSelector::BinaryId),

@@ -33,6 +33,7 @@ const LEAVES: &[Leaf] = &[
     leaf("binary", |s| s.kind == TargetKind::Binary),
     leaf("test", |s| s.kind == TargetKind::Test),
     leaf("benchmark()", |s| s.kind == TargetKind::Benchmark),
+    leaf("doctest", |s| s.kind == TargetKind::Doctest),
     leaf("binary.equals(a)", |s| {
         s.kind == TargetKind::Binary && s.target == "a"
     }),
@@ -56,13 +57,14 @@ const fn leaf(text: &'static str, meaning: fn(&TestCaseName<'_>) -> bool) -> Lea
     Leaf { text, meaning }
 }
 
-const KINDS: [TargetKind; 6] = [
+const KINDS: [TargetKind; 7] = [
     TargetKind::Library,
     TargetKind::ProcMacro,
     TargetKind::Binary,
     TargetKind::Test,
     TargetKind::Example,
     TargetKind::Benchmark,
+    TargetKind::Doctest,
 ];
 
 const NAMES: [&str; 3] = ["a", "b", "ab"];

@@ -17,6 +17,8 @@ pub enum TargetKind {
     Example,
     #[strum(serialize = "bench")]
     Benchmark,
+    /// The documentation tests of a library.
+    Doctest,
 }
 
 /// The kinds of targets that one word of the pattern language means.
@@ -28,6 +30,8 @@ pub(super) enum TargetGroup {
     Test,
     Example,
     Benchmark,
+    /// The documentation tests of libraries.
+    Doctest,
 }
 
 impl TargetGroup {
@@ -38,6 +42,7 @@ impl TargetGroup {
             TargetKind::Test => self == Self::Test,
             TargetKind::Example => self == Self::Example,
             TargetKind::Benchmark => self == Self::Benchmark,
+            TargetKind::Doctest => self == Self::Doctest,
         }
     }
 }

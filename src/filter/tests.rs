@@ -1,10 +1,12 @@
 //! Examples of every rule of the language and of every message.
 
-use super::TargetKind::{Benchmark, Binary, Example, Library, ProcMacro, Test};
+use super::TargetKind::{Benchmark, Binary, Doctest, Example, Library, ProcMacro, Test};
 use super::parse::NESTING_LIMIT;
 use super::{Pattern, TargetKind, TestCaseName};
 
-const KINDS: [TargetKind; 6] = [Library, ProcMacro, Binary, Test, Example, Benchmark];
+const KINDS: [TargetKind; 7] = [
+    Library, ProcMacro, Binary, Test, Example, Benchmark, Doctest,
+];
 
 fn pattern(text: &str) -> Pattern {
     text.parse()
@@ -175,6 +177,8 @@ mod selectors {
             ("example", Example),
             ("benchmark", Benchmark),
             ("benchmark()", Benchmark),
+            ("doctest", Doctest),
+            ("d()", Doctest),
         ] {
             assert_eq!(kinds(text), [expected], "{text}");
         }
@@ -193,6 +197,7 @@ mod selectors {
             ("test.equals(x)", Test),
             ("example.equals(x)", Example),
             ("benchmark.equals(x)", Benchmark),
+            ("doctest.equals(x)", Doctest),
         ] {
             for kind in KINDS {
                 let pattern = pattern(text);
@@ -443,7 +448,8 @@ mod operators {
 
     #[test]
     fn a_hyphen_is_never_part_of_a_word() {
-        assert_eq!(kinds("all-library"), [Binary, Test, Example, Benchmark]);
+        let others = [Binary, Test, Example, Benchmark, Doctest];
+        assert_eq!(kinds("all-library"), others);
         assert!(selects_name("name.equals(a-b)", "a-b"));
     }
 
@@ -533,12 +539,12 @@ mod abbreviations {
     #[test]
     fn an_unknown_word_is_an_error_with_the_known_words() {
         insta::assert_snapshot!(error("all && parser"), @r"
-        unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, `library`, `binary`, `test`, `example` or `benchmark`; or `name`, `package`, `binary`, `test`, `example`, `benchmark`, `kind`, `target` or `binary_id` with a matcher, as in `name.contains(parser)`)
+        unknown selector `parser` (write `all`, `any`, `true`, `none`, `false`, `library`, `binary`, `test`, `example`, `benchmark` or `doctest`; or `name`, `package`, `binary`, `test`, `example`, `benchmark`, `doctest`, `kind`, `target` or `binary_id` with a matcher, as in `name.contains(parser)`)
           all && parser
                  ^
         ");
         insta::assert_snapshot!(error("!mode.equals(x)"), @"
-        unknown selector `mode` (before a `.` write `name`, `package`, `binary`, `test`, `example`, `benchmark`, `kind`, `target` or `binary_id`)
+        unknown selector `mode` (before a `.` write `name`, `package`, `binary`, `test`, `example`, `benchmark`, `doctest`, `kind`, `target` or `binary_id`)
           !mode.equals(x)
            ^
         ");
@@ -652,7 +658,7 @@ mod errors {
     #[test]
     fn a_simple_selector_takes_no_matcher() {
         insta::assert_snapshot!(error("all && lib.equals(x)"), @r"
-        `library` takes no matcher (only `name`, `package`, `binary`, `test`, `example`, `benchmark`, `kind`, `target` or `binary_id` do)
+        `library` takes no matcher (only `name`, `package`, `binary`, `test`, `example`, `benchmark`, `doctest`, `kind`, `target` or `binary_id` do)
           all && lib.equals(x)
                  ^
         ");

@@ -273,6 +273,7 @@ fn execute(
         timeout: None,
         limits: JobLimits::default(),
         variables: Vec::new(),
+        should_panic: false,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,11 +1,16 @@
 //! A listed test case with its specification.
 
+use super::variables::test_variables;
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
+use crate::doctest::{self, Doctest, DoctestEnd};
+use crate::executor::JobVariable;
 use crate::filter::{TestBinaryName, TestCaseName};
 use crate::listing::ListedTest;
 use crate::needs::Needs;
+use crate::report::TestAttempt;
 use crate::schedule::CaseId;
+use camino::Utf8Path;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -21,6 +26,8 @@ pub struct TestCase {
     pub needs: Rc<Needs>,
     /// The place of its container in the archive that the test is from.
     pub archived: Option<usize>,
+    /// `None`: it is no documentation test.
+    pub doctest: Option<Rc<Doctest>>,
 }
 
 impl TestCase {
@@ -33,10 +40,48 @@ impl TestCase {
         case_id(&self.binary, &self.listed.name)
     }
 
-    /// The arguments with which the test binary runs only this test case.
+    /// The executable that runs this test case.
+    pub fn program(&self) -> &Utf8Path {
+        match self.doctest.as_ref().map(|doctest| &doctest.end) {
+            Some(DoctestEnd::Executable { path, .. }) => path,
+            _ => &self.binary.path,
+        }
+    }
+
+    /// Whether the program is to fail.
+    pub fn should_panic(&self) -> bool {
+        self.doctest.as_ref().is_some_and(|doctest| {
+            matches!(
+                doctest.end,
+                DoctestEnd::Executable {
+                    should_panic: true,
+                    ..
+                }
+            )
+        })
+    }
+
+    /// The variables with which the program runs only this test case.
+    pub fn variables(&self, attempt: TestAttempt) -> Vec<JobVariable> {
+        let mut variables = test_variables(&self.binary, &self.listed.name, attempt);
+        if let Some(doctest) = &self.doctest
+            && let DoctestEnd::Executable {
+                number: Some(number),
+                ..
+            } = doctest.end
+        {
+            variables.push(JobVariable::Text {
+                name: doctest::NUMBER.to_owned(),
+                value: number.to_string(),
+            });
+        }
+        variables
+    }
+
+    /// The arguments with which the program runs only this test case.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = Vec::new();
-        if !self.whole {
+        if !self.whole && self.doctest.is_none() {
             arguments.extend([
                 self.listed.name.clone(),
                 "--exact".to_owned(),

@@ -4,7 +4,7 @@ use super::appended::AppendedFiles;
 use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
-use crate::cargo::{Package, TestBinary, Workspace};
+use crate::cargo::{DoctestExecutables, Package, TestBinary, Workspace};
 use crate::config::DEFAULT_PROFILE;
 use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job, JobVariable};
@@ -12,7 +12,7 @@ use crate::filter::TargetKind;
 use crate::layer::{ContainerError, LayerBuilder, LayerContext, LayerError, SourceView};
 use crate::session::{ContainerBuilder, PortableContainer};
 use crate::spec::{
-    ContainerSpec, EnvironmentStep, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
+    BindAccess, ContainerSpec, EnvironmentStep, ImageUse, JobSpec, LayerSpec, Mount, PrefixOptions,
     environment, escaped_path,
 };
 use crate::store::Digest;
@@ -96,6 +96,25 @@ impl TestContainerBuilder {
         }
     }
 
+    /// The layers with the sources that the documentation tests of a library are made of.
+    pub fn sources(&self, binary: &TestBinary) -> Result<Vec<Digest>, LayerError> {
+        let context = LayerContext {
+            package_dir: binary.package.directory.clone(),
+            build_dir: binary.build_dir.clone(),
+            outside_sources: binary.outside_sources.clone(),
+            view: self.view(&binary.package),
+            ..self.builder.context.clone()
+        };
+        let mut layers = vec![LayerSpec::TestSource];
+        layers.extend(binary.out_dir.as_ref().map(|out_dir| LayerSpec::Source {
+            source: escaped_path(out_dir),
+        }));
+        let built = layers
+            .iter()
+            .map(|layer| self.layers().build(layer, &context));
+        built.map(|layer| Ok(layer?.digest)).collect()
+    }
+
     /// Warnings since the last call.
     pub fn take_warnings(&self) -> Vec<String> {
         self.warnings
@@ -130,8 +149,13 @@ impl TestContainerBuilder {
         let container = self.container_spec(spec, binary)?;
         let context = self.context(spec, binary);
         let directory = Some(binary.package.directory.as_path());
+        let packed = if mounted_executables(binary).is_some() {
+            Vec::new()
+        } else {
+            programs(binary)
+        };
         let (mut portable, warnings) =
-            (self.builder).portable(&container, &context, &programs(binary), directory)?;
+            (self.builder).portable(&container, &context, &packed, directory)?;
         self.warn(warnings);
         let mounts = &mut portable.spec.mounts;
         mounts.retain(|mount| !self.hides_files(mount, binary));
@@ -307,6 +331,14 @@ impl TestContainerBuilder {
             access.add_to(&mut container);
         }
         container.layers.extend(self.own_layers(spec, binary)?);
+        if let Some(executables) = mounted_executables(binary) {
+            container.mounts.push(Mount::Bind {
+                mount_point: escaped_path(&executables.directory),
+                local_path: escaped_path(&executables.directory),
+                access: BindAccess::ReadOnly,
+                identity: executables.identity.clone(),
+            });
+        }
         let writes_sources = match self.write_back {
             WriteBack::Outputs => false,
             WriteBack::DefaultContainer => {
@@ -371,6 +403,11 @@ impl TestContainerBuilder {
                 source: escaped_path(out_dir),
             });
         }
+        if let Some(executables) = mounted_executables(binary) {
+            layers.push(LayerSpec::Stubs {
+                stubs: vec![format!("{}/", escaped_path(&executables.directory))],
+            });
+        }
         if let Some(runner) = binary.runner.as_ref().and_then(|words| words.first()) {
             layers.push(LayerSpec::Programs {
                 programs: vec![runner.clone()],
@@ -401,8 +438,19 @@ impl TestContainerBuilder {
     }
 }
 
+/// The executables of documentation tests, if their directory is mounted.
+fn mounted_executables(binary: &TestBinary) -> Option<&DoctestExecutables> {
+    binary
+        .doctests
+        .as_ref()
+        .filter(|executables| !executables.packed)
+}
+
 /// The test binary and its programs, which it can start by `CARGO_BIN_EXE_*`.
 fn programs(binary: &TestBinary) -> Vec<Utf8PathBuf> {
+    if let Some(executables) = &binary.doctests {
+        return executables.files.clone();
+    }
     let mut programs: Vec<&Utf8Path> = vec![&binary.path];
     programs.extend(binary.programs.values().map(Utf8PathBuf::as_path));
     programs.sort_unstable();

@@ -18,6 +18,20 @@ pub struct Rules {
     pub on_leak: CountsAs,
 }
 
+/// The outcome of a documentation test without a program. `failure`: what rustdoc printed about it.
+pub fn without_program(failure: Option<&str>) -> TestOutcome {
+    let status = match failure {
+        None => report::TestStatus::Passed,
+        Some(_) => report::TestStatus::Failed(Exit::Code(101)),
+    };
+    let mut outcome = TestOutcome::new(status, Duration::ZERO);
+    if let Some(text) = failure {
+        outcome.stdout.append(text.as_bytes());
+        outcome.stdout.append(b"\n");
+    }
+    outcome
+}
+
 /// The outcome of a test, with hints about a failure.
 pub fn judge(outcome: Outcome, rules: &Rules) -> TestOutcome {
     // The time limit of the whole run may come first.

@@ -117,7 +117,9 @@ fn tests_of_an_archive_end_as_those_of_the_workspace_and_find_the_same() {
     needs_containers!();
     let project = Project::own("shop");
     let options = ["--workspace", "--show-output"];
-    let here = project.events(&[&options[..], &["--", "--include-ignored"]].concat());
+    // Documentation tests are not packed.
+    let packed = ["-x", "doctest", "--", "--include-ignored"];
+    let here = project.events(&[&options[..], &packed].concat());
     let (file, made) = archive(&project, &["--workspace"]);
     made.says("packed ").says(" test binaries into ");
     let there = events_elsewhere(
@@ -292,6 +294,12 @@ fn options_that_an_archive_cannot_have_are_refused() {
     fails(&["-o", "a"]).says("'-o' names the file that `cargo maelstrom archive -o FILE` writes");
     fails(&["archive"]).says("name it with '-o FILE'");
     fails(&["archive", "-o", "a", "--list"]).says("packs tests and has no other action");
+    for arguments in [
+        &["--archive", "a", "--doc"][..],
+        &["archive", "-o", "a", "--doc"],
+    ] {
+        fails(arguments).says("an archive has no documentation tests");
+    }
     fails(&["archive", "-o", "a", "--archive-file", "b"]).says("both name the archive");
     let run = project
         .maelstrom(&["archive", "--archive-file", "here.tar.zst", "-q"])

@@ -50,6 +50,9 @@ fn compare(name: &str, options: &[&str]) {
             "--list",
             "-E",
             &filterset,
+            // cargo-nextest has no documentation tests.
+            "-x",
+            "doctest",
         ];
         let run = project.maelstrom(&[options, &list].concat());
         match expected {

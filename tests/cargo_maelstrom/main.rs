@@ -17,6 +17,7 @@ mod cached_results;
 mod configuring;
 mod containers;
 mod distribution;
+mod doctests;
 mod environment;
 mod errors;
 mod filtersets;

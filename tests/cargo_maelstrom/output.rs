@@ -56,7 +56,6 @@ fn shop_without_a_terminal_each_test_gets_a_line() {
         1 ignored
 
     note: the selected test is marked as ignored in its source; `--ignored` runs ignored tests, `--include-ignored` all tests
-    note: doctests were not run; `cargo maelstrom --doc` runs them
     ");
     assert_eq!(run.stdout, "", "stdout is for what was asked for");
 }

@@ -43,6 +43,10 @@ fn the_parts_together_are_all_selected_tests_and_have_none_in_common() {
     let history = history(&project);
     let whole = list(&project, &[]);
     assert!(whole.len() > 20, "{whole:?}");
+    assert!(
+        whole.iter().any(|test| test.contains(" doctest/")),
+        "{whole:?}"
+    );
     for method in ["hash", "slice", "time"] {
         let mut together = BTreeSet::new();
         for part in 1..=3 {

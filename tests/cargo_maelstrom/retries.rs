@@ -271,6 +271,46 @@ fn flaky_a_result_that_took_several_attempts_is_not_reused() {
 }
 
 #[test]
+fn plain_documentation_tests_are_tried_again_unless_they_do_not_compile() {
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        r#"//! ```
+//! assert_eq!(std::env::var("NEXTEST_ATTEMPT").unwrap(), "2", "too early");
+//! ```
+//!
+//! ```
+//! let number: u32 = "text";
+//! ```
+"#,
+    );
+    let report = project.temporary().join("junit.xml");
+    let junit = format!("--junit={}", report.display());
+    let run = project
+        .events(&["--doc", "--retries=1", "--hermetic", &junit])
+        .exits(100);
+    let flaky = "src/lib.rs - (line 1)";
+    assert_eq!(attempts(&run, "started", flaky), [1, 2], "{run}");
+    let finished = run.finished(flaky);
+    assert_eq!(
+        (&finished["status"], &finished["flaky"]),
+        (&"passed".into(), &true.into())
+    );
+    let wrong = "src/lib.rs - (line 5)";
+    assert_eq!(attempts(&run, "attempt", wrong), [0; 0], "{run}");
+    assert_eq!(run.finished(wrong)["status"], "failed");
+    let report = quick_junit::Report::deserialize_from_str(&fs::read_to_string(report).unwrap());
+    let report = report.unwrap();
+    assert_eq!((report.tests, report.failures), (2, 1));
+    let suites: Vec<_> = report
+        .test_suites
+        .iter()
+        .map(|suite| suite.name.as_str())
+        .collect();
+    assert_eq!(suites, ["plain::doctest/plain"]);
+}
+
+#[test]
 fn flaky_reports_in_junit_are_those_of_nextest() {
     let project = Project::shared("flaky");
     let report = project.temporary().join("junit.xml");

@@ -428,49 +428,6 @@ fn plain_the_runner_of_cargos_configuration_lists_and_runs() {
 }
 
 #[test]
-fn shop_doctests_are_cargos_and_not_forgotten() {
-    let project = Project::shared("shop");
-    let run = project.maelstrom(&["--doc", "-p", "shop-core"]).exits(0);
-    let run = run.says("documentation tests are run by Cargo, outside containers");
-    assert!(
-        run.stdout
-            .contains("test core/src/lib.rs - sum (line 3) ... ok"),
-        "{run}"
-    );
-    let run = project
-        .maelstrom(&["--doc", "-p", "shop-core", "--", "no_such_test"])
-        .exits(0);
-    assert!(run.stdout.contains("1 filtered out"), "{run}");
-
-    let note = "note: doctests were not run; `cargo maelstrom --doc` runs them";
-    project
-        .maelstrom(&["-p", "shop-core", "sums_nothing"])
-        .exits(0)
-        .says(note);
-    for without in [
-        &["-p", "shop-custom"][..],
-        &["-p", "shop-core", "--lib", "sums_nothing"],
-    ] {
-        project.maelstrom(without).exits(0).does_not_say("doctests");
-    }
-    let run = project
-        .events(&["-p", "shop-core", "sums_nothing"])
-        .exits(0);
-    assert!(
-        run.stdout
-            .contains(r#""event":"note","message":"doctests were not run"#),
-        "{run}"
-    );
-}
-
-#[test]
-fn plain_doctests_that_fail_are_failed_tests() {
-    let project = Project::own("plain");
-    project.write("src/lib.rs", "//! ```\n//! panic!();\n//! ```\n");
-    project.maelstrom(&["--doc"]).exits(100);
-}
-
-#[test]
 fn plain_tests_of_binaries_built_one_after_the_other_run_in_containers_of_their_own() {
     let project = Project::own("plain");
     project.directives("[[directives]]\nfilter = 'name.equals(special)'\nhostname = 'special'\n");

@@ -26,8 +26,8 @@ fn selected_by_cargo(project: &Project, arguments: &[&str], after: &[&str]) -> (
                 name.to_owned(),
                 if is_unit { "unit" } else { "other" }.to_owned(),
             ));
-        } else if line.trim_start().starts_with("Doc-tests ") {
-            current = None;
+        } else if let Some(library) = line.trim_start().strip_prefix("Doc-tests ") {
+            current = Some(library.to_owned());
         } else if let (Some(name), Some(case)) = (&current, line.strip_suffix(": test")) {
             cases.insert((name.clone(), case.to_owned()));
         }
@@ -179,6 +179,7 @@ fn shop_lists_everything_with_the_names_to_write_in_patterns() {
     insta::assert_snapshot!(lines.join("\n"), @r"
     shop-core bench/speed is_fast
     shop-core bin/shop-till till_opens
+    shop-core doctest/shop_core core/src/lib.rs - sum (line 3)
     shop-core example/counter counts
     shop-core lib/shop_core tests::nested::deeper::sums
     shop-core lib/shop_core tests::panics_when_the_till_is_full
@@ -427,9 +428,7 @@ fn shop_that_nothing_is_selected_is_an_error_unless_it_is_not() {
     insta::assert_snapshot!(run.stable, @r"
         Finished `test` profile [unoptimized] target(s) in 0.00s
     No tests to run
-
-    note: doctests were not run; `cargo maelstrom --doc` runs them
-    note: no test has `no_such_test` in its name; 22 test names were compared, such as `can_run_its_own_binary`
+    note: no test has `no_such_test` in its name; 23 test names were compared, such as `can_run_its_own_binary`
     hint: `cargo maelstrom --list` prints the names of tests
     error: no tests were run; use `--no-tests pass` to make this a success
     ");
@@ -455,7 +454,6 @@ fn remarks(project: &Project, arguments: &[&str], code: i32) -> String {
     let run = project.maelstrom(arguments).exits(code);
     let lines = run.stable.lines();
     let remarks = lines.filter(|line| line.starts_with("note:") || line.starts_with("hint:"));
-    let remarks = remarks.filter(|line| !line.contains("doctests"));
     remarks.collect::<Vec<_>>().join("\n")
 }
 
@@ -464,27 +462,27 @@ fn shop_a_filter_that_selects_nothing_gets_similar_names() {
     let project = Project::shared("shop");
     let remarks = |arguments: &[&str]| remarks(&project, arguments, 4);
     insta::assert_snapshot!(remarks(&["surrounding"]), @r"
-    note: no test has `surrounding` in its name; 28 test names were compared, such as `can_run_its_own_binary`
+    note: no test has `surrounding` in its name; 29 test names were compared, such as `can_run_its_own_binary`
     hint: `surroundings` is a test target: `--test surroundings` runs its tests
     ");
     insta::assert_snapshot!(remarks(&["shop-extra"]), @r"
-    note: no test has `shop-extra` in its name; 28 test names were compared, such as `can_run_its_own_binary`
+    note: no test has `shop-extra` in its name; 29 test names were compared, such as `can_run_its_own_binary`
     hint: `shop-extra` is a package: `-p shop-extra` runs its tests
     ");
     insta::assert_snapshot!(remarks(&["-p", "shop-core", "takes_inventry"]), @r"
-    note: no test has `takes_inventry` in its name; 22 test names were compared, such as `can_run_its_own_binary`
+    note: no test has `takes_inventry` in its name; 23 test names were compared, such as `can_run_its_own_binary`
     hint: similar test names: `tests::takes_inventory` and `tests::takes_inventory_at_night`
     ");
     insta::assert_snapshot!(remarks(&["-p", "shop-core", "-i", "name.contains(takes_inventry)"]), @r"
-    note: no test matches `name.contains(takes_inventry)`; 22 tests were compared, such as `shop-core test/surroundings can_run_its_own_binary`
-    hint: `name.contains(takes_inventry)` matches none of 22 test names; similar: `tests::takes_inventory` and `tests::takes_inventory_at_night`
+    note: no test matches `name.contains(takes_inventry)`; 23 tests were compared, such as `shop-core test/surroundings can_run_its_own_binary`
+    hint: `name.contains(takes_inventry)` matches none of 23 test names; similar: `tests::takes_inventory` and `tests::takes_inventory_at_night`
     ");
     insta::assert_snapshot!(remarks(&["-p", "shop-core", "-i", "test.equals(clii)"]), @r"
-    note: no test matches `test.equals(clii)`; none of 6 test binaries can have such a test
+    note: no test matches `test.equals(clii)`; none of 7 test binaries can have such a test
     hint: `test.equals(clii)` matches none of 5 targets of that kind; similar: `cli`
     ");
     insta::assert_snapshot!(remarks(&["--print-spec", "test.equals(clii)"]), @r"
-    note: no test matches `test.equals(clii)`; none of 11 test binaries can have such a test
+    note: no test matches `test.equals(clii)`; none of 13 test binaries can have such a test
     hint: `test.equals(clii)` matches none of 5 targets of that kind; similar: `cli`
     ");
 }

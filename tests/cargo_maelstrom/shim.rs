@@ -69,6 +69,19 @@ fn lists_and_the_version_are_those_of_nextest() {
 }
 
 #[test]
+fn documentation_tests_are_left_to_the_program() {
+    needs_containers!();
+    let plain = Project::own("plain");
+    plain.write(
+        "src/lib.rs",
+        "//! ```\n//! panic!();\n//! ```\n#[test]\nfn one() {}\n",
+    );
+    let list = run(&plain, &["nextest", "list"]).exits(0);
+    assert_eq!(list.lines(), ["plain one"]);
+    run(&plain, &["nextest", "run"]).exits(0).says("1 passed");
+}
+
+#[test]
 fn an_installed_nextest_is_not_called() {
     let plain = Project::shared("plain");
     let home = plain.temporary().join("cargo-home");

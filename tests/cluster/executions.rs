@@ -139,6 +139,7 @@ fn job(program: &str) -> Job {
         variables: Vec::new(),
         timeout: None,
         limits: maelstrom::container::JobLimits::default(),
+        should_panic: false,
     }
 }
 

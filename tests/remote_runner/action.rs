@@ -116,6 +116,7 @@ impl RunnerFixture {
             }],
             timeout: None,
             limits: maelstrom::container::JobLimits::default(),
+            should_panic: false,
         });
         let batch = JobBatch {
             jobs: jobs.collect(),

@@ -54,6 +54,7 @@ impl TestDirectories {
             options: CargoOptions::parse(arguments.iter().copied()),
             color: None,
             guard: None,
+            doctests: None,
         };
         Configuration::load_with(&invocation, &self.variables(variables))
     }

@@ -1,7 +1,7 @@
 //! The words after `--`, which `cargo test` passes to libtest. Most of them are implemented here, since
 //! each test runs in a process of its own.
 
-use crate::config::{Choice, Color, ConfigValue, SlotCount};
+use crate::config::{Color, ConfigValue, SlotCount};
 
 /// The meaning of the words after `--`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -112,8 +112,10 @@ impl AfterDashes {
         Ok(())
     }
 
-    /// The words for `cargo test --doc`.
+    /// For tests: words with this meaning.
+    #[cfg(test)]
     pub fn words(&self) -> Vec<String> {
+        use crate::config::Choice as _;
         let switches = [
             (self.exact, "--exact"),
             (self.ignored, "--ignored"),

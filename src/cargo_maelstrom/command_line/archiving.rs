@@ -58,12 +58,19 @@ pub fn action(file: Utf8PathBuf, other: TestAction) -> Result<TestAction, Comman
     }
 }
 
-/// Refuses options that have no meaning for the tests of an archive.
+/// Refuses options that have no meaning for an archive or its tests.
 pub fn check(
     arguments: &TestArguments,
     action: &TestAction,
     cargo: &CargoOptions,
 ) -> Result<(), CommandLineError> {
+    let packs = matches!(action, TestAction::Archive { .. });
+    if arguments.running.doc && (packs || arguments.selecting.archive.is_some()) {
+        return Err(usage(
+            "an archive has no documentation tests; leave out '--doc', or run them in the workspace \
+             with `cargo maelstrom --doc`",
+        ));
+    }
     let Some(archive) = &arguments.selecting.archive else {
         return Ok(());
     };

@@ -257,13 +257,13 @@ pub struct RunningArguments {
 
     /// Behave as cargo-nextest where defaults differ
     ///
-    /// The run stops after the first failure, gives tests only their containers, and says nothing of
+    /// The run stops after the first failure, gives tests only their containers, and leaves out
     /// documentation tests.
     #[arg(long, hide = true)]
     pub as_nextest: bool,
 
-    /// Run documentation tests instead, with `cargo test --doc`, outside containers
-    #[arg(long, group = "action")]
+    /// Run documentation tests only
+    #[arg(long, conflicts_with = "no_run")]
     pub doc: bool,
 }
 

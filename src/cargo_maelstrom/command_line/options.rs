@@ -13,8 +13,7 @@ use super::{
 };
 use crate::cargo::CargoOptions;
 use crate::config::{
-    CommandLineError, DEFAULT_PROFILE, OutputTime, ProcessEnvironment, ProfileName, Profiles,
-    Setting,
+    CommandLineError, DEFAULT_PROFILE, ProcessEnvironment, ProfileName, Profiles, Setting,
 };
 use crate::schedule::{PartitionMethod, TestPartition};
 use camino::Utf8PathBuf;
@@ -27,6 +26,8 @@ use std::path::PathBuf;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TestOptions {
     pub action: TestAction,
+    /// Whether there are only documentation tests.
+    pub doc: bool,
     pub selection: Selection,
     /// Cargo's options, one by one.
     pub cargo: CargoArguments,
@@ -80,10 +81,6 @@ pub enum TestAction {
     },
     ListBinaries,
     ListPackages,
-    /// Run `cargo test --doc` with Cargo's options and these after `--`.
-    Doctests {
-        arguments: Vec<String>,
-    },
     /// Write a starter `maelstrom-test.toml`.
     Init,
     /// Print this text.
@@ -182,12 +179,16 @@ impl TestOptions {
             profile_names = profiles.names().into_iter().map(str::to_owned).collect();
             Ok(profiles)
         };
-        let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
-        let action = match archive_file {
-            Some(file) => archiving::action(file, action(&arguments, &after, printed)?)?,
-            None => action(&arguments, &after, printed)?,
-        };
+        let mut action = action(&arguments, &after)?;
+        if let Some(file) = archive_file {
+            action = archiving::action(file, action)?;
+        }
+        // Before the archive is read.
         archiving::check(&arguments, &action, &cargo_options)?;
+        let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
+        if let TestAction::PrintConfig(text) = &mut action {
+            *text = printed;
+        }
         let has_results = action.reports_tests() || matches!(action, TestAction::PrintConfig(_));
         let asks_for_junit = arguments.showing.junit.is_some();
         if asks_for_junit && !has_results {
@@ -209,6 +210,7 @@ impl TestOptions {
         }
         Ok(Self {
             action,
+            doc: arguments.running.doc,
             selection: Selection {
                 includes: includes(&arguments),
                 filtersets: arguments.selecting.filterset.clone(),
@@ -257,23 +259,16 @@ fn merge_after_dashes(arguments: &TestArguments) -> Result<AfterDashes, CommandL
     Ok(after)
 }
 
-fn action(
-    arguments: &TestArguments,
-    after: &AfterDashes,
-    printed: String,
-) -> Result<TestAction, CommandLineError> {
+/// The action that the options ask for. The text to print is not known yet.
+fn action(arguments: &TestArguments, after: &AfterDashes) -> Result<TestAction, CommandLineError> {
     let TestArguments {
         selecting,
         running,
         configuring,
         ..
     } = arguments;
-    let action = if running.doc {
-        TestAction::Doctests {
-            arguments: doctest_arguments(arguments, after)?,
-        }
-    } else if configuring.print_config {
-        TestAction::PrintConfig(printed)
+    let action = if configuring.print_config {
+        TestAction::PrintConfig(String::new())
     } else if configuring.init {
         TestAction::Init
     } else if running.no_run {
@@ -294,36 +289,12 @@ fn action(
     } else {
         TestAction::Run
     };
-    let listed_otherwise = !matches!(action, TestAction::ListTests | TestAction::Doctests { .. });
-    if after.list && listed_otherwise {
+    if after.list && action != TestAction::ListTests {
         return Err(usage(
             "'--list' after '--' contradicts another action before it; give one of them",
         ));
     }
     Ok(action)
-}
-
-/// The words after `--` for documentation tests: those of the command line, and those with the
-/// meaning of options before `--`.
-fn doctest_arguments(
-    arguments: &TestArguments,
-    after: &AfterDashes,
-) -> Result<Vec<String>, CommandLineError> {
-    let ignored = run_ignored(arguments, after)?;
-    let merged = AfterDashes {
-        ignored: ignored == RunIgnored::Only,
-        include_ignored: ignored == RunIgnored::All,
-        show_output: after.show_output
-            || arguments.showing.show_output
-            || shows_success(arguments.showing.success_output),
-        slots: after.slots.or(arguments.running.slots),
-        ..after.clone()
-    };
-    Ok(merged.words())
-}
-
-fn shows_success(given: Option<OutputTime>) -> bool {
-    given.is_some_and(|time| time != OutputTime::Never)
 }
 
 fn run_ignored(

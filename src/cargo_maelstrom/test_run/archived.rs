@@ -58,7 +58,7 @@ impl TestRun {
                     name: case.name,
                     ignored: case.ignored,
                 });
-                self.select(&binary, test, case.whole, Some(case.container));
+                self.select(&binary, test, case.whole, Some(case.container), None);
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::schedule::batches;
 use crate::session::SlotRequest;
 use crate::store::Digest;
 use crate::test_job::{TestCase, TestOutputs};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::sync::watch;
@@ -55,6 +55,14 @@ impl TestRun {
 
     /// Queues the tests of one binary that share a container, in batches.
     fn divide(&mut self, container: &Arc<Container>, cases: Vec<TestCase>) {
+        // Batches are remembered by the names of their tests. Documentation tests of a macro may
+        // have the same name, and then come into batches of their own.
+        let mut names = HashSet::new();
+        let (cases, same): (Vec<_>, Vec<_>) =
+            (cases.into_iter()).partition(|case| names.insert(case.listed.name.clone()));
+        if !same.is_empty() {
+            self.divide(container, same);
+        }
         let Some(first) = cases.first() else { return };
         let estimates: BTreeMap<String, Option<Duration>> = cases
             .iter()

@@ -4,6 +4,7 @@ use super::{ContainerUse, LearningTests, TestRun, Work};
 use crate::cargo::{BuildEvent, TestBinary};
 use crate::cargo_maelstrom::ingredients::Ingredients;
 use crate::cargo_maelstrom::lister::ListingLookup;
+use crate::doctest::{Doctest, DoctestEnd};
 use crate::executor::Container;
 use crate::listing::{ListedTest, TestListing};
 use crate::needs::Needs;
@@ -36,8 +37,14 @@ impl TestRun {
         match event {
             BuildEvent::Binary(binary) => self.prepare_listing(Arc::new(*binary)),
             BuildEvent::Stderr(line) => self.report(&Event::CargoLine(&line)),
-            BuildEvent::Message(line) => to_stdout(format_args!("{line}")),
+            BuildEvent::Message(line) => {
+                if !self.is_recording() {
+                    to_stdout(format_args!("{line}"));
+                }
+            }
             BuildEvent::Progress => {}
+            // Everything was built before.
+            BuildEvent::Finished { success: true, .. } if self.is_recording() => {}
             BuildEvent::Finished { success, .. } => {
                 self.report(&Event::BuildFinished {
                     success,
@@ -179,24 +186,36 @@ impl TestRun {
                 true,
             ),
         };
+        let listed = listed.into_iter().map(|test| (test, None)).collect();
+        self.add_cases(binary, listed, whole);
+    }
+
+    /// Selects among the listed tests of a binary. Documentation tests come with how they end.
+    pub(super) fn add_cases(
+        &mut self,
+        binary: &Arc<TestBinary>,
+        listed: Vec<(ListedTest, Option<Rc<Doctest>>)>,
+        whole: bool,
+    ) {
         self.outstanding.listed(binary);
         self.report(&Event::Listed {
             binary: test_job::test_binary_name(binary),
             count: listed.len(),
         });
-        for test in listed.into_iter().map(Rc::new) {
-            self.select(binary, test, whole, None);
+        for (test, doctest) in listed {
+            self.select(binary, Rc::new(test), whole, None, doctest);
         }
     }
 
     /// Admits a listed test to the run if it is selected. `archived`: the place of its container in
-    /// the archive.
+    /// the archive. `doctest`: how a documentation test ends.
     pub(super) fn select(
         &mut self,
         binary: &Arc<TestBinary>,
         test: Rc<ListedTest>,
         whole: bool,
         archived: Option<usize>,
+        doctest: Option<Rc<Doctest>>,
     ) {
         let name = test_case_name(binary, &test.name);
         let selector = &self.parts.selector;
@@ -220,6 +239,7 @@ impl TestRun {
             spec,
             needs: Rc::new(needs),
             archived,
+            doctest,
         };
         if is_selected {
             self.accept(case, runs);
@@ -235,7 +255,9 @@ impl TestRun {
         considered.ignored_by_source += u64::from(is_left_out);
         considered.ignored_by_directive += u64::from(!runs && !is_left_out);
         if self.parts.running.list_only {
-            self.ending.listed.push(case);
+            if self.is_listed(&case) {
+                self.ending.listed.push(case);
+            }
             return;
         }
         for repeat in self.repeats() {
@@ -245,19 +267,28 @@ impl TestRun {
             let LearningTests { ran, others, .. } = &mut self.ending.learning;
             if runs { ran } else { others }.push(case.clone());
         }
-        if runs {
-            self.queue_case(case);
-        } else {
-            self.not_run(&case, &TestStatus::Ignored);
+        match case.doctest.as_ref().map(|doctest| doctest.end.clone()) {
+            _ if !runs => self.not_run(&case, &TestStatus::Ignored),
+            None | Some(DoctestEnd::Executable { .. }) => self.queue_case(case),
+            Some(DoctestEnd::Failed(printed)) => self.end_of_compiled(&case, Some(&printed)),
+            Some(DoctestEnd::Passed) => self.end_of_compiled(&case, None),
+            Some(DoctestEnd::Ignored | DoctestEnd::Unknown) => {
+                self.not_run(&case, &TestStatus::Ignored);
+            }
         }
     }
 
     /// Reports each repetition of a test that is not run.
     pub(super) fn not_run(&mut self, case: &TestCase, status: &TestStatus) {
+        let outcome = report::TestOutcome::new(status.clone(), Duration::ZERO);
+        self.ended_unqueued(case, &outcome);
+    }
+
+    /// Reports each repetition of a test for which nothing is run.
+    pub(super) fn ended_unqueued(&mut self, case: &TestCase, outcome: &report::TestOutcome) {
         for repeat in self.repeats() {
             let id = self.new_id();
-            let outcome = report::TestOutcome::new(status.clone(), Duration::ZERO);
-            self.finished(id, case, repeat, &outcome);
+            self.finished(id, case, repeat, outcome);
         }
     }
 }

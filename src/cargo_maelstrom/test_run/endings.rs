@@ -240,6 +240,7 @@ impl TestRun {
         self.maybe_known.clear();
         self.groups.clear();
         self.delays = Tasks::default();
+        self.compiling.abort_all();
     }
 
     /// Handles the tests without a reported result, when there are no tasks. In a cancelled run they
@@ -275,6 +276,7 @@ impl TestRun {
             build.kill();
         }
         self.looking_up = Tasks::default();
+        self.compiling = Tasks::default();
         let mut ended = self.local.abort().await;
         ended.extend(self.remote.abort().await);
         for ended in ended {

@@ -80,6 +80,7 @@ impl Run {
             looks: None,
             dividing: None,
             archived: None,
+            doctests: None,
         };
         let mut run = Self {
             inner: TestRun::new(parts),
@@ -95,6 +96,7 @@ impl Run {
                 library_path: Vec::new(),
                 build_dir: "/ws/target/debug".into(),
                 outside_sources: Vec::new(),
+                doctests: None,
                 runner: None,
             }),
             reported,
@@ -347,6 +349,7 @@ fn know(run: &Run, names: &[&str]) {
             spec: parts.directives.resolve(&test_case_name(&run.binary, name)),
             needs: Rc::default(),
             archived: None,
+            doctest: None,
         };
         let job = parts.running.job(&case, container());
         let limit = parts.running.inline_limit;

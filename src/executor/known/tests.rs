@@ -36,6 +36,7 @@ pub fn job() -> Job {
         }],
         timeout: Some(Duration::from_secs(10)),
         limits: crate::container::JobLimits::default(),
+        should_panic: false,
     }
 }
 

@@ -87,6 +87,7 @@ impl JobBatch {
                 variables: job.variables.clone(),
                 limits: job.limits,
                 timeout_nanoseconds: job.timeout.map(|timeout| timeout.as_nanos() as u64),
+                should_panic: job.should_panic,
             });
             if known.is_none() {
                 containers.push(&job.container);
@@ -128,6 +129,7 @@ impl JobBatch {
                 variables: job.variables,
                 limits: job.limits,
                 timeout: job.timeout_nanoseconds.map(Duration::from_nanos),
+                should_panic: job.should_panic,
             })
         });
         Ok(Self {
@@ -175,6 +177,9 @@ struct JobJson {
     variables: Vec<JobVariable>,
     timeout_nanoseconds: Option<u64>,
     limits: JobLimits,
+    // Absent in most, so that their keys in the cache stay as they were.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    should_panic: bool,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -90,6 +90,7 @@ fn target_text(target: &Target) -> FilterText {
         TargetKind::Test => "test",
         TargetKind::Example => "example",
         TargetKind::Benchmark => "benchmark",
+        TargetKind::Doctest => "doctest",
     };
     FilterText::One(comparison_text(selector, MatcherKind::Equals, &target.name))
 }

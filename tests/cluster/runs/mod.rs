@@ -7,6 +7,7 @@ mod casd;
 mod cluster;
 mod connections;
 mod credentials;
+mod doctests;
 mod engines;
 mod faults;
 mod forgetting;

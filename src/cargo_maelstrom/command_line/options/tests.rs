@@ -444,38 +444,24 @@ fn only_one_action_can_be_asked_for() {
 }
 
 #[test]
-fn documentation_tests_get_the_words_after_the_dashes_and_options_with_the_same_meaning() {
-    let TestAction::Doctests { arguments } = options(&[
+fn documentation_tests_are_run_or_listed_like_others() {
+    let wanted = options(&[
         "--doc",
         "-p",
         "a",
         "one",
         "--ignored",
-        "--show-output",
-        "-j",
-        "3",
         "--",
-        "two",
         "--skip",
         "slow",
-        "--list",
-    ])
-    .action
-    else {
-        panic!("no doctests");
-    };
-    assert_eq!(
-        arguments,
-        [
-            "--ignored",
-            "--show-output",
-            "--list",
-            "--skip=slow",
-            "--test-threads=3",
-            "one",
-            "two"
-        ]
-    );
+    ]);
+    assert_eq!((wanted.action, wanted.doc), (TestAction::Run, true));
+    assert_eq!(wanted.selection.names.filters, ["one"]);
+    assert_eq!(wanted.selection.ignored, RunIgnored::Only);
+    let listed = options(&["--doc", "--", "--list"]);
+    assert_eq!((listed.action, listed.doc), (TestAction::ListTests, true));
+    assert!(!options(&[]).doc);
+    assert!(usage_error(&["--doc", "--no-run"]).contains("'--doc' cannot be used with '--no-run'"));
 }
 
 #[test]
@@ -651,12 +637,8 @@ fn a_junit_report_needs_tests_that_run() {
     assert_eq!(junit_of(&["--junit", "a/b.xml"]), junit);
     assert_eq!(junit_of(&["--junit=a/b.xml", "--learn"]), junit);
     assert_eq!(junit_of(&["--junit=a/b.xml", "-P"]), junit);
-    for words in [
-        &["--list"][..],
-        &["--doc"],
-        &["--no-run"],
-        &["--", "--list"],
-    ] {
+    assert_eq!(junit_of(&["--junit=a/b.xml", "--doc"]), junit);
+    for words in [&["--list"][..], &["--no-run"], &["--", "--list"]] {
         let error = usage_error(&[&["--junit=f"], words].concat());
         assert!(
             error.starts_with("error: '--junit' writes the results"),

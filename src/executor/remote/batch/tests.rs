@@ -49,6 +49,7 @@ fn job(container: &Arc<Container>, name: &str) -> Job {
         ],
         timeout: Some(Duration::from_millis(1500)),
         limits: crate::container::JobLimits::default(),
+        should_panic: false,
     }
 }
 

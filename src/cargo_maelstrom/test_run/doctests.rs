@@ -1,0 +1,416 @@
+//! Documentation tests: from the end of the build to the cases of each library.
+
+use super::{RunError, TestRun};
+use crate::cargo::{self, Build, DoctestExecutables, Invocation, Stderr, TestBinary, Workspace};
+use crate::cargo_maelstrom::preparation::executables_directory;
+use crate::config::CacheResults;
+use crate::doctest::{
+    CompileError, Compiler, Doctest, DoctestEnd, DoctestIngredients, ExecutableDirectory, Purpose,
+    Recorder, Recording, key,
+};
+use crate::needs::NamesInFiles;
+use crate::process::error_chain;
+use crate::report::Event;
+use crate::store::Store;
+use crate::test_job::{self, TestCase, TestContainerBuilder, verdict};
+use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// Variables whose values say where a shell is.
+const OF_SHELL: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
+
+/// What a run needs for documentation tests.
+pub struct DoctestSettings {
+    pub recorder: Recorder,
+    pub compiler: Compiler,
+    pub workspace: Arc<Workspace>,
+    /// The call of `cargo test --doc`.
+    pub invocation: Invocation,
+    pub stderr: Stderr,
+    pub purpose: Purpose,
+    pub cache_results: CacheResults,
+    /// Whether the executables are packed into layers.
+    pub packed: bool,
+    /// Whether tests are run, and not only listed.
+    pub runs: bool,
+    /// The executables stay where they are, as their paths are printed.
+    pub leaves_executables: bool,
+    /// The words that select tests by name.
+    pub filters: Vec<String>,
+}
+
+/// Where a run is with its documentation tests.
+pub enum DoctestRun {
+    /// The first build makes test binaries, the second one libraries with documentation tests.
+    Second(Rc<DoctestSettings>),
+    /// The present build makes libraries with documentation tests. `is_first`: there was none
+    /// before.
+    Present {
+        settings: Rc<DoctestSettings>,
+        is_first: bool,
+    },
+    /// The builds have ended.
+    Ended(Rc<DoctestSettings>),
+}
+
+/// A library whose documentation tests are known, or not.
+pub struct CompiledLibrary {
+    binary: Arc<TestBinary>,
+    found: Result<FoundTests, CompileFailure>,
+}
+
+struct FoundTests {
+    tests: Vec<Doctest>,
+    directory: ExecutableDirectory,
+    identity: Option<String>,
+    messages: String,
+}
+
+enum CompileFailure {
+    /// The tests were run by rustdoc, because of an error. Whether they passed, and the output.
+    Outside(String, bool, String),
+    Error(String),
+}
+
+impl TestRun {
+    /// Whether the present build only records how Cargo calls rustdoc.
+    pub(super) fn is_recording(&self) -> bool {
+        let doctests = self.parts.doctests.as_ref();
+        matches!(
+            doctests,
+            Some(DoctestRun::Present {
+                is_first: false,
+                ..
+            })
+        )
+    }
+
+    /// The build that follows one that has ended.
+    pub(super) fn next_build(&mut self, ended: Option<Build>) -> Result<Option<Build>, RunError> {
+        let Some(mut ended) = ended else {
+            return Ok(None);
+        };
+        match self.parts.doctests.take() {
+            Some(DoctestRun::Second(settings)) if !self.is_stopping() => {
+                let started = cargo::start_build(&settings.invocation, settings.stderr)?;
+                let build = started.stream(settings.workspace.clone());
+                let is_first = false;
+                self.parts.doctests = Some(DoctestRun::Present { settings, is_first });
+                return Ok(Some(build));
+            }
+            Some(DoctestRun::Present { settings, is_first }) => {
+                if !self.is_stopping() {
+                    self.compile_doctests(&settings, &mut ended, is_first)?;
+                }
+                self.parts.doctests = Some(DoctestRun::Ended(settings));
+            }
+            other => self.parts.doctests = other,
+        }
+        Ok(None)
+    }
+
+    /// Starts to compile the tests of each library for which Cargo has called rustdoc.
+    fn compile_doctests(
+        &mut self,
+        settings: &Rc<DoctestSettings>,
+        build: &mut Build,
+        is_first: bool,
+    ) -> Result<(), RunError> {
+        let recordings = settings
+            .recorder
+            .recordings()
+            .map_err(RunError::Recordings)?;
+        for recording in recordings {
+            let call = recording.call();
+            let library = match &call.library {
+                Some(file) => build.doctest_library(Utf8Path::new(file))?,
+                None => None,
+            };
+            let Some(library) = library else {
+                return Err(RunError::UnknownLibrary(recording.arguments.join(" ")));
+            };
+            if !is_first && !library.is_usual {
+                continue;
+            }
+            let mut binary = library.binary;
+            binary.runner = call.runner;
+            let binary = Arc::new(binary);
+            if !self.parts.selector.may_select(&binary) {
+                let considered = &mut self.ending.considered;
+                considered.leave_out(&self.parts.selector, &binary);
+                continue;
+            }
+            self.outstanding.expect_listing(&binary);
+            self.report(&Event::ListingStarted(test_job::test_binary_name(&binary)));
+            let library = Library {
+                recording,
+                files: library.files,
+                binary: binary.clone(),
+                containers: self.parts.containers.clone(),
+                store: self.parts.session.store.clone(),
+                settings: settings.clone(),
+            };
+            let on_panic = binary.clone();
+            self.compiling.spawn_local(
+                async move {
+                    let found = library.find().await;
+                    CompiledLibrary { binary, found }
+                },
+                |panic| CompiledLibrary {
+                    binary: on_panic,
+                    found: Err(CompileFailure::Error(panic.to_string())),
+                },
+            );
+        }
+        Ok(())
+    }
+
+    /// Handles the tests of a library.
+    pub(super) fn doctests_compiled(&mut self, compiled: CompiledLibrary) {
+        let CompiledLibrary { binary, found } = compiled;
+        let (Some(DoctestRun::Ended(settings)), false) = (&self.parts.doctests, self.is_stopping())
+        else {
+            return;
+        };
+        let settings = settings.clone();
+        match found {
+            Ok(found) => {
+                self.report_lines(&found.messages);
+                self.outstanding.listed(&binary);
+                let FoundTests {
+                    tests,
+                    mut directory,
+                    identity,
+                    ..
+                } = found;
+                if settings.leaves_executables {
+                    directory.keep();
+                }
+                let mut binary = TestBinary::clone(&binary);
+                binary.path.clone_from(&directory.path);
+                binary.doctests = Some(DoctestExecutables {
+                    directory: directory.path.clone(),
+                    files: executables(&tests),
+                    identity,
+                    packed: settings.packed,
+                });
+                let binary = Arc::new(binary);
+                if let Some(looks) = &self.parts.looks {
+                    looks.add_binary(&binary, directory.path.as_str());
+                }
+                self.executables.push(directory);
+                let cases = tests
+                    .into_iter()
+                    .map(|test| (test.listed.clone(), Some(Rc::new(test))));
+                self.add_cases(&binary, cases.collect(), false);
+            }
+            Err(CompileFailure::Outside(reason, has_passed, output)) => {
+                let warning = format!(
+                    "the documentation tests of {} cannot run in containers: {reason}; they ran as \
+                     with `cargo test --doc`",
+                    test_job::test_binary_name(&binary)
+                );
+                self.report(&Event::Warning(&warning));
+                self.ran_outside(binary, has_passed, output);
+            }
+            Err(CompileFailure::Error(message)) => self.listing_failed(&binary, &message),
+        }
+    }
+
+    /// Whether a test is one of those that a run without results is for.
+    pub(super) fn is_listed(&self, case: &TestCase) -> bool {
+        let names_only = match &self.parts.doctests {
+            Some(DoctestRun::Ended(settings)) => settings.purpose == Purpose::List,
+            _ => true,
+        };
+        let has_program =
+            |doctest: &Rc<Doctest>| matches!(doctest.end, DoctestEnd::Executable { .. });
+        names_only || case.doctest.as_ref().is_none_or(has_program)
+    }
+
+    /// Reports the tests of a library, which rustdoc has run, as one test.
+    fn ran_outside(&mut self, binary: Arc<TestBinary>, has_passed: bool, output: String) {
+        self.outstanding.listed(&binary);
+        let end = if has_passed {
+            self.report_lines(&output);
+            DoctestEnd::Passed
+        } else {
+            DoctestEnd::Failed(output)
+        };
+        let doctest = Doctest::new(binary.target.clone(), end);
+        let listed = Rc::new(doctest.listed.clone());
+        let considered = &mut self.ending.considered;
+        considered.add(&self.parts.selector, &binary, &listed, true);
+        let name = test_job::test_case_name(&binary, &listed.name);
+        let case = TestCase {
+            spec: self.parts.directives.resolve(&name),
+            binary,
+            listed,
+            whole: true,
+            needs: Rc::default(),
+            archived: None,
+            doctest: Some(Rc::new(doctest)),
+        };
+        // With `--partition`, each part has run the tests, and one reports them.
+        self.accept(case, true);
+    }
+
+    fn report_lines(&self, text: &str) {
+        for line in text.lines() {
+            self.report(&Event::CargoLine(line));
+        }
+    }
+
+    /// Reports a documentation test for which no program runs. `failure`: what rustdoc printed.
+    pub(super) fn end_of_compiled(&mut self, case: &TestCase, failure: Option<&str>) {
+        let outcome = verdict::without_program(failure);
+        self.ended_unqueued(case, &outcome);
+    }
+}
+
+/// The executables of tests, each once.
+fn executables(tests: &[Doctest]) -> Vec<Utf8PathBuf> {
+    let mut paths: Vec<_> = tests
+        .iter()
+        .filter_map(|test| match &test.end {
+            DoctestEnd::Executable { path, .. } => Some(path.clone()),
+            _ => None,
+        })
+        .collect();
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+/// A library whose tests are to be found.
+struct Library {
+    recording: Recording,
+    /// The files of the libraries that it is made of.
+    files: Vec<Utf8PathBuf>,
+    binary: Arc<TestBinary>,
+    containers: Arc<TestContainerBuilder>,
+    store: Store,
+    settings: Rc<DoctestSettings>,
+}
+
+impl Library {
+    async fn find(self) -> Result<FoundTests, CompileFailure> {
+        let found = match self.try_find().await {
+            Err(CompileError::Unexpected(reason)) => {
+                let DoctestSettings {
+                    compiler, filters, ..
+                } = &*self.settings;
+                let ran = compiler.run_outside(&self.recording, filters).await;
+                let reason = format!("rustdoc works in another way than is known ({reason})");
+                if !self.settings.runs {
+                    return Err(CompileFailure::Error(reason));
+                }
+                return match ran {
+                    Ok((has_passed, output)) => {
+                        Err(CompileFailure::Outside(reason, has_passed, output))
+                    }
+                    Err(error) => Err(CompileFailure::Error(error_chain(&error))),
+                };
+            }
+            found => found,
+        };
+        found.map_err(|error| CompileFailure::Error(error_chain(&error)))
+    }
+
+    async fn try_find(&self) -> Result<FoundTests, CompileError> {
+        let directory = executables_directory(&self.settings.workspace);
+        let name = format!("{}-{}", self.binary.package.name, self.binary.target);
+        let of_library = directory.join(name);
+        let uses_key = self.settings.cache_results.reads() && self.settings.purpose == Purpose::Run;
+        let key = if uses_key { self.key().await? } else { None };
+        if let Some(key) = &key
+            && let Some((directory, tests)) = ExecutableDirectory::find(&of_library, key)
+        {
+            return Ok(FoundTests {
+                tests,
+                directory,
+                identity: Some(key.clone()),
+                messages: String::new(),
+            });
+        }
+        let failed = |error| CompileError::Files(of_library.clone().into(), error);
+        let directory = ExecutableDirectory::create(&of_library, key.as_deref()).map_err(failed)?;
+        let compiler = &self.settings.compiler;
+        let path = directory.path.as_std_path();
+        let compiling = compiler.compile(&self.recording, path, self.settings.purpose);
+        let found = compiling.await?;
+        directory.complete(&found.tests).map_err(failed)?;
+        Ok(FoundTests {
+            tests: found.tests,
+            directory,
+            identity: key,
+            messages: found.messages,
+        })
+    }
+
+    /// The key of the tests. `None`: something that they are made of cannot be read.
+    async fn key(&self) -> Result<Option<String>, CompileError> {
+        let compiler = &self.settings.compiler;
+        let mode = compiler.mode();
+        let rustdoc = compiler.version(&self.recording).await?.to_owned();
+        let (recording, files, binary) = (
+            self.recording.clone(),
+            self.files.clone(),
+            self.binary.clone(),
+        );
+        let (containers, store) = (self.containers.clone(), self.store.clone());
+        let making = tokio::task::spawn_blocking(move || {
+            let sources = containers.sources(&binary).ok()?;
+            let ingredients = DoctestIngredients {
+                recording: &recording,
+                mode: &mode,
+                rustdoc: &rustdoc,
+                sources: &sources,
+                libraries: &files,
+                variables: &read_variables(&binary.package.directory),
+            };
+            key(&store, &ingredients).ok()
+        });
+        // After a panic there is no key.
+        Ok(making.await.ok().flatten())
+    }
+}
+
+/// The variables of this process whose names occur in the source files of a package: `env!` gives
+/// their values to the code.
+fn read_variables(directory: &Utf8Path) -> BTreeMap<String, String> {
+    let variables = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    let mut variables: BTreeMap<_, _> = variables
+        .filter(|(name, _)| !OF_SHELL.contains(&name.as_str()))
+        .collect();
+    let names = NamesInFiles::new(variables.keys().cloned());
+    let mut found = std::collections::BTreeSet::new();
+    for path in source_files(directory.as_std_path()) {
+        found.extend(names.of(&path));
+    }
+    // These control the compiler itself.
+    variables.retain(|name, _| name.starts_with("RUST") || found.contains(name));
+    variables
+}
+
+/// The Rust files of a package.
+fn source_files(directory: &Path) -> Vec<std::path::PathBuf> {
+    let mut found = Vec::new();
+    for entry in directory.read_dir().into_iter().flatten().flatten() {
+        let path = entry.path();
+        let name = entry.file_name();
+        let is_left_out = name == "target" || name.as_encoded_bytes().starts_with(b".");
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            if !is_left_out {
+                found.extend(source_files(&path));
+            }
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}

@@ -1,0 +1,477 @@
+//! The calls of rustdoc: which documentation tests a library has, and their executables.
+
+use super::bundle::{self, BundledTest};
+use super::listing::{Doctest, DoctestEnd};
+use super::output::{self, PrintedResult, PrintedTest};
+use super::recorder::{Recording, RustdocCall};
+use super::{runtool, unnamed};
+use crate::cargo::{Invocation, guard};
+use camino::Utf8PathBuf;
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Instant;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::sync::{OnceCell, Semaphore};
+
+/// The number of libraries whose tests are compiled at the same time. Most of the time, each uses
+/// all processors.
+const AT_ONCE: usize = 2;
+
+/// What is to be known of the tests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Their names, without compiling more than rustdoc does for that.
+    List,
+    /// How they end.
+    Run,
+}
+
+/// Which tests rustdoc compiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IgnoredTests {
+    LeftOut,
+    Only,
+    Included,
+}
+
+/// Why the tests of a library are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum CompileError {
+    #[error("cannot start {0}: {1}")]
+    Start(PathBuf, io::Error),
+    #[error("cannot read or write in {0}: {1}")]
+    Files(PathBuf, io::Error),
+    /// Rustdoc has found no tests, and says why.
+    #[error("rustdoc failed ({0}):\n{1}")]
+    Failed(ExitStatus, String),
+    /// This rustdoc differs from those that are known.
+    #[error("{0}")]
+    Unexpected(String),
+}
+
+/// The tests of a library.
+#[derive(Debug)]
+pub struct CompiledTests {
+    pub tests: Vec<Doctest>,
+    /// What rustdoc printed for people.
+    pub messages: String,
+}
+
+/// The output of a call of rustdoc.
+struct Called {
+    status: ExitStatus,
+    stdout: String,
+    stderr: String,
+}
+
+/// Calls rustdoc.
+#[derive(Debug)]
+pub struct Compiler {
+    invocation: Invocation,
+    rustdoc: PathBuf,
+    /// The number of tests that are compiled at the same time.
+    threads: usize,
+    ignored: IgnoredTests,
+    turns: Semaphore,
+    version: OnceCell<String>,
+}
+
+impl Compiler {
+    pub fn new(
+        invocation: Invocation,
+        rustdoc: PathBuf,
+        threads: usize,
+        ignored: IgnoredTests,
+    ) -> Self {
+        Self {
+            invocation,
+            rustdoc,
+            threads,
+            ignored,
+            turns: Semaphore::new(AT_ONCE),
+            version: OnceCell::new(),
+        }
+    }
+
+    /// The version of rustdoc.
+    pub async fn version(&self, recording: &Recording) -> Result<&str, CompileError> {
+        let ask = async || {
+            let called = self.call(recording, ["-vV".into()].into(), None).await?;
+            Ok(called.stdout)
+        };
+        Ok(self.version.get_or_try_init(ask).await?)
+    }
+
+    /// What decides which tests there are, besides the code and rustdoc.
+    pub fn mode(&self) -> String {
+        format!("{:?}", self.ignored)
+    }
+
+    /// The tests of a library. Executables are kept in the directory, which must be empty.
+    pub async fn compile(
+        &self,
+        recording: &Recording,
+        directory: &Path,
+        purpose: Purpose,
+    ) -> Result<CompiledTests, CompileError> {
+        // The semaphore is never closed.
+        let _turn = self.turns.acquire().await;
+        let call = recording.call();
+        let mut harness = vec![format!("--test-threads={}", self.threads)];
+        match self.ignored {
+            IgnoredTests::LeftOut => {}
+            IgnoredTests::Only => harness.push("--ignored".to_owned()),
+            IgnoredTests::Included => harness.push("--include-ignored".to_owned()),
+        }
+        if purpose == Purpose::List {
+            harness.push("--list".to_owned());
+        }
+        let called = self
+            .test(recording, &call, directory, runtool::FAILED, &harness)
+            .await?;
+        let kept = Kept::read(directory)?;
+        let is_usual = matches!(called.status.code(), Some(0 | runtool::FAILED));
+        if !is_usual || (called.stdout.trim().is_empty() && !called.status.success()) {
+            return Err(CompileError::Failed(called.status, called.stderr));
+        }
+        let mut tests = kept.bundled(self.ignored)?;
+        if purpose == Purpose::List {
+            let names = output::parse_list(&called.stdout)?;
+            tests.extend(
+                names
+                    .into_iter()
+                    .map(|name| Doctest::new(name, DoctestEnd::Unknown)),
+            );
+        } else {
+            let printed = output::parse(&called.stdout)?;
+            let has_section = called.stdout.contains("\nrunning ");
+            if !has_section && kept.bundles.is_empty() {
+                return Err(CompileError::Unexpected(
+                    "the output has another form: it names no tests".to_owned(),
+                ));
+            }
+            let alone = self
+                .alone(recording, &call, directory, printed, &kept)
+                .await?;
+            tests.extend(alone);
+        }
+        settle(directory, &mut tests)?;
+        for test in &mut tests {
+            test.listed.ignored |= self.ignored == IgnoredTests::Only;
+        }
+        Ok(CompiledTests {
+            tests,
+            messages: called.stderr,
+        })
+    }
+
+    /// Has rustdoc run the tests, as Cargo does. Returns whether they passed, and the output.
+    pub async fn run_outside(
+        &self,
+        recording: &Recording,
+        filters: &[String],
+    ) -> Result<(bool, String), CompileError> {
+        let mut arguments: Vec<OsString> = recording.arguments.iter().map(OsString::from).collect();
+        let filters = filters.iter().map(|filter| format!("--test-args={filter}"));
+        arguments.extend(filters.map(OsString::from));
+        let called = self.call(recording, arguments, None).await?;
+        let output = format!("{}{}", called.stderr, called.stdout);
+        Ok((called.status.success(), output))
+    }
+
+    /// Calls rustdoc with the tool that keeps executables.
+    async fn test(
+        &self,
+        recording: &Recording,
+        call: &RustdocCall,
+        directory: &Path,
+        exit_code: i32,
+        harness: &[String],
+    ) -> Result<Called, CompileError> {
+        let failed = |error| CompileError::Files(directory.to_owned(), error);
+        // The executables can be moved only within a file system.
+        let temporary = directory.join("tmp");
+        fs::create_dir_all(&temporary).map_err(failed)?;
+        let mut arguments: Vec<OsString> = call.arguments.iter().map(OsString::from).collect();
+        arguments.extend(["--color", "never"].map(OsString::from));
+        arguments.extend(runtool::options(directory, exit_code).map_err(failed)?);
+        let harness = harness.iter().map(|word| format!("--test-args={word}"));
+        arguments.extend(harness.map(OsString::from));
+        let called = self.call(recording, arguments, Some(&temporary)).await?;
+        fs::remove_dir_all(&temporary).map_err(failed)?;
+        Ok(called)
+    }
+
+    async fn call(
+        &self,
+        recording: &Recording,
+        arguments: Vec<OsString>,
+        temporary: Option<&Path>,
+    ) -> Result<Called, CompileError> {
+        let failed = |error| CompileError::Start(self.rustdoc.clone(), error);
+        let (mut command, is_guarded) = guard::command(&self.invocation, &self.rustdoc);
+        command
+            .args(arguments)
+            .current_dir(&recording.directory)
+            .envs(&recording.environment)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some(temporary) = temporary {
+            command.env("TMPDIR", temporary);
+        }
+        let mut process = guard::Guarded::spawn(command, is_guarded).map_err(failed)?;
+        let (stdout, stderr) = (process.child.stdout.take(), process.child.stderr.take());
+        let started = Instant::now();
+        let (stdout, stderr, status) =
+            tokio::try_join!(read(stdout), read(stderr), process.child.wait()).map_err(failed)?;
+        let directory = recording.directory.display();
+        tracing::debug!("rustdoc took {:?} in {directory}", started.elapsed());
+        Ok(Called {
+            status,
+            stdout,
+            stderr,
+        })
+    }
+
+    /// The tests that have executables of their own, or none.
+    async fn alone(
+        &self,
+        recording: &Recording,
+        call: &RustdocCall,
+        directory: &Path,
+        printed: Vec<PrintedTest>,
+        kept: &Kept,
+    ) -> Result<Vec<Doctest>, CompileError> {
+        let mut unnamed: Vec<&String> = kept.alone.iter().collect();
+        let mut tests = Vec::new();
+        // The tests that should panic: the tool has failed for them, so they passed.
+        let mut panicking = Vec::new();
+        for test in &printed {
+            let end = match &test.result {
+                PrintedResult::Ignored => DoctestEnd::Ignored,
+                PrintedResult::Failed(text) => DoctestEnd::Failed(text.clone()),
+                PrintedResult::Kept(name) => {
+                    let index = unnamed.iter().position(|other| *other == name);
+                    let index = index.ok_or_else(|| {
+                        CompileError::Unexpected(format!("{} has no executable", test.name))
+                    })?;
+                    unnamed.swap_remove(index);
+                    executable(directory, name, false)?
+                }
+                PrintedResult::Passed => {
+                    if !test.only_compiled {
+                        panicking.push(tests.len());
+                    }
+                    DoctestEnd::Passed
+                }
+            };
+            tests.push(Doctest::new(test.name.clone(), end));
+        }
+        if panicking.len() != unnamed.len() {
+            return Err(CompileError::Unexpected(format!(
+                "{} tests passed without being run, and {} executables have no name",
+                panicking.len(),
+                unnamed.len()
+            )));
+        }
+        let names: Vec<&str> = panicking
+            .iter()
+            .map(|&index| printed[index].name.as_str())
+            .collect();
+        let pairs = if let ([_], [_]) = (&names[..], &unnamed[..]) {
+            vec![(0, 0)]
+        } else {
+            let mut contents = Vec::new();
+            for name in &unnamed {
+                let path = directory.join(name).join(EXECUTABLE);
+                contents.push(fs::read(&path).map_err(|error| CompileError::Files(path, error))?);
+            }
+            unnamed::match_by_symbols(&names, &contents)
+        };
+        for &(name, found) in &pairs {
+            tests[panicking[name]].end = executable(directory, unnamed[found], true)?;
+        }
+        let is_found = |name: usize| pairs.iter().any(|(other, _)| *other == name);
+        let open: Vec<usize> = (0..names.len())
+            .filter(|&name| !is_found(name))
+            .map(|name| panicking[name])
+            .collect();
+        if !open.is_empty() {
+            self.one_by_one(recording, call, directory, &printed, &open, &mut tests)
+                .await?;
+        }
+        Ok(tests)
+    }
+
+    /// Compiles tests that should panic once more, one after the other, so that the order of the
+    /// executables is that of the names. `open` are the indices of these tests.
+    async fn one_by_one(
+        &self,
+        recording: &Recording,
+        call: &RustdocCall,
+        directory: &Path,
+        first: &[PrintedTest],
+        open: &[usize],
+        tests: &mut [Doctest],
+    ) -> Result<(), CompileError> {
+        let directory = directory.join("one-by-one");
+        let mut harness = vec!["--test-threads=1".to_owned()];
+        match self.ignored {
+            IgnoredTests::LeftOut => {}
+            IgnoredTests::Only => harness.push("--ignored".to_owned()),
+            IgnoredTests::Included => harness.push("--include-ignored".to_owned()),
+        }
+        // Rustdoc divides arguments at spaces, so no filter can be a whole name.
+        let lines = open
+            .iter()
+            .map(|&index| unnamed::line_of(&first[index].name));
+        if let Some(lines) = lines.collect::<Option<Vec<_>>>() {
+            harness.extend(lines.into_iter().map(|line| format!("{line})")));
+        }
+        // The tool succeeds, so that the tests fail, and compiling alone does not look like that.
+        let called = self.test(recording, call, &directory, 0, &harness).await?;
+        let printed = output::parse(&called.stdout)?;
+        let kept = Kept::read(&directory)?;
+        let ran_before = |name: &str| {
+            first.iter().zip(&*tests).any(|(test, doctest)| {
+                test.name == name
+                    && (matches!(doctest.end, DoctestEnd::Executable { .. })
+                        || test.result == PrintedResult::Passed)
+            })
+        };
+        let ran: Vec<&str> = printed
+            .iter()
+            .filter(|test| !test.only_compiled && test.result != PrintedResult::Ignored)
+            .map(|test| test.name.as_str())
+            .filter(|name| ran_before(name))
+            .collect();
+        if ran.len() != kept.alone.len() {
+            return Err(CompileError::Unexpected(format!(
+                "of tests one by one, {} ran, and {} executables were kept",
+                ran.len(),
+                kept.alone.len()
+            )));
+        }
+        let mut pairs: Vec<(&str, &String)> = ran.into_iter().zip(&kept.alone).collect();
+        for &index in open {
+            let name = &first[index].name;
+            let found = pairs.iter().position(|(other, _)| other == name);
+            let found = found.ok_or_else(|| {
+                CompileError::Unexpected(format!("{name} was not run when its line was selected"))
+            })?;
+            let (_, found) = pairs.remove(found);
+            tests[index].end = executable(&directory, found, true)?;
+        }
+        Ok(())
+    }
+}
+
+/// The name that rustdoc gives to executables.
+const EXECUTABLE: &str = "rust_out";
+
+fn executable(
+    directory: &Path,
+    name: &str,
+    should_panic: bool,
+) -> Result<DoctestEnd, CompileError> {
+    Ok(DoctestEnd::Executable {
+        path: executable_path(directory, name)?,
+        number: None,
+        should_panic,
+    })
+}
+
+fn executable_path(directory: &Path, name: &str) -> Result<Utf8PathBuf, CompileError> {
+    Utf8PathBuf::from_path_buf(directory.join(name).join(EXECUTABLE))
+        .map_err(|path| CompileError::Files(path, io::Error::other("the path is not UTF-8")))
+}
+
+/// Gives executables paths that are the same in the next run if the tests are the same: cached results
+/// depend on them.
+fn settle(directory: &Path, tests: &mut [Doctest]) -> Result<(), CompileError> {
+    tests.sort_by(|one, other| one.listed.name.cmp(&other.listed.name));
+    let mut settled: HashMap<Utf8PathBuf, Utf8PathBuf> = HashMap::new();
+    for test in tests {
+        let DoctestEnd::Executable { path, .. } = &mut test.end else {
+            continue;
+        };
+        if !settled.contains_key(path) {
+            let to = directory.join(settled.len().to_string());
+            let from = path.parent().unwrap_or(path);
+            fs::rename(from, &to).map_err(|error| CompileError::Files(to.clone(), error))?;
+            let to = Utf8PathBuf::from_path_buf(to.join(EXECUTABLE));
+            settled.insert(path.clone(), to.unwrap_or_else(|_| path.clone()));
+        }
+        path.clone_from(&settled[path]);
+    }
+    Ok(())
+}
+
+/// The executables that the tool has kept.
+struct Kept {
+    directory: PathBuf,
+    /// Those with one test, in the order in which they were kept.
+    alone: Vec<String>,
+    bundles: Vec<(String, Vec<BundledTest>)>,
+}
+
+impl Kept {
+    fn read(directory: &Path) -> Result<Self, CompileError> {
+        let failed = |error| CompileError::Files(directory.to_owned(), error);
+        let mut kept = Self {
+            directory: directory.to_owned(),
+            alone: Vec::new(),
+            bundles: Vec::new(),
+        };
+        let mut seen = HashSet::new();
+        for name in runtool::order(directory).map_err(failed)? {
+            if !seen.insert(name.clone()) {
+                return Err(CompileError::Unexpected(format!("{name} was run twice")));
+            }
+            match bundle::read(&directory.join(&name))? {
+                Some(tests) => kept.bundles.push((name, tests)),
+                None => kept.alone.push(name),
+            }
+        }
+        Ok(kept)
+    }
+
+    /// The tests of the executables with several.
+    fn bundled(&self, ignored: IgnoredTests) -> Result<Vec<Doctest>, CompileError> {
+        let mut tests = Vec::new();
+        for (directory, bundled) in &self.bundles {
+            let path = executable_path(&self.directory, directory)?;
+            for test in bundled {
+                let end = if test.ignored && ignored == IgnoredTests::LeftOut {
+                    DoctestEnd::Ignored
+                } else if test.runs {
+                    DoctestEnd::Executable {
+                        path: path.clone(),
+                        number: Some(test.number),
+                        should_panic: test.should_panic,
+                    }
+                } else {
+                    // Rustdoc compiles a test that is ignored only without others.
+                    DoctestEnd::Passed
+                };
+                if test.ignored || ignored != IgnoredTests::Only {
+                    tests.push(Doctest::new(test.name.clone(), end));
+                }
+            }
+        }
+        Ok(tests)
+    }
+}
+
+async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        pipe.read_to_end(&mut bytes).await?;
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}

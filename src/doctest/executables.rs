@@ -1,0 +1,177 @@
+//! The directories with the executables of documentation tests.
+//!
+//! A directory is removed at the end of the run, or kept for later runs if its name is a key. It is
+//! locked as long as a run uses it.
+
+use super::listing::Doctest;
+use camino::{Utf8Path, Utf8PathBuf};
+use nix::fcntl::{Flock, FlockArg};
+use std::fs::{self, File};
+use std::io;
+
+/// The file with the tests. It is written last, so a directory without it is not complete.
+const LISTING: &str = "listing.json";
+
+/// A directory with the executables of a library's tests, in use by this run.
+#[derive(Debug)]
+pub struct ExecutableDirectory {
+    pub path: Utf8PathBuf,
+    is_kept: bool,
+    _lock: Flock<File>,
+}
+
+impl ExecutableDirectory {
+    /// The directory of an earlier run with this key, and its tests. `of_library` is the directory
+    /// with all directories of the library.
+    pub fn find(of_library: &Utf8Path, key: &str) -> Option<(Self, Vec<Doctest>)> {
+        let path = of_library.join(key);
+        let lock = Flock::lock(File::open(&path).ok()?, FlockArg::LockSharedNonblock).ok()?;
+        let tests = serde_json::from_slice(&fs::read(path.join(LISTING)).ok()?).ok()?;
+        let directory = Self {
+            path,
+            is_kept: true,
+            _lock: lock,
+        };
+        Some((directory, tests))
+    }
+
+    /// An empty directory. With a key, later runs find it once it has a listing. Directories of the
+    /// library that no run uses are removed.
+    pub fn create(of_library: &Utf8Path, key: Option<&str>) -> io::Result<Self> {
+        fs::create_dir_all(of_library)?;
+        remove_unused_of(of_library)?;
+        if let Some(key) = key
+            && let path = of_library.join(key)
+            && fs::create_dir(&path).is_ok()
+        {
+            return Self::lock(path, true);
+        }
+        let path = of_library.join(format!("run-{}", uuid::Uuid::new_v4()));
+        fs::create_dir(&path)?;
+        Self::lock(path, false)
+    }
+
+    fn lock(path: Utf8PathBuf, is_kept: bool) -> io::Result<Self> {
+        let lock = Flock::lock(File::open(&path)?, FlockArg::LockShared);
+        let lock = lock.map_err(|(_, error)| io::Error::from(error))?;
+        Ok(Self {
+            path,
+            is_kept,
+            _lock: lock,
+        })
+    }
+
+    /// Makes later runs find the tests, if the directory has a key.
+    pub fn complete(&self, tests: &[Doctest]) -> io::Result<()> {
+        if self.is_kept {
+            let listing = serde_json::to_vec(tests)?;
+            fs::write(self.path.join(LISTING), listing)?;
+        }
+        Ok(())
+    }
+
+    /// Leaves the directory where it is. A later run removes it.
+    pub fn keep(&mut self) {
+        self.is_kept = true;
+    }
+}
+
+impl Drop for ExecutableDirectory {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            // The next run removes it.
+            let _ = fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+/// Removes the directories that no run uses, of all libraries below this directory.
+pub fn remove_unused(root: &Utf8Path) -> io::Result<()> {
+    let libraries = match root.read_dir_utf8() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        libraries => libraries?,
+    };
+    for library in libraries {
+        let library = library?.into_path();
+        remove_unused_of(&library)?;
+        // It has directories that are used.
+        let _ = fs::remove_dir(&library);
+    }
+    Ok(())
+}
+
+/// Removes the directories of a library that no run uses.
+fn remove_unused_of(library: &Utf8Path) -> io::Result<()> {
+    for entry in library.read_dir_utf8()? {
+        let path = entry?.into_path();
+        // A run may have removed it.
+        let Ok(directory) = File::open(&path) else {
+            continue;
+        };
+        if let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
+            fs::remove_dir_all(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctest::DoctestEnd;
+
+    fn library() -> (tempfile::TempDir, Utf8PathBuf) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = Utf8Path::from_path(directory.path())
+            .unwrap()
+            .join("doctests/a-a");
+        (directory, path)
+    }
+
+    fn entries(library: &Utf8Path) -> usize {
+        library.read_dir_utf8().unwrap().count()
+    }
+
+    #[test]
+    fn a_complete_directory_is_found_by_its_key() {
+        let (_directory, library) = library();
+        let tests = [Doctest::new("a (line 1)".to_owned(), DoctestEnd::Passed)];
+        let created = ExecutableDirectory::create(&library, Some("key")).unwrap();
+        assert!(ExecutableDirectory::find(&library, "key").is_none());
+        created.complete(&tests).unwrap();
+        drop(created);
+        assert!(ExecutableDirectory::find(&library, "other").is_none());
+        let (_, found) = ExecutableDirectory::find(&library, "key").unwrap();
+        assert_eq!(found, tests);
+    }
+
+    #[test]
+    fn one_without_a_key_is_removed_at_its_end() {
+        let (_directory, library) = library();
+        let created = ExecutableDirectory::create(&library, None).unwrap();
+        created.complete(&[]).unwrap();
+        assert_eq!(entries(&library), 1);
+        drop(created);
+        assert_eq!(entries(&library), 0);
+    }
+
+    #[test]
+    fn a_directory_in_use_is_not_removed_and_not_shared_before_it_is_complete() {
+        let (_directory, library) = library();
+        let first = ExecutableDirectory::create(&library, Some("key")).unwrap();
+        let second = ExecutableDirectory::create(&library, Some("key")).unwrap();
+        assert_ne!(first.path, second.path);
+        assert!(first.path.is_dir());
+        drop((first, second));
+        // The first one was left incomplete, as by a run that was killed.
+        let third = ExecutableDirectory::create(&library, Some("key")).unwrap();
+        assert_eq!(entries(&library), 1);
+        let root = library.parent().unwrap();
+        remove_unused(root).unwrap();
+        assert!(third.path.is_dir());
+        drop(third);
+        remove_unused(root).unwrap();
+        assert!(!library.exists());
+        remove_unused(&root.join("nothing")).unwrap();
+    }
+}

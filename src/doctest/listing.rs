@@ -1,0 +1,42 @@
+//! A documentation test, and how it ends.
+
+use crate::listing::ListedTest;
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+/// A documentation test.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Doctest {
+    pub listed: ListedTest,
+    pub end: DoctestEnd,
+}
+
+/// How a documentation test ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DoctestEnd {
+    /// As this executable ends.
+    Executable {
+        path: Utf8PathBuf,
+        /// The number of the test, if the executable holds several.
+        number: Option<usize>,
+        should_panic: bool,
+    },
+    /// The code was compiled, or was not and should not be.
+    Passed,
+    /// The code was not compiled, or was and should not be. Rustdoc printed this.
+    Failed(String),
+    /// Its source marks it as ignored, and rustdoc was not told to run it all the same.
+    Ignored,
+    /// Only its name was asked for.
+    Unknown,
+}
+
+impl Doctest {
+    pub fn new(name: String, end: DoctestEnd) -> Self {
+        let ignored = end == DoctestEnd::Ignored;
+        Self {
+            listed: ListedTest { name, ignored },
+            end,
+        }
+    }
+}

@@ -1,0 +1,41 @@
+//! The documentation tests of libraries: which there are, how each ended that rustdoc alone decides,
+//! and the executables of all others, which run in containers like any test.
+//!
+//! Cargo knows how rustdoc is called for each library, and rustdoc how a code block becomes a
+//! program; neither tells. So this program takes the place of two programs, recognized by
+//! [`run_if_rustdoc_or_runtool`]:
+//!
+//! - of rustdoc, for `cargo test --doc`: the [`recorder`] saves its arguments, and ends;
+//! - of the tool with which rustdoc runs executables (`--test-runtool`): the [`runtool`] keeps the
+//!   executable, prints its name as a token, and fails, so that rustdoc prints the token with the
+//!   name of the test.
+//!
+//! [`compile`] calls rustdoc in between. It reads what rustdoc prints (`output`), and the sources of
+//! executables that hold many tests (`bundle`). If something is not as expected, the tests are not
+//! known, and the caller has Cargo run them. [`executables`] has the directories with the executables.
+//! `key` says on what the results depend, so that they can be used again.
+
+mod bundle;
+mod compile;
+mod executables;
+mod key;
+mod listing;
+mod output;
+mod recorder;
+mod runtool;
+mod unnamed;
+
+pub use bundle::NUMBER;
+pub use compile::{CompileError, CompiledTests, Compiler, IgnoredTests, Purpose};
+pub use executables::{ExecutableDirectory, remove_unused};
+pub use key::{DoctestIngredients, key};
+pub use listing::{Doctest, DoctestEnd};
+pub use recorder::{Recorder, Recording, RustdocCall};
+
+/// Acts as rustdoc or as the tool that runs executables, and never returns, if this process was
+/// started in the place of one of them. A program that is used as one must call this before anything
+/// else.
+pub fn run_if_rustdoc_or_runtool() {
+    recorder::run_if_recorder();
+    runtool::run_if_runtool();
+}

@@ -1,0 +1,3 @@
+//! ```
+//! panic!("nobody runs this");
+//! ```
