@@ -184,7 +184,7 @@ fn plain_mistakes_about_profiles_are_errors_before_the_build() {
     insta::assert_snapshot!(error(nightly, &[], &[("NEXTEST_PROFILE", "nihgtly")]), @"error: environment variable NEXTEST_PROFILE: there is no profile `nihgtly` in <root>/maelstrom-test.toml; did you mean `nightly`? the profiles are default, nightly");
     insta::assert_snapshot!(error("[profile.ci]\nslots = 2\n hermtic = true\n", &[], &[]), @"error: <root>/maelstrom-test.toml:3:2: unknown key `hermtic`; did you mean `hermetic`?");
     insta::assert_snapshot!(error("[profile.ci]\ndefault-filter = \"nme.equals(a)\"\n", &[], &[]), @r#"
-    error: <root>/maelstrom-test.toml:2:18: `"nme.equals(a)"` is not a value for `default-filter`: unknown selector `nme` (before a `.` write `name`, `package`, `binary`, `test`, `example` or `benchmark`)
+    error: <root>/maelstrom-test.toml:2:18: `"nme.equals(a)"` is not a value for `default-filter`: unknown selector `nme` (before a `.` write `name`, `package`, `binary`, `test`, `example`, `benchmark`, `doctest`, `kind`, `target` or `binary_id`)
       nme.equals(a)
       ^
     "#);

@@ -83,11 +83,11 @@ fn flaky_attempts_and_flaky_tests_are_shown() {
         1 passed, 1 of them flaky
         1 failed
 
-    Flaky:
-        FLAKY   flaky lib/flaky tests::passes_at_the_second_attempt (passed at attempt 2 of 2)
-
     Failures:
         FAIL    flaky lib/flaky tests::passes_at_the_third_attempt (exit code 101, attempt 2 of 2)
+
+    Flaky:
+        FLAKY   flaky lib/flaky tests::passes_at_the_second_attempt (passed at attempt 2 of 2)
 
     note: with `--hermetic`, tests get their containers only; `cargo maelstrom --observe TEST` shows what a test asks for
     ");
