@@ -49,7 +49,8 @@ pub async fn run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
         "wrote {file}; the tests run again, with --hermetic"
     ));
     let failed_before = ended.ending.failed;
-    prove(options, &file, &failed_before).await
+    // The future is as large as a run.
+    Box::pin(prove(options, &file, &failed_before)).await
 }
 
 /// Whether tests ran, and the run was not cancelled for another reason than failures.
