@@ -19,19 +19,14 @@ pub fn profiles(
 ) -> Result<Profiles, CommandLineError> {
     match source {
         ProfileSource::Workspace(options) => of_workspace(options, is_required),
-        ProfileSource::Archive(archive) => of_archive(archive, is_required),
+        ProfileSource::Archive(archive) => of_archive(archive),
     }
 }
 
 /// The profiles in the text of an archive. Their paths are relative to the working directory, since
 /// the directory of the file may not exist on this machine.
-fn of_archive(archive: &Utf8Path, is_required: bool) -> Result<Profiles, CommandLineError> {
-    let index = match ArchiveReader::index(archive) {
-        Ok(index) => index,
-        Err(error) if is_required => return Err(in_workspace(error)),
-        // The same error follows when the archive is unpacked.
-        Err(_) => return Ok(Profiles::default()),
-    };
+fn of_archive(archive: &Utf8Path) -> Result<Profiles, CommandLineError> {
+    let index = ArchiveReader::index(archive).map_err(in_workspace)?;
     let directory = std::env::current_dir().map_err(in_workspace)?;
     let path = directory.join(FILE_NAME);
     let Some(text) = index.workspace.directives else {

@@ -173,8 +173,7 @@ impl<W: Write> Github<W> {
             self.write(&errors);
         }
         // `  --> src/lib.rs:1:2`
-        let places = lines[first..].iter().take(2);
-        let place = places.last().and_then(|line| {
+        let place = lines.get(first + 1).and_then(|line| {
             let line = readable(line.as_bytes(), false);
             self.sources.place_of_arrow(&line)
         });
@@ -252,10 +251,17 @@ fn annotation(title: &str, place: Option<&FoundPlace>, text: &str) -> String {
         );
     }
     let text = readable(text.trim_end().as_bytes(), false);
-    let end = text.floor_char_boundary(MOST_TEXT);
-    let (title, text) = (escaped(title, true), escaped(&text[..end], false));
+    let text = truncated(&text, MOST_TEXT);
+    let (title, text) = (escaped(title, true), escaped(text, false));
     let _ = writeln!(line, "title={title}::{text}");
     line
+}
+
+/// The start of a text that has at most this many bytes.
+fn truncated(text: &str, most: usize) -> &str {
+    let mut ends = (0..=most.min(text.len())).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end));
+    &text[..end.unwrap_or_default()]
 }
 
 /// Text as workflow commands contain it, with the rules of GitHub's toolkit (`command.ts`).

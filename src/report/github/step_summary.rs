@@ -1,6 +1,7 @@
 //! The summary of a step: what a person wants to know of a run, in Markdown.
 
 use super::sources::Sources;
+use super::truncated;
 use crate::report::event::Event;
 use crate::report::output::captured;
 use crate::report::panics::panic_message;
@@ -234,18 +235,14 @@ fn failure(name: &str, outcome: &TestOutcome, sources: &Sources) -> String {
 /// The end of a long output. The message of a panic stays.
 fn end_of(output: &str, panic: Option<&str>) -> String {
     let start = output.len().saturating_sub(MOST_OUTPUT);
-    let start = output.ceil_char_boundary(start);
+    let start = (start..output.len()).find(|start| output.is_char_boundary(*start));
+    let start = start.unwrap_or_default();
     if start == 0 {
         return output.to_owned();
     }
     let shown = &output[start..];
     let panic = panic.filter(|panic| output.contains(panic) && !shown.contains(panic));
-    let panic = panic.map(|panic| {
-        format!(
-            "{}\n[…]\n",
-            &panic[..panic.floor_char_boundary(MOST_OUTPUT)]
-        )
-    });
+    let panic = panic.map(|panic| format!("{}\n[…]\n", truncated(panic, MOST_OUTPUT)));
     format!(
         "[{start} bytes are left out]\n{}{shown}",
         panic.unwrap_or_default()

@@ -333,8 +333,8 @@ fn a_summary_has_a_limited_size() {
         "{}\nthread 'a' panicked at tests/cli.rs:7:5:\nno\n",
         "x\n".repeat(20_000)
     );
-    let long = panicking(&format!("{output}{}", "y\n".repeat(20_000)));
-    let events = (0..100).map(|id| finished(id, "search", &long));
+    let outcome = panicking(&format!("{output}{}", "y\n".repeat(20_000)));
+    let events = (0..100).map(|id| finished(id, "search", &outcome));
     let end = end(Tally {
         failed: 100,
         ..Tally::default()
