@@ -4,29 +4,30 @@
 //! starts later if the packages to build depend on the metadata, or if a `maelstrom-test.toml` may
 //! have a mistake, which is reported before anything is built.
 
+mod archived;
+mod doctests;
+
 use super::SetUpError;
-use super::command_line::{RawPattern, RunIgnored, TestAction, TestOptions, divide};
+use super::command_line::{RawPattern, TestAction, TestOptions, divide};
 use super::filtersets;
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
-use super::test_run::{ArchivedTests, DoctestRun, DoctestSettings};
+use super::test_run::{ArchivedTests, DoctestRun};
 use super::unselected::{self, Offer};
-use crate::archive::{self, ArchiveReader};
-use crate::cargo::{
-    self, Build, Configuration, DoctestBuild, Invocation, Narrowed, Package, StartedBuild, Stderr,
-    Toolchain, Workspace,
-};
+use crate::archive;
+use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
 use crate::config::{Choice, VariablePattern};
 use crate::directive::{self, Directives};
-use crate::doctest::{Compiler, IgnoredTests, Purpose, Recorder};
-use crate::filter::{Filterset, Pattern};
+use crate::filter::Pattern;
 use crate::image::Images;
 use crate::layer::LayerBuilder;
 use crate::needs::{KnownNeeds, Places, client_search_path};
 use crate::schedule::{History, RecordedHistory};
 use crate::store::Store;
 use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
-use camino::{Utf8Path, Utf8PathBuf};
+use archived::check_without_cargo;
+use camino::Utf8PathBuf;
+use doctests::doctest_settings;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -183,113 +184,6 @@ impl Preparation {
             workspace,
         })
     }
-
-    /// The preparation of a run of the tests of an archive. Its layers are unpacked into a cache in
-    /// the user's cache directory, as the target directory of the workspace may not exist.
-    async fn of_archive(
-        options: &TestOptions,
-        archive: &Utf8Path,
-        mut includes: Vec<Pattern>,
-        filtersets: &[Filterset],
-    ) -> Result<Self, SetUpError> {
-        let cache = options.archive_cache.clone();
-        let store = Store::open(
-            &cache.join("cache"),
-            options.settings.cache_size.value.bytes(),
-        )?;
-        let mut warnings: Vec<String> = store
-            .discarded()
-            .map(ToOwned::to_owned)
-            .into_iter()
-            .collect();
-        let (path, unpacked_into) = (archive.to_owned(), store.clone());
-        let unpacking =
-            tokio::task::spawn_blocking(move || ArchiveReader::unpack(&path, &unpacked_into));
-        let unpacked = unpacking
-            .await
-            .map_err(|error| SetUpError::Start(error.into()))??;
-        let index = &unpacked.index;
-        let (members, binaries) = index.restore().map_err(|reason| unpacked.damaged(reason))?;
-        let mut directives = match &index.workspace.directives {
-            Some(text) => {
-                let name = index.workspace.root.join(directive::FILE_NAME);
-                Directives::parse(name.as_str(), text.trim_start_matches('\u{feff}'))?
-            }
-            None => Directives::built_in(),
-        };
-        warnings.extend(directives.warnings().to_vec());
-        let recorded = match &options.history {
-            Some(_) => recorded(options)?,
-            None => unpacked.history,
-        };
-        let history = History::load(&cache.join("history"))?.with_others(recorded.clone());
-        warnings.extend(history.note().map(ToString::to_string));
-        let exclusions = divide(&options.selection.exclusions, |text| {
-            members.iter().any(|member| member.name == text)
-        });
-        let mut excludes = patterns(&exclusions.patterns)?;
-        for package in &exclusions.packages {
-            let text = format!("package.equals({package})");
-            excludes.extend(patterns(&[RawPattern {
-                option: "--exclude",
-                text,
-            }])?);
-        }
-        let archived = ArchivedTests::new(binaries, index.containers.clone());
-        let workspace = Arc::new(Workspace {
-            root: index.workspace.root.clone(),
-            target_directory: index.workspace.target_directory.clone(),
-            build_directory: None,
-            default_members: members.iter().map(|member| member.id.clone()).collect(),
-            packages: members,
-            toolchain: Toolchain {
-                sysroot: "/nonexistent".into(),
-                host: String::new(),
-                cargo: "/nonexistent/cargo".into(),
-                rustc: "/nonexistent/rustc".into(),
-            },
-            configuration: Configuration::default(),
-        });
-        includes.extend(filtersets::patterns(
-            filtersets,
-            &workspace,
-            options,
-            &directives,
-        )?);
-        let mut by_default = default_filter(options);
-        let all = (includes.iter_mut().chain(&mut excludes))
-            .chain(&mut by_default)
-            .chain(directives.filters_mut());
-        check_without_cargo(all)?;
-        let passed = &options.settings.pass_environment.value.items();
-        Ok(Self {
-            build: None,
-            archived: Some(archived),
-            doctests: None,
-            outputs_directory: Some(cache.join("outputs")),
-            packages: workspace.packages.clone(),
-            selector: selector(options, includes, excludes, by_default),
-            directives: Arc::new(directives),
-            containers: Arc::new(
-                TestContainerBuilder::new(
-                    workspace.clone(),
-                    LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
-                    false,
-                    &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
-                    WriteBack::Outputs,
-                    AppendedFiles::default(),
-                )
-                .of_profile(options.settings.profile()),
-            ),
-            appended: AppendedFiles::default(),
-            store,
-            history,
-            recorded,
-            known_needs: None,
-            warnings,
-            workspace,
-        })
-    }
 }
 
 /// The durations in the file of `--history`.
@@ -297,102 +191,6 @@ fn recorded(options: &TestOptions) -> Result<RecordedHistory, SetUpError> {
     let file = options.history.as_ref();
     let recorded = file.map(|file| RecordedHistory::load(file.as_std_path()));
     Ok(recorded.transpose()?.unwrap_or_default())
-}
-
-/// What the run needs for documentation tests. `None`: Cargo would run none.
-fn doctest_settings(
-    options: &TestOptions,
-    invocation: &Invocation,
-    workspace: &Arc<Workspace>,
-    stderr: Stderr,
-) -> Result<Option<DoctestSettings>, SetUpError> {
-    const TARGETS: [&str; 10] = [
-        "lib",
-        "bins",
-        "bin",
-        "tests",
-        "test",
-        "examples",
-        "example",
-        "benches",
-        "bench",
-        "all-targets",
-    ];
-    let has_doctests = |package: &Arc<Package>| package.targets.iter().any(|target| target.doctest);
-    let is_usual = !TARGETS.iter().any(|name| invocation.options.is_set(name));
-    let are_selected = match workspace.selected(&invocation.options) {
-        Ok(packages) => packages.iter().any(has_doctests),
-        // A dependency may be meant, which is a library.
-        Err(_) => true,
-    };
-    let runs_tests = !matches!(
-        options.action,
-        TestAction::Build
-            | TestAction::ListBinaries
-            | TestAction::ListPackages
-            | TestAction::Archive { .. }
-            | TestAction::Init
-            | TestAction::PrintConfig(_)
-    );
-    // Tools that call cargo-nextest run documentation tests themselves.
-    let is_usual = is_usual && !options.as_nextest;
-    // With `--doc`, Cargo says why there are none.
-    if !runs_tests || !(options.doc || is_usual && are_selected) {
-        return Ok(None);
-    }
-    let mut invocation = invocation.clone();
-    if !options.doc {
-        // With `--doc`, Cargo would build libraries whose documentation tests are switched off.
-        let has_some = |name: &str| {
-            let mut packages = workspace.packages.iter();
-            let named = packages.find(|package| package.name == name);
-            named.map(has_doctests)
-        };
-        if let Ok(Narrowed::To(narrower)) = workspace.narrow(&invocation.options, has_some) {
-            invocation.options = narrower;
-        }
-    }
-    let recorder = Recorder::new(workspace.rustdoc()).map_err(SetUpError::Start)?;
-    invocation.doctests = Some(DoctestBuild {
-        environment: recorder.environment().map_err(SetUpError::Start)?,
-        // Cargo refuses to be told twice, or to be quiet and verbose.
-        quiet: !options.doc
-            && !invocation.options.is_set("quiet")
-            && !invocation.options.is_set("verbose"),
-    });
-    let ignored = match options.selection.ignored {
-        RunIgnored::Default => IgnoredTests::LeftOut,
-        RunIgnored::Only => IgnoredTests::Only,
-        RunIgnored::All => IgnoredTests::Included,
-    };
-    let slots = options.settings.slots.value.get();
-    let names = &options.selection.names;
-    Ok(Some(DoctestSettings {
-        compiler: Compiler::new(
-            invocation.clone(),
-            recorder.rustdoc().into(),
-            slots,
-            ignored,
-        ),
-        recorder,
-        workspace: workspace.clone(),
-        invocation,
-        stderr,
-        purpose: if options.action == TestAction::ListTests {
-            Purpose::List
-        } else {
-            Purpose::Run
-        },
-        cache_results: options.settings.cache_results.value,
-        packed: options.settings.remote.is_some() && options.action.runs_selected(),
-        runs: options.action.runs_selected(),
-        leaves_executables: options.action == TestAction::PrintSpec,
-        filters: if names.exact {
-            Vec::new()
-        } else {
-            names.filters.clone()
-        },
-    }))
 }
 
 /// The directory of the workspace's cache.
@@ -482,16 +280,6 @@ fn selector(
         names: options.selection.names.clone(),
         ignored: options.selection.ignored,
         default_filter,
-    }
-}
-
-/// Refuses patterns that ask for dependencies of packages, which only Cargo knows.
-fn check_without_cargo<'a>(
-    mut patterns: impl Iterator<Item = &'a mut Pattern>,
-) -> Result<(), SetUpError> {
-    match patterns.find(|pattern| pattern.needs_dependencies()) {
-        Some(pattern) => Err(SetUpError::DependenciesOfArchive(pattern.to_string())),
-        None => Ok(()),
     }
 }
 

@@ -11,7 +11,7 @@
 //! (`dependencies`).
 //!
 //! [`Filterset`] is an expression of cargo-nextest's language, which is translated into a pattern.
-//! [`comparison_text`] writes a part of a pattern.
+//! [`comparison_text()`] writes a part of a pattern.
 //!
 //! `parse` reads the text, `names` has the words and their abbreviations, `expression` is a parsed
 //! pattern, `matcher` and `glob` look at one string, and `error` has the errors.

@@ -2,7 +2,10 @@ use super::*;
 use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
 use crate::cargo_maelstrom::command_line::{Request, TestOptions};
-use crate::config::{ProcessEnvironment, SettingSource};
+use crate::config::{
+    CacheResults, CountsAs, LeakTimeout, ProcessEnvironment, Setting, SettingSource, SlowTimeout,
+    TestRetries,
+};
 use crate::executor::{LocalExecutor, does_not_block_the_loop};
 use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};

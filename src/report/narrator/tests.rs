@@ -1,4 +1,5 @@
 use super::*;
+use crate::report::Summary;
 use crate::report::event::TestId;
 use crate::report::outcome::{Tally, TestOutcome};
 use crate::report::samples::*;

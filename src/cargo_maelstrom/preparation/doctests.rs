@@ -1,0 +1,104 @@
+//! What compiling documentation tests needs to know.
+
+use super::SetUpError;
+use crate::cargo::{DoctestBuild, Invocation, Narrowed, Package, Stderr, Workspace};
+use crate::cargo_maelstrom::command_line::{RunIgnored, TestAction, TestOptions};
+use crate::cargo_maelstrom::test_run::DoctestSettings;
+use crate::doctest::{Compiler, IgnoredTests, Purpose, Recorder};
+use std::sync::Arc;
+
+/// What the run needs for documentation tests. `None`: Cargo would run none.
+pub fn doctest_settings(
+    options: &TestOptions,
+    invocation: &Invocation,
+    workspace: &Arc<Workspace>,
+    stderr: Stderr,
+) -> Result<Option<DoctestSettings>, SetUpError> {
+    const TARGETS: [&str; 10] = [
+        "lib",
+        "bins",
+        "bin",
+        "tests",
+        "test",
+        "examples",
+        "example",
+        "benches",
+        "bench",
+        "all-targets",
+    ];
+    let has_doctests = |package: &Arc<Package>| package.targets.iter().any(|target| target.doctest);
+    let is_usual = !TARGETS.iter().any(|name| invocation.options.is_set(name));
+    let are_selected = match workspace.selected(&invocation.options) {
+        Ok(packages) => packages.iter().any(has_doctests),
+        // A dependency may be meant, which is a library.
+        Err(_) => true,
+    };
+    let runs_tests = !matches!(
+        options.action,
+        TestAction::Build
+            | TestAction::ListBinaries
+            | TestAction::ListPackages
+            | TestAction::Archive { .. }
+            | TestAction::Init
+            | TestAction::PrintConfig(_)
+    );
+    // Tools that call cargo-nextest run documentation tests themselves.
+    let is_usual = is_usual && !options.as_nextest;
+    // With `--doc`, Cargo says why there are none.
+    if !runs_tests || !(options.doc || is_usual && are_selected) {
+        return Ok(None);
+    }
+    let mut invocation = invocation.clone();
+    if !options.doc {
+        // With `--doc`, Cargo would build libraries whose documentation tests are switched off.
+        let has_some = |name: &str| {
+            let mut packages = workspace.packages.iter();
+            let named = packages.find(|package| package.name == name);
+            named.map(has_doctests)
+        };
+        if let Ok(Narrowed::To(narrower)) = workspace.narrow(&invocation.options, has_some) {
+            invocation.options = narrower;
+        }
+    }
+    let recorder = Recorder::new(workspace.rustdoc()).map_err(SetUpError::Start)?;
+    invocation.doctests = Some(DoctestBuild {
+        environment: recorder.environment().map_err(SetUpError::Start)?,
+        // Cargo refuses to be told twice, or to be quiet and verbose.
+        quiet: !options.doc
+            && !invocation.options.is_set("quiet")
+            && !invocation.options.is_set("verbose"),
+    });
+    let ignored = match options.selection.ignored {
+        RunIgnored::Default => IgnoredTests::LeftOut,
+        RunIgnored::Only => IgnoredTests::Only,
+        RunIgnored::All => IgnoredTests::Included,
+    };
+    let slots = options.settings.slots.value.get();
+    let names = &options.selection.names;
+    Ok(Some(DoctestSettings {
+        compiler: Compiler::new(
+            invocation.clone(),
+            recorder.rustdoc().into(),
+            slots,
+            ignored,
+        ),
+        recorder,
+        workspace: workspace.clone(),
+        invocation,
+        stderr,
+        purpose: if options.action == TestAction::ListTests {
+            Purpose::List
+        } else {
+            Purpose::Run
+        },
+        cache_results: options.settings.cache_results.value,
+        packed: options.settings.remote.is_some() && options.action.runs_selected(),
+        runs: options.action.runs_selected(),
+        leaves_executables: options.action == TestAction::PrintSpec,
+        filters: if names.exact {
+            Vec::new()
+        } else {
+            names.filters.clone()
+        },
+    }))
+}
