@@ -17,12 +17,13 @@ use super::plain::ReportWriter;
 use super::{ReportError, Reporter};
 use crate::filter::TestCaseName;
 use sources::FoundPlace;
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::path::PathBuf;
 use step_summary::StepSummary;
 
-/// GitHub shows this many annotations of a step, and drops the others.
+/// GitHub shows this many annotations of each kind of a step, and drops the others.
 const MOST_ANNOTATIONS: usize = 10;
 
 /// The most bytes of an annotation's text.
@@ -63,10 +64,17 @@ pub struct Github<W> {
     /// Whether lines of tests that passed are shown, which are put into groups.
     has_groups: bool,
     open: Option<Group>,
-    annotations: usize,
+    annotations: BTreeMap<Level, usize>,
     /// The end of Cargo's output, in case the build fails.
     cargo: Vec<String>,
     cargo_bytes: usize,
+}
+
+/// The kind of an annotation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    Error,
+    Warning,
 }
 
 /// A part of the log that is folded.
@@ -91,7 +99,7 @@ impl<W: Write> Github<W> {
             sources: settings.sources,
             has_groups,
             open: None,
-            annotations: 0,
+            annotations: BTreeMap::new(),
             cargo: Vec::new(),
             cargo_bytes: 0,
         }
@@ -122,10 +130,11 @@ impl<W: Write> Github<W> {
         }
     }
 
-    fn annotate(&mut self, title: &str, place: Option<&FoundPlace>, text: &str) {
-        self.annotations += 1;
-        if self.annotations <= MOST_ANNOTATIONS {
-            let annotation = annotation(title, place, text);
+    fn annotate(&mut self, level: Level, title: &str, place: Option<&FoundPlace>, text: &str) {
+        let count = self.annotations.entry(level).or_default();
+        *count += 1;
+        if *count <= MOST_ANNOTATIONS {
+            let annotation = annotation(level, title, place, text);
             self.write(&annotation);
         }
     }
@@ -145,8 +154,26 @@ impl<W: Write> Github<W> {
         let stderr = captured(&outcome.stderr, false);
         let mut paragraphs = vec![panic_message(&stderr).unwrap_or(&reason).to_owned()];
         paragraphs.extend(outcome.hints.iter().map(|hint| format!("hint: {hint}")));
-        let place = self.sources.place_of_panic(&stderr);
-        self.annotate(&title, place.as_ref(), &paragraphs.join("\n\n"));
+        let place = self.sources.place_of(case, &stderr);
+        self.annotate(
+            Level::Error,
+            &title,
+            place.as_ref(),
+            &paragraphs.join("\n\n"),
+        );
+    }
+
+    /// Annotates the first failed attempt at a test that passed in the end.
+    fn test_was_flaky(&mut self, case: &TestCaseName<'_>, outcome: &TestOutcome) {
+        let Some(failed) = outcome.earlier.first() else {
+            return;
+        };
+        let stderr = captured(&failed.stderr, false);
+        let reason = failed.status.reason().unwrap_or_default();
+        let place = self.sources.place_of(case, &stderr);
+        let title = format!("{case} is flaky: passed at {}", outcome.attempt);
+        let text = panic_message(&stderr).unwrap_or(&reason);
+        self.annotate(Level::Warning, &title, place.as_ref(), text);
     }
 
     /// Keeps a line of Cargo for [`Self::show_build_errors`].
@@ -177,7 +204,7 @@ impl<W: Write> Github<W> {
             let line = readable(line.as_bytes(), false);
             self.sources.place_of_arrow(&line)
         });
-        self.annotate("the build failed", place.as_ref(), &message);
+        self.annotate(Level::Error, "the build failed", place.as_ref(), &message);
     }
 }
 
@@ -209,9 +236,12 @@ impl<W: Write + Send> Reporter for Github<W> {
                 outcome,
                 ..
             } if outcome.status.is_failure() => self.test_failed(case, *repeat, outcome),
+            Event::TestFinished { case, outcome, .. } if outcome.is_flaky() => {
+                self.test_was_flaky(case, outcome);
+            }
             Event::ListingFailed { binary, message } => {
                 let title = format!("{binary}: its tests could not be listed");
-                self.annotate(&title, None, message);
+                self.annotate(Level::Error, &title, None, message);
             }
             Event::BuildFinished { success: true, .. } => self.cargo.clear(),
             Event::BuildFinished { success: false, .. }
@@ -239,9 +269,12 @@ impl<W: Write + Send> Reporter for Github<W> {
     }
 }
 
-/// A line that makes GitHub show an error at a place of the sources.
-fn annotation(title: &str, place: Option<&FoundPlace>, text: &str) -> String {
-    let mut line = "::error ".to_owned();
+/// A line that makes GitHub show a text at a place of the sources.
+fn annotation(level: Level, title: &str, place: Option<&FoundPlace>, text: &str) -> String {
+    let mut line = match level {
+        Level::Error => "::error ".to_owned(),
+        Level::Warning => "::warning ".to_owned(),
+    };
     if let Some(place) = place {
         let file = escaped(&place.file, true);
         let _ = write!(

@@ -1,5 +1,6 @@
 //! The source files of a repository, and links to them.
 
+use crate::filter::{TargetKind, TestCaseName};
 use crate::report::panics::{SourcePlace, panic_places, source_place};
 use std::path::{Component, Path, PathBuf};
 
@@ -43,8 +44,17 @@ impl Sources {
         }
     }
 
+    /// The place of a failure: that of a documentation test, whose name has it, or that of the last
+    /// panic in the output.
+    pub fn place_of(&self, case: &TestCaseName<'_>, stderr: &str) -> Option<FoundPlace> {
+        match case.kind {
+            TargetKind::Doctest => self.find(doctest_place(case.name)?),
+            _ => self.place_of_panic(stderr),
+        }
+    }
+
     /// The innermost place in the repository of the last panic in the output of a test.
-    pub fn place_of_panic(&self, stderr: &str) -> Option<FoundPlace> {
+    fn place_of_panic(&self, stderr: &str) -> Option<FoundPlace> {
         let mut places = panic_places(stderr).into_iter();
         places.find_map(|place| self.find(place))
     }
@@ -84,6 +94,18 @@ impl Sources {
         let file = file.collect::<Vec<_>>().join("/");
         Some(format!("{address}/{file}#L{}", place.line))
     }
+}
+
+/// The place in the name of a documentation test, `src/lib.rs - item (line 7)`.
+fn doctest_place(name: &str) -> Option<SourcePlace<'_>> {
+    let (file, _) = name.split_once(" - ")?;
+    let (_, line) = name.rsplit_once("(line ")?;
+    let line = line.split_once(')')?.0.parse().ok()?;
+    Some(SourcePlace {
+        file,
+        line,
+        column: 1,
+    })
 }
 
 /// The path without `.` and `..`.

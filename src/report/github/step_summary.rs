@@ -1,7 +1,8 @@
 //! The summary of a step: what a person wants to know of a run, in Markdown.
 
-use super::sources::Sources;
+use super::sources::{FoundPlace, Sources};
 use super::truncated;
+use crate::filter::TestCaseName;
 use crate::report::event::Event;
 use crate::report::output::captured;
 use crate::report::panics::panic_message;
@@ -33,6 +34,8 @@ pub struct StepSummary {
     failure_count: usize,
     /// The slowest tests that passed or failed, the slowest first.
     slowest: Vec<(Duration, String)>,
+    /// The tests that passed after a failure, and the reason of their first one.
+    flaky: Vec<(String, String)>,
     /// The tests that passed with needs, and these.
     needs: Vec<(String, Vec<String>)>,
     end: Option<Summary>,
@@ -47,6 +50,7 @@ impl StepSummary {
             failures: Vec::new(),
             failure_count: 0,
             slowest: Vec::new(),
+            flaky: Vec::new(),
             needs: Vec::new(),
             end: None,
         }
@@ -64,7 +68,7 @@ impl StepSummary {
                     Some(repeat) => format!("{repeat} {case}"),
                     None => case.to_string(),
                 };
-                self.add_test(name, outcome);
+                self.add_test(case, name, outcome);
             }
             Event::ListingFailed { binary, message } => {
                 let title = format!(
@@ -78,9 +82,21 @@ impl StepSummary {
         }
     }
 
-    fn add_test(&mut self, name: String, outcome: &TestOutcome) {
+    fn add_test(&mut self, case: &TestCaseName<'_>, name: String, outcome: &TestOutcome) {
         if outcome.status.is_failure() {
-            self.add_failure(|sources| failure(&name, outcome, sources));
+            self.add_failure(|sources| {
+                let stderr = captured(&outcome.stderr, false);
+                failure(
+                    &name,
+                    outcome,
+                    &stderr,
+                    sources.place_of(case, &stderr),
+                    sources,
+                )
+            });
+        } else if outcome.is_flaky() {
+            let reason = outcome.earlier[0].status.reason().unwrap_or_default();
+            self.flaky.push((name.clone(), reason));
         } else if !outcome.needs.is_empty() {
             self.needs.push((name.clone(), outcome.needs.clone()));
         }
@@ -127,6 +143,18 @@ impl StepSummary {
         if further > 0 {
             let further = Count(further as u64, "further failure", "further failures");
             let _ = writeln!(text, "{further}: see the log\n");
+        }
+        if !self.flaky.is_empty() {
+            let count = Count(self.flaky.len() as u64, "flaky test", "flaky tests");
+            let _ = writeln!(
+                text,
+                "<details><summary>{count}</summary>\n\n| test | failed first with \
+                 |\n|---|---|"
+            );
+            for (name, reason) in self.flaky.iter().take(MOST_FAILURES) {
+                let _ = writeln!(text, "| {} | {} |", cell(name), cell(reason));
+            }
+            text.push_str("\n</details>\n\n");
         }
         if !self.slowest.is_empty() {
             text.push_str(
@@ -178,6 +206,7 @@ fn counts(end: &Summary) -> String {
     let counts = [
         (tally.passed, "passed"),
         (tally.cached, "of them cached"),
+        (tally.flaky, "of them flaky"),
         (tally.failed, "failed"),
         (tally.timed_out, "timed out"),
         (tally.errors, "errors"),
@@ -196,7 +225,13 @@ fn counts(end: &Summary) -> String {
 }
 
 /// A failed test: its name and place, and its output, which is folded.
-fn failure(name: &str, outcome: &TestOutcome, sources: &Sources) -> String {
+fn failure(
+    name: &str,
+    outcome: &TestOutcome,
+    stderr: &str,
+    place: Option<FoundPlace>,
+    sources: &Sources,
+) -> String {
     let reason = outcome.status.reason().unwrap_or_default();
     let first = reason.lines().next().unwrap_or_default();
     let mut title = format!("{} ({}", code(name), html(first));
@@ -204,8 +239,7 @@ fn failure(name: &str, outcome: &TestOutcome, sources: &Sources) -> String {
         let _ = write!(title, ", {}", Elapsed(outcome.duration));
     }
     title.push(')');
-    let stderr = captured(&outcome.stderr, false);
-    if let Some(place) = sources.place_of_panic(&stderr) {
+    if let Some(place) = place {
         let shown = html(&format!("{}:{}", place.file, place.line));
         let _ = match sources.link(&place) {
             Some(link) => write!(title, " <a href=\"{link}\">{shown}</a>"),
@@ -217,12 +251,12 @@ fn failure(name: &str, outcome: &TestOutcome, sources: &Sources) -> String {
         _ => String::new(),
     };
     let stdout = captured(&outcome.stdout, false);
-    for (stream, output) in [("stdout", &stdout), ("stderr", &stderr)] {
+    for (stream, output) in [("stdout", stdout.as_str()), ("stderr", stderr)] {
         if !output.is_empty() {
             let _ = write!(
                 text,
                 "--- {stream} ---\n{}",
-                end_of(output, panic_message(&stderr))
+                end_of(output, panic_message(stderr))
             );
         }
     }

@@ -1,10 +1,14 @@
 use super::*;
 use crate::executor::Captured;
+use crate::filter::TargetKind;
+use crate::report::TestAttempt;
 use crate::report::event::TestId;
 use crate::report::narrator::{Detail, Narrator};
 use crate::report::outcome::{Exit, Summary, Tally, TestStatus};
 use crate::report::plain::Plain;
-use crate::report::samples::{BINARY, error, failed, finished, ignored, millis, passed, timed_out};
+use crate::report::samples::{
+    BINARY, case, error, failed, finished, ignored, millis, passed, timed_out,
+};
 use crate::report::terminal::Paint;
 use insta::assert_snapshot;
 use std::fs;
@@ -259,7 +263,7 @@ fn a_place_is_the_first_one_in_the_repository() {
         ("thread 'a' panicked at src/missing.rs:1:2:\nno", None),
         ("no panic", None),
     ] {
-        let place = sources.place_of_panic(stderr);
+        let place = sources.place_of(&case("search"), stderr);
         let found = place
             .as_ref()
             .map(|place| (place.file.as_str(), place.line));
@@ -275,13 +279,83 @@ fn a_place_is_the_first_one_in_the_repository() {
 }
 
 #[test]
+fn a_documentation_test_is_at_the_line_in_its_name() {
+    let repository = repository();
+    let sources = settings(repository.path()).sources;
+    let place = |name| {
+        let case = TestCaseName {
+            kind: TargetKind::Doctest,
+            ..case(name)
+        };
+        // The executable of the test may still have its source file.
+        let place = sources.place_of(&case, "thread 'a' panicked at tests/cli.rs:7:5:\nno");
+        place.map(|place| (place.file, place.line))
+    };
+    let expected = ("rust/crates/a b/src/lib.rs".to_owned(), 12);
+    assert_eq!(
+        place("crates/a b/src/lib.rs - two::A<T> (line 12)"),
+        Some(expected.clone())
+    );
+    let compile_only = "crates/a b/src/lib.rs - two (line 12) - compile fail";
+    assert_eq!(place(compile_only), Some(expected));
+    assert_eq!(place("missing.rs - two (line 12)"), None);
+    assert_eq!(place("unusual"), None);
+}
+
+#[test]
+fn flaky_tests_are_warnings() {
+    let outcome = TestOutcome {
+        earlier: vec![failed()],
+        attempt: TestAttempt { number: 2, of: 3 },
+        ..passed()
+    };
+    let end = end(Tally {
+        passed: 1,
+        flaky: 1,
+        ..Tally::default()
+    });
+    let events = [finished(1, "search", &outcome), Event::Finished(&end)];
+    let (log, summary) = report(&events, true);
+    assert_snapshot!(log, @r#"
+    ::group::Tests
+    FLAKY   [   0.012s] fd-find test/cli search (passed at attempt 2 of 3)
+    ::warning file=rust/tests/cli.rs,line=7,col=5,title=fd-find test/cli search is flaky%3A passed at attempt 2 of 3::thread 'search' panicked at tests/cli.rs:7:5:%0Ano such file
+    ::endgroup::
+
+    Ran 1 test in 12.3s
+        1 passed, 1 of them flaky
+
+    Flaky:
+        FLAKY   fd-find test/cli search (passed at attempt 2 of 3)
+    "#);
+    assert_snapshot!(summary, @r#"
+    ### ✅ 1 test passed
+
+    1 passed · 1 of them flaky · in 12.3s
+
+    <details><summary>1 flaky test</summary>
+
+    | test | failed first with |
+    |---|---|
+    | <code>fd-find test/cli search</code> | <code>exit code 101</code> |
+
+    </details>
+    "#);
+}
+
+#[test]
 fn text_is_escaped() {
     let place = FoundPlace {
         file: "a,b:c.rs".to_owned(),
         line: 1,
         column: 2,
     };
-    let line = annotation("50%: no", Some(&place), "one, two: 100%\n::error::three");
+    let line = annotation(
+        Level::Error,
+        "50%: no",
+        Some(&place),
+        "one, two: 100%\n::error::three",
+    );
     assert_eq!(
         line,
         "::error file=a%2Cb%3Ac.rs,line=1,col=2,title=50%25%3A no::one, two: 100%25%0A::error::three\n"
@@ -450,9 +524,9 @@ fn a_run_that_passed_says_so() {
     });
     let started = Event::TestStarted {
         id: TestId(1),
-        case: crate::report::samples::case("first"),
+        case: case("first"),
         repeat: None,
-        attempt: crate::report::TestAttempt::ONLY,
+        attempt: TestAttempt::ONLY,
     };
     let events = [
         started,
