@@ -164,7 +164,7 @@ fn plain_tests_outside_of_the_default_filter_are_not_selected() {
     ");
     filter("none");
     insta::assert_snapshot!(remarks(&[]), @r"
-    note: the default filter `none` of `maelstrom-test.toml` leaves out 2 whole test binaries, which all other filters select
+    note: the default filter `none` of `maelstrom-test.toml` leaves out 3 whole test binaries, which all other filters select
     hint: `--ignore-default-filter` selects them too
     error: no tests were run; use `--no-tests pass` to make this a success
     ");
