@@ -61,6 +61,20 @@ pub struct CompiledTests {
     pub messages: String,
 }
 
+/// The lines of rustdoc for people. Cargo has it write diagnostics as JSON, which contains the text.
+fn for_people(stderr: &str) -> String {
+    let mut text = String::new();
+    for line in stderr.lines() {
+        let diagnostic = serde_json::from_str::<serde_json::Value>(line).ok();
+        let rendered = diagnostic
+            .as_ref()
+            .and_then(|json| json["rendered"].as_str());
+        text.push_str(rendered.unwrap_or(line).trim_end());
+        text.push('\n');
+    }
+    text
+}
+
 /// The output of a call of rustdoc.
 struct Called {
     status: ExitStatus,
@@ -136,7 +150,10 @@ impl Compiler {
         let kept = Kept::read(directory)?;
         let is_usual = matches!(called.status.code(), Some(0 | runtool::FAILED));
         if !is_usual || (called.stdout.trim().is_empty() && !called.status.success()) {
-            return Err(CompileError::Failed(called.status, called.stderr));
+            return Err(CompileError::Failed(
+                called.status,
+                for_people(&called.stderr),
+            ));
         }
         let mut tests = kept.bundled(self.ignored)?;
         if purpose == Purpose::List {
@@ -165,7 +182,7 @@ impl Compiler {
         }
         Ok(CompiledTests {
             tests,
-            messages: called.stderr,
+            messages: for_people(&called.stderr),
         })
     }
 
@@ -474,4 +491,19 @@ async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {
         pipe.read_to_end(&mut bytes).await?;
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn diagnostics_are_shown_as_their_text() {
+        let stderr = "plain\n{\"$message_type\":\"diagnostic\",\"message\":\"no\",\"rendered\":\"error: no\\n --> a\\n\\n\"}\n{\"other\":1}\n";
+        assert_eq!(
+            for_people(stderr),
+            "plain\nerror: no\n --> a\n{\"other\":1}\n"
+        );
+        assert_eq!(for_people(""), "");
+    }
 }

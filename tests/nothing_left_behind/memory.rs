@@ -87,14 +87,15 @@ fn a_launcher_takes_less_than_4_mib() {
     for (namespaced, whole, own) in &peaks {
         let what = if *namespaced { "launcher" } else { "starter" };
         println!("{what}: {whole} KiB at most, of which {own} KiB are its own");
-        assert!(*own < LAUNCHER / 2, "{peaks:?}");
         // Most is the program itself, which all share, which the starter brought to
-        // life, and which is several times larger without optimization.
-        let limit = if cfg!(debug_assertions) {
-            5 * LAUNCHER
+        // life, and which is several times larger without optimization. The addresses in its
+        // data, which the loader has written, count as the process's own.
+        let (limit, own_limit) = if cfg!(debug_assertions) {
+            (5 * LAUNCHER, LAUNCHER * 3 / 4)
         } else {
-            LAUNCHER
+            (LAUNCHER, LAUNCHER / 2)
         };
+        assert!(*own < own_limit, "{peaks:?}");
         assert!(!namespaced || *whole < limit, "{peaks:?}");
     }
     assert!(
