@@ -5,7 +5,7 @@ use super::unselected::Remark;
 use crate::archive::ArchiveError;
 use crate::cargo::CargoError;
 use crate::directive::{DirectiveError, FILE_NAME};
-use crate::filter::{FiltersetError, PatternError};
+use crate::filter::PatternError;
 use crate::layer::ContainerError;
 use crate::needs::KnownNeedsError;
 use crate::report::ReportError;
@@ -27,11 +27,8 @@ pub enum SetUpError {
         option: &'static str,
         source: PatternError,
     },
-    #[error("bad filterset for {option}: {source}")]
-    Filterset {
-        option: &'static str,
-        source: FiltersetError,
-    },
+    #[error("bad filterset for --filterset: {source}")]
+    Filterset { source: PatternError },
     #[error(
         "the pattern `{0}` asks for dependencies of packages, which only Cargo knows, and tests of an \
          archive are selected without Cargo; name the packages with `package`"

@@ -8,19 +8,11 @@ use crate::filter::{
     Filterset, FiltersetTerms, GroupRule, Pattern, TestBinaryName, WorkspaceNames,
 };
 
-const OPTION: &str = "--filterset";
-
 /// Reads the values of the option.
 pub fn parse(texts: &[String]) -> Result<Vec<Filterset>, SetUpError> {
     let filtersets = texts.iter().map(|text| Filterset::parse(text));
-    filtersets
-        .map(|filterset| {
-            filterset.map_err(|source| SetUpError::Filterset {
-                option: OPTION,
-                source,
-            })
-        })
-        .collect()
+    let filtersets: Result<_, _> = filtersets.collect();
+    filtersets.map_err(|source| SetUpError::Filterset { source })
 }
 
 /// Include patterns that select the same tests.
@@ -42,16 +34,9 @@ pub fn patterns(
         groups: groups.collect(),
         names: Some(names(workspace)),
     };
-    filtersets
-        .iter()
-        .map(|filterset| {
-            let pattern = filterset.pattern(&terms);
-            pattern.map_err(|source| SetUpError::Filterset {
-                option: OPTION,
-                source,
-            })
-        })
-        .collect()
+    let patterns = filtersets.iter().map(|filterset| filterset.pattern(&terms));
+    let patterns: Result<_, _> = patterns.collect();
+    patterns.map_err(|source| SetUpError::Filterset { source })
 }
 
 fn names(workspace: &Workspace) -> WorkspaceNames<'_> {

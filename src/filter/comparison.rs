@@ -103,15 +103,8 @@ impl fmt::Display for Comparison<'_> {
             ComparedProperty::Target(TargetGroup::Benchmark) => "benchmark",
             ComparedProperty::Target(TargetGroup::Doctest) => "doctest",
         };
-        let (matcher, argument) = match self.matcher {
-            Matcher::Equals(argument) => ("equals", argument.as_str()),
-            Matcher::Contains(argument) => ("contains", argument.as_str()),
-            Matcher::StartsWith(argument) => ("starts_with", argument.as_str()),
-            Matcher::EndsWith(argument) => ("ends_with", argument.as_str()),
-            Matcher::Matches(regex) => ("matches", regex.as_str()),
-            Matcher::Globs(glob) => ("globs", glob.text.as_str()),
-        };
-        write!(f, "{property}.{matcher}({argument})")
+        let (matcher, argument) = self.matcher.parts();
+        write!(f, "{property}.{}({argument})", matcher.word())
     }
 }
 

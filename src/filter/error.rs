@@ -1,30 +1,31 @@
-//! Errors in a pattern, and their display.
+//! Errors in a pattern or a filterset, and their display.
 
+use super::filterset::FiltersetProblem;
 use super::names::{COMPOUND, MATCHERS, RELATIONS, SIMPLE};
 use std::fmt;
 use unicode_width::UnicodeWidthChar;
 
-/// An error in the text of a pattern.
+/// An error in the text of a pattern or a filterset.
 ///
-/// Its display is the message, the line of the pattern with the error, and a caret below the
-/// column of the error, without a line break at the end.
+/// Its display is the message, the line of the text with the error, and a caret below the column of
+/// the error, without a line break at the end. An empty text is not shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PatternError {
-    pattern: String,
+    text: String,
     offset: usize,
     problem: PatternProblem,
 }
 
 impl PatternError {
-    pub(super) fn new(pattern: &str, offset: usize, problem: PatternProblem) -> Self {
+    pub(super) fn new(text: &str, offset: usize, problem: impl Into<PatternProblem>) -> Self {
         Self {
-            pattern: pattern.to_owned(),
+            text: text.to_owned(),
             offset,
-            problem,
+            problem: problem.into(),
         }
     }
 
-    /// The message on one line, without the pattern.
+    /// The message on one line, without the text.
     pub fn message(&self) -> String {
         self.problem.to_string()
     }
@@ -41,15 +42,15 @@ impl std::error::Error for PatternError {}
 impl fmt::Display for PatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.problem)?;
-        if self.problem == PatternProblem::Empty {
+        if self.text.trim().is_empty() {
             return Ok(());
         }
-        write_position(f, &self.pattern, self.offset)
+        write_position(f, &self.text, self.offset)
     }
 }
 
 /// Writes the line of a text with a position, and a caret below it.
-pub(super) fn write_position(f: &mut fmt::Formatter<'_>, text: &str, offset: usize) -> fmt::Result {
+fn write_position(f: &mut fmt::Formatter<'_>, text: &str, offset: usize) -> fmt::Result {
     let (before, after) = text.split_at(offset);
     let before = before.rsplit('\n').next().unwrap_or_default();
     let after = after.split('\n').next().unwrap_or_default();
@@ -168,6 +169,9 @@ pub(super) enum PatternProblem {
 
     #[error("bad glob: {0}")]
     Glob(&'static str),
+
+    #[error(transparent)]
+    Filterset(#[from] FiltersetProblem),
 }
 
 /// The token at the position of an error.

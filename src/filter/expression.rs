@@ -57,9 +57,7 @@ impl Expression {
             Self::Any(parts) => decide(parts, true, known),
         }
     }
-}
 
-impl Expression {
     /// Calls a function with each selector.
     pub fn each_selector(&mut self, act: &mut impl FnMut(&mut SelectorTerm)) {
         match self {

@@ -17,7 +17,7 @@ pub enum MatcherKind {
 
 impl MatcherKind {
     /// The word of the pattern language.
-    pub fn word(self) -> &'static str {
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Equals => "equals",
             Self::Contains => "contains",
@@ -60,6 +60,18 @@ impl Matcher {
             }
             MatcherKind::Globs => Self::Globs(glob::Glob::new(argument)?),
         })
+    }
+
+    /// The parts of the matcher, as they are written.
+    pub fn parts(&self) -> (MatcherKind, &str) {
+        match self {
+            Self::Equals(argument) => (MatcherKind::Equals, argument),
+            Self::Contains(argument) => (MatcherKind::Contains, argument),
+            Self::StartsWith(argument) => (MatcherKind::StartsWith, argument),
+            Self::EndsWith(argument) => (MatcherKind::EndsWith, argument),
+            Self::Matches(regex) => (MatcherKind::Matches, regex.as_str()),
+            Self::Globs(glob) => (MatcherKind::Globs, &glob.text),
+        }
     }
 
     pub fn matches(&self, text: &str) -> bool {

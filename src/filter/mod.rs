@@ -41,7 +41,7 @@ pub use comparison::Comparison;
 pub use comparison_text::comparison_text;
 pub use dependencies::PackageDependencies;
 pub use error::PatternError;
-pub use filterset::{Filterset, FiltersetError, FiltersetTerms, GroupRule, WorkspaceNames};
+pub use filterset::{Filterset, FiltersetTerms, GroupRule, WorkspaceNames};
 pub use matcher::MatcherKind;
 pub use pattern::Pattern;
 pub use target::TargetKind;

@@ -73,13 +73,17 @@ pub(super) const RELATIONS: WordTable<PackageRelation> = WordTable(&[
 ]);
 
 pub(super) const MATCHERS: WordTable<MatcherKind> = WordTable(&[
-    ("equals", MatcherKind::Equals),
-    ("contains", MatcherKind::Contains),
-    ("starts_with", MatcherKind::StartsWith),
-    ("ends_with", MatcherKind::EndsWith),
-    ("matches", MatcherKind::Matches),
-    ("globs", MatcherKind::Globs),
+    matcher(MatcherKind::Equals),
+    matcher(MatcherKind::Contains),
+    matcher(MatcherKind::StartsWith),
+    matcher(MatcherKind::EndsWith),
+    matcher(MatcherKind::Matches),
+    matcher(MatcherKind::Globs),
 ]);
+
+const fn matcher(kind: MatcherKind) -> (&'static str, MatcherKind) {
+    (kind.word(), kind)
+}
 
 /// Spellings of the operators. A symbol comes before its own prefixes.
 pub(super) const OR: &[&str] = &["||", "|", "or"];

@@ -1,50 +1,7 @@
-//! Errors in a filterset, and their display.
-
-use crate::filter::error::write_position;
-use std::fmt;
-
-/// An error in the text of a filterset, displayed as an error in a pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FiltersetError {
-    filterset: String,
-    offset: usize,
-    problem: FiltersetProblem,
-}
-
-impl FiltersetError {
-    pub(super) fn new(filterset: &str, offset: usize, problem: FiltersetProblem) -> Self {
-        Self {
-            filterset: filterset.to_owned(),
-            offset,
-            problem,
-        }
-    }
-
-    /// The message on one line, without the filterset.
-    pub fn message(&self) -> String {
-        self.problem.to_string()
-    }
-
-    /// The position of the error in the text, in bytes.
-    pub fn offset(&self) -> usize {
-        self.offset
-    }
-}
-
-impl std::error::Error for FiltersetError {}
-
-impl fmt::Display for FiltersetError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.problem)?;
-        if self.filterset.trim().is_empty() {
-            return Ok(());
-        }
-        write_position(f, &self.filterset, self.offset)
-    }
-}
+//! The kinds of errors that only filtersets have.
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum FiltersetProblem {
+pub(in crate::filter) enum FiltersetProblem {
     #[error("the filterset is empty (write `all()` to select every test)")]
     Empty,
     #[error("expected a predicate such as `test(…)` or `package(…)`, found {0}")]
@@ -63,10 +20,6 @@ pub(super) enum FiltersetProblem {
         written: &'static str,
         instead: &'static str,
     },
-    #[error("this `(` is never closed")]
-    Unclosed,
-    #[error("this `)` closes no `(`")]
-    Unopened,
     #[error("the filterset nests parentheses more than {0} deep")]
     TooDeep(usize),
     #[error("`{0}` takes no argument")]
@@ -81,8 +34,6 @@ pub(super) enum FiltersetProblem {
     Escape,
     #[error("the regular expression has no `/` at its end")]
     UnclosedRegex,
-    #[error("bad regular expression: {0}")]
-    Regex(String),
     #[error("bad glob: {0}")]
     Glob(String),
     #[error("unknown platform `{0}` (write `host` or `target`)")]

@@ -12,11 +12,10 @@ mod translate;
 #[cfg(test)]
 mod tests;
 
-pub use error::FiltersetError;
+pub(super) use error::FiltersetProblem;
 pub use translate::{FiltersetTerms, GroupRule, WorkspaceNames};
 
-use super::Pattern;
-use error::FiltersetProblem;
+use super::{Pattern, PatternError};
 use parse::FiltersetExpression;
 
 /// A filterset without syntax errors.
@@ -27,7 +26,7 @@ pub struct Filterset {
 }
 
 impl Filterset {
-    pub fn parse(text: &str) -> Result<Self, FiltersetError> {
+    pub fn parse(text: &str) -> Result<Self, PatternError> {
         Ok(Self {
             text: text.to_owned(),
             expression: parse::parse(text)?,
@@ -35,22 +34,22 @@ impl Filterset {
     }
 
     /// The text of a pattern that selects the same tests.
-    pub fn pattern_text(&self, terms: &FiltersetTerms<'_>) -> Result<String, FiltersetError> {
+    pub fn pattern_text(&self, terms: &FiltersetTerms<'_>) -> Result<String, PatternError> {
         let text = translate::translate(&self.expression, terms)
-            .map_err(|(offset, problem)| FiltersetError::new(&self.text, offset, problem))?;
+            .map_err(|(offset, problem)| PatternError::new(&self.text, offset, problem))?;
         self.checked(&text).map(|_| text)
     }
 
     /// A pattern that selects the same tests. Its display is the filterset.
-    pub fn pattern(&self, terms: &FiltersetTerms<'_>) -> Result<Pattern, FiltersetError> {
+    pub fn pattern(&self, terms: &FiltersetTerms<'_>) -> Result<Pattern, PatternError> {
         let pattern = self.checked(&self.pattern_text(terms)?)?;
         Ok(pattern.translated_from(&self.text))
     }
 
-    fn checked(&self, text: &str) -> Result<Pattern, FiltersetError> {
-        text.parse().map_err(|error: super::PatternError| {
+    fn checked(&self, text: &str) -> Result<Pattern, PatternError> {
+        text.parse().map_err(|error: PatternError| {
             let problem = FiltersetProblem::Untranslatable(error.message());
-            FiltersetError::new(&self.text, 0, problem)
+            PatternError::new(&self.text, 0, problem)
         })
     }
 }

@@ -10,7 +10,8 @@
 //!
 //! An argument starts after white space; white space at its end belongs to it.
 
-use super::error::{FiltersetError, FiltersetProblem};
+use super::error::FiltersetProblem;
+use crate::filter::error::{PatternError, PatternProblem};
 use crate::filter::matcher::{Matcher, MatcherKind};
 
 /// The deepest nesting of parentheses. The pattern with the same meaning may need more of them than
@@ -69,7 +70,7 @@ pub(super) enum NameMatchKind {
     Regex,
 }
 
-type Parsed<T> = Result<T, FiltersetError>;
+type Parsed<T> = Result<T, PatternError>;
 
 pub(super) fn parse(text: &str) -> Parsed<FiltersetExpression> {
     let mut parser = Parser {
@@ -83,7 +84,7 @@ pub(super) fn parse(text: &str) -> Parsed<FiltersetExpression> {
     let expression = parser.union()?;
     match parser.peek() {
         None => Ok(expression),
-        Some(')') => Err(parser.error_here(FiltersetProblem::Unopened)),
+        Some(')') => Err(parser.error_here(PatternProblem::UnopenedParenthesis)),
         Some(_) => Err(parser.no_operator()),
     }
 }
@@ -167,7 +168,7 @@ impl<'a> Parser<'a> {
                 Ok(inner)
             }
             Some(_) => Err(self.no_operator()),
-            None => Err(self.error_at(open, FiltersetProblem::Unclosed)),
+            None => Err(self.error_at(open, PatternProblem::UnclosedParenthesis)),
         }
     }
 
@@ -216,7 +217,7 @@ impl<'a> Parser<'a> {
         let open = self.open(word)?;
         match self.peek() {
             Some(')') => self.close(open),
-            None => Err(self.error_at(open, FiltersetProblem::Unclosed)),
+            None => Err(self.error_at(open, PatternProblem::UnclosedParenthesis)),
             Some(_) => Err(self.error_here(FiltersetProblem::TakesNoArgument(word.to_owned()))),
         }
     }
@@ -239,7 +240,7 @@ impl<'a> Parser<'a> {
             }
             Some(',') => Err(self.error_here(FiltersetProblem::Comma)),
             Some(_) => Err(self.no_operator()),
-            None => Err(self.error_at(open, FiltersetProblem::Unclosed)),
+            None => Err(self.error_at(open, PatternProblem::UnclosedParenthesis)),
         }
     }
 
@@ -273,7 +274,7 @@ impl<'a> Parser<'a> {
         loop {
             let start = self.position;
             match self.next() {
-                None => return Err(self.error_at(open, FiltersetProblem::Unclosed)),
+                None => return Err(self.error_at(open, PatternProblem::UnclosedParenthesis)),
                 Some(')' | ',') => {
                     self.position = start;
                     return Ok(text);
@@ -341,10 +342,7 @@ impl<'a> Parser<'a> {
                     .enumerate()
                     .take_while(|(count, (place, _))| place - count < bad.offset)
                     .count();
-                let message = bad.problem.to_string();
-                let message = message.trim_start_matches("bad regular expression: ");
-                let problem = FiltersetProblem::Regex(message.to_owned());
-                Err(self.error_at(offset + bad.offset + shift, problem))
+                Err(self.error_at(offset + bad.offset + shift, bad.problem))
             }
         }
     }
@@ -411,17 +409,17 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn no_operator(&mut self) -> FiltersetError {
+    fn no_operator(&mut self) -> PatternError {
         let found = self.found();
         self.error_here(FiltersetProblem::NoOperator(found))
     }
 
-    fn error_here(&self, problem: FiltersetProblem) -> FiltersetError {
+    fn error_here(&self, problem: impl Into<PatternProblem>) -> PatternError {
         self.error_at(self.position, problem)
     }
 
-    fn error_at(&self, offset: usize, problem: FiltersetProblem) -> FiltersetError {
-        FiltersetError::new(self.text, offset, problem)
+    fn error_at(&self, offset: usize, problem: impl Into<PatternProblem>) -> PatternError {
+        PatternError::new(self.text, offset, problem)
     }
 }
 
