@@ -2,8 +2,9 @@
 //!
 //! The sources of a setting are, by precedence: the command line, the program's own environment
 //! variable, the variable shared by all programs, that of nextest if it has one, the profiles of the
-//! repository, the configuration files (the user's first), and the default. This room has the sources and the types of values; each program takes its settings
-//! from [`Values`], one by one. Each setting keeps its source.
+//! repository, the configuration files (the user's first), and the default. This room has the
+//! sources and the types of values; each program takes its settings from [`Values`], one by one.
+//! Each setting keeps its source.
 //!
 //! Only [`ProcessEnvironment::of_process`] reads the environment of the process.
 
@@ -34,7 +35,7 @@ pub use error::ConfigError;
 pub use escape::EscapeCharacter;
 pub use list::List;
 pub use number::{BatchTarget, SlotCount, Timeout};
-pub use period::{Period, parse_period};
+pub use period::Period;
 pub use process_environment::ProcessEnvironment;
 pub use profile::{DEFAULT_PROFILE, ProfileName, Profiles};
 pub use retries::{CountsAs, RetryBackoff, RetryTable, TestRetries};

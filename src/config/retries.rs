@@ -32,7 +32,7 @@ pub enum RetryBackoff {
     Exponential,
 }
 
-/// What a test counts as that is neither quite a success nor a failure.
+/// The result of a test that is flaky, leaves processes behind or was stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, IntoStaticStr, VariantArray)]
 #[strum(serialize_all = "lowercase")]
 pub enum CountsAs {

@@ -21,10 +21,10 @@ pub struct SlowTimeout {
     pub on_timeout: CountsAs,
 }
 
-/// What a test that leaves processes behind counts as.
+/// How long processes may outlive their test, and the result of a test whose processes do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct LeakTimeout {
-    /// How long they may live after the end of the test.
+    /// The time that processes may live after the end of the test.
     pub period: Duration,
     pub result: CountsAs,
 }
@@ -89,6 +89,15 @@ fn time(literal: &Literal) -> Option<Duration> {
     Period::from_literal(literal).map(Period::duration)
 }
 
+/// The period that a value is or contains, and its fields if it is a table.
+fn period_and_fields(literal: &Literal) -> (Option<Duration>, &[(String, Literal)]) {
+    let Literal::Table(fields) = literal else {
+        return (time(literal), &[]);
+    };
+    let period = fields.iter().find(|(name, _)| name == "period");
+    (period.and_then(|(_, value)| time(value)), fields)
+}
+
 impl ConfigValue for SlowTimeout {
     fn expected() -> String {
         "a time such as `60s`, or in a file a table such as `{ period = \"60s\", terminate-after = 2, \
@@ -101,12 +110,8 @@ impl ConfigValue for SlowTimeout {
     }
 
     fn from_literal(literal: &Literal) -> Option<Self> {
-        let Literal::Table(fields) = literal else {
-            return Self::of_period(time(literal)).ok();
-        };
-        let field = |name| fields.iter().find(|(key, _)| key == name);
-        let mut timeout =
-            Self::of_period(field("period").and_then(|(_, value)| time(value))).ok()?;
+        let (period, fields) = period_and_fields(literal);
+        let mut timeout = Self::of_period(period).ok()?;
         for (name, value) in fields {
             match (name.as_str(), value) {
                 ("period", _) => {}
@@ -154,12 +159,8 @@ impl ConfigValue for LeakTimeout {
     }
 
     fn from_literal(literal: &Literal) -> Option<Self> {
-        let Literal::Table(fields) = literal else {
-            return Self::of_period(time(literal)).ok();
-        };
-        let field = |name| fields.iter().find(|(key, _)| key == name);
-        let mut timeout =
-            Self::of_period(field("period").and_then(|(_, value)| time(value))).ok()?;
+        let (period, fields) = period_and_fields(literal);
+        let mut timeout = Self::of_period(period).ok()?;
         for (name, value) in fields {
             match name.as_str() {
                 "period" => {}

@@ -2,10 +2,11 @@
 //! nextest, with hyphens; underscores are accepted, too.
 
 use crate::config::{
-    CountsAs, LeakTimeout, Period, RetryBackoff, RetryTable, SlowTimeout, TestRetries, parse_period,
+    ConfigValue as _, CountsAs, LeakTimeout, Period, RetryBackoff, RetryTable, SlowTimeout,
+    TestRetries,
 };
 use crate::schedule::TestGroup;
-use crate::spec::{SpecEntry, SpecError, SpecMap, SpecProblem, SpecValue};
+use crate::spec::{SpecEntry, SpecError, SpecProblem, SpecValue};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,11 +41,8 @@ pub fn retries(entry: &SpecEntry) -> Result<TestRetries, SpecError> {
 }
 
 pub fn slow_timeout(entry: &SpecEntry) -> Result<SlowTimeout, SpecError> {
-    let SpecValue::Map(fields) = &entry.value.value else {
-        let timeout = SlowTimeout::of_period(Some(period(entry)?));
-        return timeout.map_err(|problem| contradiction(entry, problem));
-    };
-    let timeout = SlowTimeout::of_period(period_field(fields)?);
+    let (time, fields) = period_and_fields(entry)?;
+    let timeout = SlowTimeout::of_period(time);
     let mut timeout = timeout.map_err(|problem| contradiction(entry, problem))?;
     for field in fields {
         match hyphenated(field).as_str() {
@@ -61,11 +59,8 @@ pub fn slow_timeout(entry: &SpecEntry) -> Result<SlowTimeout, SpecError> {
 }
 
 pub fn leak_timeout(entry: &SpecEntry) -> Result<LeakTimeout, SpecError> {
-    let SpecValue::Map(fields) = &entry.value.value else {
-        let timeout = LeakTimeout::of_period(Some(period(entry)?));
-        return timeout.map_err(|problem| contradiction(entry, problem));
-    };
-    let timeout = LeakTimeout::of_period(period_field(fields)?);
+    let (time, fields) = period_and_fields(entry)?;
+    let timeout = LeakTimeout::of_period(time);
     let mut timeout = timeout.map_err(|problem| contradiction(entry, problem))?;
     for field in fields {
         match field.name() {
@@ -100,6 +95,10 @@ pub fn groups(entry: &SpecEntry) -> Result<Vec<Arc<TestGroup>>, SpecError> {
 /// The name of a group.
 pub fn group(entry: &SpecEntry, groups: &[Arc<TestGroup>]) -> Result<Arc<TestGroup>, SpecError> {
     let name = entry.string()?;
+    if groups.is_empty() {
+        let problem = "names a group, but no table `[groups.NAME]` defines one";
+        return Err(contradiction(entry, problem));
+    }
     let group = groups.iter().find(|group| group.name == name);
     group.cloned().ok_or_else(|| {
         let known = groups.iter().map(|group| group.name.as_str());
@@ -109,10 +108,21 @@ pub fn group(entry: &SpecEntry, groups: &[Arc<TestGroup>]) -> Result<Arc<TestGro
     })
 }
 
-/// The field `period` of a table.
-fn period_field(fields: &SpecMap) -> Result<Option<Duration>, SpecError> {
-    let field = fields.iter().find(|field| field.name() == "period");
-    field.map(period).transpose()
+/// The period that a value is or contains, and its fields if it is a table.
+fn period_and_fields(
+    entry: &SpecEntry,
+) -> Result<(Option<Duration>, impl Iterator<Item = &SpecEntry>), SpecError> {
+    let (of_period, fields) = match &entry.value.value {
+        SpecValue::Map(fields) => {
+            let of_period = fields.iter().find(|field| field.name() == "period");
+            (of_period, Some(fields))
+        }
+        _ => (Some(entry), None),
+    };
+    Ok((
+        of_period.map(period).transpose()?,
+        fields.into_iter().flatten(),
+    ))
 }
 
 /// `pass` or `fail`.
@@ -124,7 +134,7 @@ pub fn pass_or_fail(entry: &SpecEntry) -> Result<CountsAs, SpecError> {
 /// A time with a unit, or a number of seconds.
 fn period(entry: &SpecEntry) -> Result<Duration, SpecError> {
     let (found, period) = match &entry.value.value {
-        SpecValue::String(text) => (text.clone(), parse_period(text)),
+        SpecValue::String(text) => (text.clone(), Period::from_text(text)),
         SpecValue::Integer(seconds) => (seconds.to_string(), Period::from_seconds(*seconds as f64)),
         SpecValue::Float(seconds) => (seconds.to_string(), Period::from_seconds(*seconds)),
         _ => {

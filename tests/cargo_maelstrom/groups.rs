@@ -71,6 +71,10 @@ fn plain_mistakes_about_groups_are_explained() {
             "unknown group `databse`; did you mean `database`?",
         ),
         (
+            "[[directives]]\ngroup = 'database'",
+            "`group` names a group, but no table `[groups.NAME]` defines one",
+        ),
+        (
             "[groups.database]",
             "`database` needs the field `max-slots`",
         ),
