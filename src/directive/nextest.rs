@@ -48,6 +48,8 @@ pub fn from_nextest(bytes: Vec<u8>) -> Result<String, DirectiveError> {
 struct Configuration<'a> {
     /// In their order, `default` first. A file need not have that one.
     profiles: Vec<(&'a str, Option<&'a SpecMap>)>,
+    /// The names of the profiles that cargo-nextest chooses itself.
+    chosen_by_nextest: Vec<&'a str>,
     groups: Option<&'a SpecMap>,
     setup_scripts: Vec<&'a str>,
     wrapper_scripts: Vec<&'a str>,
@@ -60,6 +62,7 @@ impl<'a> Configuration<'a> {
     fn of(document: &'a Node) -> Self {
         let mut configuration = Self {
             profiles: vec![(DEFAULT, None)],
+            chosen_by_nextest: Vec::new(),
             groups: None,
             setup_scripts: Vec::new(),
             wrapper_scripts: Vec::new(),
@@ -99,10 +102,10 @@ impl<'a> Configuration<'a> {
 
     fn add_profiles(&mut self, profiles: &'a Node) {
         for entry in entries(profiles) {
-            if entry.name() == DEFAULT {
-                self.profiles[0].1 = map(&entry.value);
-            } else {
-                self.profiles.push((entry.name(), map(&entry.value)));
+            match entry.name() {
+                DEFAULT => self.profiles[0].1 = map(&entry.value),
+                name if name.starts_with("default-") => self.chosen_by_nextest.push(name),
+                name => self.profiles.push((name, map(&entry.value))),
             }
         }
     }
@@ -112,10 +115,39 @@ impl<'a> Configuration<'a> {
         profiles.find(|(other, _)| *other == name)?.1
     }
 
+    fn has_profile(&self, name: &str) -> bool {
+        self.profiles.iter().any(|(other, _)| *other == name)
+    }
+
+    fn has_group(&self, name: &str) -> bool {
+        self.groups
+            .is_some_and(|groups| find(groups, name).is_some())
+    }
+
+    /// What the first profile says that says something: this one, or one that it inherits from.
+    fn inherited<T>(&self, name: &str, of: impl Fn(&'a SpecMap) -> Option<T>) -> Option<T> {
+        let mut next = Some(name);
+        // No chain is longer than the list of profiles, unless it is a circle.
+        for _ in &self.profiles {
+            let profile = next.and_then(|name| self.profile(name));
+            if let Some(found) = profile.and_then(&of) {
+                return Some(found);
+            }
+            let parent = profile.and_then(|table| string(&find(table, "inherits")?.value));
+            next = parent.or(Some(DEFAULT)).filter(|_| next != Some(DEFAULT));
+        }
+        None
+    }
+
     fn text(&self) -> String {
         let mut blocks = vec![comment(HEADER)];
         blocks.extend(self.others.iter().map(|entry| other(entry)));
         blocks.extend(self.scripts());
+        blocks.extend(self.chosen_by_nextest.iter().map(|name| {
+            comment(&format!(
+                "The profile `{name}` is one that cargo-nextest chooses itself. It has no counterpart."
+            ))
+        }));
         for (name, table) in &self.profiles {
             blocks.push(self.profile_text(name, *table));
         }
@@ -150,18 +182,18 @@ impl<'a> Configuration<'a> {
     }
 
     fn profile_text(&self, name: &str, table: Option<&'a SpecMap>) -> String {
-        if name.starts_with("default-") {
-            return comment(&format!(
-                "The profile `{name}` is one that cargo-nextest chooses itself. It has no counterpart."
-            ));
-        }
         let mut text = format!("[profile.{}]\n", key(name));
         let mut settings = ProfileSettings::new(name == DEFAULT);
         if name == DEFAULT && table.is_none_or(|table| find(table, "fail-fast").is_none()) {
             settings.line("fail-fast", "true", Some("The default of cargo-nextest."));
         }
         for entry in table.iter().flat_map(|table| table.iter()) {
-            settings.add(entry);
+            match string(&entry.value) {
+                Some(parent) if entry.name() == "inherits" && !self.has_profile(parent) => {
+                    settings.note(&left_out(entry, "profile"));
+                }
+                _ => settings.add(entry),
+            }
         }
         if let Some(path) = self.report(name) {
             settings.line("junit", &quoted(&path), None);
@@ -172,20 +204,10 @@ impl<'a> Configuration<'a> {
 
     /// The path of a profile's JUnit report. cargo-nextest has a directory for each profile.
     fn report(&self, name: &str) -> Option<String> {
-        let mut next = Some(name);
-        // No chain is longer than the list of profiles, unless it is a circle.
-        for _ in &self.profiles {
-            let profile = next.and_then(|name| self.profile(name));
-            let path = profile
-                .and_then(|table| find(table, "junit"))
-                .and_then(|junit| string(field(&junit.value, "path")?));
-            if let Some(path) = path {
-                return Some(format!("{}/{name}/{path}", self.store));
-            }
-            let parent = profile.and_then(|table| string(&find(table, "inherits")?.value));
-            next = parent.or(Some(DEFAULT)).filter(|_| next != Some(DEFAULT));
-        }
-        None
+        let path = self.inherited(name, |table| {
+            string(field(&find(table, "junit")?.value, "path")?)
+        })?;
+        Some(format!("{}/{name}/{path}", self.store))
     }
 }
 
@@ -202,13 +224,13 @@ fn other(entry: &SpecEntry) -> String {
 
 fn group_text(group: &SpecEntry) -> String {
     let name = key(group.name());
-    match field(&group.value, "max-threads").map(|node| &node.value) {
-        Some(SpecValue::Integer(count)) => format!("[groups.{name}]\nmax-slots = {count}\n"),
-        limit => {
-            let limit = match limit {
-                Some(SpecValue::String(word)) => format!("{word:?}"),
-                _ => "missing".to_owned(),
-            };
+    let limit = field(&group.value, "max-threads");
+    match limit.map(|node| &node.value) {
+        Some(SpecValue::Integer(count @ 1..)) => {
+            format!("[groups.{name}]\nmax-slots = {count}\n")
+        }
+        _ => {
+            let limit = limit.map_or_else(|| "missing".to_owned(), inline);
             let comment = comment(&format!(
                 "Its `max-threads` was {limit}, which has no counterpart: write the number of tests \
                  that may run at once."
@@ -218,11 +240,20 @@ fn group_text(group: &SpecEntry) -> String {
     }
 }
 
-/// A paragraph as lines of comments.
+/// The comment in place of a setting with the name of a table that the file does not have.
+fn left_out(entry: &SpecEntry, table: &str) -> String {
+    format!(
+        "`{} = {}` was left out: this file has no such {table}.",
+        entry.name(),
+        inline(&entry.value)
+    )
+}
+
+/// A paragraph as lines of comments. A value in it can have lines of its own.
 fn comment(text: &str) -> String {
     let mut lines = String::new();
     let mut line = String::from("#");
-    for word in text.split(' ') {
+    for word in text.split_whitespace() {
         if line.chars().count() + 1 + word.chars().count() > COMMENT_WIDTH && line.len() > 1 {
             lines.push_str(&line);
             lines.push('\n');

@@ -3,6 +3,7 @@
 use crate::fixture::Project;
 use crate::need::needs_containers;
 use std::fs;
+use std::path::Path;
 
 const CONFIGURATION: &str = r"
 [test-groups]
@@ -44,6 +45,31 @@ fn plain_a_file_is_made_from_the_configuration_of_nextest() {
         .maelstrom(&["--init"])
         .exits(96)
         .says("exists; remove it first");
+}
+
+/// The configurations whose translations `directive::from_nextest` has snapshots of.
+#[test]
+fn plain_every_file_that_is_made_is_accepted() {
+    let configurations =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cargo_maelstrom/nextest_configurations");
+    let mut profiles = 0;
+    for configuration in fs::read_dir(configurations).unwrap() {
+        let configuration = configuration.unwrap().path();
+        let project = Project::own("plain");
+        let text = fs::read_to_string(&configuration).unwrap();
+        project.write(".config/nextest.toml", &text);
+        project.maelstrom(&["--init"]).exits(0);
+        let made = fs::read_to_string(project.root.join("maelstrom-test.toml")).unwrap();
+        let made: toml::Table = made.parse().unwrap();
+        for profile in made["profile"].as_table().unwrap().keys() {
+            let run = project.maelstrom(&["--print-config", "--test-profile", profile]);
+            assert_eq!(run.code, Some(0), "{}: {run}", configuration.display());
+            profiles += 1;
+        }
+        let run = project.maelstrom(&["--list-packages"]);
+        assert_eq!(run.code, Some(0), "{}: {run}", configuration.display());
+    }
+    assert!(profiles > 7, "{profiles}");
 }
 
 #[test]

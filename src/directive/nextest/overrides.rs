@@ -6,7 +6,7 @@
 use super::settings::pattern;
 use super::{
     Configuration, DEFAULT, comment, commented_out, elements, entries, field, find, inline, key,
-    quoted, string,
+    left_out, quoted, string,
 };
 use crate::spec::{Node, SpecEntry, SpecMap, SpecValue};
 use std::fmt::Write as _;
@@ -20,7 +20,7 @@ const NO_GROUP: &str = "@global";
 pub fn directives(configuration: &Configuration<'_>) -> Vec<String> {
     let mut blocks = Vec::new();
     let default = configuration.profile(DEFAULT);
-    blocks.extend(default.and_then(of_all_tests));
+    blocks.extend(default.and_then(|default| of_all_tests(default, configuration)));
     let of_default = default.map(overrides).unwrap_or_default();
     if of_default.len() > 1 {
         blocks.push(comment(
@@ -28,20 +28,34 @@ pub fn directives(configuration: &Configuration<'_>) -> Vec<String> {
              cargo-nextest, and the last directive that matches it here.",
         ));
     }
-    blocks.extend(of_default.iter().rev().map(|node| directive(node)));
+    blocks.extend(directives_of(of_default, DEFAULT, configuration));
     for (name, table) in &configuration.profiles[1..] {
         let of_profile = table.map(overrides).unwrap_or_default();
-        if of_profile.is_empty() || name.starts_with("default-") {
+        if of_profile.is_empty() {
             continue;
         }
         blocks.push(comment(&format!(
             "Overrides of the profile `{name}`. They are commented out, because directives apply with \
              every profile."
         )));
-        let commented = of_profile.iter().rev();
-        blocks.extend(commented.map(|node| commented_out(&directive(node))));
+        let directives = directives_of(of_profile, name, configuration);
+        blocks.extend(directives.map(|directive| commented_out(&directive)));
     }
     blocks
+}
+
+fn directives_of<'a>(
+    overrides: Vec<&'a Node>,
+    profile: &str,
+    configuration: &'a Configuration<'_>,
+) -> impl Iterator<Item = String> {
+    let default_filter = configuration
+        .inherited(profile, |table| {
+            string(&find(table, "default-filter")?.value)
+        })
+        .and_then(|filterset| pattern(filterset, None).ok());
+    let overrides = overrides.into_iter().rev();
+    overrides.map(move |node| directive(node, default_filter.as_deref(), configuration))
 }
 
 fn overrides(profile: &SpecMap) -> Vec<&Node> {
@@ -50,29 +64,47 @@ fn overrides(profile: &SpecMap) -> Vec<&Node> {
 }
 
 /// The settings of the default profile that are fields of directives here.
-fn of_all_tests(default: &SpecMap) -> Option<String> {
+fn of_all_tests(default: &SpecMap, configuration: &Configuration<'_>) -> Option<String> {
     let mut lines = String::new();
     for name in ["threads-required", "test-group"] {
         if let Some(entry) = find(default, name)
             && string(&entry.value) != Some(NO_GROUP)
         {
-            setting(entry, &mut lines);
+            setting(entry, configuration, &mut lines);
         }
     }
-    (!lines.is_empty()).then(|| format!("[[directives]]\n{lines}"))
+    let block = format!("[[directives]]\n{lines}");
+    (!lines.is_empty()).then(|| active_or_commented_out(block, has_effect(&lines)))
+}
+
+/// Whether there is more than comments.
+fn has_effect(lines: &str) -> bool {
+    lines.lines().any(|line| !line.starts_with('#'))
+}
+
+fn active_or_commented_out(block: String, is_active: bool) -> String {
+    if is_active {
+        block
+    } else {
+        commented_out(&block)
+    }
 }
 
 /// An override as a directive.
-fn directive(node: &Node) -> String {
+fn directive(
+    node: &Node,
+    default_filter: Option<&str>,
+    configuration: &Configuration<'_>,
+) -> String {
     let filter = field(node, "filter").and_then(string);
     let mut lines = String::new();
     for entry in entries(node) {
         if !["filter", "platform"].contains(&entry.name()) {
-            setting(entry, &mut lines);
+            setting(entry, configuration, &mut lines);
         }
     }
     let mut text = String::new();
-    let mut has_effect = lines.lines().any(|line| !line.starts_with('#'));
+    let mut has_effect = has_effect(&lines);
     match field(node, "platform").map(Platform::of) {
         Some(Platform::Other(platform)) => {
             text.push_str(&comment(&format!(
@@ -83,7 +115,7 @@ fn directive(node: &Node) -> String {
         Some(Platform::This) | None => {}
     }
     let mut block = String::from("[[directives]]\n");
-    match filter.map(pattern) {
+    match filter.map(|filter| pattern(filter, default_filter)) {
         Some(Ok(pattern)) => {
             let _ = writeln!(block, "filter = {}", quoted(&pattern));
         }
@@ -97,16 +129,11 @@ fn directive(node: &Node) -> String {
         None => {}
     }
     block.push_str(&lines);
-    if has_effect {
-        text.push_str(&block);
-    } else {
-        text.push_str(&commented_out(&block));
-    }
-    text
+    text + &active_or_commented_out(block, has_effect)
 }
 
 /// Adds the field that a setting means.
-fn setting(entry: &SpecEntry, lines: &mut String) {
+fn setting(entry: &SpecEntry, configuration: &Configuration<'_>, lines: &mut String) {
     let (name, value) = (entry.name(), &entry.value);
     let field = match name {
         "retries" => "retries",
@@ -114,13 +141,15 @@ fn setting(entry: &SpecEntry, lines: &mut String) {
         "slow-timeout" => "slow_timeout",
         "leak-timeout" => "leak_timeout",
         "test-group" => {
-            if string(value) == Some(NO_GROUP) {
-                lines.push_str(&comment(
+            match string(value) {
+                Some(NO_GROUP) => lines.push_str(&comment(
                     "`test-group = \"@global\"`, no group, has no counterpart: exclude the tests from the \
                      filters of the directives with a group.",
-                ));
-            } else {
-                let _ = writeln!(lines, "group = {}", inline(value));
+                )),
+                Some(group) if !configuration.has_group(group) => {
+                    lines.push_str(&comment(&left_out(entry, "group")));
+                }
+                _ => _ = writeln!(lines, "group = {}", inline(value)),
             }
             return;
         }

@@ -30,7 +30,7 @@ impl ProfileSettings {
         let _ = writeln!(self.lines, "{key} = {value}");
     }
 
-    fn note(&mut self, text: &str) {
+    pub fn note(&mut self, text: &str) {
         self.lines.push_str(&comment(text));
     }
 
@@ -69,7 +69,7 @@ impl ProfileSettings {
 
     fn default_filter(&mut self, value: &Node) {
         let filterset = string(value).unwrap_or_default();
-        match pattern(filterset) {
+        match pattern(filterset, None) {
             Ok(pattern) => self.line("default-filter", &quoted(&pattern), None),
             Err(reason) => self.note(&format!(
                 "`default-filter = {}` cannot be translated: {reason}.",
@@ -79,15 +79,14 @@ impl ProfileSettings {
     }
 
     fn fail_fast(&mut self, value: &Node) {
-        if let SpecValue::Boolean(_) = value.value {
+        let Some(most) = field(value, "max-fail") else {
             return self.line("fail-fast", &inline(value), None);
-        }
-        let most = field(value, "max-fail").map_or_else(|| "1".to_owned(), inline);
+        };
         let is_immediate = field(value, "terminate").and_then(string) == Some("immediate");
-        let most = if is_immediate {
-            quoted(&format!("{}:immediate", most.trim_matches('"')))
-        } else {
-            most
+        let most = match most.value {
+            SpecValue::Integer(count) if is_immediate => quoted(&format!("{count}:immediate")),
+            // `"all"` ends no test.
+            _ => inline(most),
         };
         self.line("max-fail", &most, None);
     }
@@ -121,10 +120,15 @@ impl ProfileSettings {
     }
 }
 
-/// The pattern of a filterset, or why there is none.
-pub fn pattern(filterset: &str) -> Result<String, String> {
+/// The pattern of a filterset, or why there is none. `default_filter`: the pattern that `default()`
+/// means; if it is `None`, all tests.
+pub fn pattern(filterset: &str, default_filter: Option<&str>) -> Result<String, String> {
+    let terms = FiltersetTerms {
+        default_filter,
+        ..FiltersetTerms::default()
+    };
     let filterset = Filterset::parse(filterset);
     filterset
-        .and_then(|filterset| filterset.pattern_text(&FiltersetTerms::default()))
+        .and_then(|filterset| filterset.pattern_text(&terms))
         .map_err(|error| error.message())
 }

@@ -1,45 +1,38 @@
 //! Configurations as public repositories have them.
 
 use super::*;
-use crate::filter::Pattern;
+use crate::config::Profiles;
+use crate::directive::Directives;
 use insta::assert_snapshot;
 
+/// A configuration. `tests/cargo_maelstrom/nextest_configuration.rs` reads the files made of them back.
+macro_rules! configuration {
+    ($name:literal) => {
+        include_str!(concat!(
+            "../../../tests/cargo_maelstrom/nextest_configurations/",
+            $name,
+            ".toml"
+        ))
+    };
+}
+
+/// The file that is made of a configuration, without its first comment.
 #[track_caller]
 fn migrated(text: &str) -> String {
     let migrated = from_nextest(text.as_bytes().to_vec()).unwrap_or_else(|error| panic!("{error}"));
-    let document: toml::Table = migrated.parse().unwrap_or_else(|error| panic!("{error}"));
-    let directives = document.get("directives").and_then(|list| list.as_array());
-    for directive in directives.into_iter().flatten() {
-        if let Some(filter) = directive.get("filter") {
-            let filter = filter.as_str().unwrap();
-            filter
-                .parse::<Pattern>()
-                .unwrap_or_else(|error| panic!("{error}"));
-        }
+    if let Err(error) = Directives::parse("maelstrom-test.toml", &migrated) {
+        panic!("{error}\n{migrated}");
     }
-    migrated
+    if let Err(error) = Profiles::parse("maelstrom-test.toml".as_ref(), &migrated) {
+        panic!("{error}\n{migrated}");
+    }
+    let header = comment(HEADER) + "\n";
+    migrated.strip_prefix(&header).unwrap().to_owned()
 }
 
 #[test]
 fn a_profile_for_continuous_integration() {
-    assert_snapshot!(migrated(r#"
-[profile.ci]
-# Run everything, and be patient.
-fail-fast = false
-retries = 2
-slow-timeout = { period = "60s", terminate-after = 3 }
-failure-output = "immediate-final"
-final-status-level = "slow"
-
-[profile.ci.junit]
-path = "junit.xml"
-store-success-output = true
-report-name = "all"
-"#), @r#"
-        # This file says what .config/nextest.toml said to cargo-nextest. It was written by `cargo
-        # maelstrom --init`, which does not copy comments. From now on, the two files are independent of
-        # each other.
-
+    assert_snapshot!(migrated(configuration!("ci")), @r#"
         [profile.default]
         # The default of cargo-nextest.
         fail-fast = true
@@ -58,36 +51,7 @@ report-name = "all"
 
 #[test]
 fn groups_of_tests_that_share_something() {
-    assert_snapshot!(migrated(r#"
-[test-groups]
-database = { max-threads = 1 }
-"my group" = { max-threads = "num-cpus" }
-
-[profile.default]
-fail-fast = { max-fail = 5, terminate = "immediate" }
-slow-timeout = "30s"
-test-threads = "num-cpus"
-
-[[profile.default.overrides]]
-filter = 'package(store) and test(/^db::/)'
-test-group = "database"
-retries = { backoff = "exponential", count = 3, delay = "1s", jitter = true }
-
-[[profile.default.overrides]]
-filter = 'binary(e2e) or rdeps(server)'
-threads-required = 4
-slow-timeout = { period = "2m", terminate-after = 2, grace-period = "5s" }
-
-[[profile.default.overrides]]
-filter = 'test(=heavy)'
-threads-required = "num-test-threads"
-priority = 100
-success-output = "immediate"
-"#), @r#"
-        # This file says what .config/nextest.toml said to cargo-nextest. It was written by `cargo
-        # maelstrom --init`, which does not copy comments. From now on, the two files are independent of
-        # each other.
-
+    assert_snapshot!(migrated(configuration!("groups")), @r#"
         [profile.default]
         max-fail = "5:immediate"
         slow-timeout = "30s"
@@ -126,45 +90,7 @@ success-output = "immediate"
 
 #[test]
 fn platforms_and_overrides_of_other_profiles() {
-    assert_snapshot!(migrated(r#"
-[profile.default]
-default-filter = 'not test(very_slow) and not package(bench-*)'
-test-group = "@global"
-
-[[profile.default.overrides]]
-platform = 'cfg(target_os = "macos")'
-filter = 'test(socket)'
-retries = 3
-
-[[profile.default.overrides]]
-platform = { host = "cfg(unix)", target = "cfg(not(windows))" }
-filter = 'kind(lib)'
-leak-timeout = { period = "500ms", result = "fail" }
-test-group = "@global"
-
-[[profile.default.overrides]]
-platform = 'cfg(windows)'
-default-filter = 'not test(unix)'
-
-[profile.nightly]
-inherits = "ci"
-default-filter = "all()"
-test-threads = -2
-threads-required = 2
-
-[profile.ci]
-test-threads = 8
-global-timeout = "1h"
-
-[[profile.ci.overrides]]
-filter = 'test(flaky)'
-retries = 5
-flaky-result = "fail"
-"#), @r#"
-        # This file says what .config/nextest.toml said to cargo-nextest. It was written by `cargo
-        # maelstrom --init`, which does not copy comments. From now on, the two files are independent of
-        # each other.
-
+    assert_snapshot!(migrated(configuration!("platforms")), @r#"
         [profile.default]
         # The default of cargo-nextest.
         fail-fast = true
@@ -213,42 +139,7 @@ flaky-result = "fail"
 
 #[test]
 fn scripts_and_versions() {
-    assert_snapshot!(migrated(r#"
-nextest-version = { required = "0.9.98", recommended = "0.9.100" }
-experimental = ["setup-scripts", "wrapper-scripts"]
-
-[store]
-dir = "target/reports"
-
-[scripts.setup.database]
-command = "./start-database.sh"
-
-[scripts.setup.seed]
-command = ["cargo", "run", "--bin", "seed"]
-slow-timeout = "30s"
-
-[scripts.wrapper.valgrind]
-command = "valgrind"
-
-[[profile.default.scripts]]
-filter = 'rdeps(database)'
-setup = ["database", "seed"]
-
-[profile.default]
-junit = { path = "report.xml" }
-run-extra-args = ["--test-threads", "1"]
-bench.slow-timeout = "5m"
-
-[profile.default-miri]
-slow-timeout = "10m"
-
-[profile.ci]
-archive.include = [{ path = "fixtures", relative-to = "target" }]
-"#), @r#"
-        # This file says what .config/nextest.toml said to cargo-nextest. It was written by `cargo
-        # maelstrom --init`, which does not copy comments. From now on, the two files are independent of
-        # each other.
-
+    assert_snapshot!(migrated(configuration!("scripts")), @r#"
         # `nextest-version = { required = "0.9.98", recommended = "0.9.100" }` has no counterpart: the
         # version of cargo maelstrom is not checked.
 
@@ -256,6 +147,8 @@ archive.include = [{ path = "fixtures", relative-to = "target" }]
         # makes files once, for all tests of the container; `added_environment` of a directive sets
         # variables.
         # Wrapper scripts have no counterpart (valgrind).
+
+        # The profile `default-miri` is one that cargo-nextest chooses itself. It has no counterpart.
 
         [profile.default]
         # The default of cargo-nextest.
@@ -265,8 +158,6 @@ archive.include = [{ path = "fixtures", relative-to = "target" }]
         # `bench` has no counterpart: benchmarks that are run as tests have the settings of tests.
         junit = "target/reports/default/report.xml"
 
-        # The profile `default-miri` is one that cargo-nextest chooses itself. It has no counterpart.
-
         [profile.ci]
         # `archive` has no counterpart: archives have what containers have.
         junit = "target/reports/ci/report.xml"
@@ -275,29 +166,7 @@ archive.include = [{ path = "fixtures", relative-to = "target" }]
 
 #[test]
 fn what_cannot_be_translated_is_said() {
-    assert_snapshot!(migrated(r#"
-speed = "high"
-
-[profile.default]
-fail-fast = true
-status-level = "skip"
-colour = "blue"
-
-[[profile.default.overrides]]
-filter = 'tests(x)'
-retries = 1
-
-[[profile.default.overrides]]
-filter = '''
-    package(a)
-    | test(group(b)
-'''
-mood = 3
-"#), @r#"
-        # This file says what .config/nextest.toml said to cargo-nextest. It was written by `cargo
-        # maelstrom --init`, which does not copy comments. From now on, the two files are independent of
-        # each other.
-
+    assert_snapshot!(migrated(configuration!("mistakes")), @r#"
         # `speed` is unknown, and was left out.
 
         [profile.default]
@@ -321,12 +190,65 @@ mood = 3
 }
 
 #[test]
+fn less_common_forms_of_values() {
+    assert_snapshot!(migrated(configuration!("forms")), @r##"
+        # The profile `default-miri` is one that cargo-nextest chooses itself. It has no counterpart.
+
+        [profile.default]
+        max-fail = "all"
+        # `run-extra-args = [""" --of-two lines"""]` has no counterpart: arguments for the test binaries
+        # are written on the command line, after `--`.
+        slow-timeout = { period = "30y" }
+        leak-timeout = "1w"
+        global-timeout = "2 months"
+
+        [profile.ci]
+        # `inherits = "default-miri"` was left out: this file has no such profile.
+        max-fail = 3
+
+        [profile.nightly]
+        # `inherits = "of-a-tool"` was left out: this file has no such profile.
+
+        # Its `max-threads` was -1, which has no counterpart: write the number of tests that may run at
+        # once.
+        [groups.most]
+        max-slots = 1000
+
+        #[[directives]]
+        # `test-group = "of-a-tool"` was left out: this file has no such group.
+
+        # Overrides, in the opposite order: the first one that matches a test decides in cargo-nextest,
+        # and the last directive that matches it here.
+
+        # Only for the platform "cfg(windows)", so that it is commented out.
+        #[[directives]]
+        # `default-filter = """ not test(unix) & not test(linux) """` has no counterpart for a platform:
+        # `default-filter` is a setting of a profile.
+
+        [[directives]]
+        filter = "name.contains(a) && name.contains(b)"
+        # `test-group = "@tool:other:group"` was left out: this file has no such group.
+        retries = 1
+        "##);
+}
+
+#[test]
+fn the_default_filter_in_the_filter_of_an_override() {
+    assert_snapshot!(migrated(configuration!("default_filter")), @r#"
+        [profile.default]
+        # The default of cargo-nextest.
+        fail-fast = true
+        default-filter = "!name.contains(slow)"
+
+        [[directives]]
+        filter = "!(!name.contains(slow))"
+        retries = 2
+        "#);
+}
+
+#[test]
 fn an_empty_configuration_has_the_defaults_of_nextest() {
     assert_snapshot!(migrated(""), @r"
-        # This file says what .config/nextest.toml said to cargo-nextest. It was written by `cargo
-        # maelstrom --init`, which does not copy comments. From now on, the two files are independent of
-        # each other.
-
         [profile.default]
         # The default of cargo-nextest.
         fail-fast = true
