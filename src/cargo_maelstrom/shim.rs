@@ -1,7 +1,7 @@
 //! `cargo maelstrom shim`: a program that calls cargo-nextest gets this program instead.
 
 use super::SetUpError;
-use super::command_line::ShimOptions;
+use super::command_line::{NEXTEST_PROGRAM, ShimOptions};
 use crate::cargo;
 use crate::process::{ExitCode, Interrupt, Interrupts, error_chain, to_stderr};
 use nix::sys::signal::{Signal, kill};
@@ -14,9 +14,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
-
-/// The name that this program gets. It tells by this name how it is called.
-const NEXTEST: &str = "cargo-nextest";
 
 /// The variable with the program that cargo-insta calls as cargo-nextest.
 const INSTA_VARIABLE: &str = "INSTA_CARGO_NEXTEST_BIN";
@@ -39,7 +36,7 @@ async fn run(options: &ShimOptions) -> Result<ExitStatus, SetUpError> {
     command
         .args(&options.arguments)
         .env("PATH", search_path(directory.path()))
-        .env(INSTA_VARIABLE, directory.path().join(NEXTEST));
+        .env(INSTA_VARIABLE, directory.path().join(NEXTEST_PROGRAM));
     let mut child = command.spawn().map_err(|source| SetUpError::StartProgram {
         program: options.program.to_string_lossy().into_owned(),
         source,
@@ -60,7 +57,7 @@ fn directory() -> io::Result<TempDir> {
     let directory = tempfile::Builder::new()
         .prefix("maelstrom-shim-")
         .tempdir()?;
-    symlink(env::current_exe()?, directory.path().join(NEXTEST))?;
+    symlink(env::current_exe()?, directory.path().join(NEXTEST_PROGRAM))?;
     Ok(directory)
 }
 

@@ -64,7 +64,10 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
         "--no-input-handler" => LeaveOut("no key but Ctrl-C has a meaning"),
         "--override-version-check" => LeaveOut("no configuration file asks for a version"),
         "--message-format-version" => LeaveOut("`--message-format json` has one version"),
-        "--user-config-file" | "--tool-config-file" => Write("`-c FILE`"),
+        "--user-config-file" => Write("`-c FILE`"),
+        "--tool-config-file" => {
+            LeaveOut("the profiles, groups and directives are in `maelstrom-test.toml`")
+        }
         "--archive-format" => LeaveOut("an archive is a tar file compressed with zstd"),
         "--zstd-level" => LeaveOut("an archive is compressed with the default level of zstd"),
         "--extract-to" | "--extract-overwrite" | "--persist-extract-tempdir" => {

@@ -1,7 +1,7 @@
 //! The command line of `cargo maelstrom`: from words to [`TestOptions`].
 //!
-//! Only `arguments`, `cargo_arguments` and `options` use the parser library. Nothing here depends on
-//! a workspace, except for its profiles, which are a source of settings: a [`ProfileReader`] reads them.
+//! Nothing here depends on a workspace, except for its profiles, which are a source of settings: a
+//! [`ProfileReader`] reads them.
 
 mod after_dashes;
 mod archiving;
@@ -20,6 +20,7 @@ pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use default_filter::DefaultFilter;
 pub use name_filter::NameFilter;
+pub use nextest::NEXTEST_PROGRAM;
 pub use options::{CacheOptions, Selection, ShimOptions, TestAction, TestOptions};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;

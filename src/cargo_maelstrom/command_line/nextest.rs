@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 /// The name of the program.
-pub const PROGRAM: &str = "cargo-nextest";
+pub const NEXTEST_PROGRAM: &str = "cargo-nextest";
 
 /// The version whose command line is understood, for tools that ask for it.
 const VERSION: &str = concat!(
@@ -21,9 +21,8 @@ const VERSION: &str = concat!(
 
 /// Options about the progress, pager, keyboard and versions of cargo-nextest, which have no effect
 /// on tests and their results; and whether each has a value.
-const WITHOUT_EFFECT: [(&str, bool); 9] = [
+const WITHOUT_EFFECT: [(&str, bool); 8] = [
     ("--show-progress", true),
-    ("--hide-progress-bar", false),
     ("--max-progress-running", true),
     ("--no-pager", false),
     ("--no-input-handler", false),
@@ -36,7 +35,7 @@ const WITHOUT_EFFECT: [(&str, bool); 9] = [
 /// Whether this program was called as cargo-nextest. The name of the program is the first word.
 pub fn is_called(words: &[OsString]) -> bool {
     let program = words.first().map(Path::new).and_then(Path::file_name);
-    program == Some(OsStr::new(PROGRAM))
+    program == Some(OsStr::new(NEXTEST_PROGRAM))
 }
 
 /// The same command line for `cargo maelstrom`.
@@ -154,15 +153,15 @@ fn split(word: &str) -> (&str, Option<&str>) {
 }
 
 fn version() -> CommandLineError {
-    let command = clap::Command::new(PROGRAM).version(VERSION);
-    match command.try_get_matches_from([PROGRAM, "--version"]) {
+    let command = clap::Command::new(NEXTEST_PROGRAM).version(VERSION);
+    match command.try_get_matches_from([NEXTEST_PROGRAM, "--version"]) {
         Err(version) => CommandLineError::Usage(version),
         Ok(_) => mistake("the version cannot be printed".to_owned()),
     }
 }
 
 fn mistake(message: String) -> CommandLineError {
-    let mut command = clap::Command::new(PROGRAM);
+    let mut command = clap::Command::new(NEXTEST_PROGRAM);
     CommandLineError::Usage(command.error(ErrorKind::InvalidSubcommand, message))
 }
 
@@ -260,6 +259,7 @@ mod tests {
             "--show-progress",
             "none",
             "--show-progress=bar",
+            "--hide-progress-bar",
             "--no-pager",
             "-j",
             "num-cpus",
@@ -273,6 +273,7 @@ mod tests {
             translate(&words).unwrap(),
             [
                 "--as-nextest",
+                "--hide-progress-bar",
                 "--no-tests=pass",
                 "--test-threads=4",
                 "-p",
