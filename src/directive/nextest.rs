@@ -225,19 +225,15 @@ fn other(entry: &SpecEntry) -> String {
 fn group_text(group: &SpecEntry) -> String {
     let name = key(group.name());
     let limit = field(&group.value, "max-threads");
-    match limit.map(|node| &node.value) {
-        Some(SpecValue::Integer(count @ 1..)) => {
-            format!("[groups.{name}]\nmax-slots = {count}\n")
-        }
-        _ => {
-            let limit = limit.map_or_else(|| "missing".to_owned(), inline);
-            let comment = comment(&format!(
-                "Its `max-threads` was {limit}, which has no counterpart: write the number of tests \
-                 that may run at once."
-            ));
-            format!("{comment}[groups.{name}]\nmax-slots = 1000\n")
-        }
+    if let Some(SpecValue::Integer(count @ 1..)) = limit.map(|node| &node.value) {
+        return format!("[groups.{name}]\nmax-slots = {count}\n");
     }
+    let limit = limit.map_or_else(|| "missing".to_owned(), inline);
+    let comment = comment(&format!(
+        "Its `max-threads` was {limit}, which has no counterpart: write the number of tests that may \
+         run at once."
+    ));
+    format!("{comment}[groups.{name}]\nmax-slots = 1000\n")
 }
 
 /// The comment in place of a setting with the name of a table that the file does not have.

@@ -194,7 +194,7 @@ pub struct RunningArguments {
     #[arg(long, value_name = "N")]
     pub retries: Option<u32>,
 
-    /// Count tests that fail and pass when they are run again as this
+    /// Report tests that fail, and pass when they are run again, with this result
     #[arg(long, value_name = "RESULT", value_parser = text_value::<CountsAs>(), hide_short_help = true)]
     pub flaky_result: Option<CountsAs>,
 

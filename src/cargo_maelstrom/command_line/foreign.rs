@@ -47,7 +47,10 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
              run again",
         ),
         "--platform-filter" => Write("`-E 'platform(host)'` or `-E 'platform(target)'`"),
-        "--debugger" | "--tracer" => Unsupported(
+        "--tracer" => Unsupported(
+            "`--observe TEST` prints the programs, files and addresses that a test asks for",
+        ),
+        "--debugger" => Unsupported(
             "`--print-spec PATTERN` prints a test as a job, and `maelstrom-run --tty` runs that at a terminal, under a \
              debugger if need be",
         ),
