@@ -41,14 +41,14 @@ impl Conclusion<'_> {
         mut history: History,
     ) -> Result<RunEnd, SetUpError> {
         let options = self.options;
-        if let TestAction::Archive { file } = &options.action {
-            let recorded = history.recorded();
-            self.archive(file, &mut ending, recorded).await?;
-            return Ok(ending);
-        }
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
             remark(&mut ending, self.selector, places);
+        }
+        if let TestAction::Archive { file } = &options.action {
+            let recorded = history.recorded();
+            self.archive(file, &ending, recorded).await?;
+            return Ok(ending);
         }
         if options.action.runs_selected() {
             ending.summary.notes.extend(init::note(self.workspace));
@@ -104,21 +104,15 @@ impl Conclusion<'_> {
         }
         Ok(ending)
     }
-}
 
-impl Conclusion<'_> {
     /// Packs the listed tests, unless some binaries could not be built or listed.
     async fn archive(
         &self,
         file: &Utf8Path,
-        ending: &mut RunEnd,
+        ending: &RunEnd,
         history: RecordedHistory,
     ) -> Result<(), SetUpError> {
         let is_whole = ending.summary.cancelled.is_none() && ending.summary.tally.errors == 0;
-        if ending.summary.cancelled.is_none() {
-            let places = PackageOrTarget::all_in(self.workspace, self.packages);
-            remark(ending, self.selector, places);
-        }
         if !is_whole {
             to_stderr(format_args!(
                 "no archive was written, as not all tests were built and listed"

@@ -175,7 +175,8 @@ fn shown(outcome: &Outcome) -> String {
     text
 }
 
-/// A job that runs a program of the binary, or itself, with Cargo's runner if one is set.
+/// A job that runs `program`, which is the binary itself or an executable of one of its tests, with
+/// Cargo's runner if one is set.
 pub fn job(
     binary: &TestBinary,
     program: &Utf8Path,

@@ -3,7 +3,8 @@
 //!
 //! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
-//! [`conclusion`] is what follows the last test. [`learning`] runs tests twice, and writes what they need to `maelstrom-test.toml` in between.
+//! [`conclusion`] is the part of a run after the last test. [`learning`] runs tests twice, and
+//! writes what they need to `maelstrom-test.toml` in between.
 
 mod archiving;
 mod clean;

@@ -128,17 +128,16 @@ impl SecondLook {
                 used: files.used,
                 stderr: outcome.stderr,
             };
-            // What the test prints with secret variables is neither shown nor kept.
-            variables.extend(secret);
             if named.is_empty() {
                 return failed;
             }
-            (outcome, facts) = match self.observe(&job, &variables, View::Machine, slot).await {
-                Ok(observed) if observed.0.is_success() => observed,
+            variables.extend(secret);
+            // What the test prints with secret variables is neither shown nor kept.
+            facts = match self.observe(&job, &variables, View::Machine, slot).await {
+                Ok((outcome, facts)) if outcome.is_success() => facts,
                 _ => return failed,
             };
         }
-        drop(outcome);
         let candidates = self.candidates(&job, &facts, variables).await;
         let (files, named) = candidates.unwrap_or_default();
         let variables = Needs(named.into_iter().map(Need::Variable).collect());

@@ -75,19 +75,16 @@ impl Surroundings {
         if fact.uses.executed && fact.found == Found::Mount {
             return true;
         }
-        let hidden = (self.machine.of_container.iter()).chain(&self.machine.private);
-        let is_shown = || {
-            shown
-                .iter()
-                .any(|directory| fact.path.starts_with(directory))
-        };
-        let is_hidden = || {
-            hidden
-                .clone()
-                .any(|directory| fact.path.starts_with(directory))
-                && !is_shown()
-        };
-        fact.machine_has_more && !fact.is_common && !is_hidden()
+        let mut hidden = self
+            .machine
+            .of_container
+            .iter()
+            .chain(&self.machine.private);
+        let is_hidden = hidden.any(|directory| fact.path.starts_with(directory));
+        let is_shown = shown
+            .iter()
+            .any(|directory| fact.path.starts_with(directory));
+        fact.machine_has_more && !fact.is_common && (is_shown || !is_hidden)
     }
 
     /// The directories that a test sees over the view of the machine even if they are below the

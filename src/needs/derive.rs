@@ -340,25 +340,29 @@ impl ClientMachine {
         used: &mut Grouping<'_>,
         facts: &Facts,
     ) -> Vec<&'a Program> {
-        let (among_data, mut needed): (Vec<_>, Vec<_>) =
-            (programs.iter()).partition(|program| used.directory_of_another(program).is_some());
+        let (mut among_data, mut needed) = (Vec::new(), Vec::new());
+        for program in programs {
+            match used.directory_of_another(program) {
+                Some(directory) => {
+                    used.add_whole(directory.clone());
+                    among_data.push((program, directory));
+                }
+                None => needed.push(program),
+            }
+        }
         if among_data.is_empty() {
             return needed;
         }
         let of_container = facts.files.iter().filter(|f| f.found == Found::Container);
         let mut present = self.closure(needed.iter().copied());
         present.extend(of_container.map(|fact| real_path(&fact.path)));
-        for program in among_data {
-            let Some(directory) = used.directory_of_another(program) else {
-                continue;
-            };
-            let comes_with_data = |file: &PathBuf| {
-                present.contains(file) || file.starts_with(real_path(directory.as_std_path()))
-            };
+        for (program, directory) in among_data {
+            let directory = real_path(directory.as_std_path());
+            let comes_with_data =
+                |file: &PathBuf| present.contains(file) || file.starts_with(&directory);
             if !self.closure([program]).iter().all(comes_with_data) {
                 needed.push(program);
             }
-            used.add_whole(directory);
         }
         needed
     }

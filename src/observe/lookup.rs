@@ -1,9 +1,9 @@
 //! Looking up paths in a tree: the layers of a container, or this machine.
 //!
 //! Of the files, only executed ones of the layers are opened. A file system of this machine that does
-//! not answer delays the facts, not the job. Symbolic links are resolved here one by one, from the tree's root.
-//! Those of `/proc` are not followed: `/proc/self` and its descriptors would be those of this
-//! process.
+//! not answer delays the facts, not the job. Symbolic links are resolved here one by one, from the
+//! tree's root. Those of `/proc` are not followed: `/proc/self` and its descriptors would be those of
+//! this process.
 
 use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, fstatfs, openat2,

@@ -1,5 +1,5 @@
 //! Parts that every program needs: signals, the log, exit codes, lines on stdout and stderr,
-//! errors as text, and files that are replaced at once.
+//! errors as text, suggestions for mistyped names, and files that are replaced at once.
 
 mod closest;
 mod exit_code;

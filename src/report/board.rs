@@ -184,14 +184,8 @@ impl Board {
         let failures = self.tally.failures();
         let fraction = format!("{}/{}", Thousands(done), Thousands(total));
         let failed = format!("{} failed", Thousands(failures));
-        let among = [
-            (self.tally.cached, "cached"),
-            (self.tally.flaky, "flaky"),
-            (self.tally.leaky, "leaky"),
-        ];
-        let among = among.iter().filter(|(count, _)| *count > 0);
-        let among: Vec<_> = among
-            .map(|(count, word)| format!("{} {word}", Thousands(*count)))
+        let among: Vec<_> = (self.tally.among_passed())
+            .map(|(count, word)| format!("{} {word}", Thousands(count)))
             .collect();
         let among = match among.join(", ") {
             none if none.is_empty() => none,

@@ -138,6 +138,14 @@ impl fmt::Display for TestAttempt {
     }
 }
 
+/// The name of a test case with its repetition: `[2/5] fd-find test/cli search`.
+pub fn name_with_repeat(case: &TestCaseName<'_>, repeat: Option<Repeat>) -> String {
+    match repeat {
+        Some(repeat) => format!("{repeat} {case}"),
+        None => case.to_string(),
+    }
+}
+
 /// Which repetition of a test case this is (`--repeat`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeat {

@@ -9,7 +9,7 @@ mod step_summary;
 
 pub use sources::Sources;
 
-use super::event::{Event, Repeat};
+use super::event::{Event, Repeat, name_with_repeat};
 use super::outcome::{Cancellation, TestOutcome};
 use super::output::{captured, readable};
 use super::panics::panic_message;
@@ -29,7 +29,7 @@ const MOST_ANNOTATIONS: usize = 10;
 /// The most bytes of an annotation's text.
 const MOST_TEXT: usize = 4096;
 
-/// The most bytes of Cargo's output that are kept for a build that fails.
+/// The most bytes of a build's errors that are kept.
 const MOST_KEPT: usize = 1 << 20;
 
 /// The properties of the step that runs this program.
@@ -65,9 +65,8 @@ pub struct Github<W> {
     has_groups: bool,
     open: Option<Group>,
     annotations: BTreeMap<Level, usize>,
-    /// The end of Cargo's output, in case the build fails.
-    cargo: Vec<String>,
-    cargo_bytes: usize,
+    /// Cargo's output from the first error on, in case the build fails.
+    build_errors: String,
 }
 
 /// The kind of an annotation.
@@ -100,8 +99,7 @@ impl<W: Write> Github<W> {
             has_groups,
             open: None,
             annotations: BTreeMap::new(),
-            cargo: Vec::new(),
-            cargo_bytes: 0,
+            build_errors: String::new(),
         }
     }
 
@@ -145,66 +143,66 @@ impl<W: Write> Github<W> {
         repeat: Option<Repeat>,
         outcome: &TestOutcome,
     ) {
-        let reason = outcome.status.reason().unwrap_or_default();
-        let first = reason.lines().next().unwrap_or_default();
-        let title = match repeat {
-            Some(repeat) => format!("{repeat} {case}: {first}"),
-            None => format!("{case}: {first}"),
-        };
-        let stderr = captured(&outcome.stderr, false);
-        let mut paragraphs = vec![panic_message(&stderr).unwrap_or(&reason).to_owned()];
-        paragraphs.extend(outcome.hints.iter().map(|hint| format!("hint: {hint}")));
-        let place = self.sources.place_of(case, &stderr);
-        self.annotate(
-            Level::Error,
-            &title,
-            place.as_ref(),
-            &paragraphs.join("\n\n"),
-        );
+        let name = name_with_repeat(case, repeat);
+        let title = format!("{name}: {}", outcome.status.brief_reason());
+        self.annotate_attempt(Level::Error, &title, case, outcome);
     }
 
     /// Annotates the first failed attempt at a test that passed in the end.
-    fn test_was_flaky(&mut self, case: &TestCaseName<'_>, outcome: &TestOutcome) {
-        let Some(failed) = outcome.earlier.first() else {
-            return;
-        };
-        let stderr = captured(&failed.stderr, false);
-        let reason = failed.status.reason().unwrap_or_default();
-        let place = self.sources.place_of(case, &stderr);
-        let title = format!("{case} is flaky: passed at {}", outcome.attempt);
-        let text = panic_message(&stderr).unwrap_or(&reason);
-        self.annotate(Level::Warning, &title, place.as_ref(), text);
+    fn test_was_flaky(
+        &mut self,
+        case: &TestCaseName<'_>,
+        repeat: Option<Repeat>,
+        outcome: &TestOutcome,
+    ) {
+        if let Some(failed) = outcome.earlier.first() {
+            let name = name_with_repeat(case, repeat);
+            let title = format!("{name} is flaky: passed at {}", outcome.attempt);
+            self.annotate_attempt(Level::Warning, &title, case, failed);
+        }
     }
 
-    /// Keeps a line of Cargo for [`Self::show_build_errors`].
+    /// Annotates the place where an attempt at a test failed.
+    fn annotate_attempt(
+        &mut self,
+        level: Level,
+        title: &str,
+        case: &TestCaseName<'_>,
+        failed: &TestOutcome,
+    ) {
+        let stderr = captured(&failed.stderr, false);
+        let panic = panic_message(&stderr).map(str::to_owned);
+        let reason = panic.or_else(|| failed.status.reason());
+        let paragraphs: Vec<_> = reason.into_iter().chain(failed.explanations()).collect();
+        let place = self.sources.place_of(case, &stderr);
+        self.annotate(level, title, place.as_ref(), &paragraphs.join("\n\n"));
+    }
+
+    /// Keeps a line of Cargo for [`Self::show_build_errors`], from the first error on.
     fn keep(&mut self, line: &str) {
-        self.cargo_bytes += line.len();
-        if self.cargo_bytes <= MOST_KEPT {
-            self.cargo.push(line.to_owned());
+        let is_needed = !self.build_errors.is_empty() || is_error(line);
+        if is_needed && self.build_errors.len() + line.len() < MOST_KEPT {
+            self.build_errors.push_str(line);
+            self.build_errors.push('\n');
         }
     }
 
     /// Writes the errors of a build again, since the group of the build is folded.
     fn show_build_errors(&mut self) {
-        let lines = std::mem::take(&mut self.cargo);
-        let is_error = |line: &String| {
-            let line = readable(line.as_bytes(), false);
-            line.starts_with("error:") || line.starts_with("error[")
-        };
-        let Some(first) = lines.iter().position(is_error) else {
-            return;
-        };
-        let message = readable(lines[first].as_bytes(), false);
+        let errors = std::mem::take(&mut self.build_errors);
         if self.has_groups {
-            let errors = lines[first..].join("\n") + "\n";
             self.write(&errors);
         }
+        let mut lines = errors.lines();
+        let Some(message) = lines.next() else {
+            return;
+        };
         // `  --> src/lib.rs:1:2`
-        let place = lines.get(first + 1).and_then(|line| {
+        let place = lines.next().and_then(|line| {
             let line = readable(line.as_bytes(), false);
             self.sources.place_of_arrow(&line)
         });
-        self.annotate(Level::Error, "the build failed", place.as_ref(), &message);
+        self.annotate(Level::Error, "the build failed", place.as_ref(), message);
     }
 }
 
@@ -236,14 +234,17 @@ impl<W: Write + Send> Reporter for Github<W> {
                 outcome,
                 ..
             } if outcome.status.is_failure() => self.test_failed(case, *repeat, outcome),
-            Event::TestFinished { case, outcome, .. } if outcome.is_flaky() => {
-                self.test_was_flaky(case, outcome);
-            }
+            Event::TestFinished {
+                case,
+                repeat,
+                outcome,
+                ..
+            } if outcome.is_flaky() => self.test_was_flaky(case, *repeat, outcome),
             Event::ListingFailed { binary, message } => {
                 let title = format!("{binary}: its tests could not be listed");
                 self.annotate(Level::Error, &title, None, message);
             }
-            Event::BuildFinished { success: true, .. } => self.cargo.clear(),
+            Event::BuildFinished { success: true, .. } => self.build_errors.clear(),
             Event::BuildFinished { success: false, .. }
             | Event::Cancelled(Cancellation::BuildFailed) => self.show_build_errors(),
             _ => {}
@@ -267,6 +268,12 @@ impl<W: Write + Send> Reporter for Github<W> {
         let lines = self.lines.finish();
         self.summary.write().and(lines)
     }
+}
+
+/// Whether a line of Cargo is the first one of an error.
+fn is_error(line: &str) -> bool {
+    let line = readable(line.as_bytes(), false);
+    line.starts_with("error:") || line.starts_with("error[")
 }
 
 /// A line that makes GitHub show a text at a place of the sources.

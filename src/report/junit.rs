@@ -78,7 +78,7 @@ impl Junit {
             status.set_rerun_kind(FlakyOrRerun::Flaky);
         }
         for attempt in attempts {
-            status.add_rerun(rerun(attempt));
+            status.add_rerun(self.rerun(attempt));
         }
         let outcome = main;
         let mut case = TestCase::new(xml_text(&title), status);
@@ -96,21 +96,50 @@ impl Junit {
                 case.add_property((name, value.as_str()));
             }
         }
+        let [stdout, stderr] = self.streams(outcome);
+        if let Some(stdout) = stdout {
+            case.set_system_out(stdout);
+        }
+        if let Some(stderr) = stderr {
+            case.set_system_err(stderr);
+        }
+        self.add(name.binary(), name.name, repeat, case);
+    }
+
+    /// An attempt at a test that is not the only one.
+    fn rerun(&self, outcome: &TestOutcome) -> TestRerun {
+        let kind = match &outcome.status {
+            TestStatus::Error { .. } => NonSuccessKind::Error,
+            _ => NonSuccessKind::Failure,
+        };
+        let mut rerun = TestRerun::new(kind);
+        rerun
+            .set_time(outcome.duration)
+            .set_type(outcome.status.word())
+            .set_description(xml_text(&description(outcome)))
+            .set_message(xml_text(&outcome.status.brief_reason()));
+        let [stdout, stderr] = self.streams(outcome);
+        if let Some(stdout) = stdout {
+            rerun.set_system_out(stdout);
+        }
+        if let Some(stderr) = stderr {
+            rerun.set_system_err(stderr);
+        }
+        rerun
+    }
+
+    /// The output on stdout and stderr, if there is any and the report has that of such tests.
+    fn streams(&self, outcome: &TestOutcome) -> [Option<String>; 2] {
         let has_output = if outcome.has_output_of_success() {
             self.output.of_passed
         } else {
             self.output.of_failed
         };
-        if has_output {
-            let [stdout, stderr] = streams(outcome);
-            if !stdout.is_empty() {
-                case.set_system_out(stdout);
-            }
-            if !stderr.is_empty() {
-                case.set_system_err(stderr);
-            }
-        }
-        self.add(name.binary(), name.name, repeat, case);
+        [&outcome.stdout, &outcome.stderr].map(|stream| {
+            let is_shown = has_output && !stream.is_empty();
+            let text = is_shown.then(|| xml_text(&captured(stream, false)));
+            text.filter(|text| !text.is_empty())
+        })
     }
 
     fn listing_failed(&mut self, binary: TestBinaryName<'_>, message: &str) {
@@ -188,35 +217,6 @@ impl Reporter for Junit {
     }
 }
 
-/// An attempt at a test that is not the only one.
-fn rerun(outcome: &TestOutcome) -> TestRerun {
-    let reason = outcome.status.reason().unwrap_or_default();
-    let kind = match &outcome.status {
-        TestStatus::Error { .. } => NonSuccessKind::Error,
-        _ => NonSuccessKind::Failure,
-    };
-    let mut rerun = TestRerun::new(kind);
-    rerun
-        .set_time(outcome.duration)
-        .set_type(outcome.status.word())
-        .set_description(xml_text(&description(&reason, outcome)))
-        .set_message(xml_text(reason.lines().next().unwrap_or_default()));
-    let [stdout, stderr] = streams(outcome);
-    if !stdout.is_empty() {
-        rerun.set_system_out(stdout);
-    }
-    if !stderr.is_empty() {
-        rerun.set_system_err(stderr);
-    }
-    rerun
-}
-
-/// What a test wrote to stdout and stderr.
-fn streams(outcome: &TestOutcome) -> [String; 2] {
-    let streams = [&outcome.stdout, &outcome.stderr];
-    streams.map(|stream| xml_text(&captured(stream, false)))
-}
-
 fn status(outcome: &TestOutcome) -> TestCaseStatus {
     match &outcome.status {
         TestStatus::Passed => TestCaseStatus::success(),
@@ -230,12 +230,11 @@ fn status(outcome: &TestOutcome) -> TestCaseStatus {
         | TestStatus::Leaked
         | TestStatus::Failed(_)
         | TestStatus::TimedOut { .. } => {
-            let reason = outcome.status.reason().unwrap_or_default();
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);
             status
                 .set_type(outcome.status.word())
-                .set_description(xml_text(&description(&reason, outcome)))
-                .set_message(reason);
+                .set_description(xml_text(&description(outcome)))
+                .set_message(xml_text(&outcome.status.brief_reason()));
             status
         }
     }
@@ -252,18 +251,12 @@ fn error_status(message: &str) -> TestCaseStatus {
     status
 }
 
-/// The reason of a failure, the message of its panic, and the hints.
-fn description(reason: &str, outcome: &TestOutcome) -> String {
+/// The reason of a failure, the message of its panic, and the explanations.
+fn description(outcome: &TestOutcome) -> String {
     let stderr = captured(&outcome.stderr, false);
-    let mut paragraphs = vec![reason.to_owned()];
+    let mut paragraphs = vec![outcome.status.reason().unwrap_or_default()];
     paragraphs.extend(panic_message(&stderr).map(str::to_owned));
-    paragraphs.extend(outcome.hints.iter().map(|hint| format!("hint: {hint}")));
-    if !outcome.written.is_empty() {
-        let files = outcome.written.join(", ");
-        paragraphs.push(format!(
-            "note: the test wrote to the source tree; its container discarded these files: {files}"
-        ));
-    }
+    paragraphs.extend(outcome.explanations());
     paragraphs.join("\n\n")
 }
 

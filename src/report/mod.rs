@@ -3,8 +3,8 @@
 //! The conductor sends [`Event`]s in order, and a [`Reporter`] shows them. There are three
 //! reporters for people. They use the same words (`narrator`), and differ in the level of detail
 //! and in whether they draw progress (`fancy`, which keeps the state of the run on a `board`).
-//! The reporters for programs are `json`, `junit` and `github`. Only `terminal` uses the drawing libraries. Output for
-//! people goes to stderr, output for programs to stdout or a file.
+//! The reporters for programs are `json`, `junit` and `github`. Only `terminal` uses the drawing
+//! libraries. Output for people goes to stderr, output for programs to stdout or a file.
 
 mod board;
 mod cargo_line;

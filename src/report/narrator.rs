@@ -6,7 +6,7 @@ use super::cargo_line::CargoStatus;
 use super::event::{Event, Repeat};
 use super::failures::{FailureKind, FailureLine, Failures};
 use super::final_outputs::FinalOutputs;
-use super::outcome::{Cancellation, Exit, LEAK, TestOutcome, TestStatus};
+use super::outcome::{Cancellation, Exit, LEAK, TestOutcome, TestStatus, discarded};
 use super::output::{captured, readable};
 use super::shown::{ShownTests, levels_of};
 use super::terminal::{Paint, Role};
@@ -17,6 +17,12 @@ use crate::filter::{TestBinaryName, TestCaseName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
+
+/// The most needs of a test that its line names.
+const MOST_NEEDS: usize = 4;
+
+/// The most files that a note names.
+const MOST_FILES: usize = 5;
 
 /// The level of detail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -291,8 +297,8 @@ impl Narrator {
             text = format!("{text} (timed out after {}s)", after.as_secs_f64());
         } else if outcome.leaked {
             text = format!("{text} ({LEAK})");
-        } else if !outcome.needs.is_empty() {
-            text = format!("{text} (needs {})", first_needs(&outcome.needs));
+        } else if let Some(needs) = first_of(&outcome.needs, MOST_NEEDS) {
+            text = format!("{text} (needs {needs})");
         }
         let header = format!("{label} {clock} {text}\n");
         let line = failure(text);
@@ -344,13 +350,10 @@ impl Narrator {
             text.push_str(&self.section("stderr", &outcome.stderr));
         }
         if outcome.status.is_failure() {
-            if let Some(files) = some_of(&outcome.written) {
-                let note = format!(
-                    "the test wrote to the source tree; its container discarded these files: {files}"
-                );
-                text.push_str(&self.paragraph(Role::Strong, "note", &note));
+            if let Some(files) = first_of(&outcome.written, MOST_FILES) {
+                text.push_str(&self.paragraph(Role::Strong, "note", &discarded(&files)));
             }
-            if let Some(files) = some_of(&outcome.outputs) {
+            if let Some(files) = first_of(&outcome.outputs, MOST_FILES) {
                 let note =
                     format!("these files of the test were copied out of its container: {files}");
                 text.push_str(&self.paragraph(Role::Strong, "note", &note));
@@ -460,27 +463,16 @@ impl fmt::Display for Clock {
     }
 }
 
-/// The first needs of a test, as in `git, /usr/share/git-core/ and 2 more`.
-fn first_needs(needs: &[String]) -> String {
-    const SHOWN: usize = 4;
-    let shown = needs.iter().take(SHOWN).map(String::as_str);
-    let mut text = shown.collect::<Vec<_>>().join(", ");
-    if needs.len() > SHOWN {
-        let _ = write!(text, " and {} more", needs.len() - SHOWN);
-    }
-    text
-}
-
-/// The first few names and the number of the others. `None`: there are no names.
-fn some_of(names: &[String]) -> Option<String> {
-    const SHOWN: usize = 5;
+/// The first names and the number of the others, as in `git, /usr/share/git-core/ and 2 more`.
+/// `None`: there are no names.
+fn first_of(names: &[String], most: usize) -> Option<String> {
     match names.len() {
         0 => None,
-        1..=SHOWN => Some(names.join(", ")),
+        count if count <= most => Some(names.join(", ")),
         count => Some(format!(
             "{} and {} more",
-            names[..SHOWN].join(", "),
-            count - SHOWN
+            names[..most].join(", "),
+            count - most
         )),
     }
 }

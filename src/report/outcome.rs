@@ -66,6 +66,14 @@ impl TestOutcome {
         has_passed && !self.earlier.is_empty()
     }
 
+    /// The explanations of a failure besides the output, a paragraph each.
+    pub fn explanations(&self) -> Vec<String> {
+        let hints = self.hints.iter().map(|hint| format!("hint: {hint}"));
+        let written = (!self.written.is_empty())
+            .then(|| format!("note: {}", discarded(&self.written.join(", "))));
+        hints.chain(written).collect()
+    }
+
     /// Whether the output is shown only if that of tests that pass is.
     pub fn has_output_of_success(&self) -> bool {
         matches!(self.status, TestStatus::Passed | TestStatus::Flaky(_))
@@ -90,6 +98,11 @@ pub enum TestStatus {
     Error {
         message: String,
     },
+}
+
+/// The note about files of the source tree that a test wrote.
+pub fn discarded(files: &str) -> String {
+    format!("the test wrote to the source tree; its container discarded these files: {files}")
 }
 
 /// What is said about a test that left processes behind.
@@ -131,6 +144,12 @@ impl TestStatus {
             Self::TimedOut { after } => Some(format!("timed out after {}s", after.as_secs_f64())),
             Self::Error { message } => Some(message.clone()),
         }
+    }
+
+    /// The first line of the reason of a failure. Empty: this is no failure.
+    pub fn brief_reason(&self) -> String {
+        let reason = self.reason().unwrap_or_default();
+        reason.lines().next().unwrap_or_default().to_owned()
     }
 }
 
@@ -192,6 +211,16 @@ impl Tally {
             TestStatus::Ignored => self.ignored += 1,
             TestStatus::Error { .. } => self.errors += 1,
         }
+    }
+
+    /// The counts that `passed` includes and that are not zero, with a word for each.
+    pub fn among_passed(&self) -> impl Iterator<Item = (u64, &'static str)> + use<> {
+        let counts = [
+            (self.cached, "cached"),
+            (self.flaky, "flaky"),
+            (self.leaky, "leaky"),
+        ];
+        counts.into_iter().filter(|(count, _)| *count > 0)
     }
 
     /// How many tests were run or could not be run.

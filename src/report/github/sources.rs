@@ -2,7 +2,15 @@
 
 use crate::filter::{TargetKind, TestCaseName};
 use crate::report::panics::{SourcePlace, panic_places, source_place};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::path::{Component, Path, PathBuf};
+
+/// The characters of a file's path that are encoded in an address.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'/')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'-');
 
 /// The checkout of the repository on the runner.
 #[derive(Clone, Debug)]
@@ -84,14 +92,7 @@ impl Sources {
     /// The address of the page that shows a place.
     pub fn link(&self, place: &FoundPlace) -> Option<String> {
         let address = self.address.as_ref()?;
-        let file = place.file.split('/').map(|part| {
-            percent_encoding::utf8_percent_encode(part, percent_encoding::NON_ALPHANUMERIC)
-                .to_string()
-                .replace("%2E", ".")
-                .replace("%5F", "_")
-                .replace("%2D", "-")
-        });
-        let file = file.collect::<Vec<_>>().join("/");
+        let file = utf8_percent_encode(&place.file, ENCODED);
         Some(format!("{address}/{file}#L{}", place.line))
     }
 }

@@ -1,9 +1,9 @@
 //! The summary of a step: what a person wants to know of a run, in Markdown.
 
-use super::sources::{FoundPlace, Sources};
+use super::sources::Sources;
 use super::truncated;
 use crate::filter::TestCaseName;
-use crate::report::event::Event;
+use crate::report::event::{Event, name_with_repeat};
 use crate::report::output::captured;
 use crate::report::panics::panic_message;
 use crate::report::units::{Count, Elapsed, Thousands};
@@ -63,13 +63,7 @@ impl StepSummary {
                 repeat,
                 outcome,
                 ..
-            } => {
-                let name = match repeat {
-                    Some(repeat) => format!("{repeat} {case}"),
-                    None => case.to_string(),
-                };
-                self.add_test(case, name, outcome);
-            }
+            } => self.add_test(case, name_with_repeat(case, *repeat), outcome),
             Event::ListingFailed { binary, message } => {
                 let title = format!(
                     "{} (its tests could not be listed)",
@@ -84,18 +78,9 @@ impl StepSummary {
 
     fn add_test(&mut self, case: &TestCaseName<'_>, name: String, outcome: &TestOutcome) {
         if outcome.status.is_failure() {
-            self.add_failure(|sources| {
-                let stderr = captured(&outcome.stderr, false);
-                failure(
-                    &name,
-                    outcome,
-                    &stderr,
-                    sources.place_of(case, &stderr),
-                    sources,
-                )
-            });
+            self.add_failure(|sources| failure(case, &name, outcome, sources));
         } else if outcome.is_flaky() {
-            let reason = outcome.earlier[0].status.reason().unwrap_or_default();
+            let reason = outcome.earlier[0].status.brief_reason();
             self.flaky.push((name.clone(), reason));
         } else if !outcome.needs.is_empty() {
             self.needs.push((name.clone(), outcome.needs.clone()));
@@ -203,20 +188,21 @@ fn title(end: &Summary, failures: usize) -> String {
 /// The counts that are not zero, and the time.
 fn counts(end: &Summary) -> String {
     let tally = end.tally;
-    let counts = [
-        (tally.passed, "passed"),
-        (tally.cached, "of them cached"),
-        (tally.flaky, "of them flaky"),
+    let mut parts = Vec::new();
+    if tally.passed > 0 {
+        parts.push(format!("{} passed", Thousands(tally.passed)));
+    }
+    let among = tally.among_passed();
+    parts.extend(among.map(|(count, word)| format!("{} of them {word}", Thousands(count))));
+    let others = [
         (tally.failed, "failed"),
         (tally.timed_out, "timed out"),
         (tally.errors, "errors"),
         (tally.ignored, "ignored"),
         (end.not_run, "not run"),
     ];
-    let counts = counts.iter().filter(|(count, _)| *count > 0);
-    let mut parts: Vec<_> = counts
-        .map(|(count, word)| format!("{} {word}", Thousands(*count)))
-        .collect();
+    let others = others.iter().filter(|(count, _)| *count > 0);
+    parts.extend(others.map(|(count, word)| format!("{} {word}", Thousands(*count))));
     parts.push(format!("in {}", Elapsed(end.duration)));
     if let Some(reason) = end.cancelled {
         parts.push(reason.to_string());
@@ -226,20 +212,19 @@ fn counts(end: &Summary) -> String {
 
 /// A failed test: its name and place, and its output, which is folded.
 fn failure(
+    case: &TestCaseName<'_>,
     name: &str,
     outcome: &TestOutcome,
-    stderr: &str,
-    place: Option<FoundPlace>,
     sources: &Sources,
 ) -> String {
-    let reason = outcome.status.reason().unwrap_or_default();
-    let first = reason.lines().next().unwrap_or_default();
-    let mut title = format!("{} ({}", code(name), html(first));
+    let [stdout, stderr] = [&outcome.stdout, &outcome.stderr].map(|stream| captured(stream, false));
+    let reason = outcome.status.brief_reason();
+    let mut title = format!("{} ({}", code(name), html(&reason));
     if !matches!(outcome.status, TestStatus::Error { .. }) {
         let _ = write!(title, ", {}", Elapsed(outcome.duration));
     }
     title.push(')');
-    if let Some(place) = place {
+    if let Some(place) = sources.place_of(case, &stderr) {
         let shown = html(&format!("{}:{}", place.file, place.line));
         let _ = match sources.link(&place) {
             Some(link) => write!(title, " <a href=\"{link}\">{shown}</a>"),
@@ -250,18 +235,14 @@ fn failure(
         TestStatus::Error { message } => message.clone(),
         _ => String::new(),
     };
-    let stdout = captured(&outcome.stdout, false);
-    for (stream, output) in [("stdout", stdout.as_str()), ("stderr", stderr)] {
+    let panic = panic_message(&stderr);
+    for (stream, output) in [("stdout", &stdout), ("stderr", &stderr)] {
         if !output.is_empty() {
-            let _ = write!(
-                text,
-                "--- {stream} ---\n{}",
-                end_of(output, panic_message(stderr))
-            );
+            let _ = write!(text, "--- {stream} ---\n{}", end_of(output, panic));
         }
     }
-    for hint in &outcome.hints {
-        let _ = write!(text, "\nhint: {hint}\n");
+    for explanation in outcome.explanations() {
+        let _ = write!(text, "\n{explanation}\n");
     }
     details(&title, &text)
 }

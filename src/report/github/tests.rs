@@ -2,12 +2,11 @@ use super::*;
 use crate::executor::Captured;
 use crate::filter::TargetKind;
 use crate::report::TestAttempt;
-use crate::report::event::TestId;
 use crate::report::narrator::{Detail, Narrator};
 use crate::report::outcome::{Exit, Summary, Tally, TestStatus};
 use crate::report::plain::Plain;
 use crate::report::samples::{
-    BINARY, case, error, failed, finished, ignored, millis, passed, timed_out,
+    BINARY, case, error, failed, finished, ignored, millis, passed, repeated, started, timed_out,
 };
 use crate::report::terminal::Paint;
 use insta::assert_snapshot;
@@ -240,6 +239,23 @@ fn errors_of_a_build_are_shown_outside_its_group() {
 }
 
 #[test]
+fn the_error_of_a_build_is_found_after_many_other_lines() {
+    let warning = "warning: unused variable".repeat(100);
+    let lines = MOST_KEPT / warning.len() + 1;
+    let mut events: Vec<_> = (0..lines).map(|_| Event::CargoLine(&warning)).collect();
+    events.extend([
+        Event::CargoLine("error[E0425]: cannot find value `x`"),
+        Event::Cancelled(Cancellation::BuildFailed),
+    ]);
+    let (log, _) = report(&events, true);
+    assert!(
+        log.contains("::error title=the build failed::error[E0425]: cannot find value `x`\n"),
+        "the log has {} bytes",
+        log.len()
+    );
+}
+
+#[test]
 fn a_place_is_the_first_one_in_the_repository() {
     let repository = repository();
     let sources = settings(repository.path()).sources;
@@ -341,6 +357,44 @@ fn flaky_tests_are_warnings() {
 
     </details>
     "#);
+}
+
+#[test]
+fn a_flaky_repetition_has_its_number_and_a_failed_attempt_one_line() {
+    let outcome = TestOutcome {
+        earlier: vec![error()],
+        attempt: TestAttempt { number: 2, of: 3 },
+        ..passed()
+    };
+    let end = end(Tally {
+        passed: 1,
+        flaky: 1,
+        ..Tally::default()
+    });
+    let (log, summary) = report(
+        &[repeated(2, "search", &outcome), Event::Finished(&end)],
+        true,
+    );
+    let title = "title=[2/5] fd-find test/cli search is flaky%3A passed at attempt 2 of 3::";
+    assert!(log.contains(title), "{log}");
+    let row = "| <code>[2/5] fd-find test/cli search</code> | <code>failed to build the layer `tar \
+               = \"data.tar\"`</code> |";
+    assert!(summary.contains(row), "{summary}");
+}
+
+#[test]
+fn a_summary_counts_leaky_tests() {
+    let end = end(Tally {
+        passed: 3,
+        flaky: 1,
+        leaky: 2,
+        ..Tally::default()
+    });
+    let (_, summary) = report(&[Event::Finished(&end)], true);
+    assert!(
+        summary.contains("3 passed · 1 of them flaky · 2 of them leaky · in 12.3s"),
+        "{summary}"
+    );
 }
 
 #[test]
@@ -522,14 +576,8 @@ fn a_run_that_passed_says_so() {
         passed: 1,
         ..Tally::default()
     });
-    let started = Event::TestStarted {
-        id: TestId(1),
-        case: case("first"),
-        repeat: None,
-        attempt: TestAttempt::ONLY,
-    };
     let events = [
-        started,
+        started(1, "first"),
         finished(1, "first", &passed),
         Event::Finished(&end),
     ];

@@ -1,5 +1,6 @@
 use super::*;
 use crate::executor::Captured;
+use crate::report::TestAttempt;
 use crate::report::outcome::{Exit, Summary};
 use crate::report::samples::*;
 use insta::assert_snapshot;
@@ -21,11 +22,15 @@ const OF_FAILED: JunitOutput = JunitOutput {
 };
 
 fn xml_with(show_output: bool, events: &[Event<'_>]) -> String {
-    let (_directory, path) = place("junit.xml");
     let output = JunitOutput {
         of_passed: show_output,
         ..OF_FAILED
     };
+    xml_of(output, events)
+}
+
+fn xml_of(output: JunitOutput, events: &[Event<'_>]) -> String {
+    let (_directory, path) = place("junit.xml");
     let mut junit = Junit::new(path.clone(), output);
     for event in events {
         junit.report(event);
@@ -96,6 +101,34 @@ fn output_of_tests_that_passed_is_there_if_it_is_shown() {
     let events = [finished(1, "passes", &passed)];
     assert!(!xml(&events).contains("running 1 test"));
     assert!(xml_with(true, &events).contains("<system-out>running 1 test\n</system-out>"));
+}
+
+#[test]
+fn output_of_failed_attempts_is_left_out_with_that_of_failed_tests() {
+    let attempt = |number| TestAttempt { number, of: 3 };
+    let flaky = TestOutcome {
+        earlier: vec![failed()],
+        attempt: attempt(2),
+        ..passed()
+    };
+    let fails = TestOutcome {
+        earlier: vec![failed()],
+        attempt: attempt(2),
+        ..failed()
+    };
+    let events = [finished(1, "flaky", &flaky), finished(2, "fails", &fails)];
+    let with_output = xml(&events);
+    assert_eq!(with_output.matches("<system-err>").count(), 3);
+    let without = xml_of(
+        JunitOutput {
+            of_passed: false,
+            of_failed: false,
+        },
+        &events,
+    );
+    assert!(!without.contains("<system-err>"), "{without}");
+    assert!(without.contains("<flakyFailure "), "{without}");
+    assert!(without.contains("<rerunFailure "), "{without}");
 }
 
 #[test]

@@ -73,14 +73,8 @@ impl Narrator {
             let number = self.paint.apply(*role, number);
             let mut among = String::new();
             if *word == "passed" {
-                for (count, what) in [
-                    (tally.cached, "cached"),
-                    (tally.flaky, "flaky"),
-                    (tally.leaky, "leaky"),
-                ] {
-                    if count > 0 {
-                        let _ = write!(among, ", {} of them {what}", Thousands(count));
-                    }
+                for (count, word) in tally.among_passed() {
+                    let _ = write!(among, ", {} of them {word}", Thousands(count));
                 }
             }
             push_line(&mut text, format_args!("    {number} {word}{among}"));

@@ -47,6 +47,7 @@ fn uses_git_and_two_files() {
 fn uses_git_and_a_file_and_takes_long() {
     git();
     let _ = fs::read("/etc/login.defs");
+    // A test of more than a second is run fewer times with its needs and without them.
     std::thread::sleep(std::time::Duration::from_millis(1001));
     passes_every_second_time("uses_git_and_a_file_and_takes_long");
 }
