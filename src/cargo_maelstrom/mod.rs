@@ -87,10 +87,10 @@ pub fn clean(options: &CacheOptions) -> ExitCode {
 /// Runs `cargo maelstrom history merge`.
 pub fn merge_histories(output: &Utf8Path, inputs: &[Utf8PathBuf]) -> ExitCode {
     let merge = || {
-        let mut merged = RecordedHistory::default();
-        for input in inputs {
-            merged.merge(&RecordedHistory::load(input.as_std_path())?);
-        }
+        let histories = inputs
+            .iter()
+            .map(|input| RecordedHistory::load(input.as_std_path()));
+        let merged = RecordedHistory::of_all(&histories.collect::<Result<Vec<_>, _>>()?);
         merged.write(output.as_std_path())?;
         Ok::<_, RecordedHistoryError>(merged.len())
     };
