@@ -5,11 +5,10 @@ use crate::archive::{ArchivedCase, ArchivedContainer};
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use crate::executor::Container;
-use crate::layer::ContainerError;
-use crate::layer::MountError;
+use crate::layer::{ContainerError, MountError};
 use crate::listing::ListedTest;
 use crate::process::error_chain;
-use crate::report::{Event, TestStatus};
+use crate::report::Event;
 use crate::test_job::{self, TestCase};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -63,18 +62,8 @@ impl TestRun {
         }
     }
 
-    /// Queues a test of the archive.
-    pub(super) fn queue_archived(&mut self, case: &TestCase, place: usize) {
-        match self.archived_container(case, place) {
-            Ok(container) => self.queue_repeats(case, &container),
-            Err(message) => {
-                let message = message.to_string();
-                self.not_run(case, &TestStatus::Error { message });
-            }
-        }
-    }
-
-    fn archived_container(
+    /// The container of a test of the archive, which is the one at this place in its list.
+    pub(super) fn archived_container(
         &mut self,
         case: &TestCase,
         place: usize,
