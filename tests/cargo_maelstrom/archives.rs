@@ -150,6 +150,17 @@ fn failures_and_known_needs_travel() {
 }
 
 #[test]
+fn failed_tests_of_an_archive_are_tried_again() {
+    needs_containers!();
+    let project = Project::own("flaky");
+    let (file, _) = archive(&project, &[]);
+    let words = ["--archive", &file, "--retries", "1", "-i", "n.c(second)"];
+    let run = events_elsewhere(&project, &words).exits(0);
+    let finished = run.finished("tests::passes_at_the_second_attempt");
+    assert_eq!(finished["flaky"], true, "{run}");
+}
+
+#[test]
 fn what_is_bound_does_not_travel_and_is_told() {
     needs_containers!();
     let project = Project::own("plain");
@@ -235,7 +246,9 @@ fn filters_select_when_an_archive_is_made_and_when_its_tests_run() {
     };
     assert_eq!(list(&[]).len(), 6);
     assert_eq!(list(&["till"]), ["tests::panics_when_the_till_is_full"]);
-    assert_eq!(list(&["--exclude", "shop-core"]), Vec::<String>::new());
+    for package in ["shop-core", "shop-c*", "shop-core@1.2.3"] {
+        assert_eq!(list(&["--exclude", package]), Vec::<String>::new());
+    }
     let run = elsewhere(
         &project,
         &["--archive-file", &file, "--test-threads", "1", "absent"],

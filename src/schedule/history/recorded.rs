@@ -87,7 +87,7 @@ impl RecordedHistory {
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(failed)?;
         }
-        replace_file(path, &self.to_bytes()).map_err(failed)
+        replace_file(path, self.to_bytes()).map_err(failed)
     }
 
     /// The number of test cases.
