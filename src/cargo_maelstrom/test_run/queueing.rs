@@ -36,14 +36,11 @@ impl TestRun {
             })
         } else {
             let containers = self.parts.containers.clone();
-            let (binary, spec) = (case.binary.clone(), case.spec.clone());
-            let key = Ingredients {
-                spec: spec.clone(),
-                binary: binary.clone(),
-            };
-            self.containers.request(key, use_of(case), move || {
-                Ok((containers.container(&spec, &binary)?, None))
-            })
+            let made_of = Ingredients::of(&case);
+            self.containers
+                .request(made_of.clone(), use_of(case), move || {
+                    Ok((containers.container(&made_of.spec, &made_of.binary)?, None))
+                })
         };
         if let Some(prepared) = prepared {
             self.container_prepared(prepared);
