@@ -6,7 +6,7 @@ use crate::archive::{
     self, ArchiveIndex, ArchivedBinary, ArchivedCase, ArchivedContainer, ArchivedWorkspace,
 };
 use crate::cargo::{TestBinary, Workspace};
-use crate::directive;
+use crate::directive::Directives;
 use crate::layer::ContainerError;
 use crate::process::to_stderr;
 use crate::report::{Bytes, Count};
@@ -17,8 +17,6 @@ use crate::store::parallel;
 use crate::test_job::{TestCase, TestContainerBuilder};
 use camino::Utf8Path;
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// The tests that a message names.
@@ -27,6 +25,7 @@ const SHOWN: usize = 5;
 /// Makes an archive.
 pub struct Archiving<'a> {
     pub workspace: &'a Workspace,
+    pub directives: &'a Directives,
     pub containers: Arc<TestContainerBuilder>,
     /// The durations of the tests, also of those that are not archived.
     pub history: RecordedHistory,
@@ -44,7 +43,12 @@ impl Archiving<'_> {
         let mut first: Vec<&TestCase> = Vec::new();
         let mut places: HashMap<Ingredients, usize> = HashMap::new();
         let mut place_of_each = Vec::new();
-        let mut workspace = self.archived_workspace()?;
+        let mut workspace = ArchivedWorkspace::new(
+            self.workspace.root.clone(),
+            self.workspace.target_directory.clone(),
+            self.directives.text().map(ToOwned::to_owned),
+            &self.workspace.packages,
+        );
         for case in &cases {
             let container = *places.entry(Ingredients::of(case)).or_insert_with(|| {
                 first.push(case);
@@ -94,21 +98,6 @@ impl Archiving<'_> {
             Bytes(size)
         ));
         Ok(())
-    }
-
-    fn archived_workspace(&self) -> Result<ArchivedWorkspace, SetUpError> {
-        let path = self.workspace.root.join(directive::FILE_NAME);
-        let directives = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(source) => return Err(SetUpError::Read { path, source }),
-        };
-        Ok(ArchivedWorkspace::new(
-            self.workspace.root.clone(),
-            self.workspace.target_directory.clone(),
-            directives,
-            &self.workspace.packages,
-        ))
     }
 
     /// The containers of these tests, whose layers are in the store.

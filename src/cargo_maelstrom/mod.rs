@@ -337,7 +337,7 @@ async fn conduct(
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
-        directives: preparation.directives,
+        directives: preparation.directives.clone(),
         containers: preparation.containers.clone(),
         outputs,
         lister: lister::Lister::new(preparation.store.clone()),
@@ -360,6 +360,7 @@ async fn conduct(
         options,
         selector: &selector,
         workspace: &preparation.workspace,
+        directives: &preparation.directives,
         packages: &preparation.packages,
         containers: preparation.containers,
         session: session.clone(),

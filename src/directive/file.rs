@@ -49,8 +49,9 @@ impl Directives {
     pub fn parse(name: &str, text: &str) -> Result<Self, DirectiveError> {
         // Some editors start a file with a byte order mark, which is not a column of the file.
         let text = text.trim_start_matches('\u{feff}');
-        let text = SpecText { name, text };
-        document(text).map_err(|error| content_error(text, &error))
+        let named = SpecText { name, text };
+        let directives = document(named).map_err(|error| content_error(named, &error))?;
+        Ok(directives.of_text(text))
     }
 }
 

@@ -161,6 +161,21 @@ fn failed_tests_of_an_archive_are_tried_again() {
 }
 
 #[test]
+fn an_archive_has_the_directives_with_which_it_was_made() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.directives("[[directives]]\nfilter = 'name.equals(first)'\nignore = true\n");
+    // The file changes while Cargo builds.
+    project.write(
+        "build.rs",
+        "fn main() { std::fs::write(\"maelstrom-test.toml\", \"\").unwrap(); }\n",
+    );
+    let (file, _) = archive(&project, &[]);
+    let run = events_elsewhere(&project, &["--archive", &file]).exits(0);
+    assert_eq!(run.finished("first")["status"], "ignored", "{run}");
+}
+
+#[test]
 fn what_is_bound_does_not_travel_and_is_told() {
     needs_containers!();
     let project = Project::own("plain");

@@ -17,8 +17,8 @@ use std::sync::Arc;
 /// The tests of an archive, whose layers are in the store.
 #[derive(Default)]
 pub struct ArchivedTests {
-    pub binaries: Vec<(Arc<TestBinary>, Vec<ArchivedCase>)>,
-    pub containers: Vec<ArchivedContainer>,
+    binaries: Vec<(Arc<TestBinary>, Vec<ArchivedCase>)>,
+    containers: Vec<ArchivedContainer>,
     /// The containers that were needed, by their places, or the messages of errors.
     ready: HashMap<usize, Result<Arc<Container>, Arc<str>>>,
 }
