@@ -116,7 +116,6 @@ pub struct ArchivedContainer {
     spec: ContainerSpec,
     /// Absolute globs.
     outputs: Vec<String>,
-    working_directory: Utf8PathBuf,
     image_variables: BTreeMap<String, String>,
     library_path: Option<String>,
     /// The names of variables that its tests get from the machine that runs them, as globs.
@@ -282,7 +281,6 @@ impl ArchivedContainer {
             layers: portable.layers.clone(),
             spec,
             outputs,
-            working_directory: portable.working_directory.clone(),
             image_variables: portable.image_variables.clone(),
             library_path: portable.library_path.clone(),
             pass_environment: pass_environment.to_vec(),
@@ -297,7 +295,6 @@ impl ArchivedContainer {
                 outputs: self.outputs.clone(),
                 ..self.spec.clone()
             },
-            working_directory: self.working_directory.clone(),
             image_variables: self.image_variables.clone(),
             library_path: self.library_path.clone(),
         }

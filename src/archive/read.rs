@@ -16,7 +16,7 @@ const LARGEST: u64 = 1 << 30;
 
 type Members = tar::Archive<Box<dyn Read + Send>>;
 
-/// An archive whose index was read.
+/// An archive that was read.
 pub struct ArchiveReader {
     path: Utf8PathBuf,
     pub index: ArchiveIndex,
@@ -44,21 +44,22 @@ impl ArchiveReader {
         let history = reading.next(&mut entries, HISTORY, &header.history)?;
         let history = RecordedHistory::from_bytes(&history)
             .map_err(|reason| reading.damaged(format!("its history cannot be read: {reason}")))?;
-        let unpacking = Unpacking { reading, store };
         let layers = index.containers.iter().flat_map(|of| &of.layers);
-        let mut content = Content {
+        let mut unpacking = Unpacking {
+            reading,
+            store,
             layers: layers.copied().collect(),
             manifests: BTreeMap::new(),
             blobs: BTreeSet::new(),
         };
         for entry in entries {
             let entry = entry.map_err(|error| reading.damaged_by(&error))?;
-            unpacking.add(entry, &mut content)?;
+            unpacking.add(entry)?;
         }
         // The end of the compressed data has its checksum.
         let mut rest = members.into_inner();
         io::copy(&mut rest, &mut io::sink()).map_err(|error| reading.damaged_by(&error))?;
-        unpacking.finish(content)?;
+        unpacking.finish()?;
         Ok(Self {
             path: path.to_owned(),
             index,
@@ -68,20 +69,8 @@ impl ArchiveReader {
 
     /// The error of an index that contradicts itself.
     pub fn damaged(&self, reason: String) -> ArchiveError {
-        ArchiveError::Damaged {
-            path: self.path.clone(),
-            reason,
-        }
+        Reading { path: &self.path }.damaged(reason)
     }
-}
-
-/// The content of an archive, as far as it was read.
-struct Content {
-    /// The layers that the index names.
-    layers: BTreeSet<Digest>,
-    manifests: BTreeMap<Digest, Manifest>,
-    /// The blobs that are in the store.
-    blobs: BTreeSet<(Digest, Mode)>,
 }
 
 fn open(path: &Utf8Path) -> Result<Members, ArchiveError> {
@@ -105,20 +94,23 @@ struct Reading<'a> {
 struct Unpacking<'a> {
     reading: Reading<'a>,
     store: &'a Store,
+    /// The layers that the index names.
+    layers: BTreeSet<Digest>,
+    /// The manifests that were read.
+    manifests: BTreeMap<Digest, Manifest>,
+    /// The blobs that were read. They are in the store.
+    blobs: BTreeSet<(Digest, Mode)>,
 }
 
 impl Reading<'_> {
     fn header(&self, entries: &mut tar::Entries<'_, impl Read>) -> Result<Header, ArchiveError> {
-        let path = || self.path.to_owned();
         let entry = entries.next().and_then(Result::ok);
+        let entry = entry.filter(|entry| entry.path_bytes() == HEADER.as_bytes());
         let entry = entry.ok_or_else(|| self.foreign())?;
-        if entry.path_bytes() != HEADER.as_bytes() {
-            return Err(ArchiveError::Foreign { path: path() });
-        }
         let text = self.bytes(entry, HEADER)?;
         // Other versions may have other fields.
-        let value: serde_json::Value =
-            serde_json::from_slice(&text).map_err(|_| ArchiveError::Foreign { path: path() })?;
+        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|_| self.foreign())?;
+        let path = || self.path.to_owned();
         let field = |name: &str| value[name].as_str().unwrap_or("unknown").to_owned();
         let version = field("program_version");
         if value["format"] != FORMAT || version != env!("CARGO_PKG_VERSION") {
@@ -207,27 +199,19 @@ impl Reading<'_> {
 
 impl Unpacking<'_> {
     /// Reads a manifest or blob.
-    fn add(
-        &self,
-        mut entry: tar::Entry<'_, impl Read>,
-        content: &mut Content,
-    ) -> Result<(), ArchiveError> {
+    fn add(&mut self, mut entry: tar::Entry<'_, impl Read>) -> Result<(), ArchiveError> {
+        let reading = self.reading;
         let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-        let unknown = || {
-            self.reading
-                .damaged(format!("the member `{name}` does not belong to it"))
-        };
+        let unknown = || reading.damaged(format!("the member `{name}` does not belong to it"));
         if let Some(layer) = name.strip_prefix(MANIFESTS) {
             let digest: Digest = layer.parse().map_err(|_| unknown())?;
-            if !content.layers.contains(&digest) {
+            if !self.layers.contains(&digest) {
                 return Err(unknown());
             }
-            let bytes = self.reading.whole(entry, &name, layer)?;
-            let manifest = Manifest::parse(&bytes).map_err(|error| {
-                self.reading
-                    .damaged(format!("`{name}` cannot be read: {error}"))
-            })?;
-            content.manifests.insert(digest, manifest);
+            let bytes = reading.whole(entry, &name, layer)?;
+            let manifest = Manifest::parse(&bytes)
+                .map_err(|error| reading.damaged(format!("`{name}` cannot be read: {error}")))?;
+            self.manifests.insert(digest, manifest);
             return Ok(());
         }
         let blob = name
@@ -239,42 +223,33 @@ impl Unpacking<'_> {
         let mode = Mode::of_file(mode);
         let added = self.store.add_stream(&mut entry, mode, Path::new(&name));
         let added = added.map_err(|error| match error {
-            StoreError::Read { cause, .. } => self.reading.damaged_by(&cause),
+            StoreError::Read { cause, .. } => reading.damaged_by(&cause),
             error => error.into(),
         })?;
         if added != digest {
-            return Err(self
-                .reading
-                .damaged(format!("the content of `{name}` is not what its name says")));
+            let reason = format!("the content of `{name}` is not what its name says");
+            return Err(reading.damaged(reason));
         }
-        content.blobs.insert((digest, mode));
+        self.blobs.insert((digest, mode));
         Ok(())
     }
 
     /// Makes the layers, when everything was read.
-    fn finish(&self, content: Content) -> Result<(), ArchiveError> {
-        let Content {
-            layers,
-            manifests,
-            blobs,
-        } = content;
-        if let Some(layer) = layers.iter().find(|layer| !manifests.contains_key(layer)) {
-            return Err(self
-                .reading
-                .damaged(format!("it lacks `{MANIFESTS}{layer}`")));
-        }
-        for manifest in manifests.values() {
-            for (path, entry) in manifest.entries() {
-                if let Entry::File { digest, mode } = entry
-                    && !blobs.contains(&(*digest, *mode))
-                {
-                    return Err(self
-                        .reading
-                        .damaged(format!("it lacks the content of `{path}`")));
-                }
+    fn finish(&self) -> Result<(), ArchiveError> {
+        let lacks = |what: &str| Err(self.reading.damaged(format!("it lacks {what}")));
+        for layer in &self.layers {
+            if !self.manifests.contains_key(layer) {
+                return lacks(&format!("`{MANIFESTS}{layer}`"));
             }
         }
-        for manifest in manifests.values() {
+        for (path, entry) in self.manifests.values().flat_map(Manifest::entries) {
+            if let Entry::File { digest, mode } = entry
+                && !self.blobs.contains(&(*digest, *mode))
+            {
+                return lacks(&format!("the content of `{path}`"));
+            }
+        }
+        for manifest in self.manifests.values() {
             self.store.add_tree(manifest)?;
         }
         Ok(())

@@ -131,7 +131,6 @@ fn portable(layer: Digest) -> PortableContainer {
             hostname: "host".to_owned(),
             ..ContainerSpec::default()
         },
-        working_directory: "/src".into(),
         image_variables: BTreeMap::from([("LANG".to_owned(), "C".to_owned())]),
         library_path: Some("/lib".to_owned()),
     }

@@ -53,13 +53,12 @@ impl Workspace {
         Ok(self.members(|package| wanted.iter().any(|wanted| wanted.matches(package))))
     }
 
-    /// Whether a text is the specification of a member.
-    pub fn names_member(&self, text: &str) -> bool {
-        Specification::parse(text).is_ok_and(|specification| {
-            self.packages
-                .iter()
-                .any(|package| specification.matches(package))
-        })
+    /// The members of which a text is the specification.
+    pub fn members_named(&self, text: &str) -> Vec<Arc<Package>> {
+        match Specification::parse(text) {
+            Ok(specification) => self.members(|package| specification.matches(package)),
+            Err(_) => Vec::new(),
+        }
     }
 
     /// The options for building only packages that can match the include patterns. `matches` returns

@@ -1,11 +1,12 @@
 //! `cargo maelstrom archive`: packs the selected tests with their containers.
 
 use super::SetUpError;
+use super::ingredients::Ingredients;
 use crate::archive::{
     self, ArchiveIndex, ArchivedBinary, ArchivedCase, ArchivedContainer, ArchivedWorkspace,
 };
 use crate::cargo::{TestBinary, Workspace};
-use crate::directive::{self, TestSpec};
+use crate::directive::Directives;
 use crate::layer::ContainerError;
 use crate::process::to_stderr;
 use crate::report::{Bytes, Count};
@@ -16,8 +17,6 @@ use crate::store::parallel;
 use crate::test_job::{TestCase, TestContainerBuilder};
 use camino::Utf8Path;
 use std::collections::{BTreeSet, HashMap};
-use std::fs;
-use std::io::ErrorKind;
 use std::sync::Arc;
 
 /// The tests that a message names.
@@ -26,13 +25,11 @@ const SHOWN: usize = 5;
 /// Makes an archive.
 pub struct Archiving<'a> {
     pub workspace: &'a Workspace,
+    pub directives: &'a Directives,
     pub containers: Arc<TestContainerBuilder>,
     /// The durations of the tests, also of those that are not archived.
     pub history: RecordedHistory,
 }
-
-/// The specification and the binary that a container is made of, by their addresses.
-type ContainerKey = (*const TestSpec, *const TestBinary);
 
 impl Archiving<'_> {
     /// Writes the archive of these tests, and says what is in it.
@@ -42,20 +39,28 @@ impl Archiving<'_> {
         cases.sort_by_cached_key(|case| case.name().to_string());
         let mut binaries: Vec<ArchivedBinary> = Vec::new();
         let mut binary_places: HashMap<*const TestBinary, usize> = HashMap::new();
-        let mut places: HashMap<ContainerKey, usize> = HashMap::new();
-        let mut wanted: Vec<&TestCase> = Vec::new();
-        let mut workspace = self.archived_workspace()?;
+        // A container is made for the first test that has it.
+        let mut first: Vec<&TestCase> = Vec::new();
+        let mut places: HashMap<Ingredients, usize> = HashMap::new();
+        let mut place_of_each = Vec::new();
+        let mut workspace = ArchivedWorkspace::new(
+            self.workspace.root.clone(),
+            self.workspace.target_directory.clone(),
+            self.directives.text().map(ToOwned::to_owned),
+            &self.workspace.packages,
+        );
         for case in &cases {
-            let key = (Arc::as_ptr(&case.spec), Arc::as_ptr(&case.binary));
-            let container = *places.entry(key).or_insert_with(|| {
-                wanted.push(case);
-                wanted.len() - 1
+            let container = *places.entry(Ingredients::of(case)).or_insert_with(|| {
+                first.push(case);
+                first.len() - 1
             });
-            let binary = *binary_places.entry(key.1).or_insert_with(|| {
+            let address = Arc::as_ptr(&case.binary);
+            let binary = *binary_places.entry(address).or_insert_with(|| {
                 workspace.add_package(&case.binary.package);
                 binaries.push(ArchivedBinary::new(&case.binary));
                 binaries.len() - 1
             });
+            place_of_each.push(container);
             binaries[binary].cases.push(ArchivedCase {
                 name: case.listed.name.clone(),
                 ignored: case.listed.ignored,
@@ -63,9 +68,9 @@ impl Archiving<'_> {
                 container,
             });
         }
-        let portable = self.make_containers(&wanted).await?;
-        note_bound(&cases, &places, &portable);
-        let containers = portable.iter().zip(&wanted);
+        let portable = self.make_containers(&first).await?;
+        note_bound(&cases, &place_of_each, &portable);
+        let containers = portable.iter().zip(&first);
         let index = ArchiveIndex {
             workspace,
             binaries,
@@ -95,35 +100,15 @@ impl Archiving<'_> {
         Ok(())
     }
 
-    fn archived_workspace(&self) -> Result<ArchivedWorkspace, SetUpError> {
-        let path = self.workspace.root.join(directive::FILE_NAME);
-        let directives = match fs::read_to_string(&path) {
-            Ok(text) => Some(text),
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            Err(source) => return Err(SetUpError::Read { path, source }),
-        };
-        Ok(ArchivedWorkspace::new(
-            self.workspace.root.clone(),
-            self.workspace.target_directory.clone(),
-            directives,
-            &self.workspace.packages,
-        ))
-    }
-
     /// The containers of these tests, whose layers are in the store.
     async fn make_containers(
         &self,
         cases: &[&TestCase],
     ) -> Result<Vec<PortableContainer>, SetUpError> {
-        let ingredients = cases.iter();
-        let ingredients: Vec<_> = ingredients
-            .map(|case| (case.spec.clone(), case.binary.clone()))
-            .collect();
+        let of_cases: Vec<_> = cases.iter().map(|case| Ingredients::of(case)).collect();
         let builder = self.containers.clone();
         let making = tokio::task::spawn_blocking(move || -> Vec<Result<_, ContainerError>> {
-            parallel::map(&ingredients, 1, |(spec, binary)| {
-                builder.portable(spec, binary)
-            })
+            parallel::map(&of_cases, 1, |of| builder.portable(&of.spec, &of.binary))
         });
         let made = making
             .await
@@ -139,20 +124,15 @@ impl Archiving<'_> {
     }
 }
 
-/// Tells which tests need something of this machine that an archive does not hold.
-fn note_bound(
-    cases: &[&TestCase],
-    places: &HashMap<ContainerKey, usize>,
-    containers: &[PortableContainer],
-) {
+/// Warns about tests that need something of this machine that an archive does not hold. `places`: the
+/// container of each test.
+fn note_bound(cases: &[&TestCase], places: &[usize], containers: &[PortableContainer]) {
     let bound: Vec<_> = containers.iter().map(bound_paths).collect();
     let mut paths = BTreeSet::new();
     let mut names = Vec::new();
-    for case in cases {
-        let key = (Arc::as_ptr(&case.spec), Arc::as_ptr(&case.binary));
-        let of_case = places.get(&key).map(|&place| &bound[place]);
-        if let Some(of_case) = of_case.filter(|of_case| !of_case.is_empty()) {
-            paths.extend(of_case.iter().cloned());
+    for (case, &place) in cases.iter().zip(places) {
+        if !bound[place].is_empty() {
+            paths.extend(&bound[place]);
             names.push(case.name().to_string());
         }
     }
@@ -165,7 +145,8 @@ fn note_bound(
     if more > 0 {
         names.push(format!("and {more} more"));
     }
-    let paths = paths.into_iter().collect::<Vec<_>>().join(", ");
+    let paths: Vec<_> = paths.into_iter().map(String::as_str).collect();
+    let paths = paths.join(", ");
     to_stderr(format_args!(
         "warning: {tests} directories or files of the machine, which the archive does not hold, and \
          cannot run where they do not exist: {paths}\n  {}",

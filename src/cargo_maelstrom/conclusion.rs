@@ -8,6 +8,7 @@ use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
 use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
+use crate::directive::Directives;
 use crate::layer::ContainerError;
 use crate::process::{error_chain, to_stderr};
 use crate::report::{Cancellation, Count, Event, Reporter};
@@ -24,6 +25,7 @@ pub struct Conclusion<'a> {
     pub options: &'a TestOptions,
     pub selector: &'a Selector,
     pub workspace: &'a Workspace,
+    pub directives: &'a Directives,
     pub packages: &'a [Arc<Package>],
     pub containers: Arc<TestContainerBuilder>,
     pub session: Session,
@@ -123,6 +125,7 @@ impl Conclusion<'_> {
         }
         let archiving = Archiving {
             workspace: self.workspace,
+            directives: self.directives,
             containers: self.containers.clone(),
             history,
         };

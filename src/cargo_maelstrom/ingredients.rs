@@ -2,6 +2,7 @@
 
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
+use crate::test_job::TestCase;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
@@ -14,6 +15,14 @@ pub struct Ingredients {
 }
 
 impl Ingredients {
+    /// Those of the container of a test.
+    pub fn of(case: &TestCase) -> Self {
+        Self {
+            spec: case.spec.clone(),
+            binary: case.binary.clone(),
+        }
+    }
+
     fn addresses(&self) -> (*const TestSpec, *const TestBinary) {
         (Arc::as_ptr(&self.spec), Arc::as_ptr(&self.binary))
     }

@@ -88,10 +88,10 @@ pub fn clean(options: &CacheOptions) -> ExitCode {
 /// Runs `cargo maelstrom history merge`.
 pub fn merge_histories(output: &Utf8Path, inputs: &[Utf8PathBuf]) -> ExitCode {
     let merge = || {
-        let mut merged = RecordedHistory::default();
-        for input in inputs {
-            merged.merge(&RecordedHistory::load(input.as_std_path())?);
-        }
+        let histories = inputs
+            .iter()
+            .map(|input| RecordedHistory::load(input.as_std_path()));
+        let merged = RecordedHistory::of_all(&histories.collect::<Result<Vec<_>, _>>()?);
         merged.write(output.as_std_path())?;
         Ok::<_, RecordedHistoryError>(merged.len())
     };
@@ -338,7 +338,7 @@ async fn conduct(
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
-        directives: preparation.directives,
+        directives: preparation.directives.clone(),
         containers: preparation.containers.clone(),
         outputs,
         lister: lister::Lister::new(preparation.store.clone()),
@@ -361,6 +361,7 @@ async fn conduct(
         options,
         selector: &selector,
         workspace: &preparation.workspace,
+        directives: &preparation.directives,
         packages: &preparation.packages,
         containers: preparation.containers,
         session: session.clone(),

@@ -6,16 +6,16 @@
 
 mod archived;
 mod doctests;
+mod selection;
 
 use super::SetUpError;
-use super::command_line::{RawPattern, TestAction, TestOptions, divide};
-use super::filtersets;
+use super::command_line::{TestAction, TestOptions};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{ArchivedTests, DoctestRun};
 use super::unselected::{self, Offer};
 use crate::archive;
-use crate::cargo::{self, Build, Invocation, Narrowed, Package, StartedBuild, Stderr, Workspace};
+use crate::cargo::{self, Build, Invocation, Narrowed, Package, Stderr, Workspace};
 use crate::config::{Choice, VariablePattern};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
@@ -28,7 +28,8 @@ use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, Writ
 use archived::check_without_cargo;
 use camino::Utf8PathBuf;
 use doctests::doctest_settings;
-use std::path::PathBuf;
+use selection::ParsedSelection;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -57,13 +58,22 @@ pub struct Preparation {
 
 impl Preparation {
     pub async fn new(options: &TestOptions, stderr: Stderr) -> Result<Self, SetUpError> {
-        let mut includes = patterns(&options.selection.includes)?;
-        let filtersets = filtersets::parse(&options.selection.filtersets)?;
-        if let Some(archive) = &options.archive {
-            return Self::of_archive(options, archive, includes, &filtersets).await;
-        }
+        let selection = ParsedSelection::of(options)?;
         // A file that cannot be read is an error before anything is built.
-        recorded(options)?;
+        let recorded = recorded(options)?;
+        match &options.archive {
+            Some(archive) => Self::of_archive(options, selection, recorded, archive).await,
+            None => Self::of_workspace(options, selection, recorded, stderr).await,
+        }
+    }
+
+    async fn of_workspace(
+        options: &TestOptions,
+        selection: ParsedSelection,
+        recorded: Option<RecordedHistory>,
+        stderr: Stderr,
+    ) -> Result<Self, SetUpError> {
+        let archives = matches!(options.action, TestAction::Archive { .. });
         if let TestAction::Archive { file } = &options.action {
             archive::remove_old(file)?;
         }
@@ -75,108 +85,70 @@ impl Preparation {
         let workspace = Arc::new(cargo::metadata(&invocation).await?);
         tracing::debug!("the workspace is {}", workspace.root);
         let mut directives = load_directives(&workspace)?;
-        let mut by_default = default_filter(options);
-        includes.extend(filtersets::patterns(
-            &filtersets,
-            &workspace,
-            options,
-            &directives,
-        )?);
-        let exclusions = divide(&options.selection.exclusions, |text| {
-            workspace.names_member(text)
-        });
-        let mut excludes = patterns(&exclusions.patterns)?;
-        if let TestAction::Archive { .. } = options.action {
+        let (mut selector, excluded) = selection.selector(options, &workspace, &directives)?;
+        if archives {
             check_without_cargo(directives.filters_mut())?;
         }
-        let all = (includes.iter_mut().chain(&mut excludes))
-            .chain(&mut by_default)
-            .chain(directives.filters_mut());
-        relate(all, &invocation, &workspace).await?;
-        for package in &exclusions.packages {
+        let patterns = selector.patterns_mut().chain(directives.filters_mut());
+        relate(patterns, &invocation, &workspace).await?;
+        for package in &excluded {
             invocation.options.push("exclude", Some(package));
         }
         if early.is_none() {
-            narrow(&mut invocation, &workspace, &includes)?;
+            narrow(&mut invocation, &workspace, &selector.includes)?;
         }
         let doctests = doctest_settings(options, &invocation, &workspace, stderr)?.map(Rc::new);
-        let (build, doctests) = match (early, doctests) {
-            (None, Some(settings)) if options.doc => {
-                let build = cargo::start_build(&settings.invocation, stderr)?;
-                let is_first = true;
-                (build, Some(DoctestRun::Present { settings, is_first }))
-            }
-            (early, settings) => {
-                let build = match early {
-                    Some(build) => build,
-                    None => cargo::start_build(&invocation, stderr)?,
-                };
-                (build, settings.map(DoctestRun::Second))
-            }
+        let first = match &doctests {
+            Some(settings) if options.doc => &settings.invocation,
+            _ => &invocation,
         };
-        Self::with_build(
-            options,
-            &invocation,
-            workspace,
-            (build, doctests),
-            directives,
-            selector(options, includes, excludes, by_default),
-        )
-    }
-
-    fn with_build(
-        options: &TestOptions,
-        invocation: &Invocation,
-        workspace: Arc<Workspace>,
-        (build, doctests): (StartedBuild, Option<DoctestRun>),
-        directives: Directives,
-        selector: Selector,
-    ) -> Result<Self, SetUpError> {
-        let mut warnings = directives.warnings().to_vec();
-        let store = Store::open(
-            cache_directory(&workspace).as_std_path(),
-            options.settings.cache_size.value.bytes(),
-        )?;
-        warnings.extend(store.discarded().map(ToOwned::to_owned));
+        let build = match early {
+            Some(build) => build,
+            None => cargo::start_build(first, stderr)?,
+        };
+        let doctests = doctests.map(|settings| {
+            if options.doc {
+                let is_first = true;
+                DoctestRun::Present { settings, is_first }
+            } else {
+                DoctestRun::Second(settings)
+            }
+        });
+        let store = open_store(options, cache_directory(&workspace).as_std_path())?;
+        let recorded = recorded.unwrap_or_default();
         let history = workspace.target_directory.join("maelstrom/history");
-        let recorded = recorded(options)?;
         let history = History::load(history.as_std_path())?.with_others(recorded.clone());
-        warnings.extend(history.note().map(ToString::to_string));
-        let known_needs = workspace.target_directory.join("maelstrom/needs.json");
         let known_needs = (!options.settings.hermetic.value)
-            .then(|| KnownNeeds::load(known_needs.as_std_path()))
+            .then(|| KnownNeeds::load(needs_file(&workspace).as_std_path()))
             .transpose()?;
         // What is archived does not depend on the client's variables.
-        let archives = matches!(options.action, TestAction::Archive { .. });
         let appended = if archives {
             AppendedFiles::default()
         } else {
             AppendedFiles::of_client()
         };
-        let passed = &options.settings.pass_environment.value.items();
+        let write_back = WriteBack::decide(options.settings.write_back.value, |name| {
+            std::env::var(name).ok().filter(|_| !archives)
+        });
+        let dependencies_only = options.settings.cache_results.value.reads();
         Ok(Self {
             packages: workspace.selected(&invocation.options).unwrap_or_default(),
             selector,
+            warnings: warnings(&directives, &store, &history),
             directives: Arc::new(directives),
-            containers: Arc::new(
-                TestContainerBuilder::new(
-                    workspace.clone(),
-                    LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
-                    options.settings.cache_results.value.reads(),
-                    &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
-                    WriteBack::decide(options.settings.write_back.value, |name| {
-                        std::env::var(name).ok().filter(|_| !archives)
-                    }),
-                    appended.clone(),
-                )
-                .of_profile(options.settings.profile()),
+            containers: containers(
+                options,
+                &workspace,
+                &store,
+                dependencies_only,
+                write_back,
+                &appended,
             ),
             appended,
             store,
             history,
             recorded,
             known_needs,
-            warnings,
             build: Some(build.stream(workspace.clone())),
             archived: None,
             outputs_directory: None,
@@ -187,10 +159,42 @@ impl Preparation {
 }
 
 /// The durations in the file of `--history`.
-fn recorded(options: &TestOptions) -> Result<RecordedHistory, SetUpError> {
+fn recorded(options: &TestOptions) -> Result<Option<RecordedHistory>, SetUpError> {
     let file = options.history.as_ref();
     let recorded = file.map(|file| RecordedHistory::load(file.as_std_path()));
-    Ok(recorded.transpose()?.unwrap_or_default())
+    Ok(recorded.transpose()?)
+}
+
+fn open_store(options: &TestOptions, directory: &Path) -> Result<Store, SetUpError> {
+    let limit = options.settings.cache_size.value.bytes();
+    Ok(Store::open(directory, limit)?)
+}
+
+fn containers(
+    options: &TestOptions,
+    workspace: &Arc<Workspace>,
+    store: &Store,
+    dependencies_only: bool,
+    write_back: WriteBack,
+    appended: &AppendedFiles,
+) -> Arc<TestContainerBuilder> {
+    let passed = &options.settings.pass_environment.value.items();
+    let builder = TestContainerBuilder::new(
+        workspace.clone(),
+        LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
+        dependencies_only,
+        &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
+        write_back,
+        appended.clone(),
+    );
+    Arc::new(builder.of_profile(options.settings.profile()))
+}
+
+fn warnings(directives: &Directives, store: &Store, history: &History) -> Vec<String> {
+    let mut warnings = directives.warnings().to_vec();
+    warnings.extend(store.discarded().map(ToOwned::to_owned));
+    warnings.extend(history.note().map(ToString::to_string));
+    warnings
 }
 
 /// The directory of the workspace's cache.
@@ -222,69 +226,25 @@ pub async fn workspace(options: &TestOptions) -> Result<Workspace, SetUpError> {
     Ok(cargo::metadata(&invocation(options)?).await?)
 }
 
-/// The workspace, the options of Cargo and the patterns, for commands that build nothing.
+/// The workspace, the options of Cargo and the selector, for commands that build nothing.
 pub async fn selection(
     options: &TestOptions,
 ) -> Result<(Workspace, Invocation, Selector), SetUpError> {
     let mut invocation = invocation(options)?;
-    let mut includes = patterns(&options.selection.includes)?;
-    let filtersets = filtersets::parse(&options.selection.filtersets)?;
+    let selection = ParsedSelection::of(options)?;
     let workspace = cargo::metadata(&invocation).await?;
     let directives = load_directives(&workspace)?;
-    includes.extend(filtersets::patterns(
-        &filtersets,
-        &workspace,
-        options,
-        &directives,
-    )?);
-    let exclusions = divide(&options.selection.exclusions, |text| {
-        workspace.names_member(text)
-    });
-    for package in &exclusions.packages {
+    let (mut selector, excluded) = selection.selector(options, &workspace, &directives)?;
+    relate(selector.patterns_mut(), &invocation, &workspace).await?;
+    for package in &excluded {
         invocation.options.push("exclude", Some(package));
     }
-    let mut excludes = patterns(&exclusions.patterns)?;
-    let mut by_default = default_filter(options);
-    let all = (includes.iter_mut().chain(&mut excludes)).chain(&mut by_default);
-    relate(all, &invocation, &workspace).await?;
-    narrow(&mut invocation, &workspace, &includes)?;
-    let selector = selector(options, includes, excludes, by_default);
+    narrow(&mut invocation, &workspace, &selector.includes)?;
     Ok((workspace, invocation, selector))
 }
 
-/// The pattern of the tests that are selected by default. `None`: it does not limit the selection.
-fn default_filter(options: &TestOptions) -> Option<Pattern> {
-    // The other actions are about tests that the command line names.
-    let by_default = matches!(
-        options.action,
-        TestAction::Run
-            | TestAction::Learn
-            | TestAction::ListTests
-            | TestAction::ListBinaries
-            | TestAction::Archive { .. }
-    );
-    let filter = options.settings.default_filter.as_ref();
-    let filter = filter.filter(|_| by_default && !options.ignores_default_filter);
-    filter.map(|filter| filter.value.0.clone())
-}
-
-fn selector(
-    options: &TestOptions,
-    includes: Vec<Pattern>,
-    excludes: Vec<Pattern>,
-    default_filter: Option<Pattern>,
-) -> Selector {
-    Selector {
-        includes,
-        excludes,
-        names: options.selection.names.clone(),
-        ignored: options.selection.ignored,
-        default_filter,
-    }
-}
-
 /// Fails if the profile that Cargo shall use is one of `maelstrom-test.toml` instead.
-pub fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(), SetUpError> {
+fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(), SetUpError> {
     match &options.cargo.profile {
         Some(name)
             if options.profile_names.contains(name) && !cargo::has_profile(invocation, name)? =>
@@ -297,7 +257,7 @@ pub fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(
 }
 
 /// The command line of Cargo.
-pub fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
+fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
     let mut cargo_options = options.cargo_options.clone();
     if let Some(format) = options.cargo.cargo_message_format {
         cargo_options.push("message-format", Some(format.name()));
@@ -308,19 +268,8 @@ pub fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
     Ok(invocation)
 }
 
-fn patterns(raw: &[RawPattern]) -> Result<Vec<Pattern>, SetUpError> {
-    raw.iter()
-        .map(|raw| {
-            raw.text.parse().map_err(|source| SetUpError::Pattern {
-                option: raw.option,
-                source,
-            })
-        })
-        .collect()
-}
-
 /// Tells patterns which packages depend on which, if one of them asks.
-pub async fn relate(
+async fn relate(
     patterns: impl Iterator<Item = &mut Pattern>,
     invocation: &Invocation,
     workspace: &Workspace,

@@ -17,6 +17,10 @@ pub struct Selector {
 }
 
 impl Selector {
+    pub fn patterns_mut(&mut self) -> impl Iterator<Item = &mut Pattern> {
+        (self.includes.iter_mut().chain(&mut self.excludes)).chain(&mut self.default_filter)
+    }
+
     /// Whether some test case of the binary could be selected.
     pub fn may_select(&self, binary: &TestBinary) -> bool {
         self.may_select_target(&binary.package.name, binary.kind, &binary.target)

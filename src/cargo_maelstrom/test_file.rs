@@ -32,8 +32,7 @@ fn of_archive(archive: &Utf8Path) -> Result<Profiles, CommandLineError> {
     let Some(text) = index.workspace.directives else {
         return Ok(Profiles::none_in(path));
     };
-    let text = text.trim_start_matches('\u{feff}');
-    Profiles::parse(&path, text).map_err(in_workspace)
+    Profiles::parse(&path, &text).map_err(in_workspace)
 }
 
 fn of_workspace(options: &CargoOptions, is_required: bool) -> Result<Profiles, CommandLineError> {

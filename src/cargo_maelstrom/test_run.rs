@@ -173,7 +173,7 @@ pub struct TestRun {
     groups: Groups<GroupedWork>,
     /// The running tests on this machine that occupy slots of their groups.
     grouped: BTreeMap<TestId, (Arc<TestGroup>, u32)>,
-    /// The tests that were sent to an engine.
+    /// The tests at an engine.
     remote_tests: BTreeSet<TestId>,
     next_id: u64,
     /// When the history was last saved.

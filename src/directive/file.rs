@@ -40,16 +40,18 @@ impl Directives {
 
     fn decode(name: &str, bytes: Vec<u8>) -> Result<Self, DirectiveError> {
         match decode_utf8(bytes) {
-            // Some editors start a file with a byte order mark, which is not a column of the file.
-            (text, None) => Self::parse(name, text.trim_start_matches('\u{feff}')),
+            (text, None) => Self::parse(name, &text),
             (text, Some(error)) => Err(content_error(SpecText { name, text: &text }, &error)),
         }
     }
 
     /// Parses the text of a file. Messages call the file `name`.
     pub fn parse(name: &str, text: &str) -> Result<Self, DirectiveError> {
-        let text = SpecText { name, text };
-        document(text).map_err(|error| content_error(text, &error))
+        // Some editors start a file with a byte order mark, which is not a column of the file.
+        let text = text.trim_start_matches('\u{feff}');
+        let named = SpecText { name, text };
+        let directives = document(named).map_err(|error| content_error(named, &error))?;
+        Ok(directives.of_text(text))
     }
 }
 

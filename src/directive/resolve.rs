@@ -99,6 +99,7 @@ pub struct Directives {
     in_order: Vec<Directive>,
     containers: Containers,
     warnings: Vec<String>,
+    text: Option<String>,
     /// The results for sets of matching directives, by their indexes. Many tests share few sets.
     resolved: Mutex<HashMap<Vec<usize>, Arc<TestSpec>>>,
 }
@@ -119,8 +120,19 @@ impl Directives {
             in_order: directives,
             containers,
             warnings,
+            text: None,
             resolved: Mutex::default(),
         }
+    }
+
+    pub(super) fn of_text(self, text: &str) -> Self {
+        let text = Some(text.to_owned());
+        Self { text, ..self }
+    }
+
+    /// The text of the file. `None`: there is no file.
+    pub fn text(&self) -> Option<&str> {
+        self.text.as_deref()
     }
 
     /// The filters, which can be told what they need to know.

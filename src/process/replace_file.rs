@@ -1,19 +1,19 @@
 //! Files that are replaced at once.
 
-use camino::Utf8Path;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Replaces the text of a file at once. The target of a symlink is written, and the mode is kept.
-/// A pipe or a device is not replaced; the text is written to it.
-pub fn replace_file(path: &Utf8Path, text: &str) -> io::Result<()> {
+/// Replaces the content of a file at once. The target of a symlink is written, and the mode is kept.
+/// A pipe or a device is not replaced; the content is written to it.
+pub fn replace_file(path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> io::Result<()> {
+    let (path, content) = (path.as_ref(), content.as_ref());
     if fs::metadata(path).is_ok_and(|found| !found.is_file()) {
         let mut file = OpenOptions::new().write(true).open(path)?;
-        return file.write_all(text.as_bytes());
+        return file.write_all(content);
     }
-    let path = target(path.as_std_path())?;
+    let path = target(path)?;
     let directory = match path.parent() {
         Some(directory) if directory != Path::new("") => directory,
         _ => Path::new("."),
@@ -27,7 +27,7 @@ pub fn replace_file(path: &Utf8Path, text: &str) -> io::Result<()> {
     let mut builder = tempfile::Builder::new();
     let builder = builder.permissions(Permissions::from_mode(0o666));
     let mut file = builder.tempfile_in(directory)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(content)?;
     if let Some(mode) = mode {
         file.as_file().set_permissions(mode)?;
     }

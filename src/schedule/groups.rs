@@ -24,6 +24,12 @@ struct GroupState<J> {
     waiting: Queue<(Rank, u32, J)>,
 }
 
+impl<J> GroupState<J> {
+    fn free(&self, group: &TestGroup) -> u32 {
+        group.max_slots.saturating_sub(self.used)
+    }
+}
+
 impl<J> Default for Groups<J> {
     fn default() -> Self {
         Self {
@@ -33,31 +39,39 @@ impl<J> Default for Groups<J> {
 }
 
 impl<J> Groups<J> {
-    /// Takes slots of a group for a job, all of them if there are fewer, and returns the job. If too
-    /// few are free, the job waits for [`Self::release`].
-    pub fn admit(&mut self, group: &TestGroup, slots: u32, rank: Rank, job: J) -> Option<J> {
+    /// Takes slots of a group for a job, all of them if there are fewer. Returns false if too few are
+    /// free; then the job should [wait](Self::wait).
+    #[must_use]
+    pub fn take(&mut self, group: &TestGroup, slots: u32) -> bool {
         let state = self.state(group);
         let slots = slots.min(group.max_slots);
-        if state.used + slots <= group.max_slots {
+        let are_free = slots <= state.free(group);
+        if are_free {
             state.used += slots;
-            return Some(job);
         }
-        state.waiting.push(rank, (rank, slots, job));
-        None
+        are_free
+    }
+
+    /// Adds a job that waits for [`Self::release`].
+    pub fn wait(&mut self, group: &TestGroup, slots: u32, rank: Rank, job: J) {
+        let slots = slots.min(group.max_slots);
+        let waiting = &mut self.state(group).waiting;
+        waiting.push(rank, (rank, slots, job));
     }
 
     /// Takes slots of a group for a job that cannot wait, also if too few are free.
     pub fn force(&mut self, group: &TestGroup, slots: u32) {
-        self.state(group).used += slots.min(group.max_slots);
+        let state = self.state(group);
+        state.used = state.used.saturating_add(slots.min(group.max_slots));
     }
 
     /// Returns the slots of a job that has ended. The jobs for which slots are free now no longer wait.
-    /// They must be admitted again, in the order of all jobs.
+    /// They must take their slots, in the order of all jobs.
     #[must_use]
     pub fn release(&mut self, group: &TestGroup, slots: u32) -> Vec<(Rank, J)> {
         let state = self.state(group);
         state.used = state.used.saturating_sub(slots.min(group.max_slots));
-        let mut free = group.max_slots.saturating_sub(state.used);
+        let mut free = state.free(group);
         let mut freed = Vec::new();
         while let Some((rank, slots, job)) = state.waiting.pop_if(|(_, slots, _)| *slots <= free) {
             free -= slots;
@@ -99,38 +113,47 @@ mod tests {
     }
 
     #[test]
-    fn as_many_jobs_of_a_group_are_admitted_as_it_has_slots() {
+    fn as_many_jobs_of_a_group_get_slots_as_it_has() {
         let mut groups = Groups::default();
         let group = group(2);
-        for job in ["a", "b"] {
-            assert_eq!(groups.admit(&group, 1, rank(0), job), Some(job));
-        }
-        assert_eq!(groups.admit(&group, 1, rank(0), "c"), None);
-        assert_eq!(groups.admit(&group, 1, rank(1), "d"), None);
+        assert!(groups.take(&group, 1) && groups.take(&group, 1));
+        assert!(!groups.take(&group, 1));
+        groups.wait(&group, 1, rank(0), "a");
+        groups.wait(&group, 1, rank(1), "b");
         // The job of the highest rank is next.
         let freed = groups.release(&group, 1);
-        assert_eq!(freed, [(rank(1), "d")]);
-        assert_eq!(groups.admit(&group, 1, rank(1), "d"), Some("d"));
-        assert_eq!(groups.release(&group, 1), [(rank(0), "c")]);
+        assert_eq!(freed, [(rank(1), "b")]);
+        assert!(groups.take(&group, 1));
+        assert_eq!(groups.release(&group, 1), [(rank(0), "a")]);
     }
 
     #[test]
     fn a_job_that_needs_more_slots_than_the_group_has_gets_all() {
         let mut groups = Groups::default();
         let group = group(2);
-        assert_eq!(groups.admit(&group, 5, rank(0), "wide"), Some("wide"));
-        assert_eq!(groups.admit(&group, 1, rank(0), "narrow"), None);
+        assert!(groups.take(&group, 5));
+        assert!(!groups.take(&group, 1));
+        groups.wait(&group, 1, rank(0), "narrow");
         assert_eq!(groups.release(&group, 5), [(rank(0), "narrow")]);
+    }
+
+    #[test]
+    fn the_largest_numbers_of_slots_are_not_too_large() {
+        let mut groups = Groups::<()>::default();
+        let group = group(u32::MAX);
+        groups.force(&group, u32::MAX);
+        assert!(!groups.take(&group, u32::MAX));
+        groups.force(&group, u32::MAX);
     }
 
     #[test]
     fn slots_that_were_taken_by_force_are_waited_for() {
         let mut groups = Groups::default();
         let group = group(1);
-        assert_eq!(groups.admit(&group, 1, rank(0), "a"), Some("a"));
+        assert!(groups.take(&group, 1));
         groups.force(&group, 1);
-        assert_eq!(groups.admit(&group, 1, rank(0), "b"), None);
+        groups.wait(&group, 1, rank(0), "a");
         assert_eq!(groups.release(&group, 1), []);
-        assert_eq!(groups.release(&group, 1), [(rank(0), "b")]);
+        assert_eq!(groups.release(&group, 1), [(rank(0), "a")]);
     }
 }

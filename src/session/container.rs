@@ -26,9 +26,8 @@ pub struct ContainerBuilder {
 pub struct PortableContainer {
     /// Bottom first.
     pub layers: Vec<Digest>,
-    /// The fields without image and layers. Paths are absolute.
+    /// The fields without image and layers. Paths are absolute, and there is a working directory.
     pub spec: ContainerSpec,
-    pub working_directory: Utf8PathBuf,
     /// The variables of the image.
     pub image_variables: BTreeMap<String, String>,
     /// The value of `LD_LIBRARY_PATH`.
@@ -58,7 +57,7 @@ impl PortableContainer {
             network: spec.network,
             root_overlay: spec.root_overlay.clone(),
             outputs: spec.outputs.clone(),
-            working_directory: self.working_directory.clone(),
+            working_directory: (spec.working_directory.clone()).unwrap_or_else(|| "/".into()),
             user: spec.user,
             group: spec.group,
             init: spec.init,
@@ -158,13 +157,12 @@ impl ContainerBuilder {
                 outputs: (spec.outputs.iter())
                     .map(|glob| context.output(glob, outputs_base))
                     .collect::<Result<_, _>>()?,
-                working_directory: Some(working_directory.clone()),
+                working_directory: Some(working_directory),
                 user: spec.user,
                 group: spec.group,
                 init: spec.init,
                 hostname: spec.hostname.clone(),
             },
-            working_directory,
         };
         Ok((portable, stack.warnings))
     }

@@ -17,8 +17,7 @@ pub(crate) use start::{ConnectedEngine, Session, SessionSettings, connect};
 pub(crate) use tasks::{BUG, Tasks};
 
 use crate::config::CacheResults;
-use crate::container::JobLimits;
-use crate::container::LauncherError;
+use crate::container::{JobLimits, LauncherError};
 use crate::engine::EngineError;
 use crate::executor::remote::{RemoteError, RemoteSettings};
 use crate::executor::{Container, Job, Outcome, Output};

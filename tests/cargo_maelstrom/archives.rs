@@ -150,6 +150,32 @@ fn failures_and_known_needs_travel() {
 }
 
 #[test]
+fn failed_tests_of_an_archive_are_tried_again() {
+    needs_containers!();
+    let project = Project::own("flaky");
+    let (file, _) = archive(&project, &[]);
+    let words = ["--archive", &file, "--retries", "1", "-i", "n.c(second)"];
+    let run = events_elsewhere(&project, &words).exits(0);
+    let finished = run.finished("tests::passes_at_the_second_attempt");
+    assert_eq!(finished["flaky"], true, "{run}");
+}
+
+#[test]
+fn an_archive_has_the_directives_with_which_it_was_made() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.directives("[[directives]]\nfilter = 'name.equals(first)'\nignore = true\n");
+    // The file changes while Cargo builds.
+    project.write(
+        "build.rs",
+        "fn main() { std::fs::write(\"maelstrom-test.toml\", \"\").unwrap(); }\n",
+    );
+    let (file, _) = archive(&project, &[]);
+    let run = events_elsewhere(&project, &["--archive", &file]).exits(0);
+    assert_eq!(run.finished("first")["status"], "ignored", "{run}");
+}
+
+#[test]
 fn what_is_bound_does_not_travel_and_is_told() {
     needs_containers!();
     let project = Project::own("plain");
@@ -235,7 +261,9 @@ fn filters_select_when_an_archive_is_made_and_when_its_tests_run() {
     };
     assert_eq!(list(&[]).len(), 6);
     assert_eq!(list(&["till"]), ["tests::panics_when_the_till_is_full"]);
-    assert_eq!(list(&["--exclude", "shop-core"]), Vec::<String>::new());
+    for package in ["shop-core", "shop-c*", "shop-core@1.2.3"] {
+        assert_eq!(list(&["--exclude", package]), Vec::<String>::new());
+    }
     let run = elsewhere(
         &project,
         &["--archive-file", &file, "--test-threads", "1", "absent"],

@@ -1,19 +1,15 @@
 //! Preparing a run of the tests of an archive.
 
-use super::{Preparation, SetUpError, default_filter, patterns, recorded, selector};
-use crate::archive::ArchiveReader;
-use crate::cargo::{Configuration, Toolchain, Workspace};
-use crate::cargo_maelstrom::command_line::{RawPattern, TestOptions, divide};
-use crate::cargo_maelstrom::filtersets;
+use super::selection::{ParsedSelection, patterns};
+use super::{Preparation, SetUpError, containers, open_store, warnings};
+use crate::archive::{ArchiveReader, ArchivedWorkspace};
+use crate::cargo::{Configuration, Package, Toolchain, Workspace};
+use crate::cargo_maelstrom::command_line::{RawPattern, TestOptions};
 use crate::cargo_maelstrom::test_run::ArchivedTests;
-use crate::config::VariablePattern;
-use crate::directive::{self, Directives};
-use crate::filter::{Filterset, Pattern};
-use crate::image::Images;
-use crate::layer::LayerBuilder;
-use crate::schedule::History;
-use crate::store::Store;
-use crate::test_job::{AppendedFiles, PassedVariables, TestContainerBuilder, WriteBack};
+use crate::directive::{Directives, FILE_NAME};
+use crate::filter::Pattern;
+use crate::schedule::{History, RecordedHistory};
+use crate::test_job::{AppendedFiles, WriteBack};
 use camino::Utf8Path;
 use std::sync::Arc;
 
@@ -22,20 +18,12 @@ impl Preparation {
     /// the user's cache directory, as the target directory of the workspace may not exist.
     pub(super) async fn of_archive(
         options: &TestOptions,
+        selection: ParsedSelection,
+        recorded: Option<RecordedHistory>,
         archive: &Utf8Path,
-        mut includes: Vec<Pattern>,
-        filtersets: &[Filterset],
     ) -> Result<Self, SetUpError> {
         let cache = options.archive_cache.clone();
-        let store = Store::open(
-            &cache.join("cache"),
-            options.settings.cache_size.value.bytes(),
-        )?;
-        let mut warnings: Vec<String> = store
-            .discarded()
-            .map(ToOwned::to_owned)
-            .into_iter()
-            .collect();
+        let store = open_store(options, &cache.join("cache"))?;
         let (path, unpacked_into) = (archive.to_owned(), store.clone());
         let unpacking =
             tokio::task::spawn_blocking(move || ArchiveReader::unpack(&path, &unpacked_into));
@@ -44,86 +32,68 @@ impl Preparation {
             .map_err(|error| SetUpError::Start(error.into()))??;
         let index = &unpacked.index;
         let (members, binaries) = index.restore().map_err(|reason| unpacked.damaged(reason))?;
+        let archived = ArchivedTests::new(binaries, index.containers.clone());
+        let workspace = Arc::new(without_cargo(&index.workspace, members));
         let mut directives = match &index.workspace.directives {
-            Some(text) => {
-                let name = index.workspace.root.join(directive::FILE_NAME);
-                Directives::parse(name.as_str(), text.trim_start_matches('\u{feff}'))?
-            }
+            Some(text) => Directives::parse(workspace.root.join(FILE_NAME).as_str(), text)?,
             None => Directives::built_in(),
         };
-        warnings.extend(directives.warnings().to_vec());
-        let recorded = match &options.history {
-            Some(_) => recorded(options)?,
-            None => unpacked.history,
-        };
+        let (mut selector, excluded) = selection.selector(options, &workspace, &directives)?;
+        selector
+            .excludes
+            .extend(of_packages(&excluded, &workspace)?);
+        check_without_cargo(selector.patterns_mut().chain(directives.filters_mut()))?;
+        let recorded = recorded.unwrap_or(unpacked.history);
         let history = History::load(&cache.join("history"))?.with_others(recorded.clone());
-        warnings.extend(history.note().map(ToString::to_string));
-        let exclusions = divide(&options.selection.exclusions, |text| {
-            members.iter().any(|member| member.name == text)
-        });
-        let mut excludes = patterns(&exclusions.patterns)?;
-        for package in &exclusions.packages {
-            let text = format!("package.equals({package})");
-            excludes.extend(patterns(&[RawPattern {
-                option: "--exclude",
-                text,
-            }])?);
-        }
-        let archived = ArchivedTests::new(binaries, index.containers.clone());
-        let workspace = Arc::new(Workspace {
-            root: index.workspace.root.clone(),
-            target_directory: index.workspace.target_directory.clone(),
-            build_directory: None,
-            default_members: members.iter().map(|member| member.id.clone()).collect(),
-            packages: members,
-            toolchain: Toolchain {
-                sysroot: "/nonexistent".into(),
-                host: String::new(),
-                cargo: "/nonexistent/cargo".into(),
-                rustc: "/nonexistent/rustc".into(),
-            },
-            configuration: Configuration::default(),
-        });
-        includes.extend(filtersets::patterns(
-            filtersets,
-            &workspace,
-            options,
-            &directives,
-        )?);
-        let mut by_default = default_filter(options);
-        let all = (includes.iter_mut().chain(&mut excludes))
-            .chain(&mut by_default)
-            .chain(directives.filters_mut());
-        check_without_cargo(all)?;
-        let passed = &options.settings.pass_environment.value.items();
+        let (write_back, appended) = (WriteBack::Outputs, AppendedFiles::default());
         Ok(Self {
             build: None,
             archived: Some(archived),
             doctests: None,
             outputs_directory: Some(cache.join("outputs")),
             packages: workspace.packages.clone(),
-            selector: selector(options, includes, excludes, by_default),
+            selector,
+            warnings: warnings(&directives, &store, &history),
             directives: Arc::new(directives),
-            containers: Arc::new(
-                TestContainerBuilder::new(
-                    workspace.clone(),
-                    LayerBuilder::new(store.clone(), Images::new(options.settings.images.clone())),
-                    false,
-                    &PassedVariables::new(passed.iter().map(VariablePattern::as_str)),
-                    WriteBack::Outputs,
-                    AppendedFiles::default(),
-                )
-                .of_profile(options.settings.profile()),
-            ),
-            appended: AppendedFiles::default(),
+            containers: containers(options, &workspace, &store, false, write_back, &appended),
+            appended,
             store,
             history,
             recorded,
             known_needs: None,
-            warnings,
             workspace,
         })
     }
+}
+
+/// The workspace of an archive, which has no toolchain.
+fn without_cargo(archived: &ArchivedWorkspace, members: Vec<Arc<Package>>) -> Workspace {
+    Workspace {
+        root: archived.root.clone(),
+        target_directory: archived.target_directory.clone(),
+        build_directory: None,
+        default_members: members.iter().map(|member| member.id.clone()).collect(),
+        packages: members,
+        toolchain: Toolchain {
+            sysroot: "/nonexistent".into(),
+            host: String::new(),
+            cargo: "/nonexistent/cargo".into(),
+            rustc: "/nonexistent/rustc".into(),
+        },
+        configuration: Configuration::default(),
+    }
+}
+
+/// Patterns of the packages that these values of `--exclude` name.
+fn of_packages(excluded: &[String], workspace: &Workspace) -> Result<Vec<Pattern>, SetUpError> {
+    let packages = excluded
+        .iter()
+        .flat_map(|text| workspace.members_named(text));
+    let raw = packages.map(|package| RawPattern {
+        option: "--exclude",
+        text: format!("package.equals({})", package.name),
+    });
+    patterns(&raw.collect::<Vec<_>>())
 }
 
 /// Refuses patterns that ask for dependencies of packages, which only Cargo knows.

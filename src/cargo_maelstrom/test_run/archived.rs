@@ -5,11 +5,10 @@ use crate::archive::{ArchivedCase, ArchivedContainer};
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
 use crate::executor::Container;
-use crate::layer::ContainerError;
-use crate::layer::MountError;
+use crate::layer::{ContainerError, MountError};
 use crate::listing::ListedTest;
 use crate::process::error_chain;
-use crate::report::{Event, TestStatus};
+use crate::report::Event;
 use crate::test_job::{self, TestCase};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -18,8 +17,8 @@ use std::sync::Arc;
 /// The tests of an archive, whose layers are in the store.
 #[derive(Default)]
 pub struct ArchivedTests {
-    pub binaries: Vec<(Arc<TestBinary>, Vec<ArchivedCase>)>,
-    pub containers: Vec<ArchivedContainer>,
+    binaries: Vec<(Arc<TestBinary>, Vec<ArchivedCase>)>,
+    containers: Vec<ArchivedContainer>,
     /// The containers that were needed, by their places, or the messages of errors.
     ready: HashMap<usize, Result<Arc<Container>, Arc<str>>>,
 }
@@ -63,18 +62,8 @@ impl TestRun {
         }
     }
 
-    /// Queues a test of the archive.
-    pub(super) fn queue_archived(&mut self, case: &TestCase, place: usize) {
-        match self.archived_container(case, place) {
-            Ok(container) => self.queue_repeats(case, &container),
-            Err(message) => {
-                let message = message.to_string();
-                self.not_run(case, &TestStatus::Error { message });
-            }
-        }
-    }
-
-    fn archived_container(
+    /// The container of a test of the archive, which is the one at this place in its list.
+    pub(super) fn archived_container(
         &mut self,
         case: &TestCase,
         place: usize,

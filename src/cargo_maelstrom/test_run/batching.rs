@@ -108,7 +108,7 @@ impl TestRun {
         let Some(executor) = self.parts.session.executors.remote.clone() else {
             return;
         };
-        self.started_tests.begin();
+        self.start_time_limit();
         let (repeat, priority) = (batch.repeat, batch.rank.for_engines());
         let tests: Vec<_> = batch
             .cases
@@ -116,11 +116,10 @@ impl TestRun {
             .map(|case| (self.new_id(), case))
             .collect();
         self.remote_tests.extend(tests.iter().map(|(id, _)| *id));
-        let attempt = |case: &TestCase| {
-            let failed_attempts = self.outstanding.failed_attempts(case, repeat);
-            self.parts.running.attempt(case, failed_attempts + 1)
-        };
-        let attempts: Vec<_> = tests.iter().map(|(_, case)| attempt(case)).collect();
+        let attempts = tests
+            .iter()
+            .map(|(_, case)| self.next_attempt(case, repeat));
+        let attempts: Vec<_> = attempts.collect();
         let is_retry = attempts.iter().any(|attempt| attempt.number > 1);
         let jobs: Vec<_> = (tests.iter().zip(&attempts))
             .map(|((_, case), attempt)| {

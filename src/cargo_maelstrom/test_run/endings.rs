@@ -41,6 +41,7 @@ impl TestRun {
             } => {
                 let mut outcomes = outcomes.into_iter().flatten();
                 for (id, case) in tests {
+                    self.remote_tests.remove(&id);
                     if let Some((outcome, saved)) = outcomes.next() {
                         self.pass_on_output(&outcome);
                         match (saved, self.parts.looks.clone()) {
@@ -104,8 +105,7 @@ impl TestRun {
             verdict.needs = found.needs.names(&looks.second_look.places.workspace);
         }
         verdict.hints.extend(found.notes);
-        let failed_attempts = self.outstanding.failed_attempts(case, repeat);
-        verdict.attempt = self.parts.running.attempt(case, failed_attempts + 1);
+        verdict.attempt = self.next_attempt(case, repeat);
         self.copied.extend(saved.source_files);
         self.copied.extend(saved.other_files);
         self.removed.extend(saved.removed_files);

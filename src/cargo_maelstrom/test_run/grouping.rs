@@ -15,14 +15,13 @@ impl TestRun {
         let Some(group) = case.spec.group.clone() else {
             return Some(work);
         };
-        let (rank, slots) = (self.rank(case), case.spec.slots);
-        match self
-            .groups
-            .admit(&group, slots, rank, GroupedWork::Test(work))
-        {
-            Some(GroupedWork::Test(work)) => Some(work),
-            Some(GroupedWork::Batch(_)) | None => None,
+        let slots = case.spec.slots;
+        if self.groups.take(&group, slots) {
+            return Some(work);
         }
+        let (rank, work) = (self.rank(case), GroupedWork::Test(work));
+        self.groups.wait(&group, slots, rank, work);
+        None
     }
 
     /// As [`Self::admit`].
@@ -30,14 +29,12 @@ impl TestRun {
         let Some(group) = batch.group().cloned() else {
             return Some(batch);
         };
-        let rank = batch.rank;
-        match self
-            .groups
-            .admit(&group, 1, rank, GroupedWork::Batch(batch))
-        {
-            Some(GroupedWork::Batch(batch)) => Some(batch),
-            Some(GroupedWork::Test(_)) | None => None,
+        if self.groups.take(&group, 1) {
+            return Some(batch);
         }
+        let (rank, work) = (batch.rank, GroupedWork::Batch(batch));
+        self.groups.wait(&group, 1, rank, work);
+        None
     }
 
     /// Returns the slots of the groups of tests that have ended, and queues tests that wait for them.

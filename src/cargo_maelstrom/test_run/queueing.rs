@@ -9,7 +9,7 @@ use crate::executor::{Container, Outcome, Output, SavedOutputs};
 use crate::process::error_chain;
 use crate::report::{Event, Repeat, TestId};
 use crate::schedule::Rank;
-use crate::session::SlotRequest;
+use crate::session::{PreparedContainer, SlotRequest};
 use crate::test_job::{self, TestCase};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -18,18 +18,30 @@ use std::sync::Arc;
 impl TestRun {
     /// Queues a case when its container is ready.
     pub(super) fn queue_case(&mut self, case: TestCase) {
-        if let Some(place) = case.archived {
-            return self.queue_archived(&case, place);
-        }
-        let containers = self.parts.containers.clone();
-        let (binary, spec) = (case.binary.clone(), case.spec.clone());
-        let key = Ingredients {
-            spec: spec.clone(),
-            binary: binary.clone(),
+        self.prepare(case, ContainerUse::Test);
+    }
+
+    /// Queues the next attempt at a test. Its container was made for the first one.
+    pub(super) fn queue_retry(&mut self, case: TestCase, repeat: Option<Repeat>) {
+        self.prepare(case, |case| ContainerUse::Retry(case, repeat));
+    }
+
+    /// Prepares the container of a test.
+    fn prepare(&mut self, case: TestCase, use_of: impl FnOnce(TestCase) -> ContainerUse) {
+        let prepared = if let Some(place) = case.archived {
+            Some(PreparedContainer {
+                container: self.archived_container(&case, place),
+                jobs: vec![use_of(case)],
+                note: None,
+            })
+        } else {
+            let containers = self.parts.containers.clone();
+            let made_of = Ingredients::of(&case);
+            self.containers
+                .request(made_of.clone(), use_of(case), move || {
+                    Ok((containers.container(&made_of.spec, &made_of.binary)?, None))
+                })
         };
-        let prepared = (self.containers).request(key, ContainerUse::Test(case), move || {
-            Ok((containers.container(&spec, &binary)?, None))
-        });
         if let Some(prepared) = prepared {
             self.container_prepared(prepared);
         }
@@ -161,11 +173,8 @@ impl TestRun {
         if let Some(group) = &case.spec.group {
             self.grouped.insert(id, (group.clone(), case.spec.slots));
         }
-        if let Some(deadline) = self.started_tests.begin() {
-            self.parts.session.executors.local.set_deadline(deadline);
-        }
-        let failed_attempts = self.outstanding.failed_attempts(&case, repeat);
-        let attempt = self.parts.running.attempt(&case, failed_attempts + 1);
+        self.start_time_limit();
+        let attempt = self.next_attempt(&case, repeat);
         let job = (self.parts.running).job_of_attempt(&case, container.clone(), attempt);
         let output = self.output();
         let limit = self.parts.running.inline_limit;
@@ -220,6 +229,14 @@ impl TestRun {
                 saved: SavedOutputs::default(),
             },
         );
+    }
+
+    /// Starts the time limit of all tests together, with the first test. It counts for second looks
+    /// on this machine at tests of an engine, too.
+    pub(super) fn start_time_limit(&self) {
+        if let Some(deadline) = self.started_tests.begin() {
+            self.parts.session.executors.local.set_deadline(deadline);
+        }
     }
 
     pub(super) fn output(&self) -> Output {

@@ -3,11 +3,10 @@
 //! A test that failed is looked at first, after its first attempt: if it is proven to need something
 //! of this machine, it passes and is not tried again. Only the last attempt counts.
 
-use super::{ContainerUse, TestBatch, TestRun, Work};
-use crate::cargo_maelstrom::ingredients::Ingredients;
+use super::{TestBatch, TestRun, Work};
 use crate::config::CountsAs;
 use crate::executor::Container;
-use crate::report::{Event, Repeat, TestId, TestOutcome, TestStatus};
+use crate::report::{Event, Repeat, TestAttempt, TestId, TestOutcome, TestStatus};
 use crate::schedule::Rank;
 use crate::test_job::TestCase;
 use std::sync::Arc;
@@ -48,23 +47,7 @@ impl TestRun {
         );
     }
 
-    /// Queues the next attempt at a test. Its container was made for the first one.
-    pub(super) fn queue_retry(&mut self, case: TestCase, repeat: Option<Repeat>) {
-        let containers = self.parts.containers.clone();
-        let (spec, binary) = (case.spec.clone(), case.binary.clone());
-        let key = Ingredients {
-            spec: spec.clone(),
-            binary: binary.clone(),
-        };
-        let retry = ContainerUse::Retry(case, repeat);
-        let prepared = (self.containers).request(key, retry, move || {
-            Ok((containers.container(&spec, &binary)?, None))
-        });
-        if let Some(prepared) = prepared {
-            self.container_prepared(prepared);
-        }
-    }
-
+    /// Queues the next attempt at a test, whose delay is over.
     pub(super) fn enqueue_retry(
         &mut self,
         case: TestCase,
@@ -74,7 +57,7 @@ impl TestRun {
         if self.is_stopping() {
             return;
         }
-        // The delay is over, so the test is next.
+        // The test has waited, so it is next.
         let rank = Rank {
             priority: 1,
             ..self.rank(&case)
@@ -109,14 +92,21 @@ impl TestRun {
         self.finished(id, case, repeat, &outcome);
     }
 
-    /// Adds the failed attempts at a test to its last outcome, and decides what is made of a test that
-    /// passes only now and then.
+    /// The attempt at a test that follows the failed ones.
+    pub(super) fn next_attempt(&self, case: &TestCase, repeat: Option<Repeat>) -> TestAttempt {
+        let failed = self.outstanding.failed_attempts(case, repeat);
+        self.parts.running.attempt(case, failed + 1)
+    }
+
+    /// Adds the failed attempts at a test to the outcome of the last one. A flaky test becomes a
+    /// failure, if that is set.
     pub(super) fn add_attempts(
         &mut self,
         case: &TestCase,
         repeat: Option<Repeat>,
         outcome: &mut TestOutcome,
     ) {
+        outcome.attempt = self.next_attempt(case, repeat);
         outcome.earlier = self.outstanding.take_attempts(case, repeat);
         let fails = self.parts.running.flaky_result(case) == CountsAs::Fail;
         if outcome.is_flaky() && fails {

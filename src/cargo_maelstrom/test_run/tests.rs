@@ -2,6 +2,9 @@ use super::*;
 use crate::cargo::BuildEvent;
 use crate::cargo::tests::{package, workspace};
 use crate::cargo_maelstrom::command_line::{Request, TestOptions};
+use crate::cargo_maelstrom::preparation::places;
+use crate::cargo_maelstrom::second_look::SecondLook;
+use crate::cargo_maelstrom::surroundings::Surroundings;
 use crate::config::{
     CacheResults, CountsAs, LeakTimeout, ProcessEnvironment, Setting, SettingSource, SlowTimeout,
     TestRetries,
@@ -11,7 +14,9 @@ use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};
 use crate::layer::LayerBuilder;
 use crate::listing::ListedTest;
+use crate::needs::KnownNeeds;
 use crate::process::ExitCode;
+use crate::report::{TestAttempt, TestOutcome, TestStatus};
 use crate::spec::{Network, RootOverlay};
 use crate::store::{Digest, Store};
 use crate::test_job::{AppendedFiles, PassedVariables, TestOutputs, WriteBack, test_case_name};
@@ -121,6 +126,22 @@ impl Run {
         self
     }
 
+    /// Allows second looks.
+    fn with_looks(mut self) -> Self {
+        let parts = &mut self.inner.parts;
+        let workspace = workspace(Vec::new());
+        let second_look = SecondLook {
+            running: parts.running.clone(),
+            containers: parts.containers.clone(),
+            executor: parts.session.executors.local.clone(),
+            surroundings: Arc::new(Surroundings::of(&workspace)),
+            places: places(&workspace),
+        };
+        let known = KnownNeeds::load(&self.directory.path().join("needs.json")).unwrap();
+        parts.looks = Some(Rc::new(Looks::new(second_look, known)));
+        self
+    }
+
     fn executor(&self) -> &LocalExecutor {
         &self.inner.parts.session.executors.local
     }
@@ -205,11 +226,14 @@ impl Reporter for Recorder {
                 let repeat = repeat.map(|repeat| format!(" {repeat}"));
                 let cached = if outcome.cached { " cached" } else { "" };
                 let reason = outcome.status.reason();
+                let attempt = outcome.attempt.if_several();
+                let attempt = attempt.map(|attempt| format!(" ({attempt})"));
                 format!(
-                    "{case}{}: {}{cached} {}",
+                    "{case}{}: {}{cached} {}{}",
                     repeat.unwrap_or_default(),
                     outcome.status.word(),
-                    reason.unwrap_or_default()
+                    reason.unwrap_or_default(),
+                    attempt.unwrap_or_default()
                 )
             }
             Event::ListingFailed { binary, message } => format!("{binary}: {message}"),
@@ -334,9 +358,59 @@ fn a_test_that_ends_twice_is_reported_once_and_an_error() {
     });
 }
 
+#[test]
+fn a_test_that_cannot_be_tried_again_is_an_error_of_that_attempt() {
+    block_on(async {
+        let mut run = Run::new(1, CacheResults::Off).with_container();
+        run.inner.parts.running.retries = of_default(TestRetries::of_count(1));
+        run.list(&["one"]);
+        let (case, _) = run.inner.outstanding.sorted_tests().remove(0);
+        run.inner.local.clear();
+        let status = TestStatus::Failed(report::Exit::Code(1));
+        let first = TestOutcome::new(status, Duration::ZERO);
+        run.inner.outstanding.attempt_failed(&case, None, first);
+        run.inner
+            .could_not_retry(&case, None, "no space left".to_owned());
+        let (reported, _) = run.end().await;
+        assert_eq!(
+            reported,
+            ["app lib/app one: error no space left (attempt 2 of 2)"]
+        );
+    });
+}
+
+#[test]
+fn a_test_that_is_looked_at_when_the_time_is_up_ends_once() {
+    block_on(async {
+        let mut run = Run::new(1, CacheResults::Off).with_container().with_looks();
+        run.executor().panics.set(true);
+        run.list(&["one"]);
+        let (case, _) = run.inner.outstanding.sorted_tests().remove(0);
+        run.inner.local.clear();
+        let id = TestId(7);
+        run.inner.remote_tests.insert(id);
+        let may_start = &run.inner.started_tests;
+        assert!(may_start.start(id, case.clone(), None, TestAttempt::ONLY));
+        run.inner.work_ended(EndedWork::Batch {
+            tests: vec![(id, case)],
+            container: container(),
+            repeat: None,
+            outcomes: Some(vec![(exited(1), None)]),
+        });
+        run.inner.time_is_up().await;
+        let (reported, code) = run.end().await;
+        assert_eq!(reported, ["app lib/app one: failed exit code 1"]);
+        assert_eq!(code, ExitCode::TestsFailed);
+    });
+}
+
 fn passed() -> Outcome {
+    exited(0)
+}
+
+fn exited(code: i32) -> Outcome {
     Outcome {
-        status: crate::executor::Status::Exited(0),
+        status: crate::executor::Status::Exited(code),
         ..Outcome::error(String::new())
     }
 }

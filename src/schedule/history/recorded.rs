@@ -1,9 +1,10 @@
 //! A history that is only read: the file of `--history`, or the history in an archive.
 
-use super::{CaseId, Durations, History, KEPT, TestRecord, TestRecords, codec};
-use std::collections::BTreeSet;
+use super::{CaseId, Durations, History, TestRecord, TestRecords, codec};
+use crate::process::replace_file;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -83,18 +84,10 @@ impl RecordedHistory {
             }
             Ok(_) => {}
         }
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        let directory = parent.unwrap_or(Path::new("."));
-        fs::create_dir_all(directory).map_err(failed)?;
-        let mut file = tempfile::NamedTempFile::new_in(directory).map_err(failed)?;
-        file.write_all(&self.to_bytes()).map_err(failed)?;
-        // Temporary files are readable by their owner only.
-        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o644);
-        file.as_file().set_permissions(mode).map_err(failed)?;
-        file.persist(path).map_err(|error| failed(error.error))?;
-        Ok(())
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory).map_err(failed)?;
+        }
+        replace_file(path, self.to_bytes()).map_err(failed)
     }
 
     /// The number of test cases.
@@ -116,15 +109,19 @@ impl RecordedHistory {
         Some(self.records.get(id)?.failed)
     }
 
-    /// Adds the records of another history. The result does not depend on which is added to which,
-    /// and adding the same history twice changes nothing.
-    pub fn merge(&mut self, other: &Self) {
-        for (id, theirs) in &other.records {
-            let merged = match self.records.get(id) {
-                Some(ours) => merged(ours, theirs),
-                None => *theirs,
-            };
-            self.records.insert(*id, merged);
+    /// The records of all these histories. Their order does not matter, and a history whose records
+    /// another one has already adds nothing.
+    pub fn of_all(histories: &[Self]) -> Self {
+        let mut of_cases: BTreeMap<CaseId, Vec<TestRecord>> = BTreeMap::new();
+        for (id, record) in histories.iter().flat_map(|history| &history.records) {
+            of_cases.entry(*id).or_default().push(*record);
+        }
+        let merged = of_cases.into_iter().filter_map(|(id, mut records)| {
+            records.sort_by_cached_key(order);
+            Some((id, records.into_iter().reduce(merged)?))
+        });
+        Self {
+            records: merged.collect(),
         }
     }
 
@@ -137,55 +134,64 @@ impl RecordedHistory {
 impl History {
     /// The records of this machine before the run, and those of other machines.
     pub fn recorded(&self) -> RecordedHistory {
-        let mut all = RecordedHistory {
+        let own = RecordedHistory {
             records: self.records.clone(),
         };
-        all.merge(&self.others);
-        all
+        RecordedHistory::of_all(&[own, self.others.clone()])
     }
+}
+
+/// The order of the records of a test case: the later one says whether the test failed. The
+/// durations make the order complete.
+fn order(record: &TestRecord) -> (u16, bool, Vec<u32>) {
+    let durations = record.durations.as_slice().to_vec();
+    (record.last_run, record.failed, durations)
 }
 
 /// The record of both: its durations are those of the earlier record and then those of the later
 /// one. Durations that both have, as one was made from the other, count once.
-fn merged(one: &TestRecord, other: &TestRecord) -> TestRecord {
-    let key = |record: &TestRecord| {
-        (
-            record.last_run,
-            record.failed,
-            record.durations.as_slice().to_vec(),
-        )
-    };
-    let (earlier, later) = if key(one) <= key(other) {
+fn merged(one: TestRecord, other: TestRecord) -> TestRecord {
+    let (earlier, later) = if order(&one) <= order(&other) {
         (one, other)
     } else {
         (other, one)
     };
     let (before, after) = (earlier.durations.as_slice(), later.durations.as_slice());
-    if before
-        .windows(after.len().max(1))
-        .any(|window| window == after)
-    {
-        return TestRecord {
-            durations: earlier.durations,
-            ..*later
-        };
-    }
-    let shared = (0..=before.len().min(after.len()).min(KEPT))
-        .rev()
-        .find(|&length| before[before.len() - length..] == after[..length]);
+    let durations = if contains(before, after) {
+        earlier.durations
+    } else if contains(after, before) {
+        later.durations
+    } else if overlap(after, before) > overlap(before, after) {
+        // Of two records of one day, the one that counts as later may have the earlier durations.
+        joined(after, before)
+    } else {
+        joined(before, after)
+    };
+    TestRecord { durations, ..later }
+}
+
+fn contains(whole: &[u32], part: &[u32]) -> bool {
+    part.is_empty() || whole.windows(part.len()).any(|window| window == part)
+}
+
+/// The number of durations with which one list ends and the next begins.
+fn overlap(first: &[u32], next: &[u32]) -> usize {
+    let lengths = (0..=first.len().min(next.len())).rev();
+    let mut shared = lengths.filter(|&length| first.ends_with(&next[..length]));
+    shared.next().unwrap_or_default()
+}
+
+fn joined(first: &[u32], next: &[u32]) -> Durations {
     let mut durations = Durations::default();
-    let new = &after[shared.unwrap_or_default()..];
-    for &micros in before.iter().chain(new) {
+    for &micros in first.iter().chain(&next[overlap(first, next)..]) {
         durations.push_micros(micros);
     }
-    TestRecord {
-        durations,
-        ..*later
-    }
+    durations
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::KEPT;
     use super::*;
     use proptest::prelude::*;
 
@@ -215,13 +221,13 @@ mod tests {
     }
 
     fn some_history() -> impl Strategy<Value = RecordedHistory> {
-        let record = (
+        let fields = (
             0_u16..3,
             any::<bool>(),
             prop::collection::vec(0_u32..4, 0..=KEPT),
         );
-        let record = record.prop_map(|(day, failed, micros)| of_day(day, failed, &micros));
-        prop::collection::btree_map("[abc]", record, 0..3).prop_map(|records| RecordedHistory {
+        let records = fields.prop_map(|(day, failed, micros)| record(day, failed, &micros));
+        prop::collection::btree_map("[abc]", records, 0..3).prop_map(|records| RecordedHistory {
             records: records
                 .into_iter()
                 .map(|(name, record)| (case(&name), record))
@@ -229,14 +235,15 @@ mod tests {
         })
     }
 
-    fn of_day(day: u16, failed: bool, micros: &[u32]) -> TestRecord {
-        record(day, failed, micros)
+    /// A record of one test case. No duration occurs by chance in two of them.
+    fn distinct_durations() -> impl Strategy<Value = RecordedHistory> {
+        let durations = prop::collection::vec(any::<u32>(), 0..=KEPT);
+        (0_u16..2, any::<bool>(), durations)
+            .prop_map(|(day, failed, micros)| history(&[("a", record(day, failed, &micros))]))
     }
 
     fn both(one: &RecordedHistory, other: &RecordedHistory) -> RecordedHistory {
-        let mut merged = one.clone();
-        merged.merge(other);
-        merged
+        RecordedHistory::of_all(&[one.clone(), other.clone()])
     }
 
     proptest! {
@@ -248,6 +255,29 @@ mod tests {
         #[test]
         fn merging_a_history_with_itself_changes_nothing(one in some_history()) {
             prop_assert_eq!(both(&one, &one), one);
+        }
+
+        #[test]
+        fn the_order_of_several_histories_does_not_matter(
+            one in some_history(),
+            other in some_history(),
+            third in some_history(),
+        ) {
+            let all = |of: [&RecordedHistory; 3]| RecordedHistory::of_all(&of.map(Clone::clone));
+            let merged = all([&one, &other, &third]);
+            for order in [[&one, &third, &other], [&other, &third, &one], [&third, &other, &one]] {
+                prop_assert_eq!(&all(order), &merged);
+            }
+        }
+
+        #[test]
+        fn a_history_that_was_merged_before_changes_nothing(
+            one in distinct_durations(),
+            other in distinct_durations(),
+        ) {
+            let merged = both(&one, &other);
+            prop_assert_eq!(&both(&merged, &other), &merged);
+            prop_assert_eq!(&both(&merged, &one), &merged);
         }
 
         #[test]

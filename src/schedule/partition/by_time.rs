@@ -15,16 +15,16 @@ const MOVES: usize = 1000;
 /// The part of each test, from 1. A test without an estimate counts as the median of the others.
 pub fn divide(estimates: &[Option<Duration>], of: u32) -> Vec<u32> {
     let weights = weights(estimates);
+    // Further parts would be empty.
+    let of = weights.len().min(of as usize);
     let mut order: Vec<usize> = (0..weights.len()).collect();
     order.sort_by_key(|&test| (Reverse(weights[test]), test));
     let mut parts = Parts {
         weights: &weights,
-        tests: vec![Vec::new(); of as usize],
-        loads: vec![0; of as usize],
+        tests: vec![Vec::new(); of],
+        loads: vec![0; of],
     };
-    let mut free: BinaryHeap<_> = (0..of as usize)
-        .map(|part| Reverse((0_u64, part)))
-        .collect();
+    let mut free: BinaryHeap<_> = (0..of).map(|part| Reverse((0_u64, part))).collect();
     for test in order {
         if let Some(mut least) = free.peek_mut() {
             let Reverse((load, part)) = &mut *least;

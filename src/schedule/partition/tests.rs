@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use std::collections::BTreeSet;
 
 const METHODS: &[PartitionMethod] = PartitionMethod::VARIANTS;
 
@@ -190,6 +191,12 @@ fn moving_tests_mends_what_the_longest_first_leaves_uneven() {
     let first = seconds.iter().zip(&parts).filter(|(_, part)| **part == 1);
     let first: u64 = first.map(|(seconds, _)| seconds.unwrap().as_secs()).sum();
     assert_eq!(first, 6);
+}
+
+#[test]
+fn there_may_be_many_more_parts_than_tests() {
+    let parts = by_time::divide(&recorded(3, 1), u32::MAX);
+    assert_eq!(parts.iter().collect::<BTreeSet<_>>().len(), 3);
 }
 
 #[test]
