@@ -1,17 +1,17 @@
 //! `cargo metadata`: the workspace, its packages and their targets.
 
 use super::{
-    CargoError, Configuration, Dependency, Invocation, Toolchain, environment,
+    CargoError, Configuration, Dependency, Invocation, Toolchain, configuration, environment,
     manifest::ManifestFlags,
 };
 use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::semver::Version;
 use serde::Deserialize;
-use std::path::PathBuf;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
 };
@@ -89,23 +89,17 @@ impl Workspace {
     pub fn package(&self, id: &str) -> Option<&Arc<Package>> {
         self.packages.iter().find(|package| package.id == id)
     }
-}
 
-impl Workspace {
-    /// The rustdoc that Cargo calls.
-    pub fn rustdoc(&self) -> PathBuf {
+    /// The rustdoc that Cargo calls if it runs in this directory.
+    pub fn rustdoc(&self, directory: &Path) -> PathBuf {
         let given = std::env::var_os("RUSTDOC").filter(|path| !path.is_empty());
-        let configured = self.configuration.rustdoc.clone();
-        let given = given.map(PathBuf::from).or(configured);
-        given.unwrap_or_else(|| {
-            let of_toolchain = self.toolchain.sysroot.join("bin/rustdoc");
-            let exists = of_toolchain.is_file();
-            if exists {
-                of_toolchain.into()
-            } else {
-                "rustdoc".into()
-            }
-        })
+        if let Some(given) = given {
+            return configuration::program(&given.to_string_lossy(), directory).into();
+        }
+        let of_toolchain = self.toolchain.sysroot.join("bin/rustdoc");
+        (self.configuration.rustdoc.clone())
+            .or_else(|| of_toolchain.is_file().then(|| of_toolchain.into()))
+            .unwrap_or_else(|| "rustdoc".into())
     }
 }
 

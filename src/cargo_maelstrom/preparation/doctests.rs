@@ -60,7 +60,8 @@ pub fn doctest_settings(
             invocation.options = narrower;
         }
     }
-    let recorder = Recorder::new(workspace.rustdoc()).map_err(SetUpError::Start)?;
+    let rustdoc = workspace.rustdoc(&invocation.directory);
+    let recorder = Recorder::new(rustdoc).map_err(SetUpError::Start)?;
     invocation.doctests = Some(DoctestBuild {
         environment: recorder.environment().map_err(SetUpError::Start)?,
         // Cargo refuses to be told twice, or to be quiet and verbose.
