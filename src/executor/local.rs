@@ -285,7 +285,7 @@ impl LocalExecutor {
             None => None,
         };
         if job.should_panic {
-            outcome.expect_panic();
+            outcome.expect_panic(&output);
         }
         Ok(Some((outcome, facts)))
     }
