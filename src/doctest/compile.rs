@@ -30,12 +30,23 @@ pub enum Purpose {
     Run,
 }
 
-/// Which tests rustdoc compiles.
+/// Whether tests run that their source marks as ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IgnoredTests {
     LeftOut,
     Only,
     Included,
+}
+
+impl IgnoredTests {
+    /// The option of the test harness.
+    fn option(self) -> Option<&'static str> {
+        match self {
+            Self::LeftOut => None,
+            Self::Only => Some("--ignored"),
+            Self::Included => Some("--include-ignored"),
+        }
+    }
 }
 
 /// Why the tests of a library are not known.
@@ -136,11 +147,7 @@ impl Compiler {
         let _turn = self.turns.acquire().await;
         let call = recording.call();
         let mut harness = vec![format!("--test-threads={}", self.threads)];
-        match self.ignored {
-            IgnoredTests::LeftOut => {}
-            IgnoredTests::Only => harness.push("--ignored".to_owned()),
-            IgnoredTests::Included => harness.push("--include-ignored".to_owned()),
-        }
+        harness.extend(self.ignored.option().map(str::to_owned));
         if purpose == Purpose::List {
             harness.push("--list".to_owned());
         }
@@ -193,8 +200,8 @@ impl Compiler {
         filters: &[String],
     ) -> Result<(bool, String), CompileError> {
         let mut arguments: Vec<OsString> = recording.arguments.iter().map(OsString::from).collect();
-        let filters = filters.iter().map(|filter| format!("--test-args={filter}"));
-        arguments.extend(filters.map(OsString::from));
+        let harness = filters.iter().map(String::as_str);
+        arguments.extend(harness_arguments(harness.chain(self.ignored.option())));
         let called = self.call(recording, arguments, None).await?;
         let output = format!("{}{}", called.stderr, called.stdout);
         Ok((called.status.success(), output))
@@ -216,8 +223,7 @@ impl Compiler {
         let mut arguments: Vec<OsString> = call.arguments.iter().map(OsString::from).collect();
         arguments.extend(["--color", "never"].map(OsString::from));
         arguments.extend(runtool::options(directory, exit_code).map_err(failed)?);
-        let harness = harness.iter().map(|word| format!("--test-args={word}"));
-        arguments.extend(harness.map(OsString::from));
+        arguments.extend(harness_arguments(harness.iter().map(String::as_str)));
         let called = self.call(recording, arguments, Some(&temporary)).await?;
         fs::remove_dir_all(&temporary).map_err(failed)?;
         Ok(called)
@@ -338,11 +344,7 @@ impl Compiler {
     ) -> Result<(), CompileError> {
         let directory = directory.join("one-by-one");
         let mut harness = vec!["--test-threads=1".to_owned()];
-        match self.ignored {
-            IgnoredTests::LeftOut => {}
-            IgnoredTests::Only => harness.push("--ignored".to_owned()),
-            IgnoredTests::Included => harness.push("--include-ignored".to_owned()),
-        }
+        harness.extend(self.ignored.option().map(str::to_owned));
         // Rustdoc divides arguments at spaces, so no filter can be a whole name.
         let lines = open
             .iter()
@@ -386,6 +388,11 @@ impl Compiler {
         }
         Ok(())
     }
+}
+
+/// The arguments of rustdoc that give these to the test harness.
+fn harness_arguments<'a>(harness: impl Iterator<Item = &'a str>) -> impl Iterator<Item = OsString> {
+    harness.map(|word| format!("--test-args={word}").into())
 }
 
 /// The name that rustdoc gives to executables.

@@ -266,6 +266,11 @@ impl TestRun {
 
     /// Reports a documentation test for which no program runs. `failure`: what rustdoc printed.
     pub(super) fn end_of_compiled(&mut self, case: &TestCase, failure: Option<&str>) {
+        if self.parts.running.no_capture
+            && let Some(text) = failure
+        {
+            self.report(&Event::Output(format!("{text}\n").as_bytes()));
+        }
         let outcome = verdict::without_program(failure);
         self.ended_unqueued(case, &outcome);
     }
@@ -303,12 +308,12 @@ impl Library {
                 let DoctestSettings {
                     compiler, filters, ..
                 } = &*self.settings;
-                let ran = compiler.run_outside(&self.recording, filters).await;
                 let reason = format!("rustdoc works in another way than is known ({reason})");
                 if !self.settings.runs {
-                    return Err(CompileFailure::Error(reason));
+                    let message = format!("{reason}; `-x doctest` excludes documentation tests");
+                    return Err(CompileFailure::Error(message));
                 }
-                return match ran {
+                return match compiler.run_outside(&self.recording, filters).await {
                     Ok((has_passed, output)) => {
                         Err(CompileFailure::Outside(reason, has_passed, output))
                     }
