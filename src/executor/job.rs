@@ -49,11 +49,12 @@ pub struct Job {
 }
 
 impl Job {
-    /// The longest time that the program can take. `None`: any.
+    /// The longest time that the program and the processes that it leaves behind can take. `None`: any.
     pub fn longest(&self) -> Option<Duration> {
         let terminated = self.limits.terminate_after;
         let terminated = terminated.map(|after| after.saturating_add(self.limits.grace));
-        self.timeout.into_iter().chain(terminated).min()
+        let program = self.timeout.into_iter().chain(terminated).min()?;
+        Some(program.saturating_add(self.limits.leak.unwrap_or_default()))
     }
 }
 
