@@ -7,6 +7,7 @@ use super::bundle::{BundleError, RunnerBundle};
 use super::execution::{Executed, Executions, code, log_timing};
 use super::input::{InputContent, InputError, Inputs};
 use super::known_blobs::KnownBlobs;
+use super::known_result::Known;
 use super::outputs::OutputDownload;
 use super::record::BatchEnd;
 use super::{JobBatch, OUTCOMES};
@@ -82,28 +83,6 @@ pub struct RemoteExecutor {
     /// The actions with executions that had no result, since the last execution with a result.
     without_result: RefCell<HashSet<Digest>>,
     sent: Cell<Uploaded>,
-}
-
-/// The result that the engine has of an action.
-enum Known {
-    Nothing,
-    /// A result that cannot be used: a job failed, or the records are lost.
-    Useless,
-    Success(BatchEnd),
-}
-
-impl Known {
-    /// The result by the records of an action with this number of jobs. `all_outputs`: whether
-    /// all outputs of the jobs were downloaded.
-    fn new(mut ending: BatchEnd, jobs: usize, all_outputs: bool) -> Self {
-        let outcomes = ending.ended.values_mut();
-        let succeeded = outcomes.filter(|outcome| outcome.is_success());
-        let succeeded = succeeded.map(|outcome| outcome.cached = true).count();
-        if succeeded < jobs || !all_outputs {
-            return Self::Useless;
-        }
-        Self::Success(ending)
-    }
 }
 
 /// Why an attempt has no result.
@@ -496,41 +475,6 @@ impl RemoteExecutor {
         match String::from_utf8_lossy(&text).trim() {
             "" => String::new(),
             text => format!(", and it said: {text}"),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::executor::Status;
-
-    fn ending(codes: &[i32]) -> BatchEnd {
-        let outcome = |code: &i32| Outcome {
-            status: Status::Exited(*code),
-            ..Outcome::error(String::new())
-        };
-        BatchEnd {
-            ended: codes.iter().map(outcome).enumerate().collect(),
-            ..BatchEnd::default()
-        }
-    }
-
-    #[test]
-    fn a_known_result_counts_only_if_every_job_succeeded() {
-        let Known::Success(known) = Known::new(ending(&[0, 0]), 2, true) else {
-            panic!("both succeeded");
-        };
-        assert!(known.ended.values().all(|outcome| outcome.cached));
-        for (codes, jobs, all_outputs) in [
-            (&[0, 1][..], 2, true),
-            (&[1], 1, true),
-            (&[0], 2, true),
-            (&[], 1, true),
-            (&[0], 1, false),
-        ] {
-            let known = Known::new(ending(codes), jobs, all_outputs);
-            assert!(matches!(known, Known::Useless), "{codes:?} of {jobs}");
         }
     }
 }

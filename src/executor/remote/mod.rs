@@ -25,6 +25,7 @@ mod execution;
 mod executor;
 mod input;
 mod known_blobs;
+mod known_result;
 mod outputs;
 mod record;
 pub mod runner;
