@@ -7,7 +7,7 @@ use super::{
 use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::semver::Version;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -143,7 +143,7 @@ pub(super) fn package_outside(
             program: invocation.cargo.clone(),
             source,
         })?;
-    let found = parse(&output)?
+    let found = parse::<RawMetadata>(&output)?
         .packages
         .into_iter()
         .find(|package| package.manifest_path == manifest)
@@ -172,19 +172,25 @@ pub(super) fn command(invocation: &Invocation) -> std::process::Command {
     command
 }
 
-fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
-    serde_json::from_slice(succeeded(output)?).map_err(|error| CargoError::Output {
-        command: "cargo metadata".to_owned(),
-        message: error.to_string(),
+/// The used parts of the output of `cargo metadata`.
+pub(super) fn parse<T: DeserializeOwned>(output: &std::process::Output) -> Result<T, CargoError> {
+    serde_json::from_slice(succeeded(output, "cargo metadata")?).map_err(|error| {
+        CargoError::Output {
+            command: "cargo metadata".to_owned(),
+            message: error.to_string(),
+        }
     })
 }
 
-/// The standard output of `cargo metadata`, or its error.
-pub(super) fn succeeded(output: &std::process::Output) -> Result<&[u8], CargoError> {
+/// The standard output of a command of Cargo, or its error.
+pub(super) fn succeeded<'a>(
+    output: &'a std::process::Output,
+    command: &str,
+) -> Result<&'a [u8], CargoError> {
     if !output.status.success() {
         let mut message = error_message(&String::from_utf8_lossy(&output.stderr));
         if message.is_empty() {
-            message = format!("`cargo metadata` failed: {}", output.status);
+            message = format!("`{command}` failed: {}", output.status);
         }
         return Err(CargoError::Cargo { message });
     }
@@ -193,7 +199,7 @@ pub(super) fn succeeded(output: &std::process::Output) -> Result<&[u8], CargoErr
 
 /// The error in the standard error of Cargo, without its label `error: `, which the report adds.
 /// Warnings before the error are moved behind it.
-pub(super) fn error_message(stderr: &str) -> String {
+fn error_message(stderr: &str) -> String {
     let mut before = String::new();
     let mut rest = stderr;
     while !rest.is_empty() {

@@ -192,7 +192,6 @@ impl TestRun {
                 let mut binary = TestBinary::clone(&binary);
                 binary.path.clone_from(&directory.path);
                 binary.doctests = Some(DoctestExecutables {
-                    directory: directory.path.clone(),
                     files: executables(&tests),
                     identity,
                     packed: settings.packed,
