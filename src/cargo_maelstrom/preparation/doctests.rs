@@ -1,4 +1,4 @@
-//! What compiling documentation tests needs to know.
+//! The settings of a run for documentation tests.
 
 use super::SetUpError;
 use crate::cargo::{DoctestBuild, Invocation, Narrowed, Package, Stderr, Workspace};
