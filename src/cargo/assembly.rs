@@ -5,6 +5,10 @@
 //! test runs are announced before or after the test binary, so the test binary waits until all of
 //! its programs are announced.
 
+mod doctests;
+
+pub use doctests::DoctestLibrary;
+
 use super::{
     CargoError, Invocation, Package, Workspace, environment,
     environment::EnvironmentSources,
@@ -16,7 +20,6 @@ use super::{
 use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::{Artifact, BuildFinished, BuildScript, cargo_platform::Cfg};
-pub use doctests::DoctestLibrary;
 use serde::Deserialize;
 use std::{
     borrow::Cow,
@@ -52,15 +55,13 @@ pub struct TestBinary {
     /// The runner: the command that Cargo puts before the path of the binary.
     pub runner: Option<Vec<String>>,
     /// The executables, if this stands for the documentation tests of a library. `path` is then
-    /// their directory.
+    /// the directory that has all of them.
     pub doctests: Option<DoctestExecutables>,
 }
 
 /// The executables of the documentation tests of a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DoctestExecutables {
-    /// All are below this directory.
-    pub directory: Utf8PathBuf,
     pub files: Vec<Utf8PathBuf>,
     /// Stands for their content in cached results. `None`: results are not cached.
     pub identity: Option<String>,
@@ -102,7 +103,7 @@ pub(super) struct Assembler {
     /// The test binaries whose programs are not all built yet.
     waiting: Vec<AnnouncedBinary>,
     runners: HashMap<String, Option<Vec<String>>>,
-    /// The libraries, if documentation tests are built.
+    /// What was built besides programs and test binaries, if documentation tests are built.
     libraries: Vec<Artifact>,
 }
 
@@ -481,6 +482,5 @@ fn search_directory(path: &Utf8Path) -> &Utf8Path {
     }
 }
 
-mod doctests;
 #[cfg(test)]
 mod tests;

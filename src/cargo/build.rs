@@ -77,26 +77,19 @@ pub struct Build {
 pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBuild, CargoError> {
     let (format, echo) = message_format(invocation);
     let (mut command, is_guarded) = guard::command(invocation, &invocation.cargo);
-    let action = match &invocation.doctests {
-        None => "--no-run",
-        Some(doctests) => {
-            command.envs(doctests.environment.iter().cloned());
-            "--doc"
-        }
-    };
     command
         .current_dir(&invocation.directory)
-        .args(["test", action, "--message-format", &format])
+        .args(["test", "--message-format", &format])
         .args(invocation.options.build_arguments())
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
-    if invocation
-        .doctests
-        .as_ref()
-        .is_some_and(|build| build.quiet)
-    {
-        command.arg("--quiet");
-    }
+    match &invocation.doctests {
+        None => command.arg("--no-run"),
+        Some(build) => command
+            .arg("--doc")
+            .args(build.quiet.then_some("--quiet"))
+            .envs(build.environment.iter().cloned()),
+    };
     match stderr {
         Stderr::Inherited => command.stderr(Stdio::inherit()),
         Stderr::Discarded => command.stderr(Stdio::null()),

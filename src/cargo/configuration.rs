@@ -332,7 +332,7 @@ fn command<'a>(words: impl Iterator<Item = &'a str>, root: &Path) -> Option<Vec<
 }
 
 /// A program with a slash is a path relative to `root`. Other programs are found on PATH.
-fn program(name: &str, root: &Path) -> String {
+pub(super) fn program(name: &str, root: &Path) -> String {
     if name.contains('/') {
         root.join(name).to_string_lossy().into_owned()
     } else {

@@ -3,7 +3,7 @@
 //! The dependencies are those that Cargo resolves with all features for the platforms of the build,
 //! development and build dependencies included, as cargo-nextest takes them.
 
-use super::metadata::{command, succeeded};
+use super::metadata::{command, parse};
 use super::{CargoError, Invocation, Workspace};
 use crate::filter::PackageDependencies;
 use serde::Deserialize;
@@ -30,11 +30,7 @@ pub async fn dependencies(
         program: invocation.cargo.clone(),
         source,
     })?;
-    let metadata: ResolvedMetadata =
-        serde_json::from_slice(succeeded(&output)?).map_err(|error| CargoError::Output {
-            command: "cargo metadata".to_owned(),
-            message: error.to_string(),
-        })?;
+    let metadata: ResolvedMetadata = parse(&output)?;
     Ok(metadata.dependencies())
 }
 

@@ -1,5 +1,5 @@
 //! The guard of Cargo: a process that kills Cargo and its descendants when the client (the process
-//! that started the build) is killed.
+//! that started the build) is killed. Rustdoc has a guard, too, if the client calls it.
 //!
 //! The guard is this executable, executed again with another `argv[0]`, and the parent of Cargo.
 //! Cargo inherits the guard's standard streams, environment and directory. The guard and Cargo are
@@ -75,8 +75,7 @@ fn guard_for<'a>(invocation: &'a Invocation, program: &Path) -> Option<&'a Path>
     program.is_file().then_some(guard)
 }
 
-/// The command that runs a program, Cargo or one that is guarded like it, without arguments, and
-/// whether it runs a guard.
+/// The command that runs Cargo or rustdoc, without arguments, and whether it runs a guard.
 pub fn command(invocation: &Invocation, program: &Path) -> (Command, bool) {
     let Some(guard) = guard_for(invocation, program) else {
         return (Command::new(program), false);

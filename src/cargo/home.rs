@@ -4,7 +4,7 @@ use super::configuration::Variables;
 use camino::Utf8PathBuf;
 use std::path::{Path, PathBuf};
 
-/// Cargo's home directory, see <https://doc.rust-lang.org/cargo/guide/cargo-home.html>. `None`: the
+/// Cargo's [home directory](https://doc.rust-lang.org/cargo/guide/cargo-home.html). `None`: the
 /// user has no home directory, or the path is not UTF-8.
 pub fn cargo_home() -> Option<Utf8PathBuf> {
     of_this_process("CARGO_HOME", ".cargo")

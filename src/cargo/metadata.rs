@@ -1,17 +1,17 @@
 //! `cargo metadata`: the workspace, its packages and their targets.
 
 use super::{
-    CargoError, Configuration, Dependency, Invocation, Toolchain, environment,
+    CargoError, Configuration, Dependency, Invocation, Toolchain, configuration, environment,
     manifest::ManifestFlags,
 };
 use crate::filter::TargetKind;
 use camino::{Utf8Path, Utf8PathBuf};
 use cargo_metadata::semver::Version;
-use serde::Deserialize;
-use std::path::PathBuf;
+use serde::{Deserialize, de::DeserializeOwned};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    path::{Path, PathBuf},
     process::Stdio,
     sync::Arc,
 };
@@ -89,23 +89,17 @@ impl Workspace {
     pub fn package(&self, id: &str) -> Option<&Arc<Package>> {
         self.packages.iter().find(|package| package.id == id)
     }
-}
 
-impl Workspace {
-    /// The rustdoc that Cargo calls.
-    pub fn rustdoc(&self) -> PathBuf {
+    /// The rustdoc that Cargo calls if it runs in this directory.
+    pub fn rustdoc(&self, directory: &Path) -> PathBuf {
         let given = std::env::var_os("RUSTDOC").filter(|path| !path.is_empty());
-        let configured = self.configuration.rustdoc.clone();
-        let given = given.map(PathBuf::from).or(configured);
-        given.unwrap_or_else(|| {
-            let of_toolchain = self.toolchain.sysroot.join("bin/rustdoc");
-            let exists = of_toolchain.is_file();
-            if exists {
-                of_toolchain.into()
-            } else {
-                "rustdoc".into()
-            }
-        })
+        if let Some(given) = given {
+            return configuration::program(&given.to_string_lossy(), directory).into();
+        }
+        let of_toolchain = self.toolchain.sysroot.join("bin/rustdoc");
+        (self.configuration.rustdoc.clone())
+            .or_else(|| of_toolchain.is_file().then(|| of_toolchain.into()))
+            .unwrap_or_else(|| "rustdoc".into())
     }
 }
 
@@ -149,7 +143,7 @@ pub(super) fn package_outside(
             program: invocation.cargo.clone(),
             source,
         })?;
-    let found = parse(&output)?
+    let found = parse::<RawMetadata>(&output)?
         .packages
         .into_iter()
         .find(|package| package.manifest_path == manifest)
@@ -178,19 +172,25 @@ pub(super) fn command(invocation: &Invocation) -> std::process::Command {
     command
 }
 
-fn parse(output: &std::process::Output) -> Result<RawMetadata, CargoError> {
-    serde_json::from_slice(succeeded(output)?).map_err(|error| CargoError::Output {
-        command: "cargo metadata".to_owned(),
-        message: error.to_string(),
+/// The used parts of the output of `cargo metadata`.
+pub(super) fn parse<T: DeserializeOwned>(output: &std::process::Output) -> Result<T, CargoError> {
+    serde_json::from_slice(succeeded(output, "cargo metadata")?).map_err(|error| {
+        CargoError::Output {
+            command: "cargo metadata".to_owned(),
+            message: error.to_string(),
+        }
     })
 }
 
-/// The standard output of `cargo metadata`, or its error.
-pub(super) fn succeeded(output: &std::process::Output) -> Result<&[u8], CargoError> {
+/// The standard output of a command of Cargo, or its error.
+pub(super) fn succeeded<'a>(
+    output: &'a std::process::Output,
+    command: &str,
+) -> Result<&'a [u8], CargoError> {
     if !output.status.success() {
         let mut message = error_message(&String::from_utf8_lossy(&output.stderr));
         if message.is_empty() {
-            message = format!("`cargo metadata` failed: {}", output.status);
+            message = format!("`{command}` failed: {}", output.status);
         }
         return Err(CargoError::Cargo { message });
     }
@@ -199,7 +199,7 @@ pub(super) fn succeeded(output: &std::process::Output) -> Result<&[u8], CargoErr
 
 /// The error in the standard error of Cargo, without its label `error: `, which the report adds.
 /// Warnings before the error are moved behind it.
-pub(super) fn error_message(stderr: &str) -> String {
+fn error_message(stderr: &str) -> String {
     let mut before = String::new();
     let mut rest = stderr;
     while !rest.is_empty() {

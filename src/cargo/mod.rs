@@ -20,13 +20,13 @@
 //! # }
 //! ```
 //!
-//! `options` holds the user's options for Cargo. `root` finds the workspace. `metadata` and `manifest` make the `Workspace`,
-//! with its `toolchain` and `configuration`. `selection` and `targets` find the packages and
-//! targets that Cargo selects, `closure` the members that a package is built from, and `dependencies`
-//! the members that it depends on. `build` runs
-//! Cargo below a `guard`, which ends its `process_tree` if this process is killed. `assembly` turns
-//! Cargo's messages into test binaries, with `profile_directories`, `lockfile` and `environment`.
-//! `home` finds out where Cargo and rustup have their files.
+//! `options` holds the user's options for Cargo. `root` finds the workspace. `metadata` and
+//! `manifest` make the `Workspace`, with its `toolchain` and `configuration`. `selection` and
+//! `targets` find the packages and targets that Cargo selects, `closure` the members that a package
+//! is built from, and `dependencies` the members that it depends on. `build` runs Cargo below a
+//! `guard`, which ends its `process_tree` if this process is killed. `assembly` turns Cargo's
+//! messages into test binaries and libraries with documentation tests, with `profile_directories`,
+//! `lockfile` and `environment`. `home` finds the directories of Cargo and rustup.
 
 mod assembly;
 mod build;

@@ -95,6 +95,23 @@ impl CargoOptions {
         self.0.iter().any(|(given, _)| *given == name)
     }
 
+    /// Whether an option was given that selects targets.
+    pub fn select_targets(&self) -> bool {
+        const TARGETS: [&str; 10] = [
+            "lib",
+            "bins",
+            "bin",
+            "tests",
+            "test",
+            "examples",
+            "example",
+            "benches",
+            "bench",
+            "all-targets",
+        ];
+        TARGETS.iter().any(|name| self.is_set(name))
+    }
+
     /// The given values of the option with this long name of Cargo.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         let given = self.0.iter().filter(move |(given, _)| *given == name);

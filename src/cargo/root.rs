@@ -1,7 +1,8 @@
 //! The root of the workspace, for what must be known before `cargo metadata` has ended, and the
 //! profiles that Cargo knows.
 
-use super::{CargoError, Invocation, metadata};
+use super::metadata::succeeded;
+use super::{CargoError, Invocation};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::{fs, io};
@@ -37,11 +38,7 @@ pub fn workspace_root(invocation: &Invocation) -> Result<Utf8PathBuf, CargoError
     let mut command = command(invocation, "locate-project");
     command.args(["--workspace", "--message-format=plain"]);
     let output = output_of(&mut command, invocation)?;
-    if !output.status.success() {
-        let message = metadata::error_message(&String::from_utf8_lossy(&output.stderr));
-        return Err(CargoError::Cargo { message });
-    }
-    let manifest = String::from_utf8_lossy(&output.stdout);
+    let manifest = String::from_utf8_lossy(succeeded(&output, "cargo locate-project")?);
     let root = Utf8Path::new(manifest.trim_end_matches('\n')).parent();
     root.map(ToOwned::to_owned).ok_or(CargoError::Output {
         command: "cargo locate-project".to_owned(),

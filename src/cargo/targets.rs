@@ -40,19 +40,7 @@ impl Workspace {
 }
 
 fn is_selected(target: &TargetInfo, options: &CargoOptions) -> bool {
-    const SWITCHES: [&str; 10] = [
-        "lib",
-        "bins",
-        "bin",
-        "tests",
-        "test",
-        "examples",
-        "example",
-        "benches",
-        "bench",
-        "all-targets",
-    ];
-    if !SWITCHES.iter().any(|switch| options.is_set(switch)) {
+    if !options.select_targets() {
         return target.test;
     }
     let all = options.is_set("all-targets");

@@ -71,7 +71,7 @@ impl Init<'_> {
             WaitResult::ClientGone => return Ok(JobState::ClientGone),
         };
         let usage = sys::usage_of_children().step(Step::ReadResourceUsage)?;
-        let ended = EndedProgram {
+        let mut ended = EndedProgram {
             wait_status,
             timed_out,
             leaked: false,
@@ -86,9 +86,8 @@ impl Init<'_> {
             duration: self.running.started.elapsed(),
             usage: ResourceUsage::from(usage),
         };
-        let mut ended = ended;
         let is_alone = self.wait_for_others();
-        ended.leaked = !is_alone && !timed_out;
+        ended.leaked = !is_alone && !timed_out && self.request.limits.leak.is_some();
         let is_alone = if self.request.outputs.is_empty() {
             is_alone
         } else {
@@ -123,7 +122,7 @@ impl Init<'_> {
     /// Waits for the ends of the other processes of the job, as long as they may live. Returns whether
     /// none is left. There is no wait if none is left now.
     fn wait_for_others(&self) -> bool {
-        let deadline = Instant::now() + self.request.limits.leak;
+        let deadline = Instant::now() + self.request.limits.leak.unwrap_or_default();
         loop {
             if is_alone() {
                 return true;

@@ -95,10 +95,12 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// The first of the limits of a job that starts now.
-    fn of(request: &ReceivedRequest<'_>, time_left: Option<Duration>) -> Option<Self> {
-        let now = Instant::now();
-        let at = |limit: Duration, grace| Some((now.checked_add(limit)?, grace));
+    /// The first of the limits of a job.
+    fn of(
+        request: &ReceivedRequest<'_>,
+        time_left: Option<Duration>,
+        started: Instant,
+    ) -> Option<Self> {
         let grace =
             (request.init && !request.limits.grace.is_zero()).then_some(request.limits.grace);
         let limits = [
@@ -107,10 +109,9 @@ impl Deadline {
             time_left.map(|limit| (limit, grace)),
         ];
         let limits = limits.into_iter().flatten();
-        let first = limits
-            .filter_map(|(limit, grace)| at(limit, grace))
-            .min_by_key(|(at, _)| *at);
-        first.map(|(at, grace)| Self { at, grace })
+        let (limit, grace) = limits.min_by_key(|(limit, _)| *limit)?;
+        let at = started.checked_add(limit)?;
+        Some(Self { at, grace })
     }
 }
 
@@ -194,7 +195,7 @@ fn run(
     let running = RunningJob {
         job,
         started,
-        deadline: Deadline::of(&request, time_left),
+        deadline: Deadline::of(&request, time_left, started),
     };
     context.state = JobState::Started(running);
     let program = &mut context.program;

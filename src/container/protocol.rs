@@ -96,7 +96,7 @@ pub struct JobRequest<S> {
     pub outputs: Vec<S>,
 }
 
-/// What a job may use, besides its time.
+/// The times after which the processes of a job are ended, besides its `timeout`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobLimits {
     /// The program is asked to end by SIGTERM after this time. This needs an init.
@@ -104,8 +104,9 @@ pub struct JobLimits {
     /// The time from SIGTERM until all processes of the job are killed.
     pub grace: Duration,
     /// How long other processes of the job may live after the program has ended. Those that live
-    /// longer are reported and killed. Without an init, they are killed when the program ends.
-    pub leak: Duration,
+    /// longer are reported and killed. `None`, or without an init: they are killed when the program
+    /// ends, and not reported.
+    pub leak: Option<Duration>,
 }
 
 /// The overlay of a job's root on its lower directories.
@@ -269,7 +270,8 @@ pub struct EndedProgram {
     /// The status of wait(2).
     pub wait_status: i32,
     pub timed_out: bool,
-    /// Other processes of the job lived longer than [`JobLimits::leak`] after the program's end.
+    /// After the end of the program, other processes of the job lived longer than
+    /// [`JobLimits::leak`].
     pub leaked: bool,
     /// The scratch space was full when the program ended.
     pub scratch_full: bool,

@@ -3,9 +3,9 @@
 //! Rustdoc writes the source beside the executable. One test alone runs if a variable has its number.
 
 use super::compile::CompileError;
+use camino::Utf8Path;
 use regex::Regex;
 use std::fs;
-use std::path::Path;
 use std::sync::LazyLock;
 
 /// The variable with the number of the only test that is to run.
@@ -23,13 +23,12 @@ pub struct BundledTest {
 }
 
 /// The tests of the executable in this directory. `None`: it holds one test only.
-pub fn read(directory: &Path) -> Result<Option<Vec<BundledTest>>, CompileError> {
+pub fn read(directory: &Utf8Path) -> Result<Option<Vec<BundledTest>>, CompileError> {
     let reading = |error| CompileError::Files(directory.to_owned(), error);
-    for entry in fs::read_dir(directory).map_err(reading)? {
-        let path = entry.map_err(reading)?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| name.starts_with("doctest_runner_")) {
-            let source = fs::read_to_string(&path).map_err(reading)?;
+    for entry in directory.read_dir_utf8().map_err(reading)? {
+        let entry = entry.map_err(reading)?;
+        if entry.file_name().starts_with("doctest_runner_") {
+            let source = fs::read_to_string(entry.path()).map_err(reading)?;
             return parse(&source).map(Some).ok_or_else(|| {
                 CompileError::Unexpected(
                     "the source of an executable with several tests has another form".to_owned(),

@@ -1,17 +1,16 @@
 //! The calls of rustdoc: which documentation tests a library has, and their executables.
 
-use super::bundle::{self, BundledTest};
+use super::kept::{self, Kept, executable};
 use super::listing::{Doctest, DoctestEnd};
 use super::output::{self, PrintedResult, PrintedTest};
 use super::recorder::{Recording, RustdocCall};
 use super::{runtool, unnamed};
 use crate::cargo::{Invocation, guard};
-use camino::Utf8PathBuf;
-use std::collections::{HashMap, HashSet};
+use camino::{Utf8Path, Utf8PathBuf};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -21,21 +20,32 @@ use tokio::sync::{OnceCell, Semaphore};
 /// all processors.
 const AT_ONCE: usize = 2;
 
-/// What is to be known of the tests.
+/// What a caller wants to know about the tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Their names, without compiling more than rustdoc does for that.
+    /// Their names. Rustdoc compiles no more than it needs for them.
     List,
-    /// How they end.
+    /// Their results or executables.
     Run,
 }
 
-/// Which tests rustdoc compiles.
+/// Whether tests run that their source marks as ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IgnoredTests {
     LeftOut,
     Only,
     Included,
+}
+
+impl IgnoredTests {
+    /// The option of the test harness.
+    fn option(self) -> Option<&'static str> {
+        match self {
+            Self::LeftOut => None,
+            Self::Only => Some("--ignored"),
+            Self::Included => Some("--include-ignored"),
+        }
+    }
 }
 
 /// Why the tests of a library are not known.
@@ -44,7 +54,7 @@ pub enum CompileError {
     #[error("cannot start {0}: {1}")]
     Start(PathBuf, io::Error),
     #[error("cannot read or write in {0}: {1}")]
-    Files(PathBuf, io::Error),
+    Files(Utf8PathBuf, io::Error),
     /// Rustdoc has found no tests, and says why.
     #[error("rustdoc failed ({0}):\n{1}")]
     Failed(ExitStatus, String),
@@ -57,11 +67,11 @@ pub enum CompileError {
 #[derive(Debug)]
 pub struct CompiledTests {
     pub tests: Vec<Doctest>,
-    /// What rustdoc printed for people.
+    /// The messages of rustdoc for the user.
     pub messages: String,
 }
 
-/// The lines of rustdoc for people. Cargo has it write diagnostics as JSON, which contains the text.
+/// The messages of rustdoc as text. Cargo has it write diagnostics as JSON, which contains the text.
 fn for_people(stderr: &str) -> String {
     let mut text = String::new();
     for line in stderr.lines() {
@@ -129,18 +139,14 @@ impl Compiler {
     pub async fn compile(
         &self,
         recording: &Recording,
-        directory: &Path,
+        directory: &Utf8Path,
         purpose: Purpose,
     ) -> Result<CompiledTests, CompileError> {
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
         let call = recording.call();
         let mut harness = vec![format!("--test-threads={}", self.threads)];
-        match self.ignored {
-            IgnoredTests::LeftOut => {}
-            IgnoredTests::Only => harness.push("--ignored".to_owned()),
-            IgnoredTests::Included => harness.push("--include-ignored".to_owned()),
-        }
+        harness.extend(self.ignored.option().map(str::to_owned));
         if purpose == Purpose::List {
             harness.push("--list".to_owned());
         }
@@ -155,7 +161,7 @@ impl Compiler {
                 for_people(&called.stderr),
             ));
         }
-        let mut tests = kept.bundled(self.ignored)?;
+        let mut tests = kept.bundled(self.ignored);
         if purpose == Purpose::List {
             let names = output::parse_list(&called.stdout)?;
             tests.extend(
@@ -176,7 +182,8 @@ impl Compiler {
                 .await?;
             tests.extend(alone);
         }
-        settle(directory, &mut tests)?;
+        kept::settle(directory, &mut tests)?;
+        // Rustdoc does not say which tests are marked as ignored if it runs them.
         for test in &mut tests {
             test.listed.ignored |= self.ignored == IgnoredTests::Only;
         }
@@ -193,8 +200,8 @@ impl Compiler {
         filters: &[String],
     ) -> Result<(bool, String), CompileError> {
         let mut arguments: Vec<OsString> = recording.arguments.iter().map(OsString::from).collect();
-        let filters = filters.iter().map(|filter| format!("--test-args={filter}"));
-        arguments.extend(filters.map(OsString::from));
+        let harness = filters.iter().map(String::as_str);
+        arguments.extend(harness_arguments(harness.chain(self.ignored.option())));
         let called = self.call(recording, arguments, None).await?;
         let output = format!("{}{}", called.stderr, called.stdout);
         Ok((called.status.success(), output))
@@ -205,7 +212,7 @@ impl Compiler {
         &self,
         recording: &Recording,
         call: &RustdocCall,
-        directory: &Path,
+        directory: &Utf8Path,
         exit_code: i32,
         harness: &[String],
     ) -> Result<Called, CompileError> {
@@ -215,9 +222,8 @@ impl Compiler {
         fs::create_dir_all(&temporary).map_err(failed)?;
         let mut arguments: Vec<OsString> = call.arguments.iter().map(OsString::from).collect();
         arguments.extend(["--color", "never"].map(OsString::from));
-        arguments.extend(runtool::options(directory, exit_code).map_err(failed)?);
-        let harness = harness.iter().map(|word| format!("--test-args={word}"));
-        arguments.extend(harness.map(OsString::from));
+        arguments.extend(runtool::options(directory.as_std_path(), exit_code).map_err(failed)?);
+        arguments.extend(harness_arguments(harness.iter().map(String::as_str)));
         let called = self.call(recording, arguments, Some(&temporary)).await?;
         fs::remove_dir_all(&temporary).map_err(failed)?;
         Ok(called)
@@ -227,7 +233,7 @@ impl Compiler {
         &self,
         recording: &Recording,
         arguments: Vec<OsString>,
-        temporary: Option<&Path>,
+        temporary: Option<&Utf8Path>,
     ) -> Result<Called, CompileError> {
         let failed = |error| CompileError::Start(self.rustdoc.clone(), error);
         let (mut command, is_guarded) = guard::command(&self.invocation, &self.rustdoc);
@@ -255,12 +261,12 @@ impl Compiler {
         })
     }
 
-    /// The tests that have executables of their own, or none.
+    /// The tests that share no executable with others.
     async fn alone(
         &self,
         recording: &Recording,
         call: &RustdocCall,
-        directory: &Path,
+        directory: &Utf8Path,
         printed: Vec<PrintedTest>,
         kept: &Kept,
     ) -> Result<Vec<Doctest>, CompileError> {
@@ -278,7 +284,7 @@ impl Compiler {
                         CompileError::Unexpected(format!("{} has no executable", test.name))
                     })?;
                     unnamed.swap_remove(index);
-                    executable(directory, name, false)?
+                    executable(directory, name, false)
                 }
                 PrintedResult::Passed => {
                     if !test.only_compiled {
@@ -303,15 +309,10 @@ impl Compiler {
         let pairs = if let ([_], [_]) = (&names[..], &unnamed[..]) {
             vec![(0, 0)]
         } else {
-            let mut contents = Vec::new();
-            for name in &unnamed {
-                let path = directory.join(name).join(EXECUTABLE);
-                contents.push(fs::read(&path).map_err(|error| CompileError::Files(path, error))?);
-            }
-            unnamed::match_by_symbols(&names, &contents)
+            unnamed::match_by_symbols(&names, &kept::symbols(directory, &unnamed).await?)
         };
         for &(name, found) in &pairs {
-            tests[panicking[name]].end = executable(directory, unnamed[found], true)?;
+            tests[panicking[name]].end = executable(directory, unnamed[found], true);
         }
         let is_found = |name: usize| pairs.iter().any(|(other, _)| *other == name);
         let open: Vec<usize> = (0..names.len())
@@ -331,18 +332,14 @@ impl Compiler {
         &self,
         recording: &Recording,
         call: &RustdocCall,
-        directory: &Path,
+        directory: &Utf8Path,
         first: &[PrintedTest],
         open: &[usize],
         tests: &mut [Doctest],
     ) -> Result<(), CompileError> {
         let directory = directory.join("one-by-one");
         let mut harness = vec!["--test-threads=1".to_owned()];
-        match self.ignored {
-            IgnoredTests::LeftOut => {}
-            IgnoredTests::Only => harness.push("--ignored".to_owned()),
-            IgnoredTests::Included => harness.push("--include-ignored".to_owned()),
-        }
+        harness.extend(self.ignored.option().map(str::to_owned));
         // Rustdoc divides arguments at spaces, so no filter can be a whole name.
         let lines = open
             .iter()
@@ -382,107 +379,15 @@ impl Compiler {
                 CompileError::Unexpected(format!("{name} was not run when its line was selected"))
             })?;
             let (_, found) = pairs.remove(found);
-            tests[index].end = executable(&directory, found, true)?;
+            tests[index].end = executable(&directory, found, true);
         }
         Ok(())
     }
 }
 
-/// The name that rustdoc gives to executables.
-const EXECUTABLE: &str = "rust_out";
-
-fn executable(
-    directory: &Path,
-    name: &str,
-    should_panic: bool,
-) -> Result<DoctestEnd, CompileError> {
-    Ok(DoctestEnd::Executable {
-        path: executable_path(directory, name)?,
-        number: None,
-        should_panic,
-    })
-}
-
-fn executable_path(directory: &Path, name: &str) -> Result<Utf8PathBuf, CompileError> {
-    Utf8PathBuf::from_path_buf(directory.join(name).join(EXECUTABLE))
-        .map_err(|path| CompileError::Files(path, io::Error::other("the path is not UTF-8")))
-}
-
-/// Gives executables paths that are the same in the next run if the tests are the same: cached results
-/// depend on them.
-fn settle(directory: &Path, tests: &mut [Doctest]) -> Result<(), CompileError> {
-    tests.sort_by(|one, other| one.listed.name.cmp(&other.listed.name));
-    let mut settled: HashMap<Utf8PathBuf, Utf8PathBuf> = HashMap::new();
-    for test in tests {
-        let DoctestEnd::Executable { path, .. } = &mut test.end else {
-            continue;
-        };
-        if !settled.contains_key(path) {
-            let to = directory.join(settled.len().to_string());
-            let from = path.parent().unwrap_or(path);
-            fs::rename(from, &to).map_err(|error| CompileError::Files(to.clone(), error))?;
-            let to = Utf8PathBuf::from_path_buf(to.join(EXECUTABLE));
-            settled.insert(path.clone(), to.unwrap_or_else(|_| path.clone()));
-        }
-        path.clone_from(&settled[path]);
-    }
-    Ok(())
-}
-
-/// The executables that the tool has kept.
-struct Kept {
-    directory: PathBuf,
-    /// Those with one test, in the order in which they were kept.
-    alone: Vec<String>,
-    bundles: Vec<(String, Vec<BundledTest>)>,
-}
-
-impl Kept {
-    fn read(directory: &Path) -> Result<Self, CompileError> {
-        let failed = |error| CompileError::Files(directory.to_owned(), error);
-        let mut kept = Self {
-            directory: directory.to_owned(),
-            alone: Vec::new(),
-            bundles: Vec::new(),
-        };
-        let mut seen = HashSet::new();
-        for name in runtool::order(directory).map_err(failed)? {
-            if !seen.insert(name.clone()) {
-                return Err(CompileError::Unexpected(format!("{name} was run twice")));
-            }
-            match bundle::read(&directory.join(&name))? {
-                Some(tests) => kept.bundles.push((name, tests)),
-                None => kept.alone.push(name),
-            }
-        }
-        Ok(kept)
-    }
-
-    /// The tests of the executables with several.
-    fn bundled(&self, ignored: IgnoredTests) -> Result<Vec<Doctest>, CompileError> {
-        let mut tests = Vec::new();
-        for (directory, bundled) in &self.bundles {
-            let path = executable_path(&self.directory, directory)?;
-            for test in bundled {
-                let end = if test.ignored && ignored == IgnoredTests::LeftOut {
-                    DoctestEnd::Ignored
-                } else if test.runs {
-                    DoctestEnd::Executable {
-                        path: path.clone(),
-                        number: Some(test.number),
-                        should_panic: test.should_panic,
-                    }
-                } else {
-                    // Rustdoc compiles a test that is ignored only without others.
-                    DoctestEnd::Passed
-                };
-                if test.ignored || ignored != IgnoredTests::Only {
-                    tests.push(Doctest::new(test.name.clone(), end));
-                }
-            }
-        }
-        Ok(tests)
-    }
+/// The arguments of rustdoc that give these to the test harness.
+fn harness_arguments<'a>(harness: impl Iterator<Item = &'a str>) -> impl Iterator<Item = OsString> {
+    harness.map(|word| format!("--test-args={word}").into())
 }
 
 async fn read(pipe: Option<impl AsyncRead + Unpin>) -> io::Result<String> {

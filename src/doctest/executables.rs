@@ -1,7 +1,8 @@
 //! The directories with the executables of documentation tests.
 //!
 //! A directory is removed at the end of the run, or kept for later runs if its name is a key. It is
-//! locked as long as a run uses it.
+//! locked as long as a run uses it. The directory of the library is locked while directories in it are
+//! created or removed, so that none is removed between its creation and its own lock.
 
 use super::listing::Doctest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,6 +12,9 @@ use std::io;
 
 /// The file with the tests. It is written last, so a directory without it is not complete.
 const LISTING: &str = "listing.json";
+
+/// The start of the names of directories without a key.
+const WITHOUT_KEY: &str = "run-";
 
 /// A directory with the executables of a library's tests, in use by this run.
 #[derive(Debug)]
@@ -36,28 +40,29 @@ impl ExecutableDirectory {
     }
 
     /// An empty directory. With a key, later runs find it once it has a listing. Directories of the
-    /// library that no run uses are removed.
+    /// library that no run uses are removed, those with keys only if this one has a key, too.
     pub fn create(of_library: &Utf8Path, key: Option<&str>) -> io::Result<Self> {
         fs::create_dir_all(of_library)?;
-        remove_unused_of(of_library)?;
+        let _exclusive = lock(of_library, FlockArg::LockExclusive)?;
+        remove_unused_of(of_library, |name| {
+            key.is_some() || name.starts_with(WITHOUT_KEY)
+        })?;
         if let Some(key) = key
             && let path = of_library.join(key)
             && fs::create_dir(&path).is_ok()
         {
-            return Self::lock(path, true);
+            return Self::locked(path, true);
         }
-        let path = of_library.join(format!("run-{}", uuid::Uuid::new_v4()));
+        let path = of_library.join(format!("{WITHOUT_KEY}{}", uuid::Uuid::new_v4()));
         fs::create_dir(&path)?;
-        Self::lock(path, false)
+        Self::locked(path, false)
     }
 
-    fn lock(path: Utf8PathBuf, is_kept: bool) -> io::Result<Self> {
-        let lock = Flock::lock(File::open(&path)?, FlockArg::LockShared);
-        let lock = lock.map_err(|(_, error)| io::Error::from(error))?;
+    fn locked(path: Utf8PathBuf, is_kept: bool) -> io::Result<Self> {
         Ok(Self {
+            _lock: lock(&path, FlockArg::LockShared)?,
             path,
             is_kept,
-            _lock: lock,
         })
     }
 
@@ -85,6 +90,12 @@ impl Drop for ExecutableDirectory {
     }
 }
 
+/// Waits for the lock of a directory.
+fn lock(directory: &Utf8Path, kind: FlockArg) -> io::Result<Flock<File>> {
+    let lock = Flock::lock(File::open(directory)?, kind);
+    lock.map_err(|(_, error)| error.into())
+}
+
 /// Removes the directories that no run uses, of all libraries below this directory.
 pub fn remove_unused(root: &Utf8Path) -> io::Result<()> {
     let libraries = match root.read_dir_utf8() {
@@ -93,23 +104,31 @@ pub fn remove_unused(root: &Utf8Path) -> io::Result<()> {
     };
     for library in libraries {
         let library = library?.into_path();
-        remove_unused_of(&library)?;
+        let _exclusive = lock(&library, FlockArg::LockExclusive)?;
+        remove_unused_of(&library, |_| true)?;
         // It has directories that are used.
         let _ = fs::remove_dir(&library);
     }
     Ok(())
 }
 
-/// Removes the directories of a library that no run uses.
-fn remove_unused_of(library: &Utf8Path) -> io::Result<()> {
+/// Removes the directories of a library that no run uses and whose names are chosen.
+fn remove_unused_of(library: &Utf8Path, is_chosen: impl Fn(&str) -> bool) -> io::Result<()> {
     for entry in library.read_dir_utf8()? {
         let path = entry?.into_path();
-        // A run may have removed it.
+        if !path.file_name().is_some_and(&is_chosen) {
+            continue;
+        }
+        // Its run may have removed it.
         let Ok(directory) = File::open(&path) else {
             continue;
         };
         if let Ok(_lock) = Flock::lock(directory, FlockArg::LockExclusiveNonblock) {
-            fs::remove_dir_all(&path)?;
+            match fs::remove_dir_all(&path) {
+                // Its run has removed it meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                removed => removed?,
+            }
         }
     }
     Ok(())
@@ -173,5 +192,20 @@ mod tests {
         remove_unused(root).unwrap();
         assert!(!library.exists());
         remove_unused(&root.join("nothing")).unwrap();
+    }
+
+    #[test]
+    fn runs_that_create_directories_at_the_same_time_keep_theirs() {
+        let (_directory, library) = library();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let created = ExecutableDirectory::create(&library, None).unwrap();
+                        assert!(created.path.is_dir());
+                    }
+                });
+            }
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! A documentation test, and how it ends.
+//! A documentation test, and its result or executable.
 
 use crate::listing::ListedTest;
 use camino::Utf8PathBuf;
@@ -14,7 +14,7 @@ pub struct Doctest {
 /// How a documentation test ends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DoctestEnd {
-    /// As this executable ends.
+    /// The result is that of this executable.
     Executable {
         path: Utf8PathBuf,
         /// The number of the test, if the executable holds several.
@@ -25,7 +25,7 @@ pub enum DoctestEnd {
     Passed,
     /// The code was not compiled, or was and should not be. Rustdoc printed this.
     Failed(String),
-    /// Its source marks it as ignored, and rustdoc was not told to run it all the same.
+    /// Its source marks it as ignored, and rustdoc was not told to run ignored tests.
     Ignored,
     /// Only its name was asked for.
     Unknown,

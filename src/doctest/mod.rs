@@ -1,24 +1,27 @@
-//! The documentation tests of libraries: which there are, how each ended that rustdoc alone decides,
-//! and the executables of all others, which run in containers like any test.
+//! The documentation tests of libraries: their names, the results of those that rustdoc only
+//! compiles, and the executables of all others, which run in containers like other tests.
 //!
-//! Cargo knows how rustdoc is called for each library, and rustdoc how a code block becomes a
-//! program; neither tells. So this program takes the place of two programs, recognized by
-//! [`run_if_rustdoc_or_runtool`]:
+//! Only Cargo knows how to call rustdoc for a library, and only rustdoc knows how to make a program
+//! of a code block. Neither prints it. So this program takes the place of two programs, which
+//! [`run_if_rustdoc_or_runtool`] recognizes:
 //!
 //! - of rustdoc, for `cargo test --doc`: the [`recorder`] saves its arguments, and ends;
 //! - of the tool with which rustdoc runs executables (`--test-runtool`): the [`runtool`] keeps the
 //!   executable, prints its name as a token, and fails, so that rustdoc prints the token with the
 //!   name of the test.
 //!
-//! [`compile`] calls rustdoc in between. It reads what rustdoc prints (`output`), and the sources of
-//! executables that hold many tests (`bundle`). If something is not as expected, the tests are not
-//! known, and the caller has Cargo run them. [`executables`] has the directories with the executables.
-//! `key` says on what the results depend, so that they can be used again.
+//! [`compile`] calls rustdoc in between. It reads the output of rustdoc (`output`), and finds the kept
+//! executables (`kept`). The sources of those that hold many tests name these tests (`bundle`). If
+//! something is not as expected, the tests are not known, and the caller has rustdoc run them.
+//! [`executables`] has the directories with the executables. `key` says on what the results depend,
+//! so that they can be used again.
 
 mod bundle;
 mod compile;
 mod executables;
+mod kept;
 mod key;
+mod line_file;
 mod listing;
 mod output;
 mod recorder;

@@ -39,7 +39,7 @@ pub fn parse(stdout: &str) -> Result<Vec<PrintedTest>, CompileError> {
     Ok(tests)
 }
 
-/// The names in the output with `--list`, and the number of tests that the output names.
+/// The names in the output with `--list`. The output also has their number, which is checked.
 pub fn parse_list(stdout: &str) -> Result<Vec<String>, CompileError> {
     let mut names = Vec::new();
     for line in stdout.lines() {

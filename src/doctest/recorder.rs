@@ -1,10 +1,10 @@
 //! The program that Cargo calls as rustdoc: it saves how it was called.
 
+use super::line_file;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,9 @@ const DIRECTORY: &str = "MAELSTROM_DOCTEST_RECORDER";
 
 /// The variable with the path of the real rustdoc.
 const RUSTDOC: &str = "MAELSTROM_DOCTEST_RUSTDOC";
+
+/// The file with the calls, one in each line.
+const CALLS: &str = "calls";
 
 /// Variables that concern the recording, or Cargo and not the library.
 const NOT_RECORDED: [&str; 6] = [
@@ -66,22 +69,16 @@ impl Recorder {
         &self.rustdoc
     }
 
-    /// The calls, when Cargo has ended.
+    /// The calls in their order, when Cargo has ended.
     pub fn recordings(&self) -> io::Result<Vec<Recording>> {
-        let mut paths = Vec::new();
-        for entry in fs::read_dir(self.directory.path())? {
-            paths.push(entry?.path());
-        }
-        paths.sort();
-        let own: BTreeMap<OsString, OsString> = env::vars_os().collect();
-        let read = |path: &PathBuf| {
-            let mut recording: Recording = serde_json::from_slice(&fs::read(path)?)?;
-            recording.environment.retain(|name, value| {
-                own.get(&OsString::from(name)) != Some(&OsString::from(&*value))
-            });
+        let read = |line: String| {
+            let mut recording: Recording = serde_json::from_str(&line)?;
+            (recording.environment)
+                .retain(|name, value| env::var_os(name).as_deref() != Some(OsStr::new(value)));
             Ok(recording)
         };
-        paths.iter().map(read).collect()
+        let lines = line_file::read(&self.directory.path().join(CALLS))?;
+        lines.into_iter().map(read).collect()
     }
 }
 
@@ -129,16 +126,13 @@ fn record(directory: &Path, arguments: Vec<OsString>) -> io::Result<()> {
             .filter(|(name, _)| !NOT_RECORDED.contains(&name.as_str()))
             .collect(),
     };
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
-    serde_json::to_writer(&mut file, &recording)?;
-    file.keep()?;
-    Ok(())
+    line_file::add(&directory.join(CALLS), &serde_json::to_string(&recording)?)
 }
 
-/// The program, directories and options of a call of rustdoc, divided by who decides about them.
+/// The arguments of a call of rustdoc, by what they are about.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RustdocCall {
-    /// The arguments that concern the code.
+    /// The arguments about the code.
     pub arguments: Vec<String>,
     /// The program with which Cargo has executables run, and its arguments.
     pub runner: Option<Vec<String>>,
@@ -147,8 +141,7 @@ pub struct RustdocCall {
 }
 
 impl Recording {
-    /// Divides the arguments. The arguments for the test harness are Cargo's or the user's, and are
-    /// left out.
+    /// Divides the arguments. Those for the test harness are left out.
     pub fn call(&self) -> RustdocCall {
         let mut call = RustdocCall::default();
         let mut crate_name = String::new();

@@ -1,9 +1,10 @@
 //! The program that rustdoc calls to run an executable: it keeps the executable.
 
+use super::line_file;
 use std::env;
 use std::ffi::OsString;
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write as _};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::process::exit;
 
@@ -19,8 +20,8 @@ const ORDER: &str = "order";
 /// The exit code with which the tool pretends that the test has failed: that of a panic.
 pub const FAILED: i32 = 101;
 
-/// The options that make rustdoc call this program for executables. It keeps them in a directory,
-/// each in a directory with the name that the token has, and ends with the exit code.
+/// The options that make rustdoc call this program to run executables. This program keeps them in
+/// the directory, each in a directory with the name that is in its token, and ends with the exit code.
 pub fn options(directory: &Path, exit_code: i32) -> io::Result<Vec<OsString>> {
     let program = env::current_exe()?;
     let mut options = vec![OsString::from("--test-runtool"), program.into()];
@@ -31,14 +32,10 @@ pub fn options(directory: &Path, exit_code: i32) -> io::Result<Vec<OsString>> {
     Ok(options)
 }
 
-/// The names of the kept executables in the order of the calls. One that was called twice is there
-/// twice.
+/// The names of the kept executables in the order of the calls. The name of one that was called twice
+/// occurs twice.
 pub fn order(directory: &Path) -> io::Result<Vec<String>> {
-    match fs::read_to_string(directory.join(ORDER)) {
-        Ok(text) => Ok(text.lines().map(str::to_owned).collect()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-        Err(error) => Err(error),
-    }
+    line_file::read(&directory.join(ORDER))
 }
 
 /// Keeps an executable, and never returns, if rustdoc has started this process to run one.
@@ -84,11 +81,7 @@ fn keep(directory: &Path, executable: &Path) -> io::Result<String> {
             transfer(&path, &to)?;
         }
     }
-    let mut order = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(directory.join(ORDER))?;
-    order.write_all(format!("{name}\n").as_bytes())?;
+    line_file::add(&directory.join(ORDER), name)?;
     Ok(name.to_owned())
 }
 

@@ -1,35 +1,35 @@
 //! Executables whose tests rustdoc does not name, because it expected them to fail.
 
 use regex::bytes::Regex;
+use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
 static SYMBOL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new("_doctest_main_[0-9A-Za-z_]+").expect("the expression is valid"));
 
-/// Finds pairs of names and executables by symbols: rustdoc names the function of a test without a
-/// `main` of its own after its file and line. Both are given by their contents and returned by their
-/// indices. A pair is returned only if nothing else fits either.
-pub fn match_by_symbols(names: &[&str], executables: &[Vec<u8>]) -> Vec<(usize, usize)> {
-    let symbols: Vec<Vec<&[u8]>> = executables
-        .iter()
-        .map(|content| {
-            SYMBOL
-                .find_iter(content)
-                .map(|found| found.as_bytes())
-                .collect()
-        })
-        .collect();
+/// The symbols in an executable that are named after tests: rustdoc names the function of a test
+/// without a `main` of its own after its file and line.
+pub fn symbols(executable: &[u8]) -> BTreeSet<String> {
+    SYMBOL
+        .find_iter(executable)
+        .map(|found| String::from_utf8_lossy(found.as_bytes()).into_owned())
+        .collect()
+}
+
+/// Finds pairs of the names of tests and the symbols of executables. Returns their indices. A pair
+/// is returned only if neither of the two fits anything else.
+pub fn match_by_symbols(names: &[&str], symbols: &[BTreeSet<String>]) -> Vec<(usize, usize)> {
     let fits = |name: usize, executable: usize| {
         symbol_start(names[name]).is_some_and(|start| {
             symbols[executable].iter().any(|symbol| {
-                let rest = symbol.strip_prefix(start.as_bytes());
-                rest.and_then(<[u8]>::first).is_some_and(u8::is_ascii_digit)
+                let rest = symbol.strip_prefix(&start);
+                rest.is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
             })
         })
     };
     let mut pairs = Vec::new();
     for name in 0..names.len() {
-        let executables: Vec<_> = (0..executables.len())
+        let executables: Vec<_> = (0..symbols.len())
             .filter(|&other| fits(name, other))
             .collect();
         if let [executable] = executables[..]
@@ -75,7 +75,7 @@ mod tests {
     fn pairs(names: &[&str], executables: &[&str]) -> Vec<(usize, usize)> {
         let executables: Vec<_> = executables
             .iter()
-            .map(|text| text.as_bytes().to_vec())
+            .map(|text| symbols(text.as_bytes()))
             .collect();
         match_by_symbols(names, &executables)
     }

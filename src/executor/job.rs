@@ -1,6 +1,6 @@
 //! The input and output of an executor: jobs and outcomes.
 
-use super::output::Captured;
+use super::output::{Captured, Output, Stream};
 use super::outputs::JobOutputs;
 use crate::container::{JobLimits, ResourceUsage, StepError};
 use crate::spec::{Mount, Network, RootOverlay};
@@ -49,11 +49,12 @@ pub struct Job {
 }
 
 impl Job {
-    /// The longest time that the program can take. `None`: any.
+    /// The longest time that the program and the processes that it leaves behind can take. `None`: any.
     pub fn longest(&self) -> Option<Duration> {
         let terminated = self.limits.terminate_after;
         let terminated = terminated.map(|after| after.saturating_add(self.limits.grace));
-        self.timeout.into_iter().chain(terminated).min()
+        let program = self.timeout.into_iter().chain(terminated).min()?;
+        Some(program.saturating_add(self.limits.leak.unwrap_or_default()))
     }
 }
 
@@ -145,14 +146,18 @@ impl Outcome {
         }
     }
 
-    /// Turns the outcome of a program that is to fail into that of its job.
-    pub(super) fn expect_panic(&mut self) {
+    /// Turns the outcome of a program that is to fail into that of its job. If the program has not
+    /// failed, the output says so.
+    pub(super) fn expect_panic(&mut self, output: &Output) {
         match self.status {
             Status::Exited(0) => {
                 // The code of a test that should panic and does not.
                 self.status = Status::Exited(101);
                 let message = "Test executable succeeded, but it's marked `should_panic`.\n";
                 self.stderr.append(message.as_bytes());
+                if let Output::Stream { sink, .. } = output {
+                    sink(Stream::Stderr, message.as_bytes());
+                }
             }
             Status::Exited(_) | Status::Signaled(_) => self.status = Status::Exited(0),
             Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {}

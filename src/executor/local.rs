@@ -3,6 +3,11 @@
 //! The container of a job is made before the job has a slot, and removed after it has left the
 //! slot. So there are more launchers than slots.
 
+mod launcher_pool;
+mod settings;
+
+pub use settings::LocalSettings;
+
 use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
 use super::launch_plan::LaunchPlan;
@@ -10,48 +15,18 @@ use super::observed::observed_container;
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
 use crate::container::{
-    EndedProgram, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, LauncherProgram,
-    MachineView, WrittenFiles,
+    EndedProgram, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, WrittenFiles,
 };
 use crate::observe::{Facts, Observation, ObservedContainer};
 use crate::process::error_chain;
 use crate::spec::{Mount, Network, RootOverlay};
+use launcher_pool::LauncherPool;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The least scratch space of a job, in bytes, unless half the memory is less.
-const MIN_SCRATCH_SIZE: u64 = 1 << 30;
-
-/// The directory of the directories of `cache` mounts, beside that of the store's trees.
-const CACHE_MOUNTS: &str = "cache-mounts";
-
-/// The number of unused launchers that are kept for each slot. A further one replaces the one
-/// that has been unused longest.
-const UNUSED_PER_SLOT: usize = 4;
-
-/// The settings for all jobs of an executor.
-#[derive(Clone, Debug)]
-pub struct LocalSettings {
-    /// How to start launchers: usually this program itself.
-    pub launcher: LauncherProgram,
-    /// The directory of the store's trees.
-    pub trees: PathBuf,
-    /// The directory of the directories of `cache` mounts.
-    pub cache_mounts: PathBuf,
-    /// The size of the scratch space of a job, in bytes.
-    pub scratch_size: u64,
-    /// The soft limit on open files for jobs.
-    pub open_files: u64,
-    /// A UUID, for variables of jobs.
-    pub run_id: String,
-    /// The parts of the machine that jobs of [`LocalExecutor::look`] see.
-    pub machine: MachineView,
-}
 
 /// Runs jobs in containers on this machine. For use on one thread.
 pub struct LocalExecutor {
@@ -63,40 +38,7 @@ pub struct LocalExecutor {
     deadline: Cell<Option<Instant>>,
     /// Panics instead of running a job, for tests.
     #[cfg(test)]
-    pub panics: std::cell::Cell<bool>,
-}
-
-impl LocalSettings {
-    /// This program as the launcher, and limits of this process: a job may open as many files as
-    /// this process, and the slots share half the memory for their scratch spaces. If tmpfs
-    /// mounts used more than the memory, the machine would fail, as killing processes does not
-    /// free a tmpfs.
-    pub fn of_process(trees: PathBuf, slots: usize) -> io::Result<Self> {
-        use nix::sys::resource::{Resource, getrlimit};
-        Ok(Self {
-            launcher: Path::new("/proc/self/exe").into(),
-            cache_mounts: trees.with_file_name(CACHE_MOUNTS),
-            trees,
-            scratch_size: scratch_size(nix::sys::sysinfo::sysinfo()?.ram_total(), slots),
-            open_files: getrlimit(Resource::RLIMIT_NOFILE)?.0,
-            run_id: uuid::Uuid::new_v4().to_string(),
-            machine: MachineView {
-                excluded: homes(std::env::home_dir()),
-                owned: Vec::new(),
-            },
-        })
-    }
-}
-
-/// The home directories of which jobs see nothing. A user without a home has `/`, which is no home.
-fn homes(home: Option<PathBuf>) -> Vec<PathBuf> {
-    let is_home = |home: &PathBuf| home.is_absolute() && home.parent().is_some();
-    home.into_iter().filter(is_home).collect()
-}
-
-fn scratch_size(memory: u64, slots: usize) -> u64 {
-    let half = memory / 2;
-    (half / slots.max(1) as u64).max(MIN_SCRATCH_SIZE).min(half)
+    pub panics: Cell<bool>,
 }
 
 impl LocalExecutor {
@@ -107,7 +49,7 @@ impl LocalExecutor {
             buffers: RefCell::default(),
             deadline: Cell::default(),
             #[cfg(test)]
-            panics: std::cell::Cell::default(),
+            panics: Cell::default(),
         }
     }
 
@@ -285,7 +227,7 @@ impl LocalExecutor {
             None => None,
         };
         if job.should_panic {
-            outcome.expect_panic();
+            outcome.expect_panic(&output);
         }
         Ok(Some((outcome, facts)))
     }
@@ -422,47 +364,6 @@ fn slot_variables(variables: &[JobVariable]) -> Vec<&str> {
     names.collect()
 }
 
-/// Launchers that wait for jobs. The last one was used most recently.
-struct LauncherPool {
-    limit: usize,
-    unused: RefCell<VecDeque<(LauncherConfig, Launcher)>>,
-}
-
-impl LauncherPool {
-    fn new(slots: usize) -> Self {
-        Self {
-            limit: UNUSED_PER_SLOT * slots,
-            unused: RefCell::default(),
-        }
-    }
-
-    /// The launcher that has been unused longest. The others may still be removing the
-    /// containers of their last jobs.
-    fn take(&self, config: &LauncherConfig) -> Option<Launcher> {
-        let mut unused = self.unused.borrow_mut();
-        loop {
-            let index = unused.iter().position(|(kind, _)| kind == config)?;
-            let (_, launcher) = unused.remove(index)?;
-            if launcher.is_usable() {
-                return Some(launcher);
-            }
-            tracing::debug!("a launcher has ended between two jobs");
-        }
-    }
-
-    /// Keeps a launcher for another job, unless it has ended.
-    fn put_back(&self, config: LauncherConfig, launcher: Launcher) {
-        if !launcher.is_usable() {
-            return;
-        }
-        let mut unused = self.unused.borrow_mut();
-        unused.push_back((config, launcher));
-        if unused.len() > self.limit {
-            unused.pop_front();
-        }
-    }
-}
-
 /// The way in which a job is run.
 #[derive(Clone, Copy)]
 enum Mode {
@@ -506,29 +407,5 @@ fn status(ended: &EndedProgram) -> Status {
         Status::Signaled(WTERMSIG(ended.wait_status))
     } else {
         Status::Exited(WEXITSTATUS(ended.wait_status))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{homes, scratch_size};
-    use std::path::PathBuf;
-
-    #[test]
-    fn the_root_directory_is_no_home() {
-        let home = || Some(PathBuf::from("/home/me"));
-        assert_eq!(homes(home()), [home().unwrap()]);
-        for none in [None, Some("/".into()), Some("".into()), Some("me".into())] {
-            assert_eq!(homes(none), Vec::<PathBuf>::new());
-        }
-    }
-
-    #[test]
-    fn slots_share_half_the_memory_but_each_has_a_gibibyte() {
-        const GIB: u64 = 1 << 30;
-        assert_eq!(scratch_size(64 * GIB, 1), 32 * GIB);
-        assert_eq!(scratch_size(64 * GIB, 4), 8 * GIB);
-        assert_eq!(scratch_size(64 * GIB, 64), GIB);
-        assert_eq!(scratch_size(GIB, 64), GIB / 2);
     }
 }

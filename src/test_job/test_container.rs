@@ -333,8 +333,8 @@ impl TestContainerBuilder {
         container.layers.extend(self.own_layers(spec, binary)?);
         if let Some(executables) = mounted_executables(binary) {
             container.mounts.push(Mount::Bind {
-                mount_point: escaped_path(&executables.directory),
-                local_path: escaped_path(&executables.directory),
+                mount_point: escaped_path(&binary.path),
+                local_path: escaped_path(&binary.path),
                 access: BindAccess::ReadOnly,
                 identity: executables.identity.clone(),
             });
@@ -403,9 +403,9 @@ impl TestContainerBuilder {
                 source: escaped_path(out_dir),
             });
         }
-        if let Some(executables) = mounted_executables(binary) {
+        if mounted_executables(binary).is_some() {
             layers.push(LayerSpec::Stubs {
-                stubs: vec![format!("{}/", escaped_path(&executables.directory))],
+                stubs: vec![format!("{}/", escaped_path(&binary.path))],
             });
         }
         if let Some(runner) = binary.runner.as_ref().and_then(|words| words.first()) {

@@ -61,6 +61,16 @@ fn write_rustdoc(project: &Project, script: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
+/// A rustdoc whose output is changed by this command of sed if it is called with a tool.
+fn write_changing_rustdoc(project: &Project, change: &str) -> String {
+    write_rustdoc(
+        project,
+        &format!(
+            "case \" $* \" in *maelstrom-doctest-runtool*) rustdoc \"$@\" | sed '{change}' ;; *) exec rustdoc \"$@\" ;; esac"
+        ),
+    )
+}
+
 #[test]
 fn documented_every_doctest_ends_as_with_cargo() {
     needs_containers!();
@@ -329,12 +339,7 @@ fn plain_with_another_rustdoc_the_tests_run_outside_containers() {
         ("s/^---- /== /", "2 tests failed, and 0 are explained"),
         ("/^running/,$d", "it names no tests"),
     ] {
-        let rustdoc = write_rustdoc(
-            &project,
-            &format!(
-                "case \" $* \" in *maelstrom-doctest-runtool*) rustdoc \"$@\" | sed '{change}' ;; *) exec rustdoc \"$@\" ;; esac"
-            ),
-        );
+        let rustdoc = write_changing_rustdoc(&project, change);
         for (assertion, code) in [("1 == 1", 0), ("1 == 2", 100)] {
             let text =
                 format!("//! ```\n//! assert!({assertion});\n//! ```\n//!\n//! ```\n//! ```\n");
@@ -351,6 +356,84 @@ fn plain_with_another_rustdoc_the_tests_run_outside_containers() {
             run.says("doctest/plain plain");
         }
     }
+}
+
+#[test]
+fn plain_with_another_rustdoc_ignored_tests_run_only_when_they_are_asked_for() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let rustdoc = write_changing_rustdoc(&project, "s/^running/starting/");
+    project.write(
+        "src/lib.rs",
+        "//! ```\n//! ```\n//!\n//! ```ignore\n//! panic!(\"asked for\");\n//! ```\n",
+    );
+    for (option, code) in [("--ignored", 100), ("--include-ignored", 100), ("-v", 0)] {
+        let mut command = project.command(&["--doc", "--ui=simple", option]);
+        let run = Run::of(command.env("RUSTDOC", &rustdoc), &project).exits(code);
+        let other = run.stderr.contains("src/lib.rs - (line 1) ... ok");
+        assert_eq!(other, option != "--ignored", "{run}");
+    }
+}
+
+#[test]
+fn plain_with_another_rustdoc_no_test_runs_for_a_list() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let rustdoc = write_changing_rustdoc(&project, "s/^.*: test$/& (doc)/");
+    project.write(
+        "src/lib.rs",
+        "//! ```\n//! std::fs::write(\"ran\", \"\").unwrap();\n//! ```\n",
+    );
+    let mut command = project.command(&["--doc", "--list"]);
+    let run = Run::of(command.env("RUSTDOC", &rustdoc), &project).exits(100);
+    let run = run.says("rustdoc works in another way than is known");
+    assert!(!project.root.join("ran").exists(), "{run}");
+}
+
+#[test]
+fn plain_a_rustdoc_is_found_from_the_directory_of_the_call() {
+    needs_containers!();
+    let project = Project::own("plain");
+    write_rustdoc(&project, "exec rustdoc \"$@\"");
+    project.write("src/lib.rs", "//! ```\n//! ```\n");
+    let mut command = project.command(&["--doc", "--hermetic"]);
+    command.env("RUSTDOC", "../rustdoc.sh");
+    command.current_dir(project.root.join("src"));
+    Run::of(&mut command, &project).exits(0);
+}
+
+#[test]
+fn plain_without_capture_a_doctest_says_why_it_failed() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        "//! ```should_panic\n//! ```\n//!\n//! ```\n//! let wrong: u32 = \"\";\n//! ```\n",
+    );
+    let run = project.maelstrom(&["--doc", "--hermetic", "--", "--nocapture"]);
+    let run = run.exits(100).says("it's marked `should_panic`");
+    run.says("mismatched types");
+}
+
+#[test]
+fn plain_a_list_keeps_the_executables_of_doctests() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write("src/lib.rs", "//! ```\n//! panic!();\n//! ```\n");
+    let rustdoc = write_rustdoc(
+        &project,
+        "case \" $* \" in *' --test '*) echo called >> ../calls ;; esac\nexec rustdoc \"$@\"",
+    );
+    let run = |arguments: &[&str]| {
+        let mut command = project.command(&[&["--doc", AUTO, "--hermetic"], arguments].concat());
+        Run::of(command.env("RUSTDOC", &rustdoc), &project)
+    };
+    run(&[]).exits(100);
+    run(&["--list"]).exits(0);
+    let calls = || fs::read_to_string(project.root.with_file_name("calls")).unwrap();
+    let before = calls();
+    let again = run(&[]).exits(100);
+    assert_eq!(calls(), before, "{again}");
 }
 
 #[test]

@@ -48,6 +48,31 @@ fn script(script: &str, fields: &str) -> String {
 }
 
 #[test]
+fn a_result_is_reused_although_the_job_left_a_process_behind() {
+    let cache = tempfile::tempdir().unwrap();
+    let job = r#"{ "layers": [{ "programs": ["sh", "sleep", "cat"] }, { "stubs": ["/proc/", "/dev/null"] }],
+        "mounts": [{ "type": "proc", "mount_point": "/proc" },
+            { "type": "devices", "devices": ["null"] }], "init": true, "program": "sh",
+        "environment": { "PATH": "/usr/bin:/bin" },
+        "arguments": ["-c", "sleep 100 >&- 2>&- & cat /proc/sys/kernel/random/uuid"] }"#;
+    let uuid = || {
+        let mut child = maelstrom_run(&cache)
+            .arg("--cache-results=auto")
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(job.as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        stdout(&output).to_owned()
+    };
+    let first = uuid();
+    assert_eq!(first.len(), 37, "{first}");
+    assert_eq!(uuid(), first);
+}
+
+#[test]
 fn every_job_of_a_stream_is_run_and_its_output_kept_together() {
     let jobs: Vec<_> = (0..20)
         .map(|n| script(&format!("echo {n}; echo {n} >&2; echo {n}"), ""))

@@ -1,4 +1,4 @@
-//! What compiling documentation tests needs to know.
+//! The settings of a run for documentation tests.
 
 use super::SetUpError;
 use crate::cargo::{DoctestBuild, Invocation, Narrowed, Package, Stderr, Workspace};
@@ -14,26 +14,13 @@ pub fn doctest_settings(
     workspace: &Arc<Workspace>,
     stderr: Stderr,
 ) -> Result<Option<DoctestSettings>, SetUpError> {
-    const TARGETS: [&str; 10] = [
-        "lib",
-        "bins",
-        "bin",
-        "tests",
-        "test",
-        "examples",
-        "example",
-        "benches",
-        "bench",
-        "all-targets",
-    ];
     let has_doctests = |package: &Arc<Package>| package.targets.iter().any(|target| target.doctest);
-    let is_usual = !TARGETS.iter().any(|name| invocation.options.is_set(name));
-    let are_selected = match workspace.selected(&invocation.options) {
+    let are_selected = || match workspace.selected(&invocation.options) {
         Ok(packages) => packages.iter().any(has_doctests),
         // A dependency may be meant, which is a library.
         Err(_) => true,
     };
-    let runs_tests = !matches!(
+    let needs_tests = !matches!(
         options.action,
         TestAction::Build
             | TestAction::ListBinaries
@@ -43,9 +30,9 @@ pub fn doctest_settings(
             | TestAction::PrintConfig(_)
     );
     // Tools that call cargo-nextest run documentation tests themselves.
-    let is_usual = is_usual && !options.as_nextest;
+    let is_usual = !options.as_nextest && !invocation.options.select_targets();
     // With `--doc`, Cargo says why there are none.
-    if !runs_tests || !(options.doc || is_usual && are_selected) {
+    if !needs_tests || !(options.doc || is_usual && are_selected()) {
         return Ok(None);
     }
     let mut invocation = invocation.clone();
@@ -60,7 +47,8 @@ pub fn doctest_settings(
             invocation.options = narrower;
         }
     }
-    let recorder = Recorder::new(workspace.rustdoc()).map_err(SetUpError::Start)?;
+    let rustdoc = workspace.rustdoc(&invocation.directory);
+    let recorder = Recorder::new(rustdoc).map_err(SetUpError::Start)?;
     invocation.doctests = Some(DoctestBuild {
         environment: recorder.environment().map_err(SetUpError::Start)?,
         // Cargo refuses to be told twice, or to be quiet and verbose.

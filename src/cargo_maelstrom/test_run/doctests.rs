@@ -14,12 +14,12 @@ use crate::report::Event;
 use crate::store::Store;
 use crate::test_job::{self, TestCase, TestContainerBuilder, verdict};
 use camino::{Utf8Path, Utf8PathBuf};
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// Variables whose values say where a shell is.
+/// Variables that shells set for themselves, such as their directory.
 const OF_SHELL: [&str; 4] = ["PWD", "OLDPWD", "SHLVL", "_"];
 
 /// What a run needs for documentation tests.
@@ -42,7 +42,7 @@ pub struct DoctestSettings {
     pub filters: Vec<String>,
 }
 
-/// Where a run is with its documentation tests.
+/// The state of a run with documentation tests.
 pub enum DoctestRun {
     /// The first build makes test binaries, the second one libraries with documentation tests.
     Second(Rc<DoctestSettings>),
@@ -56,7 +56,7 @@ pub enum DoctestRun {
     Ended(Rc<DoctestSettings>),
 }
 
-/// A library whose documentation tests are known, or not.
+/// A library with its documentation tests, or the reason why they are not known.
 pub struct CompiledLibrary {
     binary: Arc<TestBinary>,
     found: Result<FoundTests, CompileFailure>,
@@ -70,8 +70,12 @@ struct FoundTests {
 }
 
 enum CompileFailure {
-    /// The tests were run by rustdoc, because of an error. Whether they passed, and the output.
-    Outside(String, bool, String),
+    /// Rustdoc has run the tests, for this reason.
+    Outside {
+        reason: String,
+        has_passed: bool,
+        output: String,
+    },
     Error(String),
 }
 
@@ -192,7 +196,6 @@ impl TestRun {
                 let mut binary = TestBinary::clone(&binary);
                 binary.path.clone_from(&directory.path);
                 binary.doctests = Some(DoctestExecutables {
-                    directory: directory.path.clone(),
                     files: executables(&tests),
                     identity,
                     packed: settings.packed,
@@ -207,7 +210,11 @@ impl TestRun {
                     .map(|test| (test.listed.clone(), Some(Rc::new(test))));
                 self.add_cases(&binary, cases.collect(), false);
             }
-            Err(CompileFailure::Outside(reason, has_passed, output)) => {
+            Err(CompileFailure::Outside {
+                reason,
+                has_passed,
+                output,
+            }) => {
                 let warning = format!(
                     "the documentation tests of {} cannot run in containers: {reason}; they ran as \
                      with `cargo test --doc`",
@@ -220,7 +227,7 @@ impl TestRun {
         }
     }
 
-    /// Whether a test is one of those that a run without results is for.
+    /// Whether a run that only lists tests lists this one. Without a program, a test has only a name.
     pub(super) fn is_listed(&self, case: &TestCase) -> bool {
         let names_only = match &self.parts.doctests {
             Some(DoctestRun::Ended(settings)) => settings.purpose == Purpose::List,
@@ -266,6 +273,11 @@ impl TestRun {
 
     /// Reports a documentation test for which no program runs. `failure`: what rustdoc printed.
     pub(super) fn end_of_compiled(&mut self, case: &TestCase, failure: Option<&str>) {
+        if self.parts.running.no_capture
+            && let Some(text) = failure
+        {
+            self.report(&Event::Output(format!("{text}\n").as_bytes()));
+        }
         let outcome = verdict::without_program(failure);
         self.ended_unqueued(case, &outcome);
     }
@@ -303,15 +315,17 @@ impl Library {
                 let DoctestSettings {
                     compiler, filters, ..
                 } = &*self.settings;
-                let ran = compiler.run_outside(&self.recording, filters).await;
                 let reason = format!("rustdoc works in another way than is known ({reason})");
                 if !self.settings.runs {
-                    return Err(CompileFailure::Error(reason));
+                    let message = format!("{reason}; `-x doctest` excludes documentation tests");
+                    return Err(CompileFailure::Error(message));
                 }
-                return match ran {
-                    Ok((has_passed, output)) => {
-                        Err(CompileFailure::Outside(reason, has_passed, output))
-                    }
+                return match compiler.run_outside(&self.recording, filters).await {
+                    Ok((has_passed, output)) => Err(CompileFailure::Outside {
+                        reason,
+                        has_passed,
+                        output,
+                    }),
                     Err(error) => Err(CompileFailure::Error(error_chain(&error))),
                 };
             }
@@ -336,11 +350,11 @@ impl Library {
                 messages: String::new(),
             });
         }
-        let failed = |error| CompileError::Files(of_library.clone().into(), error);
+        let failed = |error| CompileError::Files(of_library.clone(), error);
         let directory = ExecutableDirectory::create(&of_library, key.as_deref()).map_err(failed)?;
         let compiler = &self.settings.compiler;
-        let path = directory.path.as_std_path();
-        let compiling = compiler.compile(&self.recording, path, self.settings.purpose);
+        let purpose = self.settings.purpose;
+        let compiling = compiler.compile(&self.recording, &directory.path, purpose);
         let found = compiling.await?;
         directory.complete(&found.tests).map_err(failed)?;
         Ok(FoundTests {
@@ -388,7 +402,7 @@ fn read_variables(directory: &Utf8Path) -> BTreeMap<String, String> {
         .filter(|(name, _)| !OF_SHELL.contains(&name.as_str()))
         .collect();
     let names = NamesInFiles::new(variables.keys().cloned());
-    let mut found = std::collections::BTreeSet::new();
+    let mut found = BTreeSet::new();
     for path in source_files(directory.as_std_path()) {
         found.extend(names.of(&path));
     }
@@ -398,7 +412,7 @@ fn read_variables(directory: &Utf8Path) -> BTreeMap<String, String> {
 }
 
 /// The Rust files of a package.
-fn source_files(directory: &Path) -> Vec<std::path::PathBuf> {
+fn source_files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in directory.read_dir().into_iter().flatten().flatten() {
         let path = entry.path();

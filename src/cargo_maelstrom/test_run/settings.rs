@@ -62,7 +62,7 @@ impl RunSettings {
         job.limits = JobLimits {
             terminate_after: slow.limit(),
             grace: slow.grace_period,
-            leak: self.leak_timeout(case).period,
+            leak: Some(self.leak_timeout(case).period),
         };
         job.variables = case.variables(attempt);
         job.should_panic = case.should_panic();

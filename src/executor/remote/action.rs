@@ -139,6 +139,7 @@ fn directory(files: InputRoot, blobs: &mut BTreeMap<Digest, InputContent>) -> Di
 mod tests {
     use super::super::input::InputFile;
     use super::*;
+    use crate::executor::known::tests::job;
 
     fn root(paths: &[&str]) -> InputRoot {
         let file = |path: &&str| {
@@ -192,6 +193,18 @@ mod tests {
         assert!(sent.do_not_cache);
         assert_eq!(forgotten.blobs.len(), kept.blobs.len());
         assert!(!forgotten.blobs.contains_key(&kept.digest));
+    }
+
+    #[test]
+    fn an_action_may_take_as_long_as_its_jobs_and_the_processes_that_they_leave_behind() {
+        let seconds = Duration::from_secs;
+        let mut job = job();
+        job.timeout = Some(seconds(1));
+        job.limits.leak = Some(seconds(100));
+        let jobs = [job.clone(), job.clone()];
+        assert_eq!(timeout(&jobs), Some(seconds(202) + SLACK));
+        job.timeout = None;
+        assert_eq!(timeout(&[job]), None);
     }
 
     #[test]

@@ -177,8 +177,6 @@ struct JobJson {
     variables: Vec<JobVariable>,
     timeout_nanoseconds: Option<u64>,
     limits: JobLimits,
-    // Absent in most, so that their keys in the cache stay as they were.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     should_panic: bool,
 }
 
