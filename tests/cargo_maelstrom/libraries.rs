@@ -43,6 +43,19 @@ fn references_of_insta_are_those_of_cargo_test_and_no_used_snapshot_is_deleted()
 }
 
 #[test]
+fn cargo_insta_with_the_shim_has_the_results_that_it_has_with_cargo_test() {
+    needs_containers!();
+    compare(&[], |round| {
+        let package = "--package=snapshots";
+        round.insta_test(&[package], false);
+        assert!(!round.names("snapshots/", ".snap.new").is_empty());
+        round.insta(&["accept"]);
+        round.insta_test(&[package, "--check"], true);
+        round.insta_test(&[package, "--unreferenced=delete"], true);
+    });
+}
+
+#[test]
 fn seeds_of_proptest_are_kept_as_with_cargo_test() {
     needs_containers!();
     compare(&[], regressions_of_proptest);

@@ -2,7 +2,6 @@
 
 use crate::fixture::{Project, Run};
 use crate::need::needs_containers;
-use crate::rounds::compare;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
@@ -127,17 +126,4 @@ fn the_program_ends_the_shim_as_it_ends() {
         .maelstrom(&["shim", "--", "/no/such/program"])
         .exits(96)
         .says("error: failed to start `/no/such/program`: No such file or directory");
-}
-
-#[test]
-fn cargo_insta_has_the_results_that_it_has_with_cargo_test() {
-    needs_containers!();
-    compare(&[], |round| {
-        let package = "--package=snapshots";
-        round.insta_test(&[package], false);
-        assert!(!round.names("snapshots/", ".snap.new").is_empty());
-        round.insta(&["accept"]);
-        round.insta_test(&[package, "--check"], true);
-        round.insta_test(&[package, "--unreferenced=delete"], true);
-    });
 }
