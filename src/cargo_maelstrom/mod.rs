@@ -280,7 +280,7 @@ async fn conduct(
         cache_results,
         outputs_limit: options.settings.outputs_limit.value.bytes(),
         network: Network::Loopback,
-        shown_directories: surroundings.shown(),
+        shown_directories: surroundings.shown().to_vec(),
         hidden_paths: surroundings.hidden(),
     };
     let session = Session::start(preparation.store.clone(), engine, session).await?;

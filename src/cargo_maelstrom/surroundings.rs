@@ -6,6 +6,7 @@ use crate::needs::{self, ClientMachine, NamesInFiles};
 use crate::observe::{Facts, FileFact, Found};
 use camino::Utf8PathBuf;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 /// The directories of this machine that matter for needs.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Surroundings {
     pub cargo_home: Utf8PathBuf,
     pub rustup_home: Utf8PathBuf,
     own_files: Utf8PathBuf,
+    shown: OnceLock<Vec<PathBuf>>,
 }
 
 impl Surroundings {
@@ -51,6 +53,7 @@ impl Surroundings {
             cargo_home,
             rustup_home,
             own_files: workspace.target_directory.join("maelstrom"),
+            shown: OnceLock::new(),
         }
     }
 
@@ -65,12 +68,11 @@ impl Surroundings {
     /// Whether a run over the view of the machine can differ from the run with these facts, which
     /// saw its container alone.
     pub fn show_more(&self, facts: &Facts) -> bool {
-        let shown = self.shown();
-        !facts.incomplete.is_empty() || facts.files.iter().any(|fact| self.has_more(fact, &shown))
+        !facts.incomplete.is_empty() || facts.files.iter().any(|fact| self.has_more(fact))
     }
 
     /// Whether the view shows more than the container where a test asked for a file.
-    fn has_more(&self, fact: &FileFact, shown: &[PathBuf]) -> bool {
+    fn has_more(&self, fact: &FileFact) -> bool {
         // The interpreter of a script that the test wrote is not known.
         if fact.uses.executed && fact.found == Found::Mount {
             return true;
@@ -81,24 +83,25 @@ impl Surroundings {
             .iter()
             .chain(&self.machine.private);
         let is_hidden = hidden.any(|directory| fact.path.starts_with(directory));
-        let is_shown = shown
-            .iter()
-            .any(|directory| fact.path.starts_with(directory));
+        let mut shown = self.shown().iter();
+        let is_shown = shown.any(|directory| fact.path.starts_with(directory));
         fact.machine_has_more && !fact.is_common && (is_shown || !is_hidden)
     }
 
     /// The directories that a test sees over the view of the machine even if they are below the
     /// user's home directory. None is below another.
-    pub fn shown(&self) -> Vec<PathBuf> {
-        let all = (self.machine.workspace.iter())
-            .chain(&self.machine.toolchain)
-            .chain([&self.cargo_home, &self.rustup_home]);
-        let mut all: Vec<_> = all.filter(|directory| directory.is_dir()).collect();
-        all.sort();
-        all.dedup_by(|inner, outer| inner.starts_with(&**outer));
-        all.into_iter()
-            .map(|directory| directory.clone().into())
-            .collect()
+    pub fn shown(&self) -> &[PathBuf] {
+        self.shown.get_or_init(|| {
+            let all = (self.machine.workspace.iter())
+                .chain(&self.machine.toolchain)
+                .chain([&self.cargo_home, &self.rustup_home]);
+            let mut all: Vec<_> = all.filter(|directory| directory.is_dir()).collect();
+            all.sort();
+            all.dedup_by(|inner, outer| inner.starts_with(&**outer));
+            all.into_iter()
+                .map(|directory| directory.clone().into())
+                .collect()
+        })
     }
 }
 
@@ -134,6 +137,7 @@ mod tests {
             cargo_home: below("home/.cargo"),
             rustup_home: below("home/.rustup"),
             own_files: below("home/workspace/target/maelstrom"),
+            shown: OnceLock::new(),
         }
     }
 

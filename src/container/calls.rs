@@ -1,7 +1,7 @@
 //! The system calls that are observed, and the meaning of their arguments.
 //!
-//! These are the calls that take the path of a file, and those that take the address of a
-//! socket. The calls that work on open descriptors are not among them: the path was given when
+//! These are the calls that take the path of a file, those that take the address of a socket, and
+//! those that change what paths mean. The calls that work on open descriptors are not among them: the path was given when
 //! the descriptor was opened.
 
 use nix::libc::{self, c_int, c_long};
@@ -28,6 +28,8 @@ pub enum CallKind {
     /// `seccomp` that installs a filter with a listener. The filter is argument 2. The kernel
     /// refuses it to an observed process.
     NewListener,
+    /// A call that may give its thread, or those that share its root, another root.
+    ChangesRoot,
     /// `io_uring_setup`. The operations of a ring are not observed.
     IoUring,
 }
@@ -152,6 +154,10 @@ static CALLS: &[ObservedCall] = &[
     call(libc::SYS_sendmmsg, CallKind::SendMany),
     call(libc::SYS_seccomp, CallKind::NewListener),
     call(libc::SYS_io_uring_setup, CallKind::IoUring),
+    call(libc::SYS_chroot, CallKind::ChangesRoot),
+    call(libc::SYS_pivot_root, CallKind::ChangesRoot),
+    call(libc::SYS_setns, CallKind::ChangesRoot),
+    call(libc::SYS_unshare, CallKind::ChangesRoot),
 ];
 
 /// The calls that only older architectures have.
@@ -192,6 +198,20 @@ static OLDER_CALLS: &[ObservedCall] = &[];
 /// All calls that are observed.
 pub fn all() -> impl Iterator<Item = &'static ObservedCall> {
     CALLS.iter().chain(OLDER_CALLS)
+}
+
+/// The argument with the flags of a call that reads the attributes of a file, if the call may name
+/// the file by a descriptor and an empty path.
+///
+/// The C library and Rust's standard library read the attributes of each file that they have opened
+/// by such calls, with `AT_EMPTY_PATH`. They pass this flag only with an empty path. Programs that
+/// pass it with other paths are hardly known; they read attributes that the facts then lack.
+pub fn flags_with_descriptor(number: c_long) -> Option<u32> {
+    match number {
+        libc::SYS_newfstatat => Some(3),
+        libc::SYS_statx => Some(2),
+        _ => None,
+    }
 }
 
 /// The call with this number.

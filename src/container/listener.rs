@@ -16,7 +16,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct ObservedJob {
     pub listener: Listener,
-    /// A detached mount of the job's layers alone.
+    /// A mount that has the files of the job's layers, and no changes of the job. It may be the job's
+    /// root, and then have other mounts on it.
     pub layers: OwnedFd,
     /// The job's root.
     pub root: OwnedFd,

@@ -34,7 +34,7 @@ pub struct RetainedDescriptors {
 
 /// The file system of an observed job, for its observer.
 pub struct ObservedRoot {
-    /// A detached read-only mount of the layers alone.
+    /// A mount that has the files of the layers, and no changes of the job. It may be the job's root.
     pub layers: OwnedFd,
     /// The job's root, which tells the observer whether a process has another one.
     pub root: OwnedFd,
@@ -48,7 +48,9 @@ pub fn enter(
     is_observed: bool,
 ) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request, machine.is_some())?;
-    let layers = if is_observed || machine.is_some() {
+    // The job cannot change a read-only root, so its observer needs no further mount.
+    let may_differ = machine.is_some() || !matches!(request.root, Root::ReadOnly);
+    let layers = if machine.is_some() || is_observed && may_differ {
         Some(make_layers(request)?)
     } else {
         None
@@ -75,12 +77,14 @@ pub fn enter(
     if request.user == 0 {
         lock_mounts(request, &proc)?;
     }
-    let observed = match layers {
-        Some(layers) if is_observed => Some(ObservedRoot {
-            layers,
-            root: open_path("/").step(Step::OpenRoot)?,
-        }),
-        _ => None,
+    let observed = if is_observed {
+        let root = || open_path("/").step(Step::OpenRoot);
+        Some(ObservedRoot {
+            layers: layers.map_or_else(root, Ok)?,
+            root: root()?,
+        })
+    } else {
+        None
     };
     Ok(RetainedDescriptors {
         scratch,

@@ -122,6 +122,8 @@ enum Label {
     Foreign,
     Send,
     Seccomp,
+    /// A call that reads attributes, with its flags in this argument.
+    Attributes(u32),
 }
 
 /// The filter, as steps with labels.
@@ -192,10 +194,11 @@ fn filter((native, foreign): (u32, u32)) -> Vec<libc::sock_filter> {
         filter.jump_if(HAS_BITS, FOREIGN_BIT, Label::Notify);
     }
     for call in calls::all() {
-        let label = match call.kind {
-            CallKind::Send => Label::Send,
-            CallKind::NewListener => Label::Seccomp,
-            _ => Label::Notify,
+        let label = match (call.kind, calls::flags_with_descriptor(call.number)) {
+            (CallKind::Send, _) => Label::Send,
+            (CallKind::NewListener, _) => Label::Seccomp,
+            (_, Some(argument)) => Label::Attributes(argument),
+            (_, None) => Label::Notify,
         };
         filter.jump_if(EQUALS, call.number as u32, label);
     }
@@ -218,6 +221,24 @@ fn filter((native, foreign): (u32, u32)) -> Vec<libc::sock_filter> {
         Target::Label(Label::Allow),
         Target::Label(Label::Notify),
     );
+    // The attributes of an open file: its path was told when it was opened.
+    for argument in calls::all().filter_map(|call| calls::flags_with_descriptor(call.number)) {
+        filter.label(Label::Attributes(argument));
+        filter.load(low_half(argument));
+        filter.push(
+            HAS_BITS,
+            libc::AT_EMPTY_PATH as u32,
+            Target::Next,
+            Target::Label(Label::Notify),
+        );
+        filter.load(low_half(0));
+        filter.push(
+            EQUALS,
+            libc::AT_FDCWD as u32,
+            Target::Label(Label::Notify),
+            Target::Label(Label::Allow),
+        );
+    }
     filter.label(Label::Seccomp);
     filter.load(low_half(0));
     filter.push(
@@ -334,6 +355,21 @@ mod tests {
             [0, filter, 2, 3].map(operation),
             [false, true, false, false]
         );
+    }
+
+    #[test]
+    fn the_attributes_of_open_files_are_not_told() {
+        const EMPTY_PATH: u64 = libc::AT_EMPTY_PATH as u64;
+        let directory = libc::AT_FDCWD as u64;
+        let status = |fd, flags| is_told(libc::SYS_newfstatat, [fd, 0, 0, flags, 0, 0]);
+        let statx = |fd, flags| is_told(libc::SYS_statx, [fd, 0, flags, 0, 0, 0]);
+        assert_eq!(
+            [status(3, EMPTY_PATH), statx(3, EMPTY_PATH)],
+            [false, false]
+        );
+        for (fd, flags) in [(3, 0), (directory, EMPTY_PATH), (0xffff_ff9c, EMPTY_PATH)] {
+            assert!(status(fd, flags) && statx(fd, flags), "{fd:x} {flags:x}");
+        }
     }
 
     #[test]

@@ -83,7 +83,7 @@ pub fn establish(
     left_out: &[PathBuf],
     container: &ObservedContainer,
 ) -> Facts {
-    let layers = Tree::new(layers);
+    let layers = Tree::of_mount(layers);
     let places = Places {
         mounts: mount_points(&layers, container),
         layers,

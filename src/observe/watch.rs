@@ -6,7 +6,7 @@ use super::process::{Read, Refused, RootId, StoppedThread};
 use super::records::{Incomplete, Records, Uses};
 use crate::container::{CallKind, Follow, Listener, Notification, PathArgument, PathUse};
 use nix::libc;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -28,6 +28,8 @@ pub fn watch(
 ) -> io::Result<Records> {
     let mut watcher = Watcher {
         root: RootId::of(root)?,
+        at_root: HashSet::new(),
+        roots_change: false,
         start: Start {
             thread: None,
             candidates: container.program.iter().cloned().collect(),
@@ -74,6 +76,11 @@ impl Seen {
 struct Watcher {
     /// The root of the job.
     root: RootId,
+    /// The threads that were seen to have this root. A thread that is new to the observer may have
+    /// another one, if it was made with a mount namespace of its own.
+    at_root: HashSet<u32>,
+    /// A thread has made a call that may have changed roots, so every call may have another one.
+    roots_change: bool,
     start: Start,
     working_directory: PathBuf,
 }
@@ -150,13 +157,14 @@ impl Watcher {
                     seen.push(Seen::RefusedListener);
                 }
             }
+            CallKind::ChangesRoot => self.roots_change = true,
             CallKind::IoUring => seen.push(Seen::Incomplete(Incomplete::IoUring)),
         }
         Ok(())
     }
 
     fn path(
-        &self,
+        &mut self,
         thread: StoppedThread,
         argument: PathArgument,
         arguments: [u64; 6],
@@ -191,8 +199,18 @@ impl Watcher {
     }
 
     /// Whether paths of a thread are those of the job.
-    fn has_job_root(&self, thread: StoppedThread, seen: &mut Vec<Seen>) -> Result<bool, Refused> {
+    fn has_job_root(
+        &mut self,
+        thread: StoppedThread,
+        seen: &mut Vec<Seen>,
+    ) -> Result<bool, Refused> {
+        if !self.roots_change && self.at_root.contains(&thread.0) {
+            return Ok(true);
+        }
         let root = thread.root()?;
+        if root == Some(self.root) {
+            self.at_root.insert(thread.0);
+        }
         if root.is_some_and(|root| root != self.root) {
             seen.push(Seen::Incomplete(Incomplete::OtherRoots));
         }
@@ -200,7 +218,7 @@ impl Watcher {
     }
 
     fn address(
-        &self,
+        &mut self,
         thread: StoppedThread,
         address: Option<Address>,
         call: SocketCall,
@@ -232,7 +250,7 @@ impl Watcher {
 
     /// The addresses of a `sendmmsg`.
     fn messages(
-        &self,
+        &mut self,
         thread: StoppedThread,
         arguments: [u64; 6],
         seen: &mut Vec<Seen>,
@@ -442,6 +460,8 @@ mod tests {
         let root = std::fs::File::open("/").unwrap();
         let mut watcher = Watcher {
             root: RootId::of(&root.into()).unwrap(),
+            at_root: HashSet::new(),
+            roots_change: false,
             start: Start {
                 thread: None,
                 candidates: ["program".into()].into(),
