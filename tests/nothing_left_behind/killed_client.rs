@@ -186,7 +186,13 @@ fn cargo_finds_signals_as_the_client_found_them() {
     let recorded = |command: &mut Command, handler: SigHandler| {
         in_place_of_cargo(command, "recording-cargo");
         let set_up = move || {
-            for number in [Signal::SIGHUP, Signal::SIGQUIT] {
+            // The client handles SIGINT, also if it was ignored, as by shells for `command &`.
+            let sigint = (Signal::SIGINT, SigHandler::SigDfl);
+            for (number, handler) in [
+                sigint,
+                (Signal::SIGHUP, handler),
+                (Signal::SIGQUIT, handler),
+            ] {
                 // SAFETY: the handler installs no code.
                 unsafe { signal(number, handler) }?;
             }
