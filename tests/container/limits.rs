@@ -56,18 +56,18 @@ const KINDS: [(u32, bool); 4] = [(1000, true), (1000, false), (0, true), (0, fal
 
 #[test]
 fn a_resource_limit_of_memory_is_for_the_address_space() {
-    inside("free", || reserve(8192 * MIB).unwrap());
-    inside("less", || reserve(512 * MIB).unwrap());
+    inside("free", || reserve(600 * MIB).unwrap());
+    inside("less", || reserve(128 * MIB).unwrap());
     inside("more", || {
-        reserve(2048 * MIB).unwrap_err();
+        reserve(512 * MIB).unwrap_err();
         // The limit cannot be raised.
-        setrlimit(Resource::RLIMIT_AS, 4096 * MIB, 4096 * MIB).unwrap_err();
+        setrlimit(Resource::RLIMIT_AS, 1024 * MIB, 1024 * MIB).unwrap_err();
     });
     let mut slot = Slot::start();
     for (user, init) in KINDS {
         for role in ["less", "more"] {
             let job = slot.job(role).user(user).init(init);
-            job.limits(Some(2048 * MIB), None).run().succeeds();
+            job.limits(Some(512 * MIB), None).run().succeeds();
         }
     }
     // The next job without a limit has none.
@@ -139,7 +139,7 @@ fn control_groups_limit_all_processes_of_a_job_together() {
             nix::unistd::pause();
         }
     });
-    inside("reserve", || reserve(8192 * MIB).unwrap());
+    inside("reserve", || reserve(600 * MIB).unwrap());
     inside("fork", || {
         fork_all(20 - own_tasks()).unwrap();
         let error = fork_all(1).unwrap_err();
