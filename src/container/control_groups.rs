@@ -259,13 +259,18 @@ fn lock(run: &Path) -> Option<Flock<File>> {
 /// Removes the groups without processes of clients that were killed.
 fn remove_left(base: &Path) {
     for run in groups(base).filter(|group| is_of_run(group)) {
+        // Groups of other clients may be below the client's.
+        remove_left(&run);
         if let Some(_lock) = lock(&run) {
-            // Groups of other clients may be below the client's.
-            remove_left(&run);
-            for group in groups(&run).filter(|group| !is_of_run(group)) {
-                let _ = fs::remove_dir(group);
-            }
             let _ = fs::remove_dir(run);
+        }
+    }
+    // The base itself may be the group of a run: that of a client that moved this one.
+    if is_of_run(base)
+        && let Some(_lock) = lock(base)
+    {
+        for group in groups(base).filter(|group| !is_of_run(group)) {
+            let _ = fs::remove_dir(group);
         }
     }
 }

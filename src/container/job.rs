@@ -195,7 +195,7 @@ fn run(
         decode(&context.message).step(Step::ReadJob)?;
     *marked = job;
     let control_group = has_control_group.then(|| others.next()).flatten();
-    let observer = others.next();
+    let to_observer = others.next();
     drop(others);
     context.state = JobState::Started(RunningJob {
         job,
@@ -206,7 +206,7 @@ fn run(
         &request,
         stdout.as_fd(),
         stderr.as_fd(),
-        observer.is_some(),
+        to_observer.is_some(),
         context.machine.as_ref(),
         context.limits.of_job(&request, has_control_group),
     );
@@ -225,10 +225,10 @@ fn run(
     context.state = JobState::Started(running);
     let program = &mut context.program;
     program.prepare(&request, slot);
-    if let Some(observer) = &observer {
+    if let Some(observer) = &to_observer {
         seccomp::send_left_out(observer, &retained.root.left_out)?;
     }
-    let observed = observer.zip(retained.observed.take());
+    let observed = to_observer.zip(retained.observed.take());
     let observation = observed.map(|(observer, root)| JobObservation { observer, root });
     let confinement = Confinement {
         memory: request.limits.memory.filter(|_| !has_control_group),

@@ -117,6 +117,7 @@ pub struct JobLimits {
 
 impl JobLimits {
     /// The limits without the times.
+    #[must_use]
     pub fn without_times(&self) -> Self {
         Self {
             memory: self.memory,

@@ -8,7 +8,7 @@ use crate::schedule::TestGroup;
 use crate::spec::{
     ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase, Node, SpecEntry,
     SpecError, SpecFormat, SpecProblem, SpecText, SpecValue, ValueLabel, decode_utf8, memory_limit,
-    parse_toml, process_limit, seconds,
+    parse_toml, seconds,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
@@ -139,7 +139,7 @@ fn directive(
             "ignore" => directive.ignore = Some(entry.boolean()?),
             "timeout" => directive.timeout = Some(seconds(entry, "no limit")?),
             "memory_limit" => directive.memory_limit = Some(memory_limit(entry)?),
-            "process_limit" => directive.process_limit = Some(process_limit(entry)?),
+            "process_limit" => directive.process_limit = Some(entry.integer(0, u32::MAX)?),
             "include_shared_libraries" => {
                 directive.include_shared_libraries = Some(entry.boolean()?);
             }

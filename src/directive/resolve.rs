@@ -48,10 +48,10 @@ pub(super) struct Directive {
     pub ignore: Option<bool>,
     /// Zero: no limit.
     pub timeout: Option<Duration>,
-    /// `None` inside: no limit.
-    pub memory_limit: Option<Option<ByteSize>>,
-    /// `None` inside: no limit.
-    pub process_limit: Option<Option<u32>>,
+    /// Zero: no limit.
+    pub memory_limit: Option<ByteSize>,
+    /// Zero: no limit.
+    pub process_limit: Option<u32>,
     pub include_shared_libraries: Option<bool>,
     pub slots: Option<u32>,
     pub retries: Option<TestRetries>,
@@ -82,10 +82,10 @@ impl Directive {
             test.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
         }
         if let Some(limit) = self.memory_limit {
-            test.memory_limit = limit;
+            test.memory_limit = Some(limit).filter(|limit| limit.bytes() > 0);
         }
         if let Some(limit) = self.process_limit {
-            test.process_limit = limit;
+            test.process_limit = Some(limit).filter(|limit| *limit > 0);
         }
         if let Some(slots) = self.slots {
             test.slots = slots;

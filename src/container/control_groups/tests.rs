@@ -38,8 +38,8 @@ impl Machine {
         self.write(&file("cgroup.controllers"), controllers);
         self.write(&file("cgroup.subtree_control"), "");
         self.write(&file("cgroup.type"), "domain\n");
-        let lines: String = processes.iter().map(|p| format!("{p}\n")).collect();
-        self.write(&file("cgroup.procs"), &lines);
+        let lines: Vec<_> = processes.iter().map(ToString::to_string).collect();
+        self.write(&file("cgroup.procs"), &lines.join("\n"));
         self.root.path().join(directory.trim_end_matches('/'))
     }
 
@@ -180,6 +180,9 @@ fn groups_of_clients_that_are_gone_are_removed_and_others_stay() {
     fs::create_dir_all(gone.join("maelstrom-nested/1")).unwrap();
     let other = base.join("other");
     fs::create_dir(&other).unwrap();
+    // The base of this client, which the one that is gone had moved.
+    remove_left(&gone);
+    assert!(gone.exists() && !gone.join("7").exists() && !gone.join("maelstrom-nested").exists());
     remove_left(base);
     assert!(!gone.exists());
     assert!(running.join("1").exists() && other.exists());

@@ -1,7 +1,7 @@
 //! Reading a job: the container's fields, and those of the program.
 
 use super::strings::{non_empty, text};
-use super::{SpecFormat, memory_limit, process_limit, seconds};
+use super::{SpecFormat, memory_limit, seconds};
 use crate::config::ByteSize;
 use crate::spec::{
     ContainerField, ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase,
@@ -89,8 +89,13 @@ impl JobFields {
                     entry.elements(|node, label| text(node, label).map(str::to_owned))?;
             }
             "timeout" => self.timeout = time(entry, "no limit")?,
-            "memory_limit" => self.memory_limit = memory_limit(entry)?,
-            "process_limit" => self.process_limit = process_limit(entry)?,
+            "memory_limit" => {
+                self.memory_limit = Some(memory_limit(entry)?).filter(|limit| limit.bytes() > 0);
+            }
+            "process_limit" => {
+                let limit = entry.integer(0, u32::MAX)?;
+                self.process_limit = Some(limit).filter(|limit| *limit > 0);
+            }
             "estimated_duration" => self.estimated_duration = time(entry, "unknown")?,
             "priority" => self.priority = entry.integer(i8::MIN, i8::MAX)?,
             "slots" => self.slots = Some(entry.integer(1, u32::MAX)?),

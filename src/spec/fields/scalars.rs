@@ -79,29 +79,23 @@ pub fn hostname(entry: &SpecEntry) -> Result<String, SpecError> {
     Ok(hostname.to_owned())
 }
 
-/// Reads a size such as `512 MiB`, or a number of bytes. Zero is `None`: no limit.
-pub fn memory_limit(entry: &SpecEntry) -> Result<Option<ByteSize>, SpecError> {
+/// Reads a size such as `512 MiB`, or a number of bytes.
+pub fn memory_limit(entry: &SpecEntry) -> Result<ByteSize, SpecError> {
     let (found, size) = match &entry.value.value {
         SpecValue::String(text) => (text.clone(), text.parse().ok()),
         SpecValue::Integer(bytes) => (bytes.to_string(), u64::try_from(*bytes).ok().map(ByteSize)),
         _ => return Err(entry.value.wrong_type(entry.label(), SIZE)),
     };
-    let size = size.ok_or_else(|| {
+    size.ok_or_else(|| {
         entry.value.error(SpecProblem::BadSize {
             label: entry.label().to_string(),
             found,
         })
-    })?;
-    Ok(Some(size).filter(|size| size.bytes() > 0))
+    })
 }
 
 /// The values that [`memory_limit`] reads.
 const SIZE: &str = "a size such as `512 MiB` or a number of bytes";
-
-/// Reads a number of processes. Zero is `None`: no limit.
-pub fn process_limit(entry: &SpecEntry) -> Result<Option<u32>, SpecError> {
-    Ok(Some(entry.integer(0, u32::MAX)?).filter(|limit| *limit > 0))
-}
 
 /// Reads a time in seconds, with or without a fraction. `zero` is the meaning of 0 in messages.
 pub fn seconds(entry: &SpecEntry, zero: &'static str) -> Result<Duration, SpecError> {
