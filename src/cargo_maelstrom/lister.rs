@@ -2,7 +2,9 @@
 
 use crate::cargo::TestBinary;
 use crate::container::JobLimits;
-use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
+use crate::executor::{
+    Captured, Container, Job, LocalExecutor, Outcome, Output, Status, out_of_memory,
+};
 use crate::listing::{self, ListingError, TestListing};
 use crate::store::{Digest, Store};
 use crate::test_job::{hints, slot_variable};
@@ -153,6 +155,7 @@ async fn ask(
         }
         Status::Exited(code) => format!("exit code {code}"),
         Status::Signaled(signal) => format!("signal {signal}"),
+        Status::OutOfMemory { limit } => out_of_memory(*limit),
     };
     Err(ListError::Failed {
         how,

@@ -12,7 +12,9 @@
 use super::surroundings::Surroundings;
 use super::test_run::RunSettings;
 use crate::container::Step;
-use crate::executor::{Captured, Container, Job, LocalExecutor, Outcome, Output, Status};
+use crate::executor::{
+    Captured, Container, Job, LocalExecutor, Outcome, Output, Status, out_of_memory,
+};
 use crate::needs::{self, Candidates, Need, Needs, Places};
 use crate::observe::{Facts, Found, Incomplete};
 use crate::process::error_chain;
@@ -429,6 +431,7 @@ fn reason(outcome: &Outcome, learning: bool) -> String {
             "it took too long; `cargo maelstrom --learn` gives it more time".to_owned()
         }
         Status::TimedOut => "it took too long".to_owned(),
+        Status::OutOfMemory { limit } => out_of_memory(*limit),
         Status::NotStarted(error) => error.message(),
         Status::Error(message) => message.clone(),
         Status::Exited(_) | Status::Signaled(_) => String::new(),

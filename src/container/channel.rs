@@ -19,15 +19,16 @@ pub struct Channel {
 /// A job's message and its descriptors.
 pub struct ReceivedJob {
     pub bytes: Vec<u8>,
-    pub descriptors: JobDescriptors,
+    pub descriptors: ReceivedDescriptors,
 }
 
 /// The descriptors that come with a job.
-pub struct JobDescriptors {
+pub struct ReceivedDescriptors {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
-    /// The socket to its observer, if it has one.
-    pub observer: Option<OwnedFd>,
+    /// The file `cgroup.procs` of its control group, if it has one, and the socket to its observer, if
+    /// it has one.
+    pub others: std::vec::IntoIter<OwnedFd>,
 }
 
 impl Channel {
@@ -80,10 +81,10 @@ impl Channel {
         };
         Ok(Some(ReceivedJob {
             bytes,
-            descriptors: JobDescriptors {
+            descriptors: ReceivedDescriptors {
                 stdout,
                 stderr,
-                observer: descriptors.next(),
+                others: descriptors,
             },
         }))
     }
@@ -178,7 +179,7 @@ pub fn receive(socket: impl AsFd, bytes: &mut [u8]) -> io::Result<(usize, Vec<Ow
 }
 
 /// The most descriptors that come with one message.
-const MOST_DESCRIPTORS: usize = 3;
+const MOST_DESCRIPTORS: usize = 4;
 
 #[cfg(test)]
 mod tests {

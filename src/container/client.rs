@@ -57,6 +57,31 @@ impl From<&Path> for LauncherProgram {
     }
 }
 
+/// The descriptors of a job.
+#[derive(Debug)]
+pub struct JobDescriptors {
+    pub stdout: OwnedFd,
+    pub stderr: OwnedFd,
+    /// The file `cgroup.procs` of the control group that has the limits of the job's memory and
+    /// processes. `None`: they are resource limits of its processes.
+    pub control_group: Option<OwnedFd>,
+    /// The job is observed: when its program is started, an
+    /// [`ObservedJob`](super::ObservedJob) can be received from the other end of this socket.
+    pub observer: Option<UnixStream>,
+}
+
+impl JobDescriptors {
+    /// The descriptors of a job without a control group, which is not observed.
+    pub fn of_output(stdout: OwnedFd, stderr: OwnedFd) -> Self {
+        Self {
+            stdout,
+            stderr,
+            control_group: None,
+            observer: None,
+        }
+    }
+}
+
 /// An error of starting a launcher or of the connection to it.
 #[derive(Debug, thiserror::Error)]
 pub enum LauncherError {
@@ -141,27 +166,31 @@ impl Launcher {
         stdout: OwnedFd,
         stderr: OwnedFd,
     ) -> Result<JobEnd, LauncherError> {
-        self.prepare(request, stdout, stderr, None).await?;
+        self.prepare(request, JobDescriptors::of_output(stdout, stderr))
+            .await?;
         self.start_program(0, None).await?;
         self.end().await
     }
 
     /// Makes the container of a job. The program waits for [`Self::start_program`], which
     /// must be called also if the container cannot be made.
-    ///
-    /// With `observer`, the job is observed: when its program is started, an
-    /// [`ObservedJob`](super::ObservedJob) can be received from the other end of this socket.
     pub async fn prepare<S: AsRef<[u8]>>(
         &mut self,
         request: &JobRequest<S>,
-        stdout: OwnedFd,
-        stderr: OwnedFd,
-        observer: Option<UnixStream>,
+        descriptors: JobDescriptors,
     ) -> Result<(), LauncherError> {
+        let JobDescriptors {
+            stdout,
+            stderr,
+            control_group,
+            observer,
+        } = descriptors;
         self.jobs += 1;
         self.written = None;
-        let message = encode(&(self.jobs, request)).map_err(LauncherError::Describe)?;
+        let message = encode(&(self.jobs, control_group.is_some(), request))
+            .map_err(LauncherError::Describe)?;
         let mut descriptors = vec![stdout, stderr];
+        descriptors.extend(control_group);
         descriptors.extend(observer.map(OwnedFd::from));
         self.send_with_descriptors(&message, &descriptors)
             .await

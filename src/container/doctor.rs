@@ -3,9 +3,11 @@
 //! A check tries the operation itself if possible, and examines known causes only to explain
 //! why it failed.
 
+use super::launcher::counts_processes_of_jobs;
 use super::protocol::{LauncherConfig, NetworkKind};
 use super::{
-    JobEnd, JobLimits, JobMount, JobRequest, Launcher, LauncherError, Root, Step, starter,
+    ControlGroups, JobEnd, JobLimits, JobMount, JobRequest, Launcher, LauncherError,
+    NoControlGroups, Root, Step, starter,
 };
 use std::fs;
 use std::path::Path;
@@ -227,6 +229,10 @@ async fn try_container(launcher: &Path, trees: &Path) -> Vec<Check> {
     };
     let mut checks = of_launcher(launcher.outer_proc(), launcher.network_reuse()).to_vec();
     checks.push(root_file_system(&mut launcher).await);
+    // Moves this process to another group, if it is used, and back.
+    let groups = ControlGroups::set_up();
+    let base = groups.as_ref().map(ControlGroups::base);
+    checks.push(of_limits_of_tests(base, counts_processes_of_jobs()));
     checks
 }
 
@@ -254,6 +260,27 @@ fn of_launcher(outer_proc: bool, network_reuse: bool) -> [Check; 3] {
             )
         },
     ]
+}
+
+/// `found`: the group below which those of tests are made. `counts_processes`: without groups,
+/// `process_limit` has an effect.
+fn of_limits_of_tests(found: Result<&Path, &NoControlGroups>, counts_processes: bool) -> Check {
+    let name = "limits of tests";
+    match found {
+        Ok(base) => Check::good(name, format!("control groups in {}", base.display())),
+        Err(reason) => Check::limited(
+            name,
+            format!(
+                "`memory_limit` is the address space of each process, and `process_limit` {}: {reason}",
+                if counts_processes {
+                    "a resource limit"
+                } else {
+                    "has no effect"
+                }
+            ),
+            reason.remedy(),
+        ),
+    }
 }
 
 fn no_container(error: &LauncherError) -> Check {
@@ -327,6 +354,7 @@ mod tests {
     use nix::libc;
     use std::fmt::Write as _;
     use std::io;
+    use std::path::PathBuf;
 
     #[test]
     fn versions_are_found_in_kernel_releases() {
@@ -360,6 +388,13 @@ mod tests {
             of_root_file_system(Ok(JobEnd::NotStarted(executed))),
             of_root_file_system(Ok(JobEnd::NotStarted(not_mounted))),
             of_root_file_system(Err(lost)),
+        ]);
+        let group = || PathBuf::from("/sys/fs/cgroup/user.slice");
+        let has_others = NoControlGroups::HasOthers { group: group() };
+        checks.extend([
+            of_limits_of_tests(Ok(&group()), true),
+            of_limits_of_tests(Err(&NoControlGroups::NotMounted), false),
+            of_limits_of_tests(Err(&has_others), true),
         ]);
         let mut text = String::new();
         for check in checks {
@@ -401,6 +436,11 @@ mod tests {
           -> overlayfs in user namespaces is needed: load the module `overlay`, and keep the target directory on a file system that overlayfs takes as a lower layer (not NFS, FUSE or another overlay)
         root file system: bad: lost the launcher of a job while its program ran
           -> please report this
+        limits of tests: good: control groups in /sys/fs/cgroup/user.slice
+        limits of tests: limited: `memory_limit` is the address space of each process, and `process_limit` has no effect: cgroup v2 is not mounted
+          -> mount cgroup v2 with the controllers `memory` and `pids` (systemd: boot with systemd.unified_cgroup_hierarchy=1; Docker: give the container a writable /sys/fs/cgroup)
+        limits of tests: limited: `memory_limit` is the address space of each process, and `process_limit` a resource limit: the control group `/sys/fs/cgroup/user.slice` has processes of other programs
+          -> run it in a control group of its own: `systemd-run --user --scope -p Delegate=yes cargo maelstrom` (a service: `Delegate=yes`; Docker: a writable /sys/fs/cgroup)
         ");
     }
 }

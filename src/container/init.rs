@@ -12,7 +12,7 @@ use super::channel::Channel;
 use super::job::{self, JobState, RunningJob};
 use super::launcher;
 use super::outputs;
-use super::program::{self, PreparedProgram};
+use super::program::{self, Confinement, PreparedProgram};
 use super::protocol::{EndedProgram, ReceivedRequest, Reply, ResourceUsage, Root};
 use super::root::RetainedDescriptors;
 use super::seccomp::JobObservation;
@@ -30,6 +30,7 @@ pub struct Init<'a> {
     pub running: RunningJob,
     pub request: &'a ReceivedRequest<'a>,
     pub program: &'a PreparedProgram,
+    pub confinement: Confinement,
     pub retained: RetainedDescriptors,
     /// `None` if the program is not observed.
     pub observation: Option<JobObservation>,
@@ -53,6 +54,7 @@ impl Init<'_> {
             failure = Some(start(
                 self.program,
                 self.request,
+                &self.confinement,
                 &self.retained.proc,
                 self.observation.as_ref(),
             ));
@@ -208,6 +210,7 @@ fn end_all() {
 fn start(
     program: &PreparedProgram,
     request: &ReceivedRequest<'_>,
+    confinement: &Confinement,
     proc: &OwnedFd,
     observation: Option<&JobObservation>,
 ) -> StepError {
@@ -219,7 +222,7 @@ fn start(
     {
         return error;
     }
-    program.execute(request.user, observation)
+    program.execute(request.user, confinement, observation)
 }
 
 /// Makes the calling process the leader of a process group in the init's session. With

@@ -7,9 +7,9 @@
 //! becomes the program or its init. If a step fails, the program does not run and the
 //! client gets the error.
 
-use super::channel::{Channel, JobDescriptors};
+use super::channel::{Channel, ReceivedDescriptors};
 use super::init::Init;
-use super::program::PreparedProgram;
+use super::program::{Confinement, PreparedProgram};
 use super::protocol::{EndedProgram, ProgramStart, ReceivedRequest, decode};
 use super::root::{self, RetainedDescriptors};
 use super::seccomp::{self, JobObservation};
@@ -41,6 +41,28 @@ pub struct HostLimits {
     pub outer_proc: bool,
     /// The number of processes and threads that a job may have.
     pub processes: Option<u64>,
+}
+
+impl HostLimits {
+    /// The limits for a job that asks for a limit of its own. A control group counts its processes
+    /// more exactly, so the resource limit must not be below that of the group.
+    fn of_job(self, request: &ReceivedRequest<'_>, has_control_group: bool) -> Self {
+        let Some((limit, general)) = request.limits.processes.zip(self.processes) else {
+            return self;
+        };
+        // The kernel counts the init too.
+        let limit = u64::from(limit) + u64::from(request.init);
+        let processes = if has_control_group {
+            limit.max(general)
+        } else {
+            limit
+        };
+        let hard = getrlimit(Resource::RLIMIT_NPROC).map_or(general, |(_, hard)| hard);
+        Self {
+            processes: Some(processes.min(hard)),
+            ..self
+        }
+    }
 }
 
 /// The data that a job's first process works with. It is in the launcher's memory, which
@@ -161,17 +183,20 @@ pub fn serve(client: &mut Channel, context: &mut JobContext) {
 
 fn run(
     marked: &mut u32,
-    JobDescriptors {
+    ReceivedDescriptors {
         stdout,
         stderr,
-        observer,
-    }: JobDescriptors,
+        mut others,
+    }: ReceivedDescriptors,
     client: &mut Channel,
     context: &mut JobContext,
 ) -> Result<JobState, StepError> {
-    let (job, request): (u32, ReceivedRequest<'_>) =
+    let (job, has_control_group, request): (u32, bool, ReceivedRequest<'_>) =
         decode(&context.message).step(Step::ReadJob)?;
     *marked = job;
+    let control_group = has_control_group.then(|| others.next()).flatten();
+    let to_observer = others.next();
+    drop(others);
     context.state = JobState::Started(RunningJob {
         job,
         started: Instant::now(),
@@ -181,9 +206,9 @@ fn run(
         &request,
         stdout.as_fd(),
         stderr.as_fd(),
-        observer.is_some(),
+        to_observer.is_some(),
         context.machine.as_ref(),
-        context.limits,
+        context.limits.of_job(&request, has_control_group),
     );
     drop((stdout, stderr));
     let slot = client.receive_start().step(Step::ReceiveSlot)?;
@@ -200,16 +225,21 @@ fn run(
     context.state = JobState::Started(running);
     let program = &mut context.program;
     program.prepare(&request, slot);
-    if let Some(observer) = &observer {
+    if let Some(observer) = &to_observer {
         seccomp::send_left_out(observer, &retained.root.left_out)?;
     }
-    let observed = observer.zip(retained.observed.take());
+    let observed = to_observer.zip(retained.observed.take());
     let observation = observed.map(|(observer, root)| JobObservation { observer, root });
+    let confinement = Confinement {
+        memory: request.limits.memory.filter(|_| !has_control_group),
+        control_group,
+    };
     if request.init {
         let init = Init {
             running,
             request: &request,
             program,
+            confinement,
             retained,
             observation,
             child_signals: &context.child_signals,
@@ -226,7 +256,7 @@ fn run(
     if terminal {
         take_terminal()?;
     }
-    Err(program.execute(user, observation.as_ref()))
+    Err(program.execute(user, &confinement, observation.as_ref()))
 }
 
 /// Makes the calling process the leader of a session.

@@ -91,19 +91,11 @@ fn forbid_control_group_namespaces() {
 }
 
 /// The limit of processes of a job: an eighth of the limit of this user or the machine, but
-/// at least `ENOUGH`. A fork bomb then leaves processes for others. Before Linux 5.14
-/// the limit would count the user's processes outside of the job too, so none is set.
+/// at least `ENOUGH`. A fork bomb then leaves processes for others. `None` if the limit would count
+/// the user's processes outside of the job too.
 fn process_limit() -> Option<u64> {
     const ENOUGH: u64 = 4096;
-    let release = rustix::system::uname();
-    let mut numbers = release
-        .release()
-        .to_str()
-        .ok()?
-        .split('.')
-        .map(str::parse::<u32>);
-    let version = (numbers.next()?.ok()?, numbers.next()?.ok()?);
-    if version < (5, 14) {
+    if !counts_processes_of_jobs() {
         return None;
     }
     let (soft, _) = getrlimit(Resource::RLIMIT_NPROC).ok()?;
@@ -113,6 +105,18 @@ fn process_limit() -> Option<u64> {
         .parse()
         .ok()?;
     Some((soft.min(ids) / 8).max(ENOUGH).min(soft))
+}
+
+/// Whether the kernel counts the processes of a user in each user namespace separately, as it does
+/// since Linux 5.14.
+pub fn counts_processes_of_jobs() -> bool {
+    let release = rustix::system::uname();
+    let release = release.release().to_string_lossy();
+    let mut numbers = release.split('.').map(str::parse::<u32>);
+    match (numbers.next(), numbers.next()) {
+        (Some(Ok(major)), Some(Ok(minor))) => (major, minor) >= (5, 14),
+        _ => false,
+    }
 }
 
 /// Runs one job to its end. False if the client is gone. After an error the launcher must
@@ -141,7 +145,7 @@ fn run_job(
             else {
                 return Ok(false);
             };
-            let (job, _): (u32, ReceivedRequest<'_>) =
+            let (job, _, _): (u32, bool, ReceivedRequest<'_>) =
                 decode(&received.bytes).step(Step::ReadJob)?;
             let reply = Reply::Failed(StepError::new(Step::CreateJobNamespaces, &error));
             if channel.receive_start().step(Step::ReceiveSlot)?.is_none() {

@@ -20,6 +20,9 @@
 //! A launcher can show its jobs the files of the machine below those of their layers ([`view`],
 //! [`split`]). Ordinary launchers do not hold the machine's files.
 //!
+//! The limits of memory and processes of a job are those of a control group ([`control_groups`]) where
+//! this user can make one, otherwise resource limits of its processes.
+//!
 //! Each process ends with the one before it: the launcher when its socket closes and by a
 //! parent-death signal, the jobs because the launcher is pid 1 of their pid namespace.
 
@@ -28,6 +31,7 @@ mod changed_files;
 mod channel;
 mod client;
 mod conflicts;
+mod control_groups;
 pub mod doctor;
 mod in_layers;
 mod init;
@@ -49,7 +53,8 @@ mod sys;
 mod view;
 
 pub use calls::{CallKind, Follow, ObservedCall, PathArgument, PathUse};
-pub use client::{JobEnd, Launcher, LauncherError, LauncherProgram};
+pub use client::{JobDescriptors, JobEnd, Launcher, LauncherError, LauncherProgram};
+pub use control_groups::{ControlGroups, JobControlGroup, LimitEvents, NoControlGroups};
 pub use listener::{Listener, Notification, ObservedJob};
 pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles, WrittenKind};
 pub use program::program_candidates;

@@ -6,7 +6,9 @@ use super::step::{Step, StepContext, StepError};
 use super::sys;
 use nix::fcntl::OFlag;
 use nix::libc;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
+use std::cell::Cell;
 use std::ffi::CString;
 use std::fs;
 use std::io;
@@ -18,7 +20,8 @@ const OOM_SCORE: &str = "500";
 /// A program with everything that execve(2) needs, so that executing it allocates nothing.
 #[derive(Default)]
 pub struct PreparedProgram {
-    name: CString,
+    /// For the error if it cannot be executed. No memory may be available then.
+    name: Cell<String>,
     /// The paths it may be at.
     candidates: Vec<CString>,
     /// Most of these point into the job's message. The last is a null pointer.
@@ -31,7 +34,8 @@ pub struct PreparedProgram {
 impl PreparedProgram {
     pub fn prepare(&mut self, request: &ReceivedRequest<'_>, slot: u32) {
         let pointer = |text: &ReceivedString<'_>| text.as_ptr();
-        (*request.program).clone_into(&mut self.name);
+        self.name
+            .set(request.program.to_string_lossy().into_owned());
         self.candidates = candidates(request);
         self.arguments.clear();
         self.arguments.push(request.program.as_ptr());
@@ -53,7 +57,15 @@ impl PreparedProgram {
     }
 
     /// Executes the program, without capabilities unless it has uid 0. Returns only the error.
-    pub fn execute(&self, user: u32, observation: Option<&JobObservation>) -> StepError {
+    pub fn execute(
+        &self,
+        user: u32,
+        confinement: &Confinement,
+        observation: Option<&JobObservation>,
+    ) -> StepError {
+        if let Err(error) = confinement.enter_control_group() {
+            return error;
+        }
         if user != 0
             && let Err(error) = sys::drop_capabilities().step(Step::DropCapabilities)
         {
@@ -61,6 +73,9 @@ impl PreparedProgram {
         }
         sys::unblock_signals();
         if let Some(Err(error)) = observation.map(JobObservation::begin) {
+            return error;
+        }
+        if let Err(error) = confinement.limit_memory() {
             return error;
         }
         let mut error = io::Error::from_raw_os_error(libc::ENOENT);
@@ -76,8 +91,39 @@ impl PreparedProgram {
                 }
             }
         }
-        let program = self.name.to_string_lossy().into_owned();
+        let program = self.name.take();
         StepError::new(Step::Execute { program }, &error)
+    }
+}
+
+/// The limits that the process of a program puts on itself and the processes that it starts, before
+/// it executes the program.
+#[derive(Default)]
+pub struct Confinement {
+    /// The file `cgroup.procs` of the control group with the limits. The client opened it: the kernel
+    /// examines whether the client, not this process, may move processes.
+    pub control_group: Option<OwnedFd>,
+    /// The limit of the address space of each process, in bytes. This process shares the memory of the
+    /// launcher until it executes the program, which may be larger.
+    pub memory: Option<u64>,
+}
+
+impl Confinement {
+    fn enter_control_group(&self) -> Result<(), StepError> {
+        // The number 0 stands for the process that writes.
+        self.control_group.as_ref().map_or(Ok(()), |processes| {
+            nix::unistd::write(processes, b"0")
+                .step(Step::EnterControlGroup)
+                .map(drop)
+        })
+    }
+
+    fn limit_memory(&self) -> Result<(), StepError> {
+        self.memory.map_or(Ok(()), |limit| {
+            let (_, hard) = getrlimit(Resource::RLIMIT_AS).step(Step::SetMemoryLimit)?;
+            let limit = limit.min(hard);
+            setrlimit(Resource::RLIMIT_AS, limit, limit).step(Step::SetMemoryLimit)
+        })
     }
 }
 

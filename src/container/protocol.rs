@@ -50,7 +50,8 @@ pub struct HostBind {
     pub read_only: bool,
 }
 
-/// A job as it is sent to a launcher, which reads it as a [`ReceivedRequest`].
+/// A job as it is sent to a launcher, which reads it as a [`ReceivedRequest`]. The number of the job
+/// is sent before it, and whether a control group has the limits of its memory and processes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(serialize = "S: AsRef<[u8]>"))]
 pub struct JobRequest<S> {
@@ -96,7 +97,8 @@ pub struct JobRequest<S> {
     pub outputs: Vec<S>,
 }
 
-/// The times after which the processes of a job are ended, besides its `timeout`.
+/// The times after which the processes of a job are ended, besides its `timeout`, and the limits of
+/// its memory and processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct JobLimits {
     /// The program is asked to end by SIGTERM after this time. This needs an init.
@@ -107,6 +109,22 @@ pub struct JobLimits {
     /// longer are reported and killed. `None`, or without an init: they are killed when the program
     /// ends, and not reported.
     pub leak: Option<Duration>,
+    /// The memory that the job may use, in bytes.
+    pub memory: Option<u64>,
+    /// The number of processes and threads that the job may have at once.
+    pub processes: Option<u32>,
+}
+
+impl JobLimits {
+    /// The limits without the times.
+    #[must_use]
+    pub fn without_times(&self) -> Self {
+        Self {
+            memory: self.memory,
+            processes: self.processes,
+            ..Self::default()
+        }
+    }
 }
 
 /// The overlay of a job's root on its lower directories.

@@ -7,8 +7,8 @@ use crate::filter::Pattern;
 use crate::schedule::TestGroup;
 use crate::spec::{
     ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase, Node, SpecEntry,
-    SpecError, SpecFormat, SpecProblem, SpecText, SpecValue, ValueLabel, decode_utf8, parse_toml,
-    seconds,
+    SpecError, SpecFormat, SpecProblem, SpecText, SpecValue, ValueLabel, decode_utf8, memory_limit,
+    parse_toml, seconds,
 };
 use camino::{Utf8Path, Utf8PathBuf};
 use std::sync::Arc;
@@ -111,10 +111,12 @@ fn directive_list(entry: &SpecEntry) -> Result<&[Node], SpecError> {
 }
 
 /// The fields of a directive besides those of a container.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 12] = [
     "filter",
     "ignore",
     "timeout",
+    "memory_limit",
+    "process_limit",
     "include_shared_libraries",
     "slots",
     "retries",
@@ -136,6 +138,8 @@ fn directive(
             "filter" => directive.filter = Some(pattern(entry)?),
             "ignore" => directive.ignore = Some(entry.boolean()?),
             "timeout" => directive.timeout = Some(seconds(entry, "no limit")?),
+            "memory_limit" => directive.memory_limit = Some(memory_limit(entry)?),
+            "process_limit" => directive.process_limit = Some(entry.integer(0, u32::MAX)?),
             "include_shared_libraries" => {
                 directive.include_shared_libraries = Some(entry.boolean()?);
             }

@@ -1,7 +1,7 @@
 //! Applying directives to test cases.
 
 use super::default_container::default_container;
-use crate::config::{CountsAs, LeakTimeout, SlowTimeout, TestRetries};
+use crate::config::{ByteSize, CountsAs, LeakTimeout, SlowTimeout, TestRetries};
 use crate::filter::{Pattern, TestCaseName};
 use crate::schedule::TestGroup;
 use crate::spec::{ContainerFields, ContainerSpec, Containers};
@@ -17,6 +17,10 @@ pub struct TestSpec {
     pub ignore: bool,
     /// `None`: no limit.
     pub timeout: Option<Duration>,
+    /// `None`: no limit.
+    pub memory_limit: Option<ByteSize>,
+    /// `None`: no limit.
+    pub process_limit: Option<u32>,
     /// Whether the shared libraries of the test binary are added to the layers.
     pub include_shared_libraries: bool,
     /// The number of slots that the running test occupies; at least 1.
@@ -44,6 +48,10 @@ pub(super) struct Directive {
     pub ignore: Option<bool>,
     /// Zero: no limit.
     pub timeout: Option<Duration>,
+    /// Zero: no limit.
+    pub memory_limit: Option<ByteSize>,
+    /// Zero: no limit.
+    pub process_limit: Option<u32>,
     pub include_shared_libraries: Option<bool>,
     pub slots: Option<u32>,
     pub retries: Option<TestRetries>,
@@ -72,6 +80,12 @@ impl Directive {
         }
         if let Some(timeout) = self.timeout {
             test.timeout = Some(timeout).filter(|timeout| !timeout.is_zero());
+        }
+        if let Some(limit) = self.memory_limit {
+            test.memory_limit = Some(limit).filter(|limit| limit.bytes() > 0);
+        }
+        if let Some(limit) = self.process_limit {
+            test.process_limit = Some(limit).filter(|limit| *limit > 0);
         }
         if let Some(slots) = self.slots {
             test.slots = slots;
@@ -178,6 +192,8 @@ impl Directives {
             container: default_container(),
             ignore: false,
             timeout: None,
+            memory_limit: None,
+            process_limit: None,
             include_shared_libraries: true,
             slots: 1,
             retries: None,

@@ -154,7 +154,7 @@ pub(crate) mod tests {
         let executors = executors(directory.path());
         let limit = 100;
         executors.known.keep(&job(), limit, &passed());
-        let values = directory.path().join("store/values/outcomes-4");
+        let values = directory.path().join("store/values/outcomes-5");
         let value = fs::read_dir(values).unwrap().next().unwrap();
         let value = value.unwrap().path();
         fs::remove_file(&value).unwrap();

@@ -1,5 +1,6 @@
 //! The input and output of an executor: jobs and outcomes.
 
+use super::limits::HeldLimits;
 use super::output::{Captured, Output, Stream};
 use super::outputs::JobOutputs;
 use crate::container::{JobLimits, ResourceUsage, StepError};
@@ -97,6 +98,8 @@ pub struct Outcome {
     /// The wall time from the start of the program to its end.
     pub duration: Duration,
     pub usage: ResourceUsage,
+    /// `None`: the job had no limits of memory and processes.
+    pub limits: Option<HeldLimits>,
     /// The scratch space was full when the program ended.
     pub scratch_full: bool,
     /// Other processes of the job lived longer than they may when the program had ended.
@@ -114,6 +117,10 @@ pub enum Status {
     Exited(i32),
     Signaled(i32),
     TimedOut,
+    /// The kernel killed the processes of the job, as they used more memory than this limit, in bytes.
+    OutOfMemory {
+        limit: u64,
+    },
     /// The container could not be made, or the program not be executed.
     NotStarted(StepError),
     /// The job did not run, or not to its end, for the reason in this message.
@@ -138,6 +145,7 @@ impl Outcome {
             stderr: Captured::default(),
             duration: Duration::ZERO,
             usage: ResourceUsage::default(),
+            limits: None,
             scratch_full: false,
             leaked: false,
             changed_files: Vec::new(),
@@ -160,7 +168,10 @@ impl Outcome {
                 }
             }
             Status::Exited(_) | Status::Signaled(_) => self.status = Status::Exited(0),
-            Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => {}
+            Status::TimedOut
+            | Status::OutOfMemory { .. }
+            | Status::NotStarted(_)
+            | Status::Error(_) => {}
         }
     }
 

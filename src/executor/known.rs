@@ -2,7 +2,7 @@
 //!
 //! The key of an outcome is the job: its program and arguments, its container with the content
 //! of each file, the version of this program, and the processor's architecture and the kernel of
-//! this machine. The timeout is not part of the key: an outcome is used if the job ended within
+//! this machine. The limits of its memory and processes are part of the key. The timeout is not part of the key: an outcome is used if the job ended within
 //! the timeout that it has now. Other properties of the machine and the time are not part of the
 //! key either, as the book says. The outcome of a job that wrote outputs is not kept.
 //!
@@ -14,13 +14,12 @@ use super::job::{Container, Job, Outcome};
 use super::outputs::OutputListing;
 use super::remote::{BatchEnd, JobBatch, RunnerRecord};
 use crate::config::CacheResults;
-use crate::container::JobLimits;
 use crate::spec::Mount;
 use crate::store::Store;
 use std::sync::Arc;
 
 /// The kind of these values in the store. Renamed when the format of records changes.
-const KIND: &str = "outcomes-4";
+const KIND: &str = "outcomes-5";
 
 /// The output from which on an outcome is not kept, in bytes.
 const TOO_MUCH: usize = 16 << 20;
@@ -125,7 +124,7 @@ impl KnownOutcomes {
         let (container, identities) = without_identified_mounts(&job.container);
         let untimed = Job {
             timeout: None,
-            limits: JobLimits::default(),
+            limits: job.limits.without_times(),
             container,
             ..job.clone()
         };

@@ -11,11 +11,13 @@ pub use settings::LocalSettings;
 use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
 use super::launch_plan::LaunchPlan;
+use super::limits::{self, HeldLimits, LimitGroups};
 use super::observed::observed_container;
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
 use crate::container::{
-    EndedProgram, JobEnd, JobRequest, Launcher, LauncherConfig, LauncherError, WrittenFiles,
+    EndedProgram, JobControlGroup, JobDescriptors, JobEnd, JobLimits, JobRequest, Launcher,
+    LauncherConfig, LauncherError, WrittenFiles,
 };
 use crate::observe::{Facts, Observation, ObservedContainer};
 use crate::process::error_chain;
@@ -32,6 +34,7 @@ use std::time::{Duration, Instant};
 pub struct LocalExecutor {
     settings: LocalSettings,
     pool: LauncherPool,
+    limit_groups: LimitGroups,
     /// Buffers for reading output. Each running job takes one.
     buffers: RefCell<Vec<Vec<u8>>>,
     /// The time at which all jobs must end.
@@ -46,6 +49,7 @@ impl LocalExecutor {
         Self {
             settings,
             pool: LauncherPool::new(slots),
+            limit_groups: LimitGroups::default(),
             buffers: RefCell::default(),
             deadline: Cell::default(),
             #[cfg(test)]
@@ -205,14 +209,14 @@ impl LocalExecutor {
             return Ok(None);
         };
         let ended = match prepared {
-            Ok(prepared) => self.run_prepared(prepared, slot).await,
+            Ok(prepared) => self.run_prepared(prepared, slot, &job.limits).await,
             Err(error) => Err(error),
         };
         let (mut outcome, mut launcher, observation) = match ended {
             Err(LauncherError::LostBeforeStart(error)) => {
                 tracing::warn!("a launcher was lost, and its job gets another one: {error}");
                 let prepared = prepare(LauncherChoice::New).await?;
-                self.run_prepared(prepared, slot).await?
+                self.run_prepared(prepared, slot, &job.limits).await?
             }
             ended => ended?,
         };
@@ -276,9 +280,18 @@ impl LocalExecutor {
             Some(launcher) => launcher,
             None => self.start(config).await?,
         };
-        (launcher.prepare(request, job_stdout, job_stderr, observer)).await?;
+        let group = self.limit_groups.group(&request.limits);
+        let processes = group.as_ref().map(JobControlGroup::processes);
+        let descriptors = JobDescriptors {
+            stdout: job_stdout,
+            stderr: job_stderr,
+            control_group: processes.transpose().map_err(LauncherError::Start)?,
+            observer,
+        };
+        launcher.prepare(request, descriptors).await?;
         Ok(PreparedContainer {
             launcher,
+            group,
             observation,
             stdout,
             stderr,
@@ -291,8 +304,11 @@ impl LocalExecutor {
         &self,
         prepared: PreparedContainer,
         slot: usize,
+        limits: &JobLimits,
     ) -> Result<(Outcome, Launcher, Option<Observation>), LauncherError> {
         let PreparedContainer {
+            // Dropped after the launcher, with which the job ends.
+            group,
             mut launcher,
             observation,
             mut stdout,
@@ -311,14 +327,16 @@ impl LocalExecutor {
         // No process of the job is left, so the pipes have the rest of its output.
         let (stdout, stderr) = (stdout.finish(&mut buffer), stderr.finish(&mut buffer));
         self.buffers.borrow_mut().push(buffer);
+        let events = group.map(|group| group.events());
         let outcome = match end {
             JobEnd::NotStarted(error) => Outcome::not_started(error),
             JobEnd::Ended(ended) => Outcome {
-                status: status(&ended),
+                status: limits::with_events(status(&ended), limits, events),
                 stdout,
                 stderr,
                 duration: ended.duration,
                 usage: ended.usage,
+                limits: HeldLimits::of(limits, events),
                 scratch_full: ended.scratch_full,
                 leaked: ended.leaked,
                 changed_files: ended.changed_files,
@@ -386,6 +404,8 @@ enum LauncherChoice {
 /// A container that a launcher makes or has made for a job.
 struct PreparedContainer {
     launcher: Launcher,
+    /// The control group with the job's limits, if it has one.
+    group: Option<JobControlGroup>,
     /// The observer of the job, if it has one.
     observation: Option<Observation>,
     stdout: Collector,

@@ -6,6 +6,7 @@ mod executors;
 mod job;
 mod known;
 mod launch_plan;
+mod limits;
 mod local;
 mod observed;
 mod output;
@@ -17,6 +18,7 @@ pub use executors::Executors;
 pub(crate) use executors::tests::does_not_block_the_loop;
 pub use job::{Container, Job, JobVariable, Outcome, Status};
 pub use known::KnownOutcomes;
+pub use limits::{HeldLimits, LimitKeeper, out_of_memory};
 pub use local::{LocalExecutor, LocalSettings};
 pub use output::{Captured, Output, OutputSink, Stream};
 pub use outputs::{

@@ -297,7 +297,7 @@ fn execute(
         Status::Exited(0) => return Ok(()),
         Status::Exited(code) => format!("the command failed with exit code {code}"),
         Status::Signaled(signal) => format!("the command was killed by signal {signal}"),
-        Status::TimedOut => unreachable!("commands have no time limit"),
+        Status::TimedOut | Status::OutOfMemory { .. } => unreachable!("commands have no limits"),
         Status::NotStarted(error) => no_shell(command, error)
             .unwrap_or_else(|| format!("the command could not be run: {}", error.message())),
         Status::Error(message) => format!("the command could not be run: {message}"),

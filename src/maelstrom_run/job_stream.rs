@@ -6,6 +6,7 @@ mod single_job;
 use super::input::Input;
 use super::outputs::JobOutputCopier;
 use super::{Ending, JobsError};
+use crate::executor::out_of_memory;
 use crate::executor::remote::ReuseResults;
 use crate::executor::{Captured, Container, Job, Outcome, Output, Status, Stream};
 use crate::process::{Interrupts, error_chain, to_stderr};
@@ -370,6 +371,10 @@ impl JobStream {
             Status::TimedOut => {
                 self.failed = true;
                 to_stderr(format_args!("timed out"));
+            }
+            Status::OutOfMemory { limit } => {
+                self.failed = true;
+                to_stderr(format_args!("{}", out_of_memory(*limit)));
             }
             Status::NotStarted(error) => self.complain(&error.message()),
             Status::Error(message) => self.complain(message),

@@ -46,6 +46,10 @@ impl<W: Write> Json<W> {
             }
             _ => (None, None),
         };
+        let memory_limit = match status {
+            TestStatus::OutOfMemory { limit } => Some(*limit),
+            _ => None,
+        };
         let attempt = outcome.attempt.if_several();
         let mut line = line
             .with("status", status.word())
@@ -60,6 +64,8 @@ impl<W: Write> Json<W> {
             .with_some("exit_code", exit_code)
             .with_some("signal", signal.map(|(number, _)| number))
             .with_some("signal_name", signal.and_then(|(_, name)| name))
+            .with_some("out_of_memory", memory_limit.map(|_| true))
+            .with_some("memory_limit", memory_limit)
             .with_some("message", status.reason());
         if !outcome.has_output_of_success() || self.show_output {
             line = line

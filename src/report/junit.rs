@@ -228,6 +228,7 @@ fn status(outcome: &TestOutcome) -> TestCaseStatus {
         TestStatus::Error { message } => error_status(message),
         TestStatus::Flaky(_)
         | TestStatus::Leaked
+        | TestStatus::OutOfMemory { .. }
         | TestStatus::Failed(_)
         | TestStatus::TimedOut { .. } => {
             let mut status = TestCaseStatus::non_success(NonSuccessKind::Failure);

@@ -255,6 +255,7 @@ impl Narrator {
             TestStatus::Leaked => (Role::Bad, "LEAK"),
             TestStatus::Flaky(_) => (Role::Bad, "FLAKY"),
             TestStatus::Failed(_) => (Role::Bad, "FAIL"),
+            TestStatus::OutOfMemory { .. } => (Role::Bad, "OOM"),
             TestStatus::TimedOut { .. } => (Role::Bad, "TIMEOUT"),
             TestStatus::Ignored => (Role::Caution, "IGNORED"),
             TestStatus::Error { .. } => (Role::Bad, "ERROR"),

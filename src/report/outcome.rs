@@ -3,7 +3,7 @@
 use super::event::TestAttempt;
 use super::units::Count;
 use crate::container::ResourceUsage;
-use crate::executor::Captured;
+use crate::executor::{Captured, out_of_memory};
 use crate::process::Interrupt;
 use nix::sys::signal::Signal;
 use std::fmt;
@@ -90,6 +90,11 @@ pub enum TestStatus {
         /// The time limit.
         after: Duration,
     },
+    /// The kernel killed the test, as it used more memory than it may.
+    OutOfMemory {
+        /// In bytes.
+        limit: u64,
+    },
     /// The test passed and left processes behind, and such a test counts as failed.
     Leaked,
     /// The test was not run, because the source or a directive marks it as ignored.
@@ -113,7 +118,7 @@ impl TestStatus {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
-            Self::Failed(_) | Self::Flaky(_) | Self::Leaked => "failed",
+            Self::Failed(_) | Self::Flaky(_) | Self::Leaked | Self::OutOfMemory { .. } => "failed",
             Self::TimedOut { .. } => "timed-out",
             Self::Ignored => "ignored",
             Self::Error { .. } => "error",
@@ -127,6 +132,7 @@ impl TestStatus {
             Self::Flaky(_)
             | Self::Failed(_)
             | Self::TimedOut { .. }
+            | Self::OutOfMemory { .. }
             | Self::Leaked
             | Self::Error { .. } => true,
         }
@@ -140,6 +146,7 @@ impl TestStatus {
                 "passed at {attempt}, but counts as failed because it is flaky"
             )),
             Self::Failed(exit) => Some(exit.to_string()),
+            Self::OutOfMemory { limit } => Some(out_of_memory(*limit)),
             Self::Leaked => Some(LEAK.to_owned()),
             Self::TimedOut { after } => Some(format!("timed out after {}s", after.as_secs_f64())),
             Self::Error { message } => Some(message.clone()),
@@ -204,7 +211,10 @@ impl Tally {
         self.flaky += u64::from(outcome.is_flaky() && outcome.status == TestStatus::Passed);
         match &outcome.status {
             TestStatus::Passed => self.passed += 1,
-            TestStatus::Failed(_) | TestStatus::Flaky(_) | TestStatus::Leaked => {
+            TestStatus::Failed(_)
+            | TestStatus::Flaky(_)
+            | TestStatus::Leaked
+            | TestStatus::OutOfMemory { .. } => {
                 self.failed += 1;
             }
             TestStatus::TimedOut { .. } => self.timed_out += 1,

@@ -40,6 +40,7 @@ impl ShownTests {
             TestStatus::Failed(_)
             | TestStatus::TimedOut { .. }
             | TestStatus::Leaked
+            | TestStatus::OutOfMemory { .. }
             | TestStatus::Error { .. } => self.failure_output,
         }
     }

@@ -16,7 +16,7 @@ pub(crate) use preparations::{Preparations, PreparedContainer};
 pub(crate) use start::{ConnectedEngine, Session, SessionSettings, connect};
 pub(crate) use tasks::{BUG, Tasks};
 
-use crate::config::CacheResults;
+use crate::config::{ByteSize, CacheResults};
 use crate::container::{JobLimits, LauncherError};
 use crate::engine::EngineError;
 use crate::executor::remote::{RemoteError, RemoteSettings};
@@ -214,7 +214,11 @@ pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         program: spec.program.as_str().into(),
         arguments: spec.arguments.clone(),
         timeout: spec.timeout,
-        limits: JobLimits::default(),
+        limits: JobLimits {
+            memory: spec.memory_limit.map(ByteSize::bytes),
+            processes: spec.process_limit,
+            ..JobLimits::default()
+        },
         variables: Vec::new(),
         should_panic: false,
     }

@@ -77,6 +77,8 @@ pub enum SpecProblem {
     },
     #[error("{label} must be a time such as `60s`, `1m 30s` or `500ms`, but it is `{found}`")]
     BadPeriod { label: String, found: String },
+    #[error("{label} must be a size such as `512 MiB` or a number of bytes, but it is `{found}`")]
+    BadSize { label: String, found: String },
     /// The value of a field contradicts itself. `problem` is the end of a sentence that begins with
     /// the name of the field.
     #[error("`{field}` {problem}")]

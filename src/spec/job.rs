@@ -4,6 +4,7 @@ use super::{
     ContainerSpec, Containers, Deprecations, JobDocument, SpecProblem, SpecText, parse_json,
     read_job,
 };
+use crate::config::ByteSize;
 use std::time::Duration;
 
 /// A program to run in a container, with its limits and its priority.
@@ -16,6 +17,10 @@ pub struct JobSpec {
     pub arguments: Vec<String>,
     /// `None`: no limit.
     pub timeout: Option<Duration>,
+    /// The memory that the job may use. `None`: no limit.
+    pub memory_limit: Option<ByteSize>,
+    /// The number of processes and threads that the job may have at once. `None`: no limit.
+    pub process_limit: Option<u32>,
     /// `None`: unknown.
     pub estimated_duration: Option<Duration>,
     /// Jobs with a higher priority start earlier.
@@ -37,6 +42,8 @@ impl JobSpec {
             program: program.into(),
             arguments: Vec::new(),
             timeout: None,
+            memory_limit: None,
+            process_limit: None,
             estimated_duration: None,
             priority: 0,
             slots: 1,

@@ -23,7 +23,7 @@ pub use container::*;
 pub use error::{Deprecated, Deprecations, SpecError, SpecProblem, Suggestions, UsedAndSetRemedy};
 pub use fields::{
     ContainerField, ContainerFields, ImageRef, ImplicitBase, JobDocument, ListField, ParentRef,
-    SpecFormat, read_job, seconds,
+    SpecFormat, memory_limit, read_job, seconds,
 };
 pub use image::{BadImageReference, ImageReference, ImageUse, LocalImage, WorkingDirectoryUse};
 pub use inheritance::{Containers, DEFAULT, EMPTY};

@@ -17,6 +17,13 @@ impl JobSpec {
         ] {
             fields.set_unless(name, time.map(seconds), time.is_none());
         }
+        let memory_limit = self.memory_limit.map(|limit| limit.to_string());
+        fields.set_unless("memory_limit", memory_limit, self.memory_limit.is_none());
+        fields.set_unless(
+            "process_limit",
+            self.process_limit,
+            self.process_limit.is_none(),
+        );
         fields.set_unless("priority", self.priority, self.priority == 0);
         fields.set_unless("slots", self.slots, self.slots == 1);
         fields.set_container(&self.container);
@@ -199,6 +206,7 @@ mod tests {
                 "root_overlay": { "local": { "upper": "u", "work": "w" } },
                 "working_directory": "/w", "user": 1, "group": 2, "init": true,
                 "hostname": "h", "program": "p", "arguments": ["", "a"], "timeout": 1.5,
+                "memory_limit": "1500 kB", "process_limit": 7,
                 "estimated_duration": 2, "priority": -3, "slots": 4
             }"#,
             r#"{ "layers": [{ "stubs": ["/x"] }], "environment": { "A": "a" },

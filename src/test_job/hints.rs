@@ -1,8 +1,10 @@
 //! Hints about failures whose causes no facts of an observed run tell: a test binary that could not be
 //! loaded, and a scratch space that was full.
 
+use crate::config::ByteSize;
 use crate::container::{Step, StepError};
-use crate::executor::{Outcome, Status};
+use crate::executor::{Captured, LimitKeeper, Outcome, Status};
+use crate::report::Count;
 use nix::libc::ENOENT;
 use regex::bytes::Regex;
 use std::sync::LazyLock;
@@ -18,6 +20,19 @@ static LIBRARY_MISSING: LazyLock<Option<Regex>> = LazyLock::new(|| {
         .ok()
 });
 
+/// The messages of programs about memory that could not be allocated: those of Rust, C, C++ and the
+/// loader.
+static NO_MEMORY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(
+        r"memory allocation of \d+ bytes failed|(?i:cannot allocate memory)|(?i:out of memory)|std::bad_alloc|failed to map segment",
+    )
+    .ok()
+});
+
+/// The messages of programs about processes and threads that could not be started.
+static NO_PROCESS: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i:resource temporarily unavailable)|EAGAIN|fork: retry").ok());
+
 /// Hints for a failed test, a paragraph each.
 pub fn hints(outcome: &Outcome) -> Vec<String> {
     let mut hints = Vec::new();
@@ -29,7 +44,44 @@ pub fn hints(outcome: &Outcome) -> Vec<String> {
                 .to_owned(),
         );
     }
+    hints.extend(at_limits(outcome));
     hints.extend(not_loaded(outcome));
+    hints
+}
+
+/// Hints for a test with limits of memory or processes that may have failed at one of them.
+fn at_limits(outcome: &Outcome) -> Vec<String> {
+    let Some(limits) = &outcome.limits else {
+        return Vec::new();
+    };
+    let mut hints = Vec::new();
+    let streams = [&outcome.stdout, &outcome.stderr].map(Captured::to_vec);
+    let prints = |pattern: &LazyLock<Option<Regex>>| {
+        let pattern = pattern.as_ref();
+        pattern.is_some_and(|pattern| streams.iter().any(|text| pattern.is_match(text)))
+    };
+    let are_rlimits = limits.by == LimitKeeper::ResourceLimits;
+    if let Some(limit) = limits.memory.filter(|_| are_rlimits && prints(&NO_MEMORY)) {
+        hints.push(format!(
+            "memory could not be allocated, and each process of the test may have {} of address space \
+             (`memory_limit`), which is more than the memory it uses; `cargo maelstrom doctor` says how \
+             to limit the memory that is used",
+            ByteSize(limit)
+        ));
+    }
+    if let Some(limit) = limits.processes {
+        let limit = Count(limit.into(), "process or thread", "processes and threads");
+        if limits.process_refused {
+            hints.push(format!(
+                "the test tried to have more than {limit} at once (`process_limit`)"
+            ));
+        } else if are_rlimits && prints(&NO_PROCESS) {
+            hints.push(format!(
+                "a process or thread could not be started, and the test may have {limit} at once \
+                 (`process_limit`)"
+            ));
+        }
+    }
     hints
 }
 
@@ -71,7 +123,7 @@ pub fn not_loaded(outcome: &Outcome) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::executor::Captured;
+    use crate::executor::HeldLimits;
 
     fn hint(code: i32, stderr: &str) -> Option<String> {
         let outcome = Outcome {
@@ -117,5 +169,42 @@ mod tests {
             };
             assert!(as_expected, "{stderr}: {hint:?}");
         }
+    }
+
+    /// The hints for a test that aborted after it printed this.
+    fn hints_at(limits: HeldLimits, stderr: &str) -> String {
+        let outcome = Outcome {
+            status: Status::Signaled(6),
+            limits: Some(limits),
+            stderr: Captured {
+                head: stderr.as_bytes().to_vec(),
+                ..Captured::default()
+            },
+            ..Outcome::error(String::new())
+        };
+        hints(&outcome).join("\n")
+    }
+
+    #[test]
+    fn a_failure_at_a_limit_has_a_hint_only_if_something_shows_that_it_is_one() {
+        let limits = |by, process_refused| HeldLimits {
+            memory: Some(64 << 20),
+            processes: Some(1),
+            by,
+            process_refused,
+        };
+        let allocation = "memory allocation of 1048576 bytes failed\n";
+        let thread = "failed to spawn thread: Os { code: 11, kind: WouldBlock, message: \"Resource \
+                      temporarily unavailable\" }";
+        let rlimits = limits(LimitKeeper::ResourceLimits, false);
+        insta::assert_snapshot!(hints_at(rlimits, allocation), @"memory could not be allocated, and each process of the test may have 64 MiB of address space (`memory_limit`), which is more than the memory it uses; `cargo maelstrom doctor` says how to limit the memory that is used");
+        insta::assert_snapshot!(hints_at(rlimits, thread), @"a process or thread could not be started, and the test may have 1 process or thread at once (`process_limit`)");
+        assert_eq!(hints_at(rlimits, "assertion failed"), "");
+        // A control group tells what happened.
+        let group = limits(LimitKeeper::ControlGroup, false);
+        assert_eq!(hints_at(group, allocation), "");
+        assert_eq!(hints_at(group, thread), "");
+        let group = limits(LimitKeeper::ControlGroup, true);
+        insta::assert_snapshot!(hints_at(group, ""), @"the test tried to have more than 1 process or thread at once (`process_limit`)");
     }
 }

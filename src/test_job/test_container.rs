@@ -5,7 +5,7 @@ use super::outputs::WriteBack;
 use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
 use crate::cargo::{DoctestExecutables, Package, TestBinary, Workspace};
-use crate::config::DEFAULT_PROFILE;
+use crate::config::{ByteSize, DEFAULT_PROFILE};
 use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job, JobVariable};
 use crate::filter::TargetKind;
@@ -260,6 +260,8 @@ impl TestContainerBuilder {
             program: job.program.to_string(),
             arguments: job.arguments.clone(),
             timeout: job.timeout,
+            memory_limit: job.limits.memory.map(ByteSize),
+            process_limit: job.limits.processes,
             estimated_duration: None,
             priority: 0,
             slots: spec.slots,

@@ -51,6 +51,7 @@ pub fn judge(outcome: Outcome, rules: &Rules) -> TestOutcome {
         Status::TimedOut => report::TestStatus::TimedOut {
             after: after.unwrap_or(outcome.duration),
         },
+        Status::OutOfMemory { limit } => report::TestStatus::OutOfMemory { limit: *limit },
         Status::NotStarted(error) => report::TestStatus::Error {
             message: error.message(),
         },

@@ -232,7 +232,7 @@ fn forest_without_its_cache_nothing_is_known() {
     fs::remove_dir_all(
         project
             .target
-            .join("maelstrom/cache/store/values/outcomes-4"),
+            .join("maelstrom/cache/store/values/outcomes-5"),
     )
     .unwrap();
     let forgotten = project.events(&[AUTO, "-p=sun"]).exits(0);

@@ -24,6 +24,7 @@ mod filtersets;
 mod groups;
 mod learning;
 mod libraries;
+mod limits;
 mod nextest_configuration;
 mod observing;
 mod output;

@@ -17,6 +17,7 @@ mod errors;
 mod files;
 mod inodes;
 mod kernel;
+mod limits;
 mod lost;
 mod names;
 mod nesting;

@@ -189,3 +189,46 @@ fn a_timeout_is_a_number_of_seconds_and_0_means_none() {
         "`timeout` must be a number of seconds from 0 (no limit)",
     );
 }
+
+#[test]
+fn a_job_that_needs_more_memory_than_its_limit_fails() {
+    needs_containers!();
+    let project = project();
+    let grow = "x=0123456789abcdef; while :; do x=$x$x; done; echo ended";
+    let (json, toml) = (
+        json!({ "memory_limit": "64 MiB" }),
+        "memory_limit = '64 MiB'",
+    );
+    for ended in both(&project, &json, toml, grow) {
+        assert!(!ended.succeeded && ended.stdout.is_empty(), "{ended:#?}");
+    }
+    both_print(&project, &json, toml, "echo ended", "ended\n");
+    both_refuse(
+        &project,
+        &json!({ "memory_limit": "much" }),
+        "memory_limit = 'much'",
+        "`memory_limit` must be a size such as `512 MiB` or a number of bytes, but it is `much`",
+    );
+}
+
+#[test]
+fn a_job_cannot_have_more_processes_than_its_limit() {
+    needs_containers!();
+    let project = project();
+    // The shell and three programs.
+    let start = "for i in 1 2 3; do sleep 1000 & all=\"$all $!\"; done; kill $all; echo ended";
+    let sleep = |limit: u32| {
+        (
+            json!({ "added_layers": [{ "programs": ["sleep"] }], "process_limit": limit }),
+            format!("added_layers = [{{ programs = ['sleep'] }}]\nprocess_limit = {limit}"),
+        )
+    };
+    let (json, toml) = sleep(4);
+    both_print(&project, &json, &toml, start, "ended\n");
+    let (json, toml) = sleep(3);
+    for ended in both(&project, &json, &toml, start) {
+        assert!(!ended.succeeded && ended.stdout.is_empty(), "{ended:#?}");
+    }
+    let (json, toml) = sleep(0);
+    both_print(&project, &json, &toml, start, "ended\n");
+}

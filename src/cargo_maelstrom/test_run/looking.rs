@@ -101,7 +101,10 @@ impl Looks {
         let has_failed = match outcome.status {
             Status::Exited(code) => code != 0,
             Status::Signaled(_) => true,
-            Status::TimedOut | Status::NotStarted(_) | Status::Error(_) => false,
+            Status::TimedOut
+            | Status::OutOfMemory { .. }
+            | Status::NotStarted(_)
+            | Status::Error(_) => false,
         };
         let image = case.spec.container.image.as_ref();
         // The files of this machine do not fit those of an image.

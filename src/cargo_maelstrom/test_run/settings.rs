@@ -1,7 +1,9 @@
 //! The settings of a run, and what follows from them for each test.
 
 use super::super::lister;
-use crate::config::{CacheResults, CountsAs, LeakTimeout, Setting, SlowTimeout, TestRetries};
+use crate::config::{
+    ByteSize, CacheResults, CountsAs, LeakTimeout, Setting, SlowTimeout, TestRetries,
+};
 use crate::container::JobLimits;
 use crate::executor::{Container, Job};
 use crate::report::TestAttempt;
@@ -63,6 +65,8 @@ impl RunSettings {
             terminate_after: slow.limit(),
             grace: slow.grace_period,
             leak: Some(self.leak_timeout(case).period),
+            memory: case.spec.memory_limit.map(ByteSize::bytes),
+            processes: case.spec.process_limit,
         };
         job.variables = case.variables(attempt);
         job.should_panic = case.should_panic();

@@ -459,7 +459,7 @@ fn tests_with_known_outcomes_are_reported_and_the_others_run() {
 fn looking_up_tests_does_not_block_the_loop() {
     let mut run = Run::new(1, CacheResults::Auto).with_container();
     know(&run, &["one"]);
-    let values = run.directory.path().join("cache/store/values/outcomes-4");
+    let values = run.directory.path().join("cache/store/values/outcomes-5");
     let value = fs::read_dir(values).unwrap().next().unwrap();
     let value = value.unwrap().path();
     fs::remove_file(&value).unwrap();

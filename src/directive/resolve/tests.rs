@@ -36,6 +36,8 @@ fn without_a_file_every_test_runs_in_the_default_container() {
             container: default_container(),
             ignore: false,
             timeout: None,
+            memory_limit: None,
+            process_limit: None,
             include_shared_libraries: true,
             slots: 1,
             retries: None,
@@ -53,10 +55,14 @@ fn all_directives_that_match_apply_in_the_order_of_the_file() {
     let text = r#"
 [[directives]]
 timeout = 10
+memory_limit = "1 GiB"
+process_limit = 100
 user = 1
 [[directives]]
 filter = "name.equals(b)"
 timeout = 0
+memory_limit = 0
+process_limit = 0
 slots = 2
 ignore = true
 [[directives]]
@@ -74,7 +80,12 @@ user = 2
         (1, Some(TestRetries::of_count(3)), false)
     );
     assert!(!a.include_shared_libraries);
+    assert_eq!(
+        (a.memory_limit, a.process_limit),
+        (Some(ByteSize(1 << 30)), Some(100))
+    );
     let b = resolve(text, "b");
+    assert_eq!((b.memory_limit, b.process_limit), (None, None));
     assert_eq!((b.timeout, b.slots, b.retries), (None, 2, None));
     assert!(b.ignore && b.include_shared_libraries);
     let c = resolve(text, "c");

@@ -6,7 +6,7 @@
 
 use crate::container::{ResourceUsage, StepError};
 use crate::executor::outputs::OutputListing;
-use crate::executor::{Captured, Outcome, Status};
+use crate::executor::{Captured, HeldLimits, Outcome, Status};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -126,6 +126,7 @@ struct EndedJobLine {
     user: u64,
     system: u64,
     max_resident: u64,
+    limits: Option<HeldLimits>,
     scratch_full: bool,
     leaked: bool,
     changed_files: Vec<String>,
@@ -140,6 +141,7 @@ enum StatusField {
     Exited(i32),
     Signaled(i32),
     TimedOut,
+    OutOfMemory { limit: u64 },
     NotStarted(StepError),
     Error(String),
 }
@@ -173,6 +175,7 @@ impl EndedJobLine {
                 Status::Exited(code) => StatusField::Exited(*code),
                 Status::Signaled(signal) => StatusField::Signaled(*signal),
                 Status::TimedOut => StatusField::TimedOut,
+                Status::OutOfMemory { limit } => StatusField::OutOfMemory { limit: *limit },
                 Status::NotStarted(error) => StatusField::NotStarted(error.clone()),
                 Status::Error(message) => StatusField::Error(message.clone()),
             },
@@ -180,6 +183,7 @@ impl EndedJobLine {
             user: outcome.usage.user.as_nanos() as u64,
             system: outcome.usage.system.as_nanos() as u64,
             max_resident: outcome.usage.max_resident,
+            limits: outcome.limits,
             scratch_full: outcome.scratch_full,
             leaked: outcome.leaked,
             changed_files: outcome.changed_files.clone(),
@@ -199,6 +203,7 @@ impl EndedJobLine {
                 StatusField::Exited(code) => Status::Exited(*code),
                 StatusField::Signaled(signal) => Status::Signaled(*signal),
                 StatusField::TimedOut => Status::TimedOut,
+                StatusField::OutOfMemory { limit } => Status::OutOfMemory { limit: *limit },
                 StatusField::NotStarted(error) => Status::NotStarted(error.clone()),
                 StatusField::Error(message) => Status::Error(message.clone()),
             },
@@ -210,6 +215,7 @@ impl EndedJobLine {
                 system: Duration::from_nanos(self.system),
                 max_resident: self.max_resident,
             },
+            limits: self.limits,
             scratch_full: self.scratch_full,
             leaked: self.leaked,
             changed_files: self.changed_files.clone(),

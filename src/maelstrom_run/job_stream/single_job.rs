@@ -3,6 +3,7 @@
 use super::{JobStream, REDRAW_EVERY, tell};
 use crate::config::EscapeCharacter;
 use crate::container::Step;
+use crate::executor::out_of_memory;
 use crate::executor::{Job, Outcome, Output, OutputSink, Status, Stream};
 use crate::maelstrom_run::input::Input;
 use crate::maelstrom_run::terminal::{JobTerminal, UserTerminal};
@@ -143,6 +144,10 @@ fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsEr
         Some(Status::Signaled(signal)) => Ending::Signal(signal),
         Some(Status::TimedOut) => {
             to_stderr(format_args!("timed out"));
+            Ending::FAILURE
+        }
+        Some(Status::OutOfMemory { limit }) => {
+            to_stderr(format_args!("{}", out_of_memory(limit)));
             Ending::FAILURE
         }
         Some(Status::NotStarted(error)) => {

@@ -1,7 +1,8 @@
 //! Reading a job: the container's fields, and those of the program.
 
 use super::strings::{non_empty, text};
-use super::{SpecFormat, seconds};
+use super::{SpecFormat, memory_limit, seconds};
+use crate::config::ByteSize;
 use crate::spec::{
     ContainerField, ContainerFields, ContainerSpec, Containers, Deprecations, ImplicitBase,
     JobSpec, Node, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel,
@@ -9,10 +10,12 @@ use crate::spec::{
 use std::time::Duration;
 
 /// The fields that only jobs have.
-const NAMES: [&str; 6] = [
+const NAMES: [&str; 8] = [
     "program",
     "arguments",
     "timeout",
+    "memory_limit",
+    "process_limit",
     "estimated_duration",
     "priority",
     "slots",
@@ -63,6 +66,8 @@ struct JobFields {
     program: Option<String>,
     arguments: Vec<String>,
     timeout: Option<Duration>,
+    memory_limit: Option<ByteSize>,
+    process_limit: Option<u32>,
     estimated_duration: Option<Duration>,
     priority: i8,
     slots: Option<u32>,
@@ -84,6 +89,13 @@ impl JobFields {
                     entry.elements(|node, label| text(node, label).map(str::to_owned))?;
             }
             "timeout" => self.timeout = time(entry, "no limit")?,
+            "memory_limit" => {
+                self.memory_limit = Some(memory_limit(entry)?).filter(|limit| limit.bytes() > 0);
+            }
+            "process_limit" => {
+                let limit = entry.integer(0, u32::MAX)?;
+                self.process_limit = Some(limit).filter(|limit| *limit > 0);
+            }
             "estimated_duration" => self.estimated_duration = time(entry, "unknown")?,
             "priority" => self.priority = entry.integer(i8::MIN, i8::MAX)?,
             "slots" => self.slots = Some(entry.integer(1, u32::MAX)?),
@@ -118,6 +130,8 @@ impl JobFields {
             program,
             arguments: self.arguments,
             timeout: self.timeout,
+            memory_limit: self.memory_limit,
+            process_limit: self.process_limit,
             estimated_duration: self.estimated_duration,
             priority: self.priority,
             slots: self.slots.unwrap_or(1),

@@ -14,4 +14,4 @@ pub use container::{ContainerFields, ImplicitBase, ListField, SpecFormat};
 pub use image::ImageRef;
 pub use job::{JobDocument, read_job};
 pub use parent::{ContainerField, ParentRef};
-pub use scalars::seconds;
+pub use scalars::{memory_limit, seconds};

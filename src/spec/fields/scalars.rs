@@ -1,6 +1,7 @@
 //! Reading the fields with a single value: network, root overlay, host name, times.
 
 use super::strings::host_path;
+use crate::config::ByteSize;
 use crate::spec::{Network, RootOverlay, SpecEntry, SpecError, SpecProblem, SpecValue, ValueLabel};
 use std::time::Duration;
 use strum::VariantArray;
@@ -77,6 +78,24 @@ pub fn hostname(entry: &SpecEntry) -> Result<String, SpecError> {
     }
     Ok(hostname.to_owned())
 }
+
+/// Reads a size such as `512 MiB`, or a number of bytes.
+pub fn memory_limit(entry: &SpecEntry) -> Result<ByteSize, SpecError> {
+    let (found, size) = match &entry.value.value {
+        SpecValue::String(text) => (text.clone(), text.parse().ok()),
+        SpecValue::Integer(bytes) => (bytes.to_string(), u64::try_from(*bytes).ok().map(ByteSize)),
+        _ => return Err(entry.value.wrong_type(entry.label(), SIZE)),
+    };
+    size.ok_or_else(|| {
+        entry.value.error(SpecProblem::BadSize {
+            label: entry.label().to_string(),
+            found,
+        })
+    })
+}
+
+/// The values that [`memory_limit`] reads.
+const SIZE: &str = "a size such as `512 MiB` or a number of bytes";
 
 /// Reads a time in seconds, with or without a fraction. `zero` is the meaning of 0 in messages.
 pub fn seconds(entry: &SpecEntry, zero: &'static str) -> Result<Duration, SpecError> {

@@ -16,6 +16,7 @@ mod gate;
 mod hosts;
 mod known;
 mod libraries;
+mod limits;
 mod outputs;
 mod results;
 mod retries;

@@ -87,7 +87,7 @@ added_layers = [{ symlinks = [{ from = "/x", target = "/y" }] }]
     layer = []
     ^^^^^ unknown field `layer` of a directive; did you mean `layers`?
     xyz = 1
-    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `include_shared_libraries`, `slots`, `retries`, `flaky_result`, `slow_timeout`, `leak_timeout`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
+    ^^^ unknown field `xyz` of a directive; it must be one of `filter`, `ignore`, `timeout`, `memory_limit`, `process_limit`, `include_shared_libraries`, `slots`, `retries`, `flaky_result`, `slow_timeout`, `leak_timeout`, `pass_environment`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`
     parent = { nam = "default" }
                ^^^ unknown field `nam` of `parent`; did you mean `name`?
     parent = { name = "default", use = ["layer", "x"] }

@@ -1,6 +1,6 @@
 use super::*;
 use crate::container::Step;
-use crate::executor::{ListedKind, ListedOutput};
+use crate::executor::{LimitKeeper, ListedKind, ListedOutput};
 use proptest::prelude::*;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -21,6 +21,12 @@ fn outcome(status: Status, stdout: &[u8], tail: &[u8]) -> Outcome {
             system: Duration::from_secs(2),
             max_resident: 4096,
         },
+        limits: Some(HeldLimits {
+            memory: Some(64 << 20),
+            processes: None,
+            by: LimitKeeper::ControlGroup,
+            process_refused: true,
+        }),
         scratch_full: true,
         leaked: true,
         changed_files: vec!["/w/file".to_owned()],
@@ -59,6 +65,7 @@ fn statuses() -> impl Strategy<Value = Status> {
         any::<i32>().prop_map(Status::Exited),
         any::<i32>().prop_map(Status::Signaled),
         Just(Status::TimedOut),
+        any::<u64>().prop_map(|limit| Status::OutOfMemory { limit }),
         any::<String>().prop_map(Status::Error),
         any::<(String, i32)>().prop_map(|(program, errno)| Status::NotStarted(StepError {
             step: Step::Execute { program },

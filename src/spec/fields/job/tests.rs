@@ -36,6 +36,8 @@ fn a_job_has_the_defaults_of_the_documentation() {
             program: "/x".to_owned(),
             arguments: Vec::new(),
             timeout: None,
+            memory_limit: None,
+            process_limit: None,
             estimated_duration: None,
             priority: 0,
             slots: 1,
@@ -51,13 +53,33 @@ fn a_job_has_the_defaults_of_the_documentation() {
 fn every_field_of_a_job_is_read() {
     let job = job(&[
         r#"{ "layers": [{ "stubs": ["/a"] }], "program": "p", "arguments": ["a", ""],
-        "timeout": 1.5, "estimated_duration": 2, "priority": -3, "slots": 4, "user": 7 }"#,
+        "timeout": 1.5, "memory_limit": "64 MiB", "process_limit": 5, "estimated_duration": 2,
+        "priority": -3, "slots": 4, "user": 7 }"#,
     ]);
     assert_eq!(job.arguments, ["a", ""]);
     assert_eq!(job.timeout, Some(Duration::from_millis(1500)));
+    assert_eq!(job.memory_limit, Some(ByteSize(64 << 20)));
+    assert_eq!(job.process_limit, Some(5));
     assert_eq!(job.estimated_duration, Some(Duration::from_secs(2)));
     assert_eq!((job.priority, job.slots, job.container.user), (-3, 4, 7));
     assert_eq!(job.container.layers.len(), 1);
+}
+
+#[test]
+fn a_limit_of_memory_may_be_in_bytes_and_zero_is_no_limit() {
+    let limits = |fields: &str| {
+        let text = format!(r#"{{ "layers": [], "program": "p", {fields} }}"#);
+        let job = job(&[&text]);
+        (job.memory_limit, job.process_limit)
+    };
+    let bytes = limits(r#""memory_limit": 1000"#);
+    assert_eq!(bytes, (Some(ByteSize(1000)), None));
+    for none in [
+        r#""memory_limit": 0, "process_limit": 0"#,
+        r#""memory_limit": "0""#,
+    ] {
+        assert_eq!(limits(none), (None, None));
+    }
 }
 
 /// The used parts of the image: layers, environment, working directory.

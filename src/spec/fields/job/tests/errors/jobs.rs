@@ -34,7 +34,7 @@ fn unknown_fields_are_named_with_the_known_ones() {
     { "argumnts": [] }
       ^^^^^^^^^^ unknown field `argumnts` of a job; did you mean `arguments`?
     { "args": [] }
-      ^^^^^^ unknown field `args` of a job; it must be one of `program`, `arguments`, `timeout`, `estimated_duration`, `priority`, `slots`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`, `containers`
+      ^^^^^^ unknown field `args` of a job; it must be one of `program`, `arguments`, `timeout`, `memory_limit`, `process_limit`, `estimated_duration`, `priority`, `slots`, `image`, `parent`, `environment`, `added_environment`, `layers`, `added_layers`, `mounts`, `added_mounts`, `outputs`, `added_outputs`, `network`, `root_overlay`, `enable_writable_file_system`, `working_directory`, `user`, `group`, `init`, `hostname`, `containers`
     { "container": {} }
       ^^^^^^^^^^^ unknown field `container` of a job; did you mean `containers`?
     "#);
@@ -143,6 +143,11 @@ fn times_priorities_and_slots_have_ranges() {
 { "slots": 4294967296 }
 { "slots": 2.0 }
 { "slots": "2" }
+{ "memory_limit": "much" }
+{ "memory_limit": -1 }
+{ "memory_limit": 1.5 }
+{ "process_limit": -1 }
+{ "process_limit": "2" }
 "#), @r#"
     { "timeout": "5s" }
                  ^^^^ `timeout` must be a number of seconds, not a string
@@ -178,5 +183,15 @@ fn times_priorities_and_slots_have_ranges() {
                ^^^ `slots` must be a whole number, not a fraction
     { "slots": "2" }
                ^^^ `slots` must be a whole number, not a string
+    { "memory_limit": "much" }
+                      ^^^^^^ `memory_limit` must be a size such as `512 MiB` or a number of bytes, but it is `much`
+    { "memory_limit": -1 }
+                      ^^ `memory_limit` must be a size such as `512 MiB` or a number of bytes, but it is `-1`
+    { "memory_limit": 1.5 }
+                      ^^^ `memory_limit` must be a size such as `512 MiB` or a number of bytes, not a fraction
+    { "process_limit": -1 }
+                       ^^ `process_limit` must be between 0 and 4294967295, but it is -1
+    { "process_limit": "2" }
+                       ^^^ `process_limit` must be a whole number, not a string
     "#);
 }
