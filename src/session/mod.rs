@@ -217,5 +217,6 @@ pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         limits: JobLimits::default(),
         variables: Vec::new(),
         should_panic: false,
+        group_slot: None,
     }
 }
