@@ -34,8 +34,9 @@ impl<J> GroupState<J> {
     /// Occupies slots for a job, and returns the lowest number that no other job of the group has.
     fn occupy(&mut self, slots: u32) -> u32 {
         self.used = self.used.saturating_add(slots);
-        let number = (0..).find(|number| !self.numbers.contains(number));
-        let number = number.expect("there are fewer jobs than numbers");
+        let mut numbers = 0..=self.numbers.len() as u32;
+        let number = numbers.find(|number| !self.numbers.contains(number));
+        let number = number.expect("there are more numbers than jobs");
         self.numbers.insert(number);
         number
     }
