@@ -116,6 +116,7 @@ fn job(program: &Path, layer: Digest) -> Result<Job, Box<dyn Error>> {
         timeout: None,
         limits: maelstrom::container::JobLimits::default(),
         should_panic: false,
+        group_slot: None,
     })
 }
 

@@ -199,5 +199,6 @@ pub fn job(
         timeout,
         limits: JobLimits::default(),
         should_panic: false,
+        group_slot: None,
     }
 }

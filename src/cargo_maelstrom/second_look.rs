@@ -99,15 +99,17 @@ pub enum Looked {
 
 impl SecondLook {
     /// Looks at a test that failed with the outcome `first` in this container. All runs are on
-    /// this slot.
+    /// this slot, and on this one of the test's group.
     pub async fn at(
         &self,
         case: &TestCase,
         container: &Arc<Container>,
         first: &Outcome,
         slot: usize,
+        group_slot: Option<u32>,
     ) -> Looked {
-        let job = self.job(case, container, first);
+        let mut job = self.job(case, container, first);
+        job.group_slot = group_slot;
         let (secret, mut variables): (BTreeMap<_, _>, BTreeMap<_, _>) =
             (client_variables(&job).into_iter()).partition(|(name, _)| needs::may_be_secret(name));
         let in_container = self.observe(&job, &variables, View::Container, slot).await;

@@ -27,6 +27,7 @@ pub use self::settings::RunSettings;
 
 use self::batching::WorkerWait;
 use self::doctests::CompiledLibrary;
+use self::grouping::GroupPlace;
 use super::considered::Considered;
 use super::ingredients::Ingredients;
 use super::lister::{Lister, ListingLookup};
@@ -171,8 +172,8 @@ pub struct TestRun {
     worker_wait: WorkerWait,
     /// The slots of groups, and the tests that wait for one.
     groups: Groups<GroupedWork>,
-    /// The running tests on this machine that occupy slots of their groups.
-    grouped: BTreeMap<TestId, (Arc<TestGroup>, u32)>,
+    /// What running tests have of their groups. For the tests of a batch, it is that of the first one.
+    grouped: BTreeMap<TestId, GroupPlace>,
     /// The tests at an engine.
     remote_tests: BTreeSet<TestId>,
     next_id: u64,

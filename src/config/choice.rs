@@ -29,7 +29,10 @@ pub trait Choice: VariantArray + Into<&'static str> + Copy + Send + Sync {
 
 impl Choice for Ui {}
 impl Choice for Color {}
-impl Choice for NoTests {}
+impl Choice for NoTests {
+    /// `auto` is a word of nextest, whose meaning is that of `fail`.
+    const OTHER_WORDS: &'static [(&'static str, Self)] = &[("auto", Self::Fail)];
+}
 impl Choice for CacheResults {}
 impl Choice for LogLevel {}
 
@@ -157,6 +160,7 @@ mod tests {
     #[test]
     fn the_expectation_lists_the_words() {
         assert_eq!(NoTests::expected(), "one of `pass`, `warn`, `fail`");
+        assert_eq!(NoTests::named("auto"), Some(NoTests::Fail));
     }
 
     #[test]

@@ -48,9 +48,10 @@ pub fn text_value<T: Choice>() -> impl TypedValueParser<Value = T> {
         .try_map(|word| T::named(&word).ok_or_else(|| format!("expected {}", T::expected())))
 }
 
-/// Parses a value on the command line. The error names the expected values.
+/// Parses a value on the command line. The error is the mistake, or names the expected values.
 pub fn value<T: ConfigValue>(text: &str) -> Result<T, String> {
-    T::from_text(text).ok_or_else(|| format!("expected {}", T::expected()))
+    let problem = || T::mistake(text).unwrap_or_else(|| format!("expected {}", T::expected()));
+    T::from_text(text).ok_or_else(problem)
 }
 
 /// The setting of an optional value of an option.

@@ -31,6 +31,11 @@ impl ConfigValue for SlotCount {
         }
     }
 
+    fn mistake(text: &str) -> Option<String> {
+        (text == "num-cpus")
+            .then(|| "the number of CPUs is the default, so leave it out".to_owned())
+    }
+
     fn to_toml(&self) -> String {
         self.0.to_string()
     }

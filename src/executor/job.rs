@@ -47,6 +47,9 @@ pub struct Job {
     pub limits: JobLimits,
     /// The program is to fail: the outcome of one that fails is a success, and the other way round.
     pub should_panic: bool,
+    /// A number that no other running job of the job's group has. `None`: the job is in no group, or
+    /// has no such number.
+    pub group_slot: Option<u32>,
 }
 
 impl Job {
@@ -57,9 +60,15 @@ impl Job {
         let program = self.timeout.into_iter().chain(terminated).min()?;
         Some(program.saturating_add(self.limits.leak.unwrap_or_default()))
     }
+
+    /// The value of a [`JobVariable::GroupSlot`].
+    pub fn group_slot_text(&self) -> String {
+        let slot = self.group_slot.map(|slot| slot.to_string());
+        slot.unwrap_or_else(|| "none".to_owned())
+    }
 }
 
-/// A variable of a single job. The slot and the run are known when the job starts; they do not tell
+/// A variable of a single job. The slots and the run are known when the job starts; they do not tell
 /// one job from another.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
@@ -70,6 +79,10 @@ pub enum JobVariable {
     },
     /// The number of the slot, which no other running job of this executor has.
     Slot {
+        name: String,
+    },
+    /// [`Job::group_slot`], or `none`.
+    GroupSlot {
         name: String,
     },
     /// The identifier of the executor's run ([`LocalSettings::run_id`]), and the suffix.
@@ -84,7 +97,10 @@ pub enum JobVariable {
 impl JobVariable {
     pub fn name(&self) -> &str {
         match self {
-            Self::Text { name, .. } | Self::Slot { name } | Self::RunId { name, .. } => name,
+            Self::Text { name, .. }
+            | Self::Slot { name }
+            | Self::GroupSlot { name }
+            | Self::RunId { name, .. } => name,
         }
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! The key of an outcome is the job: its program and arguments, its container with the content
 //! of each file, the version of this program, and the processor's architecture and the kernel of
-//! this machine. The limits of its memory and processes are part of the key. The timeout is not part of the key: an outcome is used if the job ended within
-//! the timeout that it has now. Other properties of the machine and the time are not part of the
+//! this machine. So are the limits of its memory and processes. The timeout is not part of the key:
+//! an outcome is used if the job ended within the timeout that it has now. Nor is the slot of the
+//! job in its group. Other properties of the machine and the time are not part of the
 //! key either, as the book says. The outcome of a job that wrote outputs is not kept.
 //!
 //! Only the outcomes of portable jobs are kept (see [`Container::is_portable`]).
@@ -125,6 +126,7 @@ impl KnownOutcomes {
         let untimed = Job {
             timeout: None,
             limits: job.limits.without_times(),
+            group_slot: None,
             container,
             ..job.clone()
         };

@@ -369,6 +369,7 @@ fn environment(job: &Job, run_id: &str) -> Vec<String> {
     let of_job = job.variables.iter().filter_map(|variable| match variable {
         JobVariable::Text { name, value } => Some(format!("{name}={value}")),
         JobVariable::RunId { name, suffix } => Some(format!("{name}={run_id}{suffix}")),
+        JobVariable::GroupSlot { name } => Some(format!("{name}={}", job.group_slot_text())),
         JobVariable::Slot { .. } => None,
     });
     of_container.chain(of_job).collect()
@@ -377,7 +378,9 @@ fn environment(job: &Job, run_id: &str) -> Vec<String> {
 fn slot_variables(variables: &[JobVariable]) -> Vec<&str> {
     let names = variables.iter().filter_map(|variable| match variable {
         JobVariable::Slot { name } => Some(name.as_str()),
-        JobVariable::Text { .. } | JobVariable::RunId { .. } => None,
+        JobVariable::Text { .. } | JobVariable::RunId { .. } | JobVariable::GroupSlot { .. } => {
+            None
+        }
     });
     names.collect()
 }

@@ -274,6 +274,7 @@ fn execute(
         limits: JobLimits::default(),
         variables: Vec::new(),
         should_panic: false,
+        group_slot: None,
     };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -221,5 +221,6 @@ pub(crate) fn executable(spec: &JobSpec, container: Arc<Container>) -> Job {
         },
         variables: Vec::new(),
         should_panic: false,
+        group_slot: None,
     }
 }

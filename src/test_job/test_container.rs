@@ -225,6 +225,7 @@ impl TestContainerBuilder {
             let (name, value) = match variable {
                 JobVariable::Text { name, value } => (name, environment::escape(value)),
                 JobVariable::Slot { name } => (name, "0".to_owned()),
+                JobVariable::GroupSlot { name } => (name, job.group_slot_text()),
                 JobVariable::RunId { name, suffix } => {
                     let run = uuid::Uuid::nil();
                     (name, format!("{run}{}", environment::escape(suffix)))

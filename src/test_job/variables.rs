@@ -110,7 +110,6 @@ pub fn runner_variables(
         ("NEXTEST_WORKSPACE_ROOT", root),
         ("NEXTEST_PROFILE", profile),
         ("NEXTEST_TEST_GROUP", group),
-        ("NEXTEST_TEST_GROUP_SLOT", "none"),
         ("NEXTEST_TEST_PHASE", "run"),
         ("NEXTEST_BINARY_ID", &binary_id),
     ]
@@ -159,6 +158,9 @@ pub fn test_variables(binary: &TestBinary, name: &str, attempt: TestAttempt) -> 
         slot_variable(),
         JobVariable::Slot {
             name: "NEXTEST_TEST_GLOBAL_SLOT".to_owned(),
+        },
+        JobVariable::GroupSlot {
+            name: "NEXTEST_TEST_GROUP_SLOT".to_owned(),
         },
         text("NEXTEST_TEST_NAME", name),
         text("NEXTEST_ATTEMPT", &attempt.number.to_string()),

@@ -169,6 +169,15 @@ fn plain_a_directives_file_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn plain_a_package_to_exclude_that_does_not_exist_is_a_warning() {
+    let project = Project::shared("plain");
+    project
+        .maelstrom(&["--list", "--workspace", "--exclude", "absent"])
+        .exits(0)
+        .says("excluded package(s) `absent` not found in workspace");
+}
+
+#[test]
 fn plain_mistakes_in_patterns_are_shown_with_a_caret() {
     let project = Project::own("plain");
     let messages = [

@@ -63,6 +63,36 @@ fn pace_no_more_tests_of_a_group_run_at_once_than_it_has_slots() {
 }
 
 #[test]
+fn together_tests_find_their_number_in_their_group() {
+    let project = Project::own("together");
+    fs::create_dir(project.root.join("pipes")).unwrap();
+    mkfifo(project.root.join("pipes/to-left"));
+    mkfifo(project.root.join("pipes/to-right"));
+    project.change("src/lib.rs", "MAELSTROM_SLOT", "NEXTEST_TEST_GROUP_SLOT");
+    let print = "println!(\"SLOT {}\", std::env::var(\"NEXTEST_TEST_GROUP_SLOT\").unwrap());";
+    let narrow = format!("fn narrow() {{ {print} }}");
+    project.change("src/lib.rs", "fn narrow() {}", &narrow);
+    // `left` and `right` run at the same time.
+    project.change(
+        "maelstrom-test.toml",
+        "[[directives]]\nadded_layers",
+        "[groups.pair]\nmax-slots = 2\n\
+         [[directives]]\nfilter = 'name.equals(left) || name.equals(right)'\ngroup = 'pair'\n\
+         [[directives]]\nadded_layers",
+    );
+    let run = project.events(&["-j3", "--show-output", "-x", "n.c(wide)"]);
+    let run = run.exits(0);
+    let slot = |name: &str| {
+        let stdout = run.finished(name)["stdout"].as_str().unwrap().to_owned();
+        let slot = stdout.lines().find_map(|line| line.strip_prefix("SLOT "));
+        slot.unwrap().to_owned()
+    };
+    assert_eq!(slot("narrow"), "none");
+    let of_pair = [slot("left"), slot("right")];
+    assert!(of_pair == ["0", "1"] || of_pair == ["1", "0"], "{run}");
+}
+
+#[test]
 fn plain_mistakes_about_groups_are_explained() {
     let project = Project::own("plain");
     for (text, message) in [

@@ -140,6 +140,7 @@ fn job(program: &str) -> Job {
         timeout: None,
         limits: maelstrom::container::JobLimits::default(),
         should_panic: false,
+        group_slot: None,
     }
 }
 

@@ -117,6 +117,7 @@ impl RunnerFixture {
             timeout: None,
             limits: maelstrom::container::JobLimits::default(),
             should_panic: false,
+            group_slot: None,
         });
         let batch = JobBatch {
             jobs: jobs.collect(),

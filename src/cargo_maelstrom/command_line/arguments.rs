@@ -191,7 +191,7 @@ pub struct RunningArguments {
     pub global_timeout: Option<Period>,
 
     /// Run a test that fails again, up to N times
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = retries)]
     pub retries: Option<u32>,
 
     /// Report tests that fail, and pass when they are run again, with this result
@@ -460,6 +460,11 @@ pub enum MessageFormat {
 
 impl Choice for RunIgnored {}
 impl Choice for MessageFormat {}
+
+fn retries(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "expected a number of retries, 0 for none".to_owned())
+}
 
 fn repeat(text: &str) -> Result<NonZeroU32, String> {
     text.parse()

@@ -36,7 +36,7 @@ impl ParsedSelection {
             directives,
         )?);
         let exclusions = divide(&options.selection.exclusions, |text| {
-            !workspace.members_named(text).is_empty()
+            !workspace.members_named(text).is_empty() || is_only_a_package_name(text)
         });
         let selector = Selector {
             includes,
@@ -47,6 +47,12 @@ impl ParsedSelection {
         };
         Ok((selector, exclusions.packages))
     }
+}
+
+/// Whether this can be the name of a package and is no pattern. Cargo warns if there is no such package.
+fn is_only_a_package_name(text: &str) -> bool {
+    let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    text.chars().all(is_of_name) && text.parse::<Pattern>().is_err()
 }
 
 pub fn patterns(raw: &[RawPattern]) -> Result<Vec<Pattern>, SetUpError> {

@@ -1,5 +1,6 @@
 //! Batches of tests for the engine.
 
+use super::grouping::GroupPlace;
 use super::{EndedWork, TestBatch, TestRun};
 use crate::executor::remote::ReuseResults;
 use crate::executor::{Container, Outcome, SavedOutputs};
@@ -47,8 +48,8 @@ impl TestRun {
             self.divide(&container, cases);
         }
         while let Some(batch) = self.remote.next() {
-            if let Some(batch) = self.admit_batch(batch) {
-                self.start_batch(batch);
+            if let Some((batch, place)) = self.admit_batch(batch) {
+                self.start_batch(batch, place);
             }
         }
     }
@@ -104,7 +105,7 @@ impl TestRun {
         }
     }
 
-    fn start_batch(&mut self, batch: TestBatch) {
+    fn start_batch(&mut self, batch: TestBatch, place: Option<GroupPlace>) {
         let Some(executor) = self.parts.session.executors.remote.clone() else {
             return;
         };
@@ -116,6 +117,12 @@ impl TestRun {
             .map(|case| (self.new_id(), case))
             .collect();
         self.remote_tests.extend(tests.iter().map(|(id, _)| *id));
+        let group_slot = place
+            .as_ref()
+            .and_then(|place| self.group_slot_on_engine(place));
+        if let Some((first, _)) = tests.first() {
+            self.enter_group(*first, place);
+        }
         let attempts = tests
             .iter()
             .map(|(_, case)| self.next_attempt(case, repeat));
@@ -124,7 +131,9 @@ impl TestRun {
         let jobs: Vec<_> = (tests.iter().zip(&attempts))
             .map(|((_, case), attempt)| {
                 let container = batch.container.clone();
-                (self.parts.running).job_of_attempt(case, container, *attempt)
+                let mut job = (self.parts.running).job_of_attempt(case, container, *attempt);
+                job.group_slot = group_slot;
+                job
             })
             .collect();
         // The result of an earlier run would not tell whether this test passes now and then.

@@ -50,6 +50,7 @@ impl TestRun {
                                     case,
                                     repeat,
                                     first: outcome,
+                                    group_slot: None,
                                 };
                                 self.start_look(&looks, id, pending, container.clone());
                             }

@@ -1,5 +1,6 @@
 //! Second looks at failed tests, and the needs that are known from earlier ones.
 
+use super::grouping::GroupPlace;
 use super::{EndedWork, TestRun};
 use crate::cargo::TestBinary;
 use crate::cargo_maelstrom::second_look::{Looked, SecondLook};
@@ -55,6 +56,8 @@ pub struct PendingLook {
     pub case: TestCase,
     pub repeat: Option<Repeat>,
     pub first: Outcome,
+    /// The number of the test in its group.
+    pub group_slot: Option<u32>,
 }
 
 impl Looks {
@@ -133,12 +136,15 @@ impl Looks {
         slot: usize,
         outputs: &TestOutputs,
     ) -> EndedWork {
-        let (case, first) = {
+        let (case, first, group_slot) = {
             let pending = self.pending.borrow();
             let test = pending.get(&id).expect("the test is pending");
-            (test.case.clone(), test.first.clone())
+            (test.case.clone(), test.first.clone(), test.group_slot)
         };
-        let mut looked = self.second_look.at(&case, container, &first, slot).await;
+        let looking = self
+            .second_look
+            .at(&case, container, &first, slot, group_slot);
+        let mut looked = looking.await;
         let written = match &mut looked {
             Looked::Proven { outcome, .. } => outcome.outputs.take(),
             _ => first.outputs,
@@ -198,15 +204,19 @@ impl TestRun {
         &mut self,
         looks: &Rc<Looks>,
         id: TestId,
-        pending: PendingLook,
+        mut pending: PendingLook,
         container: Arc<Container>,
     ) {
         let (looks, outputs) = (looks.clone(), self.parts.outputs.clone());
         if let Some(group) = &pending.case.spec.group {
             // The look cannot wait, as its test is not reported yet.
-            self.groups.force(group, pending.case.spec.slots);
-            self.grouped
-                .insert(id, (group.clone(), pending.case.spec.slots));
+            let slots = pending.case.spec.slots;
+            let place = GroupPlace {
+                group: group.clone(),
+                slots,
+                number: self.groups.force(group, slots),
+            };
+            pending.group_slot = self.enter_group(id, Some(place));
         }
         let slots_of_test = pending.case.spec.slots as usize;
         looks.pending.borrow_mut().insert(id, pending);
@@ -235,6 +245,7 @@ impl TestRun {
             case,
             repeat,
             first,
+            group_slot: _,
         } = pending;
         let mut outcome = first;
         let mut found = LookFindings {

@@ -1,5 +1,6 @@
 //! From test cases to the tasks that run them.
 
+use super::grouping::GroupPlace;
 use super::looking::PendingLook;
 use super::{ContainerUse, EndedWork, TestRun, Work};
 use crate::cargo::TestBinary;
@@ -112,7 +113,7 @@ impl TestRun {
     pub(super) fn start_work(&mut self) {
         self.start_look_ups();
         while let Some(work) = self.local.next() {
-            let Some(work) = self.admit(work) else {
+            let Some((work, place)) = self.admit(work) else {
                 continue;
             };
             match work {
@@ -125,7 +126,7 @@ impl TestRun {
                     case,
                     container,
                     repeat,
-                } => self.start_test(case, &container, repeat),
+                } => self.start_test(case, &container, repeat, place),
             }
         }
         self.start_batches();
@@ -168,14 +169,14 @@ impl TestRun {
         case: TestCase,
         container: &Arc<Container>,
         repeat: Option<Repeat>,
+        place: Option<GroupPlace>,
     ) {
         let id = self.new_id();
-        if let Some(group) = &case.spec.group {
-            self.grouped.insert(id, (group.clone(), case.spec.slots));
-        }
+        let group_slot = self.enter_group(id, place);
         self.start_time_limit();
         let attempt = self.next_attempt(&case, repeat);
-        let job = (self.parts.running).job_of_attempt(&case, container.clone(), attempt);
+        let mut job = (self.parts.running).job_of_attempt(&case, container.clone(), attempt);
+        job.group_slot = group_slot;
         let output = self.output();
         let limit = self.parts.running.inline_limit;
         let known = self.parts.session.executors.known.clone();
@@ -207,6 +208,7 @@ impl TestRun {
                             case,
                             repeat,
                             first: outcome.clone(),
+                            group_slot,
                         };
                         looks.pending.borrow_mut().insert(id, pending);
                         return (looks.look(id, &job.container, taken.get(), &outputs)).await;

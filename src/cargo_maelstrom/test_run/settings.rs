@@ -70,6 +70,8 @@ impl RunSettings {
         };
         job.variables = case.variables(attempt);
         job.should_panic = case.should_panic();
+        // That of a test which runs alone.
+        job.group_slot = case.spec.group.as_ref().map(|_| 0);
         job
     }
 

@@ -37,6 +37,7 @@ pub fn job() -> Job {
         timeout: Some(Duration::from_secs(10)),
         limits: crate::container::JobLimits::default(),
         should_panic: false,
+        group_slot: None,
     }
 }
 
@@ -231,6 +232,24 @@ fn a_job_that_took_longer_than_it_may_now_is_not_known() {
             .find(&with(Some(Duration::from_secs(1))), 100)
             .is_none()
     );
+}
+
+#[test]
+fn a_job_in_another_slot_of_its_group_is_the_same() {
+    let (_directory, known) = known(CacheResults::Auto);
+    let job = |group_slot| {
+        let variables = vec![JobVariable::GroupSlot {
+            name: "GROUP_SLOT".to_owned(),
+        }];
+        Job {
+            variables,
+            group_slot,
+            ..job()
+        }
+    };
+    known.keep(&job(Some(1)), 100, &passed());
+    assert!(known.find(&job(Some(0)), 100).is_some());
+    assert!(known.find(&job(None), 100).is_some());
 }
 
 #[test]

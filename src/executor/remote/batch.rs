@@ -88,6 +88,7 @@ impl JobBatch {
                 limits: job.limits,
                 timeout_nanoseconds: job.timeout.map(|timeout| timeout.as_nanos() as u64),
                 should_panic: job.should_panic,
+                group_slot: job.group_slot,
             });
             if known.is_none() {
                 containers.push(&job.container);
@@ -130,6 +131,7 @@ impl JobBatch {
                 limits: job.limits,
                 timeout: job.timeout_nanoseconds.map(Duration::from_nanos),
                 should_panic: job.should_panic,
+                group_slot: job.group_slot,
             })
         });
         Ok(Self {
@@ -178,6 +180,7 @@ struct JobJson {
     timeout_nanoseconds: Option<u64>,
     limits: JobLimits,
     should_panic: bool,
+    group_slot: Option<u32>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -1,3 +1,5 @@
+mod schema;
+
 use super::*;
 use crate::executor::Captured;
 use crate::report::TestAttempt;

@@ -89,6 +89,24 @@ async fn a_run_that_is_interrupted_leaves_nothing_at_the_engine_and_its_workers(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn tests_that_wait_at_the_engine_at_the_time_limit_of_their_run_are_cancelled_there() {
+    needs_cluster!();
+    let engine = Engine::own();
+    let client = Client::of(&engine).await;
+    let cluster = Cluster::of(&engine.endpoint());
+    let project = Project::own("plain");
+    project
+        .write("src/lib.rs", "#[test] fn one() {}\n")
+        .write("tests/more.rs", "#[test] fn two() {}\n");
+    // There is no worker.
+    let run = cluster.run(&project, &["--global-timeout=2s"]).exits(100);
+    assert_eq!(run.statuses().len(), 0, "{run}");
+    assert_eq!(run.summary()["cancelled"], "timed-out", "{run}");
+    assert_eq!(run.summary()["not_run"], 2, "{run}");
+    assert_eq!(client.stages().await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jobs_that_are_interrupted_are_cancelled_at_the_engine() {
     needs_cluster!();
     let engine = Engine::own();

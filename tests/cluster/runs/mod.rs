@@ -13,6 +13,7 @@ mod faults;
 mod forgetting;
 mod full_disk;
 mod gate;
+mod groups;
 mod hosts;
 mod known;
 mod libraries;

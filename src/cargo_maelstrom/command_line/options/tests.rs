@@ -598,6 +598,11 @@ fn the_error_of_a_bad_value_has_the_expected_values() {
          try '--help'.\n"
     );
     assert_eq!(
+        error(&["-j", "num-cpus"]),
+        "error: invalid value 'num-cpus' for '--slots <N>': the number of CPUs is the default, so leave it out\n\nFor \
+         more information, try '--help'.\n"
+    );
+    assert_eq!(
         error(&["--inline-limit", "big"]),
         "error: invalid value 'big' for '--inline-limit <SIZE>': expected a size such as `1 MiB`, `512k`, `1.5GB` or a \
          plain number of bytes\n\nFor more information, try '--help'.\n"
@@ -605,6 +610,34 @@ fn the_error_of_a_bad_value_has_the_expected_values() {
     assert_eq!(
         error(&["--ui", "curses"]),
         "error: invalid value 'curses' for '--ui <UI>'\n  [possible values: auto, fancy, simple, quiet]\n\nFor more \
+         information, try '--help'.\n"
+    );
+}
+
+#[test]
+fn no_error_of_a_bad_value_is_that_of_a_parser_of_numbers() {
+    use clap::CommandFactory as _;
+    let command = TestArguments::command();
+    let options = command.get_arguments().filter_map(clap::Arg::get_long);
+    for option in options {
+        for value in ["x", "-1", "1.5"] {
+            let message = match request(&[&format!("--{option}={value}")]) {
+                Err(error) => error.to_string(),
+                Ok(_) => continue,
+            };
+            for raw in [
+                "invalid digit",
+                "invalid float",
+                "number too",
+                " is not in ",
+            ] {
+                assert!(!message.contains(raw), "{message}");
+            }
+        }
+    }
+    assert_eq!(
+        error(&["--retries=-1"]),
+        "error: invalid value '-1' for '--retries <N>': expected a number of retries, 0 for none\n\nFor more \
          information, try '--help'.\n"
     );
 }

@@ -50,6 +50,7 @@ fn job(container: &Arc<Container>, name: &str) -> Job {
         timeout: Some(Duration::from_millis(1500)),
         limits: crate::container::JobLimits::default(),
         should_panic: false,
+        group_slot: None,
     }
 }
 
