@@ -237,13 +237,17 @@ impl SecondLook {
     }
 
     /// The files and programs that the test may need, and the names of those variables that occur
-    /// in its executables.
+    /// in its executables. `None`: none of either.
     async fn candidates(
         &self,
         job: &Job,
         facts: &Arc<Facts>,
         variables: BTreeMap<String, String>,
     ) -> Option<(Candidates, Vec<String>)> {
+        let uses_machine = (facts.files.iter()).any(|fact| fact.found == Found::Machine);
+        if !uses_machine && variables.is_empty() {
+            return None;
+        }
         let surroundings = self.surroundings.clone();
         let container_path = container_path(&job.container);
         let facts = facts.clone();

@@ -3,7 +3,8 @@
 use super::channel;
 use super::outputs::WrittenFiles;
 use super::protocol::{
-    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, ProgramStart, Reply, decode, encode,
+    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Observed, ProgramStart, Reply, decode,
+    encode,
 };
 use super::step::StepError;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -65,9 +66,18 @@ pub struct JobDescriptors {
     /// The file `cgroup.procs` of the control group that has the limits of the job's memory and
     /// processes. `None`: they are resource limits of its processes.
     pub control_group: Option<OwnedFd>,
-    /// The job is observed: when its program is started, an
-    /// [`ObservedJob`](super::ObservedJob) can be received from the other end of this socket.
-    pub observer: Option<UnixStream>,
+    /// The observer of the job, if it has one.
+    pub observer: Option<JobObserver>,
+}
+
+/// The observer of a job.
+#[derive(Debug)]
+pub struct JobObserver {
+    /// When the program of the job is started, an [`ObservedJob`](super::ObservedJob) can be
+    /// received from the other end of this socket.
+    pub socket: UnixStream,
+    /// The observer has a mount of the job's layers already.
+    pub has_layers: bool,
 }
 
 impl JobDescriptors {
@@ -187,11 +197,14 @@ impl Launcher {
         } = descriptors;
         self.jobs += 1;
         self.written = None;
-        let message = encode(&(self.jobs, control_group.is_some(), request))
+        let observed = observer.as_ref().map(|observer| Observed {
+            needs_layers: !observer.has_layers,
+        });
+        let message = encode(&(self.jobs, control_group.is_some(), observed, request))
             .map_err(LauncherError::Describe)?;
         let mut descriptors = vec![stdout, stderr];
         descriptors.extend(control_group);
-        descriptors.extend(observer.map(OwnedFd::from));
+        descriptors.extend(observer.map(|observer| OwnedFd::from(observer.socket)));
         self.send_with_descriptors(&message, &descriptors)
             .await
             .map_err(LauncherError::LostBeforeStart)

@@ -10,7 +10,7 @@
 use super::channel::{Channel, ReceivedDescriptors};
 use super::init::Init;
 use super::program::{Confinement, PreparedProgram};
-use super::protocol::{EndedProgram, ProgramStart, ReceivedRequest, decode};
+use super::protocol::{EndedProgram, Observed, ProgramStart, ReceivedRequest, decode};
 use super::root::{self, RetainedDescriptors};
 use super::seccomp::{self, JobObservation};
 use super::step::{Step, StepContext, StepError};
@@ -191,8 +191,12 @@ fn run(
     client: &mut Channel,
     context: &mut JobContext,
 ) -> Result<JobState, StepError> {
-    let (job, has_control_group, request): (u32, bool, ReceivedRequest<'_>) =
-        decode(&context.message).step(Step::ReadJob)?;
+    let (job, has_control_group, observed, request): (
+        u32,
+        bool,
+        Option<Observed>,
+        ReceivedRequest<'_>,
+    ) = decode(&context.message).step(Step::ReadJob)?;
     *marked = job;
     let control_group = has_control_group.then(|| others.next()).flatten();
     let to_observer = others.next();
@@ -206,7 +210,7 @@ fn run(
         &request,
         stdout.as_fd(),
         stderr.as_fd(),
-        to_observer.is_some(),
+        observed,
         context.machine.as_ref(),
         context.limits.of_job(&request, has_control_group),
     );
@@ -228,8 +232,8 @@ fn run(
     if let Some(observer) = &to_observer {
         seccomp::send_left_out(observer, &retained.root.left_out)?;
     }
-    let observed = to_observer.zip(retained.observed.take());
-    let observation = observed.map(|(observer, root)| JobObservation { observer, root });
+    let observation = to_observer.zip(retained.observed.take());
+    let observation = observation.map(|(observer, root)| JobObservation { observer, root });
     let confinement = Confinement {
         memory: request.limits.memory.filter(|_| !has_control_group),
         control_group,
@@ -274,7 +278,7 @@ fn set_up(
     request: &ReceivedRequest<'_>,
     stdout: BorrowedFd<'_>,
     stderr: BorrowedFd<'_>,
-    is_observed: bool,
+    observed: Option<Observed>,
     machine: Option<&Machine>,
     limits: HostLimits,
 ) -> Result<RetainedDescriptors, StepError> {
@@ -283,7 +287,7 @@ fn set_up(
     nix::unistd::sethostname(OsStr::from_bytes(request.hostname.to_bytes()))
         .step(Step::SetHostname)?;
     nix::sys::stat::umask(Mode::empty());
-    let retained = root::enter(request, limits.outer_proc, machine, is_observed)?;
+    let retained = root::enter(request, limits.outer_proc, machine, observed)?;
     nix::unistd::chdir(&*request.working_directory).step_with(|| Step::EnterWorkingDirectory {
         directory: request.working_directory.to_string_lossy().into_owned(),
     })?;

@@ -16,9 +16,8 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct ObservedJob {
     pub listener: Listener,
-    /// A mount that has the files of the job's layers, and no changes of the job. It may be the job's
-    /// root, and then have other mounts on it.
-    pub layers: OwnedFd,
+    /// A detached mount of the job's layers alone, unless the observer has one.
+    pub layers: Option<OwnedFd>,
     /// The job's root.
     pub root: OwnedFd,
     /// The directories of the machine that the job does not see, if it sees the machine's files.
@@ -66,13 +65,14 @@ impl ObservedJob {
         if length == 0 {
             return Ok(None);
         }
-        let Ok([listener, layers, root]) = <[OwnedFd; 3]>::try_from(descriptors) else {
+        let mut descriptors = descriptors.into_iter();
+        let (Some(listener), Some(root)) = (descriptors.next(), descriptors.next()) else {
             let message = "a job without the descriptors for its observer";
             return Err(io::Error::new(io::ErrorKind::InvalidData, message));
         };
         Ok(Some(Self {
             listener: Listener::new(listener)?,
-            layers,
+            layers: descriptors.next(),
             root,
             left_out,
         }))

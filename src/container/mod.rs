@@ -53,7 +53,7 @@ mod sys;
 mod view;
 
 pub use calls::{CallKind, Follow, ObservedCall, PathArgument, PathUse};
-pub use client::{JobDescriptors, JobEnd, Launcher, LauncherError, LauncherProgram};
+pub use client::{JobDescriptors, JobEnd, JobObserver, Launcher, LauncherError, LauncherProgram};
 pub use control_groups::{ControlGroups, JobControlGroup, LimitEvents, NoControlGroups};
 pub use listener::{Listener, Notification, ObservedJob};
 pub use outputs::{WrittenContent, WrittenDirectory, WrittenFile, WrittenFiles, WrittenKind};

@@ -97,6 +97,13 @@ pub struct JobRequest<S> {
     pub outputs: Vec<S>,
 }
 
+/// A job is observed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observed {
+    /// The observer needs a mount of the job's layers.
+    pub needs_layers: bool,
+}
+
 /// The times after which the processes of a job are ended, besides its `timeout`, and the limits of
 /// its memory and processes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -2,7 +2,7 @@
 //! on it.
 
 use super::overlay::Overlay;
-use super::protocol::{MountKind, ReceivedRequest, Root};
+use super::protocol::{MountKind, Observed, ReceivedRequest, Root};
 use super::split::{self, LaidRoot};
 use super::step::{Step, StepContext, StepError};
 use super::sys;
@@ -34,8 +34,8 @@ pub struct RetainedDescriptors {
 
 /// The file system of an observed job, for its observer.
 pub struct ObservedRoot {
-    /// A mount that has the files of the layers, and no changes of the job. It may be the job's root.
-    pub layers: OwnedFd,
+    /// A detached read-only mount of the layers alone, if the observer needs it.
+    pub layers: Option<OwnedFd>,
     /// The job's root, which tells the observer whether a process has another one.
     pub root: OwnedFd,
 }
@@ -45,12 +45,11 @@ pub fn enter(
     request: &ReceivedRequest<'_>,
     outer_proc: bool,
     machine: Option<&Machine>,
-    is_observed: bool,
+    observed: Option<Observed>,
 ) -> Result<RetainedDescriptors, StepError> {
     let scratch = make_scratch(request, machine.is_some())?;
-    // The job cannot change a read-only root, so its observer needs no further mount.
-    let may_differ = machine.is_some() || !matches!(request.root, Root::ReadOnly);
-    let layers = if machine.is_some() || is_observed && may_differ {
+    let needs_layers = observed.is_some_and(|observed| observed.needs_layers);
+    let layers = if needs_layers || machine.is_some() {
         Some(make_layers(request)?)
     } else {
         None
@@ -77,14 +76,12 @@ pub fn enter(
     if request.user == 0 {
         lock_mounts(request, &proc)?;
     }
-    let observed = if is_observed {
-        let root = || open_path("/").step(Step::OpenRoot);
-        Some(ObservedRoot {
-            layers: layers.map_or_else(root, Ok)?,
-            root: root()?,
-        })
-    } else {
-        None
+    let observed = match observed {
+        Some(Observed { needs_layers }) => Some(ObservedRoot {
+            layers: layers.filter(|_| needs_layers),
+            root: open_path("/").step(Step::OpenRoot)?,
+        }),
+        None => None,
     };
     Ok(RetainedDescriptors {
         scratch,

@@ -43,19 +43,27 @@ pub fn send_left_out(observer: &OwnedFd, directories: &[PathBuf]) -> Result<(), 
 
 impl JobObservation {
     /// Observes the calling process and its descendants from now on: installs the filter, and
-    /// sends the observer the listener, the layers and the root.
+    /// sends the observer the listener, the root, and the layers if it needs them.
     ///
     /// The process may not make an observed call before it executes its program, except for
     /// execve(2) itself. The memory that is allocated here is freed.
     pub fn begin(&self) -> Result<(), StepError> {
         let listener = install().step(Step::InstallFilter)?;
-        let descriptors = [&listener, &self.root.layers, &self.root.root].map(AsRawFd::as_raw_fd);
+        let ObservedRoot { layers, root } = &self.root;
+        let mut descriptors = [&listener, root, root].map(AsRawFd::as_raw_fd);
+        let descriptors = match layers {
+            Some(layers) => {
+                descriptors[2] = layers.as_raw_fd();
+                &descriptors[..]
+            }
+            None => &descriptors[..2],
+        };
         // The process would wait forever for an observer that has ended if it held the
         // listener itself. It is closed here, and only the observer has it.
         sendmsg::<()>(
             self.observer.as_raw_fd(),
             &[IoSlice::new(&[0])],
-            &[ControlMessage::ScmRights(&descriptors)],
+            &[ControlMessage::ScmRights(descriptors)],
             MsgFlags::MSG_NOSIGNAL,
             None,
         )

@@ -3,16 +3,18 @@
 use super::job::Job;
 use super::launch_plan::LaunchPlan;
 use crate::container::{MountKind, Root, program_candidates};
-use crate::observe::{ObservedContainer, ObservedMount};
+use crate::observe::{Layers, ObservedContainer, ObservedMount};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// `environment` has the job's variables, as `NAME=VALUE`.
 pub fn observed_container(
     job: &Job,
     plan: &LaunchPlan<'_>,
     environment: &[String],
+    layers: Arc<Layers>,
 ) -> ObservedContainer {
     let mounts = plan.mounts.iter().map(|mount| ObservedMount {
         mount_point: mount.mount_point.into(),
@@ -20,6 +22,7 @@ pub fn observed_container(
     });
     let environment = environment.iter().map(String::as_bytes);
     ObservedContainer {
+        layers,
         mounts: mounts.collect(),
         has_writable_root: !matches!(plan.root, Root::ReadOnly),
         working_directory: job.container.working_directory.clone().into(),

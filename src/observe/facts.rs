@@ -3,11 +3,11 @@
 use super::ObservedContainer;
 use super::address::AddressUse;
 use super::interpreter::{Interpreter, interpreter};
+use super::layers::LayerFiles;
 use super::lookup::{Sought, Tree, is_below};
 use super::records::{Incomplete, Records, Uses};
 use rustix::fs::FileType;
 use std::collections::{BTreeMap, BTreeSet};
-use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
 /// The most interpreters of interpreters, as in the kernel.
@@ -78,14 +78,12 @@ impl Facts {
 /// the directories of the machine that the job should have seen and did not see.
 pub fn establish(
     records: Records,
-    layers: OwnedFd,
+    layers: &LayerFiles,
     machine: Tree,
     left_out: &[PathBuf],
     container: &ObservedContainer,
 ) -> Facts {
-    let layers = Tree::of_mount(layers);
     let places = Places {
-        mounts: mount_points(&layers, container),
         layers,
         machine,
         container,
@@ -119,24 +117,9 @@ pub fn establish(
     }
 }
 
-/// The mount points without symbolic links, in the order of the mounts.
-fn mount_points(layers: &Tree, container: &ObservedContainer) -> Vec<PathBuf> {
-    let mut resolved = Vec::new();
-    for mount in &container.mounts {
-        let mount_point = match layers.find(&mount.mount_point, true, &resolved) {
-            Sought::Present { path, .. } | Sought::Mounted { path } => path,
-            Sought::Absent => mount.mount_point.clone(),
-        };
-        resolved.push(mount_point);
-    }
-    resolved
-}
-
 struct Places<'a> {
-    layers: Tree,
+    layers: &'a LayerFiles,
     machine: Tree,
-    /// The mount points of the container's mounts.
-    mounts: Vec<PathBuf>,
     container: &'a ObservedContainer,
 }
 
@@ -147,8 +130,8 @@ impl Places<'_> {
         while let Some((path, last)) = all.last()
             && last.executed
             && all.len() < MOST_INTERPRETERS
-            && let Sought::Present { path, .. } = self.layers.find(path, true, &self.mounts)
-            && let Some(file) = self.layers.open_regular(&path)
+            && let Sought::Present { path, .. } = self.layers.find(path, true)
+            && let Some(file) = self.layers.tree.open_regular(&path)
             && let Some(interpreter) = interpreter(&file)
         {
             let (path, uses) = match interpreter {
@@ -162,7 +145,7 @@ impl Places<'_> {
 
     /// The fact, and the path of the file without symbolic links if it was found.
     fn fact(&self, path: &Path, mut uses: Uses) -> (FileFact, PathBuf) {
-        let sought = self.layers.find(path, uses.followed, &self.mounts);
+        let sought = self.layers.find(path, uses.followed);
         let is_refused = uses.written && !self.is_writable(&sought);
         let (found, sought) = match sought {
             Sought::Present { .. } => (Found::Container, sought),
@@ -209,7 +192,7 @@ impl Places<'_> {
         let Some(parent) = path.parent() else {
             return false;
         };
-        self.layers.find(parent, true, &self.mounts) == Sought::Absent
+        self.layers.find(parent, true) == Sought::Absent
             && self.machine.find(parent, true, &[]) != Sought::Absent
     }
 
@@ -223,7 +206,7 @@ impl Places<'_> {
             return false;
         }
         let (Some(in_container), Some(on_machine)) =
-            (self.layers.names(path), self.machine.names(&at))
+            (self.layers.tree.names(path), self.machine.names(&at))
         else {
             // Entries that cannot be listed may be more.
             return true;
@@ -236,7 +219,7 @@ impl Places<'_> {
         let Sought::Mounted { path } = sought else {
             return self.container.has_writable_root;
         };
-        let mounts = self.mounts.iter().zip(&self.container.mounts);
+        let mounts = self.layers.mount_points.iter().zip(&self.container.mounts);
         let below = mounts.filter(|(mount_point, _)| path.starts_with(mount_point));
         // The last one of the same length covers the others.
         let innermost = below.max_by_key(|(mount_point, _)| mount_point.components().count());
@@ -329,6 +312,7 @@ mod tests {
             is_writable,
         };
         let container = ObservedContainer {
+            layers: std::sync::Arc::default(),
             mounts: vec![
                 mount("/tmp", true),
                 mount("/tmp/fixed", false),
@@ -338,9 +322,10 @@ mod tests {
             working_directory: "/work".into(),
             program: Vec::new(),
         };
-        let layers = File::open(layers).unwrap().into();
+        let mount_points = container.mounts.iter().map(|mount| &*mount.mount_point);
+        let layers = LayerFiles::new(File::open(layers).unwrap().into(), mount_points);
         let machine = Tree::of_machine().unwrap();
-        establish(records, layers, machine, &left_out, &container)
+        establish(records, &layers, machine, &left_out, &container)
     }
 
     fn found(facts: &Facts) -> Vec<(&str, Found)> {

@@ -9,7 +9,6 @@ use rustix::fs::{
     AtFlags, FileType, Mode, OFlags, PROC_SUPER_MAGIC, ResolveFlags, StatxFlags, fstatfs, openat2,
     readlinkat, statx,
 };
-use rustix::io::Errno;
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -27,17 +26,9 @@ const MOST_LINKS: usize = 40;
 /// The most components that are looked up for a path with symbolic links.
 const MOST_STEPS: usize = 1024;
 
-/// A tree of files.
-pub struct Tree {
-    root: OwnedFd,
-    /// How its paths are resolved.
-    resolve: ResolveFlags,
-}
-
-/// Symbolic links are resolved here, and those of `/proc` are not followed.
-const RESOLVE: ResolveFlags = ResolveFlags::IN_ROOT
-    .union(ResolveFlags::NO_MAGICLINKS)
-    .union(ResolveFlags::NO_SYMLINKS);
+/// The root directory of a tree.
+#[derive(Debug)]
+pub struct Tree(OwnedFd);
 
 /// The result of looking up a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,37 +48,32 @@ pub enum Sought {
 }
 
 impl Tree {
-    /// The files of the mount that has this root directory. Mounts on it are not entered.
-    pub fn of_mount(root: OwnedFd) -> Self {
-        let resolve = RESOLVE.union(ResolveFlags::NO_XDEV);
-        Self { root, resolve }
+    pub fn new(root: OwnedFd) -> Self {
+        Self(root)
     }
 
     /// The files of this machine, as this process sees them.
     pub fn of_machine() -> io::Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        Ok(Self {
-            root: rustix::fs::open("/", flags, Mode::empty())?,
-            resolve: RESOLVE,
-        })
+        Ok(Self(rustix::fs::open("/", flags, Mode::empty())?))
     }
 
     /// Looks up an absolute path. `mounts` are the places where the tree is covered.
     pub fn find(&self, path: &Path, follow: bool, mounts: &[PathBuf]) -> Sought {
         let is_plain = !path.components().any(|part| part == Component::ParentDir);
         if is_plain {
-            match self.entry(path, mounts) {
+            if is_below(path, mounts) {
+                let path = path.to_owned();
+                return Sought::Mounted { path };
+            }
+            match self.entry(path) {
                 Ok((_, FileType::Symlink)) if follow => {}
                 Ok((_, kind)) => {
                     let path = path.to_owned();
                     return Sought::Present { path, kind };
                 }
                 // A directory on the way is a symbolic link.
-                Err(Errno::LOOP) => {}
-                Err(Errno::XDEV) => {
-                    let path = path.to_owned();
-                    return Sought::Mounted { path };
-                }
+                Err(rustix::io::Errno::LOOP) => {}
                 Err(_) => return Sought::Absent,
             }
         }
@@ -111,14 +97,11 @@ impl Tree {
                 continue;
             }
             let next = at.join(&component);
-            let (entry, found) = match self.entry(&next, mounts) {
-                Ok(entry) => entry,
-                Err(Errno::XDEV) => {
-                    let path = next.join(rest.iter().rev().collect::<PathBuf>());
-                    return Some(Sought::Mounted { path });
-                }
-                Err(_) => return None,
-            };
+            if is_below(&next, mounts) {
+                let path = next.join(rest.iter().rev().collect::<PathBuf>());
+                return Some(Sought::Mounted { path });
+            }
+            let (entry, found) = self.entry(&next).ok()?;
             kind = found;
             if found != FileType::Symlink || (rest.is_empty() && !follow) {
                 at = next;
@@ -139,18 +122,14 @@ impl Tree {
         Some(Sought::Present { path: at, kind })
     }
 
-    /// The entry of a path without symbolic links, except that the entry may be one. The error is
-    /// `XDEV` if the path leads to a mount.
-    fn entry(&self, path: &Path, mounts: &[PathBuf]) -> rustix::io::Result<(OwnedFd, FileType)> {
-        if is_below(path, mounts) {
-            return Err(Errno::XDEV);
-        }
+    /// The entry of a path without symbolic links, except that the entry may be one.
+    fn entry(&self, path: &Path) -> rustix::io::Result<(OwnedFd, FileType)> {
         let entry = openat2(
-            &self.root,
+            &self.0,
             path,
             OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
             Mode::empty(),
-            self.resolve,
+            ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS | ResolveFlags::NO_SYMLINKS,
         )?;
         // No file system is waited for that knows the kind already.
         let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
@@ -161,7 +140,7 @@ impl Tree {
 
     /// Opens a regular file for reading, by its path without symbolic links.
     pub fn open_regular(&self, path: &Path) -> Option<File> {
-        let (entry, kind) = self.entry(path, &[]).ok()?;
+        let (entry, kind) = self.entry(path).ok()?;
         if kind != FileType::RegularFile {
             return None;
         }
@@ -172,7 +151,7 @@ impl Tree {
     /// The names of a directory's entries, by its path without symbolic links. `None` if it cannot
     /// be listed, or if listing it may mount a file system.
     pub fn names(&self, path: &Path) -> Option<HashSet<OsString>> {
-        let (entry, kind) = self.entry(path, &[]).ok()?;
+        let (entry, kind) = self.entry(path).ok()?;
         let file_system = fstatfs(&entry).ok()?;
         if kind != FileType::Directory || file_system.f_type == AUTOFS_SUPER_MAGIC {
             return None;
@@ -230,7 +209,7 @@ mod tests {
         }
 
         fn tree(&self) -> Tree {
-            Tree::of_mount(File::open(self.directory.path()).unwrap().into())
+            Tree::new(File::open(self.directory.path()).unwrap().into())
         }
 
         fn find(&self, path: &str, follow: bool) -> Sought {

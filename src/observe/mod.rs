@@ -16,6 +16,7 @@
 mod address;
 mod facts;
 mod interpreter;
+mod layers;
 mod lookup;
 mod process;
 mod records;
@@ -23,19 +24,23 @@ mod watch;
 
 pub use address::{AddressUse, SocketCall};
 pub use facts::{Facts, FileFact, Found, Void};
+pub use layers::Layers;
 pub use records::{Incomplete, Uses};
 
-use crate::container::ObservedJob;
+use crate::container::{JobObserver, ObservedJob};
 use lookup::Tree;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
+use std::sync::Arc;
 use tokio::sync::oneshot;
 
 /// The properties of a job's container that the facts depend on.
 #[derive(Clone, Debug)]
 pub struct ObservedContainer {
+    /// The files of the layers. Containers with the same layers and mount points share this.
+    pub layers: Arc<Layers>,
     pub mounts: Vec<ObservedMount>,
     pub has_writable_root: bool,
     pub working_directory: PathBuf,
@@ -58,10 +63,10 @@ pub struct Observation {
 }
 
 impl Observation {
-    /// Starts an observer. The job's process sends its descriptors to the socket that is
-    /// returned.
-    pub fn start(container: ObservedContainer) -> io::Result<(Self, UnixStream)> {
-        let (ours, theirs) = UnixStream::pair()?;
+    /// Starts an observer, to which the job's process sends its descriptors.
+    pub fn start(container: ObservedContainer) -> io::Result<(Self, JobObserver)> {
+        let (ours, socket) = UnixStream::pair()?;
+        let has_layers = container.layers.are_mounted();
         let (stopped, stop) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let machine = Tree::of_machine()?;
         let (tell, facts) = oneshot::channel();
@@ -78,7 +83,8 @@ impl Observation {
         std::thread::Builder::new()
             .name("observer".to_owned())
             .spawn(observe)?;
-        Ok((Self { stop, facts }, theirs))
+        let observer = JobObserver { socket, has_layers };
+        Ok((Self { stop, facts }, observer))
     }
 
     /// The facts, when the job has ended. `None`: the job ended before its program was executed.
@@ -103,8 +109,10 @@ fn observe(
         left_out,
     } = job;
     let records = watch::watch(listener, &root, stop, container);
-    match records {
-        Ok(records) => facts::establish(records, layers, machine, &left_out, container),
+    let mount_points = container.mounts.iter().map(|mount| &*mount.mount_point);
+    let files = container.layers.receive(layers, mount_points);
+    match records.and_then(|records| Ok((records, files?))) {
+        Ok((records, files)) => facts::establish(records, files, machine, &left_out, container),
         Err(error) => Facts::void(Void::Observer(error.to_string())),
     }
 }
@@ -120,6 +128,7 @@ mod tests {
 
     fn container() -> ObservedContainer {
         ObservedContainer {
+            layers: Arc::default(),
             mounts: Vec::new(),
             has_writable_root: false,
             working_directory: "/".into(),
