@@ -107,6 +107,9 @@ pub struct JobLimits {
     /// longer are reported and killed. `None`, or without an init: they are killed when the program
     /// ends, and not reported.
     pub leak: Option<Duration>,
+    /// The time that the other processes of the job have left after a SIGTERM, when they have lived
+    /// as long as they may. This needs an init. Zero: they get no SIGTERM.
+    pub farewell: Duration,
 }
 
 /// The overlay of a job's root on its lower directories.
