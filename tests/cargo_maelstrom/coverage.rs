@@ -296,3 +296,32 @@ fn coverage_without_the_programs_of_llvm_is_an_error_with_the_command_that_insta
         .says("`rustup component add llvm-tools`")
         .does_not_say("Compiling");
 }
+
+#[test]
+fn coverage_profiles_of_the_tests_of_an_archive_are_collected() {
+    needs_containers!();
+    let Some(llvm) = Llvm::find() else { return };
+    let project = Project::own("covered");
+    let archive = project.temporary().join("tests.tar.zst");
+    let directory = project.temporary().join("profiles");
+    let packs = ["archive", "--tests", "-o", archive.to_str().unwrap()];
+    let mut command = project.command(&packs);
+    command
+        .env("RUSTFLAGS", "-Cinstrument-coverage")
+        .env("LLVM_PROFILE_FILE", "/dev/null");
+    Run::of(&mut command, &project).exits(0);
+    let archive = format!("--archive={}", archive.display());
+    let mut command = command_of_archive(&project, &llvm, &archive);
+    command.env("LLVM_PROFILE_FILE", directory.join("%p.profraw"));
+    Run::of(&mut command, &project).exits(0);
+    assert_eq!(profiles(&directory).len(), 1);
+    let with_report = project.maelstrom(&[&archive, "--coverage"]).exits(96);
+    with_report.says("set LLVM_PROFILE_FILE");
+}
+
+/// The tests of an archive, whose cache is the project's.
+fn command_of_archive(project: &Project, llvm: &Llvm, archive: &str) -> Command {
+    let mut command = command(project, llvm, &[archive]);
+    command.env("XDG_CACHE_HOME", project.temporary().join("cache"));
+    command
+}
