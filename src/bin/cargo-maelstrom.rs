@@ -7,6 +7,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     maelstrom::run_if_launcher();
     maelstrom::cargo::guard::run_if_guard();
+    maelstrom::coverage::run_if_compiler();
     maelstrom::doctest::run_if_rustdoc_or_runtool();
     match Request::of_process(&test_file::profiles) {
         Ok(Request::Test(options)) => maelstrom::cargo_maelstrom::run(&options).into(),

@@ -10,7 +10,7 @@ mod doctests;
 pub use doctests::DoctestLibrary;
 
 use super::{
-    CargoError, Invocation, Package, Workspace, environment,
+    BuiltTarget, CargoError, Invocation, Package, Workspace, environment,
     environment::EnvironmentSources,
     lockfile::{Lockfile, NameAndVersion, is_in_closure, name_and_version},
     metadata::{directory_of, kind_of, package_outside},
@@ -163,6 +163,9 @@ impl Assembler {
 
     fn artifact(&mut self, artifact: Artifact) -> Result<MessageEffect, CargoError> {
         self.remember_outside(&artifact);
+        if let Some(built) = &self.invocation.built {
+            built.add(built_target(&artifact));
+        }
         let id = &artifact.package_id.repr;
         let target = artifact.target.name.clone();
         if let (Some(kind), Some(path)) = (kind_of(&artifact.target), artifact.executable.clone()) {
@@ -305,8 +308,10 @@ impl Assembler {
     fn directories_of(&self, file: &Utf8Path) -> ProfileDirectories {
         ProfileDirectories::of(
             file,
-            &self.workspace.target_directory,
-            self.workspace.build_directory.as_deref(),
+            self.workspace.build_target(),
+            // A separate target directory holds intermediate files, too.
+            (self.workspace.build_directory.as_deref())
+                .filter(|_| self.workspace.separate_target.is_none()),
         )
     }
 
@@ -457,6 +462,17 @@ impl Assembler {
                 })?;
         self.runners.insert(triple.to_owned(), runner.clone());
         Ok(runner)
+    }
+}
+
+fn built_target(artifact: &Artifact) -> BuiltTarget {
+    let is_library = |path: &&Utf8PathBuf| path.extension() == Some("so");
+    let libraries = artifact.filenames.iter().filter(is_library);
+    BuiltTarget {
+        package: directory_of(&artifact.manifest_path),
+        src_path: artifact.target.src_path.clone(),
+        is_test: artifact.profile.test,
+        objects: libraries.chain(&artifact.executable).cloned().collect(),
     }
 }
 

@@ -81,6 +81,7 @@ pub fn start_build(invocation: &Invocation, stderr: Stderr) -> Result<StartedBui
         .current_dir(&invocation.directory)
         .args(["test", "--message-format", &format])
         .args(invocation.options.build_arguments())
+        .envs(invocation.environment.iter().cloned())
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     match &invocation.doctests {

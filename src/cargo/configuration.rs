@@ -33,6 +33,8 @@ pub struct Configuration {
     pub(super) rustc: Option<PathBuf>,
     /// `build.rustdoc`.
     pub(super) rustdoc: Option<PathBuf>,
+    /// `build.rustc-wrapper`.
+    pub rustc_wrapper: Option<PathBuf>,
     /// In descending precedence.
     runners: Vec<Runner>,
 }
@@ -66,6 +68,12 @@ impl Configuration {
             environment: environment(&sources, variables),
             rustc: build_program("rustc", &sources, variables, &invocation.directory),
             rustdoc: build_program("rustdoc", &sources, variables, &invocation.directory),
+            rustc_wrapper: build_program(
+                "rustc-wrapper",
+                &sources,
+                variables,
+                &invocation.directory,
+            ),
             runners: runners(&sources),
         })
     }
@@ -312,7 +320,7 @@ fn build_program(
         .into_iter()
         .find_map(configured)
         .or_else(|| {
-            let variable = format!("CARGO_BUILD_{}", key.to_uppercase());
+            let variable = format!("CARGO_BUILD_{}", key.to_uppercase().replace('-', "_"));
             let path = variables(&variable)?.into_string().ok()?;
             Some(program(&path, directory).into())
         })

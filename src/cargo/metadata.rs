@@ -24,6 +24,8 @@ pub struct Workspace {
     pub root: Utf8PathBuf,
     /// Cargo's target directory.
     pub target_directory: Utf8PathBuf,
+    /// The target directory that Cargo is given in place of the usual one, which contains it.
+    pub separate_target: Option<Utf8PathBuf>,
     /// The directory for intermediate files, if it is not the target directory.
     pub build_directory: Option<Utf8PathBuf>,
     /// The members, in Cargo's order.
@@ -85,6 +87,11 @@ impl Package {
 }
 
 impl Workspace {
+    /// The target directory in which Cargo builds.
+    pub fn build_target(&self) -> &Utf8Path {
+        (self.separate_target.as_ref()).unwrap_or(&self.target_directory)
+    }
+
     /// The member with this id.
     pub fn package(&self, id: &str) -> Option<&Arc<Package>> {
         self.packages.iter().find(|package| package.id == id)
@@ -283,6 +290,7 @@ impl RawMetadata {
                 .filter(|directory| *directory != self.target_directory),
             root: self.workspace_root,
             target_directory: self.target_directory,
+            separate_target: None,
             packages,
             // The output of Cargo before 1.71 lacks this; all members are assumed then.
             default_members: self

@@ -56,11 +56,11 @@ pub use dependencies::dependencies;
 pub use error::CargoError;
 pub use home::{cargo_home, rustup_home};
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
-pub use options::{CargoOptions, DoctestBuild, Invocation};
+pub use options::{BuiltTarget, BuiltTargets, CargoOptions, DoctestBuild, Invocation};
 pub use root::{directories, has_profile, names_its_workspace, workspace_root};
 pub use selection::Narrowed;
 pub use targets::SelectedTarget;
-pub use toolchain::Toolchain;
+pub use toolchain::{CompilerVersion, Toolchain};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,7 +3,14 @@
 //! The options are kept in their order, so that Cargo gets what the user wrote. They are parsed as
 //! far as is needed to call `cargo metadata` accordingly and to select other packages.
 
-use std::{env, ffi::OsString, io, path::PathBuf};
+use camino::Utf8PathBuf;
+use std::{
+    env,
+    ffi::OsString,
+    io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 /// How Cargo is called.
 #[derive(Clone, Debug)]
@@ -22,6 +29,41 @@ pub struct Invocation {
     pub guard: Option<PathBuf>,
     /// Whether documentation tests are built, instead of test binaries.
     pub doctests: Option<DoctestBuild>,
+    /// Variables of builds, besides those of this process.
+    pub environment: Vec<(&'static str, OsString)>,
+    /// Gets the targets that are built. `None`: nobody asks.
+    pub built: Option<BuiltTargets>,
+}
+
+/// The targets of a build, as far as they are known. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct BuiltTargets(Arc<Mutex<Vec<BuiltTarget>>>);
+
+/// A target of a package that Cargo has built or found up to date.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BuiltTarget {
+    /// The directory of the package's manifest.
+    pub package: Utf8PathBuf,
+    pub src_path: Utf8PathBuf,
+    /// Whether it was built as tests.
+    pub is_test: bool,
+    /// The executables and shared libraries.
+    pub objects: Vec<Utf8PathBuf>,
+}
+
+impl BuiltTargets {
+    pub(super) fn add(&self, target: BuiltTarget) {
+        self.lock().push(target);
+    }
+
+    /// The targets so far.
+    pub fn so_far(&self) -> Vec<BuiltTarget> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<BuiltTarget>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A call of `cargo test --doc`.
@@ -46,6 +88,8 @@ impl Invocation {
             color: None,
             guard: None,
             doctests: None,
+            environment: Vec::new(),
+            built: None,
         })
     }
 }
@@ -59,6 +103,12 @@ impl CargoOptions {
     /// Adds an option by Cargo's long name.
     pub fn push(&mut self, name: &'static str, value: Option<&str>) {
         self.0.push((name, value.map(str::to_owned)));
+    }
+
+    /// Gives an option this value in place of others.
+    pub fn replace(&mut self, name: &'static str, value: &str) {
+        self.0.retain(|(given, _)| *given != name);
+        self.push(name, Some(value));
     }
 
     /// The command line.

@@ -25,6 +25,7 @@ pub(crate) fn workspace(packages: Vec<Package>) -> Workspace {
     Workspace {
         root: "/ws".into(),
         target_directory: "/ws/target".into(),
+        separate_target: None,
         build_directory: None,
         default_members: packages.iter().map(|package| package.id.clone()).collect(),
         packages: packages.into_iter().map(Arc::new).collect(),

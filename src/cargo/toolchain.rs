@@ -74,6 +74,12 @@ impl Toolchain {
         })
     }
 
+    /// Asks the compiler for its version.
+    pub async fn version(&self, invocation: &Invocation) -> Result<CompilerVersion, CargoError> {
+        let text = run_rustc(&self.rustc, &["-vV"], invocation).await?;
+        Ok(CompilerVersion::parse(&text))
+    }
+
     /// The directories with shared libraries of the toolchain, in the order in which tests get them
     /// from rustup's Cargo.
     pub fn library_directories(&self, triple: &str) -> [Utf8PathBuf; 2] {
@@ -81,6 +87,27 @@ impl Toolchain {
             self.sysroot.join("lib/rustlib").join(triple).join("lib"),
             self.sysroot.join("lib"),
         ]
+    }
+}
+
+/// What a compiler says of itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CompilerVersion {
+    /// Whether unstable features can be used.
+    pub is_nightly: bool,
+    /// The major version of its LLVM.
+    pub llvm: Option<u32>,
+}
+
+impl CompilerVersion {
+    fn parse(text: &str) -> Self {
+        let value = |label: &str| text.lines().find_map(|line| line.strip_prefix(label));
+        let release = value("release: ").unwrap_or_default();
+        let llvm = value("LLVM version: ").and_then(|version| version.split('.').next());
+        Self {
+            is_nightly: release.ends_with("-nightly") || release.ends_with("-dev"),
+            llvm: llvm.and_then(|major| major.parse().ok()),
+        }
     }
 }
 
@@ -225,6 +252,21 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = Utf8PathBuf::from_path_buf(fs::canonicalize(directory.path()).unwrap()).unwrap();
         (directory, path)
+    }
+
+    #[test]
+    fn a_compiler_says_which_llvm_it_has_and_whether_it_is_a_nightly() {
+        let version = |release: &str, llvm: &str| {
+            let text = format!("rustc\nhost: a-b-c\nrelease: {release}\nLLVM version: {llvm}\n");
+            CompilerVersion::parse(&text)
+        };
+        let stable = CompilerVersion {
+            is_nightly: false,
+            llvm: Some(22),
+        };
+        assert_eq!(version("1.95.0", "22.1.2"), stable);
+        assert!(version("1.97.0-nightly", "22.1.2").is_nightly);
+        assert_eq!(version("1.95.0", "of its own").llvm, None);
     }
 
     #[test]

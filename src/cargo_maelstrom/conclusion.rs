@@ -2,12 +2,14 @@
 
 use super::archiving::Archiving;
 use super::command_line::{TestAction, TestOptions};
+use super::coverage::{CoverageError, RunProfiles};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
 use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error};
 use crate::cargo::{Package, Workspace};
+use crate::coverage::{CoverageReport, CoverageTotals};
 use crate::directive::Directives;
 use crate::layer::ContainerError;
 use crate::process::{error_chain, to_stderr};
@@ -32,6 +34,8 @@ pub struct Conclusion<'a> {
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: RunSettings,
     pub looks: Option<Rc<Looks>>,
+    /// `None`: tests write no profiles.
+    pub profiles: Option<RunProfiles>,
 }
 
 impl Conclusion<'_> {
@@ -53,6 +57,10 @@ impl Conclusion<'_> {
             return Ok(ending);
         }
         if options.action.runs_selected() {
+            let uncovered = match self.profiles.clone() {
+                Some(profiles) => self.cover(profiles, &mut ending).await.err(),
+                None => None,
+            };
             ending.summary.notes.extend(init::note(self.workspace));
             // The results of the run do not depend on whether the history can be saved.
             let saving = tokio::task::spawn_blocking(move || history.save());
@@ -71,6 +79,9 @@ impl Conclusion<'_> {
             self.reporter
                 .borrow_mut()
                 .report(&Event::Finished(&ending.summary));
+            if let Some(error) = uncovered {
+                return Err(error.into());
+            }
         }
         if options.action == TestAction::PrintSpec {
             let complain = |case: &TestCase, error: &ContainerError| {
@@ -107,6 +118,25 @@ impl Conclusion<'_> {
         Ok(ending)
     }
 
+    /// Makes the report of coverage, or writes the merged profiles.
+    async fn cover(&self, profiles: RunProfiles, ending: &mut RunEnd) -> Result<(), CoverageError> {
+        let concluding = profiles.conclude(self.workspace, self.packages, ending);
+        let (report, warnings) = concluding.await?;
+        let mut reporter = self.reporter.borrow_mut();
+        for warning in &warnings {
+            reporter.report(&Event::Warning(warning));
+        }
+        if let Some(report) = &report {
+            reporter.report(&Event::Covered {
+                totals: &report.totals,
+                file: report.file.as_deref(),
+            });
+            ending.summary.notes.push(coverage_note(report));
+        }
+        ending.coverage = report;
+        Ok(())
+    }
+
     /// Packs the listed tests, unless some binaries could not be built or listed.
     async fn archive(
         &self,
@@ -130,6 +160,22 @@ impl Conclusion<'_> {
             history,
         };
         archiving.write(file, &ending.listed).await
+    }
+}
+
+/// The line of the summary about coverage.
+fn coverage_note(report: &CoverageReport) -> String {
+    let CoverageTotals { lines, regions, .. } = report.totals;
+    let note = format!(
+        "the tests run {:.2}% of {}, and {:.2}% of {}",
+        lines.percent(),
+        Count(lines.count, "line", "lines"),
+        regions.percent(),
+        Count(regions.count, "region", "regions")
+    );
+    match &report.file {
+        Some(file) => format!("{note}; the report is {file}"),
+        None => note,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Why a command ended before it had a result.
 
+use super::coverage::CoverageError;
 use super::test_run::RunError;
 use super::unselected::Remark;
 use crate::archive::ArchiveError;
@@ -96,6 +97,8 @@ pub enum SetUpError {
         path: Utf8PathBuf,
         source: io::Error,
     },
+    #[error(transparent)]
+    Coverage(#[from] CoverageError),
     #[error(transparent)]
     Report(#[from] ReportError),
     #[error("failed to start `{program}`")]

@@ -11,6 +11,7 @@ mod clean;
 pub mod command_line;
 mod conclusion;
 mod considered;
+mod coverage;
 mod doctor;
 mod error;
 mod filtersets;
@@ -249,6 +250,7 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
         let text = report::facts_text(test, facts, paint, options.verbose > 0);
         to_stdout(format_args!("{}", text.trim_end()));
     }
+    coverage::print_report(options, &ending)?;
     let code = exit_code(options, &ending);
     let ended = EndedRun {
         ending,
@@ -267,8 +269,10 @@ async fn conduct(
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
 ) -> Result<RunEnd, SetUpError> {
     let list_only = !options.action.runs_selected();
-    // `--repeat` always runs the tests. Earlier results lack what tests append to files.
-    let always_runs = options.repeat.get() != 1 || !preparation.appended.is_empty();
+    // `--repeat` always runs the tests. Earlier results lack what tests append to files, and profiles.
+    let always_runs = options.repeat.get() != 1
+        || !preparation.appended.is_empty()
+        || preparation.profiles.is_some();
     let cache_results = if always_runs {
         CacheResults::Off
     } else {
@@ -311,6 +315,7 @@ async fn conduct(
         inline_limit: options.settings.inline_limit.value.bytes() as usize,
         test_arguments: options.test_arguments.clone(),
         cache_results,
+        collects_profiles: preparation.profiles.is_some(),
         list_only,
         learning: options.action == TestAction::Learn,
     };
@@ -335,6 +340,8 @@ async fn conduct(
             run_id,
         ),
     };
+    let profiles = preparation.profiles.as_ref();
+    let outputs = outputs.with_profiles(profiles.map(|profiles| profiles.collection.clone()));
     let selector = Rc::new(preparation.selector);
     let parts = Parts {
         selector: selector.clone(),
@@ -368,6 +375,7 @@ async fn conduct(
         reporter: reporter.clone(),
         running,
         looks,
+        profiles: preparation.profiles,
     };
     let ending = match ended {
         Ok((ending, history)) => conclusion.conclude(ending, history).await,
@@ -398,6 +406,7 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)
         }
+        _ if coverage::has_too_few_lines(options, ending) => ExitCode::TooFewLines,
         _ if !options.action.runs_selected() => {
             print_remarks(options, &ending.remarks);
             ExitCode::Success

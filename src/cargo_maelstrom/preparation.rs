@@ -10,13 +10,14 @@ mod selection;
 
 use super::SetUpError;
 use super::command_line::{TestAction, TestOptions};
+use super::coverage::{InstrumentedBuild, RunProfiles};
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{ArchivedTests, DoctestRun};
 use super::unselected::{self, Offer};
 use crate::archive;
 use crate::cargo::{self, Build, Invocation, Narrowed, Package, Stderr, Workspace};
-use crate::config::{Choice, VariablePattern};
+use crate::config::{CacheResults, Choice, VariablePattern};
 use crate::directive::{self, Directives};
 use crate::filter::Pattern;
 use crate::image::Images;
@@ -45,6 +46,8 @@ pub struct Preparation {
     pub directives: Arc<Directives>,
     pub containers: Arc<TestContainerBuilder>,
     pub appended: AppendedFiles,
+    /// `None`: tests write no profiles.
+    pub profiles: Option<RunProfiles>,
     pub store: Store,
     pub history: History,
     /// The durations by which tests are divided.
@@ -82,7 +85,10 @@ impl Preparation {
         let early = can_build_early(options, &invocation)
             .then(|| cargo::start_build(&invocation, stderr))
             .transpose()?;
-        let workspace = Arc::new(cargo::metadata(&invocation).await?);
+        let mut workspace = cargo::metadata(&invocation).await?;
+        let instrumented =
+            InstrumentedBuild::prepare(options, &mut invocation, &mut workspace).await?;
+        let workspace = Arc::new(workspace);
         tracing::debug!("the workspace is {}", workspace.root);
         let mut directives = load_directives(&workspace)?;
         let (mut selector, excluded) = selection.selector(options, &workspace, &directives)?;
@@ -97,7 +103,12 @@ impl Preparation {
         if early.is_none() {
             narrow(&mut invocation, &workspace, &selector.includes)?;
         }
-        let doctests = doctest_settings(options, &invocation, &workspace, stderr)?.map(Rc::new);
+        let mut doctests = doctest_settings(options, &invocation, &workspace, stderr)?;
+        if let (Some(settings), Some(build)) = (&mut doctests, &instrumented) {
+            settings.instrumentation = Some(build.instrumentation.clone());
+            settings.cache_results = CacheResults::Off;
+        }
+        let doctests = doctests.map(Rc::new);
         let first = match &doctests {
             Some(settings) if options.doc => &settings.invocation,
             _ => &invocation,
@@ -115,6 +126,8 @@ impl Preparation {
             }
         });
         let store = open_store(options, cache_directory(&workspace).as_std_path())?;
+        let profiles =
+            RunProfiles::of(options, instrumented, Some(&invocation), &workspace, &store).await?;
         let recorded = recorded.unwrap_or_default();
         let history = workspace.target_directory.join("maelstrom/history");
         let history = History::load(history.as_std_path())?.with_others(recorded.clone());
@@ -143,7 +156,9 @@ impl Preparation {
                 dependencies_only,
                 write_back,
                 &appended,
+                profiles.as_ref(),
             ),
+            profiles,
             appended,
             store,
             history,
@@ -177,6 +192,7 @@ fn containers(
     dependencies_only: bool,
     write_back: WriteBack,
     appended: &AppendedFiles,
+    profiles: Option<&RunProfiles>,
 ) -> Arc<TestContainerBuilder> {
     let passed = &options.settings.pass_environment.value.items();
     let builder = TestContainerBuilder::new(
@@ -187,6 +203,8 @@ fn containers(
         write_back,
         appended.clone(),
     );
+    let profiles = profiles.map(|profiles| profiles.of_jobs);
+    let builder = builder.with_profiles(profiles.unwrap_or_default());
     Arc::new(builder.of_profile(options.settings.profile()))
 }
 
@@ -291,6 +309,8 @@ fn can_build_early(options: &TestOptions, invocation: &Invocation) -> bool {
     let selection = &options.selection;
     // The call of rustdoc depends on the configuration that is read with the metadata.
     !options.doc
+        // The build with instrumentation has a directory in the target directory.
+        && options.coverage.is_none()
         && selection.includes.is_empty()
         && selection.filtersets.is_empty()
         && selection.exclusions.is_empty()

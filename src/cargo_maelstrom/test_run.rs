@@ -37,6 +37,7 @@ use super::selector::Selector;
 use super::started::StartedTests;
 use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
+use crate::coverage::CoverageReport;
 use crate::directive::Directives;
 use crate::doctest::ExecutableDirectory;
 use crate::executor::{Container, Outcome, SavedOutputs};
@@ -48,6 +49,7 @@ use crate::schedule::history::Saved;
 use crate::schedule::{CaseId, Groups, History, Rank, TestGroup};
 use crate::session::{Dispatcher, Preparations, Session, Tasks};
 use crate::test_job::{TestCase, TestContainerBuilder, TestOutputs};
+use camino::Utf8PathBuf;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::PathBuf;
@@ -107,6 +109,10 @@ pub struct RunEnd {
     /// The directories with the executables of documentation tests, which are removed when this is
     /// dropped.
     pub executables: Vec<ExecutableDirectory>,
+    /// These executables.
+    pub doctest_executables: Vec<Utf8PathBuf>,
+    /// The report of coverage.
+    pub coverage: Option<CoverageReport>,
 }
 
 /// The tests of a run that learns, of all binaries that were listed.

@@ -24,7 +24,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::signalfd::SignalFd;
 use nix::unistd::Pid;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub struct Init<'a> {
     pub running: RunningJob,
@@ -88,8 +88,15 @@ impl Init<'_> {
             duration: self.running.started.elapsed(),
             usage: ResourceUsage::from(usage),
         };
-        let is_alone = self.wait_for_others();
+        let limits = self.request.limits;
+        let is_alone = self.wait_for_others(limits.leak.unwrap_or_default());
         ended.leaked = !is_alone && !timed_out && self.request.limits.leak.is_some();
+        let is_alone = if !is_alone && !limits.farewell.is_zero() {
+            let _ = kill(Pid::from_raw(-1), Signal::SIGTERM);
+            self.wait_for_others(limits.farewell)
+        } else {
+            is_alone
+        };
         let is_alone = if self.request.outputs.is_empty() {
             is_alone
         } else {
@@ -121,10 +128,10 @@ impl Init<'_> {
         Ok(JobState::Told)
     }
 
-    /// Waits for the ends of the other processes of the job, as long as they may live. Returns whether
+    /// Waits for the ends of the other processes of the job, at most for this time. Returns whether
     /// none is left. There is no wait if none is left now.
-    fn wait_for_others(&self) -> bool {
-        let deadline = Instant::now() + self.request.limits.leak.unwrap_or_default();
+    fn wait_for_others(&self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
         loop {
             if is_alone() {
                 return true;

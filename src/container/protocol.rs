@@ -120,6 +120,9 @@ pub struct JobLimits {
     pub memory: Option<u64>,
     /// The number of processes and threads that the job may have at once.
     pub processes: Option<u32>,
+    /// The time that the other processes of the job have left after a SIGTERM, when they have lived
+    /// as long as they may. This needs an init. Zero: they get no SIGTERM.
+    pub farewell: Duration,
 }
 
 impl JobLimits {

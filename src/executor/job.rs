@@ -58,7 +58,9 @@ impl Job {
         let terminated = self.limits.terminate_after;
         let terminated = terminated.map(|after| after.saturating_add(self.limits.grace));
         let program = self.timeout.into_iter().chain(terminated).min()?;
-        Some(program.saturating_add(self.limits.leak.unwrap_or_default()))
+        let limits = &self.limits;
+        let others = (limits.leak.unwrap_or_default()).saturating_add(limits.farewell);
+        Some(program.saturating_add(others))
     }
 
     /// The value of a [`JobVariable::GroupSlot`].

@@ -7,17 +7,17 @@ mod listing;
 mod merge;
 mod saving;
 
-pub use budget::{APPENDED_DIRECTORY, SizeBudget};
+pub use budget::{APPENDED_DIRECTORY, PROFILE_DIRECTORY, SizeBudget};
 pub use globs::{OutputGlobs, directories};
 pub use listing::{ListedKind, ListedOutput, OutputListing, PackLimits};
 
-use self::budget::is_appended;
+use self::budget::{is_appended, is_profile};
 use self::saving::{CopyError, Saving, SourceWrites};
 use crate::container::{WrittenContent, WrittenFile, WrittenFiles, WrittenKind};
 use crate::store::WorkDirectory;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -70,12 +70,13 @@ pub struct SavedOutputs {
 
 impl JobOutputs {
     /// The files that match absolute globs, at first those that are appended to files of the client,
-    /// which no limit of other files concerns. `None`: there are none. Blocks.
+    /// which no limit of other files concerns, and profiles. `None`: there are none. Blocks.
     pub(super) fn find(mut files: WrittenFiles, globs: &[String]) -> Option<Self> {
         let globs = OutputGlobs::new(globs);
+        files.search_first(Path::new(PROFILE_DIRECTORY));
         files.search_first(Path::new(APPENDED_DIRECTORY));
         let mut found = files.find(MOST_FILES, |path| globs.wants(path));
-        found.files.sort_by_key(|file| !is_appended(&file.path));
+        (found.files).sort_by_key(|file| !is_appended(&file.path) && !is_profile(&file.path));
         let mut problems: Vec<String> = (found.unreadable.into_iter())
             .map(|(path, error)| {
                 format!("failed to read the directory {}: {error}", path.display())
@@ -146,6 +147,26 @@ impl JobOutputs {
         }
     }
 
+    /// Copies the profiles that the programs of the job wrote. `place` returns the path for each.
+    /// Returns what kept a profile from being copied. Blocks.
+    pub fn copy_profiles(&self, mut place: impl FnMut() -> PathBuf) -> Vec<String> {
+        let mut problems = Vec::new();
+        for file in (self.matching.iter()).filter(|file| is_profile(&file.path)) {
+            let copied = self.open(file).and_then(|content| match content {
+                // A program that was killed may leave an empty file.
+                WrittenContent::File { file, size, .. } if size > 0 => {
+                    copy_new(file, size, &place())
+                }
+                _ => Ok(()),
+            });
+            if let Err(error) = copied {
+                let path = file.path.display();
+                problems.push(format!("failed to copy the profile {path}: {error}"));
+            }
+        }
+        problems
+    }
+
     fn open(&self, file: &WrittenFile) -> io::Result<WrittenContent> {
         let files = self.files.as_ref().ok_or(io::ErrorKind::NotFound)?;
         files.open(file)
@@ -191,7 +212,7 @@ impl OutputPlaces {
         let source_writes = self.source_writes.lock();
         let source_writes = source_writes.unwrap_or_else(PoisonError::into_inner);
         let mut saving = Saving::new(self, outputs, job, others, source_writes);
-        for file in &outputs.matching {
+        for file in (outputs.matching.iter()).filter(|file| !is_profile(&file.path)) {
             let source = self
                 .source
                 .as_deref()
@@ -228,6 +249,12 @@ impl OutputPlaces {
         let is_in = |directory: &PathBuf| path.starts_with(directory);
         self.source.as_ref().is_some_and(is_in) && !self.not_source.iter().any(is_in)
     }
+}
+
+/// Copies this many bytes to a new file.
+fn copy_new(from: File, size: u64, to: &Path) -> io::Result<()> {
+    let mut created = File::create_new(to)?;
+    io::copy(&mut from.take(size), &mut created).map(drop)
 }
 
 #[cfg(test)]

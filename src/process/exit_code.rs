@@ -11,6 +11,8 @@ pub enum ExitCode {
     /// The command line, a configuration file or the set-up of the machine is wrong; no test was run.
     /// Correct the mistake.
     SetUp = 96,
+    /// Every test passed, but they cover too few lines (see `--fail-under-lines`). Write tests.
+    TooFewLines = 99,
     /// Tests failed, timed out, or could not be started. Check the tests.
     TestsFailed = 100,
     /// The build failed; tests may have run before. Check the messages of the compiler.
@@ -36,6 +38,7 @@ mod tests {
             (ExitCode::Success, 0),
             (ExitCode::NoTests, 4),
             (ExitCode::SetUp, 96),
+            (ExitCode::TooFewLines, 99),
             (ExitCode::TestsFailed, 100),
             (ExitCode::BuildFailed, 101),
             (ExitCode::Interrupted, 130),

@@ -113,6 +113,7 @@ impl Board {
             | Event::Output(_)
             | Event::Slow { .. }
             | Event::Observed { .. }
+            | Event::Covered { .. }
             | Event::Warning(_) => {}
         }
     }

@@ -1,8 +1,10 @@
 //! The events of a run that reporters show.
 
 use super::outcome::{Cancellation, DividedRun, Summary, TestOutcome};
+use crate::coverage::CoverageTotals;
 use crate::filter::{TestBinaryName, TestCaseName};
 use crate::observe::Facts;
+use camino::Utf8Path;
 use std::fmt;
 use std::time::Duration;
 
@@ -101,6 +103,12 @@ pub enum Event<'a> {
     Observed {
         case: TestCaseName<'a>,
         facts: &'a Facts,
+    },
+    /// How much of the code the tests run (`--coverage`), when all have ended.
+    Covered {
+        totals: &'a CoverageTotals,
+        /// The file with the report, if it was written to one.
+        file: Option<&'a Utf8Path>,
     },
     Warning(&'a str),
     /// The run is cancelled for this reason: no further test starts.

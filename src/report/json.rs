@@ -6,6 +6,7 @@ use super::observed;
 use super::outcome::{Exit, Summary, TestOutcome, TestStatus};
 use super::plain::ReportWriter;
 use super::{ReportError, Reporter};
+use crate::coverage::{Counted, CoverageTotals};
 use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
 use serde::Serialize;
@@ -184,6 +185,20 @@ impl<W: Write + Send> Reporter for Json<W> {
                 let fields = observed::facts_json(facts).into_iter();
                 self.line(&fields.fold(line, |line, (name, value)| line.with(name, value)));
             }
+            Event::Covered { totals, file } => {
+                let CoverageTotals {
+                    lines,
+                    regions,
+                    functions,
+                } = totals;
+                self.line(
+                    &Line::new("coverage", "finished")
+                        .with("lines", counted(*lines))
+                        .with("regions", counted(*regions))
+                        .with("functions", counted(*functions))
+                        .with_some("report", *file),
+                );
+            }
             Event::Warning(message) => self.line(&Line::message("warning", message)),
             Event::Cancelled(reason) => self.line(
                 &Line::new("run", "cancelled")
@@ -264,6 +279,13 @@ impl Line {
         let target = json!({ "kind": binary.kind.into_str(), "name": binary.target });
         self.with("package", binary.package).with("target", target)
     }
+}
+
+/// How much of something is covered. The share is rounded down to hundredths of a percent.
+fn counted(counted: Counted) -> Value {
+    let Counted { count, covered } = counted;
+    let percent = (counted.percent() * 100.0).floor() / 100.0;
+    json!({ "count": count, "covered": covered, "percent": percent })
 }
 
 /// A duration in seconds, rounded down to microseconds.

@@ -2,6 +2,7 @@
 
 use super::appended::AppendedFiles;
 use crate::cargo::Workspace;
+use crate::coverage::ProfileCollection;
 use crate::executor::{JobOutputs, OutputPlaces, SavedOutputs};
 use crate::filter::TestCaseName;
 use std::path::PathBuf;
@@ -49,6 +50,8 @@ pub struct TestOutputs {
     places: Arc<OutputPlaces>,
     /// The directory for outputs that are not of the source tree.
     others: PathBuf,
+    /// `None`: tests write no profiles.
+    profiles: Option<Arc<ProfileCollection>>,
 }
 
 impl TestOutputs {
@@ -71,6 +74,7 @@ impl TestOutputs {
                 .of_run(run_id.to_owned()),
             ),
             others: directory.into(),
+            profiles: None,
         }
     }
 
@@ -81,7 +85,14 @@ impl TestOutputs {
         Self {
             places: Arc::new(places.of_run(run_id.to_owned())),
             others: directory,
+            profiles: None,
         }
+    }
+
+    /// Collects the profiles of tests, too.
+    #[must_use]
+    pub fn with_profiles(self, profiles: Option<Arc<ProfileCollection>>) -> Self {
+        Self { profiles, ..self }
     }
 
     /// Copies the outputs of a test, if it has any, on another thread.
@@ -95,7 +106,14 @@ impl TestOutputs {
         };
         let (places, others) = (self.places.clone(), self.others.join(directory(case)));
         let name = case.to_string();
-        let saving = tokio::task::spawn_blocking(move || places.save(&outputs, &name, &others));
+        let profiles = self.profiles.clone();
+        let saving = tokio::task::spawn_blocking(move || {
+            let mut saved = places.save(&outputs, &name, &others);
+            if let Some(profiles) = profiles {
+                saved.problems.extend(profiles.take(&outputs));
+            }
+            saved
+        });
         saving.await.unwrap_or_else(|error| SavedOutputs {
             problems: vec![error.to_string()],
             ..SavedOutputs::default()

@@ -6,6 +6,7 @@ use super::toolchain::{self, ToolchainAccess};
 use super::variables::{PassedVariables, passed_by_settings, runner_variables};
 use crate::cargo::{DoctestExecutables, Package, TestBinary, Workspace};
 use crate::config::{ByteSize, DEFAULT_PROFILE};
+use crate::coverage::JobProfiles;
 use crate::directive::{TestSpec, default_container};
 use crate::executor::{Container, Job, JobVariable};
 use crate::filter::TargetKind;
@@ -33,6 +34,8 @@ pub struct TestContainerBuilder {
     passed_variables: BTreeMap<String, String>,
     write_back: WriteBack,
     appended: AppendedFiles,
+    /// What tests get so that the profiles of their programs can be collected.
+    profiles: JobProfiles,
     /// The profile with whose settings tests run.
     profile: String,
     /// Found when the first test needs it.
@@ -69,6 +72,7 @@ impl TestContainerBuilder {
             passed_variables: passed.of_client(),
             write_back,
             appended,
+            profiles: JobProfiles::default(),
             profile: DEFAULT_PROFILE.to_owned(),
             toolchain: OnceLock::new(),
             warnings: Mutex::default(),
@@ -80,6 +84,12 @@ impl TestContainerBuilder {
     pub fn of_profile(self, profile: &str) -> Self {
         let profile = profile.to_owned();
         Self { profile, ..self }
+    }
+
+    /// The same builder, for tests whose programs write profiles.
+    #[must_use]
+    pub fn with_profiles(self, profiles: JobProfiles) -> Self {
+        Self { profiles, ..self }
     }
 
     fn layers(&self) -> &LayerBuilder {
@@ -136,7 +146,15 @@ impl TestContainerBuilder {
         let appended = self.appended.places();
         let appended = appended.map(|(path, _)| path.to_string_lossy().into_owned());
         container.outputs.extend(appended);
+        self.add_profiles(&mut container);
         Ok(container)
+    }
+
+    /// Adds the directory for profiles, whose mount point is in a layer.
+    fn add_profiles(&self, container: &mut Container) {
+        container.environment.extend(self.profiles.variables());
+        container.mounts.extend(self.profiles.mount());
+        container.outputs.extend(self.profiles.outputs());
     }
 
     /// The container without its variables, which are those of the machine that runs the tests, and
@@ -180,7 +198,14 @@ impl TestContainerBuilder {
             *mount = context.mount(mount)?;
         }
         portable.spec.root_overlay = context.root_overlay(&portable.spec.root_overlay)?;
-        self.complete(&portable, spec, binary)
+        if let Some(layer) = self.profiles.layer() {
+            portable
+                .layers
+                .push(self.layers().build(&layer, context)?.digest);
+        }
+        let mut container = self.complete(&portable, spec, binary)?;
+        self.add_profiles(&mut container);
+        Ok(container)
     }
 
     /// The container of tests of `binary`, whose variables are those of this machine.
@@ -417,6 +442,7 @@ impl TestContainerBuilder {
             });
         }
         layers.extend(self.appended.layer());
+        layers.extend(self.profiles.layer());
         Ok(layers)
     }
 
@@ -437,7 +463,7 @@ impl TestContainerBuilder {
     /// `CARGO_TARGET_TMPDIR`, which Cargo gives integration tests and benches.
     fn temporary_directory(&self, binary: &TestBinary) -> Option<Utf8PathBuf> {
         matches!(binary.kind, TargetKind::Test | TargetKind::Benchmark)
-            .then(|| self.workspace.target_directory.join("tmp"))
+            .then(|| self.workspace.build_target().join("tmp"))
     }
 }
 

@@ -6,6 +6,8 @@ mod debian;
 mod fixture;
 #[path = "../fixture/image.rs"]
 mod image;
+#[path = "../fixture/llvm.rs"]
+mod llvm;
 #[path = "../fixture/need.rs"]
 mod need;
 #[path = "../fixture/rounds.rs"]
@@ -16,6 +18,7 @@ mod cache_directories;
 mod cached_results;
 mod configuring;
 mod containers;
+mod coverage;
 mod distribution;
 mod doctests;
 mod environment;

@@ -15,6 +15,8 @@ mod fixture;
 mod hosts;
 mod invalid_actions;
 mod isolation;
+#[path = "../fixture/llvm.rs"]
+mod llvm;
 mod log;
 #[path = "../fixture/need.rs"]
 mod need;

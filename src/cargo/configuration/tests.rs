@@ -55,6 +55,8 @@ impl TestDirectories {
             color: None,
             guard: None,
             doctests: None,
+            environment: Vec::new(),
+            built: None,
         };
         Configuration::load_with(&invocation, &self.variables(variables))
     }

@@ -1,6 +1,7 @@
 //! The command line as clap parses it. `options` has its meaning.
 
 use super::cargo_arguments::CargoArguments;
+use super::coverage_arguments::CoverageArguments;
 use crate::config::command_line::{text_value, value};
 use crate::config::{
     BatchTarget, ByteSize, CacheResults, Choice, Color, CountsAs, FilePath, FinalStatusLevel,
@@ -45,6 +46,8 @@ pub struct TestArguments {
     pub running: RunningArguments,
 
     #[command(flatten)]
+    pub coverage: CoverageArguments,
+    #[command(flatten)]
     pub distributing: Distributing,
     #[command(flatten)]
     pub showing: Showing,
@@ -62,7 +65,8 @@ Examples:
   cargo maelstrom doctor                          Can this machine run containers?
 
 Exit codes: 0 success, 100 tests failed, 101 build failed, 4 no tests selected,
-            96 wrong command line, configuration or machine, 130 interrupted";
+            96 wrong command line, configuration or machine, 99 too few lines covered,
+            130 interrupted";
 
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Selecting tests")]

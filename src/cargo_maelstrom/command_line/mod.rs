@@ -7,6 +7,7 @@ mod after_dashes;
 mod archiving;
 mod arguments;
 mod cargo_arguments;
+mod coverage_arguments;
 mod default_filter;
 mod foreign;
 mod habits;
@@ -18,6 +19,7 @@ mod settings;
 
 pub use arguments::{MessageFormat, RunIgnored};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
+pub use coverage_arguments::CoverageOptions;
 pub use default_filter::DefaultFilter;
 pub use name_filter::NameFilter;
 pub use nextest::NEXTEST_PROGRAM;

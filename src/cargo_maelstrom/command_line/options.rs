@@ -7,6 +7,7 @@ use super::{
     archiving,
     arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments},
     cargo_arguments::{self, CargoArguments},
+    coverage_arguments::{self, CoverageOptions},
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
     settings::Settings,
@@ -54,6 +55,8 @@ pub struct TestOptions {
     pub archive: Option<Utf8PathBuf>,
     /// The directory for what is unpacked from archives.
     pub archive_cache: PathBuf,
+    /// `None`: no report of coverage.
+    pub coverage: Option<CoverageOptions>,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -185,6 +188,7 @@ impl TestOptions {
         }
         // Before the archive is read.
         archiving::check(&arguments, &action, &cargo_options)?;
+        let coverage = coverage_arguments::options(&arguments, &action)?;
         let (settings, printed) = Settings::decide(&arguments, &after, environment, read_profiles)?;
         if let TestAction::PrintConfig(text) = &mut action {
             *text = printed;
@@ -234,6 +238,7 @@ impl TestOptions {
             history: arguments.selecting.history,
             archive: arguments.selecting.archive,
             archive_cache: environment.user_cache().join("archives"),
+            coverage,
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,

@@ -5,6 +5,7 @@ use super::{Preparation, SetUpError, containers, open_store, warnings};
 use crate::archive::{ArchiveReader, ArchivedWorkspace};
 use crate::cargo::{Configuration, Package, Toolchain, Workspace};
 use crate::cargo_maelstrom::command_line::{RawPattern, TestOptions};
+use crate::cargo_maelstrom::coverage::RunProfiles;
 use crate::cargo_maelstrom::test_run::ArchivedTests;
 use crate::directive::{Directives, FILE_NAME};
 use crate::filter::Pattern;
@@ -45,6 +46,7 @@ impl Preparation {
         check_without_cargo(selector.patterns_mut().chain(directives.filters_mut()))?;
         let recorded = recorded.unwrap_or(unpacked.history);
         let history = History::load(&cache.join("history"))?.with_others(recorded.clone());
+        let profiles = RunProfiles::of(options, None, None, &workspace, &store).await?;
         let (write_back, appended) = (WriteBack::Outputs, AppendedFiles::default());
         Ok(Self {
             build: None,
@@ -55,7 +57,16 @@ impl Preparation {
             selector,
             warnings: warnings(&directives, &store, &history),
             directives: Arc::new(directives),
-            containers: containers(options, &workspace, &store, false, write_back, &appended),
+            containers: containers(
+                options,
+                &workspace,
+                &store,
+                false,
+                write_back,
+                &appended,
+                profiles.as_ref(),
+            ),
+            profiles,
             appended,
             store,
             history,
@@ -71,6 +82,7 @@ fn without_cargo(archived: &ArchivedWorkspace, members: Vec<Arc<Package>>) -> Wo
     Workspace {
         root: archived.root.clone(),
         target_directory: archived.target_directory.clone(),
+        separate_target: None,
         build_directory: None,
         default_members: members.iter().map(|member| member.id.clone()).collect(),
         packages: members,

@@ -88,5 +88,6 @@ pub fn doctest_settings(
         } else {
             names.filters.clone()
         },
+        instrumentation: None,
     }))
 }

@@ -4,6 +4,7 @@ use super::{RunError, TestRun};
 use crate::cargo::{self, Build, DoctestExecutables, Invocation, Stderr, TestBinary, Workspace};
 use crate::cargo_maelstrom::preparation::executables_directory;
 use crate::config::CacheResults;
+use crate::coverage::Instrumentation;
 use crate::doctest::{
     CompileError, Compiler, Doctest, DoctestEnd, DoctestIngredients, ExecutableDirectory, Purpose,
     Recorder, Recording, key,
@@ -40,6 +41,8 @@ pub struct DoctestSettings {
     pub leaves_executables: bool,
     /// The words that select tests by name.
     pub filters: Vec<String>,
+    /// `None`: they are compiled without instrumentation.
+    pub instrumentation: Option<Instrumentation>,
 }
 
 /// The state of a run with documentation tests.
@@ -127,7 +130,10 @@ impl TestRun {
             .recorder
             .recordings()
             .map_err(RunError::Recordings)?;
-        for recording in recordings {
+        for mut recording in recordings {
+            if let Some(instrumentation) = &settings.instrumentation {
+                instrumentation.add_to(&mut recording);
+            }
             let call = recording.call();
             let library = match &call.library {
                 Some(file) => build.doctest_library(Utf8Path::new(file))?,
@@ -195,8 +201,10 @@ impl TestRun {
                 }
                 let mut binary = TestBinary::clone(&binary);
                 binary.path.clone_from(&directory.path);
+                let files = executables(&tests);
+                (self.ending.doctest_executables).extend(files.iter().cloned());
                 binary.doctests = Some(DoctestExecutables {
-                    files: executables(&tests),
+                    files,
                     identity,
                     packed: settings.packed,
                 });

@@ -11,6 +11,9 @@ use crate::test_job::{TestCase, verdict::Rules};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The time in which a process that is left behind can write its profile.
+const FAREWELL: Duration = Duration::from_millis(100);
+
 /// How tests are run.
 #[derive(Clone, Debug)]
 pub struct RunSettings {
@@ -35,6 +38,8 @@ pub struct RunSettings {
     pub test_arguments: Vec<String>,
     /// Whether results of earlier runs are reused and kept.
     pub cache_results: CacheResults,
+    /// Whether programs of tests write profiles.
+    pub collects_profiles: bool,
     /// Tests are listed and not run.
     pub list_only: bool,
     /// What tests need of this machine is found out, also of those that take long.
@@ -67,6 +72,11 @@ impl RunSettings {
             leak: Some(self.leak_timeout(case).period),
             memory: case.spec.memory_limit.map(ByteSize::bytes),
             processes: case.spec.process_limit,
+            farewell: if self.collects_profiles {
+                FAREWELL
+            } else {
+                Duration::ZERO
+            },
         };
         job.variables = case.variables(attempt);
         job.should_panic = case.should_panic();

@@ -82,6 +82,7 @@ impl Run {
                 inline_limit: 1 << 20,
                 test_arguments: Vec::new(),
                 cache_results,
+                collects_profiles: false,
                 list_only: false,
                 learning: false,
             },

@@ -5,6 +5,9 @@ use std::path::Path;
 /// The directory of a job for files that are appended to files of the client.
 pub const APPENDED_DIRECTORY: &str = "/maelstrom-appended";
 
+/// The directory of a job for the profiles of its instrumented programs.
+pub const PROFILE_DIRECTORY: &str = "/maelstrom-profiles";
+
 /// The size of a job's files that are appended to files of the client, in bytes. The limits of other
 /// outputs do not concern them: `cargo insta` deletes snapshots for which a line is missing.
 const MOST_APPENDED: u64 = 64 << 20;
@@ -31,6 +34,11 @@ pub struct OverLimit {
 /// Whether a file of a job is appended to one of the client.
 pub fn is_appended(path: &Path) -> bool {
     path.starts_with(APPENDED_DIRECTORY)
+}
+
+/// Whether a file of a job is the profile of an instrumented program.
+pub fn is_profile(path: &Path) -> bool {
+    path.starts_with(PROFILE_DIRECTORY)
 }
 
 impl SizeBudget {

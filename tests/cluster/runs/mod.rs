@@ -6,6 +6,7 @@ mod cancelling;
 mod casd;
 mod cluster;
 mod connections;
+mod coverage;
 mod credentials;
 mod doctests;
 mod engines;

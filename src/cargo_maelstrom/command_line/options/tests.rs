@@ -868,6 +868,7 @@ fn the_short_help_fits_two_screens_and_groups_the_options() {
             "Selecting tests:",
             "Building (passed to Cargo):",
             "Running:",
+            "Coverage:",
             "Output:",
             "Configuration:",
             "Examples:",
