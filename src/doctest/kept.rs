@@ -44,9 +44,7 @@ impl Kept {
         for (directory, bundled) in &self.bundles {
             let path = executable_path(&self.directory, directory);
             for test in bundled {
-                let end = if test.ignored && ignored == IgnoredTests::LeftOut {
-                    DoctestEnd::Ignored
-                } else if test.runs {
+                let end = if test.runs {
                     DoctestEnd::Executable {
                         path: path.clone(),
                         number: Some(test.number),
@@ -57,7 +55,9 @@ impl Kept {
                     DoctestEnd::Passed
                 };
                 if test.ignored || ignored != IgnoredTests::Only {
-                    tests.push(Doctest::new(test.name.clone(), end));
+                    let mut test_case = Doctest::new(test.name.clone(), end);
+                    test_case.listed.ignored = test.ignored;
+                    tests.push(test_case);
                 }
             }
         }

@@ -31,6 +31,12 @@ pub enum DoctestEnd {
     Unknown,
 }
 
+impl DoctestEnd {
+    pub fn has_program(&self) -> bool {
+        matches!(self, Self::Executable { .. })
+    }
+}
+
 impl Doctest {
     pub fn new(name: String, end: DoctestEnd) -> Self {
         let ignored = end == DoctestEnd::Ignored;

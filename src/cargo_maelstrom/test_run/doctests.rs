@@ -34,6 +34,8 @@ pub struct DoctestSettings {
     pub cache_results: CacheResults,
     /// Whether the executables are packed into layers.
     pub packed: bool,
+    /// Whether tests without a program are left out, as the program of a test is asked for.
+    pub needs_programs: bool,
     /// Whether tests are run, and not only listed.
     pub runs: bool,
     /// The executables stay where they are, as their paths are printed.
@@ -227,15 +229,13 @@ impl TestRun {
         }
     }
 
-    /// Whether a run that only lists tests lists this one. Without a program, a test has only a name.
+    /// Whether a run that only lists tests lists this one.
     pub(super) fn is_listed(&self, case: &TestCase) -> bool {
-        let names_only = match &self.parts.doctests {
-            Some(DoctestRun::Ended(settings)) => settings.purpose == Purpose::List,
-            _ => true,
+        let needs_program = match &self.parts.doctests {
+            Some(DoctestRun::Ended(settings)) => settings.needs_programs,
+            _ => false,
         };
-        let has_program =
-            |doctest: &Rc<Doctest>| matches!(doctest.end, DoctestEnd::Executable { .. });
-        names_only || case.doctest.as_ref().is_none_or(has_program)
+        !needs_program || case.has_program()
     }
 
     /// Reports the tests of a library, which rustdoc has run, as one test.
