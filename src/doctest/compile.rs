@@ -11,7 +11,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -125,7 +125,11 @@ impl Compiler {
         }
     }
 
-    /// The version of rustdoc.
+    pub fn rustdoc(&self) -> &Path {
+        &self.rustdoc
+    }
+
+    /// The version of rustdoc, which it is asked for.
     pub async fn version(&self, recording: &Recording) -> Result<&str, CompileError> {
         let ask = async || {
             let called = self.call(recording, ["-vV".into()].into(), None).await?;
@@ -164,6 +168,13 @@ impl Compiler {
         }
         let mut tests = found.bundled;
         tests.extend(found.alone);
+        if purpose == Purpose::List {
+            // Rustdoc has compiled those that share an executable, as only this executable names them.
+            kept::remove(directory)?;
+            for test in &mut tests {
+                test.end = DoctestEnd::Unknown;
+            }
+        }
         kept::settle(directory, &mut tests)?;
         Ok(CompiledTests {
             tests,
@@ -202,6 +213,8 @@ impl Compiler {
             .stderr(Stdio::piped());
         if let Some(temporary) = temporary {
             command.env("TMPDIR", temporary);
+            // Rustdoc would print what belongs to a test anywhere.
+            command.env_remove("RUST_TEST_NOCAPTURE");
         }
         let mut process = guard::Guarded::spawn(command, is_guarded).map_err(failed)?;
         let (stdout, stderr) = (process.child.stdout.take(), process.child.stderr.take());
@@ -254,7 +267,7 @@ impl Calls<'_> {
         let mut alone = if purpose == Purpose::List {
             let names = output::parse_list(&called.stdout)?.into_iter();
             names
-                .map(|name| Doctest::new(name, DoctestEnd::Unknown))
+                .map(|name| Doctest::new(&name, DoctestEnd::Unknown))
                 .collect()
         } else {
             let printed = output::parse(&called.stdout)?;
@@ -328,7 +341,7 @@ impl Calls<'_> {
                     DoctestEnd::Passed
                 }
             };
-            tests.push(Doctest::new(test.name.clone(), end));
+            tests.push(Doctest::new(&test.name, end));
         }
         if panicking.len() != unnamed.len() {
             return Err(CompileError::Unexpected(format!(
