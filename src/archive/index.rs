@@ -1,6 +1,7 @@
 //! What an archive says about its tests.
 
 use crate::cargo::{Dependency, Package, TargetInfo, TestBinary};
+use crate::doctest::DoctestEnd;
 use crate::filter::TargetKind;
 use crate::session::PortableContainer;
 use crate::spec::{ContainerSpec, JobSpec, Mount};
@@ -101,8 +102,10 @@ pub struct ArchivedCase {
     pub ignored: bool,
     /// The whole test binary is the test case.
     pub whole: bool,
-    /// Its place in the list of containers.
-    pub container: usize,
+    /// Its place in the list of containers. `None`: no program runs for the test.
+    pub container: Option<usize>,
+    /// How a documentation test ends if it is run, also if it is ignored. `None`: it is another test.
+    pub doctest: Option<DoctestEnd>,
 }
 
 /// A container, whose layers are in the archive.
@@ -231,6 +234,7 @@ impl ArchivedBinary {
         let (package, _) =
             package.ok_or_else(|| format!("it lacks the package `{}`", self.package))?;
         Ok(TestBinary {
+            // The executables are in the layers.
             doctests: None,
             package: package.clone(),
             kind: self.kind.0,
@@ -257,11 +261,11 @@ impl ArchiveIndex {
         let packages = self.workspace.packages()?;
         let mut binaries = Vec::new();
         for binary in &self.binaries {
-            if let Some(case) = binary
-                .cases
-                .iter()
-                .find(|case| case.container >= self.containers.len())
-            {
+            let has_container = |case: &&ArchivedCase| match case.container {
+                Some(place) => place < self.containers.len(),
+                None => (case.doctest.as_ref()).is_some_and(|end| !end.has_program()),
+            };
+            if let Some(case) = binary.cases.iter().find(|case| !has_container(case)) {
                 return Err(format!("the test `{}` has no container", case.name));
             }
             binaries.push((Arc::new(binary.restore(&packages)?), binary.cases.clone()));
@@ -313,13 +317,14 @@ impl Serialize for Kind {
 
 impl<'de> Deserialize<'de> for Kind {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        const KINDS: [TargetKind; 6] = [
+        const KINDS: [TargetKind; 7] = [
             TargetKind::Library,
             TargetKind::ProcMacro,
             TargetKind::Binary,
             TargetKind::Test,
             TargetKind::Example,
             TargetKind::Benchmark,
+            TargetKind::Doctest,
         ];
         let name = String::deserialize(deserializer)?;
         let kind = KINDS.into_iter().find(|kind| kind.into_str() == name);

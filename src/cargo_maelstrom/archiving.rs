@@ -50,9 +50,11 @@ impl Archiving<'_> {
             &self.workspace.packages,
         );
         for case in &cases {
-            let container = *places.entry(Ingredients::of(case)).or_insert_with(|| {
-                first.push(case);
-                first.len() - 1
+            let container = case.has_program().then(|| {
+                *places.entry(Ingredients::of(case)).or_insert_with(|| {
+                    first.push(case);
+                    first.len() - 1
+                })
             });
             let address = Arc::as_ptr(&case.binary);
             let binary = *binary_places.entry(address).or_insert_with(|| {
@@ -66,6 +68,7 @@ impl Archiving<'_> {
                 ignored: case.listed.ignored,
                 whole: case.whole,
                 container,
+                doctest: case.doctest.as_ref().map(|doctest| doctest.end.clone()),
             });
         }
         let portable = self.make_containers(&first).await?;
@@ -126,13 +129,14 @@ impl Archiving<'_> {
 
 /// Warns about tests that need something of this machine that an archive does not hold. `places`: the
 /// container of each test.
-fn note_bound(cases: &[&TestCase], places: &[usize], containers: &[PortableContainer]) {
+fn note_bound(cases: &[&TestCase], places: &[Option<usize>], containers: &[PortableContainer]) {
     let bound: Vec<_> = containers.iter().map(bound_paths).collect();
     let mut paths = BTreeSet::new();
     let mut names = Vec::new();
     for (case, &place) in cases.iter().zip(places) {
-        if !bound[place].is_empty() {
-            paths.extend(&bound[place]);
+        let bound = place.map_or(&[][..], |place| &bound[place]);
+        if !bound.is_empty() {
+            paths.extend(bound);
             names.push(case.name().to_string());
         }
     }

@@ -7,10 +7,11 @@ use super::recorder::{Recording, RustdocCall};
 use super::{runtool, unnamed};
 use crate::cargo::{Invocation, guard};
 use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::{HashMap, VecDeque};
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Instant;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
@@ -29,19 +30,22 @@ pub enum Purpose {
     Run,
 }
 
-/// Whether tests run that their source marks as ignored.
+/// Whether tests are compiled that their source marks as ignored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IgnoredTests {
     LeftOut,
     Only,
     Included,
+    /// They are included, and it is known which they are.
+    Marked,
 }
 
 impl IgnoredTests {
     /// The option of the test harness.
     fn option(self) -> Option<&'static str> {
         match self {
-            Self::LeftOut => None,
+            // Rustdoc does not say which tests are ignored if it runs them: they are run alone.
+            Self::LeftOut | Self::Marked => None,
             Self::Only => Some("--ignored"),
             Self::Included => Some("--include-ignored"),
         }
@@ -121,7 +125,11 @@ impl Compiler {
         }
     }
 
-    /// The version of rustdoc.
+    pub fn rustdoc(&self) -> &Path {
+        &self.rustdoc
+    }
+
+    /// The version of rustdoc, which it is asked for.
     pub async fn version(&self, recording: &Recording) -> Result<&str, CompileError> {
         let ask = async || {
             let called = self.call(recording, ["-vV".into()].into(), None).await?;
@@ -144,52 +152,33 @@ impl Compiler {
     ) -> Result<CompiledTests, CompileError> {
         // The semaphore is never closed.
         let _turn = self.turns.acquire().await;
-        let call = recording.call();
-        let mut harness = vec![format!("--test-threads={}", self.threads)];
-        harness.extend(self.ignored.option().map(str::to_owned));
-        if purpose == Purpose::List {
-            harness.push("--list".to_owned());
+        let calls = Calls {
+            compiler: self,
+            recording,
+            call: recording.call(),
+            ignored: self.ignored,
+        };
+        let mut found = calls.compile(directory, purpose).await?;
+        let leaves_out = |test: &Doctest| test.end == DoctestEnd::Ignored;
+        if self.ignored == IgnoredTests::Marked && found.alone.iter().any(leaves_out) {
+            let ignored = IgnoredTests::Only;
+            let calls = Calls { ignored, ..calls };
+            let ignored = calls.compile(&directory.join("ignored"), purpose).await?;
+            complete(&mut found.alone, ignored.alone)?;
         }
-        let called = self
-            .test(recording, &call, directory, runtool::FAILED, &harness)
-            .await?;
-        let kept = Kept::read(directory)?;
-        let is_usual = matches!(called.status.code(), Some(0 | runtool::FAILED));
-        if !is_usual || (called.stdout.trim().is_empty() && !called.status.success()) {
-            return Err(CompileError::Failed(
-                called.status,
-                for_people(&called.stderr),
-            ));
-        }
-        let mut tests = kept.bundled(self.ignored);
+        let mut tests = found.bundled;
+        tests.extend(found.alone);
         if purpose == Purpose::List {
-            let names = output::parse_list(&called.stdout)?;
-            tests.extend(
-                names
-                    .into_iter()
-                    .map(|name| Doctest::new(name, DoctestEnd::Unknown)),
-            );
-        } else {
-            let printed = output::parse(&called.stdout)?;
-            let has_section = called.stdout.contains("\nrunning ");
-            if !has_section && kept.bundles.is_empty() {
-                return Err(CompileError::Unexpected(
-                    "the output has another form: it names no tests".to_owned(),
-                ));
+            // Rustdoc has compiled those that share an executable, as only this executable names them.
+            kept::remove(directory)?;
+            for test in &mut tests {
+                test.end = DoctestEnd::Unknown;
             }
-            let alone = self
-                .alone(recording, &call, directory, printed, &kept)
-                .await?;
-            tests.extend(alone);
         }
         kept::settle(directory, &mut tests)?;
-        // Rustdoc does not say which tests are marked as ignored if it runs them.
-        for test in &mut tests {
-            test.listed.ignored |= self.ignored == IgnoredTests::Only;
-        }
         Ok(CompiledTests {
             tests,
-            messages: for_people(&called.stderr),
+            messages: for_people(&found.stderr),
         })
     }
 
@@ -205,28 +194,6 @@ impl Compiler {
         let called = self.call(recording, arguments, None).await?;
         let output = format!("{}{}", called.stderr, called.stdout);
         Ok((called.status.success(), output))
-    }
-
-    /// Calls rustdoc with the tool that keeps executables.
-    async fn test(
-        &self,
-        recording: &Recording,
-        call: &RustdocCall,
-        directory: &Utf8Path,
-        exit_code: i32,
-        harness: &[String],
-    ) -> Result<Called, CompileError> {
-        let failed = |error| CompileError::Files(directory.to_owned(), error);
-        // The executables can be moved only within a file system.
-        let temporary = directory.join("tmp");
-        fs::create_dir_all(&temporary).map_err(failed)?;
-        let mut arguments: Vec<OsString> = call.arguments.iter().map(OsString::from).collect();
-        arguments.extend(["--color", "never"].map(OsString::from));
-        arguments.extend(runtool::options(directory.as_std_path(), exit_code).map_err(failed)?);
-        arguments.extend(harness_arguments(harness.iter().map(String::as_str)));
-        let called = self.call(recording, arguments, Some(&temporary)).await?;
-        fs::remove_dir_all(&temporary).map_err(failed)?;
-        Ok(called)
     }
 
     async fn call(
@@ -246,6 +213,8 @@ impl Compiler {
             .stderr(Stdio::piped());
         if let Some(temporary) = temporary {
             command.env("TMPDIR", temporary);
+            // Rustdoc would print what belongs to a test anywhere.
+            command.env_remove("RUST_TEST_NOCAPTURE");
         }
         let mut process = guard::Guarded::spawn(command, is_guarded).map_err(failed)?;
         let (stdout, stderr) = (process.child.stdout.take(), process.child.stderr.take());
@@ -260,12 +229,91 @@ impl Compiler {
             stderr,
         })
     }
+}
+
+/// The tests that calls of rustdoc have found.
+struct Found {
+    /// Those that share an executable with others.
+    bundled: Vec<Doctest>,
+    alone: Vec<Doctest>,
+    stderr: String,
+}
+
+/// The calls of rustdoc for a library.
+struct Calls<'a> {
+    compiler: &'a Compiler,
+    recording: &'a Recording,
+    call: RustdocCall,
+    ignored: IgnoredTests,
+}
+
+impl Calls<'_> {
+    /// Has rustdoc compile the tests. Executables are kept in the directory.
+    async fn compile(&self, directory: &Utf8Path, purpose: Purpose) -> Result<Found, CompileError> {
+        let mut harness = vec![format!("--test-threads={}", self.compiler.threads)];
+        harness.extend(self.ignored.option().map(str::to_owned));
+        if purpose == Purpose::List {
+            harness.push("--list".to_owned());
+        }
+        let called = self.test(directory, runtool::FAILED, &harness).await?;
+        let kept = Kept::read(directory)?;
+        let is_usual = matches!(called.status.code(), Some(0 | runtool::FAILED));
+        if !is_usual || (called.stdout.trim().is_empty() && !called.status.success()) {
+            return Err(CompileError::Failed(
+                called.status,
+                for_people(&called.stderr),
+            ));
+        }
+        let mut alone = if purpose == Purpose::List {
+            let names = output::parse_list(&called.stdout)?.into_iter();
+            names
+                .map(|name| Doctest::new(&name, DoctestEnd::Unknown))
+                .collect()
+        } else {
+            let printed = output::parse(&called.stdout)?;
+            let has_section = called.stdout.contains("\nrunning ");
+            if !has_section && kept.bundles.is_empty() {
+                return Err(CompileError::Unexpected(
+                    "the output has another form: it names no tests".to_owned(),
+                ));
+            }
+            self.alone(directory, printed, &kept).await?
+        };
+        // Rustdoc does not say which tests are marked as ignored if it runs them.
+        for test in &mut alone {
+            test.listed.ignored |= self.ignored == IgnoredTests::Only;
+        }
+        Ok(Found {
+            bundled: kept.bundled(self.ignored),
+            alone,
+            stderr: called.stderr,
+        })
+    }
+
+    /// Calls rustdoc with the tool that keeps executables.
+    async fn test(
+        &self,
+        directory: &Utf8Path,
+        exit_code: i32,
+        harness: &[String],
+    ) -> Result<Called, CompileError> {
+        let failed = |error| CompileError::Files(directory.to_owned(), error);
+        // The executables can be moved only within a file system.
+        let temporary = directory.join("tmp");
+        fs::create_dir_all(&temporary).map_err(failed)?;
+        let mut arguments: Vec<OsString> = self.call.arguments.iter().map(OsString::from).collect();
+        arguments.extend(["--color", "never"].map(OsString::from));
+        arguments.extend(runtool::options(directory.as_std_path(), exit_code).map_err(failed)?);
+        arguments.extend(harness_arguments(harness.iter().map(String::as_str)));
+        let calling = (self.compiler).call(self.recording, arguments, Some(&temporary));
+        let called = calling.await?;
+        fs::remove_dir_all(&temporary).map_err(failed)?;
+        Ok(called)
+    }
 
     /// The tests that share no executable with others.
     async fn alone(
         &self,
-        recording: &Recording,
-        call: &RustdocCall,
         directory: &Utf8Path,
         printed: Vec<PrintedTest>,
         kept: &Kept,
@@ -293,7 +341,7 @@ impl Compiler {
                     DoctestEnd::Passed
                 }
             };
-            tests.push(Doctest::new(test.name.clone(), end));
+            tests.push(Doctest::new(&test.name, end));
         }
         if panicking.len() != unnamed.len() {
             return Err(CompileError::Unexpected(format!(
@@ -320,7 +368,7 @@ impl Compiler {
             .map(|name| panicking[name])
             .collect();
         if !open.is_empty() {
-            self.one_by_one(recording, call, directory, &printed, &open, &mut tests)
+            self.one_by_one(directory, &printed, &open, &mut tests)
                 .await?;
         }
         Ok(tests)
@@ -330,8 +378,6 @@ impl Compiler {
     /// executables is that of the names. `open` are the indices of these tests.
     async fn one_by_one(
         &self,
-        recording: &Recording,
-        call: &RustdocCall,
         directory: &Utf8Path,
         first: &[PrintedTest],
         open: &[usize],
@@ -348,7 +394,7 @@ impl Compiler {
             harness.extend(lines.into_iter().map(|line| format!("{line})")));
         }
         // The tool succeeds, so that the tests fail, and compiling alone does not look like that.
-        let called = self.test(recording, call, &directory, 0, &harness).await?;
+        let called = self.test(&directory, 0, &harness).await?;
         let printed = output::parse(&called.stdout)?;
         let kept = Kept::read(&directory)?;
         let ran_before = |name: &str| {
@@ -383,6 +429,29 @@ impl Compiler {
         }
         Ok(())
     }
+}
+
+/// Gives tests that were left out as ignored the ends that they have when they are run.
+fn complete(tests: &mut [Doctest], ignored: Vec<Doctest>) -> Result<(), CompileError> {
+    // Several tests may have one name: then nothing tells them apart.
+    let mut ends: HashMap<String, VecDeque<DoctestEnd>> = HashMap::new();
+    for test in ignored {
+        ends.entry(test.listed.name)
+            .or_default()
+            .push_back(test.end);
+    }
+    for test in tests {
+        if test.end == DoctestEnd::Ignored {
+            let end = ends
+                .get_mut(&test.listed.name)
+                .and_then(VecDeque::pop_front);
+            test.end = end.ok_or_else(|| {
+                let name = &test.listed.name;
+                CompileError::Unexpected(format!("{name} was not run with `--ignored`"))
+            })?;
+        }
+    }
+    Ok(())
 }
 
 /// The arguments of rustdoc that give these to the test harness.

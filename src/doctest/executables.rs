@@ -16,10 +16,14 @@ const LISTING: &str = "listing.json";
 /// The start of the names of directories without a key.
 const WITHOUT_KEY: &str = "run-";
 
+/// The start of the keys of tests without executables.
+pub const NAMES_ONLY: &str = "names-";
+
 /// A directory with the executables of a library's tests, in use by this run.
 #[derive(Debug)]
 pub struct ExecutableDirectory {
     pub path: Utf8PathBuf,
+    has_key: bool,
     is_kept: bool,
     _lock: Flock<File>,
 }
@@ -33,19 +37,22 @@ impl ExecutableDirectory {
         let tests = serde_json::from_slice(&fs::read(path.join(LISTING)).ok()?).ok()?;
         let directory = Self {
             path,
+            has_key: true,
             is_kept: true,
             _lock: lock,
         };
         Some((directory, tests))
     }
 
-    /// An empty directory. With a key, later runs find it once it has a listing. Directories of the
-    /// library that no run uses are removed, those with keys only if this one has a key, too.
+    /// An empty directory. With a key, later runs find it once it is complete. Directories of the
+    /// library that no run uses are removed, those with keys only if this one has a key, too, and those
+    /// with executables only if this one is for executables, too.
     pub fn create(of_library: &Utf8Path, key: Option<&str>) -> io::Result<Self> {
         fs::create_dir_all(of_library)?;
         let _exclusive = lock(of_library, FlockArg::LockExclusive)?;
         remove_unused_of(of_library, |name| {
-            key.is_some() || name.starts_with(WITHOUT_KEY)
+            let replaces = |key: &str| name.starts_with(NAMES_ONLY) || !key.starts_with(NAMES_ONLY);
+            name.starts_with(WITHOUT_KEY) || key.is_some_and(replaces)
         })?;
         if let Some(key) = key
             && let path = of_library.join(key)
@@ -58,19 +65,21 @@ impl ExecutableDirectory {
         Self::locked(path, false)
     }
 
-    fn locked(path: Utf8PathBuf, is_kept: bool) -> io::Result<Self> {
+    fn locked(path: Utf8PathBuf, has_key: bool) -> io::Result<Self> {
         Ok(Self {
             _lock: lock(&path, FlockArg::LockShared)?,
             path,
-            is_kept,
+            has_key,
+            is_kept: false,
         })
     }
 
     /// Makes later runs find the tests, if the directory has a key.
-    pub fn complete(&self, tests: &[Doctest]) -> io::Result<()> {
-        if self.is_kept {
+    pub fn complete(&mut self, tests: &[Doctest]) -> io::Result<()> {
+        if self.has_key {
             let listing = serde_json::to_vec(tests)?;
             fs::write(self.path.join(LISTING), listing)?;
+            self.is_kept = true;
         }
         Ok(())
     }
@@ -154,8 +163,8 @@ mod tests {
     #[test]
     fn a_complete_directory_is_found_by_its_key() {
         let (_directory, library) = library();
-        let tests = [Doctest::new("a (line 1)".to_owned(), DoctestEnd::Passed)];
-        let created = ExecutableDirectory::create(&library, Some("key")).unwrap();
+        let tests = [Doctest::new("a (line 1)", DoctestEnd::Passed)];
+        let mut created = ExecutableDirectory::create(&library, Some("key")).unwrap();
         assert!(ExecutableDirectory::find(&library, "key").is_none());
         created.complete(&tests).unwrap();
         drop(created);
@@ -167,7 +176,7 @@ mod tests {
     #[test]
     fn one_without_a_key_is_removed_at_its_end() {
         let (_directory, library) = library();
-        let created = ExecutableDirectory::create(&library, None).unwrap();
+        let mut created = ExecutableDirectory::create(&library, None).unwrap();
         created.complete(&[]).unwrap();
         assert_eq!(entries(&library), 1);
         drop(created);
@@ -181,8 +190,11 @@ mod tests {
         let second = ExecutableDirectory::create(&library, Some("key")).unwrap();
         assert_ne!(first.path, second.path);
         assert!(first.path.is_dir());
-        drop((first, second));
-        // The first one was left incomplete, as by a run that was killed.
+        drop(second);
+        // It is left incomplete, as by a run that was killed.
+        fs::rename(&first.path, library.join("left")).unwrap();
+        drop(first);
+        fs::rename(library.join("left"), library.join("key")).unwrap();
         let third = ExecutableDirectory::create(&library, Some("key")).unwrap();
         assert_eq!(entries(&library), 1);
         let root = library.parent().unwrap();

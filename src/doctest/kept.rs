@@ -44,9 +44,7 @@ impl Kept {
         for (directory, bundled) in &self.bundles {
             let path = executable_path(&self.directory, directory);
             for test in bundled {
-                let end = if test.ignored && ignored == IgnoredTests::LeftOut {
-                    DoctestEnd::Ignored
-                } else if test.runs {
+                let end = if test.runs {
                     DoctestEnd::Executable {
                         path: path.clone(),
                         number: Some(test.number),
@@ -57,7 +55,9 @@ impl Kept {
                     DoctestEnd::Passed
                 };
                 if test.ignored || ignored != IgnoredTests::Only {
-                    tests.push(Doctest::new(test.name.clone(), end));
+                    let mut test_case = Doctest::new(&test.name, end);
+                    test_case.listed.ignored = test.ignored;
+                    tests.push(test_case);
                 }
             }
         }
@@ -100,6 +100,21 @@ pub async fn symbols(
     let failed =
         |error: tokio::task::JoinError| CompileError::Files(directory.into(), error.into());
     reading.await.map_err(failed)?
+}
+
+/// Removes everything that was kept in a directory.
+pub fn remove(directory: &Utf8Path) -> Result<(), CompileError> {
+    let failed = |error| CompileError::Files(directory.to_owned(), error);
+    for entry in directory.read_dir_utf8().map_err(failed)? {
+        let path = entry.map_err(failed)?.into_path();
+        let removed = if path.is_dir() {
+            fs::remove_dir_all(&path)
+        } else {
+            fs::remove_file(&path)
+        };
+        removed.map_err(failed)?;
+    }
+    Ok(())
 }
 
 /// Gives executables paths that are the same in the next run if the tests are the same: cached results

@@ -5,6 +5,7 @@ use crate::store::{Digest, Store, StoreError};
 use camino::Utf8PathBuf;
 use sha2::{Digest as _, Sha256};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 /// What the tests of a library are made of.
 #[derive(Debug)]
@@ -12,14 +13,23 @@ pub struct DoctestIngredients<'a> {
     pub recording: &'a Recording,
     /// How tests are chosen.
     pub mode: &'a str,
-    /// The version of rustdoc.
-    pub rustdoc: &'a str,
+    pub rustdoc: &'a RustdocIdentity,
     /// The layers with the sources.
     pub sources: &'a [Digest],
     /// The files of the libraries.
     pub libraries: &'a [Utf8PathBuf],
     /// The variables of this process that the code may read when it is compiled.
     pub variables: &'a BTreeMap<String, String>,
+}
+
+/// What tells one rustdoc from others.
+#[derive(Debug)]
+pub enum RustdocIdentity {
+    /// The rustdoc of a toolchain: its content. Asking it for its version takes as long as everything
+    /// else that a run without changes does with documentation tests.
+    File(PathBuf),
+    /// The version of a program, which may be a script that calls any rustdoc.
+    Version(String),
 }
 
 /// The key of the tests of a library. Blocks.
@@ -37,7 +47,11 @@ pub fn key(store: &Store, ingredients: &DoctestIngredients<'_>) -> Result<String
         libraries,
         variables,
     } = ingredients;
-    for text in [env!("CARGO_PKG_VERSION"), mode, rustdoc] {
+    let rustdoc = match rustdoc {
+        RustdocIdentity::File(path) => store.hash_file(path)?.to_string(),
+        RustdocIdentity::Version(version) => version.clone(),
+    };
+    for text in [env!("CARGO_PKG_VERSION"), mode, &rustdoc] {
         add(text);
     }
     add(&format!("{:?}", recording.call().arguments));

@@ -31,9 +31,17 @@ pub enum DoctestEnd {
     Unknown,
 }
 
+impl DoctestEnd {
+    pub fn has_program(&self) -> bool {
+        matches!(self, Self::Executable { .. })
+    }
+}
+
 impl Doctest {
-    pub fn new(name: String, end: DoctestEnd) -> Self {
+    /// `name`: that of rustdoc, which breaks the lines of long types. This name has one line.
+    pub fn new(name: &str, end: DoctestEnd) -> Self {
         let ignored = end == DoctestEnd::Ignored;
+        let name = name.replace('\n', "");
         Self {
             listed: ListedTest { name, ignored },
             end,

@@ -30,8 +30,8 @@ mod unnamed;
 
 pub use bundle::NUMBER;
 pub use compile::{CompileError, CompiledTests, Compiler, IgnoredTests, Purpose};
-pub use executables::{ExecutableDirectory, remove_unused};
-pub use key::{DoctestIngredients, key};
+pub use executables::{ExecutableDirectory, NAMES_ONLY, remove_unused};
+pub use key::{DoctestIngredients, RustdocIdentity, key};
 pub use listing::{Doctest, DoctestEnd};
 pub use recorder::{Recorder, Recording, RustdocCall};
 

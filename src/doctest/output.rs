@@ -1,8 +1,11 @@
 //! What rustdoc prints about tests: the format of libtest for people.
+//!
+//! Names may have several lines, since rustdoc breaks the lines of long types. No name has spaces after
+//! its file and ` - `.
 
 use super::compile::CompileError;
 use super::runtool::TOKEN;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 
 /// A line about a test, and the text about its failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,16 +45,23 @@ pub fn parse(stdout: &str) -> Result<Vec<PrintedTest>, CompileError> {
 /// The names in the output with `--list`. The output also has their number, which is checked.
 pub fn parse_list(stdout: &str) -> Result<Vec<String>, CompileError> {
     let mut names = Vec::new();
+    // The first lines of a name.
+    let mut open = String::new();
     for line in stdout.lines() {
-        if let Some(name) = line.strip_suffix(": test") {
-            names.push(name.to_owned());
-        } else if let Some(count) = listed_count(line)
-            && count != names.len()
-        {
-            return Err(unexpected(&format!(
-                "{line:?} follows {} tests",
-                names.len()
-            )));
+        if let Some(end) = line.strip_suffix(": test") {
+            let start = std::mem::take(&mut open);
+            let start = if end.contains(" - ") { "" } else { &start };
+            names.push(format!("{start}{end}"));
+        } else if let Some(count) = listed_count(line) {
+            if count != names.len() {
+                let names = names.len();
+                return Err(unexpected(&format!("{line:?} follows {names} tests")));
+            }
+        } else if line.contains(" - ") {
+            open = format!("{line}\n");
+        } else if !open.is_empty() {
+            open.push_str(line);
+            open.push('\n');
         }
     }
     Ok(names)
@@ -85,6 +95,8 @@ fn section<'a>(
     let first = tests.len();
     let mut rest = Vec::new();
     let mut is_complete = false;
+    // The first lines of a name.
+    let mut open = String::new();
     for line in lines {
         if line.starts_with("test result: ") {
             is_complete = true;
@@ -95,7 +107,15 @@ fn section<'a>(
         }
         if tests.len() - first < count {
             // Others are the tokens of tools, and `test … has been running for over 60 seconds`.
-            tests.extend(result_line(line));
+            let test = result_line(line).or_else(|| result_line(&format!("{open}{line}")));
+            if test.is_some() || line.starts_with("test ") {
+                open.clear();
+            }
+            if test.is_none() && (line.starts_with("test ") || !open.is_empty()) {
+                open.push_str(line);
+                open.push('\n');
+            }
+            tests.extend(test);
         } else {
             rest.push(line);
         }
@@ -135,24 +155,29 @@ fn add_failures(tests: &mut [PrintedTest], lines: &[&str]) -> Result<(), Compile
     if count == 0 {
         return Ok(());
     }
-    let mut headings: Vec<String> = tests
-        .iter()
-        .filter(|test| is_failed(test))
-        .map(|test| format!("---- {} stdout ----", test.name))
-        .collect();
-    headings.sort();
+    let heading = |test: &PrintedTest| format!("---- {} stdout ----", test.name);
+    let mut headings: HashMap<String, HashSet<Vec<String>>> = HashMap::new();
+    for test in tests.iter().filter(|test| is_failed(test)) {
+        let lines: Vec<_> = heading(test).lines().map(str::to_owned).collect();
+        headings.entry(lines[0].clone()).or_default().insert(lines);
+    }
     // The texts come first, then the list of names, which has one line for each.
     let end = lines.iter().rposition(|line| *line == "failures:");
     let end = end.ok_or_else(|| unexpected("it does not list the failures"))?;
-    let mut blocks: Vec<(&str, Vec<&str>)> = Vec::new();
-    for &line in &lines[..end] {
-        if headings
-            .binary_search_by(|heading| heading.as_str().cmp(line))
-            .is_ok()
-        {
-            blocks.push((line, Vec::new()));
-        } else if let Some((_, text)) = blocks.last_mut() {
-            text.push(line);
+    let mut blocks: Vec<(String, Vec<&str>)> = Vec::new();
+    let mut rest = &lines[..end];
+    while let [line, after @ ..] = rest {
+        let mut possible = headings.get(*line).into_iter().flatten();
+        if let Some(found) = possible.find(|heading| {
+            rest.len() >= heading.len() && rest.iter().zip(*heading).all(|(line, own)| line == own)
+        }) {
+            blocks.push((found.join("\n"), Vec::new()));
+            rest = &rest[found.len()..];
+        } else {
+            if let Some((_, text)) = blocks.last_mut() {
+                text.push(line);
+            }
+            rest = after;
         }
     }
     if blocks.len() != count {
@@ -163,7 +188,7 @@ fn add_failures(tests: &mut [PrintedTest], lines: &[&str]) -> Result<(), Compile
     }
     let mut blocks: VecDeque<_> = blocks.into();
     for test in tests.iter_mut().filter(|test| is_failed(test)) {
-        let heading = format!("---- {} stdout ----", test.name);
+        let heading = heading(test);
         let found = blocks.iter().position(|(other, _)| *other == heading);
         let block = found.and_then(|index| blocks.remove(index));
         let (_, text) = block
@@ -276,6 +301,34 @@ all doctests ran in 5.26s; merged doctests compilation took 0.63s
             .map(|test| test.result)
             .collect();
         assert_eq!(results, [Kept("A".into()), Kept("B".into())]);
+    }
+
+    #[test]
+    fn a_name_may_have_several_lines() {
+        let output = "running 3 tests\ntest a.rs - A<T,\nU>::f (line 1) has been running for over 60 \
+                      seconds\ntest a.rs - A<T,\nU>::f (line 1) ... FAILED\ntest a.rs - A<T,\nU,\n\
+                      V>::f (line 5) - compile fail ... ok\ntest a.rs - g (line 9) ... FAILED\n\n\
+                      failures:\n\n---- a.rs - g (line 9) stdout ----\nwrong\n\n---- a.rs - A<T,\nU>::f \
+                      (line 1) stdout ----\nmaelstrom-doctest-executable:A\n\nfailures:\n    a.rs - g \
+                      (line 9)\n    a.rs - A<T,\nU>::f (line 1)\n\ntest result: FAILED. 1 passed";
+        let tests: Vec<_> = parse(output)
+            .unwrap()
+            .into_iter()
+            .map(|test| (test.name, test.result))
+            .collect();
+        let expected = [
+            ("a.rs - A<T,\nU>::f (line 1)", Kept("A".into())),
+            ("a.rs - A<T,\nU,\nV>::f (line 5)", Passed),
+            ("a.rs - g (line 9)", Failed("wrong".into())),
+        ];
+        assert_eq!(
+            tests,
+            expected.map(|(name, result)| (name.to_owned(), result))
+        );
+        let list = "noise - of a macro\na.rs - g (line 9): test\na.rs - A<T,\nU,\nV>::f (line 5): test\n\
+                    \n2 tests, 0 benchmarks\n";
+        let names = ["a.rs - g (line 9)", "a.rs - A<T,\nU,\nV>::f (line 5)"];
+        assert_eq!(parse_list(list).unwrap(), names);
     }
 
     #[test]

@@ -57,7 +57,7 @@ use std::sync::Arc;
 use tags::PinnedTag;
 
 /// Finds and downloads images. Threads may share it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Images {
     downloads: Arc<DownloadRuntime>,
 }

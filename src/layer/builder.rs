@@ -75,6 +75,12 @@ impl LayerBuilder {
         }
     }
 
+    /// A builder with the same store and images, which reads files of the host again.
+    #[must_use]
+    pub fn afresh(&self) -> Self {
+        Self::new(self.store.clone(), self.images.clone())
+    }
+
     /// The name in messages of the `command` layer that was started first, if any is running.
     pub fn running_command(&self) -> Option<String> {
         self.commands.longest()

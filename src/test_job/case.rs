@@ -48,6 +48,12 @@ impl TestCase {
         }
     }
 
+    /// Whether a program runs for this test case. Rustdoc has only compiled some documentation tests.
+    pub fn has_program(&self) -> bool {
+        let doctest = self.doctest.as_ref();
+        doctest.is_none_or(|doctest| doctest.end.has_program())
+    }
+
     /// Whether the program is to fail.
     pub fn should_panic(&self) -> bool {
         self.doctest.as_ref().is_some_and(|doctest| {

@@ -108,6 +108,19 @@ impl TestContainerBuilder {
 
     /// The layers with the sources that the documentation tests of a library are made of.
     pub fn sources(&self, binary: &TestBinary) -> Result<Vec<Digest>, LayerError> {
+        self.sources_in(self.layers(), binary)
+    }
+
+    /// As [`Self::sources`], but with what the files contain now.
+    pub fn present_sources(&self, binary: &TestBinary) -> Result<Vec<Digest>, LayerError> {
+        self.sources_in(&self.layers().afresh(), binary)
+    }
+
+    fn sources_in(
+        &self,
+        builder: &LayerBuilder,
+        binary: &TestBinary,
+    ) -> Result<Vec<Digest>, LayerError> {
         let context = LayerContext {
             package_dir: binary.package.directory.clone(),
             build_dir: binary.build_dir.clone(),
@@ -119,9 +132,7 @@ impl TestContainerBuilder {
         layers.extend(binary.out_dir.as_ref().map(|out_dir| LayerSpec::Source {
             source: escaped_path(out_dir),
         }));
-        let built = layers
-            .iter()
-            .map(|layer| self.layers().build(layer, &context));
+        let built = layers.iter().map(|layer| builder.build(layer, &context));
         built.map(|layer| Ok(layer?.digest)).collect()
     }
 

@@ -116,10 +116,8 @@ fn variables(run: &Run) -> BTreeSet<String> {
 fn tests_of_an_archive_end_as_those_of_the_workspace_and_find_the_same() {
     needs_containers!();
     let project = Project::own("shop");
-    let options = ["--workspace", "--show-output"];
-    // Documentation tests are not packed.
-    let packed = ["-x", "doctest", "--", "--include-ignored"];
-    let here = project.events(&[&options[..], &packed].concat());
+    let options = ["--workspace", "--show-output", "--", "--include-ignored"];
+    let here = project.events(&options);
     let (file, made) = archive(&project, &["--workspace"]);
     made.says("packed ").says(" test binaries into ");
     let there = events_elsewhere(
@@ -136,6 +134,79 @@ fn tests_of_an_archive_end_as_those_of_the_workspace_and_find_the_same() {
     assert!(ends(&here).len() > 25, "{here}");
     assert_eq!(ends(&there), ends(&here), "{there}");
     assert_eq!(variables(&there), variables(&here));
+}
+
+/// The project `documented` has documentation tests in editions 2021 and 2024.
+#[test]
+fn documentation_tests_of_an_archive_end_as_those_of_the_workspace() {
+    needs_containers!();
+    let project = Project::own("documented");
+    let workspace = ["--workspace", "--hermetic"];
+    let (file, _) = archive(&project, &workspace);
+    for after in [
+        &["--show-output"][..],
+        &["--show-output", "--", "--ignored"],
+        &["--show-output", "--", "--include-ignored"],
+    ] {
+        let here = project.events(&[&workspace, after].concat());
+        let there = events_elsewhere(&project, &[&["--archive", &file], after].concat());
+        assert_eq!(there.code, here.code, "{there}");
+        let of_both = [&here, &there].map(|run| {
+            let mut finished = run.of_tests("finished");
+            finished.retain(|event| event["target"]["kind"] == "doctest");
+            let end = |event: &Value| {
+                let keys = ["package", "name", "status", "exit_code", "signal"];
+                let stdout = event["stdout"].as_str().unwrap_or_default();
+                // A test has a harness of its own, which says how long it took.
+                let stdout = stdout.split("finished in").next().map(str::to_owned);
+                (keys.map(|key| event[key].to_string()), stdout)
+            };
+            let mut ends: Vec<_> = finished.iter().map(end).collect();
+            ends.sort();
+            ends
+        });
+        let [here_ends, there_ends] = of_both;
+        let only_ignored = after.contains(&"--ignored");
+        assert!(
+            here_ends.len() > if only_ignored { 3 } else { 60 },
+            "{here}"
+        );
+        assert_eq!(there_ends, here_ends, "{there}");
+    }
+    let line = |text: &str| text.to_owned();
+    let listed =
+        |run: Run| -> BTreeSet<String> { run.exits(0).lines().into_iter().map(line).collect() };
+    let whole = listed(project.maelstrom(&["--workspace", "--list"]));
+    let mut together = BTreeSet::new();
+    for part in ["slice:1/2", "slice:2/2"] {
+        let words = ["--partition", part, "--list"];
+        let here = listed(project.maelstrom(&[&["--workspace"], &words[..]].concat()));
+        let there = listed(elsewhere(
+            &project,
+            &[&["--archive", &file], &words[..]].concat(),
+        ));
+        assert_eq!(there, here);
+        together.extend(there);
+    }
+    assert_eq!(together, whole);
+}
+
+#[test]
+fn an_archive_may_have_only_documentation_tests() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        "//! ```compile_fail\n//! let wrong: u32 = \"\";\n//! ```\n//!\n//! ```\n//! let wrong: u32 = \"\";\n//! ```\n",
+    );
+    let (file, made) = archive(&project, &["--doc"]);
+    made.says("packed 2 tests of 1 test binary");
+    let there = events_elsewhere(&project, &["--archive", &file, "-i", "doctest"]).exits(100);
+    let statuses = there.statuses();
+    assert_eq!(statuses["src/lib.rs - (line 1)"], "passed", "{there}");
+    assert_eq!(statuses["src/lib.rs - (line 5)"], "failed", "{there}");
+    let failed = there.finished("src/lib.rs - (line 5)");
+    assert!(failed.to_string().contains("mismatched types"), "{there}");
 }
 
 #[test]
@@ -322,12 +393,7 @@ fn options_that_an_archive_cannot_have_are_refused() {
     fails(&["-o", "a"]).says("'-o' names the file that `cargo maelstrom archive -o FILE` writes");
     fails(&["archive"]).says("name it with '-o FILE'");
     fails(&["archive", "-o", "a", "--list"]).says("packs tests and has no other action");
-    for arguments in [
-        &["--archive", "a", "--doc"][..],
-        &["archive", "-o", "a", "--doc"],
-    ] {
-        fails(arguments).says("an archive has no documentation tests");
-    }
+    fails(&["--archive", "a", "--doc"]).says("write '-i doctest'");
     fails(&["archive", "-o", "a", "--archive-file", "b"]).says("both name the archive");
     let run = project
         .maelstrom(&["archive", "--archive-file", "here.tar.zst", "-q"])

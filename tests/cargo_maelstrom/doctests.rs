@@ -330,6 +330,138 @@ fn documented_doctests_that_passed_are_known_until_something_changes() {
 }
 
 #[test]
+fn plain_rustdoc_does_not_run_if_nothing_has_changed() {
+    needs_containers!();
+    for edition in ["2021", "2024"] {
+        let project = Project::own("plain");
+        project.change("Cargo.toml", "2021", edition);
+        project.write("src/lib.rs", "//! ```\n//! ```\n");
+        let calls_rustdoc = |arguments: &[&str]| {
+            let always = ["--doc", AUTO, "-L", "debug", "--hermetic"];
+            let run = project.maelstrom(&[&always, arguments].concat()).exits(0);
+            run.stderr.contains("rustdoc took")
+        };
+        assert!(calls_rustdoc(&["--list"]));
+        assert!(!calls_rustdoc(&["--list"]));
+        assert!(calls_rustdoc(&[]));
+        assert!(!calls_rustdoc(&[]));
+        assert!(!calls_rustdoc(&["--list"]));
+        project.write("src/lib.rs", "//! ```\n//! assert!(true);\n//! ```\n");
+        // The list leaves the executables of the run.
+        assert!(calls_rustdoc(&["--list"]));
+        project.write("src/lib.rs", "//! ```\n//! ```\n");
+        assert!(!calls_rustdoc(&[]));
+    }
+}
+
+/// Names with spaces, `<`, quotes, commas and line breaks.
+const NAMES: &str = "\
+pub trait Speaks { fn speak(&self); }
+#[path = \"a file.rs\"]
+pub mod file;
+pub struct ALongNameOfAStructure<A, B>(A, B);
+impl<'a, T: Clone> Speaks for Vec<(T, &'a str)> {
+    /// ```
+    /// assert!(true);
+    /// ```
+    ///
+    /// ```should_panic
+    /// fn main() { panic!(); }
+    /// ```
+    ///
+    /// ```should_panic
+    /// fn main() {}
+    /// ```
+    ///
+    /// ```compile_fail
+    /// let wrong: u32 = \"\";
+    /// ```
+    fn speak(&self) {}
+}
+impl<T, U: Ord> Speaks for ALongNameOfAStructure<
+    std::collections::BTreeMap<U, T>,
+    ALongNameOfAStructure<std::collections::BTreeMap<U, T>, ALongNameOfAStructure<T, U>>,
+> {
+    /// ```
+    /// assert!(true);
+    /// ```
+    ///
+    /// ```
+    /// panic!();
+    /// ```
+    ///
+    /// ```should_panic
+    /// fn main() { panic!(); }
+    /// ```
+    ///
+    /// ```
+    /// let wrong: u32 = \"\";
+    /// ```
+    fn speak(&self) {}
+}
+";
+
+#[test]
+fn plain_any_name_of_rustdoc_is_understood() {
+    needs_containers!();
+    let project = Project::own("plain");
+    project.write("src/lib.rs", NAMES);
+    project.write("src/a file.rs", "//! ```\n//! ```\n");
+    let mut in_editions = Vec::new();
+    for edition in ["2021", "2024"] {
+        project.change("Cargo.toml", "2021", edition);
+        let json = ["--doc", "--hermetic", "--message-format=json", "--ui=quiet"];
+        let mut command = project.command(&json);
+        let run = Run::of(command.env("RUST_TEST_NOCAPTURE", "1"), &project).exits(100);
+        let names: Vec<_> = of_events(&run).into_keys().collect();
+        let listed = project.maelstrom(&["--doc", "--list"]).exits(0);
+        let mut listed: Vec<String> = listed.lines().iter().map(ToString::to_string).collect();
+        listed.sort();
+        let line = |(name, _): &(String, String)| format!("plain doctest/plain {name}");
+        assert_eq!(listed, names.iter().map(line).collect::<Vec<_>>());
+        in_editions.push(names);
+    }
+    let file = "src/a file.rs - file (line 1)".to_owned();
+    assert!(
+        in_editions[0].contains(&(file, "passed".to_owned())),
+        "{in_editions:?}"
+    );
+    let statuses: Vec<_> = in_editions[0]
+        .iter()
+        .map(|(_, status)| status.as_str())
+        .collect();
+    let failed = statuses
+        .iter()
+        .filter(|status| **status == "failed")
+        .count();
+    assert_eq!((statuses.len(), failed), (9, 3), "{in_editions:?}");
+    assert_eq!(in_editions[0], in_editions[1]);
+}
+
+#[test]
+fn plain_what_changes_while_rustdoc_reads_it_is_not_kept() {
+    needs_containers!();
+    let project = Project::own("plain");
+    let rustdoc = write_rustdoc(
+        &project,
+        "case \" $* \" in *' --test '*) if [ -n \"$EDIT\" ]; then echo \"$EDIT\" > src/doc.md; fi ;; \
+         esac\nexec rustdoc \"$@\"",
+    );
+    let text = |condition: &str| format!("```\nassert!({condition});\n```\n");
+    let run = |edit: Option<String>| {
+        let mut command = project.command(&["--doc", AUTO, "--hermetic"]);
+        command.env("RUSTDOC", &rustdoc);
+        command.env("EDIT", edit.unwrap_or_default());
+        Run::of(&mut command, &project)
+    };
+    project.write("src/lib.rs", "#![doc = include_str!(\"doc.md\")]\n");
+    project.write("src/doc.md", &text("true"));
+    run(Some(text("false"))).exits(100);
+    project.write("src/doc.md", &text("true"));
+    run(None).exits(0);
+}
+
+#[test]
 fn plain_with_another_rustdoc_the_tests_run_outside_containers() {
     needs_containers!();
     let project = Project::own("plain");

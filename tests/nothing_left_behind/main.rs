@@ -13,6 +13,7 @@ mod need;
 mod processes;
 mod project;
 
+mod documentation_tests;
 mod full_disk;
 mod interrupts;
 mod killed_client;

@@ -64,13 +64,6 @@ pub fn check(
     action: &TestAction,
     cargo: &CargoOptions,
 ) -> Result<(), CommandLineError> {
-    let packs = matches!(action, TestAction::Archive { .. });
-    if arguments.running.doc && (packs || arguments.selecting.archive.is_some()) {
-        return Err(usage(
-            "an archive has no documentation tests; leave out '--doc', or run them in the workspace \
-             with `cargo maelstrom --doc`",
-        ));
-    }
     let Some(archive) = &arguments.selecting.archive else {
         return Ok(());
     };
@@ -81,6 +74,12 @@ pub fn check(
     if !may_run {
         return Err(usage(
             "with '--archive', tests run or are listed; this action needs the workspace",
+        ));
+    }
+    if arguments.running.doc {
+        return Err(usage(
+            "'--doc' is for Cargo, which is not used with '--archive'; to run only the documentation \
+             tests of the archive, write '-i doctest'",
         ));
     }
     if let Some(option) = cargo.arguments().first() {

@@ -25,7 +25,6 @@ pub fn doctest_settings(
         TestAction::Build
             | TestAction::ListBinaries
             | TestAction::ListPackages
-            | TestAction::Archive { .. }
             | TestAction::Init
             | TestAction::PrintConfig(_)
     );
@@ -56,7 +55,10 @@ pub fn doctest_settings(
             && !invocation.options.is_set("quiet")
             && !invocation.options.is_set("verbose"),
     });
+    let archives = matches!(options.action, TestAction::Archive { .. });
     let ignored = match options.selection.ignored {
+        // Where the tests run, ignored ones may be asked for.
+        _ if archives => IgnoredTests::Marked,
         RunIgnored::Default => IgnoredTests::LeftOut,
         RunIgnored::Only => IgnoredTests::Only,
         RunIgnored::All => IgnoredTests::Included,
@@ -80,7 +82,11 @@ pub fn doctest_settings(
             Purpose::Run
         },
         cache_results: options.settings.cache_results.value,
-        packed: options.settings.remote.is_some() && options.action.runs_selected(),
+        packed: archives || options.settings.remote.is_some() && options.action.runs_selected(),
+        needs_programs: matches!(
+            options.action,
+            TestAction::PrintSpec | TestAction::Observe { .. }
+        ),
         runs: options.action.runs_selected(),
         leaves_executables: options.action == TestAction::PrintSpec,
         filters: if names.exact {

@@ -4,6 +4,7 @@ use super::TestRun;
 use crate::archive::{ArchivedCase, ArchivedContainer};
 use crate::cargo::TestBinary;
 use crate::directive::TestSpec;
+use crate::doctest::Doctest;
 use crate::executor::Container;
 use crate::layer::{ContainerError, MountError};
 use crate::listing::ListedTest;
@@ -53,11 +54,16 @@ impl TestRun {
                 count: cases.len(),
             });
             for case in cases {
-                let test = Rc::new(ListedTest {
+                let listed = ListedTest {
                     name: case.name,
                     ignored: case.ignored,
+                };
+                let doctest = case.doctest.map(|end| {
+                    let listed = listed.clone();
+                    Rc::new(Doctest { listed, end })
                 });
-                self.select(&binary, test, case.whole, Some(case.container), None);
+                let test = Rc::new(listed);
+                self.select(&binary, test, case.whole, case.container, doctest);
             }
         }
     }

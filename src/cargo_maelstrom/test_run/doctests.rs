@@ -6,16 +6,18 @@ use crate::cargo_maelstrom::preparation::executables_directory;
 use crate::config::CacheResults;
 use crate::coverage::Instrumentation;
 use crate::doctest::{
-    CompileError, Compiler, Doctest, DoctestEnd, DoctestIngredients, ExecutableDirectory, Purpose,
-    Recorder, Recording, key,
+    CompileError, Compiler, Doctest, DoctestEnd, DoctestIngredients, ExecutableDirectory,
+    NAMES_ONLY, Purpose, Recorder, Recording, RustdocIdentity, key,
 };
+use crate::layer::LayerError;
 use crate::needs::NamesInFiles;
 use crate::process::error_chain;
 use crate::report::Event;
-use crate::store::Store;
+use crate::store::{Digest, Store};
 use crate::test_job::{self, TestCase, TestContainerBuilder, verdict};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -35,6 +37,8 @@ pub struct DoctestSettings {
     pub cache_results: CacheResults,
     /// Whether the executables are packed into layers.
     pub packed: bool,
+    /// Whether tests without a program are left out, as the program of a test is asked for.
+    pub needs_programs: bool,
     /// Whether tests are run, and not only listed.
     pub runs: bool,
     /// The executables stay where they are, as their paths are printed.
@@ -235,15 +239,13 @@ impl TestRun {
         }
     }
 
-    /// Whether a run that only lists tests lists this one. Without a program, a test has only a name.
+    /// Whether a run that only lists tests lists this one.
     pub(super) fn is_listed(&self, case: &TestCase) -> bool {
-        let names_only = match &self.parts.doctests {
-            Some(DoctestRun::Ended(settings)) => settings.purpose == Purpose::List,
-            _ => true,
+        let needs_program = match &self.parts.doctests {
+            Some(DoctestRun::Ended(settings)) => settings.needs_programs,
+            _ => false,
         };
-        let has_program =
-            |doctest: &Rc<Doctest>| matches!(doctest.end, DoctestEnd::Executable { .. });
-        names_only || case.doctest.as_ref().is_none_or(has_program)
+        !needs_program || case.has_program()
     }
 
     /// Reports the tests of a library, which rustdoc has run, as one test.
@@ -255,7 +257,7 @@ impl TestRun {
         } else {
             DoctestEnd::Failed(output)
         };
-        let doctest = Doctest::new(binary.target.clone(), end);
+        let doctest = Doctest::new(&binary.target, end);
         let listed = Rc::new(doctest.listed.clone());
         let considered = &mut self.ending.considered;
         considered.add(&self.parts.selector, &binary, &listed, true);
@@ -305,6 +307,9 @@ fn executables(tests: &[Doctest]) -> Vec<Utf8PathBuf> {
     paths
 }
 
+/// Makes the layers with the sources of a library.
+type SourceLayers = fn(&TestContainerBuilder, &TestBinary) -> Result<Vec<Digest>, LayerError>;
+
 /// A library whose tests are to be found.
 struct Library {
     recording: Recording,
@@ -346,38 +351,63 @@ impl Library {
         let directory = executables_directory(&self.settings.workspace);
         let name = format!("{}-{}", self.binary.package.name, self.binary.target);
         let of_library = directory.join(name);
-        let uses_key = self.settings.cache_results.reads() && self.settings.purpose == Purpose::Run;
-        let key = if uses_key { self.key().await? } else { None };
-        if let Some(key) = &key
-            && let Some((directory, tests)) = ExecutableDirectory::find(&of_library, key)
-        {
-            return Ok(FoundTests {
-                tests,
-                directory,
-                identity: Some(key.clone()),
-                messages: String::new(),
-            });
-        }
-        let failed = |error| CompileError::Files(of_library.clone(), error);
-        let directory = ExecutableDirectory::create(&of_library, key.as_deref()).map_err(failed)?;
-        let compiler = &self.settings.compiler;
+        let uses_key = self.settings.cache_results.reads();
+        let key = if uses_key {
+            self.key(TestContainerBuilder::sources).await?
+        } else {
+            None
+        };
         let purpose = self.settings.purpose;
+        // A list takes the tests of a run, and a run needs more than those of a list.
+        let names = |key: &String| format!("{NAMES_ONLY}{key}");
+        let of_list = key.as_ref().filter(|_| purpose == Purpose::List).map(names);
+        for name in key.iter().chain(&of_list) {
+            if let Some((directory, tests)) = ExecutableDirectory::find(&of_library, name) {
+                return Ok(FoundTests {
+                    tests,
+                    directory,
+                    identity: key,
+                    messages: String::new(),
+                });
+            }
+        }
+        let failed = |error: io::Error| CompileError::Files(of_library.clone(), error);
+        let name = of_list.or_else(|| key.clone());
+        let library = of_library.clone();
+        // Directories with gigabytes may be removed first.
+        let creating = tokio::task::spawn_blocking(move || {
+            ExecutableDirectory::create(&library, name.as_deref())
+        });
+        let created = creating.await.map_err(|error| failed(error.into()))?;
+        let mut directory = created.map_err(failed)?;
+        let compiler = &self.settings.compiler;
         let compiling = compiler.compile(&self.recording, &directory.path, purpose);
         let found = compiling.await?;
-        directory.complete(&found.tests).map_err(failed)?;
+        // Rustdoc may have read files that changed after their content had become part of the key.
+        let is_of_key =
+            key.is_some() && self.key(TestContainerBuilder::present_sources).await? == key;
+        if is_of_key {
+            directory.complete(&found.tests).map_err(failed)?;
+        }
         Ok(FoundTests {
             tests: found.tests,
             directory,
-            identity: key,
+            identity: key.filter(|_| is_of_key),
             messages: found.messages,
         })
     }
 
-    /// The key of the tests. `None`: something that they are made of cannot be read.
-    async fn key(&self) -> Result<Option<String>, CompileError> {
+    /// The key of the tests. `sources` makes the layers with the sources. `None`: something that the
+    /// tests are made of cannot be read.
+    async fn key(&self, sources: SourceLayers) -> Result<Option<String>, CompileError> {
         let compiler = &self.settings.compiler;
         let mode = compiler.mode();
-        let rustdoc = compiler.version(&self.recording).await?.to_owned();
+        let sysroot = &self.settings.workspace.toolchain.sysroot;
+        let rustdoc = if compiler.rustdoc().starts_with(sysroot) {
+            RustdocIdentity::File(compiler.rustdoc().to_owned())
+        } else {
+            RustdocIdentity::Version(compiler.version(&self.recording).await?.to_owned())
+        };
         let (recording, files, binary) = (
             self.recording.clone(),
             self.files.clone(),
@@ -385,7 +415,7 @@ impl Library {
         );
         let (containers, store) = (self.containers.clone(), self.store.clone());
         let making = tokio::task::spawn_blocking(move || {
-            let sources = containers.sources(&binary).ok()?;
+            let sources = sources(&containers, &binary).ok()?;
             let ingredients = DoctestIngredients {
                 recording: &recording,
                 mode: &mode,
