@@ -12,28 +12,23 @@ use super::directory_lock::DirectoryLock;
 use super::job::{Container, Job, JobVariable, Outcome, Status};
 use super::launch_plan::LaunchPlan;
 use super::limits::{self, HeldLimits, LimitGroups};
-use super::observed::observed_container;
+use super::observed::{ObservedLayers, observed_container};
 use super::output::{Collector, Output, Stream};
 use super::outputs::{self, JobOutputs};
 use crate::container::{
     EndedProgram, JobControlGroup, JobDescriptors, JobEnd, JobLimits, JobRequest, Launcher,
     LauncherConfig, LauncherError, WrittenFiles,
 };
-use crate::observe::{Facts, Layers, Observation, ObservedContainer};
+use crate::observe::{Facts, Observation, ObservedContainer};
 use crate::process::error_chain;
 use crate::spec::{Mount, Network, RootOverlay};
-use crate::store::Digest;
 use launcher_pool::LauncherPool;
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The most layers that are kept for observers. Each has a mount with a descriptor.
-const MOST_OBSERVED_LAYERS: usize = 64;
 
 /// Runs jobs in containers on this machine. For use on one thread.
 pub struct LocalExecutor {
@@ -42,8 +37,7 @@ pub struct LocalExecutor {
     limit_groups: LimitGroups,
     /// Buffers for reading output. Each running job takes one.
     buffers: RefCell<Vec<Vec<u8>>>,
-    /// The layers of observed jobs, by their digests and the mount points on them.
-    observed_layers: RefCell<HashMap<(Vec<Digest>, Vec<String>), Arc<Layers>>>,
+    observed_layers: ObservedLayers,
     /// The time at which all jobs must end.
     deadline: Cell<Option<Instant>>,
     /// Panics instead of running a job, for tests.
@@ -58,7 +52,7 @@ impl LocalExecutor {
             pool: LauncherPool::new(slots),
             limit_groups: LimitGroups::default(),
             buffers: RefCell::default(),
-            observed_layers: RefCell::default(),
+            observed_layers: ObservedLayers::default(),
             deadline: Cell::default(),
             #[cfg(test)]
             panics: Cell::default(),
@@ -176,7 +170,7 @@ impl LocalExecutor {
         let environment = environment(job, &self.settings.run_id);
         let observed = match mode {
             Mode::Observe | Mode::Look => {
-                let layers = self.observed_layers(&job.container, &plan);
+                let layers = self.observed_layers.of(&job.container, &plan);
                 Some(observed_container(job, &plan, &environment, layers))
             }
             Mode::Run => None,
@@ -245,17 +239,6 @@ impl LocalExecutor {
             outcome.expect_panic(&output);
         }
         Ok(Some((outcome, facts)))
-    }
-
-    /// The layers of a container, for observers.
-    fn observed_layers(&self, container: &Container, plan: &LaunchPlan<'_>) -> Arc<Layers> {
-        let mounts = plan.mounts.iter().map(|mount| mount.mount_point.to_owned());
-        let key = (container.layers.clone(), mounts.collect());
-        let mut all = self.observed_layers.borrow_mut();
-        if all.len() >= MOST_OBSERVED_LAYERS {
-            all.clear();
-        }
-        all.entry(key).or_default().clone()
     }
 
     /// The directories that no other job may use meanwhile. Those of `cache` mounts are made.

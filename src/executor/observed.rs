@@ -1,13 +1,39 @@
-//! The properties of a job's container that its observer needs.
+//! What the observer of a job needs to know of its container.
 
-use super::job::Job;
+use super::job::{Container, Job};
 use super::launch_plan::LaunchPlan;
 use crate::container::{MountKind, Root, program_candidates};
 use crate::observe::{Layers, ObservedContainer, ObservedMount};
+use crate::store::Digest;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// The most layers that are kept for observers. Each has a mount with a descriptor.
+const MOST_LAYERS: usize = 64;
+
+/// The layers of observed jobs.
+#[derive(Default)]
+pub struct ObservedLayers(RefCell<HashMap<LayersKey, Arc<Layers>>>);
+
+/// The digests of layers, and the mount points on them.
+type LayersKey = (Vec<Digest>, Vec<String>);
+
+impl ObservedLayers {
+    /// The layers of a container.
+    pub fn of(&self, container: &Container, plan: &LaunchPlan<'_>) -> Arc<Layers> {
+        let mounts = plan.mounts.iter().map(|mount| mount.mount_point.to_owned());
+        let key = (container.layers.clone(), mounts.collect());
+        let mut all = self.0.borrow_mut();
+        if all.len() >= MOST_LAYERS {
+            all.clear();
+        }
+        all.entry(key).or_default().clone()
+    }
+}
 
 /// `environment` has the job's variables, as `NAME=VALUE`.
 pub fn observed_container(
