@@ -227,6 +227,9 @@ impl SecondLook {
             ("CARGO_HOME", self.surroundings.cargo_home.as_str()),
             ("CARGO_NET_OFFLINE", "true"),
             ("RUSTUP_HOME", self.surroundings.rustup_home.as_str()),
+            // Directories of the view are file systems of their own, at which git would stop its
+            // search for the repository of the working directory.
+            ("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1"),
         ] {
             (environment.entry(name.to_owned())).or_insert_with(|| value.to_owned());
         }

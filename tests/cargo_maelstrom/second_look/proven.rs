@@ -1,10 +1,11 @@
 //! Each kind of need, and what of it is true.
 
-use super::{Looked, needs};
+use super::{Looked, START, needs};
 use crate::fixture::Run;
 use crate::need::needs_containers;
 use std::collections::BTreeSet;
 use std::fs;
+use std::process::Command;
 
 /// Tests that need a file, a program or a variable.
 const NEEDY: &str = r#"
@@ -218,4 +219,35 @@ fn outcomes_a_test_passes_with_a_toolchain() {
         "{run}"
     );
     assert_eq!(needs(&run, "compiles_c"), set(&["toolchain"]), "{run}");
+}
+
+/// In the view of the machine, the directory of a member is on another file system than that of the
+/// workspace if the target directory, of which a part is hidden, is in the workspace.
+#[test]
+fn git_finds_the_repository_of_a_member() {
+    needs_containers!();
+    let looked = Looked::new("");
+    let test = r#"
+        #[test]
+        fn asks_git() {
+            run("asks_git");
+            output("git", &["rev-parse", "--show-toplevel"]);
+        }
+    "#;
+    let project = &looked.project;
+    project.write("member/tests/looked.rs", &format!("{START}{test}"));
+    let member = "[package]\nname = \"member\"\nedition = \"2024\"\n";
+    project.write("member/Cargo.toml", member);
+    let manifest = fs::read_to_string(project.root.join("Cargo.toml")).unwrap();
+    let with_member = manifest.replace("[workspace]", "[workspace]\nmembers = [\"member\"]");
+    project.write("Cargo.toml", &with_member);
+    let mut git = Command::new("git");
+    git.args(["init", "--quiet"]).current_dir(&project.root);
+    assert!(git.status().unwrap().success());
+    let target = project.root.join("target");
+    let target = [("CARGO_TARGET_DIR", target.to_str().unwrap())];
+    let run = looked.run_with(&["-p=member"], &target).exits(0);
+    let needs = needs(&run, "asks_git");
+    assert!(needs.contains("git"), "{run}");
+    assert!(needs.iter().any(|need| need.starts_with(".git")), "{run}");
 }
