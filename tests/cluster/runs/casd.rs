@@ -60,14 +60,17 @@ impl Casd {
     }
 
     fn kill_runners(&self) {
-        // Sandboxes are in process groups of their own.
+        // Sandboxes are in process groups of their own. One that has just been made has no runner yet.
         loop {
-            let runners = self.runners();
-            if runners.is_empty() {
+            let mut left = self.runners();
+            left.extend(Self::processes(|words, _| {
+                words.contains("bwrap") && words.contains(&self.name())
+            }));
+            if left.is_empty() {
                 return;
             }
-            for runner in runners {
-                let _ = kill(runner, Signal::SIGKILL);
+            for process in left {
+                let _ = kill(process, Signal::SIGKILL);
             }
             yield_now();
         }
@@ -128,11 +131,23 @@ impl Casd {
 
     /// The processes of the engine's runners.
     pub fn runners(&self) -> Vec<Pid> {
-        // The directory's name is its own. Its whole path is not in mountinfo if it is on a file
-        // system of its own.
+        Self::processes(|words, mounts| {
+            words.trim_end().ends_with("runner/maelstrom-runner")
+                && !words.contains("bwrap")
+                && mounts.contains(&self.name())
+        })
+    }
+
+    /// The name of the engine's directory, which no other engine has. Its whole path is not in
+    /// mountinfo if it is on a file system of its own.
+    fn name(&self) -> String {
         let name = self.directory.path().file_name().unwrap();
-        let cas = name.to_str().unwrap().to_owned();
-        let mut runners = Vec::new();
+        name.to_str().unwrap().to_owned()
+    }
+
+    /// The processes with such a command line and such mounts.
+    fn processes(are: impl Fn(&str, &str) -> bool) -> Vec<Pid> {
+        let mut processes = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Some(pid) = entry
                 .file_name()
@@ -144,14 +159,11 @@ impl Casd {
             let words = fs::read(entry.path().join("cmdline")).unwrap_or_default();
             let words = String::from_utf8_lossy(&words).replace('\0', " ");
             let mounts = fs::read_to_string(entry.path().join("mountinfo")).unwrap_or_default();
-            if words.trim_end().ends_with("runner/maelstrom-runner")
-                && !words.contains("bwrap")
-                && mounts.contains(&cas)
-            {
-                runners.push(Pid::from_raw(pid));
+            if are(&words, &mounts) {
+                processes.push(Pid::from_raw(pid));
             }
         }
-        runners
+        processes
     }
 
     pub fn log(&self) -> String {
