@@ -18,6 +18,7 @@ mod cache_directories;
 mod cached_results;
 mod configuring;
 mod containers;
+mod cookbook;
 mod coverage;
 mod distribution;
 mod doctests;
