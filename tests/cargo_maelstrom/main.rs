@@ -23,6 +23,7 @@ mod distribution;
 mod doctests;
 mod environment;
 mod errors;
+mod failed;
 mod filtersets;
 mod groups;
 mod learning;
