@@ -24,6 +24,7 @@ mod distribution;
 mod doctests;
 mod environment;
 mod errors;
+mod failed;
 mod filtersets;
 mod groups;
 mod learning;
