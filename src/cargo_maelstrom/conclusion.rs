@@ -7,7 +7,7 @@ use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
-use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error};
+use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error, timings};
 use crate::cargo::{Package, Workspace};
 use crate::coverage::{CoverageReport, CoverageTotals};
 use crate::directive::Directives;
@@ -62,6 +62,8 @@ impl Conclusion<'_> {
                 None => None,
             };
             ending.summary.notes.extend(init::note(self.workspace));
+            let timings = timings::note(options, self.workspace);
+            ending.summary.notes.extend(timings);
             // The results of the run do not depend on whether the history can be saved.
             let saving = tokio::task::spawn_blocking(move || history.save());
             let unsaved = match saving.await {

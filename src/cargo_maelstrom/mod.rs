@@ -31,6 +31,7 @@ mod suggestions;
 mod surroundings;
 pub mod test_file;
 mod test_run;
+mod timings;
 mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
@@ -215,7 +216,6 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
     } else {
         Stderr::Inherited
     };
-    let reporter = Rc::new(RefCell::new(reporter));
     let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
     let runs_selected = options.action.runs_selected();
     let remote = options.settings.remote.as_ref().filter(|_| runs_selected);
@@ -230,6 +230,8 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
         _ = interrupts.next() => return Ok((ExitCode::Interrupted, None)),
         preparation = Preparation::new(options, stderr) => preparation?,
     };
+    let reporter = timings::add(reporter, options, &preparation);
+    let reporter = Rc::new(RefCell::new(reporter));
     reporter.borrow_mut().report(&Event::RunStarted);
     for warning in &preparation.warnings {
         reporter.borrow_mut().report(&Event::Warning(warning));

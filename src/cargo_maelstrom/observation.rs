@@ -5,7 +5,7 @@ use super::test_run::RunSettings;
 use crate::executor::{Outcome, Output};
 use crate::observe::Facts;
 use crate::process::{Interrupts, error_chain};
-use crate::report::{self, Cancellation, Event, Reporter, Summary, TestAttempt, TestId};
+use crate::report::{self, Cancellation, Event, Reporter, Summary, TestAttempt, TestId, TestPlace};
 use crate::session::Session;
 use crate::test_job::{TestCase, TestContainerBuilder, verdict};
 use std::cell::RefCell;
@@ -68,7 +68,10 @@ impl Observer {
                 return None;
             }
         };
-        self.report(&Event::Queued(1));
+        self.report(&Event::Queued {
+            case: case.name(),
+            repetitions: 1,
+        });
         let run = self.run(id, case);
         tokio::pin!(run);
         let mut ticks = tokio::time::interval(report::TICK);
@@ -114,6 +117,7 @@ impl Observer {
                 case: case.name(),
                 repeat: None,
                 attempt: TestAttempt::ONLY,
+                place: TestPlace::Slots(&[0]),
             });
             Some(0)
         };

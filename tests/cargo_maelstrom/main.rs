@@ -1,5 +1,7 @@
 //! `cargo maelstrom` as people use it: the real program on real workspaces, in real containers.
 
+#[path = "../fixture/browser.rs"]
+mod browser;
 #[path = "../fixture/debian.rs"]
 mod debian;
 #[path = "../fixture/mod.rs"]
@@ -43,4 +45,5 @@ mod selecting;
 mod shim;
 mod shown;
 mod time_limits;
+mod timings;
 mod toolchain;

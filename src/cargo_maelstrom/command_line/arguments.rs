@@ -342,6 +342,30 @@ pub struct Showing {
     /// Write the results of the tests to this file too, as a JUnit report
     #[arg(long, value_name = "FILE", hide_short_help = true, value_parser = value::<FilePath>)]
     pub junit: Option<FilePath>,
+
+    /// Write a page that shows when each test ran, and what bounds the run
+    ///
+    /// Without FILE, it is maelstrom/timings.html in the target directory.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    pub timings: Option<TimingsFile>,
+}
+
+/// The file that `--timings` writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimingsFile {
+    /// The one in the target directory.
+    Default,
+    Named(Utf8PathBuf),
+}
+
+impl From<String> for TimingsFile {
+    /// No text: no file was named.
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "" => Self::Default,
+            _ => Self::Named(text.into()),
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

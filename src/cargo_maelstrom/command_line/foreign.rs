@@ -87,9 +87,8 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
 }
 
 fn of_cargo(option: &str) -> Option<ForeignOption> {
-    use ForeignOption::{LeaveOut, Unsupported, Write};
+    use ForeignOption::{LeaveOut, Unsupported};
     Some(match option {
-        "--timings" => Write("`--cargo-timings`"),
         "--keep-going" => {
             LeaveOut("all tests run, even after failures, unless `--fail-fast` is given")
         }
@@ -156,13 +155,13 @@ mod tests {
         --workspace-remap --binaries-metadata --target-dir-remap --build-dir-remap --config-file --user-config-file \
         --tool-config-file --override-version-check --profile -P --cargo-profile --build-jobs --cargo-quiet \
         --cargo-verbose --cargo-message-format --test-threads --max-fail --no-tests --no-capture --run-ignored \
-        --unit-graph --timings --future-incompat-report --color -v --verbose --fail-fast --no-fail-fast --no-run";
+        --unit-graph --future-incompat-report --color -v --verbose --fail-fast --no-fail-fast --no-run";
 
     /// The options of `cargo test`.
     const CARGO: &str = "--no-run --no-fail-fast --future-incompat-report --message-format -q --quiet -v --verbose \
         --color --config -Z -h --help -p --package --workspace --exclude --all --lib --bins --bin --examples --example \
         --tests --test --benches --bench --all-targets --doc -F --features --all-features --no-default-features -j \
-        --jobs -r --release --profile --target --target-dir --unit-graph --timings --manifest-path \
+        --jobs -r --release --profile --target --target-dir --unit-graph --manifest-path \
         --ignore-rust-version --locked --offline --frozen --keep-going";
 
     const LIBTEST: &str = "--include-ignored --ignored --force-run-in-process --exclude-should-panic --test --bench \
@@ -199,7 +198,6 @@ mod tests {
             "--stress-duration",
             "--stress-count",
             "--no-pager",
-            "--timings",
             "--skip",
         ];
         let answers = answers.map(|option| explanation(option).unwrap());
@@ -209,7 +207,6 @@ mod tests {
                 "'--stress-duration' is an option of nextest and is not supported here: `--repeat N` runs each test N times",
                 "'--stress-count' is an option of nextest; write `--repeat N`",
                 "'--no-pager' is an option of nextest; leave it out: nothing is piped through a pager",
-                "'--timings' is an option of Cargo; write `--cargo-timings`",
                 "'--skip' is an option of libtest; write it after the dashes: `cargo maelstrom -- --skip WORD`",
             ]
         );

@@ -17,7 +17,7 @@ mod options;
 mod patterns;
 mod settings;
 
-pub use arguments::{MessageFormat, RunIgnored};
+pub use arguments::{MessageFormat, RunIgnored, TimingsFile};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use coverage_arguments::CoverageOptions;
 pub use default_filter::DefaultFilter;

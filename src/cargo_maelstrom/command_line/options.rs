@@ -5,7 +5,7 @@ use super::{ProfileReader, ProfileSource};
 use super::{
     after_dashes::AfterDashes,
     archiving,
-    arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments},
+    arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments, TimingsFile},
     cargo_arguments::{self, CargoArguments},
     coverage_arguments::{self, CoverageOptions},
     name_filter::NameFilter,
@@ -57,6 +57,8 @@ pub struct TestOptions {
     pub archive_cache: PathBuf,
     /// `None`: no report of coverage.
     pub coverage: Option<CoverageOptions>,
+    /// The file of the timings. `None`: no timings are written.
+    pub timings: Option<TimingsFile>,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -201,6 +203,14 @@ impl TestOptions {
                  other options; leave it out",
             ));
         }
+        let timings = arguments.showing.timings.clone();
+        let runs = action.runs_selected() || matches!(action, TestAction::PrintConfig(_));
+        if timings.is_some() && !runs {
+            return Err(usage(
+                "'--timings' shows when tests ran, but no tests run with the other options; leave it \
+                 out (for the timings of a build, use `--cargo-timings`)",
+            ));
+        }
         if let Some(partition) = &arguments.selecting.partition
             && partition.method == PartitionMethod::Time
             && arguments.selecting.history.is_none()
@@ -239,6 +249,7 @@ impl TestOptions {
             archive: arguments.selecting.archive,
             archive_cache: environment.user_cache().join("archives"),
             coverage,
+            timings,
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,

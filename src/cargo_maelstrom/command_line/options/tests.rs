@@ -681,6 +681,25 @@ fn a_junit_report_needs_tests_that_run() {
 }
 
 #[test]
+fn timings_need_tests_that_run() {
+    let timings_of = |words: &[&str]| options(words).timings;
+    assert_eq!(timings_of(&["--lib"]), None);
+    let named = Some(TimingsFile::Named("a/b.html".into()));
+    assert_eq!(timings_of(&["--timings=a/b.html"]), named);
+    // The next word is a filter.
+    let with_filter = options(&["--timings", "word"]);
+    assert_eq!(with_filter.timings, Some(TimingsFile::Default));
+    assert_eq!(with_filter.selection.names.filters, ["word"]);
+    for words in [&["--list"][..], &["--no-run"], &["--observe", "name"]] {
+        let error = usage_error(&[&["--timings"], words].concat());
+        assert!(
+            error.starts_with("error: '--timings' shows when tests ran"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn options_of_other_programs_are_explained() {
     for option in ["--extract-to=directory", "--extract-to"] {
         assert!(
@@ -692,7 +711,6 @@ fn options_of_other_programs_are_explained() {
         usage_error(&["-Rlatest"]).lines().next(),
         usage_error(&["-R", "latest"]).lines().next()
     );
-    assert!(usage_error(&["--timings=html"]).ends_with("write `--cargo-timings`"));
     assert!(usage_error(&["--message-format", "short"]).contains("--cargo-message-format short"));
     assert!(usage_error(&["--message-format=libtest-json"]).contains("is a format of nextest"));
     assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
