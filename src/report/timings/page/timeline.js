@@ -261,7 +261,7 @@ class Timeline {
     c.clip();
     c.strokeStyle = this.colours.card;
     c.lineWidth = 1.2;
-    c.globalAlpha *= 0.7;
+    c.globalAlpha *= 0.45;
     const first = Math.max(x, this.layout.gutter) - height - (Math.max(x, this.layout.gutter) % 6);
     const last = Math.min(x + width, this.layout.width) + height;
     c.beginPath();
