@@ -12,9 +12,11 @@ pub mod command_line;
 mod conclusion;
 mod considered;
 mod coverage;
+mod debugger_files;
 mod doctor;
 mod error;
 mod filtersets;
+mod foreground;
 mod ingredients;
 mod init;
 mod learning;
@@ -156,7 +158,8 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Archive { .. }
-            | TestAction::Observe { .. } => run_tests(options).await,
+            | TestAction::Observe { .. }
+            | TestAction::Foreground { .. } => run_tests(options).await,
             // The future has the options of two runs.
             TestAction::Learn => Box::pin(learning::run(options)).await,
             TestAction::Build => build_only(options).await,
@@ -324,7 +327,7 @@ async fn conduct(
             running: running.clone(),
             containers: preparation.containers.clone(),
             executor: session.executors.local.clone(),
-            surroundings,
+            surroundings: surroundings.clone(),
             places: preparation::places(&preparation.workspace),
         };
         Rc::new(Looks::new(second_look, known))
@@ -374,6 +377,7 @@ async fn conduct(
         session: session.clone(),
         reporter: reporter.clone(),
         running,
+        surroundings,
         looks,
         profiles: preparation.profiles,
     };
@@ -406,6 +410,10 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)
         }
+        _ if matches!(options.action, TestAction::Foreground { .. }) => match ending.foreground {
+            Some(code) => ExitCode::OfProgram(code),
+            None => no_tests(options, "no test was selected", &ending.remarks),
+        },
         _ if coverage::has_too_few_lines(options, ending) => ExitCode::TooFewLines,
         _ if !options.action.runs_selected() => {
             print_remarks(options, &ending.remarks);

@@ -12,6 +12,8 @@ mod llvm;
 mod need;
 #[path = "../fixture/rounds.rs"]
 mod rounds;
+#[path = "../fixture/user.rs"]
+mod user;
 
 mod archives;
 mod cache_directories;
@@ -24,6 +26,7 @@ mod doctests;
 mod environment;
 mod errors;
 mod filtersets;
+mod foreground;
 mod groups;
 mod learning;
 mod libraries;

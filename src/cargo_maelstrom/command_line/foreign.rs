@@ -47,13 +47,6 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
              run again",
         ),
         "--platform-filter" => Write("`-E 'platform(host)'` or `-E 'platform(target)'`"),
-        "--tracer" => Unsupported(
-            "`--observe TEST` prints the programs, files and addresses that a test asks for",
-        ),
-        "--debugger" => Unsupported(
-            "`--print-spec PATTERN` prints a test as a job, and `maelstrom-run --tty` runs that at a terminal, under a \
-             debugger if need be",
-        ),
         "--stress-count" => Write("`--repeat N`"),
         "--stress-duration" => Unsupported("`--repeat N` runs each test N times"),
         "--show-progress" => Write(
