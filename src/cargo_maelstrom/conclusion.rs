@@ -52,7 +52,7 @@ impl Conclusion<'_> {
         let options = self.options;
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
-            remark(&mut ending, self.selector, places);
+            remark(&mut ending, self.selector, places, history.is_empty());
         }
         if let TestAction::Archive { file } = &options.action {
             let recorded = history.recorded();
@@ -214,8 +214,8 @@ fn coverage_note(report: &CoverageReport) -> String {
     }
 }
 
-/// Adds notes on a selection that may not be the intended one.
-fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>) {
+/// Adds notes on a selection that may not be the intended one. `is_first`: no earlier run is known.
+fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>, is_first: bool) {
     let RunEnd {
         summary,
         considered,
@@ -237,6 +237,14 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>
         return;
     }
     summary.notes.extend(left_out);
+    if considered.has_none_that_failed() {
+        let note = unselected::none_failed(considered, is_first);
+        remarks.push(Remark::Note(note));
+        return;
+    }
+    summary
+        .notes
+        .extend(unselected::left_out_by_failed(considered.not_failed));
     if let Some(divided) = divided.as_ref().filter(|divided| divided.tests == 0) {
         let note = format!(
             "the partition {} has none of {}, as there are more parts than tests, or their hashes \

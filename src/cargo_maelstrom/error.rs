@@ -43,6 +43,12 @@ pub enum SetUpError {
          `--test-profile {name}` instead of `--profile {name}`"
     )]
     NotAProfileOfCargo { name: String },
+    #[error(
+        "Cargo has no profile `{name}`, but {file} has one for cargo-nextest: `cargo maelstrom \
+         --init` writes the profiles of this file to {FILE_NAME}, and `--test-profile {name}` \
+         chooses one of them"
+    )]
+    ProfileOfNextest { name: String, file: Utf8PathBuf },
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

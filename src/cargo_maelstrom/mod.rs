@@ -36,7 +36,7 @@ mod test_run;
 mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
-use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, Ui};
+use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, SettingSource, Ui};
 use crate::directive::Directives;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
@@ -319,6 +319,7 @@ async fn conduct(
         test_arguments: options.test_arguments.clone(),
         cache_results,
         collects_profiles: preparation.profiles.is_some(),
+        failed_only: options.failed_only,
         list_only,
         learning: options.action == TestAction::Learn,
     };
@@ -414,6 +415,7 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
             Some(code) => ExitCode::OfProgram(code),
             None => no_tests(options, "no test was selected", &ending.remarks),
         },
+        _ if ending.considered.has_none_that_failed() => none_failed(options, ending),
         _ if coverage::has_too_few_lines(options, ending) => ExitCode::TooFewLines,
         _ if !options.action.runs_selected() => {
             print_remarks(options, &ending.remarks);
@@ -422,6 +424,17 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if tally.selected() == 0 => no_tests(options, "no tests were run", &ending.remarks),
         _ => ExitCode::Success,
     }
+}
+
+/// The exit code of a run with `--failed` in which no test had failed before. This is a success, unless
+/// `--no-tests` was set.
+fn none_failed(options: &TestOptions, ending: &RunEnd) -> ExitCode {
+    let is_default = options.settings.no_tests.source == SettingSource::Default;
+    if is_default || !options.action.runs_selected() {
+        print_remarks(options, &ending.remarks);
+        return ExitCode::Success;
+    }
+    no_tests(options, "no tests were run", &ending.remarks)
 }
 
 /// The exit code of a run without tests, as `--no-tests` sets it.

@@ -103,6 +103,14 @@ pub struct Selecting {
     #[arg(long, group = "ignored_tests", value_name = "WHICH", value_parser = text_value::<RunIgnored>())]
     pub run_ignored: Option<RunIgnored>,
 
+    /// Run the tests that failed in their last run, or were to run since and did not
+    #[arg(
+        short = 'R',
+        long,
+        conflicts_with_all = ["list_binaries", "list_packages", "no_run", "init"]
+    )]
+    pub failed: bool,
+
     /// Fail, warn or pass if no test is selected
     #[arg(long, value_name = "ACTION", value_parser = text_value::<NoTests>())]
     pub no_tests: Option<NoTests>,

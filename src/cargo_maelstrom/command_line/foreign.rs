@@ -42,9 +42,8 @@ pub fn explanation(option: &str) -> Option<String> {
 fn of_nextest(option: &str) -> Option<ForeignOption> {
     use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
-        "-R" | "--rerun" => Unsupported(
-            "tests that failed last time run first in each run; with `--cache-results auto`, those that passed do not \
-             run again",
+        "--rerun" => Write(
+            "`--failed` for the tests that failed in their last run, or were to run since and did not",
         ),
         "--platform-filter" => Write("`-E 'platform(host)'` or `-E 'platform(target)'`"),
         "--stress-count" => Write("`--repeat N`"),

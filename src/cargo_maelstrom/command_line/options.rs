@@ -39,6 +39,8 @@ pub struct TestOptions {
     pub cargo_options: CargoOptions,
     /// The names of the profiles of `maelstrom-test.toml`.
     pub profile_names: Vec<String>,
+    /// Whether only the tests are selected that failed in their last run, or did not run since.
+    pub failed_only: bool,
     /// Whether tests outside of the default filter are selected too.
     pub ignores_default_filter: bool,
     pub repeat: NonZeroU32,
@@ -262,6 +264,7 @@ impl TestOptions {
             },
             cargo_options,
             profile_names,
+            failed_only: arguments.selecting.failed,
             ignores_default_filter: arguments.selecting.ignore_default_filter,
             as_nextest: arguments.running.as_nextest,
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
