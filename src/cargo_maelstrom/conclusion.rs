@@ -1,10 +1,12 @@
 //! The part of a run after the last test.
 
 use super::archiving::Archiving;
-use super::command_line::{TestAction, TestOptions};
+use super::command_line::{ForegroundProgram, TestAction, TestOptions};
 use super::coverage::{CoverageError, RunProfiles};
+use super::foreground::Foreground;
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
+use super::surroundings::Surroundings;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
 use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error, timings};
@@ -33,6 +35,7 @@ pub struct Conclusion<'a> {
     pub session: Session,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: RunSettings,
+    pub surroundings: Arc<Surroundings>,
     pub looks: Option<Rc<Looks>>,
     /// `None`: tests write no profiles.
     pub profiles: Option<RunProfiles>,
@@ -49,7 +52,7 @@ impl Conclusion<'_> {
         let options = self.options;
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
-            remark(&mut ending, self.selector, places);
+            remark(&mut ending, self.selector, places, history.is_empty());
         }
         if let TestAction::Archive { file } = &options.action {
             let recorded = history.recorded();
@@ -102,7 +105,7 @@ impl Conclusion<'_> {
         if let TestAction::Observe { name } = &options.action {
             let case = match ending.summary.cancelled {
                 Some(_) => None,
-                None => observation::choose(&ending.listed, name)?,
+                None => observation::choose(&ending.listed, "--observe", Some(name))?,
             };
             if let Some(case) = case {
                 let observer = observation::Observer {
@@ -117,7 +120,39 @@ impl Conclusion<'_> {
             let summary = &ending.summary;
             self.reporter.borrow_mut().report(&Event::Finished(summary));
         }
+        if let TestAction::Foreground { program, name } = &options.action
+            && ending.summary.cancelled.is_none()
+        {
+            let option = program.option();
+            if let Some(case) = observation::choose(&ending.listed, option, name.as_deref())? {
+                // Every run would have to make room for the future.
+                Box::pin(self.run_in_foreground(&case, program, &mut ending)).await?;
+            }
+        }
         Ok(ending)
+    }
+
+    async fn run_in_foreground(
+        &self,
+        case: &TestCase,
+        program: &ForegroundProgram,
+        ending: &mut RunEnd,
+    ) -> Result<(), SetUpError> {
+        let foreground = Foreground {
+            running: self.running.clone(),
+            containers: self.containers.clone(),
+            session: self.session.clone(),
+            surroundings: self.surroundings.clone(),
+            reporter: self.reporter.clone(),
+            sysroot: self.workspace.toolchain.sysroot.clone(),
+            is_hermetic: self.options.settings.hermetic.value,
+            has_engine: self.options.settings.remote.is_some(),
+        };
+        ending.foreground = foreground.run(case, program).await?;
+        if ending.foreground.is_none() {
+            ending.summary.cancelled = Some(Cancellation::Interrupted);
+        }
+        Ok(())
     }
 
     /// Makes the report of coverage, or writes the merged profiles.
@@ -181,8 +216,8 @@ fn coverage_note(report: &CoverageReport) -> String {
     }
 }
 
-/// Adds notes on a selection that may not be the intended one.
-fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>) {
+/// Adds notes on a selection that may not be the intended one. `is_first`: no earlier run is known.
+fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>, is_first: bool) {
     let RunEnd {
         summary,
         considered,
@@ -204,6 +239,14 @@ fn remark(ending: &mut RunEnd, selector: &Selector, places: Vec<PackageOrTarget>
         return;
     }
     summary.notes.extend(left_out);
+    if considered.has_none_that_failed() {
+        let note = unselected::none_failed(considered, is_first);
+        remarks.push(Remark::Note(note));
+        return;
+    }
+    summary
+        .notes
+        .extend(unselected::left_out_by_failed(considered.not_failed));
     if let Some(divided) = divided.as_ref().filter(|divided| divided.tests == 0) {
         let note = format!(
             "the partition {} has none of {}, as there are more parts than tests, or their hashes \

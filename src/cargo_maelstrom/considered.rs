@@ -23,7 +23,10 @@ pub struct Considered {
     pub left_out_tests: u64,
     /// The number of test binaries that only the default filter leaves out. They are not listed.
     pub left_out_binaries: u64,
-    has_selected: bool,
+    /// The number of tests that filters select.
+    selected: u64,
+    /// The number of selected tests that `--failed` leaves out.
+    pub not_failed: u64,
     /// Whether each exclude pattern has matched.
     excludes_matched: Vec<bool>,
     /// The number of selected tests that their source marks as ignored.
@@ -50,14 +53,14 @@ impl Considered {
     ) {
         let subject = test_case_name(binary, &test.name);
         self.count += 1;
-        self.has_selected |= is_selected;
+        self.selected += u64::from(is_selected);
         let is_left_out = !selector.selects_by_default(&subject)
             && selector.selects_otherwise(&subject, test.ignored);
         self.left_out_tests += u64::from(is_left_out);
         for (matched, pattern) in self.excludes_matched.iter_mut().zip(&selector.excludes) {
             *matched = *matched || pattern.matches(&subject);
         }
-        if self.has_selected && !self.excludes_matched.contains(&false) {
+        if self.has_selected() && !self.excludes_matched.contains(&false) {
             self.tests = Vec::new();
         } else {
             self.tests.push((binary.clone(), test.clone()));
@@ -84,7 +87,18 @@ impl Considered {
     }
 
     pub fn has_selected(&self) -> bool {
-        self.has_selected
+        self.selected > 0
+    }
+
+    /// Whether filters select tests, and `--failed` leaves out all of them.
+    pub fn has_none_that_failed(&self) -> bool {
+        self.has_selected() && self.not_failed == self.selected
+    }
+
+    /// Whether filters select every test.
+    pub fn selects_all(&self) -> bool {
+        let left_out = self.not_included + self.excluded + self.left_out_binaries;
+        self.selected == self.count && left_out == 0
     }
 
     /// The tests by name, each with whether its source marks it as ignored. These are all tests if

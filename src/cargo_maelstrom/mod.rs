@@ -12,9 +12,11 @@ pub mod command_line;
 mod conclusion;
 mod considered;
 mod coverage;
+mod debugger_files;
 mod doctor;
 mod error;
 mod filtersets;
+mod foreground;
 mod ingredients;
 mod init;
 mod learning;
@@ -35,7 +37,7 @@ mod timings;
 mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
-use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, Ui};
+use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, SettingSource, Ui};
 use crate::directive::Directives;
 use crate::engine::Uploaded;
 use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
@@ -157,7 +159,8 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Archive { .. }
-            | TestAction::Observe { .. } => run_tests(options).await,
+            | TestAction::Observe { .. }
+            | TestAction::Foreground { .. } => run_tests(options).await,
             // The future has the options of two runs.
             TestAction::Learn => Box::pin(learning::run(options)).await,
             TestAction::Build => build_only(options).await,
@@ -318,6 +321,7 @@ async fn conduct(
         test_arguments: options.test_arguments.clone(),
         cache_results,
         collects_profiles: preparation.profiles.is_some(),
+        failed_only: options.failed_only,
         list_only,
         learning: options.action == TestAction::Learn,
     };
@@ -326,7 +330,7 @@ async fn conduct(
             running: running.clone(),
             containers: preparation.containers.clone(),
             executor: session.executors.local.clone(),
-            surroundings,
+            surroundings: surroundings.clone(),
             places: preparation::places(&preparation.workspace),
         };
         Rc::new(Looks::new(second_look, known))
@@ -376,6 +380,7 @@ async fn conduct(
         session: session.clone(),
         reporter: reporter.clone(),
         running,
+        surroundings,
         looks,
         profiles: preparation.profiles,
     };
@@ -408,6 +413,11 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)
         }
+        _ if matches!(options.action, TestAction::Foreground { .. }) => match ending.foreground {
+            Some(code) => ExitCode::OfProgram(code),
+            None => no_tests(options, "no test was selected", &ending.remarks),
+        },
+        _ if ending.considered.has_none_that_failed() => none_failed(options, ending),
         _ if coverage::has_too_few_lines(options, ending) => ExitCode::TooFewLines,
         _ if !options.action.runs_selected() => {
             print_remarks(options, &ending.remarks);
@@ -416,6 +426,17 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if tally.selected() == 0 => no_tests(options, "no tests were run", &ending.remarks),
         _ => ExitCode::Success,
     }
+}
+
+/// The exit code of a run with `--failed` in which no test had failed before. This is a success, unless
+/// `--no-tests` was set.
+fn none_failed(options: &TestOptions, ending: &RunEnd) -> ExitCode {
+    let is_default = options.settings.no_tests.source == SettingSource::Default;
+    if is_default || !options.action.runs_selected() {
+        print_remarks(options, &ending.remarks);
+        return ExitCode::Success;
+    }
+    no_tests(options, "no tests were run", &ending.remarks)
 }
 
 /// The exit code of a run without tests, as `--no-tests` sets it.

@@ -24,18 +24,27 @@ pub struct Observer {
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
 }
 
-/// The test to observe: the only one, or the only one with exactly this name. `None`: there is
-/// none.
-pub fn choose(listed: &[TestCase], name: &str) -> Result<Option<TestCase>, SetUpError> {
-    let mut exact = listed.iter().filter(|case| *case.listed.name == *name);
+/// The one test that an option runs: the only one, or the only one with exactly this name. `None`:
+/// there is none.
+pub fn choose(
+    listed: &[TestCase],
+    option: &'static str,
+    name: Option<&str>,
+) -> Result<Option<TestCase>, SetUpError> {
+    let is_named = |case: &&TestCase| name == Some(&*case.listed.name);
+    let mut exact = listed.iter().filter(is_named);
     match (listed, exact.next(), exact.next()) {
         ([], ..) => Ok(None),
         ([only], ..) | (_, Some(only), None) => Ok(Some(only.clone())),
         _ => {
             let names = listed.iter().map(|case| case.name().to_string());
             Err(SetUpError::NotOneTest {
-                name: name.to_owned(),
+                option,
                 count: listed.len(),
+                which: match name {
+                    Some(name) => format!("have `{name}` in their names"),
+                    None => "are selected".to_owned(),
+                },
                 candidates: candidates(names.collect()),
             })
         }

@@ -261,17 +261,29 @@ pub async fn selection(
     Ok((workspace, invocation, selector))
 }
 
-/// Fails if the profile that Cargo shall use is one of `maelstrom-test.toml` instead.
+/// Fails if the profile that Cargo shall use is one of `maelstrom-test.toml` or cargo-nextest instead.
 fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(), SetUpError> {
-    match &options.cargo.profile {
-        Some(name)
-            if options.profile_names.contains(name) && !cargo::has_profile(invocation, name)? =>
-        {
-            let name = name.clone();
-            Err(SetUpError::NotAProfileOfCargo { name })
-        }
-        _ => Ok(()),
+    let Some(name) = &options.cargo.profile else {
+        return Ok(());
+    };
+    let is_in_file = options.profile_names.contains(name);
+    let of_nextest = || {
+        let directories = cargo::directories(invocation).into_iter();
+        let mut files = directories.map(|directory| directory.join(directive::NEXTEST_FILE));
+        files.find(|file| {
+            let content = std::fs::read(file).unwrap_or_default();
+            directive::is_nextest_profile(content, name)
+        })
+    };
+    let nextest = if is_in_file { None } else { of_nextest() };
+    if !is_in_file && nextest.is_none() || cargo::has_profile(invocation, name)? {
+        return Ok(());
     }
+    let name = name.clone();
+    Err(match nextest {
+        Some(file) => SetUpError::ProfileOfNextest { name, file },
+        None => SetUpError::NotAProfileOfCargo { name },
+    })
 }
 
 /// The command line of Cargo.

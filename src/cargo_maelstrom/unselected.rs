@@ -2,6 +2,7 @@
 //! compared with, and suggestions.
 
 use super::command_line::RunIgnored;
+use super::considered::Considered;
 use super::selector::Selector;
 use super::suggestions::{self, PackageOrTarget};
 use crate::filter::{Comparison, Pattern, TargetKind, TestCaseName};
@@ -122,6 +123,31 @@ pub fn left_out_by_default(tests: u64, binaries: u64) -> Option<String> {
             "{left_out} {was} not selected by the default filter of `maelstrom-test.toml`; \
              `--ignore-default-filter` selects them too"
         )
+    })
+}
+
+/// The note on a run with `--failed` without tests. `is_first`: no earlier run is known.
+pub fn none_failed(considered: &Considered, is_first: bool) -> String {
+    if is_first {
+        return "no earlier run is known, so no test failed in one; leave out `--failed` to run the \
+                tests"
+            .to_owned();
+    }
+    if considered.selects_all() {
+        return "no test failed in the last run".to_owned();
+    }
+    match considered.not_failed {
+        1 => "the selected test did not fail in its last run".to_owned(),
+        tests => format!("none of the {tests} selected tests failed in the last run"),
+    }
+}
+
+/// The note on tests that `--failed` leaves out. `None`: there are none.
+pub fn left_out_by_failed(tests: u64) -> Option<String> {
+    (tests > 0).then(|| {
+        let was = if tests == 1 { "was" } else { "were" };
+        let tests = Count(tests, "test", "tests");
+        format!("{tests} did not fail in the last run, and {was} left out (`--failed`)")
     })
 }
 

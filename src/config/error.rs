@@ -25,6 +25,12 @@ pub enum ConfigError {
         known: String,
     },
 
+    #[error(
+        "{at}: a configuration file has no profiles; they are in maelstrom-test.toml, which \
+         `cargo maelstrom --init` makes from a configuration of cargo-nextest"
+    )]
+    ProfileInFile { at: SettingSource },
+
     #[error("{at}: `{text}` is not a value for `{name}`: {problem}")]
     BadValue {
         at: SettingSource,

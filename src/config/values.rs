@@ -302,6 +302,11 @@ impl<'a> Values<'a> {
             .find(|entry| !known.contains(&entry.key.as_str()))
         {
             None => Ok(()),
+            Some(entry) if entry.key == "profile" && settings.contains(&CHOICE) => {
+                Err(ConfigError::ProfileInFile {
+                    at: entry.key_source.clone(),
+                })
+            }
             Some(entry) => Err(ConfigError::UnknownKey {
                 at: entry.key_source.clone(),
                 key: entry.key.clone(),

@@ -16,7 +16,7 @@ mod starter_tests;
 
 pub use default_container::{HOME, default_container};
 pub use file::DirectiveError;
-pub use nextest::{NEXTEST_FILE, from_nextest};
+pub use nextest::{NEXTEST_FILE, from_nextest, is_nextest_profile};
 pub use resolve::{Directives, TestSpec};
 
 /// The name of the file in the root of the workspace.

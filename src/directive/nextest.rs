@@ -44,6 +44,13 @@ pub fn from_nextest(bytes: Vec<u8>) -> Result<String, DirectiveError> {
     Ok(Configuration::of(&document).text())
 }
 
+/// Whether a configuration of cargo-nextest has a profile. Not if it cannot be read.
+pub fn is_nextest_profile(bytes: Vec<u8>, name: &str) -> bool {
+    let (text, _) = decode_utf8(bytes);
+    let document = parse_toml(text.trim_start_matches('\u{feff}'));
+    document.is_ok_and(|document| Configuration::of(&document).profile(name).is_some())
+}
+
 /// The tables of the configuration.
 struct Configuration<'a> {
     /// In their order, `default` first. A file need not have that one.

@@ -44,6 +44,8 @@ pub struct LayerStack {
     /// The layers that many containers share or that change often, which are not merged with
     /// others: sources and the base.
     pub unmerged: Vec<Digest>,
+    /// The layers of sources.
+    sources: Vec<Digest>,
     /// Warnings to show once.
     pub warnings: Vec<String>,
 }
@@ -116,21 +118,35 @@ impl LayerBuilder {
             ..LayerStack::default()
         };
         for layer in layers {
-            let mut built = self.build_on(&stack.layers, layer, context)?;
+            let hides_sources =
+                matches!(layer, LayerSpec::Command(command) if command.without_sources);
+            let mut below = stack.layers.clone();
+            if hides_sources {
+                below.retain(|digest| !stack.sources.contains(digest));
+            }
+            let mut built = self.build_on(&below, layer, context)?;
+            // The layers that stay above one that replaces those below.
+            let mut above = Vec::new();
             if built.includes_below {
+                if hides_sources {
+                    above.clone_from(&stack.sources);
+                }
                 stack.layers.clear();
-                stack.unmerged.clear();
+                stack.unmerged.clone_from(&above);
+                stack.sources.clone_from(&above);
                 stack.image = stack.image.map(|_| built.digest);
             } else {
                 built.digest = self.rebase_onto_image(built.digest, stack.image)?;
             }
-            if matches!(
-                layer,
-                LayerSpec::Source { .. } | LayerSpec::TestSource | LayerSpec::Base { .. }
-            ) {
+            let is_source = matches!(layer, LayerSpec::Source { .. } | LayerSpec::TestSource);
+            if is_source {
+                stack.sources.push(built.digest);
+            }
+            if is_source || matches!(layer, LayerSpec::Base { .. }) {
                 stack.unmerged.push(built.digest);
             }
             stack.layers.push(built.digest);
+            stack.layers.extend(above);
             stack.warnings.extend(built.warnings);
         }
         Ok(stack)

@@ -123,6 +123,9 @@ fn portable_command(command: CommandRecipe) -> CommandSpec {
         mounts: command.mounts.into_iter().map(Mount::escaped).collect(),
         network: command.network,
         working_directory: Some(escaped_path(&command.working_directory)),
+        user: command.user,
+        group: command.group,
+        without_sources: command.without_sources,
     }
 }
 

@@ -87,6 +87,9 @@ pub(super) struct CommandRecipe {
     pub mounts: Vec<Mount>,
     pub network: Network,
     pub working_directory: Utf8PathBuf,
+    pub user: u32,
+    pub group: u32,
+    pub without_sources: bool,
 }
 
 impl Recipe {
@@ -191,6 +194,9 @@ impl CommandRecipe {
             mounts: mounts.collect::<Result<_, _>>()?,
             network: spec.network,
             working_directory: context.fill(working_directory.unwrap_or(Utf8Path::new("/")))?,
+            user: spec.user,
+            group: spec.group,
+            without_sources: spec.without_sources,
         })
     }
 }

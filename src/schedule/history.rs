@@ -1,4 +1,4 @@
-//! The history of test cases: the durations of earlier runs, and whether the last run failed.
+//! The history of test cases: the durations of earlier runs, and how the last one ended.
 //!
 //! # The file
 //!
@@ -11,14 +11,18 @@
 //! | 8 each, then as below | one record per test case, in the order of their ids |
 //! | 8 | the first bytes of the SHA-256 of all before |
 //!
-//! A record is the id (8 bytes), the day on which the test was last run, counted
-//! from 1970-01-01 (2), a byte whose upper bit says that the test failed then and
-//! whose other bits count the durations, and the durations in microseconds (4
-//! each), the latest last.
+//! A record is the id (8 bytes), the day on which the test was last run or was to
+//! run, counted from 1970-01-01 (2), a byte, and the durations in microseconds (4
+//! each), the latest last. The upper bit of the byte says that the test failed when
+//! it last ran, the next one that it was to run since and did not, and the other
+//! bits count the durations.
 //!
-//! *Old reader, new data; new reader, old data*: a reader of another version starts with an empty
-//! history, with a note to the user, and its save replaces the file. Only the order of tests in one run
-//! is worse, so there is no conversion. A damaged file is handled in the same way. A file without the
+//! *New reader, old data*: version 1 has no second bit, and is read as this version: every test ran
+//! when it was to run.
+//!
+//! *Old reader, new data*: a reader starts with an empty history if the version is newer than its own,
+//! with a note to the user, and its save replaces the file. The order of tests in one run is worse, and
+//! it is not known which tests failed. A damaged file is handled in the same way. A file without the
 //! magic bytes is not replaced.
 
 mod codec;
@@ -106,6 +110,8 @@ pub struct History {
     saving: Arc<Changes>,
     /// The test cases that failed at least once in this run.
     failed: BTreeSet<CaseId>,
+    /// The test cases that were to run in this run and did not.
+    not_run: BTreeSet<CaseId>,
     /// Records of other machines, for test cases without a record here. They are not saved.
     others: RecordedHistory,
 }
@@ -121,6 +127,7 @@ pub struct Save {
     today: u16,
     changes: Arc<Changes>,
     failed: BTreeSet<CaseId>,
+    not_run: BTreeSet<CaseId>,
 }
 
 /// The result of a save.
@@ -133,8 +140,23 @@ pub struct Saved {
 struct TestRecord {
     /// Days since 1970-01-01.
     last_run: u16,
+    /// Whether the test failed when it last ran.
     failed: bool,
+    /// Whether the test was to run after that and did not.
+    not_run: bool,
     durations: Durations,
+}
+
+impl TestRecord {
+    /// `None`: the test never ran.
+    fn last_failed(&self) -> Option<bool> {
+        let never_ran = self.not_run && !self.failed && self.durations.count == 0;
+        (!never_ran).then_some(self.failed)
+    }
+
+    fn needs_rerun(&self) -> bool {
+        self.failed || self.not_run
+    }
 }
 
 impl History {
@@ -155,6 +177,7 @@ impl History {
             changes: BTreeMap::new(),
             saving: Arc::default(),
             failed: BTreeSet::new(),
+            not_run: BTreeSet::new(),
             others: RecordedHistory::default(),
         })
     }
@@ -198,8 +221,20 @@ impl History {
         if self.changes.contains_key(id) || self.saving.contains_key(id) {
             return Some(self.failed.contains(id));
         }
-        let record = self.records.get(id).map(|record| record.failed);
+        let record = self.records.get(id).and_then(TestRecord::last_failed);
         record.or_else(|| self.others.last_failed(id))
+    }
+
+    /// Whether the test case failed in its last run before this one, or was to run after that and did
+    /// not.
+    pub fn needs_rerun(&self, id: &CaseId) -> bool {
+        let record = self.records.get(id).map(TestRecord::needs_rerun);
+        record.unwrap_or_else(|| self.others.needs_rerun(id))
+    }
+
+    /// Whether no run of a test is known.
+    pub fn is_empty(&self) -> bool {
+        self.records.is_empty() && self.changes.is_empty() && self.others.is_empty()
     }
 
     /// Adds a run of a test. A repeated test has failed if one repetition failed.
@@ -208,6 +243,20 @@ impl History {
         if !passed {
             self.failed.insert(id);
         }
+    }
+
+    /// Adds the result of a test for which no program ran, such as one that could not be compiled.
+    pub fn record_without_run(&mut self, id: CaseId, passed: bool) {
+        self.changes.entry(id).or_default();
+        if !passed {
+            self.failed.insert(id);
+        }
+    }
+
+    /// Adds a test that was to run and did not, as the run was cancelled or its container could not be
+    /// made.
+    pub fn record_not_run(&mut self, id: CaseId) {
+        self.not_run.insert(id);
     }
 
     /// Adds a test whose earlier result was reused. `duration` is recorded only if no duration is
@@ -241,6 +290,7 @@ impl History {
             today: self.today,
             changes: self.saving.clone(),
             failed: self.failed.clone(),
+            not_run: self.not_run.clone(),
         }
     }
 
@@ -274,7 +324,13 @@ impl Save {
             let record = records.entry(*id).or_default();
             record.last_run = self.today;
             record.failed = self.failed.contains(id);
+            record.not_run = false;
             record.durations.extend(durations);
+        }
+        for id in &self.not_run {
+            let record = records.entry(*id).or_default();
+            record.last_run = self.today;
+            record.not_run = true;
         }
         prune(&mut records, self.today, MOST_CASES);
         replace(&self.path, &codec::encode(&records)).map_err(write_error)?;

@@ -289,8 +289,7 @@ pub enum BasePart {
     Locales,
 }
 
-/// A command whose changes are a layer. It runs as user 0, with the layers below as its writable
-/// root.
+/// A command whose changes are a layer. It runs with the layers below as its writable root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 pub struct CommandSpec {
     pub command: CommandLine,
@@ -306,6 +305,14 @@ pub struct CommandSpec {
     /// `None`: `/`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<Utf8PathBuf>,
+    #[serde(skip_serializing_if = "to_json::is_default")]
+    pub user: u32,
+    #[serde(skip_serializing_if = "to_json::is_default")]
+    pub group: u32,
+    /// Whether the command runs without the layers of sources, so that it does not run again when
+    /// a source file changes.
+    #[serde(skip_serializing_if = "to_json::is_default")]
+    pub without_sources: bool,
 }
 
 /// The program and arguments of a command.

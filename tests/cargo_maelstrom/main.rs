@@ -14,18 +14,23 @@ mod llvm;
 mod need;
 #[path = "../fixture/rounds.rs"]
 mod rounds;
+#[path = "../fixture/user.rs"]
+mod user;
 
 mod archives;
 mod cache_directories;
 mod cached_results;
 mod configuring;
 mod containers;
+mod cookbook;
 mod coverage;
 mod distribution;
 mod doctests;
 mod environment;
 mod errors;
+mod failed;
 mod filtersets;
+mod foreground;
 mod groups;
 mod learning;
 mod libraries;

@@ -237,6 +237,28 @@ fn plain_a_profile_of_the_test_file_is_not_taken_for_one_of_cargo() {
 }
 
 #[test]
+fn plain_a_profile_of_nextest_is_not_taken_for_one_of_cargo() {
+    let project = plain();
+    project.write(".config/nextest.toml", "[profile.ci]\nretries = 2\n");
+    let run = project.maelstrom(&["--profile", "ci"]).exits(96);
+    assert_eq!(
+        run.stable,
+        "error: Cargo has no profile `ci`, but <root>/.config/nextest.toml has one for cargo-nextest: `cargo \
+         maelstrom --init` writes the profiles of this file to maelstrom-test.toml, and `--test-profile ci` chooses \
+         one of them\n"
+    );
+    let run = project.maelstrom(&["--profile", "other"]);
+    run.exits(101).says("profile `other` is not defined");
+    let file = project.root.join(".config/nextest.toml");
+    let run = project.maelstrom(&["--config-file", file.to_str().unwrap()]);
+    assert_eq!(
+        run.exits(96).stable,
+        "error: <root>/.config/nextest.toml:1:2: a configuration file has no profiles; they are in \
+         maelstrom-test.toml, which `cargo maelstrom --init` makes from a configuration of cargo-nextest\n"
+    );
+}
+
+#[test]
 fn plain_the_profiles_are_those_of_a_workspace_that_is_elsewhere() {
     let project = Project::own("plain");
     project.write(

@@ -63,3 +63,43 @@ fn a_command_that_fails_is_an_error_with_its_output() {
         "the command failed with exit code 7; its output:",
     );
 }
+
+#[test]
+fn a_command_runs_as_the_user_and_group_of_its_layer() {
+    needs_containers!();
+    let command = "umask 077; mkdir /data; stat -c '%u %g' /data >/ids";
+    both_print(
+        &project(),
+        &json!({ "added_layers": [{ "command": command, "user": 70, "group": 71 }] }),
+        &format!("added_layers = [{{ command = \"{command}\", user = 70, group = 71 }}]"),
+        "cat /ids; stat -c %a /data",
+        "70 71\n700\n",
+    );
+}
+
+#[test]
+fn a_command_without_sources_does_not_see_the_layers_of_sources() {
+    needs_containers!();
+    let project = project();
+    project.write("tree/file", "");
+    let tree = project.root.join("tree");
+    let tree = tree.to_str().unwrap();
+    let command = format!("rm /gone; if ls {tree} 2>/dev/null; then echo seen; fi >/said");
+    both_print(
+        &project,
+        &json!({ "added_layers": [
+            { "source": "tree" },
+            { "files": { "/gone": "" } },
+            { "command": command, "without_sources": true },
+        ] }),
+        &format!(
+            "added_layers = [
+                {{ source = 'tree' }},
+                {{ files = {{ '/gone' = '' }} }},
+                {{ command = '{command}', without_sources = true }},
+            ]"
+        ),
+        &format!("cat /said; ls {tree}; ls /gone 2>/dev/null || echo gone"),
+        "file\ngone\n",
+    );
+}

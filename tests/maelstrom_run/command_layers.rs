@@ -276,6 +276,33 @@ fn a_command_layer_of_500_jobs_is_made_once() {
 }
 
 #[test]
+fn a_command_layer_without_sources_is_not_made_again_when_a_source_changes() {
+    needs_containers!();
+    let project = Project::new();
+    fs::create_dir(project.path("tree")).unwrap();
+    let count = |layer: Value| {
+        let _ = fs::remove_file(project.path("shared/count"));
+        for content in ["first\n", "second\n"] {
+            fs::write(project.path("tree/file"), content).unwrap();
+            let layers = [
+                tools(),
+                shared_stub(),
+                json!({ "source": "tree" }),
+                layer.clone(),
+            ];
+            let file = project.path("tree/file");
+            let printed = project.print(job(&layers, &format!("cat {}", file.display())));
+            assert_eq!(printed, content);
+        }
+        fs::read_to_string(project.path("shared/count")).unwrap()
+    };
+    let mut layer = sharing("echo made >>/shared/count");
+    assert_eq!(count(layer.clone()), "made\nmade\n");
+    layer["without_sources"] = true.into();
+    assert_eq!(count(layer), "made\n");
+}
+
+#[test]
 fn a_command_layer_that_was_interrupted_is_made_anew() {
     needs_containers!();
     let project = Project::new();

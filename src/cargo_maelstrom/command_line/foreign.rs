@@ -42,18 +42,10 @@ pub fn explanation(option: &str) -> Option<String> {
 fn of_nextest(option: &str) -> Option<ForeignOption> {
     use ForeignOption::{LeaveOut, Unsupported, Write};
     Some(match option {
-        "-R" | "--rerun" => Unsupported(
-            "tests that failed last time run first in each run; with `--cache-results auto`, those that passed do not \
-             run again",
+        "--rerun" => Write(
+            "`--failed` for the tests that failed in their last run, or were to run since and did not",
         ),
         "--platform-filter" => Write("`-E 'platform(host)'` or `-E 'platform(target)'`"),
-        "--tracer" => Unsupported(
-            "`--observe TEST` prints the programs, files and addresses that a test asks for",
-        ),
-        "--debugger" => Unsupported(
-            "`--print-spec PATTERN` prints a test as a job, and `maelstrom-run --tty` runs that at a terminal, under a \
-             debugger if need be",
-        ),
         "--stress-count" => Write("`--repeat N`"),
         "--stress-duration" => Unsupported("`--repeat N` runs each test N times"),
         "--show-progress" => Write(

@@ -8,10 +8,25 @@ pub fn explanation(words: &[OsString]) -> Option<String> {
     let options: Vec<_> = words.iter().take_while(|word| *word != "--").collect();
     options.iter().enumerate().find_map(|(place, word)| {
         let next = options.get(place + 1).filter(|next| !next.starts_with('-'));
+        if is_rerun(word, next.map(AsRef::as_ref)) {
+            return Some(RERUN.to_owned());
+        }
         let apart = || next.map(AsRef::as_ref);
         let attached = word.strip_prefix("-P")?;
         non_empty(attached).or_else(apart).map(no_profile)
     })
+}
+
+const RERUN: &str = "'-R' runs the tests that failed in their last run, and takes no value; leave out 'latest' (for the \
+                     tests with `latest` in their names, write `-R -- latest`)";
+
+/// Whether a word has the form of nextest's option for running failed tests again.
+fn is_rerun(word: &str, next: Option<&str>) -> bool {
+    match word {
+        "-R" => next == Some("latest"),
+        "-Rlatest" | "-R=latest" => true,
+        _ => false,
+    }
 }
 
 /// The value attached to a short option.
@@ -42,6 +57,16 @@ mod tests {
                        maelstrom-test.toml, use `--test-profile ci`, and to choose a profile of Cargo, `--profile ci`";
         for words in [["-P", "ci"], ["--lib", "-Pci"], ["-P=ci", "x"]] {
             assert_eq!(explained(&words).unwrap(), message);
+        }
+    }
+
+    #[test]
+    fn the_run_whose_failed_tests_nextest_runs_is_not_taken_for_a_filter() {
+        for words in [&["-R", "latest"][..], &["-Rlatest"], &["-R=latest", "x"]] {
+            assert_eq!(explained(words).unwrap(), RERUN);
+        }
+        for words in [&["-R"][..], &["-R", "parser"], &["-R", "--", "latest"]] {
+            assert_eq!(explained(words), None);
         }
     }
 

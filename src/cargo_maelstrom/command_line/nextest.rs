@@ -104,6 +104,7 @@ fn translate_options(
             "--profile" | "-P" => "--test-profile",
             "--test-threads" | "--jobs" | "-j" => "--test-threads",
             "--no-tests" => "--no-tests",
+            "--rerun" | "-R" => "--failed",
             _ if is_format => "--message-format",
             _ => {
                 translation.push(word.clone());
@@ -122,6 +123,14 @@ fn translate_options(
             ("--test-threads", Some("num-cpus"))
             | ("--no-tests", Some("auto"))
             | ("--message-format", Some("auto" | "oneline")) => {}
+            ("--failed", Some("latest")) => translation.push(renamed.into()),
+            ("--failed", value) => {
+                return Err(mistake(format!(
+                    "cargo maelstrom stands for cargo-nextest here, and keeps no runs such as '{}'; \
+                     '--rerun latest' runs the tests that failed in their last run",
+                    value.unwrap_or_default()
+                )));
+            }
             ("--message-format", value) => {
                 return Err(mistake(format!(
                     "cargo maelstrom stands for cargo-nextest here, and has no lists of the format \
@@ -302,6 +311,22 @@ mod tests {
         assert_eq!(
             translate(&["run", "--message-format", "json"]).unwrap(),
             ["--as-nextest", "--message-format", "json"]
+        );
+    }
+
+    #[test]
+    fn failed_tests_of_the_latest_run_are_those_that_failed() {
+        for words in [
+            &["run", "-R", "latest"][..],
+            &["run", "-Rlatest"],
+            &["run", "--rerun=latest"],
+        ] {
+            assert_eq!(translate(words).unwrap(), ["--as-nextest", "--failed"]);
+        }
+        let error = translate(&["run", "-R", "b0b38ba7"]).unwrap_err();
+        assert!(
+            error.contains("keeps no runs such as 'b0b38ba7'"),
+            "{error}"
         );
     }
 

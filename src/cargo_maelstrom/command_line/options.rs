@@ -5,9 +5,11 @@ use super::{ProfileReader, ProfileSource};
 use super::{
     after_dashes::AfterDashes,
     archiving,
-    arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments, TimingsFile},
+    arguments::{MessageFormat, RunIgnored, Selecting, TestArguments, TimingsFile},
     cargo_arguments::{self, CargoArguments},
+    commands::CacheArguments,
     coverage_arguments::{self, CoverageOptions},
+    debuggers::CommandWords,
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
     settings::Settings,
@@ -37,6 +39,8 @@ pub struct TestOptions {
     pub cargo_options: CargoOptions,
     /// The names of the profiles of `maelstrom-test.toml`.
     pub profile_names: Vec<String>,
+    /// Whether only the tests are selected that failed in their last run, or did not run since.
+    pub failed_only: bool,
     /// Whether tests outside of the default filter are selected too.
     pub ignores_default_filter: bool,
     pub repeat: NonZeroU32,
@@ -78,6 +82,12 @@ pub enum TestAction {
     Observe {
         name: String,
     },
+    /// Run a program in the container of the one test that is selected.
+    Foreground {
+        program: ForegroundProgram,
+        /// The word in the name of the test. `None`: other options select it.
+        name: Option<String>,
+    },
     /// Run the tests, write what they need to `maelstrom-test.toml`, and run them again.
     Learn,
     /// Pack the selected tests into this file.
@@ -101,6 +111,32 @@ impl TestAction {
     /// Whether all selected tests run.
     pub fn runs_selected(&self) -> bool {
         matches!(self, Self::Run | Self::Learn)
+    }
+}
+
+/// The program that runs in the container of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForegroundProgram {
+    Shell,
+    /// The first words of a command, to which that of the test is appended.
+    Debugger(Vec<String>),
+    /// As [`Self::Debugger`], without a terminal and input.
+    Tracer(Vec<String>),
+}
+
+impl ForegroundProgram {
+    /// The option that asks for it.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Shell => "--shell",
+            Self::Debugger(_) => "--debugger",
+            Self::Tracer(_) => "--tracer",
+        }
+    }
+
+    /// Whether it needs files of the machine that the test does not have.
+    pub fn needs_files(&self) -> bool {
+        matches!(self, Self::Debugger(_) | Self::Tracer(_))
     }
 }
 
@@ -238,6 +274,7 @@ impl TestOptions {
             },
             cargo_options,
             profile_names,
+            failed_only: arguments.selecting.failed,
             ignores_default_filter: arguments.selecting.ignore_default_filter,
             as_nextest: arguments.running.as_nextest,
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
@@ -264,11 +301,13 @@ fn merge_after_dashes(arguments: &TestArguments) -> Result<AfterDashes, CommandL
         .filters
         .splice(0..0, arguments.filters.iter().cloned());
     after.no_capture |= arguments.showing.no_capture;
-    if let Some(name) = &arguments.selecting.observe {
+    let Selecting { observe, shell, .. } = &arguments.selecting;
+    for (option, name) in [("--observe", observe), ("--shell", shell)] {
+        let Some(name) = name else { continue };
         if !after.filters.is_empty() {
-            return Err(usage(
-                "'--observe' runs one test, whose name it takes; give no other filter word",
-            ));
+            return Err(usage(format!(
+                "'{option}' is for one test, whose name it takes; give no other filter word"
+            )));
         }
         after.filters.push(name.clone());
     }
@@ -298,6 +337,12 @@ fn action(arguments: &TestArguments, after: &AfterDashes) -> Result<TestAction, 
     } else if let Some(name) = &selecting.observe {
         let name = name.clone();
         TestAction::Observe { name }
+    } else if let Some(program) = foreground_program(selecting) {
+        let name = match &after.filters[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        };
+        TestAction::Foreground { program, name }
     } else if selecting.learn {
         TestAction::Learn
     } else if selecting.list || after.list {
@@ -311,6 +356,14 @@ fn action(arguments: &TestArguments, after: &AfterDashes) -> Result<TestAction, 
         ));
     }
     Ok(action)
+}
+
+fn foreground_program(selecting: &Selecting) -> Option<ForegroundProgram> {
+    let words = |command: &Option<CommandWords>| command.as_ref().map(|words| words.0.clone());
+    let shell = selecting.shell.as_ref().map(|_| ForegroundProgram::Shell);
+    let debugger = words(&selecting.debugger).map(ForegroundProgram::Debugger);
+    let tracer = words(&selecting.tracer).map(ForegroundProgram::Tracer);
+    shell.or(debugger).or(tracer)
 }
 
 fn run_ignored(

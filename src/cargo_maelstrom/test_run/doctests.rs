@@ -288,6 +288,8 @@ impl TestRun {
         {
             self.report(&Event::Output(format!("{text}\n").as_bytes()));
         }
+        let history = &mut self.parts.history;
+        history.record_without_run(case.id(), failure.is_none());
         let outcome = verdict::without_program(failure);
         self.ended_unqueued(case, &outcome);
     }

@@ -202,6 +202,9 @@ impl TestRun {
             self.ending.summary.tally.errors += 1;
             return;
         }
+        if let TestStatus::Error { .. } = outcome.status {
+            self.parts.history.record_not_run(case.id());
+        }
         self.ending.summary.tally.add(outcome);
         if outcome.status.is_failure() {
             self.ending.failed.push(case.name().to_string());
@@ -261,6 +264,9 @@ impl TestRun {
             }
         }
         self.settle_retries();
+        for (case, _) in self.outstanding.sorted_tests() {
+            self.parts.history.record_not_run(case.id());
+        }
         self.ending.summary.not_run = self.outstanding.tests() as u64;
     }
 

@@ -40,6 +40,8 @@ pub struct RunSettings {
     pub cache_results: CacheResults,
     /// Whether programs of tests write profiles.
     pub collects_profiles: bool,
+    /// Only tests that failed in their last run, or did not run since, are selected.
+    pub failed_only: bool,
     /// Tests are listed and not run.
     pub list_only: bool,
     /// What tests need of this machine is found out, also of those that take long.

@@ -83,6 +83,7 @@ impl Run {
                 test_arguments: Vec::new(),
                 cache_results,
                 collects_profiles: false,
+                failed_only: false,
                 list_only: false,
                 learning: false,
             },

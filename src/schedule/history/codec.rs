@@ -3,10 +3,14 @@
 use super::{CaseId, Durations, KEPT, TestRecord, TestRecords};
 use sha2::{Digest, Sha256};
 
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+
+/// The version in which no test was known that was to run and did not. It is read as this one.
+const WITHOUT_NOT_RUN: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"MLSTHIST";
 const FAILED: u8 = 0x80;
+const NOT_RUN: u8 = 0x40;
 
 /// The reason why bytes are not a usable history.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,7 +29,8 @@ pub fn encode(records: &TestRecords) -> Vec<u8> {
         bytes.extend(id.0.to_le_bytes());
         bytes.extend(record.last_run.to_le_bytes());
         let failed = if record.failed { FAILED } else { 0 };
-        bytes.push(failed | record.durations.count);
+        let not_run = if record.not_run { NOT_RUN } else { 0 };
+        bytes.push(failed | not_run | record.durations.count);
         for micros in record.durations.as_slice() {
             bytes.extend(micros.to_le_bytes());
         }
@@ -47,7 +52,7 @@ pub fn decode(bytes: &[u8]) -> Result<TestRecords, Unusable> {
     let (version, _) = rest.split_first_chunk().ok_or(Unusable::Damaged)?;
     // Only the magic bytes and the version are the same in all versions.
     match u32::from_le_bytes(*version) {
-        VERSION => {}
+        VERSION | WITHOUT_NOT_RUN => {}
         other => return Err(Unusable::OtherVersion(other)),
     }
     let (content, sum) = bytes.split_last_chunk().ok_or(Unusable::Damaged)?;
@@ -67,7 +72,7 @@ fn decode_record(rest: &mut &[u8]) -> Option<(CaseId, TestRecord)> {
     let id = CaseId(u64::from_le_bytes(take(rest)?));
     let last_run = u16::from_le_bytes(take(rest)?);
     let [flags] = take(rest)?;
-    let count = flags & !FAILED;
+    let count = flags & !(FAILED | NOT_RUN);
     if usize::from(count) > KEPT {
         return None;
     }
@@ -78,6 +83,7 @@ fn decode_record(rest: &mut &[u8]) -> Option<(CaseId, TestRecord)> {
     let record = TestRecord {
         last_run,
         failed: flags & FAILED != 0,
+        not_run: flags & NOT_RUN != 0,
         durations,
     };
     Some((id, record))

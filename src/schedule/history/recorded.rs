@@ -106,7 +106,13 @@ impl RecordedHistory {
 
     /// As [`History::last_failed`].
     pub fn last_failed(&self, id: &CaseId) -> Option<bool> {
-        Some(self.records.get(id)?.failed)
+        self.records.get(id)?.last_failed()
+    }
+
+    /// As [`History::needs_rerun`].
+    pub fn needs_rerun(&self, id: &CaseId) -> bool {
+        let record = self.records.get(id);
+        record.is_some_and(TestRecord::needs_rerun)
     }
 
     /// The records of all these histories. Their order does not matter, and a history whose records
@@ -141,11 +147,11 @@ impl History {
     }
 }
 
-/// The order of the records of a test case: the later one says whether the test failed. The
-/// durations make the order complete.
-fn order(record: &TestRecord) -> (u16, bool, Vec<u32>) {
+/// The order of the records of a test case: the later one says whether the test failed, or did not
+/// run. The durations make the order complete.
+fn order(record: &TestRecord) -> (u16, bool, bool, Vec<u32>) {
     let durations = record.durations.as_slice().to_vec();
-    (record.last_run, record.failed, durations)
+    (record.last_run, record.failed, record.not_run, durations)
 }
 
 /// The record of both: its durations are those of the earlier record and then those of the later
@@ -207,6 +213,7 @@ mod tests {
         TestRecord {
             last_run,
             failed,
+            not_run: false,
             durations,
         }
     }
@@ -224,9 +231,13 @@ mod tests {
         let fields = (
             0_u16..3,
             any::<bool>(),
+            any::<bool>(),
             prop::collection::vec(0_u32..4, 0..=KEPT),
         );
-        let records = fields.prop_map(|(day, failed, micros)| record(day, failed, &micros));
+        let records = fields.prop_map(|(day, failed, not_run, micros)| TestRecord {
+            not_run,
+            ..record(day, failed, &micros)
+        });
         prop::collection::btree_map("[abc]", records, 0..3).prop_map(|records| RecordedHistory {
             records: records
                 .into_iter()
@@ -307,6 +318,21 @@ mod tests {
         let new = history(&[("a", record(2, false, &[2, 3, 4]))]);
         let expected = history(&[("a", record(2, false, &[1, 2, 3, 4]))]);
         assert_eq!(both(&old, &new), expected);
+    }
+
+    #[test]
+    fn the_later_record_says_whether_a_test_did_not_run() {
+        let not_run = TestRecord {
+            not_run: true,
+            ..record(2, false, &[])
+        };
+        for (day, needs_rerun) in [(1, true), (3, false)] {
+            let one = history(&[("a", not_run)]);
+            let other = history(&[("a", record(day, false, &[5]))]);
+            let merged = both(&one, &other);
+            assert_eq!(merged.needs_rerun(&case("a")), needs_rerun);
+            assert_eq!(merged.last_failed(&case("a")), Some(false));
+        }
     }
 
     #[test]

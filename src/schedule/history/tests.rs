@@ -231,6 +231,80 @@ fn beyond_the_limit_the_tests_that_ran_last_are_kept() {
 }
 
 #[test]
+fn tests_that_failed_or_did_not_run_since_need_a_rerun() {
+    let file = HistoryFile::new();
+    let mut history = file.load();
+    history.record(id("passed"), millis(1), true);
+    history.record(id("failed"), millis(1), false);
+    history.record_without_run(id("not compiled"), false);
+    history.record_not_run(id("never ran"));
+    history.save().unwrap();
+
+    let mut history = file.load();
+    let needs_rerun = |history: &History, names: &[&str]| {
+        let needs = |name: &&str| history.needs_rerun(&id(name));
+        names.iter().map(needs).collect::<Vec<_>>()
+    };
+    let names = ["passed", "failed", "not compiled", "never ran", "unknown"];
+    assert_eq!(
+        needs_rerun(&history, &names),
+        [false, true, true, true, false]
+    );
+    assert_eq!(history.last_failed(&id("never ran")), None);
+    history.record(id("failed"), millis(1), true);
+    history.record_without_run(id("not compiled"), true);
+    history.record(id("never ran"), millis(1), true);
+    history.record_not_run(id("passed"));
+    history.save().unwrap();
+
+    let mut history = file.load();
+    assert_eq!(
+        needs_rerun(&history, &names),
+        [true, false, false, false, false]
+    );
+    assert_eq!(
+        history.last_failed(&id("passed")),
+        Some(false),
+        "it passed when it last ran"
+    );
+    history.confirm(id("passed"), millis(1));
+    history.save().unwrap();
+    assert_eq!(needs_rerun(&file.load(), &names), [false; 5]);
+}
+
+#[test]
+fn a_repeated_test_of_which_some_repetitions_did_not_run_needs_a_rerun() {
+    let file = HistoryFile::new();
+    let mut history = file.load();
+    history.record(id("a"), millis(1), true);
+    history.record_not_run(id("a"));
+    history.save().unwrap();
+    assert!(file.load().needs_rerun(&id("a")));
+}
+
+#[test]
+fn a_file_of_version_1_is_read() {
+    let mut bytes = b"MLSTHIST\x01\0\0\0".to_vec();
+    for (name, flags) in [("passed", 0x01), ("failed", 0x81)] {
+        bytes.extend(id(name).0.to_le_bytes());
+        bytes.extend(TODAY.to_le_bytes());
+        bytes.push(flags);
+        bytes.extend(7000_u32.to_le_bytes());
+    }
+    let sum = Sha256::digest(&bytes);
+    bytes.extend(&sum[..8]);
+    let file = HistoryFile::with_content(&bytes);
+    for _ in 0..2 {
+        let mut history = file.load();
+        assert_eq!(history.note(), None);
+        assert_eq!(history.estimate(&id("failed")), Some(millis(7)));
+        assert!(history.needs_rerun(&id("failed")));
+        assert!(!history.needs_rerun(&id("passed")));
+        history.save().unwrap();
+    }
+}
+
+#[test]
 fn a_damaged_file_is_put_aside_with_a_note() {
     let file = HistoryFile::new();
     let mut history = file.load();
@@ -299,7 +373,7 @@ fn another_file_with_the_name_of_the_temporary_file_is_not_replaced() {
 
 #[test]
 fn a_file_of_another_version_is_put_aside_with_a_note() {
-    for version in [0u32, 2, u32::MAX] {
+    for version in [0u32, 3, u32::MAX] {
         let bytes = [
             &b"MLSTHIST"[..],
             &version.to_le_bytes(),
@@ -309,7 +383,7 @@ fn a_file_of_another_version_is_put_aside_with_a_note() {
         let note = file.load().note().unwrap().to_string();
         let expected = format!(
             "the history of earlier runs in `{}` was written by another version of this program \
-             (format {version}, not 1); starting a new one",
+             (format {version}, not 2); starting a new one",
             file.path().display()
         );
         assert_eq!(note, expected);
@@ -431,9 +505,10 @@ fn the_file_of_ten_thousand_tests_is_small() {
 
 fn records() -> impl Strategy<Value = TestRecords> {
     let durations = proptest::collection::vec(any::<u32>(), 0..=KEPT);
-    let record = (any::<u16>(), any::<bool>(), durations);
+    let ends = (any::<bool>(), any::<bool>());
+    let record = (any::<u16>(), ends, durations);
     proptest::collection::btree_map(any::<u64>().prop_map(CaseId), record, 0..20).prop_map(|map| {
-        let record = |(last_run, failed, micros): (u16, bool, Vec<u32>)| {
+        let record = |(last_run, (failed, not_run), micros): (u16, (bool, bool), Vec<u32>)| {
             let mut durations = Durations::default();
             for micros in micros {
                 durations.push_micros(micros);
@@ -441,6 +516,7 @@ fn records() -> impl Strategy<Value = TestRecords> {
             TestRecord {
                 last_run,
                 failed,
+                not_run,
                 durations,
             }
         };
@@ -463,7 +539,7 @@ proptest! {
 
     #[test]
     fn no_records_are_too_odd_to_decode(content in any::<Vec<u8>>()) {
-        let mut bytes = [&b"MLSTHIST\x01\0\0\0"[..], &content].concat();
+        let mut bytes = [&b"MLSTHIST\x02\0\0\0"[..], &content].concat();
         let checksum = Sha256::digest(&bytes);
         bytes.extend(&checksum[..8]);
         let _ = codec::decode(&bytes);

@@ -24,7 +24,15 @@ const KINDS: [&str; 11] = [
     "base",
 ];
 
-const COMMAND_OPTIONS: [&str; 4] = ["environment", "mounts", "network", "working_directory"];
+const COMMAND_OPTIONS: [&str; 7] = [
+    "environment",
+    "mounts",
+    "network",
+    "working_directory",
+    "user",
+    "group",
+    "without_sources",
+];
 
 const PREFIX_OPTIONS: [&str; 4] = [
     "follow_symlinks",
@@ -218,6 +226,9 @@ fn command<'a>(
         mounts: Vec::new(),
         network: Network::Disabled,
         working_directory: None,
+        user: 0,
+        group: 0,
+        without_sources: false,
     };
     let mut network_span = None;
     for option in options {
@@ -232,6 +243,9 @@ fn command<'a>(
                 let path = created_path(&option.value, option.label(), false)?;
                 spec.working_directory = Some(path.into());
             }
+            "user" => spec.user = option.integer(0, u32::MAX - 1)?,
+            "group" => spec.group = option.integer(0, u32::MAX - 1)?,
+            "without_sources" => spec.without_sources = option.boolean()?,
             name if PREFIX_OPTIONS.contains(&name) => {
                 return Err(option.error(SpecProblem::NoSuchOption {
                     kind: "command",

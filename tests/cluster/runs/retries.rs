@@ -25,3 +25,24 @@ fn flaky_tests_that_fail_on_the_engine_are_run_again_there_and_their_results_are
         assert_eq!(finished["attempt"], 3, "{run}");
     }
 }
+
+#[test]
+fn tests_that_failed_on_a_worker_run_there_again() {
+    needs_cluster!();
+    let cluster = Cluster::start(Engine::shared(), 1);
+    let project = Project::own("plain");
+    project.write(
+        "src/lib.rs",
+        "#[test] fn passes() {}\n#[test] fn fails() { panic!() }\n",
+    );
+    cluster.run(&project, &[]).exits(100);
+    let run = cluster.run(&project, &["--failed"]).exits(100);
+    assert_eq!(run.ran(), ["fails".to_owned()].into());
+    project.change("src/lib.rs", "panic!()", "");
+    let run = cluster.run(&project, &["--failed"]).exits(0);
+    assert_eq!(run.ran(), ["fails".to_owned()].into());
+    cluster
+        .run(&project, &["--failed"])
+        .exits(0)
+        .says("note: no test failed in the last run");
+}

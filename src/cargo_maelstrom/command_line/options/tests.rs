@@ -1,5 +1,5 @@
 use super::*;
-use crate::cargo_maelstrom::command_line::arguments::{CleanArguments, DoctorArguments};
+use crate::cargo_maelstrom::command_line::commands::{CleanArguments, DoctorArguments};
 use crate::{
     cargo_maelstrom::command_line::Request,
     config::{
@@ -1078,5 +1078,51 @@ fn a_shim_takes_a_program_with_its_arguments() {
     assert_eq!(shim.arguments, ["mutants", "--", "--lib"]);
     for words in [&["shim"][..], &["shim", "--"], &["shim", "cargo"]] {
         assert_eq!(request(words).unwrap_err().exit_code(), ExitCode::SetUp);
+    }
+}
+
+#[test]
+fn a_program_in_the_foreground_is_for_one_test_that_words_or_patterns_select() {
+    let foreground = |words: &[&str]| match options(words).action {
+        TestAction::Foreground { program, name } => (program, name),
+        other => panic!("{words:?}: {other:?}"),
+    };
+    let words = ["gdb", "--args"].map(str::to_owned).to_vec();
+    let name = |name: &str| Some(name.to_owned());
+    for (arguments, program, name) in [
+        (&["--shell", "a"][..], ForegroundProgram::Shell, name("a")),
+        (
+            &["--debugger", "gdb --args", "a"],
+            ForegroundProgram::Debugger(words.clone()),
+            name("a"),
+        ),
+        (
+            &["--debugger", "gdb --args", "--", "a"],
+            ForegroundProgram::Debugger(words.clone()),
+            name("a"),
+        ),
+        (
+            &["--debugger", "gdb --args", "-i", "test.equals(a)"],
+            ForegroundProgram::Debugger(words.clone()),
+            None,
+        ),
+        (
+            &["--tracer", "gdb --args", "a", "b"],
+            ForegroundProgram::Tracer(words.clone()),
+            None,
+        ),
+    ] {
+        assert_eq!(foreground(arguments), (program, name), "{arguments:?}");
+    }
+    for wrong in [
+        &["--shell", "a", "b"][..],
+        &["--shell", "a", "--debugger", "b"],
+        &["--shell", "a", "--list"],
+        &["--shell", "a", "--repeat", "2"],
+        &["--debugger", "gdb", "a"],
+        &["--tracer", "'", "a"],
+        &["--tracer", "strace", "--", "--list"],
+    ] {
+        assert_eq!(request(wrong).unwrap_err().exit_code(), ExitCode::SetUp);
     }
 }
