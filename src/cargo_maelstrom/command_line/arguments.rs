@@ -387,7 +387,7 @@ pub struct Showing {
     /// Write a page that shows when each test ran, and what bounds the run
     ///
     /// Without FILE, it is maelstrom/timings.html in the target directory.
-    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "")]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", hide_short_help = true)]
     pub timings: Option<TimingsFile>,
 }
 
