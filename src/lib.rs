@@ -75,6 +75,7 @@ pub mod test_job;         // from a test case to a job, and what its outcome mea
 pub mod report;           // what people and programs see
 pub mod archive;          // tests packed with their containers, to run on other machines
 pub mod session;          // jobs in, outcomes out
+pub mod foreground;       // a job at the user's terminal
 pub mod coverage;         // which lines tests run: profiles and reports
 pub mod doctest;          // the documentation tests of libraries
 pub mod listing;          // the test cases of a test binary

@@ -1,13 +1,15 @@
 //! The part of a run after the last test.
 
 use super::archiving::Archiving;
-use super::command_line::{TestAction, TestOptions};
+use super::command_line::{ForegroundProgram, TestAction, TestOptions};
 use super::coverage::{CoverageError, RunProfiles};
+use super::foreground::Foreground;
 use super::selector::Selector;
 use super::suggestions::PackageOrTarget;
+use super::surroundings::Surroundings;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
-use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error};
+use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error, timings};
 use crate::cargo::{Package, Workspace};
 use crate::coverage::{CoverageReport, CoverageTotals};
 use crate::directive::Directives;
@@ -33,6 +35,7 @@ pub struct Conclusion<'a> {
     pub session: Session,
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
     pub running: RunSettings,
+    pub surroundings: Arc<Surroundings>,
     pub looks: Option<Rc<Looks>>,
     /// `None`: tests write no profiles.
     pub profiles: Option<RunProfiles>,
@@ -62,6 +65,8 @@ impl Conclusion<'_> {
                 None => None,
             };
             ending.summary.notes.extend(init::note(self.workspace));
+            let timings = timings::note(options, self.workspace);
+            ending.summary.notes.extend(timings);
             // The results of the run do not depend on whether the history can be saved.
             let saving = tokio::task::spawn_blocking(move || history.save());
             let unsaved = match saving.await {
@@ -100,7 +105,7 @@ impl Conclusion<'_> {
         if let TestAction::Observe { name } = &options.action {
             let case = match ending.summary.cancelled {
                 Some(_) => None,
-                None => observation::choose(&ending.listed, name)?,
+                None => observation::choose(&ending.listed, "--observe", Some(name))?,
             };
             if let Some(case) = case {
                 let observer = observation::Observer {
@@ -115,7 +120,39 @@ impl Conclusion<'_> {
             let summary = &ending.summary;
             self.reporter.borrow_mut().report(&Event::Finished(summary));
         }
+        if let TestAction::Foreground { program, name } = &options.action
+            && ending.summary.cancelled.is_none()
+        {
+            let option = program.option();
+            if let Some(case) = observation::choose(&ending.listed, option, name.as_deref())? {
+                // Every run would have to make room for the future.
+                Box::pin(self.run_in_foreground(&case, program, &mut ending)).await?;
+            }
+        }
         Ok(ending)
+    }
+
+    async fn run_in_foreground(
+        &self,
+        case: &TestCase,
+        program: &ForegroundProgram,
+        ending: &mut RunEnd,
+    ) -> Result<(), SetUpError> {
+        let foreground = Foreground {
+            running: self.running.clone(),
+            containers: self.containers.clone(),
+            session: self.session.clone(),
+            surroundings: self.surroundings.clone(),
+            reporter: self.reporter.clone(),
+            sysroot: self.workspace.toolchain.sysroot.clone(),
+            is_hermetic: self.options.settings.hermetic.value,
+            has_engine: self.options.settings.remote.is_some(),
+        };
+        ending.foreground = foreground.run(case, program).await?;
+        if ending.foreground.is_none() {
+            ending.summary.cancelled = Some(Cancellation::Interrupted);
+        }
+        Ok(())
     }
 
     /// Makes the report of coverage, or writes the merged profiles.

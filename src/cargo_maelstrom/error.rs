@@ -1,6 +1,7 @@
 //! Why a command ended before it had a result.
 
 use super::coverage::CoverageError;
+use super::foreground::ForegroundError;
 use super::test_run::RunError;
 use super::unselected::Remark;
 use crate::archive::ArchiveError;
@@ -80,13 +81,14 @@ pub enum SetUpError {
         source: io::Error,
     },
     #[error(
-        "`--observe` runs one test, and {count} tests have `{name}` in their names; give the whole \
-         name of one, or choose its package or target with options such as `-p` and `--test`:\n\
-         {candidates}"
+        "`{option}` is for one test, and {count} tests {which}; give the whole name of one, or choose \
+         its package or target with options such as `-p` and `--test`:\n{candidates}"
     )]
     NotOneTest {
-        name: String,
+        option: &'static str,
         count: usize,
+        /// What they have in common.
+        which: String,
         /// A line for each.
         candidates: String,
     },
@@ -103,6 +105,8 @@ pub enum SetUpError {
         path: Utf8PathBuf,
         source: io::Error,
     },
+    #[error(transparent)]
+    Foreground(#[from] ForegroundError),
     #[error(transparent)]
     Coverage(#[from] CoverageError),
     #[error(transparent)]

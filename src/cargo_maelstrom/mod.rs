@@ -12,9 +12,11 @@ pub mod command_line;
 mod conclusion;
 mod considered;
 mod coverage;
+mod debugger_files;
 mod doctor;
 mod error;
 mod filtersets;
+mod foreground;
 mod ingredients;
 mod init;
 mod learning;
@@ -31,6 +33,7 @@ mod suggestions;
 mod surroundings;
 pub mod test_file;
 mod test_run;
+mod timings;
 mod unselected;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
@@ -156,7 +159,8 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
             | TestAction::ListTests
             | TestAction::PrintSpec
             | TestAction::Archive { .. }
-            | TestAction::Observe { .. } => run_tests(options).await,
+            | TestAction::Observe { .. }
+            | TestAction::Foreground { .. } => run_tests(options).await,
             // The future has the options of two runs.
             TestAction::Learn => Box::pin(learning::run(options)).await,
             TestAction::Build => build_only(options).await,
@@ -215,7 +219,6 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
     } else {
         Stderr::Inherited
     };
-    let reporter = Rc::new(RefCell::new(reporter));
     let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
     let runs_selected = options.action.runs_selected();
     let remote = options.settings.remote.as_ref().filter(|_| runs_selected);
@@ -230,6 +233,8 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
         _ = interrupts.next() => return Ok((ExitCode::Interrupted, None)),
         preparation = Preparation::new(options, stderr) => preparation?,
     };
+    let reporter = timings::add(reporter, options, &preparation);
+    let reporter = Rc::new(RefCell::new(reporter));
     reporter.borrow_mut().report(&Event::RunStarted);
     for warning in &preparation.warnings {
         reporter.borrow_mut().report(&Event::Warning(warning));
@@ -325,7 +330,7 @@ async fn conduct(
             running: running.clone(),
             containers: preparation.containers.clone(),
             executor: session.executors.local.clone(),
-            surroundings,
+            surroundings: surroundings.clone(),
             places: preparation::places(&preparation.workspace),
         };
         Rc::new(Looks::new(second_look, known))
@@ -375,6 +380,7 @@ async fn conduct(
         session: session.clone(),
         reporter: reporter.clone(),
         running,
+        surroundings,
         looks,
         profiles: preparation.profiles,
     };
@@ -407,6 +413,10 @@ fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
         _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
             no_tests(options, "no test was observed", &ending.remarks)
         }
+        _ if matches!(options.action, TestAction::Foreground { .. }) => match ending.foreground {
+            Some(code) => ExitCode::OfProgram(code),
+            None => no_tests(options, "no test was selected", &ending.remarks),
+        },
         _ if ending.considered.has_none_that_failed() => none_failed(options, ending),
         _ if coverage::has_too_few_lines(options, ending) => ExitCode::TooFewLines,
         _ if !options.action.runs_selected() => {

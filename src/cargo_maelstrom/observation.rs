@@ -5,7 +5,7 @@ use super::test_run::RunSettings;
 use crate::executor::{Outcome, Output};
 use crate::observe::Facts;
 use crate::process::{Interrupts, error_chain};
-use crate::report::{self, Cancellation, Event, Reporter, Summary, TestAttempt, TestId};
+use crate::report::{self, Cancellation, Event, Reporter, Summary, TestAttempt, TestId, TestPlace};
 use crate::session::Session;
 use crate::test_job::{TestCase, TestContainerBuilder, verdict};
 use std::cell::RefCell;
@@ -24,18 +24,27 @@ pub struct Observer {
     pub reporter: Rc<RefCell<Box<dyn Reporter>>>,
 }
 
-/// The test to observe: the only one, or the only one with exactly this name. `None`: there is
-/// none.
-pub fn choose(listed: &[TestCase], name: &str) -> Result<Option<TestCase>, SetUpError> {
-    let mut exact = listed.iter().filter(|case| *case.listed.name == *name);
+/// The one test that an option runs: the only one, or the only one with exactly this name. `None`:
+/// there is none.
+pub fn choose(
+    listed: &[TestCase],
+    option: &'static str,
+    name: Option<&str>,
+) -> Result<Option<TestCase>, SetUpError> {
+    let is_named = |case: &&TestCase| name == Some(&*case.listed.name);
+    let mut exact = listed.iter().filter(is_named);
     match (listed, exact.next(), exact.next()) {
         ([], ..) => Ok(None),
         ([only], ..) | (_, Some(only), None) => Ok(Some(only.clone())),
         _ => {
             let names = listed.iter().map(|case| case.name().to_string());
             Err(SetUpError::NotOneTest {
-                name: name.to_owned(),
+                option,
                 count: listed.len(),
+                which: match name {
+                    Some(name) => format!("have `{name}` in their names"),
+                    None => "are selected".to_owned(),
+                },
                 candidates: candidates(names.collect()),
             })
         }
@@ -68,7 +77,10 @@ impl Observer {
                 return None;
             }
         };
-        self.report(&Event::Queued(1));
+        self.report(&Event::Queued {
+            case: case.name(),
+            repetitions: 1,
+        });
         let run = self.run(id, case);
         tokio::pin!(run);
         let mut ticks = tokio::time::interval(report::TICK);
@@ -114,6 +126,7 @@ impl Observer {
                 case: case.name(),
                 repeat: None,
                 attempt: TestAttempt::ONLY,
+                place: TestPlace::Slots(&[0]),
             });
             Some(0)
         };

@@ -9,7 +9,7 @@
 //! several times as long to make, and it changes nothing for a test that asked for nothing that the
 //! machine has.
 
-use super::surroundings::Surroundings;
+use super::surroundings::{Surroundings, container_path};
 use super::test_run::RunSettings;
 use crate::container::Step;
 use crate::executor::{
@@ -229,34 +229,8 @@ impl SecondLook {
     /// toolchain.
     fn over_machine(&self, job: &Job, variables: &BTreeMap<String, String>) -> Job {
         let mut container = Container::clone(&job.container);
-        let mut path = container_path(&container);
-        let of_client = std::env::var_os("PATH").unwrap_or_default();
-        let of_client = std::env::split_paths(&of_client).filter(|path| path.is_absolute());
-        // The directory of rustup's programs is not in the view of the machine if it is in the
-        // user's home directory and not in Cargo's.
-        let toolchain = PathBuf::from(&self.surroundings.toolchain_programs);
-        for directory in of_client.chain([toolchain]) {
-            if !path.contains(&directory) {
-                path.push(directory);
-            }
-        }
-        let environment = &mut container.environment;
-        environment.extend(variables.clone());
-        if let Ok(path) = std::env::join_paths(path)
-            && let Ok(path) = path.into_string()
-        {
-            environment.insert("PATH".to_owned(), path);
-        }
-        for (name, value) in [
-            ("CARGO_HOME", self.surroundings.cargo_home.as_str()),
-            ("CARGO_NET_OFFLINE", "true"),
-            ("RUSTUP_HOME", self.surroundings.rustup_home.as_str()),
-            // Directories of the view are file systems of their own, at which git would stop its
-            // search for the repository of the working directory.
-            ("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1"),
-        ] {
-            (environment.entry(name.to_owned())).or_insert_with(|| value.to_owned());
-        }
+        container.environment.extend(variables.clone());
+        self.surroundings.add_variables(&mut container);
         Job {
             container: Arc::new(container),
             ..job.clone()
@@ -493,11 +467,6 @@ fn reason(outcome: &Outcome, learning: bool) -> String {
 
 fn on(slot: usize) -> Ready<Option<usize>> {
     ready(Some(slot))
-}
-
-fn container_path(container: &Container) -> Vec<PathBuf> {
-    let path = container.environment.get("PATH");
-    path.map_or_else(Vec::new, |path| std::env::split_paths(path).collect())
 }
 
 #[cfg(test)]

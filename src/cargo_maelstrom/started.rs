@@ -1,7 +1,7 @@
 //! The tests that are running. They are reported when they start, and again when they are slow.
 
 use super::test_run::RunSettings;
-use crate::report::{Event, Repeat, Reporter, TestAttempt, TestId};
+use crate::report::{Event, Repeat, Reporter, TestAttempt, TestId, TestPlace};
 use crate::test_job::TestCase;
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -63,6 +63,7 @@ impl StartedTests {
         case: TestCase,
         repeat: Option<Repeat>,
         attempt: TestAttempt,
+        place: TestPlace<'_>,
     ) -> bool {
         if self.is_stopping() || self.is_late() {
             return false;
@@ -72,6 +73,7 @@ impl StartedTests {
             case: case.name(),
             repeat,
             attempt,
+            place,
         });
         let started = Started {
             slow: self.running.slow_timeout(&case).period,
@@ -82,6 +84,12 @@ impl StartedTests {
         };
         self.tests.borrow_mut().insert(id, started);
         true
+    }
+
+    /// Reports that a second look at a test starts.
+    pub fn look(&self, id: TestId, slots: &[usize]) {
+        let event = Event::LookStarted { id, slots };
+        self.reporter.borrow_mut().report(&event);
     }
 
     /// The time at which all tests must have ended, which is set with the first test.

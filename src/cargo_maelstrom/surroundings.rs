@@ -1,6 +1,7 @@
 //! The directories and variables of this machine that second looks take into account.
 
 use crate::cargo::{Workspace, cargo_home, rustup_home};
+use crate::executor::Container;
 use crate::libraries::Libraries;
 use crate::needs::{self, ClientMachine, NamesInFiles};
 use crate::observe::{Facts, FileFact, Found};
@@ -65,6 +66,38 @@ impl Surroundings {
         hidden
     }
 
+    /// Adds the variables with which programs of the machine find what they need over the view of the
+    /// machine: the search path of the client, and the directories of its toolchain.
+    pub fn add_variables(&self, container: &mut Container) {
+        let mut path = container_path(container);
+        let of_client = std::env::var_os("PATH").unwrap_or_default();
+        let of_client = std::env::split_paths(&of_client).filter(|path| path.is_absolute());
+        // The directory of rustup's programs is not in the view of the machine if it is in the
+        // user's home directory and not in Cargo's.
+        let toolchain = PathBuf::from(&self.toolchain_programs);
+        for directory in of_client.chain([toolchain]) {
+            if !path.contains(&directory) {
+                path.push(directory);
+            }
+        }
+        let environment = &mut container.environment;
+        if let Ok(path) = std::env::join_paths(path)
+            && let Ok(path) = path.into_string()
+        {
+            environment.insert("PATH".to_owned(), path);
+        }
+        for (name, value) in [
+            ("CARGO_HOME", self.cargo_home.as_str()),
+            ("CARGO_NET_OFFLINE", "true"),
+            ("RUSTUP_HOME", self.rustup_home.as_str()),
+            // Directories of the view are file systems of their own, at which git would stop its
+            // search for the repository of the working directory.
+            ("GIT_DISCOVERY_ACROSS_FILESYSTEM", "1"),
+        ] {
+            (environment.entry(name.to_owned())).or_insert_with(|| value.to_owned());
+        }
+    }
+
     /// Whether a run over the view of the machine can differ from the run with these facts, which
     /// saw its container alone.
     pub fn show_more(&self, facts: &Facts) -> bool {
@@ -103,6 +136,12 @@ impl Surroundings {
                 .collect()
         })
     }
+}
+
+/// The directories of a container's `PATH`.
+pub fn container_path(container: &Container) -> Vec<PathBuf> {
+    let path = container.environment.get("PATH");
+    path.map_or_else(Vec::new, |path| std::env::split_paths(path).collect())
 }
 
 #[cfg(test)]

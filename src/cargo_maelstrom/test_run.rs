@@ -101,6 +101,8 @@ pub struct RunEnd {
     pub learning: LearningTests,
     /// The name of the observed test, and what it asked for.
     pub observed: Option<(String, Facts)>,
+    /// The exit code of the program in the foreground.
+    pub foreground: Option<u8>,
     pub considered: Considered,
     /// The part of the tests that ran.
     pub divided: Option<DividedRun>,

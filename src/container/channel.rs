@@ -26,7 +26,7 @@ pub struct ReceivedJob {
 pub struct ReceivedDescriptors {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
-    /// The file `cgroup.procs` of its control group, if it has one, and the socket to its observer, if
+    /// Its stdin, the file `cgroup.procs` of its control group, and the socket to its observer, each if
     /// it has one.
     pub others: std::vec::IntoIter<OwnedFd>,
 }

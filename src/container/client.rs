@@ -3,8 +3,8 @@
 use super::channel;
 use super::outputs::WrittenFiles;
 use super::protocol::{
-    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Observed, ProgramStart, Reply, decode,
-    encode,
+    EndedProgram, JobRequest, LAUNCHER_NAME, LauncherConfig, Observed, ProgramStart, Reply,
+    SentDescriptors, decode, encode,
 };
 use super::step::StepError;
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
@@ -63,6 +63,8 @@ impl From<&Path> for LauncherProgram {
 pub struct JobDescriptors {
     pub stdout: OwnedFd,
     pub stderr: OwnedFd,
+    /// `None`: stdin is `/dev/null`, or the terminal of the job.
+    pub stdin: Option<OwnedFd>,
     /// The file `cgroup.procs` of the control group that has the limits of the job's memory and
     /// processes. `None`: they are resource limits of its processes.
     pub control_group: Option<OwnedFd>,
@@ -86,6 +88,7 @@ impl JobDescriptors {
         Self {
             stdout,
             stderr,
+            stdin: None,
             control_group: None,
             observer: None,
         }
@@ -192,6 +195,7 @@ impl Launcher {
         let JobDescriptors {
             stdout,
             stderr,
+            stdin,
             control_group,
             observer,
         } = descriptors;
@@ -200,9 +204,14 @@ impl Launcher {
         let observed = observer.as_ref().map(|observer| Observed {
             needs_layers: !observer.has_layers,
         });
-        let message = encode(&(self.jobs, control_group.is_some(), observed, request))
-            .map_err(LauncherError::Describe)?;
+        let sent = SentDescriptors {
+            stdin: stdin.is_some(),
+            control_group: control_group.is_some(),
+        };
+        let message =
+            encode(&(self.jobs, sent, observed, request)).map_err(LauncherError::Describe)?;
         let mut descriptors = vec![stdout, stderr];
+        descriptors.extend(stdin);
         descriptors.extend(control_group);
         descriptors.extend(observer.map(|observer| OwnedFd::from(observer.socket)));
         self.send_with_descriptors(&message, &descriptors)

@@ -10,7 +10,9 @@
 use super::channel::{Channel, ReceivedDescriptors};
 use super::init::Init;
 use super::program::{Confinement, PreparedProgram};
-use super::protocol::{EndedProgram, Observed, ProgramStart, ReceivedRequest, decode};
+use super::protocol::{
+    EndedProgram, Observed, ProgramStart, ReceivedRequest, SentDescriptors, decode,
+};
 use super::root::{self, RetainedDescriptors};
 use super::seccomp::{self, JobObservation};
 use super::step::{Step, StepContext, StepError};
@@ -191,14 +193,15 @@ fn run(
     client: &mut Channel,
     context: &mut JobContext,
 ) -> Result<JobState, StepError> {
-    let (job, has_control_group, observed, request): (
+    let (job, sent, observed, request): (
         u32,
-        bool,
+        SentDescriptors,
         Option<Observed>,
         ReceivedRequest<'_>,
     ) = decode(&context.message).step(Step::ReadJob)?;
     *marked = job;
-    let control_group = has_control_group.then(|| others.next()).flatten();
+    let stdin = sent.stdin.then(|| others.next()).flatten();
+    let control_group = sent.control_group.then(|| others.next()).flatten();
     let to_observer = others.next();
     drop(others);
     context.state = JobState::Started(RunningJob {
@@ -208,13 +211,16 @@ fn run(
     });
     let set_up = set_up(
         &request,
-        stdout.as_fd(),
-        stderr.as_fd(),
+        (
+            stdin.as_ref().map(AsFd::as_fd),
+            stdout.as_fd(),
+            stderr.as_fd(),
+        ),
         observed,
         context.machine.as_ref(),
-        context.limits.of_job(&request, has_control_group),
+        context.limits.of_job(&request, sent.control_group),
     );
-    drop((stdout, stderr));
+    drop((stdin, stdout, stderr));
     let slot = client.receive_start().step(Step::ReceiveSlot)?;
     let mut retained = set_up?;
     let Some(ProgramStart { slot, time_left }) = slot else {
@@ -235,7 +241,7 @@ fn run(
     let observation = to_observer.zip(retained.observed.take());
     let observation = observation.map(|(observer, root)| JobObservation { observer, root });
     let confinement = Confinement {
-        memory: request.limits.memory.filter(|_| !has_control_group),
+        memory: request.limits.memory.filter(|_| !sent.control_group),
         control_group,
     };
     if request.init {
@@ -273,11 +279,10 @@ pub fn take_terminal() -> Result<(), StepError> {
     rustix::process::ioctl_tiocsctty(io::stdin()).step(Step::TakeTerminal)
 }
 
-/// Makes the container.
+/// Makes the container. Without a stdin, stdin is `/dev/null`, or the terminal of the job.
 fn set_up(
     request: &ReceivedRequest<'_>,
-    stdout: BorrowedFd<'_>,
-    stderr: BorrowedFd<'_>,
+    (stdin, stdout, stderr): (Option<BorrowedFd<'_>>, BorrowedFd<'_>, BorrowedFd<'_>),
     observed: Option<Observed>,
     machine: Option<&Machine>,
     limits: HostLimits,
@@ -294,8 +299,8 @@ fn set_up(
     set_limits(request.open_files, limits.processes)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     nix::sys::prctl::set_no_new_privs().step(Step::SetNoNewPrivs)?;
-    if request.terminal {
-        sys::place_descriptor(stdout.as_raw_fd(), libc::STDIN_FILENO).step(Step::AttachStdin)?;
+    if let Some(stdin) = stdin.or(request.terminal.then_some(stdout)) {
+        sys::place_descriptor(stdin.as_raw_fd(), libc::STDIN_FILENO).step(Step::AttachStdin)?;
     }
     sys::place_descriptor(stdout.as_raw_fd(), libc::STDOUT_FILENO).step(Step::AttachStdout)?;
     sys::place_descriptor(stderr.as_raw_fd(), libc::STDERR_FILENO).step(Step::AttachStderr)?;

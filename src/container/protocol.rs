@@ -51,7 +51,7 @@ pub struct HostBind {
 }
 
 /// A job as it is sent to a launcher, which reads it as a [`ReceivedRequest`]. The number of the job
-/// is sent before it, and whether a control group has the limits of its memory and processes.
+/// is sent before it, and which descriptors are sent with it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(bound(serialize = "S: AsRef<[u8]>"))]
 pub struct JobRequest<S> {
@@ -95,6 +95,14 @@ pub struct JobRequest<S> {
     /// This needs an init.
     #[serde(serialize_with = "terminated_list")]
     pub outputs: Vec<S>,
+}
+
+/// The descriptors that are sent with a job, besides those of its output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentDescriptors {
+    pub stdin: bool,
+    /// The file `cgroup.procs` of the control group that has the limits of its memory and processes.
+    pub control_group: bool,
 }
 
 /// A job is observed.

@@ -26,6 +26,7 @@ use launcher_pool::LauncherPool;
 use std::cell::{Cell, RefCell};
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -128,6 +129,20 @@ impl LocalExecutor {
         self.run_observed(job, output, turn, Mode::Look).await
     }
 
+    /// Runs a job as [`Self::run`] does, over the view of the machine, as [`Self::look`] does. The job
+    /// is not observed, so that it can trace processes itself.
+    pub async fn run_over_machine(
+        &self,
+        job: &Job,
+        output: Output,
+        turn: impl Future<Output = Option<usize>>,
+    ) -> Option<Outcome> {
+        match self.try_run(job, output, turn, Mode::RunOverMachine).await {
+            Ok(ended) => ended.map(|(outcome, _)| outcome),
+            Err(error) => Some(error_outcome(&error)),
+        }
+    }
+
     async fn run_observed(
         &self,
         job: &Job,
@@ -173,14 +188,14 @@ impl LocalExecutor {
                 let layers = self.observed_layers.of(&job.container, &plan);
                 Some(observed_container(job, &plan, &environment, layers))
             }
-            Mode::Run => None,
+            Mode::Run | Mode::RunOverMachine => None,
         };
         let config = LauncherConfig {
             trees: self.settings.trees.clone(),
             network: plan.network,
             binds: plan.binds,
             machine: match mode {
-                Mode::Look => Some(self.settings.machine.clone()),
+                Mode::Look | Mode::RunOverMachine => Some(self.settings.machine.clone()),
                 Mode::Run | Mode::Observe => None,
             },
         };
@@ -290,6 +305,8 @@ impl LocalExecutor {
         let descriptors = JobDescriptors {
             stdout: job_stdout,
             stderr: job_stderr,
+            stdin: (output.stdin().map(OwnedFd::try_clone).transpose())
+                .map_err(LauncherError::Start)?,
             control_group: processes.transpose().map_err(LauncherError::Start)?,
             observer,
         };
@@ -395,6 +412,8 @@ fn slot_variables(variables: &[JobVariable]) -> Vec<&str> {
 enum Mode {
     /// In its container.
     Run,
+    /// In its container laid over the view of the machine.
+    RunOverMachine,
     /// In its container, and observed.
     Observe,
     /// In its container laid over the view of the machine, and observed.

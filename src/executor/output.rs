@@ -112,6 +112,11 @@ pub enum Output {
     /// This terminal is the job's stdin, stdout and stderr. The output is read from its other
     /// side. It stays open until the job has ended, even if the job closes it.
     Terminal(Rc<OwnedFd>),
+    /// The job has this stdin, and its output is passed to the sink at once and not kept.
+    Piped {
+        stdin: Rc<OwnedFd>,
+        sink: OutputSink,
+    },
 }
 
 impl Output {
@@ -119,13 +124,29 @@ impl Output {
     pub fn limit(&self) -> usize {
         match self {
             Self::Capture { limit } | Self::Stream { limit, .. } => *limit,
-            Self::Terminal(_) => 0,
+            Self::Terminal(_) | Self::Piped { .. } => 0,
         }
     }
 
     /// Whether the job has a terminal.
     pub fn is_terminal(&self) -> bool {
         matches!(self, Self::Terminal(_))
+    }
+
+    /// The stdin of a job without a terminal. `None`: it is `/dev/null`.
+    pub(super) fn stdin(&self) -> Option<&OwnedFd> {
+        match self {
+            Self::Piped { stdin, .. } => Some(stdin),
+            Self::Capture { .. } | Self::Stream { .. } | Self::Terminal(_) => None,
+        }
+    }
+
+    /// The sink to which output is passed while the job runs.
+    fn sink(&self) -> Option<&OutputSink> {
+        match self {
+            Self::Stream { sink, .. } | Self::Piped { sink, .. } => Some(sink),
+            Self::Capture { .. } | Self::Terminal(_) => None,
+        }
     }
 }
 
@@ -224,7 +245,7 @@ impl StreamState {
         match nix::unistd::read(pipe, buffer) {
             Ok(0) => self.ended = true,
             Ok(length) => {
-                if let Output::Stream { sink, .. } = &self.output {
+                if let Some(sink) = self.output.sink() {
                     sink(self.stream, &buffer[..length]);
                 }
                 self.captured.add(&buffer[..length]);

@@ -2,12 +2,11 @@
 //! specifications.
 
 pub mod command_line;
-mod escape;
 mod input;
 mod job_stream;
 mod outputs;
-mod terminal;
 
+use crate::foreground::UserTerminal;
 use crate::process::{Interrupts, error_chain, start_log, to_stderr, to_stdout};
 use crate::session::{Client, ClientError, ClientSettings, current_directory};
 use command_line::{JobAction, JobOptions};
@@ -17,7 +16,6 @@ use outputs::JobOutputCopier;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use terminal::UserTerminal;
 
 /// An error after which no further job is run. It is shown to the user with its causes.
 #[derive(Debug, thiserror::Error)]

@@ -2,28 +2,44 @@
 
 /// The exit codes of `cargo maelstrom`, and what a script should do about each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum ExitCode {
     /// Every test that ran passed, or the requested list or help was printed.
-    Success = 0,
+    Success,
     /// No test was selected (see `--no-tests`). Most likely a filter is wrong: check the command line.
-    NoTests = 4,
+    NoTests,
     /// The command line, a configuration file or the set-up of the machine is wrong; no test was run.
     /// Correct the mistake.
-    SetUp = 96,
+    SetUp,
     /// Every test passed, but they cover too few lines (see `--fail-under-lines`). Write tests.
-    TooFewLines = 99,
+    TooFewLines,
     /// Tests failed, timed out, or could not be started. Check the tests.
-    TestsFailed = 100,
+    TestsFailed,
     /// The build failed; tests may have run before. Check the messages of the compiler.
-    BuildFailed = 101,
+    BuildFailed,
     /// Interrupted by Ctrl-C or SIGTERM. Run the tests again.
-    Interrupted = 130,
+    Interrupted,
+    /// That of a program in the foreground (see `--shell` and `--debugger`).
+    OfProgram(u8),
+}
+
+impl ExitCode {
+    pub(super) fn number(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::NoTests => 4,
+            Self::SetUp => 96,
+            Self::TooFewLines => 99,
+            Self::TestsFailed => 100,
+            Self::BuildFailed => 101,
+            Self::Interrupted => 130,
+            Self::OfProgram(code) => code,
+        }
+    }
 }
 
 impl From<ExitCode> for std::process::ExitCode {
     fn from(code: ExitCode) -> Self {
-        Self::from(code as u8)
+        Self::from(code.number())
     }
 }
 
@@ -42,6 +58,7 @@ mod tests {
             (ExitCode::TestsFailed, 100),
             (ExitCode::BuildFailed, 101),
             (ExitCode::Interrupted, 130),
+            (ExitCode::OfProgram(7), 7),
         ] {
             assert_eq!(code(variant), std::process::ExitCode::from(number));
         }

@@ -75,7 +75,7 @@ pub fn end_at_next() {
     if let Ok(mut interrupts) = watched {
         std::thread::spawn(move || {
             runtime.block_on(interrupts.next());
-            std::process::exit(ExitCode::Interrupted as i32);
+            std::process::exit(ExitCode::Interrupted.number().into());
         });
     }
 }

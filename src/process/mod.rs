@@ -1,5 +1,6 @@
 //! Parts that every program needs: signals, the log, exit codes, lines on stdout and stderr,
-//! errors as text, suggestions for mistyped names, and files that are replaced at once.
+//! errors as text, suggestions for mistyped names, files that are replaced at once, and command
+//! lines.
 
 mod closest;
 mod exit_code;
@@ -7,6 +8,7 @@ mod interrupts;
 mod log;
 mod messages;
 mod replace_file;
+mod shell_words;
 
 pub use closest::closest;
 pub use exit_code::ExitCode;
@@ -14,3 +16,4 @@ pub use interrupts::{Interrupt, Interrupts, end_at_next};
 pub use log::start_log;
 pub use messages::{error_chain, to_stderr, to_stdout};
 pub use replace_file::replace_file;
+pub use shell_words::{command_line, split_command_line};

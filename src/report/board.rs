@@ -86,7 +86,7 @@ impl Board {
                 self.layer_activity = Some(("Running", readable(layer.as_bytes(), false)));
             }
             Event::Packed => self.layer_activity = None,
-            Event::Queued(count) => self.waiting += count,
+            Event::Queued { repetitions, .. } => self.waiting += repetitions,
             Event::TestStarted {
                 id, case, repeat, ..
             } => {
@@ -110,6 +110,8 @@ impl Board {
             Event::Finished(_) => self.finished = true,
             Event::RunStarted
             | Event::Divided(_)
+            | Event::Built(_)
+            | Event::LookStarted { .. }
             | Event::Output(_)
             | Event::Slow { .. }
             | Event::Observed { .. }

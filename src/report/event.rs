@@ -25,6 +25,8 @@ pub enum Event<'a> {
         success: bool,
         duration: Duration,
     },
+    /// Cargo has built a test binary, and its container is being prepared.
+    Built(TestBinaryName<'a>),
     ListingStarted(TestBinaryName<'a>),
     Listed {
         binary: TestBinaryName<'a>,
@@ -63,15 +65,26 @@ pub enum Event<'a> {
     },
     /// Currently no layer is being built.
     Packed,
-    /// This many more test cases (and repetitions) are waiting for a slot. Each of them ends with a
+    /// A test case is waiting for a slot. Each of its repetitions ends with a
     /// [`TestFinished`](Self::TestFinished) unless the run is cancelled. Ignored test cases do not
-    /// wait and are not counted.
-    Queued(u64),
+    /// wait.
+    Queued {
+        case: TestCaseName<'a>,
+        /// How many repetitions wait; 1 if the test is not repeated.
+        repetitions: u64,
+    },
     TestStarted {
         id: TestId,
         case: TestCaseName<'a>,
         repeat: Option<Repeat>,
         attempt: TestAttempt,
+        place: TestPlace<'a>,
+    },
+    /// A second look at a failed test starts. It ends when the test does.
+    LookStarted {
+        id: TestId,
+        /// The slots that the look takes.
+        slots: &'a [usize],
     },
     /// An attempt at a test failed, and the test waits for the next one. The outcome has the number
     /// of the attempt.
@@ -119,6 +132,19 @@ pub enum Event<'a> {
 /// Identifies a running test. Unique within a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TestId(pub u64);
+
+/// Where a test runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TestPlace<'a> {
+    /// On this machine, on these slots.
+    Slots(&'a [usize]),
+    /// On an engine. The tests of a batch start at the same time, and run one after the other.
+    Batch(BatchNumber),
+}
+
+/// Identifies a batch of tests. Unique within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BatchNumber(pub u64);
 
 /// Which attempt at a test this is (`--retries`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

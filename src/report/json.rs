@@ -218,7 +218,9 @@ impl<W: Write + Send> Reporter for Json<W> {
             | Event::Uploading { .. }
             | Event::RunningCommand { .. }
             | Event::Packed
-            | Event::Queued(_)
+            | Event::Built(_)
+            | Event::Queued { .. }
+            | Event::LookStarted { .. }
             | Event::Output(_) => {}
         }
     }
@@ -289,7 +291,7 @@ fn counted(counted: Counted) -> Value {
 }
 
 /// A duration in seconds, rounded down to microseconds.
-fn seconds(duration: Duration) -> f64 {
+pub(super) fn seconds(duration: Duration) -> f64 {
     duration.as_micros() as f64 / 1e6
 }
 

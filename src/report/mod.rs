@@ -3,7 +3,7 @@
 //! The conductor sends [`Event`]s in order, and a [`Reporter`] shows them. There are three
 //! reporters for people. They use the same words (`narrator`), and differ in the level of detail
 //! and in whether they draw progress (`fancy`, which keeps the state of the run on a `board`).
-//! The reporters for programs are `json`, `junit` and `github`. Only `terminal` uses the drawing
+//! The reporters for programs are `json`, `junit` and `github`; `timings` writes a page. Only `terminal` uses the drawing
 //! libraries. Output for people goes to stderr, output for programs to stdout or a file.
 
 mod board;
@@ -27,15 +27,17 @@ mod plain;
 mod samples;
 mod shown;
 mod terminal;
+mod timings;
 mod units;
 
 pub use diff::unified_diff;
 pub use download_line::DownloadLine;
-pub use event::{Event, Repeat, TestAttempt, TestId};
+pub use event::{BatchNumber, Event, Repeat, TestAttempt, TestId, TestPlace};
 pub use github::GithubSettings;
 pub use observed::{facts_text, incomplete_text};
 pub use outcome::{Cancellation, DividedRun, Exit, Summary, Tally, TestOutcome, TestStatus};
 pub use terminal::{Paint, Role};
+pub use timings::TimingsSettings;
 pub use units::{Bytes, Count};
 
 use crate::config::{FinalStatusLevel, OutputTime, StatusLevel, Ui};
@@ -51,6 +53,7 @@ use shown::ShownTests;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 use terminal::Screen;
+use timings::Timings;
 
 /// How often a reporter wants to be [ticked](Reporter::tick).
 pub const TICK: Duration = Duration::from_millis(100);
@@ -172,6 +175,11 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
         reporter = Box::new(Both(Box::new(junit), reporter));
     }
     reporter
+}
+
+/// The reporter that writes the timings of the run too.
+pub fn with_timings(reporter: Box<dyn Reporter>, settings: TimingsSettings) -> Box<dyn Reporter> {
+    Box::new(Both(Box::new(Timings::new(settings)), reporter))
 }
 
 /// Two reports of one run.

@@ -1,6 +1,6 @@
 //! Sample events and outcomes for the tests of this room.
 
-use super::event::{Event, Repeat, TestAttempt, TestId};
+use super::event::{Event, Repeat, TestAttempt, TestId, TestPlace};
 use super::outcome::{Exit, TestOutcome, TestStatus};
 use crate::container::ResourceUsage;
 use crate::executor::Captured;
@@ -33,6 +33,15 @@ pub fn started(id: u64, name: &str) -> Event<'_> {
         case: case(name),
         repeat: None,
         attempt: TestAttempt::ONLY,
+        place: TestPlace::Slots(&[0]),
+    }
+}
+
+/// Tests that wait, as one that is repeated so often.
+pub fn queued(repetitions: u64) -> Event<'static> {
+    Event::Queued {
+        case: case("waits"),
+        repetitions,
     }
 }
 

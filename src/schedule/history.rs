@@ -210,6 +210,12 @@ impl History {
         durations.median().or_else(|| self.others.estimate(id))
     }
 
+    /// The durations of the runs before this one.
+    pub fn past(&self) -> PastDurations {
+        let durations = |(id, record): (&CaseId, &TestRecord)| (*id, record.durations);
+        PastDurations(self.records.iter().map(durations).collect())
+    }
+
     /// Whether the test case failed in its last run. `None`: it never ran.
     pub fn last_failed(&self, id: &CaseId) -> Option<bool> {
         if self.changes.contains_key(id) || self.saving.contains_key(id) {
@@ -420,6 +426,21 @@ fn today() -> u16 {
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
     u16::try_from(since.as_secs() / (24 * 60 * 60)).unwrap_or(u16::MAX)
+}
+
+/// The durations of test cases in earlier runs.
+#[derive(Clone, Debug, Default)]
+pub struct PastDurations(BTreeMap<CaseId, Durations>);
+
+impl PastDurations {
+    /// The last few durations of a test case, the latest last.
+    pub fn of(&self, id: CaseId) -> Vec<Duration> {
+        let durations = self.0.get(&id).map_or(&[][..], Durations::as_slice);
+        let durations = durations.iter();
+        durations
+            .map(|&micros| Duration::from_micros(micros.into()))
+            .collect()
+    }
 }
 
 /// The last few durations of a test case, in microseconds, the latest last.

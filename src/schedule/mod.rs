@@ -9,7 +9,7 @@ mod queue;
 mod slots;
 
 pub use groups::{Groups, TestGroup};
-pub use history::{CaseId, History, RecordedHistory, lock_for_saving};
+pub use history::{CaseId, History, PastDurations, RecordedHistory, lock_for_saving};
 pub use partition::{DivisibleTest, Division, PartitionMethod, TestPartition};
 pub use queue::{Queue, Rank};
 pub use slots::{HeldSlots, Slots};

@@ -59,6 +59,11 @@ impl HeldSlots {
     pub fn number(&self) -> usize {
         self.numbers[0]
     }
+
+    /// The numbers of these slots, the lowest first.
+    pub fn numbers(&self) -> &[usize] {
+        &self.numbers
+    }
 }
 
 impl Drop for HeldSlots {

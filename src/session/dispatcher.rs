@@ -32,8 +32,13 @@ impl SlotRequest {
     /// Waits for this number of slots, or for all if there are fewer. Returns the lowest slot number.
     /// The slots are held until the [`EndedTask`] is dropped.
     pub async fn take(self, count: usize) -> usize {
+        self.take_all(count).await[0]
+    }
+
+    /// Waits as [`Self::take`] does. Returns the numbers of all these slots, the lowest first.
+    pub async fn take_all(self, count: usize) -> Vec<usize> {
         let slots = self.slots.take(count).await;
-        self.held.borrow_mut().insert(slots).number()
+        self.held.borrow_mut().insert(slots).numbers().to_vec()
     }
 }
 

@@ -1,5 +1,7 @@
 //! `cargo maelstrom` as people use it: the real program on real workspaces, in real containers.
 
+#[path = "../fixture/browser.rs"]
+mod browser;
 #[path = "../fixture/debian.rs"]
 mod debian;
 #[path = "../fixture/mod.rs"]
@@ -12,6 +14,8 @@ mod llvm;
 mod need;
 #[path = "../fixture/rounds.rs"]
 mod rounds;
+#[path = "../fixture/user.rs"]
+mod user;
 
 mod archives;
 mod cache_directories;
@@ -26,6 +30,7 @@ mod environment;
 mod errors;
 mod failed;
 mod filtersets;
+mod foreground;
 mod groups;
 mod learning;
 mod libraries;
@@ -45,4 +50,5 @@ mod selecting;
 mod shim;
 mod shown;
 mod time_limits;
+mod timings;
 mod toolchain;

@@ -152,7 +152,7 @@ fn outcomes_one_test_must_be_chosen() {
     let project = asking();
     let run = project.maelstrom(&["--observe", "ask"]).exits(96);
     for line in [
-        "error: `--observe` runs one test, and 2 tests have `ask` in their names",
+        "error: `--observe` is for one test, and 2 tests have `ask` in their names",
         "  outcomes test/asking asks\n",
         "  outcomes test/asking asks_more\n",
     ] {

@@ -8,6 +8,8 @@ mod fixture;
 mod need;
 #[path = "../fixture/registry.rs"]
 mod registry;
+#[path = "../fixture/user.rs"]
+mod user;
 
 mod command_layers;
 mod job_errors;

@@ -2,22 +2,12 @@
 
 use crate::fixture;
 use crate::need::needs_containers;
-use nix::fcntl::OFlag;
+use crate::user;
 use nix::libc;
-use nix::pty::{grantpt, posix_openpt, ptsname_r, unlockpt};
-use nix::sys::termios::{Termios, tcgetattr};
-use rustix::termios::{Winsize, tcsetwinsize};
-use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
-
-/// Long enough for anything that happens at all.
-const LONG: Duration = Duration::from_secs(60);
+use std::process::{Command, Stdio};
 
 /// A shell with programs to look around, which announces itself.
 const SHELL: &str = r#"{
@@ -31,82 +21,37 @@ const SHELL: &str = r#"{
     "arguments": ["--norc", "--noprofile", "-i"]
 }"#;
 
-/// Both sides of a terminal. No other test's shell may get one of them on its way: a terminal
-/// whose owner is gone hangs up only when nobody has that side any more.
-fn pseudo_terminal() -> (File, File) {
-    let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let slave = File::options()
-        .read(true)
-        .write(true)
-        .custom_flags(OFlag::O_NOCTTY.bits())
-        .open(ptsname_r(&master).unwrap())
-        .unwrap();
-    (File::from(OwnedFd::from(master)), slave)
-}
-
-/// Somebody at a terminal with a shell of this machine.
+/// Somebody at a terminal, with a directory.
 struct User {
     directory: tempfile::TempDir,
-    shell: Child,
-    terminal: File,
-    /// Keeps what the shell has found in the terminal readable.
-    slave: File,
-    output: mpsc::Receiver<Vec<u8>>,
-    seen: String,
+    user: user::User,
+}
+
+impl Deref for User {
+    type Target = user::User;
+
+    fn deref(&self) -> &user::User {
+        &self.user
+    }
+}
+
+impl DerefMut for User {
+    fn deref_mut(&mut self) -> &mut user::User {
+        &mut self.user
+    }
 }
 
 impl User {
-    /// Sits down at a terminal of 24 lines of 80 characters.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         fs::write(directory.path().join("shell.json"), SHELL).unwrap();
-        let (master, slave) = pseudo_terminal();
-        let end = || Stdio::from(slave.try_clone().unwrap());
-        let mut command = Command::new("bash");
-        command
-            .args(["--norc", "--noprofile", "-i"])
-            .current_dir(directory.path())
-            .env("PS1", "host> ")
-            .env("TERM", "vt220")
-            .env("HISTFILE", "/dev/null")
-            .env("RUN", env!("CARGO_BIN_EXE_maelstrom-run"))
-            .env("CACHE", directory.path().join("cache"))
-            .stdin(end())
-            .stdout(end())
-            .stderr(end());
-        let sit_down = || {
-            nix::unistd::setsid()?;
-            rustix::process::ioctl_tiocsctty(std::io::stdin())?;
-            Ok(())
-        };
-        // SAFETY: system calls only.
-        let shell = unsafe { command.pre_exec(sit_down) }.spawn().unwrap();
-        drop(command);
-        let mut screen = master.try_clone().unwrap();
-        let (sender, output) = mpsc::channel();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(length @ 1..) = screen.read(&mut chunk) {
-                if sender.send(chunk[..length].to_vec()).is_err() {
-                    return;
-                }
-            }
+        let user = user::User::new(|command| {
+            command
+                .current_dir(directory.path())
+                .env("RUN", env!("CARGO_BIN_EXE_maelstrom-run"))
+                .env("CACHE", directory.path().join("cache"));
         });
-        let mut user = Self {
-            directory,
-            shell,
-            terminal: master,
-            slave,
-            output,
-            seen: String::new(),
-        };
-        user.resize(24, 80);
-        user.wait_for("host> ");
-        user.enter("bind 'set enable-bracketed-paste off'");
-        user.wait_for("host> ");
-        user
+        Self { directory, user }
     }
 
     /// Starts the job of a file, and waits for its prompt.
@@ -119,80 +64,6 @@ impl User {
         self.enter(&format!(
             "\"$RUN\" --config-file=- --cache-root \"$CACHE\" {arguments}"
         ));
-    }
-
-    fn type_keys(&mut self, keys: &str) {
-        self.terminal.write_all(keys.as_bytes()).unwrap();
-    }
-
-    fn enter(&mut self, line: &str) {
-        self.type_keys(line);
-        // As Ctrl-J: the same in every mode of the terminal.
-        self.type_keys("\n");
-        // What is printed from here on comes after the terminal's echo of the line.
-        let end = line.get(line.len().saturating_sub(6)..).unwrap_or(line);
-        self.wait_for(end);
-    }
-
-    /// Waits until this is printed after all that was waited for before.
-    fn wait_for(&mut self, text: &str) {
-        self.seen_before(text);
-    }
-
-    /// Enters a line at the job's prompt until this is printed: what it tells of comes
-    /// some time.
-    fn repeat_until(&mut self, line: &str, text: &str) {
-        let started = Instant::now();
-        loop {
-            assert!(started.elapsed() < LONG, "{line} never printed {text}");
-            self.enter(line);
-            if self.seen_before("job> ").contains(text) {
-                return;
-            }
-        }
-    }
-
-    /// What is printed before this.
-    fn seen_before(&mut self, text: &str) -> String {
-        loop {
-            if let Some(at) = self.seen.find(text) {
-                let before = self.seen[..at].to_owned();
-                self.seen.drain(..at + text.len());
-                return before;
-            }
-            match self.output.recv_timeout(LONG) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(error) => panic!("waited for {text:?}, saw {:?}: {error}", self.seen),
-            }
-        }
-    }
-
-    fn resize(&mut self, rows: u16, columns: u16) {
-        let size = Winsize {
-            ws_row: rows,
-            ws_col: columns,
-            ws_xpixel: 0,
-            ws_ypixel: 0,
-        };
-        tcsetwinsize(self.terminal.as_fd(), size).unwrap();
-    }
-
-    fn modes(&self) -> Termios {
-        tcgetattr(&self.slave).unwrap()
-    }
-
-    /// The exit code of the last command of the shell outside.
-    fn expect_code(&mut self, code: i32) {
-        self.enter("echo code=$?.");
-        self.wait_for(&format!("code={code}."));
-        self.wait_for("host> ");
-    }
-}
-
-impl Drop for User {
-    fn drop(&mut self) {
-        let _ = self.shell.kill();
-        let _ = self.shell.wait();
     }
 }
 

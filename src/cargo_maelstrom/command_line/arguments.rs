@@ -2,6 +2,7 @@
 
 use super::cargo_arguments::CargoArguments;
 use super::coverage_arguments::CoverageArguments;
+use super::debuggers::{CommandWords, command_words, debugger};
 use crate::config::command_line::{text_value, value};
 use crate::config::{
     BatchTarget, ByteSize, CacheResults, Choice, Color, CountsAs, FilePath, FinalStatusLevel,
@@ -13,7 +14,6 @@ use crate::image::ImageArguments;
 use crate::schedule::TestPartition;
 use camino::Utf8PathBuf;
 use clap::{ArgAction, Parser};
-use std::ffi::OsString;
 use std::num::NonZeroU32;
 use strum::{IntoStaticStr, VariantArray};
 
@@ -163,6 +163,39 @@ pub struct Selecting {
     /// The word must be in the name of one test only, or be the whole name of one test.
     #[arg(long, value_name = "TEST", group = "action", conflicts_with = "repeat")]
     pub observe: Option<String>,
+
+    /// Open a shell in the container of this one test, and print the command that runs the test
+    ///
+    /// The word must be in the name of one test only, or be the whole name of one test. If stdin is
+    /// not a terminal, the shell reads its commands from there.
+    #[arg(long, value_name = "TEST", group = "action", conflicts_with = "repeat")]
+    pub shell: Option<String>,
+
+    /// Run the one test that is selected under this debugger, such as 'gdb --args'
+    ///
+    /// The command of the test is appended. The debugger is at the terminal, in the container of
+    /// the test, to which the files of this machine are added, read-only. There are no time limits.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        group = "action",
+        conflicts_with = "repeat",
+        value_parser = debugger
+    )]
+    pub debugger: Option<CommandWords>,
+
+    /// Run the one test that is selected under this program, such as 'strace -f', without a terminal
+    ///
+    /// As --debugger, but stdin is /dev/null, as for the test itself.
+    #[arg(
+        long,
+        value_name = "COMMAND",
+        group = "action",
+        conflicts_with = "repeat",
+        value_parser = command_words,
+        hide_short_help = true
+    )]
+    pub tracer: Option<CommandWords>,
 
     /// Write what tests need of this machine to maelstrom-test.toml
     ///
@@ -350,6 +383,30 @@ pub struct Showing {
     /// Write the results of the tests to this file too, as a JUnit report
     #[arg(long, value_name = "FILE", hide_short_help = true, value_parser = value::<FilePath>)]
     pub junit: Option<FilePath>,
+
+    /// Write a page that shows when each test ran, and what bounds the run
+    ///
+    /// Without FILE, it is maelstrom/timings.html in the target directory.
+    #[arg(long, value_name = "FILE", num_args = 0..=1, require_equals = true, default_missing_value = "", hide_short_help = true)]
+    pub timings: Option<TimingsFile>,
+}
+
+/// The file that `--timings` writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimingsFile {
+    /// The one in the target directory.
+    Default,
+    Named(Utf8PathBuf),
+}
+
+impl From<String> for TimingsFile {
+    /// No text: no file was named.
+    fn from(text: String) -> Self {
+        match text.as_str() {
+            "" => Self::Default,
+            _ => Self::Named(text.into()),
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -375,72 +432,6 @@ pub struct Configuring {
     /// Print each configuration value and its source
     #[arg(short = 'P', long, group = "action")]
     pub print_config: bool,
-
-    #[command(flatten)]
-    pub shared: SharedArguments,
-}
-
-/// Check whether this machine can run containers, and show how to fix problems
-#[derive(Debug, Parser)]
-#[command(name = "cargo-maelstrom doctor", bin_name = "cargo maelstrom doctor")]
-pub struct DoctorArguments {
-    #[command(flatten)]
-    pub cache: CacheArguments,
-}
-
-/// Remove the cache of the workspace: layers, kept results and the directories of `cache` mounts
-#[derive(Debug, Parser)]
-#[command(name = "cargo-maelstrom clean", bin_name = "cargo maelstrom clean")]
-pub struct CleanArguments {
-    #[command(flatten)]
-    pub cache: CacheArguments,
-}
-
-/// Put files with durations of tests together
-#[derive(Debug, Parser)]
-#[command(
-    name = "cargo-maelstrom history merge",
-    bin_name = "cargo maelstrom history merge"
-)]
-pub struct MergeArguments {
-    /// Write this file
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Utf8PathBuf,
-
-    /// Files with durations: `target/maelstrom/history` of a run, or what this command wrote
-    #[arg(value_name = "HISTORY")]
-    pub inputs: Vec<Utf8PathBuf>,
-}
-
-/// Run a program for which `cargo nextest` is cargo maelstrom
-///
-/// Tests get only their containers, as with --hermetic.
-#[derive(Debug, Parser)]
-#[command(
-    name = "cargo-maelstrom shim",
-    bin_name = "cargo maelstrom shim",
-    override_usage = "cargo maelstrom shim -- PROGRAM [ARGUMENT]..."
-)]
-pub struct ShimArguments {
-    /// The program and its arguments
-    #[arg(value_name = "PROGRAM", last = true, required = true)]
-    pub command: Vec<OsString>,
-}
-
-/// The arguments of commands about the cache of a workspace.
-#[derive(Debug, clap::Args)]
-pub struct CacheArguments {
-    /// Use the cache of the workspace of this Cargo.toml
-    #[arg(long, value_name = "PATH")]
-    pub manifest_path: Option<Utf8PathBuf>,
-
-    /// Use the cache in this target directory
-    #[arg(long, value_name = "DIR")]
-    pub target_dir: Option<Utf8PathBuf>,
-
-    /// Color the output
-    #[arg(long, value_name = "WHEN", value_parser = text_value::<Color>())]
-    pub color: Option<Color>,
 
     #[command(flatten)]
     pub shared: SharedArguments,

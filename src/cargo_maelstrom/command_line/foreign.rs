@@ -46,13 +46,6 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
             "`--failed` for the tests that failed in their last run, or were to run since and did not",
         ),
         "--platform-filter" => Write("`-E 'platform(host)'` or `-E 'platform(target)'`"),
-        "--tracer" => Unsupported(
-            "`--observe TEST` prints the programs, files and addresses that a test asks for",
-        ),
-        "--debugger" => Unsupported(
-            "`--print-spec PATTERN` prints a test as a job, and `maelstrom-run --tty` runs that at a terminal, under a \
-             debugger if need be",
-        ),
         "--stress-count" => Write("`--repeat N`"),
         "--stress-duration" => Unsupported("`--repeat N` runs each test N times"),
         "--show-progress" => Write(
@@ -86,9 +79,8 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
 }
 
 fn of_cargo(option: &str) -> Option<ForeignOption> {
-    use ForeignOption::{LeaveOut, Unsupported, Write};
+    use ForeignOption::{LeaveOut, Unsupported};
     Some(match option {
-        "--timings" => Write("`--cargo-timings`"),
         "--keep-going" => {
             LeaveOut("all tests run, even after failures, unless `--fail-fast` is given")
         }
@@ -155,13 +147,13 @@ mod tests {
         --workspace-remap --binaries-metadata --target-dir-remap --build-dir-remap --config-file --user-config-file \
         --tool-config-file --override-version-check --profile -P --cargo-profile --build-jobs --cargo-quiet \
         --cargo-verbose --cargo-message-format --test-threads --max-fail --no-tests --no-capture --run-ignored \
-        --unit-graph --timings --future-incompat-report --color -v --verbose --fail-fast --no-fail-fast --no-run";
+        --unit-graph --future-incompat-report --color -v --verbose --fail-fast --no-fail-fast --no-run";
 
     /// The options of `cargo test`.
     const CARGO: &str = "--no-run --no-fail-fast --future-incompat-report --message-format -q --quiet -v --verbose \
         --color --config -Z -h --help -p --package --workspace --exclude --all --lib --bins --bin --examples --example \
         --tests --test --benches --bench --all-targets --doc -F --features --all-features --no-default-features -j \
-        --jobs -r --release --profile --target --target-dir --unit-graph --timings --manifest-path \
+        --jobs -r --release --profile --target --target-dir --unit-graph --manifest-path \
         --ignore-rust-version --locked --offline --frozen --keep-going";
 
     const LIBTEST: &str = "--include-ignored --ignored --force-run-in-process --exclude-should-panic --test --bench \
@@ -198,7 +190,6 @@ mod tests {
             "--stress-duration",
             "--stress-count",
             "--no-pager",
-            "--timings",
             "--skip",
         ];
         let answers = answers.map(|option| explanation(option).unwrap());
@@ -208,7 +199,6 @@ mod tests {
                 "'--stress-duration' is an option of nextest and is not supported here: `--repeat N` runs each test N times",
                 "'--stress-count' is an option of nextest; write `--repeat N`",
                 "'--no-pager' is an option of nextest; leave it out: nothing is piped through a pager",
-                "'--timings' is an option of Cargo; write `--cargo-timings`",
                 "'--skip' is an option of libtest; write it after the dashes: `cargo maelstrom -- --skip WORD`",
             ]
         );

@@ -7,7 +7,9 @@ mod after_dashes;
 mod archiving;
 mod arguments;
 mod cargo_arguments;
+mod commands;
 mod coverage_arguments;
+mod debuggers;
 mod default_filter;
 mod foreign;
 mod habits;
@@ -17,23 +19,26 @@ mod options;
 mod patterns;
 mod settings;
 
-pub use arguments::{MessageFormat, RunIgnored};
+pub use arguments::{MessageFormat, RunIgnored, TimingsFile};
 pub use cargo_arguments::{CargoArguments, CargoMessageFormat};
 pub use coverage_arguments::CoverageOptions;
 pub use default_filter::DefaultFilter;
 pub use name_filter::NameFilter;
 pub use nextest::NEXTEST_PROGRAM;
-pub use options::{CacheOptions, Selection, ShimOptions, TestAction, TestOptions};
+pub use options::{
+    CacheOptions, ForegroundProgram, Selection, ShimOptions, TestAction, TestOptions,
+};
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::cargo::CargoOptions;
 use crate::config::{CommandLineError, ProcessEnvironment, Profiles};
 use crate::process::closest;
-use arguments::{CleanArguments, DoctorArguments, MergeArguments, ShimArguments, TestArguments};
+use arguments::TestArguments;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
+use commands::{CleanArguments, DoctorArguments, MergeArguments, ShimArguments};
 use std::ffi::{OsStr, OsString};
 
 /// Reads the profiles. The second argument is whether a profile was chosen, so that there must be a

@@ -94,6 +94,11 @@ fn translate_options(
             }
             continue;
         }
+        if name == "--timings" {
+            // Those of the build.
+            translation.push("--cargo-timings".into());
+            continue;
+        }
         let is_format = is_list && ["--message-format", "-T"].contains(&name);
         let renamed = match name {
             "--profile" | "-P" => "--test-profile",

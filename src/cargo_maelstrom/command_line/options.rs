@@ -5,9 +5,11 @@ use super::{ProfileReader, ProfileSource};
 use super::{
     after_dashes::AfterDashes,
     archiving,
-    arguments::{CacheArguments, MessageFormat, RunIgnored, TestArguments},
+    arguments::{MessageFormat, RunIgnored, Selecting, TestArguments, TimingsFile},
     cargo_arguments::{self, CargoArguments},
+    commands::CacheArguments,
     coverage_arguments::{self, CoverageOptions},
+    debuggers::CommandWords,
     name_filter::NameFilter,
     patterns::{Exclusion, RawPattern},
     settings::Settings,
@@ -59,6 +61,8 @@ pub struct TestOptions {
     pub archive_cache: PathBuf,
     /// `None`: no report of coverage.
     pub coverage: Option<CoverageOptions>,
+    /// The file of the timings. `None`: no timings are written.
+    pub timings: Option<TimingsFile>,
     /// The number of `-v`.
     pub verbose: u8,
     pub settings: Settings,
@@ -77,6 +81,12 @@ pub enum TestAction {
     /// Run the one test that is selected, and show what it asks for.
     Observe {
         name: String,
+    },
+    /// Run a program in the container of the one test that is selected.
+    Foreground {
+        program: ForegroundProgram,
+        /// The word in the name of the test. `None`: other options select it.
+        name: Option<String>,
     },
     /// Run the tests, write what they need to `maelstrom-test.toml`, and run them again.
     Learn,
@@ -101,6 +111,32 @@ impl TestAction {
     /// Whether all selected tests run.
     pub fn runs_selected(&self) -> bool {
         matches!(self, Self::Run | Self::Learn)
+    }
+}
+
+/// The program that runs in the container of a test.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ForegroundProgram {
+    Shell,
+    /// The first words of a command, to which that of the test is appended.
+    Debugger(Vec<String>),
+    /// As [`Self::Debugger`], without a terminal and input.
+    Tracer(Vec<String>),
+}
+
+impl ForegroundProgram {
+    /// The option that asks for it.
+    pub fn option(&self) -> &'static str {
+        match self {
+            Self::Shell => "--shell",
+            Self::Debugger(_) => "--debugger",
+            Self::Tracer(_) => "--tracer",
+        }
+    }
+
+    /// Whether it needs files of the machine that the test does not have.
+    pub fn needs_files(&self) -> bool {
+        matches!(self, Self::Debugger(_) | Self::Tracer(_))
     }
 }
 
@@ -203,6 +239,14 @@ impl TestOptions {
                  other options; leave it out",
             ));
         }
+        let timings = arguments.showing.timings.clone();
+        let runs = action.runs_selected() || matches!(action, TestAction::PrintConfig(_));
+        if timings.is_some() && !runs {
+            return Err(usage(
+                "'--timings' shows when tests ran, but no tests run with the other options; leave it \
+                 out (for the timings of a build, use `--cargo-timings`)",
+            ));
+        }
         if let Some(partition) = &arguments.selecting.partition
             && partition.method == PartitionMethod::Time
             && arguments.selecting.history.is_none()
@@ -242,6 +286,7 @@ impl TestOptions {
             archive: arguments.selecting.archive,
             archive_cache: environment.user_cache().join("archives"),
             coverage,
+            timings,
             verbose: arguments.showing.verbose,
             settings,
             cargo: arguments.cargo,
@@ -256,11 +301,13 @@ fn merge_after_dashes(arguments: &TestArguments) -> Result<AfterDashes, CommandL
         .filters
         .splice(0..0, arguments.filters.iter().cloned());
     after.no_capture |= arguments.showing.no_capture;
-    if let Some(name) = &arguments.selecting.observe {
+    let Selecting { observe, shell, .. } = &arguments.selecting;
+    for (option, name) in [("--observe", observe), ("--shell", shell)] {
+        let Some(name) = name else { continue };
         if !after.filters.is_empty() {
-            return Err(usage(
-                "'--observe' runs one test, whose name it takes; give no other filter word",
-            ));
+            return Err(usage(format!(
+                "'{option}' is for one test, whose name it takes; give no other filter word"
+            )));
         }
         after.filters.push(name.clone());
     }
@@ -290,6 +337,12 @@ fn action(arguments: &TestArguments, after: &AfterDashes) -> Result<TestAction, 
     } else if let Some(name) = &selecting.observe {
         let name = name.clone();
         TestAction::Observe { name }
+    } else if let Some(program) = foreground_program(selecting) {
+        let name = match &after.filters[..] {
+            [only] => Some(only.clone()),
+            _ => None,
+        };
+        TestAction::Foreground { program, name }
     } else if selecting.learn {
         TestAction::Learn
     } else if selecting.list || after.list {
@@ -303,6 +356,14 @@ fn action(arguments: &TestArguments, after: &AfterDashes) -> Result<TestAction, 
         ));
     }
     Ok(action)
+}
+
+fn foreground_program(selecting: &Selecting) -> Option<ForegroundProgram> {
+    let words = |command: &Option<CommandWords>| command.as_ref().map(|words| words.0.clone());
+    let shell = selecting.shell.as_ref().map(|_| ForegroundProgram::Shell);
+    let debugger = words(&selecting.debugger).map(ForegroundProgram::Debugger);
+    let tracer = words(&selecting.tracer).map(ForegroundProgram::Tracer);
+    shell.or(debugger).or(tracer)
 }
 
 fn run_ignored(

@@ -4,7 +4,7 @@ use super::grouping::GroupPlace;
 use super::{EndedWork, TestBatch, TestRun};
 use crate::executor::remote::ReuseResults;
 use crate::executor::{Container, Outcome, SavedOutputs};
-use crate::report::{Event, TestId};
+use crate::report::{BatchNumber, Event, TestId, TestPlace};
 use crate::schedule::Rank;
 use crate::schedule::batches;
 use crate::session::SlotRequest;
@@ -116,6 +116,7 @@ impl TestRun {
             .into_iter()
             .map(|case| (self.new_id(), case))
             .collect();
+        let number = BatchNumber(tests.first().map_or(0, |(id, _)| id.0));
         self.remote_tests.extend(tests.iter().map(|(id, _)| *id));
         let group_slot = place
             .as_ref()
@@ -153,7 +154,8 @@ impl TestRun {
             let start_all = || {
                 let mut tests = tests.iter().zip(&attempts);
                 tests.all(|((id, case), attempt)| {
-                    started_tests.start(*id, case.clone(), repeat, *attempt)
+                    let place = TestPlace::Batch(number);
+                    started_tests.start(*id, case.clone(), repeat, *attempt, place)
                 })
             };
             let started = async {

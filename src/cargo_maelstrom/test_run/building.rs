@@ -72,6 +72,7 @@ impl TestRun {
         }
         let spec = self.parts.directives.resolve(&test_case_name(&binary, ""));
         self.outstanding.expect_listing(&binary);
+        self.report(&Event::Built(test_job::test_binary_name(&binary)));
         let containers = self.parts.containers.clone();
         let lister = self.parts.lister.clone();
         let key = Ingredients {

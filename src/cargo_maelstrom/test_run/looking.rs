@@ -219,11 +219,13 @@ impl TestRun {
             pending.group_slot = self.enter_group(id, Some(place));
         }
         let slots_of_test = pending.case.spec.slots as usize;
+        let started_tests = self.started_tests.clone();
         looks.pending.borrow_mut().insert(id, pending);
         self.local.spawn(
             async move |slots: SlotRequest| {
-                let slot = slots.take(slots_of_test).await;
-                looks.look(id, &container, slot, &outputs).await
+                let slots = slots.take_all(slots_of_test).await;
+                started_tests.look(id, &slots);
+                looks.look(id, &container, slots[0], &outputs).await
             },
             move |panic| EndedWork::Look {
                 id,

@@ -8,11 +8,11 @@ use crate::cargo_maelstrom::ingredients::Ingredients;
 use crate::cargo_maelstrom::lister;
 use crate::executor::{Container, Outcome, Output, SavedOutputs};
 use crate::process::error_chain;
-use crate::report::{Event, Repeat, TestId};
+use crate::report::{Event, Repeat, TestId, TestPlace};
 use crate::schedule::Rank;
 use crate::session::{PreparedContainer, SlotRequest};
 use crate::test_job::{self, TestCase};
-use std::cell::Cell;
+use std::cell::OnceCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -63,7 +63,10 @@ impl TestRun {
         if self.is_stopping() {
             return;
         }
-        self.report(&Event::Queued(self.repeats().len() as u64));
+        self.report(&Event::Queued {
+            case: case.name(),
+            repetitions: self.repeats().len() as u64,
+        });
         if self.parts.session.executors.remote.is_some() && container.is_portable().is_ok() {
             self.unbatched.push((case.clone(), container.clone()));
             return;
@@ -187,11 +190,13 @@ impl TestRun {
         let case_on_panic = case.clone();
         self.local.spawn(
             async move |slots: SlotRequest| {
-                let taken = Cell::new(0);
+                let taken = OnceCell::new();
                 let turn = async {
-                    taken.set(slots.take(case.spec.slots as usize).await);
-                    let may_start = started_tests.start(id, case.clone(), repeat, attempt);
-                    may_start.then(|| taken.get())
+                    let slots = slots.take_all(case.spec.slots as usize).await;
+                    let slots: &Vec<usize> = taken.get_or_init(|| slots);
+                    let place = TestPlace::Slots(slots);
+                    let may_start = started_tests.start(id, case.clone(), repeat, attempt, place);
+                    may_start.then(|| slots[0])
                 };
                 let mut outcome = executor.run(&job, output, turn).await;
                 let mut saved = SavedOutputs::default();
@@ -211,7 +216,10 @@ impl TestRun {
                             group_slot,
                         };
                         looks.pending.borrow_mut().insert(id, pending);
-                        return (looks.look(id, &job.container, taken.get(), &outputs)).await;
+                        let slots = taken.into_inner().unwrap_or_default();
+                        started_tests.look(id, &slots);
+                        let slot = slots.first().copied().unwrap_or_default();
+                        return looks.look(id, &job.container, slot, &outputs).await;
                     }
                     saved = outputs.save(outcome.outputs.take(), &case.name()).await;
                 }

@@ -16,7 +16,7 @@ use crate::layer::LayerBuilder;
 use crate::listing::ListedTest;
 use crate::needs::KnownNeeds;
 use crate::process::ExitCode;
-use crate::report::{TestAttempt, TestOutcome, TestStatus};
+use crate::report::{TestAttempt, TestOutcome, TestPlace, TestStatus};
 use crate::spec::{Network, RootOverlay};
 use crate::store::{Digest, Store};
 use crate::test_job::{AppendedFiles, PassedVariables, TestOutputs, WriteBack, test_case_name};
@@ -392,7 +392,8 @@ fn a_test_that_is_looked_at_when_the_time_is_up_ends_once() {
         let id = TestId(7);
         run.inner.remote_tests.insert(id);
         let may_start = &run.inner.started_tests;
-        assert!(may_start.start(id, case.clone(), None, TestAttempt::ONLY));
+        let place = TestPlace::Slots(&[0]);
+        assert!(may_start.start(id, case.clone(), None, TestAttempt::ONLY, place));
         run.inner.work_ended(EndedWork::Batch {
             tests: vec![(id, case)],
             container: container(),

@@ -4,20 +4,17 @@ use super::{JobStream, REDRAW_EVERY, tell};
 use crate::config::EscapeCharacter;
 use crate::container::Step;
 use crate::executor::out_of_memory;
-use crate::executor::{Job, Outcome, Output, OutputSink, Status, Stream};
+use crate::executor::{Job, Outcome, Output, Status};
+use crate::foreground::{
+    ForegroundEnd, StreamFailure, UserTerminal, make_interactive, pass_on, run_at_terminal,
+};
 use crate::maelstrom_run::input::Input;
-use crate::maelstrom_run::terminal::{JobTerminal, UserTerminal};
 use crate::maelstrom_run::{Ending, JobsError};
-
 use crate::process::{Interrupts, error_chain, to_stderr};
-
 use crate::session::executable;
 use crate::spec::JobDocument;
-use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::future::ready;
-use std::io::{self, Write};
-use std::rc::Rc;
 use std::sync::Arc;
 
 impl JobStream {
@@ -31,10 +28,10 @@ impl JobStream {
         let Some(job) = self.first_job(input, program, &mut interrupts).await? else {
             return Ok(Ending::INTERRUPTED);
         };
-        let failure = Rc::new(RefCell::new(None));
+        let failure = StreamFailure::default();
         let output = Output::Stream {
             limit: self.inline_limit,
-            sink: passing_on(failure.clone()),
+            sink: pass_on(failure.clone()),
         };
         let outcome = tokio::select! {
             biased;
@@ -45,7 +42,7 @@ impl JobStream {
             return Ok(Ending::INTERRUPTED);
         };
         self.outputs.copy(1, outcome.outputs.take()).await;
-        if let Some(error) = failure.borrow_mut().take() {
+        if let Some(error) = failure.take() {
             return Err(JobsError::Write(error));
         }
         ending(Some(outcome), program)
@@ -63,32 +60,15 @@ impl JobStream {
         let Some(mut job) = self.first_job(input, program, &mut interrupts).await? else {
             return Ok(Ending::INTERRUPTED);
         };
-        // The user at the terminal decides when the job ends.
-        job.timeout = None;
-        // The type of the terminal is known only here.
-        if let Ok(kind) = std::env::var("TERM") {
-            let environment = &mut Arc::make_mut(&mut job.container).environment;
-            environment.entry("TERM".to_owned()).or_insert(kind);
-        }
-        let (mut terminal, output) =
-            JobTerminal::open(terminal, escape).map_err(JobsError::Terminal)?;
-        let mut outcome = tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            served = terminal.serve() => {
-                return served.map(|()| Ending::INTERRUPTED).map_err(JobsError::Terminal);
-            }
-            outcome = self.client.session.executors.run(&job, output, 0, ready(Some(0))) => outcome,
+        make_interactive(&mut job);
+        let executors = &self.client.session.executors;
+        let run = |output| executors.run(&job, output, 0, ready(Some(0)));
+        let end = run_at_terminal(terminal, escape, &mut interrupts, run).await;
+        let ForegroundEnd::Ended(mut outcome) = end.map_err(JobsError::Terminal)? else {
+            return Ok(Ending::INTERRUPTED);
         };
-        tokio::select! {
-            biased;
-            _ = interrupts.next() => return Ok(Ending::INTERRUPTED),
-            finished = terminal.finish() => finished.map_err(JobsError::Terminal)?,
-        }
-        if let Some(outcome) = &mut outcome {
-            self.outputs.copy(1, outcome.outputs.take()).await;
-        }
-        ending(outcome, program)
+        self.outputs.copy(1, outcome.outputs.take()).await;
+        ending(Some(*outcome), program)
     }
 
     /// The first job of the input with its container. `program` replaces the program of the job, if
@@ -165,19 +145,5 @@ fn ending(outcome: Option<Outcome>, program: &[String]) -> Result<Ending, JobsEr
         }
         Some(Status::Error(message)) => return Err(JobsError::Specification(message)),
         None => Ending::FAILURE,
-    })
-}
-
-/// Passes on the output of a job, and keeps the first error in `failure`.
-fn passing_on(failure: Rc<RefCell<Option<io::Error>>>) -> OutputSink {
-    Rc::new(move |stream, bytes| {
-        let write_all = |to: &mut dyn Write| to.write_all(bytes).and_then(|()| to.flush());
-        let written = match stream {
-            Stream::Stdout => write_all(&mut io::stdout().lock()),
-            Stream::Stderr => write_all(&mut io::stderr().lock()),
-        };
-        if let Err(error) = written {
-            failure.borrow_mut().get_or_insert(error);
-        }
     })
 }

@@ -103,7 +103,7 @@ fn uploads_downloads_and_packing_share_a_line() {
 fn running_tests() -> Show {
     let mut show = Show::new();
     let (good, bad, skipped, unable) = (passed(), failed(), ignored(), error());
-    show.update(0, &[Event::Queued(1_234), started(1, "one")]);
+    show.update(0, &[queued(1_234), started(1, "one")]);
     show.update(
         400,
         &[started(
@@ -135,7 +135,7 @@ fn a_bar_counts_and_the_longest_running_tests_are_named() {
 fn tests_that_need_not_run_are_done_without_having_been_started() {
     let mut show = Show::new();
     let (known, good) = (cached(), passed());
-    show.update(0, &[Event::Queued(4), finished(1, "one", &known)]);
+    show.update(0, &[queued(4), finished(1, "one", &known)]);
     show.update(1, &[finished(2, "two", &known), started(3, "three")]);
     show.update(2, &[finished(3, "three", &good)]);
     assert_snapshot!(show.lines(10, WIDE), @r#"⠋    Testing [=====================>      ] 3/4: 3 passed (2 cached), 0 failed, 0 running, 1 queued"#);
@@ -192,10 +192,7 @@ fn the_bar_is_full_only_at_the_end() {
 fn every_test_is_either_waiting_or_running_or_done() {
     let mut show = Show::new();
     let (good, unable) = (passed(), error());
-    show.update(
-        0,
-        &[Event::Queued(3), started(1, "a"), finished(1, "a", &good)],
-    );
+    show.update(0, &[queued(3), started(1, "a"), finished(1, "a", &good)]);
     show.update(1, &[finished(2, "b", &unable), started(3, "c")]);
     let board = &show.board;
     assert_eq!(

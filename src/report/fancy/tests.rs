@@ -23,7 +23,7 @@ fn failures_scroll_by_above_the_bar_and_the_summary_replaces_it() {
     let (good, bad) = (passed(), aborted());
     let mut now = Instant::now();
     for event in [
-        Event::Queued(3),
+        queued(3),
         started(1, "quick"),
         finished(1, "quick", &good),
         started(2, "broken"),
@@ -81,7 +81,7 @@ fn an_error_of_a_thousand_tests_fits_on_a_screen() {
         Duration::ZERO,
     );
     let mut summary = Summary::default();
-    fancy.report_at(now, &Event::Queued(1000));
+    fancy.report_at(now, &queued(1000));
     for number in 0..1000 {
         summary.tally.add(&outcome);
         let name = format!("number_{number:03}");
@@ -120,7 +120,7 @@ fn ten_thousand_quick_tests_are_drawn_a_few_times() {
     let (good, bad) = (passed(), failed());
     let start = Instant::now();
     let mut drawn = Vec::new();
-    fancy.report_at(start, &Event::Queued(10_000));
+    fancy.report_at(start, &queued(10_000));
     for number in 0..10_000 {
         let now = start + Duration::from_micros(100 * number);
         let outcome = if number % 100 == 0 { &bad } else { &good };
@@ -150,7 +150,7 @@ fn waiting_text_is_limited() {
 fn waiting_text_is_shown_even_if_the_run_ends_early() {
     let (terminal, mut fancy) = fancy(80, 20);
     let now = Instant::now();
-    fancy.report_at(now, &Event::Queued(2));
+    fancy.report_at(now, &queued(2));
     fancy.report_at(now, &Event::Warning("the disk is full"));
     drop(fancy);
     assert_eq!(terminal.contents(), "warning: the disk is full");

@@ -182,7 +182,7 @@ fn a_run_finishes_with_counts() {
 fn events_for_people_are_left_out() {
     let events = [
         Event::CargoLine("   Compiling x"),
-        Event::Queued(3),
+        queued(3),
         Event::Packing {
             what: "x",
             bytes: 1,

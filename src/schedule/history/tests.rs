@@ -51,6 +51,20 @@ fn a_test_that_never_ran_is_unknown() {
 }
 
 #[test]
+fn past_durations_are_those_of_earlier_runs() {
+    let file = HistoryFile::new();
+    let mut history = file.load();
+    for millis in [millis(1), millis(2)] {
+        history.record(id("a"), millis, true);
+    }
+    assert_eq!(history.past().of(id("a")), []);
+    history.save().unwrap();
+    let past = file.load().past();
+    assert_eq!(past.of(id("a")), [millis(1), millis(2)]);
+    assert_eq!(past.of(id("b")), []);
+}
+
+#[test]
 fn ids_depend_on_where_one_part_ends_and_the_next_begins() {
     assert_ne!(
         CaseId::new("a", "lib", "b", "c"),

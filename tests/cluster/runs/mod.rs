@@ -24,5 +24,6 @@ mod results;
 mod retries;
 mod second_looks;
 mod secrets;
+mod timings;
 mod uploads;
 mod workers;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::cargo_maelstrom::command_line::arguments::{CleanArguments, DoctorArguments};
+use crate::cargo_maelstrom::command_line::commands::{CleanArguments, DoctorArguments};
 use crate::{
     cargo_maelstrom::command_line::Request,
     config::{
@@ -681,6 +681,25 @@ fn a_junit_report_needs_tests_that_run() {
 }
 
 #[test]
+fn timings_need_tests_that_run() {
+    let timings_of = |words: &[&str]| options(words).timings;
+    assert_eq!(timings_of(&["--lib"]), None);
+    let named = Some(TimingsFile::Named("a/b.html".into()));
+    assert_eq!(timings_of(&["--timings=a/b.html"]), named);
+    // The next word is a filter.
+    let with_filter = options(&["--timings", "word"]);
+    assert_eq!(with_filter.timings, Some(TimingsFile::Default));
+    assert_eq!(with_filter.selection.names.filters, ["word"]);
+    for words in [&["--list"][..], &["--no-run"], &["--observe", "name"]] {
+        let error = usage_error(&[&["--timings"], words].concat());
+        assert!(
+            error.starts_with("error: '--timings' shows when tests ran"),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn options_of_other_programs_are_explained() {
     for option in ["--extract-to=directory", "--extract-to"] {
         assert!(
@@ -692,7 +711,6 @@ fn options_of_other_programs_are_explained() {
         usage_error(&["-Rlatest"]).lines().next(),
         usage_error(&["-R", "latest"]).lines().next()
     );
-    assert!(usage_error(&["--timings=html"]).ends_with("write `--cargo-timings`"));
     assert!(usage_error(&["--message-format", "short"]).contains("--cargo-message-format short"));
     assert!(usage_error(&["--message-format=libtest-json"]).contains("is a format of nextest"));
     assert!(error(&["--message-format=yaml"]).contains("[possible values: human, json]"));
@@ -1060,5 +1078,51 @@ fn a_shim_takes_a_program_with_its_arguments() {
     assert_eq!(shim.arguments, ["mutants", "--", "--lib"]);
     for words in [&["shim"][..], &["shim", "--"], &["shim", "cargo"]] {
         assert_eq!(request(words).unwrap_err().exit_code(), ExitCode::SetUp);
+    }
+}
+
+#[test]
+fn a_program_in_the_foreground_is_for_one_test_that_words_or_patterns_select() {
+    let foreground = |words: &[&str]| match options(words).action {
+        TestAction::Foreground { program, name } => (program, name),
+        other => panic!("{words:?}: {other:?}"),
+    };
+    let words = ["gdb", "--args"].map(str::to_owned).to_vec();
+    let name = |name: &str| Some(name.to_owned());
+    for (arguments, program, name) in [
+        (&["--shell", "a"][..], ForegroundProgram::Shell, name("a")),
+        (
+            &["--debugger", "gdb --args", "a"],
+            ForegroundProgram::Debugger(words.clone()),
+            name("a"),
+        ),
+        (
+            &["--debugger", "gdb --args", "--", "a"],
+            ForegroundProgram::Debugger(words.clone()),
+            name("a"),
+        ),
+        (
+            &["--debugger", "gdb --args", "-i", "test.equals(a)"],
+            ForegroundProgram::Debugger(words.clone()),
+            None,
+        ),
+        (
+            &["--tracer", "gdb --args", "a", "b"],
+            ForegroundProgram::Tracer(words.clone()),
+            None,
+        ),
+    ] {
+        assert_eq!(foreground(arguments), (program, name), "{arguments:?}");
+    }
+    for wrong in [
+        &["--shell", "a", "b"][..],
+        &["--shell", "a", "--debugger", "b"],
+        &["--shell", "a", "--list"],
+        &["--shell", "a", "--repeat", "2"],
+        &["--debugger", "gdb", "a"],
+        &["--tracer", "'", "a"],
+        &["--tracer", "strace", "--", "--list"],
+    ] {
+        assert_eq!(request(wrong).unwrap_err().exit_code(), ExitCode::SetUp);
     }
 }

@@ -3,7 +3,7 @@
 //! The user's terminal is in raw mode. Every key goes to the job's terminal, which turns some of them
 //! into signals for the job. Two keys after the escape character are commands for this program.
 
-use super::escape::{Command, Keys};
+use super::keys::{Command, Keys};
 use crate::config::EscapeCharacter;
 use crate::executor::Output;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -41,9 +41,15 @@ impl UserTerminal {
             let mut options = File::options();
             options.read(true).write(true).open("/dev/tty").ok()
         };
-        let own = |fd: &dyn AsFd| fd.as_fd().try_clone_to_owned().ok().map(File::from);
-        let stdin = isatty(io::stdin()).then(|| own(&io::stdin())).flatten();
-        let keyboard = stdin.or_else(session)?;
+        Self::of_stdin().or_else(|| Self::at(session()?))
+    }
+
+    /// Standard input if it is a terminal.
+    pub fn of_stdin() -> Option<Self> {
+        isatty(io::stdin()).then(|| Self::at(own(&io::stdin())?))?
+    }
+
+    fn at(keyboard: File) -> Option<Self> {
         let screen = own(&io::stdout())?;
         let cooked = tcgetattr(&keyboard).ok()?;
         Some(Self {
@@ -66,6 +72,10 @@ impl UserTerminal {
     fn size(&self) -> Option<Winsize> {
         tcgetwinsize(&self.keyboard).ok()
     }
+}
+
+fn own(descriptor: &dyn AsFd) -> Option<File> {
+    descriptor.as_fd().try_clone_to_owned().ok().map(File::from)
 }
 
 /// Whether the job continues after typed keys.
