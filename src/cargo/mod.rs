@@ -23,7 +23,8 @@
 //! `options` holds the user's options for Cargo. `root` finds the workspace. `metadata` and
 //! `manifest` make the `Workspace`, with its `toolchain` and `configuration`. `selection` and
 //! `targets` find the packages and targets that Cargo selects, `closure` the members that a package
-//! is built from, and `dependencies` the members that it depends on. `build` runs Cargo below a
+//! is built from, `dependencies` the members that it depends on, and `local` the directories of all
+//! packages on this machine. `build` runs Cargo below a
 //! `guard`, which ends its `process_tree` if this process is killed. `assembly` turns Cargo's
 //! messages into test binaries and libraries with documentation tests, with `profile_directories`,
 //! `lockfile` and `environment`. `home` finds the directories of Cargo and rustup.
@@ -37,6 +38,7 @@ mod environment;
 mod error;
 pub mod guard;
 mod home;
+mod local;
 mod lockfile;
 mod manifest;
 mod metadata;
@@ -55,6 +57,7 @@ pub use configuration::Configuration;
 pub use dependencies::dependencies;
 pub use error::CargoError;
 pub use home::{cargo_home, rustup_home};
+pub use local::local_packages;
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
 pub use options::{BuiltTarget, BuiltTargets, CargoOptions, DoctestBuild, Invocation};
 pub use root::{directories, has_profile, names_its_workspace, workspace_root};

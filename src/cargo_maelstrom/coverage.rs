@@ -199,7 +199,13 @@ impl RunProfiles {
 fn has_results(ending: &RunEnd) -> bool {
     let is_broken = matches!(
         ending.summary.cancelled,
-        Some(Cancellation::Interrupted | Cancellation::Terminated | Cancellation::BuildFailed)
+        Some(
+            Cancellation::Interrupted
+                | Cancellation::Terminated
+                | Cancellation::BuildFailed
+                | Cancellation::Superseded
+                | Cancellation::Quit,
+        )
     );
     !is_broken && ending.summary.tally.done() > 0
 }

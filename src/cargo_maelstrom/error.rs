@@ -4,6 +4,7 @@ use super::coverage::CoverageError;
 use super::foreground::ForegroundError;
 use super::test_run::RunError;
 use super::unselected::Remark;
+use super::watch::WatchError;
 use crate::archive::ArchiveError;
 use crate::cargo::CargoError;
 use crate::directive::{DirectiveError, FILE_NAME};
@@ -49,6 +50,8 @@ pub enum SetUpError {
          chooses one of them"
     )]
     ProfileOfNextest { name: String, file: Utf8PathBuf },
+    #[error(transparent)]
+    Watch(#[from] WatchError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]

@@ -5,7 +5,7 @@
 
 use super::command_line::{MessageFormat, TestAction, TestOptions};
 use super::test_run::RunEnd;
-use super::{EndedRun, SetUpError, paint, preparation, resolve_paint, run_to_end};
+use super::{EndedRun, RunControl, SetUpError, paint, preparation, resolve_paint, run_to_end};
 use crate::directive;
 use crate::needs::{KnownNeeds, Learned, Suite, SuiteTest, has_search_path, learn, merge};
 use crate::process::{ExitCode, replace_file, to_stderr, to_stdout};
@@ -20,7 +20,7 @@ const SHOWN: usize = 5;
 pub async fn run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let mut first = options.clone();
     first.settings.hermetic.value = false;
-    let (code, ended) = run_to_end(&first).await?;
+    let (code, ended) = run_to_end(&first, RunControl::default()).await?;
     let Some(ended) = ended.filter(|ended| has_run(&ended.ending)) else {
         return Ok(code);
     };
@@ -68,7 +68,7 @@ async fn prove(
     let mut proof = options.clone();
     proof.action = TestAction::Run;
     proof.settings.hermetic.value = true;
-    let (code, ended) = run_to_end(&proof).await?;
+    let (code, ended) = run_to_end(&proof, RunControl::default()).await?;
     if let Some(EndedRun { ending, .. }) = ended {
         let mut failed = ending.failed;
         failed.retain(|name| !failed_before.contains(name));

@@ -4,7 +4,8 @@
 //! [`preparation`] starts Cargo and reads the workspace, [`test_run`] is the loop, [`lister`] lists
 //! the test cases of test binaries, and [`unselected`] explains a selection without tests.
 //! [`conclusion`] is the part of a run after the last test. [`learning`] runs tests twice, and
-//! writes what they need to `maelstrom-test.toml` in between.
+//! writes what they need to `maelstrom-test.toml` in between. [`watch`] runs tests whenever files
+//! change.
 
 mod archiving;
 mod clean;
@@ -15,6 +16,7 @@ mod coverage;
 mod debugger_files;
 mod doctor;
 mod error;
+mod exit_codes;
 mod filtersets;
 mod foreground;
 mod ingredients;
@@ -35,13 +37,17 @@ pub mod test_file;
 mod test_run;
 mod timings;
 mod unselected;
+mod watch;
 
 use crate::cargo::{CargoError, Package, Stderr, Workspace};
-use crate::config::{CacheResults, Color, NoTests, OutputTime, Setting, SettingSource, Ui};
+use crate::config::{CacheResults, Color, OutputTime, Setting, Ui};
 use crate::directive::Directives;
 use crate::engine::Uploaded;
-use crate::process::{ExitCode, Interrupts, error_chain, start_log, to_stderr, to_stdout};
-use crate::report::{self, Cancellation, Event, JunitOutput, Reporter};
+use crate::executor::WrittenSources;
+use crate::process::{
+    ExitCode, Interrupt, Interrupts, error_chain, start_log, to_stderr, to_stdout,
+};
+use crate::report::{self, Event, Footer, JunitOutput, Reporter};
 use crate::schedule::RecordedHistory;
 use crate::schedule::history::RecordedHistoryError;
 use crate::session::{ConnectedEngine, Session, SessionSettings, connect};
@@ -52,6 +58,7 @@ use command_line::Settings;
 use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
 use conclusion::Conclusion;
 pub use error::SetUpError;
+use exit_codes::{exit_code, no_tests};
 use preparation::Preparation;
 use second_look::SecondLook;
 pub use shim::shim;
@@ -63,7 +70,7 @@ use std::sync::Arc;
 use surroundings::Surroundings;
 use test_run::{Dividing, Looks, Parts, RunEnd, RunSettings, TestRun};
 use tokio::runtime::Runtime;
-use unselected::Remark;
+use tokio::sync::oneshot;
 
 /// A test whose specification cannot be printed, and the reason.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +127,12 @@ fn runtime() -> Result<Runtime, SetUpError> {
 /// Runs the action of the options.
 pub fn run(options: &TestOptions) -> ExitCode {
     start_log(options.settings.log_level.value.level());
-    match try_run(options) {
+    exit_code_of(options, try_run(options))
+}
+
+/// The exit code of a result. Shows an error.
+fn exit_code_of(options: &TestOptions, result: Result<ExitCode, SetUpError>) -> ExitCode {
+    match result {
         Ok(code) => code,
         Err(SetUpError::Cargo(CargoError::OutsideSelection { packages })) => {
             print_error(
@@ -154,6 +166,8 @@ fn try_run(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     let tasks = tokio::task::LocalSet::new();
     let code = tasks.block_on(&runtime, async {
         match &options.action {
+            // The future has all runs.
+            TestAction::Run if options.watch => Box::pin(watch::run(options)).await,
             TestAction::PrintConfig(_)
             | TestAction::Run
             | TestAction::ListTests
@@ -197,7 +211,18 @@ async fn build_only(options: &TestOptions) -> Result<ExitCode, SetUpError> {
 
 /// Runs the tests, or lists them.
 async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
-    Ok(run_to_end(options).await?.0)
+    Ok(run_to_end(options, RunControl::default()).await?.0)
+}
+
+/// What another part of the program has to do with a run.
+#[derive(Default)]
+pub struct RunControl {
+    /// Ends the run in the way of a signal. `None`: only signals do.
+    stop: Option<oneshot::Receiver<Interrupt>>,
+    /// Lines to draw below the progress.
+    footer: Footer,
+    /// Gets the files of the source tree that the run writes.
+    written: WrittenSources,
 }
 
 /// A run that has ended and was reported.
@@ -210,8 +235,11 @@ struct EndedRun {
 }
 
 /// Runs the tests, or lists them. `None`: the run was interrupted before the build.
-async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>), SetUpError> {
-    let reporter = report::reporter(&report_settings(options));
+async fn run_to_end(
+    options: &TestOptions,
+    control: RunControl,
+) -> Result<(ExitCode, Option<EndedRun>), SetUpError> {
+    let reporter = report::reporter(&report_settings(options, control.footer));
     let stderr = if options.cargo.cargo_quiet > 1 {
         Stderr::Discarded
     } else if reporter.shows_cargo() {
@@ -219,7 +247,8 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
     } else {
         Stderr::Inherited
     };
-    let mut interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
+    let interrupts = Interrupts::watch().map_err(SetUpError::Start)?;
+    let mut interrupts = interrupts.or(control.stop);
     let runs_selected = options.action.runs_selected();
     let remote = options.settings.remote.as_ref().filter(|_| runs_selected);
     let engine = tokio::select! {
@@ -241,7 +270,16 @@ async fn run_to_end(options: &TestOptions) -> Result<(ExitCode, Option<EndedRun>
     }
     let (workspace, packages) = (preparation.workspace.clone(), preparation.packages.clone());
     let directives = preparation.directives.clone();
-    let outcome = conduct(options, engine, preparation, interrupts, &reporter).await;
+    let conducting = conduct(
+        options,
+        engine,
+        preparation,
+        interrupts,
+        &reporter,
+        control.written,
+    );
+    // The future has the state of the whole run.
+    let outcome = Box::pin(conducting).await;
     let finished = reporter.borrow_mut().finish();
     let ending = outcome?;
     finished?;
@@ -272,6 +310,7 @@ async fn conduct(
     preparation: Preparation,
     interrupts: Interrupts,
     reporter: &Rc<RefCell<Box<dyn Reporter>>>,
+    written: WrittenSources,
 ) -> Result<RunEnd, SetUpError> {
     let list_only = !options.action.runs_selected();
     // `--repeat` always runs the tests. Earlier results lack what tests append to files, and profiles.
@@ -344,6 +383,7 @@ async fn conduct(
             outputs_limit,
             &preparation.appended,
             run_id,
+            written,
         ),
     };
     let profiles = preparation.profiles.as_ref();
@@ -396,86 +436,7 @@ async fn conduct(
     ending
 }
 
-fn exit_code(options: &TestOptions, ending: &RunEnd) -> ExitCode {
-    let tally = &ending.summary.tally;
-    match ending.summary.cancelled {
-        Some(Cancellation::Interrupted | Cancellation::Terminated) => ExitCode::Interrupted,
-        Some(Cancellation::BuildFailed) => ExitCode::BuildFailed,
-        Some(Cancellation::TimedOut(_)) => ExitCode::TestsFailed,
-        _ if tally.failures() > 0 => ExitCode::TestsFailed,
-        _ if options.action == TestAction::PrintSpec && ending.listed.is_empty() => {
-            let what = "no test matches the pattern of `--print-spec`";
-            no_tests(options, what, &ending.remarks)
-        }
-        _ if matches!(options.action, TestAction::Archive { .. }) && ending.listed.is_empty() => {
-            no_tests(options, "no tests were archived", &ending.remarks)
-        }
-        _ if matches!(options.action, TestAction::Observe { .. }) && ending.observed.is_none() => {
-            no_tests(options, "no test was observed", &ending.remarks)
-        }
-        _ if matches!(options.action, TestAction::Foreground { .. }) => match ending.foreground {
-            Some(code) => ExitCode::OfProgram(code),
-            None => no_tests(options, "no test was selected", &ending.remarks),
-        },
-        _ if ending.considered.has_none_that_failed() => none_failed(options, ending),
-        _ if coverage::has_too_few_lines(options, ending) => ExitCode::TooFewLines,
-        _ if !options.action.runs_selected() => {
-            print_remarks(options, &ending.remarks);
-            ExitCode::Success
-        }
-        _ if tally.selected() == 0 => no_tests(options, "no tests were run", &ending.remarks),
-        _ => ExitCode::Success,
-    }
-}
-
-/// The exit code of a run with `--failed` in which no test had failed before. This is a success, unless
-/// `--no-tests` was set.
-fn none_failed(options: &TestOptions, ending: &RunEnd) -> ExitCode {
-    let is_default = options.settings.no_tests.source == SettingSource::Default;
-    if is_default || !options.action.runs_selected() {
-        print_remarks(options, &ending.remarks);
-        return ExitCode::Success;
-    }
-    no_tests(options, "no tests were run", &ending.remarks)
-}
-
-/// The exit code of a run without tests, as `--no-tests` sets it.
-fn no_tests(options: &TestOptions, what: &str, remarks: &[Remark]) -> ExitCode {
-    let paint = paint(&options.settings);
-    print_remarks(options, remarks);
-    match options.settings.no_tests.value {
-        NoTests::Pass => ExitCode::Success,
-        NoTests::Warn => {
-            let label = paint.apply(report::Role::Caution, "warning:");
-            to_stderr(format_args!("{label} {what}"));
-            ExitCode::Success
-        }
-        NoTests::Fail => {
-            let label = paint.apply(report::Role::Bad, "error:");
-            to_stderr(format_args!(
-                "{label} {what}; use `--no-tests pass` to make this a success"
-            ));
-            ExitCode::NoTests
-        }
-    }
-}
-
-/// Prints why no test was selected, unless `--no-tests` is `pass`.
-fn print_remarks(options: &TestOptions, remarks: &[Remark]) {
-    if options.settings.no_tests.value == NoTests::Pass {
-        return;
-    }
-    let paint = paint(&options.settings);
-    for remark in remarks {
-        let (role, label, text) = match remark {
-            Remark::Note(text) => (report::Role::Strong, "note:", text),
-            Remark::Hint(text) => (report::Role::Activity, "hint:", text),
-        };
-        to_stderr(format_args!("{} {text}", paint.apply(role, label)));
-    }
-}
-
-fn report_settings(options: &TestOptions) -> report::ReportSettings {
+fn report_settings(options: &TestOptions, footer: Footer) -> report::ReportSettings {
     let reports_tests = options.action.reports_tests();
     let ui = match options.settings.ui.value {
         _ if !reports_tests => Ui::Quiet,
@@ -502,6 +463,7 @@ fn report_settings(options: &TestOptions) -> report::ReportSettings {
             of_failed: stored(&settings.junit_store_failure_output).unwrap_or(true),
         },
         nocapture: options.no_capture,
+        footer,
     }
 }
 

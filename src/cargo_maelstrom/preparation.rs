@@ -239,6 +239,11 @@ pub fn places(workspace: &Workspace) -> Places {
     }
 }
 
+/// Fails if the selection of tests on the command line cannot be read.
+pub fn check_selection(options: &TestOptions) -> Result<(), SetUpError> {
+    ParsedSelection::of(options).map(drop)
+}
+
 /// The workspace, for commands that need nothing else.
 pub async fn workspace(options: &TestOptions) -> Result<Workspace, SetUpError> {
     Ok(cargo::metadata(&invocation(options)?).await?)
@@ -287,7 +292,7 @@ fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(), S
 }
 
 /// The command line of Cargo.
-fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
+pub fn invocation(options: &TestOptions) -> Result<Invocation, SetUpError> {
     let mut cargo_options = options.cargo_options.clone();
     if let Some(format) = options.cargo.cargo_message_format {
         cargo_options.push("message-format", Some(format.name()));

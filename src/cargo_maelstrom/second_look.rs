@@ -123,6 +123,17 @@ impl SecondLook {
                 Err(looked) => return looked,
             };
         }
+        let identity = if outcome.is_success() {
+            Needs::default()
+        } else {
+            git_identity(&job, &facts)
+        };
+        if !identity.is_empty()
+            && let Some(job) = self.with_needs(case, &job, &identity).await
+            && let Ok(observed) = self.observe(&job, &variables, View::Machine, slot).await
+        {
+            (outcome, facts) = observed;
+        }
         if !outcome.is_success() {
             let candidates = self.candidates(&job, &facts, secret.clone()).await;
             let (files, named) = candidates.unwrap_or_default();
@@ -145,7 +156,20 @@ impl SecondLook {
         let candidates = self.candidates(&job, &facts, variables).await;
         let (files, named) = candidates.unwrap_or_default();
         let variables = Needs(named.into_iter().map(Need::Variable).collect());
-        match self.prove(case, &job, sets(&files, &variables), slot).await {
+        let mut sets = sets(&files, &variables);
+        if !identity.is_empty() {
+            // It takes the place of a configuration of this machine.
+            let is_replaced = |need: &Need| match need {
+                Need::File(file) => identity.0.contains(&Need::GitIdentity(file.clone())),
+                _ => false,
+            };
+            for set in &mut sets {
+                set.0.retain(|need| !is_replaced(need));
+                *set = set.with(&identity);
+            }
+            sets.insert(0, identity);
+        }
+        match self.prove(case, &job, sets, slot).await {
             Some((_, needs)) if !needs.secrets().is_empty() => {
                 Looked::NeedsSecrets(needs.secrets())
             }
@@ -324,6 +348,13 @@ impl SecondLook {
         needs: &Needs,
         slot: usize,
     ) -> Option<Outcome> {
+        let job = self.with_needs(case, job, needs).await?;
+        let outcome = self.executor.run(&job, self.output(), on(slot)).await?;
+        outcome.is_success().then_some(outcome)
+    }
+
+    /// The job in its ordinary container with these needs. `None`: they cannot be added.
+    async fn with_needs(&self, case: &TestCase, job: &Job, needs: &Needs) -> Option<Job> {
         let mut spec = (*case.spec).clone();
         needs.add_to(&mut spec);
         let (builder, binary) = (self.containers.clone(), case.binary.clone());
@@ -336,12 +367,10 @@ impl SecondLook {
             }
             Err(_) => return None,
         };
-        let job = Job {
+        Some(Job {
             container: Arc::new(container),
             ..job.clone()
-        };
-        let outcome = self.executor.run(&job, self.output(), on(slot)).await?;
-        outcome.is_success().then_some(outcome)
+        })
     }
 
     /// Whether the test passes in its ordinary container.
@@ -373,6 +402,21 @@ fn files_of_home(job: &Job, facts: &Facts) -> Vec<String> {
     let relative = files.filter_map(|fact| fact.path.strip_prefix(home).ok());
     let found = relative.filter(|path| own.join(path).is_file());
     found.map(|path| path.display().to_string()).collect()
+}
+
+/// The files in which Git looks for the configuration of the machine, and which the container lacks, if
+/// the test also looked for that of its user, who has one. Git refuses to make a commit without a name.
+fn git_identity(job: &Job, facts: &Facts) -> Needs {
+    let of_user = [".gitconfig", ".config/git/config"];
+    if !(files_of_home(job, facts).iter()).any(|file| of_user.contains(&file.as_str())) {
+        return Needs::default();
+    }
+    let files = facts.files.iter().filter(|fact| {
+        let is_missing = matches!(fact.found, Found::Nowhere | Found::Machine);
+        is_missing && fact.path.file_name() == Some("gitconfig".as_ref())
+    });
+    let files = files.filter_map(|fact| Utf8PathBuf::from_path_buf(fact.path.clone()).ok());
+    Needs(files.map(Need::GitIdentity).collect())
 }
 
 /// The variables of the client that a job does not have.

@@ -23,5 +23,5 @@ pub use local::{LocalExecutor, LocalSettings};
 pub use output::{Captured, Output, OutputSink, Stream};
 pub use outputs::{
     APPENDED_DIRECTORY, JobOutputs, ListedKind, ListedOutput, OutputListing, OutputPlaces,
-    PROFILE_DIRECTORY, SavedOutputs,
+    PROFILE_DIRECTORY, SavedOutputs, WrittenSources,
 };

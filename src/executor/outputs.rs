@@ -6,10 +6,12 @@ mod globs;
 mod listing;
 mod merge;
 mod saving;
+mod written;
 
 pub use budget::{APPENDED_DIRECTORY, PROFILE_DIRECTORY, SizeBudget};
 pub use globs::{OutputGlobs, directories};
 pub use listing::{ListedKind, ListedOutput, OutputListing, PackLimits};
+pub use written::WrittenSources;
 
 use self::budget::{is_appended, is_profile};
 use self::saving::{CopyError, Saving, SourceWrites};
@@ -53,6 +55,7 @@ pub struct OutputPlaces {
     run: Option<String>,
     /// The files of the source tree that jobs wrote.
     source_writes: Mutex<SourceWrites>,
+    written: WrittenSources,
 }
 
 /// What became of the outputs of a job.
@@ -188,6 +191,7 @@ impl OutputPlaces {
             appended: BTreeMap::new(),
             run: None,
             source_writes: Mutex::default(),
+            written: WrittenSources::default(),
         }
     }
 
@@ -203,6 +207,13 @@ impl OutputPlaces {
     #[must_use]
     pub fn of_run(mut self, run_id: String) -> Self {
         self.run = Some(run_id);
+        self
+    }
+
+    /// Records the files of the source tree that are written or removed, before that is done.
+    #[must_use]
+    pub fn recording(mut self, written: WrittenSources) -> Self {
+        self.written = written;
         self
     }
 

@@ -48,6 +48,10 @@ pub enum Need {
     File(Utf8PathBuf),
     /// A variable of the client, by its name.
     Variable(String),
+    /// The name and address of somebody who makes commits, as [`git_identity`], in this file, where
+    /// Git looks for the configuration of the machine.
+    #[serde(rename = "git-identity")]
+    GitIdentity(Utf8PathBuf),
 }
 
 /// The needs of one test.
@@ -104,6 +108,9 @@ impl Needs {
                     glob: everything_below(escaped_path(directory).as_str()),
                     prefix: PrefixOptions::default(),
                 }),
+                Need::GitIdentity(file) => spec.container.layers.push(LayerSpec::Files {
+                    files: BTreeMap::from([(escaped_path(file), git_identity())]),
+                }),
                 Need::Variable(name) => {
                     let pattern = escape_glob(name);
                     if !spec.pass_environment.contains(&pattern) {
@@ -137,6 +144,12 @@ impl Needs {
     }
 }
 
+/// The configuration of Git that tests get in place of the user's own. It is the same for
+/// everybody, so that no test depends on who runs it.
+pub fn git_identity() -> String {
+    "[user]\n\tname = Test\n\temail = test@example.org\n".to_owned()
+}
+
 /// The glob of all files below a directory. Placeholders in the path are kept.
 pub fn everything_below(directory: &str) -> String {
     format!("{}/**", escape_glob(directory))
@@ -157,6 +170,7 @@ impl fmt::Display for Need {
             Self::Directory(path) => write!(f, "{path}/"),
             Self::File(path) => write!(f, "{path}"),
             Self::Variable(name) => write!(f, "${name}"),
+            Self::GitIdentity(_) => f.write_str("git identity"),
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Ctrl-C and SIGTERM: the first signal cancels the run, the second ends the program.
 
-use super::ExitCode;
+use super::{ExitCode, key_mode};
 use nix::sys::signal::{SigSet, SigmaskHow};
 use std::io;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// A signal that cancels a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub enum Interrupt {
     Interrupted,
     /// SIGTERM.
     Terminated,
+    /// Not a signal: another run follows (see [`Interrupts::or`]).
+    Superseded,
+    /// Not a signal: the user ends the program by a key (see [`Interrupts::or`]).
+    Quit,
 }
 
 /// Watches the signals that cancel a run. From the first call of [`watch`](Self::watch), these
@@ -19,6 +24,8 @@ pub enum Interrupt {
 pub struct Interrupts {
     interrupt: Signal,
     terminate: Signal,
+    /// What another part of the program sends in place of a signal.
+    other: Option<oneshot::Receiver<Interrupt>>,
 }
 
 impl Interrupts {
@@ -35,6 +42,7 @@ impl Interrupts {
             Ok(Self {
                 interrupt: signal(SignalKind::interrupt())?,
                 terminate: signal(SignalKind::terminate())?,
+                other: None,
             })
         };
         let watched = watched();
@@ -49,7 +57,15 @@ impl Interrupts {
         Self {
             interrupt: ignored(),
             terminate: ignored(),
+            other: None,
         }
+    }
+
+    /// Counts what another part of the program sends as a signal.
+    #[must_use]
+    pub fn or(mut self, other: Option<oneshot::Receiver<Interrupt>>) -> Self {
+        self.other = other;
+        self
     }
 
     /// Waits for the next signal. May be cancelled and called again.
@@ -57,8 +73,21 @@ impl Interrupts {
         tokio::select! {
             _ = self.interrupt.recv() => Interrupt::Interrupted,
             _ = self.terminate.recv() => Interrupt::Terminated,
+            interrupt = sent(&mut self.other) => interrupt,
         }
     }
+}
+
+/// Waits for what is sent, for ever if nothing is.
+async fn sent(other: &mut Option<oneshot::Receiver<Interrupt>>) -> Interrupt {
+    if let Some(receiver) = other {
+        let received = receiver.await;
+        *other = None;
+        if let Ok(interrupt) = received {
+            return interrupt;
+        }
+    }
+    std::future::pending().await
 }
 
 /// Makes another signal end the program at once. A thread waits for the signal.
@@ -75,6 +104,7 @@ pub fn end_at_next() {
     if let Ok(mut interrupts) = watched {
         std::thread::spawn(move || {
             runtime.block_on(interrupts.next());
+            key_mode::restore();
             std::process::exit(ExitCode::Interrupted.number().into());
         });
     }

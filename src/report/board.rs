@@ -120,6 +120,11 @@ impl Board {
         }
     }
 
+    /// Whether the run has ended.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
     fn cargo_line(&mut self, line: &str) {
         let line = readable(line.as_bytes(), false);
         if let (Some(build), Some(status)) = (&mut self.build, CargoStatus::parse(&line)) {

@@ -2,6 +2,7 @@
 
 use super::board::Board;
 use super::event::Event;
+use super::footer::Footer;
 use super::narrator::Narrator;
 use super::terminal::{Paint, Screen};
 use super::{ReportError, Reporter};
@@ -19,6 +20,7 @@ pub struct Fancy {
     narrator: Narrator,
     paint: Paint,
     board: Board,
+    footer: Footer,
     /// `None` after the run.
     screen: Option<Screen>,
     /// Text to write above the board with the next drawing.
@@ -32,10 +34,17 @@ impl Fancy {
             narrator,
             paint,
             board: Board::new(Instant::now()),
+            footer: Footer::default(),
             screen: Some(screen),
             waiting: Vec::new(),
             drawn: None,
         }
+    }
+
+    /// Draws these lines below those of the run, as long as it lasts.
+    pub fn with_footer(mut self, footer: Footer) -> Self {
+        self.footer = footer;
+        self
     }
 
     fn report_at(&mut self, now: Instant, event: &Event<'_>) {
@@ -59,7 +68,13 @@ impl Fancy {
         let Some(screen) = &mut self.screen else {
             return;
         };
-        let lines = self.board.lines(now, self.paint, screen.size());
+        let footer = self.footer.lines();
+        let mut size = screen.size();
+        size.height = size.height.saturating_sub(footer.len());
+        let mut lines = self.board.lines(now, self.paint, size);
+        if !self.board.is_finished() {
+            lines.extend(footer);
+        }
         screen.draw(&self.waiting, &lines);
         self.waiting.clear();
         self.waiting.shrink_to(WAITING_LIMIT);

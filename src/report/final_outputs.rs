@@ -26,12 +26,14 @@ impl FinalOutputs {
         });
     }
 
-    /// The texts by the names of the tests, each followed by an empty line. After Ctrl-C there are
-    /// none, as in nextest; after SIGTERM, only those that were not shown before.
+    /// The texts by the names of the tests, each followed by an empty line. After Ctrl-C, or if
+    /// another run follows, there are none, as in nextest; after SIGTERM, only those that were not shown before.
     pub fn take_text(&mut self, cancelled: Option<Cancellation>) -> String {
         let mut outputs = std::mem::take(&mut self.0);
         match cancelled {
-            Some(Cancellation::Interrupted) => outputs.clear(),
+            Some(Cancellation::Interrupted | Cancellation::Superseded | Cancellation::Quit) => {
+                outputs.clear();
+            }
             Some(Cancellation::Terminated) => outputs.retain(|output| !output.was_shown),
             _ => {}
         }

@@ -14,6 +14,7 @@ mod event;
 mod failures;
 mod fancy;
 mod final_outputs;
+mod footer;
 mod github;
 mod json;
 mod junit;
@@ -33,6 +34,7 @@ mod units;
 pub use diff::unified_diff;
 pub use download_line::DownloadLine;
 pub use event::{BatchNumber, Event, Repeat, TestAttempt, TestId, TestPlace};
+pub use footer::{Footer, WaitingLines};
 pub use github::GithubSettings;
 pub use observed::{facts_text, incomplete_text};
 pub use outcome::{Cancellation, DividedRun, Exit, Summary, Tally, TestOutcome, TestStatus};
@@ -117,6 +119,8 @@ pub struct ReportSettings {
     pub junit_output: JunitOutput,
     /// Pass on the output of tests while the tests run (`--nocapture`).
     pub nocapture: bool,
+    /// Lines to draw below the progress.
+    pub footer: Footer,
 }
 
 /// The reporter for this process's stdout and stderr.
@@ -149,7 +153,8 @@ pub fn reporter(settings: &ReportSettings) -> Box<dyn Reporter> {
                 Detail::Notable
             };
             let narrator = narrator(detail);
-            Box::new(Fancy::new(narrator, settings.paint, Screen::stderr()))
+            let fancy = Fancy::new(narrator, settings.paint, Screen::stderr());
+            Box::new(fancy.with_footer(settings.footer.clone()))
         }
         Ui::Auto | Ui::Fancy | Ui::Simple => {
             Box::new(Plain::new(narrator(Detail::Everything), io::stderr()))

@@ -307,6 +307,10 @@ pub enum Cancellation {
     /// The tests took longer than this, the time limit of the run.
     TimedOut(Duration),
     BuildFailed,
+    /// Another run follows, as files have changed or a key asks for it (`--watch`).
+    Superseded,
+    /// The user ended the program by a key (`--watch`).
+    Quit,
 }
 
 impl From<Interrupt> for Cancellation {
@@ -314,6 +318,8 @@ impl From<Interrupt> for Cancellation {
         match interrupt {
             Interrupt::Interrupted => Self::Interrupted,
             Interrupt::Terminated => Self::Terminated,
+            Interrupt::Superseded => Self::Superseded,
+            Interrupt::Quit => Self::Quit,
         }
     }
 }
@@ -327,6 +333,8 @@ impl Cancellation {
             Self::Failures(_) => "failures",
             Self::TimedOut(_) => "timed-out",
             Self::BuildFailed => "build-failed",
+            Self::Superseded => "superseded",
+            Self::Quit => "quit",
         }
     }
 }
@@ -345,6 +353,8 @@ impl fmt::Display for Cancellation {
                 limit.as_secs_f64()
             ),
             Self::BuildFailed => f.write_str("the build failed"),
+            Self::Superseded => f.write_str("another run follows"),
+            Self::Quit => f.write_str("ended by a key"),
         }
     }
 }

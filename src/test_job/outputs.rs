@@ -3,7 +3,7 @@
 use super::appended::AppendedFiles;
 use crate::cargo::Workspace;
 use crate::coverage::ProfileCollection;
-use crate::executor::{JobOutputs, OutputPlaces, SavedOutputs};
+use crate::executor::{JobOutputs, OutputPlaces, SavedOutputs, WrittenSources};
 use crate::filter::TestCaseName;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -57,7 +57,14 @@ pub struct TestOutputs {
 impl TestOutputs {
     /// `limit`: the size of the outputs of a test that are copied, in bytes. `run_id`: the
     /// identifier of the run.
-    pub fn new(workspace: &Workspace, limit: u64, appended: &AppendedFiles, run_id: &str) -> Self {
+    /// `written` records the files of the source tree that are written.
+    pub fn new(
+        workspace: &Workspace,
+        limit: u64,
+        appended: &AppendedFiles,
+        run_id: &str,
+        written: WrittenSources,
+    ) -> Self {
         let not_source = std::iter::once(&workspace.target_directory)
             .chain(&workspace.build_directory)
             .map(|directory| directory.as_std_path().to_owned());
@@ -71,7 +78,8 @@ impl TestOutputs {
                     limit,
                 )
                 .appending(appended.places())
-                .of_run(run_id.to_owned()),
+                .of_run(run_id.to_owned())
+                .recording(written),
             ),
             others: directory.into(),
             profiles: None,

@@ -52,3 +52,4 @@ mod shown;
 mod time_limits;
 mod timings;
 mod toolchain;
+mod watching;

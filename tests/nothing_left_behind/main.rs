@@ -23,3 +23,4 @@ mod output;
 mod second_looks;
 mod two_clients;
 mod unruly_tests;
+mod watching;

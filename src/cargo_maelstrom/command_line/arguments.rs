@@ -100,7 +100,7 @@ pub struct Selecting {
     pub include_ignored: bool,
 
     /// Run these tests: those not ignored (default), only ignored ones, or all
-    #[arg(long, group = "ignored_tests", value_name = "WHICH", value_parser = text_value::<RunIgnored>())]
+    #[arg(long, group = "ignored_tests", value_name = "WHICH", value_parser = text_value::<RunIgnored>(), hide_short_help = true)]
     pub run_ignored: Option<RunIgnored>,
 
     /// Run the tests that failed in their last run, or were to run since and did not
@@ -295,6 +295,13 @@ pub struct RunningArguments {
     /// machine in view, and gets those that it was found to need.
     #[arg(long, hide_short_help = true)]
     pub hermetic: bool,
+
+    /// Run the tests again that a change can affect, whenever a file changes
+    ///
+    /// Keys run all tests or those that failed, or set a filter; `h` lists them. Results are reused as
+    /// with `--cache-results auto`.
+    #[arg(short, long, conflicts_with_all = ["action", "archive"])]
+    pub watch: bool,
 
     /// Build only
     #[arg(long, group = "action")]

@@ -56,7 +56,7 @@ fn of_nextest(option: &str) -> Option<ForeignOption> {
         }
         "--no-output-indent" => LeaveOut("the output of tests is not indented"),
         "--no-pager" => LeaveOut("nothing is piped through a pager"),
-        "--no-input-handler" => LeaveOut("no key but Ctrl-C has a meaning"),
+        "--no-input-handler" => LeaveOut("no key but Ctrl-C has a meaning, except with `--watch`"),
         "--override-version-check" => LeaveOut("no configuration file asks for a version"),
         "--message-format-version" => LeaveOut("`--message-format json` has one version"),
         "--user-config-file" => Write("`-c FILE`"),

@@ -44,6 +44,8 @@ pub struct TestOptions {
     /// Whether tests outside of the default filter are selected too.
     pub ignores_default_filter: bool,
     pub repeat: NonZeroU32,
+    /// Whether the tests run again when files change.
+    pub watch: bool,
     /// Whether the program was called as cargo-nextest.
     pub as_nextest: bool,
     /// Whether output is shown as it is written.
@@ -224,6 +226,11 @@ impl TestOptions {
         if let Some(file) = archive_file {
             action = archiving::action(file, action)?;
         }
+        if arguments.running.watch && action != TestAction::Run {
+            return Err(usage(
+                "'--watch' runs tests whenever a file changes; leave out the other action",
+            ));
+        }
         // Before the archive is read.
         archiving::check(&arguments, &action, &cargo_options)?;
         let coverage = coverage_arguments::options(&arguments, &action)?;
@@ -278,6 +285,7 @@ impl TestOptions {
             ignores_default_filter: arguments.selecting.ignore_default_filter,
             as_nextest: arguments.running.as_nextest,
             repeat: arguments.running.repeat.unwrap_or(NonZeroU32::MIN),
+            watch: arguments.running.watch,
             no_capture: after.no_capture,
             test_arguments: after.test_arguments,
             message_format: arguments.showing.message_format.unwrap_or_default(),

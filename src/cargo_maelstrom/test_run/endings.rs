@@ -270,9 +270,12 @@ impl TestRun {
         self.ending.summary.not_run = self.outstanding.tests() as u64;
     }
 
-    /// Handles Ctrl-C or SIGTERM: kills the running tests. The next signal ends the process.
+    /// Handles Ctrl-C, SIGTERM or the end of a run by `--watch`: kills the running tests. After a
+    /// signal, the next one ends the process.
     pub(super) async fn interrupt(&mut self, reason: Cancellation, build: Option<&mut Build>) {
-        process::end_at_next();
+        if !matches!(reason, Cancellation::Superseded | Cancellation::Quit) {
+            process::end_at_next();
+        }
         self.cancel(reason);
         self.abort(build).await;
     }

@@ -9,7 +9,7 @@ use crate::config::{
     CacheResults, CountsAs, LeakTimeout, ProcessEnvironment, Setting, SettingSource, SlowTimeout,
     TestRetries,
 };
-use crate::executor::{LocalExecutor, does_not_block_the_loop};
+use crate::executor::{LocalExecutor, WrittenSources, does_not_block_the_loop};
 use crate::filter::TargetKind;
 use crate::image::{ImageSettings, Images};
 use crate::layer::LayerBuilder;
@@ -62,7 +62,13 @@ impl Run {
                 WriteBack::Outputs,
                 AppendedFiles::default(),
             )),
-            outputs: TestOutputs::new(&workspace, 1 << 20, &AppendedFiles::default(), "of-a-test"),
+            outputs: TestOutputs::new(
+                &workspace,
+                1 << 20,
+                &AppendedFiles::default(),
+                "of-a-test",
+                WrittenSources::default(),
+            ),
             lister: Lister::new(store.clone()),
             session: Session::without_containers(store, 2, cache_results),
             batch_target: Duration::from_secs(1),

@@ -155,6 +155,7 @@ impl<'a> Saving<'a> {
         relative: &Path,
     ) -> Result<(), CopyError> {
         let place = root.join(relative);
+        self.places.written.add(&place);
         if file.kind == WrittenKind::Removed {
             return Ok(self.remove_source(directory, relative, place)?);
         }

@@ -1,7 +1,9 @@
 //! Learned directives, and their text.
 
 use crate::directive::TestSpec;
-use crate::needs::{Need, Needs, TOOLCHAIN, escape_glob, everything_below, search_path};
+use crate::needs::{
+    Need, Needs, TOOLCHAIN, escape_glob, everything_below, git_identity, search_path,
+};
 use crate::spec::{LayerSpec, Placeholder, PrefixOptions, escape_placeholders};
 use camino::{Utf8Path, Utf8PathBuf};
 use std::collections::BTreeSet;
@@ -36,6 +38,8 @@ pub struct LearnedDirective {
     pub paths: Vec<String>,
     /// With placeholders.
     pub globs: Vec<String>,
+    /// The files in which tests find a [`git_identity`], with placeholders.
+    pub git_identities: Vec<String>,
     /// The directories at the end of the tests' `PATH`.
     pub search_path: BTreeSet<Utf8PathBuf>,
     /// The start of the tests' `PATH`: the value that the tests have.
@@ -50,6 +54,7 @@ impl LearnedDirective {
             programs: Vec::new(),
             paths: Vec::new(),
             globs: Vec::new(),
+            git_identities: Vec::new(),
             search_path: BTreeSet::new(),
             previous_path: search_path::PREVIOUS_OR_DEFAULT,
             pass_environment: Vec::new(),
@@ -62,6 +67,7 @@ impl LearnedDirective {
                 }
                 Need::File(path) => directive.paths.push(places.path(path)),
                 Need::Directory(path) => directive.globs.push(places.everything_below(path)),
+                Need::GitIdentity(file) => directive.git_identities.push(places.path(file)),
                 Need::Variable(name) => directive.pass_environment.push(escape_glob(name)),
             }
         }
@@ -123,6 +129,11 @@ impl LearnedDirective {
         }
         let globs = self.globs.iter();
         layers.extend(globs.map(|glob| format!("{{ glob = {} }}", toml_string(glob))));
+        let identity = toml_string(&git_identity());
+        layers.extend(self.git_identities.iter().map(|file| {
+            let file = toml_string(file);
+            format!("{{ files = {{ {file} = {identity} }} }}")
+        }));
         layers
     }
 }
@@ -168,10 +179,17 @@ impl LearnedDirective {
                     if *prefix == PrefixOptions::default() && glob == wanted)
             })
         };
+        let has_identity = |file: &String| {
+            in_layer(&|layer| {
+                matches!(layer, LayerSpec::Files { files }
+                    if files.contains_key(Utf8Path::new(file)))
+            })
+        };
         let variables = &spec.pass_environment;
         self.programs.iter().all(has_program)
             && self.paths.iter().all(has_path)
             && self.globs.iter().all(has_glob)
+            && self.git_identities.iter().all(has_identity)
             && self
                 .pass_environment
                 .iter()

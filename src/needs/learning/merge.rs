@@ -132,7 +132,7 @@ fn extend_layers(
 ) -> Option<()> {
     let elements = elements(array)?;
     let layers: Vec<_> = elements.iter().filter_map(fields).collect();
-    let strings_of = |kind: &str, is_right: fn(&SpecMap) -> bool| {
+    let values_of = |kind: &str, is_right: fn(&SpecMap) -> bool| {
         let layers = layers.iter().filter(move |fields| is_right(fields));
         let values = layers.filter_map(|fields| Some(&field(fields, kind)?.value));
         values.collect::<Vec<_>>()
@@ -146,7 +146,7 @@ fn extend_layers(
         ),
         ("paths", follows_symlinks, &mut remaining.paths),
     ] {
-        let lists = strings_of(kind, is_right);
+        let lists = values_of(kind, is_right);
         for list in &lists {
             *names = absent(names, self::elements(list)?);
         }
@@ -155,10 +155,15 @@ fn extend_layers(
             names.clear();
         }
     }
-    let globs = strings_of("glob", is_plain);
+    let globs = values_of("glob", is_plain);
     remaining.globs.retain(|glob| {
         let mut globs = globs.iter();
         !globs.any(|node| node.value == SpecValue::String(glob.clone()))
+    });
+    let files = values_of("files", is_plain);
+    remaining.git_identities.retain(|file| {
+        let mut files = files.iter().filter_map(|node| fields(node));
+        !files.any(|files| field(files, file).is_some())
     });
     let new = remaining.layers();
     if !new.is_empty() {

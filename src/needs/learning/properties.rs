@@ -13,6 +13,7 @@ fn need() -> impl Strategy<Value = Need> {
         "/[a-z<*\\[\"\n]{1,3}".prop_map(|path| Need::File(path.into())),
         "/w/[a-z<*\\[{]{1,3}".prop_map(|path| Need::Directory(path.into())),
         "[A-Z*]{1,2}".prop_map(Need::Variable),
+        "/[a-z<*\\[\"\n]{1,3}/gitconfig".prop_map(|file| Need::GitIdentity(file.into())),
     ]
 }
 

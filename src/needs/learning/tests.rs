@@ -72,6 +72,10 @@ pub(super) fn has(spec: &TestSpec, needs: &Needs) -> bool {
             matches!(layer, LayerSpec::Glob { glob, .. }
                 if filled(glob) == format!("{}/**", escape_glob(path.as_str())))
         }),
+        Need::GitIdentity(file) => layers.iter().any(|layer| {
+            matches!(layer, LayerSpec::Files { files }
+                if files.keys().any(|path| filled(path.as_str()) == file.as_str()))
+        }),
         Need::Variable(name) => spec.pass_environment.contains(&escape_glob(name)),
     })
 }
@@ -202,6 +206,7 @@ fn every_kind_of_need_has_its_field() {
         Need::Directory("/w/big[1]".into()),
         Need::Directory("/usr/share/x".into()),
         Need::Variable("TOKEN".to_owned()),
+        Need::GitIdentity("/etc/gitconfig".into()),
     ];
     assert_eq!(
         learned(&suite(vec![test(LIB, "a", &needs)])),
@@ -211,6 +216,7 @@ added_layers = [
     { paths = ["/etc/some thing", "<target-dir>/data"], follow_symlinks = true },
     { glob = "/usr/share/x/**" },
     { glob = "<workspace-dir>/big[[]1[]]/**" },
+    { files = { "/etc/gitconfig" = "[user]\n\tname = Test\n\temail = test@example.org\n" } },
 ]
 pass_environment = ["TOKEN"]
 "#

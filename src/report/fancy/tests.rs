@@ -155,3 +155,27 @@ fn waiting_text_is_shown_even_if_the_run_ends_early() {
     drop(fancy);
     assert_eq!(terminal.contents(), "warning: the disk is full");
 }
+
+#[test]
+fn a_footer_is_below_the_progress_and_takes_its_room_from_it() {
+    let (terminal, fancy) = fancy(80, 4);
+    let footer = Footer::default();
+    let mut fancy = fancy.with_footer(footer.clone());
+    footer.set(vec!["one".to_owned(), "two".to_owned()]);
+    let mut now = Instant::now();
+    for id in 1..=3 {
+        fancy.report_at(now, &queued(1));
+        fancy.report_at(now, &started(id, "long"));
+    }
+    now += Duration::from_secs(2);
+    fancy.tick_at(now);
+    assert_snapshot!(terminal.contents(), @r"
+    ⠋    Testing [>                  ] 0/3: 0 passed, 0 failed, 3 running, 0 queued
+    one
+    two
+    ");
+    footer.set(Vec::new());
+    fancy.report_at(now, &Event::Finished(&Summary::default()));
+    fancy.finish().unwrap();
+    assert!(!terminal.contents().contains("two"));
+}

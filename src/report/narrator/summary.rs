@@ -14,6 +14,10 @@ impl Narrator {
         if summary.cancelled == Some(Cancellation::BuildFailed) && !self.has_begun {
             return "No tests were run: the build failed\n".to_owned();
         }
+        if summary.cancelled == Some(Cancellation::Superseded) {
+            // The next run has a summary.
+            return String::new();
+        }
         let mut text = String::new();
         if !self.after_empty_line {
             text.push('\n');

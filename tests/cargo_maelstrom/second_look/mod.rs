@@ -3,6 +3,7 @@
 
 mod exempt;
 mod failing;
+mod identity;
 mod kept;
 mod proven;
 mod secrets;

@@ -97,7 +97,7 @@ fn a_command_is_text_or_words_and_has_options_of_its_own() {
     { "layers": [{ "command": "make", "strip_prefix": "/" }] }
                                       ^^^^^^^^^^^^^^ a `command` layer has no field `strip_prefix`; drop it
     { "layers": [{ "command": "make", "net": "local" }] }
-                                      ^^^^^ unknown field `net` of a `command` layer; it must be one of `environment`, `mounts`, `network`, `working_directory`
+                                      ^^^^^ unknown field `net` of a `command` layer; it must be one of `environment`, `mounts`, `network`, `working_directory`, `user`, `group`, `without_sources`
     { "layers": [{ "command": "make", "working_directory": "src" }] }
                                                            ^^^^^ `working_directory` must be an absolute path in the container, but `src` is not; start it with `/`
     { "layers": [{ "command": "make", "mounts": [{ "type": "sys", "mount_point": "/sys" }], "network": "local" }] }
