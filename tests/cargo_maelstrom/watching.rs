@@ -120,6 +120,10 @@ fn plain_a_broken_manifest_at_the_start_is_awaited_too() {
     user.wait_for("error: bad pattern for --include");
     user.wait_for("host> ");
     user.expect_code(96);
+    user.enter("CARGO=/nonexistent \"$WATCH\" maelstrom --watch --color=never");
+    user.wait_for("error: could not start `/nonexistent`");
+    user.wait_for("host> ");
+    user.expect_code(96);
 }
 
 /// Does to a file what an editor does when it saves.

@@ -2,7 +2,7 @@
 
 use super::super::command_line::{TestOptions, TimingsFile};
 use super::super::{SetUpError, junit_path, preparation};
-use crate::cargo::{self, Invocation};
+use crate::cargo::{self, CargoError, Invocation};
 use camino::Utf8PathBuf;
 use std::path::PathBuf;
 
@@ -32,13 +32,14 @@ impl SourcePlaces {
         let workspace = match cargo::metadata(&invocation).await {
             Ok(workspace) => workspace,
             // A change may repair the manifest.
-            Err(error) => {
+            Err(error @ CargoError::Cargo { .. }) => {
                 let directory = nearest_manifest(&invocation).ok_or(error)?;
                 return Ok(Self {
                     directories: vec![directory.into()],
                     excluded,
                 });
             }
+            Err(error) => return Err(error.into()),
         };
         let targets = std::iter::once(&workspace.target_directory)
             .chain(&workspace.build_directory)
