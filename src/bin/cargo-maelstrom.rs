@@ -9,6 +9,9 @@ fn main() -> ExitCode {
     maelstrom::cargo::guard::run_if_guard();
     maelstrom::coverage::run_if_compiler();
     maelstrom::doctest::run_if_rustdoc_or_runtool();
+    if maelstrom::cargo_maelstrom::completing::answer_if_asked() {
+        return ExitCode::SUCCESS;
+    }
     match Request::of_process(&test_file::profiles) {
         Ok(Request::Test(options)) => maelstrom::cargo_maelstrom::run(&options).into(),
         Ok(Request::Doctor(options)) => maelstrom::cargo_maelstrom::doctor(&options).into(),

@@ -60,7 +60,7 @@ pub use home::{cargo_home, rustup_home};
 pub use local::local_packages;
 pub use metadata::{Package, TargetInfo, Workspace, metadata};
 pub use options::{BuiltTarget, BuiltTargets, CargoOptions, DoctestBuild, Invocation};
-pub use root::{directories, has_profile, names_its_workspace, workspace_root};
+pub use root::{directories, has_profile, names_its_workspace, present_metadata, workspace_root};
 pub use selection::Narrowed;
 pub use targets::SelectedTarget;
 pub use toolchain::{CompilerVersion, Toolchain};

@@ -74,3 +74,16 @@ fn output_of(command: &mut Command, invocation: &Invocation) -> Result<Output, C
     };
     command.output().map_err(start)
 }
+
+/// What `cargo metadata` says about the workspace without its dependencies. Blocks for some 50 ms, and
+/// downloads nothing. `None`: there is no workspace, or it has a mistake.
+pub fn present_metadata(manifest_path: Option<&str>) -> Option<cargo_metadata::Metadata> {
+    let mut command = cargo_metadata::MetadataCommand::new();
+    command
+        .no_deps()
+        .other_options(vec!["--offline".to_owned()]);
+    if let Some(path) = manifest_path {
+        command.manifest_path(path);
+    }
+    command.exec().ok()
+}

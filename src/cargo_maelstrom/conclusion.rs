@@ -9,7 +9,9 @@ use super::suggestions::PackageOrTarget;
 use super::surroundings::Surroundings;
 use super::test_run::{Looks, RunEnd, RunSettings};
 use super::unselected::{self, Offer, Remark};
-use super::{SetUpError, UnprintableSpec, init, lists, observation, print_error, timings};
+use super::{
+    SetUpError, UnprintableSpec, init, lists, observation, print_error, test_names, timings,
+};
 use crate::cargo::{Package, Workspace};
 use crate::coverage::{CoverageReport, CoverageTotals};
 use crate::directive::Directives;
@@ -50,6 +52,7 @@ impl Conclusion<'_> {
         mut history: History,
     ) -> Result<RunEnd, SetUpError> {
         let options = self.options;
+        self.keep_names(&mut ending);
         if ending.summary.cancelled.is_none() {
             let places = PackageOrTarget::all_in(self.workspace, self.packages);
             remark(&mut ending, self.selector, places, history.is_empty());
@@ -130,6 +133,18 @@ impl Conclusion<'_> {
             }
         }
         Ok(ending)
+    }
+
+    /// Keeps the names of the tests for completing command lines.
+    fn keep_names(&self, ending: &mut RunEnd) {
+        if self.options.archive.is_some() {
+            return;
+        }
+        let file = test_names::file(&self.workspace.target_directory);
+        let names = std::mem::take(&mut ending.names);
+        if let Err(error) = names.save(&file, self.workspace) {
+            tracing::warn!("the names of tests were not kept in {file}: {error}");
+        }
     }
 
     async fn run_in_foreground(

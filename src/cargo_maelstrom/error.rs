@@ -17,6 +17,7 @@ use crate::session::ClientError;
 use crate::store::StoreError;
 use camino::Utf8PathBuf;
 use std::io;
+use std::path::PathBuf;
 
 /// An error that prevents the run. It is shown to the user with its causes.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +109,8 @@ pub enum SetUpError {
         path: Utf8PathBuf,
         source: io::Error,
     },
+    #[error("failed to remove images that are not used from `{}`", path.display())]
+    RemoveImages { path: PathBuf, source: io::Error },
     #[error(transparent)]
     Foreground(#[from] ForegroundError),
     #[error(transparent)]

@@ -10,6 +10,7 @@
 mod archiving;
 mod clean;
 pub mod command_line;
+pub mod completing;
 mod conclusion;
 mod considered;
 mod coverage;
@@ -34,6 +35,7 @@ mod started;
 mod suggestions;
 mod surroundings;
 pub mod test_file;
+mod test_names;
 mod test_run;
 mod timings;
 mod unselected;
@@ -55,7 +57,7 @@ use crate::spec::Network;
 use crate::test_job::TestOutputs;
 use camino::{Utf8Path, Utf8PathBuf};
 use command_line::Settings;
-use command_line::{CacheOptions, MessageFormat, TestAction, TestOptions};
+use command_line::{CacheOptions, CleanOptions, MessageFormat, TestAction, TestOptions};
 use conclusion::Conclusion;
 pub use error::SetUpError;
 use exit_codes::{exit_code, no_tests};
@@ -86,11 +88,11 @@ pub fn doctor(options: &CacheOptions) -> ExitCode {
 }
 
 /// Runs `cargo maelstrom clean`.
-pub fn clean(options: &CacheOptions) -> ExitCode {
+pub fn clean(options: &CleanOptions) -> ExitCode {
     match runtime().and_then(|runtime| runtime.block_on(clean::run(options))) {
         Ok(()) => ExitCode::Success,
         Err(error) => {
-            print_error(&options.settings, &error);
+            print_error(&options.cache.settings, &error);
             ExitCode::SetUp
         }
     }

@@ -92,3 +92,9 @@ fn unreadable(path: &Utf8Path, error: impl Error + Send + Sync + 'static) -> Com
 fn in_workspace(error: impl Error + Send + Sync + 'static) -> CommandLineError {
     CommandLineError::Workspace(Box::new(error))
 }
+
+/// The names of the profiles of a workspace, for completing a command line.
+pub fn profile_names(root: &Utf8Path) -> Vec<String> {
+    let profiles = read(&root.join(FILE_NAME)).unwrap_or_default();
+    profiles.names().into_iter().map(str::to_owned).collect()
+}

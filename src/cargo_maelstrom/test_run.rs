@@ -35,6 +35,7 @@ use super::outstanding::Outstanding;
 use super::second_look::Looked;
 use super::selector::Selector;
 use super::started::StartedTests;
+use super::test_names::TestNames;
 use super::unselected::Remark;
 use crate::cargo::{Build, BuildEvent, CargoError, TestBinary};
 use crate::coverage::CoverageReport;
@@ -104,6 +105,8 @@ pub struct RunEnd {
     /// The exit code of the program in the foreground.
     pub foreground: Option<u8>,
     pub considered: Considered,
+    /// The names of all tests that were listed.
+    pub names: TestNames,
     /// The part of the tests that ran.
     pub divided: Option<DividedRun>,
     /// The explanation of a selection without tests.

@@ -1,12 +1,15 @@
 //! The common part of the programs' command lines: shared options, parsers of values, and errors.
 //!
-//! Only the files about command lines use the parser library; all others use plain types.
+//! Only the files about command lines, with their completions and manual pages, use the parser library;
+//! all others use plain types.
 
+use super::completion::CompletionShell;
+use super::manual::manual_page;
 use super::{
     Choice, ConfigError, ConfigFile, ConfigValue, LogLevel, ProcessEnvironment, ProgramNames,
     Setting, Values,
 };
-use crate::process::{ExitCode, error_chain, to_stderr};
+use crate::process::{ExitCode, error_chain, to_stderr, to_stdout};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{CommandFactory, error::ErrorKind};
 use std::error::Error;
@@ -33,6 +36,36 @@ impl SharedArguments {
     ) -> Result<Values<'a>, ConfigError> {
         let file = ConfigFile::from_option(self.config_file.clone());
         Values::read(program, environment, &file)
+    }
+}
+
+/// Options that print something about the program itself.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+#[command(next_help_heading = "About this program")]
+pub struct AboutArguments {
+    /// Print a script for this shell that completes the command line
+    #[arg(long, value_name = "SHELL", exclusive = true, hide_short_help = true, value_parser = text_value::<CompletionShell>())]
+    pub completions: Option<CompletionShell>,
+
+    /// Print the manual page, in the format of man
+    #[arg(long, exclusive = true, hide_short_help = true)]
+    pub man: bool,
+}
+
+impl AboutArguments {
+    /// Prints what the options ask for: then the result is an error with the text. `pages`: the
+    /// command lines that the manual page describes, that of the program first.
+    pub fn print(self, pages: impl FnOnce() -> Vec<clap::Command>) -> Result<(), CommandLineError> {
+        if self.completions.is_none() && !self.man {
+            return Ok(());
+        }
+        let pages = pages();
+        let program = pages.first().map(|page| page.get_name().to_owned());
+        let text = match self.completions {
+            Some(shell) => shell.script(&program.unwrap_or_default()),
+            None => manual_page(&pages),
+        };
+        Err(CommandLineError::Text(text))
     }
 }
 
@@ -72,6 +105,9 @@ pub enum CommandLineError {
     Usage(clap::Error),
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// A text that the command line asks for.
+    #[error("{0}")]
+    Text(String),
     /// An error in the workspace that the command line is about.
     #[error("{}", error_chain(&**.0))]
     Workspace(Box<dyn Error + Send + Sync>),
@@ -91,6 +127,7 @@ impl CommandLineError {
                 // A closed stream is no error: its reader has ended.
                 let _ = error.print();
             }
+            Self::Text(text) => to_stdout(format_args!("{}", text.trim_end())),
             Self::Config(_) | Self::Workspace(_) => to_stderr(format_args!("error: {self}")),
         }
         self.exit_code()
@@ -99,6 +136,7 @@ impl CommandLineError {
     /// The exit code of the program.
     pub fn exit_code(&self) -> ExitCode {
         match self {
+            Self::Text(_) => ExitCode::Success,
             Self::Usage(error) if !error.use_stderr() => ExitCode::Success,
             Self::Usage(_) | Self::Config(_) | Self::Workspace(_) => ExitCode::SetUp,
         }

@@ -11,10 +11,12 @@
 mod byte_size;
 mod choice;
 pub mod command_line;
+pub mod completion;
 mod error;
 mod escape;
 mod file;
 mod list;
+mod manual;
 mod number;
 mod period;
 mod process_environment;
@@ -30,7 +32,7 @@ mod values;
 
 pub use byte_size::ByteSize;
 pub use choice::{CacheResults, Choice, Color, LogLevel, NoTests, Ui};
-pub use command_line::{CommandLineError, SharedArguments};
+pub use command_line::{AboutArguments, CommandLineError, SharedArguments};
 pub use error::ConfigError;
 pub use escape::EscapeCharacter;
 pub use list::List;

@@ -11,7 +11,7 @@
 //! (`dependencies`).
 //!
 //! [`Filterset`] is an expression of cargo-nextest's language, which is translated into a pattern.
-//! [`comparison_text()`] writes a part of a pattern.
+//! [`comparison_text()`] writes a part of a pattern. [`complete_pattern`] says what may come next in one.
 //!
 //! `parse` reads the text, `names` has the words and their abbreviations, `expression` is a parsed
 //! pattern, `matcher` and `glob` look at one string, and `error` has the errors.
@@ -20,6 +20,7 @@
 
 mod comparison;
 mod comparison_text;
+mod completion;
 mod dependencies;
 mod error;
 mod expression;
@@ -39,6 +40,7 @@ mod tests;
 
 pub use comparison::Comparison;
 pub use comparison_text::comparison_text;
+pub use completion::{CompletedName, ExpectedInPattern, PatternCompletion, complete_pattern};
 pub use dependencies::PackageDependencies;
 pub use error::PatternError;
 pub use filterset::{Filterset, FiltersetTerms, GroupRule, WorkspaceNames};

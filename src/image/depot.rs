@@ -6,7 +6,8 @@
 //!
 //! `blobs/sha256/HEX` is a blob whose digest was verified. It is not written to again. `tmp/HEX`
 //! is a partial blob. The process that holds the lock of the file appends to it, and renames it
-//! when it is complete. A killed process leaves a partial blob without a lock; the next process
+//! when it is complete. The time of the last change of a blob is that of its last use, up to a day:
+//! [`Depot::remove_unused`] removes blobs that were not used for long. A killed process leaves a partial blob without a lock; the next process
 //! that downloads the blob resumes it. A partial blob that was not resumed for a week is
 //! removed.
 //!
@@ -29,6 +30,9 @@ use std::time::{Duration, SystemTime};
 
 /// How long a partial blob is kept after the last write to it.
 const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// A use is noted if the last one that was noted is this long ago.
+const USE_NOTED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The size of a read, in bytes.
 const CHUNK: usize = 64 << 10;
@@ -83,6 +87,7 @@ impl Depot {
             Err(error) => return Err(error),
         };
         if digest_of(&bytes) == format!("sha256:{digest}") {
+            self.note_use(digest);
             return Ok(Some(bytes));
         }
         self.remove(digest)?;
@@ -131,6 +136,57 @@ impl Depot {
                 return Ok(DownloadStart::Started(PartialBlob::of(file, path, target)?));
             }
         }
+    }
+
+    /// Notes that a blob is used. It need not exist.
+    pub fn note_use(&self, digest: &Sha256Digest) {
+        let note = || {
+            if self.examine()? != DirectoryState::Ours {
+                return Ok(());
+            }
+            let path = self.path(digest);
+            if is_older(&fs::metadata(&path)?, USE_NOTED_AFTER) {
+                let file = OpenOptions::new().write(true).open(&path)?;
+                file.set_modified(SystemTime::now())?;
+            }
+            Ok::<_, io::Error>(())
+        };
+        // A use that cannot be noted only makes the blob older.
+        let _ = note();
+    }
+
+    /// Removes blobs that were not used for this time, and partial blobs that were not resumed for a
+    /// week. Returns the number of blobs and their bytes on the disk.
+    pub fn remove_unused(&self, unused: Duration) -> io::Result<RemovedBlobs> {
+        let mut removed = RemovedBlobs::default();
+        if self.examine()? != DirectoryState::Ours {
+            return Ok(removed);
+        }
+        self.remove_abandoned();
+        let blobs = match fs::read_dir(self.root.join("blobs/sha256")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(removed),
+            blobs => blobs?,
+        };
+        for blob in blobs {
+            let blob = blob?;
+            if !is_blob(&blob) {
+                continue;
+            }
+            let metadata = match blob.metadata() {
+                // Another process has removed it.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                metadata => metadata?,
+            };
+            if is_older(&metadata, unused) {
+                match fs::remove_file(blob.path()) {
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    other => other?,
+                }
+                removed.blobs += 1;
+                removed.bytes += metadata.blocks() * 512;
+            }
+        }
+        Ok(removed)
     }
 
     /// Removes partial blobs that were not resumed for a week.
@@ -186,6 +242,13 @@ impl Depot {
     fn partial_path(&self, digest: &Sha256Digest) -> PathBuf {
         self.root.join("tmp").join(digest.digest())
     }
+}
+
+/// What [`Depot::remove_unused`] has removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RemovedBlobs {
+    pub blobs: u64,
+    pub bytes: u64,
 }
 
 /// The state of a blob when its download is to start.
@@ -331,6 +394,13 @@ fn is_temporary(entry: &DirEntry) -> bool {
             && entry.file_type().is_ok_and(|kind| kind.is_file())
     };
     is_blob(entry) || is_written()
+}
+
+/// Whether the last change of a file is this long ago.
+fn is_older(metadata: &fs::Metadata, age: Duration) -> bool {
+    let modified = metadata.modified();
+    let elapsed = modified.map(|modified| SystemTime::now().duration_since(modified));
+    matches!(elapsed, Ok(Ok(elapsed)) if elapsed >= age)
 }
 
 /// Whether a path still names an open file.
@@ -494,5 +564,52 @@ mod tests {
         depot.remove_abandoned();
         assert_eq!(paths.map(|path| path.exists()), [false, true, true]);
         assert!(foreign.exists());
+    }
+
+    #[test]
+    fn blobs_that_were_not_used_for_long_are_removed() {
+        let (_directory, depot) = depot();
+        let blobs = [&b"used"[..], b"unused", b"young"].map(|bytes| {
+            depot.write(&sha256(bytes), bytes).unwrap();
+            sha256(bytes)
+        });
+        let long = Duration::from_secs(30 * 24 * 60 * 60);
+        for blob in &blobs[..2] {
+            let file = File::options().write(true).open(depot.path(blob)).unwrap();
+            let old = SystemTime::now() - long - Duration::from_secs(60);
+            file.set_modified(old).unwrap();
+        }
+        depot.read(&blobs[0]).unwrap().unwrap();
+        let removed = depot.remove_unused(long).unwrap();
+        assert_eq!(removed.blobs, 1);
+        assert!(removed.bytes >= 6, "{removed:?}");
+        let exists = blobs.each_ref().map(|blob| depot.path(blob).exists());
+        assert_eq!(exists, [true, false, true]);
+        let others = depot.remove_unused(Duration::ZERO).unwrap();
+        assert_eq!(others.blobs, 2);
+    }
+
+    #[test]
+    fn a_use_is_noted_once_a_day() {
+        let (_directory, depot) = depot();
+        let digest = sha256(b"hello");
+        // It is no error that there is no blob.
+        depot.note_use(&digest);
+        depot.write(&digest, b"hello").unwrap();
+        let file = File::options()
+            .write(true)
+            .open(depot.path(&digest))
+            .unwrap();
+        let modified = || file.metadata().unwrap().modified().unwrap();
+        for (age, is_noted) in [(60, false), (USE_NOTED_AFTER.as_secs() + 60, true)] {
+            let then = SystemTime::now() - Duration::from_secs(age);
+            file.set_modified(then).unwrap();
+            depot.note_use(&digest);
+            assert_eq!(
+                modified() > then + Duration::from_secs(30),
+                is_noted,
+                "{age}"
+            );
+        }
     }
 }

@@ -38,6 +38,7 @@ mod single_flight;
 mod source;
 mod tags;
 
+pub use depot::RemovedBlobs;
 pub use digest::HashingReader;
 pub use error::{Attempts, ImageError};
 pub use layer_blob::LayerBlob;
@@ -46,6 +47,7 @@ pub use tags::FILE as TAG_FILE;
 
 use crate::spec::ImageReference;
 use camino::{Utf8Path, Utf8PathBuf};
+use depot::Depot;
 use download_runtime::DownloadRuntime;
 use layout::Layout;
 use oci_spec::distribution::Reference;
@@ -53,7 +55,9 @@ use oci_spec::image::Sha256Digest;
 use registry_image::RegistryImage;
 use source::ImageSource;
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tags::PinnedTag;
 
 /// Finds and downloads images. Threads may share it.
@@ -168,6 +172,11 @@ impl Images {
             }),
         }
     }
+}
+
+/// Removes downloaded blobs of images that were not used for this time.
+pub fn remove_unused(settings: &ImageSettings, unused: Duration) -> io::Result<RemovedBlobs> {
+    Depot::new(settings.depot.clone()).remove_unused(unused)
 }
 
 impl Image {

@@ -111,6 +111,11 @@ impl RegistryImage {
         });
     }
 
+    /// Notes that a blob in the depot is used, if it is there.
+    pub fn note_use(&self, digest: &Sha256Digest) {
+        self.downloads.depot.note_use(digest);
+    }
+
     /// Removes a blob from the depot.
     pub fn remove(&self, digest: &Sha256Digest) -> io::Result<()> {
         self.downloads.depot.remove(digest)

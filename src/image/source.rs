@@ -65,6 +65,8 @@ impl ImageSource {
                 LayerBlob::in_layout(layout.clone(), blob_path(&digest), known, diff_id)
             }
             Self::Registry(registry) => {
+                // The layer may be unpacked, and then it is not opened.
+                registry.note_use(&digest);
                 LayerBlob::in_registry(registry.clone(), digest, descriptor.size(), diff_id)
             }
         })

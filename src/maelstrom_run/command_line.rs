@@ -2,12 +2,12 @@
 
 use crate::config::command_line::{text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, CommandLineError, DirectoryPath, EscapeCharacter,
-    LogLevel, ProcessEnvironment, ProgramNames, SharedArguments, SlotCount,
+    AboutArguments, BatchTarget, ByteSize, CacheResults, CommandLineError, DirectoryPath,
+    EscapeCharacter, LogLevel, ProcessEnvironment, ProgramNames, SharedArguments, SlotCount,
 };
 use crate::executor::remote::{ClusterArguments, RemoteSettings};
 use crate::image::{ImageArguments, ImageSettings};
-use clap::{Parser, error::ErrorKind};
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -118,6 +118,14 @@ struct JobArguments {
 
     #[command(flatten)]
     shared: SharedArguments,
+
+    #[command(flatten)]
+    about: AboutArguments,
+}
+
+/// The definition of the command line.
+pub fn command() -> clap::Command {
+    JobArguments::command()
 }
 
 fn program_name(text: &str) -> Result<String, &'static str> {
@@ -182,6 +190,7 @@ impl JobOptions {
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let arguments = JobArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+        arguments.about.print(|| vec![command()])?;
         if !(arguments.program.is_empty() || arguments.one || arguments.tty) {
             return Err(CommandLineError::usage::<JobArguments>(
                 ErrorKind::MissingRequiredArgument,

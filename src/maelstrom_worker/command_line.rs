@@ -2,11 +2,11 @@
 
 use crate::config::command_line::value;
 use crate::config::{
-    ByteSize, CommandLineError, DirectoryPath, List, LogLevel, ProcessEnvironment, ProgramNames,
-    Property, SharedArguments, SlotCount,
+    AboutArguments, ByteSize, CommandLineError, DirectoryPath, List, LogLevel, ProcessEnvironment,
+    ProgramNames, Property, SharedArguments, SlotCount,
 };
 use crate::engine::{EngineSettings, RemoteArguments};
-use clap::{Parser, error::ErrorKind};
+use clap::{CommandFactory, Parser, error::ErrorKind};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -59,6 +59,14 @@ struct WorkerArguments {
 
     #[command(flatten)]
     shared: SharedArguments,
+
+    #[command(flatten)]
+    about: AboutArguments,
+}
+
+/// The definition of the command line.
+pub fn command() -> clap::Command {
+    WorkerArguments::command()
 }
 
 /// The settings of a worker, and whether to run it.
@@ -93,6 +101,7 @@ impl WorkerOptions {
         environment: &ProcessEnvironment,
     ) -> Result<Self, CommandLineError> {
         let arguments = WorkerArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
+        arguments.about.print(|| vec![command()])?;
         let mut values = arguments.shared.read_config(&PROGRAM, environment)?;
         let engine = arguments.remote.decide(&mut values)?;
         let slots = values.take_argument("slots", arguments.slots, SlotCount(environment.cpus))?;

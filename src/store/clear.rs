@@ -1,5 +1,6 @@
 //! Removing the content of a store at the user's request.
 
+use super::disk_usage::disk_usage;
 use super::lock::{LockFile, Subject};
 use super::open::remove_content;
 use super::{Store, StoreError};
@@ -8,16 +9,16 @@ use std::path::Path;
 
 impl Store {
     /// Removes the content of the store below `cache_root`, also the directories of `cache` mounts.
-    /// Returns whether there was a store. Fails if a client uses it, or if the directory is not a
+    /// Returns the bytes on the disk that were freed, or `None` if there was no store. Fails if a client uses it, or if the directory is not a
     /// cache.
-    pub fn clear(cache_root: &Path) -> Result<bool, StoreError> {
+    pub fn clear(cache_root: &Path) -> Result<Option<u64>, StoreError> {
         let state = cachedir::directory_state(cache_root, CacheKind::Root);
         let state = state.map_err(|cause| StoreError::Read {
             path: cache_root.to_owned(),
             cause,
         })?;
         if state == DirectoryState::Free {
-            return Ok(false);
+            return Ok(None);
         }
         // An error of a directory that is not a cache. Nothing is made in one that is a cache.
         let claimed = cachedir::claim(cache_root, CacheKind::Store)
@@ -33,7 +34,10 @@ impl Store {
         let Some(_alone) = alone else {
             return Err(StoreError::InUse { root });
         };
+        let used = || disk_usage(&root).unwrap_or_default();
+        let before = used();
         remove_content(&root)?;
+        let freed = before.saturating_sub(used());
         if claimed.other_format.is_some() {
             cachedir::replace_mark(&root, CacheKind::Store).map_err(|cause| StoreError::Io {
                 doing: "write the mark in",
@@ -41,7 +45,7 @@ impl Store {
                 cause,
             })?;
         }
-        Ok(true)
+        Ok(Some(freed))
     }
 }
 
@@ -59,9 +63,10 @@ mod tests {
         store.cache("kind", "key", b"value").unwrap();
         let kept = path.join("cache-mounts/name");
         fs::create_dir_all(&kept).unwrap();
-        fs::write(kept.join("file"), "").unwrap();
+        fs::write(kept.join("file"), "something").unwrap();
         drop(store);
-        assert!(Store::clear(&root).unwrap());
+        let freed = Store::clear(&root).unwrap().unwrap();
+        assert!(freed >= 4096, "{freed}");
         assert!(!path.join("values").exists() && !kept.exists());
         let store = Store::open(&root, 1 << 30).unwrap();
         assert_eq!(store.cached("kind", "key"), None);
@@ -83,9 +88,12 @@ mod tests {
         fs::create_dir_all(directory.path().join("blobs/precious")).unwrap();
         assert!(Store::clear(directory.path()).is_err());
         assert!(directory.path().join("blobs/precious").exists());
-        assert!(!Store::clear(&directory.path().join("missing")).unwrap());
+        assert_eq!(
+            Store::clear(&directory.path().join("missing")).unwrap(),
+            None
+        );
         let empty = tempfile::tempdir().unwrap();
-        assert!(!Store::clear(empty.path()).unwrap());
+        assert_eq!(Store::clear(empty.path()).unwrap(), None);
         assert_eq!(fs::read_dir(empty.path()).unwrap().count(), 0);
     }
 }

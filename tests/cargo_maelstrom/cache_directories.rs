@@ -1,16 +1,17 @@
 //! Directories that are given for a cache and hold something else: every program leaves them as
 //! they are, and says what to do.
 
-use crate::fixture::Project;
+use crate::fixture::{Project, Run};
 use crate::need;
 use crate::need::needs_containers;
 use std::collections::BTreeMap;
 use std::fmt::Display;
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
 const DIGEST: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855-0";
@@ -322,7 +323,7 @@ fn plain_cargo_maelstrom_leaves_a_home_that_is_its_target_directory_as_it_is() {
     let cache = project.target.join("maelstrom/cache");
     explains(&run.stderr, &cache, NOT_OURS, "`--target-dir`");
     assert_eq!(run.code, Some(96), "{run}");
-    let run = project.maelstrom(&["clean"]);
+    let run = clean(&project, &[]);
     is_kept(&before, &project.target, &run);
     explains(&run.stderr, &cache, NOT_OURS, "`--target-dir`");
     assert_eq!(run.code, Some(96), "{run}");
@@ -486,14 +487,67 @@ fn plain_clean_removes_the_cache_and_the_next_run_makes_it_again() {
     needs_containers!();
     let project = Project::own("plain");
     let cache = project.target.join("maelstrom/cache");
-    let run = project.maelstrom(&["clean"]).exits(0);
+    let run = clean(&project, &[]).exits(0);
     assert!(run.stderr.contains("nothing to remove"), "{run}");
     project.maelstrom(&[]).exits(0);
     let blobs = cache.join("store/blobs");
     assert!(blobs.exists());
-    let run = project.maelstrom(&["clean"]).exits(0);
-    let said = format!("removed the content of {}", cache.display());
-    assert!(run.stderr.contains(&said), "{run}");
+    let run = clean(&project, &[]).exits(0);
+    let said = format!("removed the content of {}: ", cache.display());
+    let freed = run
+        .stderr
+        .split(&said)
+        .nth(1)
+        .unwrap_or_else(|| panic!("{run}"));
+    assert!(freed.ends_with("MiB freed\n"), "{run}");
     assert!(!blobs.exists());
     project.maelstrom(&[]).exits(0);
+}
+
+/// `cargo maelstrom clean` with images in a directory of the test.
+fn clean(project: &Project, arguments: &[&str]) -> Run {
+    let mut command = project.command(&[&["clean"], arguments].concat());
+    let images = project.temporary().join("images");
+    command.env("MAELSTROM_CONTAINER_IMAGE_DEPOT_ROOT", images);
+    Run::of(&mut command, project)
+}
+
+#[test]
+fn plain_clean_removes_images_that_were_not_used_for_long() {
+    let project = Project::own("plain");
+    let images = project.temporary().join("images");
+    let blobs = images.join("blobs/sha256");
+    fs::create_dir_all(&blobs).unwrap();
+    fs::write(images.join("maelstrom-cache"), "maelstrom images 1\n").unwrap();
+    let blob = |digit: &str, days: u64| {
+        let path = blobs.join(digit.repeat(64));
+        fs::write(&path, vec![1; 1 << 20]).unwrap();
+        let used = SystemTime::now() - Duration::from_secs(days * 24 * 60 * 60 + 60);
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(used).unwrap();
+        path
+    };
+    let (old, young, today) = (blob("a", 31), blob("b", 8), blob("c", 0));
+    let exist = || [&old, &young, &today].map(|path| path.exists());
+    let run = clean(&project, &[]).exits(0);
+    assert_eq!(exist(), [false, true, true], "{run}");
+    let said = "removed 1 file of images that were not used for 30 days from ";
+    assert!(run.stderr.contains(said), "{run}");
+    assert!(run.stderr.ends_with(": 1.0 MiB freed\n"), "{run}");
+    clean(&project, &["--images-unused-for", "7"]).exits(0);
+    assert_eq!(exist(), [false, false, true]);
+    clean(&project, &["--images-unused-for=0"]).exits(0);
+    assert_eq!(exist(), [false; 3]);
+    let run = clean(&project, &["--images-unused-for", "long"]).exits(96);
+    assert!(run.stderr.contains("expected a number of days"), "{run}");
+    // Files of others stay.
+    fs::write(images.join("notes"), "mine").unwrap();
+    fs::remove_file(images.join("maelstrom-cache")).unwrap();
+    fs::remove_dir_all(images.join("blobs")).unwrap();
+    let run = clean(&project, &["--images-unused-for=0"]).exits(96);
+    assert!(
+        run.stderr
+            .contains("failed to remove images that are not used"),
+        "{run}"
+    );
 }

@@ -20,6 +20,7 @@ mod user;
 mod archives;
 mod cache_directories;
 mod cached_results;
+mod completions;
 mod configuring;
 mod containers;
 mod cookbook;

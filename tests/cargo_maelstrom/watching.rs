@@ -15,7 +15,7 @@ const WAITING: &str = "Waiting for a change in";
 
 /// Somebody in the root of the project.
 fn user_of(project: &Project) -> User {
-    let mut user = User::new(|shell| {
+    let user = User::new(|shell| {
         project.prepare(shell);
         shell.env("WATCH", env!("CARGO_BIN_EXE_cargo-maelstrom"));
     });

@@ -5,9 +5,9 @@ use super::coverage_arguments::CoverageArguments;
 use super::debuggers::{CommandWords, command_words, debugger};
 use crate::config::command_line::{text_value, value};
 use crate::config::{
-    BatchTarget, ByteSize, CacheResults, Choice, Color, CountsAs, FilePath, FinalStatusLevel,
-    LeakTimeout, NoTests, OutputTime, Period, ProfileName, SharedArguments, SlotCount, SlowTimeout,
-    StatusLevel, StopAfter, Timeout, Ui, VariablePattern,
+    AboutArguments, BatchTarget, ByteSize, CacheResults, Choice, Color, CountsAs, FilePath,
+    FinalStatusLevel, LeakTimeout, NoTests, OutputTime, Period, ProfileName, SharedArguments,
+    SlotCount, SlowTimeout, StatusLevel, StopAfter, Timeout, Ui, VariablePattern,
 };
 use crate::executor::remote::ClusterArguments;
 use crate::image::ImageArguments;
@@ -53,6 +53,8 @@ pub struct TestArguments {
     pub showing: Showing,
     #[command(flatten)]
     pub configuring: Configuring,
+    #[command(flatten)]
+    pub about: AboutArguments,
 }
 
 const EXAMPLES: &str = "\

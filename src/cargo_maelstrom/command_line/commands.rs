@@ -1,10 +1,50 @@
 //! The command lines of the commands besides running tests, as clap parses them.
 
+use super::archiving;
+use super::arguments::TestArguments;
 use crate::config::command_line::text_value;
 use crate::config::{Color, SharedArguments};
 use camino::Utf8PathBuf;
-use clap::Parser;
+use clap::{Command, CommandFactory, Parser};
 use std::ffi::OsString;
+
+/// The commands besides running tests, with what they do.
+pub const COMMANDS: [(&str, &str); 6] = [
+    ("run", "Run tests"),
+    ("archive", "Pack tests with everything that they need"),
+    (
+        "clean",
+        "Remove the cache of the workspace, and images that are not used",
+    ),
+    ("doctor", "Check whether this machine can run containers"),
+    ("history", "Put files with durations of tests together"),
+    ("shim", "Run a program that calls cargo-nextest"),
+];
+
+/// The definition of a command line by its first words, and the number of these words.
+pub fn by_words(words: &[String]) -> (Command, usize) {
+    let first = words.first().map(String::as_str);
+    match first {
+        Some("run") => (TestArguments::command(), 1),
+        Some("archive") => (archiving::command(), 1),
+        Some("clean") => (CleanArguments::command(), 1),
+        Some("doctor") => (DoctorArguments::command(), 1),
+        Some("history") => (MergeArguments::command(), 2),
+        Some("shim") => (ShimArguments::command(), 1),
+        _ => (TestArguments::command(), 0),
+    }
+}
+
+/// The definitions of all command lines, that of running tests first.
+pub fn all() -> Vec<Command> {
+    vec![
+        TestArguments::command(),
+        CleanArguments::command(),
+        DoctorArguments::command(),
+        MergeArguments::command(),
+        ShimArguments::command(),
+    ]
+}
 
 /// Check whether this machine can run containers, and show how to fix problems
 #[derive(Debug, Parser)]
@@ -14,10 +54,17 @@ pub struct DoctorArguments {
     pub cache: CacheArguments,
 }
 
-/// Remove the cache of the workspace: layers, kept results and the directories of `cache` mounts
+/// Remove the cache of the workspace, and images that are not used
+///
+/// The cache has layers, kept results and the directories of `cache` mounts. All workspaces share the
+/// images.
 #[derive(Debug, Parser)]
 #[command(name = "cargo-maelstrom clean", bin_name = "cargo maelstrom clean")]
 pub struct CleanArguments {
+    /// Remove downloaded images that were not used for this number of days; 0: all (default: 30)
+    #[arg(long, value_name = "DAYS", default_value_t = 30, hide_default_value = true, value_parser = days)]
+    pub images_unused_for: u32,
+
     #[command(flatten)]
     pub cache: CacheArguments,
 }
@@ -70,4 +117,9 @@ pub struct CacheArguments {
 
     #[command(flatten)]
     pub shared: SharedArguments,
+}
+
+fn days(text: &str) -> Result<u32, String> {
+    text.parse()
+        .map_err(|_| "expected a number of days".to_owned())
 }

@@ -7,7 +7,7 @@ mod after_dashes;
 mod archiving;
 mod arguments;
 mod cargo_arguments;
-mod commands;
+pub mod commands;
 mod coverage_arguments;
 mod debuggers;
 mod default_filter;
@@ -26,18 +26,18 @@ pub use default_filter::DefaultFilter;
 pub use name_filter::NameFilter;
 pub use nextest::NEXTEST_PROGRAM;
 pub use options::{
-    CacheOptions, ForegroundProgram, Selection, ShimOptions, TestAction, TestOptions,
+    CacheOptions, CleanOptions, ForegroundProgram, Selection, ShimOptions, TestAction, TestOptions,
 };
 pub use patterns::{Excluded, Exclusion, RawPattern, divide};
 pub use settings::Settings;
 
 use crate::cargo::CargoOptions;
-use crate::config::{CommandLineError, ProcessEnvironment, Profiles};
+use crate::config::{AboutArguments, CommandLineError, ProcessEnvironment, Profiles};
 use crate::process::closest;
 use arguments::TestArguments;
 use camino::{Utf8Path, Utf8PathBuf};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 use commands::{CleanArguments, DoctorArguments, MergeArguments, ShimArguments};
 use std::ffi::{OsStr, OsString};
 
@@ -60,7 +60,7 @@ pub enum ProfileSource<'a> {
 pub enum Request {
     Test(Box<TestOptions>),
     Doctor(Box<CacheOptions>),
-    Clean(Box<CacheOptions>),
+    Clean(Box<CleanOptions>),
     /// Put histories together in a new file.
     MergeHistories {
         output: Utf8PathBuf,
@@ -107,7 +107,10 @@ impl Request {
             words.remove(1);
             let arguments =
                 CleanArguments::try_parse_from(words).map_err(CommandLineError::Usage)?;
-            let options = CacheOptions::new(arguments.cache, environment)?;
+            let options = CleanOptions {
+                cache: CacheOptions::new(arguments.cache, environment)?,
+                unused_days: arguments.images_unused_for,
+            };
             return Ok(Self::Clean(Box::new(options)));
         }
         if is_first(&words, OsStr::new("shim")) {
@@ -152,6 +155,8 @@ impl Request {
             TestArguments::command()
         };
         let matches = command.try_get_matches_from(words).map_err(of_parser)?;
+        let about = AboutArguments::from_arg_matches(&matches).map_err(CommandLineError::Usage)?;
+        about.print(commands::all)?;
         let options = TestOptions::new(&matches, environment, profiles, archives)?;
         Ok(Self::Test(Box::new(options)))
     }

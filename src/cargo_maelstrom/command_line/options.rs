@@ -170,6 +170,14 @@ pub struct CacheOptions {
     pub settings: Settings,
 }
 
+/// The options of `cargo maelstrom clean`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CleanOptions {
+    pub cache: CacheOptions,
+    /// Images that were not used for this number of days are removed.
+    pub unused_days: u32,
+}
+
 impl CacheOptions {
     pub(super) fn new(
         arguments: CacheArguments,

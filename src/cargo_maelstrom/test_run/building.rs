@@ -203,6 +203,8 @@ impl TestRun {
             binary: test_job::test_binary_name(binary),
             count: listed.len(),
         });
+        let names = listed.iter().map(|(test, _)| test.name.as_str());
+        self.ending.names.add(binary, names);
         for (test, doctest) in listed {
             self.select(binary, Rc::new(test), whole, None, doctest);
         }

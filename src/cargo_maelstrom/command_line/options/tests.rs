@@ -655,7 +655,7 @@ fn an_unknown_option_is_answered_with_a_similar_one() {
 
 #[test]
 fn an_option_without_similar_options_gets_no_suggestion() {
-    for option in ["-y", "--completions=bash"] {
+    for option in ["-y", "--yawn=bash"] {
         let error = error(&[option]);
         assert!(error.starts_with("error: unexpected argument"), "{error}");
         assert!(!error.contains("similar"), "{error}");
