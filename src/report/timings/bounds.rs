@@ -23,6 +23,9 @@ pub struct TestTimes {
     pub looks: Duration,
     /// The time in which slots were free, as a test was not yet built, listed or prepared.
     pub unready: Duration,
+    /// The time in which slots were free although tests waited: for their group, for more slots than were
+    /// free, or for the delay before a further attempt.
+    pub blocked: Duration,
     /// The time in which slots were free, as there were no tests left that wait.
     pub left: Duration,
 }
@@ -48,20 +51,21 @@ impl TestTimes {
         }
         let longest = programs.into_iter().enumerate();
         let longest = longest.max_by_key(|(index, duration)| (*duration, usize::MAX - index));
-        // From then on, a free slot means that no test is left.
         let ready = recording
             .tests
             .iter()
             .filter_map(|test| test.attempts.first()?.ready);
         let ready = ready.max().unwrap_or(start).clamp(start, end);
-        let before = |bar: &TimelineBar| {
-            let taken = bar.end.min(ready).saturating_sub(bar.start.min(ready));
-            taken * bar.rows.len() as u32
-        };
+        let last_start = bars.iter().map(|bar| bar.start).max().unwrap_or(end);
         let slots = timeline.rows.len();
-        let taken_before: Duration = bars.iter().map(before).sum();
-        let taken: Duration = bars.iter().map(TimelineBar::slot_time).sum();
-        let of_slots = |from, to: Duration| to.saturating_sub(from) * slots as u32;
+        let free = |from: Duration, to: Duration| {
+            let taken = |bar: &TimelineBar| {
+                let taken = bar.end.min(to).saturating_sub(bar.start.max(from));
+                taken * bar.rows.len() as u32
+            };
+            let taken = bars.iter().map(taken).sum();
+            (to.saturating_sub(from) * slots as u32).saturating_sub(taken)
+        };
         Self {
             start,
             end,
@@ -70,8 +74,9 @@ impl TestTimes {
             longest,
             overhead,
             looks,
-            unready: of_slots(start, ready).saturating_sub(taken_before),
-            left: of_slots(ready, end).saturating_sub(taken.saturating_sub(taken_before)),
+            unready: free(start, ready),
+            blocked: free(ready, last_start.max(ready)),
+            left: free(last_start.max(ready), end),
         }
     }
 

@@ -278,24 +278,36 @@ impl Observations<'_> {
     }
 
     fn looks(&self) -> Option<Finding> {
-        let bars = self.timeline.bars.iter();
-        let looks = bars.filter(|bar| bar.is_look).count();
-        if looks == 0 {
-            return None;
-        }
-        Some(Finding {
-            about: "Second looks",
-            text: text![
-                format!(
-                    "{} took {} of slot time. What was found is remembered for the next run; ",
-                    Count(looks as u64, "second look", "second looks"),
-                    Lasting(self.times.looks),
-                ),
+        let looks: Vec<_> = (self.timeline.bars.iter())
+            .filter(|bar| bar.is_look)
+            .collect();
+        let has_helped = |test: usize| {
+            let result = self.recording.tests[test].result.as_ref();
+            result.is_some_and(|result| result.status == "passed" && !result.needs.is_empty())
+        };
+        let count = looks.len() as u64;
+        let took = format!(
+            "{} took {} of slot time",
+            Count(count, "second look", "second looks"),
+            Lasting(self.times.looks),
+        );
+        let text = if looks.iter().any(|bar| has_helped(bar.test)) {
+            text![
+                format!("{took}. What was found is remembered for the next run; "),
                 Segment::Code("cargo maelstrom --learn"),
                 " writes it to ",
                 Segment::Code("maelstrom-test.toml"),
                 " for other machines.",
-            ],
+            ]
+        } else {
+            text![format!(
+                "{took}, and found nothing with which the tests pass. A test is not looked at again \
+                 until it changes."
+            )]
+        };
+        (count > 0).then_some(Finding {
+            about: "Second looks",
+            text,
         })
     }
 

@@ -127,6 +127,7 @@ fn times_data(times: &TestTimes) -> Value {
         "overhead": seconds(times.overhead),
         "looks": seconds(times.looks),
         "unready": seconds(times.unready),
+        "blocked": seconds(times.blocked),
         "left": seconds(times.left),
     })
 }

@@ -169,6 +169,34 @@ fn a_test_that_is_looked_at_has_a_bar_for_its_run_and_one_for_the_look() {
 }
 
 #[test]
+fn looks_that_helped_are_told_from_those_in_vain() {
+    let looked = |outcome: TestOutcome| {
+        let mut run = Run::new();
+        run.queued(120, "a");
+        run.started_in(130, 1, "a", 1, TestPlace::Slots(&[0]));
+        let (id, slots) = (TestId(1), &[0][..]);
+        run.at(140, &Event::LookStarted { id, slots });
+        run.at(190, &finished(1, "a", &outcome));
+        run.end(1000);
+        run.findings(1).pop().unwrap()
+    };
+    let helped = TestOutcome {
+        needs: vec!["git".to_owned()],
+        ..passed()
+    };
+    assert_eq!(
+        looked(helped),
+        "Second looks: 1 second look took 50 ms of slot time. What was found is remembered for the next \
+         run; `cargo maelstrom --learn` writes it to `maelstrom-test.toml` for other machines."
+    );
+    assert_eq!(
+        looked(failed()),
+        "Second looks: 1 second look took 50 ms of slot time, and found nothing with which the tests \
+         pass. A test is not looked at again until it changes."
+    );
+}
+
+#[test]
 fn attempts_are_bars_of_one_test() {
     let mut run = Run::new();
     run.queued(120, "flaky");
@@ -266,9 +294,16 @@ fn the_time_of_slots_adds_up() {
     assert_eq!(times.span(), millis(100));
     assert_eq!((times.work, times.overhead), (millis(120), millis(10)));
     assert_eq!((times.unready, times.left), (millis(30), millis(40)));
+    assert_eq!(times.blocked, Duration::ZERO);
     let all = times.work + times.overhead + times.looks + times.unready + times.left;
     assert_eq!(all, times.span() * 2);
     assert_eq!(times.ideal(), millis(70));
+
+    // Ready like the others, but a test of the same group was running.
+    run.ran(3, "c", &[0], 210, 240);
+    let times = TestTimes::of(&run.recording, &run.timeline(2));
+    assert_eq!(times.unready, millis(30));
+    assert_eq!((times.blocked, times.left), (millis(20), millis(10)));
 }
 
 #[test]

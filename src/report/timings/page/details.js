@@ -17,7 +17,7 @@ function factsOf(bar) {
   if (bar.status === "look") add("Second look", lasting(bar.end - bar.start));
   else if (test.attempts) add("Attempt", `${bar.attempt} of ${test.attempts}: ${STATUS_WORDS[bar.status]}, ${lasting(bar.program)}`);
   add("Started", `${lasting(bar.start)} after the start`);
-  if (bar.ready !== undefined) add("Waited for a slot", lasting(Math.max(0, bar.start - bar.ready)));
+  if (bar.ready !== undefined) add("Waited", lasting(Math.max(0, bar.start - bar.ready)));
   add("Slot", slotNames(bar.rows));
   if (test.usage) {
     add("CPU time", lasting(test.usage.user_seconds + test.usage.system_seconds));

@@ -12,7 +12,7 @@ function sentence(segments, timeline) {
 function testLink(index, timeline) {
   const choose = () => {
     timeline.choose(mainBar(index));
-    at("timeline-card").scrollIntoView({ block: "nearest" });
+    at("timeline-card").scrollIntoView({ block: "start" });
   };
   return element("button", { type: "button", class: "link", onclick: choose }, testTitle(data.tests[index]));
 }
@@ -27,7 +27,7 @@ function verdict() {
   if (counts.errors > 0) words.push(count(counts.errors, "error", "errors"));
   if (counts.ignored > 0) words.push(`${counts.ignored.toLocaleString("en")} ignored`);
   if (data.cancelled) words.push(data.cancelled);
-  const isBad = counts.failed + counts.timed_out + counts.errors > 0;
+  const isBad = counts.failed + counts.timed_out + counts.errors > 0 || (data.build && !data.build.success && data.cancelled);
   const kind = isBad ? "bad" : data.cancelled || words.length === 0 ? "odd" : "good";
   return [kind, words.join(", ") || "No tests"];
 }
@@ -112,6 +112,7 @@ function showFindings(timeline) {
       { name: "Containers, outputs", seconds: times.overhead, colour: "build" },
       { name: "Second looks", seconds: times.looks, colour: "look", hatched: true },
       { name: "Free: tests not ready yet", seconds: times.unready, colour: "timed-out" },
+      { name: "Free: tests waited for other things", seconds: times.blocked, colour: "error" },
       { name: "Free: no tests left", seconds: times.left, colour: "list" },
     ]));
 }
@@ -137,7 +138,10 @@ function showChain(timeline) {
     const status = step.step === "test" ? (step.look ? "look" : data.tests[step.test].status) : null;
     const text = {
       build: () => ["cargo build, until the binary of the next step was built"],
-      list: () => ["container and list of tests of ", binaryTitle(step.binary)],
+      list: () => [
+        data.binaries[step.binary].kind === "doctest" ? "compiling and listing " : "container and list of tests of ",
+        binaryTitle(step.binary),
+      ],
       test: () => [step.look ? "second look at " : "", testLink(step.test, timeline)],
       tests: () => [`${count(step.count, "short test", "short tests")} on the same slot`],
       wait: () => ["a wait of ", testLink(step.test, timeline), ", such as the delay before a further attempt"],

@@ -159,7 +159,7 @@ class TestTable {
     const name = element("button", { type: "button", class: "link name", title: testTitle(test),
       onclick: () => this.timeline.choose(mainBar(test.index)) }, testTitle(test));
     const past = [sparkline(test)];
-    if (slower(test)) past.push(element("span", { class: "more" }, ` \u00d7${slower(test).toFixed(1)}`));
+    if (slower(test)) past.push(element("span", { class: "more" }, ` \u00d7${slower(test).toFixed(slower(test) < 10 ? 1 : 0)}`));
     const tries = test.attempt > 1 ? ` (${test.attempt})` : "";
     return element("tr", { "aria-rowindex": index + 2, "data-test": test.index, class: isSelected ? "selected" : "" },
       cell(element("span", { class: `result ${kind}`, title: STATUS_WORDS[kind] },
