@@ -7,12 +7,11 @@ use super::event::{Event, Repeat};
 use super::failures::{FailureKind, FailureLine, Failures};
 use super::final_outputs::FinalOutputs;
 use super::outcome::{Cancellation, Exit, LEAK, TestOutcome, TestStatus, discarded};
-use super::output::{captured, readable};
+use super::output::{captured, readable, without_frame};
 use super::shown::{ShownTests, levels_of};
 use super::terminal::{Paint, Role};
 use super::units::{Bytes, Elapsed};
 use crate::config::{FinalStatusLevel, OutputTime, StatusLevel};
-use crate::executor::Captured;
 use crate::filter::{TestBinaryName, TestCaseName};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -222,6 +221,7 @@ impl Narrator {
         }
         let label = self.label(Role::Caution, "RETRY");
         let clock = Clock(Some(outcome.duration));
+        let case_name = case.name;
         let case = self.case(case, repeat);
         let reason = outcome.status.reason().unwrap_or_default();
         // The details have the message of an error.
@@ -234,7 +234,7 @@ impl Narrator {
             outcome.attempt
         );
         if self.shown.failure_output.is_immediate() {
-            header + &self.details(outcome)
+            header + &self.details(case_name, outcome)
         } else {
             header
         }
@@ -284,7 +284,12 @@ impl Narrator {
             text,
         };
         if let TestStatus::Error { message } = &outcome.status {
-            return self.error(failure(text), &self.details(outcome), message, output);
+            return self.error(
+                failure(text),
+                &self.details(case.name, outcome),
+                message,
+                output,
+            );
         }
         if let TestStatus::Flaky(_) = outcome.status {
             text = format!("{text} ({})", outcome.status.reason().unwrap_or_default());
@@ -314,7 +319,7 @@ impl Narrator {
         if output == OutputTime::Never {
             return if has_line { header } else { String::new() };
         }
-        let details = self.details(outcome);
+        let details = self.details(case.name, outcome);
         self.ended(line, &header, &details, output, has_line)
     }
 
@@ -339,16 +344,18 @@ impl Narrator {
         }
     }
 
-    /// The text below the line about a test, which ends with an empty line.
-    fn details(&self, outcome: &TestOutcome) -> String {
+    /// The text below the line about a test with this name, which ends with an empty line.
+    fn details(&self, name: &str, outcome: &TestOutcome) -> String {
         let mut text = String::new();
         if let TestStatus::Error { message } = &outcome.status {
             text.push_str(&self.indented(message));
         }
         text.push_str(&self.usage(outcome));
         if !self.streamed {
-            text.push_str(&self.section("stdout", &outcome.stdout));
-            text.push_str(&self.section("stderr", &outcome.stderr));
+            let [stdout, stderr] = [&outcome.stdout, &outcome.stderr]
+                .map(|stream| captured(stream, self.paint.is_colored()));
+            text.push_str(&self.section("stdout", &without_frame(&stdout, name)));
+            text.push_str(&self.section("stderr", &stderr));
         }
         if outcome.status.is_failure() {
             if let Some(files) = first_of(&outcome.written, MOST_FILES) {
@@ -385,10 +392,9 @@ impl Narrator {
         format!("    {}\n", self.paint.apply(Role::Aside, line))
     }
 
-    fn section(&self, name: &str, output: &Captured) -> String {
-        let text = captured(output, self.paint.is_colored());
+    fn section(&self, name: &str, text: &str) -> String {
         if text.is_empty() {
-            return text;
+            return String::new();
         }
         let rule = self.paint.apply(Role::Aside, format!("--- {name} ---"));
         format!("{rule}\n{text}")

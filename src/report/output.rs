@@ -26,6 +26,41 @@ pub fn captured(output: &Captured, colored: bool) -> String {
     text
 }
 
+/// The stdout of a test without the lines that libtest prints around it, which only repeat the name
+/// and the result of the test. Lines of libtest that tell more are kept, as is all that another
+/// harness prints.
+pub fn without_frame(stdout: &str, name: &str) -> String {
+    let Some(inner) = stdout.strip_prefix("running 1 test\n") else {
+        return stdout.to_owned();
+    };
+    let inner = without_result(inner, name).unwrap_or(inner);
+    let start = inner.find(|c| c != '\n').unwrap_or(inner.len());
+    let inner = inner[start..].trim_end_matches('\n');
+    if inner.is_empty() {
+        return String::new();
+    }
+    format!("{inner}\n")
+}
+
+/// The output before the result of the test, in the form that the result has if there is nothing to
+/// add.
+fn without_result<'a>(output: &'a str, name: &str) -> Option<&'a str> {
+    let (before, counts) = output.rsplit_once("test result: ")?;
+    let (_, after) = counts.split_once("; finished in ")?;
+    // The style that the test left switched on may end here.
+    let seconds = after.trim_end_matches('\n').trim_end_matches("\x1b[0m");
+    let seconds = seconds.trim_end_matches('\n').strip_suffix('s')?;
+    seconds.parse::<f64>().ok()?;
+    let list = if counts.starts_with("FAILED. 0 passed; 1 failed; ") {
+        format!("test {name} ... FAILED\n\nfailures:\n\nfailures:\n    {name}\n\n")
+    } else if counts.starts_with("ok. 1 passed; 0 failed; ") {
+        format!("test {name} ... ok\n\n")
+    } else {
+        return None;
+    };
+    before.strip_suffix(list.as_str())
+}
+
 /// Ends the last line and the style that the test left switched on.
 fn end_line(text: &mut String, colored: bool) {
     if colored && text.contains('\x1b') {
@@ -121,6 +156,47 @@ mod tests {
 
     fn plain(text: &str) -> String {
         readable(text.as_bytes(), false)
+    }
+
+    const FAILED: &str = "test a::b ... FAILED\n\nfailures:\n\nfailures:\n    a::b\n\ntest result: FAILED. 0 passed; 1 \
+                          failed; 0 ignored; 0 measured; 7 filtered out; finished in 0.04s\n";
+
+    #[test]
+    fn what_libtest_prints_around_a_test_is_left_out() {
+        let passed = "test a::b ... ok\n\ntest result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 7 filtered out; \
+                      finished in 1.00s\n";
+        for (own, shown) in [
+            ("", ""),
+            ("own\n", "own\n"),
+            ("own", "own\n"),
+            ("running 1 test\nown\n", "running 1 test\nown\n"),
+            ("\u{1b}[31mred\n", "\u{1b}[31mred\n"),
+        ] {
+            for result in [FAILED, passed, &format!("{FAILED}\u{1b}[0m\n"), ""] {
+                let stdout = format!("running 1 test\n{own}{result}");
+                assert_eq!(without_frame(&stdout, "a::b"), shown, "{stdout}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_tells_more_than_the_result_is_kept() {
+        let should_panic = "test a::b - should panic ... FAILED\n\nfailures:\n\n---- a::b stdout ----\nnote: test did \
+                            not panic as expected\n\nfailures:\n    a::b\n\ntest result: FAILED. 0 passed; 1 failed; \
+                            0 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+        let more = format!("{FAILED}more\n");
+        for inner in [
+            should_panic,
+            &more,
+            "test result: FAILED. 0 passed; 1 failed; \n",
+        ] {
+            let stdout = format!("running 1 test\n{inner}");
+            assert_eq!(without_frame(&stdout, "a::b"), inner);
+        }
+        // That of another harness, or of several tests.
+        for stdout in [FAILED, "running 2 tests\nown\n", "own\n"] {
+            assert_eq!(without_frame(stdout, "a::b"), stdout);
+        }
     }
 
     #[test]

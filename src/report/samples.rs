@@ -65,7 +65,7 @@ pub fn repeated<'a>(number: u32, name: &'a str, outcome: &'a TestOutcome) -> Eve
 
 pub fn passed() -> TestOutcome {
     TestOutcome {
-        stdout: Captured::from(&b"running 1 test\n"[..]),
+        stdout: Captured::from(&b"running 1 test\nsearching\n"[..]),
         usage: Some(ResourceUsage {
             user: millis(8),
             system: millis(3),
@@ -85,7 +85,7 @@ pub fn cached() -> TestOutcome {
 
 pub fn failed() -> TestOutcome {
     TestOutcome {
-        stdout: Captured::from(&b"\nrunning 1 test\n"[..]),
+        stdout: Captured::from(&b"\nrunning 1 test\nsearching\n"[..]),
         stderr: Captured::from(&b"thread 'search' panicked at tests/cli.rs:7:5:\nno such file"[..]),
         ..TestOutcome::new(TestStatus::Failed(Exit::Code(101)), millis(1203))
     }

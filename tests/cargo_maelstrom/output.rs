@@ -107,18 +107,8 @@ fn plain_an_error_that_a_thousand_tests_share_is_shown_once() {
 
 #[test]
 fn outcomes_a_failure_is_shown_with_all_there_is_to_know() {
-    insta::assert_snapshot!(said(&outcome("panics", &[]).exits(100)), @r"
+    insta::assert_snapshot!(said(&outcome("panics", &[]).exits(100)), @"
     FAIL    [   0.000s] outcomes test/end panics (exit code 101)
-    --- stdout ---
-    running 1 test
-    test panics ... FAILED
-
-    failures:
-
-    failures:
-        panics
-
-    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 11 filtered out; finished in 0.00s
     --- stderr ---
     thread 'panics' panicked at tests/end.rs:24:5:
     assertion `left == right` failed: sums are hard
@@ -132,10 +122,8 @@ fn outcomes_a_failure_is_shown_with_all_there_is_to_know() {
     Failures:
         FAIL    outcomes test/end panics (exit code 101)
     ");
-    insta::assert_snapshot!(said(&outcome("exits_with_7", &[]).exits(100)), @r"
+    insta::assert_snapshot!(said(&outcome("exits_with_7", &[]).exits(100)), @"
     FAIL    [   0.000s] outcomes test/end exits_with_7 (exit code 7)
-    --- stdout ---
-    running 1 test
     --- stderr ---
     leaving
 
@@ -145,11 +133,9 @@ fn outcomes_a_failure_is_shown_with_all_there_is_to_know() {
     Failures:
         FAIL    outcomes test/end exits_with_7 (exit code 7)
     ");
-    insta::assert_snapshot!(said(&outcome("aborts", &[]).exits(100)), @r"
+    insta::assert_snapshot!(said(&outcome("aborts", &[]).exits(100)), @"
     FAIL    [   0.000s] outcomes test/end aborts (signal SIGABRT)
         used CPU time and memory
-    --- stdout ---
-    running 1 test
 
     Ran 1 test in 0.00s
         1 failed
@@ -157,11 +143,10 @@ fn outcomes_a_failure_is_shown_with_all_there_is_to_know() {
     Failures:
         FAIL    outcomes test/end aborts (signal SIGABRT)
     ");
-    insta::assert_snapshot!(said(&outcome("hangs", &["-t", "0.5"]).exits(100)), @r"
+    insta::assert_snapshot!(said(&outcome("hangs", &["-t", "0.5"]).exits(100)), @"
     TIMEOUT [   0.000s] outcomes test/end hangs (timed out after 0.5s)
         used CPU time and memory
     --- stdout ---
-    running 1 test
     going to hang
 
     Ran 1 test in 0.00s
@@ -257,14 +242,10 @@ fn outcomes_output_of_tests_that_pass_is_shown_when_asked_for() {
     for option in [&["--show-output"][..], &["--", "--show-output"]] {
         let run = outcome("passes_after_printing", option).exits(0);
         insta::allow_duplicates! {
-            insta::assert_snapshot!(said(&run), @r"
+            insta::assert_snapshot!(said(&run), @"
             PASS    [   0.000s] outcomes test/print passes_after_printing
             --- stdout ---
-            running 1 test
             to stdout
-            test passes_after_printing ... ok
-
-            test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.00s
             --- stderr ---
             to stderr
 

@@ -107,12 +107,10 @@ fn outcomes_output_is_shown_at_the_end_of_a_test_or_of_the_run() {
 
     let run = outcomes(&[], &["--failure-output=final", "--status-level=fail"]);
     let after_cargo = run.stable.split_once("FAIL ").unwrap().1;
-    insta::assert_snapshot!(format!("FAIL {after_cargo}"), @r"
+    insta::assert_snapshot!(format!("FAIL {after_cargo}"), @"
     FAIL    [   0.000s] outcomes test/end exits_with_7 (exit code 7)
 
     FAIL    [   0.000s] outcomes test/end exits_with_7 (exit code 7)
-    --- stdout ---
-    running 1 test
     --- stderr ---
     leaving
 

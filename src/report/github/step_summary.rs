@@ -4,7 +4,7 @@ use super::sources::Sources;
 use super::truncated;
 use crate::filter::TestCaseName;
 use crate::report::event::{Event, name_with_repeat};
-use crate::report::output::captured;
+use crate::report::output::{captured, without_frame};
 use crate::report::panics::panic_message;
 use crate::report::units::{Count, Elapsed, Thousands};
 use crate::report::{ReportError, Summary, TestOutcome, TestStatus};
@@ -218,6 +218,7 @@ fn failure(
     sources: &Sources,
 ) -> String {
     let [stdout, stderr] = [&outcome.stdout, &outcome.stderr].map(|stream| captured(stream, false));
+    let stdout = without_frame(&stdout, case.name);
     let reason = outcome.status.brief_reason();
     let mut title = format!("{} ({}", code(name), html(&reason));
     if !matches!(outcome.status, TestStatus::Error { .. }) {

@@ -135,7 +135,7 @@ fn a_log_has_groups_and_annotations() {
         ],
         true,
     );
-    assert_snapshot!(log, @r#"
+    assert_snapshot!(log, @"
     ::group::Build
        Compiling fd-find v10.0.0
     ::endgroup::
@@ -145,7 +145,7 @@ fn a_log_has_groups_and_annotations() {
     ::endgroup::
     FAIL    [   1.203s] fd-find test/cli search (exit code 101)
     --- stdout ---
-    running 1 test
+    searching
     --- stderr ---
     thread 'search' panicked at tests/cli.rs:7:5:
     no such file
@@ -162,7 +162,7 @@ fn a_log_has_groups_and_annotations() {
 
     Failures:
         FAIL    fd-find test/cli search (exit code 101)
-    "#);
+    ");
     assert_snapshot!(summary, @r#"
     ### ❌ 1 of 3 tests failed
 
@@ -172,7 +172,7 @@ fn a_log_has_groups_and_annotations() {
 
     ```text
     --- stdout ---
-    running 1 test
+    searching
     --- stderr ---
     thread 'search' panicked at tests/cli.rs:7:5:
     no such file
@@ -427,7 +427,7 @@ fn output_of_tests_cannot_change_the_summary() {
         &[finished(1, "a<b>|c", &outcome), Event::Finished(&end)],
         true,
     );
-    assert_snapshot!(summary, @r#"
+    assert_snapshot!(summary, @"
     ### ❌ 1 of 1 tests failed
 
     1 failed · in 12.3s
@@ -436,7 +436,7 @@ fn output_of_tests_cannot_change_the_summary() {
 
     `````text
     --- stdout ---
-    running 1 test
+    searching
     --- stderr ---
     ```
     </details> <script>
@@ -452,7 +452,7 @@ fn output_of_tests_cannot_change_the_summary() {
     | 1.20s | <code>fd-find test/cli a&lt;b&gt;&#124;c</code> |
 
     </details>
-    "#);
+    ");
 }
 
 #[test]

@@ -92,7 +92,7 @@ fn a_test_starts_may_be_slow_and_passes() {
 
 #[test]
 fn a_failed_test_carries_exit_code_and_output() {
-    assert_snapshot!(json(&[finished(1, "search", &failed())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":1.203,"exit_code":101,"message":"exit code 101","stdout":"\nrunning 1 test\n","stderr":"thread 'search' panicked at tests/cli.rs:7:5:\nno such file"}"#);
+    assert_snapshot!(json(&[finished(1, "search", &failed())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"failed","seconds":1.203,"exit_code":101,"message":"exit code 101","stdout":"\nrunning 1 test\nsearching\n","stderr":"thread 'search' panicked at tests/cli.rs:7:5:\nno such file"}"#);
 }
 
 #[test]
@@ -132,7 +132,7 @@ fn hints_and_written_files_are_lists() {
 
 #[test]
 fn repetitions_are_numbered_and_show_output_shows_that_of_passed_tests() {
-    assert_snapshot!(json_with(true, &[repeated(2, "search", &passed())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","seconds":0.012,"repeat":2,"stdout":"running 1 test\n","usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}"#);
+    assert_snapshot!(json_with(true, &[repeated(2, "search", &passed())]), @r#"{"type":"test","event":"finished","package":"fd-find","target":{"kind":"test","name":"cli"},"name":"search","status":"passed","seconds":0.012,"repeat":2,"stdout":"running 1 test\nsearching\n","usage":{"user_seconds":0.008,"system_seconds":0.003,"max_rss":4194304}}"#);
 }
 
 #[test]

@@ -77,6 +77,7 @@ fn results_are_in_the_suites_of_their_binaries_in_the_order_of_names() {
     thread &apos;search&apos; panicked at tests/cli.rs:7:5:
     no such file</failure>
                 <system-out>running 1 test
+    searching
     </system-out>
                 <system-err>thread &apos;search&apos; panicked at tests/cli.rs:7:5:
     no such file
@@ -102,7 +103,9 @@ fn output_of_tests_that_passed_is_there_if_it_is_shown() {
     let passed = passed();
     let events = [finished(1, "passes", &passed)];
     assert!(!xml(&events).contains("running 1 test"));
-    assert!(xml_with(true, &events).contains("<system-out>running 1 test\n</system-out>"));
+    assert!(
+        xml_with(true, &events).contains("<system-out>running 1 test\nsearching\n</system-out>")
+    );
 }
 
 #[test]

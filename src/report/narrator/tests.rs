@@ -1,4 +1,5 @@
 use super::*;
+use crate::executor::Captured;
 use crate::report::Summary;
 use crate::report::event::TestId;
 use crate::report::outcome::{Tally, TestOutcome};
@@ -29,14 +30,14 @@ fn a_passed_test_is_a_line() {
 
 #[test]
 fn a_failed_test_shows_both_streams() {
-    assert_snapshot!(simple(finished(1, "search", &failed())), @r#"
+    assert_snapshot!(simple(finished(1, "search", &failed())), @"
     FAIL    [   1.203s] fd-find test/cli search (exit code 101)
     --- stdout ---
-    running 1 test
+    searching
     --- stderr ---
     thread 'search' panicked at tests/cli.rs:7:5:
     no such file
-    "#);
+    ");
 }
 
 #[test]
@@ -277,14 +278,14 @@ fn show_output_shows_what_passed_tests_wrote() {
     for detail in [Detail::Everything, Detail::Notable, Detail::Failures] {
         let mut narrator = Narrator::new(Paint::new(false), detail, true);
         let text = tell_with(&mut narrator, &[finished(1, "search", &outcome)]);
-        assert!(text.contains("--- stdout ---\nrunning 1 test\n"));
+        assert!(text.contains("--- stdout ---\nsearching\n"));
     }
     let mut narrator = Narrator::new(Paint::new(false), Detail::Everything, true);
-    assert_snapshot!(tell_with(&mut narrator, &[finished(1, "search", &outcome)]), @r#"
+    assert_snapshot!(tell_with(&mut narrator, &[finished(1, "search", &outcome)]), @"
     PASS    [   0.012s] fd-find test/cli search
     --- stdout ---
-    running 1 test
-    "#);
+    searching
+    ");
 }
 
 /// What is said about a test that passes after it was slow, one that fails and one that is ignored.
@@ -413,18 +414,18 @@ fn final_outputs_stand_before_the_summary_in_the_order_of_names() {
         failure_output: OutputTime::Final,
         ..NOTHING
     };
-    assert_snapshot!(shown(settings, None), @r#"
+    assert_snapshot!(shown(settings, None), @"
     PASS    [   0.012s] fd-find test/cli a::passes
     --- stdout ---
-    running 1 test
+    searching
 
     PASS    [   0.012s] fd-find test/cli b::slow
     --- stdout ---
-    running 1 test
+    searching
 
     FAIL    [   1.203s] fd-find test/cli c::fails (exit code 101)
     --- stdout ---
-    running 1 test
+    searching
     --- stderr ---
     thread 'search' panicked at tests/cli.rs:7:5:
     no such file
@@ -433,7 +434,7 @@ fn final_outputs_stand_before_the_summary_in_the_order_of_names() {
         2 passed
         1 failed
         1 ignored
-    "#);
+    ");
 }
 
 #[test]
@@ -715,13 +716,13 @@ fn colours_end_with_the_text_that_they_colour() {
     };
     let mut narrator = Narrator::new(Paint::new(true), Detail::Everything, false);
     let text = tell_with(&mut narrator, &[finished(1, "search", &outcome)]);
-    assert_snapshot!(text.replace('\x1b', "ESC"), @r#"
+    assert_snapshot!(text.replace('\x1b', "ESC"), @"
     ESC[31mESC[1mFAIL   ESC[0m [   1.203s] ESC[36mfd-findESC[0m ESC[2mtest/cliESC[0m ESC[1msearchESC[0m (exit code 101)
     ESC[2m--- stdout ---ESC[0m
-    running 1 test
+    searching
     ESC[2m--- stderr ---ESC[0m
     ESC[31mred for everESC[0m
-    "#);
+    ");
 }
 
 #[test]
