@@ -381,7 +381,7 @@ fn documented_documentation_tests_have_a_shell_unless_they_are_only_compiled() {
     let command = run.stderr.lines().find(|line| line.starts_with("    /"));
     let command = command.unwrap_or_else(|| panic!("{run}")).trim();
     // The directory of a run has a name of its own.
-    let name = regex::Regex::new("/run-[^/]*/").unwrap();
+    let name = regex::Regex::new("/run-[0-9a-f-]{36}/").unwrap();
     let command = name.replace(command, "/run-*/");
     let script = format!("{command} && echo passed\n");
     let run = doctests(&["--shell", "new/src/lib.rs - add (line 5)"], &script).exits(0);
