@@ -3,34 +3,25 @@
 //! The dependencies are those that Cargo resolves with all features for the platforms of the build,
 //! development and build dependencies included, as cargo-nextest takes them.
 
-use super::metadata::{command, parse};
+use super::metadata::run_metadata;
 use super::{CargoError, Invocation, Workspace};
 use crate::filter::PackageDependencies;
 use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
-use tokio::process::Command;
 
 /// Asks Cargo, which may download the packages of the workspace.
 pub async fn dependencies(
     invocation: &Invocation,
     workspace: &Workspace,
 ) -> Result<PackageDependencies, CargoError> {
-    let mut command = Command::from(command(invocation));
-    command.arg("--all-features");
+    let mut options = vec!["--all-features"];
     let targets = invocation.options.values("target");
     // Cargo's name for the platform of this machine, for which build scripts are, too.
     let targets = targets.filter(|target| *target != "host-tuple");
     for platform in targets.chain([workspace.toolchain.host.as_str()]) {
-        command.args(["--filter-platform", platform]);
+        options.extend(["--filter-platform", platform]);
     }
-    command
-        .args(invocation.options.metadata_arguments())
-        .kill_on_drop(true);
-    let output = command.output().await.map_err(|source| CargoError::Start {
-        program: invocation.cargo.clone(),
-        source,
-    })?;
-    let metadata: ResolvedMetadata = parse(&output)?;
+    let metadata: ResolvedMetadata = run_metadata(invocation, &options).await?;
     Ok(metadata.dependencies())
 }
 

@@ -115,16 +115,20 @@ impl Workspace {
 pub async fn metadata(invocation: &Invocation) -> Result<Workspace, CargoError> {
     let configuration = Configuration::load(invocation)?;
     let (raw, toolchain) = tokio::try_join!(
-        run_metadata(invocation),
+        run_metadata::<RawMetadata>(invocation, &["--no-deps"]),
         Toolchain::find(invocation, configuration.rustc.as_deref())
     )?;
     raw.into_workspace(toolchain, configuration)
 }
 
-async fn run_metadata(invocation: &Invocation) -> Result<RawMetadata, CargoError> {
+/// Runs `cargo metadata` with the user's options and these, and reads the used parts of its output.
+pub(super) async fn run_metadata<T: DeserializeOwned>(
+    invocation: &Invocation,
+    options: &[&str],
+) -> Result<T, CargoError> {
     let mut command = Command::from(command(invocation));
     command
-        .arg("--no-deps")
+        .args(options)
         .args(invocation.options.metadata_arguments())
         .kill_on_drop(true);
     let output = command.output().await.map_err(|source| CargoError::Start {
@@ -164,7 +168,7 @@ pub(super) fn package_outside(
 }
 
 /// `cargo metadata`, without the user's options.
-pub(super) fn command(invocation: &Invocation) -> std::process::Command {
+fn command(invocation: &Invocation) -> std::process::Command {
     let mut command = std::process::Command::new(&invocation.cargo);
     command
         .current_dir(&invocation.directory)
@@ -180,7 +184,7 @@ pub(super) fn command(invocation: &Invocation) -> std::process::Command {
 }
 
 /// The used parts of the output of `cargo metadata`.
-pub(super) fn parse<T: DeserializeOwned>(output: &std::process::Output) -> Result<T, CargoError> {
+fn parse<T: DeserializeOwned>(output: &std::process::Output) -> Result<T, CargoError> {
     serde_json::from_slice(succeeded(output, "cargo metadata")?).map_err(|error| {
         CargoError::Output {
             command: "cargo metadata".to_owned(),

@@ -36,14 +36,22 @@ pub async fn run(options: &CleanOptions) -> Result<(), SetUpError> {
         source,
     })?;
     let of_doctests = before.saturating_sub(used());
-    match Store::clear(directory.as_std_path())? {
+    let of_store = Store::clear(directory.as_std_path())?;
+    if of_doctests > 0 {
+        to_stderr(format_args!(
+            "removed executables of documentation tests from {doctests}: {} freed",
+            Bytes(of_doctests)
+        ));
+    }
+    match of_store {
         Some(freed) => to_stderr(format_args!(
             "removed the content of {directory}: {} freed",
-            Bytes(freed + of_doctests)
+            Bytes(freed)
         )),
-        None => to_stderr(format_args!(
+        None if of_doctests == 0 => to_stderr(format_args!(
             "nothing to remove: {directory} does not exist"
         )),
+        None => {}
     }
     clean_images(options)
 }

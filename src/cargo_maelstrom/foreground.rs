@@ -48,7 +48,7 @@ pub struct Foreground {
     pub is_hermetic: bool,
 }
 
-/// An error for which a program in the foreground did not run to its end.
+/// Why a program in the foreground did not start, or lost its streams.
 #[derive(Debug, thiserror::Error)]
 pub enum ForegroundError {
     #[error("rustdoc only compiles {0}, so that it has no program to run")]
@@ -92,9 +92,9 @@ impl Foreground {
             return Err(ForegroundError::OnlyCompiled(case.name().to_string()).into());
         }
         let mut interrupts = Interrupts::watch().map_err(ForegroundError::Signals)?;
-        let running = async {
-            let container = self.container(case, &case.spec).await?;
-            let job = self.job(case, container);
+        // The view of the machine would show what a hermetic run hides.
+        let over_machine = !self.is_hermetic && !matches!(program, ForegroundProgram::Shell);
+        let preparing = async {
             if self.has_engine {
                 to_stderr(format_args!(
                     "note: `{}` runs on this machine, not on the engine",
@@ -102,21 +102,17 @@ impl Foreground {
                 ));
             }
             match program {
-                ForegroundProgram::Shell => self.shell(case, job).await,
+                ForegroundProgram::Shell => self.shell(case).await,
                 ForegroundProgram::Debugger(words) | ForegroundProgram::Tracer(words) => {
-                    if self.is_hermetic {
-                        return self.with_files(case, job, words).await;
+                    if over_machine {
+                        self.over_test(case, words).await
+                    } else {
+                        self.with_files(case, words).await
                     }
-                    let job = self.over_test(job, words);
-                    to_stderr(format_args!(
-                        "note: for `{}`, the container shows the files of this machine too, read-only",
-                        job.program
-                    ));
-                    Ok(job)
                 }
             }
         };
-        tokio::pin!(running);
+        tokio::pin!(preparing);
         let mut ticks = tokio::time::interval(report::TICK);
         let job = loop {
             tokio::select! {
@@ -125,11 +121,12 @@ impl Foreground {
                     self.containers.builder.layers.cancel();
                     return Ok(None);
                 }
-                job = &mut running => break job?,
+                job = &mut preparing => break job?,
                 _ = ticks.tick() => self.reporter.borrow_mut().tick(),
             }
         };
-        self.in_foreground(job, program, &mut interrupts).await
+        self.in_foreground(job, program, over_machine, &mut interrupts)
+            .await
     }
 
     /// The container of a test, with this specification.
@@ -161,20 +158,22 @@ impl Foreground {
         Ok(container)
     }
 
-    /// The job of the test, without what would end it.
-    fn job(&self, case: &TestCase, container: Container) -> Job {
-        Job {
+    /// The job of the test in a container with this specification, without what would end it.
+    async fn job(&self, case: &TestCase, spec: &Arc<TestSpec>) -> Result<Job, SetUpError> {
+        let container = self.container(case, spec).await?;
+        Ok(Job {
             timeout: None,
             limits: JobLimits::default(),
             should_panic: false,
             ..self.running.job(case, Arc::new(container))
-        }
+        })
     }
 
     /// The job of a shell in the container of a test. Says how the test is run.
-    async fn shell(&self, case: &TestCase, mut job: Job) -> Result<Job, SetUpError> {
+    async fn shell(&self, case: &TestCase) -> Result<Job, SetUpError> {
+        let mut job = self.job(case, &case.spec).await?;
         let test = test_command(&job);
-        let mut shell = self.shell_of(&job).await;
+        let shell = self.shell_of(&job).await;
         if shell.is_none() {
             let mut spec = TestSpec::clone(&case.spec);
             spec.container.layers.push(LayerSpec::Programs {
@@ -186,7 +185,6 @@ impl Foreground {
                 "note: the container has no shell, so it gets {} of this machine",
                 SHELL_PROGRAMS.map(|name| format!("`{name}`")).join(", ")
             ));
-            shell = self.shell_of(&job).await;
         }
         job.program = shell.unwrap_or(SH).into();
         job.arguments.clear();
@@ -228,21 +226,21 @@ impl Foreground {
     }
 
     /// The job of a program to which the command of the test is given, over the view of the machine.
-    fn over_test(&self, mut job: Job, words: &[String]) -> Job {
+    async fn over_test(&self, case: &TestCase, words: &[String]) -> Result<Job, SetUpError> {
+        let mut job = self.job(case, &case.spec).await?;
         self.surroundings
             .add_variables(Arc::make_mut(&mut job.container));
         prepend(&mut job, words);
-        job
+        to_stderr(format_args!(
+            "note: for `{}`, the container shows the files of this machine too, read-only",
+            job.program
+        ));
+        Ok(job)
     }
 
     /// The job of a program to which the command of the test is given, in the container of the test
     /// with the files of this program.
-    async fn with_files(
-        &self,
-        case: &TestCase,
-        mut job: Job,
-        words: &[String],
-    ) -> Result<Job, SetUpError> {
+    async fn with_files(&self, case: &TestCase, words: &[String]) -> Result<Job, SetUpError> {
         let files = DebuggerFiles {
             sysroot: &self.sysroot,
             cargo_home: &self.surroundings.cargo_home,
@@ -253,21 +251,21 @@ impl Foreground {
             files.add_to(&mut spec.container, program);
             *program = files.program(program);
         }
-        let container = self.container(case, &Arc::new(spec)).await?;
-        job.container = Arc::new(container);
+        let mut job = self.job(case, &Arc::new(spec)).await?;
         prepend(&mut job, &words);
         Ok(job)
     }
 
-    /// Runs the job at the user's terminal, or with the standard streams.
+    /// Runs the job at the user's terminal, or with the standard streams. `over_machine`: over the
+    /// view of the machine.
     async fn in_foreground(
         &self,
         mut job: Job,
         program: &ForegroundProgram,
+        over_machine: bool,
         interrupts: &mut Interrupts,
     ) -> Result<Option<u8>, SetUpError> {
         let name = job.program.to_string();
-        let over_machine = program.needs_files() && !self.is_hermetic;
         let terminal = match program {
             ForegroundProgram::Tracer(_) => None,
             _ => UserTerminal::of_stdin(),

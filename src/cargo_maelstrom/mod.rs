@@ -216,9 +216,9 @@ async fn run_tests(options: &TestOptions) -> Result<ExitCode, SetUpError> {
     Ok(run_to_end(options, RunControl::default()).await?.0)
 }
 
-/// What another part of the program has to do with a run.
+/// The connection of a run with the part of the program that starts it.
 #[derive(Default)]
-pub struct RunControl {
+struct RunControl {
     /// Ends the run in the way of a signal. `None`: only signals do.
     stop: Option<oneshot::Receiver<Interrupt>>,
     /// Lines to draw below the progress.

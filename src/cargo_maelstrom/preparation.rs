@@ -271,23 +271,27 @@ fn check_profile(options: &TestOptions, invocation: &Invocation) -> Result<(), S
     let Some(name) = &options.cargo.profile else {
         return Ok(());
     };
-    let is_in_file = options.profile_names.contains(name);
-    let of_nextest = || {
-        let directories = cargo::directories(invocation).into_iter();
-        let mut files = directories.map(|directory| directory.join(directive::NEXTEST_FILE));
-        files.find(|file| {
-            let content = std::fs::read(file).unwrap_or_default();
-            directive::is_nextest_profile(content, name)
-        })
+    let mistaken = if options.profile_names.contains(name) {
+        SetUpError::NotAProfileOfCargo { name: name.clone() }
+    } else if let Some(file) = nextest_file_with_profile(invocation, name) {
+        let name = name.clone();
+        SetUpError::ProfileOfNextest { name, file }
+    } else {
+        return Ok(());
     };
-    let nextest = if is_in_file { None } else { of_nextest() };
-    if !is_in_file && nextest.is_none() || cargo::has_profile(invocation, name)? {
+    if cargo::has_profile(invocation, name)? {
         return Ok(());
     }
-    let name = name.clone();
-    Err(match nextest {
-        Some(file) => SetUpError::ProfileOfNextest { name, file },
-        None => SetUpError::NotAProfileOfCargo { name },
+    Err(mistaken)
+}
+
+/// The configuration of cargo-nextest that has a profile with this name.
+fn nextest_file_with_profile(invocation: &Invocation, name: &str) -> Option<Utf8PathBuf> {
+    let directories = cargo::directories(invocation).into_iter();
+    let mut files = directories.map(|directory| directory.join(directive::NEXTEST_FILE));
+    files.find(|file| {
+        let content = std::fs::read(file).unwrap_or_default();
+        directive::is_nextest_profile(content, name)
     })
 }
 

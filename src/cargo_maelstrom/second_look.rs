@@ -156,19 +156,7 @@ impl SecondLook {
         let candidates = self.candidates(&job, &facts, variables).await;
         let (files, named) = candidates.unwrap_or_default();
         let variables = Needs(named.into_iter().map(Need::Variable).collect());
-        let mut sets = sets(&files, &variables);
-        if !identity.is_empty() {
-            // It takes the place of a configuration of this machine.
-            let is_replaced = |need: &Need| match need {
-                Need::File(file) => identity.0.contains(&Need::GitIdentity(file.clone())),
-                _ => false,
-            };
-            for set in &mut sets {
-                set.0.retain(|need| !is_replaced(need));
-                *set = set.with(&identity);
-            }
-            sets.insert(0, identity);
-        }
+        let sets = sets(&files, &variables, &identity);
         match self.prove(case, &job, sets, slot).await {
             Some((_, needs)) if !needs.secrets().is_empty() => {
                 Looked::NeedsSecrets(needs.secrets())
@@ -427,8 +415,8 @@ fn client_variables(job: &Job) -> BTreeMap<String, String> {
     })
 }
 
-/// The sets of needs to try, the smallest first.
-fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
+/// The sets of needs to try, the smallest first. All of them have the identity.
+fn sets(candidates: &Candidates, variables: &Needs, identity: &Needs) -> Vec<Needs> {
     let Candidates {
         used,
         built,
@@ -440,7 +428,8 @@ fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
     let with_built = used.with(built);
     let with_looked_at = with_built.with(looked_at);
     let all = with_looked_at.with(variables);
-    let mut sets = vec![
+    let sets = [
+        Needs::default(),
         programs(used),
         programs(&with_built),
         used.clone(),
@@ -448,8 +437,8 @@ fn sets(candidates: &Candidates, variables: &Needs) -> Vec<Needs> {
         with_looked_at,
         all,
     ];
-    sets.retain(|set| !set.is_empty());
-    sets
+    let sets = sets.iter().map(|set| set.with(identity));
+    sets.filter(|set| !set.is_empty()).collect()
 }
 
 fn reason(outcome: &Outcome, learning: bool) -> String {

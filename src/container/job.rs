@@ -211,11 +211,9 @@ fn run(
     });
     let set_up = set_up(
         &request,
-        (
-            stdin.as_ref().map(AsFd::as_fd),
-            stdout.as_fd(),
-            stderr.as_fd(),
-        ),
+        stdin.as_ref().map(AsFd::as_fd),
+        stdout.as_fd(),
+        stderr.as_fd(),
         observed,
         context.machine.as_ref(),
         context.limits.of_job(&request, sent.control_group),
@@ -282,7 +280,9 @@ pub fn take_terminal() -> Result<(), StepError> {
 /// Makes the container. Without a stdin, stdin is `/dev/null`, or the terminal of the job.
 fn set_up(
     request: &ReceivedRequest<'_>,
-    (stdin, stdout, stderr): (Option<BorrowedFd<'_>>, BorrowedFd<'_>, BorrowedFd<'_>),
+    stdin: Option<BorrowedFd<'_>>,
+    stdout: BorrowedFd<'_>,
+    stderr: BorrowedFd<'_>,
     observed: Option<Observed>,
     machine: Option<&Machine>,
     limits: HostLimits,

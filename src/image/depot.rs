@@ -6,10 +6,11 @@
 //!
 //! `blobs/sha256/HEX` is a blob whose digest was verified. It is not written to again. `tmp/HEX`
 //! is a partial blob. The process that holds the lock of the file appends to it, and renames it
-//! when it is complete. The time of the last change of a blob is that of its last use, up to a day:
-//! [`Depot::remove_unused`] removes blobs that were not used for long. A killed process leaves a partial blob without a lock; the next process
-//! that downloads the blob resumes it. A partial blob that was not resumed for a week is
-//! removed.
+//! when it is complete. A killed process leaves a partial blob without a lock; the next process
+//! that downloads the blob resumes it. A partial blob that was not resumed for a week is removed.
+//!
+//! The time of the last change of a blob is that of its last use, up to a day:
+//! [`Depot::remove_unused`] removes blobs that were not used for long.
 //!
 //! Files are not synced to disk. After a power failure a blob may be too short or contain zeros.
 //! A wrong size is detected when the blob is opened, a wrong digest when it is read: see
@@ -17,7 +18,7 @@
 
 use super::digest::{digest_of, oci_name};
 use crate::cachedir::{self, CacheKind, DirectoryState, Refusal, RefusalReason};
-use crate::store::Hasher;
+use crate::store::{Hasher, size_on_disk};
 use oci_spec::image::Sha256Digest;
 use rustix::fs::{FlockOperation, flock};
 use std::fs::{self, DirEntry, File, OpenOptions};
@@ -183,7 +184,7 @@ impl Depot {
                     other => other?,
                 }
                 removed.blobs += 1;
-                removed.bytes += metadata.blocks() * 512;
+                removed.bytes += size_on_disk(&metadata);
             }
         }
         Ok(removed)
@@ -415,9 +416,7 @@ fn is_at(file: &File, path: &Path) -> io::Result<bool> {
 
 fn remove_if_abandoned(path: &Path) -> io::Result<()> {
     let file = File::open(path)?;
-    let modified = file.metadata()?.modified()?;
-    let age = SystemTime::now().duration_since(modified);
-    if age.is_ok_and(|age| age > ABANDONED_AFTER) && try_lock(&file)? && is_at(&file, path)? {
+    if is_older(&file.metadata()?, ABANDONED_AFTER) && try_lock(&file)? && is_at(&file, path)? {
         fs::remove_file(path)?;
     }
     Ok(())

@@ -50,6 +50,23 @@ pub struct LayerStack {
     pub warnings: Vec<String>,
 }
 
+impl LayerStack {
+    /// Takes the layers of sources off the stack.
+    fn take_sources(&mut self) -> Vec<Digest> {
+        let sources = std::mem::take(&mut self.sources);
+        self.layers.retain(|layer| !sources.contains(layer));
+        self.unmerged.retain(|layer| !sources.contains(layer));
+        sources
+    }
+
+    /// Adds layers of sources on top.
+    fn add_sources(&mut self, sources: &[Digest]) {
+        self.layers.extend(sources);
+        self.unmerged.extend(sources);
+        self.sources.extend(sources);
+    }
+}
+
 /// Builds layers, and keeps the results for one run, in which files of the host are assumed not
 /// to change. Threads may share it. A thread that asks for a layer that another thread is
 /// building waits for the result.
@@ -118,35 +135,30 @@ impl LayerBuilder {
             ..LayerStack::default()
         };
         for layer in layers {
-            let hides_sources =
-                matches!(layer, LayerSpec::Command(command) if command.without_sources);
-            let mut below = stack.layers.clone();
-            if hides_sources {
-                below.retain(|digest| !stack.sources.contains(digest));
-            }
-            let mut built = self.build_on(&below, layer, context)?;
-            // The layers that stay above one that replaces those below.
-            let mut above = Vec::new();
+            let above = match layer {
+                LayerSpec::Command(command) if command.without_sources => stack.take_sources(),
+                _ => Vec::new(),
+            };
+            let mut built = self.build_on(&stack.layers, layer, context)?;
             if built.includes_below {
-                if hides_sources {
-                    above.clone_from(&stack.sources);
-                }
                 stack.layers.clear();
-                stack.unmerged.clone_from(&above);
-                stack.sources.clone_from(&above);
+                stack.unmerged.clear();
+                stack.sources.clear();
                 stack.image = stack.image.map(|_| built.digest);
             } else {
                 built.digest = self.rebase_onto_image(built.digest, stack.image)?;
             }
-            let is_source = matches!(layer, LayerSpec::Source { .. } | LayerSpec::TestSource);
-            if is_source {
-                stack.sources.push(built.digest);
+            match layer {
+                LayerSpec::Source { .. } | LayerSpec::TestSource => {
+                    stack.add_sources(&[built.digest]);
+                }
+                LayerSpec::Base { .. } => {
+                    stack.unmerged.push(built.digest);
+                    stack.layers.push(built.digest);
+                }
+                _ => stack.layers.push(built.digest),
             }
-            if is_source || matches!(layer, LayerSpec::Base { .. }) {
-                stack.unmerged.push(built.digest);
-            }
-            stack.layers.push(built.digest);
-            stack.layers.extend(above);
+            stack.add_sources(&above);
             stack.warnings.extend(built.warnings);
         }
         Ok(stack)

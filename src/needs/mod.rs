@@ -97,6 +97,7 @@ impl Needs {
     pub fn add_to(&self, spec: &mut TestSpec) {
         let mut programs = Vec::new();
         let mut paths = Vec::new();
+        let mut identities = BTreeMap::new();
         for need in &self.0 {
             match need {
                 Need::Toolchain => programs.push(TOOLCHAIN.to_owned()),
@@ -108,9 +109,9 @@ impl Needs {
                     glob: everything_below(escaped_path(directory).as_str()),
                     prefix: PrefixOptions::default(),
                 }),
-                Need::GitIdentity(file) => spec.container.layers.push(LayerSpec::Files {
-                    files: BTreeMap::from([(escaped_path(file), git_identity())]),
-                }),
+                Need::GitIdentity(file) => {
+                    identities.insert(escaped_path(file), git_identity());
+                }
                 Need::Variable(name) => {
                     let pattern = escape_glob(name);
                     if !spec.pass_environment.contains(&pattern) {
@@ -140,6 +141,11 @@ impl Needs {
                     ..PrefixOptions::default()
                 },
             });
+        }
+        // They take the place of files of this machine.
+        if !identities.is_empty() {
+            let files = identities;
+            spec.container.layers.push(LayerSpec::Files { files });
         }
     }
 }

@@ -9,8 +9,8 @@ use std::path::Path;
 
 impl Store {
     /// Removes the content of the store below `cache_root`, also the directories of `cache` mounts.
-    /// Returns the bytes on the disk that were freed, or `None` if there was no store. Fails if a client uses it, or if the directory is not a
-    /// cache.
+    /// Returns the bytes on the disk that were freed, or `None` if there was no store. Fails if a
+    /// client uses it, or if the directory is not a cache.
     pub fn clear(cache_root: &Path) -> Result<Option<u64>, StoreError> {
         let state = cachedir::directory_state(cache_root, CacheKind::Root);
         let state = state.map_err(|cause| StoreError::Read {

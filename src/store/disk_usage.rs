@@ -1,13 +1,17 @@
 //! The space on the disk that removing a directory frees.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// The size of a block of `st_blocks`, in bytes. See stat(3type).
-const BLOCK: u64 = 512;
+/// The bytes that a file takes on the disk.
+pub fn size_on_disk(metadata: &Metadata) -> u64 {
+    /// The size of a block of `st_blocks`, in bytes. See stat(3type).
+    const BLOCK: u64 = 512;
+    metadata.blocks() * BLOCK
+}
 
 /// A file that has other links.
 struct Linked {
@@ -37,7 +41,7 @@ fn count(directory: &Path, linked: &mut HashMap<(u64, u64), Linked>) -> io::Resu
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             metadata => metadata?,
         };
-        let own = metadata.blocks() * BLOCK;
+        let own = size_on_disk(&metadata);
         if metadata.is_dir() {
             bytes += own + count(&entry.path(), linked)?;
         } else if metadata.nlink() == 1 {

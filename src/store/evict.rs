@@ -9,7 +9,7 @@ use super::blob::record_path;
 use super::lock::Subject;
 use super::open::{StoreClient, locked};
 use super::usage::Usage;
-use super::{Digest, Entry, Manifest, Mode, Store, StoreError};
+use super::{Digest, Entry, Manifest, Mode, Store, StoreError, size_on_disk};
 use inventory::{Inventory, StoredBlob, StoredTree};
 use std::collections::HashSet;
 use std::fs;
@@ -170,7 +170,7 @@ impl Eviction<'_> {
         self.remove_file(&record_path(&path))?;
         self.done.blobs += 1;
         if metadata.nlink() == 1 {
-            self.free(metadata.blocks() * 512);
+            self.free(size_on_disk(&metadata));
         }
         Ok(())
     }

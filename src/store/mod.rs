@@ -74,7 +74,7 @@ mod value;
 pub(crate) use blob::set_mode_and_mtime;
 pub(crate) use digest::Hasher;
 pub use digest::{Digest, ParseDigestError};
-pub use disk_usage::disk_usage;
+pub use disk_usage::{disk_usage, size_on_disk};
 pub use error::StoreError;
 pub use evict::Evicted;
 pub use import::Import;

@@ -162,7 +162,7 @@ fn outcomes_a_shell_reads_its_commands_from_a_pipe() {
 }
 
 #[test]
-fn outcomes_neither_times_nor_memory_of_a_shell_are_limited() {
+fn outcomes_neither_the_time_nor_the_processes_of_a_shell_are_limited() {
     needs_containers!();
     let project = Project::own("outcomes");
     project.directives("[[directives]]\ntimeout = 1\nprocess_limit = 1\n");
@@ -261,9 +261,7 @@ fn outcomes_a_tracer_gets_the_command_of_the_test_and_no_input() {
     let tracer = "strace -f -e trace=execve";
     let run = run_with_input(&project, &["--tracer", tracer, "reads_nothing"], "input").exits(0);
     assert!(run.stdout.contains("the end of the input"), "{run}");
-    let call = r#"", ["#;
     assert!(run.stderr.contains("execve(\""), "{run}");
-    assert!(run.stderr.contains(call), "{run}");
     assert!(
         run.stderr
             .contains(r#""reads_nothing", "--exact", "--nocapture"]"#),

@@ -135,11 +135,6 @@ impl ForegroundProgram {
             Self::Tracer(_) => "--tracer",
         }
     }
-
-    /// Whether it needs files of the machine that the test does not have.
-    pub fn needs_files(&self) -> bool {
-        matches!(self, Self::Debugger(_) | Self::Tracer(_))
-    }
 }
 
 /// The selection among the test cases of the selected packages and targets.

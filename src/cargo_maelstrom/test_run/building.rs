@@ -225,9 +225,9 @@ impl TestRun {
         let is_selected = selector.selects(&name, test.ignored);
         let considered = &mut self.ending.considered;
         considered.add(selector, binary, &test, is_selected);
-        let id = test_job::case_id(binary, &test.name);
+        let id = || test_job::case_id(binary, &test.name);
         let is_left_out =
-            is_selected && self.parts.running.failed_only && !self.parts.history.needs_rerun(&id);
+            is_selected && self.parts.running.failed_only && !self.parts.history.needs_rerun(&id());
         considered.not_failed += u64::from(is_left_out);
         let is_selected = is_selected && !is_left_out;
         if !is_selected && !self.parts.running.learning {
@@ -236,7 +236,7 @@ impl TestRun {
         let mut spec = self.parts.directives.resolve(&name);
         let mut needs = Needs::default();
         if let Some(looks) = &self.parts.looks {
-            (needs, spec) = looks.with_needs(id, spec);
+            (needs, spec) = looks.with_needs(id(), spec);
         }
         let runs = !spec.ignore && selector.runs(test.ignored);
         let case = TestCase {

@@ -3,7 +3,7 @@
 use super::super::blob::{Origin, parse_name};
 use super::super::open::StoreClient;
 use super::super::tree_stamp::TreeStamp;
-use super::super::{Digest, Mode, StoreError};
+use super::super::{Digest, Mode, StoreError, size_on_disk};
 use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, DirEntry, Metadata};
 use std::os::unix::fs::MetadataExt;
@@ -120,7 +120,7 @@ impl Inventory {
         let own_links = 1 + self.references(&digest, mode);
         let is_shared = Origin::of(metadata) == Origin::Linked && metadata.nlink() > own_links;
         if !is_shared {
-            self.held += metadata.blocks() * 512;
+            self.held += size_on_disk(metadata);
         }
         let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(metadata.ctime().max(0) as u64);
         let is_young = changed.elapsed().unwrap_or_default() < MIN_UNREFERENCED_AGE;
@@ -148,7 +148,7 @@ impl Inventory {
                 {
                     continue;
                 }
-                self.held += metadata.blocks() * 512;
+                self.held += size_on_disk(&metadata);
             }
         }
         Ok(())

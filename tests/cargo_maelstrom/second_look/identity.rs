@@ -1,6 +1,6 @@
 //! Tests that make commits as the user of the machine.
 
-use super::{Looked, needs};
+use super::{Looked, needs, of_home};
 use crate::need::needs_containers;
 use std::fs;
 
@@ -32,15 +32,7 @@ fn outcomes_a_test_that_commits_with_the_users_identity_gets_another() {
     needs_containers!();
     let looked = Looked::new(COMMITTING);
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let mut variables = vec![("HOME", home.path().to_str().unwrap().to_owned())];
-    let rustup = std::env::home_dir().unwrap().join(".rustup");
-    if rustup.exists() && std::env::var_os("RUSTUP_HOME").is_none() {
-        variables.push(("RUSTUP_HOME", rustup.to_str().unwrap().to_owned()));
-    }
-    let variables: Vec<_> = variables
-        .iter()
-        .map(|(name, value)| (*name, &**value))
-        .collect();
+    let variables = of_home(home.path());
     let arguments = ["--no-fail-fast", "makes_a_commit"];
     // Without an identity of the user, the test fails without a container, too.
     let run = looked.run_with(&arguments, &variables).exits(100);

@@ -11,9 +11,10 @@ mod secrets;
 use crate::fixture::{Project, Run};
 use serde_json::Value;
 use std::collections::BTreeSet;
+use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The option that selects the test binary of [`Looked`].
 const BINARY: &str = "--test=looked";
@@ -88,13 +89,16 @@ impl Looked {
 
     /// A run with JSON on stdout, and text for people on stderr.
     fn run(&self, options: &[&str]) -> Run {
-        self.run_with(options, &[])
+        self.run_with::<&str>(options, &[])
     }
 
-    fn run_with(&self, options: &[&str], variables: &[(&str, &str)]) -> Run {
+    fn run_with<V: AsRef<OsStr>>(&self, options: &[&str], variables: &[(&str, V)]) -> Run {
         let all = [&[BINARY, "--message-format=json"], options].concat();
         let mut command = self.project.command(&all);
-        Run::of(command.envs(variables.iter().copied()), &self.project)
+        Run::of(
+            command.envs(variables.iter().map(|(name, value)| (name, value))),
+            &self.project,
+        )
     }
 
     /// The number of runs of a test.
@@ -102,6 +106,16 @@ impl Looked {
         let metadata = fs::metadata(self.runs.join(name));
         metadata.map_or(0, |metadata| metadata.len())
     }
+}
+
+/// The variables of a user with this home directory, who has the toolchain of this one.
+fn of_home(home: &Path) -> Vec<(&'static str, String)> {
+    let mut variables = vec![("HOME", home.to_str().unwrap().to_owned())];
+    let rustup = std::env::home_dir().unwrap().join(".rustup");
+    if rustup.exists() && std::env::var_os("RUSTUP_HOME").is_none() {
+        variables.push(("RUSTUP_HOME", rustup.to_str().unwrap().to_owned()));
+    }
+    variables
 }
 
 /// The needs of a test in its `finished` event.

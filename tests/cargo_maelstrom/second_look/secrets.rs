@@ -1,6 +1,6 @@
 //! Files that are never given to a test.
 
-use super::{Looked, needs};
+use super::{Looked, needs, of_home};
 use crate::need::needs_containers;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -75,15 +75,7 @@ fn outcomes_files_that_may_hold_secrets_are_no_needs() {
          [[directives]]\nfilter = 'name.ends_with(as_root)'\nuser = 0\ngroup = 0\n",
         home.path().display()
     ));
-    let mut variables = vec![("HOME", home.path().to_str().unwrap().to_owned())];
-    let rustup = std::env::home_dir().unwrap().join(".rustup");
-    if rustup.exists() && std::env::var_os("RUSTUP_HOME").is_none() {
-        variables.push(("RUSTUP_HOME", rustup.to_str().unwrap().to_owned()));
-    }
-    let variables: Vec<_> = variables
-        .iter()
-        .map(|(name, value)| (*name, &**value))
-        .collect();
+    let variables = of_home(home.path());
     for _ in 0..2 {
         let run = looked.run_with(&["--no-fail-fast"], &variables).exits(100);
         let summary = run.summary();
